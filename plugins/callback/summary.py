@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: summary
+type: aggregate
+short_description: Show that long steps live, and at the end what runs, where, and what took the time
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - While a task runs long, a line with its name and time appears now and then.
+  - After the recap come the applications that serve, with URL and release, the time of the whole run and its slowest tasks.
+requirements:
+  - Enable it with C(callbacks_enabled = flaskops.host.summary) in C(ansible.cfg).
+options:
+  heartbeat_seconds:
+    description: How long a task is silent before it is said that it runs.
+    type: int
+    default: 10
+    env: [{name: FLASKOPS_HEARTBEAT_SECONDS}]
+    ini: [{section: callback_flaskops_summary, key: heartbeat_seconds}]
+  slowest:
+    description: How many of the slowest tasks are shown.
+    type: int
+    default: 5
+    env: [{name: FLASKOPS_SLOWEST}]
+    ini: [{section: callback_flaskops_summary, key: slowest}]
+"""
+
+import threading
+import time
+from typing import Any
+
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    """One thread beats while a task runs; everything else is told at the end."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "flaskops.host.summary"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = time.monotonic()
+        self.tasks: list[tuple[str, float]] = []
+        self.task = ""
+        self.task_started = self.started
+        self.ended = threading.Event()
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        self.check = bool(context.CLIARGS.get("check"))
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._close()
+        self.task, self.task_started = task.get_name().strip(), time.monotonic()
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        self.v2_playbook_on_task_start(task, False)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._close()
+        self.ended.set()
+        if not self.tasks:
+            return
+        live = {host: data["flask_apps_live"] for host, data in stats.custom.items() if "flask_apps_live" in data}
+        rows = [
+            (app["name"], app["url"], app["release"] or "none", self._state(app), host)
+            for host, apps in sorted(live.items())
+            for app in apps
+        ]
+        if rows:
+            self._display.banner("WHAT RUNS")
+            for line in table([("app", "url", "release", "", "host"), *rows]):
+                self._display.display(line)
+        self._display.banner(f"TIME {time.monotonic() - self.started:.1f} s, {len(self.tasks)} tasks")
+        for name, seconds in sorted(self.tasks, key=lambda task: -task[1])[: self.get_option("slowest")]:
+            self._display.display(f"{seconds:7.1f} s  {name}")
+
+    def _state(self, app: dict[str, Any]) -> str:
+        if app["release"] == app["wanted"]:
+            return "new" if app["changed"] else "unchanged"
+        return f"{'would become' if self.check else 'FAILED:'} {app['wanted']}"
+
+    def _close(self) -> None:
+        if self.task:
+            self.tasks.append((self.task, time.monotonic() - self.task_started))
+        self.task = ""
+
+    def _beat(self) -> None:
+        pause = self.get_option("heartbeat_seconds")
+        told = ("", 0.0)
+        while not self.ended.wait(1):
+            task, running = self.task, time.monotonic() - self.task_started
+            last = told[1] if told[0] == task else 0.0
+            if task and running - last >= pause:
+                told = (task, running)
+                self._display.display(f"  ... {running:3.0f} s: {task}")
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows in columns as wide as their widest cell."""
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters of the role flask_apps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils import _apps, _deploy
+from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
+from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
+
+
+def normalize_apps(apps: Any, **context: Any) -> dict[str, Any]:
+    """The complete entries of flask_apps, and all problems as sentences and as one message."""
+    result, problems = _apps.normalize_apps(apps, **context)
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    message = "\n".join([f"{count} in the inputs; nothing was changed.", *problems]) if problems else ""
+    return {"apps": result, "problems": problems, "message": message}
+
+
+def runtime_reference(directory: str, base: str) -> str:
+    """The name of the runtime image: its recipe and its base decide the tag."""
+    recipe = f"{FORMAT}\n{source_digest(directory)}\n{base}"
+    return f"flaskops/runtime:{sha256(recipe.encode()).hexdigest()[:12]}"
+
+
+class FilterModule:
+    """What Ansible finds here."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "failure": _deploy.failure,
+            "live_releases": _deploy.live_releases,
+            "normalize_apps": normalize_apps,
+            "release_facts": _deploy.release_facts,
+            "runtime_reference": runtime_reference,
+            "site_host": _deploy.site_host,
+            "switch_steps": _deploy.switch_steps,
+            "used_sites": _deploy.used_sites,
+            "wanted_releases": _deploy.wanted_releases,
+        }

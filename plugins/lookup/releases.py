@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: releases
+short_description: Work out the release of each application
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Renders the files of a release, describes its container, and computes its id, all on the controller.
+  - The same inputs give the same id on every host; nothing on the host is asked.
+options:
+  _terms:
+    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) gives them.
+    type: list
+    elements: dict
+    required: true
+  templates:
+    description: The directory of the templates C(Dockerfile.j2), C(uwsgi.ini.j2) and C(nginx.conf.j2).
+    type: str
+    required: true
+  runtime:
+    description: The reference of the runtime image.
+    type: str
+    required: true
+  root:
+    description: The directory of the releases on the host.
+    type: str
+    required: true
+  uid:
+    description: The user id, and group id, that the containers run as.
+    type: int
+    required: true
+  key_file:
+    description: The file of the key that guards secrets in release ids; it is made when it is missing and there are secrets.
+    type: str
+    required: true
+"""
+
+EXAMPLES = """
+- name: Show what would be released
+  ansible.builtin.debug:
+    msg: "{{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates', runtime='flaskops/runtime:1',
+      root='/var/lib/flaskops', uid=10001, key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
+"""
+
+RETURN = """
+_list:
+  description:
+    - One dictionary for each application with C(name), C(id), C(image), C(directory), C(app) (the normalised entry), C(dockerfile),
+      C(files) (content by name), C(container) (options of M(community.docker.docker_container)).
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.loader import lookup_loader
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.flaskops.host.plugins.module_utils import _release as release
+from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
+
+
+class LookupModule(LookupBase):
+    """Renders with Ansible's own template lookup, so that templates see the host's variables."""
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+        self.set_options(var_options=variables, direct=kwargs)
+        try:
+            return [self._release(app, variables or {}) for app in (app for term in terms for app in term)]
+        except OSError as error:
+            raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
+
+    def _release(self, app: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        name, root, identity = app["name"], self.get_option("root"), release.PLACEHOLDER
+        directory = release.release_directory(root, name, identity)
+        words = {
+            "app": app,
+            "release": identity,
+            "runtime": self.get_option("runtime"),
+            "directory": directory,
+            "socket": f"{directory}/run/app.sock",
+            "container_directory": f"{release.CONTAINER_RUN}/{identity}",
+            "backlog": release.BACKLOG,
+        }
+        image = f"flaskops/{name}:{identity}"
+        parts = {
+            "dockerfile": self._render("Dockerfile.j2", words, variables),
+            "files": {
+                "container.env": release.env_file(release.environment(app)),
+                "nginx.conf": self._render("nginx.conf.j2", words, variables),
+                "uwsgi.ini": self._render("uwsgi.ini.j2", words, variables),
+            },
+            "container": release.container(app, identity, image, root, self.get_option("uid")),
+            "source": source_digest(app["source"]),
+            "static": app["static"],
+        }
+        key = release.release_key(self.get_option("key_file")) if app["secrets"] else b""
+        finished = release.release_id(parts, app["secrets"], key)
+        named = {"name": name, "id": identity, "image": image, "directory": directory, **parts}
+        return {**release.replace_placeholder(named, finished), "app": app}
+
+    def _render(self, template: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
+        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        path = f"{self.get_option('templates')}/{template}"
+        return str(lookup.run([path], variables=variables, template_vars=words)[0])

@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the release modules do on a host: whole files, the record of releases, and Docker's command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+# The engine's own command first: one that comes earlier in PATH may be foreign and lack the plugins.
+DOCKER = ("/usr/bin/docker", "docker")
+PLUGINS = ("/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", "/usr/local/lib/docker/cli-plugins")
+
+
+class HostError(Exception):
+    """Something on the host is not as it has to be; the text says what and what to do."""
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+    """Replace a file as a whole: no reader, and no crash, ever meets half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fchown(file.fileno(), uid, gid)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_directory(path.parent)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path, mode: int, uid: int = 0, gid: int = 0) -> None:
+    """A directory with just this mode and owner, whatever the umask."""
+    path.mkdir(exist_ok=True)
+    os.chown(path, uid, gid)
+    path.chmod(mode)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, "" when there is none."""
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+class Docker:
+    """The docker command of the host."""
+
+    def __init__(self) -> None:
+        self.command = next((found for name in DOCKER if (found := shutil.which(name))), "")
+
+    @property
+    def plugins(self) -> dict[str, bool]:
+        """Which of the plugins that we can use are there."""
+        return {name: any(Path(place, f"docker-{name}").exists() for place in PLUGINS) for name in ("buildx", "compose")}
+
+    def run(self, *arguments: str, check: bool = True, merge: bool = False) -> str:
+        """Its standard output, with the standard error where merge says so; its own words in the error."""
+        if not self.command:
+            raise HostError("there is no docker command on this host; run the role flaskops.host.docker first.")
+        errors = subprocess.STDOUT if merge else subprocess.PIPE
+        done = subprocess.run(
+            [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=600
+        )
+        if check and done.returncode:
+            raise HostError(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    def containers(self, label: str) -> list[dict[str, str]]:
+        """All containers, stopped ones too, that bear a label."""
+        lines = self.run("ps", "--all", "--no-trunc", "--filter", f"label={label}", "--format", "{{json .}}").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def inspect(self, name: str, kind: str = "container") -> dict[str, Any]:
+        """What the engine says of a container or image; {} when there is none."""
+        found = self.run(kind, "inspect", name, check=False)
+        return next(iter(json.loads(found or "[]")), {})
+
+
+class Record:
+    """state.json of one application: a record of its releases. What serves is said by the Nginx link alone."""
+
+    def __init__(self, root: str, name: str) -> None:
+        self.path = Path(root, "apps", name, "state.json")
+        try:
+            self.data: dict[str, Any] = json.loads(self.path.read_text())
+            if not isinstance(self.data, dict) or not {"live", "releases"} <= set(self.data):
+                raise ValueError("it is no record of releases")
+        except FileNotFoundError:
+            self.data = {"format": 1, "app": name, "live": None, "releases": {}}
+        except ValueError as error:
+            raise HostError(f"{self.path} cannot be read ({error}); move it away, and the next deploy writes it anew.") from error
+
+    def mark(self, release: str, state: str, **more: Any) -> None:
+        """Set the state of a release: prepared, live, retired or failed."""
+        entry = self.data["releases"].setdefault(release, {})
+        entry.update(state=state, **{state: now()}, **more)
+        if state == "live":
+            for other, data in self.data["releases"].items():
+                if other != release and data["state"] == "live":
+                    data.update(state="retired", retired=now())
+            self.data["live"] = release
+
+    def save(self) -> None:
+        write_file(self.path, (json.dumps(self.data, indent=2, sort_keys=True) + "\n").encode(), 0o600)
+
+
+EPOCH, SPAN = 946684800, 631152000  # 2000-01-01, and twenty years
+
+
+def stable_time(content: bytes) -> int:
+    """A modification time that follows from the content.
+
+    Nginx and Flask make the ETag of time and size, and BuildKit decides by them whether a file has changed: the same file
+    keeps its time from release to release, and another content, be it of the same size, has another.
+    """
+    return EPOCH + int.from_bytes(sha256(content).digest()[:8], "big") % SPAN
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC, whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def live_links(nginx_root: str) -> dict[str, list[tuple[str, str]]]:
+    """What serves: for each application the links there are, each as site and release id."""
+    links: dict[str, list[tuple[str, str]]] = {}
+    for link in sorted(Path(nginx_root, "flaskops").glob("*/*.conf")):
+        if link.is_symlink():
+            target = Path(os.readlink(link))
+            links.setdefault(link.stem, []).append((link.parent.name, target.parent.name))
+    return links
+
+
+def tail(text: str, lines: int) -> list[str]:
+    """The last lines of a text."""
+    return text.splitlines()[-lines:]
+
+
+def sentences(actions: Iterable[str], values: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An Ansible diff that lists what is done."""
+    return {"before": "", "after": "".join(f"{action}\n" for action in actions), **(values or {})}

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a release is: its id, its files, its container. All of it known to the controller before anything is built."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets as random
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+# Raised when a release laid down by an older collection can no longer be used by this one.
+FORMAT = 1
+# Stands in every rendered file for the id, which is computed over them.
+PLACEHOLDER = "@flaskops-release@"
+# Where the release's run/ directory and its settings are in the container.
+CONTAINER_RUN = "/run/flaskops"
+CONTAINER_SETTINGS = "/etc/flaskops"
+LABEL = "host.flaskops"
+# Connections that wait until the application server takes them; the container's own limit is raised to it.
+BACKLOG = 1024
+
+
+def environment(app: Mapping[str, Any]) -> dict[str, str]:
+    """The container's environment: DOMAIN and ENV, the user's own, and where the secrets lie."""
+    ours = {
+        "DOMAIN": app["prefix"],
+        "ENV": "PROD",
+        "FLASKOPS_APP": app["name"],
+        "FLASKOPS_RELEASE": PLACEHOLDER,
+        "FLASKOPS_PROCESSES": app["uwsgi"]["processes"],
+    }
+    files = {f"{name}_FILE": f"/run/secrets/{name}" for name in app["secrets"]}
+    return dict(sorted({**ours, **files, **app["env"]}.items()))
+
+
+def container(app: Mapping[str, Any], release: str, image: str, root: str, uid: int) -> dict[str, Any]:
+    """The options of community.docker.docker_container, except the state and the restart policy."""
+    directory = release_directory(root, app["name"], release)
+    mounts = [
+        f"{directory}/run:{CONTAINER_RUN}/{release}",
+        f"{directory}/uwsgi.ini:{CONTAINER_SETTINGS}/uwsgi.ini:ro",
+    ]
+    if app["secrets"]:
+        mounts.append(f"{directory}/secrets:/run/secrets:ro")
+    resources = app["resources"]
+    options: dict[str, Any] = {
+        "name": f"{app['name']}-{release}",
+        "image": image,
+        "user": f"{uid}:{uid}",
+        "read_only": True,
+        "tmpfs": [
+            f"/tmp:rw,nosuid,nodev,size={resources['tmp']},mode=1777",
+            *(f"{path}:rw,nosuid,nodev,size={resources['tmp']},uid={uid},gid={uid},mode=0700" for path in app["writable"]),
+        ],
+        "cap_drop": ["ALL"],
+        "security_opts": ["no-new-privileges"],
+        "memory": resources["memory"],
+        "memory_swap": resources["memory"],
+        "pids_limit": resources["pids"],
+        "sysctls": {"net.core.somaxconn": str(BACKLOG)},
+        "env_file": f"{directory}/container.env",
+        "volumes": mounts + list(app["volumes"]),
+        "stop_signal": "SIGTERM",
+        "stop_timeout": app["drain_seconds"] + 5,
+        "labels": {f"{LABEL}.app": app["name"], f"{LABEL}.release": release},
+    }
+    if resources["cpus"]:
+        options["cpus"] = resources["cpus"]
+    if app["networks"]:
+        options["networks"] = [{"name": name} for name in app["networks"]]
+        options["network_mode"] = app["networks"][0]
+    else:
+        options["network_mode"] = "none"
+    return options
+
+
+def release_directory(root: str, name: str, release: str) -> str:
+    """Where a release lies on the host."""
+    return f"{root}/apps/{name}/releases/{release}"
+
+
+def release_id(parts: Mapping[str, Any], secrets: Mapping[str, str], key: bytes) -> str:
+    """The name of a release: 12 hex digits over all that makes it, the same on every host.
+
+    Args:
+        parts: whatever JSON can hold; the rendered files, the container's options, the digest of the source.
+        secrets: values that a digest must not let anyone guess; they enter as HMAC-SHA-256.
+        key: the key of that HMAC.
+    """
+    guarded = {name: hmac.new(key, value.encode(), "sha256").hexdigest() for name, value in sorted(secrets.items())}
+    text = json.dumps([FORMAT, parts, guarded], sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def replace_placeholder(described: Mapping[str, Any], identity: str) -> dict[str, Any]:
+    """Put the id, now that it is known, into all that was described without it."""
+    result: dict[str, Any] = json.loads(json.dumps(described).replace(PLACEHOLDER, identity))
+    return result
+
+
+def release_key(path: str) -> bytes:
+    """The key that guards secrets in release ids: read, or made of 32 random bytes (0600) the first time."""
+    file = Path(os.path.expanduser(path))
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = file.with_name(f"{file.name}.{os.getpid()}")
+        temporary.touch(mode=0o600)
+        temporary.write_text(random.token_hex(32))
+        try:
+            os.link(temporary, file)  # never over a key that another run made meanwhile
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    return file.read_bytes()
+
+
+def env_file(values: Mapping[str, str]) -> str:
+    """The text of a Docker env file; every value is one line."""
+    return "".join(f"{name}={value}\n" for name, value in values.items())

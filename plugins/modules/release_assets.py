@@ -1,0 +1,178 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_assets
+short_description: Keep the image of a release and take its static files out
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Pins the image with a container that is created and never started, so that C(docker image prune -a) leaves the way back.
+  - Copies the static files out of the image, without links, for Nginx to serve. They lie under the URL that they have.
+attributes:
+  check_mode: {support: none, description: It is called only in a real run.}
+  diff_mode: {support: none, description: The plan shows what is done.}
+  idempotent: {support: full, description: The same release gives the same.}
+options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  name: {description: The application., type: str, required: true}
+  id: {description: The release., type: str, required: true}
+  image: {description: The image of the release., type: str, required: true}
+  prefix: {description: The path of the application without the last slash., type: str, required: true}
+  static:
+    description: What is served without the application.
+    type: list
+    elements: dict
+    default: []
+    options:
+      url: {description: The path below the application's own., type: str, required: true}
+      path: {description: "The directory in the image, absolute or below C(/app).", type: str, required: true}
+      required: {description: Whether a missing directory is an error., type: bool, default: true}
+"""
+
+EXAMPLES = r"""
+- name: Take the static files out
+  flaskops.host.release_assets:
+    name: shop
+    id: 0123456789ab
+    image: flaskops/shop:0123456789ab
+    prefix: /shop
+    static: [{url: /static, path: static}]
+"""
+
+RETURN = r"""
+files:
+  description: How many static files there are.
+  type: int
+  returned: success
+image_id:
+  description: The digest of the image's configuration.
+  type: str
+  returned: success
+"""
+
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, stable_time
+
+STATIC = {
+    "url": {"type": "str", "required": True},
+    "path": {"type": "str", "required": True},
+    "required": {"type": "bool", "default": True},
+}
+ARGUMENTS = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "name": {"type": "str", "required": True},
+    "id": {"type": "str", "required": True},
+    "image": {"type": "str", "required": True},
+    "prefix": {"type": "str", "required": True},
+    "static": {"type": "list", "elements": "dict", "default": [], "options": STATIC},
+}
+
+
+def extract(archive: tarfile.TarFile, target: Path) -> int:
+    """Write the files of an archive below a directory; links and devices stay out. Returns how many."""
+    count = 0
+    for member in archive:
+        parts = Path(member.name).parts[1:]  # the first is the directory that was asked for
+        if not (member.isreg() or member.islnk()) or not parts or ".." in parts:
+            continue
+        source = archive.extractfile(member)
+        if source is None:
+            continue
+        path = target.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = source.read()
+        path.write_bytes(content)
+        path.chmod(0o644)
+        os.utime(path, (stable_time(content),) * 2)
+        count += 1
+    return count
+
+
+class Assets:
+    """The parts of an image that live outside of it."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.docker = Docker()
+        self.directory = Path(params["root"], "apps", params["name"], "releases", params["id"])
+        self.pin = f"{params['name']}-{params['id']}-pin"
+
+    def run(self) -> dict[str, Any]:
+        image = self.docker.inspect(self.params["image"], "image").get("Id")
+        if not image:
+            raise HostError(f"the image {self.params['image']} is not on this host.")
+        self._pin(image)
+        files = self._static()
+        record = Record(self.params["root"], self.params["name"])
+        changed = record.data["releases"].get(self.params["id"], {}).get("image") != image
+        if changed:
+            record.data["releases"].setdefault(self.params["id"], {"state": "prepared"}).update(image=image)
+            record.save()
+        return {"changed": changed, "files": files, "image_id": image}
+
+    def _pin(self, image: str) -> None:
+        there = self.docker.inspect(self.pin)
+        if there and there["Image"] == image:
+            return
+        if there:
+            self.docker.run("rm", self.pin)
+        label = f"host.flaskops.pin={self.params['name']}"
+        self.docker.run("create", "--name", self.pin, "--label", label, "--network", "none", image)
+
+    def _static(self) -> int:
+        """Fill static/ as a whole: aside first, then by renaming."""
+        count = 0
+        with tempfile.TemporaryDirectory(prefix=".static.", dir=self.directory) as aside:
+            tree = Path(aside, "static")
+            tree.mkdir()
+            for static in self.params["static"]:
+                with tempfile.TemporaryFile(dir=aside) as file:
+                    if self._copy_out(static, file):
+                        file.seek(0)
+                        with tarfile.open(fileobj=file) as archive:
+                            count += extract(archive, Path(f"{tree}{self.params['prefix']}{static['url']}"))
+            for path in [tree, *tree.rglob("*")]:
+                if path.is_dir():
+                    path.chmod(0o755)
+            target = self.directory / "static"
+            if target.exists():
+                target.rename(Path(aside, "old"))
+            tree.rename(target)
+            shutil.rmtree(Path(aside, "old"), ignore_errors=True)
+        return count
+
+    def _copy_out(self, static: dict[str, Any], file: Any) -> bool:
+        path = static["path"] if static["path"].startswith("/") else f"/app/{static['path']}"
+        command = [self.docker.command, "cp", f"{self.pin}:{path.rstrip('/')}", "-"]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=600)
+        if done.returncode == 0:
+            return True
+        missing = "ould not find the file" in done.stderr or "No such container:path" in done.stderr
+        if missing and not static["required"]:
+            return False
+        raise HostError(f"static: {path} is not in the image {self.params['image']}: {done.stderr.strip()}")
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
+    try:
+        result = Assets(module.params).run()
+    except (HostError, OSError, tarfile.TarError) as error:
+        module.fail_json(msg=f"Release {module.params['id']} of {module.params['name']}: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

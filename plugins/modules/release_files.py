@@ -1,0 +1,163 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_files
+short_description: Lay down the directory of a release
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Makes the directories, writes the files of the release each as a whole, and records the release as prepared.
+  - Nothing that serves is touched.
+attributes:
+  check_mode: {support: none, description: A release is prepared only in a real run.}
+  diff_mode: {support: none, description: The plan shows what is done.}
+  idempotent: {support: full, description: The same release is laid down the same again.}
+options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  name: {description: The application., type: str, required: true}
+  id: {description: The release., type: str, required: true}
+  files:
+    description: Content by name. C(container.env) is readable by root alone.
+    type: dict
+    required: true
+  secrets:
+    description: Values by name; files that only the container's user can read. What is not named any more is removed.
+    type: dict
+    default: {}
+  facts:
+    description: What C(release.json) says besides the digests of the files.
+    type: dict
+    default: {}
+  uid: {description: The user and group of the container., type: int, required: true}
+  group: {description: The group of Nginx's workers; it may enter the directory of the socket., type: str, required: true}
+"""
+
+EXAMPLES = r"""
+- name: Lay down a release
+  flaskops.host.release_files:
+    name: shop
+    id: 0123456789ab
+    files: {uwsgi.ini: "[uwsgi]\n"}
+    uid: 10001
+    group: www-data
+"""
+
+RETURN = r"""
+directory:
+  description: Where the release lies.
+  type: str
+  returned: success
+"""
+
+import grp
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._host import (
+    HostError,
+    Record,
+    digest,
+    make_directory,
+    now,
+    write_file,
+)
+
+ARGUMENTS = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "name": {"type": "str", "required": True},
+    "id": {"type": "str", "required": True},
+    "files": {"type": "dict", "required": True},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "facts": {"type": "dict", "default": {}},
+    "uid": {"type": "int", "required": True},
+    "group": {"type": "str", "required": True},
+}
+PRIVATE = {"container.env"}
+
+
+class ReleaseFiles:
+    """One release directory; parents 0711, so that Nginx passes through and nobody lists."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.app = Path(params["root"], "apps", params["name"])
+        self.directory = self.app / "releases" / params["id"]
+        self.changed = False
+        try:
+            self.nginx = grp.getgrnam(params["group"]).gr_gid
+        except KeyError:
+            raise HostError(f"there is no group {params['group']!r} on this host; is Nginx installed?") from None
+
+    def run(self) -> dict[str, Any]:
+        """Lay everything down; the record comes last."""
+        root = Path(self.params["root"])
+        for path in (root, root / "apps", self.app, self.app / "releases", self.directory):
+            make_directory(path, 0o711)
+        # Group: the set-group-id bit hands the socket to Nginx's group; the container's user may only make it.
+        make_directory(self.directory / "run", 0o2750, self.params["uid"], self.nginx)
+        self._write_secrets()
+        digests = {}
+        for name, text in self.params["files"].items():
+            digests[name] = sha256(text.encode()).hexdigest()
+            self._write(self.directory / name, text.encode(), 0o600 if name in PRIVATE else 0o644)
+        self._write_release(digests)
+        record = Record(self.params["root"], self.params["name"])
+        known = record.data["releases"].get(self.params["id"], {})
+        if known.get("state") not in ("prepared", "live"):
+            record.mark(self.params["id"], "prepared")
+            record.save()
+            self.changed = True
+        return {"changed": self.changed, "directory": str(self.directory)}
+
+    def _write(self, path: Path, content: bytes, mode: int, owner: int = 0) -> None:
+        if digest(path) != sha256(content).hexdigest():
+            write_file(path, content, mode, owner, owner)
+            self.changed = True
+
+    def _write_secrets(self) -> None:
+        secrets = self.params["secrets"]
+        place = self.directory / "secrets"
+        if secrets or place.exists():
+            make_directory(place, 0o500, self.params["uid"], self.params["uid"])
+            for file in place.iterdir():
+                if file.name not in secrets:
+                    file.unlink()
+                    self.changed = True
+        for name, value in secrets.items():
+            self._write(place / name, str(value).encode(), 0o400, self.params["uid"])
+
+    def _write_release(self, digests: dict[str, str]) -> None:
+        path = self.directory / "release.json"
+        try:
+            before = json.loads(path.read_text())
+        except (OSError, ValueError):
+            before = {}
+        facts = {
+            "format": 1,
+            "app": self.params["name"],
+            "id": self.params["id"],
+            "prepared": before.get("prepared") or now(),
+            "files": digests,
+            **self.params["facts"],
+        }
+        self._write(path, (json.dumps(facts, indent=2, sort_keys=True) + "\n").encode(), 0o600)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
+    try:
+        result = ReleaseFiles(module.params).run()
+    except (HostError, OSError) as error:
+        module.fail_json(msg=f"Release {module.params['id']} of {module.params['name']} could not be laid down: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_gate
+short_description: Wait until a new release answers its health check
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
+  - Fails early when the container exits. The error has the container's last log lines and the answers.
+attributes:
+  check_mode: {support: none, description: It is called only in a real run.}
+  diff_mode: {support: none, description: The plan shows what is done.}
+  idempotent: {support: full, description: The same release gives the same.}
+options:
+  name: {description: The application., type: str, required: true}
+  container: {description: The container of the release., type: str, required: true}
+  socket: {description: The socket on the host., type: path, required: true}
+  path: {description: The path that is asked for., type: str, required: true}
+  host: {description: The name that users reach the site under., type: str, default: localhost}
+  status: {description: The good answers such as C(200) or C(2xx)., type: list, elements: str, default: ['2xx', '3xx', '401', '403']}
+  deadline_seconds: {description: How long the release may take., type: float, default: 60}
+  interval_seconds: {description: The pause between two questions., type: float, default: 0.5}
+"""
+
+EXAMPLES = r"""
+- name: Wait for the release
+  flaskops.host.release_gate:
+    name: shop
+    container: shop-0123456789ab
+    socket: /var/lib/flaskops/apps/shop/releases/0123456789ab/run/app.sock
+    path: /shop/
+"""
+
+RETURN = r"""
+status:
+  description: The good answer.
+  type: int
+  returned: success
+seconds:
+  description: How long it took.
+  type: float
+  returned: success
+"""
+
+import http.client
+import re
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
+from ansible_collections.flaskops.host.plugins.module_utils._probe import SocketConnection, accepts, ask, summary
+
+ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "container": {"type": "str", "required": True},
+    "socket": {"type": "path", "required": True},
+    "path": {"type": "str", "required": True},
+    "host": {"type": "str", "default": "localhost"},
+    "status": {"type": "list", "elements": "str", "default": ["2xx", "3xx", "401", "403"]},
+    "deadline_seconds": {"type": "float", "default": 60},
+    "interval_seconds": {"type": "float", "default": 0.5},
+}
+LOG_LINES = 40
+# An application that has answered nothing but 404 for so long does not know its path, and will not learn it.
+NOT_FOUND_SECONDS = 10
+# What uWSGI says at every start; it would hide what the application said.
+BANNER = re.compile(
+    r"^(\[uWSGI\]|\*\*\* (Starting|dumping|end of|Operational)|compiled with|os: |nodename|machine|clock source|pcre jit|detected |"
+    r"current working|chdir|your (processes|memory|server|mercy)|- async|lock engine|thunder lock|uwsgi socket|Python (version|main)|"
+    r"PEP 405|Set PythonHome|python threads|mapped |added /app|\[rule: |VACUUM)"
+)
+
+
+class Gate:
+    """A bad release never serves: this is where it is stopped."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.docker = Docker()
+        self.answers: list[str] = []
+        self.started = time.monotonic()
+        self.found = 0.0  # until when something else than 404 was answered
+
+    def run(self) -> dict[str, Any]:
+        while self._seconds() < self.params["deadline_seconds"]:
+            state = self.docker.inspect(self.params["container"]).get("State", {})
+            if not state.get("Running"):
+                code = state.get("ExitCode", "unknown")
+                memory = ", out of memory (see resources.memory)" if state.get("OOMKilled") else ""
+                raise HostError(self._report(f"its container exited with code {code}{memory} after {self._seconds():.1f} s"))
+            status = self._ask()
+            if status and accepts(status, self.params["status"]):
+                return {"changed": False, "status": status, "seconds": round(self._seconds(), 2)}
+            self.found = self.found if status == 404 else self._seconds()
+            if self._seconds() - self.found > NOT_FOUND_SECONDS:
+                break
+            time.sleep(self.params["interval_seconds"])
+        wanted = ", ".join(self.params["status"])
+        raise HostError(self._report(f"no answer was one of {wanted} within {self._seconds():.0f} s"))
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def _ask(self) -> int | None:
+        timeout = max(0.5, min(10.0, self.params["deadline_seconds"] - self._seconds()))
+        connection = SocketConnection(self.params["socket"], timeout)
+        host = self.params["host"]
+        headers = {
+            "Host": host,
+            "X-Real-IP": "127.0.0.1",
+            "X-Forwarded-For": "127.0.0.1",
+            "X-Forwarded-Proto": "http",
+            "X-Forwarded-Host": host,
+        }
+        try:
+            status, body = ask(connection, self.params["path"], headers)
+        except (OSError, http.client.HTTPException) as error:
+            self.answers.append(f"{type(error).__name__}: {error}")
+            return None
+        finally:
+            connection.close()
+        self.answers.append(f"{status} {body.splitlines()[0][:120] if body.strip() else ''}".strip())
+        return status
+
+    def _report(self, what: str) -> str:
+        """The reason, then what the application said of itself."""
+        logs = self.docker.run("logs", "--tail", str(3 * LOG_LINES), self.params["container"], merge=True, check=False)
+        spoken = [line for line in logs.splitlines() if not BANNER.match(line)]
+        lines = [f"{what}.", f"It was asked for {self.params['path']} through {self.params['socket']}."]
+        lines += ["Answers:", *(f"  {answer}" for answer in summary(self.answers))] if self.answers else ["There was no answer."]
+        lines += ["The last lines of its log:", *(f"  {line}" for line in spoken[-LOG_LINES:])]
+        if self.answers and self.answers[-1].startswith("404"):
+            lines.append(
+                "It does not know this path. Does it put DOMAIN, which is its path in the environment, before its routes? "
+                'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another?'
+            )
+        if "Read-only file system" in logs:
+            lines.append("The root file system is read-only: name the directory that the application writes to in writable, or a volume.")
+        return "\n".join(lines)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
+    try:
+        result = Gate(module.params).run()
+    except HostError as error:
+        module.fail_json(msg=f"{module.params['name']} did not get healthy: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""docs/outputs.yml describes what the roles leave behind, and nothing else."""
+
+import ast
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def described(root):
+    return yaml.safe_load((root / "docs/outputs.yml").read_text())
+
+
+def returned(file, function):
+    """The keys of the largest dictionary that a function writes down."""
+    tree = ast.parse(file.read_text())
+    body = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function)
+    return max(
+        ([key.value for key in node.keys if isinstance(key, ast.Constant)] for node in ast.walk(body) if isinstance(node, ast.Dict)),
+        key=len,
+    )
+
+
+def test_docker_engine(root, described):
+    assert list(described["docker"]["docker_engine"]["keys"]) == returned(root / "plugins/module_utils/_docker_plan.py", "engine_output")
+
+
+def test_flask_apps_live(root, described):
+    keys = returned(root / "plugins/module_utils/_deploy.py", "live_releases")
+    assert list(described["flask_apps"]["flask_apps_live"]["keys"]) == keys
+    sidecar = yaml.safe_load((root / "plugins/filter/live_releases.yml").read_text())
+    assert list(sidecar["RETURN"]["_value"]["contains"]) == keys
+
+
+def test_nginx_host(root, described):
+    tasks = yaml.safe_load((root / "roles/nginx/tasks/preflight.yml").read_text())
+    facts = [task.get("ansible.builtin.set_fact", {}) for task in tasks]
+    fact = next(fact["nginx_host"] for fact in facts if "nginx_host" in fact)
+    assert list(described["nginx"]["nginx_host"]["keys"]) == list(fact)

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the documents and the metadata say is so."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+# Written in two parts, so that this file does not find itself.
+MACHINES = re.compile("|".join(("/opt" "/dev", "/work" "/(main|shared)", "/home" "/(?!app|runner)[a-z]+", "/root" "/")))
+
+
+def tracked():
+    run = subprocess.run(
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    return [ROOT / name for name in run.stdout.decode().split("\0") if name and (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
+
+
+def headings(text):
+    """The anchors that GitHub makes of the headings."""
+    lines = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE).splitlines()
+    words = (line.lstrip("#").strip().lower() for line in lines if line.startswith("#"))
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", word)).replace(" ", "-") for word in words}
+
+
+@pytest.mark.parametrize("document", [file for file in tracked() if file.suffix == ".md"], ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(document):
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    broken = []
+    for found in LINK.finditer(text):
+        target, _, anchor = (found[1] or found[2]).partition("#")
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        file = (document.parent / target).resolve() if target else document
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in headings(file.read_text())):
+            broken.append(found[0])
+    assert broken == []
+
+
+def test_no_file_names_a_machine_of_a_developer():
+    found = []
+    for file in tracked():
+        if file.is_relative_to(ROOT / "molecule"):  # it names places on the test hosts
+            continue
+        try:
+            text = file.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [f"{file.relative_to(ROOT)}: {match[0]}" for match in MACHINES.finditer(text)]
+    assert found == []
+
+
+def test_the_changelog_has_an_entry_for_the_version():
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    lines = [line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
+    assert lines
+    assert re.match(rf"## \[?{re.escape(version)}\b", lines[0]), lines[0]
+
+
+def test_galaxy_and_requirements_name_the_same_collections():
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"]
+    required = yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]
+    assert galaxy == {entry["name"]: entry["version"] for entry in required}
+
+
+def test_every_file_that_galaxy_points_to_is_there():
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+    assert (ROOT / galaxy["readme"]).is_file()
+    for pattern in galaxy["build_ignore"]:
+        if "*" not in pattern and pattern != "benchmarks":
+            assert (ROOT / pattern).exists() or (ROOT / pattern).is_symlink(), f"build_ignore: {pattern} is not there"
+
+

@@ -1,0 +1,350 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the lookup releases makes of an application: its files, and an id that changes when it has to and only then."""
+
+import configparser
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
+from ansible.template import Templar
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils._release import PLACEHOLDER
+
+# bin/test names one; then the tests that need it have to run.
+NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
+ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
+KINDS = [{}, {"path": "/"}, {"websocket": True}, {"static": []}, {"proxy": {"buffering": False, "body_size": "1g"}}]
+RUNTIME = "flaskops/runtime:0123456789ab"
+NAMES = ROLE.parent / "nginx/templates/flaskops.conf.j2"
+
+
+@pytest.fixture
+def source(tmp_path):
+    place = tmp_path / "shop"
+    place.mkdir()
+    (place / "app.py").write_text("app = 1\n")
+    (place / "requirements.txt").write_text("flask\n")
+    (place / ".dockerignore").write_text("*.log\n")
+    return place
+
+
+@pytest.fixture
+def make(source, tmp_path):
+    """The release of one application; keys as the user writes them."""
+
+    def run(runtime=RUNTIME, root="/var/lib/flaskops", uid=10001, variables=None, **keys):
+        entry = {"name": "shop", "source": str(source), "path": "/shop", **keys}
+        apps, problems = normalize_apps([entry], sites=["default", "www"], root=root)
+        assert problems == []
+        known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)], **(variables or {})}
+        loader = DataLoader()
+        lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
+        options = {"templates": str(ROLE / "templates"), "key_file": str(tmp_path / "release.key")}
+        (release,) = lookup.run([apps], variables=known, runtime=runtime, root=root, uid=uid, **options)
+        return release
+
+    return run
+
+
+@pytest.fixture
+def nginx(make):
+    return lambda **keys: make(**keys)["files"]["nginx.conf"]
+
+
+@pytest.fixture
+def uwsgi(make):
+    """The settings of uWSGI; options may stand more than once."""
+
+    def run(**keys):
+        lines = make(**keys)["files"]["uwsgi.ini"].splitlines()
+        options = [line.split(" = ", 1) for line in lines if line and line[0] not in ";["]
+        assert all(len(option) == 2 for option in options)
+        return {key: [value for name, value in options if name == key] for key, _ in options}
+
+    return run
+
+
+def locations(text):
+    """The blocks of a fragment by their heads."""
+    return dict(re.findall(r"^location ([^{]+) \{\n(.*?)^\}", text, re.DOTALL | re.MULTILINE))
+
+
+# --- the id ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_inputs_give_the_same_release(make):
+    first, second = make(), make()
+    assert first == second
+    assert re.fullmatch("[0-9a-f]{12}", first["id"])
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"path": "/other"},
+        {"env": {"A": "1"}},
+        {"uwsgi": {"threads": 8}},
+        {"uwsgi": {"processes": 2}},
+        {"uwsgi": {"harakiri_seconds": 30}},
+        {"websocket": True},
+        {"secrets": {"KEY": "x"}},
+        {"static": []},
+        {"proxy": {"read_timeout_seconds": 5}},
+        {"resources": {"pids": 99}},
+        {"networks": ["bridge"]},
+        {"drain_seconds": 5},
+        {"runtime": "flaskops/runtime:ba9876543210"},
+        {"root": "/srv/flaskops"},
+        {"uid": 10002},
+    ],
+    ids=str,
+)
+def test_whatever_makes_a_release_makes_another_one(make, keys):
+    assert make(**keys)["id"] != make()["id"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"health": {"path": "/health", "deadline_seconds": 5, "status": ["200"]}},
+        {"site": "www"},
+        {"uwsgi": {"gevent": 7}},
+        {"path": "/shop/"},
+        {"drain_seconds": "30"},
+        {"module": "app", "callable": "app"},
+    ],
+    ids=str,
+)
+def test_what_does_not_make_it_keeps_it(make, keys):
+    assert make(**keys)["id"] == make()["id"]
+
+
+def test_one_byte_of_the_source_makes_another_release(make, source):
+    before = make()["id"]
+    (source / "app.py").write_text("app = 2\n")
+    assert make()["id"] != before
+
+
+def test_times_caches_and_ignored_files_do_not(make, source):
+    before = make()["id"]
+    os.utime(source / "app.py", (1, 1))
+    (source / "today.log").write_text("x")
+    (source / "__pycache__").mkdir()
+    (source / "__pycache__/app.cpython-311.pyc").write_bytes(b"x")
+    assert make()["id"] == before
+
+
+def test_another_value_of_a_secret_makes_another_release_and_is_nowhere_in_it(make):
+    first, second = make(secrets={"KEY": "hunter2"}), make(secrets={"KEY": "hunter3"})
+    assert first["id"] != second["id"]
+    assert "hunter2" not in str({key: value for key, value in first.items() if key != "app"})
+
+
+def test_variables_of_the_user_do_not_reach_the_templates(make):
+    mine = {"app": {"name": "mine"}, "release": "mine", "runtime": "mine", "socket": "mine", "directory": "mine", "backlog": 1}
+    assert make(variables=mine) == make()
+
+
+def test_the_key_of_secrets_is_made_only_when_there_are_some(make, tmp_path):
+    make()
+    assert not (tmp_path / "release.key").exists()
+    make(secrets={"KEY": "x"})
+    assert (tmp_path / "release.key").exists()
+
+
+def test_the_placeholder_has_given_way_to_the_id_everywhere(make):
+    release = make()
+    identity = release["id"]
+    assert PLACEHOLDER not in str(release)
+    assert release["image"] == f"flaskops/shop:{identity}"
+    assert release["container"]["name"] == f"shop-{identity}"
+    assert f"FLASKOPS_RELEASE={identity}\n" in release["files"]["container.env"]
+    assert f"http-socket = /run/flaskops/{identity}/app.sock" in release["files"]["uwsgi.ini"]
+    assert f"proxy_pass http://unix:/var/lib/flaskops/apps/shop/releases/{identity}/run/app.sock;" in release["files"]["nginx.conf"]
+
+
+@pytest.mark.parametrize("keys", KINDS, ids=str)
+def test_the_files_read_well(make, keys):
+    release = make(**keys)
+    for name, text in {**release["files"], "Dockerfile": release["dockerfile"]}.items():
+        assert text.endswith("\n"), name
+        assert not text.endswith("\n\n"), name
+        assert "\n\n\n" not in text, name
+        assert "\t" not in text, name
+        assert not re.search(r" +$", text, re.MULTILINE), name
+        assert not re.search(r"\{\{|\}\}|\{%|%\}|None|False|True", text), name
+
+
+# --- Nginx -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_path_without_its_slash_is_redirected_relatively_and_keeps_the_query(nginx):
+    block = locations(nginx())["= /shop"]
+    assert "absolute_redirect off;" in block
+    assert "return 301 /shop/$is_args$args;" in block
+
+
+def test_a_path_catches_what_is_below_it_and_not_what_begins_like_it(nginx):
+    found = locations(nginx(static=[]))
+    assert set(found) == {"= /shop", "^~ /shop/", "= /shop/.flaskops/release"}
+
+
+def test_at_the_root_there_is_nothing_to_redirect(nginx):
+    text = nginx(path="/")
+    assert set(locations(text)) == {"/", "^~ /static/", "@flaskops_shop", "= /.flaskops/release"}
+    assert "301" not in text
+
+
+def test_the_path_is_passed_on_whole(nginx):
+    assert re.search(r"proxy_pass http://unix:[^:;]+\.sock;", nginx())
+
+
+def test_forwarded_headers_are_said_by_nginx_alone(nginx):
+    text = nginx()
+    for block in (locations(text)["^~ /shop/"], locations(text)["@flaskops_shop"]):
+        headers = dict(re.findall(r"proxy_set_header (\S+) (.*);", block))
+        assert headers == {
+            "Host": "$flaskops_host",
+            "X-Real-IP": "$remote_addr",
+            "X-Forwarded-For": "$remote_addr",
+            "X-Forwarded-Proto": "$scheme",
+            "X-Forwarded-Host": "$flaskops_host",
+            "X-Forwarded-Prefix": '""',
+            "X-Forwarded-Port": '""',
+            "X-Forwarded-Server": '""',
+            "X-Forwarded-Ssl": '""',
+            "Forwarded": '""',
+            "Proxy": '""',
+            "X-Request-ID": "$request_id",
+            "Upgrade": "$http_upgrade",
+            "Connection": "$flaskops_connection",
+        }
+
+
+def test_static_files_come_from_the_release_and_a_miss_goes_to_the_application(nginx, make):
+    block = locations(nginx())["^~ /shop/static/"]
+    assert f"root {make()['directory']}/static;" in block
+    assert "try_files $uri @flaskops_shop;" in block
+    assert "disable_symlinks on from=$document_root;" in block
+
+
+def test_each_static_url_has_its_place(nginx):
+    found = locations(nginx(static=[{"url": "/css", "path": "web/css"}, {"url": "/js/", "path": "/usr/share/js"}]))
+    assert {"^~ /shop/css/", "^~ /shop/js/"} <= set(found)
+    assert "^~ /shop/static/" not in found
+
+
+def test_without_static_files_the_application_answers_all(nginx):
+    text = nginx(static=[])
+    assert "root " not in text
+    assert "@flaskops" not in text
+
+
+def test_the_release_is_told_to_the_host_itself_only(nginx, make):
+    block = locations(nginx())["= /shop/.flaskops/release"]
+    assert "if ($flaskops_loopback = 0) {\n        return 404;" in block
+    assert f'return 200 "shop {make()["id"]}\\n";' in block
+
+
+def test_settings_of_the_proxy(nginx):
+    text = nginx(proxy={"connect_timeout_seconds": 3, "read_timeout_seconds": 90, "body_size": "20m", "buffering": False})
+    for line in ("proxy_connect_timeout 3s;", "proxy_read_timeout 90s;", "client_max_body_size 20m;", "proxy_buffering off;"):
+        assert line in text
+    text = nginx()
+    assert "client_max_body_size" not in text
+    assert "proxy_buffering" not in text
+
+
+def test_every_variable_is_nginx_own_or_is_laid_down_by_the_nginx_role(nginx):
+    """With an Nginx of the user's own, conf.d/flaskops.conf is all there is."""
+    used = set(re.findall(r"\$(\w+)", nginx()))
+    own = set(re.findall(r"^(?:map \S+|geo) \$(\w+)", NAMES.read_text(), re.MULTILINE))
+    known = {"remote_addr", "scheme", "request_id", "http_upgrade", "is_args", "args", "uri", "document_root"}
+    assert used <= own | known
+
+
+@pytest.mark.skipif("FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx")
+@pytest.mark.parametrize("keys", KINDS, ids=str)
+def test_nginx_takes_it(nginx, keys, tmp_path):
+    names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text())
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver {{\n{nginx(**keys)}\n}}\n}}\n"
+    )
+    run = subprocess.run([NGINX, "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+# --- uWSGI -----------------------------------------------------------------------------------------------------------
+
+
+def test_plain_requests_are_answered_by_processes_and_threads(uwsgi):
+    options = uwsgi(uwsgi={"processes": 3, "threads": 8})
+    assert (options["processes"], options["threads"]) == (["3"], ["8"])
+    assert not {"gevent", "http-websockets", "gevent-monkey-patch"} & set(options)
+
+
+def test_websockets_are_answered_by_greenlets(uwsgi):
+    options = uwsgi(websocket=True, uwsgi={"gevent": 250})
+    assert (options["gevent"], options["http-websockets"], options["gevent-monkey-patch"]) == (["250"], ["true"], ["true"])
+    assert "threads" not in options
+
+
+def test_a_number_of_processes_that_the_container_works_out_is_not_written(uwsgi):
+    assert "processes" not in uwsgi()
+
+
+def test_an_application_that_does_not_load_ends_the_container(uwsgi):
+    options = uwsgi()
+    assert (options["strict"], options["need-app"], options["master"], options["vacuum"]) == (["true"],) * 4
+
+
+def test_module_and_callable(uwsgi, source):
+    (source / "web.py").write_text("def make_app():\n    return 1\n")
+    options = uwsgi(module="web")
+    assert (options["module"], options["callable"]) == (["web"], ["make_app()"])
+
+
+def test_stopping_lets_requests_finish(uwsgi):
+    options = uwsgi(drain_seconds=12)
+    assert options["hook-master-start"] == ["unix_signal:15 gracefully_kill_them_all"]
+    assert options["worker-reload-mercy"] == ["12"]
+    assert uwsgi(drain_seconds=0)["worker-reload-mercy"] == ["1"]
+
+
+def test_harakiri_only_when_asked_for(uwsgi):
+    assert "harakiri" not in uwsgi()
+    assert uwsgi(uwsgi={"harakiri_seconds": 20})["harakiri"] == ["20"]
+
+
+def test_address_and_scheme_of_the_client_come_from_our_own_headers(uwsgi):
+    assert uwsgi()["route-run"] == ["addvar:REMOTE_ADDR=${HTTP_X_REAL_IP}", "addvar:UWSGI_SCHEME=${HTTP_X_FORWARDED_PROTO}"]
+
+
+def test_the_settings_are_an_ini_file(make):
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.read_string(make()["files"]["uwsgi.ini"])
+    assert parser.sections() == ["uwsgi"]
+
+
+# --- the image -------------------------------------------------------------------------------------------------------
+
+
+def test_requirements_are_installed_before_the_code_comes_in(make):
+    text = make()["dockerfile"]
+    assert text.index("COPY app/requirements.txt") < text.index("pip") < text.index("COPY app/ /app/")
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == [f"{RUNTIME}-build", RUNTIME]
+
+
+def test_what_the_build_trusts_is_not_in_the_final_image(make):
+    final = make()["dockerfile"].rpartition("FROM ")[2]
+    assert "trust" not in final
+
+
+def test_the_image_does_not_depend_on_settings(make):
+    """Or every change of a setting would rebuild it."""
+    assert make(uwsgi={"threads": 9}, env={"A": "1"}, path="/x")["dockerfile"] == make()["dockerfile"]

@@ -1,0 +1,540 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What may be said of an application, and the words for what may not."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
+from ansible_collections.flaskops.host.plugins.module_utils import _apps
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from hypothesis import given
+from hypothesis import strategies as st
+
+NAME_WORDS = "it has to be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop."
+PATH_WORDS = f"it has to be {_apps.PATH_WORDS}."
+# What Nginx, a shell, YAML, a URL or a file system would take for more than a letter.
+MEANINGFUL = set(" \t\r\n\0\"'`$\\;{}()[]<>|&*?!#%^=,:@+")
+
+
+@pytest.fixture
+def source(tmp_path):
+    """The directory of an application that is complete."""
+    place = tmp_path / "shop"
+    place.mkdir()
+    (place / "app.py").write_text("from flask import Flask\n\napp = Flask(__name__)\n")
+    (place / "requirements.txt").write_text("flask\n")
+    return place
+
+
+@pytest.fixture
+def check(source):
+    """Normalise one entry; name, source and path are there unless the test says otherwise."""
+
+    def run(**keys):
+        entry = {"name": "shop", "source": str(source), "path": "/shop", **keys}
+        apps, problems = normalize_apps([{key: value for key, value in entry.items() if value is not ...}])
+        return (apps[0] if apps else {}), problems
+
+    return run
+
+
+# --- three lines are enough -----------------------------------------------------------------------------------------
+
+
+def test_name_source_and_path_are_enough(check, source):
+    app, problems = check()
+    assert problems == []
+    assert app == {
+        "name": "shop",
+        "source": str(source),
+        "path": "/shop",
+        "prefix": "/shop",
+        "site": "default",
+        "path_mode": "domain",
+        "engine": "uwsgi",
+        "module": "app",
+        "callable": "app",
+        "websocket": False,
+        "uwsgi": {"processes": "auto", "threads": 4, "gevent": 100, "harakiri_seconds": 0},
+        "env": {},
+        "secrets": {},
+        "health": {"path": "/", "status": ["2xx", "3xx", "401", "403"], "deadline_seconds": 60, "interval_seconds": 0.5},
+        "drain_seconds": 30,
+        "resources": {"memory": "512m", "pids": 512, "cpus": 0, "tmp": "64m"},
+        "writable": [],
+        "volumes": [],
+        "networks": [],
+        "static": [{"url": "/static", "path": "static", "required": False}],
+        "proxy": {"connect_timeout_seconds": 60, "read_timeout_seconds": 60, "body_size": "", "buffering": True},
+    }
+
+
+def test_no_applications_are_fine():
+    assert normalize_apps([]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("path", "kept", "prefix"),
+    [("/", "/", ""), ("/shop", "/shop", "/shop"), ("/shop/", "/shop", "/shop"), ("/a/b-c_d.e~f", "/a/b-c_d.e~f", "/a/b-c_d.e~f")],
+)
+def test_paths_lose_their_last_slash(check, path, kept, prefix):
+    app, problems = check(path=path)
+    assert (problems, app["path"], app["prefix"]) == ([], kept, prefix)
+
+
+def test_everything_may_be_said_as_text_as_it_comes_from_the_command_line(check):
+    app, problems = check(websocket="yes", drain_seconds="5", uwsgi={"processes": 3, "threads": "2"}, resources={"cpus": "1.5"})
+    assert problems == []
+    assert (app["websocket"], app["drain_seconds"], app["uwsgi"]["processes"], app["uwsgi"]["threads"]) == (True, 5, "3", 2)
+    assert app["resources"]["cpus"] == 1.5
+
+
+# --- what does not fit ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["Shop", "my_shop", "-shop", "shop-", "a" * 41, "", "shop/../x", "shop shop", "shop\n", "a;b", "größe", "..", "shop.web"]
+)
+def test_bad_names(check, name):
+    _, problems = check(name=name)
+    assert problems == [f"flask_apps: {name}: name is {name!r}; {NAME_WORDS}"]
+
+
+@pytest.mark.parametrize("name", ["a", "shop", "pc-builder-app", "7", "a" * 40])
+def test_good_names(check, name):
+    assert check(name=name)[1] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "shop",
+        "",
+        "//shop",
+        "/shop//x",
+        "/shop;",
+        "/{shop}",
+        "/sh op",
+        "/shop\n",
+        "/shop\nlocation",
+        "/$uri",
+        "/../etc",
+        "/shop/..",
+        "/shop/../etc",
+        "/.well-known",
+        "/.",
+        "/shop/.flaskops",
+        "/~^shop$",
+        "/shop?x=1",
+        "/shop#x",
+        "/shop%2e",
+        "/\\shop",
+        '/"shop"',
+        "/'",
+        "/größe",
+        "http://x/shop",
+    ],
+)
+def test_bad_paths(check, path):
+    _, problems = check(path=path)
+    assert problems == [f"flask_apps: shop: path is {path!r}; {PATH_WORDS}"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"name": ...}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
+        ({"name": None}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
+        ({"name": ["shop"]}, f"flask_apps[0]: name is ['shop']; {NAME_WORDS}"),
+        ({"name": {"a": 1}}, f"flask_apps[0]: name is {{'a': 1}}; {NAME_WORDS}"),
+        ({"path": ...}, f"flask_apps: shop: path is missing; write path: {_apps.PATH_WORDS}"),
+        ({"path": 5}, f"flask_apps: shop: path is 5; {PATH_WORDS}"),
+        ({"source": ...}, "flask_apps: shop: source is missing; write source: the directory of the application, for example files/shop"),
+        ({"pth": "/x"}, "flask_apps: shop: 'pth' is not a known key (its value is '/x'); did you mean 'path'?"),
+        ({"websockets": True}, "flask_apps: shop: 'websockets' is not a known key (its value is True); did you mean 'websocket'?"),
+        ({"uwsgi": {"thread": 2}}, "flask_apps: shop: uwsgi: 'thread' is not a known key (its value is 2); did you mean 'threads'?"),
+        ({"engine": "gunicron"}, "flask_apps: shop: engine is 'gunicron'; choose uwsgi."),
+        ({"path_mode": "strip"}, "flask_apps: shop: path_mode is 'strip'; choose domain."),
+        ({"websocket": "maybe"}, "flask_apps: shop: websocket is 'maybe'; it has to be true or false."),
+        ({"module": "shop/web"}, "flask_apps: shop: module is 'shop/web'; it has to be a Python module such as main or shop.web."),
+        ({"callable": "app; x"}, "flask_apps: shop: callable is 'app; x'; it has to be a name in the module such as app or create_app()."),
+        ({"env": {"A B": "x"}}, "flask_apps: shop: env has the name 'A B'; names are made of letters, digits and _."),
+        ({"env": {"A": "x\ny"}}, "flask_apps: shop: env: A is 'x\\ny'; it has to be one line; put longer values into secrets."),
+        ({"env": {"A": "x "}}, "flask_apps: shop: env: A is 'x '; spaces at its end would be lost; put it into secrets."),
+        ({"env": {"DEBUG": True}}, "flask_apps: shop: env: DEBUG is True; it has to be a string, so put it in quotes."),
+        ({"env": {"DOMAIN": "/x"}}, "flask_apps: shop: env sets DOMAIN, which we set from path; leave it out."),
+        ({"env": {"FLASKOPS_APP": "x"}}, "flask_apps: shop: env sets FLASKOPS_APP, which we set from name; leave it out."),
+        ({"env": {"FLASKOPS_RELEASE": "x"}}, "flask_apps: shop: env sets FLASKOPS_RELEASE, which we set from the release; leave it out."),
+        (
+            {"env": {"KEY_FILE": "/x"}, "secrets": {"KEY": "x"}},
+            "flask_apps: shop: env sets KEY_FILE, which we set from secrets; leave it out.",
+        ),
+        ({"secrets": {"../KEY": "x"}}, "flask_apps: shop: secrets has the name '../KEY'; names are made of letters, digits and _."),
+        ({"site": "www"}, "flask_apps: shop: site is 'www'; there are default. Add it to nginx_sites or choose one of these."),
+        (
+            {"health": {"path": "health"}},
+            "flask_apps: shop: health: path is 'health'; it has to be a path below the application's own, such as /health.",
+        ),
+        ({"health": {"status": ["ok"]}}, "flask_apps: shop: health: status[0] is 'ok'; it has to be a status such as 200 or 2xx."),
+        ({"health": {"status": 200}}, "flask_apps: shop: health: status is 200; it has to be a list."),
+        (
+            {"health": {"deadline_seconds": 0}},
+            "flask_apps: shop: health: deadline_seconds is 0; it has to be a number of seconds, at least 1.",
+        ),
+        ({"drain_seconds": -1}, "flask_apps: shop: drain_seconds is -1; it has to be a number of seconds, at least 0."),
+        ({"resources": {"memory": "512"}}, "flask_apps: shop: resources: memory is '512'; it has to be a size such as 512m or 2g."),
+        (
+            {"uwsgi": {"processes": 0}},
+            "flask_apps: shop: uwsgi: processes is 0; it has to be auto (from the CPU limit) or a number from 1 to 999.",
+        ),
+        ({"uwsgi": "many"}, "flask_apps: shop: uwsgi is 'many'; it has to be a dictionary."),
+        ({"writable": ["cache"]}, "flask_apps: shop: writable[0] is 'cache'; it has to be an absolute path such as /app/cache."),
+        ({"writable": ["/app/../etc"]}, "flask_apps: shop: writable[0] is '/app/../etc'; '..' is not allowed in it."),
+        (
+            {"networks": ["host"]},
+            "flask_apps: shop: networks[0] is 'host'; it has to be the name of a Docker network such as bridge, not host or none.",
+        ),
+        (
+            {"proxy": {"body_size": "20 MB"}},
+            "flask_apps: shop: proxy: body_size is '20 MB'; it has to be a size such as 20m, 0 for no limit, or '' for the host's.",
+        ),
+        (
+            {"static": [{"url": "/static"}]},
+            "flask_apps: shop: static[0]: path is missing; write path: a directory of the image, absolute or below /app, such as static",
+        ),
+        (
+            {"static": [{"url": "/st;atic", "path": "static"}]},
+            "flask_apps: shop: static[0]: url is '/st;atic'; it has to be a path below the application's own, such as /static.",
+        ),
+        (
+            {"static": [{"url": "/static", "path": "../etc"}]},
+            "flask_apps: shop: static[0]: path is '../etc'; it has to be a directory of the image, absolute or below /app, such as static.",
+        ),
+    ],
+)
+def test_every_problem_names_application_key_value_and_what_is_allowed(check, keys, problem):
+    assert check(**keys)[1] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("apps", "problem"),
+    [
+        ({"name": "shop"}, "flask_apps: it is {'name': 'shop'}; it has to be a list of dictionaries with name, source and path."),
+        ("shop", "flask_apps: it is 'shop'; it has to be a list of dictionaries with name, source and path."),
+        (["shop"], "flask_apps[0]: it is 'shop'; it has to be a dictionary with name, source and path."),
+    ],
+)
+def test_flask_apps_is_a_list_of_dictionaries(apps, problem):
+    assert normalize_apps(apps) == ([], [problem])
+
+
+@pytest.mark.parametrize(
+    ("volume", "good"),
+    [
+        ("shop-data:/data", True),
+        ("/srv/media:/media:ro", True),
+        ("/srv/media", False),
+        ("/srv/../etc:/x", False),
+        ("data:/x:rw,z", False),
+        ("$HOME:/x", False),
+        ("./data:/data", False),
+    ],
+)
+def test_volumes(check, volume, good):
+    assert (check(volumes=[volume])[1] == []) is good
+
+
+# --- the source -----------------------------------------------------------------------------------------------------
+
+
+def test_a_source_that_is_not_there_is_named_by_its_absolute_path(tmp_path):
+    _, problems = normalize_apps([{"name": "shop", "source": "files/shop", "path": "/"}], source_root=str(tmp_path))
+    assert problems == [
+        f"flask_apps: shop: source is not a directory: {tmp_path}/files/shop. Relative sources start from flask_apps_source_root."
+    ]
+
+
+def test_a_relative_source_starts_from_the_source_root(source):
+    apps, problems = normalize_apps([{"name": "shop", "source": "shop", "path": "/"}], source_root=str(source.parent))
+    assert (problems, apps[0]["source"]) == ([], str(source))
+
+
+def test_an_empty_source(tmp_path):
+    _, problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/"}])
+    assert problems == [f"flask_apps: shop: source is an empty directory: {tmp_path}."]
+
+
+def test_a_source_without_requirements(check, source):
+    (source / "requirements.txt").unlink()
+    assert check()[1] == [f"flask_apps: shop: source has no requirements.txt: {source}. Write one; at least Flask has to be in it."]
+
+
+def test_a_source_without_requirements_and_without_an_application_has_both_said(check, source):
+    (source / "requirements.txt").unlink()
+    (source / "app.py").unlink()
+    (source / "README").write_text("")
+    assert len(check()[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "keys", "found"),
+    [
+        ({"app.py": "app = Flask(__name__)"}, {}, ("app", "app")),
+        ({"main.py": "application = Flask(__name__)"}, {}, ("main", "application")),
+        ({"wsgi.py": "from shop import app", "app.py": "app = 1"}, {}, ("wsgi", "app")),
+        ({"app.py": "def create_app():\n    return Flask(__name__)"}, {}, ("app", "create_app()")),
+        ({"app.py": "def create_app(config=None, *, debug=False):\n    return 1"}, {}, ("app", "create_app()")),
+        ({"app.py": "def make_app():\n    return 1"}, {}, ("app", "make_app()")),
+        ({"app.py": "app: Flask = Flask(__name__)"}, {}, ("app", "app")),
+        ({"app.py": "app, socket = make()"}, {}, ("app", "app")),
+        ({"app.py": "if True:\n    app = 1\nelse:\n    app = 2"}, {}, ("app", "app")),
+        ({"app.py": "try:\n    from a import app\nexcept ImportError:\n    app = None"}, {}, ("app", "app")),
+        ({"app/__init__.py": "app = 1"}, {}, ("app", "app")),
+        ({"app/__init__.py": "", "app/main.py": "app = 1"}, {}, ("app.main", "app")),
+        ({"app/__init__.py": "from app.factory import create_app"}, {}, ("app", "create_app()")),
+        ({"my_shop.py": "app = 1"}, {"name": "my-shop"}, ("my_shop", "app")),
+        ({"shop/web.py": "site = 1"}, {"module": "shop.web", "callable": "site"}, ("shop.web", "site")),
+        ({"web.py": "app = 1"}, {"module": "web"}, ("web", "app")),
+        ({"main.py": "server = 1"}, {"callable": "server"}, ("main", "server")),
+        ({"app.py": "def build():\n    return 1"}, {"callable": "build()"}, ("app", "build()")),
+        # They may come with the requirements.
+        ({"README": ""}, {"module": "elsewhere", "callable": "app"}, ("elsewhere", "app")),
+        # A Python newer than the controller's.
+        ({"app.py": "this is not Python of today"}, {"module": "app", "callable": "app"}, ("app", "app")),
+    ],
+)
+def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    apps, problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/", **keys}])
+    assert (problems, (apps[0]["module"], apps[0]["callable"])) == ([], found)
+
+
+@pytest.mark.parametrize(
+    ("files", "keys", "looked"),
+    [
+        (
+            {},
+            {},
+            "app, application, create_app(), make_app() in the modules wsgi, app, main, application, app.main, "
+            "shop, of which there is none",
+        ),
+        ({"app.py": "server = 1"}, {}, "app, application, create_app(), make_app() in app.py"),
+        ({"app.py": "def create_app(config): ..."}, {}, "app, application, create_app(), make_app() in app.py"),
+        ({"app.py": "def create_app(*, config): ..."}, {}, "app, application, create_app(), make_app() in app.py"),
+        ({"app.py": "def create_app(config, /): ..."}, {}, "app, application, create_app(), make_app() in app.py"),
+        ({"app.py": "def f():\n    app = 1"}, {}, "app, application, create_app(), make_app() in app.py"),
+        ({"app.py": "", "main.py": ""}, {}, "app, application, create_app(), make_app() in app.py, main.py"),
+        ({"app.py": "x = 1\nif ("}, {}, "app, application, create_app(), make_app() in app.py (a syntax error in line 2)"),
+        ({"app.py": "app = 1"}, {"callable": "server"}, "server in app.py"),
+        ({"app.py": "app = 1"}, {"module": "web"}, "app, application, create_app(), make_app() in the modules web, of which there is none"),
+    ],
+)
+def test_where_it_was_looked_for_is_said(tmp_path, files, keys, looked):
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    _, problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/", **keys}])
+    assert problems == [
+        f"flask_apps: shop: no Flask application was found in {tmp_path}: looked for {looked}; "
+        "write module and callable, for example module: shop.web, callable: app."
+    ]
+
+
+def test_the_source_is_read_and_never_run(check, source):
+    (source / "app.py").write_text(f"open({str(source / 'ran')!r}, 'w')\napp = 1\n")
+    assert check()[1] == []
+    assert not (source / "ran").exists()
+
+
+# --- applications against each other, and the whole -------------------------------------------------------------------
+
+
+def entries(source, *places):
+    return [{"name": name, "source": str(source), "path": path, **(more[0] if more else {})} for name, path, *more in places]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "problem"),
+    [
+        ([("shop", "/a"), ("shop", "/b")], "flask_apps: shop: 2 entries have this name; names have to differ."),
+        ([("a", "/x"), ("b", "/x")], "flask_apps: a and b: path is '/x' on site 'default' in each; give each its own."),
+        ([("a", "/x"), ("b", "/x/")], "flask_apps: a and b: path is '/x' on site 'default' in each; give each its own."),
+        ([("a", "/"), ("b", "/")], "flask_apps: a and b: path is '/' on site 'default' in each; give each its own."),
+        (
+            [("a", "/x"), ("b", "/x/static")],
+            "flask_apps: a and b: '/x/static/' on site 'default' is static of a and path of b; change one of them.",
+        ),
+        (
+            [("a", "/"), ("b", "/static")],
+            "flask_apps: a and b: '/static/' on site 'default' is static of a and path of b; change one of them.",
+        ),
+    ],
+)
+def test_two_applications_in_one_place(source, pairs, problem):
+    assert normalize_apps(entries(source, *pairs))[1] == [problem]
+
+
+def test_one_application_with_the_same_static_files_twice(check):
+    static = [{"url": "/static", "path": "static"}, {"url": "/static/", "path": "more"}]
+    assert check(static=static)[1] == ["flask_apps: shop: '/shop/static/' on site 'default' is static twice; change one of them."]
+
+
+def test_applications_side_by_side_and_below_each_other_are_fine(source):
+    assert normalize_apps(entries(source, ("a", "/"), ("b", "/x"), ("c", "/x2"), ("d", "/x/admin")))[1] == []
+
+
+def test_one_path_on_two_sites_is_fine(source):
+    apps = entries(source, ("a", "/x"), ("b", "/x", {"site": "www"}))
+    assert normalize_apps(apps, sites=["default", "www"])[1] == []
+
+
+def test_a_socket_path_that_is_too_long(source):
+    root = "/srv/" + "x" * 40
+    _, problems = normalize_apps([{"name": "a" * 40, "source": str(source), "path": "/"}], root=root)
+    socket = f"{root}/apps/{'a' * 40}/releases/000000000000/run/app.sock"
+    assert problems == [
+        f"flask_apps: {'a' * 40}: the socket {socket} has {len(socket)} bytes and Linux allows 107; "
+        "choose a shorter name or a shorter flask_apps_root."
+    ]
+
+
+def test_the_longest_name_fits_into_the_default_root(source):
+    assert normalize_apps([{"name": "a" * 40, "source": str(source), "path": "/"}])[1] == []
+
+
+def test_defaults_lie_under_every_entry(source):
+    apps = entries(source, ("a", "/a"), ("b", "/b", {"uwsgi": {"threads": 8}, "env": {"A": "2"}, "networks": []}))
+    defaults = {"uwsgi": {"processes": 2, "threads": 1}, "env": {"A": "1", "B": "1"}, "networks": ["bridge"]}
+    (first, second), problems = normalize_apps(apps, defaults=defaults)
+    assert problems == []
+    assert (first["uwsgi"]["processes"], first["uwsgi"]["threads"], first["env"]) == ("2", 1, {"A": "1", "B": "1"})
+    assert (second["uwsgi"]["processes"], second["uwsgi"]["threads"], second["env"]) == ("2", 8, {"A": "2", "B": "1"})
+    assert (first["networks"], second["networks"]) == (["bridge"], [])
+
+
+def test_defaults_hold_nothing_that_belongs_to_one_application(source):
+    _, problems = normalize_apps(entries(source, ("a", "/a")), defaults={"path": "/x", "name": "y"})
+    assert problems == [
+        "flask_apps_defaults: 'name' belongs to one application; write it into its entry of flask_apps.",
+        "flask_apps_defaults: 'path' belongs to one application; write it into its entry of flask_apps.",
+    ]
+
+
+def test_defaults_are_a_dictionary():
+    assert normalize_apps([], defaults=["a"])[1] == [
+        "flask_apps_defaults: it is ['a']; it has to be a dictionary of keys as in an entry of flask_apps."
+    ]
+
+
+def test_all_problems_of_all_applications_are_one_message(source, tmp_path):
+    apps = [
+        {"name": "Shop", "source": "nowhere", "path": "shop", "engin": "x"},
+        {"name": "blog", "source": str(tmp_path / "none"), "path": "/blog", "site": "www"},
+        {"name": "wiki", "source": str(source), "path": "/blog", "site": "www"},
+        "x",
+    ]
+    lines = filters.normalize_apps(apps)["message"].splitlines()
+    assert lines == [
+        "9 problems in the inputs; nothing was changed.",
+        "flask_apps: Shop: 'engin' is not a known key (its value is 'x'); did you mean 'engine'?",
+        f"flask_apps: Shop: name is 'Shop'; {NAME_WORDS}",
+        f"flask_apps: Shop: path is 'shop'; {PATH_WORDS}",
+        f"flask_apps: Shop: source is not a directory: {Path.cwd()}/nowhere. Relative sources start from flask_apps_source_root.",
+        "flask_apps: blog: site is 'www'; there are default. Add it to nginx_sites or choose one of these.",
+        f"flask_apps: blog: source is not a directory: {tmp_path}/none. Relative sources start from flask_apps_source_root.",
+        "flask_apps: wiki: site is 'www'; there are default. Add it to nginx_sites or choose one of these.",
+        "flask_apps[3]: it is 'x'; it has to be a dictionary with name, source and path.",
+        "flask_apps: blog and wiki: path is '/blog' on site 'www' in each; give each its own.",
+    ]
+
+
+def test_the_values_of_secrets_are_in_no_message(check):
+    for keys in ({"secrets": {"KEY": ["hunter2"]}}, {"secrets": "hunter2"}, {"secret": {"KEY": "hunter2"}}, {"db_password": "hunter2"}):
+        _, problems = check(**keys)
+        assert len(problems) == 1
+        assert "hidden" in problems[0]
+        assert "hunter2" not in problems[0]
+
+
+# --- whatever passes is harmless --------------------------------------------------------------------------------------
+
+
+@given(st.one_of(st.from_regex(_apps.NAME, fullmatch=True), st.text(max_size=50)))
+def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
+    _, problems = normalize_apps([{"name": name, "source": "/nowhere", "path": "/"}])
+    if not any("name is" in problem for problem in problems):
+        assert re.fullmatch("[a-z0-9-]{1,40}", name, re.ASCII)
+        assert not name.startswith("-")
+
+
+@given(st.one_of(st.from_regex(_apps.PATH, fullmatch=True), st.text(max_size=50), st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12)))
+def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
+    _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": path}])
+    if not any("path is" in problem for problem in problems):
+        assert path.startswith("/")
+        assert path.isascii()
+        assert not MEANINGFUL & set(path)
+        assert "//" not in path
+        assert not any(part.startswith(".") for part in path.split("/"))
+
+
+@given(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.text())))
+def test_whatever_is_written_is_answered_in_sentences(value):
+    """Whatever is at whichever key: there may be problems, never a traceback."""
+    for key in _apps.OPTIONS:
+        _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": "/", key: value}] * 2)
+        assert problems
+        assert all(isinstance(problem, str) for problem in problems)
+
+
+# --- what the host has taken -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["base", "runtime"])
+def test_the_names_of_our_own_images_are_refused(check, name):
+    assert check(name=name)[1] == [f"flask_apps: {name}: name is {name!r}, which one of our own images has; choose another."]
+
+
+def test_a_path_where_the_site_itself_answers_is_refused(source):
+    apps = [{"name": "shop", "source": str(source), "path": "/healthz"}]
+    assert normalize_apps(apps, taken_paths=["/healthz"])[1] == [
+        "flask_apps: shop: path is '/healthz', where the site itself answers (nginx_health_path); choose another."
+    ]
+
+
+def test_requirements_that_the_build_would_not_see_are_refused(check, source):
+    (source / ".dockerignore").write_text("*.txt\n")
+    assert check()[1] == [
+        f"flask_apps: shop: source has no requirements.txt that .dockerignore lets through: {source}. "
+        "Write one; at least Flask has to be in it."
+    ]
+
+
+def test_a_volume_is_no_relative_path(check):
+    assert "volumes[0] is 'shop/data:/data'" in check(volumes=["shop/data:/data"])[1][0]
+    assert check(volumes=["shop-data:/data", "/srv/media:/media:ro"])[1] == []
+
+
+@pytest.mark.parametrize("root", ["/srv/my apps", "var", "/", "/var/lib/x;y", "/var/../x"])
+def test_a_root_that_nginx_or_docker_would_read_otherwise_is_refused(root):
+    words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
+    assert normalize_apps([], root=root)[1] == [f"flask_apps_root: it is {root!r}; it has to be {words}."]
+
+
+@pytest.mark.parametrize("uid", [0, -1])
+def test_no_container_runs_as_root(uid):
+    assert normalize_apps([], uid=uid)[1] == [f"flask_apps_uid: it is {uid}; it has to be 1 or more, for no container runs as root."]
+
+
+def test_a_number_that_nginx_would_refuse_is_refused(check):
+    assert "at most 1e+06" in check(proxy={"read_timeout_seconds": 10**20})[1][0]
+
+
+def test_a_source_that_cannot_be_read_names_the_application(check, source):
+    (source / ".dockerignore").write_bytes(b"\xff")
+    assert check()[1][0].startswith(f"flask_apps: shop: source {source} cannot be read: 'utf-8' codec")

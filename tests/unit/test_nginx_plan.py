@@ -1,0 +1,472 @@
+"""The inputs of the nginx role and what stands against a host, with the exact words."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.flaskops.host.plugins.filter import nginx as filters
+from ansible_collections.flaskops.host.plugins.module_utils import _nginx_plan
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_plan import make_plan
+
+ROLE = Path(__file__).resolve().parents[2] / "roles/nginx"
+INPUTS = {
+    "manage": True,
+    "sites": [],
+    "default_site_enabled": True,
+    "required_sites": ["default"],
+    "http_port": 80,
+    "ipv6": "auto",
+    "health_path": "/healthz",
+    "user": "www-data",
+    "worker_processes": "auto",
+    "worker_connections": 4096,
+    "worker_rlimit_nofile": 16384,
+    "worker_shutdown_timeout_seconds": 30,
+    "client_max_body_size": "16m",
+    "keepalive_timeout_seconds": 65,
+    "keepalive_requests": 1000,
+    "gzip_level": 5,
+    "gzip_min_length_bytes": 256,
+    "gzip_types": ["text/css"],
+    "replace_main_config": False,
+    "replace_default_site": False,
+}
+BARE = {
+    "administrator": True,
+    "conf_d_included": False,
+    "configuration_error": "",
+    "default_sites": [],
+    "directories": [],
+    "distribution": {"id": "debian", "name": "Debian GNU/Linux 13 (trixie)", "version": "13"},
+    "files": {},
+    "foreign": [],
+    "group": "www-data",
+    "included_sites": [],
+    "installed": False,
+    "ipv6": True,
+    "log_rotation": {"by": "nobody", "installed": False, "sha256": ""},
+    "main_config": {"state": "absent", "content": ""},
+    "master_pid": None,
+    "namespace_error": "",
+    "port_holders": [],
+    "reload_pending": False,
+    "running": False,
+    "service": "",
+    "user": "www-data",
+    "version": None,
+}
+FRESH = {
+    **BARE,
+    "conf_d_included": True,
+    "default_sites": [{"path": "sites-enabled/default", "state": "untouched", "content": ""}],
+    "installed": True,
+    "log_rotation": {"by": "theirs", "installed": True, "sha256": ""},
+    "main_config": {"state": "untouched", "content": ""},
+    "running": True,
+    "service": "enabled",
+    "version": "1.26.3",
+}
+
+
+def plan(facts=None, rendered="", **inputs):
+    return make_plan(copy.deepcopy(facts), {**INPUTS, **inputs}, rendered)
+
+
+def test_a_bare_host_gets_everything():
+    result = plan(BARE)
+    assert result["problems"] == []
+    assert result["packages"] == ["nginx", "logrotate"]
+    assert (result["start"], result["enable"], result["rotate_logs"]) == (True, True, False)
+    assert result["directories"] == ["flaskops", "flaskops/default"]
+    assert result["absent"] == ["sites-enabled/default", "conf.d/default.conf"]
+
+
+def test_the_site_default_is_alone_on_a_fresh_host():
+    result = plan(FRESH)
+    assert result["problems"] == [] and result["packages"] == [] and not result["start"] and not result["enable"]
+    assert result["sites"] == [
+        {
+            "name": "default",
+            "catch_all": True,
+            "enabled": True,
+            "server_names": ["_"],
+            "ports": [80],
+            "listens": ["80 default_server", "[::]:80 default_server"],
+        }
+    ]
+
+
+def test_the_catch_all_answers_on_every_port():
+    sites = [
+        {"name": "shop", "server_names": ["Shop.Example.org"], "http_port": "8080"},
+        {"name": "blog", "server_names": ["*.blog.example.org"]},
+    ]
+    result = plan({**FRESH, "ipv6": False}, sites=sites, default_site_enabled=False)
+    assert result["problems"] == []
+    assert [(site["name"], site["listens"], site["server_names"]) for site in result["sites"]] == [
+        ("default", ["80 default_server", "8080 default_server"], ["_"]),
+        ("shop", ["8080"], ["shop.example.org"]),
+        ("blog", ["80"], ["*.blog.example.org"]),
+    ]
+    assert result["ports"] == [80, 8080]
+
+
+@pytest.mark.parametrize(("ipv6", "host", "expected"), [
+    ("auto", True, True), ("auto", False, False), ("enabled", False, True), ("disabled", True, False),
+])  # fmt: skip
+def test_ipv6(ipv6, host, expected):
+    assert plan({**FRESH, "ipv6": host}, ipv6=ipv6)["ipv6"] is expected
+
+
+SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
+
+
+@pytest.mark.parametrize(
+    ("sites", "messages"),
+    [
+        ("shop", ["nginx_sites: is 'shop'; give a list of dictionaries with name and server_names."]),
+        (["shop"], ["nginx_sites[0]: is 'shop'; give a dictionary with name and server_names."]),
+        (
+            [{"server_names": ["a.example"]}],
+            ["nginx_sites[0]: name is missing; give a short label such as shop."],
+        ),
+        (
+            [{"name": "Shop!", "server_names": ["a.example"]}],
+            ["nginx_sites[0]: name is 'Shop!'; use a-z, 0-9 and - (at most 40, no - at either end)."],
+        ),
+        (
+            [{"name": "default", "server_names": ["a.example"]}],
+            [
+                "nginx_sites[0]: name is 'default', which is the built-in site; choose another name,"
+                " or leave the entry out and use the built-in one."
+            ],
+        ),
+        (
+            [SHOP, {"name": "shop", "server_names": ["b.example"]}],
+            ["nginx_sites: shop: there are two sites of this name; give each its own."],
+        ),
+        (
+            [{**SHOP, "servername": "x", "ssl": True}],
+            [
+                "nginx_sites: shop: unknown key 'servername'; known are name, server_names, http_port.",
+                "nginx_sites: shop: unknown key 'ssl'; known are name, server_names, http_port.",
+            ],
+        ),
+        (
+            [{"name": "shop"}],
+            ["nginx_sites: shop: server_names is missing; give a list of host names, for example [shop.example.org]."],
+        ),
+        (
+            [{"name": "shop", "server_names": []}],
+            ["nginx_sites: shop: server_names is empty; give a list of host names, for example [shop.example.org]."],
+        ),
+        (
+            [{"name": "shop", "server_names": "a.example"}],
+            ["nginx_sites: shop: server_names is 'a.example'; give a list of host names, for example [shop.example.org]."],
+        ),
+        (
+            [{"name": "shop", "server_names": ["a.example; return 200", "~^x", "$host", "bücher.example", 7, "_"]}],
+            [
+                "nginx_sites: shop: server_names: 'a.example; return 200' is not a host name; give names like"
+                " shop.example.org or *.example.org.",
+                "nginx_sites: shop: server_names: '~^x' is not a host name; give names like shop.example.org or *.example.org.",
+                "nginx_sites: shop: server_names: '$host' is not a host name; give names like shop.example.org or *.example.org.",
+                "nginx_sites: shop: server_names: 'bücher.example' is not a host name; give names like shop.example.org"
+                " or *.example.org (write international names in their xn-- form).",
+                "nginx_sites: shop: server_names: 7 is not a host name; give names like shop.example.org or *.example.org.",
+                "nginx_sites: shop: server_names: '_' would catch every host; that is the job of the site default.",
+            ],
+        ),
+        (
+            [{"name": "shop", "server_names": ["a.example", "A.example"]}],
+            ["nginx_sites: shop: server_names: a.example is there twice; leave one out."],
+        ),
+        (
+            [SHOP, {"name": "blog", "server_names": ["SHOP.example.org"]}],
+            ["nginx_sites: blog: server_names: shop.example.org belongs to the site shop already (port 80); a name leads to one site."],
+        ),
+        ([SHOP, {"name": "blog", "server_names": ["shop.example.org"], "http_port": 81}], []),
+        (
+            [{**SHOP, "http_port": 70000}],
+            ["nginx_sites: shop: http_port is 70000; give a port from 1 to 65535."],
+        ),
+        (
+            [{**SHOP, "http_port": True}],
+            ["nginx_sites: shop: http_port is true; give a port from 1 to 65535."],
+        ),
+    ],
+)
+def test_bad_sites(sites, messages):
+    assert plan(sites=sites)["problems"] == messages
+
+
+@pytest.mark.parametrize("name", ["a.example\n", "a.example\n;", "", "-a.example", "a..example", "a.example.", "*"])
+def test_names_that_nginx_would_read_otherwise_are_refused(name):
+    assert len(plan(sites=[{"name": "shop", "server_names": [name]}])["problems"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "messages"),
+    [
+        ({"http_port": "80"}, []),
+        ({"http_port": 0}, ["nginx_http_port: is 0; give a whole number from 1 to 65535."]),
+        (
+            {"worker_processes": "many"},
+            ["nginx_worker_processes: is 'many'; give auto or a number of processes."],
+        ),
+        ({"user": "root;"}, ["nginx_user: is 'root;'; give the name of a user of the system, such as www-data."]),
+        (
+            {"client_max_body_size": "16 MB"},
+            ["nginx_client_max_body_size: is '16 MB'; give a size such as 16m, 0 for no limit, or '' to leave it out."],
+        ),
+        ({"client_max_body_size": ""}, []),
+        ({"client_max_body_size": 0}, []),
+        ({"health_path": "health"}, ["nginx_health_path: is 'health'; give a path such as /healthz, or '' for none."]),
+        ({"health_path": "/a {"}, ["nginx_health_path: is '/a {'; give a path such as /healthz, or '' for none."]),
+        ({"health_path": "/healthz\n"}, ["nginx_health_path: is '/healthz\\n'; give a path such as /healthz, or '' for none."]),
+        ({"health_path": ""}, []),
+        ({"gzip_level": 11}, ["nginx_gzip_level: is 11; give a whole number from 1 to 9."]),
+        ({"gzip_types": "text/css"}, ["nginx_gzip_types: is 'text/css'; give a list of media types."]),
+        ({"gzip_types": ["css;"]}, ["nginx_gzip_types: 'css;' is not a media type; give one such as text/css."]),
+        (
+            {"worker_connections": 10000},
+            [
+                "nginx_worker_rlimit_nofile: is 16384, too few for nginx_worker_connections: 10000 (a proxied request"
+                " needs two files); give at least 20000."
+            ],
+        ),
+        ({"required_sites": ["shop"]}, ["nginx_required_sites: there is no site shop; known are default."]),
+        ({"required_sites": "default"}, ["nginx_required_sites: is 'default'; give a list of site names."]),
+    ],
+)  # fmt: skip
+def test_bad_settings(inputs, messages):
+    assert plan(**inputs)["problems"] == messages
+
+
+def test_all_problems_are_told_at_once():
+    result = plan({**BARE, "administrator": False}, sites=["x"], user="", http_port=-1)
+    assert len(result["problems"]) == 4
+    assert result["message"] == "\n".join(result["problems"])
+
+
+REFUSALS = [
+    ({"administrator": False}, {}, "nginx: the tasks do not run as root on this host; add become: true to the play."),
+    (
+        {"namespace_error": "unshare: unshare failed: Operation not permitted"},
+        {},
+        "nginx: this host refuses a private mount namespace, in which every change of the Nginx configuration is tested"
+        " (unshare: unshare failed: Operation not permitted). In a container give it CAP_SYS_ADMIN (--cap-add SYS_ADMIN).",
+    ),
+    (
+        {"distribution": {"id": "fedora", "version": "43", "name": "Fedora Linux 43"}},
+        {},
+        "nginx: this host runs Fedora Linux 43, which is not supported; supported are Debian 12, 13;"
+        " Ubuntu 22.04, 24.04, 26.04. With nginx_manage: false an Nginx of your own is used.",
+    ),
+    (
+        {"service": "masked"},
+        {},
+        "nginx: the service is masked on this host; run `systemctl unmask nginx`, or set nginx_manage: false.",
+    ),
+    (
+        {"port_holders": [{"port": 80, "program": "apache2", "pid": 123}]},
+        {},
+        "nginx: port 80 is held by apache2 (process 123); stop it,"
+        " or choose another port with nginx_http_port (and http_port of the sites).",
+    ),
+    (
+        {"main_config": {"state": "changed", "content": "user nobody;\nevents {}\n"}},
+        {"rendered": "user www-data;\nevents {}\n"},
+        "nginx: /etc/nginx/nginx.conf was changed by somebody and would be replaced:\n"
+        "    --- nginx.conf (on the host)\n    +++ nginx.conf (ours)\n    @@ -1,2 +1,2 @@\n    -user nobody;\n"
+        "    +user www-data;\n     events {}\n"
+        "  Set nginx_replace_main_config: true to replace it (a copy is kept in /var/backups/flaskops/nginx),"
+        " or nginx_manage: false to keep your own.",
+    ),
+    (
+        {"foreign": [{"path": "sites-enabled/shop", "default_ports": []}]},
+        {},
+        "nginx: /etc/nginx/nginx.conf would be replaced under configuration of somebody else (sites-enabled/shop)."
+        " Set nginx_replace_main_config: true if they may run under ours (they stay as they are and included),"
+        " or nginx_manage: false to keep your own.",
+    ),
+    (
+        {"default_sites": [{"path": "sites-enabled/default", "state": "changed", "content": "# c\n\nserver {}\n"}]},
+        {},
+        "nginx: /etc/nginx/sites-enabled/default is not the distribution's default site any more and would be switched"
+        " off:\n    server {}\n  Set nginx_replace_default_site: true to switch it off (a copy of a file is kept in"
+        " /var/backups/flaskops/nginx), or rename it.",
+    ),
+    (
+        {"foreign": [{"path": "conf.d/x.conf", "default_ports": [80, 443]}], "main_config": {"state": "ours"}},
+        {},
+        "nginx: /etc/nginx/conf.d/x.conf is the default server of port 80, and so is our site default; Nginx starts with"
+        " one only. Take default_server away from its listen line, or set nginx_http_port.",
+    ),
+    (
+        {"configuration_error": '[emerg] unknown directive "x" in /etc/nginx/conf.d/x.conf:1'},
+        {},
+        'nginx: the configuration on this host is refused by Nginx:\n    [emerg] unknown directive "x" in'
+        " /etc/nginx/conf.d/x.conf:1\n  Mend or move what it names (`nginx -t` shows it), then run again.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "inputs", "message"), REFUSALS)
+def test_a_host_is_refused(facts, inputs, message):
+    assert plan({**FRESH, **facts}, **inputs)["problems"] == [message]
+
+
+@pytest.mark.parametrize(
+    ("facts", "inputs"),
+    [
+        ({"main_config": {"state": "changed", "content": "x"}}, {"replace_main_config": True}),
+        ({"foreign": [{"path": "sites-enabled/shop", "default_ports": []}]}, {"replace_main_config": True}),
+        (
+            {"foreign": [{"path": "sites-enabled/shop", "default_ports": [8080]}], "main_config": {"state": "ours"}},
+            {},
+        ),
+        (
+            {"default_sites": [{"path": "sites-enabled/default", "state": "changed", "content": "x"}]},
+            {"replace_default_site": True},
+        ),
+        ({"configuration_error": "[emerg] x in /etc/nginx/sites-enabled/default:2"}, {}),
+        ({"configuration_error": "[emerg] x in /etc/nginx/nginx.conf:2"}, {}),
+        ({"configuration_error": "[emerg] socket() [::]:80 failed (97: Address family not supported)"}, {}),
+        (
+            {
+                "configuration_error": "[emerg] x in /etc/nginx/flaskops/default.conf:2",
+                "files": {"flaskops/default.conf": {"sha256": "", "mode": "0644"}},
+            },
+            {},
+        ),
+        ({"distribution": {"id": "ubuntu", "version": "26.04", "name": "Ubuntu"}}, {}),
+    ],
+)
+def test_a_host_is_accepted(facts, inputs):
+    assert plan({**FRESH, **facts}, **inputs)["problems"] == []
+
+
+def test_a_site_that_is_gone_is_removed():
+    files = {name: {} for name in ("nginx.conf", "conf.d/flaskops.conf", "flaskops/default.conf", "flaskops/old.conf")}
+    assert "flaskops/old.conf" in plan({**FRESH, "files": files})["absent"]
+    assert "flaskops/default.conf" not in plan({**FRESH, "files": files})["absent"]
+
+
+def test_logs_are_rotated_by_us_only_where_nobody_else_does():
+    assert plan({**FRESH, "log_rotation": {"by": "nobody", "installed": True}})["rotate_logs"]
+    assert plan({**FRESH, "log_rotation": {"by": "ours", "installed": True}})["rotate_logs"]
+    assert not plan(FRESH)["rotate_logs"]
+
+
+OWN = {**FRESH, "included_sites": ["default"]}
+
+
+def test_an_nginx_of_the_users_own_is_only_asked():
+    result = plan(OWN, manage=False)
+    assert result["problems"] == []
+    assert (result["packages"], result["absent"], result["start"], result["enable"]) == ([], [], False, False)
+    assert result["site_names"] == ["default"] and result["sites"] == [] and result["ports"] == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (
+            {"installed": False},
+            "nginx: nginx_manage is false and Nginx is not installed on this host (/usr/sbin/nginx);"
+            " install it, or set nginx_manage: true.",
+        ),
+        ({"running": False}, "nginx: nginx_manage is false and Nginx does not run on this host; start it."),
+        (
+            {"included_sites": []},
+            "nginx: no server block includes the applications of the site default; add this line to the server block"
+            " that is to serve them (`nginx -T` shows where it is):\n    include /etc/nginx/flaskops/default/*.conf;",
+        ),
+        (
+            {"conf_d_included": False},
+            "nginx: nothing includes /etc/nginx/conf.d/flaskops.conf; add this line to the http block of"
+            " /etc/nginx/nginx.conf:\n    include /etc/nginx/conf.d/*.conf;",
+        ),
+        (
+            {"configuration_error": "[emerg] a\n[emerg] b"},
+            "nginx: the configuration on this host is refused by Nginx:\n    [emerg] a\n    [emerg] b\n"
+            "  Mend or move what it names (`nginx -t` shows it), then run again.",
+        ),
+    ],
+)
+def test_an_nginx_of_the_users_own_that_does_not_do(facts, message):
+    assert plan({**OWN, **facts}, manage=False)["problems"] == [message]
+
+
+def tree():
+    return {
+        "directories": ["flaskops", "flaskops/default"],
+        "files": [{"path": "nginx.conf", "content": "x"}],
+        "absent": ["sites-enabled/default"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("facts", "current"),
+    [
+        ({}, True),
+        ({"reload_pending": True}, False),
+        ({"directories": []}, False),
+        ({"default_sites": [{"path": "sites-enabled/default"}]}, False),
+        ({"files": {}}, False),
+        ({"files": {"nginx.conf": {"sha256": hashlib.sha256(b"x").hexdigest(), "mode": "0600"}}}, False),
+        ({"files": {"nginx.conf": {"sha256": hashlib.sha256(b"y").hexdigest(), "mode": "0644"}}}, False),
+    ],
+)
+def test_a_host_that_has_it_all_is_not_asked_again(facts, current):
+    host = {
+        "reload_pending": False,
+        "directories": ["default"],
+        "default_sites": [],
+        "files": {"nginx.conf": {"sha256": hashlib.sha256(b"x").hexdigest(), "mode": "0644"}},
+    }
+    assert filters.nginx_is_current({**host, **facts}, tree()) is current
+
+
+def test_one_text_with_several_files():
+    assert filters.nginx_split_files("=== a\nx\n\n=== b/c\n\ny\n\n") == [
+        {"path": "a", "content": "x\n"},
+        {"path": "b/c", "content": "y\n"},
+    ]
+
+
+def test_filters_say_what_they_expect():
+    for call in (
+        lambda: filters.nginx_plan("x"),
+        lambda: filters.nginx_plan(INPUTS, {"x": 1}),
+        lambda: filters.nginx_is_current({}, tree()),
+        lambda: filters.nginx_split_files(1),
+    ):
+        with pytest.raises(filters.AnsibleFilterError, match="expected"):
+            call()
+    assert filters.nginx_plan(INPUTS)["problems"] == []
+    assert set(filters.FilterModule().filters()) == {"nginx_plan", "nginx_split_files", "nginx_is_current"}
+
+
+def test_a_long_difference_is_cut():
+    theirs = "".join(f"line {number};\n" for number in range(100))
+    text = _nginx_plan.difference(theirs, "", "x")
+    assert len(text.splitlines()) == _nginx_plan.LINES_SHOWN + 1 and text.endswith("more lines")
+
+
+def test_the_known_keys_of_a_site_are_documented():
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
+    words = " ".join(specs["main"]["options"]["nginx_sites"]["description"])
+    assert all(f"C({key})" in words for key in _nginx_plan.SITE_KEYS)
+
+
+def test_every_input_reaches_the_plan():
+    names = set(yaml.safe_load((ROLE / "defaults/main.yml").read_text()))
+    given = {f"nginx_{name}" for name in INPUTS}
+    only_in_templates = {"nginx_access_log_enabled", "nginx_error_log_level", "nginx_gzip_enabled"}
+    assert names - only_in_templates == given

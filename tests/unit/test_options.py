@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A table of options: defaults, conversions, and words for everything that does not fit."""
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._options import Option, merge, normalize
+
+WHERE = "flask_apps: shop"
+
+
+def one(option, value):
+    """The value and the problems of a dictionary with this one key."""
+    result, problems = normalize({"key": value}, {"key": option}, WHERE)
+    return result["key"], problems
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "value"),
+    [
+        (Option(), "text", "text"),
+        (Option(), 8, "8"),
+        (Option(), 1.5, "1.5"),
+        (Option(kind="bool"), True, True),
+        (Option(kind="bool"), "yes", True),
+        (Option(kind="bool"), "True", True),
+        (Option(kind="bool"), "on", True),
+        (Option(kind="bool"), 1, True),
+        (Option(kind="bool"), "no", False),
+        (Option(kind="bool"), "FALSE", False),
+        (Option(kind="bool"), "off", False),
+        (Option(kind="bool"), 0, False),
+        (Option(kind="int"), "30", 30),
+        (Option(kind="int"), 30, 30),
+        (Option(kind="int", minimum=0), 0, 0),
+        (Option(kind="float"), "0.5", 0.5),
+        (Option(kind="float"), 2, 2.0),
+        (Option(kind="list"), ["a", 1], ["a", "1"]),
+        (Option(kind="list"), ("a",), ["a"]),
+        (Option(kind="list", elements=Option(kind="int")), ["1", 2], [1, 2]),
+        (Option(kind="list", options={"a": Option(), "on": Option(kind="bool", default=True)}), [{"a": "x"}], [{"a": "x", "on": True}]),
+        (Option(kind="dict", elements=Option()), {"A": 1}, {"A": "1"}),
+        (Option(kind="dict"), {"A": 1}, {"A": 1}),
+        (Option(kind="dict", default={}, options={"a": Option(default="x")}), None, {"a": "x"}),
+        (Option(default="x"), None, "x"),
+        (Option(), None, None),
+    ],
+)
+def test_values_are_converted(option, given, value):
+    result, problems = one(option, given)
+    assert problems == []
+    assert (type(result), result) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "problem"),
+    [
+        (Option(), True, "key is True; it has to be a string, so put it in quotes."),
+        (Option(), ["a"], "key is ['a']; it has to be a string, so put it in quotes."),
+        (Option(allowed="a word"), {}, "key is {}; it has to be a word."),
+        (Option(pattern="[a-z]+", allowed="a word"), "A b", "key is 'A b'; it has to be a word."),
+        (Option(pattern="[a-z]+", allowed="a word"), "shop\n", "key is 'shop\\n'; it has to be a word."),
+        (Option(pattern=r"\d+", allowed="a number"), "١٢", "key is '١٢'; it has to be a number."),
+        (Option(choices=("uwsgi", "gunicorn")), "gunicron", "key is 'gunicron'; choose uwsgi or gunicorn."),
+        (Option(kind="bool"), "maybe", "key is 'maybe'; it has to be true or false."),
+        (Option(kind="int"), "many", "key is 'many'; it has to be a number."),
+        (Option(kind="int"), 1.5, "key is 1.5; it has to be a number."),
+        (Option(kind="int"), True, "key is True; it has to be a number."),
+        (Option(kind="int", minimum=1, allowed="a number of seconds"), 0, "key is 0; it has to be a number of seconds, at least 1."),
+        (Option(kind="float", minimum=0.1), 0, "key is 0; it has to be a number, at least 0.1."),
+        (Option(kind="float"), float("nan"), "key is nan; it has to be a number."),
+        (Option(kind="float"), "inf", "key is 'inf'; it has to be a number."),
+        (Option(kind="list"), "a", "key is 'a'; it has to be a list."),
+        (Option(kind="list", elements=Option(pattern="a", allowed="an a")), ["a", "b"], "key[1] is 'b'; it has to be an a."),
+        (Option(kind="list"), ["a", None], "key[1] is None; it has to be a string, so put it in quotes."),
+        (Option(kind="list", options={"url": Option()}), ["/x"], "key[0] is '/x'; it has to be a dictionary."),
+        (Option(kind="list", options={"url": Option(required=True, allowed="a path")}), [{}], "key[0]: url is missing; write url: a path"),
+        (Option(kind="dict"), "a", "key is 'a'; it has to be a dictionary."),
+        (Option(kind="dict", options={"a": Option(kind="int")}), {"a": "x"}, "key: a is 'x'; it has to be a number."),
+        (
+            Option(kind="dict", options={"processes": Option()}),
+            {"proceses": 2},
+            "key: 'proceses' is not a known key (its value is 2); did you mean 'processes'?",
+        ),
+        (Option(kind="dict", pattern="[A-Z]+", allowed="names are large"), {"a": 1}, "key has the name 'a'; names are large."),
+        (Option(kind="dict", elements=Option()), {"A": False}, "key: A is False; it has to be a string, so put it in quotes."),
+        (Option(kind="dict", elements=Option()), {"A": None}, "key: A is None; it has to be a string, so put it in quotes."),
+        (Option(check=lambda text: "not this." if text == "x" else ""), "x", "key is 'x'; not this."),
+    ],
+)
+def test_what_does_not_fit_is_named_with_what_is_allowed(option, given, problem):
+    assert one(option, given)[1] == [f"{WHERE}: {problem}"]
+
+
+def test_an_unknown_key_that_resembles_none_is_answered_with_all_there_are():
+    _, problems = normalize({"zzz": [1]}, {"b": Option(), "a": Option()}, WHERE)
+    assert problems == ["flask_apps: shop: 'zzz' is not a known key (its value is [1]); allowed are a, b."]
+
+
+def test_all_problems_are_told_at_once_and_the_good_values_kept():
+    options = {"a": Option(kind="int"), "b": Option(required=True, allowed="a word"), "c": Option(kind="bool"), "d": Option()}
+    result, problems = normalize({"a": "x", "c": "y", "d": "good", "e": 1}, options, WHERE)
+    assert len(problems) == 4
+    assert result["d"] == "good"
+
+
+def test_what_the_user_wrote_is_not_changed():
+    written = {"uwsgi": {"threads": "8"}, "networks": [1]}
+    normalize(written, {"uwsgi": Option(kind="dict", options={"threads": Option(kind="int")}), "networks": Option(kind="list")}, WHERE)
+    assert written == {"uwsgi": {"threads": "8"}, "networks": [1]}
+
+
+def test_defaults_are_not_shared_between_applications():
+    options = {"env": Option(kind="dict", default={}), "networks": Option(kind="list", default=[])}
+    first, _ = normalize({}, options, WHERE)
+    first["env"]["A"] = "1"
+    first["networks"].append("bridge")
+    assert normalize({}, options, WHERE)[0] == {"env": {}, "networks": []}
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "merged"),
+    [
+        ({}, {}, {}),
+        ({"a": 1}, {}, {"a": 1}),
+        ({"a": 1}, {"a": 2}, {"a": 2}),
+        ({"a": {"x": 1, "y": 1}}, {"a": {"y": 2}}, {"a": {"x": 1, "y": 2}}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        ({"a": {"x": 1}}, {"a": None}, {"a": None}),
+        ({"a": 1}, {"a": {"x": 1}}, {"a": {"x": 1}}),
+    ],
+)
+def test_dictionaries_merge_and_everything_else_replaces(below, above, merged):
+    before = repr((below, above))
+    assert merge(below, above) == merged
+    assert repr((below, above)) == before

@@ -1,0 +1,229 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a release is: its environment, its container, its id."""
+
+import json
+import os
+import re
+import stat
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _release as release
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+
+ROOT = "/var/lib/flaskops"
+ID = "0123456789ab"
+
+
+@pytest.fixture
+def app(tmp_path):
+    """A complete entry; keys as the user writes them."""
+    (tmp_path / "app.py").write_text("app = 1\n")
+    (tmp_path / "requirements.txt").write_text("flask\n")
+
+    def make(**keys):
+        (entry,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
+        assert problems == []
+        return entry
+
+    return make
+
+
+def container(entry):
+    return release.container(entry, ID, f"flaskops/shop:{ID}", ROOT, 10001)
+
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+
+def test_the_environment_has_domain_and_env(app):
+    assert release.environment(app()) == {
+        "DOMAIN": "/shop",
+        "ENV": "PROD",
+        "FLASKOPS_APP": "shop",
+        "FLASKOPS_PROCESSES": "auto",
+        "FLASKOPS_RELEASE": release.PLACEHOLDER,
+    }
+
+
+def test_at_the_root_of_a_site_domain_is_empty(app):
+    assert release.environment(app(path="/"))["DOMAIN"] == ""
+
+
+def test_the_users_own_environment_comes_in_and_may_change_env(app):
+    values = release.environment(app(env={"ENV": "STAGING", "COLOUR": "red=blue #1"}))
+    assert (values["ENV"], values["COLOUR"]) == ("STAGING", "red=blue #1")
+
+
+def test_secrets_are_files_and_the_environment_says_where(app):
+    values = release.environment(app(secrets={"SECRET_KEY": "hunter2"}))
+    assert values["SECRET_KEY_FILE"] == "/run/secrets/SECRET_KEY"
+    assert "hunter2" not in json.dumps(values)
+
+
+def test_the_env_file_has_one_line_for_each_variable():
+    assert release.env_file({"A": "1", "B": "x=y z"}) == "A=1\nB=x=y z\n"
+    assert release.env_file({}) == ""
+
+
+def test_what_community_docker_reads_from_the_env_file_is_what_was_said(app, tmp_path):
+    from ansible_collections.community.docker.plugins.module_utils._api.utils.utils import parse_env_file
+
+    own = {"EMPTY": "", "EQUALS": "a=b=c", "HASH": "# x", "QUOTES": "\"it's\"", "SPACE": " before", "DOLLAR": "$x${y}", "SIZE": "größe"}
+    values = release.environment(app(env=own))
+    file = tmp_path / "container.env"
+    file.write_text(release.env_file(values))
+    assert parse_env_file(str(file)) == values
+
+
+# --- the container ---------------------------------------------------------------------------------------------------
+
+
+def test_a_container_is_hardened_without_being_asked(app):
+    options = container(app())
+    assert options["name"] == f"shop-{ID}"
+    assert options["user"] == "10001:10001"
+    assert options["read_only"] is True
+    assert options["cap_drop"] == ["ALL"]
+    assert options["security_opts"] == ["no-new-privileges"]
+    assert options["network_mode"] == "none"
+    assert (options["memory"], options["memory_swap"], options["pids_limit"]) == ("512m", "512m", 512)
+    assert not {"published_ports", "ports", "exposed_ports", "privileged", "capabilities", "devices", "networks", "cpus"} & set(options)
+    assert options["volumes"] == [
+        f"{ROOT}/apps/shop/releases/{ID}/run:/run/flaskops/{ID}",
+        f"{ROOT}/apps/shop/releases/{ID}/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro",
+    ]
+
+
+def test_state_and_restart_policy_are_left_to_the_tasks(app):
+    assert not {"state", "restart_policy"} & set(container(app()))
+
+
+def test_what_was_asked_for_reaches_the_container(app):
+    options = container(
+        app(
+            networks=["bridge", "db"],
+            volumes=["shop-data:/data"],
+            writable=["/app/cache"],
+            resources={"memory": "1g", "pids": 99, "cpus": 1.5, "tmp": "8m"},
+            drain_seconds=7,
+            secrets={"KEY": "x"},
+        )
+    )
+    assert (options["network_mode"], options["networks"]) == ("bridge", [{"name": "bridge"}, {"name": "db"}])
+    assert options["volumes"][2:] == [f"{ROOT}/apps/shop/releases/0123456789ab/secrets:/run/secrets:ro", "shop-data:/data"]
+    assert options["tmpfs"] == [
+        "/tmp:rw,nosuid,nodev,size=8m,mode=1777",
+        "/app/cache:rw,nosuid,nodev,size=8m,uid=10001,gid=10001,mode=0700",
+    ]
+    assert (options["memory"], options["memory_swap"], options["pids_limit"], options["cpus"]) == ("1g", "1g", 99, 1.5)
+    assert options["stop_timeout"] == 12
+
+
+def test_secrets_are_not_among_the_options_of_the_container(app):
+    assert "hunter2" not in json.dumps(container(app(secrets={"KEY": "hunter2"})))
+
+
+# --- the id ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_id_is_twelve_hex_digits_and_always_the_same():
+    parts = {"files": {"b": "2", "a": "1"}, "source": "s"}
+    identity = release.release_id(parts, {}, b"")
+    assert re.fullmatch("[0-9a-f]{12}", identity)
+    assert release.release_id({"source": "s", "files": {"a": "1", "b": "2"}}, {}, b"other key, no secrets") == identity
+
+
+def test_the_id_does_not_change_with_the_collection_unless_format_does():
+    """A new id for the same inputs would release every application of every user anew: raise FORMAT when it has to."""
+    assert release.FORMAT == 1
+    assert release.release_id({"source": "x"}, {"KEY": "secret"}, b"key") == "fd4f7af5cb89"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ({"source": "t"}, {"KEY": "secret"}, b"key"),
+        ({"source": "s"}, {"KEY": "Secret"}, b"key"),
+        ({"source": "s"}, {"KEY2": "secret"}, b"key"),
+        ({"source": "s"}, {"KEY": "secret"}, b"another"),
+        ({"source": "s"}, {}, b"key"),
+    ],
+    ids=["source", "secret", "name of a secret", "key", "no secret"],
+)
+def test_whatever_makes_a_release_changes_its_id(other):
+    assert release.release_id({"source": "s"}, {"KEY": "secret"}, b"key") != release.release_id(*other)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"env": {"A": "1"}}),
+        ({}, {"path": "/other"}),
+        ({}, {"uwsgi": {"processes": 2}}),
+        ({}, {"resources": {"memory": "1g"}}),
+        ({}, {"networks": ["bridge"]}),
+        ({}, {"volumes": ["data:/data"]}),
+        ({}, {"writable": ["/app/cache"]}),
+        ({}, {"drain_seconds": 5}),
+    ],
+)
+def test_environment_and_container_are_part_of_the_id(app, before, after):
+    def identity(keys):
+        entry = app(**keys)
+        return release.release_id({"env": release.environment(entry), "container": container(entry)}, {}, b"")
+
+    assert identity(before) != identity(after)
+    assert identity(after) == identity(after)
+
+
+@pytest.mark.parametrize("after", [{"health": {"path": "/health", "deadline_seconds": 5}}, {"static": []}, {"proxy": {"buffering": False}}])
+def test_what_does_not_concern_the_container_does_not_change_it(app, after):
+    assert container(app()) == container(app(**after))
+
+
+def test_the_placeholder_goes_wherever_it_stands():
+    described = {"a": release.PLACEHOLDER, "b": [{"c": f"x/{release.PLACEHOLDER}/y"}], "d": 1, "e": None, "f": 'quotes " and \\ and \n'}
+    assert release.replace_placeholder(described, ID) == {
+        "a": ID,
+        "b": [{"c": f"x/{ID}/y"}],
+        "d": 1,
+        "e": None,
+        "f": 'quotes " and \\ and \n',
+    }
+
+
+# --- the key ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
+    file = tmp_path / "below/release.key"
+    first = release.release_key(str(file))
+    assert len(first) == 64
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert release.release_key(str(file)) == first
+    assert os.listdir(file.parent) == ["release.key"]
+
+
+def test_a_key_that_is_there_is_kept(tmp_path):
+    (tmp_path / "release.key").write_text("of the team")
+    assert release.release_key(str(tmp_path / "release.key")) == b"of the team"
+
+
+def test_of_two_runs_at_once_the_first_key_stays(tmp_path, monkeypatch):
+    file = tmp_path / "release.key"
+
+    def other_run(_size):
+        file.write_text("of the other run")
+        return "ours"
+
+    monkeypatch.setattr(release.random, "token_hex", other_run)
+    assert release.release_key(str(file)) == b"of the other run"
+    assert os.listdir(tmp_path) == ["release.key"]
+
+
+def test_the_home_directory_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    release.release_key("~/.config/flaskops/release.key")
+    assert (tmp_path / ".config/flaskops/release.key").is_file()
