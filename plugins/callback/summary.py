@@ -35,6 +35,7 @@ from typing import Any
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import status_table, table
 
 
 class CallbackModule(CallbackBase):
@@ -79,6 +80,11 @@ class CallbackModule(CallbackBase):
             self._display.banner("WHAT RUNS")
             for line in table([("app", "url", "release", "", "host"), *rows]):
                 self._display.display(line)
+        status = {host: data["flask_apps_status"] for host, data in sorted(stats.custom.items()) if "flask_apps_status" in data}
+        if status:
+            self._display.banner("STATUS")
+            for line in status_table(status):
+                self._display.display(line)
         self._display.banner(f"TIME {time.monotonic() - self.started:.1f} s, {len(self.tasks)} tasks")
         for name, seconds in sorted(self.tasks, key=lambda task: -task[1])[: self.get_option("slowest")]:
             self._display.display(f"{seconds:7.1f} s  {name}")
@@ -102,9 +108,3 @@ class CallbackModule(CallbackBase):
             if task and running - last >= pause:
                 told = (task, running)
                 self._display.display(f"  ... {running:3.0f} s: {task}")
-
-
-def table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows in columns as wide as their widest cell."""
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -34,12 +34,15 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "failure": _deploy.failure,
+            "finished_releases": _deploy.finished_releases,
             "live_releases": _deploy.live_releases,
+            "longest_drain": _deploy.longest_drain,
             "normalize_apps": normalize_apps,
+            "ready_release": _deploy.ready_release,
             "release_facts": _deploy.release_facts,
             "runtime_reference": runtime_reference,
             "site_host": _deploy.site_host,
-            "switch_steps": _deploy.switch_steps,
+            "status_table": _deploy.status_table,
             "used_sites": _deploy.used_sites,
             "wanted_releases": _deploy.wanted_releases,
         }

@@ -18,7 +18,7 @@ options:
     elements: dict
     required: true
   templates:
-    description: The directory of the templates C(Dockerfile.j2), C(uwsgi.ini.j2) and C(nginx.conf.j2).
+    description: The directory of the templates C(Dockerfile.j2), C(uwsgi.ini.j2), C(nginx.conf.j2) and those of the other states.
     type: str
     required: true
   runtime:
@@ -84,6 +84,7 @@ class LookupModule(LookupBase):
             "directory": directory,
             "socket": f"{directory}/run/app.sock",
             "container_directory": f"{release.CONTAINER_RUN}/{identity}",
+            "before": f"{root}/apps/{name}/before",
             "backlog": release.BACKLOG,
         }
         image = f"flaskops/{name}:{identity}"
@@ -91,8 +92,10 @@ class LookupModule(LookupBase):
             "dockerfile": self._render("Dockerfile.j2", words, variables),
             "files": {
                 "container.env": release.env_file(release.environment(app)),
-                "nginx.conf": self._render("nginx.conf.j2", words, variables),
-                "uwsgi.ini": self._render("uwsgi.ini.j2", words, variables),
+                **{
+                    file: self._render(f"{file}.j2", words, variables)
+                    for file in ("nginx.conf", "maintenance.conf", "maintenance.html", "stopped.conf", "uwsgi.ini")
+                },
             },
             "container": release.container(app, identity, image, root, self.get_option("uid")),
             "source": source_digest(app["source"]),

@@ -9,6 +9,7 @@ import ast
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ OPTIONS: dict[str, Option] = {
             "interval_seconds": Option(kind="float", default=0.5, minimum=0.1, allowed="a number of seconds"),
         },
     ),
+    "release_command": Option(default="", check=_one_line),
+    "release_command_seconds": Option(default=600, **_SECONDS),
     "drain_seconds": Option(kind="int", default=30, minimum=0, allowed="a number of seconds"),
+    "keep_releases": Option(kind="int", default=5, minimum=2, allowed="a number of releases, the one that serves among them"),
     "resources": Option(
         kind="dict",
         default={},
@@ -145,7 +149,19 @@ OPTIONS: dict[str, Option] = {
             "buffering": Option(kind="bool", default=True),
         },
     ),
+    "state": Option(default="present", choices=("present", "maintenance", "stopped", "absent")),
+    "maintenance": Option(
+        kind="dict",
+        default={},
+        options={
+            "page": Option(default="", allowed="an HTML file on the controller, such as files/maintenance.html"),
+            "retry_after_seconds": Option(default=120, **_SECONDS),
+        },
+    ),
 }
+
+# Of an application that must not be there, its name is enough.
+ABSENT_OPTIONS = {**OPTIONS, **{key: replace(OPTIONS[key], required=False) for key in ("source", "path")}}
 
 # Set by us in every container; the application's own may not contradict them.
 # Beside flaskops/<name> there are flaskops/base and flaskops/runtime.
@@ -191,19 +207,31 @@ def normalize_apps(
     if uid < 1:
         problems.append(f"flask_apps_uid: it is {uid}; it has to be 1 or more, for no container runs as root.")
     result: list[dict[str, Any]] = []
+    gone: list[dict[str, Any]] = []
     for position, entry in enumerate(apps):
         if not isinstance(entry, Mapping):
             problems.append(f"flask_apps[{position}]: it is {entry!r}; it has to be a dictionary with name, source and path.")
             continue
         where = f"flask_apps: {entry['name']}" if isinstance(entry.get("name"), str) else f"flask_apps[{position}]"
-        app, found = normalize(merge(defaults or {}, entry), OPTIONS, where)
+        absent = entry.get("state") == "absent"
+        app, found = normalize(merge(defaults or {}, entry), ABSENT_OPTIONS if absent else OPTIONS, where)
         problems.extend(found)
+        if absent:
+            gone.append(app)
+            continue
         problems.extend(f"{where}: {problem}" for problem in _against_host(app, list(sites), root, set(taken_paths)))
         problems.extend(f"{where}: {problem}" for problem in _against_source(app, source_root))
         if not found:
             _finish(app)
         result.append(app)
-    return result, problems + _collisions(result)
+    names = [str(app["name"]) for app in gone]
+    problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in _twice(names, result)]
+    return result + gone, problems + _collisions(result)
+
+
+def _twice(names: list[str], others: list[dict[str, Any]]) -> list[str]:
+    taken = [*names, *(str(app["name"]) for app in others)]
+    return [name for name in dict.fromkeys(names) if taken.count(name) > 1]
 
 
 def _finish(app: dict[str, Any]) -> None:
@@ -245,21 +273,30 @@ def _against_source(app: dict[str, Any], source_root: str) -> list[str]:
         return []
     source = Path(source_root, os.path.expanduser(app["source"])).absolute()
     app["source"] = str(source)
+    problems = _maintenance_page(app, source_root)
     if not source.is_dir():
-        return [f"source is not a directory: {source}. Relative sources start from flask_apps_source_root."]
+        return [*problems, f"source is not a directory: {source}. Relative sources start from flask_apps_source_root."]
     try:
         files = set(source_files(str(source)))
     except (OSError, UnicodeError) as error:
-        return [f"source {source} cannot be read: {error}. File names and .dockerignore have to be UTF-8."]
+        return [*problems, f"source {source} cannot be read: {error}. File names and .dockerignore have to be UTF-8."]
     if not files:
-        return [f"source is an empty directory: {source}."]
-    problems = []
+        return [*problems, f"source is an empty directory: {source}."]
     if "requirements.txt" not in files:
         ignored = " that .dockerignore lets through" if (source / "requirements.txt").exists() else ""
         problems.append(f"source has no requirements.txt{ignored}: {source}. Write one; at least Flask has to be in it.")
     if all(app[key] is None or re.fullmatch(OPTIONS[key].pattern, str(app[key])) for key in ("name", "module", "callable")):
         problems += _find_callable(app, source)
     return problems
+
+
+def _maintenance_page(app: dict[str, Any], source_root: str) -> list[str]:
+    page = app["maintenance"].get("page") if isinstance(app["maintenance"], Mapping) else ""
+    if not isinstance(page, str) or not page:
+        return []
+    file = Path(source_root, os.path.expanduser(page)).absolute()
+    app["maintenance"]["page"] = str(file)
+    return [] if file.is_file() else [f"maintenance.page is not a file: {file}. It starts from flask_apps_source_root."]
 
 
 def _collisions(apps: list[dict[str, Any]]) -> list[str]:

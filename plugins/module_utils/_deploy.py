@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+# What Nginx is linked to in each state of an application that is on the host.
+FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": "stopped.conf"}
+
 Release = Mapping[str, Any]
 
 
@@ -19,6 +22,38 @@ def used_sites(apps: Any, defaults: Any = None) -> list[str]:
     return sorted({str(entry.get("site") or common or "default") for entry in entries})
 
 
+def longest_drain(apps: Any, defaults: Any = None) -> int:
+    """The largest drain_seconds of all applications, read from inputs that nobody has checked yet."""
+    entries = [entry for entry in apps if isinstance(entry, Mapping)] if isinstance(apps, (list, tuple)) else []
+    common = defaults.get("drain_seconds") if isinstance(defaults, Mapping) else None
+    given = [str(entry.get("drain_seconds", common)) for entry in entries]
+    return max((int(value) for value in given if value.isdecimal() and len(value) < 7), default=0)
+
+
+def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
+    """What runs on all hosts, as the lines of one table.
+
+    Args:
+        hosts: by host, the applications as M(flaskops.host.release_status) returns them.
+    """
+    head = ("host", "app", "state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts", "previous")
+    rows: list[tuple[str, ...]] = [head]
+    for host, apps in hosts.items():
+        for app in apps:
+            state = app["state"] + (f", locked by {app['locked_by']}" if app["locked_by"] else "")
+            values: tuple[Any, ...] = (host, app["name"], state, app["release"], app["since"], app["health"])
+            values += (app["image"], app["container"])
+            values += (app["path"], app["url"], app["memory"], app["restarts"], " ".join(app["previous"]) or "none")
+            rows.append(tuple("-" if value is None else str(value) for value in values))
+    return table(rows) if len(rows) > 1 else ["No application is on these hosts."]
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows in columns as wide as their widest cell."""
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
 def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
     """What the plan module asks for: no contents, and secrets as digests only."""
     return [
@@ -26,26 +61,47 @@ def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
             "name": release["name"],
             "id": release["id"],
             "site": release["app"]["site"],
-            "secrets": {
-                name: sha256(value.encode()).hexdigest() for name, value in release["app"]["secrets"].items()
-            },
+            "state": release["app"]["state"],
+            "secrets": {name: sha256(value.encode()).hexdigest() for name, value in release["app"]["secrets"].items()},
         }
         for release in releases
     ]
 
 
+# What release.json keeps of the entry of flask_apps.
+FACTS = (
+    "site",
+    "path",
+    "path_mode",
+    "engine",
+    "module",
+    "callable",
+    "health",
+    "drain_seconds",
+    "keep_releases",
+    "static",
+)
+
+
 def release_facts(release: Release) -> dict[str, Any]:
     """What release.json keeps, enough to check, start and route this release again without its sources."""
     app = release["app"]
-    keys = ("site", "path", "path_mode", "engine", "module", "callable", "health", "drain_seconds", "static")
     return {
-        **{key: app[key] for key in keys},
+        **{key: app[key] for key in FACTS},
         "image": release["image"],
         "container": release["container"],
         "dockerfile": release["dockerfile"],
         "source": release["source"],
         "secrets": sorted(app["secrets"]),
     }
+
+
+def kept_release(facts: Mapping[str, Any], directory: str, state: str) -> dict[str, Any]:
+    """The release that a release.json describes, as the lookup gives one; for the way back, without the sources."""
+    app = {key: facts[key] for key in FACTS}
+    app.update(name=facts["app"], prefix=facts["path"].rstrip("/"), state=state, secrets={}, release_command="")
+    kept = {key: facts[key] for key in ("id", "image", "container", "dockerfile", "source")}
+    return {"name": facts["app"], "directory": directory, "files": {}, "app": app, **kept}
 
 
 def site_host(name: str, sites: Iterable[Mapping[str, Any]]) -> str:
@@ -59,60 +115,93 @@ def site_port(name: str, sites: Iterable[Mapping[str, Any]]) -> int:
     return next((int(site.get("port") or 80) for site in sites if site["name"] == name), 80)
 
 
-def switch_steps(
-    ready: Iterable[Release], sites: list[Mapping[str, Any]], nginx_root: str, failed: Mapping[str, str]
-) -> dict[str, list[Any] | dict[str, str]]:
-    """What each step of the switch does.
+def url_of(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], address: str) -> str:
+    """Where users reach an application; by the address of the host where its site has no name."""
+    sites = list(sites)
+    host, port = site_host(facts["site"], sites), site_port(facts["site"], sites)
+    named = address if host == "localhost" else host
+    place = (f"[{named}]" if ":" in named else named) + ("" if port == 80 else f":{port}")
+    return f"http://{place}{facts['path'].rstrip('/')}/"
+
+
+def ready_release(release: Release, work: Mapping[str, Any]) -> dict[str, Any]:
+    """What the switch has to know of a release that is ready to serve."""
+    app = release["app"]
+    keys = ("site", "path", "health", "state", "drain_seconds", "keep_releases")
+    return {"name": release["name"], "id": release["id"], "live": work["live"], "links": work["links"], **{key: app[key] for key in keys}}
+
+
+def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], file: str) -> dict[str, Any]:
+    """What Nginx is asked to see whether a release serves.
 
     Args:
-        ready: the releases that passed the gate, each with C(before), its entry of the plan.
+        name: the application.
+        identity: the id of the release.
+        facts: C(site), C(path) and C(health), of the release or its release.json.
         sites: the server blocks.
-        nginx_root: the directory of the Nginx configuration.
-        failed: why the releases of these applications did not serve when they were asked through Nginx.
+        file: what the link leads to; under maintenance, and when stopped, another answer is the right one.
+    """
+    sites = list(sites)
+    prefix, health = facts["path"].rstrip("/"), facts["health"]
+    answers = file == FILES["present"] or (file == FILES["maintenance"] and health["path"] != "/")
+    return {
+        "name": name,
+        "id": identity,
+        "prefix": prefix,
+        "path": prefix + health["path"],
+        "host": site_host(facts["site"], sites),
+        "port": site_port(facts["site"], sites),
+        "status": health["status"] if answers else ["503"],
+    }
+
+
+def switch_steps(ready: Release, root: str, nginx_root: str) -> dict[str, Any]:
+    """Which links of one application move, and the way back.
 
     Returns:
-        links, absent: of the switch; checks: what to ask Nginx; back_links, back_absent: the way back of those that failed;
-        undo: their entries of the plan; failures: their messages; marks: what to record; replaced: the containers to stop.
+        links, absent: of the switch; back_links, back_absent: what puts everything back.
     """
 
-    def link(site: str, name: str) -> str:
-        return f"{nginx_root}/flaskops/{site}/{name}.conf"
+    def link(site: str) -> str:
+        return f"{nginx_root}/flaskops/{site}/{ready['name']}.conf"
 
-    def target(release: Release, identity: str) -> str:
-        return f"{release['directory'].rsplit('/', 1)[0]}/{identity}/nginx.conf"
+    def target(identity: str, file: str) -> str:
+        return f"{root}/apps/{ready['name']}/releases/{identity}/{file}"
 
-    steps: dict[str, Any] = {
-        key: [] for key in ("links", "absent", "checks", "back_links", "back_absent", "undo", "marks", "replaced")
+    new = link(ready["site"])
+    old = {link(entry["site"]): target(entry["id"], entry["file"]) for entry in ready["links"]}
+    return {
+        "links": [{"path": new, "target": target(ready["id"], FILES[ready["state"]])}],
+        "absent": [path for path in old if path != new],
+        "back_links": [{"path": path, "target": back} for path, back in old.items()],
+        "back_absent": [] if new in old else [new],
     }
-    steps["failures"] = {}
-    for release in ready:
-        name, app, before = release["name"], release["app"], release["before"]
-        new = link(app["site"], name)
-        old = {link(entry["site"], name): target(release, entry["id"]) for entry in before["links"]}
-        steps["links"].append({"path": new, "target": target(release, release["id"])})
-        steps["absent"] += [path for path in old if path != new]
-        steps["checks"].append(
-            {
-                "name": name,
-                "id": release["id"],
-                "prefix": app["prefix"],
-                "path": app["prefix"] + app["health"]["path"],
-                "host": site_host(app["site"], sites),
-                "port": site_port(app["site"], sites),
-                "status": app["health"]["status"],
-            }
-        )
-        if name in failed:
-            steps["back_links"] += [{"path": path, "target": back} for path, back in old.items()]
-            steps["back_absent"] += [] if new in old else [new]
-            steps["undo"].append(before)
-            steps["failures"][name] = f"{name}: release {release['id']} did not serve and was taken back: {failed[name]}"
-            continue
-        steps["marks"].append({"name": name, "id": release["id"], "state": "live"})
-        if before["live"] not in (None, release["id"]):
-            timeout = app["drain_seconds"] + 5
-            steps["replaced"].append({"container": f"{name}-{before['live']}", "stop_timeout": timeout})
-    return steps
+
+
+def finished_releases(
+    work: Iterable[Mapping[str, Any]],
+    releases: Iterable[Release],
+    failed: Mapping[str, str],
+    live: Iterable[str],
+    action: str = "deploy",
+) -> list[dict[str, Any]]:
+    """What became of each application with work, for the end of the run."""
+    wanted = {release["name"]: release["app"] for release in releases}
+    live = set(live)
+    return [
+        {
+            "name": entry["name"],
+            "id": entry["id"],
+            "before": entry["live"],
+            "state": wanted[entry["name"]]["state"],
+            "drain_seconds": wanted[entry["name"]]["drain_seconds"],
+            "keep_releases": wanted[entry["name"]]["keep_releases"],
+            "action": action,
+            "result": "live" if entry["name"] in live else "failed",
+            "reason": failed.get(entry["name"], "" if entry["name"] in live else "the run ended before it was released"),
+        }
+        for entry in work
+    ]
 
 
 def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> str:
@@ -138,9 +227,6 @@ def live_releases(
         before = work.get(name)
         done = not (check or name in failed)
         identity = release["id"] if before is None or done else before["live"]
-        host, port = site_host(app["site"], sites), site_port(app["site"], sites)
-        named = address if host == "localhost" else host
-        place = (f"[{named}]" if ":" in named else named) + ("" if port == 80 else f":{port}")
         result.append(
             {
                 "name": name,
@@ -148,7 +234,7 @@ def live_releases(
                 "wanted": release["id"],
                 "site": app["site"],
                 "path": app["path"],
-                "url": f"http://{place}{app['prefix']}/",
+                "url": url_of(app, sites, address),
                 "changed": before is not None and done,
             }
         )

@@ -79,13 +79,13 @@ class Docker:
         """Which of the plugins that we can use are there."""
         return {name: any(Path(place, f"docker-{name}").exists() for place in PLUGINS) for name in ("buildx", "compose")}
 
-    def run(self, *arguments: str, check: bool = True, merge: bool = False) -> str:
+    def run(self, *arguments: str, check: bool = True, merge: bool = False, seconds: float = 600) -> str:
         """Its standard output, with the standard error where merge says so; its own words in the error."""
         if not self.command:
             raise HostError("there is no docker command on this host; run the role flaskops.host.docker first.")
         errors = subprocess.STDOUT if merge else subprocess.PIPE
         done = subprocess.run(
-            [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=600
+            [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds
         )
         if check and done.returncode:
             raise HostError(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}")
@@ -102,6 +102,25 @@ class Docker:
         return next(iter(json.loads(found or "[]")), {})
 
 
+def pin(docker: Docker, name: str, release: str) -> str:
+    """Keep the image of a release through C(docker image prune -a): a container that is created and never started.
+
+    Returns:
+        The digest of the image's configuration.
+    """
+    reference, container = f"flaskops/{name}:{release}", f"{name}-{release}-pin"
+    image = docker.inspect(reference, "image").get("Id")
+    if not image:
+        raise HostError(f"the image {reference} is not on this host.")
+    there = docker.inspect(container)
+    if there and there["Image"] != image:
+        docker.run("rm", container)
+    if not there or there["Image"] != image:
+        labels = ("--label", f"host.flaskops.app={name}", "--label", f"host.flaskops.pin={release}")
+        docker.run("create", "--name", container, *labels, "--network", "none", image)
+    return str(image)
+
+
 class Record:
     """state.json of one application: a record of its releases. What serves is said by the Nginx link alone."""
 
@@ -116,15 +135,32 @@ class Record:
         except ValueError as error:
             raise HostError(f"{self.path} cannot be read ({error}); move it away, and the next deploy writes it anew.") from error
 
-    def mark(self, release: str, state: str, **more: Any) -> None:
-        """Set the state of a release: prepared, live, retired or failed."""
-        entry = self.data["releases"].setdefault(release, {})
+    @property
+    def releases(self) -> dict[str, dict[str, Any]]:
+        """What is known of each release, by its id."""
+        found: dict[str, dict[str, Any]] = self.data["releases"]
+        return found
+
+    def mark(self, release: str, state: str, rollback: bool = False, **more: Any) -> None:
+        """Set the state of a release: prepared, live, retired or failed.
+
+        A deploy makes it the newest, and remembers which one served before; a rollback leaves that as it is.
+        """
+        entry = self.releases.setdefault(release, {})
         entry.update(state=state, **{state: now()}, **more)
         if state == "live":
+            if self.data["live"] != release and not (rollback and "number" in entry):
+                entry["number"] = 1 + max((other.get("number", 0) for other in self.releases.values()), default=0)
+                entry["previous"] = self.data["live"]
             for other, data in self.data["releases"].items():
                 if other != release and data["state"] == "live":
                     data.update(state="retired", retired=now())
             self.data["live"] = release
+
+    def before(self, release: str) -> str | None:
+        """The release that a rollback from this one goes to: the one that served when this one was deployed."""
+        previous = self.releases.get(release, {}).get("previous")
+        return previous if previous in self.releases else None
 
     def save(self) -> None:
         write_file(self.path, (json.dumps(self.data, indent=2, sort_keys=True) + "\n").encode(), 0o600)
@@ -147,14 +183,33 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def live_links(nginx_root: str) -> dict[str, list[tuple[str, str]]]:
-    """What serves: for each application the links there are, each as site and release id."""
-    links: dict[str, list[tuple[str, str]]] = {}
+def live_links(nginx_root: str) -> dict[str, list[dict[str, str]]]:
+    """What serves: for each application the links there are, each with C(site), C(id) of the release and C(file) of it."""
+    links: dict[str, list[dict[str, str]]] = {}
     for link in sorted(Path(nginx_root, "flaskops").glob("*/*.conf")):
         if link.is_symlink():
             target = Path(os.readlink(link))
-            links.setdefault(link.stem, []).append((link.parent.name, target.parent.name))
+            links.setdefault(link.stem, []).append({"site": link.parent.name, "id": target.parent.name, "file": target.name})
     return links
+
+
+def refused_links(nginx_root: str, name: str) -> list[Path]:
+    """Links that the guard put aside when Nginx started (roles/nginx/files/boot-guard.sh)."""
+    return sorted(Path(nginx_root, "flaskops").glob(f"*/{name}.conf.refused"))
+
+
+def release_directory(root: str, name: str, release: str) -> Path:
+    """Where a release lies."""
+    return Path(root, "apps", name, "releases", release)
+
+
+def read_release(root: str, name: str, release: str) -> dict[str, Any]:
+    """The release.json of a release; {} when it is missing or broken."""
+    try:
+        found = json.loads((release_directory(root, name, release) / "release.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and "container" in found else {}
 
 
 def tail(text: str, lines: int) -> list[str]:

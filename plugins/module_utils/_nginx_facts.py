@@ -175,6 +175,17 @@ def service_enabled(places: Places) -> str:
     return "disabled" if places.at("/etc/init.d/nginx").exists() else ""
 
 
+# Raised when the files of the guard change (roles/nginx/files).
+GUARD = "flaskops.host (role nginx), guard 1:"
+
+
+def boot_guard(places: Places) -> str:
+    """Whether systemd keeps one bad fragment from stopping all: ours, missing, or none where systemd does not run."""
+    if not places.at("/run/systemd/system").is_dir():
+        return "none"
+    return "ours" if GUARD in read_text(places.at("/etc/systemd/system/nginx.service.d/flaskops.conf")) else "missing"
+
+
 def log_rotation(places: Places) -> dict[str, Any]:
     """Who rotates /var/log/nginx: theirs, ours or nobody."""
     by, digest = "nobody", ""
@@ -212,6 +223,7 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> dict[str, Any]
     lines = config.includes(files, root)
     return {
         "administrator": os.geteuid() == 0,
+        "boot_guard": boot_guard(places),
         "configuration_error": error,
         "conf_d_included": any(
             context in ("http", "") and config.glob_covers(pattern, f"{root}/conf.d/flaskops.conf") for context, pattern in lines

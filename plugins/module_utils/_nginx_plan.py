@@ -121,6 +121,7 @@ def check_settings(inputs: Mapping[str, Any], problems: list[str]) -> None:
         "worker_connections": (64, 1048576),
         "worker_rlimit_nofile": (64, 10485760),
         "worker_shutdown_timeout_seconds": (1, 86400),
+        "required_shutdown_timeout_seconds": (0, 1000000),
         "keepalive_timeout_seconds": (0, 86400),
         "keepalive_requests": (1, 1000000000),
         "gzip_level": (1, 9),
@@ -362,6 +363,7 @@ def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], render
         "ipv6": ipv6,
         "packages": [],
         "rotate_logs": False,
+        "boot_guard": False,
         "start": False,
         "enable": False,
     }
@@ -377,6 +379,7 @@ def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], render
             ]
             # A package that is installed now brings its own file.
             plan["rotate_logs"] = facts["installed"] and facts["log_rotation"]["by"] != "theirs"
+            plan["boot_guard"] = facts["boot_guard"] == "missing"
             plan["start"] = not facts["running"]
             plan["enable"] = facts["service"] != "enabled"
         else:

@@ -23,7 +23,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import 
     make_diff,
     missing_directories,
     parents,
+    parse_wanted,
     plan_steps,
     safe_order,
 )
@@ -106,6 +107,18 @@ def host_lock(path: Path, seconds: float, check_mode: bool) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def move_links(root: str, links: Sequence[Mapping[str, str]], absent: Sequence[str]) -> None:
+    """Set links and take others away, as one transaction.
+
+    Args:
+        root: the directory of the configuration.
+        links: each with C(path) and C(target).
+        absent: paths.
+    """
+    wanted = {"directories": [], "files": [], "links": links, "absent": absent}
+    NginxTree(parse_wanted(Path(root), wanted), Settings(root=Path(root)), Host()).run()
 
 
 class NginxTree:

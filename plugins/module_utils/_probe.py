@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import http.client
 import socket
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from itertools import groupby
+from typing import Any
 
 
 class SocketConnection(http.client.HTTPConnection):
@@ -35,6 +37,17 @@ def ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, st
     return response.status, body.decode(errors="replace")
 
 
+def headers_for(host: str) -> dict[str, str]:
+    """The headers that Nginx would send for a request from the host itself."""
+    return {
+        "Host": host,
+        "X-Real-IP": "127.0.0.1",
+        "X-Forwarded-For": "127.0.0.1",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": host,
+    }
+
+
 def accepts(status: int, wanted: Iterable[str]) -> bool:
     """Whether a status is one of the wanted, which are written as 200 or 2xx."""
     return any(str(status) == want or (want.endswith("xx") and str(status)[0] == want[0]) for want in wanted)
@@ -44,3 +57,44 @@ def summary(answers: Iterable[str]) -> list[str]:
     """A list of answers with repetitions counted."""
     counted = ((answer, len(list(group))) for answer, group in groupby(answers))
     return [f"{answer} ({count} times)" if count > 1 else answer for answer, count in counted]
+
+
+# A login in front of the application answers these; the right release is known by then.
+GUARDED = ("401", "403")
+# It was healthy a moment ago. What it answers for longer than this, its users get.
+UNWELL_SECONDS = 3
+
+
+def check(release: Mapping[str, Any], deadline: float) -> str:
+    """Ask Nginx on loopback whether a release serves, until the worker that answers knows it.
+
+    A reload is asynchronous, so the first answers may be an old worker's.
+
+    Args:
+        release: C(name), C(id), C(prefix), C(path) of the health check, C(host) and C(port) of the site, good C(status).
+        deadline: until when, in seconds of the monotonic clock.
+
+    Returns:
+        Why it does not serve; "" when it does.
+    """
+    answers: list[str] = []
+    found = 0.0  # since when the new release has been there and has not been well
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", release["port"], timeout=10)
+        try:
+            status, body = ask(connection, f"{release['prefix']}/.flaskops/release", {"Host": release["host"]})
+            answers.append(f"{status} {body.strip()[:80]}")
+            if body.split() == [release["name"], release["id"]]:
+                found = found or time.monotonic()
+            if body.split() == [release["name"], release["id"]]:
+                status, body = ask(connection, release["path"], {"Host": release["host"]})
+                answers[-1] += f", {release['path']} {status}"
+                if accepts(status, [*release["status"], *GUARDED]):
+                    return ""
+        except (OSError, http.client.HTTPException) as error:
+            answers.append(f"{type(error).__name__}: {error}")
+        finally:
+            connection.close()
+        if time.monotonic() > deadline or (found and time.monotonic() - found > UNWELL_SECONDS):
+            return f"asked as {release['host']} on 127.0.0.1:{release['port']}, Nginx answered " + "; ".join(summary(answers))
+        time.sleep(0.05)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 # Raised when a release laid down by an older collection can no longer be used by this one.
-FORMAT = 1
+FORMAT = 2
 # Stands in every rendered file for the id, which is computed over them.
 PLACEHOLDER = "@flaskops-release@"
 # Where the release's run/ directory and its settings are in the container.

@@ -121,6 +121,9 @@ ansible_facts:
         reload_pending:
           description: Whether a run was cut off between writing the configuration and loading it.
           type: bool
+        boot_guard:
+          description: Whether systemd keeps one bad fragment from stopping Nginx.
+          type: str
         log_rotation:
           description: Who rotates the logs.
           type: dict

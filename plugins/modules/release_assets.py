@@ -21,6 +21,7 @@ options:
   name: {description: The application., type: str, required: true}
   id: {description: The release., type: str, required: true}
   image: {description: The image of the release., type: str, required: true}
+  token: {description: The token of the run's lock., type: str, required: true}
   prefix: {description: The path of the application without the last slash., type: str, required: true}
   static:
     description: What is served without the application.
@@ -39,6 +40,7 @@ EXAMPLES = r"""
     name: shop
     id: 0123456789ab
     image: flaskops/shop:0123456789ab
+    token: "{{ plan.lock.token }}"
     prefix: /shop
     static: [{url: /static, path: static}]
 """
@@ -63,7 +65,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, stable_time
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time
+from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 
 STATIC = {
     "url": {"type": "str", "required": True},
@@ -75,6 +78,7 @@ ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "id": {"type": "str", "required": True},
     "image": {"type": "str", "required": True},
+    "token": {"type": "str", "required": True, "no_log": False},
     "prefix": {"type": "str", "required": True},
     "static": {"type": "list", "elements": "dict", "default": [], "options": STATIC},
 }
@@ -110,10 +114,8 @@ class Assets:
         self.pin = f"{params['name']}-{params['id']}-pin"
 
     def run(self) -> dict[str, Any]:
-        image = self.docker.inspect(self.params["image"], "image").get("Id")
-        if not image:
-            raise HostError(f"the image {self.params['image']} is not on this host.")
-        self._pin(image)
+        renew(self.params["root"], [self.params["name"]], self.params["token"], "keep the image")
+        image = pin(self.docker, self.params["name"], self.params["id"])
         files = self._static()
         record = Record(self.params["root"], self.params["name"])
         changed = record.data["releases"].get(self.params["id"], {}).get("image") != image
@@ -121,15 +123,6 @@ class Assets:
             record.data["releases"].setdefault(self.params["id"], {"state": "prepared"}).update(image=image)
             record.save()
         return {"changed": changed, "files": files, "image_id": image}
-
-    def _pin(self, image: str) -> None:
-        there = self.docker.inspect(self.pin)
-        if there and there["Image"] == image:
-            return
-        if there:
-            self.docker.run("rm", self.pin)
-        label = f"host.flaskops.pin={self.params['name']}"
-        self.docker.run("create", "--name", self.pin, "--label", label, "--network", "none", image)
 
     def _static(self) -> int:
         """Fill static/ as a whole: aside first, then by renaming."""

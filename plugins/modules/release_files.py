@@ -32,6 +32,16 @@ options:
     description: What C(release.json) says besides the digests of the files.
     type: dict
     default: {}
+  token: {description: The token of the run's lock., type: str, required: true}
+  restore:
+    description:
+      - Lay nothing down; make an earlier release ready to serve again. Its files have to be as they were, or it is refused.
+    type: bool
+    default: false
+  secrets_of:
+    description: With O(restore), the release whose secrets are taken over; empty for the release's own.
+    type: str
+    default: ""
   uid: {description: The user and group of the container., type: int, required: true}
   group: {description: The group of Nginx's workers; it may enter the directory of the socket., type: str, required: true}
 """
@@ -41,6 +51,7 @@ EXAMPLES = r"""
   flaskops.host.release_files:
     name: shop
     id: 0123456789ab
+    token: "{{ plan.lock.token }}"
     files: {uwsgi.ini: "[uwsgi]\n"}
     uid: 10001
     group: www-data
@@ -55,6 +66,7 @@ directory:
 
 import grp
 import json
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -66,14 +78,20 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     digest,
     make_directory,
     now,
+    read_release,
     write_file,
 )
+from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
     "name": {"type": "str", "required": True},
     "id": {"type": "str", "required": True},
     "files": {"type": "dict", "required": True},
+    "token": {"type": "str", "required": True, "no_log": False},
+    "restore": {"type": "bool", "default": False},
+    "secrets_of": {"type": "str", "default": "", "no_log": False},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "facts": {"type": "dict", "default": {}},
     "uid": {"type": "int", "required": True},
@@ -97,6 +115,9 @@ class ReleaseFiles:
 
     def run(self) -> dict[str, Any]:
         """Lay everything down; the record comes last."""
+        renew(self.params["root"], [self.params["name"]], self.params["token"], "lay down the release")
+        if self.params["restore"]:
+            return self._restore()
         root = Path(self.params["root"])
         for path in (root, root / "apps", self.app, self.app / "releases", self.directory):
             make_directory(path, 0o711)
@@ -110,10 +131,29 @@ class ReleaseFiles:
         self._write_release(digests)
         record = Record(self.params["root"], self.params["name"])
         known = record.data["releases"].get(self.params["id"], {})
-        if known.get("state") not in ("prepared", "live"):
+        # One that was live before is still a way back.
+        if known.get("state") not in ("prepared", "live", "retired"):
             record.mark(self.params["id"], "prepared")
             record.save()
             self.changed = True
+        return {"changed": self.changed, "directory": str(self.directory)}
+
+    def _restore(self) -> dict[str, Any]:
+        """An earlier release, whole: what it was made of is there, and its secrets are those wanted."""
+        files = read_release(self.params["root"], self.params["name"], self.params["id"])["files"]
+        changed = [str(self.directory / name) for name, wanted in files.items() if digest(self.directory / name) != wanted]
+        if changed:
+            raise HostError(f"{', '.join(changed)} changed on the host, so it is not the release that it was. Deploy it again instead.")
+        make_directory(self.directory / "run", 0o2750, self.params["uid"], self.nginx)
+        own, kept = self.directory / "secrets", self.directory / "secrets.own"
+        other = self.app / "releases" / self.params["secrets_of"] / "secrets" if self.params["secrets_of"] else kept
+        if own.is_dir() and other.is_dir():
+            values = {file.name: file.read_bytes() for file in other.iterdir()}
+            changes = {file.name: values[file.name] for file in own.iterdir() if file.name in values}
+            if other != kept and not kept.exists():
+                shutil.copytree(own, kept)
+            for name, value in changes.items():
+                self._write(own / name, value, 0o400, self.params["uid"])
         return {"changed": self.changed, "directory": str(self.directory)}
 
     def _write(self, path: Path, content: bytes, mode: int, owner: int = 0) -> None:
@@ -130,6 +170,7 @@ class ReleaseFiles:
                 if file.name not in secrets:
                     file.unlink()
                     self.changed = True
+        shutil.rmtree(self.directory / "secrets.own", ignore_errors=True)
         for name, value in secrets.items():
             self._write(place / name, str(value).encode(), 0o400, self.params["uid"])
 
@@ -140,7 +181,7 @@ class ReleaseFiles:
         except (OSError, ValueError):
             before = {}
         facts = {
-            "format": 1,
+            "format": FORMAT,
             "app": self.params["name"],
             "id": self.params["id"],
             "prepared": before.get("prepared") or now(),

@@ -17,6 +17,8 @@ attributes:
   diff_mode: {support: none, description: The plan shows what is done.}
   idempotent: {support: full, description: The same release gives the same.}
 options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  token: {description: The token of the run's lock., type: str, required: true}
   name: {description: The application., type: str, required: true}
   container: {description: The container of the release., type: str, required: true}
   socket: {description: The socket on the host., type: path, required: true}
@@ -31,6 +33,7 @@ EXAMPLES = r"""
 - name: Wait for the release
   flaskops.host.release_gate:
     name: shop
+    token: "{{ plan.lock.token }}"
     container: shop-0123456789ab
     socket: /var/lib/flaskops/apps/shop/releases/0123456789ab/run/app.sock
     path: /shop/
@@ -54,9 +57,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
-from ansible_collections.flaskops.host.plugins.module_utils._probe import SocketConnection, accepts, ask, summary
+from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+from ansible_collections.flaskops.host.plugins.module_utils._probe import SocketConnection, accepts, ask, headers_for, summary
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "token": {"type": "str", "required": True, "no_log": False},
     "name": {"type": "str", "required": True},
     "container": {"type": "str", "required": True},
     "socket": {"type": "path", "required": True},
@@ -88,6 +94,7 @@ class Gate:
         self.found = 0.0  # until when something else than 404 was answered
 
     def run(self) -> dict[str, Any]:
+        renew(self.params["root"], [self.params["name"]], self.params["token"], "health check")
         while self._seconds() < self.params["deadline_seconds"]:
             state = self.docker.inspect(self.params["container"]).get("State", {})
             if not state.get("Running"):
@@ -110,16 +117,8 @@ class Gate:
     def _ask(self) -> int | None:
         timeout = max(0.5, min(10.0, self.params["deadline_seconds"] - self._seconds()))
         connection = SocketConnection(self.params["socket"], timeout)
-        host = self.params["host"]
-        headers = {
-            "Host": host,
-            "X-Real-IP": "127.0.0.1",
-            "X-Forwarded-For": "127.0.0.1",
-            "X-Forwarded-Proto": "http",
-            "X-Forwarded-Host": host,
-        }
         try:
-            status, body = ask(connection, self.params["path"], headers)
+            status, body = ask(connection, self.params["path"], headers_for(self.params["host"]))
         except (OSError, http.client.HTTPException) as error:
             self.answers.append(f"{type(error).__name__}: {error}")
             return None
@@ -149,7 +148,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
     try:
         result = Gate(module.params).run()
-    except HostError as error:
+    except (HostError, OSError) as error:
         module.fail_json(msg=f"{module.params['name']} did not get healthy: {error}")
     module.exit_json(**result)
 

@@ -39,7 +39,17 @@ options:
       name: {description: The application., type: str, required: true}
       id: {description: The release., type: str, required: true}
       site: {description: The site it is reached on., type: str, required: true}
+      state:
+        description: Whether it answers, answers that it is under maintenance, or is stopped.
+        type: str
+        choices: [present, maintenance, stopped]
+        default: present
       secrets: {description: Digests of the secrets that have to lie on the host., type: dict, default: {}}
+  absent:
+    description: Applications that must not be on the host.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -51,9 +61,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 work:
-  description: The applications with work. C(live) is the release that serves now, C(links) where, C(reason) a sentence.
+  description: The applications with work. C(live) is the release that serves now, C(links) where, C(reason) a sentence, C(build) and
+    C(recreate) what there is to do.
   type: list
   elements: dict
+  returned: always
+remove:
+  description: Those of O(absent) that are on the host.
+  type: list
+  elements: str
+  returned: always
+repairs:
+  description: By application, what runs that were cut off have left.
+  type: dict
   returned: always
 unlisted:
   description: Applications that are on the host and not among the wanted.
@@ -71,99 +91,27 @@ docker:
   returned: always
 """
 
-import json
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._host import (
-    Docker,
-    HostError,
-    Record,
-    digest,
-    live_links,
-    sentences,
-)
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, sentences
+from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, sentences_of
 
 RELEASE = {
     "name": {"type": "str", "required": True},
     "id": {"type": "str", "required": True},
     "site": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": list(FILES), "default": "present"},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
 }
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
     "nginx_root": {"type": "str", "default": "/etc/nginx"},
     "images": {"type": "list", "elements": "str", "default": []},
     "releases": {"type": "list", "elements": "dict", "required": True, "options": RELEASE},
+    "absent": {"type": "list", "elements": "str", "default": []},
 }
-
-
-class Plan:
-    """Compares what is wanted with what serves."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self.root, self.wanted, self.images = params["root"], params["releases"], params["images"]
-        self.links = live_links(params["nginx_root"])
-        self.docker = Docker()
-        self.running: dict[str, str] = {}
-
-    def run(self) -> dict[str, Any]:
-        """The plan for all applications."""
-        if self.docker.command and self.wanted:
-            self.running = {entry["Names"]: entry["State"] for entry in self.docker.containers("host.flaskops.app")}
-        work = [
-            {**self._serving(release), "name": release["name"], "id": release["id"], "reason": reason}
-            for release in self.wanted
-            if (reason := self._reason(release))
-        ]
-        there = self.docker.command and work
-        known = {path.name for path in Path(self.root, "apps").glob("*") if path.is_dir()} | set(self.links)
-        return {
-            "work": work,
-            "unlisted": sorted(known - {release["name"] for release in self.wanted}),
-            "missing_images": [image for image in self.images if there and not self.docker.inspect(image, "image")],
-            "docker": {"command": self.docker.command, **self.docker.plugins},
-        }
-
-    def _serving(self, release: dict[str, Any]) -> dict[str, Any]:
-        links = self.links.get(release["name"], [])
-        return {"live": self._live(release), "links": [{"site": site, "id": identity} for site, identity in links]}
-
-    def _live(self, release: dict[str, Any]) -> str | None:
-        return next((found for _site, found in self.links.get(release["name"], [])), None)
-
-    def _reason(self, release: dict[str, Any]) -> str:
-        """Why there is work for this application; "" when there is none."""
-        name, identity = release["name"], release["id"]
-        links = self.links.get(name, [])
-        live = self._live(release)
-        if live is None:
-            return "it is not on this host yet"
-        if live != identity:
-            return f"release {live} serves"
-        if links != [(release["site"], identity)]:
-            return f"it serves on site {', '.join(site for site, _ in links)}"
-        if Record(self.root, name).data["live"] != identity:
-            return "the last run did not get to its end"
-        if state := self._drift(name, identity, release["secrets"]):
-            return state
-        state = self.running.get(f"{name}-{identity}", "missing")
-        if state != "running":
-            return f"its container is {state}"
-        socket = Path(self.root, "apps", name, "releases", identity, "run/app.sock")
-        return "" if socket.is_socket() else f"{socket} is missing"
-
-    def _drift(self, name: str, identity: str, secrets: dict[str, str]) -> str:
-        directory = Path(self.root, "apps", name, "releases", identity)
-        try:
-            files = json.loads((directory / "release.json").read_text())["files"]
-        except (OSError, ValueError, KeyError):
-            return "its release.json is missing or broken"
-        places = {directory / file: wanted for file, wanted in files.items()}
-        places.update({directory / "secrets" / secret: wanted for secret, wanted in secrets.items()})
-        changed = [str(file) for file, wanted in places.items() if digest(file) != wanted]
-        return f"{', '.join(changed)} changed on the host" if changed else ""
 
 
 def main() -> None:
@@ -172,7 +120,7 @@ def main() -> None:
         result = Plan(module.params).run()
     except HostError as error:
         module.fail_json(msg=f"The plan could not be made: {error}")
-    actions = [f"{entry['name']}: to release {entry['id']}; now {entry['reason']}" for entry in result["work"]]
+    actions = sentences_of(result)
     module.exit_json(changed=bool(module.check_mode and actions), actions=actions, diff=sentences(actions), **result)
 
 

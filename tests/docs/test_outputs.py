@@ -34,6 +34,10 @@ def test_flask_apps_live(root, described):
     assert list(sidecar["RETURN"]["_value"]["contains"]) == keys
 
 
+def test_flask_apps_status(root, described):
+    assert list(described["flask_apps"]["flask_apps_status"]["keys"]) == returned(root / "plugins/modules/release_status.py", "_app")
+
+
 def test_nginx_host(root, described):
     tasks = yaml.safe_load((root / "roles/nginx/tasks/preflight.yml").read_text())
     facts = [task.get("ansible.builtin.set_fact", {}) for task in tasks]

@@ -29,8 +29,8 @@ SECOND = {
     "docs": {"how-it-works.md", "outputs.yml", "reference.md"},
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
-    "playbooks": {"deploy.yml", "site.yml"},
-    "plugins": {"callback", "filter", "lookup", "module_utils", "modules"},
+    "playbooks": {"deploy.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
+    "plugins": {"action", "callback", "filter", "lookup", "module_utils", "modules"},
     "roles": {"docker", "flask_apps", "nginx"},
 }
 

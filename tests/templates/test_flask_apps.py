@@ -111,7 +111,10 @@ def test_whatever_makes_a_release_makes_another_one(make, keys):
 @pytest.mark.parametrize(
     "keys",
     [
-        {"health": {"path": "/health", "deadline_seconds": 5, "status": ["200"]}},
+        {"health": {"deadline_seconds": 5, "status": ["200"]}},
+        {"state": "maintenance"},
+        {"keep_releases": 9},
+        {"release_command": "flask db upgrade"},
         {"site": "www"},
         {"uwsgi": {"gevent": 7}},
         {"path": "/shop/"},
@@ -196,7 +199,7 @@ def test_a_path_catches_what_is_below_it_and_not_what_begins_like_it(nginx):
 
 def test_at_the_root_there_is_nothing_to_redirect(nginx):
     text = nginx(path="/")
-    assert set(locations(text)) == {"/", "^~ /static/", "@flaskops_shop", "= /.flaskops/release"}
+    assert set(locations(text)) == {"/", "^~ /static/", "@flaskops_shop_before", "@flaskops_shop", "= /.flaskops/release"}
     assert "301" not in text
 
 
@@ -226,11 +229,40 @@ def test_forwarded_headers_are_said_by_nginx_alone(nginx):
         }
 
 
-def test_static_files_come_from_the_release_and_a_miss_goes_to_the_application(nginx, make):
-    block = locations(nginx())["^~ /shop/static/"]
-    assert f"root {make()['directory']}/static;" in block
-    assert "try_files $uri @flaskops_shop;" in block
-    assert "disable_symlinks on from=$document_root;" in block
+def test_static_files_come_from_the_release_then_from_the_one_before_then_from_the_application(nginx, make):
+    found = locations(nginx())
+    own, before = found["^~ /shop/static/"], found["@flaskops_shop_before"]
+    assert f"root {make()['directory']}/static;" in own
+    assert "try_files $uri @flaskops_shop_before;" in own
+    assert "root /var/lib/flaskops/apps/shop/before;" in before
+    assert "try_files $uri @flaskops_shop;" in before
+    for block in (own, before):
+        assert "disable_symlinks on from=$document_root;" in block
+
+
+def test_under_maintenance_everybody_is_told_to_come_back(make):
+    release = make(maintenance={"retry_after_seconds": 60})
+    found = locations(release["files"]["maintenance.conf"])
+    assert set(found) == {"= /shop", "^~ /shop/", "= /shop/.flaskops/maintenance", "= /shop/.flaskops/release"}
+    assert "return 503;" in found["^~ /shop/"]
+    assert "add_header Retry-After 60 always;" in found["= /shop/.flaskops/maintenance"]
+    assert "Back soon" in release["files"]["maintenance.html"]
+
+
+def test_under_maintenance_a_health_check_of_its_own_stays_honest(make):
+    block = locations(make(health={"path": "/health?deep=1"})["files"]["maintenance.conf"])["= /shop/health"]
+    assert re.search(r"proxy_pass http://unix:[^:;]+\.sock;", block)
+
+
+def test_the_page_of_the_maintenance_may_be_the_users(make, tmp_path):
+    (tmp_path / "page.html").write_text("<p>We move.</p>")
+    assert make(maintenance={"page": str(tmp_path / "page.html")})["files"]["maintenance.html"].strip() == "<p>We move.</p>"
+
+
+def test_a_stopped_application_answers_503_without_asking_it(make):
+    text = make()["files"]["stopped.conf"]
+    assert "return 503;" in locations(text)["^~ /shop/"]
+    assert "proxy_pass" not in text
 
 
 def test_each_static_url_has_its_place(nginx):

@@ -23,6 +23,7 @@ FACTS = {
     "foreign": [],
     "installed": True,
     "ipv6": True,
+    "boot_guard": "none",
     "log_rotation": {"by": "nobody", "installed": True},
     "main_config": {"state": "absent", "content": ""},
     "namespace_error": "",

@@ -61,14 +61,38 @@ def test_name_source_and_path_are_enough(check, source):
         "env": {},
         "secrets": {},
         "health": {"path": "/", "status": ["2xx", "3xx", "401", "403"], "deadline_seconds": 60, "interval_seconds": 0.5},
+        "release_command": "",
+        "release_command_seconds": 600,
         "drain_seconds": 30,
+        "keep_releases": 5,
         "resources": {"memory": "512m", "pids": 512, "cpus": 0, "tmp": "64m"},
         "writable": [],
         "volumes": [],
         "networks": [],
         "static": [{"url": "/static", "path": "static", "required": False}],
         "proxy": {"connect_timeout_seconds": 60, "read_timeout_seconds": 60, "body_size": "", "buffering": True},
+        "state": "present",
+        "maintenance": {"page": "", "retry_after_seconds": 120},
     }
+
+
+def test_of_an_application_that_must_not_be_there_the_name_is_enough(check):
+    apps, problems = normalize_apps([{"name": "shop", "state": "absent"}])
+    assert problems == []
+    assert [(app["name"], app["state"]) for app in apps] == [("shop", "absent")]
+
+
+def test_an_application_is_not_there_and_not_there_at_once(source):
+    entries = [{"name": "shop", "source": str(source), "path": "/shop"}, {"name": "shop", "state": "absent"}]
+    assert normalize_apps(entries)[1] == ["flask_apps: shop: it is absent and listed twice; keep one entry."]
+
+
+def test_the_page_of_the_maintenance_has_to_be_there(check, tmp_path):
+    _app, problems = check(maintenance={"page": "gone.html"})
+    assert problems[0].startswith("flask_apps: shop: maintenance.page is not a file: ")
+    (tmp_path / "page.html").write_text("soon")
+    app, problems = check(maintenance={"page": str(tmp_path / "page.html")})
+    assert (problems, app["maintenance"]["page"]) == ([], str(tmp_path / "page.html"))
 
 
 def test_no_applications_are_fine():

@@ -15,7 +15,7 @@ WWW = {"name": "www", "server_names": ["*.example.com", "www.example.com"], "por
 SITES = [DEFAULT, WWW]
 
 
-def release(name="shop", identity=NEW, site="default", path="/shop", **more):
+def release(name="shop", identity=NEW, site="default", path="/shop", state="present", **more):
     """A release as the lookup gives it, as far as the steps read it."""
     app = {
         "name": name,
@@ -28,8 +28,11 @@ def release(name="shop", identity=NEW, site="default", path="/shop", **more):
         "callable": "app",
         "health": {"path": "/health", "status": ["2xx"], "deadline_seconds": 60, "interval_seconds": 0.5},
         "drain_seconds": 30,
+        "keep_releases": 5,
         "static": [],
         "secrets": {"KEY": "hunter2"},
+        "state": state,
+        "release_command": "",
     }
     return {
         "name": name,
@@ -46,98 +49,150 @@ def release(name="shop", identity=NEW, site="default", path="/shop", **more):
 
 def work(live=None, sites=(), name="shop"):
     """An entry of the plan."""
-    return {"name": name, "id": NEW, "live": live, "links": [{"site": site, "id": identity} for site, identity in sites], "reason": "x"}
+    links = [{"site": site, "id": identity, "file": "nginx.conf"} for site, identity in sites]
+    return {"name": name, "id": NEW, "live": live, "links": links, "reason": "x"}
 
 
-def steps(*ready, failed=None):
-    return deploy.switch_steps(ready, SITES, "/etc/nginx", failed or {})
+def ready(**more):
+    """What the switch is told, as the filter makes it."""
+    before = more.pop("before")
+    return deploy.ready_release(release(**more), before)
+
+
+def steps(**more):
+    return deploy.switch_steps(ready(**more), "/var/lib/flaskops", "/etc/nginx")
+
+
+def link(site, target):
+    return {"path": f"/etc/nginx/flaskops/{site}/shop.conf", "target": f"{RELEASES}/{target}"}
 
 
 # --- the switch ------------------------------------------------------------------------------------------------------
 
 
-def test_a_first_deploy_sets_a_link_and_replaces_nothing():
-    assert steps(release(before=work())) == {
-        "links": [{"path": "/etc/nginx/flaskops/default/shop.conf", "target": f"{RELEASES}/{NEW}/nginx.conf"}],
-        "absent": [],
-        "checks": [
-            {"name": "shop", "id": NEW, "prefix": "/shop", "path": "/shop/health", "host": "localhost", "port": 80, "status": ["2xx"]}
-        ],
-        "back_links": [],
-        "back_absent": [],
-        "undo": [],
-        "failures": {},
-        "marks": [{"name": "shop", "id": NEW, "state": "live"}],
-        "replaced": [],
-    }
-
-
-def test_a_new_release_moves_the_link_and_stops_the_old_container():
-    found = steps(release(before=work(OLD, [("default", OLD)])))
-    assert found["links"] == [{"path": "/etc/nginx/flaskops/default/shop.conf", "target": f"{RELEASES}/{NEW}/nginx.conf"}]
-    assert (found["absent"], found["back_links"], found["back_absent"]) == ([], [], [])
-    assert found["marks"] == [{"name": "shop", "id": NEW, "state": "live"}]
-    assert found["replaced"] == [{"container": f"shop-{OLD}", "stop_timeout": 35}]
-
-
-def test_a_move_to_another_site_takes_the_old_link_away_in_the_same_transaction():
-    found = steps(release(site="www", before=work(NEW, [("default", NEW)])))
-    assert found["links"] == [{"path": "/etc/nginx/flaskops/www/shop.conf", "target": f"{RELEASES}/{NEW}/nginx.conf"}]
-    assert found["absent"] == ["/etc/nginx/flaskops/default/shop.conf"]
-    assert found["replaced"] == []
-    (check,) = found["checks"]
-    assert (check["host"], check["port"]) == ("www.example.com", 8080)
-
-
-def test_a_new_release_on_another_site():
-    found = steps(release(site="www", before=work(OLD, [("default", OLD)])))
-    assert found["absent"] == ["/etc/nginx/flaskops/default/shop.conf"]
-    assert found["replaced"] == [{"container": f"shop-{OLD}", "stop_timeout": 35}]
-
-
-def test_a_release_whose_container_was_gone_replaces_nothing():
-    found = steps(release(before=work(NEW, [("default", NEW)])))
-    assert (found["replaced"], found["absent"]) == ([], [])
-
-
-def test_at_the_root_of_a_site_the_health_check_has_one_slash():
-    assert steps(release(path="/", before=work()))["checks"][0]["path"] == "/health"
-
-
 @pytest.mark.parametrize(
-    ("site", "before", "links", "absent"),
+    ("keys", "links", "absent", "back_links", "back_absent"),
     [
-        ("default", work(), [], ["/etc/nginx/flaskops/default/shop.conf"]),
+        ({"before": work()}, [link("default", f"{NEW}/nginx.conf")], [], [], [link("default", "")["path"]]),
         (
-            "default",
-            work(OLD, [("default", OLD)]),
-            [{"path": "/etc/nginx/flaskops/default/shop.conf", "target": f"{RELEASES}/{OLD}/nginx.conf"}],
+            {"before": work(OLD, [("default", OLD)])},
+            [link("default", f"{NEW}/nginx.conf")],
+            [],
+            [link("default", f"{OLD}/nginx.conf")],
             [],
         ),
         (
-            "www",
-            work(OLD, [("default", OLD)]),
-            [{"path": "/etc/nginx/flaskops/default/shop.conf", "target": f"{RELEASES}/{OLD}/nginx.conf"}],
-            ["/etc/nginx/flaskops/www/shop.conf"],
+            {"site": "www", "before": work(OLD, [("default", OLD)])},
+            [link("www", f"{NEW}/nginx.conf")],
+            [link("default", "")["path"]],
+            [link("default", f"{OLD}/nginx.conf")],
+            [link("www", "")["path"]],
+        ),
+        (
+            {"state": "maintenance", "before": work(NEW, [("default", NEW)])},
+            [link("default", f"{NEW}/maintenance.conf")],
+            [],
+            [link("default", f"{NEW}/nginx.conf")],
+            [],
+        ),
+        (
+            {"state": "stopped", "before": work(OLD, [("default", OLD)])},
+            [link("default", f"{NEW}/stopped.conf")],
+            [],
+            [link("default", f"{OLD}/nginx.conf")],
+            [],
         ),
     ],
-    ids=["first deploy", "new release", "another site"],
+    ids=["first deploy", "new release", "another site", "maintenance", "stopped"],
 )
-def test_a_release_that_does_not_serve_is_taken_back(site, before, links, absent):
-    found = steps(release(site=site, before=before), failed={"shop": "Nginx answered 502"})
-    assert (found["back_links"], found["back_absent"]) == (links, absent)
-    assert found["undo"] == [before]
-    assert found["failures"] == {"shop": f"shop: release {NEW} did not serve and was taken back: Nginx answered 502"}
-    assert (found["marks"], found["replaced"]) == ([], [])
+def test_which_links_move_and_which_way_leads_back(keys, links, absent, back_links, back_absent):
+    assert steps(**keys) == {"links": links, "absent": absent, "back_links": back_links, "back_absent": back_absent}
 
 
-def test_the_failure_of_one_application_does_not_stop_the_others():
-    good = release("blog", path="/blog", before=work(OLD, [("default", OLD)], "blog"))
-    bad = release(before=work(OLD, [("default", OLD)]))
-    found = steps(good, bad, failed={"shop": "no"})
-    assert found["marks"] == [{"name": "blog", "id": NEW, "state": "live"}]
-    assert found["replaced"] == [{"container": f"blog-{OLD}", "stop_timeout": 35}]
-    assert [entry["path"] for entry in found["back_links"]] == ["/etc/nginx/flaskops/default/shop.conf"]
+def question(file="nginx.conf", **more):
+    facts = ready(before=work(), **more)
+    return deploy.check_of("shop", NEW, facts, SITES, file)
+
+
+def test_nginx_is_asked_for_the_health_check_under_the_name_of_the_site():
+    wanted = {"name": "shop", "id": NEW, "prefix": "/shop", "path": "/shop/health", "host": "localhost", "port": 80, "status": ["2xx"]}
+    assert question() == wanted
+    assert question(site="www") == {**wanted, "host": "www.example.com", "port": 8080}
+    assert question(path="/")["path"] == "/health"
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "status"),
+    [
+        ("nginx.conf", "/", ["2xx"]),
+        ("maintenance.conf", "/", ["503"]),
+        ("maintenance.conf", "/health", ["2xx"]),
+        ("stopped.conf", "/health", ["503"]),
+    ],
+)
+def test_what_is_a_good_answer_follows_from_the_state(file, path, status):
+    facts = {**ready(before=work()), "health": {"path": path, "status": ["2xx"]}}
+    assert deploy.check_of("shop", NEW, facts, SITES, file)["status"] == status
+
+
+# --- the end of the run ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failed", "live", "result", "reason"),
+    [
+        ({}, ["shop"], "live", ""),
+        ({"shop": "no"}, [], "failed", "no"),
+        ({}, [], "failed", "the run ended before it was released"),
+    ],
+)
+def test_what_became_of_an_application(failed, live, result, reason):
+    (found,) = deploy.finished_releases([work(OLD)], [release()], failed, live)
+    assert found == {
+        "name": "shop",
+        "id": NEW,
+        "before": OLD,
+        "state": "present",
+        "drain_seconds": 30,
+        "keep_releases": 5,
+        "action": "deploy",
+        "result": result,
+        "reason": reason,
+    }
+
+
+@pytest.mark.parametrize(
+    ("apps", "defaults", "seconds"),
+    [
+        ([], None, 0),
+        ([{"drain_seconds": 5}, {"drain_seconds": "70"}], None, 70),
+        ([{}, {"drain_seconds": 5}], {"drain_seconds": 60}, 60),
+        ([{"drain_seconds": "many"}, "malformed", {"drain_seconds": -1}], [], 0),
+        ("malformed", None, 0),
+    ],
+)
+def test_the_longest_drain(apps, defaults, seconds):
+    assert deploy.longest_drain(apps, defaults) == seconds
+
+
+def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
+    facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
+    kept = deploy.kept_release(json.loads(json.dumps(facts)), f"{RELEASES}/{NEW}", "maintenance")
+    first = release()
+    for key in ("name", "id", "image", "directory", "container", "dockerfile", "source"):
+        assert kept[key] == first[key], key
+    assert kept["app"] == {**first["app"], "secrets": {}, "state": "maintenance", "release_command": ""}
+
+
+def test_the_status_of_all_hosts_is_one_table():
+    app = {
+        **{"name": "shop", "state": "present", "release": NEW, "since": None, "health": "ok (200)", "image": "x", "container": "c"},
+        **{"path": "/shop", "url": "http://h/shop/", "memory": "1MiB", "restarts": 0, "previous": [OLD], "locked_by": None},
+    }
+    head, line = deploy.status_table({"www1": [app], "www2": []})
+    assert line.split() == ["www1", "shop", "present", NEW, "-", "ok", "(200)", "x", "c", "/shop", "http://h/shop/", "1MiB", "0", OLD]
+    assert head.split()[:4] == ["host", "app", "state", "release"]
+    assert deploy.status_table({"www2": []}) == ["No application is on these hosts."]
 
 
 # --- the names of sites ----------------------------------------------------------------------------------------------
@@ -185,7 +240,7 @@ def test_the_sites_that_applications_are_on(apps, defaults, sites):
 
 def test_the_plan_is_told_digests_of_secrets_and_no_contents():
     assert deploy.wanted_releases([release()]) == [
-        {"name": "shop", "id": NEW, "site": "default", "secrets": {"KEY": sha256(b"hunter2").hexdigest()}}
+        {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {"KEY": sha256(b"hunter2").hexdigest()}}
     ]
 
 

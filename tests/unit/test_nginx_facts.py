@@ -185,6 +185,16 @@ def test_the_service_at_boot_without_systemd(host):
     assert look(host)["service"] == "enabled"
 
 
+def test_who_guards_the_start(host):
+    assert look(host)["boot_guard"] == "none"
+    (host.system / "run/systemd/system").mkdir(parents=True)
+    assert look(host)["boot_guard"] == "missing"
+    drop_in = host.system / "etc/systemd/system/nginx.service.d/flaskops.conf"
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text((Path(__file__).resolve().parents[2] / "roles/nginx/files/boot-guard.conf").read_text())
+    assert look(host)["boot_guard"] == "ours"
+
+
 def test_logs_that_nobody_rotates(host):
     (host.system / "etc/logrotate.d/nginx").unlink()
     assert look(host)["log_rotation"]["by"] == "nobody"

@@ -26,6 +26,7 @@ INPUTS = {
     "worker_connections": 4096,
     "worker_rlimit_nofile": 16384,
     "worker_shutdown_timeout_seconds": 30,
+    "required_shutdown_timeout_seconds": 0,
     "client_max_body_size": "16m",
     "keepalive_timeout_seconds": 65,
     "keepalive_requests": 1000,
@@ -37,6 +38,7 @@ INPUTS = {
 }
 BARE = {
     "administrator": True,
+    "boot_guard": "missing",
     "conf_d_included": False,
     "configuration_error": "",
     "default_sites": [],
@@ -355,6 +357,11 @@ def test_a_site_that_is_gone_is_removed():
     files = {name: {} for name in ("nginx.conf", "conf.d/flaskops.conf", "flaskops/default.conf", "flaskops/old.conf")}
     assert "flaskops/old.conf" in plan({**FRESH, "files": files})["absent"]
     assert "flaskops/default.conf" not in plan({**FRESH, "files": files})["absent"]
+
+
+@pytest.mark.parametrize(("found", "wanted"), [("missing", True), ("ours", False), ("none", False)])
+def test_the_start_is_guarded_where_systemd_does_it(found, wanted):
+    assert plan({**FRESH, "boot_guard": found})["boot_guard"] is wanted
 
 
 def test_logs_are_rotated_by_us_only_where_nobody_else_does():

@@ -1,0 +1,65 @@
+"""The application that is released while it is under load; its environment says how it behaves."""
+
+import os
+import time
+from hashlib import sha256
+
+from flask import Blueprint, Flask, Response, request
+
+VERSION = os.environ.get("VERSION", "1")
+
+if os.environ.get("CRASH"):
+    raise SystemExit("this version crashes at start")
+
+web = Blueprint("web", __name__)
+
+
+@web.get("/")
+def version() -> str:
+    return f"version {VERSION}\n"
+
+
+@web.get("/health")
+def health() -> tuple[str, int]:
+    return ("unwell\n", 500) if os.environ.get("UNWELL") else ("well\n", 200)
+
+
+@web.get("/slow")
+def slow() -> Response:
+    """An answer of 64 KiB that takes its time, half of it before the first byte."""
+    pause = float(request.args["seconds"]) / 2
+
+    def parts():
+        yield b"s" * 32768
+        time.sleep(pause)
+        yield b"s" * 32768
+
+    time.sleep(pause)
+    return Response(parts(), headers={"Content-Length": "65536"})
+
+
+@web.post("/upload")
+def upload() -> str:
+    return sha256(request.get_data()).hexdigest()
+
+
+@web.get("/secret")
+def secret() -> str:
+    with open(os.environ["TOKEN_FILE"]) as file:
+        return file.read()
+
+
+@web.get("/ws", websocket=True)
+def websocket() -> str:
+    import uwsgi  # what the server brings along
+
+    uwsgi.websocket_handshake()
+    try:
+        while True:
+            uwsgi.websocket_send(VERSION.encode() + b" " + uwsgi.websocket_recv())
+    except OSError:
+        return ""  # it has gone
+
+
+app = Flask(__name__, static_folder=None)
+app.register_blueprint(web, url_prefix=os.environ.get("DOMAIN") or None)

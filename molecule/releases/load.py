@@ -1,0 +1,158 @@
+"""Load on the test host: wrk, and beside it what wrk cannot do: slow answers, slow uploads, websockets that stay open.
+
+    python3 load.py URL OUTPUT      until SIGTERM; then the counts are in OUTPUT, as JSON
+
+Every request has a connection of its own, so that a count of 0 is a count of 0: on a kept connection a client has to be ready
+that the server closes it while a request is on its way (RFC 9112, 9.5), whatever the server does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+SLOW_SECONDS = 3
+SLOW, UPLOADS, WEBSOCKETS = 4, 2, 4
+WRK = """
+wrk.headers["Connection"] = "close"
+function delay() return 10 end
+function done(summary, latency, requests)
+    local e = summary.errors
+    io.stderr:write(string.format('{"requests": %d, "status": %d, "connect": %d, "read": %d, "write": %d, "timeout": %d, "longest": %.3f}',
+        summary.requests, e.status, e.connect, e.read, e.write, e.timeout, latency.max / 1000000))
+end
+"""
+
+counts: Counter[str] = Counter()
+problems: list[str] = []
+stopping = asyncio.Event()
+
+
+def problem(kind: str, what: str) -> None:
+    counts[kind] += 1
+    if len(problems) < 10:
+        problems.append(f"{time.time():.3f} {kind}: {what}")
+
+
+async def exchange(url, head: str, parts, check, kind: str) -> None:
+    """One request on a connection of its own, and its whole answer."""
+    try:
+        reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
+    except OSError as error:
+        problem("refused", f"{kind}: {error}")
+        return
+    try:
+        writer.write(head.encode())
+        for part, pause in parts:
+            await writer.drain()
+            await asyncio.sleep(pause)
+            writer.write(part)
+        await writer.drain()
+        answer = await asyncio.wait_for(reader.read(-1), 60)
+        top, _, body = answer.partition(b"\r\n\r\n")
+        status = top.split(b" ", 2)[1:2]
+        if status != [b"200"]:
+            problem("failed", f"{kind}: {top[:60]!r}")
+        elif not check(body):
+            problem("truncated", f"{kind}: {len(body)} bytes")
+        else:
+            counts[kind] += 1
+    except (OSError, asyncio.IncompleteReadError, TimeoutError, asyncio.TimeoutError) as error:
+        problem("failed", f"{kind}: {error!r}")
+    finally:
+        writer.close()
+
+
+async def slow(url) -> None:
+    head = f"GET {url.path}slow?seconds={SLOW_SECONDS} HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\n\r\n"
+    while not stopping.is_set():
+        await exchange(url, head, [], lambda body: body == b"s" * 65536, "slow")
+
+
+async def upload(url) -> None:
+    """256 KiB in a second; Nginx passes them on only when it has all of them."""
+    content = os.urandom(262144)
+    wanted = sha256(content).hexdigest().encode()
+    head = f"POST {url.path}upload HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\nContent-Length: {len(content)}\r\n\r\n"
+    parts = [(content[start : start + 26215], 0.1) for start in range(0, len(content), 26215)]
+    while not stopping.is_set():
+        await exchange(url, head, parts, lambda body: body == wanted, "upload")
+
+
+async def websocket(url) -> None:
+    """An echo five times a second. A server may close it, once its drain is over; it is opened again."""
+    while not stopping.is_set():
+        try:
+            reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
+        except OSError as error:
+            problem("refused", f"websocket: {error}")
+            continue
+        try:
+            key = base64.b64encode(os.urandom(16)).decode()
+            writer.write(
+                f"GET {url.path}ws HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+            )
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+            if b" 101 " not in head.split(b"\r\n")[0]:
+                problem("failed", f"websocket: {head[:60]!r}")
+                await asyncio.sleep(0.2)
+                continue
+            counts["websockets"] += 1
+            while not stopping.is_set():
+                writer.write(b"\x81\x84\0\0\0\0ping")
+                start = await asyncio.wait_for(reader.readexactly(2), 30)
+                if start[0] & 15 == 8:
+                    raise asyncio.IncompleteReadError(start, 2)
+                await asyncio.wait_for(reader.readexactly(start[1] & 127), 30)
+                counts["echoes"] += 1
+                await asyncio.sleep(0.2)
+        except (OSError, asyncio.IncompleteReadError):
+            counts["websockets closed"] += 1
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            problem("failed", f"websocket: {error!r}")
+        finally:
+            writer.close()
+
+
+async def main() -> None:
+    url, output = urlsplit(sys.argv[1]), Path(sys.argv[2])
+    script = output.with_suffix(".lua")
+    script.write_text(WRK)
+    wrk = await asyncio.create_subprocess_exec(
+        "wrk", "--threads", "1", "--connections", "10", "--duration", "3600", "--timeout", "30", "--script", str(script), url.geturl(),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    tasks = [asyncio.create_task(slow(url)) for _ in range(SLOW)]
+    tasks += [asyncio.create_task(upload(url)) for _ in range(UPLOADS)]
+    tasks += [asyncio.create_task(websocket(url)) for _ in range(WEBSOCKETS)]
+    output.with_suffix(".started").touch()
+    await stopping.wait()
+    wrk.send_signal(signal.SIGINT)
+    said = (await wrk.communicate())[1]
+    await asyncio.gather(*tasks)
+    plain = json.loads(said)
+    counts["requests"] += plain["requests"] - plain["status"]
+    counts["failed"] += plain["status"]
+    counts["refused"] += plain["connect"]
+    counts["truncated"] += plain["read"] + plain["write"] + plain["timeout"]
+    if any(plain[name] for name in ("status", "connect", "read", "write", "timeout")):
+        problems.append(f"wrk: {said.decode()}")
+    aside = output.with_suffix(".part")
+    aside.write_text(json.dumps({"counts": counts, "problems": problems, "longest": plain["longest"]}))
+    aside.replace(output)
+
+
+asyncio.run(main())

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""Deploys from the controller while the host is under load, and what is counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[3]))
+SCENARIO = PROJECT / "molecule/releases"
+INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
+DRAIN = 4  # seconds; a slow answer takes three
+TABLE: list[tuple[str, dict[str, int], float]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: a case that runs with FLASKOPS_RELEASES=all only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The short set leaves the long cases out; it does not call them passed or skipped."""
+    if os.environ.get("FLASKOPS_RELEASES") != "all":
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    columns = ("requests", "slow", "upload", "websockets", "echoes", "failed", "refused", "truncated")
+    terminalreporter.section("under load")
+    terminalreporter.write_line("".join(f"{column:>11}" for column in columns) + "   longest s  case")
+    for case, counts, longest in TABLE:
+        terminalreporter.write_line("".join(f"{counts.get(column, 0):>11}" for column in columns) + f"{longest:>12.3f}  {case}")
+
+
+class Run(NamedTuple):
+    """A run of ansible-playbook, as it was."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        return sum(int(number) for number in re.findall(r" changed=(\d+) ", self.output))
+
+    def ok(self) -> Run:
+        assert self.code == 0, self.output
+        return self
+
+    def failed(self) -> Run:
+        assert self.code not in (0, -9), self.output
+        return self
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("controller") / "release.key")
+
+
+@pytest.fixture(scope="session")
+def start(key_file: str) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a playbook of the collection, in a process group of its own."""
+
+    def run(playbook: str, apps: list[dict[str, Any]] | None = None, environment: dict[str, str] | None = None, **variables: Any) -> Any:
+        values = {"flask_apps_source_root": str(SCENARIO), "flask_apps_release_key_file": key_file, **variables}
+        if apps is not None:
+            values["flask_apps"] = apps
+        command = ["ansible-playbook", "-i", INVENTORY, str(PROJECT / f"playbooks/{playbook}.yml"), "-e", json.dumps(values)]
+        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **(environment or {})}
+        return subprocess.Popen(
+            command, cwd=PROJECT, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def play(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Run]:
+    """Runs a playbook of the collection to its end."""
+
+    def run(*words: Any, **variables: Any) -> Run:
+        process = start(*words, **variables)
+        output, _ = process.communicate(timeout=600)
+        return Run(process.returncode, output)
+
+    return run
+
+
+def shop(version: Any = 1, **more: Any) -> dict[str, Any]:
+    """The application under load; a version differs from another by its environment."""
+    env = {"VERSION": str(version), **more.pop("env", {})}
+    entry = {"name": "shop", "source": "app", "path": "/shop", "websocket": True, "drain_seconds": DRAIN, "env": env}
+    health = {"path": "/health", "interval_seconds": 0.1, **more.pop("health", {})}
+    return {**entry, "health": health, **more}
+
+
+@pytest.fixture(scope="session")
+def deploy(play: Callable[..., Run]) -> Callable[..., Run]:
+    def run(*entries: dict[str, Any], **variables: Any) -> Run:
+        return play("deploy", list(entries), **variables)
+
+    return run
+
+
+@pytest.fixture
+def version(http: Callable[..., Any]) -> Callable[[], str]:
+    """Which version answers; "" when none does."""
+
+    def ask() -> str:
+        try:
+            answer = http("/shop/")
+        except AssertionError:
+            return ""  # not even Nginx
+        return str(answer.body).removeprefix("version ").strip() if answer.status == 200 else ""
+
+    return ask
+
+
+@pytest.fixture
+def serving(deploy: Callable[..., Run], version: Callable[[], str]) -> str:
+    """Version 1 serves, whatever the test before has left."""
+    deploy(shop(1)).ok()
+    assert version() == "1"
+    return "1"
+
+
+@pytest.fixture
+def load(host: Any, request: pytest.FixtureRequest) -> Callable[[], Any]:
+    """Load on /shop/ while the block runs; its counts are there afterwards, and stand in the table at the end."""
+
+    @contextmanager
+    def under() -> Iterator[dict[str, Any]]:
+        found: dict[str, Any] = {}
+        host.run("rm -f /root/out.*")
+        host.check_output("setsid python3 /root/load.py http://localhost/shop/ /root/out.json >/root/out.log 2>&1 </dev/null & echo $!")
+        wait_for(lambda: host.file("/root/out.started").exists, 10, "the load to start")
+        time.sleep(1)
+        try:
+            yield found
+            time.sleep(1)
+        finally:
+            host.run("pkill -TERM -f '[l]oad.py http'")
+            wait_for(lambda: host.file("/root/out.json").exists, 90, f"the counts: {host.run('cat /root/out.log').stdout}")
+        found.update(json.loads(host.check_output("cat /root/out.json")))
+        TABLE.append((request.node.name.removeprefix("test_"), found["counts"], found["longest"]))
+
+    return under
+
+
+def nothing_lost(found: dict[str, Any]) -> None:
+    """0 failed, 0 refused, 0 truncated; and there was something that could have been lost."""
+    counts = found["counts"]
+    assert (counts["failed"], counts["refused"], counts["truncated"]) == (0, 0, 0), found
+    assert min(counts["requests"], counts["slow"], counts["upload"], counts["echoes"]) > 0, counts
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> float:
+    """How long it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds, f"waited {seconds} s for {what}"
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+@pytest.fixture
+def left(host: Any) -> Callable[[], dict[str, list[str]]]:
+    """What there is of the application on the host."""
+
+    def look() -> dict[str, list[str]]:
+        lines = {
+            "running": "docker ps --format '{{.Names}}'",
+            "containers": "docker ps --all --format '{{.Names}}'",
+            "images": "docker image ls --format '{{.Tag}}' flaskops/shop",
+            "dangling": "docker image ls --quiet --filter dangling=true",
+            "releases": "ls -A /var/lib/flaskops/apps/shop/releases",
+            "app": "ls -A /var/lib/flaskops/apps/shop",
+            "builds": "ls -A /var/lib/flaskops/build | grep -v '^runtime.tar$' || true",
+            "links": "ls -A /etc/nginx/flaskops/default",
+            "workers": "pgrep -f '^nginx: worker process is shutting down' || true",
+        }
+        return {name: sorted(host.check_output(command).split()) for name, command in lines.items()}
+
+    return look

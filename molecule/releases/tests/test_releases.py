@@ -1,0 +1,383 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""No request is lost, nothing is half done, and there is always a way back; counted under load."""
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import DRAIN, SCENARIO, nothing_lost, shop, wait_for
+
+BAD_FRAGMENT = {"proxy": {"body_size": "99999999999999999999g"}}
+
+
+def audit(host):
+    return [json.loads(line) for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()]
+
+
+# --- what goes well --------------------------------------------------------------------------------------------------
+
+
+def test_deploy_of_a_new_version(serving, deploy, version, load):
+    with load() as found:
+        deploy(shop(2)).ok()
+        assert version() == "2"
+    nothing_lost(found)
+
+
+def test_deploy_of_the_same_again(serving, deploy, load):
+    with load() as found:
+        assert deploy(shop(1)).ok().changed == 0
+    nothing_lost(found)
+
+
+def test_rollback_and_forward_again(serving, deploy, play, version, load):
+    deploy(shop("two")).ok()
+    with load() as found:
+        play("rollback").ok()
+        assert version() == "1"
+        deploy(shop("two")).ok()
+        assert version() == "two"
+    nothing_lost(found)
+
+
+@pytest.mark.long
+def test_a_rollback_to_a_release_that_is_named(serving, deploy, play, version, host):
+    first = json.loads(host.check_output("cat /var/lib/flaskops/apps/shop/state.json"))["live"]
+    deploy(shop("a")).ok()
+    deploy(shop("b")).ok()
+    play("rollback", flask_apps_release=first).ok()
+    assert version() == "1"
+    refused = play("rollback", flask_apps_release="000000000000").failed()
+    assert "no application has been served by release 000000000000. Releases of shop: " in refused.output
+
+
+def test_a_websocket_lives_on_through_a_deploy_until_its_time_is_over(serving, deploy, host, load):
+    with load() as found:
+        deploy(shop("ws")).ok()
+    drained = audit(host)[-1]["drained"]
+    assert DRAIN - 1 <= drained["seconds"] <= DRAIN + 0.2, drained  # it begins when the old workers have their time already
+    assert found["counts"]["websockets closed"] == 4, found
+
+
+def test_a_page_of_the_old_release_still_finds_its_files(serving, deploy, http):
+    assert http("/shop/static/common.txt").status == 200
+    new = SCENARIO / "app/static/app.new.js"
+    try:
+        new.write_text("// hashed\n")
+        deploy(shop("static")).ok()
+        assert http("/shop/static/app.new.js").status == 200
+    finally:
+        new.unlink(missing_ok=True)
+    deploy(shop("static")).ok()
+    assert http("/shop/static/app.new.js").status == 200
+    deploy(shop("static once more")).ok()
+    assert http("/shop/static/app.new.js").status == 404
+
+
+def test_the_release_command_runs_before_the_new_code_serves(serving, deploy, play, host):
+    migrate = {"release_command": "echo migrated $VERSION >> /data/log", "volumes": ["shop-data:/data"]}
+    host.check_output("docker volume create shop-data && chown 10001:10001 $(docker volume inspect -f '{{.Mountpoint}}' shop-data)")
+    deploy(shop("migrates", **migrate)).ok()
+    deploy(shop("migrates", **migrate)).ok()
+    play("rollback").ok()
+    said = host.check_output("cat $(docker volume inspect -f '{{.Mountpoint}}' shop-data)/log")
+    assert said == "migrated migrates"  # once: not when nothing changes, and not on the way back
+
+
+def test_tasks_of_the_user_run_before_and_after(serving, deploy, tmp_path, host, version):
+    before, after = tmp_path / "before.yml", tmp_path / "after.yml"
+    before.write_text("- ansible.builtin.shell: 'echo {{ __flask_apps_plan.work[0].name }} > /root/before'\n  changed_when: true\n")
+    after.write_text("- ansible.builtin.shell: 'echo {{ flask_apps_live[0].release }} > /root/after'\n  changed_when: true\n")
+    deploy(shop("hooks"), flask_apps_before_tasks=str(before), flask_apps_after_tasks=str(after)).ok()
+    assert host.file("/root/before").content_string == "shop\n"
+    assert host.file("/root/after").content_string.strip() == audit(host)[-1]["to"]
+    before.write_text("- ansible.builtin.fail: {msg: not today}\n")
+    assert "not today" in deploy(shop("hooked"), flask_apps_before_tasks=str(before)).failed().output
+    assert version() == "hooks"
+    assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
+
+
+@pytest.mark.long
+def test_secrets_of_a_rollback_are_the_current_ones_unless_asked(serving, deploy, play, http):
+    deploy(shop("s1", secrets={"TOKEN": "old"})).ok()
+    deploy(shop("s2", secrets={"TOKEN": "new"})).ok()
+    play("rollback").ok()
+    assert http("/shop/secret").body == "new"
+    deploy(shop("s2", secrets={"TOKEN": "new"})).ok()
+    play("rollback", flask_apps_rollback_secrets="release").ok()
+    assert http("/shop/secret").body == "old"
+
+
+# --- states ----------------------------------------------------------------------------------------------------------
+
+
+def test_maintenance_stopped_and_back(serving, deploy, http, version, host):
+    deploy(shop(1, state="maintenance")).ok()
+    answer = http("/shop/", method="POST", body="x")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "120")
+    assert "Back soon" in answer.body
+    assert http("/shop/health").status == 200  # it stays honest
+    assert deploy(shop(1, state="maintenance")).ok().changed == 0
+    deploy(shop(1, state="stopped")).ok()
+    assert http("/shop/").status == 503
+    assert host.check_output("docker ps --quiet") == ""
+    assert deploy(shop(1, state="stopped")).ok().changed == 0
+    deploy(shop(1)).ok()
+    assert version() == "1"
+
+
+def test_absent_removes_everything_of_that_application_and_nothing_else(serving, deploy, http, host, load):
+    other = {**shop(1), "name": "other", "path": "/other"}
+    deploy(shop(1), other).ok()
+    assert http("/other/").status == 200
+    with load() as found:
+        deploy(shop(1), {"name": "other", "state": "absent"}).ok()
+    nothing_lost(found)
+    assert http("/other/").status == 404
+    for command in ("docker ps --all", "docker image ls", "ls /var/lib/flaskops/apps", "ls /etc/nginx/flaskops/default"):
+        assert "other" not in host.check_output(command), command
+    assert deploy(shop(1), {"name": "other", "state": "absent"}).ok().changed == 0
+
+
+def test_one_that_left_the_list_is_told_and_removed_when_asked(serving, deploy, play, http, host):
+    other = {**shop(1), "name": "other", "path": "/other"}
+    deploy(shop(1), other).ok()
+    told = deploy(shop(1)).ok()
+    assert told.changed == 0
+    assert "On this host and not in flask_apps, left as they are: other" in told.output
+    assert http("/other/").status == 200
+    assert "Say which: -e flask_apps_remove=NAME" in play("remove").failed().output
+    play("remove", flask_apps_remove="other").ok()
+    assert http("/other/").status == 404
+    assert http("/shop/").status == 200
+    assert play("remove", flask_apps_remove="other").ok().changed == 0
+
+
+def test_the_status_is_one_table(serving, deploy, play, host):
+    deploy(shop(1), {**shop(1), "name": "other", "path": "/other"}).ok()
+    output = play("status").ok().output
+    lines = {words[1]: words for line in output.splitlines() if len(words := line.split()) > 11}
+    live = json.loads(host.check_output("cat /var/lib/flaskops/apps/shop/state.json"))["live"]
+    assert lines["shop"][2:4] == ["present", live], output
+    assert lines["shop"][5:7] == ["ok", "(200)"]
+    assert lines["shop"][8:10] == [f"shop-{live}", "/shop"]
+    assert lines["other"][9] == "/other"
+    play("remove", flask_apps_remove="other").ok()
+
+
+# --- what goes wrong before it serves --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"env": {"CRASH": "1"}}, "this version crashes at start"),
+        (BAD_FRAGMENT, "was refused by Nginx"),
+        ({"release_command": "echo cannot migrate; exit 3"}, "cannot migrate"),
+        pytest.param({"env": {"UNWELL": "1"}, "health": {"deadline_seconds": 4}}, "500 unwell", marks=pytest.mark.long),
+    ],
+    ids=["crashes at start", "fragment refused", "migration fails", "never healthy"],
+)
+def test_a_bad_version(serving, deploy, version, load, left, bad, words):
+    before = left()["running"]
+    with load() as found:
+        assert words in deploy(shop("bad", **bad)).failed().output
+        assert version() == "1"
+    nothing_lost(found)
+    assert left()["running"] == before
+    deploy(shop("good")).ok()
+    assert version() == "good"
+
+
+def test_one_bad_application_does_not_hold_up_the_others(serving, deploy, version, http, play):
+    output = deploy(shop(2), {**shop(1), "name": "other", "path": "/other", **BAD_FRAGMENT}).failed().output
+    assert "other: release" in output
+    assert version() == "2"
+    assert http("/other/").status == 404
+    play("remove", flask_apps_remove="other").ok()
+
+
+# --- two at once, and runs that are cut off --------------------------------------------------------------------------
+
+
+def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
+    with load() as found:
+        first, second = (start("deploy", [shop(name)]) for name in ("left", "right"))
+        outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
+    nothing_lost(found)
+    codes = [first.returncode, second.returncode]
+    if sorted(codes) == [0, 2]:
+        refused = outputs[codes.index(2)]
+        assert "shop is locked by " in refused, refused
+        assert "flask_apps_break_lock=" in refused
+    else:  # one was through before the other began to change something
+        assert codes == [0, 0], outputs
+    assert version() in ("left", "right")
+    assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
+
+
+STEPS = [
+    "release | Lay down its directory",
+    "source | Send its source",
+    "source | Build its image",
+    "source | Keep its image and take out its static files",
+    "container | Have the engine make it",
+    "release | Wait until it is healthy",
+    "release | Call it ready",
+    "work | Switch to them",
+    "work | Drain, stop what served before, prune and unlock",
+    "releases | Say what serves",
+]
+SWITCH = "work | Switch to them"
+LATER = [pytest.param(step, marks=pytest.mark.long) for step in STEPS if step != SWITCH]
+
+
+def cut(start, step, name, after=0.0):
+    process = start("deploy", [shop(name)], {"FLASKOPS_KILL_AT": step, "FLASKOPS_KILL_AFTER": str(after), **KILLER})
+    process.communicate(timeout=300)
+    return process.returncode
+
+
+KILLER = {"ANSIBLE_CALLBACK_PLUGINS": str(SCENARIO / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "kill_at"}
+
+
+@pytest.mark.parametrize("step", [SWITCH, *LATER], ids=lambda step: step.split(" | ")[1])
+def test_the_controller_is_killed_at(serving, start, deploy, version, load, left, step):
+    with load() as found:
+        assert cut(start, step, f"cut {step}") == -signal.SIGKILL
+        assert version()
+        deploy(shop("after")).ok()
+        assert version() == "after"
+    nothing_lost(found)
+    there = left()
+    assert len(there["running"]) == 1, there
+    assert (there["builds"], there["dangling"]) == ([], [])
+    assert "lock" not in there["app"]
+    assert deploy(shop("after")).ok().changed == 0
+
+
+@pytest.mark.parametrize("after", [0.2, pytest.param(0.3, marks=pytest.mark.long), pytest.param(0.45, marks=pytest.mark.long)])
+def test_the_controller_is_killed_while_the_switch_is_under_way(serving, start, deploy, version, load, left, after):
+    with load() as found:
+        assert cut(start, SWITCH, "cut", after) in (-signal.SIGKILL, 0)
+        time.sleep(1)
+        deploy(shop("cut")).ok()
+        assert version() == "cut"
+    nothing_lost(found)
+    assert len(left()["running"]) == 1
+
+
+def test_a_lock_of_somebody_else_is_respected_until_it_is_broken(serving, deploy, host, version):
+    lock = {"who": "ann@elsewhere", "controller": "elsewhere", "pid": 1, "since": "2026-01-01T00:00:00Z", "token": "abcdef123456"}
+    host.check_output("echo %s > /var/lib/flaskops/apps/shop/lock", json.dumps(lock))
+    refused = deploy(shop("locked")).failed()
+    assert "shop is locked by ann@elsewhere (process 1) since 2026-01-01T00:00:00Z" in refused.output
+    assert refused.changed == 0
+    assert version() == "1"
+    deploy(shop("locked"), flask_apps_break_lock="abcdef123456").ok()
+    assert version() == "locked"
+
+
+# --- prunes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_after_an_image_prune(serving, deploy, play, version, host, load):
+    deploy(shop("pruned")).ok()
+    with load() as found:
+        host.check_output("docker image prune --all --force")
+        play("rollback").ok()
+        assert version() == "1"
+    nothing_lost(found)
+
+
+@pytest.mark.long
+def test_a_rollback_after_a_system_prune(serving, deploy, play, version, host):
+    deploy(shop("pruned")).ok()
+    host.check_output("docker system prune --all --force")
+    output = play("rollback").ok().output
+    assert "Build" in output
+    assert version() == "1"
+
+
+# --- many, and the machine under it ----------------------------------------------------------------------------------
+
+
+def open_files(host):
+    return {name: int(host.check_output(f"ls /proc/$(pidof -s {name})/fd | wc -l")) for name in ("nginx", "dockerd", "containerd")}
+
+
+@pytest.mark.long
+def test_twenty_deploys_in_a_row_leave_nothing_behind(serving, deploy, version, host, load, left):
+    for number in range(6):
+        deploy(shop(f"warm {number}")).ok()
+    before, files = left(), open_files(host)
+    with load() as found:
+        for number in range(20):
+            deploy(shop(f"row {number}")).ok()
+    nothing_lost(found)
+    assert version() == "row 19"
+    wait_for(lambda: not left()["workers"], 10, "the old workers to leave")
+    after = left()
+    assert {name: len(entries) for name, entries in after.items()} == {name: len(entries) for name, entries in before.items()}
+    assert len(after["releases"]) == len(after["images"]) == 5
+    assert len(after["containers"]) == 6  # five pins and the one that serves
+    grown = {name: count - files[name] for name, count in open_files(host).items()}
+    assert max(grown.values()) <= 10, grown
+
+
+@pytest.mark.long
+def test_a_killed_worker_and_a_killed_master_come_back(serving, host, version):
+    pid = host.check_output("docker inspect -f '{{.State.Pid}}' $(docker ps -q)")
+    worker = host.check_output(f"pgrep -P {pid} | head -n 1")
+    host.check_output(f"kill -KILL {worker}")
+    took = wait_for(lambda: version() == "1", 20, "the service after its worker was killed")
+    host.check_output(f"kill -KILL {pid}")
+    back = wait_for(lambda: version() == "1", 30, "the service after its master was killed")
+    print(f"worker: {took:.1f} s, master: {back:.1f} s")
+
+
+@pytest.mark.long
+def test_a_restart_of_the_docker_daemon(serving, host, version, load, deploy):
+    with load() as found:
+        host.check_output("systemctl restart docker")
+        time.sleep(3)
+    nothing_lost(found)
+    assert deploy(shop(1)).ok().changed == 0
+    deploy(shop("after the restart")).ok()
+    assert version() == "after the restart"
+
+
+@pytest.mark.long
+def test_a_reload_of_nginx(serving, host, load):
+    with load() as found:
+        for _ in range(3):
+            host.check_output("systemctl reload nginx")
+            time.sleep(1)
+    nothing_lost(found)
+
+
+def boot_again(host):
+    name = host.check_output("hostname")
+    subprocess.run(["docker", "restart", "--time", "20", name], check=True, stdout=subprocess.DEVNULL)
+    wait_for(lambda: host.run("systemctl is-system-running --wait").rc in (0, 1), 60, "the host to boot")
+
+
+def test_a_reboot_of_the_host(serving, deploy, host, version):
+    boot_again(host)
+    took = wait_for(lambda: version() == "1", 60, "the release after the reboot")
+    print(f"back {took:.1f} s after systemd")
+    assert deploy(shop(1)).ok().changed == 0
+
+
+def test_a_bad_fragment_and_a_reboot(serving, deploy, host, version, http):
+    deploy(shop(1), {**shop(1), "name": "other", "path": "/other"}).ok()
+    host.check_output("echo broken > $(readlink -f /etc/nginx/flaskops/default/other.conf)")
+    boot_again(host)
+    wait_for(lambda: version() == "1", 60, "the other application")
+    assert http("/other/").status == 404
+    deploy(shop(1), {**shop(1), "name": "other", "path": "/other"}).ok()
+    assert http("/other/").status == 200
+    deploy(shop(1), {"name": "other", "state": "absent"}).ok()

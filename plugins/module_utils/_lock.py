@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock of an application: one run at a time changes it, and a run that has lost it changes nothing more.
+
+A run keeps it for longer than any process on the host lives, so it is a file: who, from which controller and process, since
+when, and a token that every changing module shows. The controller alone can say whether that process still lives.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, make_directory, now, write_file
+
+
+class Locked(HostError):
+    """Another run holds the lock."""
+
+    def __init__(self, message: str, holders: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.holders = holders
+
+
+def lock_path(root: str, name: str) -> Path:
+    """Where the lock of an application lies."""
+    return Path(root, "apps", name, "lock")
+
+
+def holder(root: str, name: str) -> dict[str, Any]:
+    """Who holds the lock of an application; {} for nobody."""
+    try:
+        found = json.loads(lock_path(root, name).read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) and found.get("token") else {"token": "unreadable", "who": "somebody (the file is unreadable)"}
+
+
+def acquire(root: str, names: Iterable[str], owner: Mapping[str, Any], break_tokens: Iterable[str] = ()) -> None:
+    """Take the locks of all these applications, or of none.
+
+    Args:
+        root: the directory of the releases.
+        names: the applications.
+        owner: C(who), C(controller), C(boot), C(pid), C(started), C(token) of this run.
+        break_tokens: locks with one of these tokens are taken over.
+
+    Raises:
+        Locked: somebody else holds one of them.
+    """
+    names = sorted(names)
+    with _exclusive(root):
+        found = {name: held for name in names if (held := holder(root, name)) and held["token"] != owner["token"]}
+        taken = {name: held for name, held in found.items() if held["token"] not in set(break_tokens)}
+        if taken:
+            raise Locked(_message(taken), list({held["token"]: held for held in taken.values()}.values()))
+        for name in names:
+            make_directory(lock_path(root, name).parent, 0o711)
+            _write(root, name, {**owner, "app": name, "since": now(), "clock": time.time(), "phase": "begin"})
+
+
+def renew(root: str, names: Iterable[str], token: str, phase: str) -> None:
+    """Say that the run lives, and what it does; refuse to go on when the lock is another's."""
+    with _exclusive(root):
+        for name in names:
+            held = holder(root, name)
+            if held.get("token") != token:
+                by = f"{held['who']} has broken it" if held else "it was removed"
+                raise HostError(f"this run does not hold the lock of {name} any more ({by}), so it changes nothing more. Run again.")
+            _write(root, name, {**held, "phase": phase})
+
+
+def release(root: str, names: Iterable[str], token: str) -> None:
+    """Give the locks back; what another run holds by now stays."""
+    with _exclusive(root):
+        for name in names:
+            if holder(root, name).get("token") == token:
+                with suppress(FileNotFoundError):
+                    lock_path(root, name).unlink()
+
+
+def _write(root: str, name: str, content: Mapping[str, Any]) -> None:
+    text = json.dumps({**content, "renewed": now()}, indent=2, sort_keys=True)
+    write_file(lock_path(root, name), f"{text}\n".encode(), 0o600)
+
+
+def _message(taken: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = []
+    for name, held in taken.items():
+        lines.append(
+            f"{name} is locked by {held['who']} (process {held.get('pid', '?')}) since {held.get('since', '?')},"
+            f" last heard of at {held.get('renewed', '?')}, in the phase '{held.get('phase', '?')}'."
+        )
+    tokens = ",".join(dict.fromkeys(str(held["token"]) for held in taken.values()))
+    lines.append(
+        "Nothing was changed. Wait until that run has ended and run again."
+        f" When it is surely dead, break its lock: -e flask_apps_break_lock={tokens}"
+    )
+    return "\n".join(lines)
+
+
+@contextmanager
+def _exclusive(root: str) -> Iterator[None]:
+    """Looking and writing are one step for all runs on this host."""
+    apps = Path(root, "apps")
+    for path in (Path(root), apps):
+        make_directory(path, 0o711)
+    handle = os.open(apps, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

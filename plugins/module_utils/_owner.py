@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who runs Ansible, and whether another run that began on this controller still lives. Runs on the controller."""
+
+from __future__ import annotations
+
+import getpass
+import multiprocessing
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def this_run() -> dict[str, Any]:
+    """The owner of a lock: who, from which controller and process, with a token of its own."""
+    parent = multiprocessing.parent_process()  # tasks run in processes that ansible-playbook has forked
+    pid = parent.pid if parent and parent.pid else os.getpid()
+    return {
+        "who": f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}",
+        "controller": _controller(),
+        "boot": _read("/proc/sys/kernel/random/boot_id"),
+        "pid": pid,
+        "started": started(pid),
+        "token": uuid.uuid4().hex[:12],
+    }
+
+
+def is_dead(owner: Mapping[str, Any]) -> bool:
+    """Whether a run has surely ended: it began on this controller, and its process is gone or the controller was rebooted."""
+    if owner.get("controller") != _controller() or not isinstance(owner.get("pid"), int):
+        return False
+    if owner.get("boot") != _read("/proc/sys/kernel/random/boot_id"):
+        return True
+    try:
+        os.kill(owner["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return bool(owner.get("started")) and started(owner["pid"]) != owner["started"]
+
+
+def started(pid: int) -> str:
+    """When a process began, in clock ticks since the boot (proc(5), starttime); "" where there is no /proc."""
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[19:20][0] if Path(f"/proc/{pid}/stat").exists() else ""
+
+
+def _controller() -> str:
+    """The name of the machine, and of the process table in which a pid means something."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()} {namespace}".strip()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return str(os.getuid())
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each application of a host needs: what is wanted against what serves, and what an earlier run left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
+from ansible_collections.flaskops.host.plugins.module_utils._host import (
+    Docker,
+    Record,
+    digest,
+    live_links,
+    read_release,
+    release_directory,
+)
+
+LABEL = "host.flaskops.app"
+
+
+class Plan:
+    """One look at the host for all applications.
+
+    Args:
+        params: C(root), C(nginx_root), C(images), C(releases) (name, id, site, state, secrets), C(absent) (names).
+    """
+
+    def __init__(self, params: Mapping[str, Any], docker: Docker | None = None) -> None:
+        self.root, self.wanted, self.images = params["root"], params["releases"], params["images"]
+        self.absent = params["absent"]
+        self.links = live_links(params["nginx_root"])
+        self.docker = docker or Docker()
+        # By application: the state of its containers by name.
+        self.containers: dict[str, dict[str, str]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """The plan, as M(flaskops.host.release_plan) returns it."""
+        if self.docker.command and (self.wanted or self.absent):
+            for entry in self.docker.containers(LABEL):
+                labels = dict(label.partition("=")[::2] for label in entry["Labels"].split(","))
+                self.containers.setdefault(labels[LABEL], {})[entry["Names"]] = entry["State"]
+        work = [
+            {**self._serving(release), **self._needs(release), "name": release["name"], "id": release["id"], "reason": reason}
+            for release in self.wanted
+            if (reason := self._reason(release))
+        ]
+        known = {path.name for path in Path(self.root, "apps").glob("*") if path.is_dir()} | set(self.links) | set(self.containers)
+        there = self.docker.command and any(entry["build"] for entry in work)
+        repairs = {release["name"]: found for release in self.wanted if (found := self._left_over(release["name"]))}
+        return {
+            "work": work,
+            "remove": sorted(known & set(self.absent)),
+            "repairs": repairs,
+            "unlisted": sorted(known - {release["name"] for release in self.wanted} - set(self.absent)),
+            "missing_images": [image for image in self.images if there and not self.docker.inspect(image, "image")],
+            "docker": {"command": self.docker.command, **self.docker.plugins},
+        }
+
+    def _serving(self, release: Mapping[str, Any]) -> dict[str, Any]:
+        return {"live": self._live(release["name"]), "links": self.links.get(release["name"], [])}
+
+    def _live(self, name: str) -> str | None:
+        return next((link["id"] for link in self.links.get(name, [])), None)
+
+    def _needs(self, release: Mapping[str, Any]) -> dict[str, Any]:
+        """Which of the steps there are to do."""
+        name, identity = release["name"], release["id"]
+        directory = release_directory(self.root, name, identity)
+        image = Record(self.root, name).releases.get(identity, {}).get("image")
+        whole = bool(read_release(self.root, name, identity)) and (directory / "static").is_dir() and not self._drift(release)
+        built = whole and image and self.docker.command and self.docker.inspect(f"flaskops/{name}:{identity}", "image").get("Id") == image
+        socket = self._socket(name, identity)
+        return {
+            "state": release["state"],
+            "build": not built,
+            # One that runs and has lost its socket or its files does not find them again.
+            "recreate": self._live(name) == identity and not (whole and socket.is_socket()),
+        }
+
+    def _socket(self, name: str, identity: str) -> Path:
+        return release_directory(self.root, name, identity) / "run/app.sock"
+
+    def _reason(self, release: Mapping[str, Any]) -> str:
+        """Why there is work for this application; "" when there is none."""
+        name, identity, state = release["name"], release["id"], release["state"]
+        links = self.links.get(name, [])
+        live = self._live(name)
+        if live is None:
+            return "it is not on this host yet"
+        if live != identity:
+            return f"release {live} serves"
+        if links != [{"site": release["site"], "id": identity, "file": FILES[state]}]:
+            before = ", ".join(f"{_state(link['file'])} on site {link['site']}" for link in links)
+            return f"it is {before}"
+        if Record(self.root, name).data["live"] != identity:
+            return "the last run did not get to its end"
+        if found := self._drift(release):
+            return found
+        running = self.containers.get(name, {}).get(f"{name}-{identity}", "missing")
+        if state == "stopped":
+            return "its container is running" if running == "running" else ""
+        if running != "running":
+            return f"its container is {running}"
+        socket = self._socket(name, identity)
+        return "" if socket.is_socket() else f"{socket} is missing"
+
+    def _drift(self, release: Mapping[str, Any]) -> str:
+        """Which of its files are not as they were laid down."""
+        directory = release_directory(self.root, release["name"], release["id"])
+        files = read_release(self.root, release["name"], release["id"]).get("files")
+        if not isinstance(files, dict):
+            return "its release.json is missing or broken"
+        places = {directory / file: wanted for file, wanted in files.items()}
+        places.update({directory / "secrets" / secret: wanted for secret, wanted in release["secrets"].items()})
+        changed = [str(file) for file, wanted in places.items() if digest(file) != wanted]
+        return f"{', '.join(changed)} changed on the host" if changed else ""
+
+    def _left_over(self, name: str) -> list[str]:
+        """What runs that were cut off have left of this application."""
+        found = [f"container {container}" for container in self.orphans(name)]
+        found += [f"directory {path}" for path in left_builds(self.root, name)]
+        found += [f"the pin of release {identity}" for identity in self.unpinned(name)]
+        return found
+
+    def orphans(self, name: str) -> list[str]:
+        """Containers of ours that belong to no release that serves or is kept."""
+        linked = {link["id"] for link in self.links.get(name, [])}
+        known = Record(self.root, name).releases
+        kept = {f"{name}-{identity}" for identity in linked} | {f"{name}-{identity}-pin" for identity in known}
+        return sorted(set(self.containers.get(name, {})) - kept)
+
+    def unpinned(self, name: str) -> list[str]:
+        """Kept releases whose image is there and would not survive C(docker image prune -a)."""
+        containers = self.containers.get(name, {})
+        return [
+            identity
+            for identity, data in Record(self.root, name).releases.items()
+            if data["state"] in ("live", "retired") and f"{name}-{identity}-pin" not in containers
+            if self.docker.command and self.docker.inspect(f"flaskops/{name}:{identity}", "image")
+        ]
+
+
+def left_builds(root: str, name: str) -> list[Path]:
+    """Directories of builds of this application that did not come to their end."""
+    return sorted(path for path in Path(root, "build").glob(f"{name}-*") if path.name.rpartition("-")[0] == name)
+
+
+def sentences_of(plan: Mapping[str, Any]) -> list[str]:
+    """The plan in words."""
+    words = [f"{entry['name']}: to release {entry['id']}, {entry['state']}; now {entry['reason']}" for entry in plan["work"]]
+    words += [f"{name}: removed, with all its releases" for name in plan["remove"]]
+    words += [f"{name}: set right after a run that was cut off: {', '.join(found)}" for name, found in plan["repairs"].items()]
+    return words
+
+
+def _state(file: str) -> str:
+    return next((state for state, name in FILES.items() if name == file), file)

@@ -1,0 +1,184 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_begin
+short_description: Take the locks of applications, set right what a cut-off run left, and plan
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Takes the locks of all applications that have work, or of none. The lock of a run that has ended on the same controller is
+    taken over; of any other it says who holds it, since when, and how to break it.
+  - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
+  - Containers, pins and builds that a cut-off run left are removed; missing pins are made again.
+  - Returns the plan anew, as M(flaskops.host.release_plan) does, for it may have changed until the lock was there.
+attributes:
+  check_mode: {support: none, description: Check mode takes no lock.}
+  diff_mode: {support: none, description: The plan shows what is done.}
+  idempotent: {support: full, description: What is right is left alone.}
+options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
+  images: {description: As of M(flaskops.host.release_plan)., type: list, elements: str, default: []}
+  releases: {description: As of M(flaskops.host.release_plan)., type: list, elements: dict, required: true}
+  absent: {description: As of M(flaskops.host.release_plan)., type: list, elements: str, default: []}
+  sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
+  break_tokens: {description: Tokens of locks that are taken over whoever holds them., type: list, elements: str, default: []}
+  owner: {description: Set by the action plugin; who runs., type: dict, required: true}
+"""
+
+EXAMPLES = r"""
+- name: Begin
+  flaskops.host.release_begin:
+    releases: [{name: shop, id: 0123456789ab, site: default, state: present, secrets: {}}]
+  register: plan
+"""
+
+RETURN = r"""
+lock:
+  description: The C(token) that the other modules want, and the C(names) that are locked.
+  type: dict
+  returned: success
+actions:
+  description: What was set right.
+  type: list
+  elements: str
+  returned: success
+holders:
+  description: Who holds the locks, when somebody does.
+  type: list
+  elements: dict
+  returned: failure
+"""
+
+import http.client
+import shutil
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _drain
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of
+from ansible_collections.flaskops.host.plugins.module_utils._host import (
+    Docker,
+    HostError,
+    Record,
+    live_links,
+    pin,
+    read_release,
+    refused_links,
+    release_directory,
+)
+from ansible_collections.flaskops.host.plugins.module_utils._lock import Locked, acquire, release
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
+from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds
+from ansible_collections.flaskops.host.plugins.module_utils._probe import check
+
+ARGUMENTS: dict[str, Any] = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "nginx_root": {"type": "str", "default": "/etc/nginx"},
+    "images": {"type": "list", "elements": "str", "default": []},
+    "releases": {"type": "list", "elements": "dict", "required": True, "no_log": False},
+    "absent": {"type": "list", "elements": "str", "default": []},
+    "sites": {"type": "list", "elements": "dict", "default": []},
+    "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "owner": {"type": "dict", "required": True},
+}
+CHECK_SECONDS = 5
+
+
+class Begin:
+    """The start of a run that changes something."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.root = params["root"]
+        self.docker = Docker()
+        self.actions: list[str] = []
+
+    def run(self) -> dict[str, Any]:
+        plan = Plan(self.params, self.docker).run()
+        names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"])
+        token = self.params["owner"]["token"]
+        acquire(self.root, names, self.params["owner"], self.params["break_tokens"])
+        try:
+            for name in sorted(names - set(plan["remove"])):
+                self._settle(name)
+                self._sweep(name)
+            plan = Plan(self.params, self.docker).run()
+            # What came up since belongs to the next run: it is not locked.
+            plan["work"] = [entry for entry in plan["work"] if entry["name"] in names]
+            plan["remove"] = [name for name in plan["remove"] if name in names]
+        except BaseException:
+            release(self.root, names, token)
+            raise
+        return {"changed": True, "actions": self.actions, "lock": {"token": token, "names": sorted(names)}, **plan}
+
+    def _settle(self, name: str) -> None:
+        """A route that was moved and not recorded: it serves and is recorded, or it goes back."""
+        links = live_links(self.params["nginx_root"]).get(name, [])
+        record = Record(self.root, name)
+        before = record.data["live"]
+        if not links or links[0]["id"] == before:
+            return
+        identity, file = links[0]["id"], links[0]["file"]
+        facts = read_release(self.root, name, identity)
+        why = "it has no release.json"
+        if facts:
+            question = check_of(name, identity, facts, self.params["sites"], file)
+            why = check(question, time.monotonic() + CHECK_SECONDS)
+        if not why:
+            if file != FILES["stopped"]:
+                self.docker.run("update", "--restart", "unless-stopped", f"{name}-{identity}")
+            record.mark(identity, "live", rollback=True)
+            record.save()
+            self.actions.append(f"{name}: recorded that release {identity} serves, which the last run did not come to")
+        elif before and self._runs(f"{name}-{before}"):
+            self._link(name, read_release(self.root, name, before).get("site", links[0]["site"]), before, links)
+            record.mark(identity, "failed", reason=why)
+            record.save()
+            self.actions.append(f"{name}: moved the route back to release {before}, for {identity} does not serve: {why}")
+
+    def _runs(self, container: str) -> bool:
+        return bool(self.docker.inspect(container).get("State", {}).get("Running"))
+
+    def _link(self, name: str, site: str, identity: str, links: list[dict[str, str]]) -> None:
+        target = release_directory(self.root, name, identity) / FILES["present"]
+        absent = [f"flaskops/{link['site']}/{name}.conf" for link in links if link["site"] != site]
+        move_links(self.params["nginx_root"], [{"path": f"flaskops/{site}/{name}.conf", "target": str(target)}], absent)
+
+    def _sweep(self, name: str) -> None:
+        """What belongs to no release that serves or is kept."""
+        plan = Plan(self.params, self.docker)
+        plan.run()
+        if orphans := plan.orphans(name):
+            _drain.stop(orphans, self.docker)
+            _drain.remove(orphans, self.docker)
+        for link in refused_links(self.params["nginx_root"], name):
+            link.unlink()
+        for path in left_builds(self.root, name):
+            shutil.rmtree(path, ignore_errors=True)
+        unpinned = plan.unpinned(name)
+        for identity in unpinned:
+            pin(self.docker, name, identity)
+        self.actions += [f"{name}: removed the container {container}, which serves nothing" for container in orphans]
+        self.actions += [f"{name}: pinned the image of release {identity} again" for identity in unpinned]
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
+    try:
+        result = Begin(module.params).run()
+    except Locked as error:
+        module.fail_json(msg=str(error), holders=error.holders)
+    except (HostError, NginxError, OSError, http.client.HTTPException) as error:
+        module.fail_json(msg=f"The run could not begin: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_command
+short_description: Run the release_command of an application in its one-off container
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Starts a container that was created for it, waits for its end, and removes it. Its output is the result, or the error.
+attributes:
+  check_mode: {support: none, description: It is called only in a real run.}
+  diff_mode: {support: none, description: The command is the user's.}
+  idempotent: {support: none, description: The command runs each time; it has to be repeatable.}
+options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  name: {description: The application., type: str, required: true}
+  token: {description: The token of the run's lock., type: str, required: true}
+  container: {description: The container., type: str, required: true}
+  deadline_seconds: {description: How long the command may take., type: float, default: 600}
+"""
+
+EXAMPLES = r"""
+- name: Migrate the database
+  flaskops.host.release_command:
+    name: shop
+    token: "{{ plan.lock.token }}"
+    container: shop-0123456789ab-command
+"""
+
+RETURN = r"""
+stdout_lines:
+  description: The last lines of what the command said.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import subprocess
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._drain import remove
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, tail
+from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+
+ARGUMENTS: dict[str, Any] = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "name": {"type": "str", "required": True},
+    "token": {"type": "str", "required": True, "no_log": False},
+    "container": {"type": "str", "required": True},
+    "deadline_seconds": {"type": "float", "default": 600},
+}
+LINES = 40
+
+
+def run(params: dict[str, Any], docker: Docker) -> list[str]:
+    """The last lines of the command's output; HostError when it fails."""
+    renew(params["root"], [params["name"]], params["token"], "release command")
+    container, seconds = params["container"], params["deadline_seconds"]
+    try:
+        docker.run("start", container)
+        try:
+            code = docker.run("wait", container, seconds=seconds).strip()
+        except subprocess.TimeoutExpired:
+            code = f"none within {seconds:g} s (release_command_seconds)"
+        words = tail(docker.run("logs", container, merge=True, check=False), LINES)
+    finally:
+        remove([container], docker)
+    if code != "0":
+        said = "".join(f"\n  {line}" for line in words) or "\n  (nothing)"
+        raise HostError(f"exit code {code}. The new release was not started. The last lines of its output:{said}")
+    return words
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
+    try:
+        words = run(module.params, Docker())
+    except (HostError, OSError) as error:
+        module.fail_json(msg=f"release_command of {module.params['name']} failed: {error}")
+    module.exit_json(changed=True, stdout="\n".join(words))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_remove
+short_description: Remove applications with all their releases
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Takes the routes away, lets the containers finish what they have begun, and removes containers, images, releases and records.
+  - Only what bears our label and the name of the application, or lies in its directories. Named volumes stay, for they hold data.
+attributes:
+  check_mode: {support: none, description: The plan shows what would be removed.}
+  diff_mode: {support: none, description: The plan shows what is done.}
+  idempotent: {support: full, description: What is gone already is no error.}
+options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
+  token: {description: The token of the run's lock., type: str, required: true}
+  names: {description: The applications., type: list, elements: str, required: true}
+"""
+
+EXAMPLES = r"""
+- name: Remove an application
+  flaskops.host.release_remove:
+    token: "{{ plan.lock.token }}"
+    names: [shop]
+"""
+
+RETURN = r"""
+removed:
+  description: What was removed.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _drain
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, live_links, read_release, refused_links
+from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
+from ansible_collections.flaskops.host.plugins.module_utils._plan import left_builds
+
+ARGUMENTS: dict[str, Any] = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "nginx_root": {"type": "str", "default": "/etc/nginx"},
+    "token": {"type": "str", "required": True, "no_log": False},
+    "names": {"type": "list", "elements": "str", "required": True},
+}
+
+
+def remove(params: dict[str, Any], docker: Docker) -> list[str]:
+    """First the routes, then what they led to; the record last, so that a cut-off run can be repeated."""
+    root, names = params["root"], params["names"]
+    renew(root, names, params["token"], "remove")
+    links = live_links(params["nginx_root"])
+    absent = [f"flaskops/{link['site']}/{name}.conf" for name in names for link in links.get(name, [])]
+    if absent:
+        move_links(params["nginx_root"], [], absent)
+    live = [(name, link["id"]) for name in names for link in links.get(name, [])[:1]]
+    seconds = {name: read_release(root, name, identity).get("drain_seconds", 0) for name, identity in live}
+    serving = [{"container": f"{name}-{identity}", "id": identity, "drain_seconds": seconds[name]} for name, identity in live]
+    _drain.drain(serving)
+    _drain.stop([entry["container"] for entry in serving], docker)
+    removed = [f"link {path}" for path in absent]
+    for name in names:
+        containers = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
+        _drain.remove(containers, docker)
+        images = docker.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"flaskops/{name}").split()
+        if images:
+            docker.run("image", "rm", *images, check=False)
+        for link in refused_links(params["nginx_root"], name):
+            link.unlink()
+        for path in left_builds(root, name):
+            shutil.rmtree(path, ignore_errors=True)
+        directory = Path(root, "apps", name)
+        if directory.is_dir():
+            shutil.rmtree(directory)
+            removed.append(f"directory {directory}")
+        removed += [f"container {container}" for container in containers] + [f"image {image}" for image in images]
+    return removed
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
+    try:
+        removed = remove(module.params, Docker())
+    except (HostError, NginxError, OSError) as error:
+        module.fail_json(msg=f"{', '.join(module.params['names'])} could not be removed: {error}")
+    module.exit_json(changed=bool(removed), removed=removed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_status
+short_description: What runs on a host, and the releases that one can go back to
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - For every application of the host, listed or not, its live release, whether it is well, its container, and its releases.
+  - Asks each application through its own socket, so that the answer is its own, whatever Nginx says.
+attributes:
+  check_mode: {support: full, description: It only reads.}
+  diff_mode: {support: none, description: It only reads.}
+  idempotent: {support: full, description: It only reads.}
+options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
+  sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
+  address: {description: How the host is called where a site has no name., type: str, default: localhost}
+  target: {description: "The release to look for, an id; empty for the one before.", type: str, default: ""}
+  only: {description: The applications to look at; empty for all., type: list, elements: str, default: []}
+  rollback: {description: "Return in RV(releases) what a rollback goes to, and fail when there is nothing.", type: bool, default: false}
+"""
+
+EXAMPLES = r"""
+- name: Look
+  flaskops.host.release_status:
+  register: status
+"""
+
+RETURN = r"""
+apps:
+  description: One dictionary for each application.
+  type: list
+  elements: dict
+  returned: success
+releases:
+  description: With O(rollback), the releases to go back to, as P(flaskops.host.releases#lookup) gives releases.
+  type: list
+  elements: dict
+  returned: success
+"""
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, kept_release, site_host, url_of
+from ansible_collections.flaskops.host.plugins.module_utils._host import (
+    Docker,
+    HostError,
+    Record,
+    live_links,
+    read_release,
+    release_directory,
+)
+from ansible_collections.flaskops.host.plugins.module_utils._lock import holder
+from ansible_collections.flaskops.host.plugins.module_utils._probe import SocketConnection, accepts, ask, headers_for
+from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
+
+ARGUMENTS: dict[str, Any] = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "nginx_root": {"type": "str", "default": "/etc/nginx"},
+    "sites": {"type": "list", "elements": "dict", "default": []},
+    "address": {"type": "str", "default": "localhost"},
+    "target": {"type": "str", "default": ""},
+    "only": {"type": "list", "elements": "str", "default": []},
+    "rollback": {"type": "bool", "default": False},
+}
+
+
+class Status:
+    """Reads links, records and containers of all applications."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.root = params["root"]
+        self.links = live_links(params["nginx_root"])
+        self.docker = Docker()
+        known = {path.name for path in Path(self.root, "apps").glob("*") if path.is_dir()} | set(self.links)
+        self.names = sorted(name for name in known if not params["only"] or name in params["only"])
+        if unknown := sorted(set(params["only"]) - known):
+            raise HostError(f"there is no {', '.join(unknown)} on this host; there is {', '.join(sorted(known)) or 'no application'}.")
+
+    def apps(self) -> list[dict[str, Any]]:
+        live = {name: links[0] for name, links in self.links.items() if name in self.names}
+        containers = {name: f"{name}-{link['id']}" for name, link in live.items()}
+        details = self._inspect(list(containers.values()))
+        memory = self._memory([name for name, found in details.items() if found["State"]["Running"]])
+        return [self._app(name, live.get(name), details.get(containers.get(name, ""), {}), memory) for name in self.names]
+
+    def _app(self, name: str, link: dict[str, str] | None, details: dict[str, Any], memory: dict[str, str]) -> dict[str, Any]:
+        record = Record(self.root, name)
+        identity = link["id"] if link else None
+        facts = read_release(self.root, name, identity) if identity else {}
+        state = details.get("State", {})
+        numbered = sorted(((data["number"], release) for release, data in record.releases.items() if data.get("number")), reverse=True)
+        return {
+            "name": name,
+            "release": identity,
+            "state": next((word for word, file in FILES.items() if link and file == link["file"]), "absent"),
+            "since": record.releases.get(identity or "", {}).get("live"),
+            "image": record.releases.get(identity or "", {}).get("image", "-").removeprefix("sha256:")[:12],
+            "health": self._health(name, facts) if state.get("Running") else f"container {state.get('Status', 'missing')}",
+            "container": f"{name}-{identity}" if identity else "-",
+            "path": facts.get("path"),
+            "url": url_of(facts, self.params["sites"], self.params["address"]) if facts else None,
+            "memory": memory.get(f"{name}-{identity}", "-"),
+            "restarts": details.get("RestartCount"),
+            "previous": [release for _number, release in numbered if release != identity],
+            "locked_by": holder(self.root, name).get("who"),
+        }
+
+    def _health(self, name: str, facts: dict[str, Any]) -> str:
+        """Its own answer to its health check."""
+        connection = SocketConnection(str(release_directory(self.root, name, facts["id"]) / "run/app.sock"), 5)
+        try:
+            path = facts["path"].rstrip("/") + facts["health"]["path"]
+            status, _body = ask(connection, path, headers_for(site_host(facts["site"], self.params["sites"])))
+        except (OSError, http.client.HTTPException) as error:
+            return f"bad ({error})"
+        finally:
+            connection.close()
+        return f"ok ({status})" if accepts(status, facts["health"]["status"]) else f"bad ({status})"
+
+    def _inspect(self, names: list[str]) -> dict[str, dict[str, Any]]:
+        found = json.loads(self.docker.run("inspect", "--type", "container", *names, check=False) or "[]") if names else []
+        return {entry["Name"].lstrip("/"): entry for entry in found}
+
+    def _memory(self, names: list[str]) -> dict[str, str]:
+        if not names:
+            return {}
+        lines = self.docker.run("stats", "--no-stream", "--format", "{{.Name}}\t{{.MemUsage}}", *names, check=False).splitlines()
+        return {name: usage.replace(" / ", "/") for name, usage in (line.split("\t") for line in lines)}
+
+    def releases(self) -> list[dict[str, Any]]:
+        """What a rollback goes to: the release that was named, or the one before, of the applications of the last run."""
+        targets = self._named(self.params["target"]) if self.params["target"] else self._before()
+        result = []
+        for name, identity in targets.items():
+            facts = read_release(self.root, name, identity)
+            if not facts:
+                path = release_directory(self.root, name, identity) / "release.json"
+                raise HostError(f"{path} is missing or broken, so {name} cannot go back to {identity}. {self._choices(name)}")
+            if facts.get("format") != FORMAT:
+                raise HostError(f"release {identity} of {name} was made by another version of flaskops.host; deploy its source again.")
+            link = self.links.get(name, [{"file": FILES["present"]}])[0]
+            state = next((word for word, file in FILES.items() if file == link["file"]), "present")
+            result.append(kept_release(facts, str(release_directory(self.root, name, identity)), state))
+        return result
+
+    def _named(self, target: str) -> dict[str, str]:
+        found = {name: target for name in self.names if Record(self.root, name).releases.get(target, {}).get("number")}
+        if not found:
+            raise HostError(f"no application has been served by release {target}. " + " ".join(self._choices(name) for name in self.names))
+        return found
+
+    def _before(self) -> dict[str, str]:
+        records = {name: Record(self.root, name) for name in self.names if name in self.links}
+        live = {name: record.releases.get(record.data["live"] or "", {}) for name, record in records.items()}
+        if not live:
+            raise HostError("no application serves on this host, so there is nothing to go back from.")
+        last = max(live.values(), key=lambda data: str(data.get("live", "")))
+        # What was released together goes back together, unless applications were named.
+        chosen = [name for name in live if self.params["only"] or live[name] is last or live[name].get("run", name) == last.get("run")]
+        found = {name: records[name].before(records[name].data["live"]) for name in chosen}
+        missing = [f"{name} has no release before {records[name].data['live']}." for name, identity in found.items() if not identity]
+        if missing:
+            raise HostError(" ".join([*missing, *(self._choices(name) for name in chosen)]))
+        return {name: identity for name, identity in found.items() if identity}
+
+    def _choices(self, name: str) -> str:
+        known = {identity: data for identity, data in Record(self.root, name).releases.items() if data.get("number")}
+        words = [f"{identity} (live since {data['live']})" for identity, data in sorted(known.items(), key=lambda item: -item[1]["number"])]
+        return f"Releases of {name}: {', '.join(words) or 'none'}."
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        status = Status(module.params)
+        if module.params["rollback"]:
+            module.exit_json(changed=False, releases=status.releases())
+        module.exit_json(changed=False, apps=status.apps())
+    except (HostError, OSError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_switch
+short_description: Let new releases serve, see that they do, and record it
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Moves the links of Nginx for all releases as one transaction. When Nginx refuses them together, each is tried alone, so that one
+    bad fragment holds up its own application only.
+  - Asks each through Nginx, moves the links of those back that do not serve, and records the others as live.
+  - All of it is one call, for a controller may be lost at any time.
+attributes:
+  check_mode: {support: none, description: It is called only in a real run.}
+  diff_mode: {support: none, description: The plan shows what is done.}
+  idempotent: {support: full, description: The same release gives the same.}
+options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
+  token: {description: The token of the run's lock., type: str, required: true}
+  sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, required: true}
+  rollback: {description: "Whether this goes back, which does not make a release the newest.", type: bool, default: false}
+  deadline_seconds: {description: How long the question through Nginx may take for all of them., type: float, default: 15}
+  releases:
+    description: "What is ready: C(name), C(id), C(site), C(path), C(health), C(state), and C(live) and C(links) of the plan."
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Let them serve
+  flaskops.host.release_switch:
+    token: "{{ plan.lock.token }}"
+    sites: "{{ nginx_host.sites }}"
+    releases: "{{ ready }}"
+"""
+
+RETURN = r"""
+live:
+  description: The applications whose new release serves.
+  type: list
+  elements: str
+  returned: success
+failures:
+  description: For each of the others, why not.
+  type: dict
+  returned: success
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of, switch_steps
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, release_directory, tail
+from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
+from ansible_collections.flaskops.host.plugins.module_utils._probe import check
+
+ARGUMENTS: dict[str, Any] = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "nginx_root": {"type": "str", "default": "/etc/nginx"},
+    "token": {"type": "str", "required": True, "no_log": False},
+    "sites": {"type": "list", "elements": "dict", "required": True},
+    "rollback": {"type": "bool", "default": False},
+    "deadline_seconds": {"type": "float", "default": 15},
+    "releases": {"type": "list", "elements": "dict", "required": True},
+}
+
+
+class Switch:
+    """The moment of all releases of a run."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.root, self.nginx_root = params["root"], params["nginx_root"]
+        self.releases = {release["name"]: release for release in params["releases"]}
+        self.docker = Docker()
+        self.failures: dict[str, str] = {}
+
+    def run(self) -> dict[str, Any]:
+        renew(self.root, self.releases, self.params["token"], "switch")
+        for name, release in self.releases.items():
+            self._remember_static(name, release)
+        self._move()
+        deadline = time.monotonic() + self.params["deadline_seconds"]
+        moved = [name for name in self.releases if name not in self.failures]
+        for name in moved:
+            release = self.releases[name]
+            question = check_of(name, release["id"], release, self.params["sites"], FILES[release["state"]])
+            if why := check(question, deadline):
+                self.failures[name] = f"{name}: release {release['id']} did not serve and was taken back: {why}{self._log(release)}"
+        self._move_back([name for name in moved if name in self.failures])
+        live = [name for name in self.releases if name not in self.failures]
+        self._record(live)
+        return {"changed": bool(live), "live": live, "failures": self.failures}
+
+    def _remember_static(self, name: str, release: dict[str, Any]) -> None:
+        """A page of the release before still finds its files, until the next switch."""
+        if not release["live"] or release["live"] == release["id"]:
+            return
+        link = Path(self.root, "apps", name, "before")
+        aside = link.with_name(f".before.{os.getpid()}")
+        with suppress(FileNotFoundError):
+            aside.unlink()
+        aside.symlink_to(release_directory(self.root, name, release["live"]) / "static")
+        os.replace(aside, link)
+
+    def _move(self) -> None:
+        """All at once, and if that is refused, one by one."""
+        try:
+            self._apply([switch_steps(release, self.root, self.nginx_root) for release in self.releases.values()])
+            return
+        except NginxError as error:
+            if len(self.releases) == 1:
+                self._refused(next(iter(self.releases)), error)
+                return
+        for name, release in self.releases.items():
+            try:
+                self._apply([switch_steps(release, self.root, self.nginx_root)])
+            except NginxError as error:
+                self._refused(name, error)
+
+    def _refused(self, name: str, error: NginxError) -> None:
+        release = self.releases[name]
+        serves = f"release {release['live']} goes on serving" if release["live"] else "it serves nothing yet"
+        self.failures[name] = f"{name}: release {release['id']} was refused by Nginx; {serves}.\n{error}"
+
+    def _apply(self, steps: list[dict[str, Any]], prefix: str = "") -> None:
+        links = [link for step in steps for link in step[f"{prefix}links"]]
+        move_links(self.nginx_root, links, [path for step in steps for path in step[f"{prefix}absent"]])
+
+    def _move_back(self, names: list[str]) -> None:
+        if names:
+            self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names], "back_")
+
+    def _log(self, release: dict[str, Any]) -> str:
+        words = self.docker.run("logs", "--tail", "20", f"{release['name']}-{release['id']}", merge=True, check=False)
+        return "".join(["\nThe last lines of its log:", *(f"\n  {line}" for line in tail(words, 20))])
+
+    def _record(self, live: list[str]) -> None:
+        """It is live: its container starts again by itself from now on, unless it is to stand still."""
+        running = [f"{name}-{self.releases[name]['id']}" for name in live if self.releases[name]["state"] != "stopped"]
+        if running:
+            self.docker.run("update", "--restart", "unless-stopped", *running)
+        for name in live:
+            record = Record(self.root, name)
+            record.mark(self.releases[name]["id"], "live", self.params["rollback"], run=self.params["token"])
+            record.save()
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
+    try:
+        result = Switch(module.params).run()
+    except (HostError, NginxError, OSError) as error:
+        module.fail_json(msg=f"The switch failed: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What served before goes on until nothing is left to do, or its time is over."""
+
+import socket
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _drain
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """A drain in a made-up world: what there is at each look, and a clock that goes on by the pause."""
+
+    def drain(looks, workers=(), seconds=2.0):
+        time, looks, workers = [0.0], list(looks), [set(found) for found in workers] or [set()]
+        monkeypatch.setattr(_drain, "connections", lambda _socket: looks.pop(0) if len(looks) > 1 else looks[0])
+        monkeypatch.setattr(_drain, "leaving_workers", lambda: set(workers.pop(0) if len(workers) > 1 else workers[0]))
+
+        def sleep(pause):
+            time[0] += pause
+
+        old = [{"container": "shop-1", "id": "1", "drain_seconds": seconds}]
+        return _drain.drain(old, clock=lambda: time[0], sleep=sleep)["shop-1"]
+
+    return drain
+
+
+def test_nothing_to_do_is_no_wait(run):
+    assert run([0]) == {"seconds": 0.0, "cut": 0}
+
+
+def test_it_waits_for_the_last_connection(run):
+    assert run([2, 1, 1, 0]) == {"seconds": 0.3, "cut": 0}
+
+
+def test_it_waits_for_old_workers_which_may_still_read_an_upload(run):
+    assert run([0], workers=[{7}, {7}, {7}, set()]) == {"seconds": 0.2, "cut": 0}
+
+
+def test_workers_that_began_to_leave_later_are_none_of_its_business(run):
+    assert run([0], workers=[{7}, {7}, {8}]) == {"seconds": 0.1, "cut": 0}
+
+
+def test_when_its_time_is_over_the_rest_is_cut_and_counted(run):
+    assert run([3], seconds=0.5) == {"seconds": 0.5, "cut": 3}
+
+
+def test_connections_are_counted_by_the_end_of_the_path(tmp_path):
+    table = tmp_path / "unix"
+    table.write_text(
+        "Num       RefCount Protocol Flags    Type St Inode Path\n"
+        "0000: 00000002 00000000 00010000 0001 01 536412 /run/flaskops/0123456789ab/app.sock\n"
+        "0000: 00000003 00000000 00000000 0001 03 538691 /run/flaskops/0123456789ab/app.sock\n"
+        "0000: 00000003 00000000 00000000 0001 03 538692 /run/flaskops/ba9876543210/app.sock\n"
+        "0000: 00000003 00000000 00000000 0001 03 538693\n"
+    )
+    assert _drain.connections("/0123456789ab/app.sock", table) == 1
+
+
+def test_the_kernel_shows_what_is_connected(tmp_path):
+    path = tmp_path / "app.sock"
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(str(path))
+        server.listen()
+        assert _drain.connections(str(path)) == 0
+        client.connect(str(path))
+        assert _drain.connections(str(path)) == 1  # it waits to be accepted
+        connection, _ = server.accept()
+        with connection:
+            assert _drain.connections(str(path)) == 1

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One run at a time changes an application, and a run that has lost its lock changes nothing more."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _lock, _owner
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "chown", lambda *_: None)
+    monkeypatch.setattr(os, "fchown", lambda *_: None)
+    return str(tmp_path)
+
+
+def owner(token, **more):
+    return {"who": f"{token}@laptop", "controller": "laptop", "pid": 1, "token": token, **more}
+
+
+def test_a_lock_is_taken_shown_renewed_and_given_back(root):
+    _lock.acquire(root, ["shop"], owner("a"))
+    assert _lock.holder(root, "shop")["who"] == "a@laptop"
+    _lock.renew(root, ["shop"], "a", "switch")
+    assert _lock.holder(root, "shop")["phase"] == "switch"
+    assert os.stat(_lock.lock_path(root, "shop")).st_mode & 0o777 == 0o600
+    _lock.release(root, ["shop"], "a")
+    assert _lock.holder(root, "shop") == {}
+
+
+def test_the_second_run_is_told_who_since_when_and_how_to_break_it(root):
+    _lock.acquire(root, ["shop"], owner("a"))
+    with pytest.raises(_lock.Locked) as refused:
+        _lock.acquire(root, ["blog", "shop"], owner("b"))
+    words = str(refused.value)
+    assert "shop is locked by a@laptop (process 1) since 20" in words
+    assert "-e flask_apps_break_lock=a" in words
+    assert [holder["token"] for holder in refused.value.holders] == ["a"]
+
+
+def test_all_locks_are_taken_or_none(root):
+    _lock.acquire(root, ["shop"], owner("a"))
+    with pytest.raises(_lock.Locked):
+        _lock.acquire(root, ["blog", "shop"], owner("b"))
+    assert _lock.holder(root, "blog") == {}
+
+
+def test_a_broken_lock_is_the_breakers_and_the_first_run_changes_nothing_more(root):
+    _lock.acquire(root, ["shop"], owner("a"))
+    _lock.acquire(root, ["shop"], owner("b"), ["a"])
+    with pytest.raises(HostError, match=r"does not hold the lock of shop any more \(b@laptop has broken it\)"):
+        _lock.renew(root, ["shop"], "a", "switch")
+    _lock.release(root, ["shop"], "a")
+    assert _lock.holder(root, "shop")["token"] == "b"
+
+
+def test_only_the_lock_that_was_named_is_broken(root):
+    _lock.acquire(root, ["shop"], owner("a"))
+    with pytest.raises(_lock.Locked):
+        _lock.acquire(root, ["shop"], owner("c"), ["b"])
+
+
+def test_a_removed_lock_stops_the_run(root):
+    with pytest.raises(HostError, match="it was removed"):
+        _lock.renew(root, ["shop"], "a", "switch")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_an_unreadable_lock_is_a_lock_that_can_be_broken(root, text):
+    path = _lock.lock_path(root, "shop")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(_lock.Locked, match="flask_apps_break_lock=unreadable"):
+        _lock.acquire(root, ["shop"], owner("a"))
+    _lock.acquire(root, ["shop"], owner("a"), ["unreadable"])
+
+
+def test_of_many_at_once_one_gets_it(root):
+    got = []
+
+    def run(number):
+        try:
+            _lock.acquire(root, ["blog", "shop"], owner(str(number)))
+            got.append(number)
+        except _lock.Locked:
+            pass
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1
+
+
+# --- the controller ---------------------------------------------------------------------------------------------------
+
+
+def test_this_run_lives():
+    this = _owner.this_run()
+    assert this["pid"] == os.getpid()
+    assert not _owner.is_dead(this)
+    assert this["token"] != _owner.this_run()["token"]
+
+
+def test_an_ended_process_is_dead():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert _owner.is_dead({**_owner.this_run(), "pid": ended.pid})
+
+
+def test_a_number_that_another_process_has_now_is_dead():
+    assert _owner.is_dead({**_owner.this_run(), "started": "1"})
+
+
+def test_before_the_last_boot_everything_is_dead():
+    assert _owner.is_dead({**_owner.this_run(), "boot": "another"})
+
+
+def test_of_another_controller_nothing_is_known():
+    assert not _owner.is_dead({**_owner.this_run(), "controller": "elsewhere", "pid": 2**22 + 1})
+    assert not _owner.is_dead({"token": "unreadable"})

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What each application needs, read from links, records, files and containers."""
+
+import json
+import socket
+from hashlib import sha256
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._host import Record
+from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan
+
+NEW, OLD = "222222222222", "111111111111"
+TEXT = "[uwsgi]\n"
+
+
+class Engine:
+    """Docker, as far as the plan asks it."""
+
+    command = "/usr/bin/docker"
+
+    def __init__(self):
+        self.plugins = {"buildx": True, "compose": True}
+        self.states = {}
+        self.images = {}
+
+    def containers(self, label):
+        return [{"Names": name, "State": state, "Labels": f"x=y,{label}=shop"} for name, state in self.states.items()]
+
+    def inspect(self, name, kind="container"):
+        return {"Id": self.images[name]} if name in self.images else {}
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.fixture
+def serve(tmp_path, engine, monkeypatch):
+    """A release as a good run leaves it."""
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+
+    def lay(identity=OLD, file="nginx.conf", state="running", live=True):
+        directory = tmp_path / "flaskops/apps/shop/releases" / identity
+        for place in (directory / "static", directory / "run", tmp_path / "nginx/flaskops/default"):
+            place.mkdir(parents=True, exist_ok=True)
+        (directory / "uwsgi.ini").write_text(TEXT)
+        facts = {"container": {}, "files": {"uwsgi.ini": sha256(TEXT.encode()).hexdigest()}}
+        (directory / "release.json").write_text(json.dumps(facts))
+        (directory / "run/app.sock").unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"flaskops/apps/shop/releases/{identity}/run/app.sock")
+        listener.close()
+        link = tmp_path / "nginx/flaskops/default/shop.conf"
+        link.unlink(missing_ok=True)
+        link.symlink_to(directory / file)
+        engine.states.update({f"shop-{identity}": state, f"shop-{identity}-pin": "created"})
+        engine.images[f"flaskops/shop:{identity}"] = f"sha256:{identity}"
+        record = Record(str(tmp_path / "flaskops"), "shop")
+        record.mark(identity, "live" if live else "prepared", image=f"sha256:{identity}")
+        record.path.write_text(json.dumps(record.data))
+        return directory
+
+    return lay
+
+
+@pytest.fixture
+def plan(tmp_path, engine):
+    def make(identity=OLD, site="default", state="present", absent=(), releases=None):
+        wanted = [{"name": "shop", "id": identity, "site": site, "state": state, "secrets": {}}] if releases is None else releases
+        params = {"root": str(tmp_path / "flaskops"), "nginx_root": str(tmp_path / "nginx"), "images": ["runtime"], "releases": wanted}
+        return Plan({**params, "absent": list(absent)}, engine).run()
+
+    return make
+
+
+def test_what_serves_as_wanted_has_no_work(serve, plan):
+    serve()
+    assert plan() == {
+        "work": [],
+        "remove": [],
+        "repairs": {},
+        "unlisted": [],
+        "missing_images": [],
+        "docker": {"command": "/usr/bin/docker", "buildx": True, "compose": True},
+    }
+
+
+def test_a_bare_host_needs_everything(plan):
+    found = plan()
+    (work,) = found["work"]
+    assert (work["reason"], work["live"], work["build"]) == ("it is not on this host yet", None, True)
+    assert found["missing_images"] == ["runtime"]
+
+
+def test_a_new_release_is_built(serve, plan):
+    serve()
+    (work,) = plan(NEW)["work"]
+    assert (work["reason"], work["live"], work["build"]) == (f"release {OLD} serves", OLD, True)
+
+
+def test_a_release_that_is_still_there_is_not_built_again(serve, plan):
+    serve(OLD)
+    serve(NEW)
+    (work,) = plan(OLD)["work"]
+    assert (work["live"], work["build"]) == (NEW, False)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "reason", "build", "recreate"),
+    [
+        (lambda place, engine: (place / "uwsgi.ini").write_text("x"), "changed on the host", True, True),
+        (lambda place, engine: (place / "release.json").write_text("{"), "its release.json is missing or broken", True, True),
+        (lambda place, engine: (place / "run/app.sock").unlink(), "app.sock is missing", False, True),
+        (lambda place, engine: engine.states.update({f"shop-{OLD}": "exited"}), "its container is exited", False, False),
+        (lambda place, engine: engine.states.pop(f"shop-{OLD}"), "its container is missing", False, False),
+    ],
+    ids=["file", "release.json", "socket", "exited", "container"],
+)
+def test_what_is_broken_is_mended(serve, plan, engine, break_it, reason, build, recreate):
+    break_it(serve(), engine)
+    (work,) = plan()["work"]
+    assert reason in work["reason"]
+    assert (work["build"], work["recreate"]) == (build, recreate)
+
+
+def test_a_state_that_is_another_is_work_without_a_build(serve, plan):
+    serve()
+    for state in ("maintenance", "stopped"):
+        (work,) = plan(state=state)["work"]
+        assert (work["reason"], work["build"], work["state"]) == ("it is present on site default", False, state)
+
+
+def test_under_maintenance_it_runs_and_stopped_it_does_not(serve, plan):
+    serve(file="maintenance.conf")
+    assert plan(state="maintenance")["work"] == []
+    serve(file="stopped.conf", state="exited")
+    assert plan(state="stopped")["work"] == []
+    serve(file="stopped.conf", state="running")
+    assert plan(state="stopped")["work"][0]["reason"] == "its container is running"
+
+
+def test_a_moved_and_not_recorded_route_is_work(serve, plan):
+    serve(OLD)
+    serve(NEW, live=False)
+    assert plan(NEW)["work"][0]["reason"] == "the last run did not get to its end"
+
+
+def test_what_a_cut_off_run_left_is_set_right(serve, plan, engine, tmp_path):
+    serve()
+    engine.states["shop-333333333333"] = "running"
+    del engine.states[f"shop-{OLD}-pin"]
+    (tmp_path / "flaskops/build/shop-333333333333").mkdir(parents=True)
+    (tmp_path / "flaskops/build/shop-two-333333333333").mkdir()  # of another application
+    found = plan()
+    assert found["work"] == []
+    assert found["repairs"] == {
+        "shop": ["container shop-333333333333", f"directory {tmp_path}/flaskops/build/shop-333333333333", f"the pin of release {OLD}"]
+    }
+
+
+def test_what_must_not_be_there_is_removed_and_what_is_not_listed_is_told(serve, plan):
+    serve()
+    assert plan(releases=[], absent=["shop", "never"])["remove"] == ["shop"]
+    assert plan(releases=[])["unlisted"] == ["shop"]
+
+
+def test_the_way_back_goes_to_the_release_before_and_not_back_and_forth(tmp_path):
+    record = Record(str(tmp_path), "shop")
+    for identity in "abc":
+        record.mark(identity, "live")
+    record.mark("b", "live", rollback=True)
+    assert (record.before("b"), record.before("c"), record.before("a")) == ("a", "b", None)
+    assert record.releases["c"]["state"] == "retired"
+    record.mark("d", "live")
+    assert record.before("d") == "b"  # what served before, not what was refused by its users
+    record.mark("a", "live")
+    assert (record.before("a"), record.releases["a"]["number"]) == ("d", 5)  # an old source that is deployed again
+    record.mark("a", "live")
+    assert record.before("a") == "d"  # mended, not deployed
