@@ -1,167 +1,20 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be said of an application, and what follows from it before any host is asked."""
+"""What follows from what is said of applications, before any host is asked."""
 
 from __future__ import annotations
 
-import ast
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._options import Option, merge, normalize
+from ansible_collections.flaskops.host.plugins.module_utils import _find
+from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME_LIMIT, OPTIONS, ROOT, SOCKET_LIMIT
+from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
-
-NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
-# Segments of a URL that mean nothing to Nginx, a shell or a file system; none starts with a dot.
-PATH = r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?"
-PATH_WORDS = "a path such as /shop: letters, digits and . _ ~ -, each part after a slash, no part beginning with a dot"
-VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
-NAME_LIMIT = 40
-ROOT = r"(/[A-Za-z0-9._-]+)+"
-SOCKET_LIMIT = 107  # bytes of sun_path that Linux leaves to a name, unix(7)
-
-
-def _one_line(text: str) -> str:
-    if set(text) & set("\n\r\0"):
-        return "it has to be one line; put longer values into secrets."
-    # What reads the env file strips its lines.
-    return "spaces at its end would be lost; put it into secrets." if text != text.rstrip() else ""
-
-
-def _inside(text: str) -> str:
-    return "'..' is not allowed in it." if ".." in text.split("/") else ""
-
-
-_ABSOLUTE = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path such as /app/cache", "check": _inside}
-_SECONDS = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
-
-OPTIONS: dict[str, Option] = {
-    "name": Option(required=True, pattern=NAME, allowed="1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
-    "source": Option(required=True, allowed="the directory of the application, for example files/shop"),
-    "path": Option(required=True, pattern=PATH, allowed=PATH_WORDS),
-    "site": Option(default="default", pattern=NAME, allowed="the name of an entry of nginx_sites, or default"),
-    "path_mode": Option(default="domain", choices=("domain",)),
-    "engine": Option(default="uwsgi", choices=("uwsgi",)),
-    "module": Option(pattern=r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", allowed="a Python module such as main or shop.web"),
-    "callable": Option(pattern=r"[A-Za-z_]\w*(\(\))?", allowed="a name in the module such as app or create_app()"),
-    "websocket": Option(kind="bool", default=False),
-    "uwsgi": Option(
-        kind="dict",
-        default={},
-        options={
-            "processes": Option(
-                default="auto", pattern=r"auto|[1-9]\d{0,2}", allowed="auto (from the CPU limit) or a number from 1 to 999"
-            ),
-            "threads": Option(kind="int", default=4, minimum=1, allowed="a number of threads"),
-            "gevent": Option(kind="int", default=100, minimum=1, allowed="a number of greenlets in each process"),
-            "harakiri_seconds": Option(kind="int", default=0, minimum=0, allowed="a number of seconds, 0 for none"),
-        },
-    ),
-    "env": Option(
-        kind="dict",
-        default={},
-        pattern=VARIABLE,
-        allowed="names are made of letters, digits and _",
-        elements=Option(check=_one_line),
-    ),
-    "secrets": Option(
-        kind="dict",
-        default={},
-        pattern=VARIABLE,
-        allowed="names are made of letters, digits and _",
-        elements=Option(secret=True),
-        secret=True,
-    ),
-    "health": Option(
-        kind="dict",
-        default={},
-        options={
-            "path": Option(default="/", pattern=r"/[A-Za-z0-9._~/?&=%-]*", allowed="a path below the application's own, such as /health"),
-            "status": Option(
-                kind="list",
-                default=["2xx", "3xx", "401", "403"],
-                elements=Option(pattern=r"[1-5](xx|\d\d)", allowed="a status such as 200 or 2xx"),
-            ),
-            "deadline_seconds": Option(default=60, **_SECONDS),
-            "interval_seconds": Option(kind="float", default=0.5, minimum=0.1, allowed="a number of seconds"),
-        },
-    ),
-    "release_command": Option(default="", check=_one_line),
-    "release_command_seconds": Option(default=600, **_SECONDS),
-    "drain_seconds": Option(kind="int", default=30, minimum=0, allowed="a number of seconds"),
-    "keep_releases": Option(kind="int", default=5, minimum=2, allowed="a number of releases, the one that serves among them"),
-    "resources": Option(
-        kind="dict",
-        default={},
-        options={
-            "memory": Option(default="512m", pattern=r"[1-9]\d*[bkmg]", allowed="a size such as 512m or 2g"),
-            "pids": Option(kind="int", default=512, minimum=16, allowed="a number of processes and threads"),
-            "cpus": Option(kind="float", default=0, minimum=0, allowed="a number of processors, 0 for all"),
-            "tmp": Option(default="64m", pattern=r"[1-9]\d*[bkmg]", allowed="a size such as 64m"),
-        },
-    ),
-    "writable": Option(kind="list", default=[], elements=Option(**_ABSOLUTE)),
-    "volumes": Option(
-        kind="list",
-        default=[],
-        elements=Option(
-            pattern=r"(/[A-Za-z0-9._/-]*|[A-Za-z0-9][A-Za-z0-9_.-]+):/[A-Za-z0-9._/-]+(:ro)?",
-            allowed="a volume or an absolute path, a colon, and where it is mounted, such as shop-data:/data or /srv/media:/media:ro",
-            check=_inside,
-        ),
-    ),
-    "networks": Option(
-        kind="list",
-        default=[],
-        elements=Option(
-            pattern=r"(?!host$|none$)[A-Za-z0-9][A-Za-z0-9_.-]*", allowed="the name of a Docker network such as bridge, not host or none"
-        ),
-    ),
-    "static": Option(
-        kind="list",
-        default=[{"url": "/static", "path": "static", "required": False}],
-        options={
-            "url": Option(
-                required=True,
-                pattern=r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?",
-                allowed="a path below the application's own, such as /static",
-            ),
-            "path": Option(
-                required=True,
-                pattern=r"/?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?",
-                allowed="a directory of the image, absolute or below /app, such as static",
-            ),
-            "required": Option(kind="bool", default=True),
-        },
-    ),
-    "proxy": Option(
-        kind="dict",
-        default={},
-        options={
-            "connect_timeout_seconds": Option(default=60, **_SECONDS),
-            "read_timeout_seconds": Option(default=60, **_SECONDS),
-            "body_size": Option(default="", pattern=r"(\d+[kmg]?)?", allowed="a size such as 20m, 0 for no limit, or '' for the host's"),
-            "buffering": Option(kind="bool", default=True),
-        },
-    ),
-    "state": Option(default="present", choices=("present", "maintenance", "stopped", "absent")),
-    "maintenance": Option(
-        kind="dict",
-        default={},
-        options={
-            "page": Option(default="", allowed="an HTML file on the controller, such as files/maintenance.html"),
-            "retry_after_seconds": Option(default=120, **_SECONDS),
-        },
-    ),
-}
-
-# Of an application that must not be there, its name is enough.
-ABSENT_OPTIONS = {**OPTIONS, **{key: replace(OPTIONS[key], required=False) for key in ("source", "path")}}
 
 # Set by us in every container; the application's own may not contradict them.
 # Beside flaskops/<name> there are flaskops/base and flaskops/runtime.
@@ -238,6 +91,7 @@ def _finish(app: dict[str, Any]) -> None:
     """One way to write each path, and the path as a prefix."""
     app["path"] = app["path"].rstrip("/") or "/"
     app["prefix"] = app["path"].rstrip("/")
+    app["engine"] = app["engine"] or "uwsgi"
     for static in app["static"]:
         static["url"] = static["url"].rstrip("/")
 
@@ -271,6 +125,8 @@ def _against_source(app: dict[str, Any], source_root: str) -> list[str]:
     """What an entry says, checked against the controller's files. It may be malformed."""
     if not isinstance(app["source"], str):
         return []
+    if not app["source"]:
+        return [f"source is missing; write source: {OPTIONS['source'].allowed}"]
     source = Path(source_root, os.path.expanduser(app["source"])).absolute()
     app["source"] = str(source)
     problems = _maintenance_page(app, source_root)
@@ -285,9 +141,18 @@ def _against_source(app: dict[str, Any], source_root: str) -> list[str]:
     if "requirements.txt" not in files:
         ignored = " that .dockerignore lets through" if (source / "requirements.txt").exists() else ""
         problems.append(f"source has no requirements.txt{ignored}: {source}. Write one; at least Flask has to be in it.")
-    if all(app[key] is None or re.fullmatch(OPTIONS[key].pattern, str(app[key])) for key in ("name", "module", "callable")):
-        problems += _find_callable(app, source)
-    return problems
+    return problems + _find_callable(app, source)
+
+
+def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
+    """Fill module and callable by convention; what is malformed has been answered already."""
+    if not all(app[key] is None or re.fullmatch(OPTIONS[key].pattern, str(app[key])) for key in ("name", "module", "callable")):
+        return []
+    try:
+        app["module"], app["callable"] = _find.find(source, app["module"] or "", app["callable"] or "", str(app["name"] or ""))
+    except _find.NotFound as error:
+        return [f"{error}"]
+    return []
 
 
 def _maintenance_page(app: dict[str, Any], source_root: str) -> list[str]:
@@ -332,71 +197,3 @@ def _static_urls(app: Mapping[str, Any]) -> list[str]:
     """Of an entry that may be malformed."""
     static = app["static"] if isinstance(app["static"], list) else []
     return [entry["url"].rstrip("/") for entry in static if isinstance(entry.get("url"), str)]
-
-
-# Where an application is looked for when the entry does not say: what the Flask documentation and the seeds' images use.
-MODULES = ("wsgi", "app", "main", "application", "app.main")
-CALLABLES = ("app", "application", "create_app()", "make_app()")
-
-
-def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
-    """Fill module and callable by convention, reading the source without running it."""
-    candidates = [app["module"]] if app["module"] else [*MODULES, str(app["name"] or "").replace("-", "_")]
-    wanted = [app["callable"]] if app["callable"] else list(CALLABLES)
-    looked = []
-    for module in dict.fromkeys(candidates):
-        file = _module_file(source, module)
-        if file is None:
-            continue
-        try:
-            defined, note = _defined(file), ""
-        except (SyntaxError, ValueError) as error:
-            defined, note = set(), f" (a syntax error in line {getattr(error, 'lineno', None) or 1})"
-        found = next((name for name in wanted if name in defined), None)
-        if found or (app["module"] and app["callable"]):
-            app["module"], app["callable"] = module, found or app["callable"]
-            return []
-        looked.append(f"{file.relative_to(source)}{note}")
-    if app["module"] and app["callable"]:  # it may come with the requirements
-        return []
-    return [
-        f"no Flask application was found in {source}: looked for {', '.join(wanted)} in "
-        f"{', '.join(looked) or 'the modules ' + ', '.join(candidates) + ', of which there is none'}; "
-        "write module and callable, for example module: shop.web, callable: app."
-    ]
-
-
-def _module_file(source: Path, module: str) -> Path | None:
-    base = source.joinpath(*module.split("."))
-    return next((file for file in (base.with_name(base.name + ".py"), base / "__init__.py") if file.is_file()), None)
-
-
-def _defined(file: Path) -> set[str]:
-    """The names that a module binds at its top level; a factory has parentheses, and what is imported may be one."""
-    tree = ast.parse(file.read_bytes())
-    names: set[str] = set()
-    for node in _statements(tree.body):
-        if isinstance(node, ast.Assign):
-            names.update(name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name))
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            bound = {alias.asname or alias.name for alias in node.names}
-            names.update(bound, (f"{name}()" for name in bound))
-        elif isinstance(node, ast.FunctionDef) and not _needs_arguments(node.args):
-            names.add(f"{node.name}()")
-    return names
-
-
-def _needs_arguments(arguments: ast.arguments) -> bool:
-    positional = len(arguments.posonlyargs) + len(arguments.args)
-    return positional > len(arguments.defaults) or None in arguments.kw_defaults
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run when the module is imported, those in if, try and with among them."""
-    for node in body:
-        yield node
-        for field in ("body", "orelse", "finalbody"):
-            if isinstance(node, (ast.If, ast.Try, ast.With)):
-                yield from _statements(getattr(node, field, []))

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from ansible_collections.flaskops.host.plugins.module_utils._apps import OPTIONS
+from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils._options import Option
 
 ROLES = ("docker", "nginx", "flask_apps")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _apps
+from ansible_collections.flaskops.host.plugins.module_utils import _app_options
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from hypothesis import given
 from hypothesis import strategies as st
 
 NAME_WORDS = "it has to be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop."
-PATH_WORDS = f"it has to be {_apps.PATH_WORDS}."
+PATH_WORDS = f"it has to be {_app_options.PATH_WORDS}."
 # What Nginx, a shell, YAML, a URL or a file system would take for more than a letter.
 MEANINGFUL = set(" \t\r\n\0\"'`$\\;{}()[]<>|&*?!#%^=,:@+")
 
@@ -49,15 +49,46 @@ def test_name_source_and_path_are_enough(check, source):
     assert app == {
         "name": "shop",
         "source": str(source),
+        "git": {"repo": "", "version": "HEAD", "directory": "", "key_file": ""},
+        "image": "",
+        "image_archive": "",
+        "registry": {"username": "", "password": ""},
+        "dockerfile": "",
+        "requirements": "",
+        "apt_packages": [],
         "path": "/shop",
         "prefix": "/shop",
         "site": "default",
         "path_mode": "domain",
         "engine": "uwsgi",
+        "command": "",
+        "port": 0,
         "module": "app",
         "callable": "app",
         "websocket": False,
-        "uwsgi": {"processes": "auto", "threads": 4, "gevent": 100, "harakiri_seconds": 0},
+        "uwsgi": {
+            "processes": "auto",
+            "threads": 4,
+            "gevent": 100,
+            "harakiri_seconds": 0,
+            "cheaper": 0,
+            "cheaper_algorithm": "spare",
+            "max_requests": 0,
+            "buffer_size": 32768,
+            "offload_threads": 0,
+            "lazy_apps": False,
+            "stats": False,
+            "options": {},
+        },
+        "gunicorn": {
+            "workers": "auto",
+            "threads": 4,
+            "gevent": 100,
+            "timeout_seconds": 60,
+            "max_requests": 0,
+            "max_requests_jitter": 0,
+            "log_level": "info",
+        },
         "env": {},
         "secrets": {},
         "health": {"path": "/", "status": ["2xx", "3xx", "401", "403"], "deadline_seconds": 60, "interval_seconds": 0.5},
@@ -69,8 +100,20 @@ def test_name_source_and_path_are_enough(check, source):
         "writable": [],
         "volumes": [],
         "networks": [],
-        "static": [{"url": "/static", "path": "static", "required": False}],
-        "proxy": {"connect_timeout_seconds": 60, "read_timeout_seconds": 60, "body_size": "", "buffering": True},
+        "static": [{"url": "/static", "path": "static", "required": False, "index": False, "fallback": False, "immutable": False}],
+        "proxy": {
+            "connect_timeout_seconds": 60,
+            "read_timeout_seconds": 60,
+            "body_size": "",
+            "buffering": True,
+            "websocket_paths": [],
+            "websocket_timeout_seconds": 3600,
+            "cache_seconds": 0,
+            "cache_bypass_cookies": ["session"],
+            "directives": [],
+            "fragment": "",
+        },
+        "processes": [],
         "state": "present",
         "maintenance": {"page": "", "retry_after_seconds": 120},
     }
@@ -173,14 +216,14 @@ def test_bad_paths(check, path):
         ({"name": None}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
         ({"name": ["shop"]}, f"flask_apps[0]: name is ['shop']; {NAME_WORDS}"),
         ({"name": {"a": 1}}, f"flask_apps[0]: name is {{'a': 1}}; {NAME_WORDS}"),
-        ({"path": ...}, f"flask_apps: shop: path is missing; write path: {_apps.PATH_WORDS}"),
+        ({"path": ...}, f"flask_apps: shop: path is missing; write path: {_app_options.PATH_WORDS}"),
         ({"path": 5}, f"flask_apps: shop: path is 5; {PATH_WORDS}"),
         ({"source": ...}, "flask_apps: shop: source is missing; write source: the directory of the application, for example files/shop"),
         ({"pth": "/x"}, "flask_apps: shop: 'pth' is not a known key (its value is '/x'); did you mean 'path'?"),
         ({"websockets": True}, "flask_apps: shop: 'websockets' is not a known key (its value is True); did you mean 'websocket'?"),
         ({"uwsgi": {"thread": 2}}, "flask_apps: shop: uwsgi: 'thread' is not a known key (its value is 2); did you mean 'threads'?"),
-        ({"engine": "gunicron"}, "flask_apps: shop: engine is 'gunicron'; choose uwsgi."),
-        ({"path_mode": "strip"}, "flask_apps: shop: path_mode is 'strip'; choose domain."),
+        ({"engine": "gunicron"}, "flask_apps: shop: engine is 'gunicron'; choose uwsgi or gunicorn or command."),
+        ({"path_mode": "strip"}, "flask_apps: shop: path_mode is 'strip'; choose domain or script_name."),
         ({"websocket": "maybe"}, "flask_apps: shop: websocket is 'maybe'; it has to be true or false."),
         ({"module": "shop/web"}, "flask_apps: shop: module is 'shop/web'; it has to be a Python module such as main or shop.web."),
         ({"callable": "app; x"}, "flask_apps: shop: callable is 'app; x'; it has to be a name in the module such as app or create_app()."),
@@ -488,7 +531,7 @@ def test_the_values_of_secrets_are_in_no_message(check):
 # --- whatever passes is harmless --------------------------------------------------------------------------------------
 
 
-@given(st.one_of(st.from_regex(_apps.NAME, fullmatch=True), st.text(max_size=50)))
+@given(st.one_of(st.from_regex(_app_options.NAME, fullmatch=True), st.text(max_size=50)))
 def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
     _, problems = normalize_apps([{"name": name, "source": "/nowhere", "path": "/"}])
     if not any("name is" in problem for problem in problems):
@@ -496,7 +539,9 @@ def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
         assert not name.startswith("-")
 
 
-@given(st.one_of(st.from_regex(_apps.PATH, fullmatch=True), st.text(max_size=50), st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12)))
+@given(
+    st.one_of(st.from_regex(_app_options.PATH, fullmatch=True), st.text(max_size=50), st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12))
+)
 def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
     _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": path}])
     if not any("path is" in problem for problem in problems):
@@ -510,7 +555,7 @@ def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.text())))
 def test_whatever_is_written_is_answered_in_sentences(value):
     """Whatever is at whichever key: there may be problems, never a traceback."""
-    for key in _apps.OPTIONS:
+    for key in _app_options.OPTIONS:
         _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": "/", key: value}] * 2)
         assert problems
         assert all(isinstance(problem, str) for problem in problems)

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the Flask application in a directory, reading the source without running it.
+
+The same file is in the runtime image, where the entrypoint looks once more at what the image really holds: it imports nothing but
+the standard library.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+# What the Flask documentation and the seeds' images use.
+MODULES = ("wsgi", "app", "main", "application", "app.main")
+CALLABLES = ("app", "application", "create_app()", "make_app()")
+
+
+class NotFound(Exception):
+    """No application is there; the text says where it was looked for."""
+
+
+def find(root: Path, module: str = "", callable_name: str = "", name: str = "") -> tuple[str, str]:
+    """The module and the callable in it, as V(shop.web) and V(app) or V(create_app(\\)).
+
+    Args:
+        root: the directory that imports start from.
+        module: the one to look in; empty for those of the convention.
+        callable_name: the one to look for; empty for those of the convention.
+        name: of the application, tried as a module of the convention too.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    candidates = [module] if module else [*MODULES, *([name.replace("-", "_")] if name else [])]
+    wanted = [callable_name] if callable_name else list(CALLABLES)
+    looked = []
+    for candidate in dict.fromkeys(candidates):
+        file = module_file(root, candidate)
+        if file is None:
+            continue
+        try:
+            defined, note = defined_names(file), ""
+        except (SyntaxError, ValueError) as error:
+            defined, note = set(), f" (a syntax error in line {getattr(error, 'lineno', None) or 1})"
+        found = next((each for each in wanted if each in defined), None)
+        if found or (module and callable_name):
+            return candidate, found or callable_name
+        looked.append(f"{file.relative_to(root)}{note}")
+    if module and callable_name:  # it may come with the requirements
+        return module, callable_name
+    raise NotFound(
+        f"no Flask application was found in {root}: looked for {', '.join(wanted)} in "
+        f"{', '.join(looked) or 'the modules ' + ', '.join(candidates) + ', of which there is none'}; "
+        "write module and callable, for example module: shop.web, callable: app."
+    )
+
+
+def module_file(source: Path, module: str) -> Path | None:
+    base = source.joinpath(*module.split("."))
+    return next((file for file in (base.with_name(base.name + ".py"), base / "__init__.py") if file.is_file()), None)
+
+
+def defined_names(file: Path) -> set[str]:
+    """The names that a module binds at its top level; a factory has parentheses, and what is imported may be one."""
+    tree = ast.parse(file.read_bytes())
+    names: set[str] = set()
+    for node in _statements(tree.body):
+        if isinstance(node, ast.Assign):
+            names.update(name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound = {alias.asname or alias.name for alias in node.names}
+            names.update(bound, (f"{name}()" for name in bound))
+        elif isinstance(node, ast.FunctionDef) and not _needs_arguments(node.args):
+            names.add(f"{node.name}()")
+    return names
+
+
+def _needs_arguments(arguments: ast.arguments) -> bool:
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    return positional > len(arguments.defaults) or None in arguments.kw_defaults
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run when the module is imported, those in if, try and with among them."""
+    for node in body:
+        yield node
+        for field in ("body", "orelse", "finalbody"):
+            if isinstance(node, (ast.If, ast.Try, ast.With)):
+                yield from _statements(getattr(node, field, []))
