@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
+
 # What Nginx is linked to in each state of an application that is on the host.
 FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": "stopped.conf"}
 
@@ -208,7 +210,7 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
     """The message of an application that could not be released: which, where, why, and what serves now."""
     serves = f"release {work['live']} goes on serving" if work["live"] else "it serves nothing yet"
     reason = "\n".join(str(result[key]).strip() for key in ("msg", "stderr") if result.get(key))
-    return f"{work['name']}: release {work['id']} failed at {task!r}; {serves}.\n{reason}"
+    return with_advice(f"{work['name']}: release {work['id']} failed at {task!r}; {serves}.\n{reason}")
 
 
 def live_releases(

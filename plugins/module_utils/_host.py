@@ -27,6 +27,11 @@ class HostError(Exception):
 
 def write_file(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
     """Replace a file as a whole: no reader, and no crash, ever meets half of it."""
+    put_in_place(write_aside(path, content, mode, uid, gid), path)
+
+
+def write_aside(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Path:
+    """Write what is to replace a file beside it, and onto the disk: what can fail for want of room has not failed then."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -36,12 +41,43 @@ def write_file(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid:
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    return temporary
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Replace a file by what write_aside has written."""
+    try:
         os.replace(temporary, path)
         sync_directory(path.parent)
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file of root's, whole or not at all."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    try:
+        before = os.fstat(descriptor).st_size
+        content = f"{line}\n".encode()
+        try:
+            while content:
+                content = content[os.write(descriptor, content) :]
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def left_aside(directory: Path) -> list[Path]:
+    """What write_aside has left in a directory when its process was killed."""
+    return sorted(path for path in directory.glob(".*") if path.suffix[1:].isdecimal() and not path.is_dir())
 
 
 def sync_directory(path: Path) -> None:
@@ -126,6 +162,7 @@ class Record:
 
     def __init__(self, root: str, name: str) -> None:
         self.path = Path(root, "apps", name, "state.json")
+        self.aside: Path | None = None
         try:
             self.data: dict[str, Any] = json.loads(self.path.read_text())
             if not isinstance(self.data, dict) or not {"live", "releases"} <= set(self.data):
@@ -163,7 +200,24 @@ class Record:
         return previous if previous in self.releases else None
 
     def save(self) -> None:
-        write_file(self.path, (json.dumps(self.data, indent=2, sort_keys=True) + "\n").encode(), 0o600)
+        self.stage()
+        self.commit()
+
+    def stage(self) -> None:
+        """Write it beside the one that there is, so that only a renaming is missing; it may be discarded still."""
+        self.aside = write_aside(self.path, (json.dumps(self.data, indent=2, sort_keys=True) + "\n").encode(), 0o600)
+
+    def commit(self) -> None:
+        """Let what was staged be the record."""
+        aside, self.aside = self.aside, None
+        if aside:
+            put_in_place(aside, self.path)
+
+    def discard(self) -> None:
+        """Forget what was staged."""
+        if self.aside:
+            self.aside.unlink(missing_ok=True)
+            self.aside = None
 
 
 EPOCH, SPAN = 946684800, 631152000  # 2000-01-01, and twenty years

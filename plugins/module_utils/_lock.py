@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, make_directory, now, write_file
+from ansible_collections.flaskops.host.plugins.module_utils._room import no_room
 
 
 class Locked(HostError):
@@ -63,29 +64,44 @@ def acquire(root: str, names: Iterable[str], owner: Mapping[str, Any], break_tok
         taken = {name: held for name, held in found.items() if held["token"] not in set(break_tokens)}
         if taken:
             raise Locked(_message(taken), list({held["token"]: held for held in taken.values()}.values()))
-        for name in names:
-            make_directory(lock_path(root, name).parent, 0o711)
-            _write(root, name, {**owner, "app": name, "since": now(), "clock": time.time(), "phase": "begin"})
+        try:
+            for name in names:
+                make_directory(lock_path(root, name).parent, 0o711)
+                _write(root, name, {**owner, "app": name, "since": now(), "clock": time.time(), "phase": "begin"})
+        except OSError:
+            _give_back(root, names, owner["token"])
+            raise
 
 
 def renew(root: str, names: Iterable[str], token: str, phase: str) -> None:
-    """Say that the run lives, and what it does; refuse to go on when the lock is another's."""
+    """Say that the run lives, and what it does; refuse to go on when the lock is another's.
+
+    On a full disk the lock stays as it is: it is still this run's, which has to be able to undo what it has begun.
+    """
     with _exclusive(root):
         for name in names:
             held = holder(root, name)
             if held.get("token") != token:
                 by = f"{held['who']} has broken it" if held else "it was removed"
                 raise HostError(f"this run does not hold the lock of {name} any more ({by}), so it changes nothing more. Run again.")
-            _write(root, name, {**held, "phase": phase})
+            try:
+                _write(root, name, {**held, "phase": phase})
+            except OSError as error:
+                if not no_room(error):
+                    raise
 
 
 def release(root: str, names: Iterable[str], token: str) -> None:
     """Give the locks back; what another run holds by now stays."""
     with _exclusive(root):
-        for name in names:
-            if holder(root, name).get("token") == token:
-                with suppress(FileNotFoundError):
-                    lock_path(root, name).unlink()
+        _give_back(root, names, token)
+
+
+def _give_back(root: str, names: Iterable[str], token: str) -> None:
+    for name in names:
+        if holder(root, name).get("token") == token:
+            with suppress(FileNotFoundError):
+                lock_path(root, name).unlink()
 
 
 def _write(root: str, name: str, content: Mapping[str, Any]) -> None:

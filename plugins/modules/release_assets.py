@@ -155,7 +155,8 @@ class Assets:
         missing = "ould not find the file" in done.stderr or "No such container:path" in done.stderr
         if missing and not static["required"]:
             return False
-        raise HostError(f"static: {path} is not in the image {self.params['image']}: {done.stderr.strip()}")
+        why = "is not in" if missing else "could not be taken out of"
+        raise HostError(f"static: {path} {why} the image {self.params['image']}: {done.stderr.strip()}")
 
 
 def main() -> None:

@@ -57,6 +57,7 @@ holders:
 import http.client
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -66,6 +67,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     HostError,
     Record,
+    left_aside,
     live_links,
     pin,
     read_release,
@@ -77,6 +79,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import 
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check
+from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -160,6 +163,8 @@ class Begin:
             _drain.remove(orphans, self.docker)
         for link in refused_links(self.params["nginx_root"], name):
             link.unlink()
+        for file in left_aside(Path(self.root, "apps", name)):
+            file.unlink()
         for path in left_builds(self.root, name):
             shutil.rmtree(path, ignore_errors=True)
         unpinned = plan.unpinned(name)
@@ -176,7 +181,7 @@ def main() -> None:
     except Locked as error:
         module.fail_json(msg=str(error), holders=error.holders)
     except (HostError, NginxError, OSError, http.client.HTTPException) as error:
-        module.fail_json(msg=f"The run could not begin: {error}")
+        module.fail_json(msg=with_advice(f"The run could not begin: {error}"))
     module.exit_json(**result)
 
 

@@ -50,7 +50,6 @@ pruned:
 """
 
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -58,8 +57,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _drain
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, live_links, now
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, append_line, live_links, now
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
+from ansible_collections.flaskops.host.plugins.module_utils._room import no_room, with_advice
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -77,6 +77,7 @@ class Finish:
         self.token, self.names = params["lock"]["token"], params["lock"]["names"]
         self.docker = Docker()
         self.links = live_links(params["nginx_root"])
+        self.warnings: list[str] = []
 
     def run(self) -> dict[str, Any]:
         names = [name for name in self.names if Path(self.root, "apps", name).is_dir() and holder(self.root, name)]
@@ -87,7 +88,7 @@ class Finish:
         for entry in self.releases:
             self._audit(entry, drained)
         release(self.root, names, self.token)
-        return {"changed": True, "drained": drained, "pruned": pruned}
+        return {"changed": True, "drained": drained, "pruned": pruned, "warnings": self.warnings}
 
     def _undo(self) -> None:
         """What did not get to serve goes; what serves is not touched."""
@@ -98,10 +99,14 @@ class Finish:
         _drain.remove(gone, self.docker)
         for entry in failed:
             record = Record(self.root, entry["name"])
+            state = record.releases.get(entry["id"], {}).get("state")
             # A release that is only to be repaired, or was live before, stays what it was.
-            if record.releases.get(entry["id"], {}).get("state") == "prepared":
+            if state in (None, "prepared") and no_room(entry["reason"]):
+                self._forget(record, entry["name"], entry["id"])
+                self._save(record)
+            elif state == "prepared":
                 record.mark(entry["id"], "failed", reason=entry["reason"][:2000])
-                record.save()
+                self._save(record)
 
     def _serves(self, entry: dict[str, Any]) -> bool:
         return any(link["id"] == entry["id"] for link in self.links.get(entry["name"], []))
@@ -138,13 +143,29 @@ class Finish:
         there = {path.name for path in directory.glob("*")} | set(record.releases) | set(self._images(name))
         gone = sorted(there - keep)
         for identity in gone:
-            _drain.remove([f"{name}-{identity}", f"{name}-{identity}-pin"], self.docker)
-            self.docker.run("image", "rm", f"flaskops/{name}:{identity}", check=False)
-            shutil.rmtree(directory / identity, ignore_errors=True)
-            record.releases.pop(identity, None)
+            self._forget(record, name, identity)
         if gone:
-            record.save()
+            self._save(record)
         return gone
+
+    def _forget(self, record: Record, name: str, identity: str) -> None:
+        """Remove all that there is of a release, which makes room."""
+        _drain.remove([f"{name}-{identity}", f"{name}-{identity}-pin"], self.docker)
+        self.docker.run("image", "rm", f"flaskops/{name}:{identity}", check=False)
+        shutil.rmtree(Path(self.root, "apps", name, "releases", identity), ignore_errors=True)
+        record.releases.pop(identity, None)
+
+    def _save(self, record: Record) -> None:
+        """On a full disk the record stays as it is: what serves is said by the link, and the next run sets it right."""
+        try:
+            record.save()
+        except OSError as error:
+            self._warn(f"{record.path} could not be brought up to date", error)
+
+    def _warn(self, what: str, error: OSError) -> None:
+        if not no_room(error):
+            raise error
+        self.warnings.append(with_advice(f"{what}: {error}"))
 
     def _images(self, name: str) -> list[str]:
         return self.docker.run("image", "ls", "--format", "{{.Tag}}", f"flaskops/{name}").split()
@@ -166,9 +187,10 @@ class Finish:
             "drained": drained.get(f"{entry['name']}-{entry['before']}"),
         }
         path = Path(self.root, "apps", entry["name"], "audit.jsonl")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "a") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            append_line(path, json.dumps(line))
+        except OSError as error:
+            self._warn(f"This run is not in {path}", error)
 
 
 def main() -> None:
@@ -176,7 +198,9 @@ def main() -> None:
     try:
         result = Finish(module.params).run()
     except (HostError, OSError) as error:
-        module.fail_json(msg=f"The run could not be finished: {error}")
+        module.fail_json(msg=with_advice(f"The run could not be finished: {error}"))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -49,6 +49,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._plan import left_builds
+from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -95,7 +96,7 @@ def main() -> None:
     try:
         removed = remove(module.params, Docker())
     except (HostError, NginxError, OSError) as error:
-        module.fail_json(msg=f"{', '.join(module.params['names'])} could not be removed: {error}")
+        module.fail_json(msg=with_advice(f"{', '.join(module.params['names'])} could not be removed: {error}"))
     module.exit_json(changed=bool(removed), removed=removed)
 
 

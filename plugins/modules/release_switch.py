@@ -65,6 +65,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check
+from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -85,24 +86,46 @@ class Switch:
         self.root, self.nginx_root = params["root"], params["nginx_root"]
         self.releases = {release["name"]: release for release in params["releases"]}
         self.docker = Docker()
+        self.records: dict[str, Record] = {}
         self.failures: dict[str, str] = {}
 
     def run(self) -> dict[str, Any]:
         renew(self.root, self.releases, self.params["token"], "switch")
+        try:
+            self._stage()
+            self._move(self._left())
+            moved = self._left()
+            self._check(moved)
+            self._record(self._left())
+            self._move_back([name for name in moved if name in self.failures])
+        finally:
+            for record in self.records.values():
+                record.discard()
+        live = self._left()
+        return {"changed": bool(live), "live": live, "failures": self.failures}
+
+    def _left(self) -> list[str]:
+        """Those that have not failed."""
+        return [name for name in self.releases if name not in self.failures]
+
+    def _stage(self) -> None:
+        """What needs room on the disk comes before anything moves."""
         for name, release in self.releases.items():
-            self._remember_static(name, release)
-        self._move()
+            try:
+                self._remember_static(name, release)
+                record = self.records[name] = Record(self.root, name)
+                record.mark(release["id"], "live", self.params["rollback"], run=self.params["token"])
+                record.stage()
+            except (HostError, OSError) as error:
+                self._failed(name, "could not be recorded", error)
+
+    def _check(self, moved: list[str]) -> None:
         deadline = time.monotonic() + self.params["deadline_seconds"]
-        moved = [name for name in self.releases if name not in self.failures]
         for name in moved:
             release = self.releases[name]
             question = check_of(name, release["id"], release, self.params["sites"], FILES[release["state"]])
             if why := check(question, deadline):
                 self.failures[name] = f"{name}: release {release['id']} did not serve and was taken back: {why}{self._log(release)}"
-        self._move_back([name for name in moved if name in self.failures])
-        live = [name for name in self.releases if name not in self.failures]
-        self._record(live)
-        return {"changed": bool(live), "live": live, "failures": self.failures}
 
     def _remember_static(self, name: str, release: dict[str, Any]) -> None:
         """A page of the release before still finds its files, until the next switch."""
@@ -115,25 +138,27 @@ class Switch:
         aside.symlink_to(release_directory(self.root, name, release["live"]) / "static")
         os.replace(aside, link)
 
-    def _move(self) -> None:
+    def _move(self, names: list[str]) -> None:
         """All at once, and if that is refused, one by one."""
+        if not names:
+            return
         try:
-            self._apply([switch_steps(release, self.root, self.nginx_root) for release in self.releases.values()])
+            self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names])
             return
         except NginxError as error:
-            if len(self.releases) == 1:
-                self._refused(next(iter(self.releases)), error)
+            if len(names) == 1:
+                self._failed(names[0], "was refused by Nginx", error)
                 return
-        for name, release in self.releases.items():
+        for name in names:
             try:
-                self._apply([switch_steps(release, self.root, self.nginx_root)])
+                self._apply([switch_steps(self.releases[name], self.root, self.nginx_root)])
             except NginxError as error:
-                self._refused(name, error)
+                self._failed(name, "was refused by Nginx", error)
 
-    def _refused(self, name: str, error: NginxError) -> None:
+    def _failed(self, name: str, what: str, error: Exception) -> None:
         release = self.releases[name]
         serves = f"release {release['live']} goes on serving" if release["live"] else "it serves nothing yet"
-        self.failures[name] = f"{name}: release {release['id']} was refused by Nginx; {serves}.\n{error}"
+        self.failures[name] = with_advice(f"{name}: release {release['id']} {what}; {serves}.\n{error}")
 
     def _apply(self, steps: list[dict[str, Any]], prefix: str = "") -> None:
         links = [link for step in steps for link in step[f"{prefix}links"]]
@@ -150,12 +175,18 @@ class Switch:
     def _record(self, live: list[str]) -> None:
         """It is live: its container starts again by itself from now on, unless it is to stand still."""
         running = [f"{name}-{self.releases[name]['id']}" for name in live if self.releases[name]["state"] != "stopped"]
-        if running:
-            self.docker.run("update", "--restart", "unless-stopped", *running)
+        try:
+            if running:
+                self.docker.run("update", "--restart", "unless-stopped", *running)
+        except HostError as error:
+            for name in live:
+                self._failed(name, "would not start again after a reboot and was taken back", error)
+            return
         for name in live:
-            record = Record(self.root, name)
-            record.mark(self.releases[name]["id"], "live", self.params["rollback"], run=self.params["token"])
-            record.save()
+            try:
+                self.records[name].commit()
+            except OSError as error:
+                self._failed(name, "could not be recorded and was taken back", error)
 
 
 def main() -> None:
@@ -163,7 +194,7 @@ def main() -> None:
     try:
         result = Switch(module.params).run()
     except (HostError, NginxError, OSError) as error:
-        module.fail_json(msg=f"The switch failed: {error}")
+        module.fail_json(msg=with_advice(f"The switch failed: {error}"))
     module.exit_json(**result)
 
 

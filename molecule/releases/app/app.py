@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from hashlib import sha256
 
 from flask import Blueprint, Flask, Response, request
@@ -10,6 +11,11 @@ VERSION = os.environ.get("VERSION", "1")
 
 if os.environ.get("CRASH"):
     raise SystemExit("this version crashes at start")
+
+if os.environ.get("FILL"):
+    with suppress(OSError), open(os.environ["FILL"], "wb", buffering=0) as filling:
+        while True:
+            filling.write(bytes(65536))
 
 web = Blueprint("web", __name__)
 

@@ -173,6 +173,52 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> float:
     return time.monotonic() - start
 
 
+class Disk:
+    """One small disk for Docker's data and the releases: a file system of its own, which is really full when it is."""
+
+    DIRECTORIES = ("/var/lib/docker", "/var/lib/flaskops")
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+
+    def room(self, mebibytes: float) -> None:
+        """Leave so much free on it."""
+        used = int(self.host.check_output("df --output=used -k /run/disk | tail -n 1"))
+        self.host.check_output(f"mount -o remount,size={used + int(mebibytes * 1024)}k /run/disk")
+
+    def begin(self) -> None:
+        with self._engine_stopped():
+            self.host.check_output("mkdir -p /run/disk && mount -t tmpfs -o size=6g,mode=0755 disk /run/disk")
+            for directory in self.DIRECTORIES:
+                self.host.check_output(f"cp -a {directory} /run/disk/ && mount --bind /run/disk/{Path(directory).name} {directory}")
+
+    def end(self) -> None:
+        with self._engine_stopped():
+            for directory in self.DIRECTORIES:
+                copy = f"/run/disk/{Path(directory).name}"
+                self.host.check_output(f"umount {directory} && find {directory} -mindepth 1 -delete && cp -a {copy}/. {directory}/")
+            self.host.check_output("umount /run/disk")
+
+    @contextmanager
+    def _engine_stopped(self) -> Iterator[None]:
+        """Containers too: what they have mounted is where it was when they started."""
+        running = self.host.check_output("docker ps --quiet").split()
+        self.host.check_output(f"docker stop {' '.join(running)} && systemctl stop docker.socket docker")
+        yield
+        self.host.check_output(f"systemctl start docker && docker start {' '.join(running)}")
+
+
+@pytest.fixture
+def disk(host: Any, serving: str, version: Callable[[], str]) -> Iterator[Disk]:
+    """Version 1 serves, from a small disk."""
+    disk = Disk(host)
+    disk.begin()
+    wait_for(lambda: version() == serving, 30, "the service from the small disk")
+    yield disk
+    disk.end()
+    wait_for(version, 30, "the service from the disk that it had before")
+
+
 @pytest.fixture
 def left(host: Any) -> Callable[[], dict[str, list[str]]]:
     """What there is of the application on the host."""

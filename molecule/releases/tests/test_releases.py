@@ -3,6 +3,8 @@
 """No request is lost, nothing is half done, and there is always a way back; counted under load."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import time
@@ -279,6 +281,70 @@ def test_a_lock_of_somebody_else_is_respected_until_it_is_broken(serving, deploy
     assert version() == "1"
     deploy(shop("locked"), flask_apps_break_lock="abcdef123456").ok()
     assert version() == "locked"
+
+
+# --- a full disk -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fails_for_want_of_room(deploy, version, left, host):
+    """A deploy that meets a full disk: it says where and what to do, and leaves nothing."""
+
+    def run(where, app):
+        before, written = left(), len(audit(host))
+        output = deploy(app).failed().output
+        assert "no space left on device" in output.lower(), output
+        assert "A disk of this host is full. Make room and run again" in output, output
+        assert where in output, output
+        assert version() == "1"
+        assert left() == before
+        assert host.check_output("find /var/lib/flaskops -mindepth 1 -name '.*'") == ""
+        state = json.loads(host.check_output("cat /var/lib/flaskops/apps/shop/state.json"))
+        assert [state["releases"][state["live"]]["state"], *(entry["state"] for entry in state["releases"].values())].count("live") == 2
+        assert len(audit(host)) in (written, written + 1)  # every line of it is whole
+
+    return run
+
+
+@pytest.mark.long
+def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, version, load, tmp_path):
+    source = tmp_path / "app"
+    shutil.copytree(SCENARIO / "app", source)
+    # Eight MiB are needed for each: what is sent, unpacked, handed to the builder, laid into the image, taken out of it.
+    cases = {
+        "The run could not begin": 0,
+        "failed at 'source | Send its source'": 4,
+        "failed at 'source | Unpack it'": 12,
+        "failed at 'build | Build with BuildKit'": 24,
+        "failed at 'source | Keep its image and take out its static files'": 36,
+    }
+    with load() as found:
+        for where, room in cases.items():
+            (source / "static/big").write_bytes(os.urandom(8 << 20))
+            disk.room(room)
+            fails_for_want_of_room(where, shop("big", source=str(source)))
+        disk.room(500)
+        deploy(shop("big", source=str(source))).ok()
+        assert version() == "big"
+    nothing_lost(found)
+
+
+@pytest.mark.long
+def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, version, load, host):
+    volume = host.check_output("docker volume create shop-data > /dev/null; docker volume inspect -f '{{.Mountpoint}}' shop-data")
+    host.check_output(f"chown 10001:10001 {volume}")
+    on_it = {"volumes": ["shop-data:/data"]}
+    by_its_command = {"release_command": "cat /dev/zero > /data/filled; true"}
+    by_itself = {"env": {"FILL": "/data/filled"}}
+    with load() as found:
+        # How far the first one comes depends on what its command's container has freed.
+        for where, fills in [("goes on serving", by_its_command), ("could not be recorded", by_itself)]:
+            disk.room(40)
+            fails_for_want_of_room(where, shop("full", **on_it, **fills))
+            host.check_output(f"rm {volume}/filled")
+        deploy(shop("room again", **on_it)).ok()
+        assert version() == "room again"
+    nothing_lost(found)
 
 
 # --- prunes ----------------------------------------------------------------------------------------------------------
