@@ -88,13 +88,17 @@ class LookupModule(LookupBase):
             "backlog": release.BACKLOG,
         }
         image = f"flaskops/{name}:{identity}"
+        own = app["proxy"]["fragment"]
+        if own:
+            words["fragment"] = self._render(own, words, variables)
         parts = {
-            "dockerfile": self._render("Dockerfile.j2", words, variables),
+            "dockerfile": self._render(self._ours("Dockerfile"), words, variables),
             "files": {
                 "container.env": release.env_file(release.environment(app)),
+                "nginx.conf": self._render(self._ours("fragment.conf" if own else "nginx.conf"), words, variables),
                 **{
-                    file: self._render(f"{file}.j2", words, variables)
-                    for file in ("nginx.conf", "maintenance.conf", "maintenance.html", "stopped.conf", "uwsgi.ini")
+                    file: self._render(self._ours(file), words, variables)
+                    for file in ("maintenance.conf", "maintenance.html", "stopped.conf", "uwsgi.ini")
                 },
             },
             "container": release.container(app, identity, image, root, self.get_option("uid")),
@@ -106,7 +110,9 @@ class LookupModule(LookupBase):
         named = {"name": name, "id": identity, "image": image, "directory": directory, **parts}
         return {**release.replace_placeholder(named, finished), "app": app}
 
+    def _ours(self, file: str) -> str:
+        return f"{self.get_option('templates')}/{file}.j2"
+
     def _render(self, template: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-        path = f"{self.get_option('templates')}/{template}"
-        return str(lookup.run([path], variables=variables, template_vars=words)[0])
+        return str(lookup.run([template], variables=variables, template_vars=words)[0])

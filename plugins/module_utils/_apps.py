@@ -94,6 +94,7 @@ def _finish(app: dict[str, Any]) -> None:
     app["engine"] = app["engine"] or "uwsgi"
     for static in app["static"]:
         static["url"] = static["url"].rstrip("/")
+    app["proxy"]["websocket_paths"] = [path.rstrip("/") for path in app["proxy"]["websocket_paths"]]
 
 
 def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths: set[str]) -> list[str]:
@@ -108,6 +109,7 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
         problems.append(f"name is {name!r}, which one of our own images has; choose another.")
     env = app["env"] if isinstance(app["env"], Mapping) else {}
     secrets = app["secrets"] if isinstance(app["secrets"], Mapping) else {}
+    problems += _against_proxy(app)
     problems += [f"env sets {name}, which we set from {meaning}; leave it out." for name, meaning in RESERVED_ENV.items() if name in env]
     problems += [
         f"env sets {name}, which we set from secrets; leave it out." for name in sorted(set(env) & {f"{secret}_FILE" for secret in secrets})
@@ -121,6 +123,20 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     return problems
 
 
+def _against_proxy(app: dict[str, Any]) -> list[str]:
+    """What of an entry Nginx would not do together. It may be malformed."""
+    problems = []
+    static = [entry for entry in app["static"] if isinstance(entry, Mapping)] if isinstance(app["static"], list) else []
+    for key in ("index", "fallback"):
+        urls = [str(entry.get("url")) for entry in static if entry.get(key) is True]
+        if len(urls) > 1:
+            problems.append(f"static: {key} is set for {' and '.join(urls)}; keep it for one of them.")
+    proxy = app["proxy"] if isinstance(app["proxy"], Mapping) else {}
+    if proxy.get("cache_seconds") and proxy.get("buffering") is False:
+        problems.append("proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them out.")
+    return problems
+
+
 def _against_source(app: dict[str, Any], source_root: str) -> list[str]:
     """What an entry says, checked against the controller's files. It may be malformed."""
     if not isinstance(app["source"], str):
@@ -129,7 +145,7 @@ def _against_source(app: dict[str, Any], source_root: str) -> list[str]:
         return [f"source is missing; write source: {OPTIONS['source'].allowed}"]
     source = Path(source_root, os.path.expanduser(app["source"])).absolute()
     app["source"] = str(source)
-    problems = _maintenance_page(app, source_root)
+    problems = _files_of(app, source_root)
     if not source.is_dir():
         return [*problems, f"source is not a directory: {source}. Relative sources start from flask_apps_source_root."]
     try:
@@ -155,13 +171,19 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
     return []
 
 
-def _maintenance_page(app: dict[str, Any], source_root: str) -> list[str]:
-    page = app["maintenance"].get("page") if isinstance(app["maintenance"], Mapping) else ""
-    if not isinstance(page, str) or not page:
-        return []
-    file = Path(source_root, os.path.expanduser(page)).absolute()
-    app["maintenance"]["page"] = str(file)
-    return [] if file.is_file() else [f"maintenance.page is not a file: {file}. It starts from flask_apps_source_root."]
+def _files_of(app: dict[str, Any], source_root: str) -> list[str]:
+    """The user's own files for Nginx, by their absolute paths from here on."""
+    problems = []
+    for section, key in (("maintenance", "page"), ("proxy", "fragment")):
+        options = app[section] if isinstance(app[section], Mapping) else {}
+        given = options.get(key)
+        if not isinstance(given, str) or not given:
+            continue
+        file = Path(source_root, os.path.expanduser(given)).absolute()
+        app[section][key] = str(file)
+        if not file.is_file():
+            problems.append(f"{section}.{key} is not a file: {file}. It starts from flask_apps_source_root.")
+    return problems
 
 
 def _collisions(apps: list[dict[str, Any]]) -> list[str]:
@@ -178,6 +200,7 @@ def _collisions(apps: list[dict[str, Any]]) -> list[str]:
         known = any(use == "path" for _name, use in places.get((site, f"{path}/"), []))
         # Where the paths are the same, it goes without saying that what is below is too.
         below = [] if known else [("static", f"{path}{url}/") for url in _static_urls(app)]
+        below += [] if known else [("websocket", f"{path}{url}/") for url in _websocket_urls(app)]
         for use, location in [("path", f"{path}/"), *below]:
             places.setdefault((site, location), []).append((str(app["name"]), use))
     for (site, location), users in places.items():
@@ -188,9 +211,17 @@ def _collisions(apps: list[dict[str, Any]]) -> list[str]:
             where = " and ".join(name for name, _use in users)
             problems.append(f"flask_apps: {where}: path is {location.rstrip('/') or '/'!r} on site {site!r} in each; give each its own.")
         else:
-            told = "static twice" if where == users[0][0] else " and ".join(f"{use} of {name}" for name, use in users)
+            uses = [use for _name, use in users]
+            told = f"{uses[0]} twice" if len(set(uses)) == 1 else " and ".join(uses)
+            told = told if where == users[0][0] else " and ".join(f"{use} of {name}" for name, use in users)
             problems.append(f"flask_apps: {where}: {location!r} on site {site!r} is {told}; change one of them.")
     return problems
+
+
+def _websocket_urls(app: Mapping[str, Any]) -> list[str]:
+    """Of an entry that may be malformed."""
+    paths = app["proxy"].get("websocket_paths") if isinstance(app["proxy"], Mapping) else []
+    return [path.rstrip("/") for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
 
 
 def _static_urls(app: Mapping[str, Any]) -> list[str]:

@@ -206,12 +206,13 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> dict[str, Any]
     installed = nginx.installed()
     sums = conffile_sums(read_text(places.at("/var/lib/dpkg/status")), "/etc/nginx")
     files: dict[str, str] = {}
-    error, version, user = "", None, None
+    error, version, user, gzip_static = "", None, None, True
     if installed:
         code, dump = run([places.nginx, "-T", "-c", f"{root}/nginx.conf"])
         version_words = run([places.nginx, "-V"])[1]
         match = re.search(r"nginx/(\S+)", version_words)
         version = match[1] if match else None
+        gzip_static = "http_gzip_static_module" in version_words
         if code == 0:
             files = config.split_dump(dump)
         else:
@@ -234,6 +235,7 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> dict[str, Any]
         "files": own_files(places),
         "foreign": foreign_files(places),
         "group": user[1] if user else "www-data",
+        "gzip_static": gzip_static,
         "included_sites": config.included_sites(files, root, sites),
         "installed": installed,
         "ipv6": bool(read_text(places.at("/proc/net/if_inet6")).strip()),

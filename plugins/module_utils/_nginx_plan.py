@@ -317,6 +317,11 @@ def own_nginx_problems(facts: Mapping[str, Any], required: Sequence[str]) -> lis
     problems = []
     if not facts["running"]:
         problems.append("nginx: nginx_manage is false and Nginx does not run on this host; start it.")
+    if not facts["gzip_static"]:
+        problems.append(
+            "nginx: this Nginx was built without --with-http_gzip_static_module, which static files need (`nginx -V` shows it);"
+            " the packages of Debian, Ubuntu and nginx.org have it."
+        )
     if not facts["conf_d_included"]:
         problems.append(
             f"nginx: nothing includes {ROOT}/conf.d/flaskops.conf; add this line to the http block of"

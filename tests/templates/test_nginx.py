@@ -21,6 +21,7 @@ FACTS = {
     "distribution": {"id": "debian", "version": "13", "name": "Debian"},
     "files": {},
     "foreign": [],
+    "gzip_static": True,
     "installed": True,
     "ipv6": True,
     "boot_guard": "none",
@@ -63,9 +64,9 @@ def test_the_files_with_nothing_set():
 
 def test_names_for_the_fragments():
     names = render()["conf.d/flaskops.conf"]
-    defined = re.findall(r"^(?:map \S+|geo) (\$\w+) |^log_format (\w+)", names, re.MULTILINE)
+    defined = re.findall(r"^(?:map (?:\S+|\".*?\")|geo) (\$\w+) |^log_format (\w+)", names, re.MULTILINE)
     assert [variable or name for variable, name in defined] == [
-        "$flaskops_connection", "$flaskops_host", "$flaskops_loopback", "flaskops",
+        "$flaskops_connection", "$flaskops_host", "$flaskops_loopback", "$flaskops_cache_control", "$flaskops_wants_page", "flaskops",
     ]  # fmt: skip
     for word in ("$request_id", "$upstream_response_time", "$upstream_connect_time", "$request_time"):
         assert word in names

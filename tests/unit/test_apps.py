@@ -138,6 +138,45 @@ def test_the_page_of_the_maintenance_has_to_be_there(check, tmp_path):
     assert (problems, app["maintenance"]["page"]) == ([], str(tmp_path / "page.html"))
 
 
+def test_a_fragment_of_the_users_own_has_to_be_there(check, tmp_path):
+    _app, problems = check(proxy={"fragment": "gone.conf.j2"})
+    assert problems[0].startswith("flask_apps: shop: proxy.fragment is not a file: ")
+    assert problems[0].endswith("/gone.conf.j2. It starts from flask_apps_source_root.")
+    (tmp_path / "shop.conf.j2").write_text("x")
+    app, problems = check(proxy={"fragment": str(tmp_path / "shop.conf.j2")})
+    assert (problems, app["proxy"]["fragment"]) == ([], str(tmp_path / "shop.conf.j2"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        (
+            {"static": [{"url": "/a", "path": "a", "index": True}, {"url": "/b", "path": "b", "index": True}]},
+            "static: index is set for /a and /b; keep it for one of them.",
+        ),
+        (
+            {"proxy": {"cache_seconds": 1, "buffering": False}},
+            "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them out.",
+        ),
+        (
+            {"proxy": {"websocket_paths": ["/static/"]}},
+            "'/shop/static/' on site 'default' is static and websocket; change one of them.",
+        ),
+        (
+            {"proxy": {"websocket_paths": ["/ws", "/ws/"]}},
+            "'/shop/ws/' on site 'default' is websocket twice; change one of them.",
+        ),
+    ],
+)
+def test_what_nginx_would_not_do_together(check, keys, problem):
+    assert check(**keys)[1] == [f"flask_apps: shop: {problem}"]
+
+
+def test_the_path_of_a_websocket_is_written_in_one_way(check):
+    app, problems = check(proxy={"websocket_paths": ["/ws/", "/live"]})
+    assert (problems, app["proxy"]["websocket_paths"]) == ([], ["/ws", "/live"])
+
+
 def test_no_applications_are_fine():
     assert normalize_apps([]) == ([], [])
 

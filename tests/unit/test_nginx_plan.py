@@ -47,6 +47,7 @@ BARE = {
     "files": {},
     "foreign": [],
     "group": "www-data",
+    "gzip_static": True,
     "included_sites": [],
     "installed": False,
     "ipv6": True,
@@ -389,6 +390,11 @@ def test_an_nginx_of_the_users_own_is_only_asked():
             " install it, or set nginx_manage: true.",
         ),
         ({"running": False}, "nginx: nginx_manage is false and Nginx does not run on this host; start it."),
+        (
+            {"gzip_static": False},
+            "nginx: this Nginx was built without --with-http_gzip_static_module, which static files need (`nginx -V` shows it);"
+            " the packages of Debian, Ubuntu and nginx.org have it.",
+        ),
         (
             {"included_sites": []},
             "nginx: no server block includes the applications of the site default; add this line to the server block"

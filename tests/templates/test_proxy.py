@@ -1,0 +1,556 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a client gets through the fragment of an application: a real Nginx in a directory of its own, and an application that tells
+what reached it. Skipped where there is no Nginx."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import socketserver
+import subprocess
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
+from ansible.template import Templar
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+
+# bin/test names one; then the tests that need it have to run.
+NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
+ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
+NAMES = ROLE.parent / "nginx/templates/flaskops.conf.j2"
+KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+SPA = [{"url": "/static", "path": "static", "index": True, "fallback": True}]
+STRIPPED = {"engine": "command", "path_mode": "script_name"}
+FOREVER = "public, max-age=31536000, immutable"
+
+needs_nginx = pytest.mark.skipif("FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx")
+
+
+def release(base: Path, path="/shop", engine="uwsgi", **keys):
+    """The release of one application; keys as the user writes them. Its root is short: sockets have to be."""
+    source = base / "source"
+    source.mkdir(exist_ok=True)
+    (source / "app.py").write_text("app = 1\n")
+    (source / "requirements.txt").write_text("flask\n")
+    apps, problems = normalize_apps([{"name": "shop", "source": str(source), "path": path, **keys}], source_root=str(base), root=str(base))
+    assert problems == []
+    apps[0]["engine"] = engine
+    known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
+    loader = DataLoader()
+    lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
+    options = {"templates": str(ROLE / "templates"), "key_file": str(base / "release.key"), "root": str(base), "uid": 10001}
+    return lookup.run([apps], variables=known, runtime="flaskops/runtime:0123456789ab", **options)[0]
+
+
+class Echo(BaseHTTPRequestHandler):
+    """An application that tells what reached it."""
+
+    protocol_version = "HTTP/1.0"
+    count = 0
+
+    def do_GET(self):
+        type(self).count += 1
+        length = int(self.headers.get("Content-Length") or 0)
+        if length:
+            self.rfile.read(length)
+        plain = self.path.split("?")[0]
+        self.send_response(404 if "missing" in plain else 200)
+        if plain.endswith("/login"):
+            for cookie in ("session=1; Path=/; HttpOnly", "here=1; Path=/shop/", "deep=1; path=/admin", "none=1"):
+                self.send_header("Set-Cookie", cookie)
+        if plain.endswith("/private"):
+            self.send_header("Cache-Control", "private")
+        if plain.endswith("/big-header"):
+            self.send_header("X-Big", "x" * 9000)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        told = {"method": self.command, "path": self.path, "headers": headers, "count": self.count, "length": length}
+        self.wfile.write(json.dumps(told).encode())
+
+    do_POST = do_HEAD = do_PUT = do_GET
+
+    def log_message(self, *_words):
+        pass
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+    def get_request(self):
+        return super().get_request()[0], ("", 0)
+
+    def handle_error(self, request, client_address):
+        """Nginx hangs up when it has what it wants, as after HEAD."""
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
+
+    @property
+    def told(self):
+        return json.loads(self.body)
+
+
+class Place:
+    """Nginx, the application behind it, and its static files."""
+
+    def __init__(self, base: Path, **keys) -> None:
+        self.base, self.release = base, release(base, **keys)
+        self.directory = Path(self.release["directory"])
+        (self.directory / "run").mkdir(parents=True)
+        self.static = self.directory / "static"
+        self.before = base / "apps/shop/releases/before/static"
+        for tree in (self.static, self.before):
+            tree.mkdir(parents=True)
+        (base / "apps/shop/before").symlink_to(self.before)
+        self.app = type("App", (Echo,), {"count": 0})
+        self.server = Server(str(self.directory / "run/app.sock"), self.app)
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.nginx = None
+
+    def file(self, path: str, content: str | bytes, tree: Path | None = None) -> Path:
+        file = Path(f"{tree or self.static}{path}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return file
+
+    def start(self) -> None:
+        names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache/", f"{self.base}/")
+        temporary = "\n".join(f"{kind}_temp_path {self.base}/{kind};" for kind in KINDS)
+        user = "user root root;" if os.geteuid() == 0 else ""
+        (self.base / "nginx.conf").write_text(
+            f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp {{\n"
+            f"types {{ text/html html; text/css css; application/javascript js; }}\naccess_log off;\n{temporary}\n{names}\n"
+            f"server {{\nlisten unix:{self.base}/web;\n{self.release['files']['nginx.conf']}\n}}\n}}\n"
+        )
+        command = [NGINX, "-e", "stderr", "-c", f"{self.base}/nginx.conf", "-g", "daemon off;"]
+        self.nginx = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and self.nginx.poll() is None:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(f"{self.base}/web")
+                return
+            time.sleep(0.02)
+        self.nginx.kill()
+        raise AssertionError(self.nginx.communicate()[1])
+
+    def get(self, path: str, method="GET", body=None, **headers) -> Answer:
+        if self.nginx is None:
+            self.start()
+        connection = http.client.HTTPConnection("shop.example.org")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(f"{self.base}/web")
+        with contextlib.closing(connection):
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            return Answer(connection.getresponse())
+
+    def stop(self) -> None:
+        if self.nginx is not None and self.nginx.poll() is None:
+            self.nginx.terminate()
+            self.nginx.communicate(timeout=10)
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def base():
+    directory = Path(tempfile.mkdtemp(prefix="fo-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def place(base):
+    places = []
+
+    def make(**keys):
+        places.append(Place(base, **keys))
+        return places[-1]
+
+    yield make
+    for one in places:
+        one.stop()
+
+
+# --- static files ----------------------------------------------------------------------------------------------------
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("app.js", "no-cache"),
+        ("app.3f2a9c41.js", FOREVER),
+        ("app-0a1b2c3d4e5f60718293.css", FOREVER),
+        ("app.3f2a9c41.js.map", FOREVER),
+        ("3f2a9c41.js", FOREVER),
+        ("report-20240131.pdf", "no-cache"),
+        ("defacade.js", "no-cache"),
+        ("app.3f2a9c4.js", "no-cache"),
+        ("app.3F2A9C41.js", "no-cache"),
+        ("3f2a9c41/app.js", "no-cache"),
+        ("app.x3f2a9c41.js", "no-cache"),
+    ],
+)
+def test_names_with_a_hash_are_kept_for_ever_and_others_are_asked_for_again(place, name, wanted):
+    here = place()
+    here.file(f"/shop/static/{name}", "x")
+    answer = here.get(f"/shop/static/{name}")
+    assert (answer.status, answer.body) == (200, b"x")
+    assert answer.headers.get_all("Cache-Control") == [wanted]
+
+
+@needs_nginx
+def test_where_every_name_changes_every_file_is_kept_for_ever(place):
+    here = place(static=[{"url": "/static", "path": "static", "immutable": True}])
+    here.file("/shop/static/app.js", "x")
+    assert here.get("/shop/static/app.js").headers["Cache-Control"] == FOREVER
+
+
+@needs_nginx
+def test_an_unchanged_file_is_304_a_part_is_206_and_head_has_no_body(place):
+    here = place()
+    here.file("/shop/static/a.css", "0123456789")
+    answer = here.get("/shop/static/a.css")
+    assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == ("text/css", "10")
+    again = here.get("/shop/static/a.css", If_None_Match=answer.headers["ETag"])
+    assert (again.status, again.body, again.headers["Cache-Control"]) == (304, b"", "no-cache")
+    assert here.get("/shop/static/a.css", If_Modified_Since=answer.headers["Last-Modified"]).status == 304
+    part = here.get("/shop/static/a.css", Range="bytes=2-4")
+    assert (part.status, part.body) == (206, b"234")
+    head = here.get("/shop/static/a.css", "HEAD")
+    assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", "10")
+
+
+@needs_nginx
+def test_a_precompressed_file_goes_to_whom_takes_it_and_has_an_etag_of_its_own(place):
+    here = place()
+    plain = here.file("/shop/static/app.js", "let a = 1;")
+    packed = here.file("/shop/static/app.js.gz", gzip.compress(b"let a = 1;", mtime=0))
+    os.utime(plain, (1000, 1000))
+    os.utime(packed, (2000, 2000))
+    as_is, small = here.get("/shop/static/app.js"), here.get("/shop/static/app.js", Accept_Encoding="gzip")
+    assert (as_is.body, as_is.headers["Content-Encoding"]) == (b"let a = 1;", None)
+    assert (gzip.decompress(small.body), small.headers["Content-Encoding"]) == (b"let a = 1;", "gzip")
+    assert as_is.headers["Vary"] == small.headers["Vary"] == "Accept-Encoding"
+    assert small.headers["Content-Type"] == "application/javascript"
+    assert as_is.headers["ETag"] != small.headers["ETag"]
+    for answer, encoding in ((as_is, "identity"), (small, "gzip")):
+        assert here.get("/shop/static/app.js", Accept_Encoding=encoding, If_None_Match=answer.headers["ETag"]).status == 304
+    assert here.get("/shop/static/app.js", Accept_Encoding="gzip", If_None_Match=as_is.headers["ETag"]).status == 200
+
+
+@needs_nginx
+def test_a_link_in_the_static_files_leads_nowhere(place):
+    here = place()
+    here.file("/shop/static/real.txt", "x")
+    (here.static / "shop/static/link.txt").symlink_to("/etc/passwd")
+    (here.static / "shop/static/link.gz").symlink_to("/etc/passwd")
+    here.file("/shop/static/link", "plain")
+    assert b"root:" not in here.get("/shop/static/link.txt").body
+    assert b"root:" not in here.get("/shop/static/link", Accept_Encoding="gzip").body
+
+
+@needs_nginx
+def test_a_file_of_the_release_before_is_found_and_a_missing_one_is_the_applications(place):
+    here = place()
+    here.file("/shop/static/old.3f2a9c41.js", "old", here.before)
+    old = here.get("/shop/static/old.3f2a9c41.js")
+    assert (old.body, old.headers["Cache-Control"]) == (b"old", FOREVER)
+    asked = here.get("/shop/static/drawn.svg?x=1")
+    assert (asked.told["path"], asked.headers["Cache-Control"]) == ("/shop/static/drawn.svg?x=1", None)
+
+
+# --- a single page application ---------------------------------------------------------------------------------------
+
+
+@needs_nginx
+def test_the_path_shows_the_index_of_the_directory(place):
+    here = place(static=SPA)
+    here.file("/shop/static/index.html", "<h1>shop</h1>")
+    answer = here.get("/shop/?q=1", **PAGE)
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"<h1>shop</h1>", "text/html")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert here.get("/shop/", If_None_Match=answer.headers["ETag"]).status == 304
+    assert here.get("/shop/", "HEAD").headers["Content-Length"] == "13"
+    # As with STATIC_INDEX=1: it is a file, and files take no POST.
+    assert here.get("/shop/", "POST", b"x").status == 405
+    assert here.get("/shop/api").told["path"] == "/shop/api"
+
+
+@needs_nginx
+def test_at_the_root_too(place):
+    here = place(path="/", static=SPA)
+    here.file("/static/index.html", "root")
+    assert here.get("/").body == b"root"
+    assert here.get("/api").told["path"] == "/api"
+    assert here.get("/missing/route", **PAGE).body == b"root"
+
+
+@needs_nginx
+def test_without_the_file_the_application_is_asked(place):
+    assert place(static=SPA).get("/shop/").told["path"] == "/shop/"
+
+
+@needs_nginx
+def test_a_route_of_the_browser_gets_the_page_and_a_404_of_the_api_stays(place):
+    here = place(static=SPA)
+    here.file("/shop/static/index.html", "page")
+    answer = here.get("/shop/missing/route", **PAGE)
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"page", "text/html")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    head = here.get("/shop/missing/route", "HEAD", **PAGE)
+    assert (head.status, head.body) == (200, b"")
+    api = [here.get("/shop/missing"), here.get("/shop/missing", "POST", b"x", **PAGE), here.get("/shop/static/missing.js", **PAGE)]
+    for answer in api:
+        assert (answer.status, answer.headers["Content-Type"]) == (404, "application/json")
+        assert answer.told["path"].startswith("/shop/")
+    assert here.get("/shop/known", **PAGE).told["path"] == "/shop/known"
+
+
+@needs_nginx
+def test_without_the_fallback_a_404_is_the_applications(place):
+    assert place().get("/shop/missing", **PAGE).status == 404
+
+
+# --- the path --------------------------------------------------------------------------------------------------------
+
+RAW = ["/a%2Fb", "/a%20b", "/a%3Fb?c=%26&d=1", "/a//b", "/", "/?x=%2F", "/%E2%82%AC", "/a;b", "/a+b", "/a/../b"]
+
+
+@needs_nginx
+@pytest.mark.parametrize("rest", RAW)
+@pytest.mark.parametrize("path", ["/shop", "/a.b/shop~x"])
+def test_a_server_of_the_images_own_gets_what_the_client_wrote_without_the_path(place, path, rest):
+    answer = place(path=path, **STRIPPED, static=[]).get(f"{path}{rest}").told
+    assert (answer["path"], answer["headers"]["x-forwarded-prefix"]) == (rest, path)
+
+
+@needs_nginx
+def test_a_path_that_is_written_in_another_way_is_not_found(place):
+    here = place(path="/a.b", **STRIPPED)
+    for path in ("/%61.b/x", "//a.b/x", "/y/..%2Fa.b/x"):
+        assert here.get(path).status == 404, path
+    assert here.get("/aXb/x").status == 404
+    assert here.app.count == 0
+
+
+@needs_nginx
+def test_a_stripped_application_is_asked_for_static_files_that_are_not_there(place):
+    assert place(**STRIPPED).get("/shop/static/x%20y.css").told["path"] == "/static/x%20y.css"
+
+
+@needs_nginx
+@pytest.mark.parametrize("mode", ["domain", "script_name"])
+@pytest.mark.parametrize("rest", RAW)
+def test_elsewhere_the_path_is_passed_on_whole(place, rest, mode):
+    assert place(static=[], path_mode=mode).get(f"/shop{rest}").told["path"] == f"/shop{rest}"
+
+
+@needs_nginx
+def test_the_prefix_is_told_only_to_an_application_that_does_not_know_it(place):
+    headers = {"X_Forwarded_Prefix": "/evil", "X_Forwarded_For": "6.6.6.6"}
+    told = place(path_mode="script_name").get("/shop/x", **headers).told
+    assert (told["path"], told["headers"]["x-forwarded-prefix"]) == ("/shop/x", "/shop")
+    assert "6.6.6.6" not in str(told)
+
+
+@needs_nginx
+@pytest.mark.parametrize("keys", [{}, {"path_mode": "script_name", "path": "/"}], ids=str)
+def test_the_prefix_is_not_told_to_others(place, keys):
+    assert "x-forwarded-prefix" not in place(**keys).get("/shop/x", X_Forwarded_Prefix="/evil").told["headers"]
+
+
+@needs_nginx
+def test_a_cookie_for_the_root_is_one_for_the_prefix(place):
+    own = ["here=1; Path=/shop/", "deep=1; path=/admin", "none=1"]
+    assert place(path_mode="script_name").get("/shop/login").headers.get_all("Set-Cookie") == ["session=1; Path=/shop/; HttpOnly", *own]
+
+
+@needs_nginx
+def test_an_application_that_knows_its_path_has_its_cookies_as_they_are(place):
+    assert place().get("/shop/login").headers.get_all("Set-Cookie")[0] == "session=1; Path=/; HttpOnly"
+
+
+@needs_nginx
+def test_a_session_that_fills_a_cookie_fits(place):
+    assert place().get("/shop/big-header").status == 200
+
+
+# --- the cache -------------------------------------------------------------------------------------------------------
+
+CACHED = {"proxy": {"cache_seconds": 60, "cache_bypass_cookies": ["session", "token"]}}
+
+
+@needs_nginx
+def test_an_answer_is_kept_and_given_to_everybody(place):
+    here = place(**CACHED)
+    assert [here.get("/shop/page?a=1").told["count"] for _ in range(3)] == [1, 1, 1]
+    assert here.get("/shop/page?a=2").told["count"] == 2
+    assert here.get("/shop/page?a=1", Host="other.example.org").told["count"] == 3
+    assert here.get("/shop/page?a=1", Cookie="theme=dark").told["count"] == 1
+    head = here.get("/shop/page?a=1", "HEAD")
+    assert (head.status, head.body, here.app.count) == (200, b"", 3)
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    "headers",
+    [{"Cookie": "session=abc"}, {"Cookie": "x=1; token=0"}, {"Authorization": "Basic eDp5"}, {"Authorization": "0"}, {"Upgrade": "x"}],
+    ids=str,
+)
+def test_whom_the_application_knows_gets_and_leaves_nothing(place, headers):
+    here = place(**CACHED)
+    assert [here.get("/shop/page", **headers).told["count"] for _ in range(2)] == [1, 2]
+    assert here.get("/shop/page").told["count"] == 3
+    assert here.get("/shop/page", **headers).told["count"] == 4
+    assert here.get("/shop/page").told["count"] == 3
+
+
+@needs_nginx
+@pytest.mark.parametrize("path", ["/shop/login", "/shop/private", "/shop/missing"])
+def test_what_sets_a_cookie_forbids_it_or_fails_is_not_kept(place, path):
+    here = place(**CACHED)
+    assert [here.get(path).told["count"] for _ in range(2)] == [1, 2]
+
+
+@needs_nginx
+def test_a_post_is_not_kept(place):
+    here = place(**CACHED)
+    assert [here.get("/shop/page", "POST", b"x").told["count"] for _ in range(2)] == [1, 2]
+
+
+@needs_nginx
+def test_many_at_once_are_one_question(place):
+    here = place(**CACHED)
+    here.start()
+    wait = here.app.do_GET
+    here.app.do_GET = lambda self: (time.sleep(0.3), wait(self))
+    threads = [threading.Thread(target=here.get, args=("/shop/slow",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert here.app.count == 1
+
+
+def test_another_release_does_not_give_what_this_one_has_answered(base):
+    one, two = release(base, **CACHED), release(base, **CACHED, env={"A": "1"})
+    assert one["id"] != two["id"]
+    for made in (one, two):
+        assert set(re.findall(r"proxy_cache_key (.*);", made["files"]["nginx.conf"])) == {
+            f'"shop {made["id"]} $scheme://$flaskops_host$request_uri"'
+        }
+
+
+def test_nothing_is_kept_unless_asked_for(base):
+    assert "proxy_cache" not in release(base)["files"]["nginx.conf"]
+
+
+# --- websockets, directives, a fragment of one's own -----------------------------------------------------------------
+
+
+def test_websockets_may_be_silent_for_long_on_their_own_paths(base):
+    proxy = {"websocket_paths": ["/ws", "/live/"], "websocket_timeout_seconds": 7200, "cache_seconds": 1}
+    text = release(base, proxy=proxy)["files"]["nginx.conf"]
+    found = dict(re.findall(r"^location ([^{]+) \{\n(.*?)^\}", text, re.DOTALL | re.MULTILINE))
+    for head in ("= /shop/ws", "^~ /shop/ws/", "= /shop/live", "^~ /shop/live/"):
+        assert "proxy_read_timeout 7200s;" in found[head]
+        assert "proxy_send_timeout 7200s;" in found[head]
+        assert "proxy_cache " not in found[head]
+    assert "proxy_read_timeout 60s;" in found["^~ /shop/"]
+
+
+@needs_nginx
+def test_the_path_of_a_websocket_catches_nothing_that_begins_like_it(place):
+    here = place(proxy={"websocket_paths": ["/ws"], "cache_seconds": 60})
+    assert [here.get("/shop/ws").told["count"] for _ in range(2)] == [1, 2]
+    assert [here.get("/shop/wsx").told["count"] for _ in range(2)] == [3, 3]
+
+
+@needs_nginx
+def test_directives_of_the_users_own(place):
+    here = place(proxy={"directives": ["add_header X-Frame-Options DENY always", "proxy_set_header X-Mine 1"]})
+    for path in ("/shop/x", "/shop/static/x"):
+        answer = here.get(path)
+        assert (answer.headers["X-Frame-Options"], answer.told["headers"]["x-mine"]) == ("DENY", "1")
+        assert answer.told["headers"]["host"] == "shop.example.org"
+
+
+FRAGMENT = """
+location {{ app.prefix }}/ {
+    proxy_pass http://unix:{{ socket }};
+    proxy_set_header X-Backlog {{ backlog }};
+    add_header X-Where {{ directory }};
+}
+
+"""
+
+
+@needs_nginx
+def test_a_fragment_of_the_users_own_stands_for_ours(place, base):
+    (base / "shop.conf.j2").write_text(FRAGMENT)
+    here = place(proxy={"fragment": "shop.conf.j2"})
+    answer = here.get("/shop/static/x")
+    assert answer.headers["X-Where"] == here.release["directory"]
+    assert answer.told["headers"]["x-backlog"] == "1024"
+    # Over a unix socket Nginx knows no address, and so not that it is the host itself.
+    assert "location = /shop/.flaskops/release {" in here.release["files"]["nginx.conf"]
+    assert here.get("/shop/.flaskops/release").status == 404
+    assert here.release["files"]["maintenance.conf"].count("return 503;") == 1
+
+
+@needs_nginx
+def test_a_fragment_may_use_what_ours_is_made_of(place, base):
+    (base / "shop.conf.j2").write_text(
+        "{% from 'macros.j2' import proxy with context %}\nlocation {{ app.prefix }}/ {\n{{ proxy() -}}\n    add_header X-Mine 1;\n}\n"
+    )
+    answer = place(proxy={"fragment": "shop.conf.j2"}).get("/shop/x")
+    assert (answer.headers["X-Mine"], answer.told["headers"]["x-forwarded-proto"]) == ("1", "http")
+
+
+def test_another_fragment_is_another_release(base):
+    (base / "shop.conf.j2").write_text(FRAGMENT)
+    first = release(base, proxy={"fragment": "shop.conf.j2"})
+    (base / "shop.conf.j2").write_text(FRAGMENT.replace("X-Where", "X-There"))
+    assert release(base, proxy={"fragment": "shop.conf.j2"})["id"] != first["id"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"static": SPA},
+        STRIPPED,
+        CACHED,
+        {"proxy": {"websocket_paths": ["/ws"], "directives": ["proxy_set_header X-Mine 1"]}, "static": []},
+        {"static": [], "path": "/", **CACHED},
+        {"proxy": {"fragment": "shop.conf.j2"}},
+    ],
+    ids=str,
+)
+def test_the_fragments_read_well(base, keys):
+    (base / "shop.conf.j2").write_text(FRAGMENT)
+    for name, text in release(base, **keys)["files"].items():
+        if name.endswith(".conf"):
+            assert text.endswith("\n") and not text.endswith("\n\n"), name
+            assert "\n\n\n" not in text and "\t" not in text, name
+            assert "\n\n}" not in text and "{\n\n" not in text, name
+            assert not re.search(r" +$", text, re.MULTILINE), name
+            assert not re.search(r"\{\{|\}\}|\{%|%\}|None|False|True", text), name
+            assert all((len(line) - len(line.lstrip())) % 4 == 0 for line in text.splitlines()), name
