@@ -21,6 +21,8 @@ PLACEHOLDER = "@flaskops-release@"
 # Where the release's run/ directory and its settings are in the container.
 CONTAINER_RUN = "/run/flaskops"
 CONTAINER_SETTINGS = "/etc/flaskops"
+# Uploads lie here while they are read: on disk, for /tmp is memory and has the container's limit.
+CONTAINER_SPOOL = "/var/tmp"
 LABEL = "host.flaskops"
 # Connections that wait until the application server takes them; the container's own limit is raised to it.
 BACKLOG = 1024
@@ -33,6 +35,7 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
         "ENV": "PROD",
         "FLASKOPS_APP": app["name"],
         "FLASKOPS_RELEASE": PLACEHOLDER,
+        "TMPDIR": CONTAINER_SPOOL,
         "FLASKOPS_PROCESSES": app["uwsgi"]["processes"],
     }
     files = {f"{name}_FILE": f"/run/secrets/{name}" for name in app["secrets"]}
@@ -46,6 +49,9 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str, uid: 
         f"{directory}/run:{CONTAINER_RUN}/{release}",
         f"{directory}/uwsgi.ini:{CONTAINER_SETTINGS}/uwsgi.ini:ro",
     ]
+    targets = [volume.split(":")[1].rstrip("/") for volume in app["volumes"]]
+    if CONTAINER_SPOOL not in (*app["writable"], *targets):
+        mounts.append(f"{directory}/spool:{CONTAINER_SPOOL}")
     if app["secrets"]:
         mounts.append(f"{directory}/secrets:/run/secrets:ro")
     resources = app["resources"]

@@ -123,6 +123,7 @@ class ReleaseFiles:
             make_directory(path, 0o711)
         # Group: the set-group-id bit hands the socket to Nginx's group; the container's user may only make it.
         make_directory(self.directory / "run", 0o2750, self.params["uid"], self.nginx)
+        self._make_spool()
         self._write_secrets()
         digests = {}
         for name, text in self.params["files"].items():
@@ -145,6 +146,7 @@ class ReleaseFiles:
         if changed:
             raise HostError(f"{', '.join(changed)} changed on the host, so it is not the release that it was. Deploy it again instead.")
         make_directory(self.directory / "run", 0o2750, self.params["uid"], self.nginx)
+        self._make_spool()
         own, kept = self.directory / "secrets", self.directory / "secrets.own"
         other = self.app / "releases" / self.params["secrets_of"] / "secrets" if self.params["secrets_of"] else kept
         if own.is_dir() and other.is_dir():
@@ -155,6 +157,10 @@ class ReleaseFiles:
             for name, value in changes.items():
                 self._write(own / name, value, 0o400, self.params["uid"])
         return {"changed": self.changed, "directory": str(self.directory)}
+
+    def _make_spool(self) -> None:
+        """Where the application's temporary files lie, such as uploads; the container's user alone sees them."""
+        make_directory(self.directory / "spool", 0o700, self.params["uid"], self.params["uid"])
 
     def _write(self, path: Path, content: bytes, mode: int, owner: int = 0) -> None:
         if digest(path) != sha256(content).hexdigest():

@@ -43,6 +43,7 @@ def test_the_environment_has_domain_and_env(app):
         "FLASKOPS_APP": "shop",
         "FLASKOPS_PROCESSES": "auto",
         "FLASKOPS_RELEASE": release.PLACEHOLDER,
+        "TMPDIR": "/var/tmp",
     }
 
 
@@ -92,7 +93,13 @@ def test_a_container_is_hardened_without_being_asked(app):
     assert options["volumes"] == [
         f"{ROOT}/apps/shop/releases/{ID}/run:/run/flaskops/{ID}",
         f"{ROOT}/apps/shop/releases/{ID}/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro",
+        f"{ROOT}/apps/shop/releases/{ID}/spool:/var/tmp",
     ]
+
+
+@pytest.mark.parametrize("keys", [{"writable": ["/var/tmp"]}, {"volumes": ["shop-tmp:/var/tmp/"]}], ids=str)
+def test_a_place_of_the_users_own_for_large_uploads_stands(app, keys):
+    assert not [volume for volume in container(app(**keys))["volumes"] if volume.endswith("/spool:/var/tmp")]
 
 
 def test_state_and_restart_policy_are_left_to_the_tasks(app):
@@ -111,7 +118,7 @@ def test_what_was_asked_for_reaches_the_container(app):
         )
     )
     assert (options["network_mode"], options["networks"]) == ("bridge", [{"name": "bridge"}, {"name": "db"}])
-    assert options["volumes"][2:] == [f"{ROOT}/apps/shop/releases/0123456789ab/secrets:/run/secrets:ro", "shop-data:/data"]
+    assert options["volumes"][3:] == [f"{ROOT}/apps/shop/releases/0123456789ab/secrets:/run/secrets:ro", "shop-data:/data"]
     assert options["tmpfs"] == [
         "/tmp:rw,nosuid,nodev,size=8m,mode=1777",
         "/app/cache:rw,nosuid,nodev,size=8m,uid=10001,gid=10001,mode=0700",
