@@ -32,6 +32,9 @@ options:
       url: {description: The path below the application's own., type: str, required: true}
       path: {description: "The directory in the image, absolute or below C(/app).", type: str, required: true}
       required: {description: Whether a missing directory is an error., type: bool, default: true}
+      index: {description: Read by the template of the Nginx fragment., type: bool, default: false}
+      fallback: {description: Read by the template of the Nginx fragment., type: bool, default: false}
+      immutable: {description: Read by the template of the Nginx fragment., type: bool, default: false}
 """
 
 EXAMPLES = r"""
@@ -72,6 +75,7 @@ STATIC = {
     "url": {"type": "str", "required": True},
     "path": {"type": "str", "required": True},
     "required": {"type": "bool", "default": True},
+    **dict.fromkeys(("index", "fallback", "immutable"), {"type": "bool", "default": False}),
 }
 ARGUMENTS = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
