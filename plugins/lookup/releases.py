@@ -50,7 +50,8 @@ RETURN = """
 _list:
   description:
     - One dictionary for each application with C(name), C(id), C(image), C(directory), C(app) (the normalised entry), C(dockerfile),
-      C(files) (content by name), C(container) (options of M(community.docker.docker_container)).
+      C(files) (content by name), C(container) (options of M(community.docker.docker_container)), C(process_containers) (the same for
+      each of its processes).
   type: list
   elements: dict
 """
@@ -61,6 +62,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
+from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
 
@@ -91,6 +93,7 @@ class LookupModule(LookupBase):
         own = app["proxy"]["fragment"]
         if own:
             words["fragment"] = self._render(own, words, variables)
+        options = release.container(app, identity, image, root, self.get_option("uid"))
         parts = {
             "dockerfile": self._render(self._ours("Dockerfile"), words, variables),
             "files": {
@@ -101,7 +104,8 @@ class LookupModule(LookupBase):
                     for file in ("maintenance.conf", "maintenance.html", "stopped.conf", "uwsgi.ini")
                 },
             },
-            "container": release.container(app, identity, image, root, self.get_option("uid")),
+            "container": options,
+            "process_containers": process_containers(app, options),
             "source": source_digest(app["source"]),
             "static": app["static"],
         }

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.flaskops.host.plugins.module_utils import _find
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME_LIMIT, OPTIONS, ROOT, SOCKET_LIMIT
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize
+from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
 
 # Set by us in every container; the application's own may not contradict them.
@@ -107,6 +108,7 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
         problems.append(f"path is {path!r}, where the site itself answers (nginx_health_path); choose another.")
     if name in RESERVED_NAMES:
         problems.append(f"name is {name!r}, which one of our own images has; choose another.")
+    problems += process_problems(app["processes"])
     env = app["env"] if isinstance(app["env"], Mapping) else {}
     secrets = app["secrets"] if isinstance(app["secrets"], Mapping) else {}
     problems += _against_proxy(app)

@@ -39,13 +39,16 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
         hosts: by host, the applications as M(flaskops.host.release_status) returns them.
     """
     head = ("host", "app", "state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts", "previous")
-    rows: list[tuple[str, ...]] = [head]
-    for host, apps in hosts.items():
+    listed = {host: list(apps) for host, apps in hosts.items()}
+    more = any(app["processes"] for apps in listed.values() for app in apps)
+    rows: list[tuple[str, ...]] = [head + (("processes",) if more else ())]
+    for host, apps in listed.items():
         for app in apps:
             state = app["state"] + (f", locked by {app['locked_by']}" if app["locked_by"] else "")
             values: tuple[Any, ...] = (host, app["name"], state, app["release"], app["since"], app["health"])
             values += (app["image"], app["container"])
             values += (app["path"], app["url"], app["memory"], app["restarts"], " ".join(app["previous"]) or "none")
+            values += (", ".join(f"{name} {found}" for name, found in app["processes"].items()) or "-",) if more else ()
             rows.append(tuple("-" if value is None else str(value) for value in values))
     return table(rows) if len(rows) > 1 else ["No application is on these hosts."]
 
@@ -82,6 +85,7 @@ FACTS = (
     "drain_seconds",
     "keep_releases",
     "static",
+    "processes",
 )
 
 
@@ -92,6 +96,7 @@ def release_facts(release: Release) -> dict[str, Any]:
         **{key: app[key] for key in FACTS},
         "image": release["image"],
         "container": release["container"],
+        "process_containers": release["process_containers"],
         "dockerfile": release["dockerfile"],
         "source": release["source"],
         "secrets": sorted(app["secrets"]),
@@ -102,7 +107,7 @@ def kept_release(facts: Mapping[str, Any], directory: str, state: str) -> dict[s
     """The release that a release.json describes, as the lookup gives one; for the way back, without the sources."""
     app = {key: facts[key] for key in FACTS}
     app.update(name=facts["app"], prefix=facts["path"].rstrip("/"), state=state, secrets={}, release_command="")
-    kept = {key: facts[key] for key in ("id", "image", "container", "dockerfile", "source")}
+    kept = {key: facts[key] for key in ("id", "image", "container", "process_containers", "dockerfile", "source")}
     return {"name": facts["app"], "directory": directory, "files": {}, "app": app, **kept}
 
 
@@ -129,7 +134,7 @@ def url_of(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], address
 def ready_release(release: Release, work: Mapping[str, Any]) -> dict[str, Any]:
     """What the switch has to know of a release that is ready to serve."""
     app = release["app"]
-    keys = ("site", "path", "health", "state", "drain_seconds", "keep_releases")
+    keys = ("site", "path", "health", "state", "processes", "drain_seconds", "keep_releases")
     return {"name": release["name"], "id": release["id"], "live": work["live"], "links": work["links"], **{key: app[key] for key in keys}}
 
 

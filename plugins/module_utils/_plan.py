@@ -18,8 +18,10 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     read_release,
     release_directory,
 )
+from ansible_collections.flaskops.host.plugins.module_utils._process_steps import labels_of
+from ansible_collections.flaskops.host.plugins.module_utils._processes import LABEL as PROCESS
 
-LABEL = "host.flaskops.app"
+LABEL, RELEASE = "host.flaskops.app", "host.flaskops.release"
 
 
 class Plan:
@@ -36,13 +38,17 @@ class Plan:
         self.docker = docker or Docker()
         # By application: the state of its containers by name.
         self.containers: dict[str, dict[str, str]] = {}
+        # By application: the release of each of its containers that answers no requests.
+        self.processes: dict[str, dict[str, str]] = {}
 
     def run(self) -> dict[str, Any]:
         """The plan, as M(flaskops.host.release_plan) returns it."""
         if self.docker.command and (self.wanted or self.absent):
             for entry in self.docker.containers(LABEL):
-                labels = dict(label.partition("=")[::2] for label in entry["Labels"].split(","))
+                labels = labels_of(entry)
                 self.containers.setdefault(labels[LABEL], {})[entry["Names"]] = entry["State"]
+                if PROCESS in labels:
+                    self.processes.setdefault(labels[LABEL], {})[entry["Names"]] = labels.get(RELEASE, "")
         work = [
             {**self._serving(release), **self._needs(release), "name": release["name"], "id": release["id"], "reason": reason}
             for release in self.wanted
@@ -101,12 +107,22 @@ class Plan:
         if found := self._drift(release):
             return found
         running = self.containers.get(name, {}).get(f"{name}-{identity}", "missing")
+        processes = self._processes(name, identity)
         if state == "stopped":
-            return "its container is running" if running == "running" else ""
+            up = [f"its process {process} is running" for process, found in processes.items() if found == "running"]
+            return "its container is running" if running == "running" else next(iter(up), "")
         if running != "running":
             return f"its container is {running}"
+        if down := [f"its process {process} is {found}" for process, found in processes.items() if found != "running"]:
+            return ", ".join(down)
         socket = self._socket(name, identity)
         return "" if socket.is_socket() else f"{socket} is missing"
+
+    def _processes(self, name: str, identity: str) -> dict[str, str]:
+        """The state of each process that belongs to a release."""
+        there = self.containers.get(name, {})
+        wanted = [process["name"] for process in read_release(self.root, name, identity).get("processes", [])]
+        return {process: there.get(f"{name}-{identity}-{process}", "missing") for process in wanted}
 
     def _drift(self, release: Mapping[str, Any]) -> str:
         """Which of its files are not as they were laid down."""
@@ -131,6 +147,7 @@ class Plan:
         linked = {link["id"] for link in self.links.get(name, [])}
         known = Record(self.root, name).releases
         kept = {f"{name}-{identity}" for identity in linked} | {f"{name}-{identity}-pin" for identity in known}
+        kept |= {container for container, release in self.processes.get(name, {}).items() if release in linked}
         return sorted(set(self.containers.get(name, {})) - kept)
 
     def unpinned(self, name: str) -> list[str]:

@@ -13,7 +13,8 @@ description:
   - Takes the locks of all applications that have work, or of none. The lock of a run that has ended on the same controller is
     taken over; of any other it says who holds it, since when, and how to break it.
   - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
-  - Containers, pins and builds that a cut-off run left are removed; missing pins are made again.
+  - Containers, pins and builds that a cut-off run left are removed; missing pins are made again. A process that it stopped, of the
+    release that still serves, runs again.
   - Returns the plan anew, as M(flaskops.host.release_plan) does, for it may have changed until the lock was there.
 attributes:
   check_mode: {support: none, description: Check mode takes no lock.}
@@ -61,7 +62,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _drain
+from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -136,7 +137,8 @@ class Begin:
             why = check(question, time.monotonic() + CHECK_SECONDS)
         if not why:
             if file != FILES["stopped"]:
-                self.docker.run("update", "--restart", "unless-stopped", f"{name}-{identity}")
+                ours = [process.container for process in _process_steps.found(self.docker, name) if process.release == identity]
+                self.docker.run("update", "--restart", "unless-stopped", f"{name}-{identity}", *ours)
             record.mark(identity, "live", rollback=True)
             record.save()
             self.actions.append(f"{name}: recorded that release {identity} serves, which the last run did not come to")
@@ -159,8 +161,14 @@ class Begin:
         plan = Plan(self.params, self.docker)
         plan.run()
         if orphans := plan.orphans(name):
-            _drain.stop(orphans, self.docker)
+            processes = [container for container in orphans if container in plan.processes.get(name, {})]
+            _process_steps.stop(processes, self.docker)
+            _drain.stop([container for container in orphans if container not in processes], self.docker)
             _drain.remove(orphans, self.docker)
+        for link in live_links(self.params["nginx_root"]).get(name, [])[:1]:
+            if link["file"] != FILES["stopped"]:
+                again = _process_steps.restore(self.docker, name, link["id"])
+                self.actions += [f"{name}: started the container {container} of the release that serves" for container in again]
         for link in refused_links(self.params["nginx_root"], name):
             link.unlink()
         for file in left_aside(Path(self.root, "apps", name)):

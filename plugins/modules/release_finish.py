@@ -13,6 +13,8 @@ description:
   - The end of every run that took locks, whether it went well or not. All applications drain together.
   - The containers that served before go on until the old workers of Nginx are gone and nobody is connected to their sockets, or
     until their time is over; then they are stopped side by side.
+  - Their processes, the containers that answer no requests, are stopped in the meantime, each within its own C(stop_seconds). Where
+    the release before goes on serving, its processes run again.
   - Of the releases that were live, the newest are kept, always the one that serves and the one before it.
   - Only what bears our label, or lies in our directories, is ever removed.
 attributes:
@@ -52,11 +54,13 @@ pruned:
 import json
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _drain
+from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, append_line, live_links, now
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room, with_advice
@@ -98,6 +102,13 @@ class Finish:
         _drain.stop(gone, self.docker, 2)
         _drain.remove(gone, self.docker)
         for entry in failed:
+            _process_steps.undo(self.docker, entry["name"], entry["id"])
+        for entry in self.releases:
+            # Whatever serves now has its processes, even where a release did not get as far as to stop one.
+            links = self.links.get(entry["name"], [])
+            if entry["result"] == "failed" and links and links[0]["file"] != FILES["stopped"]:
+                _process_steps.restore(self.docker, entry["name"], links[0]["id"])
+        for entry in failed:
             record = Record(self.root, entry["name"])
             state = record.releases.get(entry["id"], {}).get("state")
             # A release that is only to be repaired, or was live before, stays what it was.
@@ -121,11 +132,28 @@ class Finish:
         names = [entry["container"] for entry in old]
         # Standing still: the container of this very release stops, and stays.
         still = [f"{entry['name']}-{entry['id']}" for entry in self.releases if entry["state"] == "stopped"]
-        drained = _drain.drain(old)
-        self._stand_still([name for name in names if name in still])
-        _drain.stop(names, self.docker)
-        _drain.remove([name for name in names if name not in still], self.docker)
+        leaving, staying = self._processes()
+        self._stand_still([name for name in names if name in still] + staying)
+        with ThreadPoolExecutor(1) as beside:
+            stopped = beside.submit(_process_steps.stop, leaving + staying, self.docker)
+            drained = _drain.drain(old)
+            _drain.stop(names, self.docker)
+            _drain.remove([name for name in names if name not in still], self.docker)
+            stopped.result()
+        _drain.remove(leaving, self.docker)
         return drained
+
+    def _processes(self) -> tuple[list[str], list[str]]:
+        """Containers without a route: those of releases that serve no more, and those that stand still with theirs."""
+        leaving, staying = [], []
+        for entry in self.releases:
+            if entry["result"] == "live":
+                for process in _process_steps.found(self.docker, entry["name"]):
+                    if process.release != entry["id"]:
+                        leaving.append(process.container)
+                    elif entry["state"] == "stopped":
+                        staying.append(process.container)
+        return leaving, staying
 
     def _stand_still(self, containers: list[str]) -> None:
         if containers:
@@ -150,7 +178,8 @@ class Finish:
 
     def _forget(self, record: Record, name: str, identity: str) -> None:
         """Remove all that there is of a release, which makes room."""
-        _drain.remove([f"{name}-{identity}", f"{name}-{identity}-pin"], self.docker)
+        processes = [process.container for process in _process_steps.found(self.docker, name) if process.release == identity]
+        _drain.remove([f"{name}-{identity}", f"{name}-{identity}-pin", *processes], self.docker)
         self.docker.run("image", "rm", f"flaskops/{name}:{identity}", check=False)
         shutil.rmtree(Path(self.root, "apps", name, "releases", identity), ignore_errors=True)
         record.releases.pop(identity, None)

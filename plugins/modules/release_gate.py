@@ -11,7 +11,9 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - Asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
-  - Fails early when the container exits. The error has the container's last log lines and the answers.
+  - Fails early when the container exits. The error has the container's last log lines and the answers, and what to write where the
+    log shows a cause that a key of the application puts right.
+  - Warns when a healthy container has logged such a cause, for example that it could not write to its read-only root file system.
 attributes:
   check_mode: {support: none, description: It is called only in a real run.}
   diff_mode: {support: none, description: The plan shows what is done.}
@@ -48,14 +50,19 @@ seconds:
   description: How long it took.
   type: float
   returned: success
+advice:
+  description: What to write against failures that its log shows although it is healthy.
+  type: list
+  elements: str
+  returned: success
 """
 
 import http.client
-import re
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _advice
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._probe import SocketConnection, accepts, ask, headers_for, summary
@@ -75,12 +82,6 @@ ARGUMENTS: dict[str, Any] = {
 LOG_LINES = 40
 # An application that has answered nothing but 404 for so long does not know its path, and will not learn it.
 NOT_FOUND_SECONDS = 10
-# What uWSGI says at every start; it would hide what the application said.
-BANNER = re.compile(
-    r"^(\[uWSGI\]|\*\*\* (Starting|dumping|end of|Operational)|compiled with|os: |nodename|machine|clock source|pcre jit|detected |"
-    r"current working|chdir|your (processes|memory|server|mercy)|- async|lock engine|thunder lock|uwsgi socket|Python (version|main)|"
-    r"PEP 405|Set PythonHome|python threads|mapped |added /app|\[rule: |VACUUM)"
-)
 
 
 class Gate:
@@ -103,7 +104,8 @@ class Gate:
                 raise HostError(self._report(f"its container exited with code {code}{memory} after {self._seconds():.1f} s"))
             status = self._ask()
             if status and accepts(status, self.params["status"]):
-                return {"changed": False, "status": status, "seconds": round(self._seconds(), 2)}
+                seconds = round(self._seconds(), 2)
+                return {"changed": False, "status": status, "seconds": seconds, "advice": self._advice(self._logs())}
             self.found = self.found if status == 404 else self._seconds()
             if self._seconds() - self.found > NOT_FOUND_SECONDS:
                 break
@@ -129,19 +131,22 @@ class Gate:
 
     def _report(self, what: str) -> str:
         """The reason, then what the application said of itself."""
-        logs = self.docker.run("logs", "--tail", str(3 * LOG_LINES), self.params["container"], merge=True, check=False)
-        spoken = [line for line in logs.splitlines() if not BANNER.match(line)]
+        logs = self._logs()
         lines = [f"{what}.", f"It was asked for {self.params['path']} through {self.params['socket']}."]
         lines += ["Answers:", *(f"  {answer}" for answer in summary(self.answers))] if self.answers else ["There was no answer."]
-        lines += ["The last lines of its log:", *(f"  {line}" for line in spoken[-LOG_LINES:])]
+        lines += ["The last lines of its log:", *(f"  {line}" for line in _advice.spoken(logs)[-LOG_LINES:])]
         if self.answers and self.answers[-1].startswith("404"):
             lines.append(
                 "It does not know this path. Does it put DOMAIN, which is its path in the environment, before its routes? "
                 'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another?'
             )
-        if "Read-only file system" in logs:
-            lines.append("The root file system is read-only: name the directory that the application writes to in writable, or a volume.")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._advice(logs)])
+
+    def _logs(self) -> str:
+        return self.docker.run("logs", "--tail", str(3 * LOG_LINES), self.params["container"], merge=True, check=False)
+
+    def _advice(self, logs: str) -> list[str]:
+        return _advice.advice(logs, self.docker.inspect(self.params["container"]))
 
 
 def main() -> None:
@@ -150,6 +155,8 @@ def main() -> None:
         result = Gate(module.params).run()
     except (HostError, OSError) as error:
         module.fail_json(msg=f"{module.params['name']} did not get healthy: {error}")
+    for words in result["advice"]:
+        module.warn(f"{module.params['name']} is healthy, but docker logs {module.params['container']} shows a failure. {words}")
     module.exit_json(**result)
 
 

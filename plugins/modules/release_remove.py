@@ -39,11 +39,12 @@ removed:
 """
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _drain
+from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, live_links, read_release, refused_links
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
@@ -70,8 +71,12 @@ def remove(params: dict[str, Any], docker: Docker) -> list[str]:
     live = [(name, link["id"]) for name in names for link in links.get(name, [])[:1]]
     seconds = {name: read_release(root, name, identity).get("drain_seconds", 0) for name, identity in live}
     serving = [{"container": f"{name}-{identity}", "id": identity, "drain_seconds": seconds[name]} for name, identity in live]
-    _drain.drain(serving)
-    _drain.stop([entry["container"] for entry in serving], docker)
+    processes = [process.container for name in names for process in _process_steps.found(docker, name)]
+    with ThreadPoolExecutor(1) as beside:
+        stopped = beside.submit(_process_steps.stop, processes, docker)
+        _drain.drain(serving)
+        _drain.stop([entry["container"] for entry in serving], docker)
+        stopped.result()
     removed = [f"link {path}" for path in absent]
     for name in names:
         containers = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]

@@ -91,14 +91,24 @@ class Status:
     def apps(self) -> list[dict[str, Any]]:
         live = {name: links[0] for name, links in self.links.items() if name in self.names}
         containers = {name: f"{name}-{link['id']}" for name, link in live.items()}
-        details = self._inspect(list(containers.values()))
+        processes = {f"{name}-{link['id']}-{one}" for name, link in live.items() for one in self._processes(name, link["id"])}
+        details = self._inspect([*containers.values(), *sorted(processes)])
         memory = self._memory([name for name, found in details.items() if found["State"]["Running"]])
-        return [self._app(name, live.get(name), details.get(containers.get(name, ""), {}), memory) for name in self.names]
+        return [self._app(name, live.get(name), details, memory) for name in self.names]
 
-    def _app(self, name: str, link: dict[str, str] | None, details: dict[str, Any], memory: dict[str, str]) -> dict[str, Any]:
+    def _processes(self, name: str, identity: str) -> list[str]:
+        return [process["name"] for process in read_release(self.root, name, identity).get("processes", [])]
+
+    def _state(self, details: dict[str, Any]) -> str:
+        """In words, with the number of restarts where there were some."""
+        state, restarts = details.get("State", {}).get("Status", "missing"), details.get("RestartCount")
+        return f"{state} ({restarts} restarts)" if restarts else state
+
+    def _app(self, name: str, link: dict[str, str] | None, found: dict[str, Any], memory: dict[str, str]) -> dict[str, Any]:
         record = Record(self.root, name)
         identity = link["id"] if link else None
         facts = read_release(self.root, name, identity) if identity else {}
+        details = found.get(f"{name}-{identity}", {})
         state = details.get("State", {})
         numbered = sorted(((data["number"], release) for release, data in record.releases.items() if data.get("number")), reverse=True)
         return {
@@ -113,6 +123,7 @@ class Status:
             "url": url_of(facts, self.params["sites"], self.params["address"]) if facts else None,
             "memory": memory.get(f"{name}-{identity}", "-"),
             "restarts": details.get("RestartCount"),
+            "processes": {one: self._state(found.get(f"{name}-{identity}-{one}", {})) for one in self._processes(name, identity or "-")},
             "previous": [release for _number, release in numbered if release != identity],
             "locked_by": holder(self.root, name).get("who"),
         }

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_switch
-short_description: Let new releases serve, see that they do, and record it
+short_description: Start the processes of new releases, let them serve, see that they do, and record it
 version_added: 0.1.0
 author: flaskops contributors
 description:
+  - First the processes of each release, the containers that answer no requests. Those of the release before that may not run beside
+    them are stopped, and each new one has to run for its C(ready_seconds); else its release fails, and the old ones run again.
   - Moves the links of Nginx for all releases as one transaction. When Nginx refuses them together, each is tried alone, so that one
     bad fragment holds up its own application only.
   - Asks each through Nginx, moves the links of those back that do not serve, and records the others as live.
@@ -26,7 +28,7 @@ options:
   rollback: {description: "Whether this goes back, which does not make a release the newest.", type: bool, default: false}
   deadline_seconds: {description: How long the question through Nginx may take for all of them., type: float, default: 15}
   releases:
-    description: "What is ready: C(name), C(id), C(site), C(path), C(health), C(state), and C(live) and C(links) of the plan."
+    description: "What is ready: C(name), C(id), C(site), C(path), C(health), C(state), C(processes), and C(live) and C(links) of the plan."
     type: list
     elements: dict
     required: true
@@ -59,6 +61,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _process_steps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of, switch_steps
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, release_directory, tail
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
@@ -93,6 +96,7 @@ class Switch:
         renew(self.root, self.releases, self.params["token"], "switch")
         try:
             self._stage()
+            self.failures.update(_process_steps.Start(self.root, self.docker).run([self.releases[name] for name in self._left()]))
             self._move(self._left())
             moved = self._left()
             self._check(moved)
@@ -173,8 +177,11 @@ class Switch:
         return "".join(["\nThe last lines of its log:", *(f"\n  {line}" for line in tail(words, 20))])
 
     def _record(self, live: list[str]) -> None:
-        """It is live: its container starts again by itself from now on, unless it is to stand still."""
+        """It is live: its containers start again by themselves from now on, unless it is to stand still."""
         running = [f"{name}-{self.releases[name]['id']}" for name in live if self.releases[name]["state"] != "stopped"]
+        for name in live:
+            if self.releases[name]["state"] != "stopped":
+                running += [_process_steps.container_of(self.releases[name], process) for process in self.releases[name]["processes"]]
         try:
             if running:
                 self.docker.run("update", "--restart", "unless-stopped", *running)

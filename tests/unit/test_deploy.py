@@ -33,6 +33,7 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "secrets": {"KEY": "hunter2"},
         "state": state,
         "release_command": "",
+        "processes": [],
     }
     return {
         "name": name,
@@ -40,6 +41,7 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "image": f"flaskops/{name}:{identity}",
         "directory": f"/var/lib/flaskops/apps/{name}/releases/{identity}",
         "container": {"name": f"{name}-{identity}"},
+        "process_containers": [],
         "dockerfile": "FROM x\n",
         "source": "digest",
         "app": app,
@@ -179,7 +181,7 @@ def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
     facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
     kept = deploy.kept_release(json.loads(json.dumps(facts)), f"{RELEASES}/{NEW}", "maintenance")
     first = release()
-    for key in ("name", "id", "image", "directory", "container", "dockerfile", "source"):
+    for key in ("name", "id", "image", "directory", "container", "process_containers", "dockerfile", "source"):
         assert kept[key] == first[key], key
     assert kept["app"] == {**first["app"], "secrets": {}, "state": "maintenance", "release_command": ""}
 
@@ -188,11 +190,22 @@ def test_the_status_of_all_hosts_is_one_table():
     app = {
         **{"name": "shop", "state": "present", "release": NEW, "since": None, "health": "ok (200)", "image": "x", "container": "c"},
         **{"path": "/shop", "url": "http://h/shop/", "memory": "1MiB", "restarts": 0, "previous": [OLD], "locked_by": None},
+        "processes": {},
     }
     head, line = deploy.status_table({"www1": [app], "www2": []})
     assert line.split() == ["www1", "shop", "present", NEW, "-", "ok", "(200)", "x", "c", "/shop", "http://h/shop/", "1MiB", "0", OLD]
     assert head.split()[:4] == ["host", "app", "state", "release"]
     assert deploy.status_table({"www2": []}) == ["No application is on these hosts."]
+
+
+def test_the_status_has_a_column_for_processes_where_there_are_some():
+    keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts")
+    app = {**dict.fromkeys(keys, "x"), "previous": [], "locked_by": None, "processes": {}}
+    working = {**app, "name": "shop", "processes": {"worker": "running", "beat": "exited (3 restarts)"}}
+    head, shop, blog = deploy.status_table({"www": [working, {**app, "name": "blog"}]})
+    assert head.split()[-1] == "processes"
+    assert shop.endswith("  none      worker running, beat exited (3 restarts)")
+    assert blog.split()[-2:] == ["none", "-"]
 
 
 # --- the names of sites ----------------------------------------------------------------------------------------------

@@ -25,10 +25,16 @@ class Engine:
         self.images = {}
 
     def containers(self, label):
-        return [{"Names": name, "State": state, "Labels": f"x=y,{label}=shop"} for name, state in self.states.items()]
+        return [{"Names": name, "State": state, "Labels": f"x=y,{label}=shop{_more(name)}"} for name, state in self.states.items()]
 
     def inspect(self, name, kind="container"):
         return {"Id": self.images[name]} if name in self.images else {}
+
+
+def _more(container):
+    """The labels of a container that answers no requests."""
+    _app, identity, name, *_rest = [*container.split("-"), "", ""]
+    return f",host.flaskops.release={identity},host.flaskops.process={name}" if name not in ("", "pin", "command") else ""
 
 
 @pytest.fixture
@@ -41,12 +47,14 @@ def serve(tmp_path, engine, monkeypatch):
     """A release as a good run leaves it."""
     monkeypatch.chdir(tmp_path)  # a socket's path is short
 
-    def lay(identity=OLD, file="nginx.conf", state="running", live=True):
+    def lay(identity=OLD, file="nginx.conf", state="running", live=True, processes=()):
         directory = tmp_path / "flaskops/apps/shop/releases" / identity
         for place in (directory / "static", directory / "run", tmp_path / "nginx/flaskops/default"):
             place.mkdir(parents=True, exist_ok=True)
         (directory / "uwsgi.ini").write_text(TEXT)
-        facts = {"container": {}, "files": {"uwsgi.ini": sha256(TEXT.encode()).hexdigest()}}
+        engine.states.update({f"shop-{identity}-{process}": state for process in processes})
+        facts = {"container": {}, "processes": [{"name": process} for process in processes]}
+        facts["files"] = {"uwsgi.ini": sha256(TEXT.encode()).hexdigest()}
         (directory / "release.json").write_text(json.dumps(facts))
         (directory / "run/app.sock").unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
@@ -139,6 +147,30 @@ def test_under_maintenance_it_runs_and_stopped_it_does_not(serve, plan):
     assert plan(state="stopped")["work"] == []
     serve(file="stopped.conf", state="running")
     assert plan(state="stopped")["work"][0]["reason"] == "its container is running"
+
+
+def test_processes_run_with_their_release(serve, plan, engine):
+    serve(processes=["worker", "beat"])
+    assert (plan()["work"], plan()["repairs"]) == ([], {})
+    engine.states[f"shop-{OLD}-worker"] = "exited"
+    del engine.states[f"shop-{OLD}-beat"]
+    (work,) = plan()["work"]
+    assert work["reason"] == "its process worker is exited, its process beat is missing"
+    assert (work["build"], work["recreate"]) == (False, False)
+
+
+def test_processes_stand_still_with_their_release(serve, plan, engine):
+    serve(file="stopped.conf", state="exited", processes=["worker"])
+    assert plan(state="stopped")["work"] == []
+    engine.states[f"shop-{OLD}-worker"] = "running"
+    assert plan(state="stopped")["work"][0]["reason"] == "its process worker is running"
+    assert plan(state="stopped")["repairs"] == {}
+
+
+def test_processes_of_no_release_that_serves_are_left_over(serve, plan, engine):
+    serve(processes=["worker"])
+    engine.states.update({f"shop-{NEW}-worker": "running", f"shop-{OLD}-command": "exited"})
+    assert plan()["repairs"] == {"shop": [f"container shop-{OLD}-command", f"container shop-{NEW}-worker"]}
 
 
 def test_a_moved_and_not_recorded_route_is_work(serve, plan):

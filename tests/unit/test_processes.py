@@ -1,0 +1,277 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Containers of a release that answer no requests: what they are, and how they start, fail and come back."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _process_steps as steps
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils._processes import LABEL, process_containers, process_problems, shell_line
+
+NEW, OLD = "222222222222", "111111111111"
+
+
+# --- what they are ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("celery --app tasks worker", "exec celery --app tasks worker"),
+        (" celery -Q 'a;b' -n \"x|y\" ", "exec celery -Q 'a;b' -n \"x|y\""),
+        ("worker >&2 2>&1", "exec worker >&2 2>&1"),
+        ("python worker.py --name $HOSTNAME", "exec python worker.py --name $HOSTNAME"),
+        ("QUEUE='a b' python worker.py", "exec env QUEUE='a b' python worker.py"),
+        ("cd jobs && exec celery worker", "cd jobs && exec celery worker"),
+        ("cd jobs", "cd jobs"),
+        ("exec celery worker", "exec celery worker"),
+        ("while true; do job; sleep 5; done", "while true; do job; sleep 5; done"),
+        ("job | tee log", "job | tee log"),
+        ("(job)", "(job)"),
+        ("job $(cat list)", "job $(cat list)"),
+        ("sleep 5 &", "sleep 5 &"),
+    ],
+)
+def test_the_program_takes_the_place_of_the_shell_where_there_is_but_one(command, line):
+    assert shell_line(command) == line
+
+
+def test_the_lines_mean_to_a_shell_what_was_written():
+    shell = shutil.which("sh")
+    for command in ("""A='1 2' printenv A""", """printf '%s' "1 2\n" """, "echo '1 2' >&1", "cd / && printf '1 2\n'"):
+        done = subprocess.run([shell, "-c", shell_line(command)], stdout=subprocess.PIPE, text=True, check=True)
+        assert done.stdout == "1 2\n", command
+
+
+def entry(**more):
+    return {"name": "worker", "command": "celery worker", "overlap": True, "ready_seconds": 2, "stop_seconds": 30, **more}
+
+
+OPTIONS = {
+    "name": f"shop-{NEW}",
+    "image": "x",
+    "env_file": "e",
+    "volumes": [f"/var/lib/flaskops/r/run:/run/flaskops/{NEW}", "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro", "data:/data"],
+    "stop_signal": "SIGTERM",
+    "stop_timeout": 35,
+    "labels": {"host.flaskops.app": "shop", "host.flaskops.release": NEW},
+}
+
+
+def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
+    (found,) = process_containers({"engine": "uwsgi", "processes": [entry(stop_seconds=9)]}, OPTIONS)
+    assert found == {
+        **OPTIONS,
+        "name": f"shop-{NEW}-worker",
+        "command": ["sh", "-c", "exec celery worker"],
+        "volumes": OPTIONS["volumes"][1:],
+        "stop_timeout": 9,
+        "labels": {**OPTIONS["labels"], LABEL: "worker"},
+    }
+
+
+@pytest.mark.parametrize(("engine", "options"), [("command", {}), ("uwsgi", {"entrypoint": ["/x"]})])
+def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
+    (found,) = process_containers({"engine": engine, "processes": [entry()]}, {**OPTIONS, **options})
+    assert (found["entrypoint"], found["command"]) == (["sh", "-c"], ["exec celery worker"])
+
+
+@pytest.mark.parametrize(
+    ("names", "problems"),
+    [
+        ([], []),
+        (["a", "b"], []),
+        (["a", "b", "a"], ["processes has 'a' 2 times; names have to differ."]),
+        (["pin"], ["processes: name is 'pin', which a container of ours has; choose another."]),
+        (["command"], ["processes: name is 'command', which a container of ours has; choose another."]),
+        ([None, 5], []),
+    ],
+)
+def test_their_names_differ_from_each_other_and_from_ours(names, problems):
+    assert process_problems([{"name": name} for name in names]) == problems
+
+
+@pytest.mark.parametrize("malformed", [None, "x", ["x"], [{}], {"a": 1}])
+def test_malformed_lists_are_answered_elsewhere(malformed):
+    assert process_problems(malformed) == []
+
+
+# --- how they start --------------------------------------------------------------------------------------------------
+
+
+class Engine:
+    """Docker, as far as processes ask it: containers that end at a time of the made-up clock."""
+
+    command = "/usr/bin/docker"
+
+    def __init__(self):
+        self.now = 0.0
+        self.all = {}
+        self.said = []
+
+    def add(self, release, name, state="created", ends=None, app="shop"):
+        self.all[f"{app}-{release}-{name}"] = {"app": app, "release": release, "name": name, "state": state, "ends": ends, "since": ""}
+
+    def _state(self, one):
+        return "exited" if one["state"] == "running" and one["ends"] is not None and self.now >= one["ends"] else one["state"]
+
+    def containers(self, label):
+        app = label.partition("=")[2]
+        return [
+            {
+                "Names": container,
+                "State": self._state(one),
+                "Labels": f"host.flaskops.app={app},host.flaskops.release={one['release']},{LABEL}={one['name']}",
+            }
+            for container, one in self.all.items()
+            if one["app"] == app
+        ] + [{"Names": f"{app}-{OLD}", "State": "running", "Labels": f"host.flaskops.app={app},host.flaskops.release={OLD}"}]
+
+    def inspect(self, name, kind="container"):
+        return {}
+
+    def run(self, *words, **_how):
+        verb, names = words[0], [word for word in words if word in self.all]
+        if verb == "inspect":
+            states = [(name, self._state(self.all[name]), self.all[name]["since"]) for name in names]
+            return json.dumps(
+                [
+                    {"Name": f"/{name}", "State": {"Running": state == "running", "StartedAt": since, "ExitCode": 3}}
+                    for name, state, since in states
+                ]
+            )
+        if verb == "logs":
+            return "ImportError: no module tasks\n"
+        self.said.append(" ".join(word for word in words if not word.startswith("-")))
+        for name in names:
+            if verb == "start" and self.all[name].get("broken"):
+                raise HostError("no such file: sh")
+            if verb in ("start", "restart"):
+                self.all[name].update(state="running", since=str(self.now))
+            elif verb == "stop":
+                self.all[name]["state"] = "exited"
+            elif verb == "rm":
+                del self.all[name]
+        return ""
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.fixture
+def start(engine, tmp_path):
+    def run(*processes, live=OLD, identity=NEW, state="present", old=()):
+        place = tmp_path / f"apps/shop/releases/{OLD}"
+        place.mkdir(parents=True)
+        (place / "release.json").write_text(json.dumps({"container": {}, "processes": list(old)}))
+        release = {"name": "shop", "id": identity, "live": live, "state": state, "processes": list(processes)}
+        return steps.Start(str(tmp_path), engine, lambda: engine.now, engine.sleep).run([release])
+
+    return run
+
+
+def test_a_new_one_runs_beside_the_old_one(engine, start):
+    engine.add(OLD, "worker", "running")
+    engine.add(NEW, "worker")
+    assert start(entry()) == {}
+    assert engine.said == [f"start shop-{NEW}-worker"]
+    assert engine.now == pytest.approx(2, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "first"),
+    [
+        ([entry(overlap=False)], [entry()], True),
+        ([entry(overlap=True)], [entry(overlap=False)], False),
+        ([], [entry(overlap=False)], True),
+        ([], [entry()], False),
+        ([], [], False),
+    ],
+    ids=["new says no", "new says yes", "renamed", "renamed and harmless", "of an older collection"],
+)
+def test_one_that_may_not_run_twice_is_stopped_before(engine, start, new, old, first):
+    engine.add(OLD, "worker", "running")
+    engine.add(NEW, "worker")
+    assert start(*new, old=old) == {}
+    stopped = [f"stop shop-{OLD}-worker"] if first else []
+    assert engine.said == stopped + [f"start shop-{NEW}-worker" for _ in new]
+
+
+def test_one_that_ends_at_once_fails_its_release_and_the_old_ones_run_again(engine, start):
+    engine.add(OLD, "beat", "running")
+    engine.add(OLD, "worker", "running")
+    engine.add(NEW, "beat")
+    engine.add(NEW, "worker", ends=0.5)
+    failures = start(entry(), entry(name="beat", overlap=False))
+    assert failures["shop"].splitlines() == [
+        f"shop: its process worker of release {NEW} exited with code 3 within its ready_seconds (2); release {OLD} goes on serving.",
+        "Its command: celery worker",
+        "The last lines of its log:",
+        "  ImportError: no module tasks",
+    ]
+    assert engine.now < 1  # nobody waits for the rest
+    assert {container: one["state"] for container, one in engine.all.items()} == {
+        f"shop-{OLD}-beat": "running",
+        f"shop-{OLD}-worker": "running",
+    }
+
+
+def test_one_that_cannot_be_started_fails_its_release(engine, start):
+    engine.add(NEW, "worker")
+    engine.all[f"shop-{NEW}-worker"]["broken"] = True
+    assert "its process worker of release 222222222222 could not be started (no such file: sh)" in start(entry())["shop"]
+    assert engine.all == {}
+
+
+def test_of_the_release_that_serves_only_what_is_down_is_started(engine, start):
+    engine.add(NEW, "beat", "running")
+    engine.add(NEW, "worker", "exited")
+    assert start(entry(), entry(name="beat", overlap=False), live=NEW) == {}
+    assert engine.said == [f"start shop-{NEW}-worker"]
+
+
+def test_one_of_the_release_that_serves_is_not_taken_away_when_it_fails(engine, start):
+    engine.add(NEW, "worker", "restarting", ends=0.5)
+    assert "within its ready_seconds" in start(entry(), live=NEW)["shop"]
+    assert engine.said[0] == f"restart shop-{NEW}-worker"
+    assert f"shop-{NEW}-worker" in engine.all
+
+
+def test_what_is_to_stand_still_starts_nothing(engine, start):
+    engine.add(NEW, "worker")
+    assert start(entry(), state="stopped") == {}
+    assert engine.said == []
+
+
+def test_one_that_was_restarted_meanwhile_did_not_stay(engine, start, monkeypatch):
+    engine.add(NEW, "worker")
+    sleep = engine.sleep
+
+    def restarted(seconds):
+        sleep(seconds)
+        engine.all[f"shop-{NEW}-worker"]["since"] = "later"
+
+    engine.sleep = restarted
+    assert "within its ready_seconds" in start(entry(), live=None)["shop"]
+
+
+def test_without_a_time_it_only_has_to_start(engine, start):
+    engine.add(NEW, "worker")
+    assert start(entry(ready_seconds=0)) == {}
+    assert engine.now == 0
+
+
+def test_processes_that_were_stopped_run_again(engine):
+    engine.add(OLD, "beat", "exited")
+    engine.add(OLD, "worker", "running")
+    engine.add(NEW, "beat", "exited")
+    assert steps.restore(engine, "shop", OLD) == [f"shop-{OLD}-beat"]
+    assert engine.said == [f"update unless-stopped shop-{OLD}-beat", f"start shop-{OLD}-beat"]
