@@ -15,11 +15,12 @@ from ansible_collections.flaskops.host.plugins.module_utils._source import sourc
 
 
 def normalize_apps(apps: Any, **context: Any) -> dict[str, Any]:
-    """The complete entries of flask_apps, and all problems as sentences and as one message."""
+    """The complete entries of flask_apps, what was understood, and all problems as sentences and as one message."""
     result, problems = _apps.normalize_apps(apps, **context)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     message = "\n".join([f"{count} in the inputs; nothing was changed.", *problems]) if problems else ""
-    return {"apps": result, "problems": problems, "message": message}
+    notes = [f"{app['name']}: {note}" for app in result for note in app.get("notes", [])]
+    return {"apps": result, "problems": problems, "message": message, "notes": notes}
 
 
 def runtime_reference(directory: str, base: str) -> str:

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _find
+from ansible_collections.flaskops.host.plugins.module_utils import _origin
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME_LIMIT, OPTIONS, ROOT, SOCKET_LIMIT
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
-from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
 
 # Set by us in every container; the application's own may not contradict them.
 # Beside flaskops/<name> there are flaskops/base and flaskops/runtime.
 RESERVED_NAMES = ("base", "runtime")
 RESERVED_ENV = {"DOMAIN": "path", "FLASKOPS_APP": "name", "FLASKOPS_RELEASE": "the release"}
+RESERVED_ENV_PREFIX = "FLASKOPS_"
 
 
 def normalize_apps(
@@ -31,6 +31,7 @@ def normalize_apps(
     root: str = "/var/lib/flaskops",
     taken_paths: Iterable[str] = (),
     uid: int = 10001,
+    checkouts: Mapping[str, Any] | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Complete the entries of flask_apps and check them, each alone and against each other.
 
@@ -42,9 +43,10 @@ def normalize_apps(
         root: the directory of the releases on the host; the length of socket paths depends on it.
         taken_paths: where the sites themselves answer.
         uid: the user that the containers run as.
+        checkouts: what P(flaskops.host.checkouts#lookup) fetched for entries with C(git).
 
     Returns:
-        The complete entries, and all problems as sentences.
+        The complete entries, each with C(notes) of what was understood, and all problems; both as sentences.
     """
     if not isinstance(apps, (list, tuple)):
         return [], [f"flask_apps: it is {apps!r}; it has to be a list of dictionaries with name, source and path."]
@@ -68,13 +70,15 @@ def normalize_apps(
             continue
         where = f"flask_apps: {entry['name']}" if isinstance(entry.get("name"), str) else f"flask_apps[{position}]"
         absent = entry.get("state") == "absent"
-        app, found = normalize(merge(defaults or {}, entry), ABSENT_OPTIONS if absent else OPTIONS, where)
+        given = merge(defaults or {}, entry)
+        app, found = normalize(given, ABSENT_OPTIONS if absent else OPTIONS, where)
         problems.extend(found)
         if absent:
             gone.append(app)
             continue
         problems.extend(f"{where}: {problem}" for problem in _against_host(app, list(sites), root, set(taken_paths)))
-        problems.extend(f"{where}: {problem}" for problem in _against_source(app, source_root))
+        problems.extend(f"{where}: {problem}" for problem in _files_of(app, source_root))
+        problems.extend(f"{where}: {problem}" for problem in _origin.complete(app, given, source_root, checkouts or {}, sound=not found))
         if not found:
             _finish(app)
         result.append(app)
@@ -92,7 +96,6 @@ def _finish(app: dict[str, Any]) -> None:
     """One way to write each path, and the path as a prefix."""
     app["path"] = app["path"].rstrip("/") or "/"
     app["prefix"] = app["path"].rstrip("/")
-    app["engine"] = app["engine"] or "uwsgi"
     for static in app["static"]:
         static["url"] = static["url"].rstrip("/")
     app["proxy"]["websocket_paths"] = [path.rstrip("/") for path in app["proxy"]["websocket_paths"]]
@@ -113,6 +116,11 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     secrets = app["secrets"] if isinstance(app["secrets"], Mapping) else {}
     problems += _against_proxy(app)
     problems += [f"env sets {name}, which we set from {meaning}; leave it out." for name, meaning in RESERVED_ENV.items() if name in env]
+    problems += [
+        f"env sets {name}; names that begin with {RESERVED_ENV_PREFIX} are ours; leave it out."
+        for name in env
+        if str(name).startswith(RESERVED_ENV_PREFIX) and name not in RESERVED_ENV
+    ]
     problems += [
         f"env sets {name}, which we set from secrets; leave it out." for name in sorted(set(env) & {f"{secret}_FILE" for secret in secrets})
     ]
@@ -137,40 +145,6 @@ def _against_proxy(app: dict[str, Any]) -> list[str]:
     if proxy.get("cache_seconds") and proxy.get("buffering") is False:
         problems.append("proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them out.")
     return problems
-
-
-def _against_source(app: dict[str, Any], source_root: str) -> list[str]:
-    """What an entry says, checked against the controller's files. It may be malformed."""
-    if not isinstance(app["source"], str):
-        return []
-    if not app["source"]:
-        return [f"source is missing; write source: {OPTIONS['source'].allowed}"]
-    source = Path(source_root, os.path.expanduser(app["source"])).absolute()
-    app["source"] = str(source)
-    problems = _files_of(app, source_root)
-    if not source.is_dir():
-        return [*problems, f"source is not a directory: {source}. Relative sources start from flask_apps_source_root."]
-    try:
-        files = set(source_files(str(source)))
-    except (OSError, UnicodeError) as error:
-        return [*problems, f"source {source} cannot be read: {error}. File names and .dockerignore have to be UTF-8."]
-    if not files:
-        return [*problems, f"source is an empty directory: {source}."]
-    if "requirements.txt" not in files:
-        ignored = " that .dockerignore lets through" if (source / "requirements.txt").exists() else ""
-        problems.append(f"source has no requirements.txt{ignored}: {source}. Write one; at least Flask has to be in it.")
-    return problems + _find_callable(app, source)
-
-
-def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
-    """Fill module and callable by convention; what is malformed has been answered already."""
-    if not all(app[key] is None or re.fullmatch(OPTIONS[key].pattern, str(app[key])) for key in ("name", "module", "callable")):
-        return []
-    try:
-        app["module"], app["callable"] = _find.find(source, app["module"] or "", app["callable"] or "", str(app["name"] or ""))
-    except _find.NotFound as error:
-        return [f"{error}"]
-    return []
 
 
 def _files_of(app: dict[str, Any], source_root: str) -> list[str]:

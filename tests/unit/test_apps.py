@@ -9,9 +9,11 @@ import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils import _app_options
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+SOURCE_WORDS = "source is missing; write source: the directory of the application, for example files/shop; or git: {repo: …}; or image: …"
+GIT = _app_options.OPTIONS["git"].options["repo"]
 NAME_WORDS = "it has to be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop."
 PATH_WORDS = f"it has to be {_app_options.PATH_WORDS}."
 # What Nginx, a shell, YAML, a URL or a file system would take for more than a letter.
@@ -116,6 +118,18 @@ def test_name_source_and_path_are_enough(check, source):
         "processes": [],
         "state": "present",
         "maintenance": {"page": "", "retry_after_seconds": 120},
+        "seed": "",
+        "notes": [],
+        "build": {
+            "kind": "source",
+            "dockerfile": "",
+            "requirements": {"kind": "pip", "file": "requirements.txt", "files": ["requirements.txt"], "packages": [], "whole": False},
+            "apt_packages": [],
+            "image": "",
+            "archive": "",
+            "registry": "",
+            "origin": "",
+        },
     }
 
 
@@ -257,7 +271,14 @@ def test_bad_paths(check, path):
         ({"name": {"a": 1}}, f"flask_apps[0]: name is {{'a': 1}}; {NAME_WORDS}"),
         ({"path": ...}, f"flask_apps: shop: path is missing; write path: {_app_options.PATH_WORDS}"),
         ({"path": 5}, f"flask_apps: shop: path is 5; {PATH_WORDS}"),
-        ({"source": ...}, "flask_apps: shop: source is missing; write source: the directory of the application, for example files/shop"),
+        ({"source": ...}, f"flask_apps: shop: {SOURCE_WORDS}"),
+        (
+            {"git": {"repo": "/srv/shop"}},
+            "flask_apps: shop: source and git are written; an application comes from one of source, git and image, so keep one.",
+        ),
+        ({"source": ..., "git": {"version": "main"}}, f"flask_apps: shop: git: repo is missing; write repo: {GIT.allowed}"),
+        ({"source": ..., "git": {"repo": "/srv/shop"}}, "flask_apps: shop: git: /srv/shop has not been fetched."),
+        ({"env": {"FLASKOPS_X": "1"}}, "flask_apps: shop: env sets FLASKOPS_X; names that begin with FLASKOPS_ are ours; leave it out."),
         ({"pth": "/x"}, "flask_apps: shop: 'pth' is not a known key (its value is '/x'); did you mean 'path'?"),
         ({"websockets": True}, "flask_apps: shop: 'websockets' is not a known key (its value is True); did you mean 'websocket'?"),
         ({"uwsgi": {"thread": 2}}, "flask_apps: shop: uwsgi: 'thread' is not a known key (its value is 2); did you mean 'threads'?"),
@@ -570,6 +591,7 @@ def test_the_values_of_secrets_are_in_no_message(check):
 # --- whatever passes is harmless --------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.one_of(st.from_regex(_app_options.NAME, fullmatch=True), st.text(max_size=50)))
 def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
     _, problems = normalize_apps([{"name": name, "source": "/nowhere", "path": "/"}])
@@ -578,6 +600,7 @@ def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
         assert not name.startswith("-")
 
 
+@settings(deadline=None)
 @given(
     st.one_of(st.from_regex(_app_options.PATH, fullmatch=True), st.text(max_size=50), st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12))
 )
@@ -591,6 +614,7 @@ def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
         assert not any(part.startswith(".") for part in path.split("/"))
 
 
+@settings(deadline=None)
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.text())))
 def test_whatever_is_written_is_answered_in_sentences(value):
     """Whatever is at whichever key: there may be problems, never a traceback."""

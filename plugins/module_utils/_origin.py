@@ -1,0 +1,297 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an application comes from, a directory, a repository or an image, and how its image is made of it.
+
+What is said of an application may be malformed here; that has been answered already and is passed over.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _requirements, _seeds
+from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
+from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key, hidden
+from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
+
+# Stands in a Dockerfile for the runtime image, whose tag the user does not know.
+RUNTIME = "FLASKOPS_RUNTIME"
+# kind: source (our Dockerfile), dockerfile (its own) or image. commit: of the repository.
+BUILD: dict[str, Any] = {
+    "kind": "source",
+    "dockerfile": "",
+    "requirements": _requirements.NOTHING,
+    "apt_packages": [],
+    "image": "",
+    "archive": "",
+    "registry": "",
+    "origin": "",
+}
+# Keys that say how our Dockerfile makes an image, and where it is said instead.
+_OURS_ALONE = ("requirements", "apt_packages")
+
+
+def complete(app: dict[str, Any], given: Mapping[str, Any], source_root: str, checkouts: Mapping[str, Any], sound: bool) -> list[str]:
+    """Work out how the image of an application is made; fills source, build, seed, engine, module, callable and notes.
+
+    Args:
+        app: the entry with its defaults.
+        given: the entry as it was written.
+        source_root: where relative paths start from.
+        checkouts: by C(checkout_key), what P(flaskops.host.checkouts#lookup) found.
+        sound: whether all its values are of the right kinds.
+
+    Returns:
+        The problems, as sentences.
+    """
+    app.update(seed="", notes=[], build={**BUILD})
+    if not isinstance(app["git"], Mapping):
+        return []
+    git = app["git"]
+    if not all(isinstance(value, str) for value in (app["source"], app["image"], git.get("repo", ""))):
+        return []
+    ways = [key for key, value in (("source", app["source"]), ("git", git.get("repo")), ("image", app["image"])) if value]
+    if not ways:
+        if git.get("repo") == "" and isinstance(given.get("git"), Mapping) and given["git"]:
+            words = OPTIONS["git"].options or {}
+            return [f"git: repo is missing; write repo: {words['repo'].allowed}"]
+        return [f"source is missing; write source: {OPTIONS['source'].allowed}; or git: {{repo: …}}; or image: …"]
+    if len(ways) > 1:
+        return [f"{' and '.join(ways)} are written; an application comes from one of source, git and image, so keep one."]
+    key = checkout_key(git)
+    problems = _missing_files(app, source_root)
+    if ways == ["image"]:
+        app["build"].update(kind="image", image=app["image"], archive=app["image_archive"], registry=registry_of(app["image"]))
+        if sound:
+            app["engine"] = app["engine"] or "command"
+            problems += _senseless(app, given) + _translated(app, given, {})
+        return problems
+    if ways == ["git"]:
+        found = checkouts.get(key, {})
+        if "path" not in found:
+            words = found.get("problem", f"git: {hidden(git['repo'])} has not been fetched.")
+            return problems or ([words] if sound else [])
+        source = Path(found["path"], str(git.get("directory") or ""))
+        app["build"]["origin"] = found["origin"]
+        if not source.is_dir():
+            return [*problems, f"git: directory is {git['directory']!r}; there is no such directory in {found['origin']}."]
+    else:
+        source = Path(source_root, os.path.expanduser(app["source"])).absolute()
+    app["source"] = str(source)
+    return problems + _directory(app, given, source, sound)
+
+
+def _directory(app: dict[str, Any], given: Mapping[str, Any], source: Path, sound: bool) -> list[str]:
+    if not source.is_dir():
+        return [f"source is not a directory: {source}. Relative sources start from flask_apps_source_root."]
+    try:
+        files = list(source_files(str(source)))
+    except (OSError, UnicodeError) as error:
+        return [f"source {source} cannot be read: {error}. File names and .dockerignore have to be UTF-8."]
+    if not files:
+        return [f"source is an empty directory: {source}."]
+    env, problems = _own_dockerfile(app, source, files)
+    ours = app["build"]["kind"] == "source"
+    if ours:
+        wanted = app["requirements"] if isinstance(app["requirements"], str) else ""
+        app["build"]["requirements"], found = _requirements.find(source, files, wanted)
+        app["build"]["apt_packages"] = app["apt_packages"]
+        problems += found
+        app["engine"] = app["engine"] or "uwsgi"
+        if app["build"]["requirements"]["whole"]:
+            app["notes"].append("its requirements name files of its own, so a change of code installs all of them again.")
+    if sound:
+        problems += _senseless(app, given) + _translated(app, given, env)
+        if app["seed"]:
+            _path_mode(app, given, source, files)
+    if ours and app["engine"] != "command":
+        problems += _find_callable(app, source)
+    return problems
+
+
+def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What the Dockerfile of the source says: the environment of the image, and problems."""
+    wanted = app["dockerfile"] if isinstance(app["dockerfile"], str) else ""
+    name = wanted or "Dockerfile"
+    try:
+        text = (source / name).read_text()
+    except FileNotFoundError:
+        return {}, [f"dockerfile is {wanted!r}; there is no such file: {source / wanted}."] if wanted else []
+    except (OSError, UnicodeError) as error:
+        return {}, [f"dockerfile {source / name} cannot be read: {error}"] if wanted else []
+    chain = _dockerfile.last_chain(_dockerfile.stages(text, {RUNTIME: RUNTIME}))
+    if not chain:
+        return {}, [f"dockerfile {source / name} has no FROM, so it makes no image."] if wanted else []
+    base = chain[0].base
+    seed = _seeds.seed_of(base)
+    if not wanted and not seed:
+        app["notes"].append(f"its Dockerfile is not used; write dockerfile: {name} to have the image made by it.")
+        return {}, []
+    app["build"].update(kind="dockerfile", dockerfile=name)
+    app["seed"] = seed
+    env = _dockerfile.environment(chain)
+    if seed:
+        app["engine"] = app["engine"] or _seeds.SEEDS[seed]
+        python = "the Python is that of flask_apps_base_image"
+        app["notes"].append(f"its {name} begins with {base}; our runtime takes its place and keeps its conventions, and {python}.")
+        app["notes"] += _seeds.nginx_notes(_dockerfile.copied(chain, files, env))
+    else:
+        app["engine"] = app["engine"] or ("uwsgi" if base.startswith(RUNTIME) else "command")
+        ports = _dockerfile.exposed(chain, env)
+        if app["engine"] == "command" and not app["port"] and not app["command"] and len(ports) == 1:
+            app["port"] = ports[0]
+            app["notes"].append(f"its server listens on port {ports[0]}, as EXPOSE says.")
+    return env, []
+
+
+def _senseless(app: dict[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Keys that have no sense beside others."""
+    kind, problems = app["build"]["kind"], []
+    origin = {"image": "image", "dockerfile": f"the {app['build']['dockerfile']} of the source"}.get(kind, "")
+    if origin:
+        where = "it into the Dockerfile" if kind == "dockerfile" else "it into what builds the image"
+        problems += [f"{key} is written, and {origin} makes the image; write {where}." for key in _OURS_ALONE if app[key]]
+    if kind == "image" and app["dockerfile"]:
+        problems.append("dockerfile is written beside image; keep dockerfile with source or git, or keep image.")
+    if kind != "image":
+        problems += [f"{key} is written without image; leave it out." for key in ("image_archive", "registry") if given.get(key)]
+    login = app["registry"]
+    if bool(login["username"]) != bool(login["password"]):
+        missing = "password" if login["username"] else "username"
+        problems.append(f"registry: {missing} is missing; a login has username and password.")
+    if login["username"] and app["image_archive"]:
+        problems.append("registry is written beside image_archive, which is loaded and not pulled; leave it out.")
+    if app["engine"] == "command":
+        problems += [f"{key} is written, and with engine: command the server in the image knows it; leave it out."
+                     for key in ("module", "callable") if given.get(key)]  # fmt: skip
+        if kind == "source" and not app["command"]:
+            problems.append(
+                "engine is command; write command: the command line of the server, such as gunicorn --bind unix:$FLASKOPS_SOCKET main:app"
+            )
+        elif not app["command"] and not app["port"]:
+            app["notes"].append("port and command are not written, so the server of the image has to listen on $FLASKOPS_SOCKET.")
+    else:
+        problems += [f"{key} is written, and only engine: command has it; write engine: command too, or leave it out."
+                     for key in ("command", "port") if app[key]]  # fmt: skip
+    processes, cheaper = app["uwsgi"]["processes"], app["uwsgi"]["cheaper"]
+    if processes != "auto" and cheaper >= int(processes):
+        problems.append(f"uwsgi: cheaper is {cheaper} and processes {processes}; cheaper has to be the lower one.")
+    names = [process["name"] for process in app["processes"]]
+    problems += [f"processes: {name} is there twice; names have to differ." for name in dict.fromkeys(names) if names.count(name) > 1]
+    return problems
+
+
+def _translated(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
+    notes, problems = _seeds.translate(app, given, {**env, **app["env"]})
+    app["notes"] += notes
+    return problems
+
+
+def _path_mode(app: dict[str, Any], given: Mapping[str, Any], source: Path, files: list[str]) -> None:
+    """These images know nothing of a prefix, so neither do most applications that were made for them."""
+    if app["path"].rstrip("/") and not given.get("path_mode") and not _reads_domain(source, files):
+        app["path_mode"] = "script_name"
+        app["notes"].append(f"it does not read DOMAIN, so it gets path_mode: script_name and answers below {app['path']} all the same.")
+
+
+def _reads_domain(source: Path, files: list[str]) -> bool:
+    return any(
+        re.search(rb"[\"']DOMAIN[\"']", (source / file).read_bytes())
+        for file in files
+        if file.endswith(".py") and (source / file).is_file()
+    )
+
+
+def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
+    """Fill module and callable: as written, else as the entrypoint would find them in the container."""
+    if not all(app[key] is None or re.fullmatch(OPTIONS[key].pattern, str(app[key])) for key in ("name", "module", "callable")):
+        return []
+    module, name = _named(app, source)
+    try:
+        app["module"], app["callable"] = _find.find(source, app["module"] or module, app["callable"] or name, str(app["name"] or ""))
+    except _find.NotFound as error:
+        return [f"{error}"]
+    return []
+
+
+def _named(app: Mapping[str, Any], source: Path) -> tuple[str, str]:
+    """What the variables of the known images name, else the application's own uwsgi.ini; "" for what they do not say."""
+    env = app["env"] if isinstance(app["env"], Mapping) else {}
+    module, _colon, name = str(env.get("APP_MODULE", "")).partition(":")
+    found = (module or str(env.get("MODULE_NAME", "")), name or str(env.get("VARIABLE_NAME", "")))
+    if not any(found) and app["engine"] == "uwsgi":
+        found = _of_uwsgi_ini(source / str(env.get("UWSGI_INI", "uwsgi.ini")).removeprefix("/app/"))
+    fits = zip(found, ("module", "callable"), strict=True)
+    return tuple(value if re.fullmatch(OPTIONS[key].pattern, value, re.ASCII) else "" for value, key in fits)  # type: ignore[return-value]
+
+
+def _of_uwsgi_ini(file: Path) -> tuple[str, str]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
+    try:
+        parser.read_string(file.read_text())
+    except (OSError, UnicodeError, configparser.Error):
+        return "", ""
+    values = dict(parser["uwsgi"]) if parser.has_section("uwsgi") else {}
+    module, _colon, name = (values.get("module") or values.get("wsgi") or "").partition(":")
+    file_name = values.get("wsgi-file") or values.get("file") or ""
+    if not module and file_name.endswith(".py"):
+        module = ".".join(PurePosixPath(file_name.removeprefix("/app/")).with_suffix("").parts)
+    return module.strip(), (name or values.get("callable") or ("application" if file_name else "")).strip()
+
+
+def _missing_files(app: dict[str, Any], source_root: str) -> list[str]:
+    """Files on the controller that keys name, made absolute."""
+    problems = []
+    for place, key in ((app, "image_archive"), (app["git"], "key_file"), (app["proxy"], "fragment")):
+        value = place.get(key) if isinstance(place, dict) else ""
+        if not isinstance(value, str) or not value:
+            continue
+        file = Path(source_root, os.path.expanduser(value)).absolute()
+        place[key] = str(file)
+        if not file.is_file():
+            outer = {"key_file": "git.", "fragment": "proxy."}.get(key, "")
+            problems.append(f"{outer}{key} is not a file: {file}. It starts from flask_apps_source_root.")
+    return problems
+
+
+def registry_of(image: str) -> str:
+    """The registry that a reference names, as a login takes it; "" for Docker Hub."""
+    first, slash, _rest = image.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else ""
+
+
+def own_dockerfile(app: Mapping[str, Any], runtime: str) -> str:
+    """The Dockerfile of the source as it is built: with our runtime where it names one of the known images, or FLASKOPS_RUNTIME."""
+    text = Path(app["source"], app["build"]["dockerfile"]).read_text()
+    if app["seed"]:
+        text = _dockerfile.replace_bases(text, lambda image: f"{runtime}-seed" if _seeds.seed_of(image) else "")
+    if re.search(rf"(?m)^\s*ARG\s+{RUNTIME}\b", text):
+        return re.sub(rf"(?m)^\s*ARG\s+{RUNTIME}\b.*$", f"ARG {RUNTIME}={runtime}", text, count=1)
+    return text
+
+
+def needed_images(dockerfile: str, runtime: str) -> list[str]:
+    """The images of ours that a Dockerfile begins its stages with."""
+    bases = [stage.base for stage in _dockerfile.stages(dockerfile)]
+    return [image for image in (f"{runtime}-build", runtime, f"{runtime}-seed") if image in bases]
+
+
+def image_parts(app: Mapping[str, Any]) -> dict[str, str]:
+    """What of a ready image makes the release: its reference, and the archive that it comes in."""
+    archive = app["build"]["archive"]
+    return {"reference": app["build"]["image"], "archive": _file_digest(Path(archive)) if archive else ""}
+
+
+def _file_digest(path: Path) -> str:
+    total = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()

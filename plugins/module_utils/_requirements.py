@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Python packages an application needs, and which of its files say so.
+
+Only these files go into the layer that installs, so that a change of code installs nothing again.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+NOTHING: dict[str, Any] = {"kind": "", "file": "", "files": [], "packages": [], "whole": False}
+# Locks that are not read here, and the command that writes what is.
+FOREIGN = {
+    "Pipfile.lock": "pipenv requirements > requirements.txt",
+    "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
+    "pdm.lock": "pdm export --format requirements --output requirements.txt",
+}
+# What a requirement of this distribution looks like; the rest of the line is pip's.
+_INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S.*)")
+_LOCAL = re.compile(r"(?:-e|--editable|-f|--find-links)[\s=]*(\S.*)")
+
+
+def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str, Any], list[str]]:
+    """What is to be installed, and how it is known.
+
+    Args:
+        source: the directory of the application.
+        files: those of it that the build will see.
+        wanted: the file that the user names; empty for the first of the convention.
+
+    Returns:
+        C(kind) pip (C(file), and in C(files) what it includes), uv (C(uv.lock)) or list (C(packages) of C(pyproject.toml));
+        C(whole) when the requirements refer to the application itself. And the problems as sentences.
+    """
+    known = set(files)
+    name = wanted or next((name for name in ("requirements.txt", "uv.lock") if name in known), "")
+    if not name:
+        if foreign := next((each for each in FOREIGN if each in known), ""):
+            return NOTHING, [f"source has a {foreign}, which is not read here; write a requirements.txt: {FOREIGN[foreign]}"]
+        name = "pyproject.toml" if "pyproject.toml" in known else "requirements.txt"
+    if name not in known:
+        ignored = " that .dockerignore lets through" if (source / name).exists() else ""
+        if wanted:
+            return NOTHING, [f"requirements is {wanted!r}; source has no such file{ignored}: {source / wanted}."]
+        return NOTHING, [f"source has no {name}{ignored}: {source}. Write one; at least Flask has to be in it."]
+    try:
+        if posixpath.basename(name) == "uv.lock":
+            return _uv(name, known)
+        if posixpath.basename(name) == "pyproject.toml":
+            return _project(source, name)
+        return _pip(source, name, known)
+    except (OSError, ValueError) as error:
+        return NOTHING, [f"{source / name} cannot be read: {error}"]
+
+
+def _uv(name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
+    project = posixpath.join(posixpath.dirname(name), "pyproject.toml")
+    if project not in known:
+        return NOTHING, [f"source has a {name} and no {project} beside it, which uv needs; add it, or name another file in requirements."]
+    return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project])}, []
+
+
+def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
+    import tomllib  # of the controller's Python; that of a host, where modules run, may be older
+
+    project = tomllib.loads((source / name).read_text()).get("project", {})
+    command = "write a requirements.txt, for example with: pip-compile pyproject.toml"
+    if not isinstance(project, dict) or not project:
+        return NOTHING, [f"{name} has no [project], so it does not say what to install; {command}"]
+    if "dependencies" in project.get("dynamic", []):
+        return NOTHING, [f"{name} says that its dependencies are dynamic, so only a build of it knows them; {command}"]
+    packages = project.get("dependencies", [])
+    if not packages or not all(isinstance(package, str) and package.strip() and "\n" not in package for package in packages):
+        return NOTHING, [
+            f"{name} names no dependencies in [project]; write at least dependencies = ['flask'] there, or a requirements.txt."
+        ]
+    return {**NOTHING, "kind": "list", "file": name, "packages": sorted(packages)}, []
+
+
+def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
+    files, problems, whole, ahead = [name], [], False, [name]
+    while ahead:
+        file = ahead.pop(0)
+        for line in _lines((source / file).read_text()):
+            if match := _INCLUDE.fullmatch(line):
+                target = shlex.split(match[1])[0]
+                if "://" in target:
+                    continue
+                path = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
+                if path not in known:
+                    problems.append(f"{file} includes {target}, which is not in the source: {source / path}.")
+                elif path not in files:
+                    files.append(path)
+                    ahead.append(path)
+            elif match := _LOCAL.fullmatch(line):
+                whole = whole or "://" not in match[1]
+            else:
+                whole = whole or bool(re.match(r"(\.{0,2}/|\.{1,2}(\[|$| )|file:)", line)) or bool(re.search(r"@\s*file:", line))
+    return {**NOTHING, "kind": "pip", "file": name, "files": files, "whole": whole}, problems
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines as pip reads them: continued ones as one, without comments."""
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        line = re.sub(r"(^|\s)#.*$", "", line).strip()
+        if line:
+            yield line

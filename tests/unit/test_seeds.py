@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Applications that were made for one of the known images need no key; their settings keep their names."""
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils._origin import needed_images, own_dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils._seeds import seed_of
+
+FLASK = "FROM tiangolo/uwsgi-nginx-flask:python3.8\nCOPY ./app /app\n"
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Normalise one entry whose source has these files."""
+
+    def run(files, **keys):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        (app,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/", **keys}])
+        return app, problems
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("image", "seed"),
+    [
+        ("tiangolo/uwsgi-nginx-flask", "tiangolo/uwsgi-nginx-flask"),
+        ("tiangolo/uwsgi-nginx-flask:python3.8-alpine-2019-10-14", "tiangolo/uwsgi-nginx-flask"),
+        ("docker.io/tiangolo/meinheld-gunicorn:python3.9@sha256:00", "tiangolo/meinheld-gunicorn"),
+        ("hellt/nginx-uwsgi-flask-alpine-docker:py3", "hellt/nginx-uwsgi-flask-alpine-docker"),
+        ("python:3.13", ""),
+        ("localhost:5000/tiangolo/uwsgi-nginx-flask", ""),
+        ("tiangolo/uvicorn-gunicorn:python3.11", ""),
+    ],
+)
+def test_which_image_it_is(image, seed):
+    assert seed_of(image) == seed
+
+
+@pytest.mark.parametrize(
+    ("base", "engine"),
+    [
+        ("tiangolo/uwsgi-nginx-flask:python3.8", "uwsgi"),
+        ("tiangolo/uwsgi-nginx:python3.11", "uwsgi"),
+        ("tiangolo/meinheld-gunicorn-flask:python3.9", "gunicorn"),
+        ("hellt/nginx-uwsgi-flask-alpine-docker:py3", "uwsgi"),
+    ],
+)
+def test_such_an_application_needs_no_key(check, base, engine):
+    app, problems = check({"Dockerfile": f"FROM {base}\nCOPY ./app /app\n", "app/main.py": "x = 1"})
+    assert problems == []
+    assert (app["seed"], app["engine"], app["module"], app["callable"]) == (seed_of(base), engine, None, None)
+    assert (app["build"]["kind"], app["build"]["dockerfile"]) == ("dockerfile", "Dockerfile")
+    assert base in app["notes"][0]
+
+
+def test_our_runtime_takes_the_place_of_the_image(check):
+    app, _ = check({"Dockerfile": FLASK, "app/main.py": ""})
+    text = own_dockerfile(app, "flaskops/runtime:1")
+    assert text == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-seed\nCOPY ./app /app\n"
+    assert needed_images(text, "flaskops/runtime:1") == ["flaskops/runtime:1-seed"]
+
+
+def test_what_is_written_goes_before_what_is_recognised(check):
+    app, problems = check(
+        {"Dockerfile": FLASK, "app/main.py": ""}, engine="gunicorn", module="main", callable="app", path="/shop", path_mode="domain"
+    )
+    assert problems == []
+    assert (app["engine"], app["module"], app["callable"], app["path_mode"]) == ("gunicorn", "main", "app", "domain")
+
+
+@pytest.mark.parametrize(
+    ("env", "keys", "static"),
+    [
+        ("STATIC_INDEX 1", {}, {"url": "/static", "path": "/app/static", "index": True}),
+        ("STATIC_PATH /app/app/static", {}, {"url": "/static", "path": "/app/app/static", "index": False}),
+        ("STATIC_URL /content", {}, {"url": "/content", "path": "/app/static", "index": False}),
+        ("STATIC_URL /content", {"env": {"STATIC_URL": "/other"}}, {"url": "/other", "path": "/app/static", "index": False}),
+        ("STATIC_URL /content", {"static": [{"url": "/mine", "path": "x"}]}, {"url": "/mine", "path": "x", "index": False}),
+    ],
+)
+def test_static_files(check, env, keys, static):
+    app, problems = check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""}, **keys)
+    assert problems == []
+    assert [{key: entry[key] for key in static} for entry in app["static"]] == [static]
+    assert any("STATIC_" in note for note in app["notes"])
+
+
+@pytest.mark.parametrize(
+    ("env", "keys", "size"),
+    [("A=1", {}, "0"), ("NGINX_MAX_UPLOAD 1M", {}, "1m"), ("NGINX_MAX_UPLOAD 1m", {"proxy": {"body_size": "5m"}}, "5m")],
+)
+def test_the_largest_upload(check, env, keys, size):
+    app, problems = check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""}, **keys)
+    assert (problems, app["proxy"]["body_size"]) == ([], size)
+
+
+@pytest.mark.parametrize(
+    ("env", "keys", "found"),
+    [
+        ("UWSGI_CHEAPER=4 UWSGI_PROCESSES=64", {}, ("64", 4)),
+        ("UWSGI_CHEAPER=4", {}, ("16", 4)),
+        ("UWSGI_PROCESSES=2", {}, ("2", 0)),
+        ("UWSGI_PROCESSES=8", {}, ("8", 2)),
+        ("UWSGI_PROCESSES=8", {"uwsgi": {"processes": 3}}, ("3", 0)),
+        ("A=1", {}, ("auto", 0)),
+    ],
+)
+def test_processes(check, env, keys, found):
+    app, problems = check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""}, **keys)
+    assert (problems, (app["uwsgi"]["processes"], app["uwsgi"]["cheaper"])) == ([], found)
+
+
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        ("UWSGI_CHEAPER=16", "env: UWSGI_CHEAPER is 16 and UWSGI_PROCESSES 16; the first has to be the lower one."),
+        ("UWSGI_PROCESSES=many", "env: UWSGI_PROCESSES is 'many'; it has to be a number from 1 to 999."),
+        ("NGINX_MAX_UPLOAD=huge", "env: NGINX_MAX_UPLOAD is 'huge'; it has to be a size such as 20m, 0 for no limit."),
+        ("STATIC_URL=x;", "env: STATIC_URL is 'x;'; it has to be a path below the application's own, such as /static."),
+    ],
+)
+def test_values_that_do_not_fit(check, env, problem):
+    assert check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""})[1] == [f"flask_apps: shop: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("ENV LISTEN_PORT 8080", "LISTEN_PORT=8080 has no effect: the application answers on a unix socket"),
+        ("ENV PORT 8080", "PORT=8080 has no effect"),
+        ("ENV HOST 127.0.0.1", "HOST=127.0.0.1 has no effect"),
+        ("ENV BIND 0.0.0.0:80", "BIND=0.0.0.0:80 has no effect"),
+        ("ENV NGINX_WORKER_PROCESSES auto", "write nginx_worker_processes"),
+        ("ENV NGINX_WORKER_CONNECTIONS 2048", "write nginx_worker_connections"),
+        ("ENV NGINX_WORKER_OPEN_FILES 2048", "write nginx_worker_rlimit_nofile"),
+        ("COPY custom.conf /etc/nginx/conf.d/", "custom.conf has no effect at /etc/nginx/conf.d/custom.conf"),
+        ("COPY nginx.conf /app/nginx.conf", "nginx.conf has no effect at /app/nginx.conf"),
+    ],
+)
+def test_what_has_no_sense_here_is_said_with_the_key_that_replaces_it(check, lines, words):
+    app, problems = check({"Dockerfile": f"{FLASK}{lines}\n", "app/main.py": "", "custom.conf": "", "nginx.conf": ""})
+    assert problems == []
+    assert any(words in note for note in app["notes"]), app["notes"]
+
+
+def test_one_that_knows_nothing_of_a_prefix_gets_script_name(check):
+    app, _ = check({"Dockerfile": FLASK, "app/main.py": "x = 1"}, path="/shop")
+    assert app["path_mode"] == "script_name"
+    assert any("script_name" in note for note in app["notes"])
+
+
+def test_one_that_reads_domain_keeps_it(check):
+    app, _ = check({"Dockerfile": FLASK, "app/main.py": "import os\nx = os.environ.get('DOMAIN')"}, path="/shop")
+    assert app["path_mode"] == "domain"
+
+
+def test_the_same_names_work_for_a_common_source(check):
+    files = {"main.py": "app = 1", "requirements.txt": "flask"}
+    env = {"STATIC_INDEX": "1", "NGINX_MAX_UPLOAD": "2m", "UWSGI_PROCESSES": "4", "PORT": "80", "LISTEN_PORT": "81"}
+    app, problems = check(files, env=env)
+    assert problems == []
+    assert app["static"][0] == {"url": "/static", "path": "static", "required": False, "index": True, "fallback": False, "immutable": False}
+    assert (app["proxy"]["body_size"], app["uwsgi"]["processes"], app["uwsgi"]["cheaper"]) == ("2m", "4", 0)
+    assert [note.split("=")[0] for note in app["notes"] if "no effect" in note] == ["LISTEN_PORT"]
