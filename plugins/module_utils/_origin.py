@@ -183,8 +183,6 @@ def _senseless(app: dict[str, Any], given: Mapping[str, Any]) -> list[str]:
     processes, cheaper = app["uwsgi"]["processes"], app["uwsgi"]["cheaper"]
     if processes != "auto" and cheaper >= int(processes):
         problems.append(f"uwsgi: cheaper is {cheaper} and processes {processes}; cheaper has to be the lower one.")
-    names = [process["name"] for process in app["processes"]]
-    problems += [f"processes: {name} is there twice; names have to differ." for name in dict.fromkeys(names) if names.count(name) > 1]
     return problems
 
 
@@ -249,14 +247,14 @@ def _of_uwsgi_ini(file: Path) -> tuple[str, str]:
 def _missing_files(app: dict[str, Any], source_root: str) -> list[str]:
     """Files on the controller that keys name, made absolute."""
     problems = []
-    for place, key in ((app, "image_archive"), (app["git"], "key_file"), (app["proxy"], "fragment")):
+    for place, key in ((app, "image_archive"), (app["git"], "key_file")):
         value = place.get(key) if isinstance(place, dict) else ""
         if not isinstance(value, str) or not value:
             continue
         file = Path(source_root, os.path.expanduser(value)).absolute()
         place[key] = str(file)
         if not file.is_file():
-            outer = {"key_file": "git.", "fragment": "proxy."}.get(key, "")
+            outer = "git." if key == "key_file" else ""
             problems.append(f"{outer}{key} is not a file: {file}. It starts from flask_apps_source_root.")
     return problems
 

@@ -140,7 +140,7 @@ def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
         (
             {},
             {"processes": [{"name": "worker", "command": "a"}, {"name": "worker", "command": "b"}]},
-            "processes: worker is there twice; names have to differ.",
+            "processes has 'worker' 2 times; names have to differ.",
         ),
         ({}, {"proxy": {"fragment": "none.j2"}}, "proxy.fragment is not a file: {place}/none.j2. It starts from flask_apps_source_root."),
         (
