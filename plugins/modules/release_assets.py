@@ -75,7 +75,7 @@ STATIC = {
     "url": {"type": "str", "required": True},
     "path": {"type": "str", "required": True},
     "required": {"type": "bool", "default": True},
-    **dict.fromkeys(("index", "fallback", "immutable"), {"type": "bool", "default": False}),
+    **{key: {"type": "bool", "default": False} for key in ("index", "fallback", "immutable")},
 }
 ARGUMENTS = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
