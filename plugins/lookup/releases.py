@@ -62,6 +62,8 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
+from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
@@ -95,7 +97,7 @@ class LookupModule(LookupBase):
             words["fragment"] = self._render(own, words, variables)
         options = release.container(app, identity, image, root, self.get_option("uid"))
         parts = {
-            "dockerfile": self._render(self._ours("Dockerfile"), words, variables),
+            "dockerfile": self._dockerfile(app, words, variables),
             "files": {
                 "container.env": release.env_file(release.environment(app)),
                 "nginx.conf": self._render(self._ours("fragment.conf" if own else "nginx.conf"), words, variables),
@@ -106,7 +108,8 @@ class LookupModule(LookupBase):
             },
             "container": options,
             "process_containers": process_containers(app, options),
-            "source": source_digest(app["source"]),
+            "source": "" if app["build"]["kind"] == "image" else source_digest(app["source"]),
+            "taken": image_parts(app),
             "static": app["static"],
         }
         key = release.release_key(self.get_option("key_file")) if app["secrets"] else b""
@@ -116,6 +119,14 @@ class LookupModule(LookupBase):
 
     def _ours(self, file: str) -> str:
         return f"{self.get_option('templates')}/{file}.j2"
+
+    def _dockerfile(self, app: dict[str, Any], words: dict[str, Any], variables: dict[str, Any]) -> str:
+        """The application's own, or ours; a ready image has none."""
+        if app["build"]["kind"] == "image":
+            return ""
+        if app["build"]["kind"] == "dockerfile":
+            return own_dockerfile(app, self.get_option("runtime"))
+        return self._render(self._ours("Dockerfile"), {**words, "requirements": arguments(app["build"]["requirements"])}, variables)
 
     def _render(self, template: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)

@@ -32,6 +32,23 @@ def longest_drain(apps: Any, defaults: Any = None) -> int:
     return max((int(value) for value in given if value.isdecimal() and len(value) < 7), default=0)
 
 
+def registry_login(apps: Any, name: str, defaults: Any = None) -> dict[str, str]:
+    """The login that the entry of an application has for its registry, read from inputs that nobody may have checked."""
+    entries = [entry for entry in apps if isinstance(entry, Mapping)] if isinstance(apps, (list, tuple)) else []
+    common = defaults.get("registry") if isinstance(defaults, Mapping) else None
+    own = next((entry.get("registry") for entry in entries if entry.get("name") == name), None)
+    login = {**(common if isinstance(common, Mapping) else {}), **(own if isinstance(own, Mapping) else {})}
+    return {key: str(login.get(key) or "") for key in ("username", "password")}
+
+
+def needed_images(releases: Iterable[Release], runtime: str) -> list[str]:
+    """The images of ours that must be on the host to build the images of these releases."""
+    suffixes = ("-build", "", "-seed")
+    texts = [release["dockerfile"].replace("${FLASKOPS_RUNTIME}", runtime).replace("$FLASKOPS_RUNTIME", runtime) for release in releases]
+    bases = {word for text in texts for line in text.splitlines() if line.lstrip().upper().startswith("FROM") for word in line.split()}
+    return [f"{runtime}{suffix}" for suffix in suffixes if f"{runtime}{suffix}" in bases]
+
+
 def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
     """What runs on all hosts, as the lines of one table.
 
@@ -86,6 +103,8 @@ FACTS = (
     "keep_releases",
     "static",
     "processes",
+    "build",
+    "seed",
 )
 
 
@@ -214,7 +233,8 @@ def finished_releases(
 def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> str:
     """The message of an application that could not be released: which, where, why, and what serves now."""
     serves = f"release {work['live']} goes on serving" if work["live"] else "it serves nothing yet"
-    reason = "\n".join(str(result[key]).strip() for key in ("msg", "stderr") if result.get(key))
+    # Of the log of a build the end says what went wrong.
+    reason = "\n".join("\n".join(str(result[key]).strip().splitlines()[-60:]) for key in ("msg", "stderr") if result.get(key))
     return with_advice(f"{work['name']}: release {work['id']} failed at {task!r}; {serves}.\n{reason}")
 
 

@@ -275,12 +275,6 @@ def own_dockerfile(app: Mapping[str, Any], runtime: str) -> str:
     return text
 
 
-def needed_images(dockerfile: str, runtime: str) -> list[str]:
-    """The images of ours that a Dockerfile begins its stages with."""
-    bases = [stage.base for stage in _dockerfile.stages(dockerfile)]
-    return [image for image in (f"{runtime}-build", runtime, f"{runtime}-seed") if image in bases]
-
-
 def image_parts(app: Mapping[str, Any]) -> dict[str, str]:
     """What of a ready image makes the release: its reference, and the archive that it comes in."""
     archive = app["build"]["archive"]

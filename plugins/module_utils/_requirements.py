@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
         return NOTHING, [f"source has no {name}{ignored}: {source}. Write one; at least Flask has to be in it."]
     try:
         if posixpath.basename(name) == "uv.lock":
-            return _uv(name, known)
+            return _uv(source, name, known)
         if posixpath.basename(name) == "pyproject.toml":
             return _project(source, name)
         return _pip(source, name, known)
@@ -60,11 +60,21 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
         return NOTHING, [f"{source / name} cannot be read: {error}"]
 
 
-def _uv(name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
+def arguments(requirements: Mapping[str, Any]) -> str:
+    """What pip is told to install, for a shell; in the directory of the application."""
+    if requirements["kind"] == "list":
+        return shlex.join(requirements["packages"])
+    return f"-r {shlex.quote('/run/requirements.txt' if requirements['kind'] == 'uv' else requirements['file'])}"
+
+
+def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
     project = posixpath.join(posixpath.dirname(name), "pyproject.toml")
     if project not in known:
         return NOTHING, [f"source has a {name} and no {project} beside it, which uv needs; add it, or name another file in requirements."]
-    return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project])}, []
+    # Members of a workspace and packages beside the application are in it by their paths.
+    places = re.findall(r"(?:editable|directory|path) = \"([^\"]*)\"", (source / name).read_text())
+    whole = any("://" not in place and place != "." for place in places)
+    return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project]), "whole": whole}, []
 
 
 def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:

@@ -368,7 +368,7 @@ def test_the_settings_are_an_ini_file(make):
 
 def test_requirements_are_installed_before_the_code_comes_in(make):
     text = make()["dockerfile"]
-    assert text.index("COPY app/requirements.txt") < text.index("pip") < text.index("COPY app/ /app/")
+    assert text.index('COPY ["app/requirements.txt", "./requirements.txt"]') < text.index("pip") < text.index("COPY app/ /app/")
     assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == [f"{RUNTIME}-build", RUNTIME]
 
 

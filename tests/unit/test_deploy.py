@@ -30,6 +30,8 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "drain_seconds": 30,
         "keep_releases": 5,
         "static": [],
+        "build": {"kind": "source"},
+        "seed": "",
         "secrets": {"KEY": "hunter2"},
         "state": state,
         "release_command": "",

@@ -5,7 +5,8 @@
 import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import normalize_apps as checked
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, needed_images, own_dockerfile, registry_of
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images
+from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile, registry_of
 
 RUNTIME = "flaskops/runtime:0123456789ab"
 
@@ -81,7 +82,7 @@ def test_the_notes_name_their_application(tmp_path):
 def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
     app, _ = check({"Dockerfile": text}, dockerfile="Dockerfile")
     assert own_dockerfile(app, RUNTIME) == wanted
-    assert needed_images(wanted, RUNTIME) == images
+    assert needed_images([{"dockerfile": wanted}], RUNTIME) == images
 
 
 # --- what has no sense together ----------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._origin import needed_images, own_dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images
+from ansible_collections.flaskops.host.plugins.module_utils._origin import own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils._seeds import seed_of
 
 FLASK = "FROM tiangolo/uwsgi-nginx-flask:python3.8\nCOPY ./app /app\n"
@@ -61,7 +62,7 @@ def test_our_runtime_takes_the_place_of_the_image(check):
     app, _ = check({"Dockerfile": FLASK, "app/main.py": ""})
     text = own_dockerfile(app, "flaskops/runtime:1")
     assert text == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-seed\nCOPY ./app /app\n"
-    assert needed_images(text, "flaskops/runtime:1") == ["flaskops/runtime:1-seed"]
+    assert needed_images([{"dockerfile": text}], "flaskops/runtime:1") == ["flaskops/runtime:1-seed"]
 
 
 def test_what_is_written_goes_before_what_is_recognised(check):

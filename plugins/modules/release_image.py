@@ -1,0 +1,163 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_image
+short_description: Take a ready image for a release
+version_added: 0.1.0
+author: flaskops contributors
+description:
+  - Pulls an image, or loads it from an archive, and gives it the name of the release. What it was called before the engine forgets,
+    unless it knew that name already, so that the image is gone when the release is.
+  - A login is made in a directory of its own that is removed again; nothing of it stays on the host.
+  - What a tag led to is recorded, so that a release that has to be pulled once more gets the same image.
+attributes:
+  check_mode: {support: none, description: An image is taken only in a real run.}
+  diff_mode: {support: none, description: Nothing to show.}
+  idempotent: {support: full, description: An image that is there already is the same one afterwards.}
+options:
+  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
+  name: {description: The application., type: str, required: true}
+  id: {description: The release., type: str, required: true}
+  token: {description: The token of the run's lock., type: str, required: true}
+  reference: {description: The reference of the image., type: str, required: true}
+  archive: {description: A tar archive on the host to load it from; empty to pull it., type: str, default: ''}
+  registry: {description: The registry to log in to; empty for Docker Hub., type: str, default: ''}
+  username: {description: The name of the account; empty for no login., type: str, default: ''}
+  password: {description: Its password or token., type: str, default: ''}
+"""
+
+EXAMPLES = r"""
+- name: Take the image of a release
+  flaskops.host.release_image:
+    name: shop
+    id: 0123456789ab
+    token: "{{ plan.lock.token }}"
+    reference: registry.example.org/shop:1.2
+"""
+
+RETURN = r"""
+image_id:
+  description: The digest of the image's configuration.
+  type: str
+  returned: success
+"""
+
+import subprocess
+import tempfile
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record
+from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+
+ARGUMENTS = {
+    "root": {"type": "str", "default": "/var/lib/flaskops"},
+    "name": {"type": "str", "required": True},
+    "id": {"type": "str", "required": True},
+    "token": {"type": "str", "required": True, "no_log": False},
+    "reference": {"type": "str", "required": True},
+    "archive": {"type": "str", "default": ""},
+    "registry": {"type": "str", "default": ""},
+    "username": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+}
+# What registries and engines say to somebody whom they do not know.
+REFUSED = ("unauthorized", "denied", "authentication required", "no basic auth credentials", "forbidden")
+
+
+class Image:
+    """A ready image on its way to the name of a release."""
+
+    def __init__(self, params: dict[str, Any], docker: Docker | None = None) -> None:
+        self.params, self.docker = params, docker or Docker()
+        self.name = f"flaskops/{params['name']}:{params['id']}"
+        self.record = Record(params["root"], params["name"])
+
+    def run(self) -> dict[str, Any]:
+        renew(self.params["root"], [self.params["name"]], self.params["token"], "take the image")
+        known = self._names()
+        before = self.docker.inspect(self.name, "image").get("Id")
+        found = self._load() if self.params["archive"] else self._pull()
+        self.docker.run("tag", found["Id"], self.name)
+        self._remember(found)
+        for name in [*(found.get("RepoTags") or []), *(found.get("RepoDigests") or [])]:
+            if name not in known and name != self.name:
+                self.docker.run("rmi", name, check=False)
+        return {"changed": before != found["Id"], "image_id": found["Id"]}
+
+    def _names(self) -> set[str]:
+        """All names of images that the engine knows."""
+        lines = self.docker.run("image", "ls", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}").splitlines()
+        words = [line.split(" ") for line in lines]
+        return {f"{name}:{tag}" for name, tag, _digest in words} | {f"{name}@{digest}" for name, _tag, digest in words}
+
+    def _load(self) -> dict[str, Any]:
+        said = self.docker.run("load", "--input", self.params["archive"])
+        loaded = [line.partition(": ")[2].strip() for line in said.splitlines() if line.startswith("Loaded image")]
+        wanted = self.params["reference"]
+        names = {wanted, wanted if ":" in wanted.rsplit("/", 1)[-1] else f"{wanted}:latest"}
+        if found := next((name for name in loaded if name in names), loaded[0] if len(loaded) == 1 and "@" in wanted else ""):
+            return self.docker.inspect(found, "image")
+        raise HostError(f"image is {wanted!r}, and its image_archive holds {', '.join(loaded) or 'no image'}; write one of these as image.")
+
+    def _pull(self) -> dict[str, Any]:
+        reference = self._same() or self.params["reference"]
+        with tempfile.TemporaryDirectory(prefix="flaskops-login-") as place:
+            if self.params["username"]:
+                self._login(place)
+            done = self._call("pull", reference, place=place if self.params["username"] else "")
+        found = self.docker.inspect(reference, "image")
+        if done.returncode == 0 and found:
+            return found
+        said = (done.stderr or done.stdout).strip()
+        if any(word in said.lower() for word in REFUSED):
+            login = (
+                "the login in registry was not enough"
+                if self.params["username"]
+                else "it may be private, so write registry: username and password"
+            )
+            raise HostError(f"image {reference} could not be pulled: {login}, or it is not there. The registry said: {said}")
+        raise HostError(f"image {reference} could not be pulled: {said}")
+
+    def _login(self, place: str) -> None:
+        words = ["login", "--username", self.params["username"], "--password-stdin"]
+        done = self._call(
+            *words, *([self.params["registry"]] if self.params["registry"] else []), place=place, text=self.params["password"]
+        )
+        if done.returncode:
+            where = self.params["registry"] or "Docker Hub"
+            raise HostError(f"{where} does not accept the login in registry, username {self.params['username']!r}: {done.stderr.strip()}")
+
+    def _call(self, *words: str, place: str = "", text: str = "") -> subprocess.CompletedProcess[str]:
+        command = [self.docker.command, *(["--config", place] if place else []), *words]
+        return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", timeout=1800)
+
+    def _same(self) -> str:
+        """What the tag led to when this release was pulled first."""
+        pulled = self.record.releases.get(self.params["id"], {}).get("pulled", "")
+        return pulled if isinstance(pulled, str) else ""
+
+    def _remember(self, found: dict[str, Any]) -> None:
+        repository = self.params["reference"].split("@")[0]
+        repository = repository.rsplit(":", 1)[0] if ":" in repository.rsplit("/", 1)[-1] else repository
+        digests = [name for name in found.get("RepoDigests") or [] if name.partition("@")[0] == repository]
+        if digests and not self.params["archive"] and not self._same():
+            self.record.releases.setdefault(self.params["id"], {"state": "prepared"}).update(pulled=digests[0])
+            self.record.save()
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
+    try:
+        result = Image(module.params).run()
+    except (HostError, OSError, subprocess.TimeoutExpired) as error:
+        module.fail_json(msg=f"Release {module.params['id']} of {module.params['name']}: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

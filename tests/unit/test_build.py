@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a build is given, and a ready image on its way to the name of a release."""
+
+import io
+import subprocess
+import tarfile
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _host
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images, registry_login
+from ansible_collections.flaskops.host.plugins.module_utils._requirements import NOTHING, arguments
+from ansible_collections.flaskops.host.plugins.modules import build_context, release_image
+
+# --- the build context -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unpack(tmp_path):
+    """Unpack an archive with these files; the directory, and the options of the build."""
+
+    def run(files, **more):
+        with tarfile.open(tmp_path / "context.tar", "w") as archive:
+            for name, text in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text.encode()))
+        params = {
+            "path": str(tmp_path / "build/x"),
+            "archive": str(tmp_path / "context.tar"),
+            "dockerfile": "",
+            "ca_bundle": "",
+            "index_url": "",
+        }
+        return tmp_path / "build/x", build_context.unpack({**params, **more})
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def no_owners(monkeypatch):
+    monkeypatch.setattr(_host.os, "chown", lambda *_: None)
+
+
+def test_a_build_that_has_to_trust_nobody_is_as_it_is_written(unpack):
+    path, secrets = unpack({"Dockerfile": "FROM a\nRUN b\n", "app/x": ""})
+    assert (secrets, (path / "Dockerfile").read_text()) == ([], "FROM a\nRUN b\n")
+    assert sorted(file.name for file in (path / "context").iterdir()) == ["Dockerfile", "app"]
+
+
+def test_what_a_build_trusts_comes_as_secrets_and_is_not_in_the_context(unpack, tmp_path):
+    (tmp_path / "ca.pem").write_text("the authority")
+    path, secrets = unpack(
+        {"x": ""}, dockerfile="FROM a\nRUN b\n", ca_bundle=str(tmp_path / "ca.pem"), index_url="https://u:hunter2@x/simple"
+    )
+    text = (path / "Dockerfile").read_text()
+    assert "ARG PIP_CONFIG_FILE=/run/trust/pip.conf\n" in text
+    assert "RUN --mount=type=secret,id=flaskops-ca-bundle.crt,target=/run/trust/ca-bundle.crt,mode=0444 " in text
+    assert text.endswith(" b\n")
+    assert not any(word in text for word in ("authority", "hunter2"))
+    assert (path / "trust/pip.conf").read_text() == "[global]\ncert = /run/trust/ca-bundle.crt\nindex-url = https://u:hunter2@x/simple\n"
+    assert f"--secret=id=flaskops-pip.conf,src={path}/trust/pip.conf" in secrets
+    assert [file.name for file in (path / "context").iterdir()] == ["x"]
+
+
+def test_a_bundle_that_is_not_there_or_too_large(unpack, tmp_path):
+    with pytest.raises(_host.HostError, match="which is not on this host"):
+        unpack({"Dockerfile": ""}, ca_bundle="/none")
+    (tmp_path / "ca.pem").write_text("x" * 600_000)
+    with pytest.raises(_host.HostError, match="larger than the 500 kB"):
+        unpack({"Dockerfile": ""}, ca_bundle=str(tmp_path / "ca.pem"))
+
+
+@pytest.mark.parametrize(
+    ("requirements", "words"),
+    [
+        ({"kind": "pip", "file": "r/a b.txt"}, "-r 'r/a b.txt'"),
+        ({"kind": "uv", "file": "uv.lock"}, "-r /run/requirements.txt"),
+        ({"kind": "list", "packages": ["flask>=3", "x; python_version < '4'"]}, "'flask>=3' 'x; python_version < '\"'\"'4'\"'\"''"),
+    ],
+)
+def test_what_pip_is_told(requirements, words):
+    assert arguments({**NOTHING, **requirements}) == words
+
+
+def test_which_images_of_ours_a_run_needs():
+    source = {"dockerfile": "FROM r:1-build AS x\nRUN y\nFROM r:1\n"}
+    seed, own, image = (
+        {"dockerfile": "FROM r:1-seed\n"},
+        {"dockerfile": "ARG FLASKOPS_RUNTIME=r:1\nFROM ${FLASKOPS_RUNTIME}\n"},
+        {"dockerfile": ""},
+    )
+    assert needed_images([source, seed, image], "r:1") == ["r:1-build", "r:1", "r:1-seed"]
+    assert (needed_images([own], "r:1"), needed_images([image], "r:1")) == (["r:1"], [])
+
+
+@pytest.mark.parametrize(
+    ("apps", "defaults", "login"),
+    [
+        ([{"name": "a", "registry": {"username": "u", "password": "p"}}], None, ("u", "p")),
+        ([{"name": "a", "registry": {"password": "p"}}], {"registry": {"username": "u"}}, ("u", "p")),
+        ([{"name": "b", "registry": {"username": "u", "password": "p"}}], None, ("", "")),
+        ("x", [], ("", "")),
+    ],
+)
+def test_the_login_comes_from_the_inputs(apps, defaults, login):
+    assert tuple(registry_login(apps, "a", defaults).values()) == login
+
+
+# --- a ready image -----------------------------------------------------------------------------------------------------
+
+DIGEST = "registry.example.org/shop@sha256:" + "1" * 64
+FOUND = {"Id": "sha256:new", "RepoTags": ["registry.example.org/shop:1"], "RepoDigests": [DIGEST]}
+
+
+class FakeDocker:
+    """An engine that knows the images it is given, and remembers what it was told."""
+
+    command = "docker"
+
+    def __init__(self, images, loaded=""):
+        self.images, self.loaded, self.said = images, loaded, []
+
+    def inspect(self, name, kind="container"):
+        return self.images.get(name, {})
+
+    def run(self, *words, **_more):
+        self.said.append(words)
+        return f"Loaded image: {self.loaded}\n" if words[0] == "load" else ""
+
+
+@pytest.fixture
+def image(tmp_path, monkeypatch):
+    """Take an image; what the engine was told, and the calls that a login might be in."""
+    monkeypatch.setattr(release_image, "renew", lambda *_: None)
+    (tmp_path / "apps/shop").mkdir(parents=True)
+    monkeypatch.setattr(_host.os, "fchown", lambda *_: None)
+
+    def run(docker, code=0, error="", **more):
+        calls = []
+
+        def call(command, **options):
+            calls.append((command, options.get("input")))
+            return subprocess.CompletedProcess(command, code, "", error)
+
+        monkeypatch.setattr(release_image.subprocess, "run", call)
+        params = {name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()}
+        params.update(root=str(tmp_path), name="shop", id="2" * 12, token="t", reference="registry.example.org/shop:1", **more)
+        return release_image.Image(params, docker).run(), calls
+
+    return run
+
+
+def test_an_image_is_pulled_gets_our_name_and_loses_its_own(image, tmp_path):
+    docker = FakeDocker({"registry.example.org/shop:1": FOUND})
+    result, calls = image(docker)
+    assert result == {"changed": True, "image_id": "sha256:new"}
+    assert calls == [(["docker", "pull", "registry.example.org/shop:1"], "")]
+    assert docker.said[1:] == [("tag", "sha256:new", "flaskops/shop:222222222222"), ("rmi", FOUND["RepoTags"][0]), ("rmi", DIGEST)]
+    assert _host.Record(str(tmp_path), "shop").releases["2" * 12]["pulled"] == DIGEST
+
+
+def test_a_release_that_is_pulled_once_more_is_the_same(image):
+    image(FakeDocker({"registry.example.org/shop:1": FOUND}))
+    _, calls = image(FakeDocker({DIGEST: FOUND}))
+    assert calls == [(["docker", "pull", DIGEST], "")]
+
+
+def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
+    _, calls = image(FakeDocker({"registry.example.org/shop:1": FOUND}), registry="registry.example.org", username="me", password="hunter2")
+    (login, text), (pull, _) = calls
+    assert (login[1], login[3:]) == ("--config", ["login", "--username", "me", "--password-stdin", "registry.example.org"])
+    assert (text, pull[1:3]) == ("hunter2", login[1:3])
+    assert not any("hunter2" in word for word in login + pull)
+
+
+@pytest.mark.parametrize(
+    ("error", "more", "words"),
+    [
+        ("Error: pull access denied", {}, "it may be private, so write registry: username and password"),
+        (
+            "unauthorized: authentication required",
+            {"username": "me", "password": "x"},
+            "does not accept the login in registry, username 'me'",
+        ),
+        ("no such host", {}, "could not be pulled: no such host"),
+    ],
+)
+def test_why_an_image_was_not_pulled(image, error, more, words):
+    with pytest.raises(_host.HostError, match=words):
+        image(FakeDocker({}), code=1, error=error, **more)
+
+
+def test_an_image_from_an_archive(image):
+    docker = FakeDocker({"registry.example.org/shop:1": FOUND}, loaded="registry.example.org/shop:1")
+    result, calls = image(docker, archive="/x/image.tar")
+    assert (result["image_id"], calls, docker.said[1]) == ("sha256:new", [], ("load", "--input", "/x/image.tar"))
+
+
+def test_an_archive_with_another_image(image):
+    with pytest.raises(_host.HostError, match="holds other:2; write one of these as image"):
+        image(FakeDocker({"other:2": FOUND}, loaded="other:2"), archive="/x/image.tar")
