@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _apps, _deploy
+from ansible_collections.flaskops.host.plugins.module_utils import _apps, _deploy, _find
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
@@ -24,8 +25,9 @@ def normalize_apps(apps: Any, **context: Any) -> dict[str, Any]:
 
 
 def runtime_reference(directory: str, base: str) -> str:
-    """The name of the runtime image: its recipe and its base decide the tag."""
-    recipe = f"{FORMAT}\n{source_digest(directory)}\n{base}"
+    """The name of the runtime image: its recipe, with the finder that goes into it, and its base decide the tag."""
+    finder = sha256(Path(_find.__file__).read_bytes()).hexdigest()
+    recipe = f"{FORMAT}\n{source_digest(directory)}\n{finder}\n{base}"
     return f"flaskops/runtime:{sha256(recipe.encode()).hexdigest()[:12]}"
 
 

@@ -18,7 +18,7 @@ options:
     elements: dict
     required: true
   templates:
-    description: The directory of the templates C(Dockerfile.j2), C(uwsgi.ini.j2), C(nginx.conf.j2) and those of the other states.
+    description: The directory of the templates C(Dockerfile.j2), C(nginx.conf.j2), C(uwsgi.ini.j2), C(gunicorn.conf.py.j2) and the rest.
     type: str
     required: true
   runtime:
@@ -56,6 +56,7 @@ _list:
   elements: dict
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
@@ -103,8 +104,9 @@ class LookupModule(LookupBase):
                 "nginx.conf": self._render(self._ours("fragment.conf" if own else "nginx.conf"), words, variables),
                 **{
                     file: self._render(self._ours(file), words, variables)
-                    for file in ("maintenance.conf", "maintenance.html", "stopped.conf", "uwsgi.ini")
+                    for file in ("maintenance.conf", "maintenance.html", "stopped.conf")
                 },
+                **self._settings(app, words, variables),
             },
             "container": options,
             "process_containers": process_containers(app, options),
@@ -127,6 +129,13 @@ class LookupModule(LookupBase):
         if app["build"]["kind"] == "dockerfile":
             return own_dockerfile(app, self.get_option("runtime"))
         return self._render(self._ours("Dockerfile"), {**words, "requirements": arguments(app["build"]["requirements"])}, variables)
+
+    def _settings(self, app: dict[str, Any], words: dict[str, Any], variables: dict[str, Any]) -> dict[str, str]:
+        """The file that the engine reads; the relay is the same for all."""
+        file = release.SETTINGS[app["engine"]]
+        if app["engine"] == "command":
+            return {file: Path(self.get_option("templates")).parent.joinpath("files/relay.py").read_text()}
+        return {file: self._render(self._ours(file), words, variables)}
 
     def _render(self, template: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)

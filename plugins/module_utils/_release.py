@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 # Raised when a release laid down by an older collection can no longer be used by this one.
-FORMAT = 2
+FORMAT = 3
 # Stands in every rendered file for the id, which is computed over them.
 PLACEHOLDER = "@flaskops-release@"
 # Where the release's run/ directory and its settings are in the container.
@@ -28,26 +28,48 @@ LABEL = "host.flaskops"
 BACKLOG = 1024
 
 
+# What each engine reads, beside its environment: a file of the release.
+SETTINGS = {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py", "command": "relay.py"}
+
+
 def environment(app: Mapping[str, Any]) -> dict[str, str]:
-    """The container's environment: DOMAIN and ENV, the user's own, and where the secrets lie."""
+    """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's own, and where the secrets lie."""
+    mounted = app["path_mode"] == "script_name"
     ours = {
-        "DOMAIN": app["prefix"],
+        "DOMAIN": "" if mounted else app["prefix"],
         "ENV": "PROD",
         "FLASKOPS_APP": app["name"],
+        "FLASKOPS_ENGINE": app["engine"],
         "FLASKOPS_RELEASE": PLACEHOLDER,
+        "FLASKOPS_SOCKET": f"{CONTAINER_RUN}/{PLACEHOLDER}/app.sock",
         "TMPDIR": CONTAINER_SPOOL,
-        "FLASKOPS_PROCESSES": app["uwsgi"]["processes"],
     }
+    if app["engine"] == "command":
+        known = {"FLASKOPS_COMMAND": app["command"], "FLASKOPS_PORT": str(app["port"] or "")}
+    else:
+        processes = app["gunicorn"]["workers"] if app["engine"] == "gunicorn" else app["uwsgi"]["processes"]
+        known = {
+            "FLASKOPS_MODULE": app["module"] or "",
+            "FLASKOPS_CALLABLE": app["callable"] or "",
+            "FLASKOPS_MOUNT": app["prefix"] if mounted else "",
+            "FLASKOPS_PROCESSES": processes,
+        }
+    ours.update((name, value) for name, value in known.items() if value)
     files = {f"{name}_FILE": f"/run/secrets/{name}" for name in app["secrets"]}
     return dict(sorted({**ours, **files, **app["env"]}.items()))
 
 
 def container(app: Mapping[str, Any], release: str, image: str, root: str, uid: int) -> dict[str, Any]:
-    """The options of community.docker.docker_container, except the state and the restart policy."""
+    """The options of community.docker.docker_container, except the state and the restart policy.
+
+    With the engine "command" our relay starts the server: without a command of the user's, the arguments of the container have to be
+    the image's own entrypoint and command, which only the host knows.
+    """
     directory = release_directory(root, app["name"], release)
+    settings = SETTINGS[app["engine"]]
     mounts = [
         f"{directory}/run:{CONTAINER_RUN}/{release}",
-        f"{directory}/uwsgi.ini:{CONTAINER_SETTINGS}/uwsgi.ini:ro",
+        f"{directory}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro",
     ]
     targets = [volume.split(":")[1].rstrip("/") for volume in app["volumes"]]
     if CONTAINER_SPOOL not in (*app["writable"], *targets):
@@ -59,6 +81,8 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str, uid: 
         "name": f"{app['name']}-{release}",
         "image": image,
         "user": f"{uid}:{uid}",
+        # A first process that reaps what the application leaves behind, and hands signals on.
+        "init": True,
         "read_only": True,
         "tmpfs": [
             f"/tmp:rw,nosuid,nodev,size={resources['tmp']},mode=1777",
@@ -76,6 +100,8 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str, uid: 
         "stop_timeout": app["drain_seconds"] + 5,
         "labels": {f"{LABEL}.app": app["name"], f"{LABEL}.release": release},
     }
+    if app["engine"] == "command":
+        options["entrypoint"] = ["python3", f"{CONTAINER_SETTINGS}/{settings}"]
     if resources["cpus"]:
         options["cpus"] = resources["cpus"]
     if app["networks"]:

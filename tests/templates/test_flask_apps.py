@@ -19,6 +19,19 @@ from ansible_collections.flaskops.host.plugins.module_utils._release import PLAC
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
 KINDS = [{}, {"path": "/"}, {"websocket": True}, {"static": []}, {"proxy": {"buffering": False, "body_size": "1g"}}]
+ALL_OF_UWSGI = {
+    "processes": 4,
+    "cheaper": 2,
+    "cheaper_algorithm": "busyness",
+    "harakiri_seconds": 20,
+    "max_requests": 500,
+    "buffer_size": 65535,
+    "offload_threads": 2,
+    "lazy_apps": True,
+    "stats": True,
+    "options": {"max-worker-lifetime": "3600", "cheaper-overload": "5"},
+}
+KINDS += [{"uwsgi": ALL_OF_UWSGI}, {"engine": "gunicorn"}, {"engine": "gunicorn", "websocket": True, "gunicorn": {"max_requests": 9}}]
 RUNTIME = "flaskops/runtime:0123456789ab"
 NAMES = ROLE.parent / "nginx/templates/flaskops.conf.j2"
 
@@ -180,7 +193,7 @@ def test_the_files_read_well(make, keys):
         assert "\n\n\n" not in text, name
         assert "\t" not in text, name
         assert not re.search(r" +$", text, re.MULTILINE), name
-        assert not re.search(r"\{\{|\}\}|\{%|%\}|None|False|True", text), name
+        assert not re.search(r"\{\{|\}\}|\{%|%\}|None|False" + ("" if name.endswith(".py") else "|True"), text), name
 
 
 # --- Nginx -----------------------------------------------------------------------------------------------------------
@@ -335,10 +348,11 @@ def test_an_application_that_does_not_load_ends_the_container(uwsgi):
     assert (options["strict"], options["need-app"], options["master"], options["vacuum"]) == (["true"],) * 4
 
 
-def test_module_and_callable(uwsgi, source):
+def test_the_wrapper_is_what_is_served(uwsgi, make, source):
     (source / "web.py").write_text("def make_app():\n    return 1\n")
-    options = uwsgi(module="web")
-    assert (options["module"], options["callable"]) == (["web"], ["make_app()"])
+    assert uwsgi(module="web")["module"] == ["flaskops_wsgi:application"]
+    values = make(module="web")["files"]["container.env"].splitlines()
+    assert {"FLASKOPS_MODULE=web", "FLASKOPS_CALLABLE=make_app()"} <= set(values)
 
 
 def test_stopping_lets_requests_finish(uwsgi):
@@ -353,14 +367,79 @@ def test_harakiri_only_when_asked_for(uwsgi):
     assert uwsgi(uwsgi={"harakiri_seconds": 20})["harakiri"] == ["20"]
 
 
-def test_address_and_scheme_of_the_client_come_from_our_own_headers(uwsgi):
-    assert uwsgi()["route-run"] == ["addvar:REMOTE_ADDR=${HTTP_X_REAL_IP}", "addvar:UWSGI_SCHEME=${HTTP_X_FORWARDED_PROTO}"]
+def test_all_settings_of_uwsgi(uwsgi):
+    options = uwsgi(uwsgi=ALL_OF_UWSGI)
+    expected = {
+        "processes": "4",
+        "cheaper": "2",
+        "cheaper-initial": "2",
+        "cheaper-algo": "busyness",
+        "harakiri": "20",
+        "max-requests": "500",
+        "max-requests-delta": "50",
+        "buffer-size": "65535",
+        "offload-threads": "2",
+        "lazy-apps": "true",
+        "max-worker-lifetime": "3600",
+        "cheaper-overload": "5",
+    }
+    assert {name: options[name] for name in expected} == {name: [value] for name, value in expected.items()}
+    assert re.fullmatch(r"/run/flaskops/[0-9a-f]{12}/stats\.sock", options["stats"][0])
+    assert not {*expected, "stats"} - {"buffer-size"} & set(uwsgi())
+    assert uwsgi()["buffer-size"] == ["32768"]
 
 
 def test_the_settings_are_an_ini_file(make):
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.read_string(make()["files"]["uwsgi.ini"])
     assert parser.sections() == ["uwsgi"]
+
+
+# --- Gunicorn --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gunicorn(make):
+    """The settings of Gunicorn."""
+
+    def run(**keys):
+        files = make(engine="gunicorn", **keys)["files"]
+        assert "uwsgi.ini" not in files
+        found = {}
+        exec(files["gunicorn.conf.py"], found)  # noqa: S102 - so does Gunicorn
+        return {name: value for name, value in found.items() if name[0] != "_"}
+
+    return run
+
+
+def test_gunicorn_answers_plain_requests_with_threads(gunicorn):
+    options = gunicorn(gunicorn={"threads": 8, "timeout_seconds": 9, "log_level": "warning"})
+    assert (options["worker_class"], options["threads"], options["timeout"], options["loglevel"]) == ("gthread", 8, 9, "warning")
+    assert not {"worker_connections", "max_requests", "accesslog", "workers"} & set(options)
+
+
+def test_gunicorn_answers_websockets_with_greenlets(gunicorn):
+    options = gunicorn(websocket=True, gunicorn={"gevent": 250})
+    assert (options["worker_class"], options["worker_connections"]) == ("gevent", 250)
+    assert "threads" not in options
+
+
+def test_gunicorn_lets_requests_finish_and_replaces_workers(gunicorn):
+    options = gunicorn(drain_seconds=12, gunicorn={"max_requests": 100, "max_requests_jitter": 10})
+    assert (options["graceful_timeout"], options["max_requests"], options["max_requests_jitter"]) == (12, 100, 10)
+    assert gunicorn(drain_seconds=0)["graceful_timeout"] == 1
+
+
+def test_gunicorn_listens_where_nginx_may_connect_and_writes_nowhere_else(gunicorn):
+    options = gunicorn()
+    assert re.fullmatch(r"unix:/run/flaskops/[0-9a-f]{12}/app\.sock", options["bind"])
+    assert 0o777 & ~options["umask"] == 0o666
+    assert (options["worker_tmp_dir"], options["control_socket_disable"], options["errorlog"]) == ("/dev/shm", True, "-")
+
+
+def test_gunicorn_leaves_the_headers_to_the_wrapper(gunicorn):
+    options = gunicorn()
+    assert (options["forwarded_allow_ips"], options["secure_scheme_headers"], options["forwarder_headers"]) == ("", {}, "")
 
 
 # --- the image -------------------------------------------------------------------------------------------------------

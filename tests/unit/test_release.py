@@ -41,10 +41,40 @@ def test_the_environment_has_domain_and_env(app):
         "DOMAIN": "/shop",
         "ENV": "PROD",
         "FLASKOPS_APP": "shop",
+        "FLASKOPS_CALLABLE": "app",
+        "FLASKOPS_ENGINE": "uwsgi",
+        "FLASKOPS_MODULE": "app",
         "FLASKOPS_PROCESSES": "auto",
         "FLASKOPS_RELEASE": release.PLACEHOLDER,
+        "FLASKOPS_SOCKET": f"/run/flaskops/{release.PLACEHOLDER}/app.sock",
         "TMPDIR": "/var/tmp",
     }
+
+
+def test_each_engine_has_its_own_number_of_processes(app):
+    keys = {"gunicorn": {"workers": 3}, "uwsgi": {"processes": 5}}
+    assert release.environment(app(engine="gunicorn", **keys))["FLASKOPS_PROCESSES"] == "3"
+    assert release.environment(app(**keys))["FLASKOPS_PROCESSES"] == "5"
+
+
+def test_an_application_that_knows_nothing_of_its_path_is_mounted_and_has_no_domain(app):
+    values = release.environment(app(path_mode="script_name"))
+    assert (values["DOMAIN"], values["FLASKOPS_MOUNT"]) == ("", "/shop")
+    values = release.environment(app(path_mode="script_name", path="/"))
+    assert values["DOMAIN"] == ""
+    assert "FLASKOPS_MOUNT" not in values
+
+
+def test_what_is_found_in_the_container_is_not_said(app):
+    entry = {**app(), "module": None, "callable": None}
+    assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE"} & set(release.environment(entry))
+
+
+def test_a_server_of_an_image_of_its_own_is_told_to_the_relay(app):
+    values = release.environment({**app(), "engine": "command", "command": "node server.js", "port": 3000})
+    assert (values["FLASKOPS_COMMAND"], values["FLASKOPS_PORT"]) == ("node server.js", "3000")
+    assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE", "FLASKOPS_MOUNT", "FLASKOPS_PROCESSES"} & set(values)
+    assert not {"FLASKOPS_COMMAND", "FLASKOPS_PORT"} & set(release.environment({**app(), "engine": "command"}))
 
 
 def test_at_the_root_of_a_site_domain_is_empty(app):
@@ -102,6 +132,19 @@ def test_a_place_of_the_users_own_for_large_uploads_stands(app, keys):
     assert not [volume for volume in container(app(**keys))["volumes"] if volume.endswith("/spool:/var/tmp")]
 
 
+def test_each_engine_reads_a_file_of_its_own(app):
+    place = f"{ROOT}/apps/shop/releases/{ID}"
+    assert container(app(engine="gunicorn"))["volumes"][1] == f"{place}/gunicorn.conf.py:/etc/flaskops/gunicorn.conf.py:ro"
+    options = container({**app(), "engine": "command"})
+    assert options["volumes"][1] == f"{place}/relay.py:/etc/flaskops/relay.py:ro"
+    assert options["entrypoint"] == ["python3", "/etc/flaskops/relay.py"]
+    assert "entrypoint" not in container(app())
+
+
+def test_something_reaps_what_the_application_leaves_behind(app):
+    assert container(app())["init"] is True
+
+
 def test_state_and_restart_policy_are_left_to_the_tasks(app):
     assert not {"state", "restart_policy"} & set(container(app()))
 
@@ -143,8 +186,8 @@ def test_the_id_is_twelve_hex_digits_and_always_the_same():
 
 def test_the_id_does_not_change_with_the_collection_unless_format_does():
     """A new id for the same inputs would release every application of every user anew: raise FORMAT when it has to."""
-    assert release.FORMAT == 2
-    assert release.release_id({"source": "x"}, {"KEY": "secret"}, b"key") == "6f08ba66d6d2"
+    assert release.FORMAT == 3
+    assert release.release_id({"source": "x"}, {"KEY": "secret"}, b"key") == "0b8f18a26be6"
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,51 @@
-"""Starts the application server as process 1 of the container, and says what it chose.
+"""Prepares what the application server is told, says what it chose, and becomes the server.
 
-The number of processes follows the container's CPU limit, which only the container knows.
+The number of processes follows the container's CPU limit, which only the container knows. What an image of one of the seeds was told
+in its environment or in files of its own still counts here; what the role decides instead is said in a note.
 """
 
 import math
 import os
+import shutil
 import sys
 from pathlib import Path
 
-CONFIGURATION = "/etc/flaskops/uwsgi.ini"
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # python3 -I leaves it out, and with it whatever the application calls like a module of Python
+
+import _find  # noqa: E402
+import _uwsgi  # noqa: E402
+
+SETTINGS = Path("/etc/flaskops")
+APP = Path("/app")
+RUNTIME = Path("/opt/runtime")
+# Not more than the default limits of a container are good for.
+MOST = 16
+# Of the seeds' images; a socket takes their place.
+INSTEAD = {
+    "BIND": "the server listens on a socket",
+    "HOST": "the server listens on a socket",
+    "PORT": "the server listens on a socket",
+    "LISTEN_PORT": "Nginx on the host listens; nginx_sites has its ports",
+    "NGINX_MAX_UPLOAD": "write proxy.body_size",
+    "NGINX_WORKER_PROCESSES": "write nginx_worker_processes",
+    "NGINX_WORKER_CONNECTIONS": "write nginx_worker_connections",
+    "NGINX_WORKER_OPEN_FILES": "write nginx_worker_rlimit_nofile",
+    "STATIC_PATH": "write static",
+    "STATIC_URL": "write static",
+    "STATIC_INDEX": "write static with index: true",
+}
 
 
-def cpu_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> float:
+class Stop(Exception):
+    """The container cannot serve; the text says why and what to do."""
+
+
+def say(text):
+    print(f"flaskops: {text}", flush=True)
+
+
+def cpu_limit(cgroup=Path("/sys/fs/cgroup")):
     """The processors this container may use: its quota (cgroup v2 or v1), else those it may run on."""
     usable = float(len(os.sched_getaffinity(0)))
     try:
@@ -27,18 +61,176 @@ def cpu_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> float:
     return min(usable, int(quota) / int(period))
 
 
-def main() -> None:
-    command = ["/opt/runtime/bin/uwsgi", "--ini", CONFIGURATION]
-    if os.environ.get("FLASKOPS_PROCESSES") == "auto":
+def workers(limit):
+    """How many are good for a limit. Two at the least: one may be killed or busy."""
+    return min(max(2, math.ceil(limit)), MOST)
+
+
+def number(env, name, kind=int):
+    """A number of the environment; None when it is not there."""
+    if not env.get(name):
+        return None
+    try:
+        value = kind(env[name])
+    except ValueError:
+        value = 0
+    if not value > 0:
+        raise Stop(f"{name} is {env[name]!r}; it has to be a number above 0.")
+    return value
+
+
+def prestart(env):
+    """The command that sources prestart.sh and comes back here, or None. It is sourced, so that its variables persist."""
+    script = APP / "prestart.sh"
+    if not script.is_file() or env.get("FLASKOPS_PRESTART") == "done":
+        return None
+    first = script.read_bytes().partition(b"\n")[0]
+    shell = "bash" if b"bash" in first and shutil.which("bash") else "sh"
+    say(f"sources {script} ({shell})")
+    words = (
+        # An exec does not come by here: only what ends the shell does.
+        'trap \'code=$?; echo "flaskops: $0 ended the container with code $code; it is sourced, and has to come to its end." >&2; '
+        "[ $code -ne 0 ] || code=1; exit $code' EXIT\n"
+        'set -e\n. "$0"\nset +e\nFLASKOPS_PRESTART=done; export FLASKOPS_PRESTART\nexec "$@"\n'
+    )
+    return [shell, "-c", words, str(script), sys.executable, "-I", __file__]
+
+
+def application(env, root, own):
+    """The module and the callable: as the release says, as the seeds' environment says, as uwsgi.ini says, or by convention."""
+    module, name = env.get("FLASKOPS_MODULE", ""), env.get("FLASKOPS_CALLABLE", "")
+    if not module and env.get("APP_MODULE"):
+        module, _, name = env["APP_MODULE"].partition(":")
+    if not module:
+        module, name = env.get("MODULE_NAME", ""), name or env.get("VARIABLE_NAME", "")
+    if not module:
+        module, found = own.application()
+        name = name or found
+    if module.endswith(".py"):
+        file = root / module
+        if not file.is_file():
+            raise Stop(f"{own.path} names the file {module}, and there is no {file}.")
+        return str(file), name or "application"
+    try:
+        return _find.find(root, module, name, env.get("FLASKOPS_APP", ""))
+    except _find.NotFound as error:
+        raise Stop(str(error)) from None
+
+
+def python():
+    """The interpreter of the application's own packages."""
+    own = Path("/opt/app/bin/python3")
+    return str(own if own.exists() else RUNTIME / "bin/python3")
+
+
+def uwsgi(env, own):
+    """The command of uWSGI. What the application's own uwsgi.ini says counts, as far as the role does not decide it."""
+    configuration = SETTINGS / "uwsgi.ini"
+    release = _uwsgi.Ini(configuration)
+    command = [str(RUNTIME / "bin/uwsgi"), "--ini", str(configuration), "--home", str(Path(python()).parent.parent)]
+    if own.path:
+        kept, notes = own.filtered(release)
+        for note in notes:
+            say(f"{own.path}: {note}")
+        if kept:
+            copy = Path("/tmp/flaskops-uwsgi.ini")  # noqa: S108 - a tmpfs of this container
+            copy.write_text(kept)
+            command += ["--ini", str(copy)]
+    # uWSGI would read these by itself, and more than we want of them.
+    least, most = number(env, "UWSGI_CHEAPER"), number(env, "UWSGI_PROCESSES")
+    for name in [name for name in env if name.startswith("UWSGI_") and _uwsgi.ours(name[6:])]:
+        if name not in ("UWSGI_INI", "UWSGI_CHEAPER", "UWSGI_PROCESSES"):
+            say(f"{name} is left out: the role decides it")
+        del env[name]
+    said = own.last("cheaper")
+    cheaper = int(release.last("cheaper") or least or (said if said.isdecimal() else 0))
+    if least and not release.last("cheaper"):
+        command += ["--cheaper", str(least)]
+    said = own.last("processes", "workers")
+    if env.get("FLASKOPS_PROCESSES", "auto") != "auto":
+        processes, why = env["FLASKOPS_PROCESSES"], "as uwsgi.processes says"
+    elif most:
+        processes, why = most, "as UWSGI_PROCESSES says"
+    elif said:
+        processes, why = None, f"{said} processes, as {own.path} says"
+    else:
         limit = cpu_limit()
-        # Two at the least: one may be killed or busy. Not more than the default limits of a container are good for.
-        processes = min(max(2, math.ceil(limit)), 16)
+        processes, why = max(workers(limit), cheaper + 1), f"from a limit of {limit:g} processors"
+    if processes:
+        if int(processes) <= cheaper:
+            raise Stop(f"there are {processes} processes {why}, and cheaper is {cheaper}; it has to be lower.")
         command += ["--processes", str(processes)]
-        print(f"flaskops: {processes} processes, from a limit of {limit:g} processors", flush=True)
-    if len(sys.argv) > 1:  # a command of one's own, in the same environment
-        command = sys.argv[1:]
-    os.execvp(command[0], command)
+        why = f"{processes} processes, {why}"
+    return command, why
+
+
+def gunicorn(env):
+    """The command of Gunicorn; its settings are put together by flaskops_gunicorn.py."""
+    named = env.get("GUNICORN_CONF")
+    places = [Path(named)] if named else [APP / "gunicorn_conf.py", APP / "app/gunicorn_conf.py", Path("/gunicorn_conf.py")]
+    found = next((place for place in places if place.is_file()), None)
+    if named and not found:
+        raise Stop(f"GUNICORN_CONF is {named!r}, and there is no such file.")
+    if found:
+        say(f"{found} counts, as far as the role does not decide it")
+        env["FLASKOPS_GUNICORN_CONF"] = str(found)
+    command = [python(), "-m", "gunicorn", "--config", str(HERE / "flaskops_gunicorn.py")]
+    given, each, most = number(env, "WEB_CONCURRENCY"), number(env, "WORKERS_PER_CORE", float), number(env, "MAX_WORKERS")
+    if env.get("FLASKOPS_PROCESSES", "auto") != "auto":
+        count, why = int(env["FLASKOPS_PROCESSES"]), "as gunicorn.workers says"
+        command += ["--workers", str(count)]
+    elif given:
+        count, why = given, "as WEB_CONCURRENCY says"
+    else:
+        limit = cpu_limit()
+        count = max(1, int(each * limit)) if each else workers(limit)
+        why = f"from a limit of {limit:g} processors" + (f" and WORKERS_PER_CORE={each:g}" if each else "")
+    if most and count > most:
+        count, why = most, "as MAX_WORKERS says"
+    # Gunicorn reads it too, and a configuration of the application's own may.
+    env["WEB_CONCURRENCY"] = str(count)
+    return [*command, "flaskops_wsgi:application"], f"{count} workers, {why}"
+
+
+def main(arguments, env):
+    """The command to become; env is what it will find."""
+    own = _uwsgi.own(env, Path.cwd(), APP)
+    root = own.directory(Path.cwd())
+    try:
+        os.chdir(root)
+    except OSError as error:
+        raise Stop(f"{own.path}: chdir = {root}: {error.strerror}.") from None
+    path = [str(root), str(APP), *env.get("PYTHONPATH", "").split(":")]
+    env["PYTHONPATH"] = ":".join(dict.fromkeys(each for each in path if each))
+    if arguments:  # a command of one's own, in the same environment
+        try:
+            env.setdefault("FLASK_APP", ":".join(application(env, root, own)))
+        except Stop:
+            pass
+        return arguments
+    sourced = prestart(env)
+    if sourced:
+        return sourced
+    env.pop("FLASKOPS_PRESTART", None)
+    for name in sorted(set(INSTEAD) & set(env)):
+        say(f"{name} has no effect here: {INSTEAD[name]}")
+    engine = env.get("FLASKOPS_ENGINE", "uwsgi")
+    settings = SETTINGS / ("gunicorn.conf.py" if engine == "gunicorn" else "uwsgi.ini")
+    if not settings.is_file():
+        raise Stop(f"{settings} is missing. The role flask_apps mounts it; to run something else, give its command.")
+    env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"] = application(env, root, own)
+    command, count = gunicorn(env) if engine == "gunicorn" else uwsgi(env, own)
+    where = f", mounted at {env['FLASKOPS_MOUNT']}" if env.get("FLASKOPS_MOUNT") else ""
+    say(f"{engine} runs {env['FLASKOPS_MODULE']}:{env['FLASKOPS_CALLABLE']}{where}: {count}")
+    return command
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        server = main(sys.argv[1:], os.environ)
+    except Stop as error:
+        sys.exit(f"flaskops: {error}")
+    try:
+        os.execvp(server[0], server)
+    except OSError as error:
+        sys.exit(f"flaskops: {server[0]} cannot be started: {error}")

@@ -1,0 +1,91 @@
+"""The application's own uwsgi.ini: what of it counts."""
+
+import re
+from pathlib import Path
+
+# What the role decides. A value that is a word says what to write instead.
+OURS = {
+    **dict.fromkeys(("socket", "uwsgi-socket", "http-socket", "http11-socket", "http", "https", "https-socket", "protocol"), "Nginx asks"),
+    **dict.fromkeys(("shared-socket", "fastcgi-socket", "scgi-socket", "puwsgi-socket", "raw-socket", "bind-to-unix-socket"), "Nginx asks"),
+    **dict.fromkeys(("chmod-socket", "chmod", "chown-socket", "listen", "abstract-socket", "vacuum", "vacum", "reuse-port"), ""),
+    **dict.fromkeys(("master", "strict", "need-app", "need-plugin", "plugin", "plugins", "plugin-dir", "plugins-dir"), ""),
+    **dict.fromkeys(("uid", "gid", "chroot", "cap", "emperor", "zerg", "unshare"), "no container runs as root"),
+    **dict.fromkeys(("daemonize", "daemonize2", "pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2"), ""),
+    **dict.fromkeys(("logto", "logto2", "log-master"), "the log is that of the container"),
+    **dict.fromkeys(("home", "virtualenv", "venv", "pyhome"), "requirements are in /opt/app"),
+    **dict.fromkeys(("module", "wsgi", "callable", "wsgi-file", "file"), None),  # read, and given to the wrapper
+    **dict.fromkeys(("mount", "manage-script-name"), "write path_mode: script_name"),
+    **dict.fromkeys(("die-on-term", "exit-on-reload", "reload-mercy", "worker-reload-mercy"), "write drain_seconds"),
+    **dict.fromkeys(("hook-master-start", "ini", "include", "inherit"), ""),
+}
+INCLUDES = ("ini", "include", "inherit")
+DEPTH = 8
+
+
+def ours(option):
+    return option.lower().replace("_", "-") in {*OURS, "cheaper", "processes"}
+
+
+class Ini:
+    """A uwsgi.ini, as lines and as options in their order. One that is not there is empty."""
+
+    def __init__(self, path=None):
+        self.path = path if path and Path(path).is_file() else None
+        self.lines = list(_lines(Path(self.path))) if self.path else []
+
+    def last(self, *names):
+        """The value that counts, "" when there is none."""
+        return next((value for name, value, _line in reversed(self.lines) if name in names), "")
+
+    def directory(self, root):
+        """Where the application is started."""
+        chdir = self.last("chdir", "chdir2")
+        return (root / chdir) if chdir and "%" not in chdir and "$" not in chdir else root
+
+    def application(self):
+        """What it names, as module (or file) and callable."""
+        module, name = self.last("module", "wsgi"), self.last("callable")
+        mount = self.last("mount").partition("=")[2]
+        module = module or self.last("wsgi-file", "file") or mount
+        if any(sign in module for sign in "%$("):
+            return "", ""
+        module, _, found = module.partition(":")
+        return module.replace("/", ".").removesuffix(".py") if module == mount else module, found or name
+
+    def filtered(self, release):
+        """Its text without what the role decides, and notes on what that is."""
+        kept, notes = ["[uwsgi]"], []
+        for name, value, line in self.lines:
+            note = OURS.get(name, "-")
+            if name == "threads" and release.last("gevent"):
+                note = "with websocket: true greenlets take their place"
+            if note == "-":
+                kept.append(line)
+            elif note is not None and name not in INCLUDES and value != release.last(name):
+                notes.append(f"{name} = {value} is left out: {note or 'the role decides it'}")
+        return "\n".join(kept) + "\n" if len(kept) > 1 else "", list(dict.fromkeys(notes))
+
+
+def own(env, root, app):
+    """The application's own uwsgi.ini: the one that UWSGI_INI names, else the one beside it."""
+    named = env.get("UWSGI_INI")
+    places = [Path(named)] if named else [root / "uwsgi.ini", app / "uwsgi.ini"]
+    return Ini(next((place for place in places if place.is_file()), None))
+
+
+def _lines(path, depth=0):
+    """Options of the section uwsgi in their order, those of included files in their place; names that mean a file are replaced."""
+    section = None
+    for line in path.read_text().splitlines():
+        text = line.strip()
+        if re.fullmatch(r"\[.*\]", text):
+            section = text[1:-1].strip()
+        if section != "uwsgi" or not text or text[0] in "[;#":
+            continue
+        for sign, value in {"%p": path, "%d": f"{path.parent}/", "%s": path.name, "%n": path.stem, "%c": path.parent.name}.items():
+            text = text.replace(sign, str(value))
+        name, equals, value = (part.strip() for part in text.partition("="))
+        name = name.replace("_", "-")
+        yield name, value, text
+        if name in INCLUDES and equals and depth < DEPTH and (path.parent / value).is_file():
+            yield from _lines(path.parent / value, depth + 1)
