@@ -64,8 +64,8 @@ from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
-from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
+from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
 

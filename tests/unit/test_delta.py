@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Only what is new of a source is sent, and what is put together is the whole archive, byte for byte."""
+
+import json
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _delta as delta
+from ansible_collections.flaskops.host.plugins.module_utils._source import write_context
+
+
+@pytest.fixture
+def host(tmp_path):
+    """The directory of releases, and what sends a source there as the release of that name; returns the bytes sent."""
+    releases = tmp_path / "releases"
+    source = tmp_path / "source"
+    (source / "static").mkdir(parents=True)
+
+    def send(release, files, known=None):
+        for name, content in files.items():
+            (source / name).write_bytes(content)
+        archive, part = tmp_path / f"{release}.tar", tmp_path / f"{release}.delta"
+        with archive.open("wb") as file:
+            write_context(file, str(source), {})
+        (releases / release).mkdir(parents=True, exist_ok=True)
+        delta.write_delta(archive, part, delta.kept_digests(releases) if known is None else known)
+        delta.assemble(part, releases / release / "context.tar", releases)
+        assert (releases / release / "context.tar").read_bytes() == archive.read_bytes()
+        return part.stat().st_size
+
+    send.releases = releases
+    return send
+
+
+LARGE = bytes(range(256)) * 4096  # 1 MiB
+
+
+def test_the_first_time_all_of_it_is_sent(host):
+    assert host("a" * 12, {"app.py": b"1", "static/large.bin": LARGE}) > len(LARGE)
+
+
+def test_then_only_what_changed(host):
+    host("a" * 12, {"app.py": b"1" * 5000, "static/large.bin": LARGE})
+    assert host("b" * 12, {"app.py": b"2" * 5000}) < 30_000
+    (host.releases / ("a" * 12) / "context.tar").unlink()
+    assert host("c" * 12, {"app.py": b"3" * 5000}) < 30_000  # the newest context has it too
+
+
+@pytest.mark.parametrize("harm", ["archive is gone", "archive is garbled", "index is garbled"])
+def test_what_the_host_has_lost_is_noticed(host, harm):
+    host("a" * 12, {"app.py": b"1", "static/large.bin": LARGE})
+    known = delta.kept_digests(host.releases)
+    place = host.releases / ("a" * 12)
+    if harm == "archive is gone":
+        (place / "context.tar").unlink()
+    elif harm == "archive is garbled":
+        content = bytearray((place / "context.tar").read_bytes())
+        content[5000:5010] = b"x" * 10
+        (place / "context.tar").write_bytes(content)
+    else:
+        (place / "context.json").write_text("[1, 2")
+    with pytest.raises(delta.Damaged):
+        host("b" * 12, {"app.py": b"2"}, known)
+    assert not list((host.releases / ("b" * 12)).iterdir())
+    host("b" * 12, {"app.py": b"2"}, ())  # all of it
+
+
+def test_the_index_and_the_archive_are_for_root_alone(host):
+    host("a" * 12, {"app.py": b"1" * 5000})
+    place = host.releases / ("a" * 12)
+    assert {file.name: file.stat().st_mode & 0o777 for file in place.iterdir()} == {"context.tar": 0o600, "context.json": 0o600}
+    assert next(iter(json.loads((place / "context.json").read_text()).values()))[1] == 5000
