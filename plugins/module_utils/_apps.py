@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _origin
+from ansible_collections.flaskops.host.plugins.module_utils import _engine, _origin
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME_LIMIT, OPTIONS, ROOT, SOCKET_LIMIT
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
@@ -81,6 +81,7 @@ def normalize_apps(
         problems.extend(f"{where}: {problem}" for problem in _origin.complete(app, given, source_root, checkouts or {}, sound=not found))
         if not found:
             _finish(app)
+            problems.extend(f"{where}: {problem}" for problem in _engine.problems(app))
         result.append(app)
     names = [str(app["name"]) for app in gone]
     problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in _twice(names, result)]

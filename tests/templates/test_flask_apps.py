@@ -406,7 +406,7 @@ def gunicorn(make):
         files = make(engine="gunicorn", **keys)["files"]
         assert "uwsgi.ini" not in files
         found = {}
-        exec(files["gunicorn.conf.py"], found)  # noqa: S102 - so does Gunicorn
+        exec(files["gunicorn.conf.py"], found)  # so does Gunicorn
         return {name: value for name, value in found.items() if name[0] != "_"}
 
     return run

@@ -1,24 +1,75 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The entrypoint of the containers: how many processes, and what is started."""
+"""The entrypoint of the containers: which application, how many processes, and what is started."""
 
 import importlib.util
 import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _find
 
-FILE = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime/entrypoint.py"
+RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
+
+
+def load(name, monkeypatch):
+    spec = importlib.util.spec_from_file_location(name, RUNTIME / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
-def entrypoint(monkeypatch):
-    """The module on a machine of eight processors."""
-    spec = importlib.util.spec_from_file_location("entrypoint", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def entrypoint(monkeypatch, tmp_path):
+    """The module on a machine of eight processors, in a container with /app and the settings of both engines."""
+    monkeypatch.setitem(sys.modules, "_find", _find)
+    load("_uwsgi", monkeypatch)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    module = load("entrypoint", monkeypatch)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
+    for name in ("app", "etc"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "etc/uwsgi.ini").write_text("[uwsgi]\nmaster = true\nthreads = 4\n")
+    (tmp_path / "etc/gunicorn.conf.py").write_text("threads = 4\n")
+    monkeypatch.setattr(module, "APP", tmp_path / "app")
+    monkeypatch.setattr(module, "SETTINGS", tmp_path / "etc")
+    monkeypatch.setattr(module, "COPY", tmp_path / "copy.ini")
+    monkeypatch.setattr(module, "cpu_limit", lambda: 1.0)
+    monkeypatch.chdir(tmp_path / "app")
     return module
+
+
+@pytest.fixture
+def app(tmp_path):
+    """Writes the files of the application."""
+
+    def write(**files):
+        for name, text in {"main__py": "app = 1\n", **files}.items():
+            file = tmp_path / "app" / name.replace("__", ".").replace("_in_", "/")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+        return tmp_path / "app"
+
+    return write
+
+
+@pytest.fixture
+def started(entrypoint):
+    """The command, and the environment that it finds."""
+
+    def run(*arguments, **env):
+        command = entrypoint.main(list(arguments), env)
+        return command, env
+
+    return run
+
+
+# --- the limit -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -34,45 +85,282 @@ def entrypoint(monkeypatch):
     ],
     ids=["v2 none", "v2 1.5", "v2 more than there are", "v1 none", "v1 0.5", "no cgroup", "empty"],
 )
-def test_the_limit_is_the_quota_of_the_container_or_the_processors(entrypoint, tmp_path, files, limit):
+def test_the_limit_is_the_quota_of_the_container_or_the_processors(entrypoint, tmp_path, monkeypatch, files, limit):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert entrypoint.cpu_limit(tmp_path) == limit
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
+    monkeypatch.setitem(sys.modules, "_find", _find)
+    load("_uwsgi", monkeypatch)
+    assert load("entrypoint", monkeypatch).cpu_limit(tmp_path) == limit
+
+
+# --- uWSGI -----------------------------------------------------------------------------------------------------------
+
+
+def server(tmp_path, *more):
+    return ["/opt/runtime/bin/uwsgi", "--ini", f"{tmp_path}/etc/uwsgi.ini", "--home", "/opt/runtime", *more]
+
+
+@pytest.mark.parametrize(("limit", "processes"), [(0.5, "2"), (1, "2"), (2, "2"), (2.5, "3"), (4, "4"), (64, "16")])
+def test_processes_follow_the_limit_and_are_two_at_the_least(entrypoint, started, app, monkeypatch, tmp_path, capsys, limit, processes):
+    app()
+    monkeypatch.setattr(entrypoint, "cpu_limit", lambda: limit)
+    command, _ = started(FLASKOPS_PROCESSES="auto")
+    assert command == server(tmp_path, "--processes", processes)
+    assert capsys.readouterr().out == f"flaskops: uwsgi runs main:app: {processes} processes, from a limit of {limit:g} processors\n"
+
+
+@pytest.mark.parametrize(
+    ("env", "ini", "more"),
+    [
+        ({"FLASKOPS_PROCESSES": "3", "UWSGI_PROCESSES": "9"}, "processes = 7", ["--processes", "3"]),
+        ({"UWSGI_PROCESSES": "9", "UWSGI_CHEAPER": "2"}, "processes = 7", ["--cheaper", "2", "--processes", "9"]),
+        ({"UWSGI_CHEAPER": "4"}, "", ["--cheaper", "4", "--processes", "5"]),
+        ({}, "processes = 7", []),
+        ({}, "workers = %(%k + 1)\ncheaper = %k", []),
+    ],
+    ids=["the key", "the environment", "cheaper alone", "uwsgi.ini", "sums"],
+)
+def test_the_number_comes_from_the_key_the_environment_or_the_applications_own_settings(started, app, tmp_path, env, ini, more):
+    app(uwsgi__ini=f"[uwsgi]\nmodule = main\ncallable = app\n{ini}\n")
+    command, found = started(**env)
+    copied = ["--ini", f"{tmp_path}/copy.ini"] if ini else []
+    assert command == server(tmp_path, *copied, *more)
+    assert not [name for name in found if name.startswith("UWSGI_")]
+
+
+def test_cheaper_has_to_be_less_than_processes(entrypoint, started, app):
+    app()
+    with pytest.raises(entrypoint.Stop, match="there are 4 processes as UWSGI_PROCESSES says, and cheaper is 4; it has to be lower"):
+        started(UWSGI_PROCESSES="4", UWSGI_CHEAPER="4")
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "1.5"])
+def test_a_number_that_is_none_is_refused(entrypoint, started, app, value):
+    app()
+    with pytest.raises(entrypoint.Stop, match=re.escape(f"UWSGI_PROCESSES is '{value}'; it has to be a number above 0.")):
+        started(UWSGI_PROCESSES=value)
+
+
+def test_what_the_role_decides_is_left_out_of_an_own_uwsgi_ini_with_a_note(started, app, tmp_path, capsys):
+    own = """
+[other]
+workers = 99
+[uwsgi]
+; of a seed
+wsgi-file = main.py
+callable = app
+socket = ./uwsgi.sock
+master = true
+vacum = true
+chmod-socket = 660
+die-on-term = true
+plugins = /usr/lib/uwsgi/python
+uid = nginx
+enable-threads = true
+harakiri = 20
+static-map = /a=%d/a
+"""
+    place = app(uwsgi__ini=own)
+    command, env = started(UWSGI_INI=str(place / "uwsgi.ini"), UWSGI_SOCKET=":5000", UWSGI_POST_BUFFERING="1")
+    assert "--ini" in command[3:]
+    assert (tmp_path / "copy.ini").read_text() == f"[uwsgi]\nenable-threads = true\nharakiri = 20\nstatic-map = /a={place}//a\n"
+    said = capsys.readouterr().out
+    for option in ("socket = ./uwsgi.sock", "vacum = true", "uid = nginx", "plugins = /usr/lib/uwsgi/python"):
+        assert f"uwsgi.ini: {option} is left out: " in said
+    assert "die-on-term = true is left out: write drain_seconds" in said
+    assert "UWSGI_SOCKET is left out: the role decides it" in said
+    assert "master" not in said
+    assert {name: value for name, value in env.items() if name.startswith("UWSGI")} == {"UWSGI_POST_BUFFERING": "1"}
+    assert (env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"]) == (f"{place}/main.py", "app")
+
+
+def test_an_own_directory_and_ini(started, app, tmp_path):
+    """UWSGI_INI=/application/uwsgi.ini, as the seeds write it."""
+    place = tmp_path / "application"
+    place.mkdir()
+    (place / "web.py").write_text("api = 1\n")
+    (place / "uwsgi.ini").write_text("[uwsgi]\nmodule = web\ncallable = api\n")
+    os.chdir(place)
+    _, env = started(UWSGI_INI=f"{place}/uwsgi.ini")
+    assert (env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"]) == ("web", "api")
+    assert env["PYTHONPATH"] == f"{place}:{tmp_path}/app"
+
+
+# --- Gunicorn --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "env", "workers"),
+    [
+        (1, {}, "2"),
+        (4, {"FLASKOPS_PROCESSES": "auto"}, "4"),
+        (4, {"FLASKOPS_PROCESSES": "3", "WEB_CONCURRENCY": "9"}, "3"),
+        (4, {"WEB_CONCURRENCY": "9", "WORKERS_PER_CORE": "3"}, "9"),
+        (4, {"WORKERS_PER_CORE": "3"}, "12"),
+        (4, {"WORKERS_PER_CORE": "0.5"}, "2"),
+        (1, {"WORKERS_PER_CORE": "0.5"}, "1"),
+        (4, {"WORKERS_PER_CORE": "3", "MAX_WORKERS": "5"}, "5"),
+    ],
+)
+def test_workers_of_gunicorn(entrypoint, started, app, monkeypatch, limit, env, workers):
+    app()
+    monkeypatch.setattr(entrypoint, "cpu_limit", lambda: limit)
+    command, found = started(FLASKOPS_ENGINE="gunicorn", **env)
+    assert found["WEB_CONCURRENCY"] == workers
+    explicit = ["--workers", workers] if env.get("FLASKOPS_PROCESSES", "auto") != "auto" else []
+    settings = ["--config", str(RUNTIME / "flaskops_gunicorn.py")]
+    assert command == ["/opt/runtime/bin/python3", "-m", "gunicorn", *settings, *explicit, "flaskops_wsgi:application"]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"gunicorn_conf__py": "", "app_in_gunicorn_conf__py": ""}, "gunicorn_conf.py"),
+        ({"app_in_gunicorn_conf__py": ""}, "app/gunicorn_conf.py"),
+        ({}, None),
+    ],
+)
+def test_a_configuration_of_gunicorn_is_looked_for_where_the_seed_looks(started, app, files, expected):
+    place = app(**files)
+    _, env = started(FLASKOPS_ENGINE="gunicorn")
+    assert env.get("FLASKOPS_GUNICORN_CONF") == (f"{place}/{expected}" if expected else None)
+
+
+def test_a_configuration_of_gunicorn_may_be_named(entrypoint, started, app):
+    place = app(custom__py="")
+    _, env = started(FLASKOPS_ENGINE="gunicorn", GUNICORN_CONF=f"{place}/custom.py")
+    assert env["FLASKOPS_GUNICORN_CONF"] == f"{place}/custom.py"
+    with pytest.raises(entrypoint.Stop, match=r"GUNICORN_CONF is '/none\.py', and there is no such file"):
+        started(FLASKOPS_ENGINE="gunicorn", GUNICORN_CONF="/none.py")
 
 
 @pytest.fixture
-def started(entrypoint, monkeypatch):
-    """What is executed, for a limit, an environment and arguments."""
+def merged(monkeypatch):
+    return load("flaskops_gunicorn", monkeypatch).settings
 
-    def run(limit=1.0, processes=None, arguments=()):
-        commands = []
-        monkeypatch.setattr(entrypoint, "cpu_limit", lambda: limit)
-        monkeypatch.setattr(entrypoint.sys, "argv", ["flaskops-entrypoint", *arguments])
-        monkeypatch.setattr(os, "execvp", lambda file, command: commands.append((file, command)))
-        monkeypatch.delenv("FLASKOPS_PROCESSES", raising=False)
-        if processes:
-            monkeypatch.setenv("FLASKOPS_PROCESSES", processes)
-        entrypoint.main()
-        (file, command), = commands
-        assert file == command[0]
-        return command
+
+def test_own_settings_of_gunicorn_count_as_far_as_the_role_does_not_decide(merged):
+    release = {"bind": "unix:/run/x", "threads": 4, "worker_class": "gthread", "graceful_timeout": 30, "timeout": 60}
+    own = {"bind": "0.0.0.0:80", "threads": 8, "worker_class": "egg:meinheld#gunicorn_worker", "graceful_timeout": 120, "keepalive": 5}
+    settings, notes = merged(release, own)
+    assert settings == {**release, "threads": 8, "keepalive": 5}
+    assert notes == [
+        "bind is set by the role: write proxy instead",
+        "graceful_timeout is set by the role: write drain_seconds instead",
+        "worker_class egg:meinheld#gunicorn_worker is replaced by gthread: Meinheld does not run on a Python that is maintained",
+    ]
+
+
+# --- which application -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env", "files", "expected"),
+    [
+        ({}, {}, "main:app"),
+        ({"FLASKOPS_MODULE": "web", "FLASKOPS_CALLABLE": "api", "MODULE_NAME": "main"}, {"web__py": "api = 1"}, "web:api"),
+        ({"MODULE_NAME": "custom.web"}, {"custom_in_web__py": "app = 1", "custom_in___init____py": ""}, "custom.web:app"),
+        ({"MODULE_NAME": "main", "VARIABLE_NAME": "api"}, {"main__py": "api = 1"}, "main:api"),
+        ({"VARIABLE_NAME": "api"}, {"main__py": "app = api = 1"}, "main:api"),
+        ({"APP_MODULE": "web:api", "MODULE_NAME": "main"}, {"web__py": "api = 1"}, "web:api"),
+        ({"APP_MODULE": "web:create_app()"}, {"web__py": "def create_app(): pass"}, "web:create_app()"),
+        ({}, {"uwsgi__ini": "[uwsgi]\nmodule = web:api\n", "web__py": "api = 1"}, "web:api"),
+        ({}, {"uwsgi__ini": "[uwsgi]\nmount = /x=web:api\n", "web__py": "api = 1"}, "web:api"),
+        ({"MODULE_NAME": "main"}, {"uwsgi__ini": "[uwsgi]\nmodule = web\n", "web__py": "app = 1"}, "main:app"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("engine", ["uwsgi", "gunicorn"])
+def test_each_way_to_name_the_application(started, app, engine, env, files, expected):
+    app(**files)
+    _, found = started(FLASKOPS_ENGINE=engine, **env)
+    assert f"{found['FLASKOPS_MODULE']}:{found['FLASKOPS_CALLABLE']}" == expected
+
+
+def test_without_an_application_the_container_ends_and_says_where_it_looked(entrypoint, started, app):
+    app(main__py="x = 1\n")
+    with pytest.raises(entrypoint.Stop, match=r"no Flask application was found in .*/app: looked for app, .* in main\.py; write module"):
+        started()
+
+
+def test_a_file_that_uwsgi_ini_names_and_that_is_not_there(entrypoint, started, app):
+    app(uwsgi__ini="[uwsgi]\nwsgi-file = none.py\n")
+    with pytest.raises(entrypoint.Stop, match=r"uwsgi.ini names the file none.py, and there is no"):
+        started()
+
+
+def test_without_settings_the_container_says_what_is_missing(entrypoint, started, app, tmp_path):
+    app()
+    (tmp_path / "etc/uwsgi.ini").unlink()
+    with pytest.raises(entrypoint.Stop, match=r"uwsgi\.ini is missing\. The role flask_apps mounts it"):
+        started()
+
+
+def test_what_has_no_effect_any_more_is_said(started, app, capsys):
+    app()
+    started(BIND="0.0.0.0:80", STATIC_INDEX="1", FLASKOPS_MOUNT="/shop")
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [
+        "flaskops: BIND has no effect here: the server listens on a socket",
+        "flaskops: STATIC_INDEX has no effect here: write static with index: true",
+    ]
+    assert said[2] == "flaskops: uwsgi runs main:app, mounted at /shop: 2 processes, from a limit of 1 processors"
+
+
+def test_a_command_of_ones_own_is_run_in_place_of_the_server(started, app, tmp_path):
+    app(prestart__sh="exit 1\n")
+    command, env = started("flask", "db", "upgrade", PYTHONPATH="/lib")
+    assert command == ["flask", "db", "upgrade"]
+    assert env == {"PYTHONPATH": f"{tmp_path}/app:/lib", "FLASK_APP": "main:app"}
+    assert started("flask", FLASK_APP="mine")[1]["FLASK_APP"] == "mine"
+
+
+def test_a_command_needs_no_application(started, app):
+    app(main__py="x = 1\n")
+    assert "FLASK_APP" not in started("sh")[1]
+
+
+# --- prestart.sh -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prestarted(entrypoint, app, monkeypatch):
+    """What the shell says and leaves in the environment; in the place of the server there is env."""
+
+    def run(script):
+        app(prestart__sh=script)
+        command = entrypoint.prestart({})
+        words = [*command[: command.index(sys.executable)], "env"]
+        return subprocess.run(words, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
 
     return run
 
 
-SERVER = ["/opt/runtime/bin/uwsgi", "--ini", "/etc/flaskops/uwsgi.ini"]
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_variables_of_prestart_persist(prestarted, shell):
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    body = "export COLOURS=${X:-red}\n" + ("a=(1 2); export SECOND=${a[1]}\n" if shell == "bash" else "")
+    run = prestarted(f"#! /usr/bin/env {shell}\necho before\n{body}")
+    assert run.returncode == 0, run.stderr
+    assert {"before", "COLOURS=red", "FLASKOPS_PRESTART=done"} <= set(run.stdout.splitlines())
+    assert ("SECOND=2" in run.stdout) == (shell == "bash")
 
 
-@pytest.mark.parametrize(("limit", "processes"), [(0.5, "2"), (1, "2"), (2, "2"), (2.5, "3"), (4, "4")])
-def test_processes_follow_the_limit_and_are_two_at_the_least(started, capsys, limit, processes):
-    assert started(limit, "auto") == [*SERVER, "--processes", processes]
-    assert capsys.readouterr().out == f"flaskops: {processes} processes, from a limit of {limit:g} processors\n"
+@pytest.mark.parametrize(("script", "code", "said"), [("false\n", 1, 1), ("exit 7\n", 7, 7), ("exit 0\n", 1, 0)])
+def test_a_prestart_that_fails_ends_the_container(prestarted, app, script, code, said):
+    run = prestarted(script)
+    assert run.returncode == code
+    assert f"prestart.sh ended the container with code {said}; it is sourced, and has to come to its end." in run.stderr
 
 
-def test_a_number_of_processes_stands_in_the_settings(started):
-    assert started(processes="3") == SERVER
-
-
-def test_a_command_of_ones_own_is_run_in_place_of_the_server(started):
-    assert started(processes="auto", arguments=["python3", "-c", "1"]) == ["python3", "-c", "1"]
+def test_prestart_comes_back_to_the_entrypoint_once(entrypoint, started, app):
+    app(prestart__sh="true\n")
+    command, _ = started()
+    assert command[-3:] == [sys.executable, "-I", str(RUNTIME / "entrypoint.py")]
+    command, env = started(FLASKOPS_PRESTART="done")
+    assert command[0] == "/opt/runtime/bin/uwsgi"
+    assert "FLASKOPS_PRESTART" not in env

@@ -4,6 +4,7 @@ The number of processes follows the container's CPU limit, which only the contai
 in its environment or in files of its own still counts here; what the role decides instead is said in a note.
 """
 
+import contextlib
 import math
 import os
 import shutil
@@ -13,12 +14,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # python3 -I leaves it out, and with it whatever the application calls like a module of Python
 
-import _find  # noqa: E402
-import _uwsgi  # noqa: E402
+import _find
+import _uwsgi
 
 SETTINGS = Path("/etc/flaskops")
 APP = Path("/app")
 RUNTIME = Path("/opt/runtime")
+# What counts of an own uwsgi.ini; /tmp is of this container alone.
+COPY = Path("/tmp/flaskops-uwsgi.ini")
 # Not more than the default limits of a container are good for.
 MOST = 16
 # Of the seeds' images; a socket takes their place.
@@ -133,9 +136,8 @@ def uwsgi(env, own):
         for note in notes:
             say(f"{own.path}: {note}")
         if kept:
-            copy = Path("/tmp/flaskops-uwsgi.ini")  # noqa: S108 - a tmpfs of this container
-            copy.write_text(kept)
-            command += ["--ini", str(copy)]
+            COPY.write_text(kept)
+            command += ["--ini", str(COPY)]
     # uWSGI would read these by itself, and more than we want of them.
     least, most = number(env, "UWSGI_CHEAPER"), number(env, "UWSGI_PROCESSES")
     for name in [name for name in env if name.startswith("UWSGI_") and _uwsgi.ours(name[6:])]:
@@ -203,10 +205,8 @@ def main(arguments, env):
     path = [str(root), str(APP), *env.get("PYTHONPATH", "").split(":")]
     env["PYTHONPATH"] = ":".join(dict.fromkeys(each for each in path if each))
     if arguments:  # a command of one's own, in the same environment
-        try:
+        with contextlib.suppress(Stop):
             env.setdefault("FLASK_APP", ":".join(application(env, root, own)))
-        except Stop:
-            pass
         return arguments
     sourced = prestart(env)
     if sourced:

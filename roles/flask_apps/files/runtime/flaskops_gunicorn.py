@@ -45,7 +45,8 @@ def settings(release, own):
         theirs.pop(name, None)
     worker = theirs.get("worker_class")
     if isinstance(worker, str) and "meinheld" in worker:
-        notes.append(f"worker_class {worker} is replaced by {release['worker_class']}: Meinheld does not run on a Python that is maintained")
+        instead = release["worker_class"]
+        notes.append(f"worker_class {worker} is replaced by {instead}: Meinheld does not run on a Python that is maintained")
         theirs["worker_class"] = release["worker_class"]
     return {**release, **theirs}, notes
 

@@ -1,0 +1,146 @@
+"""Starts the server of an image that is not ours, and connects it to the socket that Nginx asks.
+
+Run by the image's own python3 (3.6 or newer) as the first process under the engine's init. FLASKOPS_COMMAND is the command of the
+server; without one, the arguments are. With FLASKOPS_PORT the server listens on TCP in this container, and each connection to the
+socket is handed on to it; without, it makes the socket itself.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+
+SIZE = 65536
+# How long the last answers may take once the server has ended.
+REST = 5
+
+
+def say(text):
+    print("flaskops: " + text, flush=True)
+
+
+def command(text, arguments):
+    """What is started. A simple command takes the place of its shell, which would not hand SIGTERM on."""
+    if not text:
+        return arguments
+    first = text.split()[0] if text.split() else ""
+    simple = shutil.which(first) and not any(sign in text for sign in ";&|\n`")
+    return ["sh", "-c", "exec " + text if simple else text]
+
+
+async def pump(reader, writer):
+    """All that comes from one side, to the other side, and then the end of it."""
+    try:
+        while True:
+            data = await reader.read(SIZE)
+            if not data:
+                break
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+    except OSError:
+        writer.close()  # it has gone
+
+
+class Relay:
+    def __init__(self, path, port):
+        self.path = path
+        self.port = port
+        self.open = set()
+
+    async def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+        before = os.umask(0o111)
+        try:
+            server = await asyncio.start_unix_server(self._accepted, self.path, backlog=1024)
+        finally:
+            os.umask(before)
+        return server
+
+    async def _accepted(self, reader, writer):
+        task = asyncio.ensure_future(self._connected(reader, writer))
+        self.open.add(task)
+        task.add_done_callback(self.open.discard)
+
+    async def _connected(self, reader, writer):
+        other = None
+        try:
+            # Not yet listening is refused: Nginx, and before it the health check, takes that for what it is.
+            theirs, other = await asyncio.open_connection("127.0.0.1", self.port)
+            await asyncio.wait([asyncio.ensure_future(pump(reader, other)), asyncio.ensure_future(pump(theirs, writer))])
+        except OSError:
+            pass
+        finally:
+            writer.close()
+            if other:
+                other.close()
+
+
+async def open_to_nginx(path):
+    """A socket that the server makes has the mode of its umask: Nginx could not write to it."""
+    pause = 0.05
+    while True:
+        try:
+            mode = os.stat(path).st_mode
+            if stat.S_ISSOCK(mode) and stat.S_IMODE(mode) & 0o666 != 0o666:
+                os.chmod(path, 0o666)
+                pause = 1
+        except OSError:
+            pause = 0.05
+        await asyncio.sleep(pause)
+
+
+async def run(environment, arguments):
+    """The exit code of the server."""
+    loop = asyncio.get_event_loop()
+    path, port = environment["FLASKOPS_SOCKET"], environment.get("FLASKOPS_PORT")
+    words = command(environment.get("FLASKOPS_COMMAND", ""), arguments)
+    if not words:
+        say("the image has no command of its own; write command")
+        return 1
+    relay = Relay(path, int(port or 0))
+    server = await relay.start() if port else None
+    watch = asyncio.ensure_future(open_to_nginx(path)) if not port else None
+    say("starts {}{}".format(" ".join(words), ", relayed to port " + port if port else ""))
+    try:
+        process = subprocess.Popen(words, env=dict(environment))
+    except OSError as error:
+        say(f"{words[0]} cannot be started: {error.strerror}")
+        return 127
+
+    def stop(number):
+        if server:
+            server.close()  # what is running goes on
+        process.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+        loop.add_signal_handler(number, stop if ends else process.send_signal, number)
+    code = await loop.run_in_executor(None, process.wait)
+    if watch:
+        watch.cancel()
+    if server:
+        server.close()
+        if relay.open:
+            await asyncio.wait(list(relay.open), timeout=REST)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    return 128 - code if code < 0 else code
+
+
+def main():
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    code = loop.run_until_complete(run(os.environ, sys.argv[1:]))
+    sys.stdout.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is said of the application server, checked before any host is asked."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _engine
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "roles/flask_apps/templates/uwsgi.ini.j2"
+
+
+@pytest.fixture
+def problems(tmp_path):
+    (tmp_path / "app.py").write_text("app = 1\n")
+    (tmp_path / "requirements.txt").write_text("flask\n")
+
+    def check(**keys):
+        return normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])[1]
+
+    return check
+
+
+def test_options_that_the_role_writes_are_refused_with_their_key(problems):
+    found = problems(uwsgi={"options": {"max-worker-lifetime": "60", "threads": "2", "master": "false", "socket": ":5000"}})
+    assert found == [
+        "flask_apps: shop: uwsgi.options sets threads, which the role writes; write uwsgi.threads instead.",
+        "flask_apps: shop: uwsgi.options sets master, which the role writes; leave it out.",
+        "flask_apps: shop: uwsgi.options sets socket, which the role writes; leave it out.",
+    ]
+
+
+def test_every_option_of_the_template_is_known():
+    """Or the user's would stand beside ours."""
+    written = set(re.findall(r"^([a-z0-9-]+) = ", TEMPLATE.read_text(), re.MULTILINE))
+    # These may be said twice or otherwise without harm.
+    assert written - set(_engine.ROLE_OPTIONS) <= {"disable-logging", "log-5xx", "log-x-forwarded-for", "max-requests-delta"}
+
+
+@pytest.mark.parametrize(
+    ("harakiri", "timeout", "said"),
+    [(0, 60, False), (59, 60, False), (60, 60, True), (90, 60, True), (90, 120, False)],
+)
+def test_harakiri_comes_before_nginx_gives_up(problems, harakiri, timeout, said):
+    found = problems(uwsgi={"harakiri_seconds": harakiri}, proxy={"read_timeout_seconds": timeout})
+    assert bool(found) == said
+    if said:
+        assert f"uwsgi.harakiri_seconds is {harakiri}, and Nginx waits {timeout} s for an answer (proxy.read_timeout_seconds)" in found[0]
+
+
+@pytest.mark.parametrize(("processes", "cheaper", "said"), [(4, 2, False), (4, 4, True), (2, 3, True), ("auto", 8, False), (1, 0, False)])
+def test_cheaper_is_less_than_processes(problems, processes, cheaper, said):
+    found = problems(uwsgi={"processes": processes, "cheaper": cheaper})
+    expected = f"flask_apps: shop: uwsgi.cheaper is {cheaper}; it has to be less than uwsgi.processes, which is {processes}."
+    assert found == ([expected] if said else [])
+
+
+def test_what_belongs_to_another_engine_does_not_count(problems):
+    assert problems(engine="gunicorn", uwsgi={"harakiri_seconds": 90}) == []

@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The wrapper that both servers call, alone and, with FLASKOPS_TEST_SERVERS=<a venv with uwsgi, gunicorn, flask-sock>, under them."""
+
+import importlib.util
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
+SERVERS = os.environ.get("FLASKOPS_TEST_SERVERS", "")
+
+
+@pytest.fixture
+def wrapper(monkeypatch):
+    monkeypatch.delenv("FLASKOPS_MODULE", raising=False)
+    spec = importlib.util.spec_from_file_location("flaskops_wsgi", RUNTIME / "flaskops_wsgi.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def echo(environ, start_response):
+    start_response("200 OK", [])
+    return [dict(environ)]
+
+
+def call(application, **environ):
+    """What the application saw, or the status and the headers of an answer that is not its own."""
+    answer = []
+    body = application({"PATH_INFO": "/", "SCRIPT_NAME": "", "wsgi.url_scheme": "http", **environ}, lambda *words: answer.extend(words))
+    return body[0] if answer[0] == "200 OK" else tuple(answer)
+
+
+# --- who asks --------------------------------------------------------------------------------------------------------
+
+
+def test_address_and_scheme_are_those_that_nginx_says(wrapper):
+    seen = call(wrapper.wrap(echo, ""), HTTP_X_REAL_IP="192.0.2.7", HTTP_X_FORWARDED_PROTO="https", REMOTE_ADDR="")
+    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("192.0.2.7", "https")
+
+
+def test_what_is_not_said_stays(wrapper):
+    seen = call(wrapper.wrap(echo, ""), REMOTE_ADDR="127.0.0.1", PATH_INFO="/shop/x")
+    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"], seen["PATH_INFO"], seen["SCRIPT_NAME"]) == ("127.0.0.1", "http", "/shop/x", "")
+
+
+# --- where it is mounted ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "rest"), [("/shop/", "/"), ("/shop/a/b", "/a/b"), ("/shop//", "//"), ("/shop/shop/x", "/shop/x"), ("/shop/ü", "/ü")]
+)
+def test_the_path_is_taken_off_and_told(wrapper, path, rest):
+    seen = call(wrapper.wrap(echo, "/shop"), PATH_INFO=path)
+    assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) == ("/shop", rest)
+
+
+@pytest.mark.parametrize(("query", "target"), [("", "/shop/"), ("a=1&b=2", "/shop/?a=1&b=2")])
+def test_the_path_without_its_slash_is_redirected_relatively(wrapper, query, target):
+    status, headers = call(wrapper.wrap(echo, "/shop"), PATH_INFO="/shop", QUERY_STRING=query)
+    assert (status, dict(headers)["Location"]) == ("308 Permanent Redirect", target)
+
+
+@pytest.mark.parametrize("path", ["/", "/shopping", "/x/shop/", ""])
+def test_what_is_not_below_it_is_not_found(wrapper, path):
+    assert call(wrapper.wrap(echo, "/shop"), PATH_INFO=path)[0] == "404 Not Found"
+
+
+# --- which application -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    def write(**files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["app", "create_app()"])
+def test_a_callable_and_a_factory(wrapper, modules, name):
+    modules(wsgi_sample="def app(*_): return 'answer'\ndef create_app(): return app\n")
+    assert wrapper.load("wsgi_sample", name)() == "answer"
+
+
+def test_a_file(wrapper, modules):
+    place = modules(some_file="import sys\nthere = __name__ in sys.modules\ndef application(*_): return there\n")
+    assert wrapper.load(f"{place}/some_file.py", "application")() is True
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("def web(): pass\n_x = len\n", "app", r"flaskops: broken_0 has no 'app'; what can be called in it: web\. Write module"),
+        ("app = 7\n", "app", r"flaskops: 'app' of broken_1 is int, which cannot be called\. Write module"),
+        ("def make(): pass\n", "make()", r"flaskops: 'make\(\)' of broken_2 is NoneType, which cannot be called"),
+        ("raise SystemExit('no database')\n", "app", r"flaskops: broken_3 ended the program while it was imported: no database"),
+    ],
+    ids=["0", "1", "2", "3"],
+)
+def test_what_is_broken_ends_the_server_with_words(wrapper, modules, request, text, name, words):
+    module = f"broken_{request.node.callspec.id}"
+    modules(**{module: text})
+    with pytest.raises(RuntimeError, match=words):
+        wrapper.load(module, name)
+
+
+# --- websockets under uWSGI ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def under_uwsgi(wrapper, monkeypatch):
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(wrapper, "uwsgi", SimpleNamespace(connection_fd=ours.fileno))
+    yield wrapper, theirs
+    ours.close()
+    theirs.close()
+
+
+def test_a_library_that_wants_the_socket_gets_it_and_uwsgi_keeps_its_own(under_uwsgi):
+    wrapper, theirs = under_uwsgi
+
+    def app(environ, _start_response):
+        environ["gunicorn.socket"].sendall(b"hello")
+        raise StopIteration
+
+    assert wrapper.wrap(app, "")({"HTTP_UPGRADE": "websocket"}, None) == []
+    assert theirs.recv(9) == b"hello"
+    os.fstat(wrapper.uwsgi.connection_fd())
+
+
+def test_the_socket_is_left_alone_by_those_who_use_the_api_of_uwsgi(under_uwsgi, monkeypatch):
+    wrapper, _ = under_uwsgi
+    monkeypatch.setattr(wrapper.os, "dup", lambda _descriptor: pytest.fail("taken"))
+    assert call(wrapper.wrap(echo, ""), HTTP_UPGRADE="websocket")["HTTP_UPGRADE"] == "websocket"
+    assert "gunicorn.socket" not in call(wrapper.wrap(echo, ""))
+
+
+# --- under the servers -----------------------------------------------------------------------------------------------
+
+APP = """
+import os, time
+from flask import Flask, request, url_for
+from flask_sock import Sock
+
+app = Flask(__name__)
+
+@app.get("/")
+def index():
+    return {"url": url_for("index", _external=True), "remote": request.remote_addr, "path": request.path}
+
+@app.get("/slow")
+def slow():
+    time.sleep(1)
+    return "whole"
+
+@Sock(app).route("/echo")
+def echo(ws):
+    ws.send(ws.receive())
+"""
+UWSGI = ["uwsgi", "--master", "--strict", "--need-app", "--module", "flaskops_wsgi:application", "--buffer-size", "32768"]
+UWSGI += ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all", "--processes", "1"]
+GUNICORN = ["gunicorn", "--no-control-socket", "flaskops_wsgi:application", "--umask", "0111", "--worker-class"]
+KINDS = {
+    "uwsgi threads": [*UWSGI, "--threads", "4"],
+    "uwsgi gevent": [*UWSGI, "--gevent", "10", "--gevent-monkey-patch"],
+    "gunicorn gthread": [*GUNICORN, "gthread", "--threads", "4"],
+    "gunicorn gevent": [*GUNICORN, "gevent"],
+}
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def served(request, tmp_path):
+    """A server with an application; starts it and answers raw requests."""
+    if not SERVERS:
+        pytest.skip("needs FLASKOPS_TEST_SERVERS")
+    started = []
+
+    def start(text=APP):
+        (tmp_path / "main.py").write_text(text)
+        env = {"PYTHONPATH": f"{tmp_path}:{RUNTIME}", "FLASKOPS_MODULE": "main", "FLASKOPS_CALLABLE": "app", "FLASKOPS_MOUNT": "/shop"}
+        name, *options = request.param
+        path = tmp_path / "app.sock"
+        listen = ["--home", SERVERS, "--http-socket", str(path)] if name == "uwsgi" else ["--bind", f"unix:{path}"]
+        env = {**env, "PATH": f"{SERVERS}/bin:{os.environ['PATH']}", "HOME": str(tmp_path)}
+        log = (tmp_path / "log").open("w")
+        process = subprocess.Popen([f"{SERVERS}/bin/{name}", *options, *listen], env=env, cwd=tmp_path, stdout=log, stderr=log)
+        started.append(process)
+        deadline = time.monotonic() + 20
+        while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return process, path, lambda: (tmp_path / "log").read_text()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+HEADERS = b"Host: shop.example\r\nX-Real-IP: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n"
+UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+
+
+def connect(path, target, more=b"Connection: close\r\n"):
+    for _ in range(100):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(10)
+        try:
+            client.connect(str(path))
+            client.sendall(b"GET " + target + b" HTTP/1.1\r\n" + HEADERS + more + b"\r\n")
+            return client
+        except OSError:
+            client.close()
+            time.sleep(0.1)
+    raise AssertionError("no connection")
+
+
+def answer(client):
+    with client:
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def test_the_application_is_told_who_asks_and_where_it_is(served):
+    _, path, log = served()
+    text = answer(connect(path, b"/shop/")).decode()
+    assert '"url":"https://shop.example/shop/"' in text, log()
+    assert '"remote":"192.0.2.7"' in text
+    assert '"path":"/"' in text
+    assert " 404 " in answer(connect(path, b"/other/")).decode().splitlines()[0]
+
+
+def test_flask_sock_speaks_under_every_server(served):
+    _, path, log = served()
+    client = connect(path, b"/shop/echo", UPGRADE)
+    head = client.recv(4096)
+    assert b" 101 " in head.splitlines()[0], (head, log())
+    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
+    client.sendall(b"\x81\x82\0\0\0\0hi")
+    assert client.recv(100)[:4] == b"\x81\x02hi"
+    client.close()
+
+
+def test_sigterm_lets_a_running_request_finish(served):
+    process, path, log = served()
+    answer(connect(path, b"/shop/"))
+    client = connect(path, b"/shop/slow")
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert answer(client).endswith(b"whole"), log()
+    assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("text", ["api = 1\n", "import none_such\n", "raise SystemExit('crashed')\n"])
+def test_a_broken_application_ends_the_server(served, text):
+    process, _, log = served(text)
+    assert process.wait(20) != 0
+    assert re.search("flaskops: main has no 'app'|No module named 'none_such'|flaskops: main ended the program .*: crashed", log())
