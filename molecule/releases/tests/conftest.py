@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,11 +70,17 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 def start(key_file: str) -> Callable[..., subprocess.Popen[str]]:
     """Starts a playbook of the collection, in a process group of its own."""
 
-    def run(playbook: str, apps: list[dict[str, Any]] | None = None, environment: dict[str, str] | None = None, **variables: Any) -> Any:
+    def run(
+        playbook: str,
+        apps: list[dict[str, Any]] | None = None,
+        environment: dict[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        **variables: Any,
+    ) -> Any:
         values = {"flask_apps_source_root": str(SCENARIO), "flask_apps_release_key_file": key_file, **variables}
         if apps is not None:
             values["flask_apps"] = apps
-        command = ["ansible-playbook", "-i", INVENTORY, str(PROJECT / f"playbooks/{playbook}.yml"), "-e", json.dumps(values)]
+        command = ["ansible-playbook", "-i", INVENTORY, str(PROJECT / f"playbooks/{playbook}.yml"), "-e", json.dumps(values), *arguments]
         known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **(environment or {})}
         return subprocess.Popen(
             command, cwd=PROJECT, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

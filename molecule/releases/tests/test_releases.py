@@ -313,8 +313,8 @@ def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, versio
     # Eight MiB are needed for each: what is sent, unpacked, handed to the builder, laid into the image, taken out of it.
     cases = {
         "The run could not begin": 0,
-        "failed at 'source | Send its source'": 4,
-        "failed at 'source | Unpack it'": 12,
+        "failed at 'context | Send of its source what the host has not got'": 4,
+        "failed at 'context | Unpack it'": 12,
         "failed at 'build | Build with BuildKit'": 24,
         "failed at 'source | Keep its image and take out its static files'": 36,
     }
@@ -345,6 +345,153 @@ def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, vers
         deploy(shop("room again", **on_it)).ok()
         assert version() == "room again"
     nothing_lost(found)
+
+
+# --- processes without a route -----------------------------------------------------------------------------------
+
+
+def jobs(version, **more):
+    """The application with a worker, and with a scheduler of which there is never more than one."""
+    worker = {"name": "worker", "command": "python3 work.py worker", "stop_seconds": 5}
+    scheduler = {"name": "beat", "command": "python3 work.py beat", "overlap": False, "ready_seconds": 1, "stop_seconds": 5}
+    return shop(version, volumes=["/srv/jobs:/jobs"], processes=[worker, scheduler], **more)
+
+
+@pytest.fixture
+def working(host, deploy, version):
+    """Version 1 and its processes run."""
+    host.check_output("mkdir -p /srv/jobs && chown 10001:10001 /srv/jobs")
+    deploy(jobs(1)).ok()
+    host.check_output("rm -f /srv/jobs/*.log")
+    assert version() == "1"
+
+
+@pytest.fixture
+def lives(host):
+    """Which versions of a process are at work just now."""
+
+    def look(name="worker"):
+        host.check_output(f"rm -f /srv/jobs/{name}.[!l]*")
+        time.sleep(1)
+        return sorted(host.check_output(f"cd /srv/jobs && ls | grep '^{name}[.][^l]' || true").replace(f"{name}.", "").split())
+
+    return look
+
+
+def noted(host, name):
+    """What the process has written down: by line the version and the word."""
+    return [tuple(line.split()[1:]) for line in host.check_output(f"cat /srv/jobs/{name}.log || true").splitlines()]
+
+
+def names(left):
+    """The running processes of the application."""
+    return sorted(name.split("-")[2] for name in left()["running"] if name.count("-") > 1)
+
+
+def test_processes_are_released_with_the_application(working, deploy, host, lives, load, left):
+    with load() as found:
+        deploy(jobs(2)).ok()
+    nothing_lost(found)
+    assert noted(host, "beat") == [("1", "end"), ("2", "begin")]  # never two
+    assert noted(host, "worker") == [("2", "begin"), ("1", "end")]  # never none
+    assert (lives("worker"), lives("beat"), names(left)) == (["2"], ["2"], ["beat", "worker"])
+    assert deploy(jobs(2)).ok().changed == 0
+
+
+def test_a_release_with_a_broken_process_is_refused(working, deploy, host, version, lives, load, left):
+    before = left()["running"]
+    with load() as found:
+        output = deploy(jobs("bad", env={"BREAK": "worker"})).failed().output
+    nothing_lost(found)
+    assert "its process worker of release" in output
+    assert "this worker is broken" in output
+    assert left()["running"] == before
+    assert (version(), lives("worker"), lives("beat")) == ("1", ["1"], ["1"])
+    assert noted(host, "beat")[:1] + noted(host, "beat")[-1:] == [("1", "end"), ("1", "begin")]
+    assert deploy(jobs(1)).ok().changed == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("step", "after"),
+    [
+        ("container | Have the engine make it", 0.0),
+        ("release | Call it ready", 0.0),
+        (SWITCH, 0.0),
+        *((SWITCH, after) for after in (1.0, 1.5, 2.0, 3.0, 4.0)),
+        ("work | Drain, stop what served before, prune and unlock", 0.0),
+        ("work | Drain, stop what served before, prune and unlock", 1.0),
+    ],
+)
+@pytest.mark.parametrize("then", ["1", "2"])
+def test_the_controller_is_killed_while_processes_change(working, start, deploy, version, lives, load, left, step, after, then):
+    with load() as found:
+        environment = {"FLASKOPS_KILL_AT": step, "FLASKOPS_KILL_AFTER": str(after), **KILLER}
+        process = start("deploy", [jobs(2)], environment)
+        process.communicate(timeout=300)
+        assert process.returncode in (-signal.SIGKILL, 0)
+        time.sleep(5)  # what the host had begun
+        deploy(jobs(then)).ok()
+    nothing_lost(found)
+    assert (version(), lives("worker"), lives("beat"), names(left)) == (then, [then], [then], ["beat", "worker"])
+    assert deploy(jobs(then)).ok().changed == 0
+
+
+@pytest.mark.long
+def test_a_refused_route_gives_the_scheduler_back(working, deploy, version, lives, names_of_all):
+    assert "was refused by Nginx" in deploy(jobs("bad", **BAD_FRAGMENT)).failed().output
+    assert (version(), lives("worker"), lives("beat")) == ("1", ["1"], ["1"])
+    assert names_of_all() == ["beat", "worker"]
+
+
+@pytest.fixture
+def names_of_all(left):
+    """The processes of the application, stopped ones too."""
+    return lambda: sorted(name.split("-")[2] for name in left()["containers"] if name.count("-") > 1 and not name.endswith("-pin"))
+
+
+@pytest.mark.long
+def test_processes_follow_a_rollback_and_every_state(working, deploy, play, version, lives, left, names_of_all):
+    deploy(jobs(2)).ok()
+    play("rollback").ok()
+    assert (version(), lives("worker"), lives("beat"), names(left)) == ("1", ["1"], ["1"], ["beat", "worker"])
+    deploy(jobs(1, state="maintenance")).ok()
+    assert (lives("worker"), lives("beat")) == (["1"], ["1"])
+    deploy(jobs(1, state="stopped")).ok()
+    assert (lives("worker"), lives("beat"), left()["running"]) == ([], [], [])
+    assert deploy(jobs(1, state="stopped")).ok().changed == 0
+    deploy(jobs(1)).ok()
+    assert (version(), lives("worker"), lives("beat")) == ("1", ["1"], ["1"])
+    deploy(shop(1)).ok()  # an application may lose its processes
+    assert (lives("worker"), lives("beat"), names_of_all()) == ([], [], [])
+    deploy(jobs(1)).ok()
+    deploy({"name": "shop", "state": "absent"}).ok()
+    assert (lives("worker"), lives("beat")) == ([], [])
+    assert deploy({"name": "shop", "state": "absent"}).ok().changed == 0
+
+
+@pytest.mark.long
+def test_a_process_that_is_down_is_told_and_mended(working, deploy, play, host, lives, left):
+    (worker,) = (name for name in left()["running"] if name.endswith("-worker"))
+    host.check_output(f"docker stop {worker}")
+    assert "worker exited" in play("status").ok().output
+    assert "its process worker is exited" in play("deploy", [jobs(1)], arguments=["--check", "--diff"]).ok().output
+    deploy(jobs(1)).ok()
+    assert lives("worker") == ["1"]
+    host.check_output(f"docker rm --force {worker}")
+    deploy(jobs(1)).ok()
+    assert lives("worker") == ["1"]
+    assert "beat running, worker running" in play("status").ok().output or "worker running, beat running" in play("status").ok().output
+
+
+@pytest.mark.long
+def test_processes_come_back_with_the_host(working, deploy, host, lives, left, version):
+    before = left()["running"]
+    boot_again(host)
+    wait_for(lambda: version() == "1", 60, "the release after the reboot")
+    wait_for(lambda: left()["running"] == before, 30, "the same containers")
+    assert (lives("worker"), lives("beat")) == (["1"], ["1"])
+    assert deploy(jobs(1)).ok().changed == 0
 
 
 # --- prunes ----------------------------------------------------------------------------------------------------------
