@@ -180,9 +180,6 @@ def _senseless(app: dict[str, Any], given: Mapping[str, Any]) -> list[str]:
     else:
         problems += [f"{key} is written, and only engine: command has it; write engine: command too, or leave it out."
                      for key in ("command", "port") if app[key]]  # fmt: skip
-    processes, cheaper = app["uwsgi"]["processes"], app["uwsgi"]["cheaper"]
-    if processes != "auto" and cheaper >= int(processes):
-        problems.append(f"uwsgi: cheaper is {cheaper} and processes {processes}; cheaper has to be the lower one.")
     return problems
 
 

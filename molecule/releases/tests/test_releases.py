@@ -223,8 +223,8 @@ def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
 
 STEPS = [
     "release | Lay down its directory",
-    "source | Send its source",
-    "source | Build its image",
+    "context | Send of its source what the host has not got",
+    "context | Build its image",
     "source | Keep its image and take out its static files",
     "container | Have the engine make it",
     "release | Wait until it is healthy",
