@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs on the test host: asks each way for each page in turn, and says what it took. Plan in JSON on stdin, measurements in JSON on stdout.
+
+measure.py slow URL UPLOAD    is what it starts for slow clients
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+TICK = os.sysconf("SC_CLK_TCK")
+# What serves outside of the containers: the host's Nginx, and the engine's parts that forward a published port and take the log.
+OUTSIDE = ("nginx", "docker-proxy", "dockerd", "containerd-shim")
+SLOW_CLIENTS = 100
+
+
+def in_container(process: Path) -> bool:
+    return bool(re.search(r"docker[/-][0-9a-f]{12}", (process / "cgroup").read_text()))
+
+
+def cgroup_seconds(containers: list[str]) -> float:
+    total = 0.0
+    for identity in containers:
+        # Version 1 of cgroups, and version 2 with either of the engine's drivers.
+        files = [
+            Path(f"/sys/fs/cgroup/cpuacct/docker/{identity}/cpuacct.usage"),
+            Path(f"/sys/fs/cgroup/system.slice/docker-{identity}.scope/cpu.stat"),
+            Path(f"/sys/fs/cgroup/docker/{identity}/cpu.stat"),
+        ]
+        file = next((file for file in files if file.exists()), None)
+        if file is None:
+            sys.exit(f"there is no CPU account of the container {identity} among {', '.join(map(str, files))}")
+        text = file.read_text()
+        total += int(text) / 1e9 if file.name == "cpuacct.usage" else int(text.split("usage_usec ")[1].split()[0]) / 1e6
+    return total
+
+
+def outside_seconds() -> float:
+    total = 0
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            if (process / "comm").read_text().strip().startswith(OUTSIDE) and not in_container(process):
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12])
+        except OSError:
+            continue  # it has ended
+    return total / TICK
+
+
+def milliseconds(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()  # type: ignore[union-attr]
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60000}[unit]
+
+
+def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
+    command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", url]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    count, took = re.search(r"(\d+) requests in ([\d.]+\w+)", text).groups()  # type: ignore[union-attr]
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    failed = (int(refused[1]) if refused else 0) + (sum(map(int, broken.groups())) if broken else 0)
+    good = int(count) - (int(refused[1]) if refused else 0)
+    p99 = re.search(r"99%\s+([\d.]+\w+)", text)
+    return {"good": good, "failed": failed, "rate": good / (milliseconds(took) / 1000), "p99": milliseconds(p99[1]) if p99 else 0.0}
+
+
+def measure(way: dict[str, Any], row: dict[str, Any], warm: float, seconds: float) -> dict[str, float]:
+    url = way["url"] + row["path"]
+    slow = None
+    if row.get("slow"):
+        command = [sys.executable, __file__, "slow", way["url"] + "/static/image.jpg", way["url"] + "/upload"]
+        slow = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        time.sleep(max(warm, 1))
+    try:
+        # wrk takes whole seconds.
+        wrk(url, row["connections"], warm)
+        before = cgroup_seconds(way["containers"]) + outside_seconds()
+        found = wrk(url, row["connections"], seconds)
+        used = cgroup_seconds(way["containers"]) + outside_seconds() - before
+    finally:
+        if slow:
+            slow.kill()
+            slow.wait()
+    return {**found, "cpu": used / found["good"] * 1e6 if found["good"] else 0.0}
+
+
+def slow_clients(download: str, upload: str) -> None:
+    """Half of them send a form a little at a time, half take an image a little at a time; who has done begins again."""
+    at = urlsplit(download)
+    body = 30000
+    head = f"POST {urlsplit(upload).path} HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Length: {body}\r\nConnection: close\r\n\r\n".encode()
+    get = f"GET {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\nConnection: close\r\n\r\n".encode()
+    lines: list[Any] = [None] * SLOW_CLIENTS
+    left = [0] * SLOW_CLIENTS
+    while True:
+        for number in range(SLOW_CLIENTS):
+            sends = number % 2 == 0
+            try:
+                if lines[number] is None:
+                    line = socket.socket()
+                    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                    line.settimeout(2)
+                    line.connect((at.hostname, at.port or 80))
+                    line.sendall(head if sends else get)
+                    line.setblocking(False)
+                    lines[number], left[number] = line, body if sends else 0
+                elif left[number] > 0:
+                    left[number] -= lines[number].send(b"x" * min(300, left[number]))
+                elif not lines[number].recv(2048):
+                    raise OSError("answered")
+            except BlockingIOError:
+                pass
+            except OSError:
+                if lines[number] is not None:
+                    lines[number].close()
+                lines[number] = None
+        time.sleep(0.1)
+
+
+def wait_for(way: dict[str, Any]) -> None:
+    for _ in range(60):
+        try:
+            urllib.request.urlopen(way["url"] + "/", timeout=30).close()
+            return
+        except OSError as error:
+            last = error
+            time.sleep(0.5)
+    logs = [subprocess.run(["docker", "logs", "--tail", "20", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+            for name in way["containers"]]  # fmt: skip
+    sys.exit(f"{way['name']} does not answer at {way['url']}: {last}\n{''.join(logs)}")
+
+
+def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
+    """All ways give the same, before anything is measured; where one does not, that is told."""
+    faults = []
+    for way in ways:
+        wait_for(way)
+    for row in rows:
+        wanted = 0
+        for way in ways:
+            for _ in range(3):
+                try:
+                    with urllib.request.urlopen(way["url"] + row["path"], timeout=30) as answer:
+                        # Each way has a path of its own in the page.
+                        length = len(answer.read()) - len(urlsplit(way["url"]).path) * row.get("paths", 0)
+                    wanted = wanted or length
+                    if length != wanted:
+                        faults.append(f"{way['name']}: {row['path']} has {length} bytes and not {wanted}")
+                except (OSError, HTTPException) as error:
+                    faults.append(f"{way['name']}: {row['path']} was answered with {error!r}")
+    return faults
+
+
+def main() -> None:
+    plan = json.load(sys.stdin)
+    faults = check(plan["ways"], plan["rows"])
+    results = []
+    for number in range(plan["rounds"]):
+        for row in plan["rows"]:
+            for way in plan["ways"]:
+                if row.get("only") and way["name"] not in row["only"]:
+                    continue
+                found = measure(way, row, plan["warm"], plan["seconds"])
+                results.append({"round": number, "row": row["name"], "way": way["name"], **found})
+        print(f"round {number + 1} of {plan['rounds']} done", file=sys.stderr, flush=True)
+    json.dump({"faults": faults, "results": results}, sys.stdout)
+
+
+if sys.argv[1:2] == ["slow"]:
+    slow_clients(*sys.argv[2:])
+else:
+    main()

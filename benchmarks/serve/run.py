@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What serving costs: our deployment against each well-known image's own way of running the same application.
+
+    benchmarks/serve/run.py CONTAINER [--quick]     a test host that `molecule converge -s releases` has made
+
+Everything is one run on one machine. See README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PLACE = "/srv/serve"
+IMAGE = "flaskops-benchmark-seeds"
+
+# Ours, by how the application is listed. The last one is for the microcache alone.
+OURS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "ours, gunicorn": {"engine": "gunicorn"},
+    "ours, cached": {"proxy": {"cache_seconds": 1}},
+}
+CACHED = "ours, cached"
+# The seeds' ways: words of `docker run` for each container, and the port and path that it is asked at (0: through the host's Nginx).
+SEEDS: dict[str, dict[str, Any]] = {
+    "uwsgi-nginx-flask": {"containers": [["uwsgi-nginx-flask/start.sh"]], "port": 80},
+    "meinheld-gunicorn": {"containers": [["meinheld-gunicorn/start.sh"]], "port": 80},
+    "alpine": {"containers": [["alpine/start.sh"]], "port": 80},
+    "compose": {"containers": [["nginx", "-c", "/seeds/compose/nginx.conf"], ["compose/start.sh"]], "port": 5000},
+    "subpath": {"containers": [["subpath/start.sh"]], "publish": "127.0.0.1:5001:5000", "path": "/subpath", "port": 0},
+}
+ROWS: list[dict[str, Any]] = [
+    {"name": "tiny dynamic page", "path": "/", "connections": 16},
+    {"name": "template page, 20 kB", "path": "/page", "connections": 16, "paths": 1},
+    {"name": "JSON API", "path": "/api/parts", "connections": 16},
+    {"name": "static css", "path": "/static/site.css", "connections": 16},
+    {"name": "static image, 1 MB", "path": "/static/image.jpg", "connections": 16},
+    {"name": "tiny page, 200 connections", "path": "/", "connections": 200},
+    {"name": "tiny page beside 100 slow clients", "path": "/", "connections": 16, "slow": True},
+]
+MICROCACHE = {"name": "microcache, template page", "path": "/page", "connections": 16, "paths": 1, "only": ["ours", CACHED]}
+
+
+def on_host(*command: str, check: bool = True, **more: Any) -> str:
+    done = subprocess.run(["docker", "exec", "-i", HOST, *command], stdout=subprocess.PIPE, text=True, **more)
+    if check and done.returncode:
+        sys.exit(f"{command}: {done.stdout}")
+    return done.stdout
+
+
+def play(playbook: str, inventory: Path, *words: str) -> None:
+    command = ["ansible-playbook", "-i", str(inventory), str(ROOT / f"playbooks/{playbook}.yml"), *words]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        sys.exit(done.stdout)
+
+
+def copy_app(directory: Path) -> Path:
+    source = directory / "app"
+    shutil.copytree(HERE / "app", source, ignore=shutil.ignore_patterns("__pycache__"))
+    (source / "static/image.jpg").write_bytes(random.Random(1).randbytes(1_000_000))
+    return source
+
+
+def deploy_ours(directory: Path, source: Path) -> list[dict[str, Any]]:
+    """Our ways, deployed as anybody does it."""
+    apps = []
+    for number, keys in enumerate(OURS.values()):
+        apps.append({"name": f"serve-{number}", "source": str(source), "path": f"/serve-{number}", "drain_seconds": 1, **keys})
+    connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
+    variables = {"flask_apps": apps, "flask_apps_release_key_file": str(directory / "key"), **connection, **VARIABLES}
+    inventory = directory / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {HOST: variables}}}))
+    play("deploy", inventory)
+    ways = []
+    for app, name in zip(apps, OURS, strict=True):
+        containers = on_host("docker", "ps", "-q", "--no-trunc", "-f", f"label=host.flaskops.app={app['name']}").split()
+        ways.append({"name": name, "url": f"http://127.0.0.1{app['path']}", "containers": containers})
+    return ways
+
+
+def remove_ours(directory: Path) -> None:
+    names = ",".join(f"serve-{number}" for number in range(len(OURS)))
+    play("remove", directory / "hosts.json", "-e", f"flask_apps_remove={names}")
+
+
+def build_seeds(app_container: str) -> str:
+    """One image for all of them, on the image that our release of the application has. Returns what became of Meinheld."""
+    bundle, index = VARIABLES.get("flask_apps_build_ca_bundle", ""), VARIABLES.get("flask_apps_build_index_url", "")
+    app = on_host("docker", "inspect", "-f", "{{.Config.Image}}", app_container).strip()
+    builds = on_host("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flaskops/runtime").split()
+    build = next(name for name in builds if name.endswith("-build"))  # the newest comes first
+    on_host("rm", "-rf", PLACE)
+    on_host("mkdir", "-p", f"{PLACE}/trust")
+    subprocess.run(["docker", "cp", "-q", f"{HERE}/.", f"{HOST}:{PLACE}"], check=True)
+    subprocess.run(["docker", "cp", "-q", f"{HERE}/seeds/Dockerfile", f"{HOST}:{PLACE}/Dockerfile"], check=True)
+    lines = []
+    if bundle:
+        on_host("cp", bundle, f"{PLACE}/trust/ca-bundle.crt")
+        lines += [f"export {name}=/run/trust/ca-bundle.crt" for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
+        lines.append("APT_OPTIONS='-o Acquire::https::CAInfo=/run/trust/ca-bundle.crt'")
+    if index:
+        lines.append(f"export PIP_INDEX_URL='{index}'")
+    on_host("sh", "-c", f"cat > {PLACE}/trust/env", input="\n".join(lines) + "\n")
+    arguments = ["--build-arg", f"APP={app}", "--build-arg", f"BUILD={build}", "-t", IMAGE, PLACE]
+    on_host("docker", "build", "-q", *arguments)
+    look = "test -e /opt/seed/has-meinheld && echo yes || tail -n 1 /opt/seed/meinheld.log"
+    return on_host("docker", "run", "--rm", IMAGE, "sh", "-c", look).strip()
+
+
+def start_seeds() -> list[dict[str, Any]]:
+    ways = []
+    on_host("docker", "volume", "create", "serve-shared")
+    for name, seed in SEEDS.items():
+        containers = []
+        for number, command in enumerate(seed["containers"]):
+            words = ["-e", "ENV=PROD", "-e", f"DOMAIN={seed.get('path', '')}", "-v", "serve-shared:/shared"]
+            if seed.get("publish"):
+                words += ["-p", seed["publish"]]
+            program = [f"/seeds/{command[0]}"] if command[0].endswith(".sh") else command
+            containers.append(on_host("docker", "run", "-d", "--name", f"serve-{name}-{number}", *words, IMAGE, *program).strip())
+        address = on_host("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", containers[0]).strip()
+        # At the container's own address: a client from outside does not pass the engine's port forwarder either.
+        url = f"http://{address}:{seed['port']}" if seed["port"] else f"http://127.0.0.1:8081{seed['path']}"
+        ways.append({"name": name, "url": url, "containers": containers})
+    location = (HERE / "seeds/subpath/location.conf").read_text()
+    on_host("sh", "-c", "cat > /etc/nginx/conf.d/serve.conf", input=f"server {{\nlisten 8081;\n{location}}}\n")
+    on_host("nginx", "-s", "reload")
+    return ways
+
+
+def stop_seeds() -> None:
+    names = [f"serve-{name}-{number}" for name, seed in SEEDS.items() for number in range(len(seed["containers"]))]
+    on_host("sh", "-c", f"docker rm -f {' '.join(names)} 2>/dev/null; docker volume rm serve-shared", check=False)
+    on_host("sh", "-c", "rm -f /etc/nginx/conf.d/serve.conf && nginx -s reload", check=False)
+
+
+def medians(results: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, float]]:
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for result in results:
+        found.setdefault((result["row"], result["way"]), []).append(result)
+    return {
+        place: {key: statistics.median(entry[key] for entry in entries) for key in ("cpu", "rate", "p99", "failed")}
+        for place, entries in found.items()
+    }
+
+
+def table(title: str, key: str, ways: list[str], found: dict[tuple[str, str], dict[str, float]], better: Any) -> None:
+    """A row for each page; the last column is ours against the best of the others."""
+    others = [name for name in ways if name not in OURS]
+    print(f"\n{title}\n\n| | {' | '.join(ways)} | ours / best of theirs |\n|---|{'---|' * (len(ways) + 1)}")
+    for row in ROWS:
+        values = {name: found[row["name"], name] for name in ways}
+        cells = [f"{value[key]:.{1 if key == 'p99' else 0}f}{'*' if value['failed'] else ''}" for value in values.values()]
+        # Who loses requests is not the best, however fast.
+        rivals = [values[name][key] for name in others if not values[name]["failed"] and values[name]["rate"]]
+        ratio = f"{values['ours'][key] / better(rivals):.2f}" if rivals else "-"
+        print(f"| {row['name']} | {' | '.join(cells)} | {ratio} |")
+
+
+def report(results: list[dict[str, Any]], names: list[str], meinheld: str) -> None:
+    found = medians(results)
+    ways = [name for name in names if name != CACHED]
+    table("CPU time per request, µs", "cpu", ways, found, min)
+    table("requests per second", "rate", ways, found, max)
+    table("99th percentile, ms", "p99", ways, found, min)
+    print("\n`*` requests failed; such a way is not counted as the best.")
+    gone = f"Meinheld cannot be installed, Gunicorn's sync workers run in its place: {meinheld}"
+    print("Meinheld runs, compiled with what it lacks." if meinheld == "yes" else gone)
+    print("\n| static files | requests/s | subpath blog's | times |\n|---|---|---|---|")
+    for row in ROWS:
+        if row["name"].startswith("static"):
+            ours, theirs = found[row["name"], "ours"]["rate"], found[row["name"], "subpath"]["rate"]
+            print(f"| {row['name']} | {ours:.0f} | {theirs:.0f} | {ours / theirs:.1f} |")
+    plain, cached = found[MICROCACHE["name"], "ours"], found[MICROCACHE["name"], CACHED]
+    print("\n| microcache, template page | without | `cache_seconds: 1` | times |\n|---|---|---|---|")
+    print(f"| requests/s | {plain['rate']:.0f} | {cached['rate']:.0f} | {cached['rate'] / plain['rate']:.1f} |")
+    print(f"| CPU time per request, µs | {plain['cpu']:.0f} | {cached['cpu']:.0f} | {plain['cpu'] / cached['cpu']:.1f} |")
+
+
+def main(quick: bool, keep: bool, output: str) -> None:
+    rounds = {"rounds": 1, "warm": 1, "seconds": 1} if quick else {"rounds": 3, "warm": 1, "seconds": 2}
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        source = copy_app(directory)
+        try:
+            stop_seeds()
+            ours = deploy_ours(directory, source)
+            meinheld = build_seeds(ours[0]["containers"][0])
+            ways = ours + start_seeds()
+            rows = [{**row, "only": [way["name"] for way in ways if way["name"] != CACHED]} for row in ROWS]
+            plan = {"ways": ways, "rows": [*rows, MICROCACHE], **rounds}
+            told = json.loads(on_host("python3", f"{PLACE}/measure.py", input=json.dumps(plan)))
+            if output:
+                Path(output).write_text(json.dumps(told, indent=1))
+            report(told["results"], [way["name"] for way in ways], meinheld)
+            print("\n" + "\n".join(sorted(set(told["faults"]))))
+        finally:
+            if not keep:
+                stop_seeds()
+                remove_ours(directory)
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("host", metavar="CONTAINER", help="the test host")
+parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
+parser.add_argument("--keep", action="store_true", help="leave everything running, to look at it")
+parser.add_argument("--output", default="", help="a file for every measurement, as JSON")
+arguments = parser.parse_args()
+HOST = arguments.host
+VARIABLES = json.loads(os.environ.get("FLASKOPS_BENCHMARK_VARIABLES", "{}"))
+main(arguments.quick, arguments.keep, arguments.output)
