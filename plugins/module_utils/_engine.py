@@ -55,7 +55,8 @@ def _uwsgi(app: Mapping[str, Any]) -> list[str]:
     if uwsgi["harakiri_seconds"] >= timeout:
         found.append(
             f"uwsgi.harakiri_seconds is {uwsgi['harakiri_seconds']}, and Nginx waits {timeout} s for an answer "
-            "(proxy.read_timeout_seconds): it would give up first, and nobody would see why. Write a smaller number, or a longer proxy.read_timeout_seconds."
+            "(proxy.read_timeout_seconds): it would give up first, and nobody would see why. "
+            "Write a smaller number, or a longer proxy.read_timeout_seconds."
         )
     if uwsgi["processes"] != "auto" and uwsgi["cheaper"] >= int(uwsgi["processes"]):
         found.append(f"uwsgi.cheaper is {uwsgi['cheaper']}; it has to be less than uwsgi.processes, which is {uwsgi['processes']}.")

@@ -137,7 +137,7 @@ def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
             {"image": "a/b", "port": 80, "registry": {"username": "a"}},
             "registry: password is missing; a login has username and password.",
         ),
-        ({}, {"uwsgi": {"processes": 2, "cheaper": 2}}, "uwsgi: cheaper is 2 and processes 2; cheaper has to be the lower one."),
+        ({}, {"uwsgi": {"processes": 2, "cheaper": 2}}, "uwsgi.cheaper is 2; it has to be less than uwsgi.processes, which is 2."),
         (
             {},
             {"processes": [{"name": "worker", "command": "a"}, {"name": "worker", "command": "b"}]},
