@@ -1,0 +1,10 @@
+"""Gunicorn's configuration at /app/custom_gunicorn_conf.py."""
+
+import os
+
+os.environ["CONFIGURED_BY"] = "/app/custom_gunicorn_conf.py"
+loglevel = os.getenv("LOG_LEVEL", "info")
+bind = "0.0.0.0:80"
+keepalive = 5
+errorlog = "-"
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))

@@ -1,0 +1,26 @@
+"""Its dependencies are in pyproject.toml, with those of development apart."""
+
+import os
+
+from flask import Flask, request
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def home():
+    return "pyproject\n"
+
+
+@app.get("/whoami")
+def whoami():
+    return {
+        "remote_addr": request.remote_addr,
+        "scheme": request.scheme,
+        "host": request.host,
+        "url_root": request.url_root,
+        "script_root": request.script_root,
+        "release": os.environ.get("FLASKOPS_RELEASE"),
+        "pid": os.getpid(),
+        "server": "uWSGI" if "uwsgi.version" in request.environ else request.environ["SERVER_SOFTWARE"],
+    }

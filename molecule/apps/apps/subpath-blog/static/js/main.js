@@ -1,0 +1,3 @@
+function order() {
+    window.document.location = appDomain + "/order";
+}

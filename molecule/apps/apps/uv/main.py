@@ -1,0 +1,28 @@
+"""A project of uv: pyproject.toml and uv.lock."""
+
+import os
+from importlib.metadata import version
+
+from flask import Flask, request
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def home():
+    return "uv\n"
+
+
+@app.get("/whoami")
+def whoami():
+    return {
+        "remote_addr": request.remote_addr,
+        "scheme": request.scheme,
+        "host": request.host,
+        "url_root": request.url_root,
+        "script_root": request.script_root,
+        "release": os.environ.get("FLASKOPS_RELEASE"),
+        "pid": os.getpid(),
+        "server": "uWSGI" if "uwsgi.version" in request.environ else request.environ["SERVER_SOFTWARE"],
+        "flask": version("flask"),
+    }

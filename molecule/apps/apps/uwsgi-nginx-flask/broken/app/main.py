@@ -1,0 +1,5 @@
+"""No WSGI application anywhere."""
+
+import flask
+
+ANSWER = flask.__name__

@@ -1,0 +1,3 @@
+"""What stands for a database."""
+
+users = [{"name": "Ada"}, {"name": "Grace"}]

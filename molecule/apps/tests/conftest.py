@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""The applications of the scenario as the tests know them, the clients that speak to them, and the table at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[3]))
+SCENARIO = PROJECT / "molecule/apps"
+VARIABLES = yaml.safe_load((SCENARIO / "vars/main.yml").read_text())
+ENTRIES = {entry["name"]: entry for entry in yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())["flask_apps"]}
+TABLE: dict[str, dict[str, Any]] = {}
+
+# What a visitor claims is not believed; where it comes from is seen.
+VISITOR = "127.0.0.77"
+CLAIMS = {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/claimed"}
+
+# Asks one question after the other. One that meets a starting container is asked again.
+ASK = """
+import http.client, json, sys, time
+
+def ask(question):
+    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=30, source_address=(question["source"], 0))
+    started = time.monotonic()
+    connection.request(question["method"], question["path"], question["body"], question["headers"])
+    answer = connection.getresponse()
+    body = answer.read().decode("utf-8", "replace")
+    return {
+        "status": answer.status,
+        "headers": {name.lower(): value for name, value in answer.getheaders()},
+        "body": body,
+        "milliseconds": (time.monotonic() - started) * 1000,
+    }
+
+answers = []
+deadline = time.monotonic() + float(sys.argv[2])
+for question in json.loads(sys.argv[1]):
+    answer = ask(question)
+    while answer["status"] in (502, 503, 504) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        answer = ask(question)
+    answers.append(answer)
+print(json.dumps(answers))
+"""
+
+# A browser without pictures: it keeps cookies, sends each where its path says, and follows redirects.
+BROWSE = """
+import http.client, json, sys, urllib.parse
+from http.cookies import SimpleCookie
+
+host, jar, steps = json.loads(sys.argv[1])
+visited = []
+for path, form in steps:
+    method, body, headers = "GET", None, {}
+    if form:
+        method, body, headers = "POST", urllib.parse.urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"}
+    redirects = []
+    while True:
+        fitting = [f"{name}={value}" for name, value, where in jar if where == "/" or (path + "/").startswith(where.rstrip("/") + "/")]
+        connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=30)
+        connection.request(method, path, body, {"Host": host, "Cookie": "; ".join(fitting), **headers})
+        answer = connection.getresponse()
+        page = answer.read().decode()
+        for line in answer.headers.get_all("set-cookie") or []:
+            for morsel in SimpleCookie(line).values():
+                jar = [cookie for cookie in jar if cookie[0] != morsel.key]
+                if morsel["max-age"] != "0" and morsel.value:
+                    jar.append((morsel.key, morsel.value, morsel["path"] or "/"))
+        if answer.status not in (301, 302, 303, 307, 308):
+            break
+        redirects.append(answer.headers["location"])
+        path, method, body, headers = urllib.parse.urljoin(path, answer.headers["location"]), "GET", None, {}
+    visited.append({"status": answer.status, "path": path, "page": page, "redirects": redirects})
+print(json.dumps([jar, visited]))
+"""
+
+
+class App(NamedTuple):
+    """An application as a visitor knows it."""
+
+    name: str
+    path: str
+    prefix: str
+    host: str
+    engine: str
+    script_name: bool
+    whoami: str
+
+
+def describe(entry: dict[str, Any]) -> App:
+    name, prefix = entry["name"], entry["path"].rstrip("/")
+    found_by_dockerfile = "gunicorn" if name.startswith("gunicorn-") else "uwsgi"
+    return App(
+        name,
+        entry["path"],
+        prefix,
+        "diary.example" if entry.get("site") == "diary" else "localhost",
+        entry.get("engine", found_by_dockerfile),
+        entry.get("path_mode") == "script_name",
+        "/api/whoami" if name.startswith("sample-") else "/whoami",
+    )
+
+
+APPS = {name: describe(entry) for name, entry in ENTRIES.items()}
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: str
+    milliseconds: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Visit(NamedTuple):
+    """What one application said: its page, itself, its live release, and where its path without the slash leads."""
+
+    page: Answer
+    whoami: Answer
+    release: Answer
+    bare: Answer
+
+
+class Page(NamedTuple):
+    status: int
+    path: str
+    page: str
+    redirects: list[str]
+
+
+class Run(NamedTuple):
+    """A run of ansible-playbook, as it was."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        return sum(int(number) for number in re.findall(r" changed=(\d+) ", self.output))
+
+    @property
+    def text(self) -> str:
+        """On one line, for the log breaks them where it likes."""
+        return " ".join(self.output.split())
+
+
+def question(path: str, host: str = "localhost", method: str = "GET", body: str | None = None, **headers: str) -> dict[str, Any]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {"path": path, "method": method, "body": body, "source": VISITOR, "headers": {"Host": host} | named}
+
+
+def ask(host: Any, questions: list[dict[str, Any]], seconds: int = 0) -> list[Answer]:
+    result = host.run("python3 -c %s %s %s", ASK, json.dumps(questions), str(seconds))
+    assert result.rc == 0, result.stderr
+    return [Answer(**answer) for answer in json.loads(result.stdout)]
+
+
+def visit_all(host: Any, seconds: int = 0) -> dict[str, Visit]:
+    """Every application's answers, by its name."""
+    questions = []
+    for app in APPS.values():
+        whoami = question(app.prefix + app.whoami, app.host)
+        whoami["headers"].update(CLAIMS)
+        questions += [question(f"{app.prefix}/", app.host), whoami]
+        questions += [question(f"{app.prefix}/.flaskops/release", app.host), question(app.prefix or "/", app.host)]
+    answers = iter(ask(host, questions, seconds))
+    return {name: Visit(*(next(answers) for _ in Visit._fields)) for name in APPS}
+
+
+@pytest.fixture
+def get(host: Any) -> Callable[..., Answer]:
+    """Asks Nginx for one page."""
+
+    def one(path: str, **more: Any) -> Answer:
+        return ask(host, [question(path, **more)])[0]
+
+    return one
+
+
+@pytest.fixture
+def whoami(get: Callable[..., Answer]) -> Callable[[str], dict[str, Any]]:
+    """What an application says of itself."""
+
+    def one(name: str) -> dict[str, Any]:
+        app = APPS[name]
+        answer = get(app.prefix + app.whoami, host=app.host)
+        assert answer.status == 200, answer
+        return dict(answer.json)
+
+    return one
+
+
+@pytest.fixture(scope="module")
+def browse(host: Any) -> Callable[..., tuple[list[Any], list[Page]]]:
+    """Walks through pages with the cookies of a jar; the jar afterwards, and the pages."""
+
+    def walk(app: App, steps: list[tuple[str, dict[str, str] | None]], jar: list[Any] | None = None) -> tuple[list[Any], list[Page]]:
+        told = json.dumps([app.host, jar or [], [(app.prefix + path, form) for path, form in steps]])
+        result = host.run("python3 -c %s %s", BROWSE, told)
+        assert result.rc == 0, result.stderr
+        after, visited = json.loads(result.stdout)
+        return after, [Page(**page) for page in visited]
+
+    return walk
+
+
+@pytest.fixture
+def log(host: Any) -> Callable[[str], str]:
+    """What the running container of an application has said."""
+
+    def read(name: str) -> str:
+        result = host.run("docker logs $(docker ps --quiet --filter label=host.flaskops.app=%s | tail -n 1) 2>&1", name)
+        return str(result.stdout)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def deploy() -> Callable[..., Run]:
+    """Runs the entry deploy with the applications of the scenario, or with others."""
+
+    def run(*entries: dict[str, Any]) -> Run:
+        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(SCENARIO / "deploy.yml")]
+        if entries:
+            command += ["-e", json.dumps({"flask_apps": entries})]
+        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
+        found = subprocess.run(
+            command,
+            cwd=PROJECT,
+            env=known,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+        )
+        return Run(found.returncode, found.stdout)
+
+    return run
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    terminalreporter.section("applications")
+    columns = "{:20} {:8} {:24} {:>8} {:>8} {:>10} {:>10}".format
+    terminalreporter.write_line(columns("application", "engine", "path", "image", "of its own", "status", "restarted"))
+    for name, row in TABLE.items():
+        if name in APPS:
+            app = APPS[name]
+            cells = (row.get(key, "-") for key in ("image", "own", "status", "restarted"))
+            terminalreporter.write_line(columns(name, app.engine, f"{app.path} of {app.host}" if not app.prefix else app.path, *cells))
+    for name, row in TABLE.items():
+        if name not in APPS:
+            terminalreporter.write_line(f"{name}: {row['image']}")

@@ -1,0 +1,89 @@
+"""An application that knows nothing of its path: accounts, a session, redirects, messages, SQLite on a volume."""
+
+import re
+
+import pytest
+from conftest import APPS
+
+pytestmark = pytest.mark.parametrize(
+    "app", [APPS[name] for name in ("diary-uwsgi", "diary-gunicorn", "diary-root")], ids=lambda app: app.name
+)
+
+
+def account(name):
+    return {"name": name, "password": "correct horse"}
+
+
+@pytest.fixture(scope="module")
+def walks():
+    return {}
+
+
+@pytest.fixture
+def walk(browse, walks, app):
+    """One visitor's way, walked once for each application."""
+    if app.name not in walks:
+        walks[app.name] = browse(
+            app,
+            [
+                ("/auth/register", account("ada")),
+                ("/auth/login", account("ada")),
+                ("/create", {"text": "What the machine weaves"}),
+                ("/", None),
+            ],
+        )
+    return walks[app.name]
+
+
+def test_registering_leads_to_the_login(walk, app):
+    page = walk[1][0]
+    assert (page.status, page.path) == (200, f"{app.prefix}/auth/login")
+
+
+def test_a_login_leads_to_the_first_page_with_a_message(walk, app):
+    page = walk[1][1]
+    assert page.path == f"{app.prefix}/"
+    assert '<p class="flash">Welcome, ada.</p>' in page.page
+
+
+def test_redirects_stay_under_the_path(walk, app):
+    redirects = [redirect for page in walk[1] for redirect in page.redirects]
+    assert len(redirects) == 3
+    assert [redirect for redirect in redirects if not redirect.startswith(f"{app.prefix}/")] == []
+
+
+def test_the_session_cookie_is_for_the_path_only(walk, app):
+    """Or another application of the same host would be sent it, and could take its place."""
+    [(name, _, path)] = walk[0]
+    assert name == "session"
+    assert path in ((app.prefix, f"{app.prefix}/") if app.prefix else ("/",))
+
+
+def test_the_session_lasts_to_the_next_page(walk):
+    assert '<span id="account">ada</span>' in walk[1][3].page
+
+
+def test_what_was_written_is_in_the_database(walk):
+    assert "<article>What the machine weaves</article>" in walk[1][3].page
+
+
+def test_links_stay_under_the_path(walk, app):
+    links = re.findall(r'(?:href|src|action)="([^"]*)"', walk[1][3].page)
+    assert len(links) > 3
+    assert [link for link in links if not link.startswith(f"{app.prefix}/")] == []
+
+
+def test_the_style_sheet_is_found_where_the_page_says(walk, app, get):
+    link = re.search(r'rel="stylesheet" href="([^"]*)"', walk[1][3].page)[1]
+    assert get(link, host=app.host).status == 200
+
+
+def test_what_needs_a_login_leads_to_it(browse, app):
+    page = browse(app, [("/create", None)])[1][0]
+    assert page.path == f"{app.prefix}/auth/login"
+
+
+def test_logging_out_ends_the_session(browse, walk, app):
+    jar, pages = browse(app, [("/auth/logout", None)], walk[0])
+    assert "Log in" in pages[0].page
+    assert jar == []

@@ -1,0 +1,69 @@
+"""What cannot be, is refused with words that say what to write; and what else was asked for goes on."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ENTRIES
+
+REPOSITORY = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", "."), "plain.git")
+BROKEN = {"name": "broken", "source": "uwsgi-nginx-flask/broken", "path": "/broken", "path_mode": "script_name"}
+
+
+def push_to_the_branch(directory):
+    """A new commit on main: the page says something else."""
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run([*git, "clone", "--quiet", REPOSITORY, directory], check=True)
+    app = directory / "app.py"
+    app.write_text(app.read_text().replace('"plain\\n"', '"moved\\n"'))
+    subprocess.run([*git, "-C", directory, "commit", "--quiet", "--all", "--message", "Say something else"], check=True)
+    subprocess.run([*git, "-C", directory, "push", "--quiet", "origin", "main"], check=True)
+
+
+@pytest.fixture(scope="module")
+def mixed(host, deploy, tmp_path_factory):
+    """Three in one run: one without a callable, one that may not write, and one whose branch has moved."""
+    before = host.check_output("readlink /etc/nginx/flaskops/default/from-git.conf")
+    push_to_the_branch(tmp_path_factory.mktemp("branch") / "work")
+    writes = {**ENTRIES["writes"], "name": "refused", "path": "/refused"}
+    del writes["writable"]
+    return before, deploy({**BROKEN, "module": "main", "callable": "app"}, writes, ENTRIES["from-git"])
+
+
+def test_the_run_fails(mixed):
+    assert mixed[1].code != 0
+
+
+def test_the_container_of_an_application_without_a_callable_says_what_is_missing(mixed):
+    """In the failure of the play, which holds what the container said before it exited."""
+    assert "broken" in mixed[1].text
+    assert "main has no 'app'" in mixed[1].text or "app" in mixed[1].text.split("broken", 1)[1]
+
+
+def test_it_is_not_half_alive(host, mixed, get):
+    assert get("/broken/").status == 404
+    assert host.check_output("docker ps --quiet --filter label=host.flaskops.app=broken") == ""
+
+
+def test_one_that_writes_where_it_may_not_is_told_what_to_write(mixed, get):
+    assert "writable: [/app/counter]" in mixed[1].text
+    assert get("/refused/").status == 404
+
+
+def test_a_branch_that_has_moved_is_a_new_release_beside_those_that_failed(host, mixed, get):
+    assert get("/from-git/").body == "moved\n"
+    assert host.check_output("readlink /etc/nginx/flaskops/default/from-git.conf") != mixed[0]
+
+
+def test_what_was_not_in_the_run_goes_on(mixed, get):
+    assert get("/uwsgi-simple/").status == 200
+
+
+def test_an_application_that_is_nowhere_to_be_found_is_refused_with_what_was_looked_for(deploy, get):
+    run = deploy(BROKEN)
+    assert run.code != 0
+    assert "flask_apps: broken: no Flask application was found" in run.text or "no Flask application" in run.text
+    for word in ("main", "callable", "module"):
+        assert word in run.text
+    assert get("/broken/").status == 404

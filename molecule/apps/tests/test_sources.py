@@ -1,0 +1,67 @@
+"""Where an application may come from, and what may run beside it."""
+
+import time
+
+from conftest import VARIABLES
+
+
+def test_a_dockerfile_on_our_runtime_has_our_application_server(whoami):
+    seen = whoami("own-runtime")
+    assert seen["built_by"] == "a Dockerfile of its own"
+
+
+def test_a_server_of_its_own_has_no_port_on_the_host(host):
+    assert ":8000" not in host.check_output("ss --no-header --listening --tcp --numeric")
+
+
+def test_a_ready_image_is_pulled_from_a_registry_that_asks_for_a_login(whoami):
+    assert whoami("from-registry")["version"] == "pushed"
+
+
+def test_no_login_stays_on_the_host(host):
+    """Not in Docker's configuration, and nowhere else where it could have been put."""
+    assert host.run("grep auth /root/.docker/config.json").stdout == ""
+    found = host.run(
+        "grep --recursive --files-with-matches --fixed-strings %s /etc /home /root /run /tmp /var/lib/flaskops /var/log",
+        VARIABLES["registry_password"],
+    )
+    assert found.stdout.split() == []
+
+
+def test_a_ready_image_is_loaded_from_an_archive(whoami):
+    assert whoami("from-archive")["version"] == "saved"
+
+
+def test_a_server_of_its_own_is_started_by_a_process_that_relays_and_reaps(whoami):
+    assert any("relay" in word for word in whoami("from-registry")["process_1"])
+
+
+def test_a_job_for_the_worker_comes_back(get, whoami):
+    """Over Redis, from a container of the same release."""
+    number = get("/celery/jobs", method="POST", body="text=loud", Content_Type="application/x-www-form-urlencoded").json["id"]
+    deadline = time.monotonic() + 20
+    while (job := get(f"/celery/jobs/{number}").json)["state"] != "SUCCESS" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert job["result"]["text"] == "LOUD", job
+    assert job["result"]["release"] == whoami("celery")["release"]
+
+
+def test_the_worker_has_a_container_of_its_own(host):
+    names = host.check_output("docker ps --format '{{.Names}}' --filter name=^celery-").split()
+    assert len(names) == 2 and any("worker" in name for name in names), names
+
+
+def test_the_versions_of_uv_lock_are_installed(whoami):
+    assert whoami("uv")["flask"] == "3.1.2"
+
+
+def test_requirements_may_include_others_and_obey_constraints(whoami):
+    assert whoami("includes")["click"] == "8.1.8"
+
+
+def test_a_package_of_debian_is_there(whoami):
+    assert whoami("apt")["libyaml"].startswith("0.2")
+
+
+def test_a_directory_that_is_named_writable_is(whoami):
+    assert whoami("writes")["starts"] == 1

@@ -1,0 +1,90 @@
+"""Websockets below a path, each through Nginx, which ends a silent connection of these applications after 2 seconds."""
+
+import json
+import time
+
+import pytest
+
+PYTHON = "/opt/client/bin/python"
+SILENCE = 4
+
+ECHO = """
+import sys, time, websocket
+connection = websocket.create_connection(f"ws://localhost{sys.argv[1]}", timeout=10)
+time.sleep(float(sys.argv[2]))
+try:
+    connection.send("round trip")
+    print(connection.recv() or "closed")
+except (OSError, websocket.WebSocketException):
+    print("closed")
+"""
+
+# One comes over a websocket from the start, the other begins with long polling, as browsers do.
+CHAT = """
+import json, sys, threading, time, socketio
+heard, transports = {"ada": [], "grace": []}, {}
+clients = {}
+for name, ways in (("ada", ["websocket"]), ("grace", None)):
+    clients[name] = socketio.Client(reconnection=False)
+    clients[name].on("said", heard[name].append)
+    clients[name].connect("http://localhost", socketio_path="/chat/socket.io", transports=ways, wait_timeout=10)
+time.sleep(float(sys.argv[1]))
+clients["ada"].emit("say", "hello from ada")
+clients["grace"].emit("say", "hello from grace")
+for _ in range(50):
+    if all(len(messages) == 2 for messages in heard.values()):
+        break
+    time.sleep(0.1)
+transports = {name: client.transport() for name, client in clients.items()}
+for client in clients.values():
+    client.disconnect()
+print(json.dumps({"heard": heard, "transports": transports}))
+"""
+
+
+@pytest.mark.parametrize("app", ["sample-uwsgi", "sample-gunicorn"])
+def test_the_sample_applications_websocket_answers_under_both_engines(websocket, app):
+    answer = websocket(f"/{app}/ws", "round trip")
+    assert answer.status.startswith("HTTP/1.1 101")
+    assert '"echo"' in answer.messages[0] and "round trip" in answer.messages[0]
+
+
+def test_flask_sock_answers_below_the_path(host):
+    assert host.check_output(f"{PYTHON} -c %s /echo/ws/echo 0", ECHO) == "/ws/echo: round trip"
+
+
+def test_a_websocket_that_is_named_may_be_silent_for_longer_than_the_proxy_waits(host):
+    assert host.check_output(f"{PYTHON} -c %s /echo/ws/echo {SILENCE}", ECHO) == "/ws/echo: round trip"
+
+
+def test_one_that_is_not_named_is_ended(host):
+    assert host.check_output(f"{PYTHON} -c %s /echo/other/echo {SILENCE}", ECHO) == "closed"
+
+
+def test_an_open_websocket_holds_no_other_request_up(host, get):
+    host.check_output(f"{PYTHON} -c %s /echo/ws/echo 8 >/dev/null 2>&1 & echo started", ECHO)
+    started = time.monotonic()
+    assert [get("/echo/").status for _ in range(5)] == [200] * 5
+    assert time.monotonic() - started < 8
+
+
+@pytest.fixture(scope="module")
+def chat(host):
+    result = host.run(f"{PYTHON} -c %s {SILENCE}", CHAT)
+    assert result.rc == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_two_clients_of_a_chat_hear_each_other(chat):
+    """After a silence that is longer than the proxy waits."""
+    for messages in chat["heard"].values():
+        assert {message["text"] for message in messages} == {"hello from ada", "hello from grace"}
+
+
+def test_both_clients_of_the_chat_speak_over_a_websocket(chat):
+    assert chat["transports"] == {"ada": "websocket", "grace": "websocket"}
+
+
+def test_the_chat_knows_where_it_is_and_who_speaks(chat):
+    for messages in chat["heard"].values():
+        assert {(message["root"], message["remote_addr"]) for message in messages} == {("/chat", "127.0.0.1")}
