@@ -26,9 +26,10 @@ _NAMED = r"['\"\u2018](?P<{0}>[^'\"\u2019]+)['\"\u2019]"
 # Python has the path behind the words, most programs before them.
 _PATH = r"(?:{words}: b?" + _NAMED.format("behind") + r"|(?:" + _NAMED.format("quoted") + r"|(?P<plain>/[^\s:'\"]+)): {words})"
 _SQLITE = ("attempt to write a readonly database", "unable to open database file")
-# A traceback that ends with a file, not with a directory that could not be made.
-_MAKES_DIRECTORY = re.compile(r"\b(mkdir|makedirs|mkdtemp)\b|create directory")
-_OPENS_FILE = re.compile(r"\bopen\(|dbm|shelve|sqlite")
+# The lines of a traceback before its last tell whether it ends with a file, or with a directory that could not be made.
+_TRACEBACK = 4
+_MAKES_DIRECTORY = re.compile(r"\b(mkdir|makedirs)\b")
+_MAKES_FILE = re.compile(r"\bopen\(|dbm|shelve|sqlite|mkdtemp")
 
 
 def spoken(logs: str) -> list[str]:
@@ -59,7 +60,8 @@ def _read_only(logs: str, app: str) -> list[str]:
     if _READ_ONLY not in logs:
         return []
     paths = _paths(logs, _READ_ONLY)
-    directories = list(dict.fromkeys(directory for directory, _path in paths if _may_be_covered(directory)))
+    named = list(dict.fromkeys(directory for directory, _path in paths if _may_be_covered(directory)))
+    directories = [one for one in named if not any(one.startswith(f"{other}/") for other in named)]
     beside = list(dict.fromkeys(path for directory, path in paths if not _may_be_covered(directory)))
     words = []
     if directories:
@@ -89,16 +91,19 @@ def _paths(logs: str, words: str) -> list[tuple[str, str]]:
     for number, line in enumerate(lines):
         if match := pattern.search(line):
             path = posixpath.normpath(posixpath.join(CODE, match["behind"] or match["quoted"] or match["plain"]))
-            found.append((posixpath.dirname(path) if _is_file(path, lines[max(0, number - 4) : number + 1]) else path, path))
+            if match["behind"] is None:  # a program says what it was about to make
+                file = "directory" not in line
+            else:
+                file = _is_file(path, "\n".join(lines[max(0, number - _TRACEBACK) : number]))
+            found.append((posixpath.dirname(path) if file else path, path))
     return list(dict.fromkeys(found))
 
 
-def _is_file(path: str, lines: list[str]) -> bool:
-    """Whether a path is a file's, by how it came up and how it is called."""
-    around = "\n".join(lines)
-    if _MAKES_DIRECTORY.search(around):
-        return False
-    return bool(_OPENS_FILE.search(around) or posixpath.splitext(path)[1])
+def _is_file(path: str, before: str) -> bool:
+    """Whether a path is a file's, by the traceback that ends with it and by how it is called."""
+    if _MAKES_FILE.search(before):
+        return True
+    return not _MAKES_DIRECTORY.search(before) and bool(posixpath.splitext(path)[1])
 
 
 def _may_be_covered(directory: str) -> bool:

@@ -43,6 +43,9 @@ BESIDE = (
         ("Read-only file system: b'/x.log'", [BESIDE.format("/x.log")]),
         ("mkdir: cannot create directory '/app/var': Read-only file system", [LOST.format("/app/var", "shop-var:/app/var")]),
         ("mkdir: cannot create directory \u2018/app/var\u2019: Read-only file system", [LOST.format("/app/var", "shop-var:/app/var")]),
+        ("touch: cannot touch '/app/var/flag': Read-only file system", [LOST.format("/app/var", "shop-var:/app/var")]),
+        ("    file = mkdtemp(dir=x)\nRead-only file system: '/app/var/tmp1a'", [LOST.format("/app/var", "shop-var:/app/var")]),
+        ("Read-only file system: '/app/a'\nRead-only file system: '/app/a/b'", [LOST.format("/app/a", "shop-a:/app/a")]),
         ("sh: 1: cannot create /srv/out.txt: Read-only file system", [LOST.format("/srv", "shop-srv:/srv")]),
         (
             "unlink(): Read-only file system [core/socket.c line 198]",
