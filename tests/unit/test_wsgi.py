@@ -3,6 +3,7 @@
 """The wrapper that both servers call, alone and, with FLASKOPS_TEST_SERVERS=<a venv with uwsgi, gunicorn, flask-sock>, under them."""
 
 import importlib.util
+import io
 import os
 import re
 import signal
@@ -147,6 +148,28 @@ def test_the_socket_is_left_alone_by_those_who_use_the_api_of_uwsgi(under_uwsgi,
     assert "gunicorn.socket" not in call(wrapper.wrap(echo, ""))
 
 
+@pytest.mark.parametrize(("length", "rest"), [(99999, 99999), (100000, 0), (3000000, 0)])
+def test_a_large_request_is_read_to_its_end_after_the_answer(under_uwsgi, length, rest):
+    wrapper, _ = under_uwsgi
+    closed = []
+    request = io.BytesIO(b"x" * length)
+
+    class Answer(list):
+        def close(self):
+            closed.append(request.tell())
+
+    def app(_environ, start_response):
+        start_response("413 Too Large", [])
+        return Answer([b"no"])
+
+    environ = {"CONTENT_LENGTH": str(length), "wsgi.input": request}
+    body = wrapper.wrap(app, "")(environ, lambda *_: None)
+    assert list(body) == [b"no"]
+    body.close()
+    assert closed == [0]
+    assert len(request.read()) == rest
+
+
 # --- under the servers -----------------------------------------------------------------------------------------------
 
 APP = """
@@ -164,6 +187,10 @@ def index():
 def slow():
     time.sleep(1)
     return "whole"
+
+@app.post("/refuse")
+def refuse():
+    return "too large", 413
 
 @Sock(app).route("/echo")
 def echo(ws):
@@ -249,6 +276,17 @@ def test_flask_sock_speaks_under_every_server(served):
     client.sendall(b"\x81\x82\0\0\0\0hi")
     assert client.recv(100)[:4] == b"\x81\x02hi"
     client.close()
+
+
+def test_a_request_that_nobody_reads_is_answered(served):
+    _, path, log = served()
+    answer(connect(path, b"/shop/"))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(path))
+        client.sendall(b"POST /shop/refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\nConnection: close\r\n\r\n")
+        client.sendall(b"x" * 5_000_000)
+        assert b"too large" in b"".join(iter(lambda: client.recv(65536), b"")), log()
 
 
 def test_sigterm_lets_a_running_request_finish(served):

@@ -5,6 +5,7 @@ into the environment which application to load (FLASKOPS_MODULE, FLASKOPS_CALLAB
 path that is taken off and told as SCRIPT_NAME (FLASKOPS_MOUNT). This is on the way of every request: it stays as short as it is.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -16,6 +17,8 @@ try:
     import uwsgi  # exists inside uWSGI only
 except ImportError:
     uwsgi = None
+# A body whose length has more of them may not fit into the buffer of a unix socket.
+DIGITS = 5
 
 
 def load(module, name):
@@ -56,6 +59,8 @@ def wrap(app, mount):
         scheme = environ.get("HTTP_X_FORWARDED_PROTO")
         if scheme:
             environ["wsgi.url_scheme"] = scheme
+        if len(environ.get("CONTENT_LENGTH", "")) > DIGITS:
+            return _Read(app(environ, start_response), environ["wsgi.input"])
         if uwsgi and "HTTP_UPGRADE" in environ:
             return _upgrade(app, environ, start_response)
         return app(environ, start_response)
@@ -84,6 +89,26 @@ def _elsewhere(mount, path, environ, start_response):
     text = b"The application is mounted elsewhere.\n"
     start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
     return [text]
+
+
+class _Read:
+    """An answer whose request is read to its end: what a socket does not hold would make Nginx give up the answer too (502)."""
+
+    def __init__(self, answer, request):
+        self._answer = answer
+        self._request = request
+
+    def __iter__(self):
+        return iter(self._answer)
+
+    def close(self):
+        try:
+            if hasattr(self._answer, "close"):
+                self._answer.close()
+        finally:
+            with contextlib.suppress(OSError):  # Nginx has what it wanted
+                while self._request.read(65536):
+                    pass
 
 
 def _upgrade(app, environ, start_response):
