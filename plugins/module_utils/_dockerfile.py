@@ -173,11 +173,15 @@ def mount(text: str, mounts: Iterable[str], arguments: Mapping[str, str]) -> str
     """
     lines = text.splitlines()
     flags = " ".join(f"--mount={each}" for each in mounts)
+    runs = False  # whether the stage has one below
     for instruction in reversed(instructions(text)):
         if instruction.word == "RUN" and flags:
+            runs = True
             lines[instruction.first] = re.sub(r"^(\s*\w+)", lambda match: f"{match[1]} {flags}", lines[instruction.first], count=1)
-        elif instruction.word == "FROM" and arguments:
-            lines[instruction.last + 1 : instruction.last + 1] = [f"ARG {name}={value}" for name, value in arguments.items()]
+        elif instruction.word == "FROM":
+            at = instruction.last + 1
+            lines[at:at] = [f"ARG {name}={value}" for name, value in arguments.items()] if runs else []
+            runs = False
     return "\n".join(lines) + "\n"
 
 

@@ -83,12 +83,16 @@ def nginx_notes(files: Mapping[str, str]) -> list[str]:
     return notes
 
 
+def _are(names: list[str]) -> str:
+    return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'}"
+
+
 def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str], notes: list[str], problems: list[str]) -> None:
     names = [name for name in ("STATIC_PATH", "STATIC_URL", "STATIC_INDEX") if name in env]
     if not names:
         return
     if "static" in given:
-        notes.append(f"{' and '.join(names)} have no effect, for static is written.")
+        notes.append(f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for static is written.")
         return
     options = OPTIONS["static"].options or {}
     url, path = env.get("STATIC_URL", "/static"), env.get("STATIC_PATH", "/app/static" if app["seed"] else "static")
@@ -103,7 +107,7 @@ def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str
     index = env.get("STATIC_INDEX", "0") == "1"
     app["static"] = [{"url": url, "path": path, "required": False, "index": index, "fallback": False, "immutable": False}]
     meaning = f"static: [{{url: {url}, path: {path}{', index: true' if index else ''}}}]"
-    notes.append(f"{', '.join(names)} are understood as {meaning}")
+    notes.append(f"{_are(names)} understood as {meaning}")
 
 
 def _uploads(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str], notes: list[str], problems: list[str]) -> None:
@@ -128,7 +132,7 @@ def _processes(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, 
         return
     written = given.get("uwsgi") or {}
     if "processes" in written or "cheaper" in written:
-        notes.append(f"{' and '.join(names)} have no effect, for uwsgi says how many processes there are.")
+        notes.append(f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for uwsgi says how many processes there are.")
         return
     wrong = [
         f"env: {name} is {env[name]!r}; it has to be a number from 1 to 999."
@@ -144,4 +148,4 @@ def _processes(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, 
         problems.append(f"env: UWSGI_CHEAPER is {cheaper} and UWSGI_PROCESSES {processes}; the first has to be the lower one.")
         return
     app["uwsgi"].update(processes=str(processes), cheaper=cheaper if cheaper < processes else 0)
-    notes.append(f"{', '.join(names)} are understood as uwsgi: {{processes: {processes}, cheaper: {app['uwsgi']['cheaper']}}}")
+    notes.append(f"{_are(names)} understood as uwsgi: {{processes: {processes}, cheaper: {app['uwsgi']['cheaper']}}}")

@@ -102,5 +102,10 @@ def test_mounts_and_arguments_at_every_run():
     assert dockerfile.mount(text, ["type=secret,id=s"], {"P": "/x"}) == wanted
 
 
+def test_a_stage_without_a_run_stays_as_it_is():
+    text = "FROM a AS b\nRUN c\nFROM d\nCOPY --from=b /x /x\n"
+    assert dockerfile.mount(text, ["m"], {"P": "/x"}) == "FROM a AS b\nARG P=/x\nRUN --mount=m c\nFROM d\nCOPY --from=b /x /x\n"
+
+
 def test_nothing_to_mount_changes_nothing():
     assert dockerfile.mount("FROM a\nRUN b\n", [], {}) == "FROM a\nRUN b\n"
