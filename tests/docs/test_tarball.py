@@ -26,7 +26,7 @@ TOP = {
     "roles",
 }
 SECOND = {
-    "docs": {"how-it-works.md", "proxy.md", "outputs.yml", "reference.md"},
+    "docs": {"how-it-works.md", "other-images.md", "proxy.md", "outputs.yml", "reference.md"},
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
     "playbooks": {"deploy.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
