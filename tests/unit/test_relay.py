@@ -145,6 +145,20 @@ def test_a_socket_of_the_servers_own_is_opened_to_nginx(relay, tmp_path):
     assert stat.S_IMODE((tmp_path / "app.sock").stat().st_mode) == 0o666
 
 
+def test_behind_a_shell_that_stays_a_running_request_finishes_too(relay, port, tmp_path):
+    process = relay(FLASKOPS_COMMAND=f"umask 077; {sys.executable} server.py {port}", FLASKOPS_PORT=str(port))
+    ask(tmp_path / "app.sock", get("/"))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "app.sock"))
+        client.sendall(get("/slow"))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(b"/slow")
+    process.wait(15)
+    with socket.socket() as again, pytest.raises(ConnectionRefusedError):  # the server is gone as well
+        again.connect(("127.0.0.1", port))
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

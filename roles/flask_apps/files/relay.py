@@ -96,6 +96,15 @@ async def open_to_nginx(path):
         await asyncio.sleep(pause)
 
 
+def send(group, number):
+    """A signal to all processes of the server; whether there was one."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 async def run(environment, arguments):
     """The exit code of the server."""
     loop = asyncio.get_event_loop()
@@ -109,20 +118,26 @@ async def run(environment, arguments):
     watch = asyncio.ensure_future(open_to_nginx(path)) if not port else None
     say("starts {}{}".format(" ".join(words), ", relayed to port " + port if port else ""))
     try:
-        process = subprocess.Popen(words, env=dict(environment))
+        # A group of its own: a shell that stays does not hand SIGTERM on to the server.
+        process = subprocess.Popen(words, env=dict(environment), start_new_session=True)
     except OSError as error:
         say(f"{words[0]} cannot be started: {error.strerror}")
         return 127
 
+    stopping = []
+
     def stop(number):
+        stopping.append(number)
         if server:
             server.close()  # what is running goes on
-        process.send_signal(number)
+        send(process.pid, number)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-        loop.add_signal_handler(number, stop if ends else process.send_signal, number)
+        loop.add_signal_handler(number, *((stop, number) if ends else (send, process.pid, number)))
     code = await loop.run_in_executor(None, process.wait)
+    while stopping and send(process.pid, 0):  # the shell is gone, the server finishes what it does
+        await asyncio.sleep(0.05)
     if watch:
         watch.cancel()
     if server:
