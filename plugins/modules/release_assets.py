@@ -36,6 +36,7 @@ options:
       index: {description: Read by the template of the Nginx fragment., type: bool, default: false}
       fallback: {description: Read by the template of the Nginx fragment., type: bool, default: false}
       immutable: {description: Read by the template of the Nginx fragment., type: bool, default: false}
+  build: {description: "The directory of the build, which is removed: nobody needs it any more.", type: path}
 """
 
 EXAMPLES = r"""
@@ -87,6 +88,7 @@ ARGUMENTS = {
     "token": {"type": "str", "required": True, "no_log": False},
     "prefix": {"type": "str", "required": True},
     "static": {"type": "list", "elements": "dict", "default": [], "options": STATIC},
+    "build": {"type": "path"},
 }
 
 
@@ -140,6 +142,8 @@ class Assets:
 
     def run(self) -> dict[str, Any]:
         renew(self.params["root"], [self.params["name"]], self.params["token"], "keep the image")
+        if self.params["build"]:
+            shutil.rmtree(self.params["build"], ignore_errors=True)
         image = pin(self.docker, self.params["name"], self.params["id"])
         files = self._static()
         record = Record(self.params["root"], self.params["name"])
