@@ -248,7 +248,7 @@ def test_own_settings_of_gunicorn_count_as_far_as_the_role_does_not_decide(merge
     settings, notes = merged(release, own)
     assert settings == {**release, "threads": 8, "keepalive": 5}
     assert notes == [
-        "bind is set by the role: write proxy instead",
+        "bind is set by the role",
         "graceful_timeout is set by the role: write drain_seconds instead",
         "worker_class egg:meinheld#gunicorn_worker is replaced by gthread: Meinheld does not run on a Python that is maintained",
     ]

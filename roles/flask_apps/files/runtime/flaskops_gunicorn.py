@@ -11,7 +11,7 @@ RELEASE = "/etc/flaskops/gunicorn.conf.py"
 LEVELS = ("debug", "info", "warning", "error", "critical")
 # What the role decides, and what to write instead.
 OURS = {
-    "bind": "proxy",
+    "bind": "",
     "umask": "",
     "user": "",
     "group": "",
