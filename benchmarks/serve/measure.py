@@ -8,6 +8,7 @@ measure.py slow URL UPLOAD    is what it starts for slow clients
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,6 +80,12 @@ def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
     return {"good": good, "failed": failed, "rate": good / (milliseconds(took) / 1000), "p99": milliseconds(p99[1]) if p99 else 0.0}
 
 
+def warm_up(url: str, connections: int, seconds: float) -> None:
+    """wrk itself takes whole seconds."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(["wrk", "-t1", f"-c{connections}", "-d60s", url], stdout=subprocess.DEVNULL, timeout=seconds)
+
+
 def measure(way: dict[str, Any], row: dict[str, Any], warm: float, seconds: float) -> dict[str, float]:
     url = way["url"] + row["path"]
     slow = None
@@ -87,8 +94,7 @@ def measure(way: dict[str, Any], row: dict[str, Any], warm: float, seconds: floa
         slow = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         time.sleep(max(warm, 1))
     try:
-        # wrk takes whole seconds.
-        wrk(url, row["connections"], warm)
+        warm_up(url, row["connections"], warm)
         before = cgroup_seconds(way["containers"]) + outside_seconds()
         found = wrk(url, row["connections"], seconds)
         used = cgroup_seconds(way["containers"]) + outside_seconds() - before
@@ -161,6 +167,8 @@ def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
                     wanted = wanted or length
                     if length != wanted:
                         faults.append(f"{way['name']}: {row['path']} has {length} bytes and not {wanted}")
+                except IncompleteRead:
+                    faults.append(f"{way['name']}: {row['path']} came truncated")
                 except (OSError, HTTPException) as error:
                     faults.append(f"{way['name']}: {row['path']} was answered with {error!r}")
     return faults

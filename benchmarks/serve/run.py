@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ CACHED = "ours, cached"
 # The seeds' ways: words of `docker run` for each container, and the port and path that it is asked at (0: through the host's Nginx).
 SEEDS: dict[str, dict[str, Any]] = {
     "uwsgi-nginx-flask": {"containers": [["uwsgi-nginx-flask/start.sh"]], "port": 80},
-    "meinheld-gunicorn": {"containers": [["meinheld-gunicorn/start.sh"]], "port": 80},
+    "meinheld": {"containers": [["meinheld-gunicorn/start.sh", "egg:meinheld#gunicorn_worker"]], "port": 80},
+    "gunicorn": {"containers": [["meinheld-gunicorn/start.sh", "sync"]], "port": 80},
     "alpine": {"containers": [["alpine/start.sh"]], "port": 80},
     "compose": {"containers": [["nginx", "-c", "/seeds/compose/nginx.conf"], ["compose/start.sh"]], "port": 5000},
     "subpath": {"containers": [["subpath/start.sh"]], "publish": "127.0.0.1:5001:5000", "path": "/subpath", "port": 0},
@@ -124,16 +126,18 @@ def build_seeds(app_container: str) -> str:
     return on_host("docker", "run", "--rm", IMAGE, "sh", "-c", look).strip()
 
 
-def start_seeds() -> list[dict[str, Any]]:
+def start_seeds(leave_out: set[str]) -> list[dict[str, Any]]:
     ways = []
     on_host("docker", "volume", "create", "serve-shared")
     for name, seed in SEEDS.items():
+        if name in leave_out:
+            continue
         containers = []
         for number, command in enumerate(seed["containers"]):
             words = ["-e", "ENV=PROD", "-e", f"DOMAIN={seed.get('path', '')}", "-v", "serve-shared:/shared"]
             if seed.get("publish"):
                 words += ["-p", seed["publish"]]
-            program = [f"/seeds/{command[0]}"] if command[0].endswith(".sh") else command
+            program = [f"/seeds/{command[0]}", *command[1:]] if command[0].endswith(".sh") else command
             containers.append(on_host("docker", "run", "-d", "--name", f"serve-{name}-{number}", *words, IMAGE, *program).strip())
         address = on_host("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", containers[0]).strip()
         # At the container's own address: a client from outside does not pass the engine's port forwarder either.
@@ -161,10 +165,11 @@ def medians(results: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, fl
     }
 
 
-def table(title: str, key: str, ways: list[str], found: dict[tuple[str, str], dict[str, float]], better: Any) -> None:
+def table(title: str, key: str, ways: list[str], faulty: set[str], found: dict[tuple[str, str], dict[str, float]], better: Any) -> None:
     """A row for each page; the last column is ours against the best of the others."""
-    others = [name for name in ways if name not in OURS]
-    print(f"\n{title}\n\n| | {' | '.join(ways)} | ours / best of theirs |\n|---|{'---|' * (len(ways) + 1)}")
+    others = [name for name in ways if name not in OURS and name not in faulty]
+    heads = [f"{name} †" if name in faulty else name for name in ways]
+    print(f"\n{title}\n\n| | {' | '.join(heads)} | ours / best of theirs |\n|---|{'---|' * (len(ways) + 1)}")
     for row in ROWS:
         values = {name: found[row["name"], name] for name in ways}
         cells = [f"{value[key]:.{1 if key == 'p99' else 0}f}{'*' if value['failed'] else ''}" for value in values.values()]
@@ -174,15 +179,17 @@ def table(title: str, key: str, ways: list[str], found: dict[tuple[str, str], di
         print(f"| {row['name']} | {' | '.join(cells)} | {ratio} |")
 
 
-def report(results: list[dict[str, Any]], names: list[str], meinheld: str) -> None:
-    found = medians(results)
+def report(told: dict[str, Any], names: list[str], meinheld: str) -> None:
+    found = medians(told["results"])
+    faulty = {fault.partition(":")[0] for fault in told["faults"]}
     ways = [name for name in names if name != CACHED]
-    table("CPU time per request, µs", "cpu", ways, found, min)
-    table("requests per second", "rate", ways, found, max)
-    table("99th percentile, ms", "p99", ways, found, min)
-    print("\n`*` requests failed; such a way is not counted as the best.")
-    gone = f"Meinheld cannot be installed, Gunicorn's sync workers run in its place: {meinheld}"
-    print("Meinheld runs, compiled with what it lacks." if meinheld == "yes" else gone)
+    table("CPU time per request, µs", "cpu", ways, faulty, found, min)
+    table("requests per second", "rate", ways, faulty, found, max)
+    table("99th percentile, ms", "p99", ways, faulty, found, min)
+    print("\n`*` requests failed, and this is not counted as the best. `†` it does not give what the others give, and is not counted:\n")
+    print("\n".join(f"- {fault}" for fault in sorted(set(told["faults"]))))
+    if meinheld != "yes":
+        print(f"- meinheld: it cannot be compiled, {meinheld}")
     print("\n| static files | requests/s | subpath blog's | times |\n|---|---|---|---|")
     for row in ROWS:
         if row["name"].startswith("static"):
@@ -195,7 +202,8 @@ def report(results: list[dict[str, Any]], names: list[str], meinheld: str) -> No
 
 
 def main(quick: bool, keep: bool, output: str) -> None:
-    rounds = {"rounds": 1, "warm": 1, "seconds": 1} if quick else {"rounds": 3, "warm": 1, "seconds": 2}
+    began = time.monotonic()
+    rounds = {"rounds": 1, "warm": 0.3, "seconds": 1} if quick else {"rounds": 3, "warm": 0.5, "seconds": 2}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         source = copy_app(directory)
@@ -203,14 +211,14 @@ def main(quick: bool, keep: bool, output: str) -> None:
             stop_seeds()
             ours = deploy_ours(directory, source)
             meinheld = build_seeds(ours[0]["containers"][0])
-            ways = ours + start_seeds()
+            ways = ours + start_seeds({"meinheld"} if meinheld != "yes" else set())
             rows = [{**row, "only": [way["name"] for way in ways if way["name"] != CACHED]} for row in ROWS]
             plan = {"ways": ways, "rows": [*rows, MICROCACHE], **rounds}
             told = json.loads(on_host("python3", f"{PLACE}/measure.py", input=json.dumps(plan)))
             if output:
                 Path(output).write_text(json.dumps(told, indent=1))
-            report(told["results"], [way["name"] for way in ways], meinheld)
-            print("\n" + "\n".join(sorted(set(told["faults"]))))
+            report(told, [way["name"] for way in ways], meinheld)
+            print(f"\n{plan['rounds']} rounds of {plan['seconds']} s, {(time.monotonic() - began) / 60:.1f} minutes in all")
         finally:
             if not keep:
                 stop_seeds()
