@@ -105,6 +105,10 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], source: Path, soun
         app["build"]["apt_packages"] = app["apt_packages"]
         problems += found
         app["engine"] = app["engine"] or "uwsgi"
+        if app["engine"] == "command":
+            app["build"]["requirements"]["left_out"] = []
+        if servers := app["build"]["requirements"]["left_out"]:
+            app["notes"].append(f"{' and '.join(servers)} of its requirements is not installed; the runtime image has the server.")
         if app["build"]["requirements"]["whole"]:
             app["notes"].append("its requirements name files of its own, so a change of code installs all of them again.")
     if sound:

@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-NOTHING: dict[str, Any] = {"kind": "", "file": "", "files": [], "packages": [], "whole": False}
+NOTHING: dict[str, Any] = {"kind": "", "file": "", "files": [], "packages": [], "whole": False, "left_out": []}
+# Application servers that the runtime image takes the place of. Old ones do not even compile for the Python of today.
+_SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
 # Locks that are not read here, and the command that writes what is.
 FOREIGN = {
     "Pipfile.lock": "pipenv requirements > requirements.txt",
@@ -37,7 +39,8 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
 
     Returns:
         C(kind) pip (C(file), and in C(files) what it includes), uv (C(uv.lock)) or list (C(packages) of C(pyproject.toml));
-        C(whole) when the requirements refer to the application itself. And the problems as sentences.
+        C(whole) when the requirements refer to the application itself; C(left_out) the application servers that are not installed.
+        And the problems as sentences.
     """
     known = set(files)
     name = wanted or next((name for name in ("requirements.txt", "uv.lock") if name in known), "")
@@ -63,7 +66,7 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
 def arguments(requirements: Mapping[str, Any]) -> str:
     """What pip is told to install, for a shell; in the directory of the application."""
     if requirements["kind"] == "list":
-        return shlex.join(requirements["packages"])
+        return shlex.join(package for package in requirements["packages"] if not requirements["left_out"] or not _SERVER.match(package))
     return f"-r {shlex.quote('/run/requirements.txt' if requirements['kind'] == 'uv' else requirements['file'])}"
 
 
@@ -72,9 +75,11 @@ def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[
     if project not in known:
         return NOTHING, [f"source has a {name} and no {project} beside it, which uv needs; add it, or name another file in requirements."]
     # Members of a workspace and packages beside the application are in it by their paths.
-    places = re.findall(r"(?:editable|directory|path) = \"([^\"]*)\"", (source / name).read_text())
+    lock = (source / name).read_text()
+    places = re.findall(r"(?:editable|directory|path) = \"([^\"]*)\"", lock)
     whole = any("://" not in place and place != "." for place in places)
-    return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project]), "whole": whole}, []
+    servers = sorted({match[1] for match in re.finditer(r'(?m)^name = "(uwsgi|meinheld)"$', lock)})
+    return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project]), "whole": whole, "left_out": servers}, []
 
 
 def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
@@ -91,14 +96,16 @@ def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
         return NOTHING, [
             f"{name} names no dependencies in [project]; write at least dependencies = ['flask'] there, or a requirements.txt."
         ]
-    return {**NOTHING, "kind": "list", "file": name, "packages": sorted(packages)}, []
+    return {**NOTHING, "kind": "list", "file": name, "packages": sorted(packages), "left_out": _servers(packages)}, []
 
 
 def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
-    files, problems, whole, ahead = [name], [], False, [name]
+    files, problems, whole, ahead, servers = [name], [], False, [name], set[str]()
     while ahead:
         file = ahead.pop(0)
-        for line in _lines((source / file).read_text()):
+        lines = list(_lines((source / file).read_text()))
+        servers.update(_servers(lines))
+        for line in lines:
             if match := _INCLUDE.fullmatch(line):
                 target = shlex.split(match[1])[0]
                 if "://" in target:
@@ -113,7 +120,11 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
                 whole = whole or "://" not in match[1]
             else:
                 whole = whole or bool(re.match(r"(\.{0,2}/|\.{1,2}(\[|$| )|file:)", line)) or bool(re.search(r"@\s*file:", line))
-    return {**NOTHING, "kind": "pip", "file": name, "files": files, "whole": whole}, problems
+    return {**NOTHING, "kind": "pip", "file": name, "files": files, "whole": whole, "left_out": sorted(servers)}, problems
+
+
+def _servers(requirements: Iterable[str]) -> list[str]:
+    return sorted({match[1].lower() for requirement in requirements if (match := _SERVER.match(requirement.strip()))})
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -123,7 +123,14 @@ def test_name_source_and_path_are_enough(check, source):
         "build": {
             "kind": "source",
             "dockerfile": "",
-            "requirements": {"kind": "pip", "file": "requirements.txt", "files": ["requirements.txt"], "packages": [], "whole": False},
+            "requirements": {
+                "kind": "pip",
+                "file": "requirements.txt",
+                "files": ["requirements.txt"],
+                "packages": [],
+                "whole": False,
+                "left_out": [],
+            },
             "apt_packages": [],
             "image": "",
             "archive": "",

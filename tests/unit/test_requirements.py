@@ -43,6 +43,11 @@ def look(place, files, wanted=""):
         ({"requirements.txt": "--find-links wheels\nflask\n"}, "", {"whole": True}),
         ({"requirements.txt": "lib @ file:///app/lib\n"}, "", {"whole": True}),
         ({"requirements.txt": "flask \\\n  --hash=sha256:0\n"}, "", {"whole": False}),
+        ({"requirements.txt": "uWSGI==2.0.25.1\nflask\n"}, "", {"left_out": ["uwsgi"]}),
+        ({"requirements.txt": "-r b.txt\n", "b.txt": "Meinheld\nuwsgi[x]>2\n"}, "", {"left_out": ["meinheld", "uwsgi"]}),
+        ({"requirements.txt": "uwsgitop\nuwsgi-tools\n"}, "", {"left_out": []}),
+        ({"uv.lock": 'name = "uwsgi"\nname = "uwsgitop"\n', "pyproject.toml": ""}, "", {"left_out": ["uwsgi"]}),
+        ({"pyproject.toml": "[project]\ndependencies = ['uwsgi', 'flask']"}, "", {"left_out": ["uwsgi"]}),
     ],
 )
 def test_what_is_installed(tmp_path, files, wanted, found):
