@@ -7,6 +7,11 @@ from flask import Flask, request
 app = Flask(__name__)
 
 
+@app.get("/")
+def home():
+    return "from Flask, which nobody asks\n"
+
+
 @app.get("/whoami")
 def whoami():
     return {
