@@ -136,11 +136,23 @@ class Gate:
         lines += ["Answers:", *(f"  {answer}" for answer in summary(self.answers))] if self.answers else ["There was no answer."]
         lines += ["The last lines of its log:", *(f"  {line}" for line in _advice.spoken(logs)[-LOG_LINES:])]
         if self.answers and self.answers[-1].startswith("404"):
-            lines.append(
-                "It does not know this path. Does it put DOMAIN, which is its path in the environment, before its routes? "
-                'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another?'
-            )
+            lines.append(self._not_found())
         return "\n".join([*lines, *self._advice(logs)])
+
+    def _not_found(self) -> str:
+        """What to write for an application that answers 404: its path is the first suspect."""
+        variables = self.docker.inspect(self.params["container"]).get("Config", {}).get("Env") or []
+        domain = dict(each.partition("=")[::2] for each in variables).get("DOMAIN", "")
+        if not domain:
+            return "It does not know this path. Choose another as health.path."
+        path = self.params["path"]
+        self.params["path"] = path.removeprefix(domain) or "/"
+        if accepts(self._ask() or 0, self.params["status"]):
+            return f"It answers at {self.params['path']}, so it knows nothing of its path: write path_mode: script_name."
+        return (
+            "It does not know this path. Does it put DOMAIN, which is its path in the environment, before its routes? "
+            'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another?'
+        )
 
     def _logs(self) -> str:
         return self.docker.run("logs", "--tail", str(3 * LOG_LINES), self.params["container"], merge=True, check=False)

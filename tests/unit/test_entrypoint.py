@@ -304,8 +304,8 @@ def test_what_has_no_effect_any_more_is_said(started, app, capsys):
     started(BIND="0.0.0.0:80", STATIC_INDEX="1", FLASKOPS_MOUNT="/shop")
     said = capsys.readouterr().out.splitlines()
     assert said[:2] == [
-        "flaskops: BIND has no effect here: the server listens on a socket",
-        "flaskops: STATIC_INDEX has no effect here: write static with index: true",
+        "flaskops: BIND has no effect in the container: the server listens on a socket",
+        "flaskops: STATIC_INDEX has no effect in the container: the deploy has read it as static with index: true",
     ]
     assert said[2] == "flaskops: uwsgi runs main:app, mounted at /shop: 2 processes, from a limit of 1 processors"
 

@@ -174,8 +174,9 @@ def visit_all(host: Any, seconds: int = 0) -> dict[str, Visit]:
     for app in APPS.values():
         whoami = question(app.prefix + app.whoami, app.host)
         whoami["headers"].update(CLAIMS)
-        questions += [question(f"{app.prefix}/", app.host), whoami]
-        questions += [question(f"{app.prefix}/.flaskops/release", app.host), question(app.prefix or "/", app.host)]
+        # The release is told to the host itself only.
+        release = question(f"{app.prefix}/.flaskops/release", app.host) | {"source": "127.0.0.1"}
+        questions += [question(f"{app.prefix}/", app.host), whoami, release, question(app.prefix or "/", app.host)]
     answers = iter(ask(host, questions, seconds))
     return {name: Visit(*(next(answers) for _ in Visit._fields)) for name in APPS}
 
@@ -258,12 +259,12 @@ def megabytes(size: int) -> str:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("applications")
-    columns = "{:20} {:8} {:24} {:>8} {:>8} {:>10} {:>10}".format
-    terminalreporter.write_line(columns("application", "engine", "path", "image", "of its own", "status", "restarted"))
+    columns = "{:20} {:8} {:24} {:>8} {:>8} {:>10}".format
+    terminalreporter.write_line(columns("application", "engine", "path", "image", "status", "restarted"))
     for name, row in TABLE.items():
         if name in APPS:
             app = APPS[name]
-            cells = (row.get(key, "-") for key in ("image", "own", "status", "restarted"))
+            cells = (row.get(key, "-") for key in ("image", "status", "restarted"))
             terminalreporter.write_line(columns(name, app.engine, f"{app.path} of {app.host}" if not app.prefix else app.path, *cells))
     for name, row in TABLE.items():
         if name not in APPS:

@@ -30,13 +30,13 @@ INSTEAD = {
     "HOST": "the server listens on a socket",
     "PORT": "the server listens on a socket",
     "LISTEN_PORT": "Nginx on the host listens; nginx_sites has its ports",
-    "NGINX_MAX_UPLOAD": "write proxy.body_size",
+    "NGINX_MAX_UPLOAD": "the deploy has read it as proxy.body_size",
     "NGINX_WORKER_PROCESSES": "write nginx_worker_processes",
     "NGINX_WORKER_CONNECTIONS": "write nginx_worker_connections",
     "NGINX_WORKER_OPEN_FILES": "write nginx_worker_rlimit_nofile",
-    "STATIC_PATH": "write static",
-    "STATIC_URL": "write static",
-    "STATIC_INDEX": "write static with index: true",
+    "STATIC_PATH": "the deploy has read it as static",
+    "STATIC_URL": "the deploy has read it as static",
+    "STATIC_INDEX": "the deploy has read it as static with index: true",
 }
 
 
@@ -213,7 +213,7 @@ def main(arguments, env):
         return sourced
     env.pop("FLASKOPS_PRESTART", None)
     for name in sorted(set(INSTEAD) & set(env)):
-        say(f"{name} has no effect here: {INSTEAD[name]}")
+        say(f"{name} has no effect in the container: {INSTEAD[name]}")
     engine = env.get("FLASKOPS_ENGINE", "uwsgi")
     settings = SETTINGS / ("gunicorn.conf.py" if engine == "gunicorn" else "uwsgi.ini")
     if not settings.is_file():
