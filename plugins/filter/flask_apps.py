@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _apps, _deploy, _find
+from ansible_collections.flaskops.host.plugins.module_utils import _apps, _deploy, _dev, _find
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
@@ -36,6 +36,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "dev_entry": _dev.dev_entry,
+            "dev_run": _dev.dev_run,
             "failure": _deploy.failure,
             "finished_releases": _deploy.finished_releases,
             "live_releases": _deploy.live_releases,

@@ -29,7 +29,7 @@ SECOND = {
     "docs": {"how-it-works.md", "other-images.md", "proxy.md", "outputs.yml", "reference.md"},
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
-    "playbooks": {"deploy.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
+    "playbooks": {"deploy.yml", "dev.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
     "plugins": {"action", "callback", "filter", "lookup", "module_utils", "modules"},
     "roles": {"docker", "flask_apps", "nginx"},
 }

@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run an application while you write it, in the image that it will have in production.
+
+    bin/dev files/shop                              at http://127.0.0.1:5000/shop/
+    bin/dev files/shop --path / engine=gunicorn     with any key of an application, as in flask_apps
+    bin/dev files/shop -i prod                      with the entry that it has in that inventory
+
+The source is mounted: what you save is seen by the next request, and an application that does not start says why in
+the browser. Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+CALLER = Path(os.environ.get("FLASKOPS_CALLER", "."))
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bin/dev", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("app", metavar="APP_DIR", help="the directory of the application")
+    parser.add_argument("keys", metavar="KEY=VALUE", nargs="*", help="a key of the application, such as uwsgi.threads=2; its value is YAML")
+    parser.add_argument("--path", help="where it is reached (the entry's, or / and the name of the directory)")
+    parser.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1 (5000)")
+    parser.add_argument("--env", metavar="FILE", help="lines NAME=VALUE for its environment")
+    parser.add_argument("--secrets", metavar="FILE", help="lines NAME=VALUE for its secrets, which become files as in production")
+    parser.add_argument("-i", "--inventory", metavar="INVENTORY", help="an inventory with its entry and the variables of the role")
+    parser.add_argument("-e", metavar="VARIABLE=VALUE", action="append", default=[], help="a variable of the role, as for ansible-playbook")
+    return parser.parse_intermixed_args(arguments)
+
+
+def stop(text: str) -> None:
+    sys.exit(f"bin/dev: {text}")
+
+
+def pairs(lines: list[str], what: str) -> dict[str, str]:
+    found = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if not equals or not name:
+            stop(f"{what}: {line!r} has to be NAME=VALUE.")
+        found[name.strip()] = value
+    return found
+
+
+def lines_of(file: str) -> dict[str, str]:
+    path = CALLER / file
+    if not path.is_file():
+        stop(f"{path} is no file.")
+    lines = [line.strip().removeprefix("export ") for line in path.read_text().splitlines()]
+    found = pairs([line for line in lines if line and not line.startswith("#")], str(path))
+    return {name: value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value for name, value in found.items()}
+
+
+def keys_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of the application, as a piece of its entry."""
+    keys: dict[str, Any] = {}
+    for name, value in pairs(options.keys, "a key of the application").items():
+        *above, last = name.split(".")
+        place = keys
+        for word in above:
+            place = place.setdefault(word, {})
+        place[last] = yaml.safe_load(value)
+    if options.path:
+        keys["path"] = options.path
+    if options.env:
+        keys["env"] = {**lines_of(options.env), **keys.get("env", {})}
+    if options.secrets:
+        keys["secrets"] = {**lines_of(options.secrets), **keys.get("secrets", {})}
+    return keys
+
+
+def check_machine(port: int) -> None:
+    if not shutil.which("docker"):
+        stop("there is no docker command here; install Docker, or run bin/deploy once on a Debian or Ubuntu.")
+    said = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True)
+    if said.returncode:
+        stop(f"Docker does not answer: {said.stderr.strip() or said.stdout.strip()}\nStart it, or become a member of the group docker.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            stop(f"port {port} of 127.0.0.1 cannot be had: {error.strerror}. Choose another with --port.")
+
+
+def prepare(options: argparse.Namespace, place: Path) -> dict[str, Any]:
+    """Have Ansible build the image and write down how it is run."""
+    source = (CALLER / options.app).resolve()
+    if not source.is_dir():
+        stop(f"{source} is no directory.")
+    owner = source.stat()
+    if owner.st_uid == 0 and owner.st_mode & 0o005 != 0o005:
+        stop(f"{source} is for root alone, and no container runs as root: chmod -R go+rX {source}, or give it to a user of its own.")
+    known = {"source": str(source), "entry": keys_of(options), "port": options.port, "place": str(place)}
+    variables: dict[str, Any] = {"flask_apps_dev": known, "flask_apps_root": str(place), "flask_apps_release_key_file": f"{place}/key"}
+    if owner.st_uid > 0:
+        # Its files may be readable by their owner alone.
+        variables["flask_apps_uid"] = owner.st_uid
+    file = place / "variables.json"
+    file.write_text(json.dumps(variables))
+    command = [str(ROOT / ".venv/bin/ansible-playbook"), "playbooks/dev.yml", "-e", f"@{file}"]
+    inventory = str(CALLER / options.inventory) if options.inventory and (CALLER / options.inventory).exists() else options.inventory
+    command += ["-i", inventory or "localhost,"]
+    for variable in options.e:
+        command += ["-e", variable]
+    quiet = {"ANSIBLE_DISPLAY_OK_HOSTS": "false", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOCALHOST_WARNING": "false"}
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **quiet})
+    if done.returncode:
+        sys.exit(done.returncode)
+    run: dict[str, Any] = json.loads((place / "run.json").read_text())
+    return run
+
+
+def serve(run: dict[str, Any], port: int) -> int:
+    """Until Ctrl-C. Whatever happens, the container is gone afterwards."""
+    process = subprocess.Popen(["docker", "run", *run["words"]])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # The terminal gives Ctrl-C to both of us; docker hands it on, and so it does what a kill of us alone brings.
+        signal.signal(number, lambda number, _frame: process.send_signal(signal.SIGTERM) if number != signal.SIGINT else None)
+    print(f"==> http://127.0.0.1:{port}{run['prefix']}/   Ctrl-C ends it", file=sys.stderr, flush=True)
+    try:
+        code = process.wait()
+    finally:
+        subprocess.run(["docker", "rm", "--force", run["name"]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return code
+
+
+def main() -> int:
+    options = parse(sys.argv[1:])
+    check_machine(options.port)
+    place = Path(tempfile.mkdtemp(prefix="flaskops-dev."))
+    try:
+        return serve(prepare(options, place), options.port)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

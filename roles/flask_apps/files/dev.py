@@ -1,0 +1,247 @@
+"""Runs the server of an application that is being written: what was saved is seen by the next request.
+
+The first process of the container under the engine's init, in images of ours and in others (python3, 3.7 or newer). The arguments are the
+command of the server, which listens on FLASKOPS_SOCKET as it does behind Nginx. Each request comes by here: when a file below
+FLASKOPS_WATCH has changed, the server is started anew before it is asked. Headers are what our Nginx would say.
+"""
+
+import asyncio
+import collections
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+PORT = 5000
+SIZE = 65536
+HEAD = 65536
+PAUSE = 0.5  # seconds between two looks at the files when nobody asks
+START = 60  # seconds that the server may take to listen
+STOP = 3  # seconds that running requests get when a file has changed
+# Directories that are not the application, and what editors leave beside a file for a moment.
+SKIPPED = {"__pycache__", "node_modules", "venv", "env"}
+PASSING = ("~", ".swp", ".swx", ".tmp", ".pyc", ".log")
+# Said by us alone, as by Nginx.
+OURS = ("connection", "keep-alive", "expect", "proxy", "forwarded", "x-real-ip", "x-request-id")
+
+
+def say(text):
+    print("flaskops: " + text, flush=True)
+
+
+def snapshot(roots, unwatched=()):
+    """What there is to watch: time and size of each file by its path."""
+    found = {}
+    for root in roots:
+        for directory, names, files in os.walk(root):
+            names[:] = [name for name in names if name not in SKIPPED and name[0] != "." and os.path.join(directory, name) not in unwatched]
+            for name in files:
+                if name[0] == "." or name.endswith(PASSING) or name.isdigit():
+                    continue
+                path = os.path.join(directory, name)
+                with contextlib.suppress(OSError):
+                    status = os.stat(path)
+                    found[path] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+def difference(before, after):
+    """The paths that are not the same."""
+    return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+
+
+def rewrite(head, prefix):
+    """The head of a request as our Nginx would pass it on, and whether the client waits to be told to go on."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    kept, upgrade, waits, host = [], False, False, ""
+    for line in lines:
+        name, _, value = line.partition(":")
+        low = name.strip().lower()
+        upgrade = upgrade or low == "upgrade"
+        waits = waits or (low == "expect" and "100-continue" in value.lower())
+        host = value.strip() if low == "host" else host
+        if line and low not in OURS and not low.startswith("x-forwarded-"):
+            kept.append(line)
+    said = [("X-Real-IP", "127.0.0.1"), ("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", host)]
+    if prefix:
+        said.append(("X-Forwarded-Prefix", prefix))
+    said.append(("Connection", "upgrade" if upgrade else "close"))
+    kept += ["{}: {}".format(*entry) for entry in said]
+    return "\r\n".join([first, *kept, "", ""]).encode("latin-1"), waits
+
+
+class Server:
+    """The application server, as it is in production."""
+
+    def __init__(self, command, socket, roots, unwatched):
+        self.command = command
+        self.socket = socket
+        self.roots = roots
+        self.unwatched = unwatched
+        self.files = {}
+        self.process = None
+        self.lines = collections.deque(maxlen=60)
+        self.lock = asyncio.Lock()
+
+    async def fresh(self):
+        """The server runs what is in the files now, or has ended with an error that is in its last lines."""
+        async with self.lock:
+            loop = asyncio.get_event_loop()
+            now = await loop.run_in_executor(None, snapshot, self.roots, self.unwatched)
+            changed = difference(self.files, now)
+            if self.process and not changed:
+                return
+            if self.process:
+                rest = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+                say(f"{changed[0]}{rest} changed: the server starts anew")
+                if any(os.path.basename(path).startswith(("requirements", "pyproject", "uv.lock")) for path in changed):
+                    say("what it requires is installed when bin/dev starts: stop it and start it again")
+                await loop.run_in_executor(None, self.stop)
+            self.files = now
+            await loop.run_in_executor(None, self.start)
+
+    def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket)
+        self.lines.clear()
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        threading.Thread(target=self.copy, args=(self.process.stdout,), daemon=True).start()
+        end = time.monotonic() + START
+        while time.monotonic() < end and self.process.poll() is None:
+            if os.path.exists(self.socket):
+                return
+            time.sleep(0.02)
+        time.sleep(0.1)  # its last lines
+        say("the server has ended; it is started again when a file changes" if self.process.poll() is not None else "it does not listen")
+
+    def copy(self, pipe):
+        for line in iter(pipe.readline, b""):
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+            self.lines.append(line.decode(errors="replace"))
+
+    def stop(self):
+        if self.process is None or self.process.poll() is not None:
+            return
+        for number, seconds in ((signal.SIGTERM, STOP), (signal.SIGKILL, 5)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+                return
+
+
+def answer(status, text, *headers):
+    body = text.encode()
+    lines = [f"HTTP/1.1 {status}", "Content-Type: text/plain; charset=utf-8", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def pump(reader, writer):
+    """All that comes from one side, to the other side. How many bytes there were."""
+    count = 0
+    with contextlib.suppress(OSError):  # one of them has gone
+        while True:
+            data = await reader.read(SIZE)
+            if not data:
+                break
+            count += len(data)
+            writer.write(data)
+            await writer.drain()
+    return count
+
+
+class Front:
+    """What stands before the server here, where Nginx does on a host."""
+
+    def __init__(self, server, prefix, mode):
+        self.server = server
+        self.prefix = prefix
+        # "strip": the server does not know the path. "tell": ours takes it off. "": the application puts it before its routes.
+        self.mode = mode
+
+    async def accepted(self, reader, writer):
+        other = None
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            here = self.elsewhere(head)
+            if here:
+                writer.write(here)
+                return
+            await self.server.fresh()
+            head, waits = rewrite(self.stripped(head[:-4]), self.prefix if self.mode else "")
+            if waits:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            count = 0
+            with contextlib.suppress(OSError):  # nobody listens
+                theirs, other = await asyncio.open_unix_connection(self.server.socket)
+                other.write(head)
+                up = asyncio.ensure_future(pump(reader, other))
+                count = await pump(theirs, writer)
+                up.cancel()
+            if not count:
+                await asyncio.sleep(0.2)  # its last lines
+                text = "The application gave no answer. The last lines that it wrote:\n\n" + "".join(self.server.lines)
+                writer.write(answer("502 Bad Gateway", text))
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # the client has gone, or does not speak HTTP
+        finally:
+            for each in (writer, other):
+                if each:
+                    with contextlib.suppress(OSError):
+                        each.close()
+
+    def elsewhere(self, head):
+        """The answer for a path that is not the application's."""
+        target = head.split(b" ", 2)[1].decode("latin-1") if head.count(b" ") > 1 else "/"
+        path, _, query = target.partition("?")
+        if not self.prefix or path.startswith(self.prefix + "/"):
+            return None
+        if path == self.prefix:
+            query = "?" + query if query else ""
+            return answer("301 Moved Permanently", "", f"Location: {self.prefix}/{query}")
+        return answer("404 Not Found", f"The application is at {self.prefix}/\n")
+
+    def stripped(self, head):
+        if self.mode != "strip" or not self.prefix:
+            return head
+        method, _, rest = head.partition(b" ")
+        return method + b" " + rest[len(self.prefix) :]
+
+
+async def run(environment, command):
+    watched, unwatched = (
+        [path for path in environment.get(name, "").split(":") if path] for name in ("FLASKOPS_WATCH", "FLASKOPS_UNWATCHED")
+    )
+    server = Server(command, environment["FLASKOPS_SOCKET"], watched, unwatched)
+    front = Front(server, environment.get("FLASKOPS_PREFIX", ""), environment.get("FLASKOPS_PREFIX_MODE", ""))
+    listener = await asyncio.start_server(front.accepted, "0.0.0.0", PORT, limit=HEAD)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_event_loop().add_signal_handler(number, ended.set)
+
+    async def watch():
+        while True:
+            await server.fresh()
+            await asyncio.sleep(PAUSE)
+
+    watching = asyncio.ensure_future(watch())
+    waiting = asyncio.ensure_future(ended.wait())
+    done, _ = await asyncio.wait([watching, waiting], return_when=asyncio.FIRST_COMPLETED)
+    listener.close()
+    server.stop()
+    if watching in done:
+        watching.result()  # its error
+
+
+if __name__ == "__main__":
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(run(os.environ, sys.argv[1:]))
+    sys.stdout.flush()
+    os._exit(0)

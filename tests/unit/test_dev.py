@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What bin/dev makes of an application, and the first process of its container with a server that stands for uWSGI."""
+
+import asyncio
+import importlib.util
+import os
+import signal
+import socket
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _dev
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils._release import container
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = importlib.util.spec_from_file_location("dev", ROOT / "roles/flask_apps/files/dev.py")
+dev = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(dev)
+
+
+def entry(tmp_path, apps=(), **keys):
+    return _dev.dev_entry(list(apps), str(tmp_path), "/nowhere", keys)
+
+
+def test_without_an_inventory_the_directory_gives_the_name_and_the_path(tmp_path):
+    directory = tmp_path / "My_Shop"
+    directory.mkdir()
+    assert _dev.dev_entry([], str(directory), "", {}) == {"name": "my-shop", "path": "/my-shop", "source": str(directory)}
+
+
+def test_the_entry_with_this_source_counts_without_what_concerns_a_host(tmp_path):
+    listed = {"name": "shop", "source": tmp_path.name, "path": "/s", "site": "example", "state": "maintenance", "uwsgi": {"threads": 2}}
+    found = _dev.dev_entry([{"name": "other", "source": "x"}, listed], str(tmp_path), str(tmp_path.parent), {"uwsgi": {"processes": 1}})
+    assert found == {"name": "shop", "source": str(tmp_path), "path": "/s", "uwsgi": {"threads": 2, "processes": 1}}
+
+
+def test_an_entry_from_git_is_found_by_its_name(tmp_path):
+    listed = {"name": "shop", "git": {"repo": "https://git.example.org/shop.git"}, "path": "/s"}
+    assert entry(tmp_path, [listed], name="shop") == {"name": "shop", "path": "/s", "source": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "files", "mounts"),
+    [
+        ("FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\n", ["app/main.py"], {"/app": "app"}),
+        ("FROM tiangolo/uwsgi-nginx-flask\nCOPY requirements.txt /app/\nCOPY ./app /app\n", ["app/main.py"], {"/app": "app"}),
+        ("FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\nCOPY assets /app/static\n", ["app/main.py", "app/static/a", "assets/b"],
+         {"/app": "app", "/app/static": "assets"}),
+        ("FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\nCOPY assets /app/static\n", ["app/main.py", "assets/b"], {"/app": "app"}),
+        ("FROM tiangolo/uwsgi-nginx-flask\nWORKDIR /code\nCOPY . .\n", ["shop/a.py", "main.py"], {"/code": ""}),
+        ("FROM tiangolo/uwsgi-nginx-flask\nCOPY main.py /app/other.py\n", ["main.py"], {}),
+    ],
+)  # fmt: skip
+def test_the_source_is_mounted_where_the_dockerfile_copies_it(tmp_path, dockerfile, files, mounts):
+    for file in [*files, "requirements.txt"]:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("")
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    app = {"source": str(tmp_path), "build": {"kind": "dockerfile", "dockerfile": "Dockerfile"}}
+    assert _dev.source_mounts(app, [*files, "requirements.txt"]) == mounts
+
+
+def words(tmp_path, **keys):
+    (tmp_path / "app.py").write_text("app = 1\n")
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    apps, problems = normalize_apps([entry(tmp_path, name="shop", path="/shop", **keys)], {}, ["default"], "/", "/var/lib/flaskops")
+    assert not problems
+    release = {"id": "0123456789ab", "app": apps[0], "container": container(apps[0], "0123456789ab", "x", "/tmp/place", 1000)}
+    return _dev.dev_run(release, "/tmp/place", 5001, "flaskops-dev/shop", {"Entrypoint": ["/start"], "Cmd": ["now"]})
+
+
+def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tmp_path):
+    run = words(tmp_path)
+    assert (run["name"], run["prefix"]) == ("dev-shop", "/shop")
+    joined = " ".join(run["words"])
+    assert "--publish 127.0.0.1:5001:5000 --user 1000:1000 --read-only" in joined
+    assert "--memory 512m" in joined
+    assert "--cap-drop ALL --security-opt no-new-privileges" in joined
+    assert f"--volume {tmp_path}:/app:ro" in joined
+    assert joined.endswith("/etc/flaskops/dev.py /opt/runtime/bin/python3 -I /opt/runtime/flaskops/entrypoint.py")
+
+
+def test_the_server_of_a_foreign_image_is_started_by_the_relay(tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM python:3.13\nCOPY . /srv\n")
+    run = words(tmp_path, dockerfile="Dockerfile", engine="command", port=8000, path_mode="script_name")
+    assert run["words"][-5:] == ["/etc/flaskops/dev.py", "python3", "/etc/flaskops/relay.py", "/start", "now"]
+    assert "FLASKOPS_PREFIX_MODE=strip" in run["words"]
+
+
+def test_the_head_of_a_request_says_what_nginx_would_say():
+    sent = b"GET /a HTTP/1.1\r\nHost: x:5000\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nConnection: keep-alive\r\nCookie: a=b"
+    head, waits = dev.rewrite(sent, "")
+    assert not waits
+    assert head.split(b"\r\n") == [
+        b"GET /a HTTP/1.1", b"Host: x:5000", b"Cookie: a=b", b"X-Real-IP: 127.0.0.1", b"X-Forwarded-For: 127.0.0.1",
+        b"X-Forwarded-Proto: http", b"X-Forwarded-Host: x:5000", b"Connection: close", b"", b"",
+    ]  # fmt: skip
+
+
+def test_an_upgrade_stays_one_and_a_client_that_waits_is_noticed():
+    head, _ = dev.rewrite(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade", "/shop")
+    assert b"\r\nUpgrade: websocket\r\n" in head
+    assert head.endswith(b"X-Forwarded-Prefix: /shop\r\nConnection: upgrade\r\n\r\n")
+    assert dev.rewrite(b"POST / HTTP/1.1\r\nExpect: 100-continue", "")[1]
+
+
+def test_what_editors_and_static_files_change_is_not_watched(tmp_path):
+    for name in ("app.py", "app.py~", ".app.py.swp", "4913", "__pycache__/app.pyc", ".git/HEAD", "static/a.css", "templates/a.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    found = dev.snapshot([str(tmp_path)], [str(tmp_path / "static")])
+    assert sorted(os.path.relpath(path, tmp_path) for path in found) == ["app.py", "templates/a.html"]
+
+
+SERVER = """
+    import os, socket, sys
+    text = open(sys.argv[1]).read()
+    if text == "broken":
+        sys.exit("it is broken")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.environ["FLASKOPS_SOCKET"])
+        server.listen()
+        while True:
+            client, _ = server.accept()
+            client.recv(65536)
+            client.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n" + text.encode())
+            client.close()
+"""
+
+
+def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch):
+    source, server = tmp_path / "source", tmp_path / "server.py"
+    source.mkdir()
+    server.write_text(textwrap.dedent(SERVER))
+    file = source / "app.txt"
+    file.write_text("one")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setattr(dev, "PORT", port)
+    monkeypatch.setattr(dev, "PAUSE", 60)
+    monkeypatch.setenv("FLASKOPS_SOCKET", str(tmp_path / "s"))
+    answers = []
+
+    async def ask(path):
+        for _ in range(100):
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                break
+            except OSError:
+                await asyncio.sleep(0.05)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answers.append((await reader.read()).decode())
+        writer.close()
+
+    async def visit():
+        await ask("/shop/")
+        for text in ("two", "broken", "three"):
+            file.write_text(text)
+            await ask("/shop/")
+        await ask("/shop?a=b")
+        await ask("/")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    async def both():
+        environment = {"FLASKOPS_SOCKET": str(tmp_path / "s"), "FLASKOPS_WATCH": str(source), "FLASKOPS_PREFIX": "/shop"}
+        await asyncio.gather(dev.run(environment, [sys.executable, str(server), str(file)]), visit())
+
+    asyncio.run(both())
+    assert [answer.split("\r\n\r\n")[1] for answer in answers[:2]] == ["one", "two"]
+    assert answers[2].startswith("HTTP/1.1 502 ")
+    assert "it is broken" in answers[2]
+    assert answers[3].endswith("three")
+    assert "Location: /shop/?a=b" in answers[4]
+    assert answers[5].endswith("The application is at /shop/\n")
