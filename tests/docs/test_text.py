@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 # Written in two parts, so that this file does not find itself.
-MACHINES = re.compile("|".join(("/opt/dev", "/work/(main|shared)", "/home/(?!app|runner)[a-z]+", "/root/")))
+MACHINES = re.compile("|".join(("/opt" "/dev", "/work" "/(main|shared)", "/home" "/(?!app|runner)[a-z]+", "/root" "/")))
 
 
 def tracked():
@@ -78,3 +78,5 @@ def test_every_file_that_galaxy_points_to_is_there():
     for pattern in galaxy["build_ignore"]:
         if "*" not in pattern and pattern != "benchmarks":
             assert (ROOT / pattern).exists() or (ROOT / pattern).is_symlink(), f"build_ignore: {pattern} is not there"
+
+

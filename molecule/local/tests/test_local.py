@@ -37,7 +37,7 @@ def test_a_developer_sees_a_changed_file_at_the_next_request(host):
         while host.run(ask).rc:
             assert time.monotonic() < deadline, host.run("cat /root/dev.log").stdout
             time.sleep(1)
-        host.check_output('sed -i \'s/status="ok"/status="changed"/\' /srv/builder/app.py && grep changed /srv/builder/app.py')
+        host.check_output("sed -i 's/\"status\": \"ok\"/\"status\": \"changed\"/' /srv/builder/app.py && grep changed /srv/builder/app.py")
         assert '"changed"' in host.check_output(ask)
         assert host.check_output("docker port dev-pc-builder-app").split() == ["5000/tcp", "->", "127.0.0.1:5055"]
     finally:
