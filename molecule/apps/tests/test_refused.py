@@ -23,12 +23,13 @@ def push_to_the_branch(directory):
 
 @pytest.fixture(scope="module")
 def mixed(host, deploy, tmp_path_factory):
-    """Three in one run: one without a callable, one that may not write, and one whose branch has moved."""
+    """In one run: one without a callable, one that may not write, one that does not know its path, and one whose branch has moved."""
     before = host.check_output("readlink /etc/nginx/flaskops/default/from-git.conf")
     push_to_the_branch(tmp_path_factory.mktemp("branch") / "work")
     writes = {**ENTRIES["writes"], "name": "refused", "path": "/refused"}
     del writes["writable"]
-    return before, deploy({**BROKEN, "module": "main", "callable": "app"}, writes, ENTRIES["from-git"])
+    lost = {"name": "lost", "source": "plain", "path": "/lost"}
+    return before, deploy({**BROKEN, "module": "main", "callable": "app"}, writes, lost, ENTRIES["from-git"])
 
 
 def test_the_run_fails(mixed):
@@ -49,6 +50,10 @@ def test_it_is_not_half_alive(host, mixed, get):
 def test_one_that_writes_where_it_may_not_is_told_what_to_write(mixed, get):
     assert "writable: [/app/counter]" in mixed[1].text
     assert get("/refused/").status == 404
+
+
+def test_one_that_knows_nothing_of_its_path_is_told_what_to_write(mixed):
+    assert "It answers at /, so it knows nothing of its path: write path_mode: script_name." in mixed[1].text
 
 
 def test_a_branch_that_has_moved_is_a_new_release_beside_those_that_failed(host, mixed, get):

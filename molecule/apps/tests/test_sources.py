@@ -63,5 +63,25 @@ def test_a_package_of_debian_is_there(whoami):
     assert whoami("apt")["libyaml"].startswith("0.2")
 
 
+# Sends a file of so many megabytes as a browser does, and says whether it arrived whole.
+UPLOAD = """
+import hashlib, http.client, sys
+block, blocks = bytes(range(256)) * 4096, int(sys.argv[2])
+head = b'--cut\\r\\nContent-Disposition: form-data; name="file"; filename="large"\\r\\n\\r\\n'
+tail = b"\\r\\n--cut--\\r\\n"
+connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
+length = str(len(head) + len(block) * blocks + len(tail))
+headers = {"Host": "localhost", "Content-Type": "multipart/form-data; boundary=cut", "Content-Length": length}
+connection.request("POST", sys.argv[1], iter([head, *[block] * blocks, tail]), headers)
+answer = connection.getresponse()
+expected = hashlib.sha256(block * blocks).hexdigest()
+print(answer.status, answer.read().decode() == expected)
+"""
+
+
+def test_a_file_that_is_larger_than_the_memory_of_the_application_arrives_whole(host):
+    assert host.check_output("python3 -c %s /writes/upload 150", UPLOAD) == "200 True"
+
+
 def test_a_directory_that_is_named_writable_is(whoami):
     assert whoami("writes")["starts"] == 1

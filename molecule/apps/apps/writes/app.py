@@ -1,6 +1,7 @@
-"""Counts its starts in its own directory."""
+"""Counts its starts in its own directory, and takes large files."""
 
 import os
+from hashlib import file_digest
 
 from flask import Flask, request
 
@@ -25,6 +26,11 @@ def whoami():
         "server": "uWSGI" if "uwsgi.version" in request.environ else request.environ["SERVER_SOFTWARE"],
         "starts": starts,
     }
+
+
+@app.post("/upload")
+def upload():
+    return file_digest(request.files["file"], "sha256").hexdigest()
 
 
 def count():
