@@ -26,7 +26,7 @@ TOP = {
     "roles",
 }
 SECOND = {
-    "docs": {"how-it-works.md", "other-images.md", "proxy.md", "outputs.yml", "reference.md"},
+    "docs": {"apps.md", "how-it-works.md", "other-images.md", "proxy.md", "outputs.yml", "reference.md", "seeds.md"},
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
     "playbooks": {"deploy.yml", "dev.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
