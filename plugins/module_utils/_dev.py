@@ -41,7 +41,7 @@ def dev_entry(apps: Sequence[Mapping[str, Any]], source: str, source_root: str, 
     known = [
         app for app in apps if isinstance(app, Mapping) and (app.get("name") == keys.get("name") or _lies_in(app, source_root, directory))
     ]
-    name = re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-")[:40].strip("-") or "app"
+    name = keys.get("name") or re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-")[:40].strip("-") or "app"
     entry = merge(known[0] if known else {"name": name, "path": f"/{name}"}, keys)
     return {**{key: value for key, value in entry.items() if key not in DROPPED}, "source": str(directory)}
 

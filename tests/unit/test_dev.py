@@ -30,6 +30,7 @@ def test_without_an_inventory_the_directory_gives_the_name_and_the_path(tmp_path
     directory = tmp_path / "My_Shop"
     directory.mkdir()
     assert _dev.dev_entry([], str(directory), "", {}) == {"name": "my-shop", "path": "/my-shop", "source": str(directory)}
+    assert _dev.dev_entry([], str(directory), "", {"name": "s"}) == {"name": "s", "path": "/s", "source": str(directory)}
 
 
 def test_the_entry_with_this_source_counts_without_what_concerns_a_host(tmp_path):
