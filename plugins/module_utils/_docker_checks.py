@@ -24,6 +24,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
 )
 
 OLDEST_ENGINE = (20, 10)
+BUILDX_SINCE = 23
 SNAP_REASON = "the snap is confined and sees other directories than the host, so bind mounts fail silently"
 ROOTLESS_REASON = "it has other users and another network than the host, so bind mounts fail silently"
 
@@ -93,6 +94,12 @@ def _engine_problems(here: Situation) -> Iterator[str]:
     numbers = re.match(r"(\d+)\.(\d+)", engine["version"])
     if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_ENGINE and not managed:
         yield f"The Docker Engine at {SOCKET} is {engine['version']}; 20.10 or newer is needed."
+    best = choose_cli(here.facts["clis"])
+    if numbers and int(numbers[1]) >= BUILDX_SINCE and not managed and not (best and best["buildx"]):
+        yield (
+            f"The Docker Engine at {SOCKET} is {engine['version']}, and no docker command here has the plugin buildx, without which "
+            f"those from {BUILDX_SINCE} on build no image. Install Docker's docker-buildx-plugin or the distribution's docker-buildx."
+        )
 
 
 def _host_problems(here: Situation) -> Iterator[str]:

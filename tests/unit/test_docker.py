@@ -525,6 +525,12 @@ REFUSED = [
     ("an old engine", changed(settled(), engine={"version": "19.03.8"}), {"manage": False}, [
         "The Docker Engine at /var/run/docker.sock is 19.03.8; 20.10 or newer is needed.",
     ]),
+    ("no buildx", changed(settled(), clis=[{**CLI, "buildx": ""}]), {"manage": False}, [
+        "The Docker Engine at /var/run/docker.sock is 26.1.5, and no docker command here has the plugin buildx, without which those from "
+        "23 on build no image. Install Docker's docker-buildx-plugin or the distribution's docker-buildx.",
+    ]),
+    ("an old engine without buildx", changed(settled(), clis=[{**CLI, "buildx": ""}], engine={"version": "20.10.24"}), {"manage": False}, [
+    ]),
     ("no engine", BARE, {"manage": False}, [
         "docker_manage is false and no Docker Engine answers at /var/run/docker.sock ([Errno 2] No such file or directory). "
         "Start it, or set docker_manage: true to have it installed.",
@@ -587,7 +593,7 @@ def test_a_permitted_replacement_removes_what_is_in_the_way():
 
 
 def test_a_dockerd_started_by_hand_is_left_alone_and_used():
-    facts = changed(BARE, engine={**ENGINE, "started_by": "hand"}, python_requests=True)
+    facts = changed(BARE, engine={**ENGINE, "started_by": "hand"}, clis=[CLI], python_requests=True)
     result = plan(facts, source="docker", daemon_options={"debug": True})
     assert (result["mode"], result["changed"], result["problems"]) == ("found", False, [])
     assert result["notes"] == [
