@@ -1,6 +1,7 @@
 """An application that knows nothing of its path: accounts, a session, redirects, messages, SQLite on a volume."""
 
 import re
+import time
 
 import pytest
 from conftest import APPS
@@ -8,6 +9,9 @@ from conftest import APPS
 pytestmark = pytest.mark.parametrize(
     "app", [APPS[name] for name in ("diary-uwsgi", "diary-gunicorn", "diary-root")], ids=lambda app: app.name
 )
+
+
+NAME = f"ada-{time.time_ns()}"
 
 
 def account(name):
@@ -26,8 +30,8 @@ def walk(browse, walks, app):
         walks[app.name] = browse(
             app,
             [
-                ("/auth/register", account("ada")),
-                ("/auth/login", account("ada")),
+                ("/auth/register", account(NAME)),
+                ("/auth/login", account(NAME)),
                 ("/create", {"text": "What the machine weaves"}),
                 ("/", None),
             ],
@@ -43,7 +47,7 @@ def test_registering_leads_to_the_login(walk, app):
 def test_a_login_leads_to_the_first_page_with_a_message(walk, app):
     page = walk[1][1]
     assert page.path == f"{app.prefix}/"
-    assert '<p class="flash">Welcome, ada.</p>' in page.page
+    assert f'<p class="flash">Welcome, {NAME}.</p>' in page.page
 
 
 def test_redirects_stay_under_the_path(walk, app):
@@ -60,7 +64,7 @@ def test_the_session_cookie_is_for_the_path_only(walk, app):
 
 
 def test_the_session_lasts_to_the_next_page(walk):
-    assert '<span id="account">ada</span>' in walk[1][3].page
+    assert f'<span id="account">{NAME}</span>' in walk[1][3].page
 
 
 def test_what_was_written_is_in_the_database(walk):
