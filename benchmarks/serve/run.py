@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -201,7 +202,12 @@ def report(told: dict[str, Any], names: list[str], meinheld: str) -> None:
     print(f"| CPU time per request, µs | {plain['cpu']:.0f} | {cached['cpu']:.0f} | {plain['cpu'] / cached['cpu']:.1f} |")
 
 
+def ended(number: int, _frame: Any) -> None:
+    sys.exit(128 + number)  # and clean up
+
+
 def main(quick: bool, keep: bool, output: str) -> None:
+    signal.signal(signal.SIGTERM, ended)
     began = time.monotonic()
     rounds = {"rounds": 1, "warm": 0.3, "seconds": 1} if quick else {"rounds": 3, "warm": 0.5, "seconds": 2}
     with tempfile.TemporaryDirectory() as name:
