@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the gate says of a container, with an engine that is made up."""
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.modules import release_gate
+
+PARAMS = {
+    **{"root": "/x", "token": "t", "name": "shop", "container": "shop-1", "socket": "/x/app.sock", "path": "/shop/", "host": "localhost"},
+    **{"status": ["2xx"], "deadline_seconds": 5.0, "interval_seconds": 0.1},
+}
+WRITES = "OSError: [Errno 30] Read-only file system: '/app/uploads'"
+NOISE = "[2026-01-02 03:04:05 +0000] [1] [INFO] Starting gunicorn 23.0.0"
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """The gate, before a container that is in a state, has logged some lines, and answers."""
+
+    def ask(running, log, status=200):
+        class Engine:
+            def inspect(self, _name):
+                labels = {"host.flaskops.app": "shop"}
+                return {"State": {"Running": running, "ExitCode": 1}, "Config": {"User": "10001:10001", "Labels": labels}, "Mounts": []}
+
+            def run(self, *_words, **_how):
+                return log
+
+        monkeypatch.setattr(release_gate, "Docker", Engine)
+        monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
+        monkeypatch.setattr(release_gate, "ask", lambda *_words: (status, "well"))
+        return release_gate.Gate(PARAMS).run()
+
+    return ask
+
+
+def test_one_that_is_healthy_is_let_through(run):
+    result = run(True, NOISE)
+    assert (result["status"], result["advice"]) == (200, [])
+
+
+def test_one_that_is_healthy_and_could_not_write_is_let_through_with_advice(run):
+    (words,) = run(True, f"{NOISE}\n{WRITES}\n")["advice"]
+    assert "write writable: [/app/uploads]" in words
+
+
+def test_one_that_exits_is_told_with_its_own_words_and_with_advice(run):
+    with pytest.raises(HostError) as refused:
+        run(False, f"{NOISE}\n{WRITES}\n")
+    lines = str(refused.value).splitlines()
+    assert lines[0].startswith("its container exited with code 1 after ")
+    assert lines[3:5] == ["The last lines of its log:", f"  {WRITES}"]
+    assert lines[5].startswith("The root file system is read-only: write writable: [/app/uploads]")
