@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("flaskops", deadline=None)
+settings.load_profile("flaskops")
 
 _AnsibleCollectionFinder(paths=[str(ROOT / "collections")])._install()
 

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils import _app_options
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 SOURCE_WORDS = "source is missing; write source: the directory of the application, for example files/shop; or git: {repo: …}; or image: …"
@@ -598,7 +598,6 @@ def test_the_values_of_secrets_are_in_no_message(check):
 # --- whatever passes is harmless --------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.one_of(st.from_regex(_app_options.NAME, fullmatch=True), st.text(max_size=50)))
 def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
     _, problems = normalize_apps([{"name": name, "source": "/nowhere", "path": "/"}])
@@ -607,7 +606,6 @@ def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
         assert not name.startswith("-")
 
 
-@settings(deadline=None)
 @given(
     st.one_of(st.from_regex(_app_options.PATH, fullmatch=True), st.text(max_size=50), st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12))
 )
@@ -621,7 +619,6 @@ def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
         assert not any(part.startswith(".") for part in path.split("/"))
 
 
-@settings(deadline=None)
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.text())))
 def test_whatever_is_written_is_answered_in_sentences(value):
     """Whatever is at whichever key: there may be problems, never a traceback."""
