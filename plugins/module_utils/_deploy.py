@@ -231,11 +231,18 @@ def finished_releases(
 
 
 def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> str:
-    """The message of an application that could not be released: which, where, why, and what serves now."""
-    serves = f"release {work['live']} goes on serving" if work["live"] else "it serves nothing yet"
+    """The message of an application that could not be released: which, where, why, and what serves now.
+
+    Without work it is that of the runtime image, which all of them wait for.
+    """
+    if work:
+        what = f"{work['name']}: release {work['id']}"
+        serves = f"release {work['live']} goes on serving" if work["live"] else "it serves nothing yet"
+    else:
+        what, serves = "The runtime image", "no application was released, and what served before serves on"
     # Of the log of a build the end says what went wrong.
     reason = "\n".join("\n".join(str(result[key]).strip().splitlines()[-60:]) for key in ("msg", "stderr") if result.get(key))
-    return with_advice(f"{work['name']}: release {work['id']} failed at {task!r}; {serves}.\n{reason}")
+    return with_advice(f"{what} failed at {task!r}; {serves}.\n{reason}")
 
 
 def live_releases(

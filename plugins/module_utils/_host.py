@@ -157,10 +157,21 @@ def pin(docker: Docker, name: str, release: str) -> str:
     return str(image)
 
 
+def forget(docker: Docker, record: Record, name: str, release: str) -> None:
+    """Remove all that there is of a release, which makes room; the record has to be saved."""
+    there = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
+    if ours := [container for container in there if f"{container}-".startswith(f"{name}-{release}-")]:
+        docker.run("rm", "--force", "--volumes", *ours, check=False)
+    docker.run("image", "rm", f"flaskops/{name}:{release}", check=False)
+    shutil.rmtree(release_directory(record.root, name, release), ignore_errors=True)
+    record.releases.pop(release, None)
+
+
 class Record:
     """state.json of one application: a record of its releases. What serves is said by the Nginx link alone."""
 
     def __init__(self, root: str, name: str) -> None:
+        self.root = root
         self.path = Path(root, "apps", name, "state.json")
         self.aside: Path | None = None
         try:

@@ -56,7 +56,7 @@ class Plan:
         ]
         known = {path.name for path in Path(self.root, "apps").glob("*") if path.is_dir()} | set(self.links) | set(self.containers)
         there = self.docker.command and any(entry["build"] for entry in work)
-        repairs = {release["name"]: found for release in self.wanted if (found := self._left_over(release["name"]))}
+        repairs = {release["name"]: found for release in self.wanted if (found := self._left_over(release["name"], release["id"]))}
         return {
             "work": work,
             "remove": sorted(known & set(self.absent)),
@@ -135,9 +135,10 @@ class Plan:
         changed = [str(file) for file, wanted in places.items() if digest(file) != wanted]
         return f"{', '.join(changed)} changed on the host" if changed else ""
 
-    def _left_over(self, name: str) -> list[str]:
+    def _left_over(self, name: str, wanted: str) -> list[str]:
         """What runs that were cut off have left of this application."""
         found = [f"container {container}" for container in self.orphans(name)]
+        found += [f"release {identity}, which never served" for identity in self.unfinished(name, wanted)]
         found += [f"directory {path}" for path in left_builds(self.root, name)]
         found += [f"the pin of release {identity}" for identity in self.unpinned(name)]
         return found
@@ -149,6 +150,12 @@ class Plan:
         kept = {f"{name}-{identity}" for identity in linked} | {f"{name}-{identity}-pin" for identity in known}
         kept |= {container for container, release in self.processes.get(name, {}).items() if release in linked}
         return sorted(set(self.containers.get(name, {})) - kept)
+
+    def unfinished(self, name: str, wanted: str) -> list[str]:
+        """Releases that were begun, do not serve, and are not the one that is wanted, which goes on where it was cut off."""
+        kept = {wanted, *(link["id"] for link in self.links.get(name, []))}
+        known = Record(self.root, name).releases
+        return [identity for identity, data in known.items() if data["state"] == "prepared" and identity not in kept]
 
     def unpinned(self, name: str) -> list[str]:
         """Kept releases whose image is there and would not survive C(docker image prune -a)."""

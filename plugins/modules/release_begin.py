@@ -13,8 +13,8 @@ description:
   - Takes the locks of all applications that have work, or of none. The lock of a run that has ended on the same controller is
     taken over; of any other it says who holds it, since when, and how to break it.
   - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
-  - Containers, pins and builds that a cut-off run left are removed; missing pins are made again. A process that it stopped, of the
-    release that still serves, runs again.
+  - Containers, pins, builds and unfinished releases that a cut-off run left are removed; missing pins are made again. A process that
+    it stopped, of the release that still serves, runs again.
   - Returns the plan anew, as M(flaskops.host.release_plan) does, for it may have changed until the lock was there.
 attributes:
   check_mode: {support: none, description: Check mode takes no lock.}
@@ -68,6 +68,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     HostError,
     Record,
+    forget,
     left_aside,
     live_links,
     pin,
@@ -101,6 +102,7 @@ class Begin:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.root = params["root"]
+        self.wanted = {release["name"]: release["id"] for release in params["releases"]}
         self.docker = Docker()
         self.actions: list[str] = []
 
@@ -175,10 +177,17 @@ class Begin:
             file.unlink()
         for path in left_builds(self.root, name):
             shutil.rmtree(path, ignore_errors=True)
+        unfinished = plan.unfinished(name, self.wanted.get(name, ""))
+        if unfinished:
+            record = Record(self.root, name)
+            for identity in unfinished:
+                forget(self.docker, record, name, identity)
+            record.save()
         unpinned = plan.unpinned(name)
         for identity in unpinned:
             pin(self.docker, name, identity)
         self.actions += [f"{name}: removed the container {container}, which serves nothing" for container in orphans]
+        self.actions += [f"{name}: removed release {identity}, which never served" for identity in unfinished]
         self.actions += [f"{name}: pinned the image of release {identity} again" for identity in unpinned]
 
 

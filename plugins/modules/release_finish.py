@@ -52,7 +52,6 @@ pruned:
 """
 
 import json
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,7 +60,15 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, append_line, live_links, now
+from ansible_collections.flaskops.host.plugins.module_utils._host import (
+    Docker,
+    HostError,
+    Record,
+    append_line,
+    forget,
+    live_links,
+    now,
+)
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room, with_advice
 
@@ -113,7 +120,7 @@ class Finish:
             state = record.releases.get(entry["id"], {}).get("state")
             # A release that is only to be repaired, or was live before, stays what it was.
             if state in (None, "prepared") and no_room(entry["reason"]):
-                self._forget(record, entry["name"], entry["id"])
+                forget(self.docker, record, entry["name"], entry["id"])
                 self._save(record)
             elif state == "prepared":
                 record.mark(entry["id"], "failed", reason=entry["reason"][:2000])
@@ -171,18 +178,10 @@ class Finish:
         there = {path.name for path in directory.glob("*")} | set(record.releases) | set(self._images(name))
         gone = sorted(there - keep)
         for identity in gone:
-            self._forget(record, name, identity)
+            forget(self.docker, record, name, identity)
         if gone:
             self._save(record)
         return gone
-
-    def _forget(self, record: Record, name: str, identity: str) -> None:
-        """Remove all that there is of a release, which makes room."""
-        processes = [process.container for process in _process_steps.found(self.docker, name) if process.release == identity]
-        _drain.remove([f"{name}-{identity}", f"{name}-{identity}-pin", *processes], self.docker)
-        self.docker.run("image", "rm", f"flaskops/{name}:{identity}", check=False)
-        shutil.rmtree(Path(self.root, "apps", name, "releases", identity), ignore_errors=True)
-        record.releases.pop(identity, None)
 
     def _save(self, record: Record) -> None:
         """On a full disk the record stays as it is: what serves is said by the link, and the next run sets it right."""

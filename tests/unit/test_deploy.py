@@ -284,6 +284,13 @@ def test_a_failure_says_what_where_why_and_what_serves_now(live, result, message
     assert deploy.failure(work(live), "release | Build", result) == message
 
 
+def test_a_failure_of_the_runtime_image_is_nobodys_in_particular():
+    message = deploy.failure({}, "build | Build with BuildKit", {"msg": "non-zero return code", "stderr": "No space left on device"})
+    first, *_reason, advice = message.splitlines()
+    assert first.startswith("The runtime image failed at 'build | Build with BuildKit'; no application was released, and what served ")
+    assert advice.startswith("A disk of this host is full.")
+
+
 def live(*releases, plan=(), failed=(), **more):
     return deploy.live_releases(releases, {"work": list(plan)}, dict.fromkeys(failed, "x"), SITES, "192.0.2.1", **more)
 

@@ -192,6 +192,18 @@ def test_what_a_cut_off_run_left_is_set_right(serve, plan, engine, tmp_path):
     }
 
 
+def test_a_release_that_was_begun_and_is_wanted_no_more_is_left_over(serve, plan, tmp_path):
+    serve()
+    record = Record(str(tmp_path / "flaskops"), "shop")
+    record.mark("333333333333", "prepared")
+    record.mark("444444444444", "failed", reason="it answered 500")  # is told by status, and pruned in its turn
+    record.save()
+    assert plan()["repairs"] == {"shop": ["release 333333333333, which never served"]}
+    # The one that is wanted goes on where it was cut off.
+    found = plan("333333333333")
+    assert (len(found["work"]), found["repairs"]) == (1, {})
+
+
 def test_what_must_not_be_there_is_removed_and_what_is_not_listed_is_told(serve, plan):
     serve()
     assert plan(releases=[], absent=["shop", "never"])["remove"] == ["shop"]

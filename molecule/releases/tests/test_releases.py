@@ -262,6 +262,16 @@ def test_the_controller_is_killed_at(serving, start, deploy, version, load, left
     assert deploy(shop("after")).ok().changed == 0
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["context | Unpack it", SWITCH], ids=["Unpack it", "Switch to them"])
+def test_a_release_that_was_cut_off_and_is_wanted_no_more(serving, start, deploy, left, step):
+    before = left()
+    assert cut(start, step, f"given up {step}") == -signal.SIGKILL
+    deploy(shop(1)).ok()
+    assert left() == before
+    assert deploy(shop(1)).ok().changed == 0
+
+
 @pytest.mark.parametrize("after", [0.2, pytest.param(0.3, marks=pytest.mark.long), pytest.param(0.45, marks=pytest.mark.long)])
 def test_the_controller_is_killed_while_the_switch_is_under_way(serving, start, deploy, version, load, left, after):
     with load() as found:
