@@ -361,6 +361,17 @@ def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, vers
 
 
 @pytest.mark.long
+def test_a_full_disk_while_the_runtime_image_is_made(disk, fails_for_want_of_room, deploy, version, host):
+    tags = host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").split()
+    host.check_output(f"docker image rm {' '.join(tags)} && docker builder prune --all --force")
+    disk.room(40)
+    fails_for_want_of_room("The runtime image failed at 'build | Build with BuildKit'", shop("without"))
+    disk.room(2000)
+    deploy(shop("with")).ok()
+    assert version() == "with"
+
+
+@pytest.mark.long
 def test_no_room_for_the_files_of_ansible_itself(serving, fails_for_want_of_room, deploy, host):
     host.check_output("mkdir -p /run/full && mount -t tmpfs -o nr_inodes=1 full /run/full")
     try:
