@@ -24,10 +24,10 @@ def normalize_apps(apps: Any, **context: Any) -> dict[str, Any]:
     return {"apps": result, "problems": problems, "message": message, "notes": notes}
 
 
-def runtime_reference(directory: str, base: str) -> str:
-    """The name of the runtime image: its recipe, with the finder that goes into it, and its base decide the tag."""
+def runtime_reference(directory: str, base: str, refresh: str = "") -> str:
+    """The name of the runtime image: its recipe, with the finder that goes into it, its base and when that was taken decide the tag."""
     finder = sha256(Path(_find.__file__).read_bytes()).hexdigest()
-    recipe = f"{FORMAT}\n{source_digest(directory)}\n{finder}\n{base}"
+    recipe = f"{FORMAT}\n{source_digest(directory)}\n{finder}\n{base}\n{refresh}"
     return f"flaskops/runtime:{sha256(recipe.encode()).hexdigest()[:12]}"
 
 
@@ -44,6 +44,7 @@ class FilterModule:
             "longest_drain": _deploy.longest_drain,
             "needed_images": _deploy.needed_images,
             "normalize_apps": normalize_apps,
+            "on_runtime": _deploy.on_runtime,
             "ready_release": _deploy.ready_release,
             "registry_login": _deploy.registry_login,
             "release_facts": _deploy.release_facts,

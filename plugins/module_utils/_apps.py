@@ -21,6 +21,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._processes import pr
 RESERVED_NAMES = ("base", "runtime")
 RESERVED_ENV = {"DOMAIN": "path", "FLASKOPS_APP": "name", "FLASKOPS_RELEASE": "the release"}
 RESERVED_ENV_PREFIX = "FLASKOPS_"
+ARCHIVES = (".tar", ".tar.gz", ".tgz")
+REPOSITORY = r"([a-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?[a-z0-9][a-z0-9._/-]*|"
 
 
 def normalize_apps(
@@ -32,6 +34,8 @@ def normalize_apps(
     taken_paths: Iterable[str] = (),
     uid: int = 10001,
     checkouts: Mapping[str, Any] | None = None,
+    base_refresh: str = "",
+    runtime_image: str = "",
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Complete the entries of flask_apps and check them, each alone and against each other.
 
@@ -44,6 +48,8 @@ def normalize_apps(
         taken_paths: where the sites themselves answer.
         uid: the user that the containers run as.
         checkouts: what P(flaskops.host.checkouts#lookup) fetched for entries with C(git).
+        base_refresh: flask_apps_base_refresh.
+        runtime_image: flask_apps_runtime_image.
 
     Returns:
         The complete entries, each with C(notes) of what was understood, and all problems; both as sentences.
@@ -60,6 +66,7 @@ def normalize_apps(
     if not re.fullmatch(ROOT, root) or ".." in root.split("/"):
         words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
         problems.append(f"flask_apps_root: it is {root!r}; it has to be {words}.")
+    problems += _images(base_refresh, runtime_image, source_root)
     if uid < 1:
         problems.append(f"flask_apps_uid: it is {uid}; it has to be 1 or more, for no container runs as root.")
     result: list[dict[str, Any]] = []
@@ -78,7 +85,8 @@ def normalize_apps(
             continue
         problems.extend(f"{where}: {problem}" for problem in _against_host(app, list(sites), root, set(taken_paths)))
         problems.extend(f"{where}: {problem}" for problem in _files_of(app, source_root))
-        problems.extend(f"{where}: {problem}" for problem in _origin.complete(app, given, source_root, checkouts or {}, sound=not found))
+        made = _origin.complete(app, given, entry, source_root, checkouts or {}, sound=not found)
+        problems.extend(f"{where}: {problem}" for problem in made)
         if not found:
             _finish(app)
             problems.extend(f"{where}: {problem}" for problem in _engine.problems(app))
@@ -86,6 +94,21 @@ def normalize_apps(
     names = [str(app["name"]) for app in gone]
     problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in _twice(names, result)]
     return result + gone, problems + _collisions(result)
+
+
+def _images(refresh: str, image: str, source_root: str) -> list[str]:
+    """What is wrong with what is said of the runtime image."""
+    problems = []
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", refresh):
+        problems.append(f"flask_apps_base_refresh: it is {refresh!r}; it has to be a word of letters, digits, - _ and ., such as 2026-12.")
+    if image.endswith(ARCHIVES):
+        file = Path(source_root, os.path.expanduser(image)).absolute()
+        if not file.is_file():
+            problems.append(f"flask_apps_runtime_image: there is no file {file}. It starts from flask_apps_source_root.")
+    elif not re.fullmatch(REPOSITORY, image):
+        words = "a repository without a tag, such as registry.example.org/flaskops/runtime, or a file that ends with .tar, .tar.gz or .tgz"
+        problems.append(f"flask_apps_runtime_image: it is {image!r}; it has to be {words}.")
+    return problems
 
 
 def _twice(names: list[str], others: list[dict[str, Any]]) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
@@ -47,6 +48,11 @@ def needed_images(releases: Iterable[Release], runtime: str) -> list[str]:
     texts = [release["dockerfile"].replace("${FLASKOPS_RUNTIME}", runtime).replace("$FLASKOPS_RUNTIME", runtime) for release in releases]
     bases = {word for text in texts for line in text.splitlines() if line.lstrip().upper().startswith("FROM") for word in line.split()}
     return [f"{runtime}{suffix}" for suffix in suffixes if f"{runtime}{suffix}" in bases]
+
+
+def on_runtime(releases: Iterable[Release], runtime: str) -> list[Release]:
+    """Releases as they were kept, to be built on the runtime image of today where they have to be built again at all."""
+    return [{**release, "dockerfile": re.sub(r"flaskops/runtime:[0-9a-f]{12}\b", runtime, release["dockerfile"])} for release in releases]
 
 
 def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:

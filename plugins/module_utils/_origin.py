@@ -31,19 +31,21 @@ BUILD: dict[str, Any] = {
     "apt_packages": [],
     "image": "",
     "archive": "",
-    "registry": "",
     "origin": "",
 }
 # Keys that say how our Dockerfile makes an image, and where it is said instead.
 _OURS_ALONE = ("requirements", "apt_packages")
 
 
-def complete(app: dict[str, Any], given: Mapping[str, Any], source_root: str, checkouts: Mapping[str, Any], sound: bool) -> list[str]:
+def complete(
+    app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source_root: str, checkouts: Mapping[str, Any], sound: bool
+) -> list[str]:
     """Work out how the image of an application is made; fills source, build, seed, engine, module, callable and notes.
 
     Args:
         app: the entry with its defaults.
-        given: the entry as it was written.
+        given: the entry as it was written, over flask_apps_defaults.
+        own: the entry alone; a default that has no sense for it is left aside.
         source_root: where relative paths start from.
         checkouts: by C(checkout_key), what P(flaskops.host.checkouts#lookup) found.
         sound: whether all its values are of the right kinds.
@@ -68,10 +70,10 @@ def complete(app: dict[str, Any], given: Mapping[str, Any], source_root: str, ch
     key = checkout_key(git)
     problems = _missing_files(app, source_root)
     if ways == ["image"]:
-        app["build"].update(kind="image", image=app["image"], archive=app["image_archive"], registry=registry_of(app["image"]))
+        app["build"].update(kind="image", image=app["image"], archive=app["image_archive"])
         if sound:
             app["engine"] = app["engine"] or "command"
-            problems += _senseless(app, given) + _translated(app, given, {})
+            problems += _senseless(app, own) + _translated(app, given, {})
         return problems
     if ways == ["git"]:
         found = checkouts.get(key, {})
@@ -85,10 +87,10 @@ def complete(app: dict[str, Any], given: Mapping[str, Any], source_root: str, ch
     else:
         source = Path(source_root, os.path.expanduser(app["source"])).absolute()
     app["source"] = str(source)
-    return problems + _directory(app, given, source, sound)
+    return problems + _directory(app, given, own, source, sound)
 
 
-def _directory(app: dict[str, Any], given: Mapping[str, Any], source: Path, sound: bool) -> list[str]:
+def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source: Path, sound: bool) -> list[str]:
     if not source.is_dir():
         return [f"source is not a directory: {source}. Relative sources start from flask_apps_source_root."]
     try:
@@ -112,7 +114,7 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], source: Path, soun
         if app["build"]["requirements"]["whole"]:
             app["notes"].append("its requirements name files of its own, so a change of code installs all of them again.")
     if sound:
-        problems += _senseless(app, given) + _translated(app, given, env)
+        problems += _senseless(app, own) + _translated(app, given, env)
         if app["seed"]:
             _path_mode(app, given, source, files)
     if ours and app["engine"] != "command":
@@ -155,26 +157,26 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
     return env, []
 
 
-def _senseless(app: dict[str, Any], given: Mapping[str, Any]) -> list[str]:
+def _senseless(app: dict[str, Any], own: Mapping[str, Any]) -> list[str]:
     """Keys that have no sense beside others."""
     kind, problems = app["build"]["kind"], []
     origin = {"image": "image", "dockerfile": f"the {app['build']['dockerfile']} of the source"}.get(kind, "")
     if origin:
         where = "it into the Dockerfile" if kind == "dockerfile" else "it into what builds the image"
-        problems += [f"{key} is written, and {origin} makes the image; write {where}." for key in _OURS_ALONE if app[key]]
-    if kind == "image" and app["dockerfile"]:
+        problems += [f"{key} is written, and {origin} makes the image; write {where}." for key in _OURS_ALONE if own.get(key)]
+    if kind == "image" and own.get("dockerfile"):
         problems.append("dockerfile is written beside image; keep dockerfile with source or git, or keep image.")
     if kind != "image":
-        problems += [f"{key} is written without image; leave it out." for key in ("image_archive", "registry") if given.get(key)]
+        problems += [f"{key} is written without image; leave it out." for key in ("image_archive", "registry") if own.get(key)]
     login = app["registry"]
     if bool(login["username"]) != bool(login["password"]):
         missing = "password" if login["username"] else "username"
         problems.append(f"registry: {missing} is missing; a login has username and password.")
-    if login["username"] and app["image_archive"]:
+    if own.get("registry") and app["image_archive"]:
         problems.append("registry is written beside image_archive, which is loaded and not pulled; leave it out.")
     if app["engine"] == "command":
         problems += [f"{key} is written, and with engine: command the server in the image knows it; leave it out."
-                     for key in ("module", "callable") if given.get(key)]  # fmt: skip
+                     for key in ("module", "callable") if own.get(key)]  # fmt: skip
         if kind == "source" and not app["command"]:
             problems.append(
                 "engine is command; write command: the command line of the server, such as gunicorn --bind unix:$FLASKOPS_SOCKET main:app"
@@ -258,12 +260,6 @@ def _missing_files(app: dict[str, Any], source_root: str) -> list[str]:
             outer = "git." if key == "key_file" else ""
             problems.append(f"{outer}{key} is not a file: {file}. It starts from flask_apps_source_root.")
     return problems
-
-
-def registry_of(image: str) -> str:
-    """The registry that a reference names, as a login takes it; "" for Docker Hub."""
-    first, slash, _rest = image.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else ""
 
 
 def own_dockerfile(app: Mapping[str, Any], runtime: str) -> str:

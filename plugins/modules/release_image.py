@@ -25,8 +25,7 @@ options:
   token: {description: The token of the run's lock., type: str, required: true}
   reference: {description: The reference of the image., type: str, required: true}
   archive: {description: A tar archive on the host to load it from; empty to pull it., type: str, default: ''}
-  registry: {description: The registry to log in to; empty for Docker Hub., type: str, default: ''}
-  username: {description: The name of the account; empty for no login., type: str, default: ''}
+  username: {description: The name of the account at the registry of the reference; empty for no login., type: str, default: ''}
   password: {description: Its password or token., type: str, default: ''}
 """
 
@@ -47,10 +46,10 @@ image_id:
 """
 
 import subprocess
-import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _pull
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 
@@ -61,12 +60,9 @@ ARGUMENTS = {
     "token": {"type": "str", "required": True, "no_log": False},
     "reference": {"type": "str", "required": True},
     "archive": {"type": "str", "default": ""},
-    "registry": {"type": "str", "default": ""},
     "username": {"type": "str", "default": ""},
     "password": {"type": "str", "default": "", "no_log": True},
 }
-# What registries and engines say to somebody whom they do not know.
-REFUSED = ("unauthorized", "denied", "authentication required", "no basic auth credentials", "forbidden")
 
 
 class Image:
@@ -79,62 +75,23 @@ class Image:
 
     def run(self) -> dict[str, Any]:
         renew(self.params["root"], [self.params["name"]], self.params["token"], "take the image")
-        known = self._names()
+        known = _pull.names(self.docker) | {self.name}
         before = self.docker.inspect(self.name, "image").get("Id")
-        found = self._load() if self.params["archive"] else self._pull()
+        reference = self._same() or self.params["reference"]
+        login = (self.params["username"], self.params["password"])
+        found = self._load() if self.params["archive"] else _pull.pull(self.docker, reference, *login)
         self.docker.run("tag", found["Id"], self.name)
         self._remember(found)
-        for name in [*(found.get("RepoTags") or []), *(found.get("RepoDigests") or [])]:
-            if name not in known and name != self.name:
-                self.docker.run("rmi", name, check=False)
+        _pull.forget_names(self.docker, found, known)
         return {"changed": before != found["Id"], "image_id": found["Id"]}
 
-    def _names(self) -> set[str]:
-        """All names of images that the engine knows."""
-        lines = self.docker.run("image", "ls", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}").splitlines()
-        words = [line.split(" ") for line in lines]
-        return {f"{name}:{tag}" for name, tag, _digest in words} | {f"{name}@{digest}" for name, _tag, digest in words}
-
     def _load(self) -> dict[str, Any]:
-        said = self.docker.run("load", "--input", self.params["archive"])
-        loaded = [line.partition(": ")[2].strip() for line in said.splitlines() if line.startswith("Loaded image")]
+        loaded = _pull.load(self.docker, self.params["archive"])
         wanted = self.params["reference"]
         names = {wanted, wanted if ":" in wanted.rsplit("/", 1)[-1] else f"{wanted}:latest"}
         if found := next((name for name in loaded if name in names), loaded[0] if len(loaded) == 1 and "@" in wanted else ""):
             return self.docker.inspect(found, "image")
         raise HostError(f"image is {wanted!r}, and its image_archive holds {', '.join(loaded) or 'no image'}; write one of these as image.")
-
-    def _pull(self) -> dict[str, Any]:
-        reference = self._same() or self.params["reference"]
-        with tempfile.TemporaryDirectory(prefix="flaskops-login-") as place:
-            if self.params["username"]:
-                self._login(place)
-            done = self._call("pull", reference, place=place if self.params["username"] else "")
-        found = self.docker.inspect(reference, "image")
-        if done.returncode == 0 and found:
-            return found
-        said = (done.stderr or done.stdout).strip()
-        if any(word in said.lower() for word in REFUSED):
-            login = (
-                "the login in registry was not enough"
-                if self.params["username"]
-                else "it may be private, so write registry: username and password"
-            )
-            raise HostError(f"image {reference} could not be pulled: {login}, or it is not there. The registry said: {said}")
-        raise HostError(f"image {reference} could not be pulled: {said}")
-
-    def _login(self, place: str) -> None:
-        words = ["login", "--username", self.params["username"], "--password-stdin"]
-        done = self._call(
-            *words, *([self.params["registry"]] if self.params["registry"] else []), place=place, text=self.params["password"]
-        )
-        if done.returncode:
-            where = self.params["registry"] or "Docker Hub"
-            raise HostError(f"{where} does not accept the login in registry, username {self.params['username']!r}: {done.stderr.strip()}")
-
-    def _call(self, *words: str, place: str = "", text: str = "") -> subprocess.CompletedProcess[str]:
-        command = [self.docker.command, *(["--config", place] if place else []), *words]
-        return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", timeout=1800)
 
     def _same(self) -> str:
         """What the tag led to when this release was pulled first."""

@@ -134,7 +134,6 @@ def test_name_source_and_path_are_enough(check, source):
             "apt_packages": [],
             "image": "",
             "archive": "",
-            "registry": "",
             "origin": "",
         },
     }
@@ -674,3 +673,22 @@ def test_a_number_that_nginx_would_refuse_is_refused(check):
 def test_a_source_that_cannot_be_read_names_the_application(check, source):
     (source / ".dockerignore").write_bytes(b"\xff")
     assert check()[1][0].startswith(f"flask_apps: shop: source {source} cannot be read: 'utf-8' codec")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"base_refresh": "next month"}, "flask_apps_base_refresh: it is 'next month'; it has to be a word of letters"),
+        ({"runtime_image": "registry.example.org/flaskops/runtime:1"}, "runtime:1'; it has to be a repository without a tag"),
+        ({"runtime_image": "images/runtime.tar"}, "flask_apps_runtime_image: there is no file /srv/nowhere/images/runtime.tar. It starts"),
+    ],
+)
+def test_what_is_wrong_with_what_is_said_of_the_runtime_image(given, words):
+    (problem,) = normalize_apps([], source_root="/srv/nowhere", **given)[1]
+    assert words in problem
+
+
+def test_a_runtime_image_that_is_ready(tmp_path):
+    (tmp_path / "runtime.tgz").write_bytes(b"")
+    for image in ("", "runtime.tgz", "registry.example.org:5000/flaskops/runtime", "flaskops/runtime"):
+        assert normalize_apps([], source_root=str(tmp_path), base_refresh="2026-12", runtime_image=image)[1] == []

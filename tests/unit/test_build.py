@@ -7,10 +7,10 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _host
+from ansible_collections.flaskops.host.plugins.module_utils import _host, _pull
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images, registry_login
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import NOTHING, arguments
-from ansible_collections.flaskops.host.plugins.modules import build_context, release_image
+from ansible_collections.flaskops.host.plugins.modules import build_context, release_image, runtime_image
 
 # --- the build context -------------------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ def image(tmp_path, monkeypatch):
             calls.append((command, options.get("input")))
             return subprocess.CompletedProcess(command, code, "", error)
 
-        monkeypatch.setattr(release_image.subprocess, "run", call)
+        monkeypatch.setattr(_pull.subprocess, "run", call)
         params = {name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()}
         params.update(root=str(tmp_path), name="shop", id="2" * 12, token="t", reference="registry.example.org/shop:1", **more)
         return release_image.Image(params, docker).run(), calls
@@ -167,7 +167,7 @@ def test_a_release_that_is_pulled_once_more_is_the_same(image):
 
 
 def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
-    _, calls = image(FakeDocker({"registry.example.org/shop:1": FOUND}), registry="registry.example.org", username="me", password="hunter2")
+    _, calls = image(FakeDocker({"registry.example.org/shop:1": FOUND}), username="me", password="hunter2")
     (login, text), (pull, _) = calls
     assert (login[1], login[3:]) == ("--config", ["login", "--username", "me", "--password-stdin", "registry.example.org"])
     assert (text, pull[1:3]) == ("hunter2", login[1:3])
@@ -200,3 +200,45 @@ def test_an_image_from_an_archive(image):
 def test_an_archive_with_another_image(image):
     with pytest.raises(_host.HostError, match="holds other:2; write one of these as image"):
         image(FakeDocker({"other:2": FOUND}, loaded="other:2"), archive="/x/image.tar")
+
+
+RUNTIME = "flaskops/runtime:0123456789ab"
+
+
+@pytest.fixture
+def pulls(monkeypatch):
+    """What is pulled, all of it there."""
+    pulled = []
+
+    def pull(docker, reference, username="", password=""):
+        pulled.append((reference, username, password))
+        return {"Id": f"sha256:{reference}", "RepoTags": [reference], "RepoDigests": []}
+
+    monkeypatch.setattr(_pull, "pull", pull)
+    return pulled
+
+
+def take(docker, **more):
+    params = {name: option.get("default", "") for name, option in runtime_image.ARGUMENTS.items()}
+    return runtime_image.take({**params, "images": [f"{RUNTIME}-build", RUNTIME], **more}, docker)
+
+
+def test_the_runtime_image_is_pulled_by_the_tags_that_it_would_be_built_with(pulls):
+    docker, place = FakeDocker({}), "registry.example.org/flaskops/runtime:0123456789ab"
+    take(docker, repository="registry.example.org/flaskops/runtime", username="me", password="hunter2")
+    assert pulls == [(f"{place}-build", "me", "hunter2"), (place, "me", "hunter2")]
+    assert [words for words in docker.said if words[0] in ("tag", "rmi")] == [
+        ("tag", f"sha256:{place}-build", f"{RUNTIME}-build"), ("rmi", f"{place}-build"),
+        ("tag", f"sha256:{place}", RUNTIME), ("rmi", place),
+    ]  # fmt: skip
+
+
+def test_a_runtime_image_that_has_another_recipe_is_refused(monkeypatch):
+    def pull(*_arguments):
+        raise _host.HostError("image … could not be pulled: manifest unknown")
+
+    monkeypatch.setattr(_pull, "pull", pull)
+    with pytest.raises(_host.HostError, match=r"(?s)manifest unknown.*flask_apps_defaults.registry.*docs/sources.md"):
+        take(FakeDocker({}), repository="registry.example.org/flaskops/runtime")
+    with pytest.raises(_host.HostError, match=f"the archive has no {RUNTIME}-build, it has {RUNTIME}"):
+        take(FakeDocker({}, loaded=RUNTIME), archive="/x/runtime.tar")

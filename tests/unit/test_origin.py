@@ -6,7 +6,8 @@ import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import normalize_apps as checked
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images
-from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile, registry_of
+from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils._pull import registry_of
 
 RUNTIME = "flaskops/runtime:0123456789ab"
 
@@ -213,3 +214,11 @@ def test_reference_and_archive_make_a_release_of_an_image(check, tmp_path):
     assert image_parts(app) == {"reference": "a/shop:1", "archive": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
     app, _ = check(image="a/shop:1", port=80, registry={"username": "a", "password": "b"})
     assert image_parts(app) == {"reference": "a/shop:1", "archive": ""}
+
+
+def test_defaults_that_have_no_sense_for_an_application_are_left_aside(tmp_path):
+    (tmp_path / "app.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    defaults = {"registry": {"username": "a", "password": "b"}, "apt_packages": ["libpq5"]}
+    apps = [{"name": "made", "source": ".", "path": "/made"}, {"name": "ready", "image": "a/b", "port": 80, "path": "/ready"}]
+    assert normalize_apps(apps, defaults=defaults, source_root=str(tmp_path))[1] == []

@@ -233,10 +233,9 @@ def log(host: Any) -> Callable[[str], str]:
 def deploy() -> Callable[..., Run]:
     """Runs the entry deploy with the applications of the scenario, or with others."""
 
-    def run(*entries: dict[str, Any]) -> Run:
+    def run(*entries: dict[str, Any], **variables: Any) -> Run:
         command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(SCENARIO / "deploy.yml")]
-        if entries:
-            command += ["-e", json.dumps({"flask_apps": entries})]
+        command += ["-e", json.dumps({**({"flask_apps": entries} if entries else {}), **variables})]
         known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
         found = subprocess.run(
             command,
