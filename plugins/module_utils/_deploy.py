@@ -190,18 +190,24 @@ def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable
 def switch_steps(ready: Release, root: str, nginx_root: str) -> dict[str, Any]:
     """Which links of one application move, and the way back.
 
+    Args:
+        ready: what P(flaskops.host.ready_release#filter) gives, and in C(displaced) the links of applications that are removed by this
+            run, and whose place it takes.
+
     Returns:
         links, absent: of the switch; back_links, back_absent: what puts everything back.
     """
 
-    def link(site: str) -> str:
-        return f"{nginx_root}/flaskops/{site}/{ready['name']}.conf"
+    def link(site: str, name: str = ready["name"]) -> str:
+        return f"{nginx_root}/flaskops/{site}/{name}.conf"
 
-    def target(identity: str, file: str) -> str:
-        return f"{root}/apps/{ready['name']}/releases/{identity}/{file}"
+    def target(identity: str, file: str, name: str = ready["name"]) -> str:
+        return f"{root}/apps/{name}/releases/{identity}/{file}"
 
     new = link(ready["site"])
     old = {link(entry["site"]): target(entry["id"], entry["file"]) for entry in ready["links"]}
+    for entry in ready.get("displaced", []):
+        old[link(entry["site"], entry["name"])] = target(entry["id"], entry["file"], entry["name"])
     return {
         "links": [{"path": new, "target": target(ready["id"], FILES[ready["state"]])}],
         "absent": [path for path in old if path != new],
@@ -236,6 +242,13 @@ def finished_releases(
     ]
 
 
+def still_serves(live: str | None, identity: str) -> str:
+    """What serves when a release was not to be had."""
+    if live == identity:
+        return f"release {live} is the one that its route leads to, and it may be down"
+    return f"release {live} goes on serving" if live else "it serves nothing yet"
+
+
 def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> str:
     """The message of an application that could not be released: which, where, why, and what serves now.
 
@@ -243,7 +256,7 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
     """
     if work:
         what = f"{work['name']}: release {work['id']}"
-        serves = f"release {work['live']} goes on serving" if work["live"] else "it serves nothing yet"
+        serves = still_serves(work["live"], work["id"])
     else:
         what, serves = "The runtime image", "no application was released, and what served before serves on"
     # Of the log of a build the end says what went wrong.

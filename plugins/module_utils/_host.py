@@ -179,9 +179,20 @@ class Record:
             if not isinstance(self.data, dict) or not {"live", "releases"} <= set(self.data):
                 raise ValueError("it is no record of releases")
         except FileNotFoundError:
-            self.data = {"format": 1, "app": name, "live": None, "releases": {}}
+            self.data = {"format": 1, "app": name, "live": None, "releases": self._found(root, name)}
         except ValueError as error:
             raise HostError(f"{self.path} cannot be read ({error}); move it away, and the next deploy writes it anew.") from error
+
+    @staticmethod
+    def _found(root: str, name: str) -> dict[str, dict[str, Any]]:
+        """The releases that lie there, in the order in which they were laid down: a lost record takes no way back with it."""
+        files = Path(root, "apps", name, "releases").glob("*/release.json")
+        found: dict[str, dict[str, Any]] = {}
+        before = None
+        for number, (laid, identity) in enumerate(sorted((file.stat().st_mtime, file.parent.name) for file in files), 1):
+            found[identity] = {"state": "retired", "retired": now(), "live": moment(laid), "number": number, "previous": before}
+            before = identity
+        return found
 
     @property
     def releases(self) -> dict[str, dict[str, Any]]:
@@ -195,6 +206,8 @@ class Record:
         A deploy makes it the newest, and remembers which one served before; a rollback leaves that as it is.
         """
         entry = self.releases.setdefault(release, {})
+        if state == "live" and self.data["live"] == release and entry.get("state") == "live":
+            return  # repaired, or in another state: it is live since then, by that run
         entry.update(state=state, **{state: now()}, **more)
         if state == "live":
             if self.data["live"] != release and not (rollback and "number" in entry):
@@ -245,7 +258,12 @@ def stable_time(content: bytes) -> int:
 
 def now() -> str:
     """The time as ISO 8601 in UTC, whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return moment(time.time())
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC, whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def live_links(nginx_root: str) -> dict[str, list[dict[str, str]]]:

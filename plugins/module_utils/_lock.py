@@ -5,6 +5,9 @@
 
 A run keeps it for longer than any process on the host lives, so it is a file: who, from which controller and process, since
 when, and a token that every changing module shows. The controller alone can say whether that process still lives.
+
+A step on the host outlives its controller: a module goes on when the connection is gone. So every step also holds, until its process
+ends, a lock of the kernel's on the directory of each application, and whoever comes next waits for that.
 """
 
 from __future__ import annotations
@@ -20,6 +23,10 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, make_directory, now, write_file
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room
+
+WAIT_SECONDS, PAUSE = 120.0, 0.1
+# The directories that this process works on, with their descriptors; the kernel lets go of them when it ends.
+HELD: dict[str, int] = {}
 
 
 class Locked(HostError):
@@ -46,7 +53,9 @@ def holder(root: str, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) and found.get("token") else {"token": "unreadable", "who": "somebody (the file is unreadable)"}
 
 
-def acquire(root: str, names: Iterable[str], owner: Mapping[str, Any], break_tokens: Iterable[str] = ()) -> None:
+def acquire(
+    root: str, names: Iterable[str], owner: Mapping[str, Any], break_tokens: Iterable[str] = (), seconds: float = WAIT_SECONDS
+) -> None:
     """Take the locks of all these applications, or of none.
 
     Args:
@@ -54,30 +63,50 @@ def acquire(root: str, names: Iterable[str], owner: Mapping[str, Any], break_tok
         names: the applications.
         owner: C(who), C(controller), C(boot), C(pid), C(started), C(token) of this run.
         break_tokens: locks with one of these tokens are taken over.
+        seconds: how long to wait for a step of an earlier run that still works on the host.
 
     Raises:
         Locked: somebody else holds one of them.
     """
-    names = sorted(names)
+    names, broken = sorted(names), set(break_tokens)
+    deadline = time.monotonic() + seconds
+    while busy := _try_to_acquire(root, names, owner, broken):
+        _give_up_at(deadline, busy)
+        time.sleep(PAUSE)
+
+
+def _try_to_acquire(root: str, names: list[str], owner: Mapping[str, Any], broken: set[str]) -> list[str]:
+    """Those that a step of another run works on; [] when all locks are taken."""
     with _exclusive(root):
         found = {name: held for name in names if (held := holder(root, name)) and held["token"] != owner["token"]}
-        taken = {name: held for name, held in found.items() if held["token"] not in set(break_tokens)}
+        taken = {name: held for name, held in found.items() if held["token"] not in broken}
         if taken:
             raise Locked(_message(taken), list({held["token"]: held for held in taken.values()}.values()))
+        for name in names:
+            make_directory(lock_path(root, name).parent, 0o711)
+        if busy := [name for name in names if not _hold(root, name)]:
+            _let_go(root, names)
+            return busy
         try:
             for name in names:
-                make_directory(lock_path(root, name).parent, 0o711)
                 _write(root, name, {**owner, "app": name, "since": now(), "clock": time.time(), "phase": "begin"})
         except OSError:
             _give_back(root, names, owner["token"])
             raise
+    return []
 
 
-def renew(root: str, names: Iterable[str], token: str, phase: str) -> None:
+def renew(root: str, names: Iterable[str], token: str, phase: str, seconds: float = WAIT_SECONDS) -> None:
     """Say that the run lives, and what it does; refuse to go on when the lock is another's.
 
-    On a full disk the lock stays as it is: it is still this run's, which has to be able to undo what it has begun.
+    From here on until the end of this process nobody else changes these applications. On a full disk the lock stays as it is: it is
+    still this run's, which has to be able to undo what it has begun.
     """
+    names = list(names)
+    deadline = time.monotonic() + seconds
+    while busy := [name for name in names if not _hold(root, name)]:
+        _give_up_at(deadline, busy)
+        time.sleep(PAUSE)
     with _exclusive(root):
         for name in names:
             held = holder(root, name)
@@ -89,6 +118,38 @@ def renew(root: str, names: Iterable[str], token: str, phase: str) -> None:
             except OSError as error:
                 if not no_room(error):
                     raise
+
+
+def _hold(root: str, name: str) -> bool:
+    """Whether nobody but this process works on an application from now on."""
+    directory = str(lock_path(root, name).parent)
+    if directory in HELD:
+        return True
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True  # and nobody can
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return False
+    HELD[directory] = handle
+    return True
+
+
+def _let_go(root: str, names: Iterable[str]) -> None:
+    for name in names:
+        if (handle := HELD.pop(str(lock_path(root, name).parent), None)) is not None:
+            os.close(handle)
+
+
+def _give_up_at(deadline: float, busy: list[str]) -> None:
+    if time.monotonic() >= deadline:
+        raise HostError(
+            f"a step of an earlier run still works on {', '.join(busy)}; it goes on when its controller is gone, and drains or builds."
+            " This run changed nothing. Wait until it has ended and run again."
+        )
 
 
 def release(root: str, names: Iterable[str], token: str) -> None:

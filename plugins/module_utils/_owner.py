@@ -50,12 +50,16 @@ def started(pid: int) -> str:
 
 
 def _controller() -> str:
-    """The name of the machine, and of the process table in which a pid means something."""
+    """The machine, and the process table in which a pid means something.
+
+    A name is not enough: runners of a CI and clones of a machine share theirs. Where the address of no network card can be read,
+    uuid.getnode() is another one in every run, and no lock is ever taken for a dead run's.
+    """
     try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
         namespace = ""
-    return f"{socket.gethostname()} {namespace}".strip()
+    return " ".join([socket.gethostname(), _read("/etc/machine-id"), f"{uuid.getnode():012x}", namespace]).strip()
 
 
 def _user() -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.flaskops.host.plugins.module_utils import _advice, _drain
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import still_serves
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, read_release
 from ansible_collections.flaskops.host.plugins.module_utils._processes import LABEL
 
@@ -159,7 +160,7 @@ class Start:
 
     def _failed(self, release: Mapping[str, Any], process: Mapping[str, Any], what: str) -> None:
         name, container = release["name"], container_of(release, process)
-        serves = f"release {release['live']} goes on serving" if release["live"] else "it serves nothing yet"
+        serves = still_serves(release["live"], release["id"])
         logs = self.docker.run("logs", "--tail", str(3 * LOG_LINES), container, merge=True, check=False)
         lines = [f"{name}: its process {process['name']} of release {release['id']} {what}; {serves}."]
         lines += [f"Its command: {process['command']}", "The last lines of its log:"]

@@ -145,7 +145,11 @@ class Begin:
             record.save()
             self.actions.append(f"{name}: recorded that release {identity} serves, which the last run did not come to")
         elif before and self._runs(f"{name}-{before}"):
-            self._link(name, read_release(self.root, name, before).get("site", links[0]["site"]), before, links)
+            try:
+                self._link(name, read_release(self.root, name, before).get("site", links[0]["site"]), before, links)
+            except NginxError as error:  # somebody else has its place by now; what this run releases has its own
+                self.actions.append(f"{name}: release {identity} does not serve ({why}), and Nginx does not take {before} back: {error}")
+                return
             record.mark(identity, "failed", reason=why)
             record.save()
             self.actions.append(f"{name}: moved the route back to release {before}, for {identity} does not serve: {why}")
@@ -154,7 +158,8 @@ class Begin:
         return bool(self.docker.inspect(container).get("State", {}).get("Running"))
 
     def _link(self, name: str, site: str, identity: str, links: list[dict[str, str]]) -> None:
-        target = release_directory(self.root, name, identity) / FILES["present"]
+        # What it is under stays: maintenance, above all.
+        target = release_directory(self.root, name, identity) / links[0]["file"]
         absent = [f"flaskops/{link['site']}/{name}.conf" for link in links if link["site"] != site]
         move_links(self.params["nginx_root"], [{"path": f"flaskops/{site}/{name}.conf", "target": str(target)}], absent)
 

@@ -87,12 +87,14 @@ class Finish:
         self.root, self.releases = params["root"], params["releases"]
         self.token, self.names = params["lock"]["token"], params["lock"]["names"]
         self.docker = Docker()
-        self.links = live_links(params["nginx_root"])
+        self.nginx_root = params["nginx_root"]
+        self.links: dict[str, list[dict[str, str]]] = {}
         self.warnings: list[str] = []
 
     def run(self) -> dict[str, Any]:
         names = [name for name in self.names if Path(self.root, "apps", name).is_dir() and holder(self.root, name)]
         renew(self.root, names, self.token, "drain")
+        self.links = live_links(self.nginx_root)
         self._undo()
         drained = self._drain()
         pruned = [f"{entry['name']} {old}" for entry in self.releases for old in self._prune(entry)]

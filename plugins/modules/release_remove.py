@@ -45,7 +45,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, live_links, read_release, refused_links
+from ansible_collections.flaskops.host.plugins.module_utils._host import (
+    Docker,
+    HostError,
+    Record,
+    live_links,
+    read_release,
+    refused_links,
+)
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
@@ -68,7 +75,9 @@ def remove(params: dict[str, Any], docker: Docker) -> list[str]:
     absent = [f"flaskops/{link['site']}/{name}.conf" for name in names for link in links.get(name, [])]
     if absent:
         move_links(params["nginx_root"], [], absent)
-    live = [(name, link["id"]) for name in names for link in links.get(name, [])[:1]]
+    # One whose place another has taken in this run has no route any more, and still has to drain.
+    last = [(name, links[name][0]["id"] if name in links else Record(root, name).data["live"]) for name in names]
+    live = [(name, identity) for name, identity in last if identity]
     seconds = {name: read_release(root, name, identity).get("drain_seconds", 0) for name, identity in live}
     serving = [{"container": f"{name}-{identity}", "id": identity, "drain_seconds": seconds[name]} for name, identity in live]
     processes = [process.container for name in names for process in _process_steps.found(docker, name)]

@@ -174,17 +174,23 @@ class Status:
 
     def _before(self) -> dict[str, str]:
         records = {name: Record(self.root, name) for name in self.names if name in self.links}
-        live = {name: record.releases.get(record.data["live"] or "", {}) for name, record in records.items()}
+        live = {name: self.links[name][0]["id"] for name in records}
         if not live:
             raise HostError("no application serves on this host, so there is nothing to go back from.")
-        last = max(live.values(), key=lambda data: str(data.get("live", "")))
-        # What was released together goes back together, unless applications were named.
-        chosen = [name for name in live if self.params["only"] or live[name] is last or live[name].get("run", name) == last.get("run")]
-        found = {name: records[name].before(records[name].data["live"]) for name in chosen}
-        missing = [f"{name} has no release before {records[name].data['live']}." for name, identity in found.items() if not identity]
+        # A route that was moved and not recorded: the run was cut off, and what is recorded served before.
+        cut = {name: records[name].data["live"] for name in live if records[name].data["live"] not in (None, live[name])}
+        chosen = list(live) if self.params["only"] else list(cut) or self._last_run(records, live)
+        found = {name: cut.get(name) or records[name].before(live[name]) for name in chosen}
+        missing = [f"{name} has no release before {live[name]}." for name, identity in found.items() if not identity]
         if missing:
             raise HostError(" ".join([*missing, *(self._choices(name) for name in chosen)]))
         return {name: identity for name, identity in found.items() if identity}
+
+    def _last_run(self, records: dict[str, Record], live: dict[str, str]) -> list[str]:
+        """What was released together goes back together."""
+        entries = {name: record.releases.get(live[name], {}) for name, record in records.items()}
+        last = max(entries.values(), key=lambda data: str(data.get("live", "")))
+        return [name for name, data in entries.items() if data is last or data.get("run", name) == last.get("run")]
 
     def _choices(self, name: str) -> str:
         known = {identity: data for identity, data in Record(self.root, name).releases.items() if data.get("number")}

@@ -12,9 +12,11 @@ author: flaskops contributors
 description:
   - First the processes of each release, the containers that answer no requests. Those of the release before that may not run beside
     them are stopped, and each new one has to run for its C(ready_seconds); else its release fails, and the old ones run again.
-  - Moves the links of Nginx for all releases as one transaction. When Nginx refuses them together, each is tried alone, so that one
-    bad fragment holds up its own application only.
-  - Asks each through Nginx, moves the links of those back that do not serve, and records the others as live.
+  - Lets their containers start by themselves, and moves the links of Nginx for all releases as one transaction. When Nginx refuses
+    them together, each is tried alone, so that one bad fragment holds up its own application only.
+  - An application that this run removes gives its place to a release of another name in the same transaction.
+  - Asks each through Nginx, moves the links of those back that do not serve, and records the others as live. Where another has the
+    place of one that has to go back, all of them do.
   - All of it is one call, for a controller may be lost at any time.
 attributes:
   check_mode: {support: none, description: It is called only in a real run.}
@@ -26,6 +28,7 @@ options:
   token: {description: The token of the run's lock., type: str, required: true}
   sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, required: true}
   rollback: {description: "Whether this goes back, which does not make a release the newest.", type: bool, default: false}
+  remove: {description: Applications that this run removes., type: list, elements: str, default: []}
   deadline_seconds: {description: How long the question through Nginx may take for all of them., type: float, default: 15}
   releases:
     description: "What is ready: C(name), C(id), C(site), C(path), C(health), C(state), C(processes), and C(live) and C(links) of the plan."
@@ -62,8 +65,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _process_steps
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of, switch_steps
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, release_directory, tail
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of, still_serves, switch_steps
+from ansible_collections.flaskops.host.plugins.module_utils._host import (
+    Docker,
+    HostError,
+    Record,
+    live_links,
+    read_release,
+    release_directory,
+    tail,
+)
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
@@ -76,6 +87,7 @@ ARGUMENTS: dict[str, Any] = {
     "token": {"type": "str", "required": True, "no_log": False},
     "sites": {"type": "list", "elements": "dict", "required": True},
     "rollback": {"type": "bool", "default": False},
+    "remove": {"type": "list", "elements": "str", "default": []},
     "deadline_seconds": {"type": "float", "default": 15},
     "releases": {"type": "list", "elements": "dict", "required": True},
 }
@@ -88,6 +100,8 @@ class Switch:
         self.params = params
         self.root, self.nginx_root = params["root"], params["nginx_root"]
         self.releases = {release["name"]: release for release in params["releases"]}
+        for release in self.releases.values():
+            release["displaced"] = self._displaced(release)
         self.docker = Docker()
         self.records: dict[str, Record] = {}
         self.failures: dict[str, str] = {}
@@ -97,16 +111,25 @@ class Switch:
         try:
             self._stage()
             self.failures.update(_process_steps.Start(self.root, self.docker).run([self.releases[name] for name in self._left()]))
+            self._let_it_start_by_itself(self._left())
             self._move(self._left())
             moved = self._left()
             self._check(moved)
+            self._move_back(moved)
             self._record(self._left())
-            self._move_back([name for name in moved if name in self.failures])
         finally:
             for record in self.records.values():
                 record.discard()
         live = self._left()
         return {"changed": bool(live), "live": live, "failures": self.failures}
+
+    def _displaced(self, release: dict[str, Any]) -> list[dict[str, str]]:
+        """The routes of applications that this run removes, and whose place a release takes: an application that is renamed."""
+        links = live_links(self.nginx_root)
+        there = [{**link, "name": name} for name in self.params["remove"] for link in links.get(name, [])]
+        place = (release["site"], release["path"].rstrip("/"))
+        paths = [str(read_release(self.root, entry["name"], entry["id"]).get("path", "")).rstrip("/") for entry in there]
+        return [entry for entry, path in zip(there, paths, strict=True) if (entry["site"], path) == place]
 
     def _left(self) -> list[str]:
         """Those that have not failed."""
@@ -161,39 +184,53 @@ class Switch:
 
     def _failed(self, name: str, what: str, error: Exception) -> None:
         release = self.releases[name]
-        serves = f"release {release['live']} goes on serving" if release["live"] else "it serves nothing yet"
+        serves = still_serves(release["live"], release["id"])
         self.failures[name] = with_advice(f"{name}: release {release['id']} {what}; {serves}.\n{error}")
 
     def _apply(self, steps: list[dict[str, Any]], prefix: str = "") -> None:
         links = [link for step in steps for link in step[f"{prefix}links"]]
         move_links(self.nginx_root, links, [path for step in steps for path in step[f"{prefix}absent"]])
 
-    def _move_back(self, names: list[str]) -> None:
-        if names:
-            self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names], "back_")
+    def _move_back(self, moved: list[str]) -> None:
+        """Those that failed; and where another has their place by now, all of this switch."""
+        failed = [name for name in moved if name in self.failures]
+        if not failed:
+            return
+        try:
+            self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in failed], "back_")
+        except NginxError as error:
+            if failed == moved:
+                raise
+            for name in self._left():
+                self._failed(name, f"was taken back, for {', '.join(failed)} did not serve and has to have its place again", error)
+            self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in moved], "back_")
 
     def _log(self, release: dict[str, Any]) -> str:
         words = self.docker.run("logs", "--tail", "20", f"{release['name']}-{release['id']}", merge=True, check=False)
         return "".join(["\nThe last lines of its log:", *(f"\n  {line}" for line in tail(words, 20))])
 
-    def _record(self, live: list[str]) -> None:
-        """It is live: its containers start again by themselves from now on, unless it is to stand still."""
-        running = [f"{name}-{self.releases[name]['id']}" for name in live if self.releases[name]["state"] != "stopped"]
-        for name in live:
-            if self.releases[name]["state"] != "stopped":
-                running += [_process_steps.container_of(self.releases[name], process) for process in self.releases[name]["processes"]]
+    def _let_it_start_by_itself(self, names: list[str]) -> None:
+        """Before the routes move: whenever the host goes down from now on, what they lead to comes up with it."""
+        running = []
+        for name in names:
+            release = self.releases[name]
+            if release["state"] != "stopped":
+                running += [f"{name}-{release['id']}", *(_process_steps.container_of(release, process) for process in release["processes"])]
         try:
             if running:
                 self.docker.run("update", "--restart", "unless-stopped", *running)
         except HostError as error:
-            for name in live:
-                self._failed(name, "would not start again after a reboot and was taken back", error)
-            return
+            for name in names:
+                self._failed(name, "would not start again after a reboot", error)
+
+    def _record(self, live: list[str]) -> None:
+        """They serve: that is written down."""
         for name in live:
             try:
                 self.records[name].commit()
             except OSError as error:
                 self._failed(name, "could not be recorded and was taken back", error)
+        self._move_back([name for name in live if name in self.failures])
 
 
 def main() -> None:

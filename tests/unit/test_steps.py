@@ -1,0 +1,330 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps of a run on a host of files: real records, locks and links, an Nginx that reads them, and an engine that remembers."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _lock
+from ansible_collections.flaskops.host.plugins.module_utils import _nginx_tree as tree
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, Record
+from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
+from ansible_collections.flaskops.host.plugins.modules import release_begin, release_finish, release_remove, release_status, release_switch
+from test_nginx_tree import FakeHost
+
+MODULES = (release_begin, release_finish, release_remove, release_status, release_switch)
+OLDEST, OLD, NEW, LATER = "0" * 12, "a" * 12, "b" * 12, "c" * 12
+TEXTS = ("path_mode", "engine", "module", "callable", "static", "build", "seed", "image", "dockerfile", "source")
+
+
+class Engine:
+    """Docker, as far as the steps ask it."""
+
+    command = "/usr/bin/docker"
+    plugins = {"buildx": True}  # noqa: RUF012
+
+    def __init__(self):
+        self.states, self.labels, self.images, self.restarts = {}, {}, {}, set()
+
+    def put(self, app, identity, state, pin=False):
+        name = f"{app}-{identity}-pin" if pin else f"{app}-{identity}"
+        self.states[name], self.labels[name] = state, f"host.flaskops.app={app},host.flaskops.release={identity}"
+
+    def run(self, *words, **_more):
+        if words[0] == "rm":
+            for name in words[1:]:
+                self.states.pop(name, None)
+        elif words[0] == "stop":
+            self.states.update({name: "exited" for name in words[1:] if name in self.states})
+        elif words[:2] == ("update", "--restart"):
+            self.restarts.update(words[3:])
+        elif words[:2] == ("image", "ls"):
+            return "\n".join(image.partition(":")[2] for image in self.images if image.startswith(f"{words[-1]}:"))
+        elif words[:2] == ("image", "rm"):
+            for name in words[2:]:
+                self.images.pop(name, None)
+        return ""
+
+    def containers(self, label):
+        fitting = (name for name in self.states if f"{label}," in f"{self.labels[name]}," or "=" not in label)
+        return [{"Names": name, "State": self.states[name], "Labels": self.labels[name]} for name in fitting]
+
+    def inspect(self, name, kind="container"):
+        if kind == "image":
+            return {"Id": self.images[name]} if name in self.images else {}
+        return {"State": {"Running": self.states[name] == "running"}, "Image": "sha"} if name in self.states else {}
+
+
+class World:
+    """One host: /shop is served by Nginx when exactly one link leads to a location of that name."""
+
+    def __init__(self, place, monkeypatch):
+        self.root, self.nginx, self.engine = str(place / "f"), str(place / "n"), Engine()
+        (place / "n/flaskops/default").mkdir(parents=True)
+        (place / "n/nginx.conf").write_text("main;\n")
+        self.broken = set()  # releases that do not answer
+        host, settings = FakeHost(), tree.Settings(place / "n", place / "lock", place / "runtime", place / "backups", 0.2)
+
+        def move(root, links, absent):
+            wanted = {"directories": [], "files": [], "links": links, "absent": absent}
+            tree.NginxTree(tree.parse_wanted(Path(root), wanted), settings, host).run()
+
+        for module in MODULES:
+            monkeypatch.setattr(module, "Docker", lambda: self.engine)
+            monkeypatch.setattr(module, "move_links", move, raising=False)
+            monkeypatch.setattr(module, "check", lambda asked, _deadline: "502" if asked["id"] in self.broken else "", raising=False)
+        for module in (release_finish, release_remove):
+            monkeypatch.setattr(module._drain, "drain", lambda _containers: {})
+        monkeypatch.setattr(os, "chown", lambda *_: None)
+        monkeypatch.setattr(os, "fchown", lambda *_: None)
+
+    def lay(self, app, identity, path="/shop", state="running"):
+        directory = Path(self.root, "apps", app, "releases", identity)
+        for place in ("static", "run"):
+            (directory / place).mkdir(parents=True, exist_ok=True)
+        for file in ("nginx.conf", "maintenance.conf"):
+            (directory / file).write_text(f"location {path};\n")
+        facts = {"format": FORMAT, "app": app, "id": identity, "site": "default", "path": path, "drain_seconds": 1, "keep_releases": 5}
+        facts.update(container={}, processes=[], process_containers=[], files={}, health={"path": "/", "status": ["2xx"]})
+        (directory / "release.json").write_text(json.dumps({**facts, **{key: "" for key in TEXTS if key not in facts}}))
+        order = 1_700_000_000 + [OLDEST, OLD, NEW, LATER].index(identity)
+        os.utime(directory / "release.json", (order, order))
+        self.engine.images[f"flaskops/{app}:{identity}"] = "sha"
+        self.engine.put(app, identity, "created", pin=True)
+        if state:
+            self.engine.put(app, identity, state)
+
+    def link(self, app, identity, file="nginx.conf"):
+        link = Path(self.nginx, "flaskops/default", f"{app}.conf")
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(self.root, "apps", app, "releases", identity, file))
+
+    def mark(self, app, identity, state, **more):
+        record = Record(self.root, app)
+        record.mark(identity, state, **more)
+        record.save()
+
+    def live(self, app, identity, run="before", **more):
+        self.lay(app, identity, **more)
+        self.mark(app, identity, "live", run=run)
+        self.link(app, identity)
+
+    @property
+    def links(self):
+        places = Path(self.nginx, "flaskops/default").glob("*.conf")
+        return {place.stem: f"{Path(os.readlink(place)).parent.name}/{Path(os.readlink(place)).name}" for place in places}
+
+    def lock(self, *names, token="t", break_tokens=()):
+        _lock.acquire(self.root, names, {"token": token, "who": "me"}, break_tokens, seconds=0)
+
+    def switch(self, *releases, remove=(), token="t"):
+        wanted = []
+        for app, identity, before, path in releases:
+            links = [{"site": "default", "id": before, "file": "nginx.conf"}] if before else []
+            more = {"state": "present", "processes": [], "drain_seconds": 1, "keep_releases": 5, "health": {"path": "/", "status": ["2xx"]}}
+            wanted.append({"name": app, "id": identity, "live": before, "links": links, "site": "default", "path": path, **more})
+        params = {"rollback": False, "remove": list(remove), "deadline_seconds": 1, "releases": wanted, "sites": [], "token": token}
+        return release_switch.Switch({"root": self.root, "nginx_root": self.nginx, **params}).run()
+
+    def begin(self, *wanted, token="t"):
+        releases = [{"name": app, "id": identity, "site": "default", "state": "present", "secrets": {}} for app, identity in wanted]
+        params = {"images": [], "releases": releases, "absent": [], "sites": [], "break_tokens": [], "owner": {"token": token, "who": "me"}}
+        return release_begin.Begin({"root": self.root, "nginx_root": self.nginx, **params}).run()
+
+    def finish(self, app, identity, before, token="t"):
+        entry = {"name": app, "id": identity, "before": before, "state": "present", "drain_seconds": 1, "keep_releases": 5}
+        entry.update(action="deploy", result="live", reason="")
+        lock = {"token": token, "names": [app]}
+        return release_finish.Finish({"root": self.root, "nginx_root": self.nginx, "lock": lock, "releases": [entry]}).run()
+
+    def targets(self):
+        params = {"sites": [], "address": "x", "target": "", "only": [], "rollback": True}
+        found = release_status.Status({"root": self.root, "nginx_root": self.nginx, **params}).releases()
+        return {release["name"]: release["id"] for release in found}
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    yield World(tmp_path, monkeypatch)
+    for handle in _lock.HELD.values():
+        os.close(handle)
+    _lock.HELD.clear()
+
+
+# --- a new name for an application -------------------------------------------------------------------------------------
+
+
+def test_an_application_that_is_renamed_gives_its_place_in_one_transaction(world):
+    world.live("old", OLD)
+    world.lay("new", NEW)
+    world.lock("old", "new")
+    assert world.switch(("new", NEW, None, "/shop"), remove=["old"])["live"] == ["new"]
+    assert world.links == {"new": f"{NEW}/nginx.conf"}
+    asked = []
+    release_remove._drain.drain = lambda containers: asked.extend(entry["container"] for entry in containers)
+    release_remove.remove({"root": world.root, "nginx_root": world.nginx, "token": "t", "names": ["old"]}, world.engine)
+    assert asked == [f"old-{OLD}"]  # it has no route any more, and finishes what it has begun
+
+
+def test_one_that_is_renamed_and_does_not_serve_gives_the_place_back(world):
+    world.live("old", OLD)
+    world.lay("new", NEW)
+    world.lock("old", "new")
+    world.broken.add(NEW)
+    assert list(world.switch(("new", NEW, None, "/shop"), remove=["old"])["failures"]) == ["new"]
+    assert world.links == {"old": f"{OLD}/nginx.conf"}
+
+
+# --- two that change places --------------------------------------------------------------------------------------------
+
+
+def test_two_change_places_and_one_does_not_serve(world):
+    for app, before, after in (("a", "/x", "/y"), ("b", "/y", "/x")):
+        world.live(app, OLD, path=before)
+        world.lay(app, NEW if app == "a" else LATER, path=after)
+    world.lock("a", "b")
+    world.broken.add(NEW)
+    failures = world.switch(("a", NEW, OLD, "/y"), ("b", LATER, OLD, "/x"))["failures"]
+    assert "did not serve and was taken back" in failures["a"]
+    assert "for a did not serve and has to have its place again; release aaaaaaaaaaaa goes on serving" in failures["b"]
+    assert world.links == {"a": f"{OLD}/nginx.conf", "b": f"{OLD}/nginx.conf"}
+    assert {Record(world.root, app).data["live"] for app in "ab"} == {OLD}
+
+
+def test_a_place_that_is_taken_does_not_keep_the_next_run_from_beginning(world):
+    world.live("a", OLD, path="/x")
+    world.lay("a", NEW, path="/y")
+    world.mark("a", NEW, "prepared")
+    world.link("a", NEW)  # moved and not recorded
+    world.live("b", OLD, path="/x")
+    world.broken.add(NEW)
+    (action, *_more) = world.begin(("a", LATER), ("b", OLD))["actions"]
+    assert action.startswith(f"a: release {NEW} does not serve (502), and Nginx does not take {OLD} back")
+
+
+# --- cut off -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_route_leads_to_starts_by_itself_before_the_route_moves(world, monkeypatch):
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    world.lock("shop")
+    monkeypatch.setattr(release_switch, "move_links", lambda *_: pytest.fail(str(world.engine.restarts)))
+    with pytest.raises(pytest.fail.Exception, match=f"shop-{NEW}"):
+        world.switch(("shop", NEW, OLD, "/shop"))
+
+
+def test_a_rollback_after_a_cut_switch_goes_to_what_served_before(world):
+    world.live("shop", OLDEST)
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    world.mark("shop", NEW, "prepared")
+    world.link("shop", NEW)
+    assert world.targets() == {"shop": OLD}
+
+
+def test_a_rollback_after_a_cut_switch_of_the_second_release(world):
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    world.link("shop", NEW)
+    assert world.targets() == {"shop": OLD}
+
+
+def test_a_maintenance_that_was_cut_off_goes_on(world):
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    world.mark("shop", NEW, "prepared")
+    world.link("shop", NEW, "maintenance.conf")
+    world.broken.add(NEW)
+    world.begin(("shop", LATER))
+    assert world.links == {"shop": f"{OLD}/maintenance.conf"}
+
+
+# --- steps that outlive their controller ---------------------------------------------------------------------------------
+
+STEP = """
+import sys, time
+from ansible_collections.flaskops.host.plugins.module_utils import _lock
+_lock.make_directory = lambda path, *_: path.mkdir(exist_ok=True)
+_lock.write_file = lambda path, content, mode: path.write_bytes(content)
+_lock.renew(sys.argv[1], ["shop"], "dead", "drain")
+print("at work", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def step(world):
+    """A step of a run whose controller is gone works on the host for so many seconds."""
+
+    begun = []
+
+    def run(seconds):
+        world.live("shop", OLD)
+        world.lock("shop", token="dead")
+        for handle in _lock.HELD.values():
+            os.close(handle)
+        _lock.HELD.clear()
+        collections = str(Path(__file__).parents[2] / "collections")
+        process = subprocess.Popen(
+            [sys.executable, "-c", STEP, world.root, str(seconds)], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": collections}
+        )
+        begun.append(process)
+        assert process.stdout.readline() == b"at work\n"
+        return process
+
+    yield run
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+def test_who_takes_a_lock_over_waits_for_the_step_that_is_at_work(world, step):
+    process = step(0.5)
+    _lock.acquire(world.root, ["shop"], {"token": "mine", "who": "me"}, ["dead"], seconds=20)
+    assert process.wait(0.1) == 0
+    assert _lock.holder(world.root, "shop")["token"] == "mine"
+
+
+def test_and_does_not_wait_for_ever(world, step):
+    step(60)
+    with pytest.raises(HostError, match=r"a step of an earlier run still works on shop; .* This run changed nothing"):
+        world.lock("shop", token="mine", break_tokens=["dead"])
+    assert _lock.holder(world.root, "shop")["token"] == "dead"
+
+
+def test_a_step_of_the_same_run_waits_too(world, step):
+    process = step(0.5)
+    _lock.renew(world.root, ["shop"], "dead", "undo", seconds=20)
+    assert process.wait(0.1) == 0
+
+
+# --- records -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(world, monkeypatch):
+    clock = iter(f"2026-11-25T00:00:{second:02}Z" for second in range(60))
+    monkeypatch.setattr("ansible_collections.flaskops.host.plugins.module_utils._host.now", lambda: next(clock))
+    for app in ("alpha", "beta"):
+        world.live(app, OLDEST, run="r0", path=f"/{app}")
+    world.live("alpha", OLD, run="r1", path="/alpha")
+    world.live("beta", OLD, run="r2", path="/beta")
+    since = Record(world.root, "alpha").releases[OLD]["live"]
+    world.mark("alpha", OLD, "live", run="r3")
+    assert Record(world.root, "alpha").releases[OLD]["live"] == since
+    assert world.targets() == {"beta": OLDEST}
+
+
+def test_a_lost_record_takes_no_way_back_with_it(world):
+    for identity, state in ((OLDEST, None), (OLD, None), (NEW, "running")):
+        world.live("shop", identity, state=state)
+    Path(world.root, "apps/shop/state.json").unlink()
+    plan = world.begin(("shop", NEW))
+    assert not any("removed" in action for action in plan["actions"])
+    assert world.finish("shop", NEW, NEW)["pruned"] == []
+    world.engine.put("shop", NEW, "running")
+    assert world.targets() == {"shop": OLD}
