@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 
 from ansible_collections.flaskops.host.plugins.module_utils._options import Option
@@ -26,6 +27,17 @@ def _one_line(text: str) -> str:
     return "spaces at its end would be lost; put it into secrets." if text != text.rstrip() else ""
 
 
+def _literal_arguments(text: str) -> str:
+    """Of a factory only what can be written down without running anything."""
+    try:
+        call = ast.parse(text, mode="eval").body
+        for argument in [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []:
+            ast.literal_eval(argument)
+    except (SyntaxError, ValueError):
+        return "the arguments of a factory have to be constants, such as create_app('production')."
+    return ""
+
+
 def _inside(text: str) -> str:
     return "'..' is not allowed in it." if ".." in text.split("/") else ""
 
@@ -33,6 +45,9 @@ def _inside(text: str) -> str:
 # A file or directory below a source, or nothing.
 BELOW = r"([A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?"
 _ABSOLUTE = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path such as /app/cache", "check": _inside}
+# One word of a directive of Nginx, which has ; { and } only in quotes.
+_QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
+_PLAIN = r"""[^\s{};\"'#\\]([^\s{};\"'\\]|\\\S)*"""
 _SECONDS = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
 
 OPTIONS: dict[str, Option] = {
@@ -89,7 +104,11 @@ OPTIONS: dict[str, Option] = {
     "command": Option(default="", check=_one_line),
     "port": Option(kind="int", default=0, minimum=0, maximum=65535, allowed="the TCP port of the server in the image, 0 for none"),
     "module": Option(pattern=r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", allowed="a Python module such as main or shop.web"),
-    "callable": Option(pattern=r"[A-Za-z_]\w*(\(\))?", allowed="a name in the module such as app or create_app()"),
+    "callable": Option(
+        pattern=r"[A-Za-z_]\w*(\(.*\))?",
+        allowed="a name in the module such as app, create_app() or create_app('production')",
+        check=_literal_arguments,
+    ),
     "websocket": Option(kind="bool", default=False),
     "uwsgi": Option(
         kind="dict",
@@ -232,8 +251,9 @@ OPTIONS: dict[str, Option] = {
                 kind="list",
                 default=[],
                 elements=Option(
-                    pattern=r"[a-z][a-z0-9_]*( [^{};\r\n]*)?",
-                    allowed="a directive of Nginx without its semicolon, such as add_header X-Frame-Options DENY",
+                    pattern=rf"[a-z][a-z0-9_]*([ \t]+({_QUOTED}|{_PLAIN}))*[ \t]*",
+                    allowed="a directive of Nginx without its semicolon, what has ; { } or # in it in quotes, such as "
+                    'add_header Content-Security-Policy "default-src \'self\'; img-src *" always',
                 ),
             ),
             "fragment": Option(default="", allowed="a template on the controller, such as files/shop.nginx.conf.j2"),

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})")
-_HEREDOC = re.compile(r"<<(-?)\s*([\"']?)([A-Za-z_]\w*)\2")
+# A word of its own: << in an expression of a shell, and <<<, are none.
+_HEREDOC = re.compile(r"(?<!\S)\d*<<(-?)([\"']?)([A-Za-z_]\w*)\2(?!\S)")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def instructions(text: str) -> list[Instruction]:
             if not continued:
                 break
         whole = " ".join(part.strip() for part in parts).strip()
-        word, _space, rest = whole.partition(" ")
+        word, rest = [*whole.split(None, 1), ""][:2]
         if word.upper() in ("RUN", "COPY", "ADD"):
             for dash, _quote, end in _HEREDOC.findall(rest):
                 while number < len(lines) and (lines[number].lstrip("\t") if dash else lines[number]) != end:

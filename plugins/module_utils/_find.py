@@ -22,6 +22,10 @@ class NotFound(Exception):
     """No application is there; the text says where it was looked for."""
 
 
+class Unreadable(NotFound):
+    """A module that may have it cannot be read by this Python; by a newer one it may be."""
+
+
 def find(root: Path, module: str = "", callable_name: str = "", name: str = "") -> tuple[str, str]:
     """The module and the callable in it, as V(shop.web) and V(app) or V(create_app(\\)).
 
@@ -32,11 +36,11 @@ def find(root: Path, module: str = "", callable_name: str = "", name: str = "") 
         name: of the application, tried as a module of the convention too.
 
     Raises:
-        NotFound: when there is none.
+        NotFound: when there is none; Unreadable where this Python cannot tell.
     """
     candidates = [module] if module else [*MODULES, *([name.replace("-", "_")] if name else [])]
     wanted = [callable_name] if callable_name else list(CALLABLES)
-    looked = []
+    looked, unreadable = [], False
     for candidate in dict.fromkeys(candidates):
         file = module_file(root, candidate)
         if file is None:
@@ -44,14 +48,14 @@ def find(root: Path, module: str = "", callable_name: str = "", name: str = "") 
         try:
             defined, note = defined_names(file), ""
         except (SyntaxError, ValueError) as error:
-            defined, note = set(), f" (a syntax error in line {getattr(error, 'lineno', None) or 1})"
+            defined, note, unreadable = set(), f" (a syntax error in line {getattr(error, 'lineno', None) or 1})", True
         found = next((each for each in wanted if each in defined), None)
         if found or (module and callable_name):
             return candidate, found or callable_name
         looked.append(f"{file.relative_to(root)}{note}")
     if module and callable_name:  # it may come with the requirements
         return module, callable_name
-    raise NotFound(
+    raise (Unreadable if unreadable else NotFound)(
         f"no Flask application was found in {root}: looked for {', '.join(wanted)} in "
         f"{', '.join(looked) or 'the modules ' + ', '.join(candidates) + ', of which there is none'}; "
         "write module and callable, for example module: shop.web, callable: app."

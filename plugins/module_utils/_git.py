@@ -180,7 +180,8 @@ class Repository:
         done = self._run(words, inside, more)
         if check and done.returncode:
             said = hidden(done.stderr.strip() or done.stdout.strip())
-            raise GitError(f"git: {hidden(self.repo)} cannot be read at {version or 'HEAD'!r}; git {words[0]} said: {said}")
+            command = next(word for word in words if not word.startswith(("-", "/")))
+            raise GitError(f"git: {hidden(self.repo)} cannot be read at {version or 'HEAD'!r}; git {command} said: {said}")
         return done.stdout
 
     def _run(self, words: tuple[str, ...], inside: bool, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -193,6 +194,8 @@ class Repository:
             words_of_ssh = ("ssh", "-i", self.key_file, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes")
             environment["GIT_SSH_COMMAND"] = shlex.join(words_of_ssh)
         command = ["git", "-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"]
+        # Whatever the controller has of Git LFS: its files stay pointers, so that all controllers see the same.
+        command += ["-c", "filter.lfs.required=false", "-c", "filter.lfs.process=", "-c", "filter.lfs.smudge=cat"]
         command += ["--git-dir", str(self.bare)] if inside else []
         try:
             return subprocess.run(

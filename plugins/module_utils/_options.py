@@ -162,6 +162,8 @@ def _scalar(given: Any, option: Option) -> Any:
         if option.minimum is not None and number < option.minimum:
             raise _Unfit(f"it has to be {option.allowed or 'a number'}, at least {option.minimum:g}.")
         return number
+    if isinstance(given, float):  # 1.10 was written, and 1.1 is left of it
+        raise _Unfit(f"it is a number with a fraction, of which YAML may have lost digits; put it in quotes: '{given}'.")
     text = str(given)
     if option.choices and text not in option.choices:
         raise _Unfit(f"choose {' or '.join(option.choices)}.")

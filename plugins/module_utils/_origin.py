@@ -215,11 +215,32 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
     if not all(app[key] is None or re.fullmatch(OPTIONS[key].pattern, str(app[key])) for key in ("name", "module", "callable")):
         return []
     module, name = _named(app, source)
+    if app["callable"] is None and (problem := _unfit_name(app)):
+        return [problem]
     try:
         app["module"], app["callable"] = _find.find(source, app["module"] or module, app["callable"] or name, str(app["name"] or ""))
+    except _find.Unreadable:
+        # The Python of the images may be newer than the controller's; the entrypoint looks with that one.
+        app["module"], app["callable"] = app["module"] or module, app["callable"] or name
+        words = "is not Python that this controller reads; the container looks with its own"
+        app["notes"].append(f"what may hold its Flask application {words}. Write module and callable where it does not start.")
     except _find.NotFound as error:
         return [f"{error}"]
     return []
+
+
+def _unfit_name(app: Mapping[str, Any]) -> str:
+    env = app["env"] if isinstance(app["env"], Mapping) else {}
+    given = str(env.get("APP_MODULE", ""))
+    module, _colon, name = given.partition(":")
+    if (module and not _fits("module", module)) or (name and not _fits("callable", name)):
+        return f"env: APP_MODULE is {given!r}; it has to be a module and {OPTIONS['callable'].allowed}, such as main:app."
+    return ""
+
+
+def _fits(key: str, value: str) -> bool:
+    option = OPTIONS[key]
+    return bool(re.fullmatch(option.pattern, value, re.ASCII)) and not (option.check and option.check(value))
 
 
 def _named(app: Mapping[str, Any], source: Path) -> tuple[str, str]:
@@ -230,7 +251,7 @@ def _named(app: Mapping[str, Any], source: Path) -> tuple[str, str]:
     if not any(found) and app["engine"] == "uwsgi":
         found = _of_uwsgi_ini(source / str(env.get("UWSGI_INI", "uwsgi.ini")).removeprefix("/app/"))
     fits = zip(found, ("module", "callable"), strict=True)
-    return tuple(value if re.fullmatch(OPTIONS[key].pattern, value, re.ASCII) else "" for value, key in fits)  # type: ignore[return-value]
+    return tuple(value if _fits(key, value) else "" for value, key in fits)  # type: ignore[return-value]
 
 
 def _of_uwsgi_ini(file: Path) -> tuple[str, str]:

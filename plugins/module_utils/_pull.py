@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from typing import Any
@@ -20,6 +21,11 @@ def registry_of(image: str) -> str:
     """The registry that a reference names, as a login takes it; "" for Docker Hub."""
     first, slash, _rest = image.partition("/")
     return first if slash and ("." in first or ":" in first or first == "localhost") else ""
+
+
+def familiar(reference: str) -> str:
+    """A reference as the engine tells it: without the name of Docker Hub."""
+    return re.sub(r"^(index\.)?docker\.io/(library/)?", "", reference)
 
 
 def names(docker: Docker) -> set[str]:

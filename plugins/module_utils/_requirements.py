@@ -8,6 +8,7 @@ Only these files go into the layer that installs, so that a change of code insta
 
 from __future__ import annotations
 
+import codecs
 import posixpath
 import re
 import shlex
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-NOTHING: dict[str, Any] = {"kind": "", "file": "", "files": [], "packages": [], "whole": False, "left_out": []}
+NOTHING: dict[str, Any] = {"kind": "", "file": "", "files": [], "packages": [], "whole": False, "git": False, "left_out": []}
 # Application servers that the runtime image takes the place of. Old ones do not even compile for the Python of today.
 _SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
 # Locks that are not read here, and the command that writes what is.
@@ -26,6 +27,7 @@ FOREIGN = {
 }
 # What a requirement of this distribution looks like; the rest of the line is pip's.
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S.*)")
+_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 _LOCAL = re.compile(r"(?:-e|--editable|-f|--find-links)[\s=]*(\S.*)")
 
 
@@ -78,8 +80,9 @@ def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[
     lock = (source / name).read_text()
     places = re.findall(r"(?:editable|directory|path) = \"([^\"]*)\"", lock)
     whole = any("://" not in place and place != "." for place in places)
+    git = bool(re.search(r"(?m)^source = \{ git = ", lock))
     servers = sorted({match[1] for match in re.finditer(r'(?m)^name = "(uwsgi|meinheld)"$', lock)})
-    return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project]), "whole": whole, "left_out": servers}, []
+    return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project]), "whole": whole, "git": git, "left_out": servers}, []
 
 
 def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
@@ -96,16 +99,19 @@ def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
         return NOTHING, [
             f"{name} names no dependencies in [project]; write at least dependencies = ['flask'] there, or a requirements.txt."
         ]
-    return {**NOTHING, "kind": "list", "file": name, "packages": sorted(packages), "left_out": _servers(packages)}, []
+    git = any("git+" in package for package in packages)
+    return {**NOTHING, "kind": "list", "file": name, "packages": sorted(packages), "git": git, "left_out": _servers(packages)}, []
 
 
 def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
-    files, problems, whole, ahead, servers = [name], [], False, [name], set[str]()
+    files, problems, whole, git, ahead, servers = [name], [], False, False, [name], set[str]()
     while ahead:
         file = ahead.pop(0)
-        lines = list(_lines((source / file).read_text()))
-        servers.update(_servers(lines))
+        text, utf8 = _decoded((source / file).read_bytes())
+        lines = list(_lines(text))
+        servers.update(_servers(lines) if utf8 else [])  # they are taken out with sed
         for line in lines:
+            git = git or "git+" in line
             if match := _INCLUDE.fullmatch(line):
                 target = shlex.split(match[1])[0]
                 if "://" in target:
@@ -119,8 +125,26 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
             elif match := _LOCAL.fullmatch(line):
                 whole = whole or "://" not in match[1]
             else:
-                whole = whole or bool(re.match(r"(\.{0,2}/|\.{1,2}(\[|$| )|file:)", line)) or bool(re.search(r"@\s*file:", line))
-    return {**NOTHING, "kind": "pip", "file": name, "files": files, "whole": whole, "left_out": sorted(servers)}, problems
+                whole = whole or _is_local(line, known)
+    found = {"file": name, "files": files, "whole": whole, "git": git, "left_out": sorted(servers)}
+    return {**NOTHING, "kind": "pip", **found}, problems
+
+
+def _is_local(line: str, known: set[str]) -> bool:
+    """Whether a requirement is a file or a directory of the source, as pip sees it."""
+    if re.match(r"(\.{0,2}/|\.{1,2}(\[|$| )|file:)", line) or re.search(r"@\s*file:", line):
+        return True
+    path = posixpath.normpath(re.split(r"[\s;\[]", line, maxsplit=1)[0])
+    return (path in known and path.endswith(_ARCHIVES)) or ("/" in path and any(file.startswith(f"{path}/") for file in known))
+
+
+def _decoded(content: bytes) -> tuple[str, bool]:
+    """A requirements file as pip reads it, by the mark at its beginning; and whether it is UTF-8."""
+    for mark, encoding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+                           (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
+        if content.startswith(mark):
+            return content.decode(encoding), encoding == "utf-8-sig"
+    return content.decode(), True
 
 
 def _servers(requirements: Iterable[str]) -> list[str]:

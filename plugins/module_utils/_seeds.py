@@ -101,6 +101,9 @@ def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str
         for name, key, value in (("STATIC_URL", "url", url), ("STATIC_PATH", "path", path))
         if not re.fullmatch(options[key].pattern, value, re.ASCII)
     ]
+    if wrong and not app["seed"]:  # a name that many applications have, for what they like
+        notes.append(f"{_are(names)} left to the application; what Nginx serves of its files is said by static.")
+        return
     problems.extend(wrong)
     if wrong:
         return

@@ -88,6 +88,7 @@ class Image:
     def _load(self) -> dict[str, Any]:
         loaded = _pull.load(self.docker, self.params["archive"])
         wanted = self.params["reference"]
+        wanted = _pull.familiar(wanted)
         names = {wanted, wanted if ":" in wanted.rsplit("/", 1)[-1] else f"{wanted}:latest"}
         if found := next((name for name in loaded if name in names), loaded[0] if len(loaded) == 1 and "@" in wanted else ""):
             return self.docker.inspect(found, "image")
@@ -99,7 +100,7 @@ class Image:
         return pulled if isinstance(pulled, str) else ""
 
     def _remember(self, found: dict[str, Any]) -> None:
-        repository = self.params["reference"].split("@")[0]
+        repository = _pull.familiar(self.params["reference"].split("@")[0])
         repository = repository.rsplit(":", 1)[0] if ":" in repository.rsplit("/", 1)[-1] else repository
         digests = [name for name in found.get("RepoDigests") or [] if name.partition("@")[0] == repository]
         if digests and not self.params["archive"] and not self._same():

@@ -493,6 +493,12 @@ def test_directives_of_the_users_own(place):
         assert answer.told["headers"]["host"] == "shop.example.org"
 
 
+@needs_nginx
+def test_a_header_that_a_directive_sets_is_not_sent_twice(place):
+    here = place(proxy={"directives": ["proxy_set_header X-Forwarded-Proto https"]})
+    assert here.get("/shop/x").told["headers"]["x-forwarded-proto"] == "https"
+
+
 FRAGMENT = """
 location {{ app.prefix }}/ {
     proxy_pass http://unix:{{ socket }};

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _app_options
+from ansible_collections.flaskops.host.plugins.module_utils import _app_options, _find
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +129,7 @@ def test_name_source_and_path_are_enough(check, source):
                 "files": ["requirements.txt"],
                 "packages": [],
                 "whole": False,
+                "git": False,
                 "left_out": [],
             },
             "apt_packages": [],
@@ -292,7 +293,11 @@ def test_bad_paths(check, path):
         ({"path_mode": "strip"}, "flask_apps: shop: path_mode is 'strip'; choose domain or script_name."),
         ({"websocket": "maybe"}, "flask_apps: shop: websocket is 'maybe'; it has to be true or false."),
         ({"module": "shop/web"}, "flask_apps: shop: module is 'shop/web'; it has to be a Python module such as main or shop.web."),
-        ({"callable": "app; x"}, "flask_apps: shop: callable is 'app; x'; it has to be a name in the module such as app or create_app()."),
+        (
+            {"callable": "app; x"},
+            "flask_apps: shop: callable is 'app; x'; it has to be a name in the module such as app, create_app() or "
+            "create_app('production').",
+        ),
         ({"env": {"A B": "x"}}, "flask_apps: shop: env has the name 'A B'; names are made of letters, digits and _."),
         ({"env": {"A": "x\ny"}}, "flask_apps: shop: env: A is 'x\\ny'; it has to be one line; put longer values into secrets."),
         ({"env": {"A": "x "}}, "flask_apps: shop: env: A is 'x '; spaces at its end would be lost; put it into secrets."),
@@ -462,7 +467,6 @@ def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
         ({"app.py": "def create_app(config, /): ..."}, {}, "app, application, create_app(), make_app() in app.py"),
         ({"app.py": "def f():\n    app = 1"}, {}, "app, application, create_app(), make_app() in app.py"),
         ({"app.py": "", "main.py": ""}, {}, "app, application, create_app(), make_app() in app.py, main.py"),
-        ({"app.py": "x = 1\nif ("}, {}, "app, application, create_app(), make_app() in app.py (a syntax error in line 2)"),
         ({"app.py": "app = 1"}, {"callable": "server"}, "server in app.py"),
         ({"app.py": "app = 1"}, {"module": "web"}, "app, application, create_app(), make_app() in the modules web, of which there is none"),
     ],
@@ -692,3 +696,57 @@ def test_a_runtime_image_that_is_ready(tmp_path):
     (tmp_path / "runtime.tgz").write_bytes(b"")
     for image in ("", "runtime.tgz", "registry.example.org:5000/flaskops/runtime", "flaskops/runtime"):
         assert normalize_apps([], source_root=str(tmp_path), base_refresh="2026-12", runtime_image=image)[1] == []
+
+
+@pytest.mark.parametrize("line", ['label = f"{d["a"]}"', "type X = int", "def f[T](x: T): ..."])
+def test_python_that_is_newer_than_the_controllers_is_left_to_the_container(tmp_path, line, monkeypatch):
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (tmp_path / "app.py").write_text(f"d = {{}}\n{line}\napp = 1\n")
+
+    def refuse(_file):
+        raise SyntaxError("as an older Python says")
+
+    monkeypatch.setattr(_find, "defined_names", refuse)
+    (app,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/"}])
+    assert problems == []
+    assert "is not Python that this controller reads" in " ".join(app["notes"])
+    assert not app["module"] and not app["callable"]
+
+
+def test_the_arguments_of_a_factory(tmp_path):
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (tmp_path / "main.py").write_text("def create_app(config='dev'): ...\n")
+    entry = {"name": "shop", "source": str(tmp_path), "path": "/"}
+    (app,), problems = normalize_apps([{**entry, "env": {"APP_MODULE": "main:create_app('prod')"}}])
+    assert (problems, app["module"], app["callable"]) == ([], "main", "create_app('prod')")
+    (problem,) = normalize_apps([{**entry, "env": {"APP_MODULE": "main:create_app(config)"}}])[1]
+    assert "env: APP_MODULE is 'main:create_app(config)'" in problem
+    (problem,) = normalize_apps([{**entry, "module": "main", "callable": "create_app(open('x'))"}])[1]
+    assert "the arguments of a factory have to be constants" in problem
+
+
+@pytest.mark.parametrize(
+    ("directive", "good"),
+    [
+        ('add_header Strict-Transport-Security "max-age=31536000; includeSubDomains" always', True),
+        ("""add_header X-Data '{"a": 1}'""", True),
+        (r"rewrite ^/a\.html$ /b last", True),
+        ("internal", True),
+        ("add_header X #gone", False),
+        ('add_header X "open', False),
+        ("add_header X a; deny all", False),
+        ('add_header X a"b; } location / { c"', False),
+        ("add_header X a\\", False),
+        ("if ($x) { return 403; }", False),
+    ],
+)
+def test_a_directive_is_one_and_whole(check, directive, good):
+    problems = check(proxy={"directives": [directive]})[1]
+    assert (problems == []) is good, problems
+
+
+def test_a_static_url_of_a_common_application_is_its_own_matter(check):
+    app, problems = check(env={"STATIC_URL": "https://cdn.example.org/static/"})
+    assert problems == []
+    assert app["static"][0]["url"] == "/static"
+    assert "STATIC_URL is left to the application" in " ".join(app["notes"])

@@ -145,7 +145,8 @@ def image(tmp_path, monkeypatch):
 
         monkeypatch.setattr(_pull.subprocess, "run", call)
         params = {name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()}
-        params.update(root=str(tmp_path), name="shop", id="2" * 12, token="t", reference="registry.example.org/shop:1", **more)
+        params.update({"root": str(tmp_path), "name": "shop", "id": "2" * 12, "token": "t", "reference": "registry.example.org/shop:1"})
+        params.update(more)
         return release_image.Image(params, docker).run(), calls
 
     return run
@@ -158,6 +159,13 @@ def test_an_image_is_pulled_gets_our_name_and_loses_its_own(image, tmp_path):
     assert calls == [(["docker", "pull", "registry.example.org/shop:1"], "")]
     assert docker.said[1:] == [("tag", "sha256:new", "flaskops/shop:222222222222"), ("rmi", FOUND["RepoTags"][0]), ("rmi", DIGEST)]
     assert _host.Record(str(tmp_path), "shop").releases["2" * 12]["pulled"] == DIGEST
+
+
+def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(image, tmp_path, monkeypatch):
+    found = {"Id": "sha256:new", "RepoTags": ["acme/shop:1"], "RepoDigests": [f"acme/shop@sha256:{'1' * 64}"]}
+    for number, reference in enumerate(("docker.io/acme/shop:1", "index.docker.io/acme/shop:1", "acme/shop:1")):
+        image(FakeDocker({reference: found}), reference=reference, id=f"{number}" * 12)
+        assert _host.Record(str(tmp_path), "shop").releases[f"{number}" * 12]["pulled"] == found["RepoDigests"][0]
 
 
 def test_a_release_that_is_pulled_once_more_is_the_same(image):

@@ -177,6 +177,22 @@ static-map = /a=%d/a
     assert (env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"]) == (f"{place}/main.py", "app")
 
 
+def test_placeholders_of_an_own_uwsgi_ini_are_put_in(entrypoint, started, app, tmp_path, monkeypatch):
+    """As tutorials write them. uWSGI in strict mode ends with: unknown config directive project."""
+    monkeypatch.setattr(entrypoint, "options_of", lambda _server: frozenset({"harakiri", "http-timeout", "log-date"}))
+    app(uwsgi__ini="[uwsgi]\nproject = main\nmodule = %(project):app\nharakiri = 20\nhttp-timeout = %(harakiri)\nlog-date = %%Y-%%d\n")
+    _, env = started()
+    assert (env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"]) == ("main", "app")
+    assert (tmp_path / "copy.ini").read_text() == "[uwsgi]\nharakiri = 20\nhttp-timeout = 20\nlog-date = %%Y-%%d\n"
+
+
+def test_the_options_of_uwsgi_are_read_from_its_help(entrypoint, tmp_path):
+    server = tmp_path / "uwsgi"
+    server.write_text("#!/bin/sh\necho '    -s|--socket             bind to it'\necho '    --http-timeout         set it'\n")
+    server.chmod(0o755)
+    assert entrypoint.options_of(str(server)) == {"socket", "http-timeout"}
+
+
 def test_an_own_directory_and_ini(started, app, tmp_path):
     """UWSGI_INI=/application/uwsgi.ini, as the seeds write it."""
     place = tmp_path / "application"
@@ -227,6 +243,15 @@ def test_a_configuration_of_gunicorn_is_looked_for_where_the_seed_looks(started,
     place = app(**files)
     _, env = started(FLASKOPS_ENGINE="gunicorn")
     assert env.get("FLASKOPS_GUNICORN_CONF") == (f"{place}/{expected}" if expected else None)
+
+
+def test_arguments_for_gunicorn_in_the_environment_do_not_take_the_socket_away(started, app, capsys):
+    app()
+    words = "--bind=0.0.0.0:8000 --threads=9"
+    command, env = started(FLASKOPS_ENGINE="gunicorn", FLASKOPS_SOCKET="/run/flaskops/1/app.sock", GUNICORN_CMD_ARGS=words)
+    assert command[-3:] == ["--bind", "unix:/run/flaskops/1/app.sock", "flaskops_wsgi:application"]
+    assert env["GUNICORN_CMD_ARGS"] == words
+    assert "GUNICORN_CMD_ARGS counts, but for an address in it" in capsys.readouterr().out
 
 
 def test_a_configuration_of_gunicorn_may_be_named(entrypoint, started, app):

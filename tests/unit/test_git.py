@@ -194,3 +194,13 @@ def test_what_is_wrong_with_a_repository_is_told_with_the_rest(fetch, origin):
 def test_the_defaults_may_name_the_repository(fetch, origin):
     apps, defaults = [{"name": "shop", "path": "/"}], {"git": {"repo": str(origin)}}
     assert normalize_apps(apps, defaults, checkouts=fetch(apps, defaults=defaults))[1] == []
+
+
+def test_files_of_git_lfs_stay_pointers_whatever_the_controller_has(origin, tmp_path, monkeypatch):
+    (origin / ".gitattributes").write_text("*.bin filter=lfs\n")
+    (origin / "large.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+    commit(origin, "large")
+    (tmp_path / ".gitconfig").write_text('[filter "lfs"]\n\tprocess = git-lfs-gone filter-process\n\trequired = true\n\tsmudge = false\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / ".gitconfig"))
+    tree, _ = _git.Repository(f"file://{origin}", cache=tmp_path / "cache", run="1").checkout("main")
+    assert (tree / "large.bin").read_text().startswith("version https://git-lfs")

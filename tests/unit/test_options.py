@@ -19,7 +19,6 @@ def one(option, value):
     [
         (Option(), "text", "text"),
         (Option(), 8, "8"),
-        (Option(), 1.5, "1.5"),
         (Option(kind="bool"), True, True),
         (Option(kind="bool"), "yes", True),
         (Option(kind="bool"), "True", True),
@@ -64,6 +63,7 @@ def test_values_are_converted(option, given, value):
         (Option(kind="bool"), "maybe", "key is 'maybe'; it has to be true or false."),
         (Option(kind="int"), "many", "key is 'many'; it has to be a number."),
         (Option(kind="int"), 1.5, "key is 1.5; it has to be a number."),
+        (Option(), 1.1, "key is 1.1; it is a number with a fraction, of which YAML may have lost digits; put it in quotes: '1.1'."),
         (Option(kind="int"), True, "key is True; it has to be a number."),
         (Option(kind="int", minimum=1, allowed="a number of seconds"), 0, "key is 0; it has to be a number of seconds, at least 1."),
         (Option(kind="float", minimum=0.1), 0, "key is 0; it has to be a number, at least 0.1."),

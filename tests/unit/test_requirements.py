@@ -42,6 +42,13 @@ def look(place, files, wanted=""):
         ({"requirements.txt": ".[web]\n"}, "", {"whole": True}),
         ({"requirements.txt": "--find-links wheels\nflask\n"}, "", {"whole": True}),
         ({"requirements.txt": "lib @ file:///app/lib\n"}, "", {"whole": True}),
+        ({"requirements.txt": "vendor/foo-1.0-py3-none-any.whl\n", "vendor/foo-1.0-py3-none-any.whl": ""}, "", {"whole": True}),
+        ({"requirements.txt": "libs/common[x]; python_version > '3'\n", "libs/common/setup.py": ""}, "", {"whole": True}),
+        ({"requirements.txt": "flask\n", "flask/__init__.py": ""}, "", {"whole": False}),
+        ({"requirements.txt": "shop @ git+https://example.org/shop.git\n"}, "", {"git": True, "whole": False}),
+        ({"pyproject.toml": "[project]\ndependencies = ['shop @ git+ssh://git@example.org/shop']"}, "", {"git": True}),
+        ({"uv.lock": 'source = { git = "https://example.org/x?rev=1#2" }\n', "pyproject.toml": ""}, "", {"git": True, "whole": False}),
+        ({"uv.lock": 'source = { editable = "libs/a" }\n', "pyproject.toml": ""}, "", {"git": False, "whole": True}),
         ({"requirements.txt": "flask \\\n  --hash=sha256:0\n"}, "", {"whole": False}),
         ({"requirements.txt": "uWSGI==2.0.25.1\nflask\n"}, "", {"left_out": ["uwsgi"]}),
         ({"requirements.txt": "-r b.txt\n", "b.txt": "Meinheld\nuwsgi[x]>2\n"}, "", {"left_out": ["meinheld", "uwsgi"]}),
@@ -108,3 +115,13 @@ def test_what_is_wrong_with_it(tmp_path, files, wanted, problem):
 
 def test_a_broken_file_is_named(tmp_path):
     assert look(tmp_path, {"pyproject.toml": "["})[1][0].startswith(f"{tmp_path}/pyproject.toml cannot be read: ")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_file_is_decoded_by_the_mark_at_its_beginning_as_pip_does(tmp_path, encoding):
+    (tmp_path / "requirements.txt").write_text("-r base.txt\nuwsgi\n", encoding=encoding)
+    (tmp_path / "base.txt").write_text("flask\n")
+    found, problems = find(tmp_path, source_files(str(tmp_path)))
+    assert (problems, found["files"]) == ([], ["requirements.txt", "base.txt"])
+    # What is not UTF-8 cannot be told from, so it is not said that it was.
+    assert found["left_out"] == (["uwsgi"] if encoding == "utf-8-sig" else [])

@@ -95,6 +95,14 @@ def test_a_callable_and_a_factory(wrapper, modules, name):
     assert wrapper.load("wsgi_sample", name)() == "answer"
 
 
+def test_a_factory_gets_the_arguments_that_are_written(wrapper, modules):
+    modules(shop="def create_app(config='dev', *, debug=False):\n    return lambda *_: (config, debug)\n")
+    assert wrapper.load("shop", "create_app()")() == ("dev", False)
+    assert wrapper.load("shop", "create_app('prod', debug=True)")() == ("prod", True)
+    with pytest.raises(RuntimeError, match="are no constants"):
+        wrapper.load("shop", "create_app(os.environ)")
+
+
 def test_a_file(wrapper, modules):
     place = modules(some_file="import sys\nthere = __name__ in sys.modules\ndef application(*_): return there\n")
     assert wrapper.load(f"{place}/some_file.py", "application")() is True

@@ -31,7 +31,8 @@ class Ini:
 
     def __init__(self, path=None):
         self.path = path if path and Path(path).is_file() else None
-        self.lines = list(_lines(Path(self.path))) if self.path else []
+        self.named = set()  # what %(name) refers to
+        self.lines = list(_lines(Path(self.path), {}, self.named)) if self.path else []
 
     def last(self, *names):
         """The value that counts, "" when there is none."""
@@ -52,11 +53,14 @@ class Ini:
         module, _, found = module.partition(":")
         return module.replace("/", ".").removesuffix(".py") if module == mount else module, found or name
 
-    def filtered(self, release):
-        """Its text without what the role decides, and notes on what that is."""
+    def filtered(self, release, options=frozenset()):
+        """Its text without what the role decides, and notes on what that is.
+
+        A name that is none of uWSGI's options, and that %(name) refers to, has had its effect.
+        """
         kept, notes = ["[uwsgi]"], []
         for name, value, line in self.lines:
-            note = OURS.get(name, "-")
+            note = OURS.get(name, None if name in self.named and name not in options else "-")
             if name == "threads" and release.last("gevent"):
                 note = "with websocket: true greenlets take their place"
             if note == "-":
@@ -73,8 +77,20 @@ def own(env, root, app):
     return Ini(next((place for place in places if place.is_file()), None))
 
 
-def _lines(path, depth=0):
-    """Options of the section uwsgi in their order, those of included files in their place; names that mean a file are replaced."""
+def _lines(path, values, named, depth=0):
+    """Options of the section uwsgi in their order, those of included files in their place.
+
+    What stands for a file (%p), and %(name) for a value from further above, is replaced as uWSGI would.
+    """
+
+    def placeholder(match):
+        sign, name = match[0], match[1]
+        if name:
+            named.add(name.replace("_", "-"))
+            return values.get(name, sign)
+        return sign if sign == "%%" else str(files[sign])
+
+    files = {"%p": path, "%d": f"{path.parent}/", "%s": path.name, "%n": path.stem, "%c": path.parent.name}
     section = None
     for line in path.read_text().splitlines():
         text = line.strip()
@@ -82,10 +98,10 @@ def _lines(path, depth=0):
             section = text[1:-1].strip()
         if section != "uwsgi" or not text or text[0] in "[;#":
             continue
-        for sign, value in {"%p": path, "%d": f"{path.parent}/", "%s": path.name, "%n": path.stem, "%c": path.parent.name}.items():
-            text = text.replace(sign, str(value))
+        text = re.sub(r"%%|%[pdsnc]|%\(([\w-]+)\)", placeholder, text)
         name, equals, value = (part.strip() for part in text.partition("="))
+        values[name] = value
         name = name.replace("_", "-")
         yield name, value, text
         if name in INCLUDES and equals and depth < DEPTH and (path.parent / value).is_file():
-            yield from _lines(path.parent / value, depth + 1)
+            yield from _lines(path.parent / value, values, named, depth + 1)

@@ -7,7 +7,9 @@ in its environment or in files of its own still counts here; what the role decid
 import contextlib
 import math
 import os
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -126,13 +128,19 @@ def python():
     return str(own if own.exists() else RUNTIME / "bin/python3")
 
 
+def options_of(server):
+    """The names of all options that uWSGI knows."""
+    words = subprocess.run([server, "--help"], capture_output=True, text=True, check=False).stdout
+    return frozenset(re.findall(r"(?m)^\s+(?:-\S\|)?--([\w-]+)", words))
+
+
 def uwsgi(env, own):
     """The command of uWSGI. What the application's own uwsgi.ini says counts, as far as the role does not decide it."""
     configuration = SETTINGS / "uwsgi.ini"
     release = _uwsgi.Ini(configuration)
     command = [str(RUNTIME / "bin/uwsgi"), "--ini", str(configuration), "--home", str(Path(python()).parent.parent)]
     if own.path:
-        kept, notes = own.filtered(release)
+        kept, notes = own.filtered(release, options_of(command[0]) if own.named else frozenset())
         for note in notes:
             say(f"{own.path}: {note}")
         if kept:
@@ -189,6 +197,9 @@ def gunicorn(env):
         why = f"from a limit of {limit:g} processors" + (f" and WORKERS_PER_CORE={each:g}" if each else "")
     if most and count > most:
         count, why = most, "as MAX_WORKERS says"
+    if "GUNICORN_CMD_ARGS" in env:
+        say("GUNICORN_CMD_ARGS counts, but for an address in it: the server listens on a socket")
+        command += ["--bind", f"unix:{env['FLASKOPS_SOCKET']}"]
     # Gunicorn reads it too, and a configuration of the application's own may.
     env["WEB_CONCURRENCY"] = str(count)
     return [*command, "flaskops_wsgi:application"], f"{count} workers, {why}"

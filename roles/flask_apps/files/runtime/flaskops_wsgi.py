@@ -28,16 +28,28 @@ def load(module, name):
     except SystemExit as error:  # Gunicorn would try again for ever
         traceback.print_exc()
         raise RuntimeError(f"flaskops: {module} ended the program while it was imported: {error}") from None
-    attribute, factory, _ = name.partition("(")
+    attribute, factory, given = name.partition("(")
     app = getattr(loaded, attribute, None)
     if app is None:
         names = ", ".join(sorted(each for each, value in vars(loaded).items() if callable(value) and each[0] != "_")) or "none"
         raise RuntimeError(f"flaskops: {module} has no {attribute!r}; what can be called in it: {names}. Write module and callable.")
     if factory:
-        app = app()
+        arguments, keywords = ([], {}) if given == ")" else _arguments(name)
+        app = app(*arguments, **keywords)
     if not callable(app):
         raise RuntimeError(f"flaskops: {name!r} of {module} is {type(app).__name__}, which cannot be called. Write module and callable.")
     return app
+
+
+def _arguments(call):
+    """What a factory is called with; constants only, as Gunicorn has it."""
+    import ast
+
+    try:
+        call = ast.parse(call, mode="eval").body
+        return [ast.literal_eval(each) for each in call.args], {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+    except (SyntaxError, ValueError):
+        raise RuntimeError(f"flaskops: the arguments of the factory in {call!r} are no constants. Write module and callable.") from None
 
 
 def _file(path):
