@@ -15,6 +15,7 @@ import tarfile
 from collections.abc import Collection, Iterable
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import write_file
 
@@ -62,7 +63,7 @@ def kept_digests(releases: Path) -> list[str]:
     return sorted({digest for index in releases.glob(f"*/{INDEX}") for digest in _index(index)})
 
 
-def assemble(delta: Path, target: Path, releases: Path) -> None:
+def assemble(delta: Path | IO[bytes], target: Path, releases: Path) -> None:
     """Write the whole archive from a delta and the kept contexts, and its index beside it.
 
     Raises:
@@ -71,7 +72,7 @@ def assemble(delta: Path, target: Path, releases: Path) -> None:
     kept = {digest: (index.with_name("context.tar"), *place) for index in _newest(releases) for digest, place in _index(index).items()}
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with tarfile.open(delta) as tar, tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as out:
+        with _opened(delta) as tar, tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as out:
             for member in tar:
                 source = tar.extractfile(member) if member.isreg() else None
                 data = source.read() if source else b""
@@ -86,6 +87,10 @@ def assemble(delta: Path, target: Path, releases: Path) -> None:
         write_file(target.with_name(INDEX), json.dumps(index).encode(), 0o600)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _opened(delta: Path | IO[bytes]) -> tarfile.TarFile:
+    return tarfile.open(delta) if isinstance(delta, Path) else tarfile.open(fileobj=delta)
 
 
 def _newest(releases: Path) -> Iterable[Path]:

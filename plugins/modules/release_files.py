@@ -62,6 +62,11 @@ directory:
   description: Where the release lies.
   type: str
   returned: success
+known:
+  description: Which contents the kept sources of the application have, for M(flaskops.host.release_context).
+  type: list
+  elements: str
+  returned: success
 """
 
 import grp
@@ -72,6 +77,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._delta import kept_digests
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     HostError,
     Record,
@@ -137,7 +143,7 @@ class ReleaseFiles:
             record.mark(self.params["id"], "prepared")
             record.save()
             self.changed = True
-        return {"changed": self.changed, "directory": str(self.directory)}
+        return {"changed": self.changed, "directory": str(self.directory), "known": kept_digests(self.app / "releases")}
 
     def _restore(self) -> dict[str, Any]:
         """An earlier release, whole: what it was made of is there, and its secrets are those wanted."""
@@ -156,7 +162,7 @@ class ReleaseFiles:
                 shutil.copytree(own, kept)
             for name, value in changes.items():
                 self._write(own / name, value, 0o400, self.params["uid"])
-        return {"changed": self.changed, "directory": str(self.directory)}
+        return {"changed": self.changed, "directory": str(self.directory), "known": []}
 
     def _make_spool(self) -> None:
         """Where the application's temporary files lie, such as uploads; the container's user alone sees them."""

@@ -7,10 +7,10 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _host, _pull
+from ansible_collections.flaskops.host.plugins.module_utils import _host, _pull, _unpack
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images, registry_login
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import NOTHING, arguments
-from ansible_collections.flaskops.host.plugins.modules import build_context, release_image, runtime_image
+from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
 
 # --- the build context -------------------------------------------------------------------------------------------------
 
@@ -32,7 +32,7 @@ def unpack(tmp_path):
             "ca_bundle": "",
             "index_url": "",
         }
-        return tmp_path / "build/x", build_context.unpack({**params, **more})
+        return tmp_path / "build/x", _unpack.unpack({**params, **more})
 
     return run
 
