@@ -115,14 +115,22 @@ class Docker:
         """Which of the plugins that we can use are there."""
         return {name: any(Path(place, f"docker-{name}").exists() for place in PLUGINS) for name in ("buildx", "compose")}
 
-    def run(self, *arguments: str, check: bool = True, merge: bool = False, seconds: float = 600) -> str:
+    def run(
+        self,
+        *arguments: str,
+        check: bool = True,
+        merge: bool = False,
+        seconds: float = 600,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         """Its standard output, with the standard error where merge says so; its own words in the error."""
         if not self.command:
             raise HostError("there is no docker command on this host; run the role flaskops.host.docker first.")
         errors = subprocess.STDOUT if merge else subprocess.PIPE
         done = subprocess.run(
-            [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds
-        )
+            [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds,
+            env={**os.environ, **(environment or {})},
+        )  # fmt: skip
         if check and done.returncode:
             raise HostError(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}")
         return done.stdout

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_assets
-short_description: Keep the image of a release and take its static files out
+short_description: Build the image of a release, keep it and take its static files out
 version_added: 0.1.0
 author: flaskops contributors
 description:
+  - Builds what M(flaskops.host.release_context) has unpacked. An image that was pulled or loaded is there already.
   - Pins the image with a container that is created and never started, so that C(docker image prune -a) leaves the way back.
   - Copies the static files out of the image, without links, for Nginx to serve. They lie under the URL that they have.
   - Compresses what is text, once, so that Nginx does not have to for every request. A C(name.gz) of the image's own stands.
@@ -36,7 +37,8 @@ options:
       index: {description: Read by the template of the Nginx fragment., type: bool, default: false}
       fallback: {description: Read by the template of the Nginx fragment., type: bool, default: false}
       immutable: {description: Read by the template of the Nginx fragment., type: bool, default: false}
-  build: {description: "The directory of the build, which is removed: nobody needs it any more.", type: path}
+  build: {description: "The directory of the build, where there is one; it is removed when the image is there.", type: path}
+  secrets: {description: "What M(flaskops.host.release_context) returned.", type: list, elements: str, default: []}
 """
 
 EXAMPLES = r"""
@@ -72,6 +74,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time
+from ansible_collections.flaskops.host.plugins.module_utils._image import build
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 
 STATIC = {
@@ -89,6 +92,7 @@ ARGUMENTS = {
     "prefix": {"type": "str", "required": True},
     "static": {"type": "list", "elements": "dict", "default": [], "options": STATIC},
     "build": {"type": "path"},
+    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
 }
 
 
@@ -142,7 +146,8 @@ class Assets:
 
     def run(self) -> dict[str, Any]:
         renew(self.params["root"], [self.params["name"]], self.params["token"], "keep the image")
-        if self.params["build"]:
+        if self.params["build"] and Path(self.params["build"]).is_dir():
+            build(self.docker, self.params["build"], self.params["image"], self.params["secrets"])
             shutil.rmtree(self.params["build"], ignore_errors=True)
         image = pin(self.docker, self.params["name"], self.params["id"])
         files = self._static()
@@ -193,7 +198,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
     try:
         result = Assets(module.params).run()
-    except (HostError, OSError, tarfile.TarError) as error:
+    except (HostError, OSError, tarfile.TarError, subprocess.TimeoutExpired) as error:
         module.fail_json(msg=f"Release {module.params['id']} of {module.params['name']}: {error}")
     module.exit_json(**result)
 

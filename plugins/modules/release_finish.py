@@ -24,7 +24,7 @@ attributes:
 options:
   root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
   nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
-  lock: {description: What M(flaskops.host.release_begin) returned as C(lock)., type: dict, required: true}
+  lock: {description: What M(flaskops.host.release_plan) returned as C(lock)., type: dict, required: true}
   releases:
     description: "What became of each, as P(flaskops.host.finished_releases#filter) gives it."
     type: list

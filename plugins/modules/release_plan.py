@@ -6,16 +6,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_plan
-short_description: Say which applications of a host have work, and which
+short_description: Say which applications of a host have work, and which, and begin with it
 version_added: 0.1.0
 author: flaskops contributors
 description:
   - Reads the links of Nginx, the records of releases, the files of the live ones and the containers, for all applications in one call.
-  - Changes nothing. It reports C(changed) in check mode, for the real run will.
+  - Where there is work, it takes the locks of all applications that have some, or of none. The lock of a run that has ended on the same
+    controller is taken over; of any other it says who holds it, since when, and how to break it.
+  - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
+  - Containers, pins, builds and unfinished releases that a cut-off run left are removed; missing pins are made again. A process that
+    it stopped, of the release that still serves, runs again.
+  - Then it plans anew, for things may have changed until the locks were there.
+  - In check mode it only reads, and reports C(changed) where the real run will change something.
 attributes:
   check_mode: {support: full, description: Reports what the real run would do.}
   diff_mode: {support: full, description: The plan as sentences.}
-  idempotent: {support: full, description: It only reads.}
+  idempotent: {support: full, description: Where nothing is to be done it only reads.}
 options:
   root:
     description: The directory of the releases.
@@ -50,6 +56,9 @@ options:
     type: list
     elements: str
     default: []
+  sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
+  break_tokens: {description: Tokens of locks that are taken over whoever holds them., type: list, elements: str, default: []}
+  owner: {description: Set by the action plugin; who runs., type: dict, required: true}
 """
 
 EXAMPLES = r"""
@@ -85,18 +94,37 @@ missing_images:
   type: list
   elements: str
   returned: always
+lock:
+  description: The C(token) that the other modules want, and the C(names) that are locked; empty when nothing is to be done.
+  type: dict
+  returned: always
+actions:
+  description: The plan in words, and what was set right.
+  type: list
+  elements: str
+  returned: always
+holders:
+  description: Who holds the locks, when somebody does.
+  type: list
+  elements: dict
+  returned: failure
 docker:
   description: The C(command) of Docker, and whether it has the plugins C(buildx) and C(compose).
   type: dict
   returned: always
 """
 
+import http.client
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._begin import Begin
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, sentences
+from ansible_collections.flaskops.host.plugins.module_utils._lock import Locked
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, sentences_of
+from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 RELEASE = {
     "name": {"type": "str", "required": True},
@@ -111,17 +139,28 @@ ARGUMENTS: dict[str, Any] = {
     "images": {"type": "list", "elements": "str", "default": []},
     "releases": {"type": "list", "elements": "dict", "required": True, "options": RELEASE},
     "absent": {"type": "list", "elements": "str", "default": []},
+    "sites": {"type": "list", "elements": "dict", "default": []},
+    "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "owner": {"type": "dict", "required": True},
 }
+
+
+def predicted(params: dict[str, Any]) -> dict[str, Any]:
+    """The plan alone."""
+    plan = Plan(params).run()
+    actions = sentences_of(plan)
+    return {"changed": bool(actions), "actions": actions, "lock": {}, **plan}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        result = Plan(module.params).run()
-    except HostError as error:
-        module.fail_json(msg=f"The plan could not be made: {error}")
-    actions = sentences_of(result)
-    module.exit_json(changed=bool(module.check_mode and actions), actions=actions, diff=sentences(actions), **result)
+        result = predicted(module.params) if module.check_mode else Begin(module.params).run()
+    except Locked as error:
+        module.fail_json(msg=str(error), holders=error.holders)
+    except (HostError, NginxError, OSError, http.client.HTTPException) as error:
+        module.fail_json(msg=with_advice(f"The run could not begin: {error}"))
+    module.exit_json(diff=sentences(result["actions"]), **result)
 
 
 if __name__ == "__main__":

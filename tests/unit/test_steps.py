@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _lock
+from ansible_collections.flaskops.host.plugins.module_utils import _begin, _lock
 from ansible_collections.flaskops.host.plugins.module_utils import _nginx_tree as tree
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, Record
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
-from ansible_collections.flaskops.host.plugins.modules import release_begin, release_finish, release_remove, release_status, release_switch
+from ansible_collections.flaskops.host.plugins.modules import release_finish, release_remove, release_status, release_switch
 from test_nginx_tree import FakeHost
 
-MODULES = (release_begin, release_finish, release_remove, release_status, release_switch)
+MODULES = (_begin, release_finish, release_remove, release_status, release_switch)
 OLDEST, OLD, NEW, LATER = "0" * 12, "a" * 12, "b" * 12, "c" * 12
 TEXTS = ("path_mode", "engine", "module", "callable", "static", "build", "seed", "image", "dockerfile", "source")
 
@@ -133,7 +133,7 @@ class World:
     def begin(self, *wanted, token="t"):
         releases = [{"name": app, "id": identity, "site": "default", "state": "present", "secrets": {}} for app, identity in wanted]
         params = {"images": [], "releases": releases, "absent": [], "sites": [], "break_tokens": [], "owner": {"token": token, "who": "me"}}
-        return release_begin.Begin({"root": self.root, "nginx_root": self.nginx, **params}).run()
+        return _begin.Begin({"root": self.root, "nginx_root": self.nginx, **params}).run()
 
     def finish(self, app, identity, before, token="t"):
         entry = {"name": app, "id": identity, "before": before, "state": "present", "drain_seconds": 1, "keep_releases": 5}
@@ -202,8 +202,8 @@ def test_a_place_that_is_taken_does_not_keep_the_next_run_from_beginning(world):
     world.link("a", NEW)  # moved and not recorded
     world.live("b", OLD, path="/x")
     world.broken.add(NEW)
-    (action, *_more) = world.begin(("a", LATER), ("b", OLD))["actions"]
-    assert action.startswith(f"a: release {NEW} does not serve (502), and Nginx does not take {OLD} back")
+    actions = world.begin(("a", LATER), ("b", OLD))["actions"]
+    assert any(action.startswith(f"a: release {NEW} does not serve (502), and Nginx does not take {OLD} back") for action in actions)
 
 
 # --- cut off -----------------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_a_maintenance_that_was_cut_off_goes_on(world):
 
 STEP = """
 import sys, time
-from ansible_collections.flaskops.host.plugins.module_utils import _lock
+from ansible_collections.flaskops.host.plugins.module_utils import _begin, _lock
 _lock.make_directory = lambda path, *_: path.mkdir(exist_ok=True)
 _lock.write_file = lambda path, content, mode: path.write_bytes(content)
 _lock.renew(sys.argv[1], ["shop"], "dead", "drain")

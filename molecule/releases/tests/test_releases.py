@@ -235,11 +235,11 @@ def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
     assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
 
 
+BUILD = "source | Build its image, keep it and take out its static files"
 STEPS = [
     "release | Lay down its directory",
     "context | Send of its source what the host has not got, and unpack it",
-    "context | Build its image",
-    "source | Keep its image and take out its static files",
+    BUILD,
     "container | Have the engine make it",
     "release | Wait until it is healthy",
     "release | Call it ready",
@@ -277,7 +277,7 @@ def test_the_controller_is_killed_at(serving, start, deploy, version, load, left
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("step", ["context | Build its image", SWITCH], ids=["Build its image", "Switch to them"])
+@pytest.mark.parametrize("step", [BUILD, SWITCH], ids=["Build its image", "Switch to them"])
 def test_a_release_that_was_cut_off_and_is_wanted_no_more(serving, start, deploy, left, step):
     before = left()
     assert cut(start, step, f"given up {step}") == -signal.SIGKILL
@@ -342,8 +342,8 @@ def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, versio
         "The run could not begin": 0,
         "could not be put together": 4,
         "could not be unpacked": 12,
-        "failed at 'build | Build with BuildKit'": 24,
-        "failed at 'source | Keep its image and take out its static files'": 40,
+        "docker build": 24,
+        f"failed at '{BUILD}'": 40,
     }
     with load() as found:
         for where, room in cases.items():

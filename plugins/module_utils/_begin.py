@@ -1,72 +1,19 @@
-#!/usr/bin/python
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The start of a run that changes something: the locks, and what a run that was cut off has left."""
+
 from __future__ import annotations
 
-DOCUMENTATION = r"""
-module: release_begin
-short_description: Take the locks of applications, set right what a cut-off run left, and plan
-version_added: 0.1.0
-author: flaskops contributors
-description:
-  - Takes the locks of all applications that have work, or of none. The lock of a run that has ended on the same controller is
-    taken over; of any other it says who holds it, since when, and how to break it.
-  - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
-  - Containers, pins, builds and unfinished releases that a cut-off run left are removed; missing pins are made again. A process that
-    it stopped, of the release that still serves, runs again.
-  - Returns the plan anew, as M(flaskops.host.release_plan) does, for it may have changed until the lock was there.
-attributes:
-  check_mode: {support: none, description: Check mode takes no lock.}
-  diff_mode: {support: none, description: The plan shows what is done.}
-  idempotent: {support: full, description: What is right is left alone.}
-options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
-  images: {description: As of M(flaskops.host.release_plan)., type: list, elements: str, default: []}
-  releases: {description: As of M(flaskops.host.release_plan)., type: list, elements: dict, required: true}
-  absent: {description: As of M(flaskops.host.release_plan)., type: list, elements: str, default: []}
-  sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
-  break_tokens: {description: Tokens of locks that are taken over whoever holds them., type: list, elements: str, default: []}
-  owner: {description: Set by the action plugin; who runs., type: dict, required: true}
-"""
-
-EXAMPLES = r"""
-- name: Begin
-  flaskops.host.release_begin:
-    releases: [{name: shop, id: 0123456789ab, site: default, state: present, secrets: {}}]
-  register: plan
-"""
-
-RETURN = r"""
-lock:
-  description: The C(token) that the other modules want, and the C(names) that are locked.
-  type: dict
-  returned: success
-actions:
-  description: What was set right.
-  type: list
-  elements: str
-  returned: success
-holders:
-  description: Who holds the locks, when somebody does.
-  type: list
-  elements: dict
-  returned: failure
-"""
-
-import http.client
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
-    HostError,
     Record,
     forget,
     left_aside,
@@ -76,23 +23,12 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     refused_links,
     release_directory,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._lock import Locked, acquire, release
+from ansible_collections.flaskops.host.plugins.module_utils._lock import acquire, release
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
-from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds
+from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds, sentences_of
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check
-from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
-ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "nginx_root": {"type": "str", "default": "/etc/nginx"},
-    "images": {"type": "list", "elements": "str", "default": []},
-    "releases": {"type": "list", "elements": "dict", "required": True, "no_log": False},
-    "absent": {"type": "list", "elements": "str", "default": []},
-    "sites": {"type": "list", "elements": "dict", "default": []},
-    "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
-    "owner": {"type": "dict", "required": True},
-}
 CHECK_SECONDS = 5
 
 
@@ -107,8 +43,12 @@ class Begin:
         self.actions: list[str] = []
 
     def run(self) -> dict[str, Any]:
+        """The plan, and the locks of those that have work."""
         plan = Plan(self.params, self.docker).run()
         names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"])
+        if not names:
+            return {"changed": False, "actions": [], "lock": {}, **plan}
+        self.actions += sentences_of(plan)
         token = self.params["owner"]["token"]
         acquire(self.root, names, self.params["owner"], self.params["break_tokens"])
         try:
@@ -194,18 +134,3 @@ class Begin:
         self.actions += [f"{name}: removed the container {container}, which serves nothing" for container in orphans]
         self.actions += [f"{name}: removed release {identity}, which never served" for identity in unfinished]
         self.actions += [f"{name}: pinned the image of release {identity} again" for identity in unpinned]
-
-
-def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
-    try:
-        result = Begin(module.params).run()
-    except Locked as error:
-        module.fail_json(msg=str(error), holders=error.holders)
-    except (HostError, NginxError, OSError, http.client.HTTPException) as error:
-        module.fail_json(msg=with_advice(f"The run could not begin: {error}"))
-    module.exit_json(**result)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of release_begin: it knows who runs, and whether the run that holds a lock still lives."""
+"""The controller's part of release_plan: it knows who runs, and whether the run that holds a lock still lives."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.flaskops.host.plugins.module_utils._owner import is_dead, this_run
 
-MODULE = "flaskops.host.release_begin"
+MODULE = "flaskops.host.release_plan"
 
 
 class ActionModule(ActionBase):
     """Calls the module with the owner of this run, and once more when the lock is a dead run's."""
 
-    _supports_check_mode = False
+    _supports_check_mode = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
