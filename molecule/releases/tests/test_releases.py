@@ -597,8 +597,8 @@ def test_twenty_deploys_in_a_row_leave_nothing_behind(serving, deploy, version, 
     assert {name: len(entries) for name, entries in after.items()} == {name: len(entries) for name, entries in before.items()}
     assert len(after["releases"]) == len(after["images"]) == 5
     assert len(after["containers"]) == 6  # five pins and the one that serves
-    grown = {name: count - files[name] for name, count in open_files(host).items()}
-    assert max(grown.values()) <= 10, grown
+    # The engine gives the pipes of its builds and containers back when it gets to it; what leaks it never gives back.
+    wait_for(lambda: all(count - files[name] <= 10 for name, count in open_files(host).items()), 120, f"no more open files than {files}")
 
 
 @pytest.mark.long
