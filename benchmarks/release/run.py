@@ -97,11 +97,16 @@ class Bench:
         self.inventory = directory / "hosts.json"
         self.variables = json.loads(os.environ.get("FLASKOPS_BENCHMARK_VARIABLES", "{}"))
         self.key = directory / "key"
+        self.began = int(time.time())
 
     def write(self, version: str) -> str:
-        code = (HERE / "compose/app.py").read_text().replace("@version@", version)
+        """A version that no cache of an earlier run knows; what answers says it."""
+        code = (HERE / "compose/app.py").read_text().replace("@version@", self.named(version))
         (self.source / "app.py").write_text(code)
         return code
+
+    def named(self, version: str) -> str:
+        return f"{version} of {self.began}"
 
     def list(self, count: int) -> None:
         same = {"source": str(self.source), "drain_seconds": 1, "uwsgi": {"processes": 2, "threads": 2}}
@@ -141,7 +146,7 @@ def by_compose(bench: Bench, dockerfile: str, runtime: str) -> list[dict[str, fl
         compose.change(bench.write("0"))
         for number in range(1, ROUNDS + 1):
             code = bench.write(f"c{number}")
-            run = watched(8000, "/compose/", f"c{number}", lambda code=code: compose.change(code))
+            run = watched(8000, "/compose/", bench.named(f"c{number}"), lambda code=code: compose.change(code))
             runs.append({**run, "stop": compose("stop")})
             compose("start")
             time.sleep(3)
@@ -154,7 +159,7 @@ def by_ours(bench: Bench) -> list[dict[str, float]]:
     runs = []
     for number in range(1, ROUNDS + 1):
         bench.write(f"o{number}")
-        runs.append({**watched(80, "/bench-0/", f"o{number}", lambda: play(bench.inventory)), "stop": 0.0})
+        runs.append({**watched(80, "/bench-0/", bench.named(f"o{number}"), lambda: play(bench.inventory)), "stop": 0.0})
     return runs
 
 
