@@ -94,6 +94,15 @@ class Begin:
             record.save()
             self.actions.append(f"{name}: moved the route back to release {before}, for {identity} does not serve: {why}")
 
+    def _drain(self, name: str, containers: list[str]) -> None:
+        """One that served until the run that was cut off moved its route finishes what it has begun."""
+        releases = {container: container.removeprefix(f"{name}-") for container in containers}
+        facts = {container: read_release(self.root, name, identity) for container, identity in releases.items()}
+        _drain.drain(
+            {"container": container, "id": releases[container], "drain_seconds": found.get("drain_seconds", 0)}
+            for container, found in facts.items()
+        )
+
     def _runs(self, container: str) -> bool:
         return bool(self.docker.inspect(container).get("State", {}).get("Running"))
 
@@ -110,7 +119,9 @@ class Begin:
         if orphans := plan.orphans(name):
             processes = [container for container in orphans if container in plan.processes.get(name, {})]
             _process_steps.stop(processes, self.docker)
-            _drain.stop([container for container in orphans if container not in processes], self.docker)
+            web = [container for container in orphans if container not in processes]
+            self._drain(name, web)
+            _drain.stop(web, self.docker)
             _drain.remove(orphans, self.docker)
         for link in live_links(self.params["nginx_root"]).get(name, [])[:1]:
             if link["file"] != FILES["stopped"]:

@@ -77,7 +77,7 @@ class World:
             monkeypatch.setattr(module, "Docker", lambda: self.engine)
             monkeypatch.setattr(module, "move_links", move, raising=False)
             monkeypatch.setattr(module, "check", lambda asked, _deadline: "502" if asked["id"] in self.broken else "", raising=False)
-        for module in (release_finish, release_remove):
+        for module in (_begin, release_finish, release_remove):
             monkeypatch.setattr(module._drain, "drain", lambda _containers: {})
         monkeypatch.setattr(os, "chown", lambda *_: None)
         monkeypatch.setattr(os, "fchown", lambda *_: None)
@@ -232,6 +232,18 @@ def test_a_rollback_after_a_cut_switch_of_the_second_release(world):
     world.lay("shop", NEW)
     world.link("shop", NEW)
     assert world.targets() == {"shop": OLD}
+
+
+def test_what_served_until_the_cut_drains_before_it_is_removed(world, monkeypatch):
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    world.mark("shop", NEW, "prepared")
+    world.link("shop", NEW)
+    asked = []
+    monkeypatch.setattr(_begin._drain, "drain", lambda containers: asked.extend(dict(entry) for entry in containers))
+    world.begin(("shop", NEW))
+    assert asked == [{"container": f"shop-{OLD}", "id": OLD, "drain_seconds": 1}]
+    assert f"shop-{OLD}" not in world.engine.states
 
 
 def test_a_maintenance_that_was_cut_off_goes_on(world):
