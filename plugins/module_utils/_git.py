@@ -180,6 +180,8 @@ class Repository:
         done = self._run(words, inside, more)
         if check and done.returncode:
             said = hidden(done.stderr.strip() or done.stdout.strip())
+            if "Host key verification failed" in said:
+                said += "\nThe controller does not know that host: connect to it once with ssh, or add its key to ~/.ssh/known_hosts."
             command = next(word for word in words if not word.startswith(("-", "/")))
             raise GitError(f"git: {hidden(self.repo)} cannot be read at {version or 'HEAD'!r}; git {command} said: {said}")
         return done.stdout

@@ -204,3 +204,10 @@ def test_files_of_git_lfs_stay_pointers_whatever_the_controller_has(origin, tmp_
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / ".gitconfig"))
     tree, _ = _git.Repository(f"file://{origin}", cache=tmp_path / "cache", run="1").checkout("main")
     assert (tree / "large.bin").read_text().startswith("version https://git-lfs")
+
+
+def test_what_to_do_about_a_host_that_ssh_does_not_know(tmp_path, monkeypatch):
+    said = "Host key verification failed.\nfatal: Could not read from remote repository."
+    monkeypatch.setattr(_git.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 128, "", said))
+    with pytest.raises(_git.GitError, match="connect to it once with ssh, or add its key to "):
+        _git.Repository("git@example.org:shop.git", "", tmp_path).checkout("main")
