@@ -47,7 +47,7 @@ BELOW = r"([A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?"
 _ABSOLUTE = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path such as /app/cache", "check": _inside}
 # One word of a directive of Nginx, which has ; { and } only in quotes.
 _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
-_PLAIN = r"""[^\s{};\"'#\\]([^\s{};\"'\\]|\\\S)*"""
+_PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
 _SECONDS = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
 
 OPTIONS: dict[str, Option] = {

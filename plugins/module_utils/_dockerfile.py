@@ -59,7 +59,7 @@ def instructions(text: str) -> list[Instruction]:
             if not continued:
                 break
         whole = " ".join(part.strip() for part in parts).strip()
-        word, rest = [*whole.split(None, 1), ""][:2]
+        word, rest = [*whole.split(None, 1), "", ""][:2]
         if word.upper() in ("RUN", "COPY", "ADD"):
             for dash, _quote, end in _HEREDOC.findall(rest):
                 while number < len(lines) and (lines[number].lstrip("\t") if dash else lines[number]) != end:

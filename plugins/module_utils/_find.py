@@ -49,7 +49,7 @@ def find(root: Path, module: str = "", callable_name: str = "", name: str = "") 
             defined, note = defined_names(file), ""
         except (SyntaxError, ValueError) as error:
             defined, note, unreadable = set(), f" (a syntax error in line {getattr(error, 'lineno', None) or 1})", True
-        found = next((each for each in wanted if each in defined), None)
+        found = next((each for each in wanted if each in defined or _with_arguments(each) in defined), None)
         if found or (module and callable_name):
             return candidate, found or callable_name
         looked.append(f"{file.relative_to(root)}{note}")
@@ -62,13 +62,22 @@ def find(root: Path, module: str = "", callable_name: str = "", name: str = "") 
     )
 
 
+def _with_arguments(wanted: str) -> str:
+    """How defined_names has a factory that is called with arguments; "" for anything else."""
+    name, parenthesis, arguments = wanted.partition("(")
+    return f"{name}(" if parenthesis and arguments != ")" else ""
+
+
 def module_file(source: Path, module: str) -> Path | None:
     base = source.joinpath(*module.split("."))
     return next((file for file in (base.with_name(base.name + ".py"), base / "__init__.py") if file.is_file()), None)
 
 
 def defined_names(file: Path) -> set[str]:
-    """The names that a module binds at its top level; a factory has parentheses, and what is imported may be one."""
+    """The names that a module binds at its top level; a factory has parentheses, and what is imported may be one.
+
+    One that may be called with arguments has an open parenthesis.
+    """
     tree = ast.parse(file.read_bytes())
     names: set[str] = set()
     for node in _statements(tree.body):
@@ -78,9 +87,9 @@ def defined_names(file: Path) -> set[str]:
             names.add(node.target.id)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             bound = {alias.asname or alias.name for alias in node.names}
-            names.update(bound, (f"{name}()" for name in bound))
-        elif isinstance(node, ast.FunctionDef) and not _needs_arguments(node.args):
-            names.add(f"{node.name}()")
+            names.update(bound, (f"{name}()" for name in bound), (f"{name}(" for name in bound))
+        elif isinstance(node, ast.FunctionDef):
+            names.update([f"{node.name}("] if _needs_arguments(node.args) else [f"{node.name}(", f"{node.name}()"])
     return names
 
 

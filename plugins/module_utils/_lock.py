@@ -71,7 +71,7 @@ def acquire(
     names, broken = sorted(names), set(break_tokens)
     deadline = time.monotonic() + seconds
     while busy := _try_to_acquire(root, names, owner, broken):
-        _give_up_at(deadline, busy)
+        _give_up_at(deadline, busy, "This run changed nothing. ")
         time.sleep(PAUSE)
 
 
@@ -105,19 +105,26 @@ def renew(root: str, names: Iterable[str], token: str, phase: str, seconds: floa
     names = list(names)
     deadline = time.monotonic() + seconds
     while busy := [name for name in names if not _hold(root, name)]:
+        for name in names:
+            _own(root, name, token)
         _give_up_at(deadline, busy)
         time.sleep(PAUSE)
     with _exclusive(root):
         for name in names:
-            held = holder(root, name)
-            if held.get("token") != token:
-                by = f"{held['who']} has broken it" if held else "it was removed"
-                raise HostError(f"this run does not hold the lock of {name} any more ({by}), so it changes nothing more. Run again.")
             try:
-                _write(root, name, {**held, "phase": phase})
+                _write(root, name, {**_own(root, name, token), "phase": phase})
             except OSError as error:
                 if not no_room(error):
                     raise
+
+
+def _own(root: str, name: str, token: str) -> dict[str, Any]:
+    """The lock, which has to be this run's."""
+    held = holder(root, name)
+    if held.get("token") != token:
+        by = f"{held['who']} has broken it" if held else "it was removed"
+        raise HostError(f"this run does not hold the lock of {name} any more ({by}), so it changes nothing more. Run again.")
+    return held
 
 
 def _hold(root: str, name: str) -> bool:
@@ -144,11 +151,11 @@ def _let_go(root: str, names: Iterable[str]) -> None:
             os.close(handle)
 
 
-def _give_up_at(deadline: float, busy: list[str]) -> None:
+def _give_up_at(deadline: float, busy: list[str], changed: str = "") -> None:
     if time.monotonic() >= deadline:
         raise HostError(
-            f"a step of an earlier run still works on {', '.join(busy)}; it goes on when its controller is gone, and drains or builds."
-            " This run changed nothing. Wait until it has ended and run again."
+            f"an earlier step still works on {', '.join(busy)}: a step goes on when its controller is gone, and may drain or build."
+            f" {changed}Wait until it has ended and run again."
         )
 
 

@@ -23,6 +23,7 @@ def this_run() -> dict[str, Any]:
         "who": f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}",
         "controller": _controller(),
         "boot": _read("/proc/sys/kernel/random/boot_id"),
+        "node": _node(),
         "pid": pid,
         "started": started(pid),
         "token": uuid.uuid4().hex[:12],
@@ -33,8 +34,13 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
     """Whether a run has surely ended: it began on this controller, and its process is gone or the controller was rebooted."""
     if owner.get("controller") != _controller() or not isinstance(owner.get("pid"), int):
         return False
-    if owner.get("boot") != _read("/proc/sys/kernel/random/boot_id"):
-        return True
+    boot = _read("/proc/sys/kernel/random/boot_id")
+    if not boot or owner.get("boot") != boot:
+        # Another boot of this machine, or another machine of its name: a runner of a CI, a clone.
+        if not _node() or owner.get("node") != _node():
+            return False
+        if owner.get("boot") != boot:
+            return True
     try:
         os.kill(owner["pid"], 0)
     except ProcessLookupError:
@@ -50,16 +56,18 @@ def started(pid: int) -> str:
 
 
 def _controller() -> str:
-    """The machine, and the process table in which a pid means something.
-
-    A name is not enough: runners of a CI and clones of a machine share theirs. Where the address of no network card can be read,
-    uuid.getnode() is another one in every run, and no lock is ever taken for a dead run's.
-    """
+    """The name of the machine, and of the process table in which a pid means something."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
         namespace = ""
-    return " ".join([socket.gethostname(), _read("/etc/machine-id"), f"{uuid.getnode():012x}", namespace]).strip()
+    return " ".join([socket.gethostname(), _read("/etc/machine-id"), namespace]).strip()
+
+
+def _node() -> str:
+    """The address of a network card; "" where none can be read, for which getnode() invents one with the multicast bit."""
+    node = uuid.getnode()
+    return "" if node >> 40 & 1 else f"{node:012x}"
 
 
 def _user() -> str:

@@ -145,7 +145,7 @@ class Assets:
         self.pin = f"{params['name']}-{params['id']}-pin"
 
     def run(self) -> dict[str, Any]:
-        renew(self.params["root"], [self.params["name"]], self.params["token"], "keep the image")
+        renew(self.params["root"], [self.params["name"]], self.params["token"], "build and keep the image")
         if self.params["build"] and Path(self.params["build"]).is_dir():
             build(self.docker, self.params["build"], self.params["image"], self.params["secrets"])
             shutil.rmtree(self.params["build"], ignore_errors=True)

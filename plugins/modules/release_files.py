@@ -120,13 +120,14 @@ class ReleaseFiles:
             raise HostError(f"there is no group {params['group']!r} on this host; is Nginx installed?") from None
 
     def run(self) -> dict[str, Any]:
-        """Lay everything down; the record comes last."""
+        """Lay everything down. The record comes first: without one, what lies here would be taken for releases that served."""
         renew(self.params["root"], [self.params["name"]], self.params["token"], "lay down the release")
         if self.params["restore"]:
             return self._restore()
         root = Path(self.params["root"])
         for path in (root, root / "apps", self.app, self.app / "releases", self.directory):
             make_directory(path, 0o711)
+        self._record()
         # Group: the set-group-id bit hands the socket to Nginx's group; the container's user may only make it.
         make_directory(self.directory / "run", 0o2750, self.params["uid"], self.nginx)
         self._make_spool()
@@ -136,14 +137,15 @@ class ReleaseFiles:
             digests[name] = sha256(text.encode()).hexdigest()
             self._write(self.directory / name, text.encode(), 0o600 if name in PRIVATE else 0o644)
         self._write_release(digests)
+        return {"changed": self.changed, "directory": str(self.directory), "known": kept_digests(self.app / "releases")}
+
+    def _record(self) -> None:
         record = Record(self.params["root"], self.params["name"])
-        known = record.data["releases"].get(self.params["id"], {})
         # One that was live before is still a way back.
-        if known.get("state") not in ("prepared", "live", "retired"):
+        if record.releases.get(self.params["id"], {}).get("state") not in ("prepared", "live", "retired"):
             record.mark(self.params["id"], "prepared")
             record.save()
             self.changed = True
-        return {"changed": self.changed, "directory": str(self.directory), "known": kept_digests(self.app / "releases")}
 
     def _restore(self) -> dict[str, Any]:
         """An earlier release, whole: what it was made of is there, and its secrets are those wanted."""

@@ -719,6 +719,8 @@ def test_the_arguments_of_a_factory(tmp_path):
     entry = {"name": "shop", "source": str(tmp_path), "path": "/"}
     (app,), problems = normalize_apps([{**entry, "env": {"APP_MODULE": "main:create_app('prod')"}}])
     assert (problems, app["module"], app["callable"]) == ([], "main", "create_app('prod')")
+    (app,), problems = normalize_apps([{**entry, "callable": "create_app('prod')"}])
+    assert (problems, app["module"]) == ([], "main")
     (problem,) = normalize_apps([{**entry, "env": {"APP_MODULE": "main:create_app(config)"}}])[1]
     assert "env: APP_MODULE is 'main:create_app(config)'" in problem
     (problem,) = normalize_apps([{**entry, "module": "main", "callable": "create_app(open('x'))"}])[1]
@@ -732,6 +734,9 @@ def test_the_arguments_of_a_factory(tmp_path):
         ("""add_header X-Data '{"a": 1}'""", True),
         (r"rewrite ^/a\.html$ /b last", True),
         ("internal", True),
+        ('add_header Alt-Svc h3=":443"', True),
+        ('sub_filter href="/ href="/shop/', True),
+        (r"rewrite \.php$ /", True),
         ("add_header X #gone", False),
         ('add_header X "open', False),
         ("add_header X a; deny all", False),

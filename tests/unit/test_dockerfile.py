@@ -18,6 +18,7 @@ def chain(text, arguments=None):
         ("# x\n\nFROM a\nRUN b \\\n  c \\\n# no\n\n  d\nCMD e", [("FROM", "a", 2, 2), ("RUN", "b c d", 3, 7), ("CMD", "e", 8, 8)]),
         ("# escape=`\nFROM a\nRUN b `\n c", [("FROM", "a", 1, 1), ("RUN", "b c", 2, 3)]),
         ("FROM a\nRUN <<EOF\nFROM b\nEOF\nCMD c", [("FROM", "a", 0, 0), ("RUN", "<<EOF", 1, 3), ("CMD", "c", 4, 4)]),
+        ("FROM a\nRUN b\n\\\n\n", [("FROM", "a", 0, 0), ("RUN", "b", 1, 1), ("", "", 2, 3)]),
         ("FROM\ta\nRUN\tb", [("FROM", "a", 0, 0), ("RUN", "b", 1, 1)]),
         ('FROM a\nRUN cat <<< "x"\nCMD c', [("FROM", "a", 0, 0), ("RUN", 'cat <<< "x"', 1, 1), ("CMD", "c", 2, 2)]),
         ("FROM a\nRUN echo $((1<<X))\nCMD c", [("FROM", "a", 0, 0), ("RUN", "echo $((1<<X))", 1, 1), ("CMD", "c", 2, 2)]),

@@ -186,6 +186,13 @@ def test_placeholders_of_an_own_uwsgi_ini_are_put_in(entrypoint, started, app, t
     assert (tmp_path / "copy.ini").read_text() == "[uwsgi]\nharakiri = 20\nhttp-timeout = 20\nlog-date = %%Y-%%d\n"
 
 
+def test_a_placeholder_is_the_first_of_its_name_wherever_it_stands(entrypoint, started, app, tmp_path, monkeypatch):
+    monkeypatch.setattr(entrypoint, "options_of", lambda _server: frozenset({"pythonpath", "env"}))
+    app(uwsgi__ini="[uwsgi]\npythonpath = %(base)/lib\nbase = %(root)/one\nbase = /srv/two\nroot = /srv\nenv = X=%(none)\n")
+    started()
+    assert (tmp_path / "copy.ini").read_text() == "[uwsgi]\npythonpath = /srv/one/lib\nenv = X=%(none)\n"
+
+
 def test_the_options_of_uwsgi_are_read_from_its_help(entrypoint, tmp_path):
     server = tmp_path / "uwsgi"
     server.write_text("#!/bin/sh\necho '    -s|--socket             bind to it'\necho '    --http-timeout         set it'\n")

@@ -118,8 +118,24 @@ def test_a_number_that_another_process_has_now_is_dead():
     assert _owner.is_dead({**_owner.this_run(), "started": "1"})
 
 
-def test_before_the_last_boot_everything_is_dead():
+def test_before_the_last_boot_everything_is_dead(monkeypatch):
+    monkeypatch.setattr(_owner, "_node", lambda: "0242ac110002")
     assert _owner.is_dead({**_owner.this_run(), "boot": "another"})
+
+
+def test_another_machine_of_the_same_name_is_not_a_boot_of_this_one(monkeypatch):
+    this = {**_owner.this_run(), "boot": "another"}
+    for node in ("0242ac110009", ""):  # a clone, and one whose card cannot be read
+        monkeypatch.setattr(_owner, "_node", lambda node=node: node)
+        assert not _owner.is_dead(this)
+
+
+def test_a_controller_that_changed_its_network_knows_its_runs(monkeypatch):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    before = {**_owner.this_run(), "pid": ended.pid}
+    monkeypatch.setattr(_owner, "_node", lambda: "0242ac110009")
+    assert _owner.is_dead(before)
 
 
 def test_of_another_controller_nothing_is_known():

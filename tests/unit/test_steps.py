@@ -13,7 +13,7 @@ from ansible_collections.flaskops.host.plugins.module_utils import _begin, _lock
 from ansible_collections.flaskops.host.plugins.module_utils import _nginx_tree as tree
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, Record
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
-from ansible_collections.flaskops.host.plugins.modules import release_finish, release_remove, release_status, release_switch
+from ansible_collections.flaskops.host.plugins.modules import release_files, release_finish, release_remove, release_status, release_switch
 from test_nginx_tree import FakeHost
 
 MODULES = (_begin, release_finish, release_remove, release_status, release_switch)
@@ -304,7 +304,7 @@ def test_who_takes_a_lock_over_waits_for_the_step_that_is_at_work(world, step):
 
 def test_and_does_not_wait_for_ever(world, step):
     step(60)
-    with pytest.raises(HostError, match=r"a step of an earlier run still works on shop; .* This run changed nothing"):
+    with pytest.raises(HostError, match=r"an earlier step still works on shop: .* This run changed nothing"):
         world.lock("shop", token="mine", break_tokens=["dead"])
     assert _lock.holder(world.root, "shop")["token"] == "dead"
 
@@ -313,6 +313,12 @@ def test_a_step_of_the_same_run_waits_too(world, step):
     process = step(0.5)
     _lock.renew(world.root, ["shop"], "dead", "undo", seconds=20)
     assert process.wait(0.1) == 0
+
+
+def test_a_step_whose_lock_was_broken_does_not_wait_for_the_breaker(world, step):
+    step(60)
+    with pytest.raises(HostError, match=r"does not hold the lock of shop any more \(me has broken it\), so it changes nothing more"):
+        _lock.renew(world.root, ["shop"], "mine", "undo", seconds=60)
 
 
 # --- records -------------------------------------------------------------------------------------------------------------
@@ -329,6 +335,35 @@ def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(wo
     world.mark("alpha", OLD, "live", run="r3")
     assert Record(world.root, "alpha").releases[OLD]["live"] == since
     assert world.targets() == {"beta": OLDEST}
+
+
+@pytest.fixture
+def lay_down(world, monkeypatch):
+    """What a run lays down of a release before it is built."""
+    monkeypatch.setattr(release_files.ReleaseFiles, "__init__", _without_group)
+
+    def run(identity):
+        params = {name: option.get("default") for name, option in release_files.ARGUMENTS.items()}
+        params.update(root=world.root, name="shop", id=identity, files={"nginx.conf": "x"}, token="t", uid=0, group="x")
+        release_files.ReleaseFiles(params).run()
+
+    return run
+
+
+def _without_group(self, params):
+    self.params, self.app, self.changed, self.nginx = params, Path(params["root"], "apps", params["name"]), False, 0
+    self.directory = self.app / "releases" / params["id"]
+
+
+def test_the_first_release_is_prepared_and_never_one_that_served(world, lay_down):
+    world.lock("shop")
+    lay_down(NEW)
+    assert {key: value for key, value in Record(world.root, "shop").releases[NEW].items() if key != "prepared"} == {"state": "prepared"}
+    entry = {"name": "shop", "id": NEW, "before": None, "state": "present", "drain_seconds": 1, "keep_releases": 5}
+    entry.update(action="deploy", result="failed", reason="it crashed")
+    params = {"lock": {"token": "t", "names": ["shop"]}, "releases": [entry], "root": world.root, "nginx_root": world.nginx}
+    release_finish.Finish(params).run()
+    assert Record(world.root, "shop").releases[NEW]["reason"] == "it crashed"
 
 
 def test_a_lost_record_takes_no_way_back_with_it(world):

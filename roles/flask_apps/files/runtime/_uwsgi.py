@@ -32,7 +32,26 @@ class Ini:
     def __init__(self, path=None):
         self.path = path if path and Path(path).is_file() else None
         self.named = set()  # what %(name) refers to
-        self.lines = list(_lines(Path(self.path), {}, self.named)) if self.path else []
+        self.lines = list(self._replaced(list(_lines(Path(self.path))))) if self.path else []
+
+    def _replaced(self, lines):
+        """With the values that %(name) stands for: as uWSGI has it, the first of that name, wherever it is."""
+        values = {}
+        for name, value, _line in lines:
+            values.setdefault(name, value)
+
+        def resolve(text, depth=0):
+            def value(match):
+                if match[0] == "%%":
+                    return match[0]
+                name = match[1].replace("_", "-")
+                self.named.add(name)
+                return resolve(values[name], depth + 1) if name in values and depth < DEPTH else match[0]
+
+            return re.sub(r"%%|%\(([\w-]+)\)", value, text)
+
+        for name, value, line in lines:
+            yield name, resolve(value), resolve(line)
 
     def last(self, *names):
         """The value that counts, "" when there is none."""
@@ -77,19 +96,8 @@ def own(env, root, app):
     return Ini(next((place for place in places if place.is_file()), None))
 
 
-def _lines(path, values, named, depth=0):
-    """Options of the section uwsgi in their order, those of included files in their place.
-
-    What stands for a file (%p), and %(name) for a value from further above, is replaced as uWSGI would.
-    """
-
-    def placeholder(match):
-        sign, name = match[0], match[1]
-        if name:
-            named.add(name.replace("_", "-"))
-            return values.get(name, sign)
-        return sign if sign == "%%" else str(files[sign])
-
+def _lines(path, depth=0):
+    """Options of the section uwsgi in their order, those of included files in their place; what stands for a file (%p) is replaced."""
     files = {"%p": path, "%d": f"{path.parent}/", "%s": path.name, "%n": path.stem, "%c": path.parent.name}
     section = None
     for line in path.read_text().splitlines():
@@ -98,10 +106,9 @@ def _lines(path, values, named, depth=0):
             section = text[1:-1].strip()
         if section != "uwsgi" or not text or text[0] in "[;#":
             continue
-        text = re.sub(r"%%|%[pdsnc]|%\(([\w-]+)\)", placeholder, text)
+        text = re.sub(r"%%|%[pdsnc]", lambda match: str(files.get(match[0], match[0])), text)
         name, equals, value = (part.strip() for part in text.partition("="))
-        values[name] = value
         name = name.replace("_", "-")
         yield name, value, text
         if name in INCLUDES and equals and depth < DEPTH and (path.parent / value).is_file():
-            yield from _lines(path.parent / value, values, named, depth + 1)
+            yield from _lines(path.parent / value, depth + 1)
