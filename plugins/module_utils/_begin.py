@@ -42,13 +42,13 @@ class Begin:
         self.docker = Docker()
         self.actions: list[str] = []
 
-    def run(self) -> dict[str, Any]:
-        """The plan, and the locks of those that have work."""
+    def run(self, check_mode: bool = False) -> dict[str, Any]:
+        """The plan, and the locks of those that have work; in check mode the plan alone."""
         plan = Plan(self.params, self.docker).run()
         names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"])
-        if not names:
-            return {"changed": False, "actions": [], "lock": {}, **plan}
         self.actions += sentences_of(plan)
+        if check_mode or not names:
+            return {"changed": bool(self.actions), "actions": self.actions, "lock": {}, **plan}
         token = self.params["owner"]["token"]
         acquire(self.root, names, self.params["owner"], self.params["break_tokens"])
         try:
@@ -94,15 +94,6 @@ class Begin:
             record.save()
             self.actions.append(f"{name}: moved the route back to release {before}, for {identity} does not serve: {why}")
 
-    def _drain(self, name: str, containers: list[str]) -> None:
-        """One that served until the run that was cut off moved its route finishes what it has begun."""
-        releases = {container: container.removeprefix(f"{name}-") for container in containers}
-        facts = {container: read_release(self.root, name, identity) for container, identity in releases.items()}
-        _drain.drain(
-            {"container": container, "id": releases[container], "drain_seconds": found.get("drain_seconds", 0)}
-            for container, found in facts.items()
-        )
-
     def _runs(self, container: str) -> bool:
         return bool(self.docker.inspect(container).get("State", {}).get("Running"))
 
@@ -120,7 +111,8 @@ class Begin:
             processes = [container for container in orphans if container in plan.processes.get(name, {})]
             _process_steps.stop(processes, self.docker)
             web = [container for container in orphans if container not in processes]
-            self._drain(name, web)
+            # One that served until the run that was cut off moved its route finishes what it has begun.
+            _drain.drain(_drain.entry(self.root, name, container.removeprefix(f"{name}-")) for container in web)
             _drain.stop(web, self.docker)
             _drain.remove(orphans, self.docker)
         for link in live_links(self.params["nginx_root"]).get(name, [])[:1]:

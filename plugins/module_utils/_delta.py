@@ -63,7 +63,7 @@ def kept_digests(releases: Path) -> list[str]:
     return sorted({digest for index in releases.glob(f"*/{INDEX}") for digest in _index(index)})
 
 
-def assemble(delta: Path | IO[bytes], target: Path, releases: Path) -> None:
+def assemble(delta: IO[bytes], target: Path, releases: Path) -> None:
     """Write the whole archive from a delta and the kept contexts, and its index beside it.
 
     Raises:
@@ -72,7 +72,7 @@ def assemble(delta: Path | IO[bytes], target: Path, releases: Path) -> None:
     kept = {digest: (index.with_name("context.tar"), *place) for index in _newest(releases) for digest, place in _index(index).items()}
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with _opened(delta) as tar, tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as out:
+        with tarfile.open(fileobj=delta) as tar, tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as out:
             for member in tar:
                 source = tar.extractfile(member) if member.isreg() else None
                 data = source.read() if source else b""
@@ -87,10 +87,6 @@ def assemble(delta: Path | IO[bytes], target: Path, releases: Path) -> None:
         write_file(target.with_name(INDEX), json.dumps(index).encode(), 0o600)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _opened(delta: Path | IO[bytes]) -> tarfile.TarFile:
-    return tarfile.open(delta) if isinstance(delta, Path) else tarfile.open(fileobj=delta)
 
 
 def _newest(releases: Path) -> Iterable[Path]:

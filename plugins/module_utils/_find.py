@@ -89,7 +89,9 @@ def defined_names(file: Path) -> set[str]:
             bound = {alias.asname or alias.name for alias in node.names}
             names.update(bound, (f"{name}()" for name in bound), (f"{name}(" for name in bound))
         elif isinstance(node, ast.FunctionDef):
-            names.update([f"{node.name}("] if _needs_arguments(node.args) else [f"{node.name}(", f"{node.name}()"])
+            names.add(f"{node.name}(")
+            if not _needs_arguments(node.args):
+                names.add(f"{node.name}()")
     return names
 
 

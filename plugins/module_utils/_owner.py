@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+BOOT = "/proc/sys/kernel/random/boot_id"
+
 
 def this_run() -> dict[str, Any]:
     """The owner of a lock: who, from which controller and process, with a token of its own."""
@@ -22,7 +24,7 @@ def this_run() -> dict[str, Any]:
     return {
         "who": f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}",
         "controller": _controller(),
-        "boot": _read("/proc/sys/kernel/random/boot_id"),
+        "boot": _read(BOOT),
         "node": _node(),
         "pid": pid,
         "started": started(pid),
@@ -34,13 +36,13 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
     """Whether a run has surely ended: it began on this controller, and its process is gone or the controller was rebooted."""
     if owner.get("controller") != _controller() or not isinstance(owner.get("pid"), int):
         return False
-    boot = _read("/proc/sys/kernel/random/boot_id")
-    if not boot or owner.get("boot") != boot:
-        # Another boot of this machine, or another machine of its name: a runner of a CI, a clone.
-        if not _node() or owner.get("node") != _node():
-            return False
-        if owner.get("boot") != boot:
-            return True
+    boot, node = _read(BOOT), _node()
+    same_boot = owner.get("boot") == boot
+    # Without the same boot it is another boot of this machine, or another machine of its name: a runner of a CI, a clone.
+    if not (boot and same_boot) and not (node and owner.get("node") == node):
+        return False
+    if not same_boot:
+        return True
     try:
         os.kill(owner["pid"], 0)
     except ProcessLookupError:

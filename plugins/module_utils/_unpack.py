@@ -44,8 +44,9 @@ def unpack(params: Mapping[str, Any]) -> list[str]:
     Returns:
         The options that the build needs.
     """
-    shutil.rmtree(params["path"], ignore_errors=True)
     path, context = Path(params["path"]), Path(params["path"], "context")
+    if path.exists():
+        shutil.rmtree(path)
     bundle = params["ca_bundle"]
     if bundle and not Path(bundle).is_file():
         raise HostError(f"flask_apps_build_ca_bundle is {bundle!r}, which is not on this host; it names a file on the managed host.")

@@ -71,10 +71,10 @@ def main() -> None:
     secrets: list[str] = []
     try:
         existed = Path(module.params["path"]).exists()
-        if existed:
-            shutil.rmtree(module.params["path"])
         if module.params["state"] == "present":
             secrets = unpack(module.params)
+        elif existed:
+            shutil.rmtree(module.params["path"])
     except (HostError, OSError, tarfile.TarError) as error:
         module.fail_json(msg=f"The build context could not be unpacked: {error}")
     module.exit_json(changed=existed or module.params["state"] == "present", secrets=secrets)

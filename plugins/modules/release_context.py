@@ -100,8 +100,8 @@ def main() -> None:
     try:
         renew(params["root"], [params["name"]], params["token"], "send the source")
         if params["inline"] or params["delta"]:
-            sent = io.BytesIO(base64.b64decode(params["inline"])) if params["inline"] else Path(params["delta"])
-            assemble(sent, archive, releases)
+            with io.BytesIO(base64.b64decode(params["inline"])) if params["inline"] else Path(params["delta"]).open("rb") as sent:
+                assemble(sent, archive, releases)
         what = "unpacked"
         secrets = unpack({**params, "archive": archive})
     except Damaged as error:

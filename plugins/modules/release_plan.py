@@ -123,7 +123,6 @@ from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, sentences
 from ansible_collections.flaskops.host.plugins.module_utils._lock import Locked
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
-from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, sentences_of
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 RELEASE = {
@@ -145,17 +144,10 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def predicted(params: dict[str, Any]) -> dict[str, Any]:
-    """The plan alone."""
-    plan = Plan(params).run()
-    actions = sentences_of(plan)
-    return {"changed": bool(actions), "actions": actions, "lock": {}, **plan}
-
-
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        result = predicted(module.params) if module.check_mode else Begin(module.params).run()
+        result = Begin(module.params).run(check_mode=module.check_mode)
     except Locked as error:
         module.fail_json(msg=str(error), holders=error.holders)
     except (HostError, NginxError, OSError, http.client.HTTPException) as error:

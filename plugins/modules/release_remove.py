@@ -50,7 +50,6 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     HostError,
     Record,
     live_links,
-    read_release,
     refused_links,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
@@ -77,9 +76,7 @@ def remove(params: dict[str, Any], docker: Docker) -> list[str]:
         move_links(params["nginx_root"], [], absent)
     # One whose place another has taken in this run has no route any more, and still has to drain.
     last = [(name, links[name][0]["id"] if name in links else Record(root, name).data["live"]) for name in names]
-    live = [(name, identity) for name, identity in last if identity]
-    seconds = {name: read_release(root, name, identity).get("drain_seconds", 0) for name, identity in live}
-    serving = [{"container": f"{name}-{identity}", "id": identity, "drain_seconds": seconds[name]} for name, identity in live]
+    serving = [_drain.entry(root, name, identity) for name, identity in last if identity]
     processes = [process.container for name in names for process in _process_steps.found(docker, name)]
     with ThreadPoolExecutor(1) as beside:
         stopped = beside.submit(_process_steps.stop, processes, docker)

@@ -27,8 +27,9 @@ def host(tmp_path):
         (releases / release).mkdir(parents=True, exist_ok=True)
         delta.write_delta(archive, part, delta.kept_digests(releases) if known is None else known)
         # A little comes packed, along with the call of the module.
-        sent = io.BytesIO(gzip.compress(part.read_bytes())) if part.stat().st_size < 30_000 else part
-        delta.assemble(sent, releases / release / "context.tar", releases)
+        sent = io.BytesIO(gzip.compress(part.read_bytes())) if part.stat().st_size < 30_000 else part.open("rb")
+        with sent:
+            delta.assemble(sent, releases / release / "context.tar", releases)
         assert (releases / release / "context.tar").read_bytes() == archive.read_bytes()
         return part.stat().st_size
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils import _begin, _lock
@@ -260,7 +261,7 @@ def test_a_maintenance_that_was_cut_off_goes_on(world):
 
 STEP = """
 import sys, time
-from ansible_collections.flaskops.host.plugins.module_utils import _begin, _lock
+from ansible_collections.flaskops.host.plugins.module_utils import _lock
 _lock.make_directory = lambda path, *_: path.mkdir(exist_ok=True)
 _lock.write_file = lambda path, content, mode: path.write_bytes(content)
 _lock.renew(sys.argv[1], ["shop"], "dead", "drain")
@@ -340,7 +341,7 @@ def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(wo
 @pytest.fixture
 def lay_down(world, monkeypatch):
     """What a run lays down of a release before it is built."""
-    monkeypatch.setattr(release_files.ReleaseFiles, "__init__", _without_group)
+    monkeypatch.setattr(release_files.grp, "getgrnam", lambda _name: SimpleNamespace(gr_gid=0))
 
     def run(identity):
         params = {name: option.get("default") for name, option in release_files.ARGUMENTS.items()}
@@ -348,11 +349,6 @@ def lay_down(world, monkeypatch):
         release_files.ReleaseFiles(params).run()
 
     return run
-
-
-def _without_group(self, params):
-    self.params, self.app, self.changed, self.nginx = params, Path(params["root"], "apps", params["name"]), False, 0
-    self.directory = self.app / "releases" / params["id"]
 
 
 def test_the_first_release_is_prepared_and_never_one_that_served(world, lay_down):
