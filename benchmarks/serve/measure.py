@@ -80,6 +80,20 @@ def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
     return {"good": good, "failed": failed, "rate": good / (milliseconds(took) / 1000), "p99": milliseconds(p99[1]) if p99 else 0.0}
 
 
+def h2load(url: str, connections: int, seconds: float, rate: float) -> dict[str, float]:
+    """At a rate that is given, however much the way could do: what a visitor waits for when the machine is not full."""
+    log = Path("/tmp/flaskops-h2load.log")
+    log.unlink(missing_ok=True)
+    numbers = [f"-c{connections}", f"-n{max(int(rate * seconds), connections)}", f"--rps={rate / connections:.3f}"]
+    began = time.monotonic()
+    subprocess.run(["h2load", "--h1", "-t1", *numbers, f"--log-file={log}", url], stdout=subprocess.DEVNULL, check=True, timeout=60)
+    took = time.monotonic() - began
+    answers = [line.split() for line in log.read_text().splitlines()]  # when, status, microseconds
+    waits = sorted(int(answer[2]) / 1000 for answer in answers if answer[1] == "200")
+    p99 = waits[len(waits) * 99 // 100] if waits else 0.0
+    return {"good": len(waits), "failed": len(answers) - len(waits), "rate": len(waits) / took, "p99": p99}
+
+
 def warm_up(url: str, connections: int, seconds: float) -> None:
     """wrk itself takes whole seconds."""
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -96,7 +110,8 @@ def measure(way: dict[str, Any], row: dict[str, Any], warm: float, seconds: floa
     try:
         warm_up(url, row["connections"], warm)
         before = cgroup_seconds(way["containers"]) + outside_seconds()
-        found = wrk(url, row["connections"], seconds)
+        load = (row["connections"], seconds)
+        found = h2load(url, *load, row["rate"]) if row.get("rate") else wrk(url, *load)
         used = cgroup_seconds(way["containers"]) + outside_seconds() - before
     finally:
         if slow:

@@ -34,6 +34,9 @@ end
 
 counts: Counter[str] = Counter()
 problems: list[str] = []
+# When the version changed: between the asking that the old one answered last, and the answer of the new one.
+changed: list[tuple[float, float]] = []
+closed: list[float] = []  # when a server closed a websocket
 stopping = asyncio.Event()
 
 
@@ -78,6 +81,25 @@ async def slow(url) -> None:
         await exchange(url, head, [], lambda body: body == b"s" * 65536, "slow")
 
 
+async def watch(url) -> None:
+    """Ten times a second: which version answers."""
+    head = f"GET {url.path} HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\n\r\n"
+    before: tuple[float, bytes] | None = None  # the last answer, with the time of its asking
+    while not stopping.is_set():
+        asked, answer = time.monotonic(), b""
+
+        def check(body: bytes) -> bool:
+            nonlocal answer
+            answer = body
+            return body.startswith(b"version ")
+
+        await exchange(url, head, [], check, "version")
+        if answer and before and answer != before[1]:
+            changed.append((before[0], time.monotonic()))
+        before = (asked, answer) if answer else before
+        await asyncio.sleep(0.1)
+
+
 async def upload(url) -> None:
     """256 KiB in a second; Nginx passes them on only when it has all of them."""
     content = os.urandom(262144)
@@ -118,6 +140,7 @@ async def websocket(url) -> None:
                 await asyncio.sleep(0.2)
         except (OSError, asyncio.IncompleteReadError):
             counts["websockets closed"] += 1
+            closed.append(time.monotonic())
         except (TimeoutError, asyncio.TimeoutError) as error:
             problem("failed", f"websocket: {error!r}")
         finally:
@@ -136,6 +159,7 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     tasks = [asyncio.create_task(slow(url)) for _ in range(SLOW)]
+    tasks.append(asyncio.create_task(watch(url)))
     tasks += [asyncio.create_task(upload(url)) for _ in range(UPLOADS)]
     tasks += [asyncio.create_task(websocket(url)) for _ in range(WEBSOCKETS)]
     output.with_suffix(".started").touch()
@@ -151,7 +175,8 @@ async def main() -> None:
     if any(plain[name] for name in ("status", "connect", "read", "write", "timeout")):
         problems.append(f"wrk: {said.decode()}")
     aside = output.with_suffix(".part")
-    aside.write_text(json.dumps({"counts": counts, "problems": problems, "longest": plain["longest"]}))
+    found = {"counts": counts, "problems": problems, "longest": plain["longest"], "changed": changed, "closed": closed}
+    aside.write_text(json.dumps(found))
     aside.replace(output)
 
 
