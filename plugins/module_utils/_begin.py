@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -15,15 +16,17 @@ from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     Record,
+    append_line,
     forget,
     left_aside,
     live_links,
+    now,
     pin,
     read_release,
     refused_links,
     release_directory,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._lock import acquire, release
+from ansible_collections.flaskops.host.plugins.module_utils._lock import acquire, holder, release
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds, sentences_of
@@ -50,10 +53,13 @@ class Begin:
         if check_mode or not names:
             return {"changed": bool(self.actions), "actions": self.actions, "lock": {}, **plan}
         token = self.params["owner"]["token"]
-        acquire(self.root, names, self.params["owner"], self.params["break_tokens"])
+        cut_off = {name: held for name in names if (held := holder(self.root, name))}
+        acquire(self.root, names, {**self.params["owner"], "action": self.params["action"]}, self.params["break_tokens"])
         try:
             for name in sorted(names - set(plan["remove"])):
-                self._settle(name)
+                self._settle(name, cut_off.get(name, {}))
+                if name in cut_off:
+                    self._audit(name, cut_off[name])
                 self._sweep(name)
             plan = Plan(self.params, self.docker).run()
             # What came up since belongs to the next run: it is not locked.
@@ -64,7 +70,7 @@ class Begin:
             raise
         return {"changed": True, "actions": self.actions, "lock": {"token": token, "names": sorted(names)}, **plan}
 
-    def _settle(self, name: str) -> None:
+    def _settle(self, name: str, cut_off: dict[str, Any]) -> None:
         """A route that was moved and not recorded: it serves and is recorded, or it goes back."""
         links = live_links(self.params["nginx_root"]).get(name, [])
         record = Record(self.root, name)
@@ -81,7 +87,7 @@ class Begin:
             if file != FILES["stopped"]:
                 ours = [process.container for process in _process_steps.found(self.docker, name) if process.release == identity]
                 self.docker.run("update", "--restart", "unless-stopped", f"{name}-{identity}", *ours)
-            record.mark(identity, "live", rollback=True)
+            record.mark(identity, "live", rollback=True, **({"run": cut_off["token"]} if cut_off else {}))
             record.save()
             self.actions.append(f"{name}: recorded that release {identity} serves, which the last run did not come to")
         elif before and self._runs(f"{name}-{before}"):
@@ -93,6 +99,27 @@ class Begin:
             record.mark(identity, "failed", reason=why)
             record.save()
             self.actions.append(f"{name}: moved the route back to release {before}, for {identity} does not serve: {why}")
+
+    def _audit(self, name: str, held: dict[str, Any]) -> None:
+        """The line that a run which was cut off did not come to write: what it released serves, or it did not get that far."""
+        before, to, result = _outcome(Record(self.root, name), held)
+        line = {
+            "time": now(),
+            "who": held.get("who"),
+            "app": name,
+            "action": held.get("action"),
+            "from": before,
+            "to": to,
+            "state": None,
+            "result": result,
+            "reason": f"cut off in its phase {held.get('phase')}, written by the run after it",
+            "seconds": None,
+            "drained": None,
+        }
+        try:
+            append_line(Path(self.root, "apps", name, "audit.jsonl"), json.dumps(line))
+        except OSError as error:
+            self.actions.append(f"{name}: the audit has no line of the run that was cut off: {error}")
 
     def _runs(self, container: str) -> bool:
         return bool(self.docker.inspect(container).get("State", {}).get("Running"))
@@ -137,3 +164,15 @@ class Begin:
         self.actions += [f"{name}: removed the container {container}, which serves nothing" for container in orphans]
         self.actions += [f"{name}: removed release {identity}, which never served" for identity in unfinished]
         self.actions += [f"{name}: pinned the image of release {identity} again" for identity in unpinned]
+
+
+def _outcome(record: Record, held: dict[str, Any]) -> tuple[str | None, str | None, str]:
+    """From where to where the run that was cut off went, and whether it got there."""
+    live, known = record.data["live"], record.releases
+    if live and known.get(live, {}).get("run") == held["token"]:
+        retired = [(data["retired"], identity) for identity, data in known.items() if data["state"] == "retired"]
+        return max(retired)[1] if retired else None, live, "live"
+    # Before its files lie there, a release has no time yet.
+    begun = [(data.get("prepared", ""), identity) for identity, data in known.items() if data["state"] in ("prepared", "failed")]
+    last, identity = max(begun, default=("", ""))
+    return live, identity if last and last >= held.get("since", "") else None, "cut off"

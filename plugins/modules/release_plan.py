@@ -58,6 +58,11 @@ options:
     default: []
   sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
   break_tokens: {description: Tokens of locks that are taken over whoever holds them., type: list, elements: str, default: []}
+  action:
+    description: What the run does, for the audit of one that is cut off.
+    type: str
+    choices: [deploy, rollback]
+    default: deploy
   owner: {description: Set by the action plugin; who runs., type: dict, required: true}
 """
 
@@ -140,6 +145,7 @@ ARGUMENTS: dict[str, Any] = {
     "absent": {"type": "list", "elements": "str", "default": []},
     "sites": {"type": "list", "elements": "dict", "default": []},
     "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "action": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
     "owner": {"type": "dict", "required": True},
 }
 

@@ -133,7 +133,8 @@ class World:
 
     def begin(self, *wanted, token="t"):
         releases = [{"name": app, "id": identity, "site": "default", "state": "present", "secrets": {}} for app, identity in wanted]
-        params = {"images": [], "releases": releases, "absent": [], "sites": [], "break_tokens": [], "owner": {"token": token, "who": "me"}}
+        params = {"images": [], "releases": releases, "absent": [], "sites": [], "break_tokens": ["dead"], "action": "deploy"}
+        params["owner"] = {"token": token, "who": "me"}
         return _begin.Begin({"root": self.root, "nginx_root": self.nginx, **params}).run()
 
     def finish(self, app, identity, before, token="t"):
@@ -255,6 +256,66 @@ def test_a_maintenance_that_was_cut_off_goes_on(world):
     world.broken.add(NEW)
     world.begin(("shop", LATER))
     assert world.links == {"shop": f"{OLD}/maintenance.conf"}
+
+
+def dead_run(world, who="ann@desk"):
+    """The lock of a run whose controller is gone."""
+    _lock.acquire(world.root, ["shop"], {"token": "dead", "who": who, "action": "deploy"}, seconds=0)
+    for handle in _lock.HELD.values():
+        os.close(handle)
+    _lock.HELD.clear()
+
+
+def audit(world):
+    file = Path(world.root, "apps/shop/audit.jsonl")
+    keys = ("who", "action", "from", "to", "result")
+    return [tuple(json.loads(line)[key] for key in keys) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def test_a_run_that_was_cut_off_after_its_switch_is_in_the_audit(world):
+    world.live("shop", OLDEST)
+    world.live("shop", OLD)
+    dead_run(world)
+    world.live("shop", NEW, run="dead")
+    world.begin(("shop", NEW))
+    assert audit(world) == [("ann@desk", "deploy", OLD, NEW, "live")]
+
+
+def test_a_run_that_was_cut_off_between_its_switch_and_the_record_is_in_the_audit(world):
+    world.live("shop", OLD)
+    dead_run(world)
+    world.lay("shop", NEW)
+    world.mark("shop", NEW, "prepared")
+    world.link("shop", NEW)
+    world.begin(("shop", NEW))
+    assert audit(world) == [("ann@desk", "deploy", OLD, NEW, "live")]
+    assert Record(world.root, "shop").releases[NEW]["run"] == "dead"
+
+
+@pytest.mark.parametrize(("broken", "linked"), [(False, False), (True, True)], ids=["before its switch", "and did not serve"])
+def test_a_run_that_was_cut_off_and_changed_nothing_is_in_the_audit(world, broken, linked):
+    world.live("shop", OLD)
+    dead_run(world)
+    world.lay("shop", NEW)
+    world.mark("shop", NEW, "prepared")
+    if linked:
+        world.link("shop", NEW)
+        world.broken.add(NEW)
+    world.begin(("shop", LATER))
+    assert audit(world) == [("ann@desk", "deploy", OLD, NEW, "cut off")]
+
+
+def test_a_run_that_was_cut_off_before_it_laid_anything_down_is_in_the_audit(world):
+    world.live("shop", OLD)
+    dead_run(world)
+    world.begin(("shop", NEW))
+    assert audit(world) == [("ann@desk", "deploy", OLD, None, "cut off")]
+
+
+def test_a_run_after_one_that_ended_well_adds_nothing_to_the_audit(world):
+    world.live("shop", OLD)
+    world.begin(("shop", NEW))
+    assert audit(world) == []
 
 
 # --- steps that outlive their controller ---------------------------------------------------------------------------------

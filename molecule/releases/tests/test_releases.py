@@ -291,7 +291,7 @@ def test_a_release_that_was_cut_off_and_is_wanted_no_more(serving, start, deploy
 
 
 @pytest.mark.parametrize("after", [0.2, pytest.param(0.3, marks=pytest.mark.long), pytest.param(0.45, marks=pytest.mark.long)])
-def test_the_controller_is_killed_while_the_switch_is_under_way(serving, start, deploy, version, load, left, after):
+def test_the_controller_is_killed_while_the_switch_is_under_way(serving, start, deploy, version, load, left, host, after):
     with load() as found:
         assert cut(start, SWITCH, "cut", after) in (-signal.SIGKILL, 0)
         # The step on the host is still at work: this one waits for it.
@@ -299,6 +299,9 @@ def test_the_controller_is_killed_while_the_switch_is_under_way(serving, start, 
         assert version() == "cut"
     nothing_lost(found)
     assert len(left()["running"]) == 1
+    lines = [json.loads(line) for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()]
+    # By the run itself, or by the one after it.
+    assert [line["result"] for line in lines if line["to"] == lines[-1]["to"]].count("live") == 1, lines[-3:]
 
 
 def test_a_lock_of_somebody_else_is_respected_until_it_is_broken(serving, deploy, host, version):
