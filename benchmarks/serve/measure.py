@@ -9,6 +9,7 @@ measure.py slow URL UPLOAD    is what it starts for slow clients
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -80,16 +81,15 @@ def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
     return {"good": good, "failed": failed, "rate": good / (milliseconds(took) / 1000), "p99": milliseconds(p99[1]) if p99 else 0.0}
 
 
-def h2load(url: str, connections: int, seconds: float, rate: float) -> dict[str, float]:
+def hey(url: str, connections: int, seconds: float, rate: float) -> dict[str, float]:
     """At a rate that is given, however much the way could do: what a visitor waits for when the machine is not full."""
-    log = Path("/tmp/flaskops-h2load.log")
-    log.unlink(missing_ok=True)
-    numbers = [f"-c{connections}", f"-n{max(int(rate * seconds), connections)}", f"--rps={rate / connections:.3f}"]
+    numbers = [f"-c={connections}", f"-z={seconds:g}s", f"-q={rate / connections:.3f}", "-t=10"]
     began = time.monotonic()
-    subprocess.run(["h2load", "--h1", "-t1", *numbers, f"--log-file={log}", url], stdout=subprocess.DEVNULL, check=True, timeout=60)
+    text = subprocess.run(["hey", *numbers, "-o=csv", url], capture_output=True, text=True, check=True, timeout=60).stdout
     took = time.monotonic() - began
-    answers = [line.split() for line in log.read_text().splitlines()]  # when, status, microseconds
-    waits = sorted(int(answer[2]) / 1000 for answer in answers if answer[1] == "200")
+    # Who was not answered is not in the list, and is missed in the rate.
+    answers = list(csv.DictReader(text.splitlines()))
+    waits = sorted(float(answer["response-time"]) * 1000 for answer in answers if answer["status-code"] == "200")
     p99 = waits[len(waits) * 99 // 100] if waits else 0.0
     return {"good": len(waits), "failed": len(answers) - len(waits), "rate": len(waits) / took, "p99": p99}
 
@@ -111,7 +111,7 @@ def measure(way: dict[str, Any], row: dict[str, Any], warm: float, seconds: floa
         warm_up(url, row["connections"], warm)
         before = cgroup_seconds(way["containers"]) + outside_seconds()
         load = (row["connections"], seconds)
-        found = h2load(url, *load, row["rate"]) if row.get("rate") else wrk(url, *load)
+        found = hey(url, *load, row["rate"]) if row.get("rate") else wrk(url, *load)
         used = cgroup_seconds(way["containers"]) + outside_seconds() - before
     finally:
         if slow:

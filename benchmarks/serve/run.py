@@ -24,10 +24,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLACE = "/srv/serve"
 IMAGE = "flaskops-benchmark-seeds"
+BASE = "flaskops-benchmark-base"
+# What the load generator can still keep up with.
+MOST_PER_SECOND = 5000
 
 # Ours, by how the application is listed. The last one is for the microcache alone.
 OURS: dict[str, dict[str, Any]] = {
@@ -81,13 +86,47 @@ def copy_app(directory: Path) -> Path:
     return source
 
 
-def deploy_ours(directory: Path, source: Path) -> list[dict[str, Any]]:
+def send_recipes() -> None:
+    """This directory goes to the host, with what the builds there have to trust."""
+    bundle, index = VARIABLES.get("flask_apps_build_ca_bundle", ""), VARIABLES.get("flask_apps_build_index_url", "")
+    on_host("rm", "-rf", PLACE)
+    on_host("mkdir", "-p", f"{PLACE}/trust")
+    subprocess.run(["docker", "cp", "-q", f"{HERE}/.", f"{HOST}:{PLACE}"], check=True)
+    lines = []
+    if bundle:
+        on_host("cp", bundle, f"{PLACE}/trust/ca-bundle.crt")
+        lines += [f"export {name}=/run/trust/ca-bundle.crt" for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
+        lines.append("APT_OPTIONS='-o Acquire::https::CAInfo=/run/trust/ca-bundle.crt'")
+    if index:
+        lines.append(f"export PIP_INDEX_URL='{index}'")
+    on_host("sh", "-c", f"cat > {PLACE}/trust/env", input="\n".join(lines) + "\n")
+
+
+def build(recipe: str, image: str, **arguments: str) -> None:
+    words = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+    on_host("docker", "build", "-q", *words, "-f", f"{PLACE}/{recipe}", "-t", image, PLACE)
+
+
+def linked_base() -> str:
+    """The base image, if python3 and uWSGI are the same Python there: Docker's is so, Debian's is not (see seeds/base.Dockerfile)."""
+    defaults = yaml.safe_load((ROOT / "roles/flask_apps/defaults/main.yml").read_text())
+    base = VARIABLES.get("flask_apps_base_image", defaults["flask_apps_base_image"])
+    # ldd itself fails for a program that is linked statically.
+    libraries = on_host("docker", "run", "--rm", base, "sh", "-c", 'ldd "$(readlink -f "$(command -v python3)")"', check=False)
+    if "libpython" in libraries:
+        return base
+    build("seeds/base.Dockerfile", BASE, BASE=base)
+    return BASE
+
+
+def deploy_ours(directory: Path, source: Path, base: str) -> list[dict[str, Any]]:
     """Our ways, deployed as anybody does it."""
     apps = []
     for number, keys in enumerate(OURS.values()):
         apps.append({"name": f"serve-{number}", "source": str(source), "path": f"/serve-{number}", "drain_seconds": 1, **keys})
     connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
     variables = {"flask_apps": apps, "flask_apps_release_key_file": str(directory / "key"), **connection, **VARIABLES}
+    variables["flask_apps_base_image"] = base
     inventory = directory / "hosts.json"
     inventory.write_text(json.dumps({"all": {"hosts": {HOST: variables}}}))
     play("deploy", inventory)
@@ -105,24 +144,10 @@ def remove_ours(directory: Path) -> None:
 
 def build_seeds(app_container: str) -> str:
     """One image for all of them, on the image that our release of the application has. Returns what became of Meinheld."""
-    bundle, index = VARIABLES.get("flask_apps_build_ca_bundle", ""), VARIABLES.get("flask_apps_build_index_url", "")
     app = on_host("docker", "inspect", "-f", "{{.Config.Image}}", app_container).strip()
     builds = on_host("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flaskops/runtime").split()
-    build = next(name for name in builds if name.endswith("-build"))  # the newest comes first
-    on_host("rm", "-rf", PLACE)
-    on_host("mkdir", "-p", f"{PLACE}/trust")
-    subprocess.run(["docker", "cp", "-q", f"{HERE}/.", f"{HOST}:{PLACE}"], check=True)
-    subprocess.run(["docker", "cp", "-q", f"{HERE}/seeds/Dockerfile", f"{HOST}:{PLACE}/Dockerfile"], check=True)
-    lines = []
-    if bundle:
-        on_host("cp", bundle, f"{PLACE}/trust/ca-bundle.crt")
-        lines += [f"export {name}=/run/trust/ca-bundle.crt" for name in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
-        lines.append("APT_OPTIONS='-o Acquire::https::CAInfo=/run/trust/ca-bundle.crt'")
-    if index:
-        lines.append(f"export PIP_INDEX_URL='{index}'")
-    on_host("sh", "-c", f"cat > {PLACE}/trust/env", input="\n".join(lines) + "\n")
-    arguments = ["--build-arg", f"APP={app}", "--build-arg", f"BUILD={build}", "-t", IMAGE, PLACE]
-    on_host("docker", "build", "-q", *arguments)
+    # The newest comes first.
+    build("seeds/Dockerfile", IMAGE, APP=app, BUILD=next(name for name in builds if name.endswith("-build")))
     look = "test -e /opt/seed/has-meinheld && echo yes || tail -n 1 /opt/seed/meinheld.log"
     return on_host("docker", "run", "--rm", IMAGE, "sh", "-c", look).strip()
 
@@ -167,10 +192,11 @@ def medians(results: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, fl
 
 
 def at_one_rate(told: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
-    """The rows again, each at half of what the best of the others could do."""
+    """The rows again, each at half of what the best of the others could do, as far as the load generator keeps up."""
     found, faulty = medians(told["results"]), faulty_ways(told)
     rivals = [name for name in names if name not in OURS and name not in faulty]
-    return [{**row, "rate": round(max(found[row["name"], name]["rate"] for name in rivals) / 2), "only": names} for row in ROWS]
+    best = [max(found[row["name"], name]["rate"] for name in rivals) for row in ROWS]
+    return [{**row, "rate": min(round(rate / 2), MOST_PER_SECOND), "only": names} for row, rate in zip(ROWS, best, strict=True)]
 
 
 def faulty_ways(told: dict[str, Any]) -> set[str]:
@@ -185,7 +211,7 @@ def table(title: str, key: str, told: dict[str, Any], names: list[str], better: 
     for row in rows:
         values = {name: found[row["name"], name] for name in names}
         enough = row.get("rate", 0) * 0.95
-        marks = {name: "*" if value["failed"] else "‡" if value["rate"] < enough else "" for name, value in values.items()}
+        marks = {name: "*" if value["failed"] or not value["rate"] else "‡" * (value["rate"] < enough) for name, value in values.items()}
         cells = [f"{value[key]:.{1 if key == 'p99' else 0}f}{marks[name]}" for name, value in values.items()]
         # Who loses requests, or cannot do as many, is not the best, however fast.
         rivals = [values[name][key] for name in names if name not in OURS and name not in faulty and not marks[name]]
@@ -199,7 +225,8 @@ def report(told: dict[str, Any], steady: dict[str, Any], rows: list[dict[str, An
     table("CPU time per request, µs", "cpu", told, names, min, ROWS)
     table("requests per second", "rate", told, names, max, ROWS)
     table("99th percentile, ms, each at its own requests per second", "p99", told, names, min, ROWS)
-    table("99th percentile, ms, all at one rate: half of what the best of the others can do", "p99", steady, names, min, rows)
+    title = f"99th percentile, ms, all at one rate: half of what the best of the others can do, at most {MOST_PER_SECOND}/s"
+    table(title, "p99", steady, names, min, rows)
     print("\nNot counted as the best: `*` requests failed; `‡` it cannot do as many; `†` it does not give what the others give:\n")
     print("\n".join(f"- {fault}" for fault in sorted(set(told["faults"]))))
     if meinheld != "yes":
@@ -232,8 +259,9 @@ def main(quick: bool, keep: bool, output: str) -> None:
         source = copy_app(directory)
         try:
             stop_seeds()
-            on_host("apt-get", "install", "-y", "-qq", "wrk", "nghttp2-client")
-            ours = deploy_ours(directory, source)
+            on_host("apt-get", "install", "-y", "-qq", "wrk", "hey")
+            send_recipes()
+            ours = deploy_ours(directory, source, linked_base())
             meinheld = build_seeds(ours[0]["containers"][0])
             ways = ours + start_seeds({"meinheld"} if meinheld != "yes" else set())
             rows = [{**row, "only": [way["name"] for way in ways if way["name"] != CACHED]} for row in ROWS]
