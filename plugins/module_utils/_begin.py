@@ -5,28 +5,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _process_steps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     Record,
-    append_line,
     forget,
     left_aside,
     live_links,
-    now,
     pin,
     read_release,
     refused_links,
     release_directory,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._lock import acquire, holder, release
+from ansible_collections.flaskops.host.plugins.module_utils._lock import acquire, release
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds, sentences_of
@@ -53,8 +50,7 @@ class Begin:
         if check_mode or not names:
             return {"changed": bool(self.actions), "actions": self.actions, "lock": {}, **plan}
         token = self.params["owner"]["token"]
-        cut_off = {name: held for name in names if (held := holder(self.root, name))}
-        acquire(self.root, names, {**self.params["owner"], "action": self.params["action"]}, self.params["break_tokens"])
+        cut_off = acquire(self.root, names, {**self.params["owner"], "action": self.params["action"]}, self.params["break_tokens"])
         try:
             for name in sorted(names - set(plan["remove"])):
                 self._settle(name, cut_off.get(name, {}))
@@ -103,21 +99,9 @@ class Begin:
     def _audit(self, name: str, held: dict[str, Any]) -> None:
         """The line that a run which was cut off did not come to write: what it released serves, or it did not get that far."""
         before, to, result = _outcome(Record(self.root, name), held)
-        line = {
-            "time": now(),
-            "who": held.get("who"),
-            "app": name,
-            "action": held.get("action"),
-            "from": before,
-            "to": to,
-            "state": None,
-            "result": result,
-            "reason": f"cut off in its phase {held.get('phase')}, written by the run after it",
-            "seconds": None,
-            "drained": None,
-        }
+        reason = f"cut off in its phase {held.get('phase')}, written by the run after it"
         try:
-            append_line(Path(self.root, "apps", name, "audit.jsonl"), json.dumps(line))
+            _audit.write(self.root, name, held, action=held.get("action"), before=before, to=to, result=result, reason=reason)
         except OSError as error:
             self.actions.append(f"{name}: the audit has no line of the run that was cut off: {error}")
 

@@ -55,7 +55,7 @@ def holder(root: str, name: str) -> dict[str, Any]:
 
 def acquire(
     root: str, names: Iterable[str], owner: Mapping[str, Any], break_tokens: Iterable[str] = (), seconds: float = WAIT_SECONDS
-) -> None:
+) -> dict[str, dict[str, Any]]:
     """Take the locks of all these applications, or of none.
 
     Args:
@@ -65,18 +65,24 @@ def acquire(
         break_tokens: locks with one of these tokens are taken over.
         seconds: how long to wait for a step of an earlier run that still works on the host.
 
+    Returns:
+        By application the lock of a run that was cut off, which was taken over.
+
     Raises:
         Locked: somebody else holds one of them.
     """
     names, broken = sorted(names), set(break_tokens)
     deadline = time.monotonic() + seconds
-    while busy := _try_to_acquire(root, names, owner, broken):
+    while True:
+        busy, taken_over = _try_to_acquire(root, names, owner, broken)
+        if not busy:
+            return taken_over
         _give_up_at(deadline, busy, "This run changed nothing. ")
         time.sleep(PAUSE)
 
 
-def _try_to_acquire(root: str, names: list[str], owner: Mapping[str, Any], broken: set[str]) -> list[str]:
-    """Those that a step of another run works on; [] when all locks are taken."""
+def _try_to_acquire(root: str, names: list[str], owner: Mapping[str, Any], broken: set[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Those that a step of another run works on; if there are none, all locks are taken, some of them over from other runs."""
     with _exclusive(root):
         found = {name: held for name in names if (held := holder(root, name)) and held["token"] != owner["token"]}
         taken = {name: held for name, held in found.items() if held["token"] not in broken}
@@ -86,14 +92,14 @@ def _try_to_acquire(root: str, names: list[str], owner: Mapping[str, Any], broke
             make_directory(lock_path(root, name).parent, 0o711)
         if busy := [name for name in names if not _hold(root, name)]:
             _let_go(root, names)
-            return busy
+            return busy, {}
         try:
             for name in names:
                 _write(root, name, {**owner, "app": name, "since": now(), "clock": time.time(), "phase": "begin"})
         except OSError:
             _give_back(root, names, owner["token"])
             raise
-    return []
+    return [], found
 
 
 def renew(root: str, names: Iterable[str], token: str, phase: str, seconds: float = WAIT_SECONDS) -> None:

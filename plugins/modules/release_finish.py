@@ -51,23 +51,20 @@ pruned:
   returned: success
 """
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _process_steps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     HostError,
     Record,
-    append_line,
     forget,
     live_links,
-    now,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room, with_advice
@@ -203,24 +200,20 @@ class Finish:
     def _audit(self, entry: dict[str, Any], drained: dict[str, Any]) -> None:
         """One line about what was done, by whom and how it went."""
         held = holder(self.root, entry["name"])
-        line = {
-            "time": now(),
-            "who": held.get("who"),
-            "app": entry["name"],
-            "action": entry["action"],
-            "from": entry["before"],
-            "to": entry["id"],
-            "state": entry["state"],
-            "result": entry["result"],
-            "reason": entry["reason"].splitlines()[0] if entry["reason"] else "",
-            "seconds": round(time.time() - held["clock"], 1) if "clock" in held else None,
-            "drained": drained.get(f"{entry['name']}-{entry['before']}"),
-        }
-        path = Path(self.root, "apps", entry["name"], "audit.jsonl")
+        what = {key: entry[key] for key in ("action", "before", "state", "result")}
         try:
-            append_line(path, json.dumps(line))
+            _audit.write(
+                self.root,
+                entry["name"],
+                held,
+                **what,
+                to=entry["id"],
+                reason=entry["reason"].splitlines()[0] if entry["reason"] else "",
+                seconds=round(time.time() - held["clock"], 1) if "clock" in held else None,
+                drained=drained.get(f"{entry['name']}-{entry['before']}"),
+            )
         except OSError as error:
-            self._warn(f"This run is not in {path}", error)
+            self._warn(f"This run is not in {_audit.path_of(self.root, entry['name'])}", error)
 
 
 def main() -> None:

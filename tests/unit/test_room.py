@@ -7,7 +7,7 @@ import json
 import os
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _host, _lock, _room
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _deploy, _host, _lock, _room
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 OWNER = {"who": "ann@laptop", "controller": "laptop", "pid": 1, "token": "a"}
@@ -75,7 +75,7 @@ def test_a_file_stays_as_it_was_and_nothing_lies_beside_it(root, fill):
 
 def test_a_line_is_added_whole_or_not_at_all(root, monkeypatch):
     path, real = root / "audit.jsonl", os.write
-    _host.append_line(path, "one")
+    _audit.append_line(path, "one")
     room = [4]
 
     def write(descriptor, content):
@@ -86,7 +86,7 @@ def test_a_line_is_added_whole_or_not_at_all(root, monkeypatch):
 
     monkeypatch.setattr(os, "write", write)
     with pytest.raises(OSError, match="No space left"):
-        _host.append_line(path, "another")
+        _audit.append_line(path, "another")
     assert path.read_text() == "one\n"
 
 

@@ -328,6 +328,8 @@ _lock.write_file = lambda path, content, mode: path.write_bytes(content)
 _lock.renew(sys.argv[1], ["shop"], "dead", "drain")
 print("at work", flush=True)
 time.sleep(float(sys.argv[2]))
+if sys.argv[3:]:
+    _lock.release(sys.argv[1], ["shop"], "dead")
 """
 
 
@@ -337,7 +339,7 @@ def step(world):
 
     begun = []
 
-    def run(seconds):
+    def run(seconds, *last):
         world.live("shop", OLD)
         world.lock("shop", token="dead")
         for handle in _lock.HELD.values():
@@ -345,7 +347,9 @@ def step(world):
         _lock.HELD.clear()
         collections = str(Path(__file__).parents[2] / "collections")
         process = subprocess.Popen(
-            [sys.executable, "-c", STEP, world.root, str(seconds)], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": collections}
+            [sys.executable, "-c", STEP, world.root, str(seconds), *last],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": collections},
         )
         begun.append(process)
         assert process.stdout.readline() == b"at work\n"
@@ -362,6 +366,12 @@ def test_who_takes_a_lock_over_waits_for_the_step_that_is_at_work(world, step):
     _lock.acquire(world.root, ["shop"], {"token": "mine", "who": "me"}, ["dead"], seconds=20)
     assert process.wait(0.1) == 0
     assert _lock.holder(world.root, "shop")["token"] == "mine"
+
+
+def test_a_run_whose_last_step_went_to_its_end_was_not_cut_off(world, step):
+    step(0.5, "last")  # which has written the audit itself
+    world.begin(("shop", NEW), token="mine")
+    assert audit(world) == []
 
 
 def test_and_does_not_wait_for_ever(world, step):
