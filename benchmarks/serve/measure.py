@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any
@@ -191,37 +192,30 @@ def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
     return faults
 
 
-def freeze(ways: list[dict[str, Any]]) -> None:
+@contextlib.contextmanager
+def docker(action: str, back: str, ways: list[dict[str, Any]]) -> Iterator[None]:
     names = [name for way in ways for name in way["containers"]]
-    subprocess.run(["docker", "pause", *names], check=True, stdout=subprocess.DEVNULL)
-
-
-def thaw(ways: list[dict[str, Any]]) -> None:
-    names = [name for way in ways for name in way["containers"]]
-    # Who is not frozen stays as it is.
-    subprocess.run(["docker", "unpause", *names], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(["docker", action, *names], check=True, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", back, *names], check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:
     plan = json.load(sys.stdin)
     ways = plan["ways"]
+    turns = [(row, way) for row in plan["rows"] for way in ways if not row.get("only") or way["name"] in row["only"]]
     faults = check(ways, plan["rows"])
     results = []
-    try:
-        # One at a time: a server that works on after its clients have gone would be counted against the others.
-        freeze(ways)
+    # One at a time: a server that works on after its clients have gone would be counted against the others.
+    with docker("pause", "unpause", ways):
         for number in range(plan["rounds"]):
-            for row in plan["rows"]:
-                for way in ways:
-                    if row.get("only") and way["name"] not in row["only"]:
-                        continue
-                    thaw([way])
+            for row, way in turns:
+                with docker("unpause", "pause", [way]):
                     found = measure(way, row, plan["warm"], plan["seconds"])
-                    freeze([way])
-                    results.append({"round": number, "row": row["name"], "way": way["name"], **found})
+                results.append({"round": number, "row": row["name"], "way": way["name"], **found})
             print(f"round {number + 1} of {plan['rounds']} done", file=sys.stderr, flush=True)
-    finally:
-        thaw(ways)
     json.dump({"faults": faults, "results": results}, sys.stdout)
 
 

@@ -274,7 +274,8 @@ def main(quick: bool, keep: bool, output: str) -> None:
             if output:
                 Path(output).write_text(json.dumps({"full": told, "steady": steady}, indent=1))
             report(told, steady, at_rate, compared, meinheld)
-            print(f"\n{rounds['rounds']} rounds of {rounds['seconds']} s, {(time.monotonic() - began) / 60:.1f} minutes in all")
+            minutes = (time.monotonic() - began) / 60
+            print(f"\n{rounds['rounds']} rounds of {rounds['seconds']} s, twice that at one rate, {minutes:.1f} minutes in all")
         finally:
             if not keep:
                 stop_seeds()
