@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[1]))
+SCENARIO = Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", Path(__file__).parent))
+INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
 
 HTTP_CLIENT = """
 import http.client, json, sys
@@ -83,6 +89,74 @@ def pytest_configure(config: pytest.Config) -> None:
     if reports := os.environ.get("FLASKOPS_TEST_REPORTS"):
         name = os.environ.get("MOLECULE_SCENARIO_NAME", "scenario")
         config.option.xmlpath = str(Path(reports, f"molecule-{name}-{time.time_ns()}.xml"))
+
+
+class Run(NamedTuple):
+    """A run of ansible-playbook, as it was."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        return sum(int(number) for number in re.findall(r" changed=(\d+) ", self.output))
+
+    def ok(self) -> Run:
+        assert self.code == 0, self.output
+        return self
+
+    def failed(self) -> Run:
+        assert self.code not in (0, -9), self.output
+        return self
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("controller") / "release.key")
+
+
+@pytest.fixture(scope="session")
+def start(key_file: str) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a playbook of the collection, in a process group of its own."""
+
+    def run(
+        playbook: str,
+        apps: list[dict[str, Any]] | None = None,
+        environment: dict[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        **variables: Any,
+    ) -> Any:
+        values = {"flask_apps_source_root": str(SCENARIO), "flask_apps_release_key_file": key_file, **variables}
+        if apps is not None:
+            values["flask_apps"] = apps
+        command = ["ansible-playbook", "-i", INVENTORY, str(PROJECT / f"playbooks/{playbook}.yml"), "-e", json.dumps(values), *arguments]
+        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **(environment or {})}
+        return subprocess.Popen(
+            command, cwd=PROJECT, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def play(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Run]:
+    """Runs a playbook of the collection to its end."""
+
+    def run(*words: Any, **variables: Any) -> Run:
+        process = start(*words, **variables)
+        output, _ = process.communicate(timeout=600)
+        return Run(process.returncode, output)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def deploy(play: Callable[..., Run]) -> Callable[..., Run]:
+    def run(*entries: dict[str, Any], **variables: Any) -> Run:
+        return play("deploy", list(entries), **variables)
+
+    return run
 
 
 @pytest.fixture

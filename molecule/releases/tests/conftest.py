@@ -6,19 +6,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[3]))
 SCENARIO = PROJECT / "molecule/releases"
-INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
 DRAIN = 4  # seconds; a slow answer takes three
 TABLE: list[tuple[str, dict[str, int], float]] = []
 
@@ -42,80 +39,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line("".join(f"{counts.get(column, 0):>11}" for column in columns) + f"{longest:>12.3f}  {case}")
 
 
-class Run(NamedTuple):
-    """A run of ansible-playbook, as it was."""
-
-    code: int
-    output: str
-
-    @property
-    def changed(self) -> int:
-        return sum(int(number) for number in re.findall(r" changed=(\d+) ", self.output))
-
-    def ok(self) -> Run:
-        assert self.code == 0, self.output
-        return self
-
-    def failed(self) -> Run:
-        assert self.code not in (0, -9), self.output
-        return self
-
-
-@pytest.fixture(scope="session")
-def key_file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(tmp_path_factory.mktemp("controller") / "release.key")
-
-
-@pytest.fixture(scope="session")
-def start(key_file: str) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a playbook of the collection, in a process group of its own."""
-
-    def run(
-        playbook: str,
-        apps: list[dict[str, Any]] | None = None,
-        environment: dict[str, str] | None = None,
-        arguments: Sequence[str] = (),
-        **variables: Any,
-    ) -> Any:
-        values = {"flask_apps_source_root": str(SCENARIO), "flask_apps_release_key_file": key_file, **variables}
-        if apps is not None:
-            values["flask_apps"] = apps
-        command = ["ansible-playbook", "-i", INVENTORY, str(PROJECT / f"playbooks/{playbook}.yml"), "-e", json.dumps(values), *arguments]
-        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **(environment or {})}
-        return subprocess.Popen(
-            command, cwd=PROJECT, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
-        )  # fmt: skip
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def play(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Run]:
-    """Runs a playbook of the collection to its end."""
-
-    def run(*words: Any, **variables: Any) -> Run:
-        process = start(*words, **variables)
-        output, _ = process.communicate(timeout=600)
-        return Run(process.returncode, output)
-
-    return run
-
-
 def shop(version: Any = 1, **more: Any) -> dict[str, Any]:
     """The application under load; a version differs from another by its environment."""
     env = {"VERSION": str(version), **more.pop("env", {})}
     entry = {"name": "shop", "source": "app", "path": "/shop", "websocket": True, "drain_seconds": DRAIN, "env": env}
     health = {"path": "/health", "interval_seconds": 0.1, **more.pop("health", {})}
     return {**entry, "health": health, **more}
-
-
-@pytest.fixture(scope="session")
-def deploy(play: Callable[..., Run]) -> Callable[..., Run]:
-    def run(*entries: dict[str, Any], **variables: Any) -> Run:
-        return play("deploy", list(entries), **variables)
-
-    return run
 
 
 @pytest.fixture
@@ -133,7 +62,7 @@ def version(http: Callable[..., Any]) -> Callable[[], str]:
 
 
 @pytest.fixture
-def serving(deploy: Callable[..., Run], version: Callable[[], str]) -> str:
+def serving(deploy: Callable[..., Any], version: Callable[[], str]) -> str:
     """Version 1 serves, whatever the test before has left."""
     deploy(shop(1)).ok()
     assert version() == "1"
