@@ -1,0 +1,378 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Trees as an application may leave them: no depth, name, mode or number keeps them, and nothing outside is touched."""
+
+import errno
+import fcntl
+import os
+import resource
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _trees
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root is not stopped by modes and may make devices")
+
+
+def dig(top: Path, depth: int, name: str = "d") -> None:
+    """Directories in directories; a path to the last one is longer than the kernel takes."""
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=here)
+        here, above = os.open(name, os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+
+
+def deep(top: Path) -> None:
+    dig(top, 3000)
+
+
+def deep_with_long_names(top: Path) -> None:
+    dig(top, 500, "d" * 255)
+
+
+def names_that_are_no_text(top: Path) -> None:
+    for name in (b"\xff\xfe", b"\n", b"-rf", b"*", b"\x1b[31m", b"a" * 255, "ä".encode() * 127, b"\\", b" "):
+        os.mkdir(os.fsencode(top) + b"/" + name)
+        os.close(os.open(os.fsencode(top) + b"/" + name + b"/" + name, os.O_CREAT | os.O_WRONLY))
+
+
+def links(top: Path) -> None:
+    (top / "loop").symlink_to(".")
+    (top / "nowhere").symlink_to("missing")
+    (top / "away").symlink_to(top.parents[1] / "precious")
+    (top / "d").mkdir()
+    (top / "d/up").symlink_to("../..")
+    os.link(top.parents[1] / "precious/file", top / "d/hard")
+
+
+def no_files(top: Path) -> None:
+    os.mkfifo(top / "fifo")
+    where = os.getcwd()
+    os.chdir(top)
+    try:
+        socket.socket(socket.AF_UNIX).bind("socket")
+    finally:
+        os.chdir(where)
+
+
+def wide(top: Path) -> None:
+    for number in range(300):
+        (top / f"{number}/a/b").mkdir(parents=True)
+        (top / f"{number}/a/file").touch()
+
+
+def closed(top: Path) -> None:
+    (top / "a/b/c").mkdir(parents=True)
+    (top / "a/b/file").touch(0)
+    for path in ("a/b/c", "a/b", "a"):
+        (top / path).chmod(0)
+
+
+def devices(top: Path) -> None:
+    os.mknod(top / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    (top / "d").mkdir()
+    os.mknod(top / "d/loop", stat.S_IFBLK | 0o666, os.makedev(7, 0))
+
+
+HOSTILE = [
+    deep,
+    deep_with_long_names,
+    names_that_are_no_text,
+    links,
+    no_files,
+    wide,
+    pytest.param(closed, marks=AS_ROOT),
+    pytest.param(devices, marks=AS_ROOT),
+]
+
+
+@pytest.fixture
+def precious(tmp_path):
+    """What lies outside, and has to be there afterwards."""
+    (tmp_path / "precious/directory").mkdir(parents=True)
+    (tmp_path / "precious/file").write_text("precious")
+    yield tmp_path / "precious"
+    assert (tmp_path / "precious/file").read_text() == "precious"
+    assert (tmp_path / "precious/directory").is_dir()
+
+
+@pytest.fixture
+def tree(tmp_path, precious):
+    """A directory of the application in one of root's."""
+    path = tmp_path / "apps/spool"
+    path.mkdir(parents=True)
+    return path
+
+
+def left(root: Path) -> list[str]:
+    return os.listdir(root / "trash")
+
+
+@pytest.mark.parametrize("make", HOSTILE)
+def test_a_tree_is_put_away_and_swept(tmp_path, tree, make):
+    make(tree)
+    _trees.put_away(tree, str(tmp_path))
+    assert not os.path.lexists(tree)
+    assert not _trees.is_clean(str(tmp_path))
+    assert _trees.sweep(str(tmp_path)) == []
+    assert _trees.is_clean(str(tmp_path))
+
+
+@pytest.mark.parametrize("make", HOSTILE)
+def test_a_tree_is_deleted_where_it_lies(tree, make):
+    make(tree)
+    _trees.delete(tree)
+    assert not os.path.lexists(tree)
+    _trees.delete(tree)
+
+
+@pytest.mark.parametrize("make", HOSTILE)
+def test_a_directory_is_emptied_and_stays_what_it_was(tmp_path, tree, make):
+    tree.chmod(0o2750)
+    make(tree)
+    assert _trees.empty(tree, str(tmp_path))
+    assert os.listdir(tree) == []
+    assert stat.S_IMODE(tree.stat().st_mode) == 0o2750
+    assert not _trees.empty(tree, str(tmp_path))
+
+
+@pytest.mark.parametrize("make", HOSTILE)
+def test_a_tree_is_measured(tree, make):
+    make(tree)
+    found = _trees.size([tree], 30)
+    assert found.whole
+    du = subprocess.run(["du", "-sxB1", tree], capture_output=True, text=True).stdout
+    hard = (tree / "d/hard").stat().st_blocks * 512 if make is links else 0  # du does not know of the name outside
+    assert found.bytes == int(du.split()[0]) - tree.stat().st_blocks * 512 - hard // 2  # itself is root's
+
+
+def test_what_is_gone_or_no_directory_is_no_error(tmp_path):
+    (tmp_path / "link").symlink_to("missing")
+    (tmp_path / "file").touch()
+    for name in ("missing", "link", "file"):
+        assert not _trees.empty(tmp_path / name, str(tmp_path))
+        assert _trees.size([tmp_path / name], 1) == (0, True)
+        _trees.put_away(tmp_path / name, str(tmp_path))
+        assert not os.path.lexists(tmp_path / name)
+    assert _trees.sweep(str(tmp_path)) == []
+    assert left(tmp_path) == []
+    assert _trees.is_clean(str(tmp_path / "missing"))
+    assert _trees.sweep(str(tmp_path / "missing")) == []
+
+
+def test_a_number_of_files_takes_the_budget_and_no_more_and_the_next_goes_on(tmp_path, tree):
+    for number in range(100_000):
+        os.close(os.open(tree / str(number), os.O_CREAT | os.O_WRONLY))
+    start = time.monotonic()
+    _trees.put_away(tree, str(tmp_path))
+    assert time.monotonic() - start < 0.1
+    start, found = time.monotonic(), 0.0
+    _trees.sweep(str(tmp_path), 0.1)
+    assert time.monotonic() - start < 0.5
+    remaining = len(os.listdir(tmp_path / "trash" / left(tmp_path)[0]))
+    assert 0 < remaining < 100_000
+    while not _trees.is_clean(str(tmp_path)):
+        _trees.sweep(str(tmp_path), 0.5)
+        found += 1
+        assert found < 100
+
+
+def test_a_number_of_directories_takes_no_memory(tmp_path, tree):
+    """A process of its own, for its peak: also names that Python keeps twice as long as they are."""
+    for number in range(55_000):
+        os.mkdir(os.fsencode(tree) + b"/" + b"\xff" * 245 + str(number).encode())
+    program = (
+        "import resource, sys, pathlib, _trees as trees\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "before = peak()\n"
+        "print(trees.size([pathlib.Path(sys.argv[1])], 60).whole, peak() - before)\n"
+        "trees.put_away(pathlib.Path(sys.argv[1]), sys.argv[2]); trees.sweep(sys.argv[2], 60)\n"
+        "print(trees.is_clean(sys.argv[2]), peak() - before)\n"
+    )
+    place = {**os.environ, "PYTHONPATH": str(Path(_trees.__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", program, tree, tmp_path], capture_output=True, text=True, check=True, env=place)
+    (whole, walked), (clean, swept) = (line.split() for line in done.stdout.splitlines())
+    assert (whole, clean) == ("False", "True")
+    assert int(walked) < 50
+    assert int(swept) < 50
+
+
+def test_two_descriptors_suffice(tmp_path, tree):
+    deep(tree)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, before[1]))
+    try:
+        assert _trees.size([tree], 10).whole
+        _trees.delete(tree)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert not tree.exists()
+
+
+@pytest.fixture
+def swapping(tmp_path, tree, precious):
+    """A program of the application that goes on: it makes directories, and exchanges them for links to what is not its own."""
+    end, rounds = threading.Event(), [0]
+
+    def swap():
+        while not end.is_set():
+            rounds[0] += 1
+            for number in range(20):
+                try:
+                    (tree / f"{number}/in").mkdir(parents=True, exist_ok=True)
+                    (tree / f"{number}/in/file").touch()
+                    os.rename(tree / f"{number}", tree / f"was{number}")
+                    (tree / f"{number}").symlink_to(precious)
+                    (tree / f"was{number}/link").symlink_to(precious)
+                    os.rename(tree / f"was{number}/in", tree / f"moved{number}")
+                    os.unlink(tree / f"{number}")
+                except OSError:
+                    continue
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    yield rounds
+    end.set()
+    thread.join()
+
+
+def test_links_put_in_place_of_directories_meanwhile_lead_nowhere(tmp_path, tree, precious, swapping):
+    for name in ("a", "b", "c"):
+        (precious / name).mkdir()
+        (precious / name / "file").touch()
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        _trees.size([tree], 0.2)
+        try:
+            _trees.delete(tree, 0.2)
+        except OSError:
+            continue
+    assert swapping[0] > 10
+    assert sorted(path.name for path in precious.rglob("*")) == sorted(["a", "b", "c", "file", "file", "file", "file", "directory"])
+
+
+def test_a_walk_up_into_a_directory_that_was_moved_ends(tmp_path, tree, monkeypatch):
+    (tree / "a/b/c").mkdir(parents=True)
+    real = os.open
+
+    def moved(path, *arguments, **more):
+        if path == "..":
+            monkeypatch.setattr(os, "open", real)
+            os.rename(tree / "a/b/c", tmp_path / "c")
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", moved)
+    assert not _trees.size([tree], 5).whole
+
+
+def test_one_run_at_a_time_sweeps(tmp_path, tree):
+    wide(tree)
+    _trees.put_away(tree, str(tmp_path))
+    handle = os.open(tmp_path / "trash", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    assert _trees.sweep(str(tmp_path)) == []
+    assert len(left(tmp_path)) == 1
+    os.close(handle)
+    _trees.sweep(str(tmp_path))
+    assert _trees.is_clean(str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EROFS, errno.EBUSY, errno.EIO])
+def test_what_cannot_be_deleted_is_told_and_the_rest_goes(tmp_path, tree, monkeypatch, number):
+    """Such as a file with the attribute immutable, which takes a capability that no container has."""
+    wide(tree)
+    (tree / "7/a/kept").touch()
+    real = os.unlink
+
+    def unlink(name, **more):
+        if name == "kept":
+            raise OSError(number, os.strerror(number))
+        real(name, **more)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    _trees.put_away(tree, str(tmp_path))
+    (problem,) = _trees.sweep(str(tmp_path))
+    assert f"'kept' ({os.strerror(number)})" in problem
+    assert "chattr -R -i" in problem
+    assert [name for _path, _dirs, files in os.walk(tmp_path / "trash") for name in files] == ["kept"]
+    assert len(left(tmp_path)) == 1
+    monkeypatch.undo()
+    assert _trees.sweep(str(tmp_path)) == []
+    assert _trees.is_clean(str(tmp_path))
+
+
+@pytest.mark.parametrize("number", _trees.IN_PLACE)
+def test_where_nothing_can_be_moved_it_is_deleted_in_place(tmp_path, tree, monkeypatch, number):
+    """Its own mount, or a disk without room for another directory."""
+    wide(tree)
+    real = os.rename
+
+    def rename(path, target, **more):
+        if path == tree:
+            raise OSError(number, os.strerror(number))
+        real(path, target, **more)
+
+    monkeypatch.setattr(os, "rename", rename)
+    assert _trees.empty(tree, str(tmp_path))
+    assert os.listdir(tree) == []
+    wide(tree)
+    _trees.put_away(tree, str(tmp_path))
+    assert not tree.exists()
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """A directory mounted at another place, as a bind mount of the same file system."""
+    places = []
+
+    def mount(source: Path, place: Path) -> None:
+        done = subprocess.run(["mount", "--bind", source, place], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no mounts here: {done.stderr.strip()}")
+        places.append(place)
+
+    yield mount
+    for place in reversed(places):
+        found = subprocess.run(["umount", "--lazy", place], capture_output=True)
+        assert found.returncode == 0 or not place.exists()
+
+
+@AS_ROOT
+def test_what_is_mounted_inside_is_left_alone(tmp_path, tree, precious, mounted):
+    wide(tree)
+    mounted(precious, tree / "7/a/b")
+    assert _trees.size([tree], 5).whole
+    with pytest.raises(OSError, match=r"'b' \(Device or resource busy\)"):
+        _trees.delete(tree)
+
+
+@AS_ROOT
+def test_a_mount_point_itself_is_emptied_and_stays(tmp_path, tree, mounted):
+    wide(tmp_path / "apps/spool")
+    (tmp_path / "mounted").mkdir()
+    mounted(tree, tmp_path / "mounted")
+    assert _trees.empty(tmp_path / "mounted", str(tmp_path))
+    assert os.listdir(tree) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (_trees.Size(0, True), "0 B"),
+        (_trees.Size(999, True), "999 B"),
+        (_trees.Size(4096, True), "4.1 kB"),
+        (_trees.Size(1_234_567_890, False), ">1.2 GB"),
+        (_trees.Size(5 * 10**15, True), "5000.0 TB"),
+    ],
+)
+def test_a_size_in_words(size, words):
+    assert str(size) == words
