@@ -82,12 +82,16 @@ class LookupModule(LookupBase):
     def _release(self, app: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         name, root, identity = app["name"], self.get_option("root"), release.PLACEHOLDER
         directory = release.release_directory(root, name, identity)
+        route = release.route(app)
+        served = f"{root}/apps/{name}/{route}"
         words = {
             "app": app,
             "release": identity,
             "runtime": self.get_option("runtime"),
-            "directory": directory,
-            "socket": f"{directory}/run/app.sock",
+            # What Nginx goes through, and not the directory of this release: an unchanged fragment serves the next one too.
+            "directory": served,
+            "socket": f"{served}/run/app.sock",
+            "config": release.CONFIG_PLACEHOLDER,
             "container_directory": f"{release.CONTAINER_RUN}/{identity}",
             "before": f"{root}/apps/{name}/before",
             "backlog": release.BACKLOG,
@@ -101,15 +105,15 @@ class LookupModule(LookupBase):
             "dockerfile": self._dockerfile(app, words, variables),
             "files": {
                 "container.env": release.env_file(release.environment(app)),
-                "nginx.conf": self._render(self._ours("fragment.conf" if own else "nginx.conf"), words, variables),
-                **{
-                    file: self._render(self._ours(file), words, variables)
-                    for file in ("maintenance.conf", "maintenance.html", "stopped.conf")
-                },
+                "release.txt": f"{name} {identity}\n",
+                "nginx.conf": self._fragment("fragment.conf" if own else "nginx.conf", words, variables),
+                **{file: self._fragment(file, words, variables) for file in ("maintenance.conf", "stopped.conf")},
+                "maintenance.html": self._render(self._ours("maintenance.html"), words, variables),
                 **self._settings(app, words, variables),
             },
             "container": options,
             "process_containers": process_containers(app, options),
+            "route": route,
             "source": "" if app["build"]["kind"] == "image" else source_digest(app["source"]),
             "taken": image_parts(app),
             "static": app["static"],
@@ -118,6 +122,9 @@ class LookupModule(LookupBase):
         finished = release.release_id(parts, app["secrets"], key)
         named = {"name": name, "id": identity, "image": image, "directory": directory, **parts}
         return {**release.replace_placeholder(named, finished), "app": app}
+
+    def _fragment(self, file: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
+        return release.with_own_digest(self._render(self._ours(file), words, variables))
 
     def _ours(self, file: str) -> str:
         return f"{self.get_option('templates')}/{file}.j2"

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _process_steps
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _planted, _process_steps, _routes
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -27,7 +27,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._lock import acquire
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds, sentences_of
-from ansible_collections.flaskops.host.plugins.module_utils._probe import check
+from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
 
 CHECK_SECONDS = 5
 
@@ -44,6 +44,8 @@ class Begin:
 
     def run(self, check_mode: bool = False) -> dict[str, Any]:
         """The plan, and the locks of those that have work; in check mode the plan alone."""
+        if self.wanted:
+            self.actions += _planted.protect(check_mode)
         plan = Plan(self.params, self.docker).run()
         names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"])
         self.actions += sentences_of(plan)
@@ -71,6 +73,9 @@ class Begin:
         links = live_links(self.params["nginx_root"]).get(name, [])
         record = Record(self.root, name)
         before = record.data["live"]
+        if links and (found := _routes.wrong(self.root, name, links[0]["id"])):
+            _routes.lead(self.root, name, links[0]["id"])
+            self.actions.append(f"{name}: led the route from {found} to release {links[0]['id']}, which the last run did not come to")
         if not links or links[0]["id"] == before:
             return
         identity, file = links[0]["id"], links[0]["file"]
@@ -78,6 +83,7 @@ class Begin:
         why = "it has no release.json"
         if facts:
             question = check_of(name, identity, facts, self.params["sites"], file)
+            question["config"] = config_of(release_directory(self.root, name, identity) / file)
             why = check(question, time.monotonic() + CHECK_SECONDS)
         if not why:
             if file != FILES["stopped"]:
@@ -112,6 +118,7 @@ class Begin:
         # What it is under stays: maintenance, above all.
         target = release_directory(self.root, name, identity) / links[0]["file"]
         absent = [f"flaskops/{link['site']}/{name}.conf" for link in links if link["site"] != site]
+        _routes.lead(self.root, name, identity)
         move_links(self.params["nginx_root"], [{"path": f"flaskops/{site}/{name}.conf", "target": str(target)}], absent)
 
     def _sweep(self, name: str) -> None:

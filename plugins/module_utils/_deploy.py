@@ -124,6 +124,7 @@ def release_facts(release: Release) -> dict[str, Any]:
         "process_containers": release["process_containers"],
         "dockerfile": release["dockerfile"],
         "source": release["source"],
+        "route": release["route"],
         "secrets": sorted(app["secrets"]),
     }
 

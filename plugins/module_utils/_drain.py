@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Let the containers that served before finish what they have begun, then stop them.
 
-An old worker of Nginx may still be reading an upload that it will pass to the old release only when it has all of it, so the old
-release is needed until those workers are gone, and until nobody is connected to its socket; or until its time is over.
+A release is needed until nobody is connected to its socket, or until its time is over. Where the path of the application has changed, an
+old worker of Nginx may also be reading an upload that it will pass to the old release only when it has all of it: then it is needed
+until those workers are gone, too. Everywhere else the link that Nginx goes through leads them to the new one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, read_release
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import command_line, processes
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import LEAVING, command_line, processes
+from ansible_collections.flaskops.host.plugins.module_utils._release import CONTAINER_RUN
+from ansible_collections.flaskops.host.plugins.module_utils._routes import still_led_to
 
 PAUSE = 0.1  # seconds between two looks
 # What is running when the drain is over has had its time; this is for the farewell of what listens for SIGTERM.
@@ -25,24 +28,30 @@ CONNECTED = ("02", "03")  # waiting to be accepted, and accepted: the column St 
 
 def leaving_workers() -> set[int]:
     """The workers of Nginx that finish their requests with an old configuration."""
-    return {pid for pid in processes() if command_line(pid) == "nginx: worker process is shutting down"}
+    return {pid for pid in processes() if command_line(pid) == LEAVING}
+
+
+def bound_path(release: str) -> str:
+    """Where the socket of a release was bound, as its container sees it."""
+    return f"{CONTAINER_RUN}/{release}/app.sock"
 
 
 def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
     """How many connections to a socket there are. They belong to the network namespace of the client, which is Nginx's.
 
     Args:
-        socket: how the path ends that the socket was bound to in the container; it holds the id of the release.
+        socket: the path that the socket was bound to in the container; it holds the id of the release.
         table: the kernel's list of sockets, columns as in proc(5).
     """
     columns = (line.split(None, 7) for line in table.read_text().splitlines()[1:])
-    return sum(1 for found in columns if len(found) == 8 and found[5] in CONNECTED and found[7].endswith(socket))
+    return sum(1 for found in columns if len(found) == 8 and found[5] in CONNECTED and found[7].rstrip("\n") == socket)
 
 
 def entry(root: str, app: str, release: str) -> dict[str, Any]:
     """What drain has to know of the container of a release, as the release says it; no time for one that says nothing."""
     seconds = read_release(root, app, release).get("drain_seconds", 0)
-    return {"container": f"{app}-{release}", "id": release, "drain_seconds": seconds}
+    led_to = still_led_to(root, app, release)
+    return {"container": f"{app}-{release}", "id": release, "drain_seconds": seconds, "led_to": led_to}
 
 
 def drain(
@@ -53,20 +62,21 @@ def drain(
     """Wait until each container has nothing left to do, or its time is over.
 
     Args:
-        containers: each with C(container) its name, C(id) its release, C(drain_seconds).
+        containers: each with C(container) its name, C(id) its release, C(drain_seconds), and C(led_to): whether old workers of Nginx
+            may still connect to it.
 
     Returns:
         By container: the C(seconds) it took and the connections that were C(cut).
     """
     start = clock()
-    waiting = {entry["container"]: (f"/{entry['id']}/app.sock", float(entry["drain_seconds"])) for entry in containers}
+    waiting = {entry["container"]: entry for entry in containers}
     old = leaving_workers()
     done: dict[str, dict[str, float | int]] = {}
     while waiting:
         old &= leaving_workers()
-        for name, (socket, seconds) in list(waiting.items()):
-            there, passed = connections(socket), clock() - start
-            if passed >= seconds or not (there or old):
+        for name, entry in list(waiting.items()):
+            there, passed = connections(bound_path(entry["id"])), clock() - start
+            if passed >= entry["drain_seconds"] or not (there or (old and entry["led_to"])):
                 done[name] = {"seconds": round(passed, 1), "cut": there}
                 del waiting[name]
         if waiting:

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, make_directory, now, write_file
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, now, write_file
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room
 
 WAIT_SECONDS, PAUSE = 120.0, 0.1
@@ -89,7 +89,7 @@ def _try_to_acquire(root: str, names: list[str], owner: Mapping[str, Any], broke
         if taken:
             raise Locked(_message(taken), list({held["token"]: held for held in taken.values()}.values()))
         for name in names:
-            make_directory(lock_path(root, name).parent, 0o711)
+            lock_path(root, name).parent.mkdir(mode=0o710, exist_ok=True)
         if busy := [name for name in names if not _hold(root, name)]:
             _let_go(root, names)
             return busy, {}
@@ -203,7 +203,8 @@ def _exclusive(root: str) -> Iterator[None]:
     """Looking and writing are one step for all runs on this host."""
     apps = Path(root, "apps")
     for path in (Path(root), apps):
-        make_directory(path, 0o711)
+        # Whom they are open to beside root is said with the first release.
+        path.mkdir(mode=0o710, exist_ok=True)
     handle = os.open(apps, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -11,11 +11,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import read_text
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
+
+LEAVING = "nginx: worker process is shutting down"
+# After so many reloads within the time limit of old workers the oldest of them end, and what they still hold.
+GENERATIONS = 10
+TICKS = os.sysconf("SC_CLK_TCK")  # one second
 
 # $1 candidate, $2 real tree, $3 nginx: the namespace is private, so the bind mount is seen by this one process only.
 MOUNTED = "flaskops:mounted"
@@ -80,6 +86,28 @@ def parent_of(pid: int) -> int:
 def workers_of(master: int) -> set[int]:
     """The workers that take connections; the ones that are shutting down do not count."""
     return {pid for pid in processes() if parent_of(pid) == master and command_line(pid) == "nginx: worker process"}
+
+
+def generations(master: int) -> list[list[int]]:
+    """The workers that finish what they have begun, by the reload that they are from, oldest first."""
+    leaving = [pid for pid in processes() if parent_of(pid) == master and command_line(pid) == LEAVING]
+    result: list[list[int]] = []
+    last = 0
+    for started, pid in sorted((_started(pid), pid) for pid in leaving):
+        # The workers of one configuration begin together.
+        if not result or started - last > TICKS:
+            result.append([])
+        result[-1].append(pid)
+        last = started
+    return result
+
+
+def _started(pid: int) -> int:
+    """When a process began, in clock ticks since the boot (proc(5), starttime); 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def pid_path(main_config: str) -> Path:
@@ -173,6 +201,20 @@ class Host:
         raise NginxError(
             "\n".join(dict.fromkeys(said)) or f"no worker of the new configuration after {self.reload_seconds:g} s (see {log})"
         )
+
+    def end_oldest(self, root: Path) -> list[str]:
+        """End the oldest old workers where there are those of too many reloads; says which, and what that means."""
+        master = self.master(root)
+        ended = [pid for workers in generations(master)[:-GENERATIONS] for pid in workers] if master else []
+        for pid in ended:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        if not ended:
+            return []
+        return [
+            f"Nginx was reloaded more than {GENERATIONS} times while connections stayed open. Ended its oldest workers "
+            f"{', '.join(map(str, ended))} with the transfers and websockets that they still held."
+        ]
 
     @staticmethod
     def _log_of(log: Path, offset: int, master: int) -> list[str]:

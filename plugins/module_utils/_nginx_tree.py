@@ -40,6 +40,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import 
 )
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import Host, emergencies, nginx_warnings
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import (
+    Entry,
     NginxError,
     Step,
     Wanted,
@@ -63,7 +64,8 @@ class Settings:
     """Where things are; only the tests use others than these."""
 
     root: Path = Path("/etc/nginx")
-    lock: Path = Path("/run/lock/flaskops-nginx.lock")
+    # In root's own directory: in /run/lock every user of the host may make a file first.
+    lock: Path = RUNTIME / "lock"
     runtime: Path = RUNTIME
     backups: Path = Path("/var/backups/flaskops/nginx")
     lock_seconds: float = 120.0
@@ -73,9 +75,8 @@ class Settings:
 def host_lock(path: Path, seconds: float, check_mode: bool) -> Iterator[None]:
     """One change of the Nginx configuration at a time on this host. Check mode makes no file for it."""
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_RDONLY if check_mode else os.O_RDWR | os.O_CREAT)
-    if not check_mode and not path.parent.is_dir():  # /run may be an empty tmpfs in a container
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o1777)
+    if not check_mode:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         handle = os.open(path, flags, 0o600)
     except FileNotFoundError:
@@ -109,8 +110,8 @@ def host_lock(path: Path, seconds: float, check_mode: bool) -> Iterator[None]:
         os.close(handle)
 
 
-def move_links(root: str, links: Sequence[Mapping[str, str]], absent: Sequence[str]) -> None:
-    """Set links and take others away, as one transaction.
+def move_links(root: str, links: Sequence[Mapping[str, str]], absent: Sequence[str]) -> list[str]:
+    """Set links and take others away, as one transaction. Returns the warnings.
 
     Args:
         root: the directory of the configuration.
@@ -118,7 +119,8 @@ def move_links(root: str, links: Sequence[Mapping[str, str]], absent: Sequence[s
         absent: paths.
     """
     wanted = {"directories": [], "files": [], "links": links, "absent": absent}
-    NginxTree(parse_wanted(Path(root), wanted), Settings(root=Path(root)), Host()).run()
+    warnings: list[str] = NginxTree(parse_wanted(Path(root), wanted), Settings(root=Path(root)), Host()).run()["warnings"]
+    return warnings
 
 
 class NginxTree:
@@ -190,16 +192,29 @@ class NginxTree:
         elif steps:
             missing = [step.after.target for step in steps if step.after.kind == "link"]
             missing = [target for target in missing if not os.path.exists(target)]
-            if not missing:
+            if not missing and self._differs(steps):
                 steps = self._try_out(directories, steps)
-            elif not self.check_mode:
+            elif missing and not self.check_mode:
                 raise NginxError(
                     "These targets of links do not exist, Nginx would not start: " + ", ".join(missing) + ". Nothing was changed."
                 )
         if not self.check_mode:
             self._write(directories, steps)
-        elif self.want_reload and steps and self.host.master(self.root):
+        elif self.want_reload and self._differs(steps) and self.host.master(self.root):
             self.actions.append("Reload Nginx")
+
+    def _differs(self, steps: Sequence[Step]) -> bool:
+        """Whether Nginx reads anything else after these steps than before: a link to the same text is nothing new to it."""
+        return any(not self._same_text(step.before, step.after) for step in steps)
+
+    @staticmethod
+    def _same_text(before: Entry, after: Entry) -> bool:
+        if before.kind != "link" or after.kind != "link":
+            return False
+        try:
+            return Path(before.target).read_bytes() == Path(after.target).read_bytes()
+        except OSError:
+            return False
 
     def _try_out(self, directories: Sequence[str], steps: list[Step]) -> list[Step]:
         """Test the change on a candidate; the steps come back in an order that is valid all the way."""
@@ -272,7 +287,7 @@ class NginxTree:
         transaction = Transaction(self.root, directories, steps)
         try:
             sweep_tree(self.root)
-            if self.want_reload and steps:
+            if self.want_reload and self._differs(steps):
                 self.pending.touch()
             transaction.stage()
             kept = [keep_backup(step, self.settings.backups) for step in steps if step.path in self.wanted.backups]
@@ -293,6 +308,7 @@ class NginxTree:
             self.host.reload(self.root)
             self.reloaded = True
             self.actions.append("Reload Nginx")
+            self.warnings += self.host.end_oldest(self.root)
 
     def _put_back(self, transaction: Transaction, error: BaseException) -> None:
         """The last good state, on the disk and in the running Nginx; the error tells what became of it."""

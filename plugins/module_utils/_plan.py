@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils import _routes
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -84,7 +86,7 @@ class Plan:
             "state": release["state"],
             "build": not built,
             # One that runs and has lost its socket or its files does not find them again.
-            "recreate": self._live(name) == identity and not (whole and socket.is_socket()),
+            "recreate": self._live(name) == identity and not (whole and is_socket(socket)),
         }
 
     def _socket(self, name: str, identity: str) -> Path:
@@ -116,7 +118,7 @@ class Plan:
         if down := [f"its process {process} is {found}" for process, found in processes.items() if found != "running"]:
             return ", ".join(down)
         socket = self._socket(name, identity)
-        return "" if socket.is_socket() else f"{socket} is missing"
+        return "" if is_socket(socket) else f"{socket} is missing"
 
     def _processes(self, name: str, identity: str) -> dict[str, str]:
         """The state of each process that belongs to a release."""
@@ -140,8 +142,13 @@ class Plan:
         found = [f"container {container}" for container in self.orphans(name)]
         found += [f"release {identity}, which never served" for identity in self.unfinished(name, wanted)]
         found += [f"directory {path}" for path in left_builds(self.root, name)]
+        found += [f"the route, which leads to {wrong}" for wrong in [self._wrong_route(name)] if wrong]
         found += [f"the pin of release {identity}" for identity in self.unpinned(name)]
         return found
+
+    def _wrong_route(self, name: str) -> str:
+        live = self._live(name)
+        return _routes.wrong(self.root, name, live) if live else ""
 
     def orphans(self, name: str) -> list[str]:
         """Containers of ours that belong to no release that serves or is kept."""
@@ -166,6 +173,14 @@ class Plan:
             if data["state"] in ("live", "retired") and f"{name}-{identity}-pin" not in containers
             if self.docker.command and self.docker.inspect(f"flaskops/{name}:{identity}", "image")
         ]
+
+
+def is_socket(path: Path) -> bool:
+    """Whether a socket itself lies there: a link is the work of the application."""
+    try:
+        return stat.S_ISSOCK(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def left_builds(root: str, name: str) -> list[Path]:

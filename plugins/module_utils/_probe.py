@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import time
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 
@@ -65,13 +67,27 @@ GUARDED = ("401", "403")
 UNWELL_SECONDS = 3
 
 
+# A fragment knows its own digest, and answers no question for another.
+_CONFIG = re.compile(r"\$arg_config !~ \"\^\(\|([0-9a-f]{12})\)\$\"")
+
+
+def config_of(fragment: Path) -> str:
+    """The digest that a fragment answers to; "" for one of before 0.1.0, whose text has the id of its release."""
+    try:
+        found = _CONFIG.search(fragment.read_text())
+    except OSError:
+        return ""
+    return found[1] if found else ""
+
+
 def check(release: Mapping[str, Any], deadline: float) -> str:
     """Ask Nginx on loopback whether a release serves, until the worker that answers knows it.
 
     A reload is asynchronous, so the first answers may be an old worker's.
 
     Args:
-        release: C(name), C(id), C(prefix), C(path) of the health check, C(host) and C(port) of the site, good C(status).
+        release: C(name), C(id), C(prefix), C(path) of the health check, C(host) and C(port) of the site, good C(status), and C(config),
+            what config_of says of its fragment.
         deadline: until when, in seconds of the monotonic clock.
 
     Returns:
@@ -82,11 +98,11 @@ def check(release: Mapping[str, Any], deadline: float) -> str:
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", release["port"], timeout=10)
         try:
-            status, body = ask(connection, f"{release['prefix']}/.flaskops/release", {"Host": release["host"]})
+            path = f"{release['prefix']}/.flaskops/release?config={release['config']}"
+            status, body = ask(connection, path, {"Host": release["host"]})
             answers.append(f"{status} {body.strip()[:80]}")
             if body.split() == [release["name"], release["id"]]:
                 found = found or time.monotonic()
-            if body.split() == [release["name"], release["id"]]:
                 status, body = ask(connection, release["path"], {"Host": release["host"]})
                 answers[-1] += f", {release['path']} {status}"
                 if accepts(status, [*release["status"], *GUARDED]):

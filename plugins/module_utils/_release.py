@@ -18,6 +18,8 @@ from typing import Any
 FORMAT = 3
 # Stands in every rendered file for the id, which is computed over them.
 PLACEHOLDER = "@flaskops-release@"
+# Stands in a rendered fragment for its own digest, by which the deploy knows whether an answer comes from it.
+CONFIG_PLACEHOLDER = "@flaskops-config@"
 # Where the release's run/ directory and its settings are in the container.
 CONTAINER_RUN = "/run/flaskops"
 CONTAINER_SETTINGS = "/etc/flaskops"
@@ -115,6 +117,17 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str, uid: 
 def release_directory(root: str, name: str, release: str) -> str:
     """Where a release lies on the host."""
     return f"{root}/apps/{name}/releases/{release}"
+
+
+def route(app: Mapping[str, Any]) -> str:
+    """The name of the link through which Nginx reaches the release that serves: one for each way that a client's path can become."""
+    stripped = app["engine"] == "command" and app["path_mode"] == "script_name" and app["prefix"] != ""
+    return f"route-{sha256(json.dumps([app['prefix'], stripped]).encode()).hexdigest()[:8]}"
+
+
+def with_own_digest(fragment: str) -> str:
+    """A fragment that says which it is: the first 12 hex of the SHA-256 of its text."""
+    return fragment.replace(CONFIG_PLACEHOLDER, sha256(fragment.encode()).hexdigest()[:12])
 
 
 def release_id(parts: Mapping[str, Any], secrets: Mapping[str, str], key: bytes) -> str:

@@ -71,7 +71,8 @@ known:
 
 import grp
 import json
-import shutil
+import os
+import stat
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
+from ansible_collections.flaskops.host.plugins.module_utils._trees import delete
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -106,8 +108,26 @@ ARGUMENTS: dict[str, Any] = {
 PRIVATE = {"container.env"}
 
 
+def read_secrets(directory: Path) -> dict[str, bytes]:
+    """The files of a directory, none of them through a link: one of an older version belongs to the application."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        return {name: _read_at(handle, name) for name in os.listdir(handle)}
+    finally:
+        os.close(handle)
+
+
+def _read_at(directory: int, name: str) -> bytes:
+    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    with os.fdopen(file, "rb") as stream:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise HostError(f"the secret {name} is no file of its own; deploy the application again instead.")
+        return stream.read()
+
+
 class ReleaseFiles:
-    """One release directory; parents 0711, so that Nginx passes through and nobody lists."""
+    """One release directory; its parents are closed to all but root and Nginx's group, which passes through and cannot list."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
@@ -126,11 +146,9 @@ class ReleaseFiles:
             return self._restore()
         root = Path(self.params["root"])
         for path in (root, root / "apps", self.app, self.app / "releases", self.directory):
-            make_directory(path, 0o711)
+            make_directory(path, 0o710, 0, self.nginx)
         self._record()
-        # Group: the set-group-id bit hands the socket to Nginx's group; the container's user may only make it.
-        make_directory(self.directory / "run", 0o2750, self.params["uid"], self.nginx)
-        self._make_spool()
+        self._make_writable()
         self._write_secrets()
         digests = {}
         for name, text in self.params["files"].items():
@@ -153,40 +171,50 @@ class ReleaseFiles:
         changed = [str(self.directory / name) for name, wanted in files.items() if digest(self.directory / name) != wanted]
         if changed:
             raise HostError(f"{', '.join(changed)} changed on the host, so it is not the release that it was. Deploy it again instead.")
-        make_directory(self.directory / "run", 0o2750, self.params["uid"], self.nginx)
-        self._make_spool()
+        self._make_writable()
         own, kept = self.directory / "secrets", self.directory / "secrets.own"
         other = self.app / "releases" / self.params["secrets_of"] / "secrets" if self.params["secrets_of"] else kept
         if own.is_dir() and other.is_dir():
-            values = {file.name: file.read_bytes() for file in other.iterdir()}
-            changes = {file.name: values[file.name] for file in own.iterdir() if file.name in values}
+            now_there, wanted = read_secrets(own), read_secrets(other)
             if other != kept and not kept.exists():
-                shutil.copytree(own, kept)
-            for name, value in changes.items():
-                self._write(own / name, value, 0o400, self.params["uid"])
+                make_directory(kept, 0o700)
+                for name, value in now_there.items():
+                    self._write(kept / name, value, 0o400)
+            self._lay_secrets({name: wanted.get(name, value) for name, value in now_there.items()})
         return {"changed": self.changed, "directory": str(self.directory), "known": []}
 
-    def _make_spool(self) -> None:
-        """Where the application's temporary files lie, such as uploads; the container's user alone sees them."""
+    def _make_writable(self) -> None:
+        """Where the application makes its socket, and where its temporary files lie, such as uploads.
+
+        The first is root's, and sticky: below it the kernel follows no link of the application's (fs.protected_symlinks), neither for
+        Nginx nor for root.
+        """
+        make_directory(self.directory / "run", 0o1777)
         make_directory(self.directory / "spool", 0o700, self.params["uid"], self.params["uid"])
 
-    def _write(self, path: Path, content: bytes, mode: int, owner: int = 0) -> None:
+    def _write(self, path: Path, content: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
         if digest(path) != sha256(content).hexdigest():
-            write_file(path, content, mode, owner, owner)
+            write_file(path, content, mode, uid, gid)
             self.changed = True
 
     def _write_secrets(self) -> None:
-        secrets = self.params["secrets"]
-        place = self.directory / "secrets"
-        if secrets or place.exists():
-            make_directory(place, 0o500, self.params["uid"], self.params["uid"])
-            for file in place.iterdir():
-                if file.name not in secrets:
-                    file.unlink()
-                    self.changed = True
-        shutil.rmtree(self.directory / "secrets.own", ignore_errors=True)
-        for name, value in secrets.items():
-            self._write(place / name, str(value).encode(), 0o400, self.params["uid"])
+        delete(self.directory / "secrets.own")
+        if self.params["secrets"] or (self.directory / "secrets").exists():
+            self._lay_secrets({name: str(value).encode() for name, value in self.params["secrets"].items()})
+
+    def _lay_secrets(self, values: dict[str, bytes]) -> None:
+        """Root's own, so that nothing of the application's is ever taken for one; its group alone reads them."""
+        place, group = self.directory / "secrets", self.params["uid"]
+        if place.exists() and place.lstat().st_uid != 0:
+            # An older version of the collection gave it to the application.
+            delete(place)
+        make_directory(place, 0o550, 0, group)
+        for file in place.iterdir():
+            if file.name not in values or file.lstat().st_gid != group:
+                file.unlink()
+                self.changed = True
+        for name, value in values.items():
+            self._write(place / name, value, 0o440, 0, group)
 
     def _write_release(self, digests: dict[str, str]) -> None:
         path = self.directory / "release.json"

@@ -57,7 +57,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _process_steps
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _process_steps, _routes
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -94,6 +94,9 @@ class Finish:
         self.links = live_links(self.nginx_root)
         self._undo()
         drained = self._drain()
+        for name in names:
+            for link in self.links.get(name, [])[:1]:
+                _routes.sweep(self.root, name, link["id"])
         pruned = [f"{entry['name']} {old}" for entry in self.releases for old in self._prune(entry)]
         for entry in self.releases:
             self._audit(entry, drained)
@@ -131,7 +134,7 @@ class Finish:
     def _drain(self) -> dict[str, Any]:
         """What served before finishes what it has begun."""
         old = [
-            {"container": f"{entry['name']}-{entry['before']}", "id": entry["before"], "drain_seconds": entry["drain_seconds"]}
+            {**_drain.entry(self.root, entry["name"], entry["before"]), "drain_seconds": entry["drain_seconds"]}
             for entry in self.releases
             if entry["result"] == "live" and entry["before"] and (entry["before"] != entry["id"] or entry["state"] == "stopped")
         ]

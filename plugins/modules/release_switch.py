@@ -13,7 +13,8 @@ description:
   - First the processes of each release, the containers that answer no requests. Those of the release before that may not run beside
     them are stopped, and each new one has to run for its C(ready_seconds); else its release fails, and the old ones run again.
   - Lets their containers start by themselves, and moves the links of Nginx for all releases as one transaction. When Nginx refuses
-    them together, each is tried alone, so that one bad fragment holds up its own application only.
+    them together, each is tried alone, so that one bad fragment holds up its own application only. Nginx is reloaded only where a
+    fragment differs from the one before; then the link that the fragment goes through leads to the new release.
   - An application that this run removes gives its place to a release of another name in the same transaction.
   - Asks each through Nginx, moves the links of those back that do not serve, and records the others as live. Where another has the
     place of one that has to go back, all of them do.
@@ -64,7 +65,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _process_steps
+from ansible_collections.flaskops.host.plugins.module_utils import _process_steps, _routes
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of, still_serves, switch_steps
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -78,7 +79,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
-from ansible_collections.flaskops.host.plugins.module_utils._probe import check
+from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 ARGUMENTS: dict[str, Any] = {
@@ -105,6 +106,7 @@ class Switch:
         self.docker = Docker()
         self.records: dict[str, Record] = {}
         self.failures: dict[str, str] = {}
+        self.warnings: list[str] = []
 
     def run(self) -> dict[str, Any]:
         renew(self.root, self.releases, self.params["token"], "switch")
@@ -121,7 +123,7 @@ class Switch:
             for record in self.records.values():
                 record.discard()
         live = self._left()
-        return {"changed": bool(live), "live": live, "failures": self.failures}
+        return {"changed": bool(live), "live": live, "failures": self.failures, "warnings": self.warnings}
 
     def _displaced(self, release: dict[str, Any]) -> list[dict[str, str]]:
         """The routes of applications that this run removes, and whose place a release takes: an application that is renamed."""
@@ -150,7 +152,9 @@ class Switch:
         deadline = time.monotonic() + self.params["deadline_seconds"]
         for name in moved:
             release = self.releases[name]
-            question = check_of(name, release["id"], release, self.params["sites"], FILES[release["state"]])
+            file = FILES[release["state"]]
+            question = check_of(name, release["id"], release, self.params["sites"], file)
+            question["config"] = config_of(release_directory(self.root, name, release["id"]) / file)
             if why := check(question, deadline):
                 self.failures[name] = f"{name}: release {release['id']} did not serve and was taken back: {why}{self._log(release)}"
 
@@ -170,7 +174,7 @@ class Switch:
         if not names:
             return
         try:
-            self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names])
+            self._forward(names)
             return
         except NginxError as error:
             if len(names) == 1:
@@ -178,9 +182,22 @@ class Switch:
                 return
         for name in names:
             try:
-                self._apply([switch_steps(self.releases[name], self.root, self.nginx_root)])
+                self._forward([name])
             except NginxError as error:
                 self._failed(name, "was refused by Nginx", error)
+
+    def _forward(self, names: list[str]) -> None:
+        for name in names:
+            _routes.make(self.root, name, self.releases[name]["id"])
+        self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names])
+        for name in names:
+            _routes.lead(self.root, name, self.releases[name]["id"])
+
+    def _backward(self, names: list[str]) -> None:
+        for name in names:
+            if live := self.releases[name]["live"]:
+                _routes.lead(self.root, name, live)
+        self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names], "back_")
 
     def _failed(self, name: str, what: str, error: Exception) -> None:
         release = self.releases[name]
@@ -189,7 +206,7 @@ class Switch:
 
     def _apply(self, steps: list[dict[str, Any]], prefix: str = "") -> None:
         links = [link for step in steps for link in step[f"{prefix}links"]]
-        move_links(self.nginx_root, links, [path for step in steps for path in step[f"{prefix}absent"]])
+        self.warnings += move_links(self.nginx_root, links, [path for step in steps for path in step[f"{prefix}absent"]])
 
     def _move_back(self, moved: list[str]) -> None:
         """Those that failed; and where another has their place by now, all of this switch."""
@@ -197,13 +214,13 @@ class Switch:
         if not failed:
             return
         try:
-            self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in failed], "back_")
+            self._backward(failed)
         except NginxError as error:
             if failed == moved:
                 raise
             for name in self._left():
                 self._failed(name, f"was taken back, for {', '.join(failed)} did not serve and has to have its place again", error)
-            self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in moved], "back_")
+            self._backward(moved)
 
     def _log(self, release: dict[str, Any]) -> str:
         words = self.docker.run("logs", "--tail", "20", f"{release['name']}-{release['id']}", merge=True, check=False)
@@ -239,6 +256,8 @@ def main() -> None:
         result = Switch(module.params).run()
     except (HostError, NginxError, OSError) as error:
         module.fail_json(msg=with_advice(f"The switch failed: {error}"))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -181,7 +181,44 @@ def test_the_placeholder_has_given_way_to_the_id_everywhere(make):
     assert release["container"]["name"] == f"shop-{identity}"
     assert f"FLASKOPS_RELEASE={identity}\n" in release["files"]["container.env"]
     assert f"http-socket = /run/flaskops/{identity}/app.sock" in release["files"]["uwsgi.ini"]
-    assert f"proxy_pass http://unix:/var/lib/flaskops/apps/shop/releases/{identity}/run/app.sock;" in release["files"]["nginx.conf"]
+    assert release["files"]["release.txt"] == f"shop {identity}\n"
+
+
+def test_a_fragment_does_not_hold_the_id_so_that_a_change_of_code_needs_no_reload(make):
+    one, two = make(env={"VERSION": "1"}), make(env={"VERSION": "2"})
+    assert one["id"] != two["id"]
+    for file in ("nginx.conf", "maintenance.conf", "stopped.conf"):
+        assert one["files"][file] == two["files"][file]
+    assert f"proxy_pass http://unix:/var/lib/flaskops/apps/shop/{one['route']}/run/app.sock;" in one["files"]["nginx.conf"]
+
+
+def test_a_fragment_with_a_cache_holds_the_id_so_that_no_answer_outlives_its_release(make):
+    one, two = (make(env={"VERSION": version}, proxy={"cache_seconds": 1}) for version in "12")
+    assert one["files"]["nginx.conf"] != two["files"]["nginx.conf"]
+
+
+def test_a_fragment_answers_to_its_own_digest(make):
+    one, two = make(), make(proxy={"read_timeout_seconds": 7})
+    digests = [re.findall(r'arg_config !~ "\^\(\|([0-9a-f]{12})\)\$"', release["files"]["nginx.conf"]) for release in (one, two)]
+    assert [len(found) for found in digests] == [1, 1]
+    assert digests[0] != digests[1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "same"),
+    [
+        ({"env": {"A": "1"}}, True),
+        ({"proxy": {"read_timeout_seconds": 7}}, True),
+        ({"path_mode": "script_name"}, True),
+        ({"engine": "gunicorn"}, True),
+        ({"path": "/store"}, False),
+        ({"path": "/"}, False),
+        ({"engine": "command", "command": "serve", "path_mode": "script_name"}, False),
+    ],
+    ids=str,
+)
+def test_an_old_worker_reaches_a_new_release_only_when_it_expects_the_same_path(make, keys, same):
+    assert (make(**keys)["route"] == make()["route"]) is same
 
 
 @pytest.mark.parametrize("keys", KINDS, ids=str)
@@ -245,7 +282,7 @@ def test_forwarded_headers_are_said_by_nginx_alone(nginx):
 def test_static_files_come_from_the_release_then_from_the_one_before_then_from_the_application(nginx, make):
     found = locations(nginx())
     own, before = found["^~ /shop/static/"], found["@flaskops_shop_before"]
-    assert f"root {make()['directory']}/static;" in own
+    assert f"root /var/lib/flaskops/apps/shop/{make()['route']}/static;" in own
     assert "try_files $uri @flaskops_shop_before;" in own
     assert "root /var/lib/flaskops/apps/shop/before;" in before
     assert "try_files $uri @flaskops_shop;" in before
@@ -293,7 +330,7 @@ def test_without_static_files_the_application_answers_all(nginx):
 def test_the_release_is_told_to_the_host_itself_only(nginx, make):
     block = locations(nginx())["= /shop/.flaskops/release"]
     assert "if ($flaskops_loopback = 0) {\n        return 404;" in block
-    assert f'return 200 "shop {make()["id"]}\\n";' in block
+    assert f"alias /var/lib/flaskops/apps/shop/{make()['route']}/release.txt;" in block
 
 
 def test_settings_of_the_proxy(nginx):
@@ -309,7 +346,7 @@ def test_every_variable_is_nginx_own_or_is_laid_down_by_the_nginx_role(nginx):
     """With an Nginx of the user's own, conf.d/flaskops.conf is all there is."""
     used = set(re.findall(r"\$(\w+)", nginx()))
     own = set(re.findall(r"^(?:map (?:\S+|\".*?\")|geo) \$(\w+)", NAMES.read_text(), re.MULTILINE))
-    known = {"remote_addr", "scheme", "request_id", "http_upgrade", "is_args", "args", "uri", "document_root"}
+    known = {"remote_addr", "scheme", "request_id", "http_upgrade", "is_args", "args", "arg_config", "uri", "document_root"}
     assert used <= own | known
 
 

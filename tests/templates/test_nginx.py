@@ -77,7 +77,7 @@ def test_the_main_configuration_keeps_the_places_of_others():
     for place in ("modules-enabled/*.conf", "conf.d/*.conf", "sites-enabled/*", "flaskops/*.conf"):
         assert f"include /etc/nginx/{place};" in main
     assert main.index("conf.d/*.conf") < main.index("access_log /var/log/nginx/access.log flaskops;")
-    for line in ("server_tokens off;", "worker_processes auto;", "worker_shutdown_timeout 30s;", "gzip on;"):
+    for line in ("server_tokens off;", "worker_processes auto;", "worker_shutdown_timeout 14400s;", "gzip on;"):
         assert line in main
 
 

@@ -119,6 +119,7 @@ class Place:
         for tree in (self.static, self.before):
             tree.mkdir(parents=True)
         (base / "apps/shop/before").symlink_to(self.before)
+        (base / "apps/shop" / self.release["route"]).symlink_to(self.directory)
         self.app = type("App", (Echo,), {"count": 0})
         self.server = Server(str(self.directory / "run/app.sock"), self.app)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -514,7 +515,7 @@ def test_a_fragment_of_the_users_own_stands_for_ours(place, base):
     (base / "shop.conf.j2").write_text(FRAGMENT)
     here = place(proxy={"fragment": "shop.conf.j2"})
     answer = here.get("/shop/static/x")
-    assert answer.headers["X-Where"] == here.release["directory"]
+    assert answer.headers["X-Where"] == str(base / "apps/shop" / here.release["route"])
     assert answer.told["headers"]["x-backlog"] == "1024"
     # Over a unix socket Nginx knows no address, and so not that it is the host itself.
     assert "location = /shop/.flaskops/release {" in here.release["files"]["nginx.conf"]

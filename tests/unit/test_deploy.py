@@ -46,6 +46,7 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "process_containers": [],
         "dockerfile": "FROM x\n",
         "source": "digest",
+        "route": "route-75c14037",
         "app": app,
         **more,
     }

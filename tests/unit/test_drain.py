@@ -12,15 +12,15 @@ from ansible_collections.flaskops.host.plugins.module_utils import _drain
 def run(monkeypatch):
     """A drain in a made-up world: what there is at each look, and a clock that goes on by the pause."""
 
-    def drain(looks, workers=(), seconds=2.0):
+    def drain(looks, workers=(), seconds=2.0, led_to=True):
         time, looks, workers = [0.0], list(looks), [set(found) for found in workers] or [set()]
-        monkeypatch.setattr(_drain, "connections", lambda _socket: looks.pop(0) if len(looks) > 1 else looks[0])
+        monkeypatch.setattr(_drain, "connections", lambda _path: looks.pop(0) if len(looks) > 1 else looks[0])
         monkeypatch.setattr(_drain, "leaving_workers", lambda: set(workers.pop(0) if len(workers) > 1 else workers[0]))
 
         def sleep(pause):
             time[0] += pause
 
-        old = [{"container": "shop-1", "id": "1", "drain_seconds": seconds}]
+        old = [{"container": "shop-1", "id": "1", "drain_seconds": seconds, "led_to": led_to}]
         return _drain.drain(old, clock=lambda: time[0], sleep=sleep)["shop-1"]
 
     return drain
@@ -38,6 +38,11 @@ def test_it_waits_for_old_workers_which_may_still_read_an_upload(run):
     assert run([0], workers=[{7}, {7}, {7}, set()]) == {"seconds": 0.2, "cut": 0}
 
 
+def test_old_workers_that_are_led_to_the_new_release_are_none_of_its_business(run):
+    assert run([0], workers=[{7}, {7}, {7}, set()], led_to=False) == {"seconds": 0.0, "cut": 0}
+    assert run([1, 1, 0], workers=[{7}], led_to=False) == {"seconds": 0.2, "cut": 0}
+
+
 def test_workers_that_began_to_leave_later_are_none_of_its_business(run):
     assert run([0], workers=[{7}, {7}, {8}]) == {"seconds": 0.1, "cut": 0}
 
@@ -46,7 +51,7 @@ def test_when_its_time_is_over_the_rest_is_cut_and_counted(run):
     assert run([3], seconds=0.5) == {"seconds": 0.5, "cut": 3}
 
 
-def test_connections_are_counted_by_the_end_of_the_path(tmp_path):
+def test_connections_are_counted_by_the_whole_path(tmp_path):
     table = tmp_path / "unix"
     table.write_text(
         "Num       RefCount Protocol Flags    Type St Inode Path\n"
@@ -54,8 +59,10 @@ def test_connections_are_counted_by_the_end_of_the_path(tmp_path):
         "0000: 00000003 00000000 00000000 0001 03 538691 /run/flaskops/0123456789ab/app.sock\n"
         "0000: 00000003 00000000 00000000 0001 03 538692 /run/flaskops/ba9876543210/app.sock\n"
         "0000: 00000003 00000000 00000000 0001 03 538693\n"
+        "0000: 00000003 00000000 00000000 0001 03 538694 /run/flaskops/ba9876543210/0123456789ab/app.sock\n"
+        "0000: 00000003 00000000 00000000 0001 03 538695 /tmp/x y/run/flaskops/0123456789ab/app.sock\n"
     )
-    assert _drain.connections("/0123456789ab/app.sock", table) == 1
+    assert _drain.connections(_drain.bound_path("0123456789ab"), table) == 1
 
 
 def test_the_kernel_shows_what_is_connected(tmp_path):

@@ -75,6 +75,9 @@ class FakeHost(Host):
             raise NginxError(self.refuse_reload.pop())
         self.loaded.append(without_dots(snapshot(root)))
 
+    def end_oldest(self, root):
+        return []
+
 
 def snapshot(root: Path) -> dict[str, str]:
     """Everything below the root, dotted names and links too."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _begin, _lock
+from ansible_collections.flaskops.host.plugins.module_utils import _begin, _lock, _routes
 from ansible_collections.flaskops.host.plugins.module_utils import _nginx_tree as tree
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, Record
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
@@ -72,24 +72,27 @@ class World:
 
         def move(root, links, absent):
             wanted = {"directories": [], "files": [], "links": links, "absent": absent}
-            tree.NginxTree(tree.parse_wanted(Path(root), wanted), settings, host).run()
+            return tree.NginxTree(tree.parse_wanted(Path(root), wanted), settings, host).run()["warnings"]
 
+        self.host = host
         for module in MODULES:
             monkeypatch.setattr(module, "Docker", lambda: self.engine)
             monkeypatch.setattr(module, "move_links", move, raising=False)
             monkeypatch.setattr(module, "check", lambda asked, _deadline: "502" if asked["id"] in self.broken else "", raising=False)
         for module in (_begin, release_finish, release_remove):
             monkeypatch.setattr(module._drain, "drain", lambda _containers: {})
+        monkeypatch.setattr(_begin._planted, "protect", lambda _check_mode: [])
         monkeypatch.setattr(os, "chown", lambda *_: None)
         monkeypatch.setattr(os, "fchown", lambda *_: None)
 
-    def lay(self, app, identity, path="/shop", state="running"):
+    def lay(self, app, identity, path="/shop", state="running", route=None):
         directory = Path(self.root, "apps", app, "releases", identity)
         for place in ("static", "run"):
             (directory / place).mkdir(parents=True, exist_ok=True)
         for file in ("nginx.conf", "maintenance.conf"):
             (directory / file).write_text(f"location {path};\n")
         facts = {"format": FORMAT, "app": app, "id": identity, "site": "default", "path": path, "drain_seconds": 1, "keep_releases": 5}
+        facts.update(route=f"route-{path.strip('/')}" if route is None else route)
         facts.update(container={}, processes=[], process_containers=[], files={}, health={"path": "/", "status": ["2xx"]})
         (directory / "release.json").write_text(json.dumps({**facts, **{key: "" for key in TEXTS if key not in facts}}))
         order = 1_700_000_000 + [OLDEST, OLD, NEW, LATER].index(identity)
@@ -111,8 +114,12 @@ class World:
 
     def live(self, app, identity, run="before", **more):
         self.lay(app, identity, **more)
+        _routes.lead(self.root, app, identity)
         self.mark(app, identity, "live", run=run)
         self.link(app, identity)
+
+    def led_to(self, app, path="/shop"):
+        return _routes.leads_to(self.root, app, f"route-{path.strip('/')}")
 
     @property
     def links(self):
@@ -155,6 +162,76 @@ def world(tmp_path, monkeypatch):
     for handle in _lock.HELD.values():
         os.close(handle)
     _lock.HELD.clear()
+
+
+# --- the link that Nginx goes through ----------------------------------------------------------------------------------
+
+
+def test_a_release_with_the_same_fragment_serves_without_a_reload(world):
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    world.lock("shop")
+    assert world.switch(("shop", NEW, OLD, "/shop"))["live"] == ["shop"]
+    assert (world.links["shop"], world.led_to("shop")) == (f"{NEW}/nginx.conf", NEW)
+    assert (world.host.loaded, world.host.tests) == ([], 0)
+
+
+def test_a_release_with_another_fragment_is_tested_and_loaded(world):
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    Path(world.root, "apps/shop/releases", NEW, "nginx.conf").write_text("location /shop;\nmore;\n")
+    world.lock("shop")
+    world.switch(("shop", NEW, OLD, "/shop"))
+    assert world.led_to("shop") == NEW
+    assert len(world.host.loaded) == 1
+    assert world.host.tests > 0
+
+
+def test_one_that_does_not_serve_gives_the_route_back(world):
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    world.lock("shop")
+    world.broken.add(NEW)
+    assert list(world.switch(("shop", NEW, OLD, "/shop"))["failures"]) == ["shop"]
+    assert (world.links["shop"], world.led_to("shop")) == (f"{OLD}/nginx.conf", OLD)
+
+
+def test_another_path_has_a_link_of_its_own_until_the_drain_is_over(world):
+    world.live("shop", OLD)
+    world.lay("shop", NEW, path="/store")
+    world.lock("shop")
+    world.switch(("shop", NEW, OLD, "/store"))
+    assert (world.led_to("shop"), world.led_to("shop", "/store")) == (OLD, NEW)
+    assert _routes.still_led_to(world.root, "shop", OLD)  # by old workers
+    world.finish("shop", NEW, OLD)
+    assert (world.led_to("shop"), world.led_to("shop", "/store")) == ("", NEW)
+
+
+def test_the_way_from_a_release_of_before_the_links_and_back(world):
+    world.live("shop", OLD, route="")
+    world.lay("shop", NEW)
+    world.lock("shop")
+    world.switch(("shop", NEW, OLD, "/shop"))
+    assert (world.links["shop"], world.led_to("shop")) == (f"{NEW}/nginx.conf", NEW)
+    assert _routes.still_led_to(world.root, "shop", OLD)
+    world.finish("shop", NEW, OLD)
+    world.lock("shop")
+    world.switch(("shop", OLD, NEW, "/shop"))
+    world.finish("shop", OLD, NEW)
+    assert (world.links["shop"], world.led_to("shop")) == (f"{OLD}/nginx.conf", "")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_run_that_was_cut_off_between_the_two_links(world, answers):
+    world.live("shop", OLD)
+    world.lay("shop", NEW)
+    world.link("shop", NEW)
+    if not answers:
+        world.broken.add(NEW)
+    actions = world.begin(("shop", NEW))["actions"]
+    assert f"shop: led the route from {OLD} to release {NEW}, which the last run did not come to" in actions
+    serves = NEW if answers else OLD
+    assert (world.links["shop"], world.led_to("shop")) == (f"{serves}/nginx.conf", serves)
 
 
 # --- a new name for an application -------------------------------------------------------------------------------------
@@ -244,7 +321,7 @@ def test_what_served_until_the_cut_drains_before_it_is_removed(world, monkeypatc
     asked = []
     monkeypatch.setattr(_begin._drain, "drain", lambda containers: asked.extend(dict(entry) for entry in containers))
     world.begin(("shop", NEW))
-    assert asked == [{"container": f"shop-{OLD}", "id": OLD, "drain_seconds": 1}]
+    assert asked == [{"container": f"shop-{OLD}", "id": OLD, "drain_seconds": 1, "led_to": False}]
     assert f"shop-{OLD}" not in world.engine.states
 
 

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""What lies on the host of an application is closed to its neighbours and to the other users of the host."""
+
+import json
+
+import pytest
+
+APPS = "/var/lib/flaskops/apps"
+# In the container: a set-uid program in a place that outlives the request.
+PROGRAM = """
+import os, shutil
+for place in ("/var/tmp", os.path.dirname(os.environ["FLASKOPS_SOCKET"])):
+    shutil.copy("/bin/cat", place + "/cat")
+    os.chmod(place + "/cat", 0o6755)
+"""
+
+
+@pytest.fixture(scope="module")
+def live(host):
+    return {app: json.loads(host.check_output(f"cat {APPS}/{app}/state.json"))["live"] for app in ("intruder", "neighbour")}
+
+
+def test_another_user_reaches_no_set_uid_program_of_an_application(host, inside, mallory, live):
+    assert inside(PROGRAM) == ""
+    release = f"{APPS}/intruder/releases/{live['intruder']}"
+    for place in ("spool", "run"):
+        assert host.file(f"{release}/{place}/cat").exists
+        tried = mallory(f"{release}/{place}/cat {release}/secrets/OWN")
+        assert (tried.rc, tried.stdout) == (126 if "denied" in tried.stderr else tried.rc, "")
+        assert "ermission denied" in tried.stderr
+
+
+@pytest.mark.parametrize("path", ["", "/intruder", "/neighbour/releases", "/neighbour/state.json", "/neighbour/audit.jsonl"])
+def test_another_user_sees_nothing_below_the_parents(mallory, path):
+    assert "ermission denied" in mallory(f"ls {APPS}{path}").stderr
+
+
+def test_another_user_connects_to_no_application(mallory, live):
+    socket = f"{APPS}/neighbour/releases/{live['neighbour']}/run/app.sock"
+    assert "ermission" in mallory(f"python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('{socket}')\"").stderr
+
+
+def test_secrets_are_roots_and_their_own_group_alone_reads_them(host, inside, live):
+    place = f"{APPS}/neighbour/releases/{live['neighbour']}/secrets"
+    assert host.check_output(f"stat -c '%U %a' {place}") == "root 550"
+    assert host.check_output(f"stat -c '%U %a' {place}/TOKEN") == "root 440"
+    said = inside("import os; os.unlink('/run/secrets/OWN')")
+    assert "Read-only file system" in said
+
+
+def test_parents_are_open_to_nginx_alone(host):
+    for path in ("/var/lib/flaskops", APPS, f"{APPS}/neighbour", f"{APPS}/neighbour/releases"):
+        assert host.check_output(f"stat -c '%U %G %a' {path}") == "root www-data 710"
+
+
+def test_a_rollback_takes_no_link_for_a_secret(host, http, play, redeploy):
+    """A release of an older version of the collection gave the application its secrets; one may have put a link there."""
+    redeploy("intruder").ok()
+    before = json.loads(host.check_output(f"cat {APPS}/intruder/state.json"))
+    old = next(identity for identity, data in before["releases"].items() if data["state"] == "retired" and data.get("number"))
+    place = f"{APPS}/intruder/releases/{before['live']}/secrets"
+    host.check_output("echo only root reads this >/root/private && chmod 600 /root/private")
+    host.check_output(f"chown 10001:10001 {place} && rm {place}/OWN && ln -s /root/private {place}/OWN")
+    play("rollback", flask_apps_only="intruder").failed()
+    assert "only root reads this" not in host.run(f"cat {APPS}/intruder/releases/{old}/secrets/OWN").stdout
+    assert http("/intruder/").body == "intruder\n"
