@@ -44,6 +44,26 @@ def slow() -> Response:
     return Response(parts(), headers={"Content-Length": "65536"})
 
 
+@web.get("/rows")
+def rows() -> Response:
+    """A download of 64 MiB, as fast as it is taken."""
+    return Response((b"r" * 65536 for _ in range(1024)), headers={"Content-Length": str(64 << 20)})
+
+
+@web.get("/ticks")
+def ticks() -> Response:
+    """An event stream that has no end."""
+
+    def parts():
+        number = 0
+        while True:
+            yield f"data: {number}\n\n"
+            number += 1
+            time.sleep(0.2)
+
+    return Response(parts(), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
 @web.post("/upload")
 def upload() -> str:
     return sha256(request.get_data()).hexdigest()

@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,71 @@ BAD_FRAGMENT = {"proxy": {"body_size": "99999999999999999999g"}}
 
 def audit(host):
     return [json.loads(line) for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()]
+
+
+# --- neighbours -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def neighbour(host, serving, deploy):
+    """Another application with a download, an event stream and a websocket open, and a long upload to the shop; what became of them."""
+    deploy(shop(1), {**shop(1), "name": "other", "path": "/other", "keep_releases": 2}).ok()
+    host.run("rm -f /root/open.*")
+    host.check_output("setsid python3 /root/neighbour.py /other /shop 60 /root/open.json >/root/open.log 2>&1 </dev/null & echo $!")
+    wait_for(lambda: host.file("/root/open.started").exists, 10, "the connections to open")
+
+    def close():
+        host.run("pkill -TERM -f '[n]eighbour.py /other'")
+        wait_for(lambda: host.file("/root/open.json").exists, 90, f"what became of them: {host.run('cat /root/open.log').stdout}")
+        return json.loads(host.check_output("cat /root/open.json"))
+
+    yield close
+    host.run("pkill -TERM -f '[n]eighbour.py /other'")
+    deploy(shop(1), {"name": "other", "state": "absent"}).ok()
+
+
+def test_what_a_neighbour_has_open_survives_ten_deploys(neighbour, deploy, host, load):
+    """Half of them change the code alone, the others what Nginx reads as well."""
+    other = {**shop(1), "name": "other", "path": "/other", "keep_releases": 2}
+    with load() as found:
+        for number in range(10):
+            more = {"proxy": {"read_timeout_seconds": 70 + number}} if number % 2 else {}
+            deploy(shop(f"beside {number}", **more), other).ok()
+    became = neighbour()
+    print(became)
+    whole = {name for name, what in became.items() if what["whole"]}
+    assert whole == {"download", "events", "websocket", "upload"}, became
+    assert became["upload"]["seconds"] >= 60
+    nothing_lost(found)
+    # None of its drains waited for the neighbour's connections.
+    assert max(entry["drained"]["seconds"] for entry in audit(host)[-10:]) <= DRAIN + 0.5
+
+
+def test_a_release_of_changed_code_alone_reloads_nothing(serving, deploy, host):
+    workers = host.check_output("pgrep -f '^nginx: worker process$' | sort")
+    deploy(shop("code")).ok()
+    assert host.check_output("pgrep -f '^nginx: worker process$' | sort") == workers
+
+
+def test_of_more_than_ten_reloads_the_oldest_workers_end_and_are_named(serving, deploy, host):
+    """A websocket holds the workers of each reload."""
+    keep = (
+        "import socket, time\nline = socket.create_connection(('127.0.0.1', 80))\n"
+        "line.sendall(b'GET /shop/ws HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n'"
+        " b'Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n\\r\\n')\ntime.sleep(60)\n"
+    )
+    held = []
+    for _ in range(11):
+        held.append(host.check_output("setsid python3 -c %s >/dev/null 2>&1 </dev/null & echo $!", keep))
+        time.sleep(0.5)
+        host.check_output("nginx -s reload")
+        time.sleep(1.2)
+    leaving = host.check_output("pgrep -f '^nginx: worker process is shutting down'").split()
+    run = deploy(shop("eleven", proxy={"read_timeout_seconds": 99})).ok()
+    named = re.search(r"Nginx was reloaded more than 10 times while connections stayed open. Ended its oldest workers ([\d, ]+) with", run.output)
+    assert named, run.output
+    assert set(named[1].split(", ")) <= set(leaving)
+    host.run(f"kill {' '.join(held)}")
 
 
 # --- what goes well --------------------------------------------------------------------------------------------------
