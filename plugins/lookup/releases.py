@@ -29,10 +29,6 @@ options:
     description: The directory of the releases on the host.
     type: str
     required: true
-  uid:
-    description: The user id, and group id, that the containers run as.
-    type: int
-    required: true
   key_file:
     description: The file of the key that guards secrets in release ids; it is made when it is missing and there are secrets.
     type: str
@@ -43,7 +39,7 @@ EXAMPLES = """
 - name: Show what would be released
   ansible.builtin.debug:
     msg: "{{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates', runtime='flaskops/runtime:1',
-      root='/var/lib/flaskops', uid=10001, key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
+      root='/var/lib/flaskops', key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
 """
 
 RETURN = """
@@ -100,7 +96,7 @@ class LookupModule(LookupBase):
         own = app["proxy"]["fragment"]
         if own:
             words["fragment"] = self._render(own, words, variables)
-        options = release.container(app, identity, image, root, self.get_option("uid"))
+        options = release.container(app, identity, image, root)
         parts = {
             "dockerfile": self._dockerfile(app, words, variables),
             "files": {
@@ -117,6 +113,7 @@ class LookupModule(LookupBase):
             "source": "" if app["build"]["kind"] == "image" else source_digest(app["source"]),
             "taken": image_parts(app),
             "static": app["static"],
+            **({"uid": app["uid"]} if app["uid"] else {}),
         }
         key = release.release_key(self.get_option("key_file")) if app["secrets"] else b""
         finished = release.release_id(parts, app["secrets"], key)

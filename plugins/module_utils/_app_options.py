@@ -192,6 +192,7 @@ OPTIONS: dict[str, Option] = {
             "tmp": Option(default="64m", pattern=r"[1-9]\d*[bkmg]", allowed="a size such as 64m"),
         },
     ),
+    "uid": Option(kind="int", default=0, minimum=0, maximum=2**31 - 2, allowed="a user id such as 20001, 0 for one of its own"),
     "writable": Option(kind="list", default=[], elements=Option(**_ABSOLUTE)),
     "volumes": Option(
         kind="list",

@@ -32,7 +32,7 @@ def normalize_apps(
     source_root: str = ".",
     root: str = "/var/lib/flaskops",
     taken_paths: Iterable[str] = (),
-    uid: int = 10001,
+    uids: str = "70000-99999",
     checkouts: Mapping[str, Any] | None = None,
     base_refresh: str = "",
     runtime_image: str = "",
@@ -46,7 +46,7 @@ def normalize_apps(
         source_root: the directory that relative sources start from, on the controller.
         root: the directory of the releases on the host; the length of socket paths depends on it.
         taken_paths: where the sites themselves answer.
-        uid: the user that the containers run as.
+        uids: the range that the users of containers are taken from.
         checkouts: what P(flaskops.host.checkouts#lookup) fetched for entries with C(git).
         base_refresh: flask_apps_base_refresh.
         runtime_image: flask_apps_runtime_image.
@@ -67,8 +67,9 @@ def normalize_apps(
         words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
         problems.append(f"flask_apps_root: it is {root!r}; it has to be {words}.")
     problems += _images(base_refresh, runtime_image, source_root)
-    if uid < 1:
-        problems.append(f"flask_apps_uid: it is {uid}; it has to be 1 or more, for no container runs as root.")
+    first, _, last = str(uids).partition("-")
+    if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", str(uids), re.ASCII) or int(first) >= int(last):
+        problems.append(f"flask_apps_uids: must be a range of user ids from 1000 on, such as 70000-99999; got {uids!r}.")
     result: list[dict[str, Any]] = []
     gone: list[dict[str, Any]] = []
     for position, entry in enumerate(apps):

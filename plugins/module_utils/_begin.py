@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _planted, _process_steps, _routes
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _move, _planted, _process_steps, _routes
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
+    HostError,
     Record,
     forget,
     left_aside,
@@ -28,6 +29,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import 
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds, sentences_of
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
+from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids
 
 CHECK_SECONDS = 5
 
@@ -40,17 +42,21 @@ class Begin:
         self.root = params["root"]
         self.wanted = {release["name"]: release["id"] for release in params["releases"]}
         self.docker = Docker()
+        self.uids = Uids(self.root, params["nginx_root"], params["uids"])
         self.actions: list[str] = []
+        self.warnings: list[str] = []
 
     def run(self, check_mode: bool = False) -> dict[str, Any]:
         """The plan, and the locks of those that have work; in check mode the plan alone."""
         if self.wanted:
             self.actions += _planted.protect(check_mode)
         plan = Plan(self.params, self.docker).run()
-        names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"])
+        moves = self._moves(plan)
+        names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"]) | set(moves)
         self.actions += sentences_of(plan)
         if check_mode or not names:
-            return {"changed": bool(self.actions), "actions": self.actions, "lock": {}, **plan}
+            actions = [*self.actions, *(f"{name}: moved from uid {before} to {uid or 'its own'}" for name, (before, uid) in moves.items())]
+            return {"changed": bool(actions), "actions": actions, "warnings": self.warnings, "lock": {}, **plan}
         token = self.params["owner"]["token"]
         cut_off = acquire(self.root, names, {**self.params["owner"], "action": self.params["action"]}, self.params["break_tokens"])
         try:
@@ -59,6 +65,8 @@ class Begin:
                 if name in cut_off:
                     self._audit(name, cut_off[name])
                 self._sweep(name)
+            for name in moves:
+                self.warnings.append(_move.move(self.docker, self.uids, name, self._entry(name)["uid"]))
             plan = Plan(self.params, self.docker).run()
             # What came up since belongs to the next run: it is not locked.
             plan["work"] = [entry for entry in plan["work"] if entry["name"] in names]
@@ -66,7 +74,31 @@ class Begin:
         except BaseException:
             release(self.root, names, token)
             raise
-        return {"changed": True, "actions": self.actions, "lock": {"token": token, "names": sorted(names)}, **plan}
+        lock = {"token": token, "names": sorted(names)}
+        return {"changed": True, "actions": self.actions, "warnings": self.warnings, "lock": lock, **plan}
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        return next(release for release in self.params["releases"] if release["name"] == name)
+
+    def _moves(self, plan: dict[str, Any]) -> dict[str, tuple[int, int]]:
+        """The applications that get another uid now, from which and to which; of those that may, each run says so."""
+        asked, moves = set(self.params["move_uid"]), {}
+        new = {entry["name"] for entry in plan["work"] if entry["live"] != entry["id"]}
+        for name in self.wanted:
+            before, uid = self.uids.move_of(name, self._entry(name)["uid"])
+            if name in self.uids.moving or (before and name in asked):
+                if name in new:
+                    raise HostError(f"{name} has a new release, and a uid moves in a run of its own: deploy it first. Nothing was changed.")
+                moves[name] = before, uid
+            elif before and self._entry(name)["volumes"]:
+                self.warnings.append(
+                    f"{name} keeps the uid {before}, because its volumes may hold data of it; others may have the same. For one of its own "
+                    f"run again with -e flask_apps_move_uid={name}: it is stopped, its data is given to the new uid, and it is started."
+                )
+        if unknown := sorted(asked - set(self.wanted)):
+            there = ", ".join(sorted(self.wanted)) or "no application"
+            raise HostError(f"flask_apps_move_uid names {', '.join(unknown)}; there is {there}. Nothing was changed.")
+        return moves
 
     def _settle(self, name: str, cut_off: dict[str, Any]) -> None:
         """A route that was moved and not recorded: it serves and is recorded, or it goes back."""

@@ -91,9 +91,16 @@ def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
             "site": release["app"]["site"],
             "state": release["app"]["state"],
             "secrets": {name: sha256(value.encode()).hexdigest() for name, value in release["app"]["secrets"].items()},
+            "uid": release["app"]["uid"],
+            "volumes": has_volumes(release["container"], release["directory"]),
         }
         for release in releases
     ]
+
+
+def has_volumes(container: Mapping[str, Any], directory: str) -> bool:
+    """Whether a container mounts anything that is not its release's own."""
+    return any(not volume.startswith(f"{directory}/") for volume in container["volumes"])
 
 
 # What release.json keeps of the entry of flask_apps.
@@ -125,6 +132,7 @@ def release_facts(release: Release) -> dict[str, Any]:
         "dockerfile": release["dockerfile"],
         "source": release["source"],
         "route": release["route"],
+        "uid": app["uid"],
         "secrets": sorted(app["secrets"]),
     }
 
@@ -132,8 +140,9 @@ def release_facts(release: Release) -> dict[str, Any]:
 def kept_release(facts: Mapping[str, Any], directory: str, state: str) -> dict[str, Any]:
     """The release that a release.json describes, as the lookup gives one; for the way back, without the sources."""
     app = {key: facts[key] for key in FACTS}
-    app.update(name=facts["app"], prefix=facts["path"].rstrip("/"), state=state, secrets={}, release_command="")
+    app.update(name=facts["app"], prefix=facts["path"].rstrip("/"), state=state, secrets={}, release_command="", uid=facts.get("uid", 0))
     kept = {key: facts[key] for key in ("id", "image", "container", "process_containers", "dockerfile", "source")}
+    kept["route"] = facts.get("route", "")
     return {"name": facts["app"], "directory": directory, "files": {}, "app": app, **kept}
 
 

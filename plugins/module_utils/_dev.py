@@ -21,8 +21,10 @@ from ansible_collections.flaskops.host.plugins.module_utils._release import (
     SETTINGS,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
+from ansible_collections.flaskops.host.plugins.module_utils._uids import as_user
 
 PORT = 5000  # in the container
+UID = 10001  # that of the runtime image, which has its name and its home
 # What concerns a host, or where else the source comes from.
 DROPPED = ("git", "image", "image_archive", "registry", "site", "state", "processes")
 ENTRYPOINT = ["/opt/runtime/bin/python3", "-I", "/opt/runtime/flaskops/entrypoint.py"]
@@ -91,7 +93,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         image: the image that was built.
         config: the engine's own words about it; they start the server of one that is not ours.
     """
-    app, container = release["app"], release["container"]
+    app, container = release["app"], as_user(release["container"], UID)
     settings = SETTINGS[app["engine"]]
     ours = app["engine"] != "command"
     mounts = source_mounts(app, list(source_files(app["source"])))

@@ -83,7 +83,7 @@ def acquire(
 
 def _try_to_acquire(root: str, names: list[str], owner: Mapping[str, Any], broken: set[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Those that a step of another run works on; if there are none, all locks are taken, some of them over from other runs."""
-    with _exclusive(root):
+    with exclusive(root):
         found = {name: held for name in names if (held := holder(root, name)) and held["token"] != owner["token"]}
         taken = {name: held for name, held in found.items() if held["token"] not in broken}
         if taken:
@@ -115,7 +115,7 @@ def renew(root: str, names: Iterable[str], token: str, phase: str, seconds: floa
             _own(root, name, token)
         _give_up_at(deadline, busy)
         time.sleep(PAUSE)
-    with _exclusive(root):
+    with exclusive(root):
         for name in names:
             try:
                 _write(root, name, {**_own(root, name, token), "phase": phase})
@@ -167,7 +167,7 @@ def _give_up_at(deadline: float, busy: list[str], changed: str = "") -> None:
 
 def release(root: str, names: Iterable[str], token: str) -> None:
     """Give the locks back; what another run holds by now stays."""
-    with _exclusive(root):
+    with exclusive(root):
         _give_back(root, names, token)
 
 
@@ -199,7 +199,7 @@ def _message(taken: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 @contextmanager
-def _exclusive(root: str) -> Iterator[None]:
+def exclusive(root: str) -> Iterator[None]:
     """Looking and writing are one step for all runs on this host."""
     apps = Path(root, "apps")
     for path in (Path(root), apps):

@@ -20,6 +20,8 @@ FORMAT = 3
 PLACEHOLDER = "@flaskops-release@"
 # Stands in a rendered fragment for its own digest, by which the deploy knows whether an answer comes from it.
 CONFIG_PLACEHOLDER = "@flaskops-config@"
+# Stands for the user of the container, which the host decides and records.
+UID_PLACEHOLDER = "@flaskops-uid@"
 # Where the release's run/ directory and its settings are in the container.
 CONTAINER_RUN = "/run/flaskops"
 CONTAINER_SETTINGS = "/etc/flaskops"
@@ -61,7 +63,7 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
     return dict(sorted({**ours, **files, **app["env"]}.items()))
 
 
-def container(app: Mapping[str, Any], release: str, image: str, root: str, uid: int) -> dict[str, Any]:
+def container(app: Mapping[str, Any], release: str, image: str, root: str) -> dict[str, Any]:
     """The options of community.docker.docker_container, except the state and the restart policy.
 
     With the engine "command" our relay starts the server: without a command of the user's, the arguments of the container have to be
@@ -79,16 +81,17 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str, uid: 
     if app["secrets"]:
         mounts.append(f"{directory}/secrets:/run/secrets:ro")
     resources = app["resources"]
+    owner = f"uid={UID_PLACEHOLDER},gid={UID_PLACEHOLDER}"
     options: dict[str, Any] = {
         "name": f"{app['name']}-{release}",
         "image": image,
-        "user": f"{uid}:{uid}",
+        "user": f"{UID_PLACEHOLDER}:{UID_PLACEHOLDER}",
         # A first process that reaps what the application leaves behind, and hands signals on.
         "init": True,
         "read_only": True,
         "tmpfs": [
             f"/tmp:rw,nosuid,nodev,size={resources['tmp']},mode=1777",
-            *(f"{path}:rw,nosuid,nodev,size={resources['tmp']},uid={uid},gid={uid},mode=0700" for path in app["writable"]),
+            *(f"{path}:rw,nosuid,nodev,size={resources['tmp']},{owner},mode=0700" for path in app["writable"]),
         ],
         "cap_drop": ["ALL"],
         "security_opts": ["no-new-privileges"],

@@ -24,6 +24,7 @@ options:
   id: {description: The release., type: str, required: true}
   image: {description: The image of the release., type: str, required: true}
   token: {description: The token of the run's lock., type: str, required: true}
+  uid: {description: The user of its container., type: int, required: true}
   prefix: {description: The path of the application without the last slash., type: str, required: true}
   static:
     description: What is served without the application.
@@ -48,6 +49,7 @@ EXAMPLES = r"""
     id: 0123456789ab
     image: flaskops/shop:0123456789ab
     token: "{{ plan.lock.token }}"
+    uid: 70000
     prefix: /shop
     static: [{url: /static, path: static}]
 """
@@ -73,6 +75,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._accounts import write_accounts
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time
 from ansible_collections.flaskops.host.plugins.module_utils._image import build
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
@@ -89,6 +92,7 @@ ARGUMENTS = {
     "id": {"type": "str", "required": True},
     "image": {"type": "str", "required": True},
     "token": {"type": "str", "required": True, "no_log": False},
+    "uid": {"type": "int", "required": True},
     "prefix": {"type": "str", "required": True},
     "static": {"type": "list", "elements": "dict", "default": [], "options": STATIC},
     "build": {"type": "path"},
@@ -150,6 +154,7 @@ class Assets:
             build(self.docker, self.params["build"], self.params["image"], self.params["secrets"])
             shutil.rmtree(self.params["build"], ignore_errors=True)
         image = pin(self.docker, self.params["name"], self.params["id"])
+        write_accounts(self.docker, self.pin, self.directory, self.params["uid"])
         files = self._static()
         record = Record(self.params["root"], self.params["name"])
         changed = record.data["releases"].get(self.params["id"], {}).get("image") != image

@@ -42,7 +42,8 @@ options:
     description: With O(restore), the release whose secrets are taken over; empty for the release's own.
     type: str
     default: ""
-  uid: {description: The user and group of the container., type: int, required: true}
+  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
+  uids: {description: The range that the uids of applications are taken from., type: str, default: 70000-99999}
   group: {description: The group of Nginx's workers; it may enter the directory of the socket., type: str, required: true}
 """
 
@@ -53,7 +54,6 @@ EXAMPLES = r"""
     id: 0123456789ab
     token: "{{ plan.lock.token }}"
     files: {uwsgi.ini: "[uwsgi]\n"}
-    uid: 10001
     group: www-data
 """
 
@@ -61,6 +61,19 @@ RETURN = r"""
 directory:
   description: Where the release lies.
   type: str
+  returned: success
+uid:
+  description: The user and group of the container.
+  type: int
+  returned: success
+container:
+  description: The options of the container with its user.
+  type: dict
+  returned: success
+process_containers:
+  description: The same for each of its processes.
+  type: list
+  elements: dict
   returned: success
 known:
   description: Which contents the kept sources of the application have, for M(flaskops.host.release_context).
@@ -73,13 +86,17 @@ import grp
 import json
 import os
 import stat
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils._accounts import write_accounts
 from ansible_collections.flaskops.host.plugins.module_utils._delta import kept_digests
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import has_volumes
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
+    Docker,
     HostError,
     Record,
     digest,
@@ -91,6 +108,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._trees import delete
+from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids, run_as
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -102,7 +120,8 @@ ARGUMENTS: dict[str, Any] = {
     "secrets_of": {"type": "str", "default": "", "no_log": False},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
     "facts": {"type": "dict", "default": {}},
-    "uid": {"type": "int", "required": True},
+    "nginx_root": {"type": "str", "default": "/etc/nginx"},
+    "uids": {"type": "str", "default": "70000-99999"},
     "group": {"type": "str", "required": True},
 }
 PRIVATE = {"container.env"}
@@ -134,6 +153,7 @@ class ReleaseFiles:
         self.app = Path(params["root"], "apps", params["name"])
         self.directory = self.app / "releases" / params["id"]
         self.changed = False
+        self.uid = 0  # of the container's user, known under the lock
         try:
             self.nginx = grp.getgrnam(params["group"]).gr_gid
         except KeyError:
@@ -142,8 +162,24 @@ class ReleaseFiles:
     def run(self) -> dict[str, Any]:
         """Lay everything down. The record comes first: without one, what lies here would be taken for releases that served."""
         renew(self.params["root"], [self.params["name"]], self.params["token"], "lay down the release")
-        if self.params["restore"]:
-            return self._restore()
+        facts = self.params["facts"]
+        volumes = has_volumes(facts["container"], str(self.directory))
+        uids = Uids(self.params["root"], self.params["nginx_root"], self.params["uids"])
+        self.uid = uids.of(self.params["name"], facts["uid"], volumes, keep=self.params["restore"])
+        known = self._restore() if self.params["restore"] else self._lay_down()
+        write_accounts(Docker(), f"{self.params['name']}-{self.params['id']}-pin", self.directory, self.uid)
+        containers = [run_as(each, self.uid, str(self.directory)) for each in (facts["container"], *facts["process_containers"])]
+        return {
+            "changed": self.changed,
+            "directory": str(self.directory),
+            "known": known,
+            "uid": self.uid,
+            "container": containers[0],
+            "process_containers": containers[1:],
+        }
+
+    def _lay_down(self) -> list[str]:
+        """A new release, or one whose files are not as they were."""
         root = Path(self.params["root"])
         for path in (root, root / "apps", self.app, self.app / "releases", self.directory):
             make_directory(path, 0o710, 0, self.nginx)
@@ -155,7 +191,7 @@ class ReleaseFiles:
             digests[name] = sha256(text.encode()).hexdigest()
             self._write(self.directory / name, text.encode(), 0o600 if name in PRIVATE else 0o644)
         self._write_release(digests)
-        return {"changed": self.changed, "directory": str(self.directory), "known": kept_digests(self.app / "releases")}
+        return kept_digests(self.app / "releases")
 
     def _record(self) -> None:
         record = Record(self.params["root"], self.params["name"])
@@ -165,7 +201,7 @@ class ReleaseFiles:
             record.save()
             self.changed = True
 
-    def _restore(self) -> dict[str, Any]:
+    def _restore(self) -> list[str]:
         """An earlier release, whole: what it was made of is there, and its secrets are those wanted."""
         files = read_release(self.params["root"], self.params["name"], self.params["id"])["files"]
         changed = [str(self.directory / name) for name, wanted in files.items() if digest(self.directory / name) != wanted]
@@ -181,7 +217,7 @@ class ReleaseFiles:
                 for name, value in now_there.items():
                     self._write(kept / name, value, 0o400)
             self._lay_secrets({name: wanted.get(name, value) for name, value in now_there.items()})
-        return {"changed": self.changed, "directory": str(self.directory), "known": []}
+        return []
 
     def _make_writable(self) -> None:
         """Where the application makes its socket, and where its temporary files lie, such as uploads.
@@ -190,7 +226,11 @@ class ReleaseFiles:
         Nginx nor for root.
         """
         make_directory(self.directory / "run", 0o1777)
-        make_directory(self.directory / "spool", 0o700, self.params["uid"], self.params["uid"])
+        socket = self.directory / "run/app.sock"
+        with suppress(FileNotFoundError):
+            if socket.lstat().st_uid != self.uid:  # which another uid cannot replace
+                socket.unlink()
+        make_directory(self.directory / "spool", 0o700, self.uid, self.uid)
 
     def _write(self, path: Path, content: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
         if digest(path) != sha256(content).hexdigest():
@@ -204,7 +244,7 @@ class ReleaseFiles:
 
     def _lay_secrets(self, values: dict[str, bytes]) -> None:
         """Root's own, so that nothing of the application's is ever taken for one; its group alone reads them."""
-        place, group = self.directory / "secrets", self.params["uid"]
+        place, group = self.directory / "secrets", self.uid
         if place.exists() and place.lstat().st_uid != 0:
             # An older version of the collection gave it to the application.
             delete(place)

@@ -51,12 +51,20 @@ options:
         choices: [present, maintenance, stopped]
         default: present
       secrets: {description: Digests of the secrets that have to lie on the host., type: dict, default: {}}
+      uid: {description: "The uid that its entry names, 0 for one of its own.", type: int, default: 0}
+      volumes: {description: Whether it has volumes., type: bool, default: false}
   absent:
     description: Applications that must not be on the host.
     type: list
     elements: str
     default: []
   sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
+  uids: {description: The range that the uids of applications are taken from., type: str, default: 70000-99999}
+  move_uid:
+    description: Applications with volumes that get a uid of their own, and their data with it.
+    type: list
+    elements: str
+    default: []
   break_tokens: {description: Tokens of locks that are taken over whoever holds them., type: list, elements: str, default: []}
   action:
     description: What the run does, for the audit of one that is cut off.
@@ -136,6 +144,8 @@ RELEASE = {
     "site": {"type": "str", "required": True},
     "state": {"type": "str", "choices": list(FILES), "default": "present"},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "uid": {"type": "int", "default": 0},
+    "volumes": {"type": "bool", "default": False},
 }
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -144,6 +154,8 @@ ARGUMENTS: dict[str, Any] = {
     "releases": {"type": "list", "elements": "dict", "required": True, "options": RELEASE},
     "absent": {"type": "list", "elements": "str", "default": []},
     "sites": {"type": "list", "elements": "dict", "default": []},
+    "uids": {"type": "str", "default": "70000-99999"},
+    "move_uid": {"type": "list", "elements": "str", "default": []},
     "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "action": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
     "owner": {"type": "dict", "required": True},
@@ -158,6 +170,8 @@ def main() -> None:
         module.fail_json(msg=str(error), holders=error.holders)
     except (HostError, NginxError, OSError, http.client.HTTPException) as error:
         module.fail_json(msg=with_advice(f"The run could not begin: {error}"))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
     module.exit_json(diff=sentences(result["actions"]), **result)
 
 

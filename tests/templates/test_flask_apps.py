@@ -50,7 +50,7 @@ def source(tmp_path):
 def make(source, tmp_path):
     """The release of one application; keys as the user writes them."""
 
-    def run(runtime=RUNTIME, root="/var/lib/flaskops", uid=10001, variables=None, **keys):
+    def run(runtime=RUNTIME, root="/var/lib/flaskops", variables=None, **keys):
         entry = {"name": "shop", "source": str(source), "path": "/shop", **keys}
         apps, problems = normalize_apps([entry], sites=["default", "www"], root=root)
         assert problems == []
@@ -58,7 +58,7 @@ def make(source, tmp_path):
         loader = DataLoader()
         lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
         options = {"templates": str(ROLE / "templates"), "key_file": str(tmp_path / "release.key")}
-        (release,) = lookup.run([apps], variables=known, runtime=runtime, root=root, uid=uid, **options)
+        (release,) = lookup.run([apps], variables=known, runtime=runtime, root=root, **options)
         return release
 
     return run
@@ -113,7 +113,7 @@ def test_the_same_inputs_give_the_same_release(make):
         {"drain_seconds": 5},
         {"runtime": "flaskops/runtime:ba9876543210"},
         {"root": "/srv/flaskops"},
-        {"uid": 10002},
+        {"uid": 20001},
     ],
     ids=str,
 )

@@ -52,7 +52,7 @@ def release(base: Path, path="/shop", engine="uwsgi", **keys):
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
     lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
-    options = {"templates": str(ROLE / "templates"), "key_file": str(base / "release.key"), "root": str(base), "uid": 10001}
+    options = {"templates": str(ROLE / "templates"), "key_file": str(base / "release.key"), "root": str(base)}
     return lookup.run([apps], variables=known, runtime="flaskops/runtime:0123456789ab", **options)[0]
 
 

@@ -99,6 +99,7 @@ def test_name_source_and_path_are_enough(check, source):
         "drain_seconds": 30,
         "keep_releases": 5,
         "resources": {"memory": "512m", "pids": 512, "cpus": 0, "tmp": "64m"},
+        "uid": 0,
         "writable": [],
         "volumes": [],
         "networks": [],
@@ -665,9 +666,10 @@ def test_a_root_that_nginx_or_docker_would_read_otherwise_is_refused(root):
     assert normalize_apps([], root=root)[1] == [f"flask_apps_root: it is {root!r}; it has to be {words}."]
 
 
-@pytest.mark.parametrize("uid", [0, -1])
-def test_no_container_runs_as_root(uid):
-    assert normalize_apps([], uid=uid)[1] == [f"flask_apps_uid: it is {uid}; it has to be 1 or more, for no container runs as root."]
+@pytest.mark.parametrize("uids", ["0-10", "70000", "99999-70000", "70000-70000", "-1", "7e4-8e4", "70000-99999999999", 70000, "", None])
+def test_no_container_runs_as_root_or_as_a_user_of_the_host(uids):
+    words = "must be a range of user ids from 1000 on, such as 70000-99999"
+    assert normalize_apps([], uids=uids)[1] == [f"flask_apps_uids: {words}; got {uids!r}."]
 
 
 def test_a_number_that_nginx_would_refuse_is_refused(check):

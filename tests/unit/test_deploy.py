@@ -36,13 +36,14 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "state": state,
         "release_command": "",
         "processes": [],
+        "uid": 0,
     }
     return {
         "name": name,
         "id": identity,
         "image": f"flaskops/{name}:{identity}",
         "directory": f"/var/lib/flaskops/apps/{name}/releases/{identity}",
-        "container": {"name": f"{name}-{identity}"},
+        "container": {"name": f"{name}-{identity}", "volumes": []},
         "process_containers": [],
         "dockerfile": "FROM x\n",
         "source": "digest",
@@ -184,9 +185,17 @@ def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
     facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
     kept = deploy.kept_release(json.loads(json.dumps(facts)), f"{RELEASES}/{NEW}", "maintenance")
     first = release()
-    for key in ("name", "id", "image", "directory", "container", "process_containers", "dockerfile", "source"):
+    for key in ("name", "id", "image", "directory", "container", "process_containers", "dockerfile", "source", "route"):
         assert kept[key] == first[key], key
     assert kept["app"] == {**first["app"], "secrets": {}, "state": "maintenance", "release_command": ""}
+
+
+def test_a_release_of_an_older_version_has_no_route_and_no_uid_and_is_a_way_back_too():
+    facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
+    del facts["route"], facts["uid"]
+    kept = deploy.kept_release(facts, f"{RELEASES}/{NEW}", "present")
+    again = deploy.release_facts(kept)
+    assert (again["route"], again["uid"]) == ("", 0)
 
 
 def test_the_status_of_all_hosts_is_one_table():
@@ -255,9 +264,24 @@ def test_the_sites_that_applications_are_on(apps, defaults, sites):
 
 
 def test_the_plan_is_told_digests_of_secrets_and_no_contents():
-    assert deploy.wanted_releases([release()]) == [
-        {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {"KEY": sha256(b"hunter2").hexdigest()}}
-    ]
+    secrets = {"KEY": sha256(b"hunter2").hexdigest()}
+    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": secrets, "uid": 0, "volumes": False}
+    assert deploy.wanted_releases([release()]) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("mounted", "found"),
+    [
+        ([], False),
+        ([f"{RELEASES}/{NEW}/run:/run/flaskops/{NEW}", f"{RELEASES}/{NEW}/spool:/var/tmp"], False),
+        ([f"{RELEASES}/{NEW}/run:/run/flaskops/{NEW}", "shop-data:/data"], True),
+        (["/srv/media:/media:ro"], True),
+        ([f"{RELEASES}/{NEW}0/run:/data"], True),
+    ],
+)
+def test_volumes_are_what_is_not_the_release_s_own(mounted, found):
+    container = {"name": f"shop-{NEW}", "volumes": mounted}
+    assert deploy.wanted_releases([release(container=container)])[0]["volumes"] is found
 
 
 def test_the_record_of_a_release_names_its_secrets_and_does_not_hold_them():

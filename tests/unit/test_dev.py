@@ -70,7 +70,7 @@ def words(tmp_path, **keys):
     (tmp_path / "requirements.txt").write_text("flask\n")
     apps, problems = normalize_apps([entry(tmp_path, name="shop", path="/shop", **keys)], {}, ["default"], "/", "/var/lib/flaskops")
     assert not problems
-    release = {"id": "0123456789ab", "app": apps[0], "container": container(apps[0], "0123456789ab", "x", "/tmp/place", 1000)}
+    release = {"id": "0123456789ab", "app": apps[0], "container": container(apps[0], "0123456789ab", "x", "/tmp/place")}
     return _dev.dev_run(release, "/tmp/place", 5001, "flaskops-dev/shop", {"Entrypoint": ["/start"], "Cmd": ["now"]})
 
 
@@ -78,7 +78,7 @@ def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tm
     run = words(tmp_path)
     assert (run["name"], run["prefix"]) == ("dev-shop", "/shop")
     joined = " ".join(run["words"])
-    assert "--publish 127.0.0.1:5001:5000 --user 1000:1000 --read-only" in joined
+    assert "--publish 127.0.0.1:5001:5000 --user 10001:10001 --read-only" in joined
     assert "--memory 512m" in joined
     assert "--cap-drop ALL --security-opt no-new-privileges" in joined
     assert f"--volume {tmp_path}:/app:ro" in joined

@@ -30,7 +30,7 @@ def app(tmp_path):
 
 
 def container(entry):
-    return release.container(entry, ID, f"flaskops/shop:{ID}", ROOT, 10001)
+    return release.container(entry, ID, f"flaskops/shop:{ID}", ROOT)
 
 
 # --- the environment -------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_what_community_docker_reads_from_the_env_file_is_what_was_said(app, tmp
 def test_a_container_is_hardened_without_being_asked(app):
     options = container(app())
     assert options["name"] == f"shop-{ID}"
-    assert options["user"] == "10001:10001"
+    assert options["user"] == "@flaskops-uid@:@flaskops-uid@"
     assert options["read_only"] is True
     assert options["cap_drop"] == ["ALL"]
     assert options["security_opts"] == ["no-new-privileges"]
@@ -164,7 +164,7 @@ def test_what_was_asked_for_reaches_the_container(app):
     assert options["volumes"][3:] == [f"{ROOT}/apps/shop/releases/0123456789ab/secrets:/run/secrets:ro", "shop-data:/data"]
     assert options["tmpfs"] == [
         "/tmp:rw,nosuid,nodev,size=8m,mode=1777",
-        "/app/cache:rw,nosuid,nodev,size=8m,uid=10001,gid=10001,mode=0700",
+        "/app/cache:rw,nosuid,nodev,size=8m,uid=@flaskops-uid@,gid=@flaskops-uid@,mode=0700",
     ]
     assert (options["memory"], options["memory_swap"], options["pids_limit"], options["cpus"]) == ("1g", "1g", 99, 1.5)
     assert options["stop_timeout"] == 12

@@ -139,8 +139,10 @@ class World:
         return release_switch.Switch({"root": self.root, "nginx_root": self.nginx, **params}).run()
 
     def begin(self, *wanted, token="t"):
-        releases = [{"name": app, "id": identity, "site": "default", "state": "present", "secrets": {}} for app, identity in wanted]
+        releases = [{"name": app, "id": identity, "site": "default", "state": "present", "secrets": {}, "uid": 0, "volumes": False}
+                    for app, identity in wanted]  # fmt: skip
         params = {"images": [], "releases": releases, "absent": [], "sites": [], "break_tokens": ["dead"], "action": "deploy"}
+        params.update(uids="70000-99999", move_uid=[])
         params["owner"] = {"token": token, "who": "me"}
         return _begin.Begin({"root": self.root, "nginx_root": self.nginx, **params}).run()
 
@@ -490,10 +492,12 @@ def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(wo
 def lay_down(world, monkeypatch):
     """What a run lays down of a release before it is built."""
     monkeypatch.setattr(release_files.grp, "getgrnam", lambda _name: SimpleNamespace(gr_gid=0))
+    monkeypatch.setattr(release_files, "write_accounts", lambda *_: None)
 
     def run(identity):
         params = {name: option.get("default") for name, option in release_files.ARGUMENTS.items()}
-        params.update(root=world.root, name="shop", id=identity, files={"nginx.conf": "x"}, token="t", uid=0, group="x")
+        params.update(root=world.root, name="shop", id=identity, files={"nginx.conf": "x"}, token="t", group="x")
+        params["facts"] = {"container": {"tmpfs": [], "volumes": []}, "process_containers": [], "uid": 0}
         release_files.ReleaseFiles(params).run()
 
     return run

@@ -13,6 +13,8 @@ import time
 import pytest
 from conftest import DRAIN, SCENARIO, nothing_lost, shop, wait_for
 
+# In a shell of the host: the user of the container of the shop.
+OWNER = "$(docker inspect -f '{{.Config.User}}' $(docker ps --quiet --filter label=host.flaskops.app=shop))"
 BAD_FRAGMENT = {"proxy": {"body_size": "99999999999999999999g"}}
 
 
@@ -79,7 +81,8 @@ def test_of_more_than_ten_reloads_the_oldest_workers_end_and_are_named(serving, 
         time.sleep(1.2)
     leaving = host.check_output("pgrep -f '^nginx: worker process is shutting down'").split()
     run = deploy(shop("eleven", proxy={"read_timeout_seconds": 99})).ok()
-    named = re.search(r"Nginx was reloaded more than 10 times while connections stayed open. Ended its oldest workers ([\d, ]+) with", run.output)
+    words = "Nginx was reloaded more than 10 times while connections stayed open. Ended its oldest workers"
+    named = re.search(rf"{words} ([\d, ]+) with", run.output)
     assert named, run.output
     assert set(named[1].split(", ")) <= set(leaving)
     host.run(f"kill {' '.join(held)}")
@@ -151,7 +154,7 @@ def test_a_page_of_the_old_release_still_finds_its_files(serving, deploy, http):
 
 def test_the_release_command_runs_before_the_new_code_serves(serving, deploy, play, host):
     migrate = {"release_command": "echo migrated $VERSION >> /data/log", "volumes": ["shop-data:/data"]}
-    host.check_output("docker volume create shop-data && chown 10001:10001 $(docker volume inspect -f '{{.Mountpoint}}' shop-data)")
+    host.check_output(f"docker volume create shop-data && chown {OWNER} $(docker volume inspect -f '{{{{.Mountpoint}}}}' shop-data)")
     deploy(shop("migrates", **migrate)).ok()
     deploy(shop("migrates", **migrate)).ok()
     play("rollback").ok()
@@ -432,7 +435,7 @@ def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, versio
 @pytest.mark.long
 def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, version, load, host):
     volume = host.check_output("docker volume create shop-data > /dev/null; docker volume inspect -f '{{.Mountpoint}}' shop-data")
-    host.check_output(f"chown 10001:10001 {volume}")
+    host.check_output(f"chown {OWNER} {volume}")
     on_it = {"volumes": ["shop-data:/data"]}
     by_its_command = {"release_command": "cat /dev/zero > /data/filled; true"}
     by_itself = {"env": {"FILL": "/data/filled"}}
@@ -481,7 +484,8 @@ def jobs(version, **more):
 @pytest.fixture
 def working(host, deploy, version):
     """Version 1 and its processes run."""
-    host.check_output("mkdir -p /srv/jobs && chown 10001:10001 /srv/jobs")
+    deploy(shop(1)).ok()
+    host.check_output(f"mkdir -p /srv/jobs && chown -R {OWNER} /srv/jobs")
     deploy(jobs(1)).ok()
     host.check_output("rm -f /srv/jobs/*.log")
     assert version() == "1"

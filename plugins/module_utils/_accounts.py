@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The name and the home of an application's user, in the /etc/passwd and /etc/group of its container beside those of its image."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, write_file
+from ansible_collections.flaskops.host.plugins.module_utils._release import CONTAINER_SPOOL
+
+NAME = "app"
+LARGEST = 1 << 20  # bytes; of an image nobody knows
+
+
+def write_accounts(docker: Docker, container: str, directory: Path, uid: int) -> None:
+    """Lay passwd and group of a release down; what the image has of the same name or number gives way.
+
+    Args:
+        docker: the engine.
+        container: one of the image, which may be there without running.
+        directory: that of the release.
+        uid: the user of the application.
+    """
+    own = {
+        "passwd": f"{NAME}:x:{uid}:{uid}:{NAME}:{CONTAINER_SPOOL}:/usr/sbin/nologin",
+        "group": f"{NAME}:x:{uid}:",
+    }
+    for file, line in own.items():
+        lines = [there for there in _lines(docker, container, f"/etc/{file}") if not _clashes(there, uid)]
+        write_file(directory / file, "".join(f"{each}\n" for each in [*lines, line]).encode())
+
+
+def _clashes(line: str, uid: int) -> bool:
+    fields = line.split(":")
+    return fields[0] == NAME or fields[2:3] == [str(uid)]
+
+
+def _lines(docker: Docker, container: str, path: str) -> list[str]:
+    """A file of an image; none where it is missing, no plain file, or far too large."""
+    done = subprocess.run([docker.command, "cp", f"{container}:{path}", "-"], capture_output=True, timeout=60)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            member = archive.next()
+            file = archive.extractfile(member) if member and member.isreg() and member.size <= LARGEST else None
+            return file.read().decode(errors="replace").splitlines() if file else []
+    except tarfile.TarError:
+        return []

@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user id of each application's container: its own, recorded on the host, and never given to another application.
+
+The host decides it, so no release id depends on it, and every start of every release of an application uses the same one. The range lies
+between the users of a host (login.defs(5), systemd's UIDS-GIDS) and the subordinate ids of subuid(5).
+"""
+
+from __future__ import annotations
+
+import grp
+import json
+import pwd
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, live_links, write_file
+from ansible_collections.flaskops.host.plugins.module_utils._lock import exclusive
+from ansible_collections.flaskops.host.plugins.module_utils._release import UID_PLACEHOLDER, release_directory
+
+SUBORDINATE = (Path("/etc/subuid"), Path("/etc/subgid"))
+# What tells the user of a container in its options, also in those that an older version wrote.
+_OPTION = re.compile(rf"\b(uid|gid)=(?:\d+|{re.escape(UID_PLACEHOLDER)})")
+
+
+class Uids:
+    """The record of a host, uids.json.
+
+    Args:
+        root: the directory of the releases.
+        nginx_root: the directory of the Nginx configuration, whose links say what serves.
+        span: the range that uids are taken from, as C(70000-99999).
+    """
+
+    def __init__(self, root: str, nginx_root: str, span: str) -> None:
+        self.root, self.nginx_root = root, nginx_root
+        self.first, self.last = (int(end) for end in span.split("-"))
+        self.path = Path(root, "uids.json")
+
+    def of(self, name: str, wanted: int = 0, volumes: bool = False, keep: bool = False) -> int:
+        """The uid of an application from now on.
+
+        Args:
+            name: the application.
+            wanted: the key C(uid) of its entry, 0 for none.
+            volumes: whether it has data that belongs to the uid it had, which only a move changes.
+            keep: whether this is the way back, which changes nothing.
+        """
+        with exclusive(self.root):
+            book = self._read()
+            now, own = self._now(book, name), wanted or self._own(book, name)
+            uid = now if now and (keep or volumes) else own
+            book["current"][name] = uid
+            self._write(book)
+        return uid
+
+    def move_of(self, name: str, wanted: int = 0) -> tuple[int, int]:
+        """From which to which uid an application with volumes may move; (0, 0) where it has its own, or has never served."""
+        book = self._read()
+        now, own = self._now(book, name), wanted or book["own"].get(name, 0)
+        return (now, own) if now and now != own else (0, 0)
+
+    def begin(self, name: str, wanted: int = 0) -> tuple[int, int]:
+        """Write down that a move begins, so that one that is cut off goes on. Returns from which to which uid."""
+        with exclusive(self.root):
+            book = self._read()
+            own = wanted or self._own(book, name)
+            before = book["moving"].setdefault(name, self._now(book, name))
+            self._write(book)
+        return before, own
+
+    def end(self, name: str, uid: int) -> None:
+        """Write down that a move has ended."""
+        with exclusive(self.root):
+            book = self._read()
+            book["moving"].pop(name, None)
+            book["current"][name] = uid
+            self._write(book)
+
+    @property
+    def moving(self) -> list[str]:
+        """The applications whose move was cut off."""
+        return sorted(self._read()["moving"])
+
+    def _now(self, book: Mapping[str, Any], name: str) -> int:
+        """What it runs as: as recorded, or where nothing is recorded as the directory of its temporary files says; 0 when it never ran."""
+        if recorded := int(book["current"].get(name, 0)):
+            return recorded
+        for link in live_links(self.nginx_root).get(name, []):
+            try:
+                return Path(release_directory(self.root, name, link["id"]), "spool").lstat().st_uid
+            except OSError:
+                continue
+        return 0
+
+    def _own(self, book: dict[str, Any], name: str) -> int:
+        """The one that it alone has, taken when it is first needed."""
+        if name not in book["own"]:
+            taken = {*book["own"].values(), *book["current"].values()}
+            free = (uid for uid in range(self.first, self.last + 1) if uid not in taken and not _is_known(uid))
+            uid = next(free, 0)
+            if not uid:
+                raise HostError(f"no uid of {self.first}-{self.last} is free for {name}; set flask_apps_uids to a larger range.")
+            book["own"][name] = uid
+        return int(book["own"][name])
+
+    def _read(self) -> dict[str, Any]:
+        empty: dict[str, Any] = {"format": 1, "own": {}, "current": {}, "moving": {}}
+        try:
+            found = json.loads(self.path.read_text())
+            if not isinstance(found, dict) or not empty.keys() <= found.keys():
+                raise ValueError("it is no record of uids")
+        except FileNotFoundError:
+            return empty
+        except ValueError as error:
+            words = "put it back from a backup, for it says who owns the data of the applications"
+            raise HostError(f"{self.path} cannot be read ({error}); {words}.") from error
+        return found
+
+    def _write(self, book: Mapping[str, Any]) -> None:
+        if not self.path.exists() or book != self._read():
+            write_file(self.path, f"{json.dumps(book, indent=2, sort_keys=True)}\n".encode(), 0o600)
+
+
+def _is_known(uid: int) -> bool:
+    """Whether a user or group of the host has a number, or may hand it on to its containers."""
+    for look in (pwd.getpwuid, grp.getgrgid):
+        try:
+            look(uid)
+        except KeyError:
+            continue
+        return True
+    for file in SUBORDINATE:
+        try:
+            lines = [line.split(":") for line in file.read_text().splitlines()]
+        except OSError:
+            continue
+        spans = [(int(line[1]), int(line[2])) for line in lines if len(line) == 3 and line[1].isdecimal() and line[2].isdecimal()]
+        if any(first <= uid < first + count for first, count in spans):
+            return True
+    return False
+
+
+def as_user(container: Mapping[str, Any], uid: int) -> dict[str, Any]:
+    """The options of a container with the user that was chosen for it."""
+    tmpfs = [_OPTION.sub(rf"\g<1>={uid}", each) for each in container["tmpfs"]]
+    return {**container, "user": f"{uid}:{uid}", "tmpfs": tmpfs}
+
+
+def run_as(container: Mapping[str, Any], uid: int, directory: str) -> dict[str, Any]:
+    """The same, with what tells its name and its home, from the directory of the release."""
+    accounts = [f"{directory}/{file}:/etc/{file}:ro" for file in ("passwd", "group")]
+    return {**as_user(container, uid), "volumes": [*container["volumes"], *accounts]}

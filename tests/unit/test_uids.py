@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Each application has a uid of its own, for ever; one with data keeps the one it had until it is moved."""
+
+import io
+import json
+import os
+import tarfile
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _accounts, _move, _uids
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+
+OLD = 10001
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A host whose own users are not asked; an application of before has its files in a directory of its uid."""
+    monkeypatch.setattr(_uids, "_is_known", lambda uid: uid in host.known)
+    host = SimpleNamespace(known={70001})
+    (tmp_path / "f/apps").mkdir(parents=True)
+    (tmp_path / "n/flaskops/default").mkdir(parents=True)
+
+    def serve(name, uid=OLD):
+        spool = tmp_path / f"f/apps/{name}/releases/{'a' * 12}/spool"
+        spool.mkdir(parents=True)
+        os.chown(spool, uid, uid)
+        (tmp_path / f"n/flaskops/default/{name}.conf").symlink_to(spool.parent / "nginx.conf")
+
+    host.serve = serve
+    host.uids = lambda span="70000-70009": _uids.Uids(str(tmp_path / "f"), str(tmp_path / "n"), span)
+    host.file = tmp_path / "f/uids.json"
+    return host
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
+
+
+def test_each_gets_its_own_and_keeps_it(host):
+    assert [host.uids().of(name) for name in ("a", "b", "a", "c", "b")] == [70000, 70002, 70000, 70003, 70002]
+    assert host.file.stat().st_mode & 0o777 == 0o600
+
+
+def test_none_is_given_to_another_when_its_application_is_gone(host):
+    host.uids().of("a")
+    host.uids().of("a", wanted=20001)
+    assert host.uids().of("b") == 70002
+    assert host.uids().of("a") == 70000
+
+
+def test_the_key_decides_and_two_may_share_on_purpose(host):
+    assert host.uids().of("a", wanted=20001, volumes=True) == host.uids().of("b", wanted=20001, volumes=True) == 20001
+
+
+def test_a_uid_that_a_key_names_is_given_to_no_other(host):
+    host.uids().of("a", wanted=70000)
+    assert host.uids().of("b") == 70002
+
+
+@as_root
+def test_one_of_before_without_volumes_moves_by_itself_and_does_not_go_back_with_a_rollback(host):
+    host.serve("a")
+    assert host.uids().of("a") == 70000
+    assert host.uids().of("a", keep=True) == 70000
+
+
+@as_root
+def test_one_of_before_with_volumes_keeps_its_uid(host):
+    host.serve("a")
+    assert host.uids().of("a", volumes=True) == OLD
+    assert host.uids().of("a", volumes=True) == OLD
+    assert host.uids().move_of("a") == (OLD, 70000)
+
+
+@as_root
+def test_a_rollback_before_the_first_deploy_keeps_the_uid_of_before(host):
+    host.serve("a")
+    assert host.uids().of("a", keep=True) == OLD
+
+
+@as_root
+def test_a_move_that_is_cut_off_is_remembered_with_where_it_came_from(host):
+    host.serve("a")
+    host.uids().of("a", volumes=True)
+    assert host.uids().begin("a") == (OLD, 70000)
+    assert host.uids().moving == ["a"]
+    assert host.uids().begin("a") == (OLD, 70000)
+    host.uids().end("a", 70000)
+    assert host.uids().moving == []
+    assert host.uids().of("a", volumes=True) == 70000
+    assert host.uids().move_of("a") == (0, 0)
+
+
+def test_a_range_that_is_used_up_is_refused_with_the_variable(host):
+    for name in "abcdefghi":
+        host.uids().of(name)
+    with pytest.raises(HostError, match=r"no uid of 70000-70009 is free for j; set flask_apps_uids to a larger range"):
+        host.uids().of("j")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"own": {}}'])
+def test_a_record_that_cannot_be_read_is_refused_and_not_written_over(host, text):
+    host.file.write_text(text)
+    with pytest.raises(HostError, match="cannot be read"):
+        host.uids().of("a")
+    assert host.file.read_text() == text
+
+
+def test_users_and_subordinate_ids_of_the_host_are_known(tmp_path, monkeypatch):
+    file = tmp_path / "subuid"
+    file.write_text("root:90000:10\nbroken\nx:y:z\n# a comment\n")
+    monkeypatch.setattr(_uids, "SUBORDINATE", (file, tmp_path / "missing"))
+    assert _uids._is_known(0)
+    assert [_uids._is_known(uid) for uid in (89999, 90000, 90009, 90010)] == [False, True, True, False]
+
+
+def test_the_options_of_a_container_get_the_user_whoever_wrote_them():
+    for uid in ("10001", "@flaskops-uid@"):
+        tmpfs = ["/tmp:rw,mode=1777", f"/a/b:rw,uid={uid},gid={uid},mode=0700"]
+        options = {"user": f"{uid}:{uid}", "tmpfs": tmpfs, "volumes": ["/r/run:/run/flaskops/x"]}
+        found = _uids.run_as(options, 70003, "/r")
+        assert found["user"] == "70003:70003"
+        assert found["tmpfs"][0] == "/tmp:rw,mode=1777"
+        assert found["tmpfs"][1].endswith(":rw,uid=70003,gid=70003,mode=0700")
+        assert found["volumes"] == ["/r/run:/run/flaskops/x", "/r/passwd:/etc/passwd:ro", "/r/group:/etc/group:ro"]
+
+
+# --- name and home -----------------------------------------------------------------------------------------------------
+
+
+def archive(content, kind=tarfile.REGTYPE, size=None):
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        member = tarfile.TarInfo("passwd")
+        member.type, member.size, member.linkname = kind, len(content) if size is None else size, "/etc/shadow"
+        tar.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+IMAGE = b"root:x:0:0:root:/root:/bin/bash\napp:x:10001:10001::/app:/bin/sh\nother:x:70003:5::/:/bin/sh\nwww-data:x:33:33::/var/www:\n"
+
+
+@pytest.mark.parametrize(
+    ("stdout", "others"),
+    [
+        (archive(IMAGE), ["root:x:0:0:root:/root:/bin/bash", "www-data:x:33:33::/var/www:"]),
+        (archive(b"", tarfile.SYMTYPE), []),
+        (archive(b"", tarfile.FIFOTYPE), []),
+        (b"", []),
+        (b"no archive", []),
+        (archive(b"x" * 2_000_000), []),
+    ],
+    ids=["a file", "a link", "a pipe", "nothing", "garbage", "far too large"],
+)
+def test_the_user_has_a_name_and_a_home_beside_those_of_the_image(tmp_path, monkeypatch, stdout, others):
+    monkeypatch.setattr(_accounts.subprocess, "run", lambda *_, **_more: SimpleNamespace(stdout=stdout))
+    _accounts.write_accounts(SimpleNamespace(command="docker"), "shop-1-pin", tmp_path, 70003)
+    assert (tmp_path / "passwd").read_text().splitlines() == [*others, "app:x:70003:70003:app:/var/tmp:/usr/sbin/nologin"]
+    assert (tmp_path / "group").read_text().splitlines()[-1] == "app:x:70003:"
+
+
+# --- a move ------------------------------------------------------------------------------------------------------------
+
+
+class Engine:
+    def __init__(self, mounts):
+        self.mounts, self.done = mounts, []
+
+    def containers(self, label):
+        app = label.partition("=")[2]
+        return [{"Names": name} for name in self.mounts if name.startswith(app)]
+
+    def inspect(self, name):
+        found = [{"Source": source, "RW": writable} for source, writable in self.mounts.get(name, [])]
+        return {"Mounts": found, "Config": {"Labels": {"host.flaskops.app": name.partition("-")[0]}}}
+
+    def run(self, *words, **_more):
+        self.done.append(words[0])
+        return ""
+
+
+@as_root
+def test_a_move_gives_the_data_of_the_old_uid_and_follows_no_link(host, tmp_path):
+    host.serve("a")
+    uids = host.uids()
+    data, private = tmp_path / "data", tmp_path / "private"
+    (data / "deep").mkdir(parents=True)
+    for path in (private, data / "deep/own", data / "foreign"):
+        path.touch()
+    (data / "link").symlink_to(private)
+    os.chown(data / "foreign", 0, OLD)
+    for path in (data, data / "deep", data / "deep/own", data / "link"):
+        os.chown(path, OLD, OLD, follow_symlinks=False)
+    engine = Engine({"a-1": [(str(data), True), ("/srv/read-only", False), (f"{uids.root}/apps/a/releases/1/run", True)]})
+    words = _move.move(engine, uids, "a", 0)
+    assert f"a: moved from uid 10001 to 70000, with {data}; that took " in words
+    assert [path.lstat().st_uid for path in (data, data / "deep/own", data / "link")] == [70000] * 3
+    assert [(path.lstat().st_uid, path.lstat().st_gid) for path in (data / "foreign", private)] == [(0, 70000), (0, 0)]
+    assert engine.done == ["stop", "rm"]
+    assert json.loads(host.file.read_text())["current"] == {"a": 70000}
+
+
+@as_root
+def test_data_that_two_write_to_is_not_taken_from_the_other(host):
+    host.serve("a")
+    engine = Engine({"a-1": [("/srv/media", True)], "b-1": [("/srv/media", True)]})
+    with pytest.raises(HostError, match=r"is on a volume of a and of b, so a alone cannot move\. Give both entries the same key uid"):
+        _move.move(engine, host.uids(), "a", 0)
+    assert engine.done == []
