@@ -169,6 +169,11 @@ OPTIONS: dict[str, Option] = {
         default={},
         options={
             "path": Option(default="/", pattern=r"/[A-Za-z0-9._~/?&=%-]*", allowed="a path below the application's own, such as /health"),
+            "host": Option(
+                default="",
+                pattern=r"([A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?(:[1-9]\d{0,4})?)?",
+                allowed="a name that the application answers to, such as shop.example.org, or '' for the name of its site",
+            ),
             "status": Option(
                 kind="list",
                 default=["2xx", "3xx", "401", "403"],

@@ -152,6 +152,11 @@ def site_host(name: str, sites: Iterable[Mapping[str, Any]]) -> str:
     return next((host for host in names if host[:1].isalnum() and "*" not in host), "localhost")
 
 
+def health_host(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]]) -> str:
+    """The name that an application is asked by for its health: its own, or that of its site."""
+    return str(facts["health"].get("host") or site_host(facts["site"], sites))
+
+
 def site_port(name: str, sites: Iterable[Mapping[str, Any]]) -> int:
     """The port that this site listens on for plain HTTP."""
     return next((int(site.get("port") or 80) for site in sites if site["name"] == name), 80)
@@ -194,6 +199,7 @@ def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable
         "host": site_host(facts["site"], sites),
         "port": site_port(facts["site"], sites),
         "status": health["status"] if answers else ["503"],
+        **({"health_host": health["host"]} if health.get("host") else {}),
     }
 
 

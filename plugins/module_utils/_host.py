@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -16,8 +17,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
+
 # The engine's own command first: one that comes earlier in PATH may be foreign and lack the plugins.
 DOCKER = ("/usr/bin/docker", "docker")
+# Of a log: how much of its end is read, how long a line may be, and how long the engine may take to find it.
+LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
+# The labels that are read of those that this collection gives to containers.
+LABELS = tuple(f"host.flaskops.{name}" for name in ("app", "release", "process", "pin"))
 PLUGINS = ("/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", "/usr/local/lib/docker/cli-plugins")
 
 
@@ -106,23 +113,47 @@ class Docker:
         merge: bool = False,
         seconds: float = 600,
         environment: Mapping[str, str] | None = None,
+        last: int = 0,
     ) -> str:
-        """Its standard output, with the standard error where merge says so; its own words in the error."""
+        """Its standard output, with the standard error where merge says so; its own words in the error.
+
+        With last, it is the end of both, of so many bytes, and being slow or failing is no error.
+        """
         if not self.command:
             raise HostError("there is no docker command on this host; run the role flaskops.host.docker first.")
+        if last:
+            return self._end(arguments, last, seconds)
         errors = subprocess.STDOUT if merge else subprocess.PIPE
         done = subprocess.run(
             [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds,
             env={**os.environ, **(environment or {})},
         )  # fmt: skip
         if check and done.returncode:
-            raise HostError(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}")
+            raise HostError(shown(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}"))
         return done.stdout
 
-    def containers(self, label: str) -> list[dict[str, str]]:
-        """All containers, stopped ones too, that bear a label."""
-        lines = self.run("ps", "--all", "--no-trunc", "--filter", f"label={label}", "--format", "{{json .}}").splitlines()
-        return [json.loads(line) for line in lines]
+    def _end(self, arguments: Iterable[str], size: int, seconds: float) -> str:
+        """The last bytes of all it says, of whatever came in time."""
+        kept, command = b"", [self.command, *arguments]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            overdue = threading.Timer(seconds, process.kill)
+            overdue.start()
+            while process.stdout and (part := process.stdout.read(1 << 16)):
+                kept = (kept + part)[-size:]
+            overdue.cancel()
+        return kept.decode(errors="backslashreplace")
+
+    def containers(self, label: str) -> list[dict[str, Any]]:
+        """All containers of applications, stopped ones too, that bear a label: C(Names), C(State), and C(Labels) that we know.
+
+        A container has the labels of its image too: one of somebody else's, which is not called after its application, is left out.
+        """
+        # Each by itself: what docker ps joins with commas cannot be taken apart again.
+        labels = ",".join(f'"{name}":{{{{json (.Label "{name}")}}}}' for name in LABELS)
+        line = f'{{"Names":{{{{json .Names}}}},"State":{{{{json .State}}}},"Labels":{{{labels}}}}}'
+        lines = self.run("ps", "--all", "--no-trunc", "--filter", f"label={label}", "--format", line).splitlines()
+        found = [json.loads(text) for text in lines]
+        return [entry for entry in found if entry["Names"].startswith(f"{entry['Labels']['host.flaskops.app']}-")]
 
     def inspect(self, name: str, kind: str = "container") -> dict[str, Any]:
         """What the engine says of a container or image; {} when there is none."""
@@ -285,6 +316,16 @@ def read_release(root: str, name: str, release: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and "container" in found else {}
+
+
+def logs(docker: Docker, container: str, lines: int) -> str:
+    """The last lines of what a container has said, as they may be shown; bounded, whatever it has said."""
+    said = docker.run("logs", "--tail", str(lines), container, merge=True, check=False, seconds=LOG_SECONDS, last=LOG_BYTES)
+    return "\n".join(_shortened(line) for line in tail(shown(said), lines))
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}… ({len(line) - LINE_LENGTH} more)"
 
 
 def tail(text: str, lines: int) -> list[str]:

@@ -20,8 +20,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     read_release,
     release_directory,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._process_steps import labels_of
-from ansible_collections.flaskops.host.plugins.module_utils._processes import LABEL as PROCESS
+from ansible_collections.flaskops.host.plugins.module_utils._process_steps import process_of
 
 LABEL, RELEASE = "host.flaskops.app", "host.flaskops.release"
 
@@ -47,10 +46,10 @@ class Plan:
         """The plan, as M(flaskops.host.release_plan) returns it."""
         if self.docker.command and (self.wanted or self.absent):
             for entry in self.docker.containers(LABEL):
-                labels = labels_of(entry)
-                self.containers.setdefault(labels[LABEL], {})[entry["Names"]] = entry["State"]
-                if PROCESS in labels:
-                    self.processes.setdefault(labels[LABEL], {})[entry["Names"]] = labels.get(RELEASE, "")
+                name = entry["Labels"][LABEL]
+                self.containers.setdefault(name, {})[entry["Names"]] = entry["State"]
+                if process_of(entry):
+                    self.processes.setdefault(name, {})[entry["Names"]] = entry["Labels"][RELEASE]
         work = [
             {**self._serving(release), **self._needs(release), "name": release["name"], "id": release["id"], "reason": reason}
             for release in self.wanted

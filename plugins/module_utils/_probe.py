@@ -6,37 +6,119 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import socket
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._shown import decoded, shown_line
 
-class SocketConnection(http.client.HTTPConnection):
-    """HTTP to a unix socket."""
+# What one question is worth, whatever answers: seconds from its connection to its end, and bytes.
+QUESTION_SECONDS = 10
+HEADER_BYTES, BODY_BYTES = 64 << 10, 1 << 20
+SHOWN_BYTES = 300
+# What an answer that is none may raise.
+PROBLEMS = (OSError, http.client.HTTPException, ValueError)
 
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
+
+class Connection(http.client.HTTPConnection):
+    """Questions over HTTP to a port of loopback, each with an end, whatever answers.
+
+    Args:
+        deadline: until when, in seconds of the monotonic clock; no question takes longer than QUESTION_SECONDS.
+        port: where it is asked.
+    """
+
+    def __init__(self, deadline: float, port: int = 80) -> None:
+        super().__init__("127.0.0.1", port)
+        self.deadline, self.ends, self.room = deadline, 0.0, 0
+
+    def begin(self) -> None:
+        """The time and the room of the next question. It has a moment also where the deadline is over by now."""
+        now = time.monotonic()
+        self.ends = max(now + 0.5, min(self.deadline, now + QUESTION_SECONDS))
+        self.room = HEADER_BYTES
+
+    def left(self) -> float:
+        """The seconds that are left, for each call that waits."""
+        seconds = self.ends - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("timed out")
+        return seconds
+
+    def connect(self) -> None:
+        self.sock = Bounded(self, socket.AF_INET)
+        self.sock.settimeout(self.left())
+        self.sock.connect((self.host, self.port))
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        """The answer once its header is there; of its body there is no more than BODY_BYTES."""
+        response = super().getresponse()
+        self.room = BODY_BYTES
+        return response
+
+
+class Bounded(socket.socket):
+    """A socket that counts what comes, also what is read to be thrown away, and waits no longer than its connection may."""
+
+    def __init__(self, connection: Connection, family: int) -> None:
+        super().__init__(family)
+        self.connection = connection
+
+    def recv_into(self, buffer: Any, *words: Any) -> int:
+        """What http.client reads by."""
+        self.settimeout(self.connection.left())
+        if self.connection.room <= 0:
+            raise http.client.HTTPException("its answer is too large")
+        count = super().recv_into(memoryview(buffer)[: self.connection.room], *words)
+        self.connection.room -= count
+        return count
+
+
+class SocketConnection(Connection):
+    """The same to a unix socket. A link at its path leads nowhere, whoever put it there, and whenever."""
+
+    def __init__(self, path: str, deadline: float) -> None:
+        super().__init__(deadline)
         self.path = path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+        place = os.open(self.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISSOCK(os.fstat(place).st_mode):
+                raise OSError(f"{self.path} is not a socket")
+            self.sock = Bounded(self, socket.AF_UNIX)
+            while True:
+                self.sock.settimeout(self.left())
+                try:
+                    self.sock.connect(f"/proc/self/fd/{place}")
+                    return
+                except BlockingIOError:  # its queue is full
+                    time.sleep(min(0.05, self.left()))
+        finally:
+            os.close(place)
 
 
-def ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> tuple[int, str]:
+def ask(connection: Connection, path: str, headers: dict[str, str]) -> tuple[int, str]:
     """One GET: the status and the start of the answer."""
+    connection.begin()
     connection.request("GET", path, headers={"User-Agent": "flaskops-health", "Accept": "*/*", **headers})
     response = connection.getresponse()
     # No more than the start: an answer may be long, or never end.
-    body = response.read1(300)
+    body = response.read1(SHOWN_BYTES)
     if response.length == 0:
         response.read()  # that was all of it, and the connection can be asked again
-    return response.status, body.decode(errors="replace")
+    return response.status, decoded(body)
+
+
+def problem(error: Exception) -> str:
+    """Why there was no answer, in one line."""
+    return shown_line(f"{type(error).__name__}: {error}")[:SHOWN_BYTES]
 
 
 def headers_for(host: str) -> dict[str, str]:
@@ -59,6 +141,25 @@ def summary(answers: Iterable[str]) -> list[str]:
     """A list of answers with repetitions counted."""
     counted = ((answer, len(list(group))) for answer, group in groupby(answers))
     return [f"{answer} ({count} times)" if count > 1 else answer for answer, count in counted]
+
+
+# What frameworks answer to somebody who uses a name that they do not know.
+_REFUSE_HOST = ("400", "421")
+
+
+def host_advice(answer: str, host: str) -> list[str]:
+    """What to write for an application that may have refused the name it was asked by.
+
+    Args:
+        answer: its last, which begins with the status.
+        host: the name that was sent.
+    """
+    if not answer.startswith(_REFUSE_HOST):
+        return []
+    return [
+        f"Host: {host} was sent. If it answers to names of its own only, such as TRUSTED_HOSTS or ALLOWED_HOSTS, write one of them as "
+        f"health.host, or add {host} to its names."
+    ]
 
 
 # A login in front of the application answers these; the right release is known by then.
@@ -86,31 +187,33 @@ def check(release: Mapping[str, Any], deadline: float) -> str:
     A reload is asynchronous, so the first answers may be an old worker's.
 
     Args:
-        release: C(name), C(id), C(prefix), C(path) of the health check, C(host) and C(port) of the site, good C(status), and C(config),
-            what config_of says of its fragment.
+        release: C(name), C(id), C(prefix), C(path) of the health check, C(host) and C(port) of the site, C(health_host) where it is
+            asked by another name and Nginx may lead that to it, good C(status), and C(config), what config_of says of its fragment.
         deadline: until when, in seconds of the monotonic clock.
 
     Returns:
         Why it does not serve; "" when it does.
     """
     answers: list[str] = []
-    found = 0.0  # since when the new release has been there and has not been well
+    hosts = list(dict.fromkeys([release.get("health_host") or release["host"], release["host"]]))
+    status, found = 0, 0.0  # since when the new release has been there and has not been well
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", release["port"], timeout=10)
+        connection, host = Connection(deadline, release["port"]), hosts[len(answers) % len(hosts)]
         try:
             path = f"{release['prefix']}/.flaskops/release?config={release['config']}"
-            status, body = ask(connection, path, {"Host": release["host"]})
-            answers.append(f"{status} {body.strip()[:80]}")
+            status, body = ask(connection, path, {"Host": host})
+            answers.append(f"{status} {shown_line(body.strip()[:80])}")
             if body.split() == [release["name"], release["id"]]:
                 found = found or time.monotonic()
-                status, body = ask(connection, release["path"], {"Host": release["host"]})
+                status, body = ask(connection, release["path"], {"Host": host})
                 answers[-1] += f", {release['path']} {status}"
                 if accepts(status, [*release["status"], *GUARDED]):
                     return ""
-        except (OSError, http.client.HTTPException) as error:
-            answers.append(f"{type(error).__name__}: {error}")
+        except PROBLEMS as error:
+            answers.append(problem(error))
         finally:
             connection.close()
         if time.monotonic() > deadline or (found and time.monotonic() - found > UNWELL_SECONDS):
-            return f"asked as {release['host']} on 127.0.0.1:{release['port']}, Nginx answered " + "; ".join(summary(answers))
+            words = "; ".join([*summary(answers), *(host_advice(str(status), hosts[0]) if found else [])])
+            return f"asked as {' and '.join(hosts)} on 127.0.0.1:{release['port']}, Nginx answered {words}"
         time.sleep(0.05)

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.flaskops.host.plugins.module_utils import _advice, _drain
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import still_serves
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, read_release
-from ansible_collections.flaskops.host.plugins.module_utils._processes import LABEL
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs, read_release
 
 PAUSE = 0.1  # seconds between two looks
 LOG_LINES = 30
@@ -32,15 +31,19 @@ def found(docker: Docker, app: str) -> list[Process]:
     """All there are of an application, of whatever release."""
     labelled = []
     for entry in docker.containers(f"host.flaskops.app={app}"):
-        labels = labels_of(entry)
-        if LABEL in labels:
-            labelled.append(Process(entry["Names"], labels.get("host.flaskops.release", ""), labels[LABEL], entry["State"]))
+        if name := process_of(entry):
+            labelled.append(Process(entry["Names"], entry["Labels"]["host.flaskops.release"], name, entry["State"]))
     return sorted(labelled)
 
 
-def labels_of(entry: Mapping[str, str]) -> dict[str, str]:
-    """The labels of a line of C(docker ps)."""
-    return dict(label.partition("=")[::2] for label in entry["Labels"].split(","))
+def process_of(entry: Mapping[str, Any]) -> str:
+    """Which process of its release a container is, as Docker.containers gives it; "" for one that is none.
+
+    Its name must say the same as its labels, for a container has the labels of its image as well.
+    """
+    labels = entry["Labels"]
+    app, release, name = (labels.get(f"host.flaskops.{key}", "") for key in ("app", "release", "process"))
+    return name if name and entry["Names"] == f"{app}-{release}-{name}" else ""
 
 
 def stop(containers: Iterable[str], docker: Docker) -> None:
@@ -161,11 +164,11 @@ class Start:
     def _failed(self, release: Mapping[str, Any], process: Mapping[str, Any], what: str) -> None:
         name, container = release["name"], container_of(release, process)
         serves = still_serves(release["live"], release["id"])
-        logs = self.docker.run("logs", "--tail", str(3 * LOG_LINES), container, merge=True, check=False)
+        said = logs(self.docker, container, 3 * LOG_LINES)
         lines = [f"{name}: its process {process['name']} of release {release['id']} {what}; {serves}."]
         lines += [f"Its command: {process['command']}", "The last lines of its log:"]
-        lines += [f"  {line}" for line in _advice.spoken(logs)[-LOG_LINES:]] or ["  (nothing)"]
-        lines += _advice.advice(logs, self.docker.inspect(container))
+        lines += [f"  {line}" for line in _advice.spoken(said)[-LOG_LINES:]] or ["  (nothing)"]
+        lines += _advice.advice(said, self.docker.inspect(container))
         self.failures[name] = "\n".join(lines)
 
     def _take_back(self, release: Mapping[str, Any]) -> None:

@@ -44,7 +44,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._drain import remove
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, tail
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs, tail
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 
 ARGUMENTS: dict[str, Any] = {
@@ -67,7 +67,7 @@ def run(params: dict[str, Any], docker: Docker) -> list[str]:
             code = docker.run("wait", container, seconds=seconds).strip()
         except subprocess.TimeoutExpired:
             code = f"none within {seconds:g} s (release_command_seconds)"
-        words = tail(docker.run("logs", container, merge=True, check=False), LINES)
+        words = tail(logs(docker, container, LINES), LINES)
     finally:
         remove([container], docker)
     if code != "0":

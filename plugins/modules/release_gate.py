@@ -13,6 +13,7 @@ description:
   - Asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
   - Fails early when the container exits. The error has the container's last log lines and the answers, and what to write where the
     log shows a cause that a key of the application puts right.
+  - Refuses a release whose processes the kernel kills for want of memory, by the counters of its control group, although it answers.
   - Warns when a healthy container has logged such a cause, for example that it could not write to its read-only root file system.
 attributes:
   check_mode: {support: none, description: It is called only in a real run.}
@@ -25,7 +26,7 @@ options:
   container: {description: The container of the release., type: str, required: true}
   socket: {description: The socket on the host., type: path, required: true}
   path: {description: The path that is asked for., type: str, required: true}
-  host: {description: The name that users reach the site under., type: str, default: localhost}
+  host: {description: The name that it is asked by., type: str, default: localhost}
   status: {description: The good answers such as C(200) or C(2xx)., type: list, elements: str, default: ['2xx', '3xx', '401', '403']}
   deadline_seconds: {description: How long the release may take., type: float, default: 60}
   interval_seconds: {description: The pause between two questions., type: float, default: 0.5}
@@ -57,15 +58,24 @@ advice:
   returned: success
 """
 
-import http.client
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _advice
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
+from ansible_collections.flaskops.host.plugins.module_utils import _advice, _memory
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils._probe import SocketConnection, accepts, ask, headers_for, summary
+from ansible_collections.flaskops.host.plugins.module_utils._probe import (
+    PROBLEMS,
+    SocketConnection,
+    accepts,
+    ask,
+    headers_for,
+    host_advice,
+    problem,
+    summary,
+)
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -82,6 +92,8 @@ ARGUMENTS: dict[str, Any] = {
 LOG_LINES = 40
 # An application that has answered nothing but 404 for so long does not know its path, and will not learn it.
 NOT_FOUND_SECONDS = 10
+# How long one is watched that is healthy and has no memory left, or has lost a process for want of it.
+MEMORY_SECONDS = 5
 
 
 class Gate:
@@ -97,13 +109,16 @@ class Gate:
     def run(self) -> dict[str, Any]:
         renew(self.params["root"], [self.params["name"]], self.params["token"], "health check")
         while self._seconds() < self.params["deadline_seconds"]:
-            state = self.docker.inspect(self.params["container"]).get("State", {})
+            container = self.docker.inspect(self.params["container"])
+            state = container.get("State", {})
             if not state.get("Running"):
                 code = state.get("ExitCode", "unknown")
                 memory = ", out of memory (see resources.memory)" if state.get("OOMKilled") else ""
                 raise HostError(self._report(f"its container exited with code {code}{memory} after {self._seconds():.1f} s"))
             status = self._ask()
-            if status and accepts(status, self.params["status"]):
+            good = bool(status and accepts(status, self.params["status"]))
+            self._memory(container, self.started + self._seconds() + MEMORY_SECONDS if good else 0)
+            if good:
                 seconds = round(self._seconds(), 2)
                 return {"changed": False, "status": status, "seconds": seconds, "advice": self._advice(self._logs())}
             self.found = self.found if status == 404 else self._seconds()
@@ -113,16 +128,26 @@ class Gate:
         wanted = ", ".join(self.params["status"])
         raise HostError(self._report(f"no answer was one of {wanted} within {self._seconds():.0f} s"))
 
+    def _memory(self, container: Mapping[str, Any], until: float) -> None:
+        """The kernel kills workers, the server starts them again, and whoever is asked is well: that is not healthy."""
+        pid = int(container["State"].get("Pid") or 0)
+        while True:
+            count = _memory.killed(pid)
+            if count >= _memory.TOO_MANY:
+                raise HostError(self._report(_memory.advice(container, count).removesuffix(".")))
+            if time.monotonic() > until or not (count or _memory.is_full(pid)):
+                return
+            time.sleep(0.2)
+
     def _seconds(self) -> float:
         return time.monotonic() - self.started
 
     def _ask(self) -> int | None:
-        timeout = max(0.5, min(10.0, self.params["deadline_seconds"] - self._seconds()))
-        connection = SocketConnection(self.params["socket"], timeout)
+        connection = SocketConnection(self.params["socket"], self.started + self.params["deadline_seconds"])
         try:
             status, body = ask(connection, self.params["path"], headers_for(self.params["host"]))
-        except (OSError, http.client.HTTPException) as error:
-            self.answers.append(f"{type(error).__name__}: {error}")
+        except PROBLEMS as error:
+            self.answers.append(problem(error))
             return None
         finally:
             connection.close()
@@ -131,13 +156,16 @@ class Gate:
 
     def _report(self, what: str) -> str:
         """The reason, then what the application said of itself."""
-        logs = self._logs()
-        lines = [f"{what}.", f"It was asked for {self.params['path']} through {self.params['socket']}."]
+        said = self._logs()
+        asked = f"It was asked for {self.params['path']} through {self.params['socket']}, as Host: {self.params['host']}."
+        lines = [f"{what}.", asked]
         lines += ["Answers:", *(f"  {answer}" for answer in summary(self.answers))] if self.answers else ["There was no answer."]
-        lines += ["The last lines of its log:", *(f"  {line}" for line in _advice.spoken(logs)[-LOG_LINES:])]
+        lines += ["The last lines of its log:", *(f"  {line}" for line in _advice.spoken(said)[-LOG_LINES:])]
         if self.answers and self.answers[-1].startswith("404"):
             lines.append(self._not_found())
-        return "\n".join([*lines, *self._advice(logs)])
+        if self.answers:
+            lines += host_advice(self.answers[-1], self.params["host"])
+        return "\n".join([*lines, *self._advice(said)])
 
     def _not_found(self) -> str:
         """What to write for an application that answers 404: its path is the first suspect."""
@@ -155,7 +183,7 @@ class Gate:
         )
 
     def _logs(self) -> str:
-        return self.docker.run("logs", "--tail", str(3 * LOG_LINES), self.params["container"], merge=True, check=False)
+        return logs(self.docker, self.params["container"], 3 * LOG_LINES)
 
     def _advice(self, logs: str) -> list[str]:
         return _advice.advice(logs, self.docker.inspect(self.params["container"]))

@@ -11,7 +11,8 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - For every application of the host, listed or not, its live release, whether it is well, its container, and its releases.
-  - Asks each application through its own socket, so that the answer is its own, whatever Nginx says.
+  - Asks each application through its own socket, so that the answer is its own, whatever Nginx says. All are asked side by side, and
+    each question ends after 10 seconds.
 attributes:
   check_mode: {support: full, description: It only reads.}
   diff_mode: {support: none, description: It only reads.}
@@ -45,13 +46,14 @@ releases:
   returned: success
 """
 
-import http.client
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, kept_release, site_host, url_of
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, health_host, kept_release, url_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     HostError,
@@ -61,7 +63,15 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     release_directory,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder
-from ansible_collections.flaskops.host.plugins.module_utils._probe import SocketConnection, accepts, ask, headers_for
+from ansible_collections.flaskops.host.plugins.module_utils._probe import (
+    PROBLEMS,
+    QUESTION_SECONDS,
+    SocketConnection,
+    accepts,
+    ask,
+    headers_for,
+    problem,
+)
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 
 ARGUMENTS: dict[str, Any] = {
@@ -73,6 +83,9 @@ ARGUMENTS: dict[str, Any] = {
     "only": {"type": "list", "elements": "str", "default": []},
     "rollback": {"type": "bool", "default": False},
 }
+
+
+AT_ONCE = 200  # applications that are asked side by side; they wait for each other beyond
 
 
 class Status:
@@ -94,7 +107,9 @@ class Status:
         processes = {f"{name}-{link['id']}-{one}" for name, link in live.items() for one in self._processes(name, link["id"])}
         details = self._inspect([*containers.values(), *sorted(processes)])
         memory = self._memory([name for name, found in details.items() if found["State"]["Running"]])
-        return [self._app(name, live.get(name), details, memory) for name in self.names]
+        # Side by side: one that does not answer holds up no other.
+        with ThreadPoolExecutor(AT_ONCE) as beside:
+            return list(beside.map(lambda name: self._app(name, live.get(name), details, memory), self.names))
 
     def _processes(self, name: str, identity: str) -> list[str]:
         return [process["name"] for process in read_release(self.root, name, identity).get("processes", [])]
@@ -130,12 +145,13 @@ class Status:
 
     def _health(self, name: str, facts: dict[str, Any]) -> str:
         """Its own answer to its health check."""
-        connection = SocketConnection(str(release_directory(self.root, name, facts["id"]) / "run/app.sock"), 5)
+        socket = release_directory(self.root, name, facts["id"]) / "run/app.sock"
+        connection = SocketConnection(str(socket), time.monotonic() + QUESTION_SECONDS)
         try:
             path = facts["path"].rstrip("/") + facts["health"]["path"]
-            status, _body = ask(connection, path, headers_for(site_host(facts["site"], self.params["sites"])))
-        except (OSError, http.client.HTTPException) as error:
-            return f"bad ({error})"
+            status, _body = ask(connection, path, headers_for(health_host(facts, self.params["sites"])))
+        except PROBLEMS as error:
+            return f"bad ({problem(error)})"
         finally:
             connection.close()
         return f"ok ({status})" if accepts(status, facts["health"]["status"]) else f"bad ({status})"

@@ -72,6 +72,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     HostError,
     Record,
     live_links,
+    logs,
     read_release,
     release_directory,
     tail,
@@ -223,7 +224,7 @@ class Switch:
             self._backward(moved)
 
     def _log(self, release: dict[str, Any]) -> str:
-        words = self.docker.run("logs", "--tail", "20", f"{release['name']}-{release['id']}", merge=True, check=False)
+        words = logs(self.docker, f"{release['name']}-{release['id']}", 20)
         return "".join(["\nThe last lines of its log:", *(f"\n  {line}" for line in tail(words, 20))])
 
     def _let_it_start_by_itself(self, names: list[str]) -> None:

@@ -93,7 +93,7 @@ def test_name_source_and_path_are_enough(check, source):
         },
         "env": {},
         "secrets": {},
-        "health": {"path": "/", "status": ["2xx", "3xx", "401", "403"], "deadline_seconds": 60, "interval_seconds": 0.5},
+        "health": {"path": "/", "host": "", "status": ["2xx", "3xx", "401", "403"], "deadline_seconds": 60, "interval_seconds": 0.5},
         "release_command": "",
         "release_command_seconds": 600,
         "drain_seconds": 30,

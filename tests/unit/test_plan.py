@@ -25,7 +25,7 @@ class Engine:
         self.images = {}
 
     def containers(self, label):
-        return [{"Names": name, "State": state, "Labels": f"x=y,{label}=shop{_more(name)}"} for name, state in self.states.items()]
+        return [{"Names": name, "State": state, "Labels": {label: "shop", **_more(name)}} for name, state in self.states.items()]
 
     def inspect(self, name, kind="container"):
         return {"Id": self.images[name]} if name in self.images else {}
@@ -34,7 +34,7 @@ class Engine:
 def _more(container):
     """The labels of a container that answers no requests."""
     _app, identity, name, *_rest = [*container.split("-"), "", ""]
-    return f",host.flaskops.release={identity},host.flaskops.process={name}" if name not in ("", "pin", "command") else ""
+    return {"host.flaskops.release": identity, "host.flaskops.process": name} if name not in ("", "pin", "command") else {}
 
 
 @pytest.fixture

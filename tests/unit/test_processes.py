@@ -124,11 +124,11 @@ class Engine:
             {
                 "Names": container,
                 "State": self._state(one),
-                "Labels": f"host.flaskops.app={app},host.flaskops.release={one['release']},{LABEL}={one['name']}",
+                "Labels": {"host.flaskops.app": app, "host.flaskops.release": one["release"], LABEL: one["name"]},
             }
             for container, one in self.all.items()
             if one["app"] == app
-        ] + [{"Names": f"{app}-{OLD}", "State": "running", "Labels": f"host.flaskops.app={app},host.flaskops.release={OLD}"}]
+        ] + [{"Names": f"{app}-{OLD}", "State": "running", "Labels": {"host.flaskops.app": app, "host.flaskops.release": OLD}}]
 
     def inspect(self, name, kind="container"):
         return {}

@@ -33,7 +33,7 @@ class Engine:
 
     def put(self, app, identity, state, pin=False):
         name = f"{app}-{identity}-pin" if pin else f"{app}-{identity}"
-        self.states[name], self.labels[name] = state, f"host.flaskops.app={app},host.flaskops.release={identity}"
+        self.states[name], self.labels[name] = state, {"host.flaskops.app": app, "host.flaskops.release": identity}
 
     def run(self, *words, **_more):
         if words[0] == "rm":
@@ -51,7 +51,8 @@ class Engine:
         return ""
 
     def containers(self, label):
-        fitting = (name for name in self.states if f"{label}," in f"{self.labels[name]}," or "=" not in label)
+        key, _equals, value = label.partition("=")
+        fitting = (name for name in self.states if not value or self.labels[name][key] == value)
         return [{"Names": name, "State": self.states[name], "Labels": self.labels[name]} for name in fitting]
 
     def inspect(self, name, kind="container"):
