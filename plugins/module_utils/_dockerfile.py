@@ -149,6 +149,29 @@ def exposed(chain: Iterable[Stage], values: Mapping[str, str] | None = None) -> 
     return [int(word) for word in dict.fromkeys(words) if word.isdecimal()]
 
 
+def reserved_labels(found: Iterable[Stage]) -> list[str]:
+    """The labels that LABEL sets, or ONBUILD LABEL would set, and that are reserved for this collection."""
+    names: list[str] = []
+    for stage in found:
+        known: dict[str, str] = {}
+        for instruction in stage.instructions:
+            word, text = instruction.word, instruction.text
+            if word == "ONBUILD":
+                word, _space, text = text.partition(" ")
+            if word == "ARG":
+                _arguments(text, known, {})
+            elif word == "ENV":
+                known.update(_pairs(substitute(text, known)))
+            elif word.upper() == "LABEL":
+                names += [name for name, _value in _pairs(substitute(text, known)) if is_reserved(name)]
+    return list(dict.fromkeys(names))
+
+
+def is_reserved(label: str) -> bool:
+    """Whether a label is one of those by which this collection knows its containers."""
+    return label == "host.flaskops" or label.startswith("host.flaskops.")
+
+
 def replace_bases(text: str, replacement: Callable[[str], str]) -> str:
     """The Dockerfile with other images behind its FROMs.
 

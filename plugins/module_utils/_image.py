@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._dockerfile import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, tail
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
 
 # The engine's own builder, whatever is chosen for root, and an image without a manifest around it.
 ENVIRONMENT = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
@@ -33,3 +36,18 @@ def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: I
         docker.run("build", *options, f"{path}/context", merge=True, seconds=SECONDS, environment=ENVIRONMENT)
     except HostError as error:
         raise HostError("\n".join(tail(str(error), LOG_LINES))) from None
+
+
+def refuse_labels(image: Mapping[str, Any], name: str) -> None:
+    """Containers inherit the labels of their image, and by ours a run knows what to stop and remove.
+
+    Args:
+        image: what C(docker inspect) says of it.
+        name: of the image.
+    """
+    labels = image.get("Config", {}).get("Labels") or {}
+    if found := sorted(label for label in labels if is_reserved(label)):
+        raise HostError(
+            f"the image {name} has the label {', '.join(map(shown_line, found))}. Labels that begin with host.flaskops are reserved for "
+            "containers of this collection; remove the LABEL from its Dockerfile, or take another base image."
+        )

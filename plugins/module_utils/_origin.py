@@ -142,6 +142,11 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
         return {}, []
     app["build"].update(kind="dockerfile", dockerfile=name)
     app["seed"] = seed
+    if labels := _dockerfile.reserved_labels(_dockerfile.stages(text, {RUNTIME: RUNTIME})):
+        return {}, [
+            f"dockerfile {source / name} sets the label {', '.join(labels)}; labels that begin with host.flaskops are reserved for the "
+            "containers of this collection, so remove it."
+        ]
     env = _dockerfile.environment(chain)
     if seed:
         app["engine"] = app["engine"] or _seeds.SEEDS[seed]

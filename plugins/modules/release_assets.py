@@ -77,7 +77,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._accounts import write_accounts
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time
-from ansible_collections.flaskops.host.plugins.module_utils._image import build
+from ansible_collections.flaskops.host.plugins.module_utils._image import build, refuse_labels
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 
 STATIC = {
@@ -153,6 +153,7 @@ class Assets:
         if self.params["build"] and Path(self.params["build"]).is_dir():
             build(self.docker, self.params["build"], self.params["image"], self.params["secrets"])
             shutil.rmtree(self.params["build"], ignore_errors=True)
+        refuse_labels(self.docker.inspect(self.params["image"], "image"), self.params["image"])
         image = pin(self.docker, self.params["name"], self.params["id"])
         write_accounts(self.docker, self.pin, self.directory, self.params["uid"])
         files = self._static()
