@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _requirements, _seeds
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key, hidden
+from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
 
 # Stands in a Dockerfile for the runtime image, whose tag the user does not know.
@@ -70,6 +71,8 @@ def complete(
     key = checkout_key(git)
     problems = _missing_files(app, source_root)
     if ways == ["image"]:
+        if is_reserved(app["image"]):
+            problems.append(f"image is {app['image']!r}; names that begin with flaskops/ are reserved for images of this collection.")
         app["build"].update(kind="image", image=app["image"], archive=app["image_archive"])
         if sound:
             app["engine"] = app["engine"] or "command"

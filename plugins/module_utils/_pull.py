@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ready images: pulled from a registry, with a login that does not stay on the host, or loaded from an archive."""
+"""Ready images: pulled from a registry, with a login that does not stay on the host."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
 
 # What registries and engines say to somebody whom they do not know.
 REFUSED = ("unauthorized", "denied", "authentication required", "no basic auth credentials", "forbidden")
@@ -28,6 +29,11 @@ def familiar(reference: str) -> str:
     return re.sub(r"^(index\.)?docker\.io/(library/)?", "", reference)
 
 
+def is_reserved(reference: str) -> bool:
+    """Whether the engine knows an image of this collection by this name."""
+    return familiar(reference).startswith("flaskops/")
+
+
 def names(docker: Docker) -> set[str]:
     """All names of images that the engine knows."""
     lines = docker.run("image", "ls", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}").splitlines()
@@ -40,12 +46,6 @@ def forget_names(docker: Docker, image: dict[str, Any], known: set[str]) -> None
     for name in [*(image.get("RepoTags") or []), *(image.get("RepoDigests") or [])]:
         if name not in known:
             docker.run("rmi", name, check=False)
-
-
-def load(docker: Docker, archive: str) -> list[str]:
-    """Load an archive of C(docker save); the names of the images in it."""
-    said = docker.run("load", "--input", archive, seconds=SECONDS)
-    return [line.partition(": ")[2].strip() for line in said.splitlines() if line.startswith("Loaded image")]
 
 
 def pull(docker: Docker, reference: str, username: str = "", password: str = "") -> dict[str, Any]:
@@ -69,7 +69,7 @@ def pull(docker: Docker, reference: str, username: str = "", password: str = "")
     found = docker.inspect(reference, "image")
     if done.returncode == 0 and found:
         return found
-    said = (done.stderr or done.stdout).strip()
+    said = shown((done.stderr or done.stdout).strip())
     if any(word in said.lower() for word in REFUSED):
         login = (
             "the login in registry was not enough" if username else "it may be private, so write registry: username and password"
@@ -83,7 +83,7 @@ def _login(docker: Docker, registry: str, username: str, password: str, place: s
     done = _call(docker, *words, place=place, text=password)
     if done.returncode:
         where = registry or "Docker Hub"
-        raise HostError(f"{where} does not accept the login in registry, username {username!r}: {done.stderr.strip()}")
+        raise HostError(f"{where} does not accept the login in registry, username {username!r}: {shown(done.stderr.strip())}")
 
 
 def _call(docker: Docker, *words: str, place: str = "", text: str = "") -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ author: flaskops contributors
 description:
   - Pulls an image, or loads it from an archive, and gives it the name of the release. What it was called before the engine forgets,
     unless it knew that name already, so that the image is gone when the release is.
+  - Of an archive nothing is loaded but the image that is wanted, and under the name of the release alone.
   - A login is made in a directory of its own that is removed again; nothing of it stays on the host.
   - What a tag led to is recorded, so that a release that has to be pulled once more gets the same image.
 attributes:
@@ -51,6 +52,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _pull
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record
+from ansible_collections.flaskops.host.plugins.module_utils._image_archive import Archive
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 
 ARGUMENTS = {
@@ -86,13 +88,15 @@ class Image:
         return {"changed": before != found["Id"], "image_id": found["Id"]}
 
     def _load(self) -> dict[str, Any]:
-        loaded = _pull.load(self.docker, self.params["archive"])
-        wanted = self.params["reference"]
-        wanted = _pull.familiar(wanted)
+        archive = Archive(self.params["archive"])
+        wanted = _pull.familiar(self.params["reference"])
         names = {wanted, wanted if ":" in wanted.rsplit("/", 1)[-1] else f"{wanted}:latest"}
-        if found := next((name for name in loaded if name in names), loaded[0] if len(loaded) == 1 and "@" in wanted else ""):
-            return self.docker.inspect(found, "image")
-        raise HostError(f"image is {wanted!r}, and its image_archive holds {', '.join(loaded) or 'no image'}; write one of these as image.")
+        there = [name for name in archive.images if not _pull.is_reserved(name)]
+        found = next((name for name in there if _pull.familiar(name) in names), there[0] if len(there) == 1 and "@" in wanted else "")
+        if not found:
+            raise HostError(f"image is {wanted!r}, and its image_archive holds {archive.names}; write one of these as image.")
+        archive.load(self.docker, {found: self.name})
+        return self.docker.inspect(self.name, "image")
 
     def _same(self) -> str:
         """What the tag led to when this release was pulled first."""

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - The tags of the runtime image say which recipe it was made by, so what is taken is what would have been built. A repository or an
-    archive that has other tags only is refused, and the message says which are missing.
+    archive that has other tags only is refused, and the message says which are missing. Of an archive only these images are loaded.
   - A login is made in a directory of its own that is removed again; nothing of it stays on the host.
 attributes:
   check_mode: {support: none, description: An image is taken only in a real run.}
@@ -46,6 +46,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _pull
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
+from ansible_collections.flaskops.host.plugins.module_utils._image_archive import Archive
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 ARGUMENTS = {
@@ -63,12 +64,12 @@ ADVICE = (
 
 def take(params: Mapping[str, Any], docker: Docker) -> dict[str, str]:
     """All of the images, or an error that says which cannot be had."""
-    loaded = _pull.load(docker, params["archive"]) if params["archive"] else []
-    for image in params["images"]:
-        if params["archive"]:
-            if image not in loaded:
-                raise HostError(f"the archive has no {image}, it has {', '.join(loaded) or 'no image'}. {ADVICE}")
-            continue
+    if params["archive"]:
+        archive = Archive(params["archive"])
+        if missing := [image for image in params["images"] if image not in archive.images]:
+            raise HostError(f"the archive has no {missing[0]}, it has {archive.names}. {ADVICE}")
+        archive.load(docker, {image: image for image in params["images"]})
+    for image in [] if params["archive"] else params["images"]:
         known = _pull.names(docker)
         reference = f"{params['repository']}:{image.rpartition(':')[2]}"
         try:

@@ -118,15 +118,15 @@ class FakeDocker:
 
     command = "docker"
 
-    def __init__(self, images, loaded=""):
-        self.images, self.loaded, self.said = images, loaded, []
+    def __init__(self, images):
+        self.images, self.said = images, []
 
     def inspect(self, name, kind="container"):
         return self.images.get(name, {})
 
     def run(self, *words, **_more):
         self.said.append(words)
-        return f"Loaded image: {self.loaded}\n" if words[0] == "load" else ""
+        return ""
 
 
 @pytest.fixture
@@ -199,17 +199,6 @@ def test_why_an_image_was_not_pulled(image, error, more, words):
         image(FakeDocker({}), code=1, error=error, **more)
 
 
-def test_an_image_from_an_archive(image):
-    docker = FakeDocker({"registry.example.org/shop:1": FOUND}, loaded="registry.example.org/shop:1")
-    result, calls = image(docker, archive="/x/image.tar")
-    assert (result["image_id"], calls, docker.said[1]) == ("sha256:new", [], ("load", "--input", "/x/image.tar"))
-
-
-def test_an_archive_with_another_image(image):
-    with pytest.raises(_host.HostError, match="holds other:2; write one of these as image"):
-        image(FakeDocker({"other:2": FOUND}, loaded="other:2"), archive="/x/image.tar")
-
-
 RUNTIME = "flaskops/runtime:0123456789ab"
 
 
@@ -248,5 +237,3 @@ def test_a_runtime_image_that_has_another_recipe_is_refused(monkeypatch):
     monkeypatch.setattr(_pull, "pull", pull)
     with pytest.raises(_host.HostError, match=r"(?s)manifest unknown.*flask_apps_defaults.registry.*docs/sources.md"):
         take(FakeDocker({}), repository="registry.example.org/flaskops/runtime")
-    with pytest.raises(_host.HostError, match=f"the archive has no {RUNTIME}-build, it has {RUNTIME}"):
-        take(FakeDocker({}, loaded=RUNTIME), archive="/x/runtime.tar")

@@ -1,0 +1,259 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Of an archive the engine gets the image that is wanted, under the name that we say, whatever else the archive carries."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import tarfile
+import time
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _host, _image_archive
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
+
+RUNTIME = "flaskops/runtime:0123456789ab"
+OURS = f"flaskops/shop:{'2' * 12}"
+
+
+def member(name, **more):
+    info = tarfile.TarInfo(name)
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info
+
+
+def saved(path, images, extra=(), pack=None, manifest=None):
+    """What docker save would write: images by their names, comma between several; and further members."""
+    files, entries = [], []
+    for number, (names, layers) in enumerate(images.items()):
+        config = f"blobs/sha256/c{number}"
+        files += [(config, f"config of {names}".encode()), *((f"blobs/sha256/{layer}", layer.encode() * 1000) for layer in layers)]
+        layers = [f"blobs/sha256/{layer}" for layer in layers]
+        entries.append({"Config": config, "RepoTags": names.split(",") if names else None, "Layers": layers})
+    repositories = {name.split(":")[0]: {name.split(":")[1]: "0" * 64} for names in images for name in names.split(",") if name}
+    index = {"manifests": [{"annotations": {"io.containerd.image.name": name}} for names in images for name in names.split(",")]}
+    files += [("repositories", json.dumps(repositories).encode()), ("index.json", json.dumps(index).encode())]
+    files += [("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')]
+    files += [("manifest.json", json.dumps(entries).encode() if manifest is None else manifest)]
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name, data in [*files, *((one, two) for one, two in extra if not isinstance(one, tarfile.TarInfo))]:
+            archive.addfile(member(name, size=len(data)), io.BytesIO(data))
+        for info, data in extra:
+            if isinstance(info, tarfile.TarInfo):
+                archive.addfile(info, io.BytesIO(data))
+    path.write_bytes(pack(content.getvalue()) if pack else content.getvalue())
+    return str(path)
+
+
+class Engine:
+    """An engine that loads; what it got is kept."""
+
+    def __init__(self, tmp_path, code=0):
+        self.got, self.said = tmp_path / "got.tar", []
+        program = tmp_path / "docker"
+        program.write_text(f'#!/bin/sh\n[ "$*" = load ] || exit 9\ncat > {self.got}\necho the engine spoke\nexit {code}\n')
+        program.chmod(0o755)
+        self.command = str(program)
+
+    def inspect(self, name, _kind="container"):
+        return {"Id": "sha256:new", "RepoTags": [name], "RepoDigests": []}
+
+    def run(self, *words, **_more):
+        self.said.append(words)
+        return ""
+
+    def loaded(self):
+        """The names of the files that came, and by name of image its layers."""
+        with tarfile.open(self.got) as archive:
+            names, layers = archive.getnames(), {}
+            for entry in json.load(archive.extractfile("manifest.json")):
+                for name in entry["RepoTags"]:
+                    layers[name] = [archive.extractfile(layer).read(3) for layer in entry["Layers"]]
+        return names, layers
+
+
+@pytest.fixture
+def take(tmp_path, monkeypatch):
+    """Take an image of an archive for a release; what the engine got of it."""
+    monkeypatch.setattr(release_image, "renew", lambda *_: None)
+    monkeypatch.setattr(_host.os, "fchown", lambda *_: None)
+
+    def run(archive, reference="shop:1", **more):
+        engine = Engine(tmp_path, **more)
+        params = {name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()}
+        params.update({"root": str(tmp_path), "name": "shop", "id": "2" * 12, "token": "t", "reference": reference, "archive": archive})
+        result = release_image.Image(params, engine).run()
+        assert result["image_id"] == "sha256:new"
+        return engine.loaded()
+
+    return run
+
+
+@pytest.mark.parametrize("pack", [None, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("names", ["shop:1", f"shop:1,{RUNTIME}", f"{RUNTIME},shop:1,postgres:16"])
+def test_the_wanted_image_is_loaded_under_the_name_of_the_release_alone(take, tmp_path, names, pack):
+    archive = saved(tmp_path / "image.tar", {names: ["aaa", "bbb"], RUNTIME: ["evil"], "redis:7": ["aaa", "red"]}, pack=pack)
+    files, layers = take(archive)
+    assert layers == {OURS: [b"aaa", b"bbb"]}
+    assert sorted(files) == ["blobs/sha256/aaa", "blobs/sha256/bbb", "blobs/sha256/c0", "manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("names", "reference"),
+    [
+        ("shop:latest", "shop"),
+        ("docker.io/library/shop:1", "shop:1"),
+        ("acme/shop:1", "docker.io/acme/shop:1"),
+        ("localhost/shop:1", "localhost/shop:1"),
+        ("shop:1", f"registry.example.org/shop@sha256:{'1' * 64}"),
+        ("", f"registry.example.org/shop@sha256:{'1' * 64}"),
+    ],
+)
+def test_it_is_known_by_any_of_its_names(take, tmp_path, names, reference):
+    assert take(saved(tmp_path / "image.tar", {names: ["aaa"]}), reference)[1] == {OURS: [b"aaa"]}
+
+
+@pytest.mark.parametrize(
+    ("images", "reference", "words"),
+    [
+        ({"other:2": ["aaa"]}, "shop:1", "holds other:2; write one of these as image"),
+        ({"shop:2": ["aaa"], "other:2": []}, "shop:1", "holds shop:2, other:2;"),
+        ({RUNTIME: ["aaa"]}, RUNTIME, f"holds {RUNTIME}"),
+        ({f"docker.io/{RUNTIME}": ["aaa"]}, f"docker.io/{RUNTIME}", "holds docker.io"),
+        ({RUNTIME: ["aaa"]}, f"registry.example.org/shop@sha256:{'1' * 64}", "holds flaskops"),
+        ({}, "shop:1", "holds no image"),
+        ({"a\x1b[2J:1": []}, "shop:1", r"holds a\\x1b\[2J:1;"),
+    ],
+)
+def test_an_archive_without_it_is_refused_before_anything_is_loaded(take, tmp_path, images, reference, words):
+    with pytest.raises(_host.HostError, match=words):
+        take(saved(tmp_path / "image.tar", images), reference)
+    assert not (tmp_path / "got.tar").exists()
+
+
+def test_layers_that_are_links_are_followed_inside_of_the_archive_alone(take, tmp_path):
+    links = [
+        (member("one/layer.tar", type=tarfile.SYMTYPE, linkname="../blobs/sha256/aaa"), b""),
+        (member("two/layer.tar", type=tarfile.LNKTYPE, linkname="blobs/sha256/bbb"), b""),
+    ]
+    manifest = [{"Config": "blobs/sha256/c0", "RepoTags": ["shop:1"], "Layers": ["one/layer.tar", "two/layer.tar"]}]
+    archive = saved(tmp_path / "image.tar", {"shop:1": ["aaa", "bbb"]}, links, manifest=json.dumps(manifest).encode())
+    assert take(archive)[1] == {OURS: [b"aaa", b"bbb"]}
+
+
+EVIL = json.dumps([{"Config": "blobs/sha256/c0", "RepoTags": [RUNTIME], "Layers": ["blobs/sha256/aaa"]}]).encode()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        [("./repositories", b'{"flaskops/runtime": {"0123456789ab": "0"}}')],
+        [(member("a", type=tarfile.SYMTYPE, linkname="."), b""), ("a/manifest.json", EVIL)],
+        [(member("../../etc/cron.d/x", size=3), b"abc")],
+        [("index.json", b'{"manifests":[{"annotations":{"io.containerd.image.name":"flaskops/runtime:0123456789ab"}}]}')],
+    ],
+)
+def test_nothing_beside_it_reaches_the_engine(take, tmp_path, extra):
+    files, layers = take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, extra))
+    assert layers == {OURS: [b"aaa"]}
+    assert sorted(files) == ["blobs/sha256/aaa", "blobs/sha256/c0", "manifest.json"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "./manifest.json", "/manifest.json", "x/../manifest.json"])
+def test_of_two_lists_the_last_counts_and_its_names_are_looked_at(take, tmp_path, name):
+    with pytest.raises(_host.HostError, match=f"holds {RUNTIME}"):
+        take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, [(member(name, size=len(EVIL)), EVIL)]))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "cannot be read"),
+        (b"x" * 10240, "cannot be read"),
+        (b"\x28\xb5\x2f\xfd" + b"x" * 1000, "compressed by zstd; write it as .tar or .tar.gz"),
+        (gzip.compress(b"x" * 100000)[:50], "cannot be read"),
+    ],
+)
+def test_what_is_no_archive_is_refused(take, tmp_path, content, words):
+    (tmp_path / "image.tar").write_bytes(content)
+    with pytest.raises(_host.HostError, match=words):
+        take(str(tmp_path / "image.tar"))
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [b"", b"{", b"1", b"null", b"[1]", b"[null]", b'{"a": 1}', b'[{"Config": 1}]', b'[{"Config": "c", "Layers": "x"}]', b"[" * 100000,
+     b'[{"Config": "nowhere", "RepoTags": ["shop:1"], "Layers": []}]', b'[{"Config": "../../../etc/shadow", "RepoTags": ["shop:1"]}]',
+     b'[{"Config": "blobs/sha256/c0", "RepoTags": "shop:1"}]', b'[{"Config": "blobs/sha256/c0", "RepoTags": [1]}]',
+     b"[" + b" " * (1 << 20) + b"]", b"\xff\xfe"],
+)  # fmt: skip
+def test_a_list_that_is_none_is_refused(take, tmp_path, manifest):
+    with pytest.raises(_host.HostError, match="its archive cannot be read"):
+        take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, manifest=manifest))
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_header_that_is_larger_than_any_name_is_not_read(take, tmp_path, kind):
+    size = 8 << 30
+    (tmp_path / "image.tar").write_bytes(member("x", type=kind, size=size).tobuf(tarfile.GNU_FORMAT) + bytes(10240))
+    with pytest.raises(_host.HostError, match="cannot be read"):
+        take(str(tmp_path / "image.tar"))
+
+
+def test_one_that_is_too_large_is_refused(take, tmp_path, monkeypatch):
+    monkeypatch.setattr(_image_archive, "ARCHIVE_BYTES", 5000)
+    with pytest.raises(_host.HostError, match="cannot be read"):
+        take(saved(tmp_path / "image.tar", {"shop:1": ["aaa", "bbb"]}))
+
+
+def test_what_the_engine_says_when_it_refuses_is_said(take, tmp_path):
+    with pytest.raises(_host.HostError, match="could not be loaded: the engine spoke"):
+        take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}), code=1)
+
+
+def test_an_engine_that_does_not_read_is_waited_for_no_longer_than_it_may_take(take, tmp_path, monkeypatch):
+    archive = saved(tmp_path / "image.tar", {"shop:1": ["aaa" * 1000]})
+    monkeypatch.setattr(_image_archive, "SECONDS", 0.5)
+    engine = Engine(tmp_path)
+    (tmp_path / "docker").write_text("#!/bin/sh\nexec sleep 60\n")
+    started = time.monotonic()
+    with pytest.raises(_host.HostError, match="could not be loaded"):
+        _image_archive.Archive(archive).load(engine, {"shop:1": OURS})
+    assert time.monotonic() - started < 5
+
+
+# --- the runtime image -------------------------------------------------------------------------------------------------
+
+
+def runtime(tmp_path, archive, *images):
+    engine = Engine(tmp_path)
+    params = {name: option.get("default", "") for name, option in runtime_image.ARGUMENTS.items()}
+    runtime_image.take({**params, "images": list(images), "archive": archive}, engine)
+    return engine.loaded()[1]
+
+
+def test_of_an_archive_of_the_runtime_image_only_the_expected_tags_are_loaded(tmp_path):
+    images = {f"{RUNTIME}-build": ["aaa"], f"{RUNTIME},postgres:16": ["bbb"], "flaskops/shop:2": ["ccc"], "flaskops/runtime:fff": ["ddd"]}
+    archive = saved(tmp_path / "runtime.tgz", images, pack=gzip.compress)
+    assert runtime(tmp_path, archive, f"{RUNTIME}-build", RUNTIME) == {f"{RUNTIME}-build": [b"aaa"], RUNTIME: [b"bbb"]}
+
+
+def test_an_archive_with_another_recipe_is_refused(tmp_path):
+    with pytest.raises(_host.HostError, match=f"the archive has no {RUNTIME}-build, it has {RUNTIME}"):
+        runtime(tmp_path, saved(tmp_path / "runtime.tar", {RUNTIME: ["aaa"]}), f"{RUNTIME}-build", RUNTIME)
+
+
+@pytest.mark.parametrize("image", [RUNTIME, f"docker.io/{RUNTIME}", "index.docker.io/flaskops/shop:1", "flaskops/neighbour:2"])
+def test_an_image_of_ours_is_no_image_of_an_application(image):
+    _apps, problems = normalize_apps([{"name": "shop", "path": "/", "image": image, "port": 80}])
+    assert any("names that begin with flaskops/ are reserved" in problem for problem in problems)
+
+
+def test_another_registry_may_have_the_same_name():
+    _apps, problems = normalize_apps([{"name": "shop", "path": "/", "image": "registry.example.org/flaskops/shop:1", "port": 80}])
+    assert problems == []
