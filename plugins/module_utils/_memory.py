@@ -9,9 +9,12 @@ so. The counters are those of the control group: memory.events of version 2, mem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker
 
 # One may be bad luck, such as a request that was too large; from here on it is the rule.
 TOO_MANY = 2
@@ -59,6 +62,20 @@ def advice(container: Mapping[str, Any], count: int) -> str:
         f"the kernel killed {count} of its processes, because they need more than resources.memory{f' ({limit}m)' if limit else ''}; "
         f"write a larger resources.memory{fewer}."
     )
+
+
+def starved(docker: Docker, containers: Iterable[str]) -> dict[str, str]:
+    """Those that die of memory, with what to write; one look at all of them."""
+    names = list(containers)
+    found = json.loads(docker.run("inspect", "--type", "container", *names, check=False) or "[]") if names else []
+    counted = [(entry, killed(int(entry["State"].get("Pid") or 0))) for entry in found]
+    return {entry["Name"].lstrip("/"): advice(entry, count) for entry, count in counted if count >= TOO_MANY}
+
+
+def in_status(container: Mapping[str, Any]) -> str:
+    """What the status adds to the health of a container; "" where nothing is to be said."""
+    count = killed(int(container.get("State", {}).get("Pid") or 0))
+    return f", {count} processes killed for want of memory" if count >= TOO_MANY else ""
 
 
 def _group(pid: int, root: Path, controller: str) -> Path:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.flaskops.host.plugins.module_utils import _advice, _drain
+from ansible_collections.flaskops.host.plugins.module_utils import _advice, _drain, _memory
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import still_serves
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs, read_release
 
@@ -151,6 +151,8 @@ class Start:
                     memory = ", out of memory (see resources.memory)," if state.get("OOMKilled") else ""
                     wanted = process["ready_seconds"]
                     self._failed(release, process, f"exited with code {code}{memory} within its ready_seconds ({wanted})")
+                elif (count := _memory.killed(int(state.get("Pid") or 0))) >= _memory.TOO_MANY:
+                    self._failed(release, process, f"dies of memory: {_memory.advice({}, count).removesuffix('.')}")
                 elif ran < process["ready_seconds"]:
                     left.append((release, process, started, since))
             watched = left

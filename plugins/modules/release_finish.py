@@ -15,6 +15,7 @@ description:
     until their time is over; then they are stopped side by side.
   - Their processes, the containers that answer no requests, are stopped in the meantime, each within its own C(stop_seconds). Where
     the release before goes on serving, its processes run again.
+  - Warns of a release that serves while the kernel kills its processes for want of memory.
   - Of the releases that were live, the newest are kept, always the one that serves and the one before it.
   - Only what bears our label, or lies in our directories, is ever removed.
 attributes:
@@ -57,7 +58,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _process_steps, _routes
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _memory, _process_steps, _routes
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -94,6 +95,7 @@ class Finish:
         self.links = live_links(self.nginx_root)
         self._undo()
         drained = self._drain()
+        self._warn_of_starved()
         for name in names:
             for link in self.links.get(name, [])[:1]:
                 _routes.sweep(self.root, name, link["id"])
@@ -151,6 +153,13 @@ class Finish:
             stopped.result()
         _drain.remove(leaving, self.docker)
         return drained
+
+    def _warn_of_starved(self) -> None:
+        """What serves, and dies of memory."""
+        serving = [entry for entry in self.releases if entry["result"] == "live" and entry["state"] != "stopped"]
+        live = {f"{entry['name']}-{entry['id']}": entry for entry in serving}
+        for container, words in _memory.starved(self.docker, live).items():
+            self.warnings.append(f"{live[container]['name']}: release {live[container]['id']} serves, and {words}")
 
     def _processes(self) -> tuple[list[str], list[str]]:
         """Containers without a route: those of releases that serve no more, and those that stand still with theirs."""

@@ -53,6 +53,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _memory
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, health_host, kept_release, url_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -132,7 +133,7 @@ class Status:
             "state": next((word for word, file in FILES.items() if link and file == link["file"]), "absent"),
             "since": record.releases.get(identity or "", {}).get("live"),
             "image": record.releases.get(identity or "", {}).get("image", "-").removeprefix("sha256:")[:12],
-            "health": self._health(name, facts) if state.get("Running") else f"container {state.get('Status', 'missing')}",
+            "health": self._health(name, facts, details) if state.get("Running") else f"container {state.get('Status', 'missing')}",
             "container": f"{name}-{identity}" if identity else "-",
             "path": facts.get("path"),
             "url": url_of(facts, self.params["sites"], self.params["address"]) if facts else None,
@@ -143,8 +144,8 @@ class Status:
             "locked_by": holder(self.root, name).get("who"),
         }
 
-    def _health(self, name: str, facts: dict[str, Any]) -> str:
-        """Its own answer to its health check."""
+    def _health(self, name: str, facts: dict[str, Any], details: dict[str, Any]) -> str:
+        """Its own answer to its health check, and whether the kernel kills what answers."""
         socket = release_directory(self.root, name, facts["id"]) / "run/app.sock"
         connection = SocketConnection(str(socket), time.monotonic() + QUESTION_SECONDS)
         try:
@@ -154,7 +155,7 @@ class Status:
             return f"bad ({problem(error)})"
         finally:
             connection.close()
-        return f"ok ({status})" if accepts(status, facts["health"]["status"]) else f"bad ({status})"
+        return f"{'ok' if accepts(status, facts['health']['status']) else 'bad'} ({status}){_memory.in_status(details)}"
 
     def _inspect(self, names: list[str]) -> dict[str, dict[str, Any]]:
         found = json.loads(self.docker.run("inspect", "--type", "container", *names, check=False) or "[]") if names else []

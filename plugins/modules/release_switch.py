@@ -12,6 +12,7 @@ author: flaskops contributors
 description:
   - First the processes of each release, the containers that answer no requests. Those of the release before that may not run beside
     them are stopped, and each new one has to run for its C(ready_seconds); else its release fails, and the old ones run again.
+  - Refuses a release whose processes the kernel has killed more than once for want of memory.
   - Lets their containers start by themselves, and moves the links of Nginx for all releases as one transaction. When Nginx refuses
     them together, each is tried alone, so that one bad fragment holds up its own application only. Nginx is reloaded only where a
     fragment differs from the one before; then the link that the fragment goes through leads to the new release.
@@ -65,7 +66,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _process_steps, _routes
+from ansible_collections.flaskops.host.plugins.module_utils import _memory, _process_steps, _routes
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of, still_serves, switch_steps
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -114,6 +115,7 @@ class Switch:
         try:
             self._stage()
             self.failures.update(_process_steps.Start(self.root, self.docker).run([self.releases[name] for name in self._left()]))
+            self._refuse_starved(self._left())
             self._let_it_start_by_itself(self._left())
             self._move(self._left())
             moved = self._left()
@@ -226,6 +228,16 @@ class Switch:
     def _log(self, release: dict[str, Any]) -> str:
         words = logs(self.docker, f"{release['name']}-{release['id']}", 20)
         return "".join(["\nThe last lines of its log:", *(f"\n  {line}" for line in tail(words, 20))])
+
+    def _refuse_starved(self, names: list[str]) -> None:
+        """Those that were healthy and have gone on to die of memory."""
+        starved = _memory.starved(self.docker, [self._container(name) for name in names if self.releases[name]["state"] != "stopped"])
+        for name in names:
+            if words := starved.get(self._container(name)):
+                self._failed(name, "dies of memory", HostError(words))
+
+    def _container(self, name: str) -> str:
+        return f"{name}-{self.releases[name]['id']}"
 
     def _let_it_start_by_itself(self, names: list[str]) -> None:
         """Before the routes move: whenever the host goes down from now on, what they lead to comes up with it."""

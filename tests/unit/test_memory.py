@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The kernel's counters of killed processes, as both versions of control groups show them, and what a run makes of them."""
+
+import json
+import time
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _memory
+from ansible_collections.flaskops.host.plugins.modules import release_finish, release_gate, release_switch
+
+ID = "3f0c" * 16
+# As they were read on hosts with Docker: /proc/PID/cgroup, where the files are, and the files.
+V1 = (
+    f"9:name=systemd:/docker/{ID}\n8:pids:/docker/{ID}\n4:memory:/docker/{ID}\n2:cpu,cpuacct:/docker/{ID}\n0::/\n",
+    f"sys/fs/cgroup/memory/docker/{ID}",
+    {
+        "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n",
+        "memory.usage_in_bytes": "{usage}\n",
+        "memory.limit_in_bytes": "536870912\n",
+    },
+)
+HYBRID = (
+    f"12:memory:/system.slice/docker-{ID}.scope\n1:name=systemd:/system.slice/docker-{ID}.scope\n0::/system.slice/docker-{ID}.scope\n",
+    f"sys/fs/cgroup/memory/system.slice/docker-{ID}.scope",
+    V1[2],
+)
+V2 = (
+    f"0::/system.slice/docker-{ID}.scope\n",
+    f"sys/fs/cgroup/system.slice/docker-{ID}.scope",
+    {
+        "memory.events": "low 0\nhigh 0\nmax 1093\noom 14\noom_kill {}\noom_group_kill 0\n",
+        "memory.current": "{usage}\n",
+        "memory.max": "536870912\n",
+    },
+)
+LAYOUTS = [V1, HYBRID, V2]
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A host with a container whose first process is 77."""
+
+    def make(layout, killed, usage=100, **files):
+        cgroup, place, contents = layout
+        (tmp_path / "proc/77").mkdir(parents=True)
+        (tmp_path / "proc/77/cgroup").write_text(cgroup)
+        (tmp_path / place).mkdir(parents=True)
+        for name, text in {**contents, **files}.items():
+            (tmp_path / place / name).write_text(text.replace("{usage}", str(usage)).replace("{}", str(killed)))
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("count", [0, 1, 689])
+def test_the_kernel_has_counted(host, layout, count):
+    assert _memory.killed(77, host(layout, count)) == count
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("usage", "full"), [(100, False), (400 << 20, False), (500 << 20, True), (512 << 20, True)])
+def test_little_is_left(host, layout, usage, full):
+    assert _memory.is_full(77, host(layout, 0, usage)) is full
+
+
+def test_without_a_limit_nothing_is_full(host):
+    assert _memory.is_full(77, host(V2, 0, 1 << 40, **{"memory.max": "max\n"})) is False
+
+
+@pytest.mark.parametrize("pid", [0, 78])
+def test_of_what_is_gone_nothing_is_known(host, pid):
+    root = host(V2, 5)
+    assert (_memory.killed(pid, root), _memory.is_full(pid, root)) == (0, False)
+
+
+@pytest.mark.parametrize("events", ["", "oom_kill\n", "oom_kill x\n", "oom 3\n"])
+def test_what_cannot_be_read_counts_nothing(host, events):
+    assert _memory.killed(77, host(V2, 0, **{"memory.events": events})) == 0
+
+
+@pytest.mark.parametrize(("engine", "key"), [("gunicorn", "gunicorn.workers"), ("uwsgi", "uwsgi.processes"), ("command", "")])
+def test_the_advice_names_the_keys(engine, key):
+    container = {"Config": {"Env": ["A=b", f"FLASKOPS_ENGINE={engine}"]}, "HostConfig": {"Memory": 512 << 20}}
+    words = _memory.advice(container, 689)
+    assert words.startswith("the kernel killed 689 of its processes, because they need more than resources.memory (512m)")
+    assert (f"fewer processes in {key}." in words) if key else ("fewer processes" not in words)
+
+
+# --- the run -----------------------------------------------------------------------------------------------------------
+
+SHOP = {"Name": "/shop-1", "State": {"Running": True, "Pid": 77}, "Config": {"Env": ["FLASKOPS_ENGINE=gunicorn"]}, "HostConfig": {}}
+
+
+class Engine:
+    command = "docker"
+
+    def inspect(self, *_words):
+        return SHOP
+
+    def run(self, *words, **_how):
+        return json.dumps([SHOP]) if words[0] == "inspect" else ""
+
+
+@pytest.fixture
+def gate(tmp_path, monkeypatch):
+    """A gate before a container that answers 200; the kernel counts by the seconds since it was first asked."""
+
+    def run(killed, full=False):
+        started = time.monotonic()
+        monkeypatch.setattr(_memory, "killed", lambda _pid: killed(time.monotonic() - started))
+        monkeypatch.setattr(_memory, "is_full", lambda _pid: full)
+        monkeypatch.setattr(release_gate, "MEMORY_SECONDS", 1)
+        monkeypatch.setattr(release_gate, "Docker", Engine)
+        monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
+        monkeypatch.setattr(release_gate, "ask", lambda *_words: (200, "well"))
+        params = {name: option.get("default") for name, option in release_gate.ARGUMENTS.items()}
+        return release_gate.Gate({**params, "name": "shop", "container": "shop-1", "socket": "/x", "path": "/"}).run()
+
+    return run
+
+
+def test_one_that_answers_and_loses_its_workers_is_refused(gate):
+    with pytest.raises(release_gate.HostError, match=r"the kernel killed 2 of its processes.*gunicorn\.workers"):
+        gate(lambda _seconds: 2)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_one_that_begins_to_lose_them_is_watched(gate, full):
+    with pytest.raises(release_gate.HostError, match="the kernel killed 2 of its processes"):
+        gate(lambda seconds: (2 if seconds > 0.5 else 0) if full else (2 if seconds > 0.5 else 1), full)
+
+
+def test_one_kill_alone_is_let_through(gate):
+    assert gate(lambda _seconds: 1)["status"] == 200
+
+
+def test_one_with_room_is_not_waited_for(gate):
+    started = time.monotonic()
+    assert gate(lambda _seconds: 0)["status"] == 200
+    assert time.monotonic() - started < 0.3
+
+
+def test_a_release_that_has_begun_to_die_is_not_switched_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(_memory, "killed", lambda _pid: 2)
+    monkeypatch.setattr(release_switch, "Docker", Engine)
+    release = {"name": "shop", "id": "1", "site": "default", "path": "/", "live": "0", "links": [], "state": "present", "processes": []}
+    defaults = {name: option.get("default") for name, option in release_switch.ARGUMENTS.items()}
+    switch = release_switch.Switch({**defaults, "root": str(tmp_path), "nginx_root": str(tmp_path), "releases": [release]})
+    switch._refuse_starved(["shop"])
+    assert switch.failures["shop"].startswith("shop: release 1 dies of memory; release 0 goes on serving.\nthe kernel killed 2 of its")
+
+
+def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
+    monkeypatch.setattr(_memory, "killed", lambda _pid: 689)
+    monkeypatch.setattr(release_finish, "Docker", Engine)
+    entry = {"name": "shop", "id": "1", "result": "live", "state": "present"}
+    lock = {"token": "t", "names": ["shop"]}
+    finish = release_finish.Finish({"root": "/x", "nginx_root": "/x", "lock": lock, "releases": [entry]})
+    finish._warn_of_starved()
+    (words,) = finish.warnings
+    assert words.startswith("shop: release 1 serves, and the kernel killed 689 of its processes, because they need more than resources")
+
+
+@pytest.mark.parametrize("more", [{"result": "failed"}, {"state": "stopped"}])
+def test_what_does_not_serve_is_not_warned_of(monkeypatch, more):
+    monkeypatch.setattr(_memory, "killed", lambda _pid: 689)
+    monkeypatch.setattr(release_finish, "Docker", Engine)
+    entry = {"name": "shop", "id": "1", "result": "live", "state": "present", **more}
+    finish = release_finish.Finish({"root": "/x", "nginx_root": "/x", "lock": {"token": "t", "names": []}, "releases": [entry]})
+    finish._warn_of_starved()
+    assert finish.warnings == []
+
+
+def test_the_status_says_so(monkeypatch):
+    monkeypatch.setattr(_memory, "killed", lambda _pid: 689)
+    assert _memory.in_status(SHOP) == ", 689 processes killed for want of memory"
+    monkeypatch.setattr(_memory, "killed", lambda _pid: 1)
+    assert _memory.in_status(SHOP) == ""
