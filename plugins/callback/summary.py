@@ -36,6 +36,7 @@ from typing import Any
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import status_table, table
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
 
 
 class CallbackModule(CallbackBase):
@@ -87,7 +88,7 @@ class CallbackModule(CallbackBase):
                 self._display.display(line)
         self._display.banner(f"TIME {time.monotonic() - self.started:.1f} s, {len(self.tasks)} tasks")
         for name, seconds in sorted(self.tasks, key=lambda task: -task[1])[: self.get_option("slowest")]:
-            self._display.display(f"{seconds:7.1f} s  {name}")
+            self._display.display(f"{seconds:7.1f} s  {shown_line(name)}")
 
     def _state(self, app: dict[str, Any]) -> str:
         if app["release"] == app["wanted"]:
@@ -107,4 +108,4 @@ class CallbackModule(CallbackBase):
             last = told[1] if told[0] == task else 0.0
             if task and running - last >= pause:
                 told = (task, running)
-                self._display.display(f"  ... {running:3.0f} s: {task}")
+                self._display.display(f"  ... {running:3.0f} s: {shown_line(task)}")

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown, shown_line
 
 # What Nginx is linked to in each state of an application that is on the host.
 FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": "stopped.conf"}
@@ -78,8 +79,9 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows in columns as wide as their widest cell."""
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    cells = [[shown_line(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
@@ -277,7 +279,7 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
         what, serves = "The runtime image", "no application was released, and what served before serves on"
     # Of the log of a build the end says what went wrong.
     reason = "\n".join("\n".join(str(result[key]).strip().splitlines()[-60:]) for key in ("msg", "stderr") if result.get(key))
-    return with_advice(f"{what} failed at {task!r}; {serves}.\n{reason}")
+    return with_advice(shown(f"{what} failed at {task!r}; {serves}.\n{reason}"))
 
 
 def live_releases(

@@ -22,6 +22,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SHORT = re.compile(r"[0-9a-f]{7,63}")
@@ -179,7 +180,7 @@ class Repository:
     def _git(self, *words: str, inside: bool = False, version: str = "", check: bool = True, more: Mapping[str, str] | None = None) -> str:
         done = self._run(words, inside, more)
         if check and done.returncode:
-            said = hidden(done.stderr.strip() or done.stdout.strip())
+            said = shown(hidden(done.stderr.strip() or done.stdout.strip()))
             if "Host key verification failed" in said:
                 said += "\nThe controller does not know that host: connect to it once with ssh, or add its key to ~/.ssh/known_hosts."
             command = next(word for word in words if not word.startswith(("-", "/")))

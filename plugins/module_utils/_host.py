@@ -321,10 +321,11 @@ def read_release(root: str, name: str, release: str) -> dict[str, Any]:
 def logs(docker: Docker, container: str, lines: int) -> str:
     """The last lines of what a container has said, as they may be shown; bounded, whatever it has said."""
     said = docker.run("logs", "--tail", str(lines), container, merge=True, check=False, seconds=LOG_SECONDS, last=LOG_BYTES)
-    return "\n".join(_shortened(line) for line in tail(shown(said), lines))
+    return "\n".join(shortened(line) for line in tail(shown(said), lines))
 
 
-def _shortened(line: str) -> str:
+def shortened(line: str) -> str:
+    """A line of a log, no longer than anybody reads."""
     return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}… ({len(line) - LINE_LENGTH} more)"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._dockerfile import is_reserved
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, tail
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, shortened, tail
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
 
 # The engine's own builder, whatever is chosen for root, and an image without a manifest around it.
@@ -35,7 +35,7 @@ def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: I
     try:
         docker.run("build", *options, f"{path}/context", merge=True, seconds=SECONDS, environment=ENVIRONMENT)
     except HostError as error:
-        raise HostError("\n".join(tail(str(error), LOG_LINES))) from None
+        raise HostError("\n".join(shortened(line) for line in tail(str(error), LOG_LINES))) from None
 
 
 def refuse_labels(image: Mapping[str, Any], name: str) -> None:

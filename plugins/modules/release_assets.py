@@ -79,6 +79,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._accounts import wri
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time
 from ansible_collections.flaskops.host.plugins.module_utils._image import build, refuse_labels
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
 
 STATIC = {
     "url": {"type": "str", "required": True},
@@ -190,14 +191,14 @@ class Assets:
     def _copy_out(self, static: dict[str, Any], file: Any) -> bool:
         path = static["path"] if static["path"].startswith("/") else f"/app/{static['path']}"
         command = [self.docker.command, "cp", f"{self.pin}:{path.rstrip('/')}", "-"]
-        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=600)
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, errors="replace", timeout=600)
         if done.returncode == 0:
             return True
         missing = "ould not find the file" in done.stderr or "No such container:path" in done.stderr
         if missing and not static["required"]:
             return False
         why = "is not in" if missing else "could not be taken out of"
-        raise HostError(f"static: {path} {why} the image {self.params['image']}: {done.stderr.strip()}")
+        raise HostError(f"static: {path} {why} the image {self.params['image']}: {shown(done.stderr.strip())}")
 
 
 def main() -> None:
@@ -205,7 +206,7 @@ def main() -> None:
     try:
         result = Assets(module.params).run()
     except (HostError, OSError, tarfile.TarError, subprocess.TimeoutExpired) as error:
-        module.fail_json(msg=f"Release {module.params['id']} of {module.params['name']}: {error}")
+        module.fail_json(msg=shown(f"Release {module.params['id']} of {module.params['name']}: {error}"))
     module.exit_json(**result)
 
 

@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""No text of an application, an image, a build, a repository or a client moves the cursor of a terminal, wherever it comes in."""
+
+import json
+import subprocess
+import types
+import unicodedata
+
+import pytest
+from ansible_collections.flaskops.host.plugins.callback import summary
+from ansible_collections.flaskops.host.plugins.filter.flask_apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _deploy, _git, _host, _image, _probe, _process_steps, _pull
+from ansible_collections.flaskops.host.plugins.module_utils._shown import decoded, shown, shown_line
+from ansible_collections.flaskops.host.plugins.modules import release_assets, release_command, release_gate
+
+# The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage return, a backspace, no UTF-8.
+BYTES = b"\x1b]0;x\x07\x1b[2J\x1b[8m\xc2\x9b2J\xe2\x80\xae\xe2\x81\xa6\rgone\x08\x7f\x00\xff\xfe\xed\xa0\x80 end"
+TEXT = BYTES.decode(errors="replace")
+# What may be in a text that is shown: letters of all languages, and the end of a line.
+HARMFUL = {"Cc", "Cs", "Zl", "Zp"}
+BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def harmful(text):
+    found = [char for char in str(text) if char not in "\n\t"]
+    return [char for char in found if unicodedata.category(char) in HARMFUL or unicodedata.bidirectional(char) in BIDI]
+
+
+def test_every_character_that_a_terminal_obeys_is_escaped():
+    everything = "".join(map(chr, range(0x110000)))
+    assert not harmful(shown(everything))
+    assert not harmful(shown_line(everything)) and "\n" not in shown_line(everything) and "\t" not in shown_line(everything)
+
+
+def test_all_other_text_is_as_it_was():
+    kept = "Grüße, 日本語, שלום, مرحبا, 🐍\tan indent\nand a line"
+    assert shown(kept) == kept
+    assert shown("a\r\nb\n") == "a\nb\n"
+
+
+def test_what_is_escaped_can_be_read():
+    assert decoded(b"\x1b[2J\xc2\x9b\xe2\x80\xae\xff\r") == r"\x1b[2J\x9b\u202e\xff\x0d"
+    assert shown_line("a\nb") == r"a\x0ab"
+
+
+def command(monkeypatch, module=subprocess, code=1):
+    """A command that says it all and fails."""
+
+    def run(words, **how):
+        text = how.get("text") or "errors" in how
+        said = BYTES.decode(errors=how["errors"]) if text else BYTES
+        return subprocess.CompletedProcess(words, code, said, said)
+
+    monkeypatch.setattr(module, "run", run)
+
+
+def raised(call, *words, **more):
+    with pytest.raises(Exception) as found:
+        call(*words, **more)
+    assert not isinstance(found.value, UnicodeError)
+    return str(found.value)
+
+
+class Says:
+    """An engine whose containers say it all."""
+
+    command = "docker"
+
+    def inspect(self, *_words):
+        return {"State": {"Running": False, "ExitCode": 1}, "Config": {}}
+
+    def run(self, *words, **_how):
+        return "1" if words[0] == "wait" else TEXT
+
+
+def of_the_engine(monkeypatch, _tmp_path):
+    command(monkeypatch)
+    return raised(_host.Docker().run, "start", "x")
+
+
+def of_a_build(monkeypatch, _tmp_path):
+    command(monkeypatch)
+    return raised(_image.build, _host.Docker(), "/x", "x", [])
+
+
+def of_a_registry(monkeypatch, _tmp_path):
+    command(monkeypatch)
+    monkeypatch.setattr(_host.Docker, "inspect", lambda *_: {})
+    return raised(_pull.pull, _host.Docker(), "x")
+
+
+def of_a_login(monkeypatch, _tmp_path):
+    command(monkeypatch)
+    return raised(_pull.pull, _host.Docker(), "x", "me", "x")
+
+
+def of_a_label(_monkeypatch, _tmp_path):
+    return raised(_image.refuse_labels, {"Config": {"Labels": {f"host.flaskops.{TEXT}": ""}}}, "x")
+
+
+def of_a_log(_monkeypatch, tmp_path):
+    (tmp_path / "docker").write_bytes(b"#!/bin/sh\nprintf '%s\\n' '" + BYTES.replace(b"\x00", b"") + b"'\n")
+    (tmp_path / "docker").chmod(0o755)
+    engine = _host.Docker()
+    engine.command = str(tmp_path / "docker")
+    return _host.logs(engine, "x", 10)
+
+
+def of_a_refused_release(monkeypatch, _tmp_path):
+    monkeypatch.setattr(release_gate, "Docker", Says)
+    monkeypatch.setattr(release_gate, "renew", lambda *_: None)
+    params = {name: option.get("default") for name, option in release_gate.ARGUMENTS.items()}
+    return raised(release_gate.Gate({**params, "name": "x", "container": "x", "socket": "/x", "path": "/"}).run)
+
+
+def of_a_release_command(monkeypatch, _tmp_path):
+    monkeypatch.setattr(release_command, "renew", lambda *_: None)
+    return raised(release_command.run, {"root": "/x", "name": "x", "token": "t", "container": "x", "deadline_seconds": 1}, Says())
+
+
+def of_a_process(_monkeypatch, _tmp_path):
+    start = _process_steps.Start("/x", Says())
+    start._failed({"name": "x", "id": "1", "live": None}, {"name": "p", "command": "c"}, "ended")
+    return start.failures["x"]
+
+
+def of_an_answer(_monkeypatch, tmp_path):
+    class Answer:
+        status, length = 200, 1
+
+        def read1(self, _size):
+            return BYTES
+
+    connection = types.SimpleNamespace(begin=lambda: None, request=lambda *_, **__: None, getresponse=Answer)
+    return _probe.ask(connection, "/", {})[1]
+
+
+def of_what_is_no_answer(_monkeypatch, _tmp_path):
+    return _probe.problem(_probe.http.client.BadStatusLine(TEXT))
+
+
+def of_an_answer_through_nginx(monkeypatch, _tmp_path):
+    monkeypatch.setattr(_probe, "ask", lambda *_: (200, TEXT))
+    return _probe.check({"name": "x", "id": "1", "prefix": "", "path": "/", "host": "h", "port": 1, "status": ["200"]}, 0)
+
+
+def of_static_files(monkeypatch, tmp_path):
+    command(monkeypatch)
+    assets = release_assets.Assets({"root": str(tmp_path), "name": "x", "id": "1", "image": "x"})
+    return raised(assets._copy_out, {"path": "static", "required": True}, None)
+
+
+def of_a_task_that_failed(_monkeypatch, _tmp_path):
+    return _deploy.failure({"name": "x", "id": "1", "live": None}, "a task", {"msg": TEXT, "stderr": TEXT})
+
+
+def of_a_repository(monkeypatch, tmp_path):
+    command(monkeypatch)
+    return raised(_git.Repository("https://git.example.org/x.git", cache=tmp_path).checkout, "main")
+
+
+def of_a_dockerfile(_monkeypatch, tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM tiangolo/uwsgi-nginx-flask:\x1b[2J\u202e\x9b\n")
+    (tmp_path / "main.py").write_text("app = 1\n")
+    found = normalize_apps([{"name": "x", "path": "/", "source": str(tmp_path)}])
+    assert "tiangolo" in str(found["notes"])
+    return "\n".join([*found["notes"], found["message"], *found["problems"]])
+
+
+def of_the_status(_monkeypatch, _tmp_path):
+    keys = ("name", "state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts", "locked_by")
+    lines = _deploy.status_table({TEXT: [{**dict.fromkeys(keys, TEXT), "processes": {TEXT: TEXT}, "previous": [TEXT]}]})
+    assert len(lines) == 2
+    return "\n".join(lines)
+
+
+def of_the_audit(monkeypatch, tmp_path):
+    (tmp_path / "apps/x").mkdir(parents=True)
+    _audit.write(str(tmp_path), "x", {"who": TEXT}, action=TEXT, before=TEXT, to=TEXT, result=TEXT, reason=TEXT)
+    line = (tmp_path / "apps/x/audit.jsonl").read_text()
+    assert json.loads(line)["reason"] == TEXT
+    return line
+
+
+def of_the_summary(monkeypatch, _tmp_path):
+    lines = []
+    callback = summary.CallbackModule()
+    callback._display = types.SimpleNamespace(display=lines.append, banner=lines.append)
+    callback.get_option = lambda _name: 5
+    callback.check = False
+    callback.tasks = [(TEXT, 1.0)]
+    app = {**dict.fromkeys(("name", "url", "release", "wanted"), TEXT), "changed": True}
+    callback.v2_playbook_on_stats(types.SimpleNamespace(custom={TEXT: {"flask_apps_live": [app]}}))
+    return "\n".join(lines)
+
+
+BORDERS = [value for name, value in list(globals().items()) if name.startswith("of_")]
+
+
+@pytest.mark.parametrize("border", BORDERS, ids=lambda border: border.__name__)
+def test_what_comes_in_there_is_escaped(monkeypatch, tmp_path, border):
+    said = border(monkeypatch, tmp_path)
+    assert not harmful(said), said
+    assert "x1b" in said or "u001b" in said, said  # it is there, and can be read
+
+
+def test_a_log_without_an_end_is_read_to_its_bound(tmp_path, monkeypatch):
+    (tmp_path / "docker").write_text("#!/bin/sh\nexec yes xxxxxxxxxxxxxxxx\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setattr(_host, "LOG_SECONDS", 1)
+    engine = _host.Docker()
+    engine.command = str(tmp_path / "docker")
+    assert _host.logs(engine, "x", 3) == "\n".join(["x" * 16] * 3)
+
+
+def test_a_line_without_an_end_is_cut(tmp_path):
+    (tmp_path / "docker").write_text("#!/bin/sh\nhead -c 50000000 /dev/zero | tr '\\0' x\necho; echo last\n")
+    (tmp_path / "docker").chmod(0o755)
+    engine = _host.Docker()
+    engine.command = str(tmp_path / "docker")
+    first, last = _host.logs(engine, "x", 10).splitlines()
+    assert (len(first) < 2100, last) == (True, "last")
