@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""An application that answers without an end holds up neither a deploy nor the status, and says nothing to a terminal."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import APPS
+
+DEADLINE = 3
+
+
+def entry(way: str, after: int = 0, **keys: Any) -> dict[str, Any]:
+    return {
+        "name": f"hostile-{way}",
+        "source": "hostile",
+        "path": f"/hostile-{way}",
+        "engine": "command",
+        "command": "python app.py",
+        "static": [],
+        "drain_seconds": 0,
+        "env": {"WAY": way, "AFTER": str(after)},
+        "health": {"deadline_seconds": DEADLINE, "interval_seconds": 0.2},
+        **keys,
+    }
+
+
+@pytest.fixture
+def hostile(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Deploys hostile applications; the run, and the seconds it took. They are removed in the end."""
+    names = []
+
+    def run(*entries: dict[str, Any]) -> tuple[Any, float]:
+        names.extend(each["name"] for each in entries)
+        started = time.monotonic()
+        return deploy(*entries, flask_apps_source_root=str(APPS)), time.monotonic() - started
+
+    yield run
+    deploy(*({"name": name, "state": "absent"} for name in names)).ok()
+
+
+def test_no_answer_holds_up_a_deploy(hostile, http):
+    ways = ("continue", "flood", "drip", "headers", "silent")
+    run, seconds = hostile(*map(entry, ways))
+    run.failed()
+    print(f"{len(ways)} endless answers: the deploy took {seconds:.0f} s")
+    for way in ways:
+        assert f"hostile-{way} did not get healthy: no answer was one of 2xx, 3xx, 401, 403 within {DEADLINE}" in run.output, run.output
+    # Their deadlines one after the other, and what a deploy of five takes beside.
+    assert seconds < len(ways) * (DEADLINE + 2) + 90
+    assert http("/neighbour/").status == 403
+
+
+def test_no_answer_holds_up_the_switch(hostile, http):
+    run, seconds = hostile(entry("drip", after=1))
+    print(f"an answer without an end after the switch: the deploy took {seconds:.0f} s")
+    assert "did not serve and was taken back" in run.failed().output
+    assert seconds < 90
+    assert http("/hostile-drip/").status == 404
+
+
+def test_no_answer_holds_up_the_status(hostile, play):
+    started = time.monotonic()
+    play("status").ok()
+    usual = time.monotonic() - started
+    hostile(entry("drip", after=2), entry("continue", after=2), entry("silent", after=2))[0].ok()
+    started = time.monotonic()
+    run = play("status").ok()
+    seconds = time.monotonic() - started
+    print(f"the status took {usual:.0f} s, and {seconds:.0f} s with three that do not come to an end")
+    assert run.output.count("bad (TimeoutError: timed out)") >= 3, run.output
+    assert seconds < usual + 15
+
+
+def test_no_word_of_an_application_reaches_the_terminal_as_a_command(hostile):
+    run, _ = hostile(entry("escapes"))
+    output = run.failed().output
+    assert r"\x1b[2J\x1b[1;1Hall is well\u202e" in output  # its log
+    assert r"500 \x1b[2J\u202e\x9b2Jescaped" in output  # its answer
+    assert not [char for char in output if (char not in "\n\t" and unicodedata.category(char) == "Cc") or char in "\u202e\u2066"]
