@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _move, _planted, _process_steps, _routes
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _move, _planted, _process_steps, _routes, _trees
+from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -44,7 +44,7 @@ class Begin:
         self.docker = Docker()
         self.uids = Uids(self.root, params["nginx_root"], params["uids"])
         self.actions: list[str] = []
-        self.warnings: list[str] = []
+        self.attempts = Attempts()
 
     def run(self, check_mode: bool = False) -> dict[str, Any]:
         """The plan, and the locks of those that have work; in check mode the plan alone."""
@@ -55,27 +55,42 @@ class Begin:
         names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"]) | set(moves)
         self.actions += sentences_of(plan)
         if check_mode or not names:
+            self._go_on_deleting(check_mode)
             actions = [*self.actions, *(f"{name}: moved from uid {before} to {uid or 'its own'}" for name, (before, uid) in moves.items())]
-            return {"changed": bool(actions), "actions": actions, "warnings": self.warnings, "lock": {}, **plan}
+            return {"changed": bool(actions), "actions": actions, "lock": {}, "warnings": self.attempts.warnings, **plan}
         token = self.params["owner"]["token"]
         cut_off = acquire(self.root, names, {**self.params["owner"], "action": self.params["action"]}, self.params["break_tokens"])
         try:
             for name in sorted(names - set(plan["remove"])):
-                self._settle(name, cut_off.get(name, {}))
+                with self.attempts.of(name, "what serves could not be found out, so nothing of it was released"):
+                    self._settle(name, cut_off.get(name, {}))
                 if name in cut_off:
-                    self._audit(name, cut_off[name])
+                    with self.attempts.of(name, "the audit has no line of the run that was cut off", warn=True):
+                        self._audit(name, cut_off[name])
                 self._sweep(name)
             for name in moves:
-                self.warnings.append(_move.move(self.docker, self.uids, name, self._entry(name)["uid"]))
+                with self.attempts.of(name, "its uid could not be moved"):
+                    self.attempts.warnings.append(_move.move(self.docker, self.uids, name, self._entry(name)["uid"]))
             plan = Plan(self.params, self.docker).run()
-            # What came up since belongs to the next run: it is not locked.
-            plan["work"] = [entry for entry in plan["work"] if entry["name"] in names]
-            plan["remove"] = [name for name in plan["remove"] if name in names]
+            plan["failures"] = {**plan["failures"], **self.attempts.failures}
+            # One that failed is left alone by this run. What came up since belongs to the next: it is not locked.
+            kept = names - set(plan["failures"])
+            plan["work"] = [entry for entry in plan["work"] if entry["name"] in kept]
+            plan["remove"] = [name for name in plan["remove"] if name in kept]
+            release(self.root, names - kept, token)
         except BaseException:
             release(self.root, names, token)
             raise
-        lock = {"token": token, "names": sorted(names)}
-        return {"changed": True, "actions": self.actions, "warnings": self.warnings, "lock": lock, **plan}
+        lock = {"token": token, "names": sorted(kept)} if kept else {}
+        return {"changed": True, "actions": self.actions, "lock": lock, "warnings": self.attempts.warnings, **plan}
+
+    def _go_on_deleting(self, check_mode: bool) -> None:
+        """What earlier runs have put away and had no time to delete; a run with work does it at its end."""
+        if not _trees.is_clean(self.root):
+            self.actions.append(f"deleted more of what lies in {_trees.trash_of(self.root)}")
+            if not check_mode:
+                with self.attempts.of("", "The trash could not be emptied", warn=True):
+                    self.attempts.warnings += _trees.sweep(self.root)
 
     def _entry(self, name: str) -> dict[str, Any]:
         return next(release for release in self.params["releases"] if release["name"] == name)
@@ -91,7 +106,7 @@ class Begin:
                     raise HostError(f"{name} has a new release, and a uid moves in a run of its own: deploy it first. Nothing was changed.")
                 moves[name] = before, uid
             elif before and self._entry(name)["volumes"]:
-                self.warnings.append(
+                self.attempts.warnings.append(
                     f"{name} keeps the uid {before}, because its volumes may hold data of it; others may have the same. For one of its own "
                     f"run again with -e flask_apps_move_uid={name}: it is stopped, its data is given to the new uid, and it is started."
                 )
@@ -138,10 +153,7 @@ class Begin:
         """The line that a run which was cut off did not come to write: what it released serves, or it did not get that far."""
         before, to, result = _outcome(Record(self.root, name), held)
         reason = f"cut off in its phase {held.get('phase')}, written by the run after it"
-        try:
-            _audit.write(self.root, name, held, action=held.get("action"), before=before, to=to, result=result, reason=reason)
-        except OSError as error:
-            self.actions.append(f"{name}: the audit has no line of the run that was cut off: {error}")
+        _audit.write(self.root, name, held, action=held.get("action"), before=before, to=to, result=result, reason=reason)
 
     def _runs(self, container: str) -> bool:
         return bool(self.docker.inspect(container).get("State", {}).get("Running"))
@@ -154,39 +166,50 @@ class Begin:
         move_links(self.params["nginx_root"], [{"path": f"flaskops/{site}/{name}.conf", "target": str(target)}], absent)
 
     def _sweep(self, name: str) -> None:
-        """What belongs to no release that serves or is kept."""
+        """What belongs to no release that serves or is kept. What cannot go now keeps no release from being made."""
         plan = Plan(self.params, self.docker)
         plan.run()
-        if orphans := plan.orphans(name):
-            processes = [container for container in orphans if container in plan.processes.get(name, {})]
-            _process_steps.stop(processes, self.docker)
-            web = [container for container in orphans if container not in processes]
-            # One that served until the run that was cut off moved its route finishes what it has begun.
-            _drain.drain(_drain.entry(self.root, name, container.removeprefix(f"{name}-")) for container in web)
-            _drain.stop(web, self.docker)
-            _drain.remove(orphans, self.docker)
-        for link in live_links(self.params["nginx_root"]).get(name, [])[:1]:
-            if link["file"] != FILES["stopped"]:
-                again = _process_steps.restore(self.docker, name, link["id"])
-                self.actions += [f"{name}: started the container {container} of the release that serves" for container in again]
-        for link in refused_links(self.params["nginx_root"], name):
-            link.unlink()
-        for file in left_aside(Path(self.root, "apps", name)):
-            file.unlink()
-        for path in left_builds(self.root, name):
-            shutil.rmtree(path, ignore_errors=True)
-        unfinished = plan.unfinished(name, self.wanted.get(name, ""))
-        if unfinished:
-            record = Record(self.root, name)
-            for identity in unfinished:
-                forget(self.docker, record, name, identity)
-            record.save()
-        unpinned = plan.unpinned(name)
-        for identity in unpinned:
-            pin(self.docker, name, identity)
+        with self.attempts.of(name, "containers that serve nothing could not be removed", warn=True):
+            self._remove_orphans(name, plan)
+        with self.attempts.of(name, "releases that never served could not be removed", warn=True):
+            self._forget_unfinished(name, plan)
+        with self.attempts.of(name, "the images of kept releases could not be pinned", warn=True):
+            for identity in plan.unpinned(name):
+                pin(self.docker, name, identity)
+                self.actions.append(f"{name}: pinned the image of release {identity} again")
+        with self.attempts.of(name, "the containers of its processes could not be started", warn=True):
+            for link in live_links(self.params["nginx_root"]).get(name, [])[:1]:
+                if link["file"] != FILES["stopped"]:
+                    again = _process_steps.restore(self.docker, name, link["id"])
+                    self.actions += [f"{name}: started the container {container} of the release that serves" for container in again]
+        with self.attempts.of(name, "files that a run that was cut off has left could not be removed", warn=True):
+            for link in refused_links(self.params["nginx_root"], name):
+                link.unlink()
+            for file in left_aside(Path(self.root, "apps", name)):
+                file.unlink()
+            for path in left_builds(self.root, name):
+                _trees.put_away(path, self.root)
+
+    def _remove_orphans(self, name: str, plan: Plan) -> None:
+        orphans = plan.orphans(name)
+        processes = [container for container in orphans if container in plan.processes.get(name, {})]
+        _process_steps.stop(processes, self.docker)
+        web = [container for container in orphans if container not in processes]
+        # One that served until the run that was cut off moved its route finishes what it has begun.
+        _drain.drain(_drain.entry(self.root, name, container.removeprefix(f"{name}-")) for container in web)
+        _drain.stop(web, self.docker)
+        _drain.remove(orphans, self.docker)
         self.actions += [f"{name}: removed the container {container}, which serves nothing" for container in orphans]
-        self.actions += [f"{name}: removed release {identity}, which never served" for identity in unfinished]
-        self.actions += [f"{name}: pinned the image of release {identity} again" for identity in unpinned]
+
+    def _forget_unfinished(self, name: str, plan: Plan) -> None:
+        unfinished = plan.unfinished(name, self.wanted.get(name, ""))
+        record = Record(self.root, name)
+        for identity in unfinished:
+            with self.attempts.of(name, f"release {identity}, which never served, could not be removed", warn=True):
+                forget(self.docker, record, name, identity)
+                self.actions.append(f"{name}: removed release {identity}, which never served")
+        if unfinished:
+            record.save()
 
 
 def _outcome(record: Record, held: dict[str, Any]) -> tuple[str | None, str | None, str]:

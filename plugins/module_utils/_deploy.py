@@ -297,7 +297,8 @@ def live_releases(
         name, app = release["name"], release["app"]
         before = work.get(name)
         done = not (check or name in failed)
-        identity = release["id"] if before is None or done else before["live"]
+        serving = before["live"] if before else plan["live"].get(name) if name in failed else release["id"]
+        identity = release["id"] if done else serving
         result.append(
             {
                 "name": name,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
+from ansible_collections.flaskops.host.plugins.module_utils._trees import put_away
 
 # The engine's own command first: one that comes earlier in PATH may be foreign and lack the plugins.
 DOCKER = ("/usr/bin/docker", "docker")
@@ -124,10 +125,13 @@ class Docker:
         if last:
             return self._end(arguments, last, seconds)
         errors = subprocess.STDOUT if merge else subprocess.PIPE
-        done = subprocess.run(
-            [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds,
-            env={**os.environ, **(environment or {})},
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds,
+                env={**os.environ, **(environment or {})},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise HostError(f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine at work?") from None
         if check and done.returncode:
             raise HostError(shown(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}"))
         return done.stdout
@@ -181,12 +185,12 @@ def pin(docker: Docker, name: str, release: str) -> str:
 
 
 def forget(docker: Docker, record: Record, name: str, release: str) -> None:
-    """Remove all that there is of a release, which makes room; the record has to be saved."""
+    """Remove all that there is of a release; the record must be saved, and the trash swept, which makes room."""
     there = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
     if ours := [container for container in there if f"{container}-".startswith(f"{name}-{release}-")]:
         docker.run("rm", "--force", "--volumes", *ours, check=False)
     docker.run("image", "rm", f"flaskops/{name}:{release}", check=False)
-    shutil.rmtree(release_directory(record.root, name, release), ignore_errors=True)
+    put_away(release_directory(record.root, name, release), record.root)
     record.releases.pop(release, None)
 
 
@@ -199,7 +203,7 @@ class Record:
         self.aside: Path | None = None
         try:
             self.data: dict[str, Any] = json.loads(self.path.read_text())
-            if not isinstance(self.data, dict) or not {"live", "releases"} <= set(self.data):
+            if not _is_record(self.data):
                 raise ValueError("it is no record of releases")
         except FileNotFoundError:
             self.data = {"format": 1, "app": name, "live": None, "releases": self._found(root, name)}
@@ -267,6 +271,16 @@ class Record:
             self.aside = None
 
 
+def _is_record(data: Any) -> bool:
+    """Whether this is what mark() has made, as far as others rely on it."""
+    releases = data.get("releases") if isinstance(data, dict) else None
+    return (
+        isinstance(releases, dict)
+        and isinstance(data.get("live", 0), (str, type(None)))
+        and all(isinstance(entry, dict) and isinstance(entry.get("state"), str) for entry in releases.values())
+    )
+
+
 EPOCH, SPAN = 946684800, 631152000  # 2000-01-01, and twenty years
 
 
@@ -309,13 +323,18 @@ def release_directory(root: str, name: str, release: str) -> Path:
     return Path(root, "apps", name, "releases", release)
 
 
+def written(release: Path) -> list[Path]:
+    """What the containers of a release may write to, below its directory."""
+    return [release / "run", release / "spool"]
+
+
 def read_release(root: str, name: str, release: str) -> dict[str, Any]:
     """The release.json of a release; {} when it is missing or broken."""
     try:
         found = json.loads((release_directory(root, name, release) / "release.json").read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and "container" in found else {}
+    return found if isinstance(found, dict) and isinstance(found.get("container"), dict) else {}
 
 
 def logs(docker: Docker, container: str, lines: int) -> str:

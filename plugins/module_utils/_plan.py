@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _routes
+from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -37,6 +38,7 @@ class Plan:
         self.absent = params["absent"]
         self.links = live_links(params["nginx_root"])
         self.docker = docker or Docker()
+        self.attempts = Attempts()
         # By application: the state of its containers by name.
         self.containers: dict[str, dict[str, str]] = {}
         # By application: the release of each of its containers that answers no requests.
@@ -50,18 +52,24 @@ class Plan:
                 self.containers.setdefault(name, {})[entry["Names"]] = entry["State"]
                 if process_of(entry):
                     self.processes.setdefault(name, {})[entry["Names"]] = entry["Labels"][RELEASE]
-        work = [
-            {**self._serving(release), **self._needs(release), "name": release["name"], "id": release["id"], "reason": reason}
-            for release in self.wanted
-            if (reason := self._reason(release))
-        ]
+        work: list[dict[str, Any]] = []
+        repairs: dict[str, list[str]] = {}
+        for release in self.wanted:
+            name, identity = release["name"], release["id"]
+            with self.attempts.of(name, "nothing of it was changed"):
+                left_over, reason = self._left_over(name, identity), self._reason(release)
+                if reason:
+                    work.append({**self._serving(release), **self._needs(release), "name": name, "id": identity, "reason": reason})
+                if left_over:
+                    repairs[name] = left_over
         known = {path.name for path in Path(self.root, "apps").glob("*") if path.is_dir()} | set(self.links) | set(self.containers)
         there = self.docker.command and any(entry["build"] for entry in work)
-        repairs = {release["name"]: found for release in self.wanted if (found := self._left_over(release["name"], release["id"]))}
         return {
             "work": work,
             "remove": sorted(known & set(self.absent)),
             "repairs": repairs,
+            "failures": self.attempts.failures,
+            "live": {release["name"]: self._live(release["name"]) for release in self.wanted},
             "unlisted": sorted(known - {release["name"] for release in self.wanted} - set(self.absent)),
             "missing_images": [image for image in self.images if there and not self.docker.inspect(image, "image")],
             "docker": {"command": self.docker.command, **self.docker.plugins},

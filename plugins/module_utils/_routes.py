@@ -12,6 +12,7 @@ path. Root makes the link, in a directory of root's own.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,11 +64,11 @@ def still_led_to(root: str, app: str, release: str) -> bool:
     return not route or leads_to(root, app, route) == release
 
 
-def sweep(root: str, app: str, release: str) -> None:
-    """Remove the links of other routes than that of the release that serves."""
-    kept = route_of(root, app, release)
+def sweep(root: str, app: str, links: Sequence[Mapping[str, str]]) -> None:
+    """Remove the links of other routes than that of the release that serves, which Nginx's links name."""
+    kept = [route_of(root, app, link["id"]) for link in links]
     for link in Path(root, "apps", app).glob("route-*"):
-        if link.name != kept and link.is_symlink():
+        if kept and link.name not in kept and link.is_symlink():
             link.unlink(missing_ok=True)
 
 

@@ -17,6 +17,9 @@ description:
     the release before goes on serving, its processes run again.
   - Warns of a release that serves while the kernel kills its processes for want of memory.
   - Of the releases that were live, the newest are kept, always the one that serves and the one before it.
+  - What a container wrote to C(spool) and C(run) of its release is removed with it. Deleting takes five seconds at most; later runs go
+    on with it.
+  - Nothing that fails for one application keeps another, or its own audit and lock, from their end.
   - Only what bears our label, or lies in our directories, is ever removed.
 attributes:
   check_mode: {support: none, description: It is called only in a real run.}
@@ -50,15 +53,22 @@ pruned:
   type: list
   elements: str
   returned: success
+failures:
+  description: What could not be done, in words. All the rest was done.
+  type: list
+  elements: str
+  returned: success
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _memory, _process_steps, _routes
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _memory, _process_steps, _routes, _trees
+from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -66,8 +76,11 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Record,
     forget,
     live_links,
+    written,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
+from ansible_collections.flaskops.host.plugins.module_utils._plan import LABEL, RELEASE
+from ansible_collections.flaskops.host.plugins.module_utils._process_steps import labels_of
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room, with_advice
 
 ARGUMENTS: dict[str, Any] = {
@@ -87,48 +100,75 @@ class Finish:
         self.docker = Docker()
         self.nginx_root = params["nginx_root"]
         self.links: dict[str, list[dict[str, str]]] = {}
-        self.warnings: list[str] = []
+        self.attempts = Attempts()
 
     def run(self) -> dict[str, Any]:
-        names = [name for name in self.names if Path(self.root, "apps", name).is_dir() and holder(self.root, name)]
-        renew(self.root, names, self.token, "drain")
-        self.links = live_links(self.nginx_root)
-        self._undo()
-        drained = self._drain()
-        self._warn_of_starved()
-        for name in names:
-            for link in self.links.get(name, [])[:1]:
-                _routes.sweep(self.root, name, link["id"])
-        pruned = [f"{entry['name']} {old}" for entry in self.releases for old in self._prune(entry)]
+        """Each step of each application is an attempt of its own, so that nothing keeps a lock, an audit or a prune from its end."""
+        there = [name for name in self.names if Path(self.root, "apps", name).is_dir()]
+        held = []
+        for name in there:
+            with self.attempts.of(name, "it was left as it is"):
+                renew(self.root, [name], self.token, "drain")
+                held.append(name)
+        self.releases = [entry for entry in self.releases if entry["name"] in held]
+        drained: dict[str, Any] = {}
+        pruned: list[str] = []
+        with self.attempts.of("", "What serves could not be found out, so nothing was stopped or removed"):
+            self.links = live_links(self.nginx_root)
+            self._undo()
+            with self.attempts.of("", "What served before could not be drained"):
+                drained = self._drain()
+            with self.attempts.of("", "Whether a release dies of memory could not be found out", warn=True):
+                self._warn_of_starved()
+            for name in held:
+                with self.attempts.of(name, "the links of its earlier paths could not be removed"):
+                    _routes.sweep(self.root, name, self.links.get(name, []))
+            for entry in self.releases:
+                with self.attempts.of(entry["name"], "its old releases could not be removed"):
+                    pruned += [f"{entry['name']} {old}" for old in self._prune(entry)]
         for entry in self.releases:
-            self._audit(entry, drained)
-        release(self.root, names, self.token)
-        return {"changed": True, "drained": drained, "pruned": pruned, "warnings": self.warnings}
+            with self.attempts.of(entry["name"], f"this run is not in {_audit.path_of(self.root, entry['name'])}"):
+                self._audit(entry, drained)
+        for name in held:
+            self._empty(name)
+        for name in there:
+            with self.attempts.of(name, f"its lock could not be given back, and is to be broken: -e flask_apps_break_lock={self.token}"):
+                release(self.root, [name], self.token)
+        with self.attempts.of("", "The trash could not be emptied", warn=True):
+            self.attempts.warnings += _trees.sweep(self.root)
+        failures = list(self.attempts.failures.values())
+        return {"changed": True, "drained": drained, "pruned": pruned, "failures": failures, "warnings": self.attempts.warnings}
 
     def _undo(self) -> None:
         """What did not get to serve goes; what serves is not touched."""
         # What the link leads to serves, whatever became of the switch; the next run settles it.
         failed = [entry for entry in self.releases if entry["result"] == "failed" and not self._serves(entry)]
         gone = [f"{entry['name']}-{entry['id']}" for entry in failed]
-        _drain.stop(gone, self.docker, 2)
-        _drain.remove(gone, self.docker)
+        self._all("stopped", lambda names, docker: _drain.stop(names, docker, 2), gone)
+        self._all("removed", _drain.remove, gone)
         for entry in failed:
-            _process_steps.undo(self.docker, entry["name"], entry["id"])
+            with self.attempts.of(entry["name"], "its processes that did not get to serve could not be removed"):
+                _process_steps.undo(self.docker, entry["name"], entry["id"])
         for entry in self.releases:
             # Whatever serves now has its processes, even where a release did not get as far as to stop one.
             links = self.links.get(entry["name"], [])
             if entry["result"] == "failed" and links and links[0]["file"] != FILES["stopped"]:
-                _process_steps.restore(self.docker, entry["name"], links[0]["id"])
+                with self.attempts.of(entry["name"], "its processes could not be started again"):
+                    _process_steps.restore(self.docker, entry["name"], links[0]["id"])
         for entry in failed:
-            record = Record(self.root, entry["name"])
-            state = record.releases.get(entry["id"], {}).get("state")
-            # A release that is only to be repaired, or was live before, stays what it was.
-            if state in (None, "prepared") and no_room(entry["reason"]):
-                forget(self.docker, record, entry["name"], entry["id"])
-                self._save(record)
-            elif state == "prepared":
-                record.mark(entry["id"], "failed", reason=entry["reason"][:2000])
-                self._save(record)
+            with self.attempts.of(entry["name"], "that it failed could not be recorded"):
+                self._record_failure(entry)
+
+    def _record_failure(self, entry: dict[str, Any]) -> None:
+        record = Record(self.root, entry["name"])
+        state = record.releases.get(entry["id"], {}).get("state")
+        # A release that is only to be repaired, or was live before, stays what it was.
+        if state in (None, "prepared") and no_room(entry["reason"]):
+            forget(self.docker, record, entry["name"], entry["id"])
+            record.save()
+        elif state == "prepared":
+            record.mark(entry["id"], "failed", reason=entry["reason"][:2000])
+            record.save()
 
     def _serves(self, entry: dict[str, Any]) -> bool:
         return any(link["id"] == entry["id"] for link in self.links.get(entry["name"], []))
@@ -146,12 +186,12 @@ class Finish:
         leaving, staying = self._processes()
         self._stand_still([name for name in names if name in still] + staying)
         with ThreadPoolExecutor(1) as beside:
-            stopped = beside.submit(_process_steps.stop, leaving + staying, self.docker)
+            stopped = beside.submit(self._all, "stopped", _process_steps.stop, leaving + staying)
             drained = _drain.drain(old)
-            _drain.stop(names, self.docker)
-            _drain.remove([name for name in names if name not in still], self.docker)
+            self._all("stopped", _drain.stop, names)
+            self._all("removed", _drain.remove, [name for name in names if name not in still])
             stopped.result()
-        _drain.remove(leaving, self.docker)
+        self._all("removed", _drain.remove, leaving)
         return drained
 
     def _warn_of_starved(self) -> None:
@@ -159,7 +199,16 @@ class Finish:
         serving = [entry for entry in self.releases if entry["result"] == "live" and entry["state"] != "stopped"]
         live = {f"{entry['name']}-{entry['id']}": entry for entry in serving}
         for container, words in _memory.starved(self.docker, live).items():
-            self.warnings.append(f"{live[container]['name']}: release {live[container]['id']} serves, and {words}")
+            self.attempts.warnings.append(f"{live[container]['name']}: release {live[container]['id']} serves, and {words}")
+
+    def _all(self, what: str, step: Callable[[list[str], Docker], None], containers: list[str]) -> None:
+        """All at once; where that fails, each on its own."""
+        try:
+            step(containers, self.docker)
+        except HostError:
+            for container in containers:
+                with self.attempts.of("", f"The container {container} could not be {what}"):
+                    step([container], self.docker)
 
     def _processes(self) -> tuple[list[str], list[str]]:
         """Containers without a route: those of releases that serve no more, and those that stand still with theirs."""
@@ -175,7 +224,8 @@ class Finish:
 
     def _stand_still(self, containers: list[str]) -> None:
         if containers:
-            self.docker.run("update", "--restart", "no", *containers, check=False)
+            with self.attempts.of("", "Containers that stand still could not be kept from starting by themselves"):
+                self.docker.run("update", "--restart", "no", *containers, check=False)
 
     def _prune(self, entry: dict[str, Any]) -> list[str]:
         """Remove the releases beyond those that are kept; returns their ids."""
@@ -187,24 +237,25 @@ class Finish:
         keep |= {live, record.before(live) if live else None, entry["id"], *(link["id"] for link in self.links.get(name, []))}
         directory = Path(self.root, "apps", name, "releases")
         there = {path.name for path in directory.glob("*")} | set(record.releases) | set(self._images(name))
-        gone = sorted(there - keep)
-        for identity in gone:
-            forget(self.docker, record, name, identity)
+        gone = []
+        for identity in sorted(there - keep):
+            with self.attempts.of(name, f"release {identity} could not be removed"):
+                forget(self.docker, record, name, identity)
+                gone.append(identity)
         if gone:
-            self._save(record)
+            with self.attempts.of(name, f"{record.path} could not be brought up to date"):
+                record.save()
         return gone
 
-    def _save(self, record: Record) -> None:
-        """On a full disk the record stays as it is: what serves is said by the link, and the next run sets it right."""
-        try:
-            record.save()
-        except OSError as error:
-            self._warn(f"{record.path} could not be brought up to date", error)
-
-    def _warn(self, what: str, error: OSError) -> None:
-        if not no_room(error):
-            raise error
-        self.warnings.append(with_advice(f"{what}: {error}"))
+    def _empty(self, name: str) -> None:
+        """What a container wrote goes with it, also of releases that are kept."""
+        with self.attempts.of(name, "what its containers wrote could not be removed", warn=True):
+            there = [entry for entry in self.docker.containers(f"{LABEL}={name}") if not entry["Names"].endswith("-pin")]
+            used = {labels_of(entry).get(RELEASE) for entry in there}
+            for directory in Path(self.root, "apps", name, "releases").glob("*"):
+                for path in written(directory) if directory.name not in used else []:
+                    with self.attempts.of(name, f"{path} could not be emptied", warn=True):
+                        _trees.empty(path, self.root)
 
     def _images(self, name: str) -> list[str]:
         return self.docker.run("image", "ls", "--format", "{{.Tag}}", f"flaskops/{name}").split()
@@ -213,19 +264,16 @@ class Finish:
         """One line about what was done, by whom and how it went."""
         held = holder(self.root, entry["name"])
         what = {key: entry[key] for key in ("action", "before", "state", "result")}
-        try:
-            _audit.write(
-                self.root,
-                entry["name"],
-                held,
-                **what,
-                to=entry["id"],
-                reason=entry["reason"].splitlines()[0] if entry["reason"] else "",
-                seconds=round(time.time() - held["clock"], 1) if "clock" in held else None,
-                drained=drained.get(f"{entry['name']}-{entry['before']}"),
-            )
-        except OSError as error:
-            self._warn(f"This run is not in {_audit.path_of(self.root, entry['name'])}", error)
+        _audit.write(
+            self.root,
+            entry["name"],
+            held,
+            **what,
+            to=entry["id"],
+            reason=entry["reason"].splitlines()[0] if entry["reason"] else "",
+            seconds=round(time.time() - held["clock"], 1) if "clock" in held else None,
+            drained=drained.get(f"{entry['name']}-{entry['before']}"),
+        )
 
 
 def main() -> None:

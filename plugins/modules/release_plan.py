@@ -97,6 +97,14 @@ repairs:
   description: By application, what runs that were cut off have left.
   type: dict
   returned: always
+failures:
+  description: Why there is no plan for an application, by name; the others have theirs.
+  type: dict
+  returned: always
+live:
+  description: The release that serves now, by name; null where none does.
+  type: dict
+  returned: always
 unlisted:
   description: Applications that are on the host and not among the wanted.
   type: list

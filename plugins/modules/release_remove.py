@@ -11,6 +11,7 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - Takes the routes away, lets the containers finish what they have begun, and removes containers, images, releases and records.
+  - Directories are moved to C(trash) below O(root), which M(flaskops.host.release_finish) empties.
   - Only what bears our label and the name of the application, or lies in its directories. Named volumes stay, for they hold data.
 attributes:
   check_mode: {support: none, description: The plan shows what would be removed.}
@@ -38,13 +39,13 @@ removed:
   returned: success
 """
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps
+from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps, _trees
+from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     HostError,
@@ -66,16 +67,42 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def remove(params: dict[str, Any], docker: Docker) -> list[str]:
+def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]:
     """First the routes, then what they led to; the record last, so that a cut-off run can be repeated."""
-    root, names = params["root"], params["names"]
+    root, names, attempts = params["root"], params["names"], Attempts()
     renew(root, names, params["token"], "remove")
     links = live_links(params["nginx_root"])
     absent = [f"flaskops/{link['site']}/{name}.conf" for name in names for link in links.get(name, [])]
     if absent:
         move_links(params["nginx_root"], [], absent)
+    with attempts.of("", "What served could not be drained"):
+        _drain_all(root, names, links, docker)
+    removed = [f"link {path}" for path in absent]
+    for name in names:
+        with attempts.of(name, "its containers and images could not be removed"):
+            containers = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
+            _drain.remove(containers, docker)
+            images = docker.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"flaskops/{name}").split()
+            if images:
+                docker.run("image", "rm", *images, check=False)
+            removed += [f"container {container}" for container in containers] + [f"image {image}" for image in images]
+        with attempts.of(name, "what runs that were cut off have left could not be removed"):
+            for link in refused_links(params["nginx_root"], name):
+                link.unlink()
+            for path in left_builds(root, name):
+                _trees.put_away(path, root)
+        with attempts.of(name, "its directory could not be removed"):
+            directory = Path(root, "apps", name)
+            if directory.is_dir():
+                _trees.put_away(directory, root)
+                removed.append(f"directory {directory}")
+    return removed, attempts
+
+
+def _drain_all(root: str, names: list[str], links: dict[str, list[dict[str, str]]], docker: Docker) -> None:
+    """All of them together finish what they have begun, and stop."""
     # One whose place another has taken in this run has no route any more, and still has to drain.
-    last = [(name, links[name][0]["id"] if name in links else Record(root, name).data["live"]) for name in names]
+    last = [(name, links[name][0]["id"] if name in links else _last(root, name)) for name in names]
     serving = [_drain.entry(root, name, identity) for name, identity in last if identity]
     processes = [process.container for name in names for process in _process_steps.found(docker, name)]
     with ThreadPoolExecutor(1) as beside:
@@ -83,31 +110,27 @@ def remove(params: dict[str, Any], docker: Docker) -> list[str]:
         _drain.drain(serving)
         _drain.stop([entry["container"] for entry in serving], docker)
         stopped.result()
-    removed = [f"link {path}" for path in absent]
-    for name in names:
-        containers = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
-        _drain.remove(containers, docker)
-        images = docker.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"flaskops/{name}").split()
-        if images:
-            docker.run("image", "rm", *images, check=False)
-        for link in refused_links(params["nginx_root"], name):
-            link.unlink()
-        for path in left_builds(root, name):
-            shutil.rmtree(path, ignore_errors=True)
-        directory = Path(root, "apps", name)
-        if directory.is_dir():
-            shutil.rmtree(directory)
-            removed.append(f"directory {directory}")
-        removed += [f"container {container}" for container in containers] + [f"image {image}" for image in images]
-    return removed
+
+
+def _last(root: str, name: str) -> str | None:
+    """Which release of it was live by its record; None for one that cannot be read, which is no reason to keep the application."""
+    try:
+        live: str | None = Record(root, name).data["live"]
+    except HostError:
+        return None
+    return live
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
     try:
-        removed = remove(module.params, Docker())
+        removed, attempts = remove(module.params, Docker())
     except (HostError, NginxError, OSError) as error:
         module.fail_json(msg=with_advice(f"{', '.join(module.params['names'])} could not be removed: {error}"))
+    for warning in attempts.warnings:
+        module.warn(warning)
+    if attempts.failures:
+        module.fail_json(msg="Not all of it could be removed:\n" + "\n".join(attempts.failures.values()), removed=removed)
     module.exit_json(changed=bool(removed), removed=removed)
 
 

@@ -317,7 +317,8 @@ def test_a_failure_of_the_runtime_image_is_nobodys_in_particular():
 
 
 def live(*releases, plan=(), failed=(), **more):
-    return deploy.live_releases(releases, {"work": list(plan)}, dict.fromkeys(failed, "x"), SITES, "192.0.2.1", **more)
+    found = {"work": list(plan), "live": {"shop": OLD}}
+    return deploy.live_releases(releases, found, dict.fromkeys(failed, "x"), SITES, "192.0.2.1", **more)
 
 
 def test_an_unchanged_application_is_told_as_it_is():
@@ -343,11 +344,12 @@ def test_an_unchanged_application_is_told_as_it_is():
         ([work(OLD)], ["shop"], False, (OLD, False)),
         ([work()], ["shop"], False, (None, False)),
         ([work(NEW)], ["shop"], False, (NEW, False)),
+        ([], ["shop"], False, (OLD, False)),
         ([work(OLD)], [], True, (OLD, False)),
         ([work()], [], True, (None, False)),
         ([], [], True, (NEW, False)),
     ],
-    ids=["first", "new", "mended", "failed", "failed first", "not mended", "check", "check first", "check unchanged"],
+    ids=["first", "new", "mended", "failed", "failed first", "not mended", "not planned", "check", "check first", "check unchanged"],
 )
 def test_what_serves_after_the_run(plan, failed, check, told):
     found = live(release(), plan=plan, failed=failed, check=check)

@@ -89,6 +89,8 @@ def test_what_serves_as_wanted_has_no_work(serve, plan):
         "work": [],
         "remove": [],
         "repairs": {},
+        "failures": {},
+        "live": {"shop": OLD},
         "unlisted": [],
         "missing_images": [],
         "docker": {"command": "/usr/bin/docker", "buildx": True, "compose": True},

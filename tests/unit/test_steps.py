@@ -16,6 +16,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import HostErr
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.modules import release_files, release_finish, release_remove, release_status, release_switch
 from test_nginx_tree import FakeHost
+from test_trees import dig
 
 MODULES = (_begin, release_finish, release_remove, release_status, release_switch)
 OLDEST, OLD, NEW, LATER = "0" * 12, "a" * 12, "b" * 12, "c" * 12
@@ -524,3 +525,205 @@ def test_a_lost_record_takes_no_way_back_with_it(world):
     assert world.finish("shop", NEW, NEW)["pruned"] == []
     world.engine.put("shop", NEW, "running")
     assert world.targets() == {"shop": OLD}
+
+
+# --- one application keeps no other from its end ---------------------------------------------------------------------------
+
+
+def neighbours(world, **more):
+    """Two applications of which a new release serves, in one run; the first is the one that makes trouble."""
+    for app in ("intruder", "neighbour"):
+        for identity in (OLDEST, OLD, NEW):
+            world.live(app, identity, path=f"/{app}", state="running" if identity == NEW else "")
+        world.lay(app, LATER, path=f"/{app}")
+        world.mark(app, LATER, "live")
+        world.link(app, LATER)
+    world.lock("intruder", "neighbour")
+    names = ["intruder", "neighbour"]
+    entry = {"id": LATER, "before": NEW, "state": "present", "drain_seconds": 1, "keep_releases": 2, "action": "deploy"}
+    entries = [{**entry, "name": name, "result": "live", "reason": "", **more} for name in names]
+    lock = {"token": "t", "names": names}
+    return release_finish.Finish({"root": world.root, "nginx_root": world.nginx, "lock": lock, "releases": entries})
+
+
+def place(world, app, *parts):
+    return Path(world.root, "apps", app, *parts)
+
+
+def ended_well(world, app):
+    """It has its audit line, its prune, and its lock back."""
+    lines = place(world, app, "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["to"] for line in lines] == [LATER]
+    assert sorted(path.name for path in place(world, app, "releases").iterdir()) == [NEW, LATER]
+    assert not place(world, app, "lock").exists()
+    assert f"{app}-{NEW}" not in world.engine.states
+
+
+def a_deep_directory(world, monkeypatch):
+    spool = place(world, "intruder", "releases", OLDEST, "spool")
+    spool.mkdir()
+    dig(spool, 3000)
+
+
+def no_record(world, monkeypatch):
+    place(world, "intruder", "state.json").write_text("{")
+
+
+def a_record_of_another_kind(world, monkeypatch):
+    place(world, "intruder", "state.json").write_text('{"live": "x", "releases": {"x": 1}}')
+
+
+def no_audit(world, monkeypatch):
+    place(world, "intruder", "audit.jsonl").mkdir()
+
+
+def no_release_file(world, monkeypatch):
+    place(world, "intruder", "releases", LATER, "release.json").write_text('{"container": 1, "processes": 7}')
+
+
+def a_broken_lock(world, monkeypatch):
+    place(world, "intruder", "lock").write_text('{"token": "other", "who": "bob"}')
+
+
+def a_lock_that_stays(world, monkeypatch):
+    place(world, "intruder", "lock").unlink()
+    place(world, "intruder", "lock").mkdir()
+
+
+def an_engine_that_hangs(world, monkeypatch):
+    real = world.engine.run
+
+    def run(*words, **more):
+        if any(word.startswith("intruder-") or word == "flaskops/intruder" for word in words):
+            raise HostError("docker rm: no answer within 600 s; is the engine at work?")
+        return real(*words, **more)
+
+    monkeypatch.setattr(world.engine, "run", run)
+
+
+def an_error_that_nobody_thought_of(world, monkeypatch):
+    real = release_finish.forget
+
+    def forget(docker, record, name, identity):
+        if name == "intruder":
+            raise RecursionError("maximum recursion depth exceeded")
+        real(docker, record, name, identity)
+
+    monkeypatch.setattr(release_finish, "forget", forget)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        a_deep_directory,
+        no_record,
+        a_record_of_another_kind,
+        no_audit,
+        no_release_file,
+        a_broken_lock,
+        a_lock_that_stays,
+        an_engine_that_hangs,
+        an_error_that_nobody_thought_of,
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_neighbour_has_its_audit_its_prune_and_its_lock(world, monkeypatch, trouble, first):
+    finish = neighbours(world)
+    trouble(world, monkeypatch)
+    if not first:
+        finish.releases.reverse()
+        finish.names.reverse()
+    result = finish.run()
+    ended_well(world, "neighbour")
+    harmless = (a_deep_directory, no_release_file)
+    assert bool(result["failures"]) is (trouble not in harmless), result
+    if trouble in harmless:
+        ended_well(world, "intruder")
+    if trouble in (no_record, a_record_of_another_kind, no_audit, an_engine_that_hangs, an_error_that_nobody_thought_of):
+        assert not place(world, "intruder", "lock").exists()
+    assert all("intruder" in failure for failure in result["failures"]), result
+
+
+@pytest.mark.parametrize("trouble", [a_deep_directory, no_record, no_audit, an_engine_that_hangs, an_error_that_nobody_thought_of])
+def test_and_so_it_has_when_the_run_failed(world, monkeypatch, trouble):
+    finish = neighbours(world, result="failed", reason="it was not healthy", id=OLDEST)
+    for app in ("intruder", "neighbour"):
+        world.mark(app, OLDEST, "prepared")
+    trouble(world, monkeypatch)
+    finish.run()
+    assert json.loads(place(world, "neighbour", "audit.jsonl").read_text())["result"] == "failed"
+    assert Record(world.root, "neighbour").releases[OLDEST]["state"] == "failed"
+    assert not place(world, "neighbour", "lock").exists()
+    assert not place(world, "intruder", "lock").exists()
+
+
+@pytest.mark.parametrize("trouble", [a_deep_directory, no_record, a_record_of_another_kind, no_audit, no_release_file])
+def test_an_application_is_removed_whatever_it_left(world, monkeypatch, trouble):
+    neighbours(world)
+    trouble(world, monkeypatch)
+    params = {"root": world.root, "nginx_root": world.nginx, "token": "t", "names": ["intruder"]}
+    removed, attempts = release_remove.remove(params, world.engine)
+    assert attempts.failures == {}
+    assert f"directory {place(world, 'intruder')}" in removed
+    assert not place(world, "intruder").exists()
+    assert place(world, "neighbour", "state.json").exists()
+
+
+@pytest.mark.parametrize("trouble", [no_record, a_record_of_another_kind])
+def test_one_that_cannot_be_planned_keeps_no_other_from_its_release(world, monkeypatch, trouble):
+    for app in ("intruder", "neighbour"):
+        world.live(app, OLD, path=f"/{app}")
+    trouble(world, monkeypatch)
+    plan = world.begin(("intruder", NEW), ("neighbour", NEW))
+    assert [entry["name"] for entry in plan["work"]] == ["neighbour"]
+    assert plan["lock"] == {"token": "t", "names": ["neighbour"]}
+    assert list(plan["failures"]) == ["intruder"]
+    assert not place(world, "intruder", "lock").exists()
+
+
+def test_what_a_run_that_was_cut_off_left_and_cannot_go_keeps_no_release_from_being_made(world, monkeypatch):
+    world.live("shop", OLD)
+    world.lay("shop", LATER)
+    world.mark("shop", LATER, "prepared")
+
+    def forget(*_):
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(_begin, "forget", forget)
+    plan = world.begin(("shop", NEW))
+    assert [entry["id"] for entry in plan["work"]] == [NEW]
+    assert any("shop" in warning and "busy" in warning for warning in plan["warnings"])
+
+
+# --- what containers wrote -------------------------------------------------------------------------------------------------
+
+
+def test_what_a_container_wrote_goes_with_it(world):
+    finish = neighbours(world)
+    for app in ("intruder", "neighbour"):
+        for identity in (NEW, LATER):
+            spool = place(world, app, "releases", identity, "spool")
+            spool.mkdir(mode=0o700)
+            (spool / "upload").touch()
+            place(world, app, "releases", identity, "run/app.sock").touch()
+    finish.run()
+    for app in ("intruder", "neighbour"):
+        releases = place(world, app, "releases")
+        left = sorted(str(path.relative_to(releases)) for path in releases.glob("*/*/*"))
+        assert left == [f"{LATER}/run/app.sock", f"{LATER}/spool/upload"]
+        assert (releases / NEW / "spool").stat().st_mode & 0o7777 == 0o700
+    assert list(Path(world.root, "trash").iterdir()) == []
+
+
+def test_a_run_without_work_goes_on_with_what_had_no_time(world):
+    world.live("shop", OLD)
+    trash = Path(world.root, "trash")
+    (trash / "1/2/3").mkdir(parents=True)
+    unchanged = {"images": [], "releases": [], "absent": [], "sites": [], "break_tokens": [], "action": "deploy", "owner": {"token": "t"}}
+    begin = _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged})
+    assert begin.run(check_mode=True)["changed"]
+    assert (trash / "1").exists()
+    begin = _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged})
+    assert begin.run()["actions"] == [f"deleted more of what lies in {trash}"]
+    assert list(trash.iterdir()) == []
+    assert not _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged}).run()["changed"]
