@@ -241,6 +241,7 @@ OPTIONS: dict[str, Option] = {
         options={
             "connect_timeout_seconds": Option(default=60, **_SECONDS),
             "read_timeout_seconds": Option(default=60, **_SECONDS),
+            "temp_file_size": Option(default="256m", pattern=r"0|[1-9]\d{0,5}[mg]", allowed="a size such as 256m or 1g, or 0 for no file"),
             "body_size": Option(default="", pattern=r"(\d+[kmg]?)?", allowed="a size such as 20m, 0 for no limit, or '' for the host's"),
             "buffering": Option(kind="bool", default=True),
             "websocket_paths": Option(

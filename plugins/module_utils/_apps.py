@@ -15,6 +15,7 @@ from ansible_collections.flaskops.host.plugins.module_utils import _engine, _ori
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME_LIMIT, OPTIONS, ROOT, SOCKET_LIMIT
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
+from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
 
 # Set by us in every container; the application's own may not contradict them.
 # Beside flaskops/<name> there are flaskops/base and flaskops/runtime.
@@ -36,6 +37,7 @@ def normalize_apps(
     checkouts: Mapping[str, Any] | None = None,
     base_refresh: str = "",
     runtime_image: str = "",
+    free_space: str = "0",
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Complete the entries of flask_apps and check them, each alone and against each other.
 
@@ -50,6 +52,7 @@ def normalize_apps(
         checkouts: what P(flaskops.host.checkouts#lookup) fetched for entries with C(git).
         base_refresh: flask_apps_base_refresh.
         runtime_image: flask_apps_runtime_image.
+        free_space: flask_apps_free_space.
 
     Returns:
         The complete entries, each with C(notes) of what was understood, and all problems; both as sentences.
@@ -70,6 +73,10 @@ def normalize_apps(
     first, _, last = str(uids).partition("-")
     if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", str(uids), re.ASCII) or int(first) >= int(last):
         problems.append(f"flask_apps_uids: must be a range of user ids from 1000 on, such as 70000-99999; got {uids!r}.")
+    try:
+        bytes_of(free_space)
+    except ValueError as error:
+        problems.append(f"{error}.")
     result: list[dict[str, Any]] = []
     gone: list[dict[str, Any]] = []
     for position, entry in enumerate(apps):

@@ -29,6 +29,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import 
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds, sentences_of
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
+from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of, too_little
 from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids
 
 CHECK_SECONDS = 5
@@ -53,6 +54,7 @@ class Begin:
         plan = Plan(self.params, self.docker).run()
         moves = self._moves(plan)
         names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"]) | set(moves)
+        self._refuse_without_room(plan, check_mode)
         self.actions += sentences_of(plan)
         if check_mode or not names:
             self._go_on_deleting(check_mode)
@@ -83,6 +85,17 @@ class Begin:
             raise
         lock = {"token": token, "names": sorted(kept)} if kept else {}
         return {"changed": True, "actions": self.actions, "lock": lock, "warnings": self.attempts.warnings, **plan}
+
+    def _refuse_without_room(self, plan: dict[str, Any], check_mode: bool) -> None:
+        """Before anything is changed: what makes a new release needs room; a rollback or another state does not."""
+        if self.params["action"] != "deploy" or not any(entry["build"] for entry in plan["work"]):
+            return
+        wanted = bytes_of(self.params["free_space"])
+        places = [self.root, *(self.docker.data if self.docker.command else [])]
+        if too_little(places, wanted) and not check_mode:
+            _trees.sweep(self.root)
+        if short := too_little(places, wanted):
+            raise HostError(short)
 
     def _go_on_deleting(self, check_mode: bool) -> None:
         """What earlier runs have put away and had no time to delete; a run with work does it at its end."""

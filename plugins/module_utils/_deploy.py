@@ -62,17 +62,20 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
     Args:
         hosts: by host, the applications as M(flaskops.host.release_status) returns them.
     """
-    head = ("host", "app", "state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts", "previous")
+    head: tuple[str, ...] = ("host", "app", "state", "release", "since", "health", "image", "container", "path", "url")
+    head += ("memory", "disk", "restarts", "previous")
     listed = {host: list(apps) for host, apps in hosts.items()}
     more = any(app["processes"] for apps in listed.values() for app in apps)
-    rows: list[tuple[str, ...]] = [head + (("processes",) if more else ())]
+    why = any(app["reason"] for apps in listed.values() for app in apps)
+    rows: list[tuple[str, ...]] = [head + (("processes",) if more else ()) + (("reason",) if why else ())]
     for host, apps in listed.items():
         for app in apps:
             state = app["state"] + (f", locked by {app['locked_by']}" if app["locked_by"] else "")
             values: tuple[Any, ...] = (host, app["name"], state, app["release"], app["since"], app["health"])
             values += (app["image"], app["container"])
-            values += (app["path"], app["url"], app["memory"], app["restarts"], " ".join(app["previous"]) or "none")
+            values += (app["path"], app["url"], app["memory"], app["disk"], app["restarts"], " ".join(app["previous"]) or "none")
             values += (", ".join(f"{name} {found}" for name, found in app["processes"].items()) or "-",) if more else ()
+            values += (app["reason"] or "-",) if why else ()
             rows.append(tuple("-" if value is None else str(value) for value in values))
     return table(rows) if len(rows) > 1 else ["No application is on these hosts."]
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,18 @@ class Docker:
         if check and done.returncode:
             raise HostError(shown(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}"))
         return done.stdout
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself."""
+        found = json.loads(self.run("info", "--format", "{{json .}}"))
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def data(self) -> list[str]:
+        """Where the engine keeps images and containers."""
+        containerd = any("io.containerd" in str(entry) for entry in self.info.get("DriverStatus") or [])
+        return [self.info.get("DockerRootDir") or "/var/lib/docker", *(["/var/lib/containerd"] if containerd else [])]
 
     def _end(self, arguments: Iterable[str], size: int, seconds: float) -> str:
         """The last bytes of all it says, of whatever came in time."""

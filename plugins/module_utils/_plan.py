@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _routes
 from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
+from ansible_collections.flaskops.host.plugins.module_utils._container_log import log_of
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -72,7 +73,11 @@ class Plan:
             "live": {release["name"]: self._live(release["name"]) for release in self.wanted},
             "unlisted": sorted(known - {release["name"] for release in self.wanted} - set(self.absent)),
             "missing_images": [image for image in self.images if there and not self.docker.inspect(image, "image")],
-            "docker": {"command": self.docker.command, **self.docker.plugins},
+            "docker": {
+                "command": self.docker.command,
+                **self.docker.plugins,
+                **log_of(self.docker.info if work and self.docker.command else {}),
+            },
         }
 
     def _serving(self, release: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,10 @@ options:
     type: str
     choices: [deploy, rollback]
     default: deploy
+  free_space:
+    description: How much must be free on the disks of O(root) and of Docker's data, such as V(1g), to build a release; V(0) for no check.
+    type: str
+    default: "0"
   owner: {description: Set by the action plugin; who runs., type: dict, required: true}
 """
 
@@ -130,7 +134,8 @@ holders:
   elements: dict
   returned: failure
 docker:
-  description: The C(command) of Docker, and whether it has the plugins C(buildx) and C(compose).
+  description: The C(command) of Docker, whether it has the plugins C(buildx) and C(compose), and with which C(log_driver) and
+    C(log_options) containers are created; both are empty where the daemon's own hold.
   type: dict
   returned: always
 """
@@ -166,6 +171,7 @@ ARGUMENTS: dict[str, Any] = {
     "move_uid": {"type": "list", "elements": "str", "default": []},
     "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "action": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
+    "free_space": {"type": "str", "default": "0"},
     "owner": {"type": "dict", "required": True},
 }
 

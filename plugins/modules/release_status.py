@@ -47,13 +47,14 @@ releases:
 """
 
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _memory
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _memory
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, health_host, kept_release, url_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -62,6 +63,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     live_links,
     read_release,
     release_directory,
+    written,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder
 from ansible_collections.flaskops.host.plugins.module_utils._probe import (
@@ -74,6 +76,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._probe import (
     problem,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
+from ansible_collections.flaskops.host.plugins.module_utils._trees import Size, size
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -87,6 +90,15 @@ ARGUMENTS: dict[str, Any] = {
 
 
 AT_ONCE = 200  # applications that are asked side by side; they wait for each other beyond
+DISK_SECONDS = 2.0  # for what all applications together have written
+LAST = 64 * 1024  # bytes at the end of an audit, which hold its last line
+RESULTS = {"failed": "refused"}
+# An application whose record or release cannot be read.
+UNREADABLE: dict[str, Any] = {
+    **dict.fromkeys(("since", "path", "url", "restarts", "locked_by")),
+    **dict.fromkeys(("image", "health", "container", "memory", "disk"), "-"),
+    **{"state": "unreadable", "disk_bytes": None, "processes": {}, "previous": []},
+}
 
 
 class Status:
@@ -110,7 +122,7 @@ class Status:
         memory = self._memory([name for name, found in details.items() if found["State"]["Running"]])
         # Side by side: one that does not answer holds up no other.
         with ThreadPoolExecutor(AT_ONCE) as beside:
-            return list(beside.map(lambda name: self._app(name, live.get(name), details, memory), self.names))
+            return list(beside.map(lambda name: self._app_or_reason(name, live.get(name), details, memory), self.names))
 
     def _processes(self, name: str, identity: str) -> list[str]:
         return [process["name"] for process in read_release(self.root, name, identity).get("processes", [])]
@@ -120,18 +132,45 @@ class Status:
         state, restarts = details.get("State", {}).get("Status", "missing"), details.get("RestartCount")
         return f"{state} ({restarts} restarts)" if restarts else state
 
+    def _app_or_reason(self, name: str, link: dict[str, str] | None, found: dict[str, Any], memory: dict[str, str]) -> dict[str, Any]:
+        """One that cannot be read is shown as that, beside the others."""
+        try:
+            return self._app(name, link, found, memory)
+        except Exception as error:
+            reason = str(error) if isinstance(error, (HostError, OSError)) else f"{type(error).__name__}: {error}"
+            return {**UNREADABLE, "name": name, "release": link["id"] if link else None, "reason": reason}
+
+    def _disk(self, name: str) -> Size:
+        """What its containers have written, of all releases that are kept."""
+        releases = Path(self.root, "apps", name, "releases")
+        places = [place for release in os.scandir(releases) for place in written(Path(release.path))] if releases.is_dir() else []
+        return size(places, DISK_SECONDS / len(self.names))
+
+    def _refused(self, name: str) -> dict[str, Any]:
+        """Why nothing of it serves: what became of its last run, by the audit."""
+        try:
+            with _audit.path_of(self.root, name).open("rb") as file:
+                file.seek(-min(LAST, os.fstat(file.fileno()).st_size), os.SEEK_END)
+                last = json.loads(file.read().splitlines()[-1])
+            if last["result"] == "live":
+                return {}
+            return {"state": RESULTS.get(last["result"], last["result"]), "since": last["time"], "reason": last["reason"]}
+        except (OSError, ValueError, LookupError, TypeError):
+            return {}
+
     def _app(self, name: str, link: dict[str, str] | None, found: dict[str, Any], memory: dict[str, str]) -> dict[str, Any]:
         record = Record(self.root, name)
         identity = link["id"] if link else None
         facts = read_release(self.root, name, identity) if identity else {}
         details = found.get(f"{name}-{identity}", {})
         state = details.get("State", {})
+        refused, disk = {} if link else self._refused(name), self._disk(name)
         numbered = sorted(((data["number"], release) for release, data in record.releases.items() if data.get("number")), reverse=True)
         return {
             "name": name,
             "release": identity,
-            "state": next((word for word, file in FILES.items() if link and file == link["file"]), "absent"),
-            "since": record.releases.get(identity or "", {}).get("live"),
+            "state": next((word for word, file in FILES.items() if link and file == link["file"]), refused.get("state", "absent")),
+            "since": refused.get("since") or record.releases.get(identity or "", {}).get("live"),
             "image": record.releases.get(identity or "", {}).get("image", "-").removeprefix("sha256:")[:12],
             "health": self._health(name, facts, details) if state.get("Running") else f"container {state.get('Status', 'missing')}",
             "container": f"{name}-{identity}" if identity else "-",
@@ -142,6 +181,9 @@ class Status:
             "processes": {one: self._state(found.get(f"{name}-{identity}-{one}", {})) for one in self._processes(name, identity or "-")},
             "previous": [release for _number, release in numbered if release != identity],
             "locked_by": holder(self.root, name).get("who"),
+            "disk": str(disk),
+            "disk_bytes": disk.bytes,
+            "reason": refused.get("reason"),
         }
 
     def _health(self, name: str, facts: dict[str, Any], details: dict[str, Any]) -> str:

@@ -107,6 +107,7 @@ def test_name_source_and_path_are_enough(check, source):
         "proxy": {
             "connect_timeout_seconds": 60,
             "read_timeout_seconds": 60,
+            "temp_file_size": "256m",
             "body_size": "",
             "buffering": True,
             "websocket_paths": [],

@@ -201,22 +201,33 @@ def test_a_release_of_an_older_version_has_no_route_and_no_uid_and_is_a_way_back
 def test_the_status_of_all_hosts_is_one_table():
     app = {
         **{"name": "shop", "state": "present", "release": NEW, "since": None, "health": "ok (200)", "image": "x", "container": "c"},
-        **{"path": "/shop", "url": "http://h/shop/", "memory": "1MiB", "restarts": 0, "previous": [OLD], "locked_by": None},
+        **{"path": "/shop", "url": "http://h/shop/", "memory": "1MiB", "disk": "0 B", "restarts": 0, "previous": [OLD], "locked_by": None},
         "processes": {},
+        "reason": None,
     }
     head, line = deploy.status_table({"www1": [app], "www2": []})
-    assert line.split() == ["www1", "shop", "present", NEW, "-", "ok", "(200)", "x", "c", "/shop", "http://h/shop/", "1MiB", "0", OLD]
+    assert line.split()[:8] == ["www1", "shop", "present", NEW, "-", "ok", "(200)", "x"]
+    assert line.split()[8:] == ["c", "/shop", "http://h/shop/", "1MiB", "0", "B", "0", OLD]
     assert head.split()[:4] == ["host", "app", "state", "release"]
     assert deploy.status_table({"www2": []}) == ["No application is on these hosts."]
 
 
 def test_the_status_has_a_column_for_processes_where_there_are_some():
-    keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts")
-    app = {**dict.fromkeys(keys, "x"), "previous": [], "locked_by": None, "processes": {}}
+    keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "disk", "restarts")
+    app = {**dict.fromkeys(keys, "x"), "previous": [], "locked_by": None, "processes": {}, "reason": None}
     working = {**app, "name": "shop", "processes": {"worker": "running", "beat": "exited (3 restarts)"}}
     head, shop, blog = deploy.status_table({"www": [working, {**app, "name": "blog"}]})
     assert head.split()[-1] == "processes"
     assert shop.endswith("  none      worker running, beat exited (3 restarts)")
+    assert blog.split()[-2:] == ["none", "-"]
+
+
+def test_the_status_has_a_column_for_reasons_where_there_are_some():
+    keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "disk", "restarts", "reason")
+    app = {**dict.fromkeys(keys), "name": "shop", "previous": [], "locked_by": None, "processes": {}}
+    head, shop, blog = deploy.status_table({"www": [{**app, "state": "refused", "reason": "it was not healthy"}, {**app, "name": "blog"}]})
+    assert head.split()[-1] == "reason"
+    assert shop.endswith("  none      it was not healthy")
     assert blog.split()[-2:] == ["none", "-"]
 
 

@@ -18,6 +18,8 @@ class Engine:
     """Docker, as far as the plan asks it."""
 
     command = "/usr/bin/docker"
+    info = {"LoggingDriver": "journald"}  # noqa: RUF012
+    data = ()
 
     def __init__(self):
         self.plugins = {"buildx": True, "compose": True}
@@ -93,7 +95,7 @@ def test_what_serves_as_wanted_has_no_work(serve, plan):
         "live": {"shop": OLD},
         "unlisted": [],
         "missing_images": [],
-        "docker": {"command": "/usr/bin/docker", "buildx": True, "compose": True},
+        "docker": {"command": "/usr/bin/docker", "buildx": True, "compose": True, "log_driver": "", "log_options": {}},
     }
 
 

@@ -7,7 +7,7 @@ import json
 import os
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _deploy, _host, _lock, _room
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _container_log, _deploy, _host, _lock, _room
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 OWNER = {"who": "ann@laptop", "controller": "laptop", "pid": 1, "token": "a"}
@@ -124,3 +124,71 @@ def test_a_run_that_holds_its_lock_may_go_on_and_give_it_back(root, fill):
         _lock.renew(str(root), ["shop"], "b", "drain")
     _lock.release(str(root), ["shop"], "a")
     assert _lock.holder(str(root), "shop") == {}
+
+
+@pytest.mark.parametrize(
+    ("size", "bytes_"),
+    [("0", 0), (0, 0), ("1g", 1024**3), ("500m", 500 * 1024**2), ("1.5G", 3 * 1024**3 // 2), ("2 t", 2 * 1024**4), (7, 7)],
+)
+def test_a_size_in_bytes(size, bytes_):
+    assert _room.bytes_of(size) == bytes_
+
+
+@pytest.mark.parametrize("size", ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g"])
+def test_what_is_no_size(size):
+    with pytest.raises(ValueError, match="flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got"):
+        _room.bytes_of(size)
+
+
+class Disk:
+    """What statvfs says."""
+
+    f_frsize, f_files, f_favail = 4096, 100_000, 50_000
+
+    def __init__(self, free, **more):
+        self.f_bavail = free // 4096
+        vars(self).update(more)
+
+
+@pytest.mark.parametrize(
+    ("disk", "wanted", "words"),
+    [
+        (Disk(1 << 30), 1 << 30, ""),
+        (Disk(100 << 20), 0, ""),
+        (Disk(100 << 20), 1 << 30, "100 MiB are free on the disk of {} and {}/data, and a deploy needs 1024 MiB. Nothing was changed."),
+        (Disk(1 << 40, f_favail=12), 1, "12 inodes are free on the disk of {} and {}/data, and a deploy needs 10000."),
+        (Disk(1 << 40, f_files=0, f_favail=0), 1, ""),  # such as btrfs
+    ],
+)
+def test_too_little_room(tmp_path, monkeypatch, disk, wanted, words):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(os, "statvfs", lambda _path: disk)
+    found = _room.too_little([tmp_path / "missing/flaskops", tmp_path / "data"], wanted)
+    assert found.startswith(words.format(tmp_path, tmp_path))
+    assert bool(found) is bool(words)
+    assert ("docker builder prune" in found and "flask_apps_free_space; 0 turns it off" in found) is bool(words)
+
+
+OURS = {"max-size": "10m", "max-file": "3"}
+
+
+@pytest.mark.parametrize(
+    ("driver", "daemon", "options"),
+    [
+        ("json-file", None, OURS),
+        ("json-file", {}, OURS),
+        ("local", {"log-driver": "local"}, OURS),
+        ("json-file", {"log-opts": {"max-size": "100m"}}, {}),
+        ("json-file", {"log-opts": {"max-file": "9"}}, {"max-size": "10m"}),
+        ("json-file", {"log-opts": None}, OURS),
+        ("json-file", ["no", "dictionary"], OURS),
+        ("journald", {}, {}),
+        ("none", {}, {}),
+        ("", {}, {}),
+    ],
+)
+def test_the_log_of_a_container_has_a_bound(tmp_path, driver, daemon, options):
+    file = tmp_path / "daemon.json"
+    if daemon is not None:
+        file.write_text(json.dumps(daemon))
+    assert _container_log.log_of({"LoggingDriver": driver}, str(file)) == {"log_driver": driver if options else "", "log_options": options}

@@ -27,6 +27,8 @@ class Engine:
     """Docker, as far as the steps ask it."""
 
     command = "/usr/bin/docker"
+    info = {"LoggingDriver": "journald"}  # noqa: RUF012
+    data = ()
     plugins = {"buildx": True}  # noqa: RUF012
 
     def __init__(self):
@@ -144,7 +146,7 @@ class World:
         releases = [{"name": app, "id": identity, "site": "default", "state": "present", "secrets": {}, "uid": 0, "volumes": False}
                     for app, identity in wanted]  # fmt: skip
         params = {"images": [], "releases": releases, "absent": [], "sites": [], "break_tokens": ["dead"], "action": "deploy"}
-        params.update(uids="70000-99999", move_uid=[])
+        params.update(uids="70000-99999", move_uid=[], free_space="0")
         params["owner"] = {"token": token, "who": "me"}
         return _begin.Begin({"root": self.root, "nginx_root": self.nginx, **params}).run()
 
@@ -166,6 +168,7 @@ def world(tmp_path, monkeypatch):
     for handle in _lock.HELD.values():
         os.close(handle)
     _lock.HELD.clear()
+    subprocess.run(["rm", "-rf", tmp_path / "f"], check=True)  # pytest's own removal recurses
 
 
 # --- the link that Nginx goes through ----------------------------------------------------------------------------------
@@ -727,3 +730,81 @@ def test_a_run_without_work_goes_on_with_what_had_no_time(world):
     assert begin.run()["actions"] == [f"deleted more of what lies in {trash}"]
     assert list(trash.iterdir()) == []
     assert not _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged}).run()["changed"]
+
+
+def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, monkeypatch):
+    world.live("shop", OLD)
+    free = [10]
+    monkeypatch.setattr(_begin, "too_little", lambda places, wanted: "10 MiB are free" if free[0] < wanted / 1024**2 else "")
+    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {}}
+    params = {"root": world.root, "nginx_root": world.nginx, "images": [], "absent": [], "sites": [], "break_tokens": []}
+    params.update(releases=[wanted], owner={"token": "t", "who": "me"}, action="deploy", free_space="1g")
+    for check_mode in (True, False):
+        with pytest.raises(HostError, match="10 MiB are free"):
+            _begin.Begin(params).run(check_mode)
+    assert not place(world, "shop", "lock").exists()
+    # What earlier runs had no time to delete is deleted first.
+    (Path(world.root, "trash") / "1").mkdir(parents=True)
+    monkeypatch.setattr(_begin._trees, "sweep", lambda _root: free.append(free.pop() + 2000) or [])
+    assert [entry["name"] for entry in _begin.Begin(params).run()["work"]] == ["shop"]
+
+
+@pytest.mark.parametrize("change", [{"action": "rollback"}, {"free_space": "0"}, {"releases": []}])
+def test_without_room_there_are_still_ways(world, monkeypatch, change):
+    world.live("shop", OLD)
+    monkeypatch.setattr(_begin, "too_little", lambda _places, wanted: "too little" if wanted else "")
+    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {}}
+    params = {"root": world.root, "nginx_root": world.nginx, "images": [], "absent": [], "sites": [], "break_tokens": []}
+    params.update(releases=[wanted], owner={"token": "t", "who": "me"}, action="deploy", free_space="1g")
+    _begin.Begin({**params, **change}).run()
+
+
+# --- the status ------------------------------------------------------------------------------------------------------------
+
+
+def status(world):
+    params = {"sites": [], "address": "x", "target": "", "only": [], "rollback": False}
+    return {app["name"]: app for app in release_status.Status({"root": world.root, "nginx_root": world.nginx, **params}).apps()}
+
+
+@pytest.mark.parametrize(("result", "state"), [("failed", "refused"), ("cut off", "cut off")])
+def test_an_application_whose_first_release_was_refused_is_shown_as_that(world, result, state):
+    world.live("blog", OLD)
+    world.lay("shop", NEW, state="")
+    world.mark("shop", NEW, "failed", reason="it was not healthy")
+    lines = [{"time": f"2026-11-26T00:00:0{second}Z", "result": result, "reason": f"reason {second}"} for second in (1, 2)]
+    place(world, "shop", "audit.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = status(world)
+    assert [found["shop"][key] for key in ("state", "since", "reason")] == [state, "2026-11-26T00:00:02Z", "reason 2"]
+    assert [found["blog"][key] for key in ("state", "reason")] == ["present", None]
+
+
+@pytest.mark.parametrize("audit", ["", "{", "[]", '{"result": "live", "time": "x", "reason": ""}', "7"])
+def test_one_without_a_reason_is_absent(world, audit):
+    world.lay("shop", NEW, state="")
+    place(world, "shop", "audit.jsonl").write_text(audit)
+    assert [status(world)["shop"][key] for key in ("state", "reason")] == ["absent", None]
+
+
+@pytest.mark.parametrize("trouble", [no_record, a_record_of_another_kind, no_release_file])
+def test_one_that_cannot_be_read_is_shown_beside_the_others(world, monkeypatch, trouble):
+    neighbours(world)
+    trouble(world, monkeypatch)
+    found = status(world)
+    assert found["neighbour"]["state"] == "present"
+    assert set(found["intruder"]) == set(found["neighbour"])
+    if trouble is not no_release_file:
+        assert found["intruder"]["state"] == "unreadable"
+        assert "state.json cannot be read" in found["intruder"]["reason"]
+
+
+def test_the_status_says_what_containers_have_written(world):
+    neighbours(world)
+    spool = place(world, "intruder", "releases", LATER, "spool")
+    spool.mkdir()
+    dig(spool, 3000)
+    (spool / "upload").write_bytes(bytes(2_000_000))
+    found = status(world)
+    assert found["intruder"]["disk_bytes"] >= 2_000_000
+    assert found["intruder"]["disk"].endswith("MB")
+    assert found["neighbour"]["disk"] == "0 B"
