@@ -72,7 +72,7 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         try:
             return [self._release(app, variables or {}) for app in (app for term in terms for app in term)]
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a file that has changed since it was checked
             raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
 
     def _release(self, app: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
 PATH = r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?"
 PATH_WORDS = "a path such as /shop: letters, digits and . _ ~ -, each part after a slash, no part beginning with a dot"
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
-NAME_LIMIT = 40
 ROOT = r"(/[A-Za-z0-9._-]+)+"
+PATH_LIMIT = 3000  # of a path on the controller; Linux has 4096 for it and what is below
+FILE_NAME_LIMIT = 255
 SOCKET_LIMIT = 107  # bytes of sun_path that Linux leaves to a name, unix(7)
 
 
@@ -33,9 +34,17 @@ def _literal_arguments(text: str) -> str:
         call = ast.parse(text, mode="eval").body
         for argument in [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []:
             ast.literal_eval(argument)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return "the arguments of a factory have to be constants, such as create_app('production')."
     return ""
+
+
+def _path(text: str) -> str:
+    """Of a path on the controller what no file system has."""
+    too_long = len(text.encode()) > PATH_LIMIT or any(len(part.encode()) > FILE_NAME_LIMIT for part in text.split("/"))
+    if too_long:
+        return f"a path has at most {PATH_LIMIT} bytes, and {FILE_NAME_LIMIT} in each part."
+    return "" if text.isprintable() else "a path has no control characters."
 
 
 def _inside(text: str) -> str:
@@ -52,7 +61,7 @@ _SECONDS = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
 
 OPTIONS: dict[str, Option] = {
     "name": Option(required=True, pattern=NAME, allowed="1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
-    "source": Option(default="", allowed="the directory of the application, for example files/shop"),
+    "source": Option(default="", allowed="the directory of the application, for example files/shop", check=_path),
     "git": Option(
         kind="dict",
         default={},
@@ -69,7 +78,7 @@ OPTIONS: dict[str, Option] = {
                 check=_inside,
             ),
             "directory": Option(default="", pattern=BELOW, allowed="a directory of the repository"),
-            "key_file": Option(default="", allowed="the file of a private key on the controller, such as ~/.ssh/deploy"),
+            "key_file": Option(default="", allowed="the file of a private key on the controller, such as ~/.ssh/deploy", check=_path),
         },
     ),
     "image": Option(
@@ -77,12 +86,13 @@ OPTIONS: dict[str, Option] = {
         pattern=r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?|",
         allowed="the reference of an image, such as registry.example.org/shop@sha256:… or registry.example.org/shop:1.2",
     ),
-    "image_archive": Option(default="", allowed="a tar archive on the controller that docker save has written"),
+    "image_archive": Option(default="", allowed="a tar archive on the controller that docker save has written", check=_path),
     "registry": Option(
         kind="dict",
         default={},
+        secret=True,
         options={
-            "username": Option(default="", check=_one_line),
+            "username": Option(default="", check=_one_line, secret=True),
             "password": Option(default="", check=_one_line, secret=True),
         },
     ),
@@ -101,7 +111,7 @@ OPTIONS: dict[str, Option] = {
     "site": Option(default="default", pattern=NAME, allowed="the name of an entry of nginx_sites, or default"),
     "path_mode": Option(default="domain", choices=("domain", "script_name")),
     "engine": Option(choices=("uwsgi", "gunicorn", "command")),
-    "command": Option(default="", check=_one_line),
+    "command": Option(default="", check=_one_line, secret=True),
     "port": Option(kind="int", default=0, minimum=0, maximum=65535, allowed="the TCP port of the server in the image, 0 for none"),
     "module": Option(pattern=r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", allowed="a Python module such as main or shop.web"),
     "callable": Option(
@@ -132,7 +142,7 @@ OPTIONS: dict[str, Option] = {
                 default={},
                 pattern=r"[a-z][a-z0-9-]*",
                 allowed="options are written as uWSGI writes them, such as max-worker-lifetime",
-                elements=Option(check=_one_line),
+                elements=Option(check=_one_line, secret=True),
             ),
         },
     ),
@@ -154,7 +164,8 @@ OPTIONS: dict[str, Option] = {
         default={},
         pattern=VARIABLE,
         allowed="names are made of letters, digits and _",
-        elements=Option(check=_one_line),
+        elements=Option(check=_one_line, secret=True),
+        secret=True,
     ),
     "secrets": Option(
         kind="dict",
@@ -176,6 +187,7 @@ OPTIONS: dict[str, Option] = {
             ),
             "status": Option(
                 kind="list",
+                filled=True,
                 default=["2xx", "3xx", "401", "403"],
                 elements=Option(pattern=r"[1-5](xx|\d\d)", allowed="a status such as 200 or 2xx"),
             ),
@@ -183,7 +195,7 @@ OPTIONS: dict[str, Option] = {
             "interval_seconds": Option(kind="float", default=0.5, minimum=0.1, allowed="a number of seconds"),
         },
     ),
-    "release_command": Option(default="", check=_one_line),
+    "release_command": Option(default="", check=_one_line, secret=True),
     "release_command_seconds": Option(default=600, **_SECONDS),
     "drain_seconds": Option(kind="int", default=30, minimum=0, allowed="a number of seconds"),
     "keep_releases": Option(kind="int", default=5, minimum=2, allowed="a number of releases, the one that serves among them"),
@@ -261,9 +273,10 @@ OPTIONS: dict[str, Option] = {
                     pattern=rf"[a-z][a-z0-9_]*([ \t]+({_QUOTED}|{_PLAIN}))*[ \t]*",
                     allowed="a directive of Nginx without its semicolon, what has ; { } or # in it in quotes, such as "
                     'add_header Content-Security-Policy "default-src \'self\'; img-src *" always',
+                    secret=True,
                 ),
             ),
-            "fragment": Option(default="", allowed="a template on the controller, such as files/shop.nginx.conf.j2"),
+            "fragment": Option(default="", allowed="a template on the controller, such as files/shop.nginx.conf.j2", check=_path),
         },
     ),
     "processes": Option(
@@ -273,7 +286,7 @@ OPTIONS: dict[str, Option] = {
             "name": Option(
                 required=True, pattern=r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?", allowed="1 to 20 of a-z, 0-9 and -, such as worker"
             ),
-            "command": Option(required=True, check=_one_line),
+            "command": Option(required=True, check=_one_line, secret=True),
             "overlap": Option(kind="bool", default=True),
             "ready_seconds": Option(kind="int", default=2, minimum=0, allowed="a number of seconds"),
             "stop_seconds": Option(kind="int", default=30, minimum=1, allowed="a number of seconds"),
@@ -284,7 +297,7 @@ OPTIONS: dict[str, Option] = {
         kind="dict",
         default={},
         options={
-            "page": Option(default="", allowed="an HTML file on the controller, such as files/maintenance.html"),
+            "page": Option(default="", allowed="an HTML file on the controller, such as files/maintenance.html", check=_path),
             "retry_after_seconds": Option(default=120, **_SECONDS),
         },
     ),

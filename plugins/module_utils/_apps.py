@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _engine, _origin
-from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME_LIMIT, OPTIONS, ROOT, SOCKET_LIMIT
-from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize
+from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
+from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
+from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem
 
 # Set by us in every container; the application's own may not contradict them.
 # Beside flaskops/<name> there are flaskops/base and flaskops/runtime.
@@ -23,6 +22,8 @@ RESERVED_NAMES = ("base", "runtime")
 RESERVED_ENV = {"DOMAIN": "path", "FLASKOPS_APP": "name", "FLASKOPS_RELEASE": "the release"}
 RESERVED_ENV_PREFIX = "FLASKOPS_"
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
+ARCHIVE_BYTES = 64 * 2**30
+OWN_FILE_BYTES = 2**20  # of a template or a page, which are part of a release
 REPOSITORY = r"([a-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?[a-z0-9][a-z0-9._/-]*|"
 
 
@@ -30,14 +31,14 @@ def normalize_apps(
     apps: Any,
     defaults: Any = None,
     sites: Iterable[str] = ("default",),
-    source_root: str = ".",
-    root: str = "/var/lib/flaskops",
+    source_root: Any = ".",
+    root: Any = "/var/lib/flaskops",
     taken_paths: Iterable[str] = (),
-    uids: str = "70000-99999",
+    uids: Any = "70000-99999",
     checkouts: Mapping[str, Any] | None = None,
-    base_refresh: str = "",
-    runtime_image: str = "",
-    free_space: str = "0",
+    base_refresh: Any = "",
+    runtime_image: Any = "",
+    free_space: Any = "0",
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Complete the entries of flask_apps and check them, each alone and against each other.
 
@@ -58,21 +59,24 @@ def normalize_apps(
         The complete entries, each with C(notes) of what was understood, and all problems; both as sentences.
     """
     if not isinstance(apps, (list, tuple)):
-        return [], [f"flask_apps: it is {apps!r}; it has to be a list of dictionaries with name, source and path."]
-    if not isinstance(defaults or {}, Mapping):
-        return [], [f"flask_apps_defaults: it is {defaults!r}; it has to be a dictionary of keys as in an entry of flask_apps."]
+        return [], [f"flask_apps: it is {show(apps)}; it has to be a list of dictionaries with name, source and path."]
+    if defaults is not None and not isinstance(defaults, Mapping):
+        return [], [f"flask_apps_defaults: it is {show(defaults)}; it has to be a dictionary of keys as in an entry of flask_apps."]
     problems = [
         f"flask_apps_defaults: {key!r} belongs to one application; write it into its entry of flask_apps."
         for key in ("name", "source", "path")
         if key in (defaults or {})
     ]
-    if not re.fullmatch(ROOT, root) or ".." in root.split("/"):
+    if not isinstance(source_root, str):
+        problems.append(f"flask_apps_source_root: it is {show(source_root)}; it has to be a directory on the controller.")
+        source_root = "."
+    if not isinstance(root, str) or not re.fullmatch(ROOT, root) or ".." in root.split("/"):
         words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
-        problems.append(f"flask_apps_root: it is {root!r}; it has to be {words}.")
+        problems.append(f"flask_apps_root: it is {show(root)}; it has to be {words}.")
     problems += _images(base_refresh, runtime_image, source_root)
     first, _, last = str(uids).partition("-")
     if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", str(uids), re.ASCII) or int(first) >= int(last):
-        problems.append(f"flask_apps_uids: must be a range of user ids from 1000 on, such as 70000-99999; got {uids!r}.")
+        problems.append(f"flask_apps_uids: must be a range of user ids from 1000 on, such as 70000-99999; got {show(uids)}.")
     try:
         bytes_of(free_space)
     except ValueError as error:
@@ -81,7 +85,7 @@ def normalize_apps(
     gone: list[dict[str, Any]] = []
     for position, entry in enumerate(apps):
         if not isinstance(entry, Mapping):
-            problems.append(f"flask_apps[{position}]: it is {entry!r}; it has to be a dictionary with name, source and path.")
+            problems.append(f"flask_apps[{position}]: it is {show(entry)}; it has to be a dictionary with name, source and path.")
             continue
         where = f"flask_apps: {entry['name']}" if isinstance(entry.get("name"), str) else f"flask_apps[{position}]"
         absent = entry.get("state") == "absent"
@@ -99,29 +103,36 @@ def normalize_apps(
             _finish(app)
             problems.extend(f"{where}: {problem}" for problem in _engine.problems(app))
         result.append(app)
-    names = [str(app["name"]) for app in gone]
+    names = [_text(app["name"]) for app in gone]
     problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in _twice(names, result)]
     return result + gone, problems + _collisions(result)
 
 
-def _images(refresh: str, image: str, source_root: str) -> list[str]:
+def _images(refresh: Any, image: Any, source_root: str) -> list[str]:
     """What is wrong with what is said of the runtime image."""
     problems = []
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", refresh):
-        problems.append(f"flask_apps_base_refresh: it is {refresh!r}; it has to be a word of letters, digits, - _ and ., such as 2026-12.")
-    if image.endswith(ARCHIVES):
-        file = Path(source_root, os.path.expanduser(image)).absolute()
-        if not file.is_file():
-            problems.append(f"flask_apps_runtime_image: there is no file {file}. It starts from flask_apps_source_root.")
-    elif not re.fullmatch(REPOSITORY, image):
+    if not isinstance(refresh, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", refresh):
+        words = "a word of letters, digits, - _ and ., such as 2026-12"
+        problems.append(f"flask_apps_base_refresh: it is {show(refresh)}; it has to be {words}.")
+    if isinstance(image, str) and image.endswith(ARCHIVES):
+        file = controller_path(source_root, image)
+        if wrong := file_problem(file, ARCHIVE_BYTES):
+            said = f"there is no file {file}" if wrong.startswith("is not a file") else f"it {wrong}"
+            problems.append(f"flask_apps_runtime_image: {said}. It starts from flask_apps_source_root.")
+    elif not isinstance(image, str) or not re.fullmatch(REPOSITORY, image):
         words = "a repository without a tag, such as registry.example.org/flaskops/runtime, or a file that ends with .tar, .tar.gz or .tgz"
-        problems.append(f"flask_apps_runtime_image: it is {image!r}; it has to be {words}.")
+        problems.append(f"flask_apps_runtime_image: it is {show(image)}; it has to be {words}.")
     return problems
 
 
 def _twice(names: list[str], others: list[dict[str, Any]]) -> list[str]:
-    taken = [*names, *(str(app["name"]) for app in others)]
+    taken = [*names, *(_text(app["name"]) for app in others)]
     return [name for name in dict.fromkeys(names) if taken.count(name) > 1]
+
+
+def _text(value: Any) -> str:
+    """A value that may be of a wrong kind, which has been answered already."""
+    return value if isinstance(value, str) else show(value)
 
 
 def _finish(app: dict[str, Any]) -> None:
@@ -138,9 +149,9 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     problems = []
     site, path, name = app["site"], app["path"], app["name"]
     if isinstance(site, str) and site not in sites:
-        problems.append(f"site is {site!r}; there are {', '.join(sites)}. Add it to nginx_sites or choose one of these.")
+        problems.append(f"site is {show(site)}; there are {', '.join(sites)}. Add it to nginx_sites or choose one of these.")
     if isinstance(path, str) and path.rstrip("/") in taken_paths:
-        problems.append(f"path is {path!r}, where the site itself answers (nginx_health_path); choose another.")
+        problems.append(f"path is {show(path)}, where the site itself answers (nginx_health_path); choose another.")
     if name in RESERVED_NAMES:
         problems.append(f"name is {name!r}, which one of our own images has; choose another.")
     problems += process_problems(app["processes"])
@@ -151,13 +162,12 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     problems += [
         f"env sets {name}; names that begin with {RESERVED_ENV_PREFIX} are ours; leave it out."
         for name in env
-        if str(name).startswith(RESERVED_ENV_PREFIX) and name not in RESERVED_ENV
+        if isinstance(name, str) and re.fullmatch(rf"{RESERVED_ENV_PREFIX}\w*", name, re.ASCII) and name not in RESERVED_ENV
     ]
-    problems += [
-        f"env sets {name}, which we set from secrets; leave it out." for name in sorted(set(env) & {f"{secret}_FILE" for secret in secrets})
-    ]
+    files = {f"{secret}_FILE" for secret in secrets if isinstance(secret, str)}
+    problems += [f"env sets {name}, which we set from secrets; leave it out." for name in sorted(files & set(env))]
     socket = f"{root}/apps/{name}/releases/{'0' * 12}/run/app.sock"
-    if isinstance(name, str) and len(name) <= NAME_LIMIT and len(socket.encode()) > SOCKET_LIMIT:
+    if isinstance(name, str) and re.fullmatch(NAME, name) and len(socket.encode()) > SOCKET_LIMIT:
         problems.append(
             f"the socket {socket} has {len(socket.encode())} bytes and Linux allows {SOCKET_LIMIT}; "
             "choose a shorter name or a shorter flask_apps_root."
@@ -170,7 +180,7 @@ def _against_proxy(app: dict[str, Any]) -> list[str]:
     problems = []
     static = [entry for entry in app["static"] if isinstance(entry, Mapping)] if isinstance(app["static"], list) else []
     for key in ("index", "fallback"):
-        urls = [str(entry.get("url")) for entry in static if entry.get(key) is True]
+        urls = [show(entry.get("url")).strip("'") for entry in static if entry.get(key) is True]
         if len(urls) > 1:
             problems.append(f"static: {key} is set for {' and '.join(urls)}; keep it for one of them.")
     proxy = app["proxy"] if isinstance(app["proxy"], Mapping) else {}
@@ -187,10 +197,10 @@ def _files_of(app: dict[str, Any], source_root: str) -> list[str]:
         given = options.get(key)
         if not isinstance(given, str) or not given:
             continue
-        file = Path(source_root, os.path.expanduser(given)).absolute()
+        file = controller_path(source_root, given)
         app[section][key] = str(file)
-        if not file.is_file():
-            problems.append(f"{section}.{key} is not a file: {file}. It starts from flask_apps_source_root.")
+        if wrong := file_problem(file, OWN_FILE_BYTES):
+            problems.append(f"{section}.{key} {wrong}. It starts from flask_apps_source_root.")
     return problems
 
 
@@ -203,14 +213,14 @@ def _collisions(apps: list[dict[str, Any]]) -> list[str]:
             problems.append(f"flask_apps: {name}: {names.count(name)} entries have this name; names have to differ.")
     # Nginx knows each location of a site once: path and static files of all applications share them.
     places: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for app in (app for app in apps if isinstance(app["path"], str)):
-        site, path = str(app["site"]), app["path"].rstrip("/")
+    for app in (app for app in apps if isinstance(app["path"], str) and re.fullmatch(PATH, app["path"])):
+        site, path = _text(app["site"]), app["path"].rstrip("/")
         known = any(use == "path" for _name, use in places.get((site, f"{path}/"), []))
         # Where the paths are the same, it goes without saying that what is below is too.
         below = [] if known else [("static", f"{path}{url}/") for url in _static_urls(app)]
         below += [] if known else [("websocket", f"{path}{url}/") for url in _websocket_urls(app)]
         for use, location in [("path", f"{path}/"), *below]:
-            places.setdefault((site, location), []).append((str(app["name"]), use))
+            places.setdefault((site, location), []).append((_text(app["name"]), use))
     for (site, location), users in places.items():
         where = " and ".join(dict.fromkeys(name for name, _use in users))
         if len(users) == 1:
@@ -235,4 +245,4 @@ def _websocket_urls(app: Mapping[str, Any]) -> list[str]:
 def _static_urls(app: Mapping[str, Any]) -> list[str]:
     """Of an entry that may be malformed."""
     static = app["static"] if isinstance(app["static"], list) else []
-    return [entry["url"].rstrip("/") for entry in static if isinstance(entry.get("url"), str)]
+    return [entry["url"].rstrip("/") for entry in static if isinstance(entry, Mapping) and isinstance(entry.get("url"), str)]

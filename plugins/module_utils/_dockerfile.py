@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})")
+LIMIT = 128 * 1024  # bytes of a Dockerfile
+INSTRUCTIONS = 1000
+LONGEST = 65536  # characters of a text with its variables put in
 # A word of its own: << in an expression of a shell, and <<<, are none.
 _HEREDOC = re.compile(r"(?<!\S)\d*<<(-?)([\"']?)([A-Za-z_]\w*)\2(?!\S)")
 
@@ -42,7 +45,8 @@ def instructions(text: str) -> list[Instruction]:
     """The instructions, each with its continued lines as one and without its comments; a heredoc belongs to its own."""
     lines = text.splitlines()
     escape = _escape(lines)
-    found, number = [], 0
+    found: list[Instruction] = []
+    number = 0
     while number < len(lines):
         if not lines[number].strip() or lines[number].lstrip().startswith("#"):
             number += 1
@@ -66,6 +70,8 @@ def instructions(text: str) -> list[Instruction]:
                     number += 1
                 number += 1
         flags, rest = _flags(rest.strip())
+        if len(found) == INSTRUCTIONS:
+            raise ValueError(f"line {first + 1} begins one instruction too many; at most {INSTRUCTIONS} are allowed.")
         found.append(Instruction(word.upper(), rest, first, min(number, len(lines)) - 1, flags))
     return found
 
@@ -223,7 +229,13 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
             return match[4] if known else ""
         return known
 
-    return _VARIABLE.sub(value, text)
+    length, parts, end = 0, [], 0
+    for match in _VARIABLE.finditer(text):
+        parts += [text[end : match.start()], value(match)]
+        length, end = length + len(parts[-1]) + len(parts[-2]), match.end()
+        if length > LONGEST:  # each of a few lines may double what the one before says
+            raise ValueError(f"an instruction has more than {LONGEST} characters, its variables put in.")
+    return "".join([*parts, text[end:]])
 
 
 def _escape(lines: list[str]) -> str:
@@ -266,7 +278,7 @@ def _words(text: str) -> list[str]:
     if text.startswith("["):
         try:
             return [str(word) for word in json.loads(text)]
-        except ValueError:
+        except (ValueError, RecursionError, TypeError):
             pass
     try:
         return shlex.split(text)
@@ -277,9 +289,9 @@ def _words(text: str) -> list[str]:
 def _copy(source: str, target: str, directory: bool, files: list[str]) -> Iterator[tuple[str, str]]:
     clean = posixpath.normpath(source.lstrip("/") or ".")
     below = "" if clean == "." else f"{clean}/"
-    pattern = re.compile(
-        "".join("[^/]*" if part == "*" else "[^/]" if part == "?" else re.escape(part) for part in re.split(r"([*?])", clean))
-    )
+    # With one star the time stays in proportion to the name; with more of them the files are not looked for.
+    parts = re.split(r"([*?])", clean if clean.count("*") < 2 else "?")
+    pattern = re.compile("".join("[^/]*" if part == "*" else "[^/]" if part == "?" else re.escape(part) for part in parts))
     for file in files:
         if file.startswith(below):
             yield posixpath.normpath(posixpath.join(target, file[len(below) :])), file

@@ -13,6 +13,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+LIMIT = 1 << 20  # bytes of a module that is read
 # What the Flask documentation and the seeds' images use.
 MODULES = ("wsgi", "app", "main", "application", "app.main")
 CALLABLES = ("app", "application", "create_app()", "make_app()")
@@ -49,6 +50,8 @@ def find(root: Path, module: str = "", callable_name: str = "", name: str = "") 
             defined, note = defined_names(file), ""
         except (SyntaxError, ValueError) as error:
             defined, note, unreadable = set(), f" (a syntax error in line {getattr(error, 'lineno', None) or 1})", True
+        except (RecursionError, MemoryError, OSError):
+            defined, note, unreadable = set(), " (too large or too deeply nested to be read)", True
         found = next((each for each in wanted if each in defined or _with_arguments(each) in defined), None)
         if found or (module and callable_name):
             return candidate, found or callable_name
@@ -70,7 +73,13 @@ def _with_arguments(wanted: str) -> str:
 
 def module_file(source: Path, module: str) -> Path | None:
     base = source.joinpath(*module.split("."))
-    return next((file for file in (base.with_name(base.name + ".py"), base / "__init__.py") if file.is_file()), None)
+    for file in (base.with_name(base.name + ".py"), base / "__init__.py"):
+        try:
+            if file.is_file():
+                return file
+        except OSError:  # a name that no file can have
+            continue
+    return None
 
 
 def defined_names(file: Path) -> set[str]:
@@ -78,7 +87,11 @@ def defined_names(file: Path) -> set[str]:
 
     One that may be called with arguments has an open parenthesis.
     """
-    tree = ast.parse(file.read_bytes())
+    with file.open("rb") as opened:
+        content = opened.read(LIMIT + 1)
+    if len(content) > LIMIT:
+        raise MemoryError
+    tree = ast.parse(content)
     names: set[str] = set()
     for node in _statements(tree.body):
         if isinstance(node, ast.Assign):

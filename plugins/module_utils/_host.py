@@ -303,7 +303,12 @@ def stable_time(content: bytes) -> int:
     Nginx and Flask make the ETag of time and size, and BuildKit decides by them whether a file has changed: the same file
     keeps its time from release to release, and another content, be it of the same size, has another.
     """
-    return EPOCH + int.from_bytes(sha256(content).digest()[:8], "big") % SPAN
+    return stable_time_of(sha256(content).digest())
+
+
+def stable_time_of(digest: bytes) -> int:
+    """The same, from the SHA-256 of a content that is not in memory."""
+    return EPOCH + int.from_bytes(digest[:8], "big") % SPAN
 
 
 def now() -> str:

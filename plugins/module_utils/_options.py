@@ -14,12 +14,14 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 TRUE = {"yes", "true", "on", "1"}
 FALSE = {"no", "false", "off", "0"}
-# An unknown key of such a name may hold what no message may show.
-SECRET_NAMES = re.compile("secret|passw|token|key|credential", re.IGNORECASE)
+SHOWN = 120  # characters of a value in a message
+LONGEST = 65536  # characters of a text that is no secret
+DEEPEST = 10  # no option lies deeper; an alias of YAML may lead round in a circle
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Option:
 
     kind: str, int, float, bool, list or dict. pattern: a string has to match it whole. allowed: the words of the error message.
     options: the keys of the dictionary, or of each dictionary in the list. elements: the option that each element of a list is.
-    secret: no message shows the value.
+    secret: no message shows the value. filled: a list must not be empty.
     """
 
     kind: str = "str"
@@ -43,10 +45,32 @@ class Option:
     elements: Option | None = None
     check: Callable[[Any], str] | None = None
     secret: bool = False
+    filled: bool = False
 
 
 class _Unfit(ValueError):
     """The value is not of the option's kind; the text says what is allowed."""
+
+
+def without_user(address: str) -> str:
+    """A text that may be an address, without the user and password in it; the digest of an image is neither."""
+    return re.sub(r"^(\w+://)?.*@(?!sha256:)", r"\1***@", address, flags=re.DOTALL)
+
+
+def show(value: Any) -> str:
+    """A value as a message may show it: a number, a word or a path; of anything else its kind, for a secret may be in it."""
+    if isinstance(value, str):
+        text = without_user(str(value))
+        return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+    if value is None or isinstance(value, (bool, float)):
+        return repr(value)
+    if isinstance(value, int):
+        return str(int(value)) if abs(value) < 10**SHOWN else "a huge number"
+    if isinstance(value, Mapping):
+        return "a dictionary"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return f"a value of the type {type(value).__name__.lstrip('_')}"
 
 
 def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: str) -> tuple[dict[str, Any], list[str]]:
@@ -64,10 +88,9 @@ def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: st
     problems: list[str] = []
     for key in value:
         if key not in options:
-            near = difflib.get_close_matches(str(key), list(options), n=1)
+            near = difflib.get_close_matches(key[:SHOWN], list(options), n=1) if isinstance(key, str) else []
             hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(sorted(options))}."
-            shown = "hidden" if SECRET_NAMES.search(str(key)) else repr(value[key])
-            problems.append(f"{where}: {key!r} is not a known key (its value is {shown}); {hint}")
+            problems.append(f"{where}: {show(key)} is not a known key (its value is hidden); {hint}")
     for key, option in options.items():
         given = value.get(key)
         if given is None:
@@ -82,17 +105,18 @@ def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: st
     return result, problems
 
 
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
     """Lay one dictionary over another; dictionaries merge, lists and values replace."""
     result = dict(below)
     for key, value in above.items():
         under = result.get(key)
-        result[key] = merge(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+        both = isinstance(under, Mapping) and isinstance(value, Mapping) and depth < DEEPEST
+        result[key] = merge(under, value, depth + 1) if both else value  # type: ignore[arg-type]
     return result
 
 
 def _convert(given: Any, option: Option, where: str, key: str) -> tuple[Any, list[str]]:
-    shown = "hidden" if option.secret else repr(given)
+    shown = "hidden" if option.secret else show(given)
     if option.kind == "dict":
         if not isinstance(given, Mapping):
             return given, [f"{where}: {key} is {shown}; it has to be a dictionary."]
@@ -111,8 +135,9 @@ def _convert(given: Any, option: Option, where: str, key: str) -> tuple[Any, lis
 def _entries(given: Mapping[Any, Any], option: Option, where: str, key: str) -> tuple[dict[str, Any], list[str]]:
     result, problems = {}, []
     for name, value in given.items():
-        if not re.fullmatch(option.pattern or r".+", str(name)):
-            problems.append(f"{where}: {key} has the name {name!r}; {option.allowed}.")
+        # NO and ON are booleans in YAML.
+        if not isinstance(name, str) or len(name) > LONGEST or not re.fullmatch(option.pattern or r".+", name, re.ASCII):
+            problems.append(f"{where}: {key} has the name {_name(name, option)}; {option.allowed or 'names are strings'}.")
             continue
         if option.elements:
             result[str(name)], found = _convert(value, option.elements, f"{where}: {key}", str(name))
@@ -122,13 +147,25 @@ def _entries(given: Mapping[Any, Any], option: Option, where: str, key: str) -> 
     return result, problems
 
 
+def _name(name: Any, option: Option) -> str:
+    """A name that is not allowed; where values are secrets, only its beginning, for NAME=VALUE may have been written."""
+    secret = option.secret or (option.elements is not None and option.elements.secret)
+    if not secret or not isinstance(name, str):
+        return show(name)
+    begin = re.split(r"[=:\s]", name, maxsplit=1)[0]
+    return show(begin) if begin == name else show(f"{begin}…")
+
+
 def _elements(given: Any, option: Option, where: str, key: str) -> tuple[Any, list[str]]:
     if not isinstance(given, (list, tuple)):
-        return given, [f"{where}: {key} is {given!r}; it has to be a list."]
+        shown = "hidden" if option.secret or (option.elements and option.elements.secret) else show(given)
+        return given, [f"{where}: {key} is {shown}; it has to be a list."]
+    if option.filled and not given:
+        return given, [f"{where}: {key} is an empty list; leave it out, or write {(option.elements or option).allowed or 'an element'}."]
     result, problems = [], []
     for position, value in enumerate(given):
         if option.options is not None and not isinstance(value, Mapping):
-            problems.append(f"{where}: {key}[{position}] is {value!r}; it has to be a dictionary.")
+            problems.append(f"{where}: {key}[{position}] is {show(value)}; it has to be a dictionary.")
         elif option.options is not None:
             entry, found = normalize(value, option.options, f"{where}: {key}[{position}]")
             result.append(entry)
@@ -142,31 +179,59 @@ def _elements(given: Any, option: Option, where: str, key: str) -> tuple[Any, li
 
 def _scalar(given: Any, option: Option) -> Any:
     if option.kind == "bool":
-        if isinstance(given, bool):
-            return given
-        if str(given).lower() in TRUE | FALSE:
-            return str(given).lower() in TRUE
-        raise _Unfit("it has to be true or false.")
-    numeric = option.kind in ("int", "float")
-    if given is None or isinstance(given, (bool, Mapping, list)):
-        raise _Unfit(f"it has to be {option.allowed or ('a number' if numeric else 'a string, so put it in quotes')}.")
-    if numeric:
-        try:
-            number = int(str(given)) if option.kind == "int" else float(str(given))
-            if not math.isfinite(number):
-                raise ValueError
-        except ValueError:
-            raise _Unfit(f"it has to be {option.allowed or 'a number'}.") from None
-        if number > option.maximum:
-            raise _Unfit(f"it has to be {option.allowed or 'a number'}, at most {option.maximum:g}.")
-        if option.minimum is not None and number < option.minimum:
-            raise _Unfit(f"it has to be {option.allowed or 'a number'}, at least {option.minimum:g}.")
-        return number
+        return _truth(given)
+    if option.kind in ("int", "float"):
+        return _number(given, option)
     if isinstance(given, float):  # 1.10 was written, and 1.1 is left of it
-        raise _Unfit(f"it is a number with a fraction, of which YAML may have lost digits; put it in quotes: '{given}'.")
-    text = str(given)
+        quoted = "." if option.secret else f": '{given}'."
+        raise _Unfit(f"it is a number with a fraction, of which YAML may have lost digits; put it in quotes{quoted}")
+    text = _plain(given)
+    if text is None or isinstance(given, bool):
+        raise _Unfit(f"it has to be {option.allowed or 'a string, so put it in quotes'}.")
+    return _text(text, option)
+
+
+def _plain(given: Any) -> str | None:
+    """One value of YAML as text, a string of Ansible Vault too; None for what is no single value, or has no one way to be written."""
+    if given is None or isinstance(given, (Mapping, list, tuple, set, frozenset, bytes, date)):
+        return None
+    try:
+        return str(given)
+    except ValueError:  # a number with more digits than Python writes
+        return None
+
+
+def _truth(given: Any) -> bool:
+    word = (_plain(given) or "").lower()
+    if word not in TRUE | FALSE:
+        raise _Unfit("it has to be true or false.")
+    return word in TRUE
+
+
+def _number(given: Any, option: Option) -> int | float:
+    what, text = option.allowed or "a number", _plain(given)
+    try:
+        if text is None or isinstance(given, bool):
+            raise ValueError
+        number = int(text) if option.kind == "int" else float(text)
+        if not math.isfinite(number):
+            raise ValueError
+    except (ValueError, OverflowError):  # more digits than Python reads are a ValueError too
+        raise _Unfit(f"it has to be {what}.") from None
+    if number > option.maximum:
+        raise _Unfit(f"it has to be {what}, at most {option.maximum:g}.")
+    if option.minimum is not None and number < option.minimum:
+        raise _Unfit(f"it has to be {what}, at least {option.minimum:g}.")
+    return number
+
+
+def _text(text: str, option: Option) -> str:
     if option.choices and text not in option.choices:
         raise _Unfit(f"choose {' or '.join(option.choices)}.")
+    if len(text) > LONGEST and not option.secret:
+        raise _Unfit(f"it has to be {option.allowed or 'a string'}, of at most {LONGEST} characters.")
+    if re.search("[\ud800-\udfff]", text):
+        raise _Unfit("it has to be text that UTF-8 can write.")
     if option.pattern and not re.fullmatch(option.pattern, text, re.ASCII):
         raise _Unfit(f"it has to be {option.allowed}.")
     if option.check and (complaint := option.check(text)):

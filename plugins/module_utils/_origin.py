@@ -9,7 +9,6 @@ What is said of an application may be malformed here; that has been answered alr
 from __future__ import annotations
 
 import configparser
-import os
 import re
 from collections.abc import Mapping
 from hashlib import sha256
@@ -20,7 +19,14 @@ from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, 
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key, hidden
 from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
-from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
+from ansible_collections.flaskops.host.plugins.module_utils._source import (
+    BLOCK,
+    controller_path,
+    file_problem,
+    is_directory,
+    read_inside,
+    source_files,
+)
 
 # Stands in a Dockerfile for the runtime image, whose tag the user does not know.
 RUNTIME = "FLASKOPS_RUNTIME"
@@ -36,6 +42,10 @@ BUILD: dict[str, Any] = {
 }
 # Keys that say how our Dockerfile makes an image, and where it is said instead.
 _OURS_ALONE = ("requirements", "apt_packages")
+ARCHIVE_BYTES = 64 * 2**30  # of an image
+KEY_BYTES = 65536
+INI_BYTES, INI_LINE = 65536, 1000  # of a uwsgi.ini that is read for module and callable
+NOTED_FILES = 5000  # of which a note says that their place in the image has no effect
 
 
 def complete(
@@ -85,21 +95,21 @@ def complete(
             return problems or ([words] if sound else [])
         source = Path(found["path"], str(git.get("directory") or ""))
         app["build"]["origin"] = found["origin"]
-        if not source.is_dir():
+        if not is_directory(source):
             return [*problems, f"git: directory is {git['directory']!r}; there is no such directory in {found['origin']}."]
     else:
-        source = Path(source_root, os.path.expanduser(app["source"])).absolute()
+        source = controller_path(source_root, app["source"])
     app["source"] = str(source)
     return problems + _directory(app, given, own, source, sound)
 
 
 def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source: Path, sound: bool) -> list[str]:
-    if not source.is_dir():
+    if not is_directory(source):
         return [f"source is not a directory: {source}. Relative sources start from flask_apps_source_root."]
     try:
         files = list(source_files(str(source)))
-    except (OSError, UnicodeError) as error:
-        return [f"source {source} cannot be read: {error}. File names and .dockerignore have to be UTF-8."]
+    except OSError as error:
+        return [f"source {source} cannot be read: {error}"]
     if not files:
         return [f"source is an empty directory: {source}."]
     env, problems = _own_dockerfile(app, source, files)
@@ -130,12 +140,13 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
     wanted = app["dockerfile"] if isinstance(app["dockerfile"], str) else ""
     name = wanted or "Dockerfile"
     try:
-        text = (source / name).read_text()
-    except FileNotFoundError:
+        text = read_inside(source, name, _dockerfile.LIMIT).decode()
+        chain = _dockerfile.last_chain(_dockerfile.stages(text, {RUNTIME: RUNTIME}))
+        env, ports = _dockerfile.environment(chain), _dockerfile.exposed(chain, _dockerfile.environment(chain))
+    except (FileNotFoundError, NotADirectoryError):
         return {}, [f"dockerfile is {wanted!r}; there is no such file: {source / wanted}."] if wanted else []
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         return {}, [f"dockerfile {source / name} cannot be read: {error}"] if wanted else []
-    chain = _dockerfile.last_chain(_dockerfile.stages(text, {RUNTIME: RUNTIME}))
     if not chain:
         return {}, [f"dockerfile {source / name} has no FROM, so it makes no image."] if wanted else []
     base = chain[0].base
@@ -150,15 +161,13 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
             f"dockerfile {source / name} sets the label {', '.join(labels)}; labels that begin with host.flaskops are reserved for the "
             "containers of this collection, so remove it."
         ]
-    env = _dockerfile.environment(chain)
     if seed:
         app["engine"] = app["engine"] or _seeds.SEEDS[seed]
         python = "the Python is that of flask_apps_base_image"
         app["notes"].append(f"its {name} begins with {base}; our runtime takes its place and keeps its conventions, and {python}.")
-        app["notes"] += _seeds.nginx_notes(_dockerfile.copied(chain, files, env))
+        app["notes"] += _seeds.nginx_notes(_dockerfile.copied(chain, files[:NOTED_FILES], env))
     else:
         app["engine"] = app["engine"] or ("uwsgi" if base.startswith(RUNTIME) else "command")
-        ports = _dockerfile.exposed(chain, env)
         if app["engine"] == "command" and not app["port"] and not app["command"] and len(ports) == 1:
             app["port"] = ports[0]
             app["notes"].append(f"its server listens on port {ports[0]}, as EXPOSE says.")
@@ -211,11 +220,15 @@ def _path_mode(app: dict[str, Any], given: Mapping[str, Any], source: Path, file
 
 
 def _reads_domain(source: Path, files: list[str]) -> bool:
-    return any(
-        re.search(rb"[\"']DOMAIN[\"']", (source / file).read_bytes())
-        for file in files
-        if file.endswith(".py") and (source / file).is_file()
-    )
+    return any(re.search(rb"[\"']DOMAIN[\"']", _content(source, file)) for file in files if file.endswith(".py"))
+
+
+def _content(source: Path, file: str) -> bytes:
+    """Of a file that is only looked into; nothing where it cannot be read."""
+    try:
+        return read_inside(source, file, BLOCK)
+    except OSError:
+        return b""
 
 
 def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
@@ -242,7 +255,7 @@ def _unfit_name(app: Mapping[str, Any]) -> str:
     given = str(env.get("APP_MODULE", ""))
     module, _colon, name = given.partition(":")
     if (module and not _fits("module", module)) or (name and not _fits("callable", name)):
-        return f"env: APP_MODULE is {given!r}; it has to be a module and {OPTIONS['callable'].allowed}, such as main:app."
+        return f"env: APP_MODULE is hidden; it has to be a module and {OPTIONS['callable'].allowed}, such as main:app."
     return ""
 
 
@@ -257,16 +270,18 @@ def _named(app: Mapping[str, Any], source: Path) -> tuple[str, str]:
     module, _colon, name = str(env.get("APP_MODULE", "")).partition(":")
     found = (module or str(env.get("MODULE_NAME", "")), name or str(env.get("VARIABLE_NAME", "")))
     if not any(found) and app["engine"] == "uwsgi":
-        found = _of_uwsgi_ini(source / str(env.get("UWSGI_INI", "uwsgi.ini")).removeprefix("/app/"))
+        found = _of_uwsgi_ini(_content(source, str(env.get("UWSGI_INI", "uwsgi.ini")).removeprefix("/app/")))
     fits = zip(found, ("module", "callable"), strict=True)
     return tuple(value if _fits(key, value) else "" for value, key in fits)  # type: ignore[return-value]
 
 
-def _of_uwsgi_ini(file: Path) -> tuple[str, str]:
+def _of_uwsgi_ini(content: bytes) -> tuple[str, str]:
     parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
+    if len(content) > INI_BYTES or max(map(len, content.splitlines()), default=0) > INI_LINE:
+        return "", ""
     try:
-        parser.read_string(file.read_text())
-    except (OSError, UnicodeError, configparser.Error):
+        parser.read_string(content.decode())
+    except (UnicodeError, configparser.Error, AttributeError):  # the last for a line that goes on after a name without a value
         return "", ""
     values = dict(parser["uwsgi"]) if parser.has_section("uwsgi") else {}
     module, _colon, name = (values.get("module") or values.get("wsgi") or "").partition(":")
@@ -283,21 +298,21 @@ def _missing_files(app: dict[str, Any], source_root: str) -> list[str]:
         value = place.get(key) if isinstance(place, dict) else ""
         if not isinstance(value, str) or not value:
             continue
-        file = Path(source_root, os.path.expanduser(value)).absolute()
+        file = controller_path(source_root, value)
         place[key] = str(file)
-        if not file.is_file():
+        if wrong := file_problem(file, KEY_BYTES if key == "key_file" else ARCHIVE_BYTES):
             outer = "git." if key == "key_file" else ""
-            problems.append(f"{outer}{key} is not a file: {file}. It starts from flask_apps_source_root.")
+            problems.append(f"{outer}{key} {wrong}. It starts from flask_apps_source_root.")
     return problems
 
 
 def own_dockerfile(app: Mapping[str, Any], runtime: str) -> str:
     """The Dockerfile of the source as it is built: with our runtime where it names one of the known images, or FLASKOPS_RUNTIME."""
-    text = Path(app["source"], app["build"]["dockerfile"]).read_text()
+    text = read_inside(app["source"], app["build"]["dockerfile"], _dockerfile.LIMIT).decode()
     if app["seed"]:
         text = _dockerfile.replace_bases(text, lambda image: f"{runtime}-seed" if _seeds.seed_of(image) else "")
-    if re.search(rf"(?m)^\s*ARG\s+{RUNTIME}\b", text):
-        return re.sub(rf"(?m)^\s*ARG\s+{RUNTIME}\b.*$", f"ARG {RUNTIME}={runtime}", text, count=1)
+    if re.search(rf"(?m)^[ \t]*ARG[ \t]+{RUNTIME}\b", text):
+        return re.sub(rf"(?m)^[ \t]*ARG[ \t]+{RUNTIME}\b.*$", f"ARG {RUNTIME}={runtime}", text, count=1)
     return text
 
 

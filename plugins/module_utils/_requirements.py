@@ -9,6 +9,7 @@ Only these files go into the layer that installs, so that a change of code insta
 from __future__ import annotations
 
 import codecs
+import os
 import posixpath
 import re
 import shlex
@@ -16,6 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._source import SourceError, read_inside, size
+
+# Bytes of what is read: of a lock, of a project, and of the requirements files together, which may include each other.
+LOCK_BYTES, PROJECT_BYTES, PIP_BYTES = 32 * 2**20, 2**20, 8 * 2**20
 NOTHING: dict[str, Any] = {"kind": "", "file": "", "files": [], "packages": [], "whole": False, "git": False, "left_out": []}
 # Application servers that the runtime image takes the place of. Old ones do not even compile for the Python of today.
 _SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
@@ -51,7 +56,8 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
             return NOTHING, [f"source has a {foreign}, which is not read here; write a requirements.txt: {FOREIGN[foreign]}"]
         name = "pyproject.toml" if "pyproject.toml" in known else "requirements.txt"
     if name not in known:
-        ignored = " that .dockerignore lets through" if (source / name).exists() else ""
+        odd = " that is a regular file" if os.path.lexists(source / name) else ""
+        ignored = " that .dockerignore lets through" if (source / name).is_file() else odd
         if wanted:
             return NOTHING, [f"requirements is {wanted!r}; source has no such file{ignored}: {source / wanted}."]
         return NOTHING, [f"source has no {name}{ignored}: {source}. Write one; at least Flask has to be in it."]
@@ -61,6 +67,8 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
         if posixpath.basename(name) == "pyproject.toml":
             return _project(source, name)
         return _pip(source, name, known)
+    except RecursionError:
+        return NOTHING, [f"{source / name} cannot be read: it is too deeply nested."]
     except (OSError, ValueError) as error:
         return NOTHING, [f"{source / name} cannot be read: {error}"]
 
@@ -77,7 +85,7 @@ def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[
     if project not in known:
         return NOTHING, [f"source has a {name} and no {project} beside it, which uv needs; add it, or name another file in requirements."]
     # Members of a workspace and packages beside the application are in it by their paths.
-    lock = (source / name).read_text()
+    lock = read_inside(source, name, LOCK_BYTES).decode()
     places = re.findall(r"(?:editable|directory|path) = \"([^\"]*)\"", lock)
     whole = any("://" not in place and place != "." for place in places)
     git = bool(re.search(r"(?m)^source = \{ git = ", lock))
@@ -88,54 +96,71 @@ def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[
 def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
     import tomllib  # of the controller's Python; that of a host, where modules run, may be older
 
-    project = tomllib.loads((source / name).read_text()).get("project", {})
+    project = tomllib.loads(read_inside(source, name, PROJECT_BYTES).decode()).get("project", {})
     command = "write a requirements.txt, for example with: pip-compile pyproject.toml"
     if not isinstance(project, dict) or not project:
         return NOTHING, [f"{name} has no [project], so it does not say what to install; {command}"]
-    if "dependencies" in project.get("dynamic", []):
+    dynamic, packages = project.get("dynamic"), project.get("dependencies")
+    if isinstance(dynamic, list) and "dependencies" in dynamic:
         return NOTHING, [f"{name} says that its dependencies are dynamic, so only a build of it knows them; {command}"]
-    packages = project.get("dependencies", [])
-    if not packages or not all(isinstance(package, str) and package.strip() and "\n" not in package for package in packages):
+    words = packages if isinstance(packages, list) else []
+    if not words or not all(isinstance(package, str) and package.strip() and "\n" not in package for package in words):
         return NOTHING, [
             f"{name} names no dependencies in [project]; write at least dependencies = ['flask'] there, or a requirements.txt."
         ]
-    git = any("git+" in package for package in packages)
-    return {**NOTHING, "kind": "list", "file": name, "packages": sorted(packages), "git": git, "left_out": _servers(packages)}, []
+    git = any("git+" in package for package in words)
+    return {**NOTHING, "kind": "list", "file": name, "packages": sorted(words), "git": git, "left_out": _servers(words)}, []
 
 
 def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
-    files, problems, whole, git, ahead, servers = [name], [], False, False, [name], set[str]()
+    files, problems, whole, git, ahead, servers = {name: None}, [], False, False, [name], set[str]()
+    places, left = known | _directories(known), PIP_BYTES
     while ahead:
         file = ahead.pop(0)
-        text, utf8 = _decoded((source / file).read_bytes())
+        content = read_inside(source, file, PIP_BYTES)
+        left -= len(content)
+        if left < 0:
+            raise SourceError(f"with {file} the requirements are too large; they have to be at most {size(PIP_BYTES)}.")
+        text, utf8 = _decoded(content)
         lines = list(_lines(text))
         servers.update(_servers(lines) if utf8 else [])  # they are taken out with sed
         for line in lines:
             git = git or "git+" in line
             if match := _INCLUDE.fullmatch(line):
-                target = shlex.split(match[1])[0]
-                if "://" in target:
+                target = next(iter(shlex.split(match[1])), "")
+                if "://" in target or not target:
                     continue
                 path = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
                 if path not in known:
                     problems.append(f"{file} includes {target}, which is not in the source: {source / path}.")
                 elif path not in files:
-                    files.append(path)
+                    files[path] = None
                     ahead.append(path)
             elif match := _LOCAL.fullmatch(line):
                 whole = whole or "://" not in match[1]
             else:
-                whole = whole or _is_local(line, known)
-    found = {"file": name, "files": files, "whole": whole, "git": git, "left_out": sorted(servers)}
+                whole = whole or _is_local(line, places)
+    found = {"file": name, "files": list(files), "whole": whole, "git": git, "left_out": sorted(servers)}
     return {**NOTHING, "kind": "pip", **found}, problems
 
 
-def _is_local(line: str, known: set[str]) -> bool:
+def _directories(files: Iterable[str]) -> set[str]:
+    """The directories of files, each with a slash at its end."""
+    found: set[str] = set()
+    for file in files:
+        directory = posixpath.dirname(file)
+        while directory and f"{directory}/" not in found:
+            found.add(f"{directory}/")
+            directory = posixpath.dirname(directory)
+    return found
+
+
+def _is_local(line: str, places: set[str]) -> bool:
     """Whether a requirement is a file or a directory of the source, as pip sees it."""
     if re.match(r"(\.{0,2}/|\.{1,2}(\[|$| )|file:)", line) or re.search(r"@\s*file:", line):
         return True
     path = posixpath.normpath(re.split(r"[\s;\[]", line, maxsplit=1)[0])
-    return (path in known and path.endswith(_ARCHIVES)) or ("/" in path and any(file.startswith(f"{path}/") for file in known))
+    return (path in places and path.endswith(_ARCHIVES)) or ("/" in path and f"{path}/" in places)
 
 
 def _decoded(content: bytes) -> tuple[str, bool]:

@@ -62,7 +62,7 @@ def translate(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, s
     _processes(app, given, env, notes, problems)
     for name, words in {**REPLACED, **(REPLACED_OF_SEEDS if app["seed"] else {})}.items():
         if name in env and app["engine"] != "command":
-            notes.append(f"{name}={env[name]} has no effect: {words}")
+            notes.append(f"{name} has no effect: {words}")
     return notes, problems
 
 
@@ -97,7 +97,7 @@ def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str
     options = OPTIONS["static"].options or {}
     url, path = env.get("STATIC_URL", "/static"), env.get("STATIC_PATH", "/app/static" if app["seed"] else "static")
     wrong = [
-        f"env: {name} is {value!r}; it has to be {options[key].allowed}."
+        f"env: {name} is hidden; it has to be {options[key].allowed}."
         for name, key, value in (("STATIC_URL", "url", url), ("STATIC_PATH", "path", path))
         if not re.fullmatch(options[key].pattern, value, re.ASCII)
     ]
@@ -120,7 +120,7 @@ def _uploads(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, st
     size = env.get("NGINX_MAX_UPLOAD", "0").lower()
     option = (OPTIONS["proxy"].options or {})["body_size"]
     if not size or not re.fullmatch(option.pattern, size, re.ASCII):
-        problems.append(f"env: NGINX_MAX_UPLOAD is {env['NGINX_MAX_UPLOAD']!r}; it has to be a size such as 20m, 0 for no limit.")
+        problems.append("env: NGINX_MAX_UPLOAD is hidden; it has to be a size such as 20m, 0 for no limit.")
         return
     app["proxy"]["body_size"] = size
     if "NGINX_MAX_UPLOAD" in env:
@@ -138,7 +138,7 @@ def _processes(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, 
         notes.append(f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for uwsgi says how many processes there are.")
         return
     wrong = [
-        f"env: {name} is {env[name]!r}; it has to be a number from 1 to 999."
+        f"env: {name} is hidden; it has to be a number from 1 to 999."
         for name in names
         if not re.fullmatch(r"[1-9]\d{0,2}", env[name])
     ]

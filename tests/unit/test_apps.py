@@ -276,8 +276,8 @@ def test_bad_paths(check, path):
     [
         ({"name": ...}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
         ({"name": None}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
-        ({"name": ["shop"]}, f"flask_apps[0]: name is ['shop']; {NAME_WORDS}"),
-        ({"name": {"a": 1}}, f"flask_apps[0]: name is {{'a': 1}}; {NAME_WORDS}"),
+        ({"name": ["shop"]}, f"flask_apps[0]: name is a list; {NAME_WORDS}"),
+        ({"name": {"a": 1}}, f"flask_apps[0]: name is a dictionary; {NAME_WORDS}"),
         ({"path": ...}, f"flask_apps: shop: path is missing; write path: {_app_options.PATH_WORDS}"),
         ({"path": 5}, f"flask_apps: shop: path is 5; {PATH_WORDS}"),
         ({"source": ...}, f"flask_apps: shop: {SOURCE_WORDS}"),
@@ -288,9 +288,9 @@ def test_bad_paths(check, path):
         ({"source": ..., "git": {"version": "main"}}, f"flask_apps: shop: git: repo is missing; write repo: {GIT.allowed}"),
         ({"source": ..., "git": {"repo": "/srv/shop"}}, "flask_apps: shop: git: /srv/shop has not been fetched."),
         ({"env": {"FLASKOPS_X": "1"}}, "flask_apps: shop: env sets FLASKOPS_X; names that begin with FLASKOPS_ are ours; leave it out."),
-        ({"pth": "/x"}, "flask_apps: shop: 'pth' is not a known key (its value is '/x'); did you mean 'path'?"),
-        ({"websockets": True}, "flask_apps: shop: 'websockets' is not a known key (its value is True); did you mean 'websocket'?"),
-        ({"uwsgi": {"thread": 2}}, "flask_apps: shop: uwsgi: 'thread' is not a known key (its value is 2); did you mean 'threads'?"),
+        ({"pth": "/x"}, "flask_apps: shop: 'pth' is not a known key (its value is hidden); did you mean 'path'?"),
+        ({"websockets": True}, "flask_apps: shop: 'websockets' is not a known key (its value is hidden); did you mean 'websocket'?"),
+        ({"uwsgi": {"thread": 2}}, "flask_apps: shop: uwsgi: 'thread' is not a known key (its value is hidden); did you mean 'threads'?"),
         ({"engine": "gunicron"}, "flask_apps: shop: engine is 'gunicron'; choose uwsgi or gunicorn or command."),
         ({"path_mode": "strip"}, "flask_apps: shop: path_mode is 'strip'; choose domain or script_name."),
         ({"websocket": "maybe"}, "flask_apps: shop: websocket is 'maybe'; it has to be true or false."),
@@ -300,10 +300,10 @@ def test_bad_paths(check, path):
             "flask_apps: shop: callable is 'app; x'; it has to be a name in the module such as app, create_app() or "
             "create_app('production').",
         ),
-        ({"env": {"A B": "x"}}, "flask_apps: shop: env has the name 'A B'; names are made of letters, digits and _."),
-        ({"env": {"A": "x\ny"}}, "flask_apps: shop: env: A is 'x\\ny'; it has to be one line; put longer values into secrets."),
-        ({"env": {"A": "x "}}, "flask_apps: shop: env: A is 'x '; spaces at its end would be lost; put it into secrets."),
-        ({"env": {"DEBUG": True}}, "flask_apps: shop: env: DEBUG is True; it has to be a string, so put it in quotes."),
+        ({"env": {"A B": "x"}}, "flask_apps: shop: env has the name 'A…'; names are made of letters, digits and _."),
+        ({"env": {"A": "x\ny"}}, "flask_apps: shop: env: A is hidden; it has to be one line; put longer values into secrets."),
+        ({"env": {"A": "x "}}, "flask_apps: shop: env: A is hidden; spaces at its end would be lost; put it into secrets."),
+        ({"env": {"DEBUG": True}}, "flask_apps: shop: env: DEBUG is hidden; it has to be a string, so put it in quotes."),
         ({"env": {"DOMAIN": "/x"}}, "flask_apps: shop: env sets DOMAIN, which we set from path; leave it out."),
         ({"env": {"FLASKOPS_APP": "x"}}, "flask_apps: shop: env sets FLASKOPS_APP, which we set from name; leave it out."),
         ({"env": {"FLASKOPS_RELEASE": "x"}}, "flask_apps: shop: env sets FLASKOPS_RELEASE, which we set from the release; leave it out."),
@@ -361,7 +361,7 @@ def test_every_problem_names_application_key_value_and_what_is_allowed(check, ke
 @pytest.mark.parametrize(
     ("apps", "problem"),
     [
-        ({"name": "shop"}, "flask_apps: it is {'name': 'shop'}; it has to be a list of dictionaries with name, source and path."),
+        ({"name": "shop"}, "flask_apps: it is a dictionary; it has to be a list of dictionaries with name, source and path."),
         ("shop", "flask_apps: it is 'shop'; it has to be a list of dictionaries with name, source and path."),
         (["shop"], "flask_apps[0]: it is 'shop'; it has to be a dictionary with name, source and path."),
     ],
@@ -566,7 +566,7 @@ def test_defaults_hold_nothing_that_belongs_to_one_application(source):
 
 def test_defaults_are_a_dictionary():
     assert normalize_apps([], defaults=["a"])[1] == [
-        "flask_apps_defaults: it is ['a']; it has to be a dictionary of keys as in an entry of flask_apps."
+        "flask_apps_defaults: it is a list; it has to be a dictionary of keys as in an entry of flask_apps."
     ]
 
 
@@ -580,7 +580,7 @@ def test_all_problems_of_all_applications_are_one_message(source, tmp_path):
     lines = filters.normalize_apps(apps)["message"].splitlines()
     assert lines == [
         "9 problems in the inputs; nothing was changed.",
-        "flask_apps: Shop: 'engin' is not a known key (its value is 'x'); did you mean 'engine'?",
+        "flask_apps: Shop: 'engin' is not a known key (its value is hidden); did you mean 'engine'?",
         f"flask_apps: Shop: name is 'Shop'; {NAME_WORDS}",
         f"flask_apps: Shop: path is 'shop'; {PATH_WORDS}",
         f"flask_apps: Shop: source is not a directory: {Path.cwd()}/nowhere. Relative sources start from flask_apps_source_root.",
@@ -679,7 +679,7 @@ def test_a_number_that_nginx_would_refuse_is_refused(check):
 
 def test_a_source_that_cannot_be_read_names_the_application(check, source):
     (source / ".dockerignore").write_bytes(b"\xff")
-    assert check()[1][0].startswith(f"flask_apps: shop: source {source} cannot be read: 'utf-8' codec")
+    assert check()[1][0].startswith(f"flask_apps: shop: source {source} cannot be read: '.dockerignore' has to be UTF-8")
 
 
 @pytest.mark.parametrize(
@@ -725,7 +725,7 @@ def test_the_arguments_of_a_factory(tmp_path):
     (app,), problems = normalize_apps([{**entry, "callable": "create_app('prod')"}])
     assert (problems, app["module"]) == ([], "main")
     (problem,) = normalize_apps([{**entry, "env": {"APP_MODULE": "main:create_app(config)"}}])[1]
-    assert "env: APP_MODULE is 'main:create_app(config)'" in problem
+    assert "env: APP_MODULE is hidden" in problem
     (problem,) = normalize_apps([{**entry, "module": "main", "callable": "create_app(open('x'))"}])[1]
     assert "the arguments of a factory have to be constants" in problem
 

@@ -54,8 +54,8 @@ def test_values_are_converted(option, given, value):
     ("option", "given", "problem"),
     [
         (Option(), True, "key is True; it has to be a string, so put it in quotes."),
-        (Option(), ["a"], "key is ['a']; it has to be a string, so put it in quotes."),
-        (Option(allowed="a word"), {}, "key is {}; it has to be a word."),
+        (Option(), ["a"], "key is a list; it has to be a string, so put it in quotes."),
+        (Option(allowed="a word"), {}, "key is a dictionary; it has to be a word."),
         (Option(pattern="[a-z]+", allowed="a word"), "A b", "key is 'A b'; it has to be a word."),
         (Option(pattern="[a-z]+", allowed="a word"), "shop\n", "key is 'shop\\n'; it has to be a word."),
         (Option(pattern=r"\d+", allowed="a number"), "١٢", "key is '١٢'; it has to be a number."),
@@ -79,7 +79,7 @@ def test_values_are_converted(option, given, value):
         (
             Option(kind="dict", options={"processes": Option()}),
             {"proceses": 2},
-            "key: 'proceses' is not a known key (its value is 2); did you mean 'processes'?",
+            "key: 'proceses' is not a known key (its value is hidden); did you mean 'processes'?",
         ),
         (Option(kind="dict", pattern="[A-Z]+", allowed="names are large"), {"a": 1}, "key has the name 'a'; names are large."),
         (Option(kind="dict", elements=Option()), {"A": False}, "key: A is False; it has to be a string, so put it in quotes."),
@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_named_with_what_is_allowed(option, given, problem)
 
 def test_an_unknown_key_that_resembles_none_is_answered_with_all_there_are():
     _, problems = normalize({"zzz": [1]}, {"b": Option(), "a": Option()}, WHERE)
-    assert problems == ["flask_apps: shop: 'zzz' is not a known key (its value is [1]); allowed are a, b."]
+    assert problems == ["flask_apps: shop: 'zzz' is not a known key (its value is hidden); allowed are a, b."]
 
 
 def test_all_problems_are_told_at_once_and_the_good_values_kept():
