@@ -274,8 +274,9 @@ def test_forwarded_headers_are_said_by_nginx_alone(nginx):
             "Forwarded": '""',
             "Proxy": '""',
             "X-Request-ID": "$request_id",
-            "Upgrade": "$http_upgrade",
+            "Upgrade": "$flaskops_upgrade",
             "Connection": "$flaskops_connection",
+            "HTTP2-Settings": '""',
         }
 
 

@@ -66,7 +66,8 @@ def test_names_for_the_fragments():
     names = render()["conf.d/flaskops.conf"]
     defined = re.findall(r"^(?:map (?:\S+|\".*?\")|geo) (\$\w+) |^log_format (\w+)", names, re.MULTILINE)
     assert [variable or name for variable, name in defined] == [
-        "$flaskops_connection", "$flaskops_host", "$flaskops_loopback", "$flaskops_cache_control", "$flaskops_wants_page", "flaskops",
+        "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host", "$flaskops_reached", "$flaskops_address",
+        "$flaskops_own_port", "$flaskops_loopback", "$flaskops_cache_control", "$flaskops_wants_page", "flaskops",
     ]  # fmt: skip
     for word in ("$request_id", "$upstream_response_time", "$upstream_connect_time", "$request_time"):
         assert word in names

@@ -124,6 +124,7 @@ class Place:
         self.server = Server(str(self.directory / "run/app.sock"), self.app)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.nginx = None
+        self.server_names = "_"
 
     def file(self, path: str, content: str | bytes, tree: Path | None = None) -> Path:
         file = Path(f"{tree or self.static}{path}")
@@ -138,7 +139,7 @@ class Place:
         (self.base / "nginx.conf").write_text(
             f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp {{\n"
             f"types {{ text/html html; text/css css; application/javascript js; }}\naccess_log off;\n{temporary}\n{names}\n"
-            f"server {{\nlisten unix:{self.base}/web;\n{self.release['files']['nginx.conf']}\n}}\n}}\n"
+            f"server {{\nlisten unix:{self.base}/web;\nserver_name {self.server_names or chr(34) * 2};\n{self.release['files']['nginx.conf']}\n}}\n}}\n"
         )
         command = [NGINX, "-e", "stderr", "-c", f"{self.base}/nginx.conf", "-g", "daemon off;"]
         self.nginx = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -160,6 +161,18 @@ class Place:
         with contextlib.closing(connection):
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             return Answer(connection.getresponse())
+
+    def raw(self, request: str) -> Answer:
+        """What a client of its own making gets; the request as it goes over the line."""
+        if self.nginx is None:
+            self.start()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(f"{self.base}/web")
+            client.sendall(request.replace("\n", "\r\n").encode("latin-1"))
+            response = http.client.HTTPResponse(client)
+            response.begin()
+            return Answer(response)
 
     def stop(self) -> None:
         if self.nginx is not None and self.nginx.poll() is None:
@@ -392,6 +405,129 @@ def test_an_application_that_knows_its_path_has_its_cookies_as_they_are(place):
 @needs_nginx
 def test_a_session_that_fills_a_cookie_fits(place):
     assert place().get("/shop/big-header").status == 200
+
+
+# --- clients that write what no browser does -------------------------------------------------------------------------
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        ("Upgrade: websocket\nConnection: Upgrade", True),
+        ("upgrade: WebSocket\nConnection: keep-alive, Upgrade", True),
+        ("Upgrade: h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", False),
+        ("Upgrade: H2C\nConnection: upgrade", False),
+        ("Upgrade: websocket, h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMA", False),
+        ("Upgrade: h2c, websocket\nConnection: Upgrade", False),
+        ("Upgrade: h2c\nUpgrade: websocket\nConnection: Upgrade", False),
+        ("Upgrade: websocketx\nConnection: Upgrade", False),
+        ("Upgrade: TLS/1.2\nConnection: Upgrade", False),
+        ("Upgrade: \nConnection: Upgrade", False),
+        ("Connection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMA\nHttp2-settings: BBBB", False),
+    ],
+)
+def test_of_upgrades_the_websocket_alone_is_passed_on(place, sent, passed):
+    here = place(proxy={"websocket_paths": ["/ws"]})
+    wanted = {"upgrade": "websocket", "connection": "upgrade"} if passed else {}
+    for path in ("/shop/x", "/shop/ws", "/shop/static/x"):
+        headers = here.raw(f"GET {path} HTTP/1.1\nHost: shop.example.org\n{sent}\n\n").told["headers"]
+        assert {name: headers[name] for name in ("upgrade", "connection", "http2-settings") if name in headers} == wanted
+
+
+@needs_nginx
+def test_of_two_upgrades_nothing_else_than_the_websocket_is_passed_on(place):
+    headers = place().raw("GET /shop/x HTTP/1.1\nHost: x\nUpgrade: websocket\nUpgrade: h2c\nConnection: Upgrade\n\n").told["headers"]
+    assert headers.get("upgrade") in (None, "websocket")
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("target", "host", "seen"),
+    [
+        ("/shop/x", "shop.example.org", "shop.example.org"),
+        ("/shop/x", "Shop.EXAMPLE.org:8080", "shop.example.org:8080"),
+        ("/shop/x", "shop.example.org.", "shop.example.org"),
+        ("/shop/x", "shop.example.org.:81", "shop.example.org:81"),
+        ("/shop/x", "shop.example.org:", "shop.example.org"),
+        ("/shop/x", "my_shop", "my_shop"),
+        ("/shop/x", "192.0.2.7:8080", "192.0.2.7:8080"),
+        ("/shop/x", "[2001:DB8::7]:8080", "[2001:db8::7]:8080"),
+        ("/shop/x", "[::1]", "[::1]"),
+        # The request line goes before Host, as RFC 9112 has it.
+        ("http://localhost/shop/x", "evil.example", "localhost"),
+        ("http://localhost:8080/shop/x", "evil.example:99", "localhost:8080"),
+        ("http://LOCALHOST/shop/x", "shop.example.org:80", "localhost"),
+        ("HTTPS://localhost./shop/x", "shop.example.org", "localhost"),
+        ("http://[::1]:81/shop/x", "shop.example.org", "[::1]:81"),
+        ("http://localhost/shop/x?to=http://evil.example/", "evil.example", "localhost"),
+        ("/shop/x?to=http://evil.example/", "localhost", "localhost"),
+        ("/shop/http://evil.example/", "localhost", "localhost"),
+    ],
+)
+def test_the_application_sees_the_host_that_chose_the_site(place, target, host, seen):
+    here = place(path_mode="script_name")
+    headers = here.raw(f"GET {target} HTTP/1.1\nHost: {host}\nX-Forwarded-Host: evil.example\n\n").told["headers"]
+    assert (headers["host"], headers["x-forwarded-host"]) == (seen, seen)
+    assert "evil" not in str(headers)
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    "host",
+    ["", "a b", "a/b", "shop@evil.example", "shop.example.org:80@evil.example", "shop.example.org:x", "shop.example.org:80:", ":80", ".",
+     ".shop", "a..b", "<script>", 'shop"', "shop\\evil", "shop,evil.example", "::1", "[::1", "[::1]evil.example", "[shop]", "shop:123456",
+     "sh\u00f6p", "shop%2eevil", "shop;evil", "shop?x", "shop#x", "*", "shop\tx", "$host"],
+)  # fmt: skip
+def test_a_host_that_is_none_is_refused(place, host):
+    here = place(proxy={"websocket_paths": ["/ws"]})
+    for path in ("/shop/x", "/shop/static/x", "/shop/ws", "/shop/"):
+        assert here.raw(f"GET {path} HTTP/1.1\nHost: {host}\n\n").status == 400
+    assert here.app.count == 0
+
+
+@needs_nginx
+@pytest.mark.parametrize("target", ["http:///shop/x", "http://user@localhost/shop/x", "http://a b/shop/x", "localhost:80", "http://:80/shop/x"])
+def test_a_request_line_without_a_host_that_is_one_is_refused(place, target):
+    here = place()
+    assert here.raw(f"GET {target} HTTP/1.1\nHost: shop.example.org\n\n").status == 400
+    assert here.app.count == 0
+
+
+@needs_nginx
+def test_of_two_hosts_the_application_sees_the_one_that_chose_the_site(place):
+    """Newer versions of Nginx refuse it."""
+    answer = place().raw("GET /shop/x HTTP/1.1\nHost: shop.example.org\nHost: evil.example\n\n")
+    assert answer.status == 400 or answer.told["headers"]["host"] == "shop.example.org"
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("names", "seen"),
+    [("", "localhost"), ("_", "localhost"), ("*.example.org", "localhost"), ("~^shop", "localhost"), ("Shop.example.org _", "shop.example.org")],
+)
+def test_a_client_that_names_no_host_gets_one_that_leads_back(place, names, seen):
+    here = place()
+    here.server_names = names
+    assert here.raw("GET /shop/x HTTP/1.0\n\n").told["headers"]["host"] == seen
+    assert here.raw("GET http://localhost:81/shop/x HTTP/1.0\n\n").told["headers"]["host"] == "localhost:81"
+
+
+@needs_nginx
+@pytest.mark.parametrize(("address", "seen"), [("127.0.0.1", "127.0.0.1:{port}"), ("[::1]", "[::1]:{port}")])
+def test_over_tcp_it_is_the_address_and_the_port(place, address, seen):
+    here = place()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((address.strip("[]"), 0))
+        port = probe.getsockname()[1]
+    here.server_names = f"_; listen {address}:{port}"
+    here.start()
+    with socket.create_connection((address.strip("[]"), port), 10) as client:
+        client.sendall(b"GET /shop/x HTTP/1.0\r\n\r\n")
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        assert Answer(response).told["headers"]["host"] == seen.format(port=port)
 
 
 # --- the cache -------------------------------------------------------------------------------------------------------
