@@ -57,6 +57,8 @@ _ABSOLUTE = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path suc
 # One word of a directive of Nginx, which has ; { and } only in quotes.
 _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
 _PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
+# A header of an answer, except those that say what its body is.
+_HEADER = r"(?i:(?!(content-(type|length|encoding|range)|etag|last-modified|date|connection|transfer-encoding)$)[a-z][a-z0-9-]*)"
 _SECONDS = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
 
 OPTIONS: dict[str, Option] = {
@@ -256,6 +258,16 @@ OPTIONS: dict[str, Option] = {
             "temp_file_size": Option(default="256m", pattern=r"0|[1-9]\d{0,5}[mg]", allowed="a size such as 256m or 1g, or 0 for no file"),
             "body_size": Option(default="", pattern=r"(\d+[kmg]?)?", allowed="a size such as 20m, 0 for no limit, or '' for the host's"),
             "buffering": Option(kind="bool", default=True),
+            "header_buffer_size": Option(default="16k", pattern=r"[1-9]\d{0,2}k", allowed="a size such as 16k, at most 999k"),
+            "static_headers": Option(
+                kind="dict",
+                default={},
+                pattern=_HEADER,
+                allowed="a header such as Access-Control-Allow-Origin, and none that says what the body is, such as Content-Type or ETag",
+                elements=Option(pattern=r"[^$\x00-\x1f\x7f]+", allowed="one line without $, such as '*'"),
+            ),
+            "cookie_path": Option(default="app", choices=("app", "keep")),
+            "accel_redirect": Option(kind="bool", default=False),
             "websocket_paths": Option(
                 kind="list",
                 default=[],

@@ -110,7 +110,7 @@ def foreign_files(places: Places) -> list[dict[str, Any]]:
 def own_files(places: Places) -> dict[str, dict[str, str]]:
     """The files that carry our mark: a run with the same contents has nothing to write."""
     found = {}
-    paths = [places.root / "nginx.conf"]
+    paths = [places.root / "nginx.conf", places.root / "conf.d/flaskops.types"]
     paths += [*(places.root / "conf.d").glob("*.conf"), *(places.root / "flaskops").glob("*.conf")]
     for path in paths:
         if path.is_file() and not path.is_symlink():

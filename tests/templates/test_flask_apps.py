@@ -237,20 +237,21 @@ def test_the_files_read_well(make, keys):
 
 
 def test_a_path_without_its_slash_is_redirected_relatively_and_keeps_the_query(nginx):
-    block = locations(nginx())["= /shop"]
-    assert "absolute_redirect off;" in block
-    assert "return 301 /shop/$is_args$args;" in block
+    for text, head in ((nginx(path_mode="script_name"), "= /shop"), (nginx(), "@flaskops_shop_bare")):
+        block = locations(text)[head]
+        assert "absolute_redirect off;" in block
+        assert "return 308 /shop/$is_args$args;" in block
 
 
 def test_a_path_catches_what_is_below_it_and_not_what_begins_like_it(nginx):
     found = locations(nginx(static=[]))
-    assert set(found) == {"= /shop", "^~ /shop/", "= /shop/.flaskops/release"}
+    assert set(found) == {"= /shop", "@flaskops_shop_bare", "^~ /shop/", "= /shop/.flaskops/release"}
 
 
 def test_at_the_root_there_is_nothing_to_redirect(nginx):
     text = nginx(path="/")
     assert set(locations(text)) == {"/", "^~ /static/", "@flaskops_shop_before", "@flaskops_shop", "= /.flaskops/release"}
-    assert "301" not in text
+    assert "308" not in text
 
 
 def test_the_path_is_passed_on_whole(nginx):
@@ -295,14 +296,15 @@ def test_under_maintenance_everybody_is_told_to_come_back(make):
     release = make(maintenance={"retry_after_seconds": 60})
     found = locations(release["files"]["maintenance.conf"])
     assert set(found) == {"= /shop", "^~ /shop/", "= /shop/.flaskops/maintenance", "= /shop/.flaskops/release"}
-    assert "return 503;" in found["^~ /shop/"]
+    for head in ("= /shop", "^~ /shop/"):
+        assert "return 503;" in found[head]
     assert "add_header Retry-After 60 always;" in found["= /shop/.flaskops/maintenance"]
     assert "Back soon" in release["files"]["maintenance.html"]
 
 
 def test_under_maintenance_a_health_check_of_its_own_stays_honest(make):
-    block = locations(make(health={"path": "/health?deep=1"})["files"]["maintenance.conf"])["= /shop/health"]
-    assert re.search(r"proxy_pass http://unix:[^:;]+\.sock;", block)
+    block = locations(make(health={"path": "/health?deep=1"})["files"]["maintenance.conf"])["^~ /shop/"]
+    assert re.search(r"    location = /shop/health \{.*proxy_pass http://unix:[^:;]+\.sock;", block, re.DOTALL)
 
 
 def test_the_page_of_the_maintenance_may_be_the_users(make, tmp_path):
@@ -312,7 +314,8 @@ def test_the_page_of_the_maintenance_may_be_the_users(make, tmp_path):
 
 def test_a_stopped_application_answers_503_without_asking_it(make):
     text = make()["files"]["stopped.conf"]
-    assert "return 503;" in locations(text)["^~ /shop/"]
+    for head in ("= /shop", "^~ /shop/"):
+        assert "return 503;" in locations(text)[head]
     assert "proxy_pass" not in text
 
 
@@ -325,7 +328,7 @@ def test_each_static_url_has_its_place(nginx):
 def test_without_static_files_the_application_answers_all(nginx):
     text = nginx(static=[])
     assert "root " not in text
-    assert "@flaskops" not in text
+    assert set(re.findall(r"@flaskops\w+", text)) == {"@flaskops_shop_bare"}
 
 
 def test_the_release_is_told_to_the_host_itself_only(nginx, make):
@@ -355,9 +358,11 @@ def test_every_variable_is_nginx_own_or_is_laid_down_by_the_nginx_role(nginx):
 @pytest.mark.parametrize("keys", KINDS, ids=str)
 def test_nginx_takes_it(nginx, keys, tmp_path):
     names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache", str(tmp_path))
+    fragment = nginx(**keys).replace("/etc/nginx/conf.d/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver {{\n{nginx(**keys)}\n}}\n}}\n"
+        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver {{\n{fragment}\n}}\n}}\n"
     )
+    (tmp_path / "flaskops.types").write_text(re.sub(r"\{\{.*?\}\}", "", NAMES.with_name("flaskops.types.j2").read_text()))
     run = subprocess.run([NGINX, "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
 

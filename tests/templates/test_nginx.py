@@ -52,7 +52,7 @@ def render(**overrides) -> dict[str, str]:
 
 def test_the_files_with_nothing_set():
     files = render()
-    assert list(files) == ["conf.d/flaskops.conf", "flaskops/default.conf", "nginx.conf"]
+    assert list(files) == ["conf.d/flaskops.conf", "conf.d/flaskops.types", "flaskops/default.conf", "nginx.conf"]
     for path, content in files.items():
         assert content.startswith("#\n# Ansible managed\n#\n# Written by flaskops.host (role nginx)"), path
         assert content.endswith("\n") and not content.endswith("\n\n"), path
@@ -156,7 +156,7 @@ def test_the_health_path_can_be_moved_or_left_out():
 
 def test_an_nginx_of_the_users_own_gets_the_names_only():
     facts = {"included_sites": ["default"], "conf_d_included": True}
-    assert list(render(nginx_manage=False, facts=facts)) == ["conf.d/flaskops.conf"]
+    assert list(render(nginx_manage=False, facts=facts)) == ["conf.d/flaskops.conf", "conf.d/flaskops.types"]
 
 
 @pytest.mark.skipif("FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx")

@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import http.client
 import json
+import mimetypes
 import os
 import re
 import shutil
@@ -26,11 +27,13 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from flask import Flask
 
 # bin/test names one; then the tests that need it have to run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
 NAMES = ROLE.parent / "nginx/templates/flaskops.conf.j2"
+TYPES = ROLE.parent / "nginx/templates/flaskops.types.j2"
 KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SPA = [{"url": "/static", "path": "static", "index": True, "fallback": True}]
@@ -61,6 +64,7 @@ class Echo(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.0"
     count = 0
+    bare, location = 200, ""  # what it says at its path without the slash
 
     def do_GET(self):
         type(self).count += 1
@@ -68,10 +72,19 @@ class Echo(BaseHTTPRequestHandler):
         if length:
             self.rfile.read(length)
         plain = self.path.split("?")[0]
-        self.send_response(404 if "missing" in plain else 200)
+        self.send_response(404 if "missing" in plain else self.bare if plain == "/shop" else 200)
         if plain.endswith("/login"):
             for cookie in ("session=1; Path=/; HttpOnly", "here=1; Path=/shop/", "deep=1; path=/admin", "none=1"):
                 self.send_header("Set-Cookie", cookie)
+        if plain.endswith("/huge-header"):
+            self.send_header("X-Big", "x" * 40000)
+        if self.location:
+            self.send_header("Location", self.location)
+        if plain.endswith("/etag"):
+            self.send_header("ETag", '"1"')
+        if plain.endswith("/accel"):
+            self.send_header("X-Accel-Redirect", "/other/internal")
+            self.send_header("X-Accel-Limit-Rate", "off")
         if plain.endswith("/private"):
             self.send_header("Cache-Control", "private")
         if plain.endswith("/big-header"):
@@ -124,7 +137,7 @@ class Place:
         self.server = Server(str(self.directory / "run/app.sock"), self.app)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.nginx = None
-        self.server_names = "_"
+        self.server_names, self.serves, self.others = "_", "nginx.conf", ""
 
     def file(self, path: str, content: str | bytes, tree: Path | None = None) -> Path:
         file = Path(f"{tree or self.static}{path}")
@@ -134,12 +147,14 @@ class Place:
 
     def start(self) -> None:
         names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache/", f"{self.base}/")
+        (self.base / "flaskops.types").write_text(re.sub(r"\{\{.*?\}\}", "", TYPES.read_text()))
+        fragment = self.release["files"][self.serves].replace("/etc/nginx/conf.d/", f"{self.base}/")
         temporary = "\n".join(f"{kind}_temp_path {self.base}/{kind};" for kind in KINDS)
         user = "user root root;" if os.geteuid() == 0 else ""
         (self.base / "nginx.conf").write_text(
             f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp {{\n"
             f"types {{ text/html html; text/css css; application/javascript js; }}\naccess_log off;\n{temporary}\n{names}\n"
-            f"server {{\nlisten unix:{self.base}/web;\nserver_name {self.server_names or chr(34) * 2};\n{self.release['files']['nginx.conf']}\n}}\n}}\n"
+            f"server {{\nlisten unix:{self.base}/web;\nserver_name {self.server_names or chr(34) * 2};\n{self.others}\n{fragment}\n}}\n}}\n"
         )
         command = [NGINX, "-e", "stderr", "-c", f"{self.base}/nginx.conf", "-g", "daemon off;"]
         self.nginx = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -242,7 +257,7 @@ def test_an_unchanged_file_is_304_a_part_is_206_and_head_has_no_body(place):
     here = place()
     here.file("/shop/static/a.css", "0123456789")
     answer = here.get("/shop/static/a.css")
-    assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == ("text/css", "10")
+    assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == ("text/css; charset=utf-8", "10")
     again = here.get("/shop/static/a.css", If_None_Match=answer.headers["ETag"])
     assert (again.status, again.body, again.headers["Cache-Control"]) == (304, b"", "no-cache")
     assert here.get("/shop/static/a.css", If_Modified_Since=answer.headers["Last-Modified"]).status == 304
@@ -263,7 +278,7 @@ def test_a_precompressed_file_goes_to_whom_takes_it_and_has_an_etag_of_its_own(p
     assert (as_is.body, as_is.headers["Content-Encoding"]) == (b"let a = 1;", None)
     assert (gzip.decompress(small.body), small.headers["Content-Encoding"]) == (b"let a = 1;", "gzip")
     assert as_is.headers["Vary"] == small.headers["Vary"] == "Accept-Encoding"
-    assert small.headers["Content-Type"] == "application/javascript"
+    assert as_is.headers["Content-Type"] == small.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert as_is.headers["ETag"] != small.headers["ETag"]
     for answer, encoding in ((as_is, "identity"), (small, "gzip")):
         assert here.get("/shop/static/app.js", Accept_Encoding=encoding, If_None_Match=answer.headers["ETag"]).status == 304
@@ -291,6 +306,101 @@ def test_a_file_of_the_release_before_is_found_and_a_missing_one_is_the_applicat
     assert (asked.told["path"], asked.headers["Cache-Control"]) == ("/shop/static/drawn.svg?x=1", None)
 
 
+PINNED = {
+    "js": "text/javascript; charset=utf-8", "mjs": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
+    "txt": "text/plain; charset=utf-8", "csv": "text/csv; charset=utf-8", "md": "text/markdown; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8", "ics": "text/calendar; charset=utf-8", "xml": "text/xml; charset=utf-8",
+    "html": "text/html; charset=utf-8", "HTML": "text/html; charset=utf-8", "svg": "image/svg+xml; charset=utf-8",
+    "webmanifest": "application/manifest+json", "json": "application/json", "map": "application/json", "wasm": "application/wasm",
+    "ttf": "font/ttf", "otf": "font/otf", "woff": "font/woff", "woff2": "font/woff2", "png": "image/png", "webp": "image/webp",
+    "avif": "image/avif", "ico": "image/vnd.microsoft.icon", "pdf": "application/pdf", "mp4": "video/mp4",
+    "unknown": "application/octet-stream", "gz": "application/octet-stream",
+}  # fmt: skip
+
+
+def types_table():
+    """What the role ships: the type of each extension."""
+    block = re.search(r"^types \{\n(.*?)^\}", TYPES.read_text(), re.DOTALL | re.MULTILINE)[1]
+    rows = [line.strip().rstrip(";").split() for line in block.splitlines() if line.strip()]
+    return {extension: row[0] for row in rows for extension in row[1:]}
+
+
+@needs_nginx
+def test_types_and_charsets_of_static_files_are_those_of_flask(place, tmp_path, monkeypatch):
+    table = types_table()
+    assert len(table) > 200
+    monkeypatch.setattr(mimetypes, "_db", mimetypes.MimeTypes())
+    for extension, kind in table.items():
+        mimetypes.add_type(kind, f".{extension}")
+    flask = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static").test_client()
+    here = place()
+    for extension in [*table, *PINNED, "no.such"]:
+        (tmp_path / f"a.{extension}").write_text("x")
+        here.file(f"/shop/static/a.{extension}", "x")
+        wanted = flask.get(f"/static/a.{extension}").headers["Content-Type"]
+        assert here.get(f"/shop/static/a.{extension}").headers.get_all("Content-Type") == [wanted], extension
+        assert PINNED.get(extension, wanted) == wanted, extension
+
+
+def test_the_table_says_what_pythons_own_says():
+    """Of the oldest Python and of the newest: they differ in a few."""
+    differ = {"js", "mjs", "rtf", "3gp", "3gpp", "3g2", "3gpp2"}
+    table = types_table()
+    python = {extension[1:]: kind for extension, kind in mimetypes._types_map_default.items()}
+    assert {extension for extension, kind in python.items() if table.get(extension) != kind} <= differ
+
+
+@needs_nginx
+def test_headers_of_static_files(place):
+    headers = {"Access-Control-Allow-Origin": "*", "X-Frame-Options": "DENY", "Report-To": '{"group": "a\\b", "max_age": 1}'}
+    here = place(static=SPA, proxy={"static_headers": headers})
+    here.file("/shop/static/index.html", "page")
+    here.file("/shop/static/a.woff2", "font")
+    here.file("/shop/static/old.woff2", "font", here.before)
+    for path in ("/shop/", "/shop/static/a.woff2", "/shop/static/old.woff2", "/shop/missing/route"):
+        answer = here.get(path, **PAGE)
+        assert {name: answer.headers[name] for name in headers} == headers, path
+        assert answer.headers.get_all("Cache-Control") == ["no-cache"]
+    assert here.get("/shop/static/a.woff2", Range="bytes=9-").headers["X-Frame-Options"] == "DENY"  # 416
+    assert here.get("/shop/x").headers["X-Frame-Options"] is None
+
+
+@needs_nginx
+def test_one_of_them_may_say_how_long_they_are_kept(place):
+    here = place(proxy={"static_headers": {"cache-control": "private, max-age=60"}})
+    here.file("/shop/static/a.3f2a9c41.js", "x")
+    assert here.get("/shop/static/a.3f2a9c41.js").headers.get_all("Cache-Control") == ["private, max-age=60"]
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    "directives",
+    [["deny all"], ["allow 192.0.2.1", "deny all"], ["auth_basic closed", "auth_basic_user_file /nonexistent"], ["auth_request /closed"],
+     ["satisfy any", "deny all", 'auth_basic "closed; to all"', "auth_basic_user_file /nonexistent"]],
+    ids=str,
+)  # fmt: skip
+def test_who_may_not_ask_the_application_does_not_get_its_files(place, directives):
+    here = place(static=SPA, proxy={"directives": directives, "websocket_paths": ["/ws"]})
+    here.others = "location = /closed { internal; return 403; }"
+    here.file("/shop/static/index.html", "page")
+    here.file("/shop/static/a.js", "x")
+    here.file("/shop/static/old.js", "x", here.before)
+    for path in ("/shop", "/shop/", "/shop/x", "/shop/ws", "/shop/static/a.js", "/shop/static/old.js", "/shop/static/none", "/shop/missing"):
+        answer = here.get(path, **PAGE)
+        assert answer.status in (401, 403), path
+        assert answer.body not in (b"x", b"page")
+    assert here.app.count == 0
+
+
+@needs_nginx
+@pytest.mark.parametrize(("directives", "etag"), [([], 'W/"1"'), (["gzip off"], '"1"')], ids=str)
+def test_what_nginx_compresses_itself_has_a_weak_etag_and_without_gzip_it_stays_strong(place, directives, etag):
+    """If-Match takes strong ones alone: docs/proxy.md says what to write."""
+    here = place(proxy={"directives": directives})
+    here.others = "gzip on; gzip_types application/json; gzip_min_length 1;"
+    assert here.get("/shop/etag", Accept_Encoding="gzip").headers["ETag"] == etag
+
+
 # --- a single page application ---------------------------------------------------------------------------------------
 
 
@@ -299,7 +409,7 @@ def test_the_path_shows_the_index_of_the_directory(place):
     here = place(static=SPA)
     here.file("/shop/static/index.html", "<h1>shop</h1>")
     answer = here.get("/shop/?q=1", **PAGE)
-    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"<h1>shop</h1>", "text/html")
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"<h1>shop</h1>", "text/html; charset=utf-8")
     assert answer.headers["Cache-Control"] == "no-cache"
     assert here.get("/shop/", If_None_Match=answer.headers["ETag"]).status == 304
     assert here.get("/shop/", "HEAD").headers["Content-Length"] == "13"
@@ -327,7 +437,7 @@ def test_a_route_of_the_browser_gets_the_page_and_a_404_of_the_api_stays(place):
     here = place(static=SPA)
     here.file("/shop/static/index.html", "page")
     answer = here.get("/shop/missing/route", **PAGE)
-    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"page", "text/html")
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"page", "text/html; charset=utf-8")
     assert answer.headers["Cache-Control"] == "no-cache"
     head = here.get("/shop/missing/route", "HEAD", **PAGE)
     assert (head.status, head.body) == (200, b"")
@@ -392,14 +502,115 @@ def test_the_prefix_is_not_told_to_others(place, keys):
 
 
 @needs_nginx
-def test_a_cookie_for_the_root_is_one_for_the_prefix(place):
+@pytest.mark.parametrize(("mode", "path"), [("script_name", "/shop/"), ("domain", "/shop")])
+def test_a_cookie_for_the_root_is_one_for_the_prefix(place, mode, path):
+    """Where the application answers at /shop too, the cookie is wanted there: /shop/ would not match it."""
     own = ["here=1; Path=/shop/", "deep=1; path=/admin", "none=1"]
-    assert place(path_mode="script_name").get("/shop/login").headers.get_all("Set-Cookie") == ["session=1; Path=/shop/; HttpOnly", *own]
+    assert place(path_mode=mode).get("/shop/login").headers.get_all("Set-Cookie") == [f"session=1; Path={path}; HttpOnly", *own]
 
 
 @needs_nginx
-def test_an_application_that_knows_its_path_has_its_cookies_as_they_are(place):
-    assert place().get("/shop/login").headers.get_all("Set-Cookie")[0] == "session=1; Path=/; HttpOnly"
+@pytest.mark.parametrize("keys", [{"proxy": {"cookie_path": "keep"}}, {"path": "/"}], ids=str)
+@pytest.mark.parametrize("mode", ["script_name", "domain"])
+def test_a_cookie_is_left_as_it_is_at_the_root_and_where_it_is_asked_for(place, keys, mode):
+    assert place(path_mode=mode, **keys).get("/shop/login").headers.get_all("Set-Cookie")[0] == "session=1; Path=/; HttpOnly"
+
+
+# --- the path without its slash --------------------------------------------------------------------------------------
+
+
+@needs_nginx
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+@pytest.mark.parametrize("engine", ["uwsgi", "gunicorn", "command"])
+def test_the_bare_path_belongs_to_an_application_that_knows_it(place, method, engine):
+    here = place(engine=engine)
+    here.app.bare = 201
+    answer = here.get("/shop?a=%2F&b", method, b"order" if method in ("POST", "PUT") else None)
+    assert answer.status == 201
+    if method != "HEAD":
+        length = 5 if method in ("POST", "PUT") else 0
+        assert (answer.told["method"], answer.told["path"], answer.told["length"]) == (method, "/shop?a=%2F&b", length)
+
+
+@needs_nginx
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
+@pytest.mark.parametrize("keys", [{"path_mode": "script_name"}, STRIPPED, {"static": SPA}, {}], ids=str)
+def test_else_it_leads_to_the_one_with_the_slash_and_keeps_method_and_query(place, method, keys):
+    here = place(**keys)
+    here.app.bare = 404
+    answer = here.get("/shop?a=%2F&b", method, b"order" if method in ("POST", "PUT") else None, **PAGE)
+    assert (answer.status, answer.headers["Location"]) == (308, "/shop/?a=%2F&b")
+    assert here.app.count == (0 if "path_mode" in keys else 1)
+
+
+@needs_nginx
+@pytest.mark.parametrize("status", [301, 308, 401, 403, 405, 500, 503])
+def test_what_else_the_application_says_there_is_what_its_clients_get(place, status):
+    here = place()
+    here.app.bare = status
+    assert here.get("/shop").status == status
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("location", "seen"),
+    [
+        # As Flask redirects to the slash: behind a proxy that speaks TLS the scheme would be wrong.
+        ("http://shop.example.org:81/shop/?a=1", "/shop/?a=1"),
+        ("/shop/?a=1", "/shop/?a=1"),
+        ("https://shop.example.org:81/shop/", "https://shop.example.org:81/shop/"),
+        ("http://www.example.org/shop/", "http://www.example.org/shop/"),
+        ("http://shop.example.org:81/shopping/", "http://shop.example.org:81/shopping/"),
+    ],
+)
+def test_a_redirect_of_the_application_to_the_slash_is_relative(place, location, seen):
+    here = place()
+    here.app.bare, here.app.location = 308, location
+    assert here.get("/shop", Host="Shop.example.org:81").headers["Location"] == seen
+
+
+@needs_nginx
+@pytest.mark.parametrize("file", ["maintenance.conf", "stopped.conf"])
+@pytest.mark.parametrize("mode", ["script_name", "domain"])
+def test_under_maintenance_and_stopped_both_say_503(place, file, mode):
+    here = place(path_mode=mode, health={"path": "/up"})
+    (here.directory / "maintenance.html").write_text("back soon")
+    here.serves = file
+    for path in ("/shop", "/shop/", "/shop/x", "/shop?x=1"):
+        for method in ("GET", "POST"):
+            answer = here.get(path, method)
+            assert answer.status == 503, path
+            assert (answer.headers["Retry-After"], b"back soon" in answer.body) == (("120", True) if file[0] == "m" else (None, False))
+    assert here.get("/shop/up").status == (200 if file[0] == "m" else 503)
+    assert here.get("/shop/upx").status == 503
+
+
+# --- what an answer may ask of Nginx ---------------------------------------------------------------------------------
+
+OTHER = "location /other/internal { internal; return 200 secret; }"
+
+
+@needs_nginx
+@pytest.mark.parametrize("path", ["/shop/accel", "/shop/static/accel", "/shop/ws/accel"])
+def test_an_answer_leads_nowhere_else(place, path):
+    here = place(proxy={"websocket_paths": ["/ws"]})
+    here.others = OTHER
+    answer = here.get(path)
+    assert (answer.status, answer.told["path"], answer.headers["X-Accel-Redirect"]) == (200, path, None)
+
+
+@needs_nginx
+def test_directives_of_the_users_own_do_not_open_it(place):
+    here = place(proxy={"directives": ["proxy_ignore_headers Cache-Control"]})
+    here.others = OTHER
+    assert here.get("/shop/accel").told["path"] == "/shop/accel"
+
+
+@needs_nginx
+def test_unless_it_is_allowed_to(place):
+    here = place(proxy={"accel_redirect": True})
+    here.others = OTHER
+    assert here.get("/shop/accel").body == b"secret"
 
 
 @needs_nginx
@@ -630,6 +841,61 @@ def test_directives_of_the_users_own(place):
         assert answer.told["headers"]["host"] == "shop.example.org"
 
 
+EVERY_DIRECTIVE = [
+    "proxy_pass http://unix:{socket}", "proxy_http_version 1.0", "proxy_redirect http://a/ /", "proxy_cookie_path / /mine/",
+    "proxy_connect_timeout 7s", "proxy_send_timeout 7s", "proxy_read_timeout\t7s", "proxy_buffer_size 32k", "proxy_buffers 16 32k",
+    "proxy_buffering on", "client_max_body_size 7m", "proxy_intercept_errors off", "absolute_redirect on", "proxy_cache off", "proxy_cache_key $uri",
+    "proxy_cache_valid any 7s", "proxy_cache_lock off", "proxy_cache_use_stale off",
+    # What Nginx adds up.
+    "proxy_ignore_headers Vary", "proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh", "proxy_set_header Host mine",
+]  # fmt: skip
+ALL_OF_OURS = [
+    {"static": SPA, "proxy": {"websocket_paths": ["/ws"], "cache_seconds": 9, "body_size": "9m"}},
+    {"proxy": {"buffering": False}},
+    STRIPPED,
+]
+
+
+def written(text):
+    """The directives of each location that passes requests on, by its head."""
+    blocks = re.findall(r"^location ([^{]+) \{\n(.*?)^\}", text, re.DOTALL | re.MULTILINE)
+    found = {head: [line.split()[0] for line in block.splitlines() if re.match("    [a-z]", line)] for head, block in blocks}
+    return {head: names for head, names in found.items() if "proxy_pass" in names}
+
+
+@needs_nginx
+@pytest.mark.parametrize("keys", ALL_OF_OURS, ids=str)
+def test_a_directive_takes_the_place_of_the_roles_own(place, base, keys):
+    """Whichever the role writes is in the list: one that is added to the templates has to be added here."""
+    known = {line.split()[0] for line in EVERY_DIRECTIVE} | {"if", "error_page"}  # of these Nginx takes many
+    ours = release(base, **keys)
+    for head, names in written(ours["files"]["nginx.conf"]).items():
+        assert set(names) <= known, head
+    socket_path = "http://unix:$document_root" if keys is STRIPPED else f"http://unix:{base}/app.sock"
+    directives = [line.format(socket=socket_path.removeprefix("http://unix:")) for line in EVERY_DIRECTIVE]
+    here = place(**{**keys, "proxy": {**keys.get("proxy", {}), "directives": directives}})
+    for file in ("nginx.conf", "maintenance.conf"):
+        here.serves = file
+        for head, names in written(here.release["files"][file]).items():
+            alone = [name for name in names if name not in ("proxy_set_header", "proxy_ignore_headers", "proxy_cache_bypass", "proxy_no_cache")]
+            assert [name for name in set(alone) if alone.count(name) > 1 and name != "if"] == [], head
+    here.serves = "nginx.conf"
+    here.start()
+
+
+@needs_nginx
+def test_what_is_personal_stays_out_of_the_cache_whatever_is_added(place):
+    here = place(proxy={"cache_seconds": 60, "directives": ["proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh"]})
+    assert [here.get("/shop/page", Cookie="session=1").told["count"] for _ in range(2)] == [1, 2]
+    assert [here.get("/shop/page?fresh=1").told["count"] for _ in range(2)] == [3, 4]
+
+
+@needs_nginx
+@pytest.mark.parametrize(("keys", "status"), [({}, 502), ({"header_buffer_size": "64k"}, 200)], ids=str)
+def test_the_headers_of_an_answer_may_be_larger(place, keys, status):
+    assert place(proxy=keys).get("/shop/huge-header").status == status
+
+
 @needs_nginx
 def test_a_header_that_a_directive_sets_is_not_sent_twice(place):
     here = place(proxy={"directives": ["proxy_set_header X-Forwarded-Proto https"]})
@@ -656,7 +922,7 @@ def test_a_fragment_of_the_users_own_stands_for_ours(place, base):
     # Over a unix socket Nginx knows no address, and so not that it is the host itself.
     assert "location = /shop/.flaskops/release {" in here.release["files"]["nginx.conf"]
     assert here.get("/shop/.flaskops/release").status == 404
-    assert here.release["files"]["maintenance.conf"].count("return 503;") == 1
+    assert here.release["files"]["maintenance.conf"].count("return 503;") == 2
 
 
 @needs_nginx
