@@ -14,9 +14,11 @@ from typing import Any
 ROOT = "/etc/nginx"
 DEFAULT_SITES = ("sites-enabled/default", "conf.d/default.conf")
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
-SITE_KEYS = ("name", "server_names", "http_port")
+SITE_KEYS = ("name", "server_names", "http_port", "header_buffer_size")
 SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+BUFFER = r"|[1-9][0-9]{0,2}k"
+BUFFER_WORDS = "a size such as 16k, at most 999k, or '' for Nginx's own 8k"
 SERVER_NAME = re.compile(rf"(?:\*\.)?{LABEL}(?:\.{LABEL})*")
 LINES_SHOWN = 40
 
@@ -78,8 +80,12 @@ def read_sites(sites: Any, http_port: int, problems: list[str]) -> list[dict[str
         if port is None or not 1 <= port <= 65535:
             problems.append(f"{label}: http_port is {describe(site['http_port'])}; give a port from 1 to 65535.")
             port = http_port
+        buffer = site.get("header_buffer_size", "")
+        if not re.fullmatch(BUFFER, str(buffer)):
+            problems.append(f"{label}: header_buffer_size is {describe(buffer)}; give {BUFFER_WORDS}.")
+            buffer = ""
         names = read_server_names(label, site.get("server_names"), problems)
-        found.append({"name": str(name), "server_names": names, "http_port": port})
+        found.append({"name": str(name), "server_names": names, "http_port": port, "header_buffer_size": str(buffer)})
     seen: dict[tuple[str, int], str] = {}
     for site in found:
         for server_name in site["server_names"]:
@@ -134,6 +140,7 @@ def check_settings(inputs: Mapping[str, Any], problems: list[str]) -> None:
     patterns = {
         "worker_processes": (r"auto|[1-9][0-9]{0,3}", "auto or a number of processes"),
         "user": (r"[a-z_][a-z0-9_-]{0,31}", "the name of a user of the system, such as www-data"),
+        "header_buffer_size": (BUFFER, BUFFER_WORDS),
         "client_max_body_size": (r"|[0-9]{1,12}[kKmMgG]?", "a size such as 16m, 0 for no limit, or '' to leave it out"),
         "health_path": (r"|/[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*", "a path such as /healthz, or '' for none"),
     }
@@ -170,6 +177,9 @@ def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: 
         return [f"{address}{number}{words}" for number in ports for address in (["", "[::]:"] if ipv6 else [""])]
 
     ports = sorted({port, *(site["http_port"] for site in sites)})
+    own = inputs["header_buffer_size"] if re.fullmatch(BUFFER, str(inputs["header_buffer_size"])) else ""
+    # What comes before Host is read as the catch-all has it, whichever site it is for.
+    largest = max([own, *(site["header_buffer_size"] for site in sites)], key=lambda size: int(size.rstrip("k") or 8))
     default = {
         "name": "default",
         "catch_all": True,
@@ -177,6 +187,7 @@ def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: 
         "server_names": ["_"],
         "ports": ports,
         "listens": listens(ports, " default_server"),
+        "header_buffer_size": largest,
     }
     named = [
         {
@@ -186,6 +197,7 @@ def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: 
             "server_names": site["server_names"],
             "ports": [site["http_port"]],
             "listens": listens([site["http_port"]], ""),
+            "header_buffer_size": site["header_buffer_size"] or own,
         }
         for site in sites
     ]

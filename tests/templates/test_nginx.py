@@ -119,6 +119,18 @@ def test_gzip_off_leaves_its_settings_out():
 SHOP = [{"name": "shop", "server_names": ["shop.example.org", "www.shop.example.org"], "http_port": 8080}]
 
 
+def test_room_for_the_headers_of_requests():
+    def of(path, **settings):
+        return re.findall(r"^    large_client_header_buffers (.*);$", render(**settings)[f"flaskops/{path}.conf"], re.MULTILINE)
+
+    large = [{**SHOP[0], "header_buffer_size": "64k"}, {"name": "blog", "server_names": ["blog.example.org"]}]
+    assert of("default") == of("shop", nginx_sites=SHOP) == []
+    assert of("default", nginx_header_buffer_size="16k") == of("shop", nginx_sites=SHOP, nginx_header_buffer_size="16k") == ["4 16k"]
+    # What comes before Host is read as the catch-all has it.
+    assert (of("shop", nginx_sites=large), of("blog", nginx_sites=large), of("default", nginx_sites=large)) == (["4 64k"], [], ["4 64k"])
+    assert of("default", nginx_sites=large, nginx_header_buffer_size="128k") == ["4 128k"]
+
+
 def test_the_catch_all_carries_applications_while_it_is_alone():
     site = render()["flaskops/default.conf"]
     assert "include /etc/nginx/flaskops/default/*.conf;" in site and "444" not in site
@@ -165,6 +177,7 @@ def test_an_nginx_of_the_users_own_gets_the_names_only():
     [
         {},
         {"nginx_sites": SHOP},
+        {"nginx_sites": [{**SHOP[0], "header_buffer_size": "64k"}], "nginx_header_buffer_size": "16k"},
         {"nginx_sites": SHOP, "nginx_default_site_enabled": True, "nginx_health_path": "", "nginx_gzip_types": []},
         {"nginx_gzip_enabled": False, "nginx_access_log_enabled": False, "nginx_client_max_body_size": ""},
     ],

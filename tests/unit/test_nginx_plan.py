@@ -27,6 +27,7 @@ INPUTS = {
     "worker_rlimit_nofile": 16384,
     "worker_shutdown_timeout_seconds": 30,
     "required_shutdown_timeout_seconds": 0,
+    "header_buffer_size": "",
     "client_max_body_size": "16m",
     "keepalive_timeout_seconds": 65,
     "keepalive_requests": 1000,
@@ -99,6 +100,7 @@ def test_the_site_default_is_alone_on_a_fresh_host():
             "server_names": ["_"],
             "ports": [80],
             "listens": ["80 default_server", "[::]:80 default_server"],
+            "header_buffer_size": "",
         }
     ]
 
@@ -125,6 +127,7 @@ def test_ipv6(ipv6, host, expected):
     assert plan({**FRESH, "ipv6": host}, ipv6=ipv6)["ipv6"] is expected
 
 
+BUFFER = "a size such as 16k, at most 999k, or '' for Nginx's own 8k"
 SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
 
 
@@ -155,8 +158,8 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
         (
             [{**SHOP, "servername": "x", "ssl": True}],
             [
-                "nginx_sites: shop: unknown key 'servername'; known are name, server_names, http_port.",
-                "nginx_sites: shop: unknown key 'ssl'; known are name, server_names, http_port.",
+                "nginx_sites: shop: unknown key 'servername'; known are name, server_names, http_port, header_buffer_size.",
+                "nginx_sites: shop: unknown key 'ssl'; known are name, server_names, http_port, header_buffer_size.",
             ],
         ),
         (
@@ -197,6 +200,11 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
             [{**SHOP, "http_port": 70000}],
             ["nginx_sites: shop: http_port is 70000; give a port from 1 to 65535."],
         ),
+        ([{**SHOP, "header_buffer_size": "32k"}], []),
+        (
+            [{**SHOP, "header_buffer_size": "32k; deny all"}],
+            [f"nginx_sites: shop: header_buffer_size is '32k; deny all'; give {BUFFER}."],
+        ),
         (
             [{**SHOP, "http_port": True}],
             ["nginx_sites: shop: http_port is true; give a port from 1 to 65535."],
@@ -227,6 +235,11 @@ def test_names_that_nginx_would_read_otherwise_are_refused(name):
             ["nginx_client_max_body_size: is '16 MB'; give a size such as 16m, 0 for no limit, or '' to leave it out."],
         ),
         ({"client_max_body_size": ""}, []),
+        ({"header_buffer_size": "32k"}, []),
+        *(
+            ({"header_buffer_size": value}, [f"nginx_header_buffer_size: is {told}; give {BUFFER}."])
+            for value, told in (("32", "'32'"), ("0k", "'0k'"), ("1000k", "'1000k'"), ("4 32k", "'4 32k'"), ("1m", "'1m'"), (True, "true"))
+        ),
         ({"client_max_body_size": 0}, []),
         ({"health_path": "health"}, ["nginx_health_path: is 'health'; give a path such as /healthz, or '' for none."]),
         ({"health_path": "/a {"}, ["nginx_health_path: is '/a {'; give a path such as /healthz, or '' for none."]),
