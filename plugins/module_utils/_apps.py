@@ -158,6 +158,7 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     env = app["env"] if isinstance(app["env"], Mapping) else {}
     secrets = app["secrets"] if isinstance(app["secrets"], Mapping) else {}
     problems += _against_proxy(app)
+    problems += _against_locations(app, taken_paths)
     problems += [f"env sets {name}, which we set from {meaning}; leave it out." for name, meaning in RESERVED_ENV.items() if name in env]
     problems += [
         f"env sets {name}; names that begin with {RESERVED_ENV_PREFIX} are ours; leave it out."
@@ -186,6 +187,19 @@ def _against_proxy(app: dict[str, Any]) -> list[str]:
     proxy = app["proxy"] if isinstance(app["proxy"], Mapping) else {}
     if proxy.get("cache_seconds") and proxy.get("buffering") is False:
         problems.append("proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them out.")
+    return problems
+
+
+def _against_locations(app: dict[str, Any], taken_paths: set[str]) -> list[str]:
+    """What an entry has where the site, or the role itself, answers. It may be malformed."""
+    problems = []
+    prefix = app["path"].rstrip("/") if isinstance(app["path"], str) else ""
+    for url in _websocket_urls(app):
+        if f"{prefix}{url}" in taken_paths:
+            problems.append(f"proxy.websocket_paths has {url!r}, where the site itself answers (nginx_health_path); choose another.")
+    health = app["health"].get("path") if isinstance(app["health"], Mapping) else ""
+    if isinstance(health, str) and re.match(r"/+\.flaskops([/?]|$)", health):
+        problems.append(f"health.path must be a page of the application; got {health!r}, where the role itself answers. Choose another.")
     return problems
 
 

@@ -142,7 +142,7 @@ def check_settings(inputs: Mapping[str, Any], problems: list[str]) -> None:
         "user": (r"[a-z_][a-z0-9_-]{0,31}", "the name of a user of the system, such as www-data"),
         "header_buffer_size": (BUFFER, BUFFER_WORDS),
         "client_max_body_size": (r"|[0-9]{1,12}[kKmMgG]?", "a size such as 16m, 0 for no limit, or '' to leave it out"),
-        "health_path": (r"|/[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*", "a path such as /healthz, or '' for none"),
+        "health_path": (r"|(?!.*/\.flaskops(?:/|$))(?:/[A-Za-z0-9._~-]+)+", "a path such as /healthz, or '' for none"),
     }
     for key, (pattern, allowed) in patterns.items():
         value = inputs[key]

@@ -385,7 +385,8 @@ def test_who_may_not_ask_the_application_does_not_get_its_files(place, directive
     here.file("/shop/static/index.html", "page")
     here.file("/shop/static/a.js", "x")
     here.file("/shop/static/old.js", "x", here.before)
-    for path in ("/shop", "/shop/", "/shop/x", "/shop/ws", "/shop/static/a.js", "/shop/static/old.js", "/shop/static/none", "/shop/missing"):
+    for path in ("", "/", "/x", "/ws", "/static/a.js", "/static/old.js", "/static/none", "/missing"):
+        path = f"/shop{path}"
         answer = here.get(path, **PAGE)
         assert answer.status in (401, 403), path
         assert answer.body not in (b"x", b"page")
@@ -585,6 +586,17 @@ def test_under_maintenance_and_stopped_both_say_503(place, file, mode):
     assert here.get("/shop/upx").status == 503
 
 
+@needs_nginx
+@pytest.mark.parametrize("health", ["/healthz", "/other", "/other/ws", "/ws", "/static/up", "/?x=1", "//up", "/a%20b"])
+@pytest.mark.parametrize("file", ["nginx.conf", "maintenance.conf", "stopped.conf"])
+def test_a_health_check_takes_no_place_of_another_location(place, file, health):
+    """All of one site: its own page, and another application with its path, its websocket and its files."""
+    here = place(path="/", health={"path": health}, proxy={"websocket_paths": ["/ws"]})
+    here.others = "\n".join(f"location {head} {{ return 204; }}" for head in ("= /healthz", "= /other", "^~ /other/", "= /other/ws"))
+    here.serves = file
+    assert here.get("/healthz").status == here.get("/other").status == here.get("/other/ws").status == 204
+
+
 # --- what an answer may ask of Nginx ---------------------------------------------------------------------------------
 
 OTHER = "location /other/internal { internal; return 200 secret; }"
@@ -715,7 +727,10 @@ def test_of_two_hosts_the_application_sees_the_one_that_chose_the_site(place):
 @needs_nginx
 @pytest.mark.parametrize(
     ("names", "seen"),
-    [("", "localhost"), ("_", "localhost"), ("*.example.org", "localhost"), ("~^shop", "localhost"), ("Shop.example.org _", "shop.example.org")],
+    [
+        *((name, "localhost") for name in ("", "_", "*.example.org", "~^shop")),
+        ("Shop.example.org _", "shop.example.org"),
+    ],
 )
 def test_a_client_that_names_no_host_gets_one_that_leads_back(place, names, seen):
     here = place()
@@ -844,7 +859,8 @@ def test_directives_of_the_users_own(place):
 EVERY_DIRECTIVE = [
     "proxy_pass http://unix:{socket}", "proxy_http_version 1.0", "proxy_redirect http://a/ /", "proxy_cookie_path / /mine/",
     "proxy_connect_timeout 7s", "proxy_send_timeout 7s", "proxy_read_timeout\t7s", "proxy_buffer_size 32k", "proxy_buffers 16 32k",
-    "proxy_buffering on", "client_max_body_size 7m", "proxy_intercept_errors off", "absolute_redirect on", "proxy_cache off", "proxy_cache_key $uri",
+    "proxy_buffering on", "client_max_body_size 7m", "proxy_intercept_errors off",
+    "absolute_redirect on", "proxy_cache off", "proxy_cache_key $uri",
     "proxy_cache_valid any 7s", "proxy_cache_lock off", "proxy_cache_use_stale off",
     # What Nginx adds up.
     "proxy_ignore_headers Vary", "proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh", "proxy_set_header Host mine",
@@ -877,8 +893,8 @@ def test_a_directive_takes_the_place_of_the_roles_own(place, base, keys):
     for file in ("nginx.conf", "maintenance.conf"):
         here.serves = file
         for head, names in written(here.release["files"][file]).items():
-            alone = [name for name in names if name not in ("proxy_set_header", "proxy_ignore_headers", "proxy_cache_bypass", "proxy_no_cache")]
-            assert [name for name in set(alone) if alone.count(name) > 1 and name != "if"] == [], head
+            many = {"proxy_set_header", "proxy_ignore_headers", "proxy_cache_bypass", "proxy_no_cache", "if", "error_page"}
+            assert [name for name in set(names) - many if names.count(name) > 1] == [], head
     here.serves = "nginx.conf"
     here.start()
 

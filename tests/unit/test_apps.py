@@ -645,6 +645,48 @@ def test_the_names_of_our_own_images_are_refused(check, name):
     assert check(name=name)[1] == [f"flask_apps: {name}: name is {name!r}, which one of our own images has; choose another."]
 
 
+@pytest.mark.parametrize(("path", "url"), [("/", "/healthz"), ("/shop", "/up/"), ("/shop/", "/up")])
+def test_a_websocket_where_the_site_itself_answers_is_refused(source, path, url):
+    apps = [{"name": "shop", "source": str(source), "path": path, "proxy": {"websocket_paths": ["/ws", url]}}]
+    (problem,) = normalize_apps(apps, taken_paths=["/healthz", "/shop/up"])[1]
+    words = f"proxy.websocket_paths has {url.rstrip('/')!r}, where the site itself answers (nginx_health_path); choose another."
+    assert problem == f"flask_apps: shop: {words}"
+    assert normalize_apps(apps, taken_paths=["/health", "/healthz/x"])[1] == []
+
+
+@pytest.mark.parametrize("health", ["/.flaskops", "/.flaskops/release", "/.flaskops?x=1", "//.flaskops/release"])
+def test_a_health_check_of_the_roles_own_places_is_refused(source, health):
+    apps = [{"name": "shop", "source": str(source), "path": "/shop", "health": {"path": health}}]
+    assert normalize_apps(apps)[1] == [
+        f"flask_apps: shop: health.path must be a page of the application; got {health!r}, where the role itself answers. Choose another."
+    ]
+
+
+@pytest.mark.parametrize("health", ["/healthz", "/ws", "/.flaskopsx", "/a/.flaskops", "/.well-known/health"])
+def test_a_health_check_may_be_where_others_are(source, health):
+    """It is asked in the container; under maintenance its location is inside of the application's."""
+    apps = [{"name": "shop", "source": str(source), "path": "/", "health": {"path": health}, "proxy": {"websocket_paths": ["/ws"]}}]
+    assert normalize_apps(apps, taken_paths=["/healthz"])[1] == []
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ({"cookie_path": "root"}, "cookie_path"),
+        ({"header_buffer_size": "64"}, "header_buffer_size"),
+        ({"header_buffer_size": "1000k"}, "header_buffer_size"),
+        ({"header_buffer_size": "64k; deny all"}, "header_buffer_size"),
+        ({"accel_redirect": "perhaps"}, "accel_redirect"),
+        *(({"static_headers": {name: "x"}}, name) for name in ("content-Type", "ETag", "Last-Modified", "X Y", "X_Y", "X:", "", "-x")),
+        *(({"static_headers": {"X-Mine": value}}, "X-Mine") for value in ("", "a\nb", "$host", "\0", [], {})),
+    ],
+    ids=str,
+)
+def test_what_nginx_would_not_take_is_refused(source, proxy, words):
+    problems = normalize_apps([{"name": "shop", "source": str(source), "path": "/shop", "proxy": proxy}])[1]
+    assert len(problems) == 1 and words in problems[0], problems
+
+
 def test_a_path_where_the_site_itself_answers_is_refused(source):
     apps = [{"name": "shop", "source": str(source), "path": "/healthz"}]
     assert normalize_apps(apps, taken_paths=["/healthz"])[1] == [
