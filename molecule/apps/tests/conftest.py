@@ -73,9 +73,10 @@ for path, form in steps:
         page = answer.read().decode()
         for line in answer.headers.get_all("set-cookie") or []:
             for morsel in SimpleCookie(line).values():
-                jar = [cookie for cookie in jar if cookie[0] != morsel.key]
+                where = morsel["path"] or "/"
+                jar = [cookie for cookie in jar if (cookie[0], cookie[2]) != (morsel.key, where)]
                 if morsel["max-age"] != "0" and morsel.value:
-                    jar.append((morsel.key, morsel.value, morsel["path"] or "/"))
+                    jar.append((morsel.key, morsel.value, where))
         if answer.status not in (301, 302, 303, 307, 308):
             break
         redirects.append(answer.headers["location"])
