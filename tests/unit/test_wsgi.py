@@ -4,11 +4,13 @@
 
 import importlib.util
 import io
+import itertools
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,13 +66,34 @@ def test_the_path_is_taken_off_and_told(wrapper, path, rest):
     assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) == ("/shop", rest)
 
 
+@pytest.mark.parametrize(
+    ("path", "rest"),
+    [
+        ("//shop/cart/x", "/x"),
+        ("/shop//cart/x//y", "/x//y"),
+        ("///shop///cart//", "//"),
+        ("/./shop/cart/./x", "/./x"),
+        ("/other/../shop/cart/x", "/x"),
+        ("/shop/../shop/cart/", "/"),
+        ("/../shop/cart/x/../y", "/x/../y"),
+    ],
+)
+def test_the_path_is_found_as_nginx_has_found_it(wrapper, path, rest):
+    seen = call(wrapper.wrap(echo, "/shop/cart"), PATH_INFO=path)
+    assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) == ("/shop/cart", rest)
+
+
+def test_the_path_without_its_slash_is_found_too(wrapper):
+    assert dict(call(wrapper.wrap(echo, "/shop/cart"), PATH_INFO="//shop//cart")[1])["Location"] == "/shop/cart/"
+
+
 @pytest.mark.parametrize(("query", "target"), [("", "/shop/"), ("a=1&b=2", "/shop/?a=1&b=2")])
 def test_the_path_without_its_slash_is_redirected_relatively(wrapper, query, target):
     status, headers = call(wrapper.wrap(echo, "/shop"), PATH_INFO="/shop", QUERY_STRING=query)
     assert (status, dict(headers)["Location"]) == ("308 Permanent Redirect", target)
 
 
-@pytest.mark.parametrize("path", ["/", "/shopping", "/x/shop/", ""])
+@pytest.mark.parametrize("path", ["/", "/shopping", "/x/shop/", "", "//", "//shopping", "/shop.", "/.."])
 def test_what_is_not_below_it_is_not_found(wrapper, path):
     assert call(wrapper.wrap(echo, "/shop"), PATH_INFO=path)[0] == "404 Not Found"
 
@@ -178,9 +201,190 @@ def test_a_large_request_is_read_to_its_end_after_the_answer(under_uwsgi, length
     assert len(request.read()) == rest
 
 
+# --- an answer without a length, under uWSGI --------------------------------------------------------------------------
+
+
+class Parts:
+    """An answer that comes in parts, and breaks off where one of them is an exception."""
+
+    def __init__(self, *parts):
+        self.parts = list(parts)
+        self.closed = 0
+
+    def __iter__(self):
+        for part in self.parts:
+            if isinstance(part, Exception):
+                raise part
+            yield part
+
+    def close(self):
+        self.closed += 1
+
+
+class Exchange:
+    """One request, as uWSGI makes it: what was sent, in order, and what it broke off with."""
+
+    def __init__(self, wrapper, app, **environ):
+        self.sent, self.error = [], None
+        try:
+            answer = wrapper.wrap(app, "")({"SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": "GET", **environ}, self.start)
+        except RuntimeError as error:
+            self.error = error
+            return
+        try:
+            for part in answer:
+                self.sent.append(part)
+        except RuntimeError as error:
+            self.error = error
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()
+
+    def start(self, status, headers, exc_info=None):
+        self.sent.append((status, headers))
+        return self.sent.append
+
+    @property
+    def body(self):
+        return b"".join(part for part in self.sent[1:])
+
+
+CHUNKED = ("Transfer-Encoding", "chunked")
+
+
+def answers(parts, status="200 OK", headers=()):
+    def app(_environ, start_response):
+        start_response(status, list(headers))
+        return parts
+
+    return app
+
+
+def test_an_answer_without_a_length_goes_out_in_chunks(under_uwsgi):
+    parts = Parts(b"one", b"", b"x" * 300)
+    seen = Exchange(under_uwsgi[0], answers(parts, headers=[("Content-Type", "text/csv")]))
+    assert seen.sent[0] == ("200 OK", [("Content-Type", "text/csv"), CHUNKED])
+    assert seen.body == b"3\r\none\r\n12c\r\n" + b"x" * 300 + b"\r\n0\r\n\r\n"
+    assert parts.closed == 1
+
+
+@pytest.mark.parametrize("parts", [[], [b""], None, b"", "", iter(())], ids=repr)
+def test_an_answer_of_nothing_has_its_last_chunk(under_uwsgi, parts):
+    seen = Exchange(under_uwsgi[0], answers(parts))
+    assert (seen.sent[0], seen.body) == (("200 OK", [CHUNKED]), b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("environ", [{"SERVER_PROTOCOL": "HTTP/1.0"}, {"REQUEST_METHOD": "HEAD"}], ids=str)
+@pytest.mark.parametrize("status", ["200 OK", "500 Broken"])
+def test_a_client_that_knows_no_chunks_gets_none(under_uwsgi, environ, status):
+    assert Exchange(under_uwsgi[0], answers([b"one"], status), **environ).sent == [(status, []), b"one"]
+
+
+@pytest.mark.parametrize("status", ["101 Switching Protocols", "103 Early Hints", "204 No Content", "304 Not Modified"])
+def test_a_status_that_has_no_body_gets_no_chunks(under_uwsgi, status):
+    assert Exchange(under_uwsgi[0], answers([], status)).sent == [(status, [])]
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "content-length", "CONTENT-LENGTH", "Content-length", "Transfer-Encoding"])
+def test_an_answer_that_says_where_it_ends_is_left_alone(under_uwsgi, name):
+    parts = [b"one"]
+    app = under_uwsgi[0].wrap(answers(parts, headers=[("X-A", "b"), (name, "3")]), "")
+    assert app({"SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": "GET"}, lambda *_: None) is parts
+
+
+def test_what_breaks_off_has_no_last_chunk(under_uwsgi):
+    parts = Parts(b"one", RuntimeError("no more"), b"two")
+    seen = Exchange(under_uwsgi[0], answers(parts))
+    assert (str(seen.error), seen.body, parts.closed) == ("no more", b"3\r\none\r\n", 1)
+
+
+def raises(_environ, _start_response):
+    raise RuntimeError("at once")
+
+
+def raises_after_its_head(_environ, start_response):
+    start_response("200 OK", [("Content-Length", "3")])
+    raise RuntimeError("at once")
+
+
+@pytest.mark.parametrize("app", [answers(Parts(RuntimeError("at once"))), raises, raises_after_its_head])
+def test_what_breaks_before_its_first_part_is_an_error(under_uwsgi, capsys, app):
+    seen = Exchange(under_uwsgi[0], app)
+    status, headers = seen.sent[-2]
+    assert (seen.error, status, dict(headers)["Content-Length"]) == (None, "500 Internal Server Error", str(len(seen.sent[-1])))
+    assert "RuntimeError: at once" in capsys.readouterr().err
+
+
+def test_what_breaks_is_closed(under_uwsgi):
+    parts = Parts(RuntimeError("at once"))
+    Exchange(under_uwsgi[0], answers(parts))
+    assert parts.closed == 1
+
+
+def test_into_a_websocket_no_error_is_written(under_uwsgi):
+    seen = Exchange(under_uwsgi[0], raises, HTTP_UPGRADE="websocket")
+    assert (str(seen.error), seen.sent) == ("at once", [])
+
+
+def late(parts, headers):
+    def app(_environ, start_response):
+        start_response("200 OK", list(headers))
+        yield from parts
+
+    return app
+
+
+def test_an_application_that_begins_when_it_is_read(under_uwsgi):
+    wrapper, _ = under_uwsgi
+    assert Exchange(wrapper, late([b"one"], [])).body == b"3\r\none\r\n0\r\n\r\n"
+    length = [("Content-Length", "6")]
+    assert Exchange(wrapper, late([b"one", b"two"], length)).sent == [("200 OK", length), b"one", b"two"]
+    assert Exchange(wrapper, late(Parts(RuntimeError("broken")), length)).sent[-2][0] == "500 Internal Server Error"
+
+
+def test_a_websocket_that_answers_nothing_sends_nothing(under_uwsgi):
+    for nothing in ([], "", None):
+        assert Exchange(under_uwsgi[0], lambda *_, nothing=nothing: nothing, HTTP_UPGRADE="websocket").sent == []
+
+
+def test_what_is_written_goes_out_in_chunks_too(under_uwsgi):
+    def app(_environ, start_response):
+        write = start_response("200 OK", [])
+        write(b"first")
+        write(b"")
+        return [b"second"]
+
+    seen = Exchange(under_uwsgi[0], app)
+    assert seen.sent[0] == ("200 OK", [CHUNKED])
+    assert seen.body == b"5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"
+
+
+def test_an_error_takes_the_place_of_what_was_begun_until_something_is_sent(under_uwsgi):
+    def app(_environ, start_response, written=b""):
+        write = start_response("200 OK", [("X-First", "1")])
+        if written:
+            write(written)
+        try:
+            raise RuntimeError("late")
+        except RuntimeError:
+            start_response("500 Broken", [], sys.exc_info())
+        return [b"sorry"]
+
+    assert Exchange(under_uwsgi[0], app).sent[0] == ("500 Broken", [CHUNKED])
+    seen = Exchange(under_uwsgi[0], lambda *both: app(*both, b"out"))
+    assert (str(seen.error), seen.body) == ("late", b"3\r\nout\r\n")
+
+
+def test_a_file_is_not_read_by_its_lines(under_uwsgi):
+    file = io.BytesIO(b"a line\n" * 20000)
+    seen = Exchange(under_uwsgi[0], answers(file))
+    assert len(seen.sent) < 10
+    assert file.closed
+
+
 # --- under the servers -----------------------------------------------------------------------------------------------
 
-APP = """
+APP = r"""
 import os, time
 from flask import Flask, request, url_for
 from flask_sock import Sock
@@ -195,6 +399,28 @@ def index():
 def slow():
     time.sleep(1)
     return "whole"
+
+@app.get("/raises")
+def raises():
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    raise RuntimeError("no more rows")
+
+@app.get("/rows/<int:end>")
+def rows(end):
+    def made():
+        for number in range(10):
+            if number == end:
+                raise RuntimeError("no more rows")
+            yield "x" * 999 + "\n"
+    return made(), {"Content-Type": "text/csv"}
+
+@app.get("/ticks")
+def ticks():
+    def told():
+        for number in range(3):
+            yield f"data: {number}\n\n"
+            time.sleep(0.7)
+    return told(), {"Content-Type": "text/event-stream"}
 
 @app.post("/refuse")
 def refuse():
@@ -273,6 +499,48 @@ def test_the_application_is_told_who_asks_and_where_it_is(served):
     assert '"remote":"192.0.2.7"' in text
     assert '"path":"/"' in text
     assert " 404 " in answer(connect(path, b"/other/")).decode().splitlines()[0]
+
+
+@pytest.mark.parametrize(("end", "whole"), [(99, True), (5, False)])
+def test_an_answer_without_a_length_ends_only_when_it_is_whole(served, end, whole):
+    _, path, log = served()
+    text = answer(connect(path, b"/shop/rows/%d" % end))
+    assert b" 200 " in text.splitlines()[0], log()
+    assert text.count(b"xxx\n") == min(end, 10)
+    assert text.endswith(b"\r\n0\r\n\r\n") == whole
+    assert b"\r\nContent-Length" not in text
+
+
+@pytest.mark.parametrize("target", [b"/shop/rows/0", b"/shop/raises"])
+def test_an_answer_that_breaks_before_its_first_part_is_an_error(served, target):
+    _, path, log = served()
+    assert b" 500 " in answer(connect(path, target)).splitlines()[0], log()
+    assert "no more rows" in log()
+
+
+def test_head_and_an_old_client_get_no_chunks(served):
+    _, path, log = served()
+    answer(connect(path, b"/shop/"))
+    for request in (b"HEAD /shop/rows/99 HTTP/1.1", b"GET /shop/rows/99 HTTP/1.0"):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(path))
+            client.sendall(request + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
+            head, _, body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")
+        assert b" 200 " in head.splitlines()[0], log()
+        assert len(body) == (10000 if request[:3] == b"GET" else 0)
+
+
+def test_each_event_arrives_when_it_is_made(served):
+    _, path, log = served()
+    answer(connect(path, b"/shop/"))
+    client, arrived, text = connect(path, b"/shop/ticks"), [], b""
+    while part := client.recv(4096):
+        text += part
+        arrived += [time.monotonic()] * (text.count(b"data: ") - len(arrived))
+    assert len(arrived) == 3, log()
+    assert min(after - before for before, after in itertools.pairwise(arrived)) > 0.5
+    client.close()
 
 
 def test_flask_sock_speaks_under_every_server(served):

@@ -8,6 +8,7 @@ path that is taken off and told as SCRIPT_NAME (FLASKOPS_MOUNT). This is on the 
 import contextlib
 import importlib
 import importlib.util
+import itertools
 import os
 import socket
 import sys
@@ -19,6 +20,10 @@ except ImportError:
     uwsgi = None
 # A body whose length has more of them may not fit into the buffer of a unix socket.
 DIGITS = 5
+# Headers by which a client sees where an answer ends, as most write them.
+LENGTHS = frozenset(("Content-Length", "content-length", "Transfer-Encoding", "transfer-encoding"))
+# How much of a file is read at a time.
+SIZE = 65536
 
 
 def load(module, name):
@@ -63,6 +68,8 @@ def _file(path):
 
 def wrap(app, mount):
     """The application behind our Nginx; mount is "" where the application knows its path."""
+    if uwsgi:
+        app = _chunked(app)
 
     def told(environ, start_response):
         address = environ.get("HTTP_X_REAL_IP")
@@ -87,9 +94,25 @@ def wrap(app, mount):
             environ["SCRIPT_NAME"] = mount
             environ["PATH_INFO"] = path[length:]
             return told(environ, start_response)
-        return _elsewhere(mount, path, environ, start_response)
+        found = _resolved(mount, path)
+        if found.startswith(below):
+            environ["PATH_INFO"] = found
+            return mounted(environ, start_response)
+        return _elsewhere(mount, found, environ, start_response)
 
     return mounted
+
+
+def _resolved(mount, path):
+    """The path as Nginx has understood it, up to the mount: // is one slash there, and . and .. are gone. The rest stays as it is."""
+    names, rest = [], path.split("/")
+    while rest and "/" + "/".join(names) != mount:
+        name = rest.pop(0)
+        if name == "..":
+            del names[-1:]
+        elif name not in ("", "."):
+            names.append(name)
+    return "/".join(["", *names, *rest])
 
 
 def _elsewhere(mount, path, environ, start_response):
@@ -101,6 +124,121 @@ def _elsewhere(mount, path, environ, start_response):
     text = b"The application is mounted elsewhere.\n"
     start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
     return [text]
+
+
+def _chunked(app):
+    """The application under uWSGI, which ends an answer without a length by closing: one that breaks off would look whole.
+
+    Such an answer goes out in chunks, and the last chunk only when the application has come to its end. Nginx, which takes the chunks
+    off, also hands on each of them at once, where it would collect what has no length.
+    """
+
+    def told(environ, start_response):
+        held = None  # until the application begins
+
+        def begin(status, headers, exc_info=None):
+            nonlocal held
+            for name, _value in headers:
+                if name in LENGTHS:
+                    break
+            else:
+                if not _ends(environ, status, headers):
+                    held = held or _Held(start_response)
+                    return held.begin(status, headers, exc_info)
+            held = False
+            return start_response(status, headers, exc_info)
+
+        try:
+            answer = app(environ, begin)
+            if held is False:
+                return answer
+            answer = _Parts(answer)
+        except Exception as error:
+            if (held and held.sent) or "HTTP_UPGRADE" in environ or isinstance(error, StopIteration):
+                raise  # who has begun to read, or speaks websocket, understands no other answer
+            return _broken(start_response)
+        if held:
+            held.send()
+            answer.chunked = True
+        return answer
+
+    return told
+
+
+def _broken(start_response):
+    """The answer to a request at which the application broke: uWSGI would say nothing, and Nginx 502."""
+    traceback.print_exc()
+    text = b"Internal Server Error\n"
+    start_response("500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
+    return [text]
+
+
+def _ends(environ, status, headers):
+    """Whether an answer has no body, says in rarer words where it ends, or goes to one who knows no chunks."""
+    if status[:1] == "1" or status[:3] in ("204", "304") or environ.get("REQUEST_METHOD") == "HEAD":
+        return True
+    return environ.get("SERVER_PROTOCOL") != "HTTP/1.1" or any(name.title() in LENGTHS for name, _value in headers)
+
+
+def _chunk(part):
+    return b"%x\r\n%b\r\n" % (len(part), part)
+
+
+class _Held:
+    """The head of an answer without a length: it is sent with the first part, so that what fails before is a 500."""
+
+    def __init__(self, start_response):
+        self._start_response = start_response
+        self._head = self.sent = None  # sent: what uWSGI writes more with
+
+    def begin(self, status, headers, exc_info):
+        if self.sent and exc_info:
+            raise exc_info[1].with_traceback(exc_info[2])
+        self._head = status, [*headers, ("Transfer-Encoding", "chunked")]
+        return self.write
+
+    def send(self):
+        if not self.sent:
+            self.sent = self._start_response(*self._head)
+
+    def write(self, part):
+        self.send()
+        if part:
+            self.sent(_chunk(part))
+
+
+def _parts(answer):
+    """What uWSGI takes for an answer; a file would come in lines."""
+    if answer is None or isinstance(answer, bytes):
+        return iter([answer] if answer else [])
+    read = getattr(answer, "read1", None) or getattr(answer, "read", None)
+    return iter(lambda: read(SIZE), b"") if read else iter(answer)
+
+
+class _Parts:
+    """An answer whose first part is there; in chunks where that is set."""
+
+    def __init__(self, answer):
+        self._answer = answer
+        self.chunked = False
+        try:
+            parts = _parts(answer)
+            self._parts = itertools.chain(list(itertools.islice(parts, 1)), parts)
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self):
+        return self._chunks() if self.chunked else self._parts
+
+    def _chunks(self):
+        for part in self._parts:
+            yield _chunk(part) if part else b""
+        yield b"0\r\n\r\n"
+
+    def close(self):
+        if hasattr(self._answer, "close"):
+            self._answer.close()
 
 
 class _Read:
