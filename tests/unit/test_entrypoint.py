@@ -39,6 +39,7 @@ def entrypoint(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "APP", tmp_path / "app")
     monkeypatch.setattr(module, "SETTINGS", tmp_path / "etc")
     monkeypatch.setattr(module, "COPY", tmp_path / "copy.ini")
+    monkeypatch.setattr(module, "UNIX", tmp_path / "prestart.sh")
     monkeypatch.setattr(module, "cpu_limit", lambda: 1.0)
     monkeypatch.chdir(tmp_path / "app")
     return module
@@ -380,6 +381,31 @@ def test_variables_of_prestart_persist(prestarted, shell):
     assert run.returncode == 0, run.stderr
     assert {"before", "COLOURS=red", "FLASKOPS_PRESTART=done"} <= set(run.stdout.splitlines())
     assert ("SECOND=2" in run.stdout) == (shell == "bash")
+
+
+def test_a_uwsgi_ini_from_windows_counts(started, app, tmp_path):
+    app(uwsgi__ini="\ufeff[uwsgi]\r\nmodule = main\r\nbuffer-size = 8192\r\n")
+    started()
+    assert (tmp_path / "copy.ini").read_bytes() == b"[uwsgi]\nbuffer-size = 8192\n"
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_a_prestart_from_windows_is_sourced_as_it_was_meant(prestarted, shell, start):
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    body = "if true; then\n  export MODE=live\nfi\nexport TEXT=$(cat <<END\none\ntwo\nEND\n)\n" + ("a=(1 2)\n" if shell == "bash" else "")
+    run = prestarted((start + f"#! /usr/bin/env {shell}\n{body}").replace("\n", "\r\n"))
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "MODE=live\n" in run.stdout
+    assert "TEXT=one\ntwo\n" in run.stdout
+    assert "\r" not in run.stdout
+
+
+def test_a_prestart_from_windows_that_fails_is_named(prestarted):
+    run = prestarted("exit 3\r\n")
+    assert run.returncode == 3
+    assert "/app/prestart.sh ended the container with code 3" in run.stderr
 
 
 @pytest.mark.parametrize(("script", "code", "said"), [("false\n", 1, 1), ("exit 7\n", 7, 7), ("exit 0\n", 1, 0)])

@@ -100,7 +100,7 @@ def _lines(path, depth=0):
     """Options of the section uwsgi in their order, those of included files in their place; what stands for a file (%p) is replaced."""
     files = {"%p": path, "%d": f"{path.parent}/", "%s": path.name, "%n": path.stem, "%c": path.parent.name}
     section = None
-    for line in path.read_text().splitlines():
+    for line in path.read_text("utf-8-sig").splitlines():
         text = line.strip()
         if re.fullmatch(r"\[.*\]", text):
             section = text[1:-1].strip()

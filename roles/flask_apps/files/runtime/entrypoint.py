@@ -8,6 +8,7 @@ import contextlib
 import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,9 @@ APP = Path("/app")
 RUNTIME = Path("/opt/runtime")
 # What counts of an own uwsgi.ini; /tmp is of this container alone.
 COPY = Path("/tmp/flaskops-uwsgi.ini")
+# A prestart.sh as an editor on Windows saves it, in the way that a shell understands.
+UNIX = Path("/tmp/flaskops-prestart.sh")
+BOM = b"\xef\xbb\xbf"
 # Not more than the default limits of a container are good for.
 MOST = 16
 # Of the seeds' images; a socket takes their place.
@@ -89,14 +93,18 @@ def prestart(env):
     script = APP / "prestart.sh"
     if not script.is_file() or env.get("FLASKOPS_PRESTART") == "done":
         return None
-    first = script.read_bytes().partition(b"\n")[0]
-    shell = "bash" if b"bash" in first and shutil.which("bash") else "sh"
-    say(f"sources {script} ({shell})")
+    text = script.read_bytes()
+    shell = "bash" if b"bash" in text.partition(b"\n")[0] and shutil.which("bash") else "sh"
+    clean = text.removeprefix(BOM).replace(b"\r\n", b"\n")
+    sourced = script if clean == text else UNIX
+    if sourced is UNIX:
+        UNIX.write_bytes(clean)
+    say(f"sources {script} ({shell}{', without the CR LF or the mark of an editor on Windows' if sourced is UNIX else ''})")
     words = (
         # An exec does not come by here: only what ends the shell does.
         'trap \'code=$?; echo "flaskops: $0 ended the container with code $code; it is sourced, and has to come to its end." >&2; '
         "[ $code -ne 0 ] || code=1; exit $code' EXIT\n"
-        'set -e\n. "$0"\nset +e\nFLASKOPS_PRESTART=done; export FLASKOPS_PRESTART\nexec "$@"\n'
+        f'set -e\n. {shlex.quote(str(sourced))}\nset +e\nFLASKOPS_PRESTART=done; export FLASKOPS_PRESTART\nexec "$@"\n'
     )
     return [shell, "-c", words, str(script), sys.executable, "-I", __file__]
 
