@@ -101,7 +101,8 @@ def test_the_limit_is_the_quota_of_the_container_or_the_processors(entrypoint, t
 
 
 def server(tmp_path, *more):
-    return ["/opt/runtime/bin/uwsgi", "--ini", f"{tmp_path}/etc/uwsgi.ini", "--home", "/opt/runtime", *more]
+    home = ["--home", "/opt/runtime", "--py-executable", "/opt/runtime/bin/python3"]
+    return ["/opt/runtime/bin/uwsgi", "--ini", f"{tmp_path}/etc/uwsgi.ini", *home, *more]
 
 
 @pytest.mark.parametrize(("limit", "processes"), [(0.5, "2"), (1, "2"), (2, "2"), (2.5, "3"), (4, "4"), (64, "16")])

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,7 +155,7 @@ def test_what_is_broken_ends_the_server_with_words(wrapper, modules, request, te
 @pytest.fixture
 def under_uwsgi(wrapper, monkeypatch):
     ours, theirs = socket.socketpair()
-    monkeypatch.setattr(wrapper, "uwsgi", SimpleNamespace(connection_fd=ours.fileno))
+    monkeypatch.setattr(wrapper, "uwsgi", SimpleNamespace(connection_fd=ours.fileno, opt={"threads": b"4"}))
     yield wrapper, theirs
     ours.close()
     theirs.close()
@@ -199,6 +200,31 @@ def test_a_large_request_is_read_to_its_end_after_the_answer(under_uwsgi, length
     body.close()
     assert closed == [0]
     assert len(request.read()) == rest
+
+
+def test_a_child_of_a_thread_of_uwsgi_gets_signals(under_uwsgi):
+    wrapper, _ = under_uwsgi
+    codes = []
+
+    def app(_environ, start_response):
+        child = subprocess.Popen(["sleep", "60"])
+        child.terminate()
+        try:
+            codes.append(child.wait(5))
+        except subprocess.TimeoutExpired:
+            child.kill()
+        start_response("200 OK", [("Content-Length", "0")])
+        return [b""]
+
+    def thread():
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # as uWSGI does
+        for _ in range(2):
+            call(wrapper.wrap(app, ""))
+
+    running = threading.Thread(target=thread)
+    running.start()
+    running.join()
+    assert codes == [-signal.SIGTERM] * 2
 
 
 # --- an answer without a length, under uWSGI --------------------------------------------------------------------------

@@ -146,7 +146,10 @@ def uwsgi(env, own):
     """The command of uWSGI. What the application's own uwsgi.ini says counts, as far as the role does not decide it."""
     configuration = SETTINGS / "uwsgi.ini"
     release = _uwsgi.Ini(configuration)
-    command = [str(RUNTIME / "bin/uwsgi"), "--ini", str(configuration), "--home", str(Path(python()).parent.parent)]
+    # Child processes of the application, and pools of them, are started with sys.executable.
+    interpreter = python()
+    command = [str(RUNTIME / "bin/uwsgi"), "--ini", str(configuration), "--home", str(Path(interpreter).parent.parent)]
+    command += ["--py-executable", interpreter]
     if own.path:
         kept, notes = own.filtered(release, options_of(command[0]) if own.named else frozenset())
         for note in notes:

@@ -10,8 +10,10 @@ import importlib
 import importlib.util
 import itertools
 import os
+import signal
 import socket
 import sys
+import threading
 import traceback
 
 try:
@@ -70,6 +72,8 @@ def wrap(app, mount):
     """The application behind our Nginx; mount is "" where the application knows its path."""
     if uwsgi:
         app = _chunked(app)
+        if "threads" in uwsgi.opt:
+            app = _unblocked(app)
 
     def told(environ, start_response):
         address = environ.get("HTTP_X_REAL_IP")
@@ -171,6 +175,23 @@ def _broken(start_response):
     text = b"Internal Server Error\n"
     start_response("500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
     return [text]
+
+
+def _unblocked(app):
+    """The application in threads of uWSGI, which block all signals: a child process would have it from them, and not even be ended.
+
+    The kernel gives what is sent to the process to its first thread, as before.
+    """
+    known = set()
+
+    def told(environ, start_response):
+        thread = threading.get_ident()
+        if thread not in known:
+            known.add(thread)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        return app(environ, start_response)
+
+    return told
 
 
 def _ends(environ, status, headers):
