@@ -18,6 +18,8 @@ BANNER = re.compile(
     r"\[[-+: \d]+\] \[\d+\] \[(INFO|DEBUG)\] (Starting gunicorn|Listening at|Control socket|Using worker|Booting worker|Worker exiting|"
     r"Handling signal|Shutting down))"
 )
+# As flaskops_fork.py in the container says it.
+_FORKED = re.compile(r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$", re.MULTILINE)
 # Of the image, and never to be covered by an empty directory.
 CODE = "/app"
 _READ_ONLY = "Read-only file system"
@@ -44,7 +46,7 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    return [*_read_only(logs, _app_of(container)), *_sqlite(logs, container), *_denied(logs, container)]
+    return [*_read_only(logs, _app_of(container)), *_sqlite(logs, container), *_denied(logs, container), *_forked(logs, container)]
 
 
 def _app_of(container: Mapping[str, Any]) -> str:
@@ -54,6 +56,20 @@ def _app_of(container: Mapping[str, Any]) -> str:
 
 def _user_of(container: Mapping[str, Any]) -> str:
     return str(container.get("Config", {}).get("User") or "10001:10001")
+
+
+def _forked(logs: str, container: Mapping[str, Any]) -> list[str]:
+    """Against what the application began while it was loaded, before its processes were forked or in each of them."""
+    gunicorn = "FLASKOPS_ENGINE=gunicorn" in (container.get("Config", {}).get("Env") or [])
+    after = f"{'leave out preload_app' if gunicorn else 'write uwsgi.lazy_apps: true'}, so that each process loads it"
+    once = "processes: [{name: scheduler, command: ..., overlap: false}]"
+    instead = {
+        "thread": f"The requests are answered in other processes: where they need it, {after}; what must run once belongs into {once}.",
+        "connection": f"What one process reads, another misses: connect at the first request, or {after}.",
+        "scheduler": f"It runs beside the next release's for a moment, or once for each process: give it a container of its own, {once}.",
+    }
+    found = dict.fromkeys((match["kind"], match["what"]) for match in _FORKED.finditer(logs))
+    return [f"While it is loaded, the application starts something: {kind} {what}. {instead[kind]}" for kind, what in found]
 
 
 def _read_only(logs: str, app: str) -> list[str]:

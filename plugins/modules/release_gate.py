@@ -14,7 +14,8 @@ description:
   - Fails early when the container exits. The error has the container's last log lines and the answers, and what to write where the
     log shows a cause that a key of the application puts right.
   - Refuses a release whose processes the kernel kills for want of memory, by the counters of its control group, although it answers.
-  - Warns when a healthy container has logged such a cause, for example that it could not write to its read-only root file system.
+  - Warns when a healthy container has logged such a cause, for example that it could not write to its read-only root file system,
+    or that a thread which was started while the application was loaded does not run where requests are answered.
 attributes:
   check_mode: {support: none, description: It is called only in a real run.}
   diff_mode: {support: none, description: The plan shows what is done.}
@@ -196,7 +197,7 @@ def main() -> None:
     except (HostError, OSError) as error:
         module.fail_json(msg=f"{module.params['name']} did not get healthy: {error}")
     for words in result["advice"]:
-        module.warn(f"{module.params['name']} is healthy, but docker logs {module.params['container']} shows a failure. {words}")
+        module.warn(f"{module.params['name']} is healthy, but docker logs {module.params['container']} shows a fault. {words}")
     module.exit_json(**result)
 
 

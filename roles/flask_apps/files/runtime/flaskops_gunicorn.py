@@ -66,4 +66,6 @@ if __name__ == "__config__":  # so does Gunicorn call it
     _settings, _notes = settings(_release, _read(_own, "__own__") if _own else {})
     for _note in _notes:
         print(f"flaskops: {_own}: {_note}", file=sys.stderr, flush=True)
+    # Whether the application is loaded before the workers are forked.
+    os.environ["FLASKOPS_PRELOAD"] = "1" if _settings.get("preload_app") or "--preload" in os.environ.get("GUNICORN_CMD_ARGS", "") else ""
     globals().update(_settings)

@@ -311,5 +311,18 @@ class _Client:
             self._socket.close()
 
 
+def _load():
+    """The application of this container; what it leaves behind at a fork is said in the log."""
+    import flaskops_fork
+
+    before = flaskops_fork.sockets()
+    app = load(os.environ["FLASKOPS_MODULE"], os.environ["FLASKOPS_CALLABLE"])
+    forks = uwsgi.worker_id() == 0 if uwsgi else os.environ.get("FLASKOPS_PRELOAD") == "1"
+    processes = uwsgi.numproc if uwsgi else int(os.environ.get("WEB_CONCURRENCY", "1"))
+    for line in flaskops_fork.findings(before, forks, processes):
+        print(f"flaskops: {line}", flush=True)
+    return app
+
+
 if "FLASKOPS_MODULE" in os.environ:
-    application = wrap(load(os.environ["FLASKOPS_MODULE"], os.environ["FLASKOPS_CALLABLE"]), os.environ.get("FLASKOPS_MOUNT", ""))
+    application = wrap(_load(), os.environ.get("FLASKOPS_MOUNT", ""))

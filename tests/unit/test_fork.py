@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the wrapper finds that an application has begun while it was loaded, and what the deploy says about it."""
+
+import contextlib
+import importlib.util
+import socket
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._advice import advice
+
+RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
+
+
+@pytest.fixture
+def fork():
+    spec = importlib.util.spec_from_file_location("flaskops_fork", RUNTIME / "flaskops_fork.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def started():
+    """A thread that stands in a function of a module; ends at the end of the test."""
+    end, running = threading.Event(), []
+
+    def start(module, name="one", **known):
+        there = {"__name__": module, "end": end, "begun": (begun := threading.Event()), **known}
+        exec("def run():\n    begun.set()\n    end.wait()\n", there)
+        running.append(threading.Thread(target=there["run"], name=name, daemon=True))
+        running[-1].start()
+        begun.wait()
+
+    yield start
+    end.set()
+    for thread in running:
+        thread.join()
+
+
+def lines(fork, before=None, forks=True, processes=2):
+    return list(fork.findings(fork.sockets() if before is None else before, forks, processes))
+
+
+def test_an_application_that_begins_nothing_has_no_line(fork):
+    assert lines(fork) == []
+
+
+def test_a_thread_does_not_come_along_into_a_forked_process(fork, started):
+    started("shop.worker", "consumer")
+    assert lines(fork) == ["thread 'consumer' runs in the first process only"]
+    assert lines(fork, forks=False) == []
+
+
+@pytest.mark.parametrize("module", ["apscheduler.schedulers.background", "huey.consumer", "rocketry.core"])
+def test_a_thread_of_a_scheduler_is_one(fork, started, module):
+    started(module)
+    assert lines(fork) == ["scheduler 'one' runs in the first process"]
+    assert lines(fork, forks=False, processes=3) == ["scheduler 'one' runs in each of 3 processes"]
+    assert lines(fork, forks=False, processes=1) == []
+
+
+@pytest.mark.parametrize("known", [{"any": ModuleType("schedule")}, {"run_pending": type("X", (), {"__module__": "schedule"})}])
+def test_a_loop_that_uses_one_is_too(fork, started, known):
+    started("shop.jobs", **known)
+    assert lines(fork) == ["scheduler 'one' runs in the first process"]
+
+
+def test_a_thread_beside_a_scheduler_of_the_same_module_is_none(fork, started):
+    started("shop.jobs", "consumer", scheduler=type("BackgroundScheduler", (), {"__module__": "apscheduler.schedulers"})())
+    assert lines(fork) == ["thread 'consumer' runs in the first process only"]
+
+
+def test_who_begins_again_in_a_forked_process_has_no_line(fork, started):
+    started("opentelemetry.sdk.trace.export")
+    assert lines(fork) == []
+
+
+def test_what_a_name_holds_is_on_one_line(fork, started):
+    started("shop", "two\nlines \x1b[31m")
+    (line,) = lines(fork)
+    assert "\n" not in line
+    assert "\x1b" not in line
+
+
+@pytest.fixture
+def opened():
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context
+
+
+def test_a_connection_is_shared(fork, opened):
+    server = opened(socket.create_server(("127.0.0.1", 0)))
+    before = fork.sockets()
+    opened(socket.create_connection(server.getsockname()))
+    assert lines(fork, before) == [f"connection to '127.0.0.1:{server.getsockname()[1]}' is shared by all processes"]
+    assert lines(fork, before, forks=False) == []
+    assert lines(fork) == []  # it was there before
+
+
+def test_a_connection_to_a_unix_socket_is_too(fork, opened, tmp_path):
+    server = opened(socket.socket(socket.AF_UNIX))
+    server.bind(f"{tmp_path}/redis.sock")
+    server.listen()
+    before = fork.sockets()
+    opened(socket.socket(socket.AF_UNIX)).connect(f"{tmp_path}/redis.sock")
+    assert lines(fork, before) == [f"connection to '{tmp_path}/redis.sock' is shared by all processes"]
+
+
+def test_what_is_no_connection_has_no_line(fork, opened):
+    before = fork.sockets()
+    opened(socket.create_server(("127.0.0.1", 0)))
+    opened(socket.socket())
+    opened(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).connect(("127.0.0.1", 9))  # statsd, syslog
+    for one in socket.socketpair():  # an event loop of asyncio
+        opened(one)
+    assert lines(fork, before) == []
+
+
+def test_looking_at_a_socket_leaves_it_as_it_is(fork, opened):
+    server = opened(socket.create_server(("127.0.0.1", 0)))
+    before = fork.sockets()
+    client = opened(socket.create_connection(server.getsockname()))
+    lines(fork, before)
+    accepted, _ = server.accept()
+    with accepted:
+        accepted.sendall(b"x")
+    assert (client.getblocking(), client.recv(1)) == (True, b"x")
+
+
+# --- the words -------------------------------------------------------------------------------------------------------
+
+
+def container(engine="uwsgi"):
+    return {"Config": {"Env": [f"FLASKOPS_ENGINE={engine}"], "Labels": {"host.flaskops.app": "shop"}}}
+
+
+def test_against_a_thread_and_a_connection_there_is_a_key(fork, started, opened):
+    server = opened(socket.create_server(("127.0.0.1", 0)))
+    before = fork.sockets()
+    opened(socket.create_connection(server.getsockname()))
+    started("shop", "consumer")
+    logs = "\n".join(["noise", *(f"flaskops: {line}" for line in lines(fork, before)), "more"])
+    thread, connection = advice(logs, container())
+    assert "thread 'consumer' runs in the first process only." in thread
+    assert "uwsgi.lazy_apps: true" in thread
+    assert "connection to '127.0.0.1:" in connection
+    assert "uwsgi.lazy_apps: true" in connection
+    for words in advice(logs, container("gunicorn")):
+        assert "preload_app" in words
+        assert "lazy_apps" not in words
+
+
+@pytest.mark.parametrize("forks", [True, False])
+def test_against_a_scheduler_there_is_another_one(fork, started, forks):
+    started("apscheduler.schedulers")
+    logs = "".join(f"flaskops: {line}\n" for line in lines(fork, forks=forks)) * 2  # each worker says it
+    (words,) = advice(logs, container())
+    assert "processes: [{name: scheduler" in words
+    assert "overlap: false" in words
+    assert "lazy_apps" not in words
+
+
+def test_what_the_application_itself_says_is_no_finding():
+    assert advice("a flaskops: thread 'x' runs in circles\nflaskops: uwsgi runs app:app: 2 processes\n", container()) == []
