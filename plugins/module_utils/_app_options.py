@@ -135,7 +135,7 @@ OPTIONS: dict[str, Option] = {
             "cheaper": Option(kind="int", default=0, minimum=0, allowed="a number of processes below processes, 0 for none"),
             "cheaper_algorithm": Option(default="spare", choices=("spare", "spare2", "backlog", "busyness")),
             "max_requests": Option(kind="int", default=0, minimum=0, allowed="a number of requests, 0 for no limit"),
-            "buffer_size": Option(kind="int", default=32768, minimum=4096, maximum=65535, allowed="a number of bytes from 4096 to 65535"),
+            "buffer_size": Option(kind="int", default=65535, minimum=4096, maximum=65535, allowed="a number of bytes from 4096 to 65535"),
             "offload_threads": Option(kind="int", default=0, minimum=0, allowed="a number of threads, 0 for none"),
             "lazy_apps": Option(kind="bool", default=False),
             "stats": Option(kind="bool", default=False),

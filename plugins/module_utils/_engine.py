@@ -22,6 +22,7 @@ ROLE_OPTIONS = {
     "harakiri": "uwsgi.harakiri_seconds",
     "max-requests": "uwsgi.max_requests",
     "buffer-size": "uwsgi.buffer_size",
+    "max-vars": "uwsgi.buffer_size",
     "offload-threads": "uwsgi.offload_threads",
     "lazy-apps": "uwsgi.lazy_apps",
     "stats": "uwsgi.stats",

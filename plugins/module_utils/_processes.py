@@ -34,15 +34,20 @@ def process_containers(app: Mapping[str, Any], container: Mapping[str, Any]) -> 
 
 def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Mapping[str, Any]) -> dict[str, Any]:
     line = shell_line(process["command"])
+    # Without the application's name: it may have 63 characters.
+    own_name = f"{process['name']}-{container['labels']['host.flaskops.release']}"
     options = {
         **container,
         "name": f"{container['name']}-{process['name']}",
+        "hostname": own_name,
         "command": ["sh", "-c", line],
         "volumes": [volume for volume in container["volumes"] if not volume.split(":")[1].startswith(_RUN)],
         "stop_signal": "SIGTERM",
         "stop_timeout": process["stop_seconds"],
         "labels": {**container["labels"], LABEL: process["name"]},
     }
+    if "etc_hosts" in container:
+        options["etc_hosts"] = {own_name: "127.0.0.1"}
     if "entrypoint" in container or app["engine"] == "command":
         # Of an image of one's own nobody knows what its entrypoint does with a command; ours runs it.
         options.update(entrypoint=["sh", "-c"], command=[line])

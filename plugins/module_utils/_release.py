@@ -85,6 +85,7 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
     options: dict[str, Any] = {
         "name": f"{app['name']}-{release}",
         "image": image,
+        "hostname": f"{app['name']}-{release}",
         "user": f"{UID_PLACEHOLDER}:{UID_PLACEHOLDER}",
         # A first process that reaps what the application leaves behind, and hands signals on.
         "init": True,
@@ -114,6 +115,8 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
         options["network_mode"] = app["networks"][0]
     else:
         options["network_mode"] = "none"
+        # Docker gives a container its own name only with an address.
+        options["etc_hosts"] = {options["hostname"]: "127.0.0.1"}
     return options
 
 

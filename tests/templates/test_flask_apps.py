@@ -429,7 +429,7 @@ def test_all_settings_of_uwsgi(uwsgi):
     assert {name: options[name] for name in expected} == {name: [value] for name, value in expected.items()}
     assert re.fullmatch(r"/run/flaskops/[0-9a-f]{12}/stats\.sock", options["stats"][0])
     assert not {*expected, "stats"} - {"buffer-size"} & set(uwsgi())
-    assert uwsgi()["buffer-size"] == ["32768"]
+    assert uwsgi()["buffer-size"] == ["65535"]
 
 
 def test_the_settings_are_an_ini_file(make):

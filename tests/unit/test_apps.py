@@ -76,7 +76,7 @@ def test_name_source_and_path_are_enough(check, source):
             "cheaper": 0,
             "cheaper_algorithm": "spare",
             "max_requests": 0,
-            "buffer_size": 32768,
+            "buffer_size": 65535,
             "offload_threads": 0,
             "lazy_apps": False,
             "stats": False,

@@ -53,6 +53,7 @@ def entry(**more):
 OPTIONS = {
     "name": f"shop-{NEW}",
     "image": "x",
+    "hostname": f"shop-{NEW}",
     "env_file": "e",
     "volumes": [f"/var/lib/flaskops/r/run:/run/flaskops/{NEW}", "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro", "data:/data"],
     "stop_signal": "SIGTERM",
@@ -66,11 +67,18 @@ def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
     assert found == {
         **OPTIONS,
         "name": f"shop-{NEW}-worker",
+        "hostname": f"worker-{NEW}",
         "command": ["sh", "-c", "exec celery worker"],
         "volumes": OPTIONS["volumes"][1:],
         "stop_timeout": 9,
         "labels": {**OPTIONS["labels"], LABEL: "worker"},
     }
+
+
+def test_without_a_network_their_own_name_is_known_to_them_too():
+    (found,) = process_containers({"engine": "uwsgi", "processes": [entry(name="w" * 20)]}, {**OPTIONS, "etc_hosts": {"x": "127.0.0.1"}})
+    assert found["etc_hosts"] == {found["hostname"]: "127.0.0.1"}
+    assert len(found["hostname"]) <= 63
 
 
 @pytest.mark.parametrize(("engine", "options"), [("command", {}), ("uwsgi", {"entrypoint": ["/x"]})])

@@ -118,6 +118,7 @@ def test_a_container_is_hardened_without_being_asked(app):
     assert options["cap_drop"] == ["ALL"]
     assert options["security_opts"] == ["no-new-privileges"]
     assert options["network_mode"] == "none"
+    assert options["etc_hosts"] == {options["hostname"]: "127.0.0.1"}
     assert (options["memory"], options["memory_swap"], options["pids_limit"]) == ("512m", "512m", 512)
     assert not {"published_ports", "ports", "exposed_ports", "privileged", "capabilities", "devices", "networks", "cpus"} & set(options)
     assert options["volumes"] == [
@@ -161,6 +162,7 @@ def test_what_was_asked_for_reaches_the_container(app):
         )
     )
     assert (options["network_mode"], options["networks"]) == ("bridge", [{"name": "bridge"}, {"name": "db"}])
+    assert "etc_hosts" not in options
     assert options["volumes"][3:] == [f"{ROOT}/apps/shop/releases/0123456789ab/secrets:/run/secrets:ro", "shop-data:/data"]
     assert options["tmpfs"] == [
         "/tmp:rw,nosuid,nodev,size=8m,mode=1777",
