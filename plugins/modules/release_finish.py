@@ -80,7 +80,6 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
 from ansible_collections.flaskops.host.plugins.module_utils._plan import LABEL, RELEASE
-from ansible_collections.flaskops.host.plugins.module_utils._process_steps import labels_of
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room, with_advice
 
 ARGUMENTS: dict[str, Any] = {
@@ -251,7 +250,7 @@ class Finish:
         """What a container wrote goes with it, also of releases that are kept."""
         with self.attempts.of(name, "what its containers wrote could not be removed", warn=True):
             there = [entry for entry in self.docker.containers(f"{LABEL}={name}") if not entry["Names"].endswith("-pin")]
-            used = {labels_of(entry).get(RELEASE) for entry in there}
+            used = {entry["Labels"].get(RELEASE) for entry in there}
             for directory in Path(self.root, "apps", name, "releases").glob("*"):
                 for path in written(directory) if directory.name not in used else []:
                     with self.attempts.of(name, f"{path} could not be emptied", warn=True):
