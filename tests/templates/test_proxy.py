@@ -866,7 +866,7 @@ def test_directives_of_the_users_own(place):
 EVERY_DIRECTIVE = [
     "proxy_pass http://unix:{socket}", "proxy_http_version 1.0", "proxy_redirect http://a/ /", "proxy_cookie_path / /mine/",
     "proxy_connect_timeout 7s", "proxy_send_timeout 7s", "proxy_read_timeout\t7s", "proxy_buffer_size 32k", "proxy_buffers 16 32k",
-    "proxy_buffering on", "client_max_body_size 7m", "proxy_intercept_errors off",
+    "proxy_buffering on", "proxy_max_temp_file_size 7m", "client_max_body_size 7m", "proxy_intercept_errors off",
     "absolute_redirect on", "proxy_cache off", "proxy_cache_key $uri",
     "proxy_cache_valid any 7s", "proxy_cache_lock off", "proxy_cache_use_stale off",
     # What Nginx adds up.

@@ -224,7 +224,7 @@ def test_the_status_has_a_column_for_processes_where_there_are_some():
 
 def test_the_status_has_a_column_for_reasons_where_there_are_some():
     keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "disk", "restarts", "reason")
-    app = {**dict.fromkeys(keys), "name": "shop", "previous": [], "locked_by": None, "processes": {}}
+    app = {**dict.fromkeys(keys), "name": "shop", "previous": [], "locked_by": None, "processes": {}, "state": "present"}
     head, shop, blog = deploy.status_table({"www": [{**app, "state": "refused", "reason": "it was not healthy"}, {**app, "name": "blog"}]})
     assert head.split()[-1] == "reason"
     assert shop.endswith("  none      it was not healthy")

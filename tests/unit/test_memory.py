@@ -159,7 +159,7 @@ def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
     lock = {"token": "t", "names": ["shop"]}
     finish = release_finish.Finish({"root": "/x", "nginx_root": "/x", "lock": lock, "releases": [entry]})
     finish._warn_of_starved()
-    (words,) = finish.warnings
+    (words,) = finish.attempts.warnings
     assert words.startswith("shop: release 1 serves, and the kernel killed 689 of its processes, because they need more than resources")
 
 
@@ -170,7 +170,7 @@ def test_what_does_not_serve_is_not_warned_of(monkeypatch, more):
     entry = {"name": "shop", "id": "1", "result": "live", "state": "present", **more}
     finish = release_finish.Finish({"root": "/x", "nginx_root": "/x", "lock": {"token": "t", "names": []}, "releases": [entry]})
     finish._warn_of_starved()
-    assert finish.warnings == []
+    assert finish.attempts.warnings == []
 
 
 def test_the_status_says_so(monkeypatch):

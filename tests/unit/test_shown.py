@@ -142,7 +142,7 @@ def of_what_is_no_answer(_monkeypatch, _tmp_path):
 
 def of_an_answer_through_nginx(monkeypatch, _tmp_path):
     monkeypatch.setattr(_probe, "ask", lambda *_: (200, TEXT))
-    return _probe.check({"name": "x", "id": "1", "prefix": "", "path": "/", "host": "h", "port": 1, "status": ["200"]}, 0)
+    return _probe.check({"name": "x", "id": "1", "prefix": "", "path": "/", "host": "h", "port": 1, "status": ["200"], "config": ""}, 0)
 
 
 def of_static_files(monkeypatch, tmp_path):
@@ -170,6 +170,7 @@ def of_a_dockerfile(_monkeypatch, tmp_path):
 
 def of_the_status(_monkeypatch, _tmp_path):
     keys = ("name", "state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts", "locked_by")
+    keys += ("disk", "reason")
     lines = _deploy.status_table({TEXT: [{**dict.fromkeys(keys, TEXT), "processes": {TEXT: TEXT}, "previous": [TEXT]}]})
     assert len(lines) == 2
     return "\n".join(lines)

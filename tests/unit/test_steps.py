@@ -723,6 +723,7 @@ def test_a_run_without_work_goes_on_with_what_had_no_time(world):
     trash = Path(world.root, "trash")
     (trash / "1/2/3").mkdir(parents=True)
     unchanged = {"images": [], "releases": [], "absent": [], "sites": [], "break_tokens": [], "action": "deploy", "owner": {"token": "t"}}
+    unchanged.update(uids="70000-99999", move_uid=[])
     begin = _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged})
     assert begin.run(check_mode=True)["changed"]
     assert (trash / "1").exists()
@@ -736,9 +737,9 @@ def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, 
     world.live("shop", OLD)
     free = [10]
     monkeypatch.setattr(_begin, "too_little", lambda places, wanted: "10 MiB are free" if free[0] < wanted / 1024**2 else "")
-    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {}}
+    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {}, "uid": 0, "volumes": False}
     params = {"root": world.root, "nginx_root": world.nginx, "images": [], "absent": [], "sites": [], "break_tokens": []}
-    params.update(releases=[wanted], owner={"token": "t", "who": "me"}, action="deploy", free_space="1g")
+    params.update(releases=[wanted], owner={"token": "t", "who": "me"}, action="deploy", free_space="1g", uids="70000-99999", move_uid=[])
     for check_mode in (True, False):
         with pytest.raises(HostError, match="10 MiB are free"):
             _begin.Begin(params).run(check_mode)
@@ -753,9 +754,9 @@ def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, 
 def test_without_room_there_are_still_ways(world, monkeypatch, change):
     world.live("shop", OLD)
     monkeypatch.setattr(_begin, "too_little", lambda _places, wanted: "too little" if wanted else "")
-    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {}}
+    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {}, "uid": 0, "volumes": False}
     params = {"root": world.root, "nginx_root": world.nginx, "images": [], "absent": [], "sites": [], "break_tokens": []}
-    params.update(releases=[wanted], owner={"token": "t", "who": "me"}, action="deploy", free_space="1g")
+    params.update(releases=[wanted], owner={"token": "t", "who": "me"}, action="deploy", free_space="1g", uids="70000-99999", move_uid=[])
     _begin.Begin({**params, **change}).run()
 
 
