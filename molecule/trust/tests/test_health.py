@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""What a health check finds out: workers that die of memory behind one that answers, and the name that an application is asked by."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import APPS
+
+
+@pytest.fixture
+def release(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Deploys an application of this scenario, which is removed in the end."""
+    names = set()
+
+    def run(name: str, **keys: Any) -> Any:
+        names.add(name)
+        entry = {"name": name, "source": name, "path": f"/{name}", "path_mode": "script_name", "drain_seconds": 0, "static": [], **keys}
+        return deploy(entry, flask_apps_source_root=str(APPS))
+
+    yield run
+    deploy(*({"name": name, "state": "absent"} for name in names)).ok()
+
+
+STARVED = {"engine": "gunicorn", "gunicorn": {"workers": 8}, "resources": {"memory": "256m"}}
+
+
+def test_a_release_that_dies_of_memory_does_not_serve(release, http):
+    run = release("starved", **STARVED).failed()
+    said = " ".join(run.output.split())
+    assert "because they need more than resources.memory (256m)" in said
+    assert "write a larger resources.memory, or fewer processes in gunicorn.workers" in said
+    assert http("/starved/").status == 404
+    release("starved", **{**STARVED, "gunicorn": {"workers": 2}}).ok()
+    assert http("/starved/").body == "1\n"
+
+
+def test_one_that_dies_of_it_later_is_seen_in_the_status(release, play):
+    release("starved", **STARVED, env={"LATE": "12"}).ok()
+    for _ in range(15):
+        time.sleep(1)
+        run = play("status").ok()
+        if "processes killed for want of memory" in run.output:
+            return
+    pytest.fail(run.output)
+
+
+def test_an_application_that_answers_to_its_own_name(release, http, play):
+    run = release("named", health={"deadline_seconds": 3}).failed()
+    assert "Host: localhost was sent." in run.output and "write one of them as health.host" in run.output
+    release("named", health={"host": "shop.example.org"}).ok()
+    assert http("/named/", headers={"Host": "shop.example.org"}).body == "well\n"
+    assert "ok (200)" in next(line for line in play("status").ok().output.splitlines() if " named " in line)
