@@ -342,6 +342,11 @@ def test_types_and_charsets_of_static_files_are_those_of_flask(place, tmp_path, 
         assert PINNED.get(extension, wanted) == wanted, extension
 
 
+def test_python_in_the_container_reads_the_same_table():
+    rows = [line.split() for line in (ROLE / "files/runtime/mime.types").read_text().splitlines() if line[0] != "#"]
+    assert {extension: row[0] for row in rows for extension in row[1:]} == types_table()
+
+
 def test_the_table_says_what_pythons_own_says():
     """Of the oldest Python and of the newest: they differ in a few."""
     differ = {"js", "mjs", "rtf", "3gp", "3gpp", "3g2", "3gpp2"}

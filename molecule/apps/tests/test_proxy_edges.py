@@ -41,8 +41,11 @@ def test_a_login_at_one_is_no_logout_at_the_others(host, browse):
 
 @pytest.mark.parametrize("name", EDGES)
 def test_files_have_the_types_that_browsers_want(host, name):
+    """By Nginx, and by Flask in the container."""
     answers = ask(host, [question(f"/{name}/static/{file}") for file in TYPES])
     assert {file: answer.headers["content-type"] for file, answer in zip(TYPES, answers, strict=True)} == TYPES
+    own = ask(host, [question(f"/{name}/file/{file}") for file in TYPES])
+    assert [answer.headers["content-type"] for answer in own] == list(TYPES.values())
     wanted = "*" if name == "edge-uwsgi" else None
     assert {answer.headers.get("access-control-allow-origin") for answer in answers} == {wanted}
 

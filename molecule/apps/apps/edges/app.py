@@ -28,6 +28,11 @@ def login(name):
     return redirect("..")
 
 
+@edge.get("/file/<name>")
+def file(name):
+    return edge.send_static_file(name)
+
+
 @edge.get("/accel")
 def accel():
     return "the application's own", {"X-Accel-Redirect": request.args["to"], "X-Accel-Buffering": "no"}
