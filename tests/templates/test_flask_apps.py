@@ -480,6 +480,12 @@ def test_gunicorn_listens_where_nginx_may_connect_and_writes_nowhere_else(gunico
     assert (options["worker_tmp_dir"], options["control_socket_disable"], options["errorlog"]) == ("/dev/shm", True, "-")
 
 
+def test_gunicorn_takes_whatever_nginx_lets_through(gunicorn):
+    """999k is the most that nginx_header_buffer_size may be. A 0 would be its own default for the second, which is 8190."""
+    options = gunicorn()
+    assert (options["limit_request_line"], options["limit_request_field_size"]) == (0, 1024**2)
+
+
 def test_gunicorn_leaves_the_headers_to_the_wrapper(gunicorn):
     options = gunicorn()
     assert (options["forwarded_allow_ips"], options["secure_scheme_headers"], options["forwarder_headers"]) == ("", {}, "")

@@ -110,3 +110,11 @@ def test_no_tunnel_of_http_2_reaches_an_application(raw, name, upgrade):
     (answer,) = raw(f"{head}Connection: Upgrade, HTTP2-Settings, close\n\n")
     assert answer.startswith("HTTP/1.1 200 ")
     assert not {"Upgrade", "Http2-Settings"} & set(json.loads(answer.partition("\r\n\r\n")[2])["headers"])
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_a_header_as_long_as_nginx_takes_it_reaches_the_application(raw, name):
+    """Four of 8k are what it takes unless nginx_header_buffer_size says more."""
+    fields = "".join(f"X-Long-{number}: {'x' * 8000}\n" for number in range(3))
+    (answer,) = raw(f"GET /{name}/whoami HTTP/1.1\nHost: localhost\n{fields}Connection: close\n\n")
+    assert answer.startswith("HTTP/1.1 200 ")
