@@ -61,6 +61,7 @@ failures:
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,7 @@ ARGUMENTS: dict[str, Any] = {
     "deadline_seconds": {"type": "float", "default": 15},
     "releases": {"type": "list", "elements": "dict", "required": True},
 }
+AT_ONCE = 32  # applications that are asked side by side
 
 
 class Switch:
@@ -152,14 +154,21 @@ class Switch:
                 self._failed(name, "could not be recorded", error)
 
     def _check(self, moved: list[str]) -> None:
+        """Side by side, so that one that does not answer takes no time from the others."""
         deadline = time.monotonic() + self.params["deadline_seconds"]
-        for name in moved:
-            release = self.releases[name]
-            file = FILES[release["state"]]
-            question = check_of(name, release["id"], release, self.params["sites"], file)
-            question["config"] = config_of(release_directory(self.root, name, release["id"]) / file)
-            if why := check(question, deadline):
+        with ThreadPoolExecutor(AT_ONCE) as beside:
+            answers = list(beside.map(lambda name: check(self._question(name), deadline), moved))
+        for name, why in zip(moved, answers, strict=True):
+            if why:
+                release = self.releases[name]
                 self.failures[name] = f"{name}: release {release['id']} did not serve and was taken back: {why}{self._log(release)}"
+
+    def _question(self, name: str) -> dict[str, Any]:
+        release = self.releases[name]
+        file = FILES[release["state"]]
+        question = check_of(name, release["id"], release, self.params["sites"], file)
+        question["config"] = config_of(release_directory(self.root, name, release["id"]) / file)
+        return question
 
     def _remember_static(self, name: str, release: dict[str, Any]) -> None:
         """A page of the release before still finds its files, until the next switch."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils import _probe
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import check_of
-from ansible_collections.flaskops.host.plugins.modules import release_gate, release_status
+from ansible_collections.flaskops.host.plugins.modules import release_gate, release_status, release_switch
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -294,3 +294,21 @@ def test_the_status_of_twenty_that_hang_takes_as_long_as_that_of_one(host, monke
 
 def test_the_status_of_one_that_answers(host):
     assert [app["health"] for app in host(1, GOOD, b"", 0)] == ["ok (200)"]
+
+
+def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(tmp_path, monkeypatch):
+    def check(question, deadline):
+        assert deadline - time.monotonic() > 14, "its time has been taken"
+        time.sleep(1 if question["name"] != "b" else 0)
+        return "" if question["name"] == "b" else "timed out"
+
+    monkeypatch.setattr(release_switch, "Docker", Engine)
+    monkeypatch.setattr(release_switch, "check", check)
+    releases = [{**FACTS, "name": name, "id": "1", "live": None, "links": [], "state": "present", "processes": []} for name in "abc"]
+    defaults = {name: option.get("default") for name, option in release_switch.ARGUMENTS.items()}
+    more = {"root": str(tmp_path), "nginx_root": str(tmp_path), "sites": SITES, "releases": releases}
+    switch = release_switch.Switch({**defaults, **more})
+    started = time.monotonic()
+    switch._check(["a", "b", "c"])
+    assert sorted(switch.failures) == ["a", "c"]
+    assert time.monotonic() - started < 1.8
