@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _apps, _deploy, _dev, _find
+from ansible_collections.flaskops.host.plugins.module_utils._options import printable
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
-from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
 
@@ -20,10 +20,10 @@ def normalize_apps(apps: Any, **context: Any) -> dict[str, Any]:
     """The complete entries of flask_apps, what was understood, and all problems as sentences and as one message."""
     result, problems = _apps.normalize_apps(apps, **context)
     # A source, its Dockerfile and a Git server may have a word in them.
-    problems = [shown(problem) for problem in problems]
+    problems = [printable(problem) for problem in problems]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     message = "\n".join([f"{count} in the inputs; nothing was changed.", *problems]) if problems else ""
-    notes = [shown(f"{app['name']}: {note}") for app in result for note in app.get("notes", [])]
+    notes = [printable(f"{app['name']}: {note}") for app in result if isinstance(app["name"], str) for note in app.get("notes", [])]
     return {"apps": result, "problems": problems, "message": message, "notes": notes}
 
 

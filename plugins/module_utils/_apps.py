@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _engine, _origin
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
-from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, show
+from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
 from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem
@@ -73,12 +73,13 @@ def normalize_apps(
     if not isinstance(root, str) or not re.fullmatch(ROOT, root) or ".." in root.split("/"):
         words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
         problems.append(f"flask_apps_root: it is {show(root)}; it has to be {words}.")
+        root = "/"
     problems += _images(base_refresh, runtime_image, source_root)
-    first, _, last = str(uids).partition("-")
-    if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", str(uids), re.ASCII) or int(first) >= int(last):
+    first, _, last = (plain_text(uids) or "").partition("-")
+    if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", plain_text(uids) or "", re.ASCII) or int(first) >= int(last):
         problems.append(f"flask_apps_uids: must be a range of user ids from 1000 on, such as 70000-99999; got {show(uids)}.")
     try:
-        bytes_of(free_space)
+        bytes_of(plain_text(free_space) or "")
     except ValueError as error:
         problems.append(f"{error}.")
     result: list[dict[str, Any]] = []
@@ -167,12 +168,13 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     ]
     files = {f"{secret}_FILE" for secret in secrets if isinstance(secret, str)}
     problems += [f"env sets {name}, which we set from secrets; leave it out." for name in sorted(files & set(env))]
-    socket = f"{root}/apps/{name}/releases/{'0' * 12}/run/app.sock"
-    if isinstance(name, str) and re.fullmatch(NAME, name) and len(socket.encode()) > SOCKET_LIMIT:
-        problems.append(
-            f"the socket {socket} has {len(socket.encode())} bytes and Linux allows {SOCKET_LIMIT}; "
-            "choose a shorter name or a shorter flask_apps_root."
-        )
+    if isinstance(name, str) and re.fullmatch(NAME, name):
+        socket = f"{root}/apps/{name}/releases/{'0' * 12}/run/app.sock"
+        if len(socket.encode()) > SOCKET_LIMIT:
+            problems.append(
+                f"the socket {socket} has {len(socket.encode())} bytes and Linux allows {SOCKET_LIMIT}; "
+                "choose a shorter name or a shorter flask_apps_root."
+            )
     return problems
 
 

@@ -8,11 +8,11 @@ A delta is the same archive, in which a file that the host has is empty and bear
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tarfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ HEADER = "FLASKOPS.sha256"
 INDEX = "context.json"
 # Smaller files are sent: naming them costs as much.
 SMALL = 2048
+BLOCK = 1 << 20
 
 
 class Damaged(Exception):
@@ -36,8 +37,27 @@ def digests(archive: Path) -> dict[str, tuple[int, int]]:
         for member in tar:
             if member.isreg() and member.size >= SMALL:
                 file.seek(member.offset_data)
-                found[sha256(file.read(member.size)).hexdigest()] = (member.offset_data, member.size)
+                found[_digest(_Slice(file, member.size))] = (member.offset_data, member.size)
     return found
+
+
+class _Slice:
+    """So many bytes of a file from where it is; for files that do not fit into memory."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self.file, self.left = file, size
+
+    def read(self, count: int = BLOCK) -> bytes:
+        block = self.file.read(min(count, self.left))
+        self.left -= len(block)
+        return block
+
+
+def _digest(file: IO[bytes] | _Slice) -> str:
+    total = sha256()
+    while block := file.read(BLOCK):
+        total.update(block)
+    return total.hexdigest()
 
 
 def write_delta(archive: Path, delta: Path, known: Collection[str]) -> int:
@@ -45,16 +65,15 @@ def write_delta(archive: Path, delta: Path, known: Collection[str]) -> int:
     saved = 0
     with tarfile.open(archive) as tar, tarfile.open(delta, "w", format=tarfile.PAX_FORMAT) as out:
         for member in tar:
-            data = b""
-            if member.isreg():
-                source = tar.extractfile(member)
-                data = source.read() if source else b""
-                digest = sha256(data).hexdigest()
-                if len(data) >= SMALL and digest in known:
-                    saved += len(data)
+            source = tar.extractfile(member) if member.isreg() else None
+            if source and member.size >= SMALL and known:
+                digest = _digest(source)
+                source.seek(0)
+                if digest in known:
+                    saved += member.size
                     member.pax_headers = {**member.pax_headers, HEADER: digest}
-                    member.size, data = 0, b""
-            out.addfile(member, io.BytesIO(data))
+                    member.size = 0
+            out.addfile(member, source)
     return saved
 
 
@@ -74,13 +93,12 @@ def assemble(delta: IO[bytes], target: Path, releases: Path) -> None:
     try:
         with tarfile.open(fileobj=delta) as tar, tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as out:
             for member in tar:
-                source = tar.extractfile(member) if member.isreg() else None
-                data = source.read() if source else b""
                 if wanted := member.pax_headers.get(HEADER, ""):
                     member.pax_headers = {key: value for key, value in member.pax_headers.items() if key != HEADER}
-                    data = _content(kept, wanted)
-                    member.size = len(data)
-                out.addfile(member, io.BytesIO(data))
+                    with _content(kept, wanted) as (content, member.size):
+                        out.addfile(member, content)  # type: ignore[arg-type]
+                else:
+                    out.addfile(member, tar.extractfile(member) if member.isreg() else None)
         aside.chmod(0o600)
         index = {digest: list(place) for digest, place in digests(aside).items()}
         os.replace(aside, target)
@@ -102,14 +120,17 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
         return {}
 
 
-def _content(kept: dict[str, tuple[Path, int, int]], digest: str) -> bytes:
+@contextmanager
+def _content(kept: dict[str, tuple[Path, int, int]], digest: str) -> Iterator[tuple[_Slice, int]]:
+    """A content of a kept context, which has been read once to see that it is the one; and its size."""
     try:
         path, offset, size = kept[digest]
         with path.open("rb") as file:
             file.seek(offset)
-            data = file.read(size)
-    except (KeyError, OSError):
-        data = b""
-    if sha256(data).hexdigest() != digest:
-        raise Damaged(f"the content {digest} is not in the kept contexts")
-    return data
+            if _digest(_Slice(file, size)) == digest:
+                file.seek(offset)
+                yield _Slice(file, size), size
+                return
+    except (KeyError, FileNotFoundError, PermissionError):
+        pass
+    raise Damaged(f"the content {digest} is not in the kept contexts")

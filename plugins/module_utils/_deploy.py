@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._options import plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown, shown_line
 
@@ -23,14 +24,15 @@ def used_sites(apps: Any, defaults: Any = None) -> list[str]:
     """The sites that applications are on, read from inputs that nobody has checked yet."""
     entries = [entry for entry in apps if isinstance(entry, Mapping)] if isinstance(apps, (list, tuple)) else []
     common = defaults.get("site") if isinstance(defaults, Mapping) else None
-    return sorted({str(entry.get("site") or common or "default") for entry in entries})
+    # Of a wrong kind they are answered when the entries are checked.
+    return sorted({plain_text(entry.get("site") or common or "default") or "default" for entry in entries})
 
 
 def longest_drain(apps: Any, defaults: Any = None) -> int:
     """The largest drain_seconds of all applications, read from inputs that nobody has checked yet."""
     entries = [entry for entry in apps if isinstance(entry, Mapping)] if isinstance(apps, (list, tuple)) else []
     common = defaults.get("drain_seconds") if isinstance(defaults, Mapping) else None
-    given = [str(entry.get("drain_seconds", common)) for entry in entries]
+    given = [plain_text(entry.get("drain_seconds", common)) or "" for entry in entries]
     return max((int(value) for value in given if value.isdecimal() and len(value) < 7), default=0)
 
 
@@ -40,7 +42,7 @@ def registry_login(apps: Any, name: str, defaults: Any = None) -> dict[str, str]
     common = defaults.get("registry") if isinstance(defaults, Mapping) else None
     own = next((entry.get("registry") for entry in entries if entry.get("name") == name), None)
     login = {**(common if isinstance(common, Mapping) else {}), **(own if isinstance(own, Mapping) else {})}
-    return {key: str(login.get(key) or "") for key in ("username", "password")}
+    return {key: plain_text(login.get(key)) or "" for key in ("username", "password")}
 
 
 def needed_images(releases: Iterable[Release], runtime: str) -> list[str]:

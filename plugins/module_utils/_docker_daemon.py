@@ -11,6 +11,9 @@ import json
 import re
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, show_name
+
+GROUPS = ("docker", "root", "0", "")  # whom the engine's socket may belong to
 SOCKET = "/var/run/docker.sock"
 DAEMON_FILE = "/etc/docker/daemon.json"
 LIMIT_FILE = "/etc/default/docker"  # read by its init script
@@ -128,16 +131,21 @@ def holds(have: Any, want: Any) -> bool:
     return bool(have == want)
 
 
+def shown(value: Any) -> str:
+    """A value of daemon.json in a message: the address of a proxy may have a user and a password."""
+    return hidden(json.dumps(value))
+
+
 def daemon_differences(have: dict[str, Any], want: dict[str, Any]) -> list[str]:
     """One line for each option in which the file is not as wanted."""
     lines = []
     for key in sorted({*have, *want}):
         if key not in want:
-            lines.append(f"{key}: {json.dumps(have[key])} is in the file and not in docker_daemon_options")
+            lines.append(f"{key}: {shown(have[key])} is in the file and not in docker_daemon_options")
         elif key not in have:
-            lines.append(f"{key}: {json.dumps(want[key])} is wanted and not in the file")
+            lines.append(f"{key}: {shown(want[key])} is wanted and not in the file")
         elif have[key] != want[key]:
-            lines.append(f"{key}: {json.dumps(have[key])} is in the file, {json.dumps(want[key])} is wanted")
+            lines.append(f"{key}: {shown(have[key])} is in the file, {shown(want[key])} is wanted")
     return lines
 
 
@@ -160,6 +168,44 @@ def flag_options(command: str) -> dict[str, str]:
     return found
 
 
+def shape_problems(options: Any) -> list[str]:
+    """Why docker_daemon_options are nothing that a daemon.json can hold."""
+    where = "docker_daemon_options"
+    if not isinstance(options, dict):
+        return [f"{where} has to be a dictionary of what daemon.json holds, such as {{debug: true}}."]
+    try:
+        fits = json.loads(json.dumps(options, allow_nan=False)) == options
+    except (TypeError, ValueError, RecursionError):
+        fits = False
+    words = "strings, finite numbers, booleans, lists, and dictionaries whose names are strings"
+    problems = [] if fits else [f"{where} has a value that JSON does not have; put dates and the like in quotes. Allowed are {words}."]
+    if fits and options.get("hosts") is not None and not _texts(options["hosts"]):
+        problems.append(f"{where}: hosts has to be a list of strings such as unix://{SOCKET}.")
+    return problems
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def exposure_problems(options: dict[str, Any], flags: dict[str, str]) -> list[str]:
+    """What would give the engine, and with it the host, to more than root and docker_users."""
+    where, problems = "docker_daemon_options", []
+    # Without a scheme dockerd takes TCP.
+    open_to = [host for host in options.get("hosts") or [] if not host.startswith(("unix://", "fd://"))]
+    if open_to and options.get("tlsverify") is not True and "tlsverify" not in flags:
+        problems.append(
+            f"{where}: hosts has {shown(open_to[0])}, where whoever connects is root on this host; take it out, "
+            "or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs neither: docker -H ssh://user@host."
+        )
+    if str(options.get("group", "docker")) not in GROUPS:
+        problems.append(
+            f"{where}: group is {shown(options['group'])}, and its members would be root on this host; take it out, "
+            "and name who may use Docker in docker_users."
+        )
+    return problems
+
+
 def option_problems(options: dict[str, Any], command: str, swarm: bool, old_engine: bool = False) -> list[str]:
     """What is wrong with docker_daemon_options and can be known without asking dockerd."""
     problems = []
@@ -168,8 +214,8 @@ def option_problems(options: dict[str, Any], command: str, swarm: bool, old_engi
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             hint = name.lower().replace("_", "-")
             problems.append(
-                f"{where}: '{name}' is not an option of dockerd, which are written with lower case letters and hyphens; "
-                f"write '{hint}' if that is meant."
+                f"{where}: {show_name(name)} is not an option of dockerd, which are written with lower case letters and hyphens; "
+                f"write {show_name(hint)} if that is meant."
             )
         elif old_engine and name not in OPTIONS_20_10:
             close = difflib.get_close_matches(name, OPTIONS_20_10, 1)
@@ -178,15 +224,16 @@ def option_problems(options: dict[str, Any], command: str, swarm: bool, old_engi
                 f"{where}: '{name}' is not an option of the Docker Engine 20.10 of this distribution, which would not start with it; {cure}"
             )
     if options.get("userns-remap"):
-        problems.append(f"{where}: userns-remap is {json.dumps(options['userns-remap'])}; take it out: {USERNS_REASON}.")
+        problems.append(f"{where}: userns-remap is {shown(options['userns-remap'])}; take it out: {USERNS_REASON}.")
     if swarm and options.get("live-restore"):
         problems.append(
             f"{where}: live-restore is true, but this host is part of a swarm and dockerd refuses the two together; take it out."
         )
     hosts = options.get("hosts")
     if hosts is not None and not {f"unix://{SOCKET}", "unix:///run/docker.sock", "unix://"} & set(hosts):
-        problems.append(f"{where}: hosts is {json.dumps(hosts)}; it must keep unix://{SOCKET}, which this collection uses.")
+        problems.append(f"{where}: hosts is {shown(hosts)}; it must keep unix://{SOCKET}, which this collection uses.")
     flags = flag_options(command)
+    problems += exposure_problems(options, flags)
     for name in sorted(daemon_config(options, swarm)):
         if name in flags:
             cure = "take it out" if name in options else f"write '{name}: null' to leave it to the flag"

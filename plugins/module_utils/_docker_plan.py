@@ -19,7 +19,13 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_apt import (
     REPOSITORY_TOOLS,
     version_matches,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._docker_checks import Situation, choose_cli, notes, problems
+from ansible_collections.flaskops.host.plugins.module_utils._docker_checks import (
+    Situation,
+    choose_cli,
+    notes,
+    problems,
+    shape_problems,
+)
 from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon import (
     DAEMON_FILE,
     LIMIT_FILE,
@@ -30,13 +36,25 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
     digest,
     holds,
 )
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden
 
 INIT_SCRIPT_NOFILE = 1048576
 
 
 def plan(facts: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
     """The work, its parts with the actions they amount to; or the problems, all that there are."""
+    wrong = list(shape_problems(inputs))
+    if wrong:
+        return {"problems": wrong, "message": message(wrong), "notes": [], "changed": False}
     return DockerPlan(Situation(facts, inputs)).make()
+
+
+def message(problems: list[str]) -> str:
+    """All problems as one text."""
+    if not problems:
+        return ""
+    head = f"docker: {len(problems)} problem{'s' if len(problems) > 1 else ''}, nothing has been changed:"
+    return "\n".join([head, *(f"- {problem}" for problem in problems)])
 
 
 class DockerPlan:
@@ -60,7 +78,7 @@ class DockerPlan:
             "mode": self.here.mode,
             "source": self.here.source if self.managed else "found",
             "problems": self.problems,
-            "message": self.message(),
+            "message": message(self.problems),
             "notes": self.notes,
             "changed": any(part["actions"] for part in (install, daemon, users, service)),
             "install": install,
@@ -69,13 +87,6 @@ class DockerPlan:
             "service": service,
             "predicted_engine": self.predicted_engine(),
         }
-
-    def message(self) -> str:
-        if not self.problems:
-            return ""
-        count = len(self.problems)
-        head = f"docker: {count} problem{'s' if count > 1 else ''}, nothing has been changed:"
-        return "\n".join([head, *(f"- {problem}" for problem in self.problems)])
 
     def wanted_packages(self) -> list[str]:
         here = self.here
@@ -173,7 +184,7 @@ class DockerPlan:
         if foreign and not self.inputs["replace_daemon_config"]:
             self.refuse_daemon_file(have, config, edited=bool(record.get("daemon_config")))
         if file["validation"]:
-            self.problems.append(f"docker_daemon_options are refused by dockerd: {file['validation']}")
+            self.problems.append(f"docker_daemon_options are refused by dockerd: {hidden(file['validation'])}")
         result["text"] = text
         result["write"] = file["text"] != text
         result["backup"] = foreign

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-_VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})")
+_VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]{0,1000}))?\})")
 LIMIT = 128 * 1024  # bytes of a Dockerfile
 INSTRUCTIONS = 1000
 LONGEST = 65536  # characters of a text with its variables put in

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
-from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, merge, normalize, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
+from ansible_collections.flaskops.host.plugins.module_utils._source import ENTRIES, SOURCE_BYTES, controller_path, size
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SHORT = re.compile(r"[0-9a-f]{7,63}")
@@ -36,7 +37,7 @@ class GitError(Exception):
 
 def checkout_key(git: Mapping[str, Any]) -> str:
     """The name of a checkout among those of a run: repository, version and key file as they are written."""
-    return json.dumps([str(git.get(key) or "") for key in ("repo", "version", "key_file")])
+    return json.dumps([plain_text(git.get(key)) or "" for key in ("repo", "version", "key_file")])
 
 
 def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
@@ -45,12 +46,7 @@ def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
     return Path(values.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "flaskops/git")
 
 
-def hidden(text: str) -> str:
-    """A text without the credentials of the addresses in it."""
-    return re.sub(r"(\w+://)[^/@\s'\"]+@", r"\1***@", text)
-
-
-def checkouts(apps: Any, defaults: Any = None, source_root: str = ".", run: str = "") -> dict[str, dict[str, str]]:
+def checkouts(apps: Any, defaults: Any = None, source_root: Any = ".", run: str = "") -> dict[str, dict[str, str]]:
     """Fetch what entries of flask_apps name; they may be malformed, which is told with all other problems.
 
     Returns:
@@ -62,8 +58,10 @@ def checkouts(apps: Any, defaults: Any = None, source_root: str = ".", run: str 
             continue
         given = merge(defaults if isinstance(defaults, Mapping) else {}, entry).get("git")
         git, problems = normalize(given, OPTIONS["git"].options or {}, "git") if isinstance(given, Mapping) else ({}, [])
-        key_file = str(Path(source_root, os.path.expanduser(git["key_file"])).absolute()) if git.get("key_file") else ""
-        if git.get("repo") and not problems and (not key_file or Path(key_file).is_file()):
+        if not git.get("repo") or problems or not isinstance(source_root, str):
+            continue
+        key_file = str(controller_path(source_root, git["key_file"])) if git.get("key_file") else ""
+        if not key_file or Path(key_file).is_file():
             found[checkout_key(git)] = _checkout(git, key_file, run)
     return found
 
@@ -100,6 +98,7 @@ class Repository:
                 os.utime(tree)
             else:
                 self._fetch(commit, version)
+                self._measure(commit, version)
                 self._unpack(commit, tree)
                 self._forget(tree)
             return tree, commit
@@ -161,6 +160,16 @@ class Repository:
     def _init(self) -> None:
         if not (self.bare / "HEAD").exists():
             self._git("init", "--quiet", "--bare", str(self.bare))
+
+    def _measure(self, commit: str, version: str) -> None:
+        """What is too much for a source is not unpacked."""
+        count = total = 0
+        for line in self._git("ls-tree", "-r", "-l", commit, inside=True, version=version).splitlines():
+            size_of = line.split("\t")[0].split()[-1]
+            count, total = count + 1, total + (int(size_of) if size_of.isdecimal() else 0)
+        if count > ENTRIES or total > SOURCE_BYTES:
+            many = f"{count} files with {size(total)}; a source has to have at most {ENTRIES} files with {size(SOURCE_BYTES)}"
+            raise GitError(f"git: {hidden(self.repo)} at {version!r} has {many}.")
 
     def _unpack(self, commit: str, tree: Path) -> None:
         """The files as they are in the commit, moved to their place when they are all there."""

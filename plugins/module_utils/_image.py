@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._dockerfile import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, shortened, tail
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
 
 # The engine's own builder, whatever is chosen for root, and an image without a manifest around it.
@@ -35,7 +36,8 @@ def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: I
     try:
         docker.run("build", *options, f"{path}/context", merge=True, seconds=SECONDS, environment=ENVIRONMENT)
     except HostError as error:
-        raise HostError("\n".join(shortened(line) for line in tail(str(error), LOG_LINES))) from None
+        # An index may have been given with a user and a password.
+        raise HostError(hidden("\n".join(shortened(line) for line in tail(str(error), LOG_LINES)))) from None
 
 
 def refuse_labels(image: Mapping[str, Any], name: str) -> None:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._options import plain_text, show
+
 ROOT = "/etc/nginx"
 DEFAULT_SITES = ("sites-enabled/default", "conf.d/default.conf")
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -25,17 +27,19 @@ LINES_SHOWN = 40
 
 def describe(value: Any) -> str:
     """A value as it looks in YAML, short enough for a sentence."""
-    if isinstance(value, str):
-        text = repr(str(value))
-    elif isinstance(value, bool):
+    if isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, Mapping):
-        text = f"a dictionary ({', '.join(map(str, value)) or 'empty'})"
-    elif isinstance(value, Sequence):
-        text = "a list"
+        text = f"a dictionary ({', '.join(_word(key) for key in list(value)[:10]) or 'empty'})"
     else:
-        text = "nothing" if value is None else str(value)
+        text = "nothing" if value is None else show(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _word(value: Any) -> str:
+    """A value that names something, without quotes around it."""
+    text = describe(value)
+    return text[1:-1] if isinstance(value, str) and len(value) < 60 else text
 
 
 def whole_number(value: Any) -> int | None:
@@ -43,8 +47,8 @@ def whole_number(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return int(value)
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else None
+        return int(value) if abs(value) < 10**12 else None
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) else None
 
 
 # --- the inputs ------------------------------------------------------------------------------------------------------
@@ -52,7 +56,7 @@ def whole_number(value: Any) -> int | None:
 
 def read_sites(sites: Any, http_port: int, problems: list[str]) -> list[dict[str, Any]]:
     """nginx_sites with every value checked and every default filled in."""
-    if not isinstance(sites, Sequence) or isinstance(sites, str):
+    if not isinstance(sites, Sequence) or isinstance(sites, (str, bytes)):
         problems.append(f"nginx_sites: is {describe(sites)}; give a list of dictionaries with name and server_names.")
         return []
     found: list[dict[str, Any]] = []
@@ -74,18 +78,19 @@ def read_sites(sites: Any, http_port: int, problems: list[str]) -> list[dict[str
         elif name in [other["name"] for other in found]:
             problems.append(f"nginx_sites: {name}: there are two sites of this name; give each its own.")
         if isinstance(name, str):
-            label = f"nginx_sites: {name}"
+            label = f"nginx_sites: {_word(name)}"
         problems.extend(f"{label}: unknown key {describe(key)}; known are {', '.join(SITE_KEYS)}." for key in site if key not in SITE_KEYS)
         port = whole_number(site.get("http_port", http_port))
         if port is None or not 1 <= port <= 65535:
-            problems.append(f"{label}: http_port is {describe(site['http_port'])}; give a port from 1 to 65535.")
+            problems.append(f"{label}: http_port is {describe(site.get('http_port', http_port))}; give a port from 1 to 65535.")
             port = http_port
-        buffer = site.get("header_buffer_size", "")
-        if not re.fullmatch(BUFFER, str(buffer)):
-            problems.append(f"{label}: header_buffer_size is {describe(buffer)}; give {BUFFER_WORDS}.")
+        buffer = plain_text(site.get("header_buffer_size", ""))
+        if buffer is None or not re.fullmatch(BUFFER, buffer):
+            problems.append(f"{label}: header_buffer_size is {describe(site['header_buffer_size'])}; give {BUFFER_WORDS}.")
             buffer = ""
         names = read_server_names(label, site.get("server_names"), problems)
-        found.append({"name": str(name), "server_names": names, "http_port": port, "header_buffer_size": str(buffer)})
+        label = name if isinstance(name, str) else ""
+        found.append({"name": label, "server_names": names, "http_port": port, "header_buffer_size": buffer})
     seen: dict[tuple[str, int], str] = {}
     for site in found:
         for server_name in site["server_names"]:
@@ -99,7 +104,7 @@ def read_sites(sites: Any, http_port: int, problems: list[str]) -> list[dict[str
 
 
 def read_server_names(label: str, names: Any, problems: list[str]) -> list[str]:
-    if not isinstance(names, Sequence) or isinstance(names, str) or not names:
+    if not isinstance(names, Sequence) or isinstance(names, (str, bytes)) or not names:
         what = "is missing" if names is None else f"is {describe(names) if names else 'empty'}"
         problems.append(f"{label}: server_names {what}; give a list of host names, for example [shop.example.org].")
         return []
@@ -146,10 +151,11 @@ def check_settings(inputs: Mapping[str, Any], problems: list[str]) -> None:
     }
     for key, (pattern, allowed) in patterns.items():
         value = inputs[key]
-        if isinstance(value, bool) or not re.fullmatch(pattern, "" if value is None else str(value)):
+        text = "" if value is None else plain_text(value)
+        if isinstance(value, bool) or text is None or not re.fullmatch(pattern, text):
             problems.append(f"nginx_{key}: is {describe(value)}; give {allowed}.")
     types = inputs["gzip_types"]
-    if not isinstance(types, Sequence) or isinstance(types, str):
+    if not isinstance(types, Sequence) or isinstance(types, (str, bytes)):
         problems.append(f"nginx_gzip_types: is {describe(types)}; give a list of media types.")
         types = []
     for kind in types:
@@ -162,7 +168,7 @@ def check_settings(inputs: Mapping[str, Any], problems: list[str]) -> None:
             f" request needs two files); give at least {2 * connections}."
         )
     required = inputs["required_sites"]
-    if not isinstance(required, Sequence) or isinstance(required, str):
+    if not isinstance(required, Sequence) or isinstance(required, (str, bytes)):
         problems.append(f"nginx_required_sites: is {describe(required)}; give a list of site names.")
         required = []
     for name in required:
@@ -177,7 +183,8 @@ def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: 
         return [f"{address}{number}{words}" for number in ports for address in (["", "[::]:"] if ipv6 else [""])]
 
     ports = sorted({port, *(site["http_port"] for site in sites)})
-    own = inputs["header_buffer_size"] if re.fullmatch(BUFFER, str(inputs["header_buffer_size"])) else ""
+    own = plain_text(inputs["header_buffer_size"]) or ""
+    own = own if re.fullmatch(BUFFER, own) else ""
     # What comes before Host is read as the catch-all has it, whichever site it is for.
     largest = max([own, *(site["header_buffer_size"] for site in sites)], key=lambda size: int(size.rstrip("k") or 8))
     default = {
@@ -361,7 +368,8 @@ def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], render
     blocks = server_blocks(sites, inputs, ipv6, port)
     managed = bool(inputs["manage"])
     required = inputs["required_sites"]
-    required = [] if isinstance(required, str) else [name for name in required if isinstance(name, str)]
+    given = required if isinstance(required, Sequence) and not isinstance(required, (str, bytes)) else []
+    required = [name for name in given if isinstance(name, str) and SITE_NAME.fullmatch(name)]
     names = [block["name"] for block in blocks]
     if managed:
         problems.extend(

@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
+
 TRUE = {"yes", "true", "on", "1"}
 FALSE = {"no", "false", "off", "0"}
 SHOWN = 120  # characters of a value in a message
 LONGEST = 65536  # characters of a text that is no secret
+LONGEST_MESSAGE = 8000  # characters
 DEEPEST = 10  # no option lies deeper; an alias of YAML may lead round in a circle
 
 
@@ -57,6 +60,27 @@ def without_user(address: str) -> str:
     return re.sub(r"^(\w+://)?.*@(?!sha256:)", r"\1***@", address, flags=re.DOTALL)
 
 
+def hidden(text: str) -> str:
+    """A text without the user part, and the query, of the addresses in it."""
+    return "".join(_hidden(word) for word in re.split(r"([\s'\"]+)", text))
+
+
+def _hidden(word: str) -> str:
+    before, scheme, rest = word.partition("://")
+    if not scheme:
+        return re.sub(r"^[\w.+-]+@(?!sha256:)(?=[\w.-]+:)", "***@", word)
+    _user, at, place = rest.rpartition("@")
+    place, mark, _query = place.partition("?")
+    return f"{before}://{'***@' if at else ''}{place}{'?***' if mark else ''}"
+
+
+def printable(text: str) -> str:
+    """A message with its control characters escaped; of a very long one both ends."""
+    if len(text) > LONGEST_MESSAGE:
+        text = f"{text[: LONGEST_MESSAGE // 2]} … {text[-LONGEST_MESSAGE // 4 :]}"
+    return shown(text)
+
+
 def show(value: Any) -> str:
     """A value as a message may show it: a number, a word or a path; of anything else its kind, for a secret may be in it."""
     if isinstance(value, str):
@@ -71,6 +95,12 @@ def show(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "a list"
     return f"a value of the type {type(value).__name__.lstrip('_')}"
+
+
+def show_name(name: Any) -> str:
+    """A name that is not known; NAME=VALUE may have been written, so of that only what is before."""
+    begin = re.split(r"[=:\s]", name, maxsplit=1)[0] if isinstance(name, str) else name
+    return show(begin) if begin == name else show(f"{begin}…")
 
 
 def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: str) -> tuple[dict[str, Any], list[str]]:
@@ -90,7 +120,7 @@ def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: st
         if key not in options:
             near = difflib.get_close_matches(key[:SHOWN], list(options), n=1) if isinstance(key, str) else []
             hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(sorted(options))}."
-            problems.append(f"{where}: {show(key)} is not a known key (its value is hidden); {hint}")
+            problems.append(f"{where}: {show_name(key)} is not a known key (its value is hidden); {hint}")
     for key, option in options.items():
         given = value.get(key)
         if given is None:
@@ -137,7 +167,7 @@ def _entries(given: Mapping[Any, Any], option: Option, where: str, key: str) -> 
     for name, value in given.items():
         # NO and ON are booleans in YAML.
         if not isinstance(name, str) or len(name) > LONGEST or not re.fullmatch(option.pattern or r".+", name, re.ASCII):
-            problems.append(f"{where}: {key} has the name {_name(name, option)}; {option.allowed or 'names are strings'}.")
+            problems.append(f"{where}: {key} has the name {show_name(name)}; {option.allowed or 'names are strings'}.")
             continue
         if option.elements:
             result[str(name)], found = _convert(value, option.elements, f"{where}: {key}", str(name))
@@ -145,15 +175,6 @@ def _entries(given: Mapping[Any, Any], option: Option, where: str, key: str) -> 
         else:
             result[str(name)] = value
     return result, problems
-
-
-def _name(name: Any, option: Option) -> str:
-    """A name that is not allowed; where values are secrets, only its beginning, for NAME=VALUE may have been written."""
-    secret = option.secret or (option.elements is not None and option.elements.secret)
-    if not secret or not isinstance(name, str):
-        return show(name)
-    begin = re.split(r"[=:\s]", name, maxsplit=1)[0]
-    return show(begin) if begin == name else show(f"{begin}…")
 
 
 def _elements(given: Any, option: Option, where: str, key: str) -> tuple[Any, list[str]]:
@@ -185,13 +206,13 @@ def _scalar(given: Any, option: Option) -> Any:
     if isinstance(given, float):  # 1.10 was written, and 1.1 is left of it
         quoted = "." if option.secret else f": '{given}'."
         raise _Unfit(f"it is a number with a fraction, of which YAML may have lost digits; put it in quotes{quoted}")
-    text = _plain(given)
+    text = plain_text(given)
     if text is None or isinstance(given, bool):
         raise _Unfit(f"it has to be {option.allowed or 'a string, so put it in quotes'}.")
     return _text(text, option)
 
 
-def _plain(given: Any) -> str | None:
+def plain_text(given: Any) -> str | None:
     """One value of YAML as text, a string of Ansible Vault too; None for what is no single value, or has no one way to be written."""
     if given is None or isinstance(given, (Mapping, list, tuple, set, frozenset, bytes, date)):
         return None
@@ -202,14 +223,14 @@ def _plain(given: Any) -> str | None:
 
 
 def _truth(given: Any) -> bool:
-    word = (_plain(given) or "").lower()
+    word = (plain_text(given) or "").lower()
     if word not in TRUE | FALSE:
         raise _Unfit("it has to be true or false.")
     return word in TRUE
 
 
 def _number(given: Any, option: Option) -> int | float:
-    what, text = option.allowed or "a number", _plain(given)
+    what, text = option.allowed or "a number", plain_text(given)
     try:
         if text is None or isinstance(given, bool):
             raise ValueError

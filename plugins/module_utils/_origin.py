@@ -17,7 +17,8 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _requirements, _seeds
 from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
-from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key, hidden
+from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._source import (
     BLOCK,
@@ -93,7 +94,7 @@ def complete(
         if "path" not in found:
             words = found.get("problem", f"git: {hidden(git['repo'])} has not been fetched.")
             return problems or ([words] if sound else [])
-        source = Path(found["path"], str(git.get("directory") or ""))
+        source = Path(found["path"], plain_text(git.get("directory")) or "")
         app["build"]["origin"] = found["origin"]
         if not is_directory(source):
             return [*problems, f"git: directory is {git['directory']!r}; there is no such directory in {found['origin']}."]
@@ -233,13 +234,14 @@ def _content(source: Path, file: str) -> bytes:
 
 def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
     """Fill module and callable: as written, else as the entrypoint would find them in the container."""
-    if not all(app[key] is None or re.fullmatch(OPTIONS[key].pattern, str(app[key])) for key in ("name", "module", "callable")):
+    keys = ("name", "module", "callable")
+    if not all(app[key] is None or (isinstance(app[key], str) and re.fullmatch(OPTIONS[key].pattern, app[key])) for key in keys):
         return []
     module, name = _named(app, source)
     if app["callable"] is None and (problem := _unfit_name(app)):
         return [problem]
     try:
-        app["module"], app["callable"] = _find.find(source, app["module"] or module, app["callable"] or name, str(app["name"] or ""))
+        app["module"], app["callable"] = _find.find(source, app["module"] or module, app["callable"] or name, app["name"] or "")
     except _find.Unreadable:
         # The Python of the images may be newer than the controller's; the entrypoint looks with that one.
         app["module"], app["callable"] = app["module"] or module, app["callable"] or name
@@ -252,7 +254,7 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
 
 def _unfit_name(app: Mapping[str, Any]) -> str:
     env = app["env"] if isinstance(app["env"], Mapping) else {}
-    given = str(env.get("APP_MODULE", ""))
+    given = (plain_text(env.get("APP_MODULE", "")) or "")
     module, _colon, name = given.partition(":")
     if (module and not _fits("module", module)) or (name and not _fits("callable", name)):
         return f"env: APP_MODULE is hidden; it has to be a module and {OPTIONS['callable'].allowed}, such as main:app."
@@ -267,10 +269,10 @@ def _fits(key: str, value: str) -> bool:
 def _named(app: Mapping[str, Any], source: Path) -> tuple[str, str]:
     """What the variables of the known images name, else the application's own uwsgi.ini; "" for what they do not say."""
     env = app["env"] if isinstance(app["env"], Mapping) else {}
-    module, _colon, name = str(env.get("APP_MODULE", "")).partition(":")
-    found = (module or str(env.get("MODULE_NAME", "")), name or str(env.get("VARIABLE_NAME", "")))
+    module, _colon, name = (plain_text(env.get("APP_MODULE", "")) or "").partition(":")
+    found = (module or (plain_text(env.get("MODULE_NAME", "")) or ""), name or (plain_text(env.get("VARIABLE_NAME", "")) or ""))
     if not any(found) and app["engine"] == "uwsgi":
-        found = _of_uwsgi_ini(_content(source, str(env.get("UWSGI_INI", "uwsgi.ini")).removeprefix("/app/")))
+        found = _of_uwsgi_ini(_content(source, (plain_text(env.get("UWSGI_INI", "uwsgi.ini")) or "").removeprefix("/app/")))
     fits = zip(found, ("module", "callable"), strict=True)
     return tuple(value if _fits(key, value) else "" for value, key in fits)  # type: ignore[return-value]
 

@@ -71,12 +71,13 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._accounts import write_accounts
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time, stable_time_of
 from ansible_collections.flaskops.host.plugins.module_utils._image import build, refuse_labels
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
@@ -103,6 +104,9 @@ ARGUMENTS = {
 
 # What becomes much smaller; the same that Nginx compresses itself.
 TEXT = {".css", ".htm", ".html", ".js", ".json", ".map", ".mjs", ".rss", ".svg", ".txt", ".wasm", ".webmanifest", ".xml"}
+NAME_BYTES = 255  # of a file, on Linux
+PATH_BYTES = 2048  # of the path of a static file; what lies deeper is no file that anybody asks for
+LARGEST = 64 * 2**20  # bytes; a larger one is compressed in no memory that a small host has
 SMALLEST = 256  # bytes; below, a packet is a packet
 
 
@@ -110,7 +114,7 @@ def compress(tree: Path) -> None:
     """Put name.gz beside each text file that gets smaller by it."""
     for path in [path for path in tree.rglob("*") if path.suffix in TEXT and path.is_file()]:
         packed = path.with_name(f"{path.name}.gz")
-        if packed.exists() or path.stat().st_size < SMALLEST:
+        if len(os.fsencode(packed.name)) > NAME_BYTES or packed.exists() or not SMALLEST <= path.stat().st_size <= LARGEST:
             continue
         content = path.read_bytes()
         small = gzip.compress(content, 9, mtime=0)
@@ -121,23 +125,38 @@ def compress(tree: Path) -> None:
 
 
 def extract(archive: tarfile.TarFile, target: Path) -> int:
-    """Write the files of an archive below a directory; links and devices stay out. Returns how many."""
+    """Write the files of an archive below a directory; links and devices stay out, and hard links to them. Returns how many."""
     count = 0
     for member in archive:
         parts = Path(member.name).parts[1:]  # the first is the directory that was asked for
-        if not (member.isreg() or member.islnk()) or not parts or ".." in parts:
+        if not parts or ".." in parts or not _is_file(archive, member):
             continue
+        if len(os.fsencode(member.name)) > PATH_BYTES:
+            raise HostError(f"static: {member.name[:60]!r}… lies too deep; a path has to have at most {PATH_BYTES} bytes.")
         source = archive.extractfile(member)
         if source is None:
             continue
         path = target.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = source.read()
-        path.write_bytes(content)
+        total = sha256()
+        with path.open("wb") as file:
+            while block := source.read(1 << 20):
+                total.update(block)
+                file.write(block)
         path.chmod(0o644)
-        os.utime(path, (stable_time(content),) * 2)
+        os.utime(path, (stable_time_of(total.digest()),) * 2)
         count += 1
     return count
+
+
+def _is_file(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
+    """Whether it is a regular file, or a hard link to one that is in the archive."""
+    if not member.islnk():
+        return member.isreg()
+    try:
+        return archive.getmember(member.linkname).isreg()
+    except KeyError:
+        return False
 
 
 class Assets:

@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import gzip
+import io
+import tarfile
 
-from ansible_collections.flaskops.host.plugins.modules.release_assets import compress
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.modules.release_assets import compress, extract
 
 TEXT = b"body { color: red; }\n" * 50
 
@@ -45,3 +49,43 @@ def test_what_does_not_get_smaller_is_left(tmp_path):
     (tmp_path / "b.txt").write_bytes(bytes(range(256)))
     compress(tmp_path)
     assert not (tmp_path / "b.txt.gz").exists()
+
+
+def test_a_name_that_leaves_no_room_for_gz_is_served_as_it_is(tmp_path):
+    for length in (252, 253, 255):
+        (tmp_path / ("a" * (length - 4) + ".css")).write_bytes(TEXT)
+    compress(tmp_path)
+    assert [len(path.name) for path in tmp_path.glob("*.gz")] == [255]
+
+
+def archive(*members):
+    """An archive as docker cp gives it: names, kinds, and where links lead."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as out:
+        for name, kind, where in members:
+            member = tarfile.TarInfo(f"static/{name}")
+            member.type, member.linkname = kind, where
+            member.size = len(TEXT) if kind == tarfile.REGTYPE else 0
+            out.addfile(member, io.BytesIO(TEXT))
+    file.seek(0)
+    return tarfile.open(fileobj=file)
+
+
+@pytest.mark.parametrize("where", [*(f"static/{name}" for name in ("soft", "loop", "gone", "hard", "pipe", "directory")), "/etc/passwd"])
+def test_a_hard_link_to_what_is_no_file_stays_out(tmp_path, where):
+    odd = archive(
+        ("soft", tarfile.SYMTYPE, "/etc/passwd"),
+        ("loop", tarfile.SYMTYPE, "loop"),
+        ("pipe", tarfile.FIFOTYPE, ""),
+        ("directory", tarfile.DIRTYPE, ""),
+        ("a.css", tarfile.REGTYPE, ""),
+        ("hard", tarfile.LNKTYPE, where),
+        ("good", tarfile.LNKTYPE, "static/a.css"),
+    )
+    assert extract(odd, tmp_path) == 2
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.css": TEXT, "good": TEXT}
+
+
+def test_static_files_that_lie_too_deep_are_refused(tmp_path):
+    with pytest.raises(HostError, match="lies too deep"):
+        extract(archive(("d/" * 1100 + "a.css", tarfile.REGTYPE, "")), tmp_path)

@@ -18,6 +18,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
     DAEMON_DEFAULTS,
     daemon_action,
     daemon_config,
+    daemon_differences,
     daemon_text,
     digest,
     option_problems,
@@ -463,6 +464,8 @@ OPTION_PROBLEMS = [
     ({"hosts": ["tcp://127.0.0.1:2375"]}, "dockerd", False, False, [
         'docker_daemon_options: hosts is ["tcp://127.0.0.1:2375"]; it must keep unix:///var/run/docker.sock, which this '
         "collection uses.",
+        'docker_daemon_options: hosts has "tcp://127.0.0.1:2375", where whoever connects is root on this host; take it out, '
+        "or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs neither: docker -H ssh://user@host.",
     ]),
     ({"hosts": ["unix:///var/run/docker.sock"]}, COMMAND.replace("--log-driver=journald", ""), False, False, [
         "docker_daemon_options: hosts is already given to dockerd by its service as the flag -H, and dockerd refuses to start "
@@ -678,3 +681,30 @@ def test_the_filters_say_what_they_expect():
     assert filters["docker_engine"](BARE, plan(BARE))["predicted"] is True
     with pytest.raises(AnsibleFilterError, match=r"docker_plan: got \[\]; expected the value 'docker' that the module"):
         filters["docker_plan"]([], INPUTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"hosts": ["unix://", "tcp://0.0.0.0:2375"]}, 'hosts has "tcp://0.0.0.0:2375"'),
+        ({"hosts": ["unix://", "tcp://0.0.0.0:2376"], "tls": True}, "or write tlsverify: true"),
+        ({"hosts": ["unix://", "0.0.0.0:2375"]}, "whoever connects is root"),
+        ({"hosts": ["unix://", ":2375"], "tlsverify": "yes"}, "whoever connects is root"),
+        ({"hosts": ["unix://", "tcp://0.0.0.0:2376"], "tlsverify": True}, ""),
+        ({"hosts": ["unix://", "fd://"]}, ""),
+        ({"group": "users"}, 'group is "users", and its members would be root'),
+        ({"group": 100}, "name who may use Docker in docker_users"),
+        ({"group": "docker"}, ""),
+        ({"group": "root"}, ""),
+    ],
+)
+def test_options_that_give_the_engine_to_more_than_root_are_refused(options, words):
+    found = option_problems(options, "dockerd", False)
+    assert len(found) == bool(words), found
+    assert words in "".join(found)
+
+
+def test_the_user_of_a_proxy_is_in_no_message():
+    have = daemon_config({"proxies": {"http-proxy": "http://deploy:hunter2@proxy:3128"}})
+    for lines in (daemon_differences(have, {}), daemon_differences({}, have), daemon_differences(have, daemon_config({"proxies": {}}))):
+        assert "hunter2" not in "".join(lines) and "deploy" not in "".join(lines) and "proxy:3128" in "".join(lines)

@@ -3,7 +3,7 @@
 """A table of options: defaults, conversions, and words for everything that does not fit."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._options import Option, merge, normalize
+from ansible_collections.flaskops.host.plugins.module_utils._options import Option, hidden, merge, normalize, printable
 
 WHERE = "flask_apps: shop"
 
@@ -133,3 +133,49 @@ def test_dictionaries_merge_and_everything_else_replaces(below, above, merged):
     before = repr((below, above))
     assert merge(below, above) == merged
     assert repr((below, above)) == before
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["hunter2", ["hunter2"], {"a": "hunter2"}, {"x": {"a": "hunter2"}}, 1.5, {"A=hunter2": 1}, {"A": "hunter2\n"}, ("hunter2",)],
+)
+@pytest.mark.parametrize("kind", ["str", "int", "bool", "list", "dict"])
+def test_no_message_shows_a_secret(kind, value):
+    option = Option(kind=kind, secret=True, pattern="never", elements=Option(secret=True, pattern="never", allowed="x"), allowed="x")
+    _, problems = normalize({"key": value}, {"key": option}, WHERE)
+    assert "hunter2" not in "".join(problems) and "1.5" not in "".join(problems)
+    assert problems or kind == "str"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("fatal: 'https://user:hunter2@host/x.git'", "fatal: 'https://***@host/x.git'"),
+        ("https://hunter2@host:8443/x", "https://***@host:8443/x"),
+        ("https://user:hun/ter2@host/x", "https://***@host/x"),
+        ("https://user:hunter@2@host/x", "https://***@host/x"),
+        ("ssh://hunter2@host/x and git@host:x", "ssh://***@host/x and ***@host:x"),
+        ("https://host/x?token=hunter2", "https://host/x?***"),
+        ("https://host/x", "https://host/x"),
+        ("shop@sha256:0123", "shop@sha256:0123"),
+        ("x" * 100_000, "x" * 100_000),
+    ],
+)
+def test_the_user_of_an_address_is_hidden(text, shown):
+    assert hidden(text) == shown
+
+
+@pytest.mark.parametrize("repo", ["https://user:hunter2@host/a b", "user:hunter2@host/x", "ftp://hunter2@host/x", "https://u:hun\nter2@host"])
+def test_an_address_that_does_not_fit_is_shown_without_its_user(repo):
+    _, problems = normalize({"repo": repo}, {"repo": Option(pattern="never", allowed="an address")}, WHERE)
+    assert "hun" not in problems[0] and "@" in problems[0]
+
+
+def test_a_message_has_nothing_that_a_terminal_obeys():
+    assert printable("a\nb\x1b[31m\x07\x9b\u202e\ud800é") == "a\nb\\x1b[31m\\x07\\x9b\\u202e\\ud800é"
+
+
+def test_a_list_that_must_not_be_empty():
+    assert one(Option(kind="list", filled=True, elements=Option(allowed="a status")), [])[1] == [
+        f"{WHERE}: key is an empty list; leave it out, or write a status."
+    ]

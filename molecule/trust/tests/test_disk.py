@@ -66,7 +66,8 @@ def releases(host):
 def status(play):
     def read() -> dict[str, str]:
         output = play("status").ok().output
-        return {line.split()[1]: line for line in output.splitlines() if len(line.split()) > 5 and line.split()[1] in ("intruder", "neighbour")}
+        rows = [line for line in output.splitlines() if len(line.split()) > 5]
+        return {row.split()[1]: row for row in rows if row.split()[1] in ("intruder", "neighbour")}
 
     return read
 
