@@ -103,6 +103,7 @@ ARGUMENTS = {
 
 
 # What becomes much smaller; the same that Nginx compresses itself.
+DEEPEST = 200  # directories within each other; what walks through them goes that deep
 TEXT = {".css", ".htm", ".html", ".js", ".json", ".map", ".mjs", ".rss", ".svg", ".txt", ".wasm", ".webmanifest", ".xml"}
 NAME_BYTES = 255  # of a file, on Linux
 PATH_BYTES = 2048  # of the path of a static file; what lies deeper is no file that anybody asks for
@@ -131,8 +132,9 @@ def extract(archive: tarfile.TarFile, target: Path) -> int:
         parts = Path(member.name).parts[1:]  # the first is the directory that was asked for
         if not parts or ".." in parts or not _is_file(archive, member):
             continue
-        if len(os.fsencode(member.name)) > PATH_BYTES:
-            raise HostError(f"static: {member.name[:60]!r}… lies too deep; a path has to have at most {PATH_BYTES} bytes.")
+        if len(os.fsencode(member.name)) > PATH_BYTES or len(parts) > DEEPEST:
+            words = f"a path must have at most {PATH_BYTES} bytes and {DEEPEST} parts"
+            raise HostError(f"static: {member.name[:60]!r}… lies too deep; {words}.")
         source = archive.extractfile(member)
         if source is None:
             continue
