@@ -142,15 +142,20 @@ class Archive:
 
     def _write(self, target: Any, wanted: Mapping[str, str]) -> None:
         found = {name: self.images[name] for name in wanted}
-        manifest = json.dumps(
-            [{"Config": config, "RepoTags": [wanted[name]], "Layers": layers} for name, (config, layers) in found.items()]
-        ).encode()
         places = {place for config, layers in found.values() for place in (config, *layers)}
+        # Names of ours: by its own name, a layer could take the place of a list of names that the engine reads.
+        ours = {place: f"content/{number}" for number, place in enumerate(sorted(places, key=lambda place: self.members[place].offset))}
+        manifest = json.dumps(
+            [
+                {"Config": ours[config], "RepoTags": [wanted[name]], "Layers": [ours[layer] for layer in layers]}
+                for name, (config, layers) in found.items()
+            ]
+        ).encode()
         with tarfile.open(self.path, "r:*") as source, tarfile.open(fileobj=target, mode="w|") as archive:
             _add(archive, MANIFEST, len(manifest), io.BytesIO(manifest))
-            for place in sorted(places, key=lambda place: self.members[place].offset):
+            for place, name in ours.items():
                 member = self.members[place]
-                _add(archive, place, member.size, source.extractfile(member))
+                _add(archive, name, member.size, source.extractfile(member))
 
 
 def _words(found: Any) -> bool:

@@ -100,7 +100,7 @@ def test_the_wanted_image_is_loaded_under_the_name_of_the_release_alone(take, tm
     archive = saved(tmp_path / "image.tar", {names: ["aaa", "bbb"], RUNTIME: ["evil"], "redis:7": ["aaa", "red"]}, pack=pack)
     files, layers = take(archive)
     assert layers == {OURS: [b"aaa", b"bbb"]}
-    assert sorted(files) == ["blobs/sha256/aaa", "blobs/sha256/bbb", "blobs/sha256/c0", "manifest.json"]
+    assert sorted(files) == ["content/0", "content/1", "content/2", "manifest.json"]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,20 @@ EVIL = json.dumps([{"Config": "blobs/sha256/c0", "RepoTags": [RUNTIME], "Layers"
 def test_nothing_beside_it_reaches_the_engine(take, tmp_path, extra):
     files, layers = take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, extra))
     assert layers == {OURS: [b"aaa"]}
-    assert sorted(files) == ["blobs/sha256/aaa", "blobs/sha256/c0", "manifest.json"]
+    assert sorted(files) == ["content/0", "content/1", "manifest.json"]
+
+
+@pytest.mark.parametrize("place", ["Config", "Layers"])
+@pytest.mark.parametrize("name", ["manifest.json", "./manifest.json", "index.json", "oci-layout", "repositories"])
+def test_no_content_takes_the_place_of_a_list_of_names(take, tmp_path, name, place):
+    image = {"Config": "blobs/sha256/c0", "RepoTags": ["shop:1"], "Layers": ["blobs/sha256/aaa"]}
+    image[place] = name if place == "Config" else [*image["Layers"], name]
+    evil = {"Config": "blobs/sha256/c0", "RepoTags": [RUNTIME], "Layers": ["blobs/sha256/aaa"]}
+    archive = saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, manifest=json.dumps([evil, image]).encode())
+    files, layers = take(archive)
+    assert list(layers) == [OURS]
+    assert files[0] == "manifest.json"
+    assert all(file.startswith("content/") for file in files[1:])
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "./manifest.json", "/manifest.json", "x/../manifest.json"])
