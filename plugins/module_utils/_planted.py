@@ -26,9 +26,12 @@ NOBODY = 65534
 
 def is_followed() -> bool:
     """Plant a link of somebody else's in a sticky directory of root's, and try to follow it."""
-    with tempfile.TemporaryDirectory(prefix="flaskops-planted-") as place:
-        os.chmod(place, 0o1777)
-        link = Path(place, "link")
+    with tempfile.TemporaryDirectory(prefix="flaskops-planted-") as closed:
+        # Below a directory that nobody else enters, so that nobody puts anything into it.
+        place = Path(closed, "sticky")
+        place.mkdir()
+        place.chmod(0o1777)
+        link = place / "link"
         link.symlink_to("/")
         os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
         try:

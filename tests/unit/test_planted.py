@@ -2,6 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Every run tries whether the kernel follows a link that an application has planted."""
 
+import os
+import stat
+from pathlib import Path
+
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils import _planted
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
@@ -41,3 +45,21 @@ def test_a_host_where_it_has_no_effect_is_refused(kernel, monkeypatch):
     monkeypatch.setattr(_planted, "is_followed", lambda: True)
     with pytest.raises(HostError, match="has no effect here"):
         _planted.protect()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a link away")
+@pytest.mark.parametrize("follows", [True, False])
+def test_the_link_is_planted_where_nobody_else_can_put_anything(monkeypatch, follows):
+    seen = []
+
+    class Looked(type(Path())):
+        def stat(self, **more):
+            if not (self.name == "link" and not more):
+                return super().stat(**more)
+            seen.append([stat.S_IMODE(os.stat(path).st_mode) for path in (self.parent, self.parent.parent)] + [os.lstat(self).st_uid])
+            if not follows:
+                raise PermissionError
+
+    monkeypatch.setattr(_planted, "Path", Looked)
+    assert _planted.is_followed() is follows
+    assert seen == [[0o1777, 0o700, _planted.NOBODY]]
