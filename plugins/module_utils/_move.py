@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterable
@@ -26,6 +27,8 @@ def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
     started = time.monotonic()
     names = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}") if not entry["Names"].endswith("-pin")]
     places = sorted({place for container in names for place in data_of(docker.inspect(container), uids.root)})
+    if not names and name not in uids.moving:
+        raise HostError("it has no container, which says where its data lies. Deploy it with state: present first; nothing was changed.")
     _refuse_shared(docker, name, places)
     before, uid = uids.begin(name, wanted)
     docker.run("stop", *names, check=False, seconds=24 * 3600)
@@ -38,18 +41,30 @@ def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
 
 
 def data_of(container: dict[str, Any], root: str) -> list[str]:
-    """The places of the host that a container may write to and that are not its release's own."""
+    """The places of the host that a container may write to and that are not its release's own.
+
+    Themselves: the engine tells what was written, which may be a link, and chown follows none.
+    """
+    return [os.path.realpath(source) for source in _sources(container, writable=True) if not _is_below(source, root)]
+
+
+def _sources(container: dict[str, Any], writable: bool = False) -> list[str]:
     mounts = container.get("Mounts") or []
-    return [mount["Source"] for mount in mounts if mount.get("RW") and not f"{mount['Source']}/".startswith(f"{root}/")]
+    return [mount["Source"] for mount in mounts if mount.get("Source") and (mount.get("RW") or not writable)]
+
+
+def _is_below(place: str, other: str) -> bool:
+    return f"{place.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
 
 
 def _refuse_shared(docker: Docker, name: str, places: Iterable[str]) -> None:
-    """What two applications write to belongs to both."""
-    wanted = set(places)
+    """What two applications have, one of them perhaps only a part of it, belongs to both."""
+    wanted = list(places)
     for entry in docker.containers("host.flaskops.app"):
         found = docker.inspect(entry["Names"])
         owner = (found.get("Config", {}).get("Labels") or {}).get("host.flaskops.app")
-        both = sorted(wanted & {mount["Source"] for mount in found.get("Mounts") or []})
+        theirs = [os.path.realpath(source) for source in _sources(found)]
+        both = [place for place in wanted if any(_is_below(place, other) or _is_below(other, place) for other in theirs)]
         if owner != name and both:
             raise HostError(
                 f"{', '.join(both)} is on a volume of {name} and of {owner}, so {name} alone cannot move. "

@@ -203,9 +203,31 @@ def test_a_move_gives_the_data_of_the_old_uid_and_follows_no_link(host, tmp_path
 
 
 @as_root
-def test_data_that_two_write_to_is_not_taken_from_the_other(host):
+def test_data_behind_a_link_of_the_host_is_moved_too(host, tmp_path):
     host.serve("a")
-    engine = Engine({"a-1": [("/srv/media", True)], "b-1": [("/srv/media", True)]})
+    (tmp_path / "disk").mkdir()
+    os.chown(tmp_path / "disk", OLD, OLD)
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    words = _move.move(Engine({"a-1": [(str(tmp_path / "data"), True), ("", True)]}), host.uids(), "a", 0)
+    assert f"with {tmp_path / 'disk'}; that took " in words
+    assert (tmp_path / "disk").stat().st_uid == 70000
+
+
+@as_root
+def test_one_without_a_container_is_refused_unless_its_move_was_cut_off(host):
+    host.serve("a")
+    with pytest.raises(HostError, match=r"it has no container.*state: present first; nothing was changed"):
+        _move.move(Engine({}), host.uids(), "a", 0)
+    assert not host.file.exists()
+    host.uids().begin("a")
+    assert "a: moved from uid 10001 to 70000, with no data" in _move.move(Engine({}), host.uids(), "a", 0)
+
+
+@as_root
+@pytest.mark.parametrize("other", ["/srv/media", "/srv/media/b", "/srv", "/"])
+def test_data_that_two_write_to_is_not_taken_from_the_other(host, other):
+    host.serve("a")
+    engine = Engine({"a-1": [("/srv/media", True)], "b-1": [(other, True)], "c-1": [("/srv/media-of-c", True)]})
     with pytest.raises(HostError, match=r"is on a volume of a and of b, so a alone cannot move\. Give both entries the same key uid"):
         _move.move(engine, host.uids(), "a", 0)
     assert engine.done == []
