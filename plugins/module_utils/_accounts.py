@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import tarfile
+import threading
 from pathlib import Path
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, write_file
@@ -15,6 +15,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._release import CONT
 
 NAME = "app"
 LARGEST = 1 << 20  # bytes; of an image nobody knows
+SECONDS = 60
 
 
 def write_accounts(docker: Docker, container: str, directory: Path, uid: int) -> None:
@@ -41,12 +42,18 @@ def _clashes(line: str, uid: int) -> bool:
 
 
 def _lines(docker: Docker, container: str, path: str) -> list[str]:
-    """A file of an image; none where it is missing, no plain file, or far too large."""
-    done = subprocess.run([docker.command, "cp", f"{container}:{path}", "-"], capture_output=True, timeout=60)
-    try:
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            member = archive.next()
-            file = archive.extractfile(member) if member and member.isreg() and member.size <= LARGEST else None
-            return file.read().decode(errors="replace").splitlines() if file else []
-    except tarfile.TarError:
-        return []
+    """A file of an image; none where it is missing, no plain file, or far too large. No more of it is read than that."""
+    command = [docker.command, "cp", f"{container}:{path}", "-"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        overdue = threading.Timer(SECONDS, process.kill)
+        overdue.start()
+        try:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                member = archive.next()
+                file = archive.extractfile(member) if member and member.isreg() and member.size <= LARGEST else None
+                return file.read().decode(errors="replace").splitlines() if file else []
+        except tarfile.TarError:
+            return []
+        finally:
+            overdue.cancel()
+            process.kill()

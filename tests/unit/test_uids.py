@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tarfile
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -139,6 +140,15 @@ def archive(content, kind=tarfile.REGTYPE, size=None):
     return target.getvalue()
 
 
+def engine(tmp_path, stdout, then="exit 1"):
+    """An engine whose docker cp gives this, and then ends or goes on."""
+    (tmp_path / "said").write_bytes(stdout)
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\n[ "$1" = cp ] && cat {tmp_path}/said\n{then}\n')
+    program.chmod(0o755)
+    return SimpleNamespace(command=str(program))
+
+
 IMAGE = b"root:x:0:0:root:/root:/bin/bash\napp:x:10001:10001::/app:/bin/sh\nother:x:70003:5::/:/bin/sh\nwww-data:x:33:33::/var/www:\n"
 
 
@@ -154,11 +164,21 @@ IMAGE = b"root:x:0:0:root:/root:/bin/bash\napp:x:10001:10001::/app:/bin/sh\nothe
     ],
     ids=["a file", "a link", "a pipe", "nothing", "garbage", "far too large"],
 )
-def test_the_user_has_a_name_and_a_home_beside_those_of_the_image(tmp_path, monkeypatch, stdout, others):
-    monkeypatch.setattr(_accounts.subprocess, "run", lambda *_, **_more: SimpleNamespace(stdout=stdout))
-    _accounts.write_accounts(SimpleNamespace(command="docker"), "shop-1-pin", tmp_path, 70003)
+def test_the_user_has_a_name_and_a_home_beside_those_of_the_image(tmp_path, stdout, others):
+    _accounts.write_accounts(engine(tmp_path, stdout), "shop-1-pin", tmp_path, 70003)
     assert (tmp_path / "passwd").read_text().splitlines() == [*others, "app:x:70003:70003:app:/var/tmp:/usr/sbin/nologin"]
     assert (tmp_path / "group").read_text().splitlines()[-1] == "app:x:70003:"
+
+
+@pytest.mark.parametrize("size", [1000, 8 << 30])
+def test_of_an_image_no_more_is_read_than_can_be_an_account(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(_accounts, "SECONDS", 1)
+    started = time.monotonic()
+    head = tarfile.TarInfo("passwd")
+    head.size = size
+    _accounts.write_accounts(engine(tmp_path, head.tobuf(), "exec sleep 30"), "shop-1-pin", tmp_path, 70003)
+    assert (tmp_path / "passwd").read_text() == "app:x:70003:70003:app:/var/tmp:/usr/sbin/nologin\n"
+    assert time.monotonic() - started < 10
 
 
 # --- a move ------------------------------------------------------------------------------------------------------------
