@@ -110,12 +110,13 @@ class Begin:
 
     def _moves(self, plan: dict[str, Any]) -> dict[str, tuple[int, int]]:
         """The applications that get another uid now, from which and to which; of those that may, each run says so."""
-        asked, moves = set(self.params["move_uid"]), {}
+        asked, begun, moves = set(self.params["move_uid"]), self.uids.moving, {}
         new = {entry["name"] for entry in plan["work"] if entry["live"] != entry["id"]}
         for name in self.wanted:
             before, uid = self.uids.move_of(name, self._entry(name)["uid"])
-            if name in self.uids.moving or (before and name in asked):
-                if name in new:
+            if name in begun or (before and name in asked):
+                # One that was cut off goes on whatever is wanted: until then its data belongs to neither.
+                if name in new and name not in begun:
                     raise HostError(f"{name} has a new release, and a uid moves in a run of its own: deploy it first. Nothing was changed.")
                 moves[name] = before, uid
             elif before and self._entry(name)["volumes"]:

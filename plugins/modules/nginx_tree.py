@@ -18,7 +18,7 @@ description:
     was what was cut off.
   - A running Nginx is reloaded and must show workers of the new configuration. If it does not, the old contents are
     put back and loaded again, and the task fails with Nginx's own words.
-  - One change at a time on a host, whoever asks for it (lock C(/run/lock/flaskops-nginx.lock)).
+  - One change at a time on a host, whoever asks for it (lock C(/run/flaskops-nginx/lock)).
 author:
   - flaskops contributors (@flaskops)
 attributes:

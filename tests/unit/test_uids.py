@@ -10,7 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _accounts, _move, _uids
+from ansible_collections.flaskops.host.plugins.module_utils import _accounts, _begin, _move, _uids
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
 
 OLD = 10001
@@ -251,3 +251,18 @@ def test_data_that_two_write_to_is_not_taken_from_the_other(host, other):
     with pytest.raises(HostError, match=r"is on a volume of a and of b, so a alone cannot move\. Give both entries the same key uid"):
         _move.move(engine, host.uids(), "a", 0)
     assert engine.done == []
+
+
+@as_root
+@pytest.mark.parametrize("live", ["a" * 12, "b" * 12])
+def test_a_move_that_was_cut_off_goes_on_also_with_a_new_release(host, live):
+    host.serve("a")
+    wanted = {"name": "a", "id": "b" * 12, "uid": 0, "volumes": True}
+    uids = host.uids()
+    params = {"root": uids.root, "nginx_root": str(host.file.parent.parent / "n"), "uids": "70000-70009", "releases": [wanted]}
+    plan = {"work": [{"name": "a", "id": "b" * 12, "live": live}]}
+    if live != wanted["id"]:
+        with pytest.raises(HostError, match="a uid moves in a run of its own"):
+            _begin.Begin({**params, "move_uid": ["a"]})._moves(plan)
+    uids.begin("a")
+    assert _begin.Begin({**params, "move_uid": []})._moves(plan) == {"a": (OLD, 70000)}
