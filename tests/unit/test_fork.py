@@ -69,6 +69,23 @@ def test_a_loop_that_uses_one_is_too(fork, started, known):
     assert lines(fork) == ["scheduler 'one' runs in the first process"]
 
 
+def test_a_loop_that_uses_a_function_or_a_method_of_one_is_too(fork, started):
+    module = ModuleType("schedule")
+    exec("def every(): pass\nclass Job:\n    def do(self): pass\n", module.__dict__)
+    started("shop.jobs", every=module.every)
+    started("shop.more", "two", do=module.Job().do)
+    assert lines(fork) == ["scheduler 'one' runs in the first process", "scheduler 'two' runs in the first process"]
+
+
+def test_a_proxy_is_not_asked_what_it_stands_for(fork, started):
+    class Proxy:
+        def __getattribute__(self, name):
+            raise RuntimeError("there is no database yet")
+
+    started("shop.worker", "consumer", database=Proxy())
+    assert lines(fork) == ["thread 'consumer' runs in the first process only"]
+
+
 def test_a_thread_beside_a_scheduler_of_the_same_module_is_none(fork, started):
     started("shop.jobs", "consumer", scheduler=type("BackgroundScheduler", (), {"__module__": "apscheduler.schedulers"})())
     assert lines(fork) == ["thread 'consumer' runs in the first process only"]

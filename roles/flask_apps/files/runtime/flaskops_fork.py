@@ -8,6 +8,7 @@ import _socket  # not gevent's: that would change the mode of what it looks at
 import os
 import sys
 import threading
+from types import FunctionType, MethodType, ModuleType
 
 # Libraries whose own threads run jobs, and those whose jobs run in a loop of the application's own.
 SCHEDULERS = ("apscheduler", "huey", "rocketry", "rq_scheduler", "timeloop")
@@ -78,8 +79,15 @@ def _top(name):
 
 def _used(stack):
     """The modules that code refers to, themselves or something of them."""
-    values = [value for frame in stack for value in (*frame.f_globals.values(), *frame.f_locals.values())]
-    return {_top(value.__name__ if isinstance(value, type(sys)) else getattr(value, "__module__", "")) for value in values}
+    return {_top(_module(value)) for frame in stack for value in (*frame.f_globals.values(), *frame.f_locals.values())}
+
+
+def _module(value):
+    """By its type alone: a proxy that is asked makes what it stands for, or says that it cannot."""
+    kind = type(value)
+    if kind is ModuleType:
+        return value.__name__
+    return getattr(value if issubclass(kind, (type, FunctionType, MethodType)) else kind, "__module__", "")
 
 
 def findings(before, forks, processes):
