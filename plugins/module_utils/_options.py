@@ -68,7 +68,7 @@ def hidden(text: str) -> str:
 def _hidden(word: str) -> str:
     before, scheme, rest = word.partition("://")
     if not scheme:
-        return re.sub(r"^[\w.+-]+@(?!sha256:)(?=[\w.-]+:)", "***@", word)
+        return re.sub(r"^(?:[\w.+-]+:[^/@]*@(?!sha256:)|[\w.+-]+@(?!sha256:)(?=[\w.-]+:))", "***@", word)
     _user, at, place = rest.rpartition("@")
     place, mark, _query = place.partition("?")
     return f"{before}://{'***@' if at else ''}{place}{'?***' if mark else ''}"

@@ -158,6 +158,8 @@ def test_no_message_shows_a_secret(kind, value):
         ("https://host/x?token=hunter2", "https://host/x?***"),
         ("https://host/x", "https://host/x"),
         ("shop@sha256:0123", "shop@sha256:0123"),
+        ("shop:1@sha256:0123 host:5000/shop:1@sha256:0123", "shop:1@sha256:0123 host:5000/shop:1@sha256:0123"),
+        ('{"http-proxy": "user:hunter2@proxy:3128"}', '{"http-proxy": "***@proxy:3128"}'),
         ("x" * 100_000, "x" * 100_000),
     ],
 )
