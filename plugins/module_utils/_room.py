@@ -31,7 +31,7 @@ def with_advice(reason: str | BaseException) -> str:
 
 
 INODES = 10_000  # a release has thousands of files
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)", re.IGNORECASE)
+SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)", re.IGNORECASE | re.ASCII)
 
 
 def bytes_of(size: str) -> int:

@@ -134,7 +134,7 @@ def test_a_size_in_bytes(size, bytes_):
     assert _room.bytes_of(size) == bytes_
 
 
-@pytest.mark.parametrize("size", ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g"])
+@pytest.mark.parametrize("size", ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g", "9" * 400, "\u0661", "1\u212a"])
 def test_what_is_no_size(size):
     with pytest.raises(ValueError, match="flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got"):
         _room.bytes_of(size)
