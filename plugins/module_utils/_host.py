@@ -69,8 +69,8 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 def left_aside(directory: Path) -> list[Path]:
-    """What write_aside has left in a directory when its process was killed."""
-    return sorted(path for path in directory.glob(".*") if path.suffix[1:].isdecimal() and not path.is_dir())
+    """What was to replace a file or a link, and was left in a directory when its process was killed."""
+    return sorted(path for path in directory.glob(".*") if path.suffix[1:].isdecimal() and (path.is_symlink() or not path.is_dir()))
 
 
 def sync_directory(path: Path) -> None:

@@ -134,6 +134,13 @@ def test_a_size_in_bytes(size, bytes_):
     assert _room.bytes_of(size) == bytes_
 
 
+def test_a_link_that_was_to_take_the_place_of_another_is_left_aside_too(tmp_path):
+    (tmp_path / "releases/1").mkdir(parents=True)
+    for name in (".route-1.12", "route-1"):
+        (tmp_path / name).symlink_to("releases/1")
+    assert _host.left_aside(tmp_path) == [tmp_path / ".route-1.12"]
+
+
 @pytest.mark.parametrize("size", ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g", "9" * 400, "\u0661", "1\u212a"])
 def test_what_is_no_size(size):
     with pytest.raises(ValueError, match="flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got"):
