@@ -162,14 +162,21 @@ class Repository:
             self._git("init", "--quiet", "--bare", str(self.bare))
 
     def _measure(self, commit: str, version: str) -> None:
-        """What is too much for a source is not unpacked."""
+        """What is too much for a source is not unpacked, nor listed to its end: a few trees may hold each other a billion times."""
+        command, environment = self._command(("ls-tree", "-r", "-l", commit), inside=True)
         count = total = 0
-        for line in self._git("ls-tree", "-r", "-l", commit, inside=True, version=version).splitlines():
-            size_of = line.split("\t")[0].split()[-1]
-            count, total = count + 1, total + (int(size_of) if size_of.isdecimal() else 0)
-        if count > ENTRIES or total > SOURCE_BYTES:
-            many = f"{count} files with {size(total)}; a source has to have at most {ENTRIES} files with {size(SOURCE_BYTES)}"
-            raise GitError(f"git: {hidden(self.repo)} at {version!r} has {many}.")
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd="/"
+        ) as process:
+            for line in process.stdout or ():
+                size_of = line.split(b"\t")[0].split()[-1]
+                count, total = count + 1, total + (int(size_of) if size_of.isdigit() else 0)
+                if count > ENTRIES or total > SOURCE_BYTES:
+                    process.kill()
+                    most = f"it must have at most {ENTRIES} files with {size(SOURCE_BYTES)}"
+                    raise GitError(f"git: {hidden(self.repo)} at {version!r} is too large for a source; {most}.")
+        if process.returncode:
+            raise GitError(f"git: {hidden(self.repo)} at {version!r} cannot be listed.")
 
     def _unpack(self, commit: str, tree: Path) -> None:
         """The files as they are in the commit, moved to their place when they are all there."""
@@ -196,7 +203,8 @@ class Repository:
             raise GitError(f"git: {hidden(self.repo)} cannot be read at {version or 'HEAD'!r}; git {command} said: {said}")
         return done.stdout
 
-    def _run(self, words: tuple[str, ...], inside: bool, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def _command(self, words: tuple[str, ...], inside: bool, more: Mapping[str, str] | None = None) -> tuple[list[str], dict[str, str]]:
+        """A command of git with all that it needs, and its environment."""
         environment = {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
         # Without a terminal and without a helper that asks, nobody is ever asked for anything.
         environment.update(
@@ -209,9 +217,13 @@ class Repository:
         # Whatever the controller has of Git LFS: its files stay pointers, so that all controllers see the same.
         command += ["-c", "filter.lfs.required=false", "-c", "filter.lfs.process=", "-c", "filter.lfs.smudge=cat"]
         command += ["--git-dir", str(self.bare)] if inside else []
+        return [*command, *words], environment
+
+    def _run(self, words: tuple[str, ...], inside: bool, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        command, environment = self._command(words, inside, more)
         try:
             return subprocess.run(
-                [*command, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=environment,
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=environment,
                 start_new_session=True, timeout=600, cwd="/",
             )  # fmt: skip
         except FileNotFoundError as error:

@@ -211,3 +211,16 @@ def test_what_to_do_about_a_host_that_ssh_does_not_know(tmp_path, monkeypatch):
     monkeypatch.setattr(_git.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 128, "", said))
     with pytest.raises(_git.GitError, match="connect to it once with ssh, or add its key to "):
         _git.Repository("git@example.org:shop.git", "", tmp_path).checkout("main")
+
+
+def test_trees_that_hold_each_other_a_billion_times_are_listed_no_further_than_a_source_may_go(origin, tmp_path):
+    blob = git(origin, "hash-object", "-w", "app.py")
+    tree = subprocess.run(["git", "mktree"], input=f"100644 blob {blob}\tx\n", cwd=origin, capture_output=True, text=True).stdout.strip()
+    for _ in range(5):
+        lines = "".join(f"040000 tree {tree}\td{number:02}\n" for number in range(100))
+        tree = subprocess.run(["git", "mktree"], input=lines, cwd=origin, capture_output=True, text=True).stdout.strip()
+    git(origin, "update-ref", "refs/heads/bomb", git(origin, "commit-tree", "-m", "bomb", tree))
+    started = time.monotonic()
+    with pytest.raises(_git.GitError, match="at 'bomb' is too large for a source; it must have at most 200000 files with 4 GB"):
+        _git.Repository(f"file://{origin}", cache=tmp_path / "cache", run="1").checkout("bomb")
+    assert time.monotonic() - started < 60
