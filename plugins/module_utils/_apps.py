@@ -22,7 +22,6 @@ RESERVED_NAMES = ("base", "runtime")
 RESERVED_ENV = {"DOMAIN": "path", "FLASKOPS_APP": "name", "FLASKOPS_RELEASE": "the release"}
 RESERVED_ENV_PREFIX = "FLASKOPS_"
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
-ARCHIVE_BYTES = 64 * 2**30
 OWN_FILE_BYTES = 2**20  # of a template or a page, which are part of a release
 REPOSITORY = r"([a-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?[a-z0-9][a-z0-9._/-]*|"
 
@@ -117,7 +116,7 @@ def _images(refresh: Any, image: Any, source_root: str) -> list[str]:
         problems.append(f"flask_apps_base_refresh: it is {show(refresh)}; it has to be {words}.")
     if isinstance(image, str) and image.endswith(ARCHIVES):
         file = controller_path(source_root, image)
-        if wrong := file_problem(file, ARCHIVE_BYTES):
+        if wrong := file_problem(file, _origin.ARCHIVE_BYTES):
             said = f"there is no file {file}" if wrong.startswith("is not a file") else f"it {wrong}"
             problems.append(f"flask_apps_runtime_image: {said}. It starts from flask_apps_source_root.")
     elif not isinstance(image, str) or not re.fullmatch(REPOSITORY, image):
