@@ -32,8 +32,11 @@ def write_accounts(docker: Docker, container: str, directory: Path, uid: int) ->
         "group": f"{NAME}:x:{uid}:",
     }
     for file, line in own.items():
-        lines = [there for there in _lines(docker, container, f"/etc/{file}") if not _clashes(there, uid)]
-        write_file(directory / file, "".join(f"{each}\n" for each in [*lines, line]).encode())
+        found, place = _lines(docker, container, f"/etc/{file}"), directory / file
+        if found is None:  # what was laid down before is the image's too
+            found = place.read_text().splitlines() if place.exists() else []
+        lines = [there for there in found if not _clashes(there, uid)]
+        write_file(place, "".join(f"{each}\n" for each in [*lines, line]).encode())
 
 
 def _clashes(line: str, uid: int) -> bool:
@@ -41,8 +44,11 @@ def _clashes(line: str, uid: int) -> bool:
     return fields[0] == NAME or fields[2:3] == [str(uid)]
 
 
-def _lines(docker: Docker, container: str, path: str) -> list[str]:
-    """A file of an image; none where it is missing, no plain file, or far too large. No more of it is read than that."""
+def _lines(docker: Docker, container: str, path: str) -> list[str] | None:
+    """A file of an image; none where it is no plain file, or far too large. No more of it is read than that.
+
+    None where the engine gives nothing: the file is missing, or the engine is.
+    """
     command = [docker.command, "cp", f"{container}:{path}", "-"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         overdue = threading.Timer(SECONDS, process.kill)
@@ -53,7 +59,7 @@ def _lines(docker: Docker, container: str, path: str) -> list[str]:
                 file = archive.extractfile(member) if member and member.isreg() and member.size <= LARGEST else None
                 return file.read().decode(errors="replace").splitlines() if file else []
         except tarfile.TarError:
-            return []
+            return None
         finally:
             overdue.cancel()
             process.kill()

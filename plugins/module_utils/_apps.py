@@ -105,7 +105,21 @@ def normalize_apps(
         result.append(app)
     names = [_text(app["name"]) for app in gone]
     problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in _twice(names, result)]
-    return result + gone, problems + _collisions(result)
+    return result + gone, problems + _uids_of_others(result, plain_text(uids) or "") + _collisions(result)
+
+
+def _uids_of_others(apps: list[dict[str, Any]], uids: str) -> list[str]:
+    """Of the range each application gets one of its own; who writes one of it may mean another's, and shares it with an entry that does."""
+    first, _, last = uids.partition("-")
+    if not (first.isdecimal() and last.isdecimal()):
+        return []
+    given = [app["uid"] for app in apps]
+    return [
+        f"flask_apps: {app['name']}: uid must be outside of flask_apps_uids ({uids}), of which each application gets one of its own, or be "
+        f"written for all that share it; got {app['uid']}."
+        for app in apps
+        if isinstance(app["uid"], int) and int(first) <= app["uid"] <= int(last) and given.count(app["uid"]) == 1
+    ]
 
 
 def _images(refresh: Any, image: Any, source_root: str) -> list[str]:

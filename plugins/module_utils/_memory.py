@@ -41,7 +41,10 @@ def is_full(pid: int, root: Path = Path("/")) -> bool:
         (_group(pid, root, "memory"), "memory.usage_in_bytes", "memory.limit_in_bytes"),
     ):
         try:
-            return int((directory / usage).read_text()) >= FULL * int((directory / limit).read_text())
+            # Files that were read fill it too, and give way.
+            counters = dict(line.split() for line in (directory / "memory.stat").read_text().splitlines())
+            held = int((directory / usage).read_text()) - int(counters.get("total_inactive_file", counters.get("inactive_file", 0)))
+            return held >= FULL * int((directory / limit).read_text())
         except (OSError, ValueError):  # no limit is the word "max"
             continue
     return False

@@ -40,7 +40,7 @@ class Uids:
         self.first, self.last = (int(end) for end in span.split("-"))
         self.path = Path(root, "uids.json")
 
-    def of(self, name: str, wanted: int = 0, volumes: bool = False, keep: bool = False) -> int:
+    def of(self, name: str, wanted: int = 0, volumes: bool = False, keep: bool = False, ran_as: int = 0) -> int:
         """The uid of an application from now on.
 
         Args:
@@ -48,11 +48,12 @@ class Uids:
             wanted: the key C(uid) of its entry, 0 for none.
             volumes: whether it has data that belongs to the uid it had, which only a move changes.
             keep: whether this is the way back, which changes nothing.
+            ran_as: the uid that an earlier release had, where its data is still of it; 0 where that is not known.
         """
         with exclusive(self.root):
             book = self._read()
             now, own = self._now(book, name), wanted or self._own(book, name)
-            uid = now if now and (keep or volumes) else own
+            uid = ran_as or (now if now and (keep or volumes) else own)
             book["current"][name] = uid
             self._write(book)
         return uid

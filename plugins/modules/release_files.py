@@ -100,6 +100,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     HostError,
     Record,
     digest,
+    live_links,
     make_directory,
     now,
     read_release,
@@ -107,7 +108,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
-from ansible_collections.flaskops.host.plugins.module_utils._trees import delete
+from ansible_collections.flaskops.host.plugins.module_utils._trees import delete, put_away
 from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids, run_as
 
 ARGUMENTS: dict[str, Any] = {
@@ -165,7 +166,8 @@ class ReleaseFiles:
         facts = self.params["facts"]
         volumes = has_volumes(facts["container"], str(self.directory))
         uids = Uids(self.params["root"], self.params["nginx_root"], self.params["uids"])
-        self.uid = uids.of(self.params["name"], facts["uid"], volumes, keep=self.params["restore"])
+        ran_as = self._ran_as() if self.params["restore"] and volumes else 0
+        self.uid = uids.of(self.params["name"], facts["uid"], volumes, keep=self.params["restore"], ran_as=ran_as)
         known = self._restore() if self.params["restore"] else self._lay_down()
         write_accounts(Docker(), f"{self.params['name']}-{self.params['id']}-pin", self.directory, self.uid)
         containers = [run_as(each, self.uid, str(self.directory)) for each in (facts["container"], *facts["process_containers"])]
@@ -177,6 +179,17 @@ class ReleaseFiles:
             "container": containers[0],
             "process_containers": containers[1:],
         }
+
+    def _ran_as(self) -> int:
+        """The uid of an earlier release whose volumes the one that serves has not got, so that a move of its data cannot have met it."""
+        name, live = self.params["name"], live_links(self.params["nginx_root"]).get(self.params["name"], [])
+        for link in live:
+            facts = read_release(self.params["root"], name, link["id"])
+            if not facts or has_volumes(facts["container"], str(self.app / "releases" / link["id"])):
+                return 0
+        with suppress(OSError):
+            return (self.directory / "spool").lstat().st_uid if live else 0
+        return 0
 
     def _lay_down(self) -> list[str]:
         """A new release, or one whose files are not as they were."""
@@ -229,7 +242,7 @@ class ReleaseFiles:
         socket = self.directory / "run/app.sock"
         with suppress(FileNotFoundError):
             if socket.lstat().st_uid != self.uid:  # which another uid cannot replace
-                socket.unlink()
+                put_away(socket, self.params["root"])
         make_directory(self.directory / "spool", 0o700, self.uid, self.uid)
 
     def _write(self, path: Path, content: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:

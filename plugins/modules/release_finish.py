@@ -131,7 +131,7 @@ class Finish:
         for name in held:
             self._empty(name)
         for name in there:
-            with self.attempts.of(name, f"its lock could not be given back, and is to be broken: -e flask_apps_break_lock={self.token}"):
+            with self.attempts.of(name, f"its lock could not be given back; break it with -e flask_apps_break_lock={self.token}"):
                 release(self.root, [name], self.token)
         with self.attempts.of("", "The trash could not be emptied", warn=True):
             self.attempts.warnings += _trees.sweep(self.root)

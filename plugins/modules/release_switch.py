@@ -203,7 +203,10 @@ class Switch:
             _routes.make(self.root, name, self.releases[name]["id"])
         self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names])
         for name in names:
-            _routes.lead(self.root, name, self.releases[name]["id"])
+            try:
+                _routes.lead(self.root, name, self.releases[name]["id"])
+            except OSError as error:
+                self._failed(name, "could not be led to, and is taken back", error)
 
     def _backward(self, names: list[str]) -> None:
         for name in names:

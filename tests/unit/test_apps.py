@@ -714,6 +714,16 @@ def test_a_root_that_nginx_or_docker_would_read_otherwise_is_refused(root):
     assert normalize_apps([], root=root)[1] == [f"flask_apps_root: it is {root!r}; it has to be {words}."]
 
 
+def test_a_uid_of_the_range_is_another_s_unless_all_who_share_it_have_it(tmp_path):
+    (tmp_path / "app.py").write_text("app = 1\n")
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    one, two = ({"name": name, "source": str(tmp_path), "path": f"/{name}", "uid": 70000} for name in ("one", "two"))
+    assert normalize_apps([one, two])[1] == []
+    assert normalize_apps([{**one, "uid": 20001}])[1] == []
+    (problem,) = normalize_apps([one, {**two, "uid": 0}])[1]
+    assert problem.startswith("flask_apps: one: uid must be outside of flask_apps_uids (70000-99999), of which each application gets one")
+
+
 @pytest.mark.parametrize("uids", ["0-10", "70000", "99999-70000", "70000-70000", "-1", "7e4-8e4", "70000-99999999999", 70000, "", None])
 def test_no_container_runs_as_root_or_as_a_user_of_the_host(uids):
     words = "must be a range of user ids from 1000 on, such as 70000-99999"

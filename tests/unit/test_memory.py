@@ -18,6 +18,7 @@ V1 = (
         "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n",
         "memory.usage_in_bytes": "{usage}\n",
         "memory.limit_in_bytes": "536870912\n",
+        "memory.stat": "cache 4096\nrss 1000\ninactive_file 0\ntotal_cache 4096\ntotal_inactive_file 0\n",
     },
 )
 HYBRID = (
@@ -32,6 +33,7 @@ V2 = (
         "memory.events": "low 0\nhigh 0\nmax 1093\noom 14\noom_kill {}\noom_group_kill 0\n",
         "memory.current": "{usage}\n",
         "memory.max": "536870912\n",
+        "memory.stat": "anon 1000\nfile 4096\ninactive_file 0\n",
     },
 )
 LAYOUTS = [V1, HYBRID, V2]
@@ -63,6 +65,11 @@ def test_the_kernel_has_counted(host, layout, count):
 @pytest.mark.parametrize(("usage", "full"), [(100, False), (400 << 20, False), (500 << 20, True), (512 << 20, True)])
 def test_little_is_left(host, layout, usage, full):
     assert _memory.is_full(77, host(layout, 0, usage)) is full
+
+
+@pytest.mark.parametrize(("layout", "counter"), [(V1, "total_inactive_file"), (HYBRID, "total_inactive_file"), (V2, "inactive_file")])
+def test_files_that_were_read_give_way(host, layout, counter):
+    assert _memory.is_full(77, host(layout, 0, 500 << 20, **{"memory.stat": f"{counter} {200 << 20}\n"})) is False
 
 
 def test_without_a_limit_nothing_is_full(host):

@@ -75,6 +75,21 @@ def test_one_of_before_with_volumes_keeps_its_uid(host):
     assert host.uids().move_of("a") == (OLD, 70000)
 
 
+def test_the_way_back_to_data_that_no_move_has_met_takes_its_uid(host):
+    host.uids().of("a")
+    assert host.uids().of("a", volumes=True, keep=True, ran_as=OLD) == OLD
+    assert host.uids().of("a", volumes=True) == OLD
+
+
+def test_where_the_engine_gives_nothing_what_was_laid_down_stays(tmp_path, monkeypatch):
+    (tmp_path / "passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:10001:10001:app:/var/tmp:/usr/sbin/nologin\n")
+    monkeypatch.setattr(_accounts, "_lines", lambda *_: None)
+    _accounts.write_accounts(SimpleNamespace(command="docker"), "shop-1-pin", tmp_path, 70003)
+    assert (tmp_path / "passwd").read_text().splitlines()[0] == "root:x:0:0::/root:/bin/sh"
+    assert (tmp_path / "passwd").read_text().count("app:") == 2  # its name, and what it is called
+    assert "70003" in (tmp_path / "passwd").read_text()
+
+
 @as_root
 def test_a_rollback_before_the_first_deploy_keeps_the_uid_of_before(host):
     host.serve("a")
