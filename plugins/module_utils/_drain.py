@@ -10,6 +10,7 @@ until those workers are gone, too. Everywhere else the link that Nginx goes thro
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._routes import still
 PAUSE = 0.1  # seconds between two looks
 # What is running when the drain is over has had its time; this is for the farewell of what listens for SIGTERM.
 STOP_SECONDS = 5
-CONNECTED = ("02", "03")  # waiting to be accepted, and accepted: the column St of /proc/net/unix
+CONNECTED = (b"02", b"03")  # waiting to be accepted, and accepted: the column St of /proc/net/unix
 
 
 def leaving_workers() -> set[int]:
@@ -43,8 +44,9 @@ def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
         socket: the path that the socket was bound to in the container; it holds the id of the release.
         table: the kernel's list of sockets, columns as in proc(5).
     """
-    columns = (line.split(None, 7) for line in table.read_text().splitlines()[1:])
-    return sum(1 for found in columns if len(found) == 8 and found[5] in CONNECTED and found[7].rstrip("\n") == socket)
+    # Bytes: an application may bind its socket at a name that is no UTF-8.
+    columns = (line.split(None, 7) for line in table.read_bytes().split(b"\n")[1:])
+    return sum(1 for found in columns if len(found) == 8 and found[5] in CONNECTED and found[7] == os.fsencode(socket))
 
 
 def entry(root: str, app: str, release: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What served before goes on until nothing is left to do, or its time is over."""
 
+import os
 import socket
+from contextlib import ExitStack
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils import _drain
@@ -63,6 +65,18 @@ def test_connections_are_counted_by_the_whole_path(tmp_path):
         "0000: 00000003 00000000 00000000 0001 03 538695 /tmp/x y/run/flaskops/0123456789ab/app.sock\n"
     )
     assert _drain.connections(_drain.bound_path("0123456789ab"), table) == 1
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"a\x85b", b"a\x1cb", b"a b\r", b"\n", b"\x1b[2J"])
+def test_an_odd_name_of_one_socket_hides_no_connection_of_another(tmp_path, name):
+    odd, path = os.fsencode(tmp_path) + b"/" + name, tmp_path / "app.sock"
+    with ExitStack() as sockets:
+        for place in (odd, os.fsencode(path)):
+            server, client = (sockets.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
+            server.bind(place)
+            server.listen()
+            client.connect(place)
+        assert _drain.connections(str(path)) == 1
 
 
 def test_the_kernel_shows_what_is_connected(tmp_path):
