@@ -241,7 +241,9 @@ class ReleaseFiles:
         make_directory(self.directory / "run", 0o1777)
         socket = self.directory / "run/app.sock"
         with suppress(FileNotFoundError):
-            if socket.lstat().st_uid != self.uid:  # which another uid cannot replace
+            found = socket.lstat()
+            # Which the server cannot replace: another uid's, or a directory that the application put there.
+            if found.st_uid != self.uid or not stat.S_ISSOCK(found.st_mode):
                 put_away(socket, self.params["root"])
         make_directory(self.directory / "spool", 0o700, self.uid, self.uid)
 

@@ -519,6 +519,27 @@ def test_the_first_release_is_prepared_and_never_one_that_served(world, lay_down
     assert Record(world.root, "shop").releases[NEW]["reason"] == "it crashed"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize("kind", ["directory", "link", "fifo", "file", "another's"])
+def test_what_an_application_puts_in_the_place_of_its_socket_keeps_none_from_starting(world, lay_down, kind):
+    world.lock("shop")
+    lay_down(NEW)
+    there = place(world, "shop", "releases", NEW, "run", "app.sock")
+    if kind == "directory":
+        (there / "a/b").mkdir(parents=True)
+    elif kind == "link":
+        there.symlink_to("/nowhere")
+    elif kind == "fifo":
+        os.mkfifo(there)
+    elif kind == "file":
+        there.touch()
+    else:
+        there.mkdir()
+        os.chown(there, 12345, 12345)
+    lay_down(NEW)
+    assert not os.path.lexists(there)
+
+
 def test_a_lost_record_takes_no_way_back_with_it(world):
     for identity, state in ((OLDEST, None), (OLD, None), (NEW, "running")):
         world.live("shop", identity, state=state)
