@@ -100,19 +100,26 @@ class Uids:
     def _own(self, book: dict[str, Any], name: str) -> int:
         """The one that it alone has, taken when it is first needed."""
         if name not in book["own"]:
-            taken = {*book["own"].values(), *book["current"].values()}
-            free = (uid for uid in range(self.first, self.last + 1) if uid not in taken and not _is_known(uid))
-            uid = next(free, 0)
+            now, others = self._now(book, name), self._of_others(book, name)
+            # Where the record was lost, it stays what it alone is.
+            uid = now if self.first <= now <= self.last and now not in others else 0
+            uid = uid or next((each for each in range(self.first, self.last + 1) if each not in others and not _is_known(each)), 0)
             if not uid:
                 raise HostError(f"no uid of {self.first}-{self.last} is free for {name}; set flask_apps_uids to a larger range.")
             book["own"][name] = uid
         return int(book["own"][name])
 
+    def _of_others(self, book: Mapping[str, Any], name: str) -> set[int]:
+        """The uids that are not free: recorded ones, and where the record was lost those of what other applications have here."""
+        current = {uid for other, uid in book["current"].items() if other != name}
+        places = [place for place in Path(self.root, "apps").glob("*/releases/*/spool") if place.parts[-4] != name]
+        return {*book["own"].values(), *current, *(place.lstat().st_uid for place in places)}
+
     def _read(self) -> dict[str, Any]:
         empty: dict[str, Any] = {"format": 1, "own": {}, "current": {}, "moving": {}}
         try:
             found = json.loads(self.path.read_text())
-            if not isinstance(found, dict) or not empty.keys() <= found.keys():
+            if not isinstance(found, dict) or not all(_is_section(found.get(key)) for key in ("own", "current", "moving")):
                 raise ValueError("it is no record of uids")
         except FileNotFoundError:
             return empty
@@ -124,6 +131,11 @@ class Uids:
     def _write(self, book: Mapping[str, Any]) -> None:
         if not self.path.exists() or book != self._read():
             write_file(self.path, f"{json.dumps(book, indent=2, sort_keys=True)}\n".encode(), 0o600)
+
+
+def _is_section(found: Any) -> bool:
+    """Whether this is what tells the uids of applications."""
+    return isinstance(found, dict) and all(type(uid) is int and uid >= 0 for uid in found.values())
 
 
 def _is_known(uid: int) -> bool:

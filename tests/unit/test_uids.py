@@ -51,6 +51,30 @@ def test_none_is_given_to_another_when_its_application_is_gone(host):
     assert host.uids().of("a") == 70000
 
 
+@as_root
+def test_a_lost_record_makes_no_two_applications_one(host):
+    for name, uid in (("a", 70000), ("b", 70002), ("data", 70003)):
+        host.serve(name, uid)
+    assert host.uids().of("new") == 70004
+    assert [host.uids().of(name, volumes=name == "data") for name in ("b", "a", "data")] == [70002, 70000, 70003]
+    assert host.uids().move_of("data") == (0, 0)
+
+
+@as_root
+def test_what_two_shared_when_the_record_was_lost_is_neithers_own(host):
+    host.serve("a", 70000)
+    host.serve("b", 70000)
+    assert [host.uids().of(name) for name in ("a", "b")] == [70002, 70003]
+
+
+@pytest.mark.parametrize("key", ["own", "current", "moving"])
+@pytest.mark.parametrize("section", [[], None, 7, "x", {"a": None}, {"a": "70000"}, {"a": True}, {"a": -1}, {"a": [70000]}])
+def test_a_garbled_record_is_refused_with_words(host, key, section):
+    host.file.write_text(json.dumps({"format": 1, "own": {}, "current": {}, "moving": {}, key: section}))
+    with pytest.raises(HostError, match=r"cannot be read.*put it back from a backup"):
+        host.uids().of("a")
+
+
 def test_the_key_decides_and_two_may_share_on_purpose(host):
     assert host.uids().of("a", wanted=20001, volumes=True) == host.uids().of("b", wanted=20001, volumes=True) == 20001
 
