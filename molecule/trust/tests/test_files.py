@@ -7,9 +7,10 @@ import json
 import pytest
 
 APPS = "/var/lib/flaskops/apps"
-# In the container: a set-uid program in a place that outlives the request.
+# In the container: a set-uid program in a place that outlives the request, and that is open as far as the application can open it.
 PROGRAM = """
 import os, shutil
+os.chmod("/var/tmp", 0o777)
 for place in ("/var/tmp", os.path.dirname(os.environ["FLASKOPS_SOCKET"])):
     shutil.copy("/bin/cat", place + "/cat")
     os.chmod(place + "/cat", 0o6755)
