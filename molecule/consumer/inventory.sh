@@ -3,7 +3,7 @@
 set -eu
 mkdir -p "$1"
 docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.RestartCount}}' legacy >"$1/container"
-find /etc/nginx -type f ! -path '/etc/nginx/flaskops/*' ! -path /etc/nginx/conf.d/flaskops.conf -exec sha256sum {} + | sort >"$1/nginx"
+find /etc/nginx -type f ! -path '/etc/nginx/flaskops/*' ! -path '/etc/nginx/conf.d/flaskops.*' -exec sha256sum {} + | sort >"$1/nginx"
 find /etc/nginx/sites-enabled /etc/nginx/modules-enabled -type l -exec ls -l {} + >>"$1/nginx"
 sha256sum /etc/docker/daemon.json >"$1/daemon"
 systemctl show --property MainPID docker nginx >"$1/services"

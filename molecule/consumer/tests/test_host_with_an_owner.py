@@ -41,4 +41,5 @@ def test_what_the_owner_had_is_untouched(inventory, what):
 
 def test_of_nginx_we_wrote_only_what_is_ours(host):
     ours = set(host.check_output("find /etc/nginx -newer /root/before/packages ! -type d").split())
-    assert ours == {"/etc/nginx/conf.d/flaskops.conf", "/etc/nginx/flaskops/default/shop.conf"}
+    # The names that fragments use, the types of static files, and the link to the application's fragment.
+    assert ours == {"/etc/nginx/conf.d/flaskops.conf", "/etc/nginx/conf.d/flaskops.types", "/etc/nginx/flaskops/default/shop.conf"}
