@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _move, _planted, _process_steps, _routes, _trees
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _mount, _move, _planted, _process_steps, _routes, _trees
 from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
@@ -33,6 +33,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_o
 from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids
 
 CHECK_SECONDS = 5
+UNCLOSED = "What applications write could not be mounted nosuid,nodev, so that closed directories alone keep it from other users"
 
 
 class Begin:
@@ -51,6 +52,8 @@ class Begin:
         """The plan, and the locks of those that have work; in check mode the plan alone."""
         if self.wanted:
             self.actions += _planted.protect(check_mode)
+            with self.attempts.of("", UNCLOSED, warn=True):
+                self.actions += _mount.protect(self.root, check_mode)
         plan = Plan(self.params, self.docker).run()
         moves = self._moves(plan)
         names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"]) | set(moves)

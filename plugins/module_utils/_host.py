@@ -336,6 +336,11 @@ def refused_links(nginx_root: str, name: str) -> list[Path]:
     return sorted(Path(nginx_root, "flaskops").glob(f"*/{name}.conf.refused"))
 
 
+def names_on(root: str) -> set[str]:
+    """The applications that have a directory; the trash beside them is none."""
+    return {path.name for path in Path(root, "apps").glob("[!.]*") if path.is_dir()}
+
+
 def release_directory(root: str, name: str, release: str) -> Path:
     """Where a release lies."""
     return Path(root, "apps", name, "releases", release)

@@ -19,6 +19,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Record,
     digest,
     live_links,
+    names_on,
     read_release,
     release_directory,
 )
@@ -63,7 +64,7 @@ class Plan:
                     work.append({**self._serving(release), **self._needs(release), "name": name, "id": identity, "reason": reason})
                 if left_over:
                     repairs[name] = left_over
-        known = {path.name for path in Path(self.root, "apps").glob("*") if path.is_dir()} | set(self.links) | set(self.containers)
+        known = names_on(self.root) | set(self.links) | set(self.containers)
         there = self.docker.command and any(entry["build"] for entry in work)
         return {
             "work": work,

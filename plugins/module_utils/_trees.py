@@ -8,7 +8,7 @@ below an open directory, and no link is followed. To delete, what lies deeper is
 deleted from. So two descriptors suffice for any depth, and nothing is remembered however many names there are. A directory is opened
 only after it has been moved, which a mount point cannot be: what is mounted there is left alone.
 
-Deleting many files takes its time. So a tree is moved to the trash below the root, which takes none, and the trash is emptied within a
+Deleting many files takes its time. So a tree is moved to the trash beside the applications, which takes none, and that is emptied within a
 budget; what is left then is deleted by later runs.
 """
 
@@ -47,8 +47,8 @@ class Size(NamedTuple):
 
 
 def trash_of(root: str) -> Path:
-    """Where trees lie that are still to be deleted."""
-    return Path(root, "trash")
+    """Where trees lie that are still to be deleted: on the mount of the releases, or nothing of theirs could be moved there."""
+    return Path(root, "apps", ".trash")
 
 
 def put_away(path: Path, root: str) -> None:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - Takes the routes away, lets the containers finish what they have begun, and removes containers, images, releases and records.
-  - Directories are moved to C(trash) below O(root), which M(flaskops.host.release_finish) empties.
+  - Directories are moved to C(apps/.trash) below O(root), which M(flaskops.host.release_finish) empties.
   - Only what bears our label and the name of the application, or lies in its directories. Named volumes stay, for they hold data.
 attributes:
   check_mode: {support: none, description: The plan shows what would be removed.}

@@ -61,6 +61,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     HostError,
     Record,
     live_links,
+    names_on,
     read_release,
     release_directory,
     written,
@@ -109,7 +110,7 @@ class Status:
         self.root = params["root"]
         self.links = live_links(params["nginx_root"])
         self.docker = Docker()
-        known = {path.name for path in Path(self.root, "apps").glob("*") if path.is_dir()} | set(self.links)
+        known = names_on(self.root) | set(self.links)
         self.names = sorted(name for name in known if not params["only"] or name in params["only"])
         if unknown := sorted(set(params["only"]) - known):
             raise HostError(f"there is no {', '.join(unknown)} on this host; there is {', '.join(sorted(known)) or 'no application'}.")

@@ -86,6 +86,7 @@ class World:
         for module in (_begin, release_finish, release_remove):
             monkeypatch.setattr(module._drain, "drain", lambda _containers: {})
         monkeypatch.setattr(_begin._planted, "protect", lambda _check_mode: [])
+        monkeypatch.setattr(_begin._mount, "protect", lambda _root, _check_mode: [])
         monkeypatch.setattr(os, "chown", lambda *_: None)
         monkeypatch.setattr(os, "fchown", lambda *_: None)
 
@@ -739,12 +740,12 @@ def test_what_a_container_wrote_goes_with_it(world):
         left = sorted(str(path.relative_to(releases)) for path in releases.glob("*/*/*"))
         assert left == [f"{LATER}/run/app.sock", f"{LATER}/spool/upload"]
         assert (releases / NEW / "spool").stat().st_mode & 0o7777 == 0o700
-    assert list(Path(world.root, "trash").iterdir()) == []
+    assert list(Path(world.root, "apps/.trash").iterdir()) == []
 
 
 def test_a_run_without_work_goes_on_with_what_had_no_time(world):
     world.live("shop", OLD)
-    trash = Path(world.root, "trash")
+    trash = Path(world.root, "apps/.trash")
     (trash / "1/2/3").mkdir(parents=True)
     unchanged = {"images": [], "releases": [], "absent": [], "sites": [], "break_tokens": [], "action": "deploy", "owner": {"token": "t"}}
     unchanged.update(uids="70000-99999", move_uid=[])
@@ -769,7 +770,7 @@ def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, 
             _begin.Begin(params).run(check_mode)
     assert not place(world, "shop", "lock").exists()
     # What earlier runs had no time to delete is deleted first.
-    (Path(world.root, "trash") / "1").mkdir(parents=True)
+    (Path(world.root, "apps/.trash") / "1").mkdir(parents=True)
     monkeypatch.setattr(_begin._trees, "sweep", lambda _root: free.append(free.pop() + 2000) or [])
     assert [entry["name"] for entry in _begin.Begin(params).run()["work"]] == ["shop"]
 

@@ -111,11 +111,11 @@ def tree(tmp_path, precious):
     path = tmp_path / "apps/spool"
     path.mkdir(parents=True)
     yield path
-    subprocess.run(["rm", "-rf", tmp_path / "apps", tmp_path / "trash"], check=True)  # pytest's own removal recurses
+    subprocess.run(["rm", "-rf", tmp_path / "apps"], check=True)  # pytest's own removal recurses
 
 
 def left(root: Path) -> list[str]:
-    return os.listdir(root / "trash")
+    return os.listdir(root / "apps/.trash")
 
 
 @pytest.mark.parametrize("make", HOSTILE)
@@ -157,6 +157,7 @@ def test_a_tree_is_measured(tree, make):
 
 
 def test_what_is_gone_or_no_directory_is_no_error(tmp_path):
+    (tmp_path / "apps").mkdir()
     (tmp_path / "link").symlink_to("missing")
     (tmp_path / "file").touch()
     for name in ("missing", "link", "file"):
@@ -179,7 +180,7 @@ def test_a_number_of_files_takes_the_budget_and_no_more_and_the_next_goes_on(tmp
     start, found = time.monotonic(), 0.0
     _trees.sweep(str(tmp_path), 0.1)
     assert time.monotonic() - start < 0.5
-    remaining = len(os.listdir(tmp_path / "trash" / left(tmp_path)[0]))
+    remaining = len(os.listdir(tmp_path / "apps/.trash" / left(tmp_path)[0]))
     assert 0 < remaining < 100_000
     while not _trees.is_clean(str(tmp_path)):
         _trees.sweep(str(tmp_path), 0.5)
@@ -278,7 +279,7 @@ def test_a_walk_up_into_a_directory_that_was_moved_ends(tmp_path, tree, monkeypa
 def test_one_run_at_a_time_sweeps(tmp_path, tree):
     wide(tree)
     _trees.put_away(tree, str(tmp_path))
-    handle = os.open(tmp_path / "trash", os.O_RDONLY)
+    handle = os.open(tmp_path / "apps/.trash", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     assert _trees.sweep(str(tmp_path)) == []
     assert len(left(tmp_path)) == 1
@@ -304,7 +305,7 @@ def test_what_cannot_be_deleted_is_told_and_the_rest_goes(tmp_path, tree, monkey
     (problem,) = _trees.sweep(str(tmp_path))
     assert f"'kept' ({os.strerror(number)})" in problem
     assert "chattr -R -i" in problem
-    assert [name for _path, _dirs, files in os.walk(tmp_path / "trash") for name in files] == ["kept"]
+    assert [name for _path, _dirs, files in os.walk(tmp_path / "apps/.trash") for name in files] == ["kept"]
     assert len(left(tmp_path)) == 1
     monkeypatch.undo()
     assert _trees.sweep(str(tmp_path)) == []

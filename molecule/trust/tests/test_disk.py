@@ -89,7 +89,7 @@ def both(redeploy, audit, releases, host):
 
 
 def is_clean(host):
-    return host.check_output("ls -A /var/lib/flaskops/trash") == ""
+    return host.check_output("ls -A /var/lib/flaskops/apps/.trash") == ""
 
 
 def test_what_the_intruder_leaves_is_deleted_and_the_neighbour_has_its_audit_and_its_prune(inside, both, host):

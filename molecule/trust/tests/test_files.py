@@ -3,6 +3,7 @@
 """What lies on the host of an application is closed to its neighbours and to the other users of the host."""
 
 import json
+import os
 
 import pytest
 
@@ -30,6 +31,26 @@ def test_another_user_reaches_no_set_uid_program_of_an_application(host, inside,
         tried = mallory(f"{release}/{place}/cat {release}/secrets/OWN")
         assert (tried.rc, tried.stdout) == (126 if "denied" in tried.stderr else tried.rc, "")
         assert "ermission denied" in tried.stderr
+
+
+def test_what_an_application_writes_is_mounted_without_set_uid_and_devices(host, inside):
+    """In the container, where it writes, and on the host, where its files lie."""
+    assert "nosuid" in host.check_output(f"findmnt -no OPTIONS {APPS}").split(",")
+    found = inside(
+        "import os; print(*(os.statvfs(place).f_flag & 6 for place in ('/var/tmp', os.path.dirname(os.environ['FLASKOPS_SOCKET']))))"
+    )
+    assert found.split() == [str(os.ST_NOSUID | os.ST_NODEV)] * 2
+
+
+def test_a_mount_that_is_gone_is_made_again_by_the_next_run(host, redeploy):
+    host.check_output(f"umount {APPS}")
+    try:
+        redeploy("neighbour").ok()
+        assert "nosuid" in host.check_output(f"findmnt -no OPTIONS {APPS}").split(",")
+    finally:
+        host.run(f"mountpoint -q {APPS} || systemctl restart flaskops-mount")
+    assert host.check_output("systemctl is-enabled flaskops-mount") == "enabled"
+    assert host.check_output(f"findmnt -no TARGET {APPS} | wc -l") == "1"
 
 
 @pytest.mark.parametrize("path", ["", "/intruder", "/neighbour/releases", "/neighbour/state.json", "/neighbour/audit.jsonl"])
