@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _engine, _origin
-from ansible_collections.flaskops.host.plugins.module_utils._app_options import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
 from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem
+from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
 
 # Set by us in every container; the application's own may not contradict them.
 # Beside flaskops/<name> there are flaskops/base and flaskops/runtime.

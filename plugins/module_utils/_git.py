@@ -20,10 +20,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, merge, normalize, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
 from ansible_collections.flaskops.host.plugins.module_utils._source import ENTRIES, SOURCE_BYTES, controller_path, size
+from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SHORT = re.compile(r"[0-9a-f]{7,63}")

@@ -33,7 +33,8 @@ class Option:
 
     kind: str, int, float, bool, list or dict. pattern: a string has to match it whole. allowed: the words of the error message.
     options: the keys of the dictionary, or of each dictionary in the list. elements: the option that each element of a list is.
-    secret: no message shows the value. filled: a list must not be empty.
+    secret: no message shows the value. filled: a list must not be empty. about: its documentation, in Ansible's markup, with an empty
+    line between paragraphs.
     """
 
     kind: str = "str"
@@ -49,6 +50,23 @@ class Option:
     check: Callable[[Any], str] | None = None
     secret: bool = False
     filled: bool = False
+    about: str = ""
+
+    def spec(self) -> dict[str, Any]:
+        """The same as an entry of an argument spec."""
+        kept: dict[str, Any] = {"description": [" ".join(text.split()) for text in re.split(r"\n\s*\n", self.about)]}
+        kept["type"] = self.kind
+        if self.kind == "list":
+            kept["elements"] = "dict" if self.options is not None else (self.elements or Option()).kind
+        if self.required:
+            kept["required"] = True
+        if self.choices:
+            kept["choices"] = list(self.choices)
+        if self.default is not None:
+            kept["default"] = self.default
+        if self.options is not None:
+            kept["options"] = {name: option.spec() for name, option in self.options.items()}
+        return kept
 
 
 class _Unfit(ValueError):

@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _requirements, _seeds
-from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
@@ -28,6 +27,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._source import (
     read_inside,
     source_files,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 
 # Stands in a Dockerfile for the runtime image, whose tag the user does not know.
 RUNTIME = "FLASKOPS_RUNTIME"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
+from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 
 # The images, and the application server that does what theirs does.
 SEEDS = {

@@ -8,8 +8,7 @@ from itertools import pairwise
 
 import pytest
 import yaml
-from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
-from ansible_collections.flaskops.host.plugins.module_utils._options import Option
+from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 
 ROLES = ("docker", "nginx", "flask_apps")
 TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
@@ -24,22 +23,6 @@ def plain(option):
     kept = {key: option[key] for key in ("type", "elements", "required", "choices", "default") if key in option}
     if "options" in option:
         kept["options"] = {name: plain(below) for name, below in option["options"].items()}
-    return kept
-
-
-def as_spec(option: Option):
-    """The same, for an option of the filter."""
-    kept = {"type": option.kind}
-    if option.kind == "list":
-        kept["elements"] = "dict" if option.options is not None else (option.elements or Option()).kind
-    if option.required:
-        kept["required"] = True
-    if option.choices:
-        kept["choices"] = list(option.choices)
-    if option.default is not None:
-        kept["default"] = option.default
-    if option.options is not None:
-        kept["options"] = {name: as_spec(below) for name, below in option.options.items()}
     return kept
 
 
@@ -85,10 +68,17 @@ def test_every_default_has_a_comment(root, role):
     assert bare == []
 
 
-def test_the_keys_of_an_application_are_those_that_the_filter_checks(root):
-    documented = load(root, "flask_apps", "meta/argument_specs.yml")["argument_specs"]["app"]["options"]
-    assert {name: plain(option) for name, option in documented.items()} == {name: as_spec(option) for name, option in OPTIONS.items()}
-    assert list(documented) == list(OPTIONS)
+def options_below(options, where=""):
+    for name, option in options.items():
+        yield f"{where}{name}", option
+        yield from options_below(option.options or {}, f"{where}{name}.")
+
+
+@pytest.mark.parametrize(("name", "option"), list(options_below(OPTIONS)))
+def test_every_key_of_an_application_is_described_and_its_messages_say_what_is_allowed(name, option):
+    words = option.elements or option
+    assert option.about.strip(), name
+    assert not (words.pattern or words.minimum is not None) or words.allowed, name
 
 
 def test_the_main_spec_leaves_the_entries_of_flask_apps_to_the_filter(root):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
+from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/seeds.md").read_text()

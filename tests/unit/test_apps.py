@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _app_options, _find
+from ansible_collections.flaskops.host.plugins.module_utils import _find
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps import schema
 from hypothesis import given
 from hypothesis import strategies as st
 
 SOURCE_WORDS = "source is missing; write source: the directory of the application, for example files/shop; or git: {repo: …}; or image: …"
-GIT = _app_options.OPTIONS["git"].options["repo"]
+GIT = schema.OPTIONS["git"].options["repo"]
 NAME_WORDS = "it has to be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop."
-PATH_WORDS = f"it has to be {_app_options.PATH_WORDS}."
+PATH_WORDS = f"it has to be {schema.PATH_WORDS}."
 # What Nginx, a shell, YAML, a URL or a file system would take for more than a letter.
 MEANINGFUL = set(" \t\r\n\0\"'`$\\;{}()[]<>|&*?!#%^=,:@+")
 
@@ -282,7 +283,7 @@ def test_bad_paths(check, path):
         ({"name": None}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
         ({"name": ["shop"]}, f"flask_apps[0]: name is a list; {NAME_WORDS}"),
         ({"name": {"a": 1}}, f"flask_apps[0]: name is a dictionary; {NAME_WORDS}"),
-        ({"path": ...}, f"flask_apps: shop: path is missing; write path: {_app_options.PATH_WORDS}"),
+        ({"path": ...}, f"flask_apps: shop: path is missing; write path: {schema.PATH_WORDS}"),
         ({"path": 5}, f"flask_apps: shop: path is 5; {PATH_WORDS}"),
         ({"source": ...}, f"flask_apps: shop: {SOURCE_WORDS}"),
         (
@@ -607,7 +608,7 @@ def test_the_values_of_secrets_are_in_no_message(check):
 # --- whatever passes is harmless --------------------------------------------------------------------------------------
 
 
-@given(st.one_of(st.from_regex(_app_options.NAME, fullmatch=True), st.text(max_size=50)))
+@given(st.one_of(st.from_regex(schema.NAME, fullmatch=True), st.text(max_size=50)))
 def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
     _, problems = normalize_apps([{"name": name, "source": "/nowhere", "path": "/"}])
     if not any("name is" in problem for problem in problems):
@@ -616,7 +617,7 @@ def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
 
 
 @given(
-    st.one_of(st.from_regex(_app_options.PATH, fullmatch=True), st.text(max_size=50), st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12))
+    st.one_of(st.from_regex(schema.PATH, fullmatch=True), st.text(max_size=50), st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12))
 )
 def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
     _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": path}])
@@ -631,7 +632,7 @@ def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
 @given(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.text())))
 def test_whatever_is_written_is_answered_in_sentences(value):
     """Whatever is at whichever key: there may be problems, never a traceback."""
-    for key in _app_options.OPTIONS:
+    for key in schema.OPTIONS:
         _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": "/", key: value}] * 2)
         assert problems
         assert all(isinstance(problem, str) for problem in problems)

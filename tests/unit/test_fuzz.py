@@ -17,8 +17,8 @@ from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _docker_plan, _git, _nginx_plan
-from ansible_collections.flaskops.host.plugins.module_utils._app_options import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils._options import Option
+from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 from test_docker import BARE as DOCKER_FACTS
 from test_docker import INPUTS as DOCKER_INPUTS
 from test_nginx_plan import BARE as NGINX_FACTS

@@ -1,0 +1,1012 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Option schema of one entry of flask_apps: the one source of its checks, its argument spec and its reference (bin/docs writes both)."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from ansible_collections.flaskops.host.plugins.module_utils._options import Option
+
+NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
+# Segments of a URL that mean nothing to Nginx, a shell or a file system; none starts with a dot.
+PATH = r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?"
+PATH_WORDS = "a path such as /shop: letters, digits and . _ ~ -, each part after a slash, no part beginning with a dot"
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+ROOT = r"(/[A-Za-z0-9._-]+)+"
+PATH_LIMIT = 3000  # of a path on the controller; Linux has 4096 for it and what is below
+FILE_NAME_LIMIT = 255
+SOCKET_LIMIT = 107  # bytes of sun_path that Linux leaves to a name, unix(7)
+
+
+def _one_line(text: str) -> str:
+    if set(text) & set("\n\r\0"):
+        return "it has to be one line; put longer values into secrets."
+    # What reads the env file strips its lines.
+    return "spaces at its end would be lost; put it into secrets." if text != text.rstrip() else ""
+
+
+def _literal_arguments(text: str) -> str:
+    """Of a factory only what can be written down without running anything."""
+    try:
+        call = ast.parse(text, mode="eval").body
+        for argument in (
+            [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []
+        ):
+            ast.literal_eval(argument)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return "the arguments of a factory have to be constants, such as create_app('production')."
+    return ""
+
+
+def _path(text: str) -> str:
+    """Of a path on the controller what no file system has."""
+    too_long = len(text.encode()) > PATH_LIMIT or any(len(part.encode()) > FILE_NAME_LIMIT for part in text.split("/"))
+    if too_long:
+        return f"a path has at most {PATH_LIMIT} bytes, and {FILE_NAME_LIMIT} in each part."
+    return "" if text.isprintable() else "a path has no control characters."
+
+
+def _inside(text: str) -> str:
+    return "'..' is not allowed in it." if ".." in text.split("/") else ""
+
+
+# A file or directory below a source, or nothing.
+BELOW = r"([A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?"
+_ABSOLUTE = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path such as /app/cache", "check": _inside}
+# One word of a directive of Nginx, which has ; { and } only in quotes.
+_QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
+_PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
+# A header of an answer, except those that say what its body is.
+_HEADER = r"(?i:(?!(content-(type|length|encoding|range)|etag|last-modified|date|connection|transfer-encoding)$)[a-z][a-z0-9-]*)"
+_SECONDS = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
+
+OPTIONS: dict[str, Option] = {
+    "name": Option(
+        required=True,
+        pattern=NAME,
+        allowed="1 to 40 of a-z, 0-9 and -, not at the ends, for example shop",
+        about="""
+            The name of the application on this host, for directories, containers, labels and file names.
+
+            1 to 40 of a-z, 0-9 and -, not at the ends. Different for each application.
+        """,
+    ),
+    "source": Option(
+        default="",
+        allowed="the directory of the application, for example files/shop",
+        check=_path,
+        about="""
+            The directory of the application on the controller; relative to
+            O(flask_apps_source_root#main:flask_apps_source_root).
+
+            What to install comes from its C(requirements.txt), C(uv.lock) or C(pyproject.toml), see
+            O(requirements). C(.dockerignore) is honoured; C(.git), C(.venv), C(__pycache__) and the like never
+            become part of the image.
+
+            One of O(source), O(git) and O(image) is needed.
+        """,
+    ),
+    "git": Option(
+        kind="dict",
+        default={},
+        options={
+            "repo": Option(
+                default="",
+                pattern=r"((https?|ssh|git|file)://[^\s'\"]+|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s'\"]+|/[^\s'\"]+)?",
+                allowed="the address of a repository, such as https://git.example.org/shop.git or git@git.example.org:shop.git",
+                about="""
+                    The address of the repository, such as V(https://git.example.org/shop.git) or
+                    V(git@git.example.org:shop.git).
+
+                    Credentials do not belong into it; use O(git.key_file), or Git's own credential helpers on the
+                    controller.
+                """,
+            ),
+            "version": Option(
+                default="HEAD",
+                pattern=r"[A-Za-z0-9][A-Za-z0-9._/-]*",
+                allowed="a branch, a tag or a commit, such as main or v1.2",
+                check=_inside,
+                about="""
+                    A branch, a tag or a commit, in quotes where it looks like a number. A branch is looked up at
+                    each run.
+                """,
+            ),
+            "directory": Option(
+                default="",
+                pattern=BELOW,
+                allowed="a directory of the repository",
+                about="The directory of the repository that holds the application; empty for its root.",
+            ),
+            "key_file": Option(
+                default="",
+                allowed="the file of a private key on the controller, such as ~/.ssh/deploy",
+                check=_path,
+                about="The file of the private key for SSH. It stays on the controller.",
+            ),
+        },
+        about="""
+            A repository that the source is taken from, in the place of O(source). It is fetched on the controller.
+        """,
+    ),
+    "image": Option(
+        default="",
+        pattern=r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?|",
+        allowed="the reference of an image, such as registry.example.org/shop@sha256:… or registry.example.org/shop:1.2",
+        about="""
+            The reference of a ready image, in the place of O(source). With a digest, as
+            V(registry.example.org/shop@sha256:…), it is the same for ever; what is pushed anew under the same tag
+            is not seen.
+
+            Built on our runtime image it takes O(engine=uwsgi) and O(engine=gunicorn); else O(engine=command) runs
+            the server that is in it.
+        """,
+    ),
+    "image_archive": Option(
+        default="",
+        allowed="a tar archive on the controller that docker save has written",
+        check=_path,
+        about="""
+            A tar archive on the controller, written by C(docker save), that O(image) is loaded from instead of
+            being pulled.
+
+            Relative to O(flask_apps_source_root#main:flask_apps_source_root).
+        """,
+    ),
+    "registry": Option(
+        kind="dict",
+        default={},
+        secret=True,
+        options={
+            "username": Option(
+                default="",
+                check=_one_line,
+                secret=True,
+                about="The name of the account.",
+            ),
+            "password": Option(
+                default="",
+                check=_one_line,
+                secret=True,
+                about="Its password or token, best taken from Ansible Vault.",
+            ),
+        },
+        about="""
+            The login for the registry of O(image). It is used while the image is pulled and is not kept on the
+            host.
+        """,
+    ),
+    "dockerfile": Option(
+        default="",
+        pattern=BELOW,
+        allowed="a file of the source, such as Dockerfile",
+        about="""
+            A Dockerfile of the source that builds the image, in the place of ours.
+
+            It may begin with V(ARG FLASKOPS_RUNTIME) and V(FROM ${FLASKOPS_RUNTIME}) to have our application
+            servers; any other base runs its own server, see O(engine=command).
+
+            A Dockerfile that begins with one of the images tiangolo/uwsgi-nginx-flask,
+            tiangolo/meinheld-gunicorn-flask or hellt/nginx-uwsgi-flask-alpine-docker is found by itself, and built
+            on a runtime that keeps that image's conventions.
+        """,
+    ),
+    "requirements": Option(
+        default="",
+        pattern=BELOW,
+        allowed="a file of the source, such as requirements/production.txt",
+        about="""
+            The file of the source with the Python requirements, for pip.
+
+            Left out, C(requirements.txt) with all that it includes, else C(uv.lock), else the dependencies of
+            C(pyproject.toml).
+        """,
+    ),
+    "apt_packages": Option(
+        kind="list",
+        default=[],
+        elements=Option(pattern=r"[a-z0-9][a-z0-9.+-]+", allowed="the name of a Debian package such as libpq5"),
+        about="""
+            Debian packages that the application needs when it runs, such as V(libpq5). They are there while its
+            requirements are built, too.
+        """,
+    ),
+    "path": Option(
+        required=True,
+        pattern=PATH,
+        allowed=PATH_WORDS,
+        about="""
+            The path under which users reach the application, such as V(/shop), or V(/) for the whole site.
+
+            Letters, digits and C(. _ ~ -), each part after a slash, no part beginning with a dot. Different for
+            each application of a site.
+        """,
+    ),
+    "site": Option(
+        default="default",
+        pattern=NAME,
+        allowed="the name of an entry of nginx_sites, or default",
+        about="""
+            The server block that the application belongs to; V(default) or the name of an entry of C(nginx_sites).
+        """,
+    ),
+    "path_mode": Option(
+        default="domain",
+        choices=("domain", "script_name"),
+        about="""
+            How the application learns its path. V(domain) passes the path on whole, and the application puts
+            C(DOMAIN) of its environment before its routes, for example with V(Blueprint(...,
+            url_prefix=os.environ.get("DOMAIN") or None\\)).
+
+            V(script_name) is for applications that know nothing of their path. The application server takes the
+            path off and tells it as C(SCRIPT_NAME), so that C(url_for) and redirects are right; a cookie for C(/)
+            becomes one for the path.
+
+            With O(engine=command) it is Nginx that takes the path off, and the server in the image is told it as
+            C(X-Forwarded-Prefix); it has to honour that for its links and redirects to be right, as
+            C(ProxyFix(x_prefix=1\\)) does.
+        """,
+    ),
+    "engine": Option(
+        choices=("uwsgi", "gunicorn", "command"),
+        about="""
+            The application server in the container. V(command) runs the server that is in an image of your own,
+            with O(command) and O(port).
+
+            Left out, V(uwsgi); for an O(image) and a O(dockerfile) that is not built on our runtime, V(command).
+        """,
+    ),
+    "command": Option(
+        default="",
+        check=_one_line,
+        secret=True,
+        about="""
+            With O(engine=command), the command line of the server; empty for the image's own. It is run by a shell.
+
+            It may listen on the unix socket C($FLASKOPS_SOCKET), as V(gunicorn --bind unix:$FLASKOPS_SOCKET
+            main:app), or on O(port).
+        """,
+    ),
+    "port": Option(
+        kind="int",
+        default=0,
+        minimum=0,
+        maximum=65535,
+        allowed="the TCP port of the server in the image, 0 for none",
+        about="""
+            With O(engine=command), the TCP port in the container that the server listens on. A relay of ours, for
+            which the image needs a C(python3), connects it to the socket; no port is published. 0 when it listens
+            on C($FLASKOPS_SOCKET).
+        """,
+    ),
+    "module": Option(
+        pattern=r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*",
+        allowed="a Python module such as main or shop.web",
+        about="""
+            The Python module with the application, such as V(main) or V(shop.web).
+
+            Left out, the first of C(wsgi), C(app), C(main), C(application), C(app.main) and the name of the
+            application that has one.
+        """,
+    ),
+    "callable": Option(
+        pattern=r"[A-Za-z_]\w*(\(.*\))?",
+        allowed="a name in the module such as app, create_app() or create_app('production')",
+        check=_literal_arguments,
+        about="""
+            The name of the application in the module, or of a factory with its parentheses, such as
+            V(create_app(\\)).
+
+            Left out, the first of C(app), C(application), V(create_app(\\)) and V(make_app(\\)) that the module has.
+        """,
+    ),
+    "websocket": Option(
+        kind="bool",
+        default=False,
+        about="""
+            Whether the application speaks websockets. V(true) serves each connection in a greenlet (gevent) instead
+            of a thread, so that an open websocket holds no process.
+        """,
+    ),
+    "uwsgi": Option(
+        kind="dict",
+        default={},
+        options={
+            "processes": Option(
+                default="auto",
+                pattern=r"auto|[1-9]\d{0,2}",
+                allowed="auto (from the CPU limit) or a number from 1 to 999",
+                about="""
+                    How many processes answer requests. V(auto) takes one for each processor that the container may
+                    use, two at the least.
+
+                    More memory for each of them; fewer for an application that keeps much in memory.
+                """,
+            ),
+            "threads": Option(
+                kind="int",
+                default=4,
+                minimum=1,
+                allowed="a number of threads",
+                about="""
+                    Threads in each process; as many requests are answered at once. Not used with O(websocket=true).
+                """,
+            ),
+            "gevent": Option(
+                kind="int",
+                default=100,
+                minimum=1,
+                allowed="a number of greenlets in each process",
+                about="""
+                    Greenlets in each process; as many requests and open websockets at once. Only used with
+                    O(websocket=true).
+                """,
+            ),
+            "harakiri_seconds": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of seconds, 0 for none",
+                about="After how many seconds a process that is stuck in a request is killed; 0 for never.",
+            ),
+            "cheaper": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of processes below processes, 0 for none",
+                about="""
+                    How many processes run when there is little to do; more start under load, up to
+                    O(uwsgi.processes). 0 for all, always.
+                """,
+            ),
+            "cheaper_algorithm": Option(
+                default="spare",
+                choices=("spare", "spare2", "backlog", "busyness"),
+                about="What decides how many processes run, with O(uwsgi.cheaper).",
+            ),
+            "max_requests": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of requests, 0 for no limit",
+                about="""
+                    After how many requests a process is replaced, against memory that is not given back; 0 for
+                    never.
+                """,
+            ),
+            "buffer_size": Option(
+                kind="int",
+                default=65535,
+                minimum=4096,
+                maximum=65535,
+                allowed="a number of bytes from 4096 to 65535",
+                about="The largest head of a request, in bytes. More for large cookies.",
+            ),
+            "offload_threads": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of threads, 0 for none",
+                about="""
+                    Threads in each process that send files, so that no other thread waits for a slow client.
+                """,
+            ),
+            "lazy_apps": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether each process loads the application for itself, for code that does not survive a fork.
+                    Takes more memory.
+                """,
+            ),
+            "stats": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether uWSGI tells its figures as JSON at the socket C(stats.sock) beside that of the
+                    application.
+                """,
+            ),
+            "options": Option(
+                kind="dict",
+                default={},
+                pattern=r"[a-z][a-z0-9-]*",
+                allowed="options are written as uWSGI writes them, such as max-worker-lifetime",
+                elements=Option(check=_one_line, secret=True),
+                about="""
+                    Any other option by uWSGI's own name, such as V(max-worker-lifetime). One that uWSGI does not
+                    know stops the release.
+
+                    Those that the role sets are refused.
+                """,
+            ),
+        },
+        about="Settings of uWSGI.",
+    ),
+    "gunicorn": Option(
+        kind="dict",
+        default={},
+        options={
+            "workers": Option(
+                default="auto",
+                pattern=r"auto|[1-9]\d{0,2}",
+                allowed="auto (from the CPU limit) or a number from 1 to 999",
+                about="""
+                    How many processes answer requests. V(auto) takes one for each processor that the container may
+                    use, two at the least.
+                """,
+            ),
+            "threads": Option(
+                kind="int",
+                default=4,
+                minimum=1,
+                allowed="a number of threads",
+                about="Threads in each worker. Not used with O(websocket=true).",
+            ),
+            "gevent": Option(
+                kind="int",
+                default=100,
+                minimum=1,
+                allowed="a number of greenlets in each worker",
+                about="""
+                    Greenlets in each worker; as many requests and open websockets at once. Only used with
+                    O(websocket=true).
+                """,
+            ),
+            "timeout_seconds": Option(
+                kind="int",
+                default=60,
+                minimum=0,
+                allowed="a number of seconds, 0 for none",
+                about="After how many seconds a worker that is stuck is replaced; 0 for never.",
+            ),
+            "max_requests": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of requests, 0 for no limit",
+                about="""
+                    After how many requests a worker is replaced, against memory that is not given back; 0 for
+                    never.
+                """,
+            ),
+            "max_requests_jitter": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of requests",
+                about="Up to how many requests more, by chance, so that not all workers are replaced at once.",
+            ),
+            "log_level": Option(
+                default="info",
+                choices=("debug", "info", "warning", "error", "critical"),
+                about="The least severe messages that are logged.",
+            ),
+        },
+        about="Settings of Gunicorn.",
+    ),
+    "env": Option(
+        kind="dict",
+        default={},
+        pattern=VARIABLE,
+        allowed="names are made of letters, digits and _",
+        elements=Option(check=_one_line, secret=True),
+        secret=True,
+        about="""
+            Environment variables of the container, each value one line.
+
+            C(DOMAIN), C(FLASKOPS_APP), C(FLASKOPS_RELEASE) are set by the role and refused here; C(ENV) is V(PROD)
+            unless you set it.
+        """,
+    ),
+    "secrets": Option(
+        kind="dict",
+        default={},
+        pattern=VARIABLE,
+        allowed="names are made of letters, digits and _",
+        elements=Option(secret=True),
+        secret=True,
+        about="""
+            Secrets by name, best taken from Ansible Vault. Each becomes a file C(/run/secrets/<NAME>) that only the
+            user of the container can read, and C(<NAME>_FILE) in the environment says where.
+        """,
+    ),
+    "health": Option(
+        kind="dict",
+        default={},
+        options={
+            "path": Option(
+                default="/",
+                pattern=r"/[A-Za-z0-9._~/?&=%-]*",
+                allowed="a path below the application's own, such as /health",
+                about="""
+                    What is asked for, below the application's own path. Choose one that fails when the application
+                    cannot work.
+                """,
+            ),
+            "host": Option(
+                default="",
+                pattern=r"([A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?(:[1-9]\d{0,4})?)?",
+                allowed="a name that the application answers to, such as shop.example.org, or '' for the name of its site",
+                about="""
+                    The name that it is asked by, which it gets as C(Host), for an application that answers to names
+                    of its own only (C(TRUSTED_HOSTS), C(ALLOWED_HOSTS)). Empty for the first name of its site, and
+                    C(localhost) where that has none.
+
+                    The question through Nginx, after the switch, uses it too where Nginx leads this name to the
+                    application.
+                """,
+            ),
+            "status": Option(
+                kind="list",
+                filled=True,
+                default=["2xx", "3xx", "401", "403"],
+                elements=Option(pattern=r"[1-5](xx|\d\d)", allowed="a status such as 200 or 2xx"),
+                about="The good answers, such as V(200) or V(2xx).",
+            ),
+            "deadline_seconds": Option(
+                default=60,
+                **_SECONDS,
+                about="""
+                    How long a new release may take until its first good answer, in seconds. More for a slow start.
+                """,
+            ),
+            "interval_seconds": Option(
+                kind="float",
+                default=0.5,
+                minimum=0.1,
+                allowed="a number of seconds",
+                about="The pause between two questions, in seconds.",
+            ),
+        },
+        about="How a new release is asked whether it is well before it gets traffic.",
+    ),
+    "release_command": Option(
+        default="",
+        check=_one_line,
+        secret=True,
+        about="""
+            A shell command such as V(flask db upgrade) that runs before a new release starts, in a container of its
+            own with the new image, environment, secrets, volumes and networks. When it fails, the release is given
+            up and the one before goes on.
+
+            It may run again after a failed release, so it has to be repeatable; the old code serves while and after
+            it runs. A rollback does not run it. It runs on each host.
+        """,
+    ),
+    "release_command_seconds": Option(
+        default=600,
+        **_SECONDS,
+        about="How long the release command may take, in seconds.",
+    ),
+    "drain_seconds": Option(
+        kind="int",
+        default=30,
+        minimum=0,
+        allowed="a number of seconds",
+        about="""
+            How long the release before may take to finish requests and websockets after the switch, in seconds, and
+            how long running requests may take when its container is stopped. More for long downloads.
+        """,
+    ),
+    "keep_releases": Option(
+        kind="int",
+        default=5,
+        minimum=2,
+        allowed="a number of releases, the one that serves among them",
+        about="How many releases are kept for the way back, the one that serves among them.",
+    ),
+    "resources": Option(
+        kind="dict",
+        default={},
+        options={
+            "memory": Option(
+                default="512m",
+                pattern=r"[1-9]\d*[bkmg]",
+                allowed="a size such as 512m or 2g",
+                about="""
+                    Memory, with a unit of V(b), V(k), V(m) or V(g). There is no swap on top. Above it, the kernel
+                    kills a process.
+                """,
+            ),
+            "pids": Option(
+                kind="int",
+                default=512,
+                minimum=16,
+                allowed="a number of processes and threads",
+                about="How many processes and threads there may be.",
+            ),
+            "cpus": Option(
+                kind="float",
+                default=0,
+                minimum=0,
+                allowed="a number of processors, 0 for all",
+                about="How many processors may be used, such as V(1.5); 0 for all of the host.",
+            ),
+            "tmp": Option(
+                default="64m",
+                pattern=r"[1-9]\d*[bkmg]",
+                allowed="a size such as 64m",
+                about="""
+                    The size of C(/tmp), and of each directory in O(writable), with a unit; it is in memory.
+
+                    Temporary files of Python, such as large uploads, are in C(/var/tmp) (C(TMPDIR)), which is on
+                    the disk.
+                """,
+            ),
+        },
+        about="What the container may use.",
+    ),
+    "uid": Option(
+        kind="int",
+        default=0,
+        minimum=0,
+        maximum=2**31 - 2,
+        allowed="a user id such as 20001, 0 for one of its own",
+        about="""
+            The user id, and group id, of the container.
+
+            For applications that share a volume on purpose, or whose data has an owner already.
+
+            V(0) gives the application one of its own, which no other has.
+        """,
+    ),
+    "writable": Option(
+        kind="list",
+        default=[],
+        elements=Option(**_ABSOLUTE),
+        about="""
+            Directories of the container that the application may write to; they are in memory and empty at every
+            start.
+
+            The rest of its file system is read-only. For what has to last, use O(volumes).
+        """,
+    ),
+    "volumes": Option(
+        kind="list",
+        default=[],
+        elements=Option(
+            pattern=r"(/[A-Za-z0-9._/-]*|[A-Za-z0-9][A-Za-z0-9_.-]+):/[A-Za-z0-9._/-]+(:ro)?",
+            allowed="a volume or an absolute path, a colon, and where it is mounted, such as shop-data:/data or /srv/media:/media:ro",
+            check=_inside,
+        ),
+        about="""
+            Volumes or directories of the host, written as V(shop-data:/data) or V(/srv/media:/media:ro).
+
+            A directory of the host must let the container's user in, which is O(uid) or one of the application's
+            own.
+        """,
+    ),
+    "networks": Option(
+        kind="list",
+        default=[],
+        elements=Option(
+            pattern=r"(?!host$|none$)[A-Za-z0-9][A-Za-z0-9_.-]*",
+            allowed="the name of a Docker network such as bridge, not host or none",
+        ),
+        about="""
+            Docker networks that the container joins, such as V(bridge). Without one it reaches nothing but its own
+            socket.
+
+            No port is published either way. The network has to exist; V(host) and V(none) are refused.
+        """,
+    ),
+    "static": Option(
+        kind="list",
+        default=[{"url": "/static", "path": "static", "required": False}],
+        options={
+            "url": Option(
+                required=True,
+                pattern=r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?",
+                allowed="a path below the application's own, such as /static",
+                about="The path below the application's own.",
+            ),
+            "path": Option(
+                required=True,
+                pattern=r"/?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?",
+                allowed="a directory of the image, absolute or below /app, such as static",
+                about="The directory in the image, absolute or below C(/app).",
+            ),
+            "required": Option(
+                kind="bool",
+                default=True,
+                about="Whether it is an error when the image does not have the directory.",
+            ),
+            "index": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether C(index.html) of the directory is what the application's own path shows, as for a single
+                    page application.
+                """,
+            ),
+            "fallback": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether C(index.html) of the directory answers where the application says 404, for the routes
+                    that a single page application has in the browser. Only requests for pages (C(Accept) has
+                    C(text/html)) get it.
+                """,
+            ),
+            "immutable": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether every file has a name that changes with its content, so that browsers may keep it for a
+                    year.
+
+                    Without it, that holds for names with a hash, such as C(app.3f2a9c41.js), and the others are
+                    asked for again each time. A hash is 8 or more of 0-9 and a-f before a dot, with both digits and
+                    letters in it.
+                """,
+            ),
+        },
+        about="""
+            What Nginx serves straight from the release, without asking the application. What is not there goes to
+            the application.
+
+            An empty list turns it off, for example for files behind a login.
+        """,
+    ),
+    "proxy": Option(
+        kind="dict",
+        default={},
+        options={
+            "connect_timeout_seconds": Option(
+                default=60,
+                **_SECONDS,
+                about="How long Nginx waits for the application to accept a connection, in seconds.",
+            ),
+            "read_timeout_seconds": Option(
+                default=60,
+                **_SECONDS,
+                about="""
+                    How long the application may be silent, in seconds; then Nginx answers 504, or ends a websocket.
+
+                    More for slow answers and for websockets that say nothing for long.
+                """,
+            ),
+            "temp_file_size": Option(
+                default="256m",
+                pattern=r"0|[1-9]\d{0,5}[mg]",
+                allowed="a size such as 256m or 1g, or 0 for no file",
+                about="""
+                    How much of an answer Nginx keeps in a file for a client that reads slower than the application
+                    writes; V(0) for none.
+
+                    With an answer that is larger, the application writes as slowly as the client reads.
+                """,
+            ),
+            "body_size": Option(
+                default="",
+                pattern=r"(\d+[kmg]?)?",
+                allowed="a size such as 20m, 0 for no limit, or '' for the host's",
+                about="""
+                    The largest request body, such as V(20m); V(0) for no limit, empty for what the host allows.
+
+                    It bounds what uploads take on the disk; they may be larger than O(resources.memory).
+                """,
+            ),
+            "buffering": Option(
+                kind="bool",
+                default=True,
+                about="""
+                    Whether Nginx takes answers off the application quickly and passes them on; V(false) for answers
+                    that are streamed.
+                """,
+            ),
+            "header_buffer_size": Option(
+                default="16k",
+                pattern=r"[1-9]\d{0,2}k",
+                allowed="a size such as 16k, at most 999k",
+                about="""
+                    Room for all headers of an answer, such as V(64k); an answer that needs more is 502, and the
+                    error log says "upstream sent too big header". For those of requests there is
+                    P(flaskops.host.nginx#role).
+                """,
+            ),
+            "static_headers": Option(
+                kind="dict",
+                default={},
+                pattern=_HEADER,
+                allowed="a header such as Access-Control-Allow-Origin, and none that says what the body is, such as Content-Type or ETag",
+                elements=Option(pattern=r"[^$\x00-\x1f\x7f]+", allowed="one line without $, such as '*'"),
+                about="""
+                    Headers of static files, such as C(Access-Control-Allow-Origin) for fonts or
+                    C(X-Content-Type-Options). C(Cache-Control) takes the place of the role's own.
+                """,
+            ),
+            "cookie_path": Option(
+                default="app",
+                choices=("app", "keep"),
+                about="""
+                    V(app) makes C(Path=/) of a cookie the path of the application, so that applications of one host
+                    do not take each other's session. Other paths stay as they are.
+
+                    V(keep) leaves all as they are, for a cookie that is meant for the whole host or whose name
+                    begins with C(__Host-).
+                """,
+            ),
+            "accel_redirect": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether Nginx obeys C(X-Accel-Redirect) of the application's answers. It reaches every location
+                    of the site, also internal and named ones and those of other applications, past their C(deny)
+                    and passwords.
+                """,
+            ),
+            "websocket_paths": Option(
+                kind="list",
+                default=[],
+                elements=Option(
+                    pattern=r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?",
+                    allowed="a path below the application's own, such as /ws",
+                ),
+                about="""
+                    Paths of websockets below the application's own that may be silent for
+                    O(proxy.websocket_timeout_seconds).
+                """,
+            ),
+            "websocket_timeout_seconds": Option(
+                default=3600,
+                **_SECONDS,
+                about="How long a websocket of O(proxy.websocket_paths) may be silent, in seconds.",
+            ),
+            "cache_seconds": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of seconds, 0 for no cache",
+                about="""
+                    For how long Nginx keeps answers to GET and HEAD and gives them to everybody, in seconds; 0 for
+                    no cache. One second takes the load off a page that many ask for at once.
+
+                    Answers that set a cookie or forbid it (C(Cache-Control)) are not kept, nor are requests with
+                    C(Authorization). An answer whose C(Cache-Control) or C(Expires) says for how long is kept for
+                    so long instead.
+
+                    What nobody asks for in ten minutes is forgotten, and with another release everything is.
+                """,
+            ),
+            "cache_bypass_cookies": Option(
+                kind="list",
+                default=["session"],
+                elements=Option(pattern=VARIABLE, allowed="the name of a cookie such as session"),
+                about="""
+                    Who sends one of these cookies is known to the application, and gets and leaves nothing in the
+                    cache.
+                """,
+            ),
+            "directives": Option(
+                kind="list",
+                default=[],
+                elements=Option(
+                    pattern=rf"[a-z][a-z0-9_]*([ \t]+({_QUOTED}|{_PLAIN}))*[ \t]*",
+                    allowed="a directive of Nginx without its semicolon, what has ; { } or # in it in quotes, such as "
+                    "add_header Content-Security-Policy \"default-src 'self'; img-src *\" always",
+                    secret=True,
+                ),
+                about="""
+                    Further directives of Nginx for the locations where the application answers, each without its
+                    semicolon. What has C(;), C({), C(}) or C(#) in it stands in quotes, as in Nginx itself.
+
+                    Each takes the place of the role's own of that name, a C(proxy_set_header) of that header. Only
+                    what Nginx adds up is added, which is C(proxy_ignore_headers), C(proxy_cache_bypass) and
+                    C(proxy_no_cache).
+
+                    Of static files, those that say who may have them (C(allow), C(deny), C(satisfy), C(auth_…))
+                    hold too; the others do not. O(proxy.fragment) does not get them.
+                """,
+            ),
+            "fragment": Option(
+                default="",
+                allowed="a template on the controller, such as files/shop.nginx.conf.j2",
+                check=_path,
+                about="""
+                    A template on the controller for the whole of the application's locations, in the place of ours,
+                    such as V(files/shop.nginx.conf.j2). It is tested by Nginx before it serves.
+
+                    It knows C(app), C(socket), C(directory), C(before) (the static files of the release before),
+                    C(release) and C(backlog); the location that the deploy asks is added to it. The macro C(proxy)
+                    of our C(macros.j2) is all that a location needs to pass requests on; C(docs/proxy.md) has an
+                    example.
+
+                    Relative to O(flask_apps_source_root#main:flask_apps_source_root).
+                """,
+            ),
+        },
+        about="How Nginx speaks to the application.",
+    ),
+    "processes": Option(
+        kind="list",
+        default=[],
+        options={
+            "name": Option(
+                required=True,
+                pattern=r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?",
+                allowed="1 to 20 of a-z, 0-9 and -, such as worker",
+                about="The name of the process within the application.",
+            ),
+            "command": Option(
+                required=True,
+                check=_one_line,
+                secret=True,
+                about="""
+                    Its command line, such as V(celery --app tasks worker). It is run by a shell, whose place the
+                    program takes, so that it gets SIGTERM when it is to stop. In a line of several commands, write
+                    C(exec) before the one that has to get it.
+                """,
+            ),
+            "overlap": Option(
+                kind="bool",
+                default=True,
+                about="""
+                    Whether the one of the release before may run beside it for a moment; V(false) for a scheduler,
+                    which stops first.
+                """,
+            ),
+            "ready_seconds": Option(
+                kind="int",
+                default=2,
+                minimum=0,
+                allowed="a number of seconds",
+                about="""
+                    How long it has to run before the release may serve, in seconds; if it ends sooner, the release
+                    is refused.
+                """,
+            ),
+            "stop_seconds": Option(
+                kind="int",
+                default=30,
+                minimum=1,
+                allowed="a number of seconds",
+                about="How long it may take to finish what it does when it is stopped, in seconds.",
+            ),
+        },
+        about="""
+            Further containers of the same image without a route, such as a Celery worker. They have the
+            environment, secrets, volumes, networks and limits of the application, are started before it serves, and
+            stop when the release before does.
+        """,
+    ),
+    "state": Option(
+        default="present",
+        choices=("present", "maintenance", "stopped", "absent"),
+        about="""
+            V(present) serves. V(maintenance) runs, and answers 503 with a page and C(Retry-After) to everybody;
+            O(health.path), where it is not V(/), goes on telling how the application is.
+
+            V(stopped) answers 503, and its container stands still. V(absent) removes everything of this application
+            and nothing else; of such an entry O(name) is enough. Named volumes stay.
+        """,
+    ),
+    "maintenance": Option(
+        kind="dict",
+        default={},
+        options={
+            "page": Option(
+                default="",
+                allowed="an HTML file on the controller, such as files/maintenance.html",
+                check=_path,
+                about="""
+                    An HTML file on the controller, relative to
+                    O(flask_apps_source_root#main:flask_apps_source_root); empty for ours.
+                """,
+            ),
+            "retry_after_seconds": Option(
+                default=120,
+                **_SECONDS,
+                about="When clients are told to come back, in seconds.",
+            ),
+        },
+        about="What is answered with O(state=maintenance).",
+    ),
+}
+
+# Of an application that must not be there, its name is enough.
+ABSENT_OPTIONS = {**OPTIONS, **{key: replace(OPTIONS[key], required=False) for key in ("path",)}}
