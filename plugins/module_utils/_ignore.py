@@ -29,7 +29,8 @@ class CharacterSet:
         return any(first <= character <= last for first, last in self.ranges) != self.inverse
 
 
-_WORD = re.compile(r"\*+|\[(?:!.|[^!])[^\]]*\]|.", re.DOTALL)
+# As filepath.Match of Go, which Docker uses: [^ is any but these, and a backslash takes the meaning of what follows; [! is kept too.
+_WORD = re.compile(r"\*+|\[[!^]?(?:\\.|[^\\])(?:\\.|[^\\\]])*\]|\\?.", re.DOTALL)
 NO_SLASH = CharacterSet((("/", "/"),), inverse=True)
 
 
@@ -56,7 +57,7 @@ class Patterns:
             if not clean:
                 continue
             starts |= 1 << position
-            position = self._add(clean.lower(), position)
+            position = self._add(clean, position)
             if line.startswith("!"):
                 kept.append(clean)
             else:
@@ -87,7 +88,7 @@ class Patterns:
     def step(self, state: State, name: str) -> State:
         """The state after one more name."""
         bits = state.bits
-        for character in name.lower():
+        for character in name:
             bits = self._move(bits, character)
         return State(bits, state.matched)
 
@@ -155,6 +156,8 @@ def _tokens(pattern: str) -> Iterator[CharacterSet | str]:
 
 def _set(text: str) -> CharacterSet:
     """Of a character, or of what is in brackets."""
-    inside = text[1:-1].removeprefix("!") if len(text) > 1 else text
-    ranges = tuple((each[0], each[-1]) for each in re.findall(r".-.|.", inside, re.DOTALL))
-    return CharacterSet(ranges, inverse=text.startswith("[!") and len(text) > 1)
+    if len(text) < 3:  # an escaped one has two
+        return CharacterSet(((text[-1], text[-1]),))
+    inverse = text[1] in "!^"
+    ranges = re.findall(r"(\\.|[^\\])-(\\.|[^\\])|(\\.|[^\\])", text[2 if inverse else 1 : -1], re.DOTALL)
+    return CharacterSet(tuple(((first or one)[-1], (last or one)[-1]) for first, last, one in ranges), inverse)

@@ -352,8 +352,9 @@ def test_a_dockerignore_that_is_too_large(source, text, words):
 
 
 def test_the_patterns_match_what_those_of_community_docker_match(tmp_path):
+    """Of small letters alone: it takes large ones for the same, which Docker does not."""
     chance = random.Random(7)
-    names = ["a", "b", "ab", "abc", "a.py", "x.md", "README.md", "Docs", "keep", "a-b", "[a]"]
+    names = ["a", "b", "ab", "abc", "a.py", "x.md", "readme.md", "docs", "keep", "a-b", "[a]"]
     parts = [
         "a",
         "b",
@@ -399,6 +400,29 @@ def test_the_patterns_match_what_those_of_community_docker_match(tmp_path):
             if not patterns.drops(patterns.step(state, last)):
                 kept.add(path)
         assert kept == exclude_paths(str(tmp_path), list(lines)), lines
+
+
+@pytest.mark.parametrize(
+    ("pattern", "left_out"),
+    [
+        ("[^a]", {"b", "A", "*", "!", "^", "-", "["}),
+        ("[!a]", {"b", "A", "*", "!", "^", "-", "["}),
+        ("[a^]", {"a", "^"}),
+        (r"\*", {"*"}),
+        (r"[\!a]", {"!", "a"}),
+        (r"[\--\[]", {"-", "A", "["}),
+        ("A", {"A"}),
+        ("a", {"a"}),
+        (r"\[", {"["}),
+        ("[", {"["}),
+        ("a\\", set()),
+        (r"[^a-z]\**", set()),
+    ],
+)
+def test_a_pattern_means_what_it_means_to_docker(pattern, left_out):
+    """Of names as they are, large and small letters too, with the escapes and sets of filepath.Match of Go."""
+    patterns = Patterns([pattern])
+    assert {name for name in "abA*!^-[" if patterns.drops(patterns.step(patterns.start, name))} == left_out
 
 
 def test_a_pattern_covers_what_is_below_beside_an_exception_too(source):
