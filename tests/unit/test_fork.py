@@ -4,7 +4,10 @@
 
 import contextlib
 import importlib.util
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -183,3 +186,29 @@ def test_against_a_scheduler_there_is_another_one(fork, started, forks):
 
 def test_what_the_application_itself_says_is_no_finding():
     assert advice("a flaskops: thread 'x' runs in circles\nflaskops: uwsgi runs app:app: 2 processes\n", container()) == []
+
+
+@pytest.mark.parametrize(("module", "ended_by"), [("gunicorn.workers.base", signal.SIGTERM), ("shop.web", 0)])
+def test_a_child_is_ended_by_sigterm_unless_the_application_handles_it(module, ended_by):
+    """In a process of its own, for what is registered to happen after a fork stays."""
+    program = f"""
+import os, signal, sys
+sys.path.insert(0, {str(RUNTIME)!r})
+import flaskops_fork
+
+class Worker:
+    def handle_exit(self, *_):
+        self.alive = False
+
+Worker.__module__ = {module!r}
+signal.signal(signal.SIGTERM, Worker().handle_exit)
+os.register_at_fork(after_in_child=flaskops_fork.leave_handlers)
+child = os.fork()
+if not child:
+    os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(0)
+print(os.WTERMSIG(os.waitpid(child, 0)[1]))
+assert signal.getsignal(signal.SIGTERM).__name__ == "handle_exit"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr) == (f"{int(ended_by)}\n", "")

@@ -55,6 +55,12 @@ def test_a_pool_of_processes_answers(get, name, kind, method):
 
 
 @pytest.mark.parametrize("name", THREADS)
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_process_is_ended_by_its_signal(get, name, method):
+    assert get(f"/{name}/terminated/{method}").json["code"] not in (0, None)
+
+
+@pytest.mark.parametrize("name", THREADS)
 def test_memory_is_shared_and_given_back(get, log, name):
     assert get(f"/{name}/shared").json == {"answer": 42}
     assert "resource_tracker" not in log(name)

@@ -69,6 +69,15 @@ def ended():
     return {"code": child.wait(10)}
 
 
+@app.get("/terminated/<method>")
+def terminated(method):
+    child = multiprocessing.get_context(method).Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join(10)
+    return {"code": child.exitcode}
+
+
 @app.get("/shared")
 def shared():
     memory = shared_memory.SharedMemory(create=True, size=16)

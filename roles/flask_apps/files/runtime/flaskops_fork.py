@@ -6,6 +6,7 @@ reads the lines and says what to write instead.
 
 import _socket  # not gevent's: that would change the mode of what it looks at
 import os
+import signal
 import sys
 import threading
 from types import FunctionType, MethodType, ModuleType
@@ -16,6 +17,17 @@ LOOPS = ("sched", "schedule")
 # They start their threads again in a process that was forked.
 FORK_AWARE = ("ddtrace", "opentelemetry", "sentry_sdk")
 STREAMS = (_socket.SOCK_STREAM, _socket.SOCK_SEQPACKET)
+
+
+def leave_handlers():
+    """In a process that the application forks, take the handlers of Gunicorn's worker away.
+
+    SIGTERM tells a worker to finish. In a child it would do nothing, so that multiprocessing waits for ever for one that it ended.
+    """
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if isinstance(handler, MethodType) and _top(type(handler.__self__).__module__) == "gunicorn":
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def sockets():
