@@ -91,12 +91,12 @@ class Browser:
         return self.events.get(f"Network.{event}", [])
 
     def wait(self, selector: str) -> None:
-        WebDriverWait(self.driver, 15).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, selector), f"no {selector}")
+        WebDriverWait(self.driver, 30).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, selector), f"no {selector}")
 
     def look(self, name: str, ready: str = "body") -> None:
         """Look at the page, once it has loaded and has what it is ready with."""
         self.wait(ready)
-        WebDriverWait(self.driver, 15).until(lambda driver: driver.execute_script("return document.readyState") == "complete")
+        WebDriverWait(self.driver, 30).until(lambda driver: driver.execute_script("return document.readyState") == "complete")
         self.pages.append({"name": name, **self.driver.execute_script(LOOK)})
         picture = self.devtools("Page.captureScreenshot", format="jpeg", quality=85)["data"]
         (self.pictures / f"{name}-{self.view}.jpg").write_bytes(base64.b64decode(picture))
@@ -130,7 +130,7 @@ def walk_sample(browser: Browser, prefix: str) -> list[dict[str, Any]]:
     live = "#live[data-state=on]"  # its script says so, when its websocket is open
     browser.open(f"{prefix}/", "sample-home", live)
     followed = browser.follow()
-    WebDriverWait(browser.driver, 15).until(lambda _: browser.network("webSocketFrameReceived"), "no prices came")
+    WebDriverWait(browser.driver, 30).until(lambda _: browser.network("webSocketFrameReceived"), "no prices came")
     browser.click("nav a[href$='/table']")
     browser.look("sample-parts", live)
     browser.click("nav a[href$='/']")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Deploys from the controller while the host is under load, and what is counted."""
+"""Deploys from the controller while the host is under load, and what is counted. The scenario recovery has a link to this file."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ import pytest
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[3]))
 SCENARIO = PROJECT / "molecule/releases"
 DRAIN = 4  # seconds; a slow answer takes three
+# In a shell of the host: the user of the container of the shop.
+OWNER = "$(docker inspect -f '{{.Config.User}}' $(docker ps --quiet --filter label=host.flaskops.app=shop))"
 TABLE: list[tuple[str, dict[str, int], float]] = []
 
 
@@ -42,7 +44,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def shop(version: Any = 1, **more: Any) -> dict[str, Any]:
     """The application under load; a version differs from another by its environment."""
     env = {"VERSION": str(version), **more.pop("env", {})}
-    entry = {"name": "shop", "source": "app", "path": "/shop", "websocket": True, "drain_seconds": DRAIN, "env": env}
+    entry = {"name": "shop", "source": str(SCENARIO / "app"), "path": "/shop", "websocket": True, "drain_seconds": DRAIN, "env": env}
     health = {"path": "/health", "interval_seconds": 0.1, **more.pop("health", {})}
     return {**entry, "health": health, **more}
 
@@ -90,6 +92,10 @@ def load(host: Any, request: pytest.FixtureRequest) -> Callable[[], Any]:
         TABLE.append((request.node.name.removeprefix("test_"), found["counts"], found["longest"]))
 
     return under
+
+
+def audit(host: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()]
 
 
 def nothing_lost(found: dict[str, Any]) -> None:

@@ -1,0 +1,501 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""Whatever goes wrong, the release that serves goes on serving, and the next run ends what was begun; counted under load."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import OWNER, SCENARIO, audit, nothing_lost, shop, wait_for
+
+BAD_FRAGMENT = {"proxy": {"body_size": "99999999999999999999g"}}
+
+
+# --- what goes wrong before it serves --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"env": {"CRASH": "1"}}, "this version crashes at start"),
+        (BAD_FRAGMENT, "was refused by Nginx"),
+        ({"release_command": "echo cannot migrate; exit 3"}, "cannot migrate"),
+        pytest.param({"env": {"UNWELL": "1"}, "health": {"deadline_seconds": 4}}, "500 unwell", marks=pytest.mark.long),
+    ],
+    ids=["crashes at start", "fragment refused", "migration fails", "never healthy"],
+)
+def test_a_bad_version(serving, deploy, version, load, left, bad, words):
+    before = left()["running"]
+    with load() as found:
+        assert words in deploy(shop("bad", **bad)).failed().output
+        assert version() == "1"
+    nothing_lost(found)
+    assert left()["running"] == before
+    deploy(shop("good")).ok()
+    assert version() == "good"
+
+
+def test_one_bad_application_does_not_hold_up_the_others(serving, deploy, version, http, play):
+    output = deploy(shop(2), {**shop(1), "name": "other", "path": "/other", **BAD_FRAGMENT}).failed().output
+    assert "other: release" in output
+    assert version() == "2"
+    assert http("/other/").status == 404
+    play("remove", flask_apps_remove="other").ok()
+
+
+# --- two at once, and runs that are cut off --------------------------------------------------------------------------
+
+
+def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
+    with load() as found:
+        first, second = (start("deploy", [shop(name)]) for name in ("left", "right"))
+        outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
+    nothing_lost(found)
+    codes = [first.returncode, second.returncode]
+    if sorted(codes) == [0, 2]:
+        refused = outputs[codes.index(2)]
+        assert "shop is locked by " in refused, refused
+        assert "flask_apps_break_lock=" in refused
+    else:  # one was through before the other began to change something
+        assert codes == [0, 0], outputs
+    assert version() in ("left", "right")
+    assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
+
+
+BUILD = "source | Build its image, keep it and take out its static files"
+STEPS = [
+    "release | Lay down its directory",
+    "context | Send of its source what the host has not got, and unpack it",
+    BUILD,
+    "container | Have the engine make it",
+    "release | Wait until it is healthy",
+    "release | Call it ready",
+    "work | Switch to them",
+    "work | Drain, stop what served before, prune and unlock",
+    "releases | Say what serves",
+]
+SWITCH = "work | Switch to them"
+LAST = "work | Drain, stop what served before, prune and unlock"
+LATER = [pytest.param(step, marks=pytest.mark.long) for step in STEPS if step != SWITCH]
+
+
+def cut(start, step, name, after=0.0):
+    process = start("deploy", [shop(name)], {"FLASKOPS_KILL_AT": step, "FLASKOPS_KILL_AFTER": str(after), **KILLER})
+    process.communicate(timeout=300)
+    return process.returncode
+
+
+KILLER = {"ANSIBLE_CALLBACK_PLUGINS": str(SCENARIO / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "kill_at"}
+
+
+@pytest.mark.parametrize("step", [SWITCH, *LATER], ids=lambda step: step.split(" | ")[1])
+def test_the_controller_is_killed_at(serving, start, deploy, version, load, left, step):
+    with load() as found:
+        assert cut(start, step, f"cut {step}") == -signal.SIGKILL
+        assert version()
+        deploy(shop("after")).ok()
+        assert version() == "after"
+    nothing_lost(found)
+    there = left()
+    assert len(there["running"]) == 1, there
+    assert (there["builds"], there["dangling"]) == ([], [])
+    assert "lock" not in there["app"]
+    assert deploy(shop("after")).ok().changed == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("step", [BUILD, SWITCH], ids=["Build its image", "Switch to them"])
+def test_a_release_that_was_cut_off_and_is_wanted_no_more(serving, start, deploy, left, step):
+    before = left()
+    assert cut(start, step, f"given up {step}") == -signal.SIGKILL
+    deploy(shop(1)).ok()
+    assert left() == before
+    assert deploy(shop(1)).ok().changed == 0
+
+
+@pytest.mark.parametrize("after", [0.2, pytest.param(0.3, marks=pytest.mark.long), pytest.param(0.45, marks=pytest.mark.long)])
+def test_the_controller_is_killed_while_the_switch_is_under_way(serving, start, deploy, version, load, left, host, after):
+    with load() as found:
+        assert cut(start, SWITCH, "cut", after) in (-signal.SIGKILL, 0)
+        # The step on the host is still at work: this one waits for it.
+        deploy(shop("cut")).ok()
+        assert version() == "cut"
+    nothing_lost(found)
+    assert len(left()["running"]) == 1
+    lines = [json.loads(line) for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()]
+    # By the run itself, or by the one after it.
+    assert [line["result"] for line in lines if line["to"] == lines[-1]["to"]].count("live") == 1, lines[-3:]
+
+
+def test_a_lock_of_somebody_else_is_respected_until_it_is_broken(serving, deploy, host, version):
+    lock = {"who": "ann@elsewhere", "controller": "elsewhere", "pid": 1, "since": "2026-01-01T00:00:00Z", "token": "abcdef123456"}
+    host.check_output("echo %s > /var/lib/flaskops/apps/shop/lock", json.dumps(lock))
+    refused = deploy(shop("locked")).failed()
+    assert "shop is locked by ann@elsewhere (process 1) since 2026-01-01T00:00:00Z" in refused.output
+    assert refused.changed == 0
+    assert version() == "1"
+    deploy(shop("locked"), flask_apps_break_lock="abcdef123456").ok()
+    assert version() == "locked"
+
+
+# --- a full disk -----------------------------------------------------------------------------------------------------
+
+
+FULL = {"flask_apps_free_space": "0"}  # the disk is to be met, and not foreseen
+
+
+@pytest.fixture
+def fails_for_want_of_room(deploy, version, left, host):
+    """A deploy that meets a full disk: it says where and what to do, and leaves nothing."""
+
+    def run(where, app, **variables):
+        before, written = left(), len(audit(host))
+        output = deploy(app, **FULL, **variables).failed().output
+        assert "no space left on device" in output.lower(), output
+        assert "A disk of this host is full. Make room and run again" in output, output
+        assert where in output, output
+        assert version() == "1"
+        assert left() == before
+        assert host.check_output("find /var/lib/flaskops -mindepth 1 -name '.*'") == ""
+        state = json.loads(host.check_output("cat /var/lib/flaskops/apps/shop/state.json"))
+        assert [state["releases"][state["live"]]["state"], *(entry["state"] for entry in state["releases"].values())].count("live") == 2
+        assert len(audit(host)) in (written, written + 1)  # every line of it is whole
+
+    return run
+
+
+@pytest.mark.long
+def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, version, load, tmp_path):
+    source = tmp_path / "app"
+    shutil.copytree(SCENARIO / "app", source)
+    # Eight MiB are needed for each: what is sent, unpacked, handed to the builder, laid into the image; and for each URL that it
+    # is served under, when it is taken out again. The builder may give room back meanwhile, so each case is far from the next.
+    served = {"static": [{"url": url, "path": "static"} for url in ("/static", "/again", "/and-again")]}
+    cases = {
+        "The run could not begin": 0,
+        "could not be put together": 4,
+        "could not be unpacked": 12,
+        "docker build": 24,
+        f"failed at '{BUILD}'": 40,
+    }
+    with load() as found:
+        for where, room in cases.items():
+            (source / "static/big").write_bytes(os.urandom(8 << 20))
+            disk.room(room)
+            fails_for_want_of_room(where, shop("big", source=str(source), **served))
+        disk.room(500)
+        deploy(shop("big", source=str(source), **served), **FULL).ok()
+        assert version() == "big"
+    nothing_lost(found)
+
+
+@pytest.mark.long
+def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, version, load, host):
+    volume = host.check_output("docker volume create shop-data > /dev/null; docker volume inspect -f '{{.Mountpoint}}' shop-data")
+    host.check_output(f"chown {OWNER} {volume}")
+    on_it = {"volumes": ["shop-data:/data"]}
+    by_its_command = {"release_command": "cat /dev/zero > /data/filled; true"}
+    by_itself = {"env": {"FILL": "/data/filled"}}
+    with load() as found:
+        # How far the first one comes depends on what its command's container has freed.
+        for where, fills in [("goes on serving", by_its_command), ("could not be recorded", by_itself)]:
+            disk.room(40)
+            fails_for_want_of_room(where, shop("full", **on_it, **fills))
+            host.check_output(f"rm {volume}/filled")
+        deploy(shop("room again", **on_it), **FULL).ok()
+        assert version() == "room again"
+    nothing_lost(found)
+
+
+@pytest.mark.long
+def test_a_full_disk_while_the_runtime_image_is_made(disk, fails_for_want_of_room, deploy, version, host):
+    tags = host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").split()
+    host.check_output(f"docker image rm {' '.join(tags)} && docker builder prune --all --force")
+    disk.room(1)
+    fails_for_want_of_room("The runtime image failed at 'build | Build with BuildKit'", shop("without"))
+    disk.room(2000)
+    deploy(shop("with")).ok()
+    assert version() == "with"
+
+
+@pytest.mark.long
+def test_no_room_for_the_files_of_ansible_itself(serving, fails_for_want_of_room, deploy, host):
+    host.check_output("mkdir -p /run/full && mount -t tmpfs -o nr_inodes=1 full /run/full")
+    try:
+        fails_for_want_of_room("could not be sent", shop("unsent"), ansible_remote_tmp="/run/full/ansible")
+    finally:
+        host.check_output("umount /run/full")
+    deploy(shop("unsent")).ok()
+
+
+# --- processes without a route -----------------------------------------------------------------------------------
+
+
+def jobs(version, **more):
+    """The application with a worker, and with a scheduler of which there is never more than one."""
+    worker = {"name": "worker", "command": "python3 work.py worker", "stop_seconds": 5}
+    scheduler = {"name": "beat", "command": "python3 work.py beat", "overlap": False, "ready_seconds": 1, "stop_seconds": 5}
+    return shop(version, volumes=["/srv/jobs:/jobs"], processes=[worker, scheduler], **more)
+
+
+@pytest.fixture
+def working(host, deploy, version):
+    """Version 1 and its processes run."""
+    deploy(shop(1)).ok()
+    host.check_output(f"mkdir -p /srv/jobs && chown -R {OWNER} /srv/jobs")
+    deploy(jobs(1)).ok()
+    host.check_output("rm -f /srv/jobs/*.log")
+    assert version() == "1"
+
+
+@pytest.fixture
+def lives(host):
+    """Which versions of a process are at work just now."""
+
+    def look(name="worker"):
+        host.check_output(f"rm -f /srv/jobs/{name}.[!l]*")
+        time.sleep(1)
+        return sorted(host.check_output(f"cd /srv/jobs && ls | grep '^{name}[.][^l]' || true").replace(f"{name}.", "").split())
+
+    return look
+
+
+def noted(host, name):
+    """What the process has written down: by line the version and the word."""
+    return [tuple(line.split()[1:]) for line in host.check_output(f"cat /srv/jobs/{name}.log || true").splitlines()]
+
+
+def names(left):
+    """The running processes of the application."""
+    return sorted(name.split("-")[2] for name in left()["running"] if name.count("-") > 1)
+
+
+def test_processes_are_released_with_the_application(working, deploy, host, lives, load, left):
+    with load() as found:
+        deploy(jobs(2)).ok()
+    nothing_lost(found)
+    assert noted(host, "beat") == [("1", "end"), ("2", "begin")]  # never two
+    assert noted(host, "worker") == [("2", "begin"), ("1", "end")]  # never none
+    assert (lives("worker"), lives("beat"), names(left)) == (["2"], ["2"], ["beat", "worker"])
+    assert deploy(jobs(2)).ok().changed == 0
+
+
+def test_a_release_with_a_broken_process_is_refused(working, deploy, host, version, lives, load, left):
+    before = left()["running"]
+    with load() as found:
+        output = deploy(jobs("bad", env={"BREAK": "worker"})).failed().output
+    nothing_lost(found)
+    assert "its process worker of release" in output
+    assert "this worker is broken" in output
+    assert left()["running"] == before
+    assert (version(), lives("worker"), lives("beat")) == ("1", ["1"], ["1"])
+    assert noted(host, "beat")[:1] + noted(host, "beat")[-1:] == [("1", "end"), ("1", "begin")]
+    assert deploy(jobs(1)).ok().changed == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("step", "after", "then"),
+    [
+        ("container | Have the engine make it", 0.0, "1"),
+        (SWITCH, 0.0, "2"),
+        (SWITCH, 1.5, "1"),
+        (SWITCH, 3.0, "2"),
+        (LAST, 0.0, "1"),
+        (LAST, 1.0, "2"),
+    ],
+)
+def test_the_controller_is_killed_while_processes_change(working, start, deploy, version, lives, load, left, step, after, then):
+    with load() as found:
+        environment = {"FLASKOPS_KILL_AT": step, "FLASKOPS_KILL_AFTER": str(after), **KILLER}
+        process = start("deploy", [jobs(2)], environment)
+        process.communicate(timeout=300)
+        assert process.returncode in (-signal.SIGKILL, 0)
+        deploy(jobs(then)).ok()
+    nothing_lost(found)
+    assert (version(), lives("worker"), lives("beat"), names(left)) == (then, [then], [then], ["beat", "worker"])
+    assert deploy(jobs(then)).ok().changed == 0
+
+
+@pytest.mark.long
+def test_a_refused_route_gives_the_scheduler_back(working, deploy, version, lives, names_of_all):
+    assert "was refused by Nginx" in deploy(jobs("bad", **BAD_FRAGMENT)).failed().output
+    assert (version(), lives("worker"), lives("beat")) == ("1", ["1"], ["1"])
+    assert names_of_all() == ["beat", "worker"]
+
+
+@pytest.fixture
+def names_of_all(left):
+    """The processes of the application, stopped ones too."""
+    return lambda: sorted(name.split("-")[2] for name in left()["containers"] if name.count("-") > 1 and not name.endswith("-pin"))
+
+
+@pytest.mark.long
+def test_processes_follow_a_rollback_and_every_state(working, deploy, play, version, lives, left, names_of_all):
+    deploy(jobs(2)).ok()
+    play("rollback").ok()
+    assert (version(), lives("worker"), lives("beat"), names(left)) == ("1", ["1"], ["1"], ["beat", "worker"])
+    deploy(jobs(1, state="maintenance")).ok()
+    assert (lives("worker"), lives("beat")) == (["1"], ["1"])
+    deploy(jobs(1, state="stopped")).ok()
+    assert (lives("worker"), lives("beat"), left()["running"]) == ([], [], [])
+    assert deploy(jobs(1, state="stopped")).ok().changed == 0
+    deploy(jobs(1)).ok()
+    assert (version(), lives("worker"), lives("beat")) == ("1", ["1"], ["1"])
+    deploy(shop(1)).ok()  # an application may lose its processes
+    assert (lives("worker"), lives("beat"), names_of_all()) == ([], [], [])
+    deploy(jobs(1)).ok()
+    deploy({"name": "shop", "state": "absent"}).ok()
+    assert (lives("worker"), lives("beat")) == ([], [])
+    assert deploy({"name": "shop", "state": "absent"}).ok().changed == 0
+
+
+@pytest.mark.long
+def test_a_process_that_is_down_is_told_and_mended(working, deploy, play, host, lives, left):
+    (worker,) = (name for name in left()["running"] if name.endswith("-worker"))
+    host.check_output(f"docker stop {worker}")
+    assert "worker exited" in play("status").ok().output
+    assert "its process worker is exited" in play("deploy", [jobs(1)], arguments=["--check", "--diff"]).ok().output
+    deploy(jobs(1)).ok()
+    assert lives("worker") == ["1"]
+    host.check_output(f"docker rm --force {worker}")
+    deploy(jobs(1)).ok()
+    assert lives("worker") == ["1"]
+    assert "beat running, worker running" in play("status").ok().output or "worker running, beat running" in play("status").ok().output
+
+
+@pytest.mark.long
+def test_processes_come_back_with_the_host(working, deploy, host, lives, left, version):
+    before = left()["running"]
+    boot_again(host)
+    wait_for(lambda: version() == "1", 60, "the release after the reboot")
+    wait_for(lambda: left()["running"] == before, 30, "the same containers")
+    assert (lives("worker"), lives("beat")) == (["1"], ["1"])
+    assert deploy(jobs(1)).ok().changed == 0
+
+
+# --- prunes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_after_an_image_prune(serving, deploy, play, version, host, load):
+    deploy(shop("pruned")).ok()
+    with load() as found:
+        host.check_output("docker image prune --all --force")
+        play("rollback").ok()
+        assert version() == "1"
+    nothing_lost(found)
+
+
+@pytest.mark.long
+def test_a_rollback_after_a_system_prune(serving, deploy, play, version, host, tmp_path):
+    # Another source: of the same one the image would be the same, and one that is in use is not pruned.
+    shutil.copytree(SCENARIO / "app", tmp_path / "app")
+    (tmp_path / "app/more.txt").write_text("more")
+    deploy(shop("pruned", source=str(tmp_path / "app"))).ok()
+    host.check_output("docker system prune --all --force")
+    output = play("rollback").ok().output
+    assert "Build its image" in output
+    assert version() == "1"
+
+
+@pytest.mark.long
+def test_images_are_made_anew_on_request(serving, deploy, play, version, host):
+    def images():
+        return set(host.check_output("docker image ls --quiet --no-trunc flaskops/runtime").split())
+
+    before = images()
+    deploy(shop(1), flask_apps_base_refresh="2026-12").ok()
+    assert len(images() - before) == 2  # that of the applications, and the one that they are built in
+    assert deploy(shop(1), flask_apps_base_refresh="2026-12").ok().changed == 0
+    # What was built on the images of before comes back with them.
+    play("rollback").ok()
+    assert version() == "1"
+
+
+# --- many, and the machine under it ----------------------------------------------------------------------------------
+
+
+def open_files(host):
+    return {name: int(host.check_output(f"ls /proc/$(pidof -s {name})/fd | wc -l")) for name in ("nginx", "dockerd", "containerd")}
+
+
+@pytest.mark.long
+def test_twenty_deploys_in_a_row_leave_nothing_behind(serving, deploy, version, host, load, left):
+    for number in range(6):
+        deploy(shop(f"warm {number}")).ok()
+    before, files = left(), open_files(host)
+    with load() as found:
+        for number in range(20):
+            deploy(shop(f"row {number}")).ok()
+    nothing_lost(found)
+    assert version() == "row 19"
+    wait_for(lambda: not left()["workers"], 10, "the old workers to leave")
+    after = left()
+    assert {name: len(entries) for name, entries in after.items()} == {name: len(entries) for name, entries in before.items()}
+    assert len(after["releases"]) == len(after["images"]) == 5
+    assert len(after["containers"]) == 6  # five pins and the one that serves
+    # The engine gives the pipes of its builds and containers back when it gets to it; what leaks it never gives back.
+    wait_for(lambda: all(count - files[name] <= 10 for name, count in open_files(host).items()), 120, f"no more open files than {files}")
+
+
+@pytest.mark.long
+def test_a_killed_worker_and_a_killed_master_come_back(serving, host, version):
+    first = host.check_output("docker inspect -f '{{.State.Pid}}' $(docker ps -q)")
+    pid = host.check_output(f"pgrep -P {first}")  # the engine's init has one child, the master
+    worker = host.check_output(f"pgrep -P {pid} | head -n 1")
+    host.check_output(f"kill -KILL {worker}")
+    took = wait_for(lambda: version() == "1", 20, "the service after its worker was killed")
+    host.check_output(f"kill -KILL {pid}")
+    back = wait_for(lambda: version() == "1", 30, "the service after its master was killed")
+    print(f"worker: {took:.1f} s, master: {back:.1f} s")
+
+
+@pytest.mark.long
+def test_a_restart_of_the_docker_daemon(serving, host, version, load, deploy):
+    with load() as found:
+        host.check_output("systemctl restart docker")
+        time.sleep(3)
+    nothing_lost(found)
+    assert deploy(shop(1)).ok().changed == 0
+    deploy(shop("after the restart")).ok()
+    assert version() == "after the restart"
+
+
+@pytest.mark.long
+def test_a_reload_of_nginx(serving, host, load):
+    with load() as found:
+        for _ in range(3):
+            host.check_output("systemctl reload nginx")
+            time.sleep(1)
+    nothing_lost(found)
+
+
+def boot_again(host):
+    name = host.check_output("hostname")
+    subprocess.run(["docker", "restart", "--time", "20", name], check=True, stdout=subprocess.DEVNULL)
+    wait_for(lambda: host.run("systemctl is-system-running --wait").rc in (0, 1), 60, "the host to boot")
+
+
+def test_a_reboot_of_the_host(serving, deploy, host, version):
+    boot_again(host)
+    took = wait_for(lambda: version() == "1", 60, "the release after the reboot")
+    print(f"back {took:.1f} s after systemd")
+    # The mount without set-uid programs is older than the container that Docker started again.
+    process = host.check_output("docker inspect --format '{{.State.Pid}}' $(docker ps --quiet --filter label=host.flaskops.app=shop)")
+    assert "nosuid,nodev" in host.check_output(f"grep ' /var/tmp ' /proc/{process}/mountinfo")
+    assert deploy(shop(1)).ok().changed == 0
+
+
+def test_a_bad_fragment_and_a_reboot(serving, deploy, host, version, http):
+    deploy(shop(1), {**shop(1), "name": "other", "path": "/other"}).ok()
+    host.check_output("echo broken > $(readlink -f /etc/nginx/flaskops/default/other.conf)")
+    boot_again(host)
+    wait_for(lambda: version() == "1", 60, "the other application")
+    assert http("/other/").status == 404
+    deploy(shop(1), {**shop(1), "name": "other", "path": "/other"}).ok()
+    assert http("/other/").status == 200
+    deploy(shop(1), {"name": "other", "state": "absent"}).ok()
