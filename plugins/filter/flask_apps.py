@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _apps, _deploy, _dev, _find
+from ansible_collections.flaskops.host.plugins.module_utils import _apps, _base, _deploy, _dev, _find
 from ansible_collections.flaskops.host.plugins.module_utils._options import printable
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
@@ -27,11 +27,15 @@ def normalize_apps(apps: Any, **context: Any) -> dict[str, Any]:
     return {"apps": result, "problems": problems, "message": message, "notes": notes}
 
 
-def runtime_reference(directory: str, base: str, refresh: str = "") -> str:
-    """The name of the runtime image: its recipe, with the finder that goes into it, its base and when that was taken decide the tag."""
+def runtimes(apps: Iterable[Mapping[str, Any]], directory: str, base: str, refresh: str = "") -> dict[str, str]:
+    """By the base that entries have, the name of the runtime image on it; "" is the base of the host.
+
+    Its recipe, with the finder that goes into it, its base and when that was taken decide the tag.
+    """
     finder = sha256(Path(_find.__file__).read_bytes()).hexdigest()
-    recipe = f"{FORMAT}\n{source_digest(directory)}\n{finder}\n{base}\n{refresh}"
-    return f"flaskops/runtime:{sha256(recipe.encode()).hexdigest()[:12]}"
+    recipe = f"{FORMAT}\n{source_digest(directory)}\n{finder}"
+    texts = {own: f"{recipe}\n{own or base}\n{refresh}" for own in _base.bases(apps)}
+    return {own: f"flaskops/runtime:{sha256(text.encode()).hexdigest()[:12]}" for own, text in texts.items()}
 
 
 class FilterModule:
@@ -51,7 +55,8 @@ class FilterModule:
             "ready_release": _deploy.ready_release,
             "registry_login": _deploy.registry_login,
             "release_facts": _deploy.release_facts,
-            "runtime_reference": runtime_reference,
+            "runtime_build": _deploy.runtime_build,
+            "runtimes": runtimes,
             "site_host": _deploy.site_host,
             "status_table": _deploy.status_table,
             "used_sites": _deploy.used_sites,

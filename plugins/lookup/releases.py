@@ -21,9 +21,9 @@ options:
     description: The directory of the templates C(Dockerfile.j2), C(nginx.conf.j2), C(uwsgi.ini.j2), C(gunicorn.conf.py.j2) and the rest.
     type: str
     required: true
-  runtime:
-    description: The reference of the runtime image.
-    type: str
+  runtimes:
+    description: By base, the reference of the runtime image, as P(flaskops.host.runtimes#filter) gives them.
+    type: dict
     required: true
   root:
     description: The directory of the releases on the host.
@@ -38,16 +38,16 @@ options:
 EXAMPLES = """
 - name: Show what would be released
   ansible.builtin.debug:
-    msg: "{{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates', runtime='flaskops/runtime:1',
+    msg: "{{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates', runtimes={'': 'flaskops/runtime:1'},
       root='/var/lib/flaskops', key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
 """
 
 RETURN = """
 _list:
   description:
-    - One dictionary for each application with C(name), C(id), C(image), C(directory), C(app) (the normalised entry), C(dockerfile),
-      C(files) (content by name), C(container) (options of M(community.docker.docker_container)), C(process_containers) (the same for
-      each of its processes).
+    - One dictionary for each application with C(name), C(id), C(image), C(directory), C(runtime), C(app) (the normalised entry),
+      C(dockerfile), C(files) (content by name), C(container) (options of M(community.docker.docker_container)),
+      C(process_containers) (the same for each of its processes).
   type: list
   elements: dict
 """
@@ -59,6 +59,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
+from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments
@@ -77,13 +78,14 @@ class LookupModule(LookupBase):
 
     def _release(self, app: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         name, root, identity = app["name"], self.get_option("root"), release.PLACEHOLDER
+        runtime = self.get_option("runtimes")[base_of(app)]
         directory = release.release_directory(root, name, identity)
         route = release.route(app)
         served = f"{root}/apps/{name}/{route}"
         words = {
             "app": app,
             "release": identity,
-            "runtime": self.get_option("runtime"),
+            "runtime": runtime,
             # What Nginx goes through, and not the directory of this release: an unchanged fragment serves the next one too.
             "directory": served,
             "socket": f"{served}/run/app.sock",
@@ -117,7 +119,7 @@ class LookupModule(LookupBase):
         }
         key = release.release_key(self.get_option("key_file")) if app["secrets"] else b""
         finished = release.release_id(parts, app["secrets"], key)
-        named = {"name": name, "id": identity, "image": image, "directory": directory, **parts}
+        named = {"name": name, "id": identity, "image": image, "directory": directory, "runtime": runtime, **parts}
         return {**release.replace_placeholder(named, finished), "app": app}
 
     def _fragment(self, file: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
@@ -131,7 +133,7 @@ class LookupModule(LookupBase):
         if app["build"]["kind"] == "image":
             return ""
         if app["build"]["kind"] == "dockerfile":
-            return own_dockerfile(app, self.get_option("runtime"))
+            return own_dockerfile(app, words["runtime"])
         return self._render(self._ours("Dockerfile"), {**words, "requirements": arguments(app["build"]["requirements"])}, variables)
 
     def _settings(self, app: dict[str, Any], words: dict[str, Any], variables: dict[str, Any]) -> dict[str, str]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _engine, _origin
+from ansible_collections.flaskops.host.plugins.module_utils._base import complete as complete_base
+from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
@@ -37,6 +39,8 @@ def normalize_apps(
     checkouts: Mapping[str, Any] | None = None,
     base_refresh: Any = "",
     runtime_image: Any = "",
+    base_image: Any = "python:3.13-slim-trixie",
+    bootstrapped: str = "",
     free_space: Any = "0",
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Complete the entries of flask_apps and check them, each alone and against each other.
@@ -52,6 +56,8 @@ def normalize_apps(
         checkouts: what P(flaskops.host.checkouts#lookup) fetched for entries with C(git).
         base_refresh: flask_apps_base_refresh.
         runtime_image: flask_apps_runtime_image.
+        base_image: flask_apps_base_image.
+        bootstrapped: the version of the distribution's Python where the base is bootstrapped from it; else "".
         free_space: flask_apps_free_space.
 
     Returns:
@@ -73,7 +79,7 @@ def normalize_apps(
         words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
         problems.append(f"flask_apps_root: it is {show(root)}; it has to be {words}.")
         root = "/"
-    problems += _images(base_refresh, runtime_image, source_root)
+    problems += _images(base_refresh, runtime_image, base_image, source_root)
     first, _, last = (plain_text(uids) or "").partition("-")
     if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", plain_text(uids) or "", re.ASCII) or int(first) >= int(last):
         problems.append(f"flask_apps_uids: must be a range of user ids from 1000 on, such as 70000-99999; got {show(uids)}.")
@@ -98,6 +104,8 @@ def normalize_apps(
         problems.extend(f"{where}: {problem}" for problem in _against_host(app, list(sites), root, set(taken_paths)))
         problems.extend(f"{where}: {problem}" for problem in _files_of(app, source_root))
         made = _origin.complete(app, given, entry, source_root, checkouts or {}, sound=not found)
+        if not found:
+            made += complete_base(app, entry, _text(base_image), bootstrapped, _origin.is_on_runtime(app))
         problems.extend(f"{where}: {problem}" for problem in made)
         if not found:
             _finish(app)
@@ -122,12 +130,14 @@ def _uids_of_others(apps: list[dict[str, Any]], uids: str) -> list[str]:
     ]
 
 
-def _images(refresh: Any, image: Any, source_root: str) -> list[str]:
+def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:
     """What is wrong with what is said of the runtime image."""
     problems = []
     if not isinstance(refresh, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", refresh):
         words = "a word of letters, digits, - _ and ., such as 2026-12"
         problems.append(f"flask_apps_base_refresh: it is {show(refresh)}; it has to be {words}.")
+    if wrong_base := problem_of(base) if isinstance(base, str) else "it has to be the reference of an image.":
+        problems.append(f"flask_apps_base_image: it is {show(base)}; {wrong_base}")
     if isinstance(image, str) and image.endswith(ARCHIVES):
         file = controller_path(source_root, image)
         if wrong := file_problem(file, _origin.ARCHIVE_BYTES):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown, shown_line
@@ -45,17 +46,42 @@ def registry_login(apps: Any, name: str, defaults: Any = None) -> dict[str, str]
     return {key: plain_text(login.get(key)) or "" for key in ("username", "password")}
 
 
-def needed_images(releases: Iterable[Release], runtime: str) -> list[str]:
-    """The images of ours that must be on the host to build the images of these releases."""
+_OUR_RUNTIME = re.compile(r"flaskops/runtime:[0-9a-f]{12}\b")
+
+
+def needed_images(releases: Iterable[Release]) -> list[str]:
+    """The images of ours that must be on the host to build the images of these releases, those of one runtime beside each other."""
     suffixes = ("-build", "", "-seed")
-    texts = [release["dockerfile"].replace("${FLASKOPS_RUNTIME}", runtime).replace("$FLASKOPS_RUNTIME", runtime) for release in releases]
-    bases = {word for text in texts for line in text.splitlines() if line.lstrip().upper().startswith("FROM") for word in line.split()}
-    return [f"{runtime}{suffix}" for suffix in suffixes if f"{runtime}{suffix}" in bases]
+    needed: dict[str, set[str]] = {}
+    for release in releases:
+        runtime = release["runtime"]
+        text = release["dockerfile"].replace("${FLASKOPS_RUNTIME}", runtime).replace("$FLASKOPS_RUNTIME", runtime)
+        words = {word for line in text.splitlines() if line.lstrip().upper().startswith("FROM") for word in line.split()}
+        needed.setdefault(runtime, set()).update(words)
+    return [f"{runtime}{suffix}" for runtime, words in needed.items() for suffix in suffixes if f"{runtime}{suffix}" in words]
 
 
-def on_runtime(releases: Iterable[Release], runtime: str) -> list[Release]:
+def on_runtime(releases: Iterable[Release], runtimes: Mapping[str, str]) -> list[Release]:
     """Releases as they were kept, to be built on the runtime image of today where they have to be built again at all."""
-    return [{**release, "dockerfile": re.sub(r"flaskops/runtime:[0-9a-f]{12}\b", runtime, release["dockerfile"])} for release in releases]
+    known = [(release, runtimes[base_of(release["app"])]) for release in releases]
+    return [
+        {**release, "runtime": runtime, "dockerfile": _OUR_RUNTIME.sub(runtime, release["dockerfile"])} for release, runtime in known
+    ]
+
+
+def runtime_build(image: str, images: Iterable[str], releases: Iterable[Release], host: str) -> dict[str, Any]:
+    """How one image of ours is built: C(base), C(target), the stage, and C(first), whether it is the first of its runtime.
+
+    Args:
+        image: one of P(flaskops.host.needed_images#filter).
+        images: all that are built.
+        releases: those that need them.
+        host: the base of the host.
+    """
+    runtime = next(iter(_OUR_RUNTIME.findall(image)))
+    base = next((base_of(release["app"]) for release in releases if release["runtime"] == runtime), "")
+    first = next(each for each in images if each.startswith(runtime))
+    return {"base": base or host, "target": image.removeprefix(runtime).removeprefix("-"), "first": image == first}
 
 
 def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:

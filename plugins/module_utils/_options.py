@@ -222,7 +222,8 @@ def _scalar(given: Any, option: Option) -> Any:
     if option.kind in ("int", "float"):
         return _number(given, option)
     if isinstance(given, float):  # 1.10 was written, and 1.1 is left of it
-        quoted = "." if option.secret else f": '{given}'."
+        fits = re.fullmatch(option.pattern or ".*", str(given), re.ASCII)
+        quoted = "." if option.secret else f": '{given}'." if fits else f"; it has to be {option.allowed}."
         raise _Unfit(f"it is a number with a fraction, of which YAML may have lost digits; put it in quotes{quoted}")
     text = plain_text(given)
     if text is None or isinstance(given, bool):

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _requirements, _seeds
+from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _foreign, _requirements, _seeds
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
@@ -31,7 +31,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import O
 
 # Stands in a Dockerfile for the runtime image, whose tag the user does not know.
 RUNTIME = "FLASKOPS_RUNTIME"
-# kind: source (our Dockerfile), dockerfile (its own) or image. commit: of the repository.
+# kind: source (our Dockerfile), dockerfile (its own) or image. code: what of the source a Dockerfile without it gets. base: what the
+# runtime is built on, "" for that of the host.
 BUILD: dict[str, Any] = {
     "kind": "source",
     "dockerfile": "",
@@ -40,7 +41,12 @@ BUILD: dict[str, Any] = {
     "image": "",
     "archive": "",
     "origin": "",
+    "code": "",
+    "base": "",
 }
+NO_DOCKERFILE = "none"  # in the place of its name
+# Of a source that says what it needs. One of a known image may have Flask from there.
+_REQUIREMENTS = {"requirements.txt", "pyproject.toml", "uv.lock", "pylock.toml", *_requirements.FOREIGN}
 # Keys that say how our Dockerfile makes an image, and where it is said instead.
 _OURS_ALONE = ("requirements", "apt_packages")
 ARCHIVE_BYTES = 64 * 2**30  # of an image
@@ -117,7 +123,11 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
     ours = app["build"]["kind"] == "source"
     if ours:
         wanted = app["requirements"] if isinstance(app["requirements"], str) else ""
-        app["build"]["requirements"], found = _requirements.find(source, files, wanted)
+        if app["seed"] and not wanted and not _REQUIREMENTS & set(files):
+            app["build"]["requirements"], found = {**_requirements.NOTHING, "kind": "list", "packages": ["flask"]}, []
+            app["notes"].append("it has no requirements.txt, so Flask alone is installed, which its image brought along.")
+        else:
+            app["build"]["requirements"], found = _requirements.find(source, files, wanted)
         app["build"]["apt_packages"] = app["apt_packages"]
         problems += found
         app["engine"] = app["engine"] or "uwsgi"
@@ -139,6 +149,8 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
 def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tuple[dict[str, str], list[str]]:
     """What the Dockerfile of the source says: the environment of the image, and problems."""
     wanted = app["dockerfile"] if isinstance(app["dockerfile"], str) else ""
+    if ignored := wanted == NO_DOCKERFILE:
+        wanted = ""
     name = wanted or "Dockerfile"
     try:
         text = read_inside(source, name, _dockerfile.LIMIT).decode()
@@ -152,6 +164,10 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
         return {}, [f"dockerfile {source / name} has no FROM, so it makes no image."] if wanted else []
     base = chain[0].base
     seed = _seeds.seed_of(base)
+    if ignored:  # its instructions; what such an image does by itself stays
+        app["seed"] = seed
+        app["engine"] = app["engine"] or _seeds.SEEDS.get(seed, "")
+        return {}, []
     if not wanted and not seed:
         app["notes"].append(f"its Dockerfile is not used; write dockerfile: {name} to have the image made by it.")
         return {}, []
@@ -164,7 +180,7 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
         ]
     if seed:
         app["engine"] = app["engine"] or _seeds.SEEDS[seed]
-        python = "the Python is that of flask_apps_base_image"
+        python = "the Python is that of python, base_image or flask_apps_base_image"
         app["notes"].append(f"its {name} begins with {base}; our runtime takes its place and keeps its conventions, and {python}.")
         app["notes"] += _seeds.nginx_notes(_dockerfile.copied(chain, files[:NOTED_FILES], env))
     else:
@@ -172,7 +188,40 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
         if app["engine"] == "command" and not app["port"] and not app["command"] and len(ports) == 1:
             app["port"] = ports[0]
             app["notes"].append(f"its server listens on port {ports[0]}, as EXPOSE says.")
+    if seed or base.startswith(RUNTIME):
+        if problem := _for_another(app, source / name, text):
+            return env, [problem]
+        if seed and not _foreign.copies_code(chain, files[:NOTED_FILES]) and any(file.endswith(".py") for file in files):
+            app["build"]["code"] = _foreign.code_of(files)
+            what = "the source" if app["build"]["code"] == "." else "app/ of the source"
+            app["notes"].append(f"its {name} copies no code, so {what} is copied to /app.")
     return env, []
+
+
+def _for_another(app: dict[str, Any], file: Path, text: str) -> str:
+    """What a Dockerfile does that our runtime cannot, for its distribution is another; with what to write."""
+    found = _dockerfile.stages(text, {RUNTIME: RUNTIME})
+    problem, names = "", dict[str, None]()
+    for number, stage in enumerate(found):
+        base = _dockerfile.last_chain(found[: number + 1])[0].base
+        if not (_seeds.seed_of(base) or base.startswith(RUNTIME)):
+            continue
+        for line, program, command in _foreign.commands(text, stage):
+            place = f"which takes the place of {base}, " if _seeds.seed_of(base) else ""
+            problem = problem or f"dockerfile {file}, line {line}, runs {program} of another distribution; our runtime, {place}is Debian."
+            names.update(dict.fromkeys(_foreign.packages(command)))
+    if not problem:
+        return ""
+    keys = [f"dockerfile: {NO_DOCKERFILE}", *([f"apt_packages: [{', '.join(names)}]"] if names else [])]
+    written = f"{' and '.join(keys)}{' (by the names of Debian)' if names else ''}"
+    return f"{problem} Write {written} to have our Dockerfile in its place, or change it to apt-get, groupadd and useradd."
+
+
+def is_on_runtime(app: Mapping[str, Any]) -> bool:
+    """Whether the image of a complete entry begins with our runtime."""
+    if app["build"]["kind"] != "dockerfile":
+        return bool(app["build"]["kind"] == "source")
+    return bool(app["seed"]) or RUNTIME.encode() in _content(Path(app["source"]), app["build"]["dockerfile"])
 
 
 def _senseless(app: dict[str, Any], own: Mapping[str, Any]) -> list[str]:
@@ -313,6 +362,8 @@ def own_dockerfile(app: Mapping[str, Any], runtime: str) -> str:
     text = read_inside(app["source"], app["build"]["dockerfile"], _dockerfile.LIMIT).decode()
     if app["seed"]:
         text = _dockerfile.replace_bases(text, lambda image: f"{runtime}-seed" if _seeds.seed_of(image) else "")
+    if code := app["build"]["code"]:
+        text += f"{'' if text.endswith(chr(10)) else chr(10)}# It copies no code itself.\nCOPY {code} /app\n"
     if re.search(rf"(?m)^[ \t]*ARG[ \t]+{RUNTIME}\b", text):
         return re.sub(rf"(?m)^[ \t]*ARG[ \t]+{RUNTIME}\b.*$", f"ARG {RUNTIME}={runtime}", text, count=1)
     return text

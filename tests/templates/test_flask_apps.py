@@ -58,7 +58,7 @@ def make(source, tmp_path):
         loader = DataLoader()
         lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
         options = {"templates": str(ROLE / "templates"), "key_file": str(tmp_path / "release.key")}
-        (release,) = lookup.run([apps], variables=known, runtime=runtime, root=root, **options)
+        (release,) = lookup.run([apps], variables=known, runtimes={"": runtime}, root=root, **options)
         return release
 
     return run

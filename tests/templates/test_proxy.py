@@ -56,7 +56,7 @@ def release(base: Path, path="/shop", engine="uwsgi", **keys):
     loader = DataLoader()
     lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
     options = {"templates": str(ROLE / "templates"), "key_file": str(base / "release.key"), "root": str(base)}
-    return lookup.run([apps], variables=known, runtime="flaskops/runtime:0123456789ab", **options)[0]
+    return lookup.run([apps], variables=known, runtimes={"": "flaskops/runtime:0123456789ab"}, **options)[0]
 
 
 class Echo(BaseHTTPRequestHandler):

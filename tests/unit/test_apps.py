@@ -57,6 +57,8 @@ def test_name_source_and_path_are_enough(check, source):
         "image_archive": "",
         "registry": {"username": "", "password": ""},
         "dockerfile": "",
+        "python": "",
+        "base_image": "",
         "requirements": "",
         "apt_packages": [],
         "path": "/shop",
@@ -143,6 +145,8 @@ def test_name_source_and_path_are_enough(check, source):
             "image": "",
             "archive": "",
             "origin": "",
+            "code": "",
+            "base": "",
         },
     }
 

@@ -84,14 +84,15 @@ def test_what_pip_is_told(requirements, words):
 
 
 def test_which_images_of_ours_a_run_needs():
-    source = {"dockerfile": "FROM r:1-build AS x\nRUN y\nFROM r:1\n"}
-    seed, own, image = (
-        {"dockerfile": "FROM r:1-seed\n"},
-        {"dockerfile": "ARG FLASKOPS_RUNTIME=r:1\nFROM ${FLASKOPS_RUNTIME}\n"},
-        {"dockerfile": ""},
+    texts = (
+        "FROM r:1-build AS x\nRUN y\nFROM r:1\n",
+        "FROM r:1-seed\n",
+        "ARG FLASKOPS_RUNTIME=r:1\nFROM ${FLASKOPS_RUNTIME}\n",
+        "",
     )
-    assert needed_images([source, seed, image], "r:1") == ["r:1-build", "r:1", "r:1-seed"]
-    assert (needed_images([own], "r:1"), needed_images([image], "r:1")) == (["r:1"], [])
+    source, seed, own, image = ({"dockerfile": text, "runtime": "r:1"} for text in texts)
+    assert needed_images([source, seed, image]) == ["r:1-build", "r:1", "r:1-seed"]
+    assert (needed_images([own]), needed_images([image])) == (["r:1"], [])
 
 
 @pytest.mark.parametrize(

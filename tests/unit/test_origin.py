@@ -83,7 +83,7 @@ def test_the_notes_name_their_application(tmp_path):
 def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
     app, _ = check({"Dockerfile": text}, dockerfile="Dockerfile")
     assert own_dockerfile(app, RUNTIME) == wanted
-    assert needed_images([{"dockerfile": wanted}], RUNTIME) == images
+    assert needed_images([{"dockerfile": wanted, "runtime": RUNTIME}]) == images
 
 
 # --- what has no sense together ----------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_our_runtime_takes_the_place_of_the_image(check):
     app, _ = check({"Dockerfile": FLASK, "app/main.py": ""})
     text = own_dockerfile(app, "flaskops/runtime:1")
     assert text == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-seed\nCOPY ./app /app\n"
-    assert needed_images([{"dockerfile": text}], "flaskops/runtime:1") == ["flaskops/runtime:1-seed"]
+    assert needed_images([{"dockerfile": text, "runtime": "flaskops/runtime:1"}]) == ["flaskops/runtime:1-seed"]
 
 
 def test_what_is_written_goes_before_what_is_recognised(check):

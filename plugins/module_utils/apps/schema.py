@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import Option
 
 NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
@@ -56,6 +57,10 @@ def _inside(text: str) -> str:
 # A file or directory below a source, or nothing.
 BELOW = r"([A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?"
 _ABSOLUTE = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path such as /app/cache", "check": _inside}
+# The reference of an image, or nothing.
+_IMAGE = (
+    r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?|"
+)
 # One word of a directive of Nginx, which has ; { and } only in quotes.
 _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
 _PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
@@ -134,7 +139,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "image": Option(
         default="",
-        pattern=r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?|",
+        pattern=_IMAGE,
         allowed="the reference of an image, such as registry.example.org/shop@sha256:… or registry.example.org/shop:1.2",
         about="""
             The reference of a ready image, in the place of O(source). With a digest, as
@@ -191,7 +196,31 @@ OPTIONS: dict[str, Option] = {
 
             A Dockerfile that begins with one of the images tiangolo/uwsgi-nginx-flask,
             tiangolo/meinheld-gunicorn-flask or hellt/nginx-uwsgi-flask-alpine-docker is found by itself, and built
-            on a runtime that keeps that image's conventions.
+            on a runtime that keeps that image's conventions. V(none) has our Dockerfile in the place of such a one.
+        """,
+    ),
+    "python": Option(
+        default="",
+        pattern=r"(3\.[1-9][0-9])?",
+        allowed='a version of Python from 3.10 on, in quotes, such as "3.12"',
+        about="""
+            The version of Python, in quotes, where it is another than that of
+            O(flask_apps_base_image#main:flask_apps_base_image), such as V("3.12"). It is the tag in the place of
+            that image's, so V(python:3.12-slim-trixie).
+
+            The host makes one runtime image for each base that its applications have, once; each takes about a
+            minute and the room of a Python. A bootstrapped base has the Python of the distribution alone.
+        """,
+    ),
+    "base_image": Option(
+        default="",
+        pattern=_IMAGE,
+        allowed="the reference of an image, such as registry.example.org/python:3.12-slim",
+        check=problem_of,
+        about="""
+            The image that the runtime of this application is built on, in the place of
+            O(flask_apps_base_image#main:flask_apps_base_image): a Debian or Ubuntu with Python and APT. O(python)
+            is shorter where only the version differs.
         """,
     ),
     "requirements": Option(

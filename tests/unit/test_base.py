@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A Python per application: which base its runtime image is built on."""
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.host.plugins.filter.flask_apps import runtimes
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils._base import base_of, bases
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images, on_runtime, runtime_build
+
+RECIPE = str(Path(__file__).parents[2] / "roles/flask_apps/files/runtime")
+HOST = "python:3.13-slim-trixie"
+FILES = {"app.py": "app = 1\n", "requirements.txt": "flask\n"}
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Normalise one entry; the keys host, bootstrapped and defaults are the host's."""
+
+    def run(files=None, host=HOST, bootstrapped="", defaults=None, **keys):
+        for name, text in {**FILES, **(files or {})}.items():
+            (tmp_path / name).write_text(text)
+        entry = {"name": "shop", "path": "/shop", **({} if "image" in keys else {"source": str(tmp_path)}), **keys}
+        (app,), problems = normalize_apps([entry], defaults=defaults, base_image=host, bootstrapped=bootstrapped)
+        return app, [problem.removeprefix("flask_apps: shop: ") for problem in problems]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("keys", "base"),
+    [
+        ({}, ""),
+        ({"python": "3.13"}, ""),
+        ({"python": "3.12"}, "python:3.12-slim-trixie"),
+        ({"python": "3.12", "host": "python:3.13"}, "python:3.12"),
+        ({"python": "3.12", "host": "python:3.13.1-slim"}, "python:3.12-slim"),
+        ({"python": "3.13", "host": "python:3.13.1-slim"}, ""),
+        ({"python": "3.10", "host": "mirror.example:5000/hub/python:3.13-bookworm"}, "mirror.example:5000/hub/python:3.10-bookworm"),
+        ({"base_image": "registry.example.org/ours:1"}, "registry.example.org/ours:1"),
+        ({"base_image": HOST}, ""),
+        ({"base_image": "python:3.12", "defaults": {"python": "3.11"}}, "python:3.12"),
+        ({"python": "3.12", "defaults": {"base_image": "python:3.11"}}, "python:3.12-slim-trixie"),
+        ({"defaults": {"python": "3.11"}}, "python:3.11-slim-trixie"),
+        ({"python": "3.13", "bootstrapped": "3.13"}, ""),
+        ({"image": "a/b", "port": 80, "defaults": {"python": "3.11"}}, ""),
+    ],
+)
+def test_the_base_of_an_application(check, keys, base):
+    app, problems = check(**keys)
+    assert (problems, base_of(app)) == ([], base)
+
+
+@pytest.mark.parametrize("base", ["${FLASKOPS_RUNTIME}", "tiangolo/uwsgi-nginx-flask:python3.8"])
+def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
+    app, problems = check({"Dockerfile": f"ARG FLASKOPS_RUNTIME\nFROM {base}\nCOPY . /app\n"}, dockerfile="Dockerfile", python="3.12")
+    assert (problems, base_of(app)) == ([], "python:3.12-slim-trixie")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"python": 3.12}, "python is 3.12; it is a number with a fraction, of which YAML may have lost digits; put it in quotes: '3.12'."),
+        ({"python": 3.1}, 'put it in quotes; it has to be a version of Python from 3.10 on, in quotes, such as "3.12".'),
+        ({"python": "3.9"}, "it has to be a version of Python from 3.10 on"),
+        ({"python": "3.12", "base_image": "a:1"}, "base_image and python are written; keep one."),
+        ({"base_image": "python:3.12-alpine"}, "it has to be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie."),
+        ({"python": "3.12", "host": "ours:1"}, "write base_image, such as python:3.12-slim-trixie."),
+        ({"python": "3.12", "host": f"{HOST}@sha256:{'0' * 64}"}, "write base_image, such as python:3.12-slim-trixie."),
+        ({"python": "3.12", "bootstrapped": "3.13"}, "python must be 3.13, for flask_apps_base_source: bootstrap makes the base from"),
+        ({"base_image": "a:1", "bootstrapped": "3.13"}, "leave it out, or set flask_apps_base_source: registry."),
+        ({"image": "a/b", "port": 80, "python": "3.12"}, "the image has its own, and leave python out."),
+        ({"files": {"D": "FROM a\nCMD b"}, "dockerfile": "D", "port": 80, "base_image": "a:1"}, "write it into the FROM of its Dockerfile"),
+    ],
+)
+def test_what_is_refused_before_anything_is_built(check, keys, words):
+    problems = check(**keys)[1]
+    assert len(problems) == 1
+    assert words in problems[0]
+
+
+def test_a_base_of_the_host_without_apt_is_refused():
+    problems = normalize_apps([], base_image="python:3.13-alpine")[1]
+    assert problems == [
+        "flask_apps_base_image: it is 'python:3.13-alpine'; it has to be a Debian or Ubuntu with Python and APT, such as "
+        "python:3.12-slim-trixie."
+    ]
+
+
+def test_who_names_no_base_has_the_runtime_of_the_host():
+    """The digest is over the recipe, the base and the word of flask_apps_base_refresh, in this form from the first version on."""
+    alone, beside = runtimes([{"build": {"base": ""}}], RECIPE, HOST), runtimes([{"build": {"base": "a:1"}}, {}], RECIPE, HOST)
+    assert alone[""] == beside[""] != beside["a:1"]
+    assert beside["a:1"] == runtimes([], RECIPE, "a:1")[""]
+
+
+def releases(*bases_of_apps):
+    known = runtimes([{"build": {"base": base}} for base in bases_of_apps], RECIPE, HOST)
+    texts = [f"FROM {known[base]}-build AS r\nFROM {known[base]}\n" for base in bases_of_apps]
+    made = [{"app": {"build": {"base": base}}, "runtime": known[base], "dockerfile": text}
+            for base, text in zip(bases_of_apps, texts, strict=True)]  # fmt: skip
+    return known, made
+
+
+def test_one_runtime_for_each_base():
+    assert bases([{"build": {"base": base}} for base in ("b", "", "b", "a")]) == ["", "a", "b"]
+    known, made = releases("", "python:3.12", "python:3.12")
+    images = needed_images(made)
+    assert images == [f"{known['']}-build", known[""], f"{known['python:3.12']}-build", known["python:3.12"]]
+    assert [runtime_build(image, images, made, HOST) for image in images] == [
+        {"base": HOST, "target": "build", "first": True},
+        {"base": HOST, "target": "", "first": False},
+        {"base": "python:3.12", "target": "build", "first": True},
+        {"base": "python:3.12", "target": "", "first": False},
+    ]
+
+
+def test_a_rollback_builds_on_the_base_that_the_release_has():
+    known, made = releases("", "python:3.12")
+    kept = [{**release, "dockerfile": release["dockerfile"].replace(release["runtime"], "flaskops/runtime:0123456789ab"), "runtime": ""}
+            for release in made]  # fmt: skip
+    assert on_runtime(kept, known) == made
