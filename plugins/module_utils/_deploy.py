@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import plain_text
+from ansible_collections.flaskops.host.plugins.module_utils._registry import advice
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown, shown_line
 
@@ -308,9 +309,10 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
         serves = still_serves(work["live"], work["id"])
     else:
         what, serves = "The runtime image", "no application was released, and what served before serves on"
-    # Of the log of a build the end says what went wrong.
+    # Of the log of a program the end says what went wrong.
     reason = "\n".join("\n".join(str(result[key]).strip().splitlines()[-60:]) for key in ("msg", "stderr") if result.get(key))
-    return with_advice(shown(f"{what} failed at {task!r}; {serves}.\n{reason}"))
+    words = [f"{what} failed at {task!r}{', where its log is shown' if result.get('log') else ''}; {serves}.", reason, advice(reason)]
+    return with_advice(shown("\n".join(filter(None, words))))
 
 
 def live_releases(

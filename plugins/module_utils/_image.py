@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.flaskops.host.plugins.module_utils._dockerfile import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, shortened, tail
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden
+from ansible_collections.flaskops.host.plugins.module_utils._reason import of_build, with_log
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
 
 # The engine's own builder, whatever is chosen for root, and an image without a manifest around it.
@@ -30,14 +31,15 @@ def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: I
         more: options.
 
     Raises:
-        HostError: with the end of the log.
+        HostError: with what went wrong, and the end of the log.
     """
     options = ("--progress=plain", f"--tag={image}", f"--file={path}/Dockerfile", *more, *secrets)
     try:
         docker.run("build", *options, f"{path}/context", merge=True, seconds=SECONDS, environment=ENVIRONMENT)
     except HostError as error:
         # An index may have been given with a user and a password.
-        raise HostError(hidden("\n".join(shortened(line) for line in tail(str(error), LOG_LINES)))) from None
+        said = [hidden(shortened(line)) for line in tail(str(error), LOG_LINES)]
+        raise HostError(with_log(of_build("\n".join(said)), said)) from None
 
 
 def refuse_labels(image: Mapping[str, Any], name: str) -> None:

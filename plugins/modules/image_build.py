@@ -33,6 +33,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+log:
+  description: The last lines of what the build said.
+  type: str
+  returned: failure
 image_id:
   description: The digest of the image's configuration.
   type: str
@@ -44,6 +48,7 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
 from ansible_collections.flaskops.host.plugins.module_utils._image import build
+from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 ARGUMENTS = {
@@ -66,7 +71,7 @@ def main() -> None:
         build(docker, params["path"], params["image"], params["secrets"], more)
         image = docker.inspect(params["image"], "image").get("Id", "")
     except (HostError, OSError, subprocess.TimeoutExpired) as error:
-        module.fail_json(msg=with_advice(f"{params['image']} could not be built: {error}"))
+        module.fail_json(**failed(with_advice(f"{params['image']} could not be built: {error}")))
     module.exit_json(changed=True, image_id=image)
 
 

@@ -55,6 +55,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+log:
+  description: The last lines of what the build said.
+  type: str
+  returned: failure
 files:
   description: How many static files there are.
   type: int
@@ -80,6 +84,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._accounts import wri
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time, stable_time_of
 from ansible_collections.flaskops.host.plugins.module_utils._image import build, refuse_labels
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
 
 STATIC = {
@@ -227,7 +232,7 @@ def main() -> None:
     try:
         result = Assets(module.params).run()
     except (HostError, OSError, tarfile.TarError, subprocess.TimeoutExpired) as error:
-        module.fail_json(msg=shown(f"Release {module.params['id']} of {module.params['name']}: {error}"))
+        module.fail_json(**failed(shown(f"Release {module.params['id']} of {module.params['name']}: {error}")))
     module.exit_json(**result)
 
 

@@ -32,6 +32,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+log:
+  description: The last lines of what the command said.
+  type: str
+  returned: failure
 stdout_lines:
   description: The last lines of what the command said.
   type: list
@@ -46,6 +50,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._drain import remove
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs, tail
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -81,7 +86,7 @@ def main() -> None:
     try:
         words = run(module.params, Docker())
     except (HostError, OSError) as error:
-        module.fail_json(msg=f"release_command of {module.params['name']} failed: {error}")
+        module.fail_json(**failed(f"release_command of {module.params['name']} failed: {error}"))
     module.exit_json(changed=True, stdout="\n".join(words))
 
 

@@ -44,6 +44,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+log:
+  description: The last lines of what the container said.
+  type: str
+  returned: failure
 status:
   description: The good answer.
   type: int
@@ -77,6 +81,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._probe import (
     problem,
     summary,
 )
+from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -195,7 +200,7 @@ def main() -> None:
     try:
         result = Gate(module.params).run()
     except (HostError, OSError) as error:
-        module.fail_json(msg=f"{module.params['name']} did not get healthy: {error}")
+        module.fail_json(**failed(f"{module.params['name']} did not get healthy: {error}"))
     for words in result["advice"]:
         module.warn(f"{module.params['name']} is healthy, but docker logs {module.params['container']} shows a fault. {words}")
     module.exit_json(**result)

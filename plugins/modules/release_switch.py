@@ -57,6 +57,10 @@ failures:
   description: For each of the others, why not.
   type: dict
   returned: success
+logs:
+  description: For those of them that have said something, the last lines of it.
+  type: dict
+  returned: success
 """
 
 import os
@@ -83,6 +87,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
+from ansible_collections.flaskops.host.plugins.module_utils._reason import apart
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 ARGUMENTS: dict[str, Any] = {
@@ -128,7 +133,10 @@ class Switch:
             for record in self.records.values():
                 record.discard()
         live = self._left()
-        return {"changed": bool(live), "live": live, "failures": self.failures, "warnings": self.warnings}
+        told = {name: apart(text) for name, text in self.failures.items()}
+        logs_of = {name: log for name, (_reason, log) in told.items() if log}
+        reasons = {name: reason for name, (reason, _log) in told.items()}
+        return {"changed": bool(live), "live": live, "failures": reasons, "logs": logs_of, "warnings": self.warnings}
 
     def _displaced(self, release: dict[str, Any]) -> list[dict[str, str]]:
         """The routes of applications that this run removes, and whose place a release takes: an application that is renamed."""

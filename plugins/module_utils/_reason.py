@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why something failed, and the log that belongs to it, apart: a run shows the log once, where it failed, and ends with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_LOG = re.compile(r"[ \n]?The last lines of its (?:log|output):((?:\n  .*)*)")
+# BuildKit's number of a step and its time.
+_STEP = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
+_ERROR = re.compile(r"(?:\berror|Error|ERROR|fatal)\b(?: \[[^\]]*\])?:|^E: ")
+ERRORS = 6  # lines of a build's log that say what went wrong
+
+
+def with_log(reason: str, lines: Iterable[str]) -> str:
+    """The reason as one text with the log that belongs to it."""
+    return "\n".join([reason, "The last lines of its log:", *(f"  {line}" for line in lines)])
+
+
+def apart(text: str) -> tuple[str, str]:
+    """The reason alone, and the lines of the log that was within it."""
+    logs = [line[2:].rstrip() for found in _LOG.findall(text) for line in found.splitlines()[1:]]
+    return _LOG.sub("", text), "\n".join(logs)
+
+
+def failed(text: str) -> dict[str, str]:
+    """The results of a task that failed."""
+    reason, log = apart(text)
+    return {"msg": reason, **({"log": log} if log else {})}
+
+
+def of_build(log: str) -> str:
+    """The lines of a build's log that say what went wrong, without what BuildKit puts before them; else its last line."""
+    lines = [_STEP.sub("", line).strip() for line in log.splitlines()]
+    found = list(dict.fromkeys(line for line in lines if _ERROR.search(line)))
+    return "\n".join(found[-ERRORS:] or lines[-1:])

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A registry that an image could not be had from: what the engine says of it, and what to write."""
+
+from __future__ import annotations
+
+import re
+
+HUB = "Docker Hub"
+# The engine asks a registry at this path, and BuildKit names the image besides.
+_ASKED = re.compile(
+    r"https?://([\w.:-]+)/v2/|failed to resolve (?:source metadata for|reference) \"?([\w.:-]+\.[\w.:-]+|localhost(?::\d+)?)/"
+)
+_UNREACHED = re.compile(
+    r"no such host|server misbehaving|name resolution|i/o timeout|network is unreachable|no route to host|connection refused|"
+    r"connection reset by peer|Client\.Timeout|request canceled|TLS handshake timeout|deadline exceeded|\bEOF\b",
+)
+_UNTRUSTED = re.compile(r"x509: |certificate signed by unknown authority|certificate verify failed")
+_LIMITED = re.compile(r"toomanyrequests|too many requests|rate limit", re.IGNORECASE)
+_MISSING = re.compile(r"([\w./:@-]+): not found|manifest (?:for \S+ |)(?:unknown|not found)")
+_WAYS = (
+    "Where it is not to be reached at all: flask_apps_base_source: bootstrap makes the base of our runtime from the host's APT sources, "
+    "flask_apps_runtime_image takes the runtime ready-made, and image_archive an application's image from a file."
+)
+
+
+def advice(reason: str) -> str:
+    """What to write when a registry did not give an image; "" when that is not why it failed."""
+    asked = _ASKED.search(reason)
+    if not asked:
+        return ""
+    place = asked[1] or asked[2]
+    name = HUB if place.endswith("docker.io") else f"the registry {place}"
+    if _UNTRUSTED.search(reason):
+        words = "install its authority on the host (update-ca-certificates) and restart Docker."
+        return f"This host does not trust the certificate of {name}: {words}"
+    if _LIMITED.search(reason):
+        return f"{name} gives this address no more images for a while. {_mirror(name)}"
+    if _UNREACHED.search(reason):
+        return f"This host does not reach {name}. {_mirror(name)} {_WAYS}"
+    if _MISSING.search(reason):
+        return f"{name} answers, and has no such image: see base_image, python, flask_apps_base_image, or the FROM of the Dockerfile."
+    return ""
+
+
+def _mirror(name: str) -> str:
+    mirror = "a mirror, docker_daemon_options: {registry-mirrors: [https://mirror.example.org]}, or " if name == HUB else ""
+    return f"Write {mirror}a proxy, docker_daemon_options: {{proxies: {{https-proxy: http://proxy.example.org:3128}}}} (Docker 23 and later)."
