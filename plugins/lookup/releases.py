@@ -58,6 +58,7 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
+from ansible.template import trust_as_template
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
@@ -67,11 +68,18 @@ from ansible_collections.flaskops.host.plugins.module_utils._source import sourc
 
 
 class LookupModule(LookupBase):
-    """Renders with Ansible's own template lookup, so that templates see the host's variables."""
+    """Renders what the user wrote with Ansible's own template lookup, so that it sees the host's variables.
+
+    Our templates need none of them, and are compiled once for all applications: that lookup compiles them, and copies all variables,
+    for each file of each application.
+    """
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         self.set_options(var_options=variables, direct=kwargs)
+        self._ours = self._templar.copy_with_new_env(searchpath=[self.get_option("templates")], available_variables={})
+        self._ends: dict[str, bool] = {}
         try:
+            self._managed = self._render(f"{self.get_option('templates')}/managed.j2", {}, variables or {})
             return [self._release(app, variables or {}) for app in (app for term in terms for app in term)]
         except (OSError, ValueError) as error:  # a file that has changed since it was checked
             raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
@@ -98,16 +106,17 @@ class LookupModule(LookupBase):
         own = app["proxy"]["fragment"]
         if own:
             words["fragment"] = self._render(own, words, variables)
+        words["ansible_managed"] = self._managed
         options = release.container(app, identity, image, root)
         parts = {
-            "dockerfile": self._dockerfile(app, words, variables),
+            "dockerfile": self._dockerfile(app, words),
             "files": {
                 "container.env": release.env_file(release.environment(app)),
                 "release.txt": f"{name} {identity}\n",
-                "nginx.conf": self._fragment("fragment.conf" if own else "nginx.conf", words, variables),
-                **{file: self._fragment(file, words, variables) for file in ("maintenance.conf", "stopped.conf")},
-                "maintenance.html": self._render(self._ours("maintenance.html"), words, variables),
-                **self._settings(app, words, variables),
+                "nginx.conf": self._fragment("fragment.conf" if own else "nginx.conf", words),
+                **{file: self._fragment(file, words) for file in ("maintenance.conf", "stopped.conf")},
+                "maintenance.html": self._render_ours("maintenance.html", words),
+                **self._settings(app, words),
             },
             "container": options,
             "process_containers": process_containers(app, options),
@@ -122,26 +131,35 @@ class LookupModule(LookupBase):
         named = {"name": name, "id": identity, "image": image, "directory": directory, "runtime": runtime, **parts}
         return {**release.replace_placeholder(named, finished), "app": app}
 
-    def _fragment(self, file: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
-        return release.with_own_digest(self._render(self._ours(file), words, variables))
+    def _fragment(self, file: str, words: dict[str, Any]) -> str:
+        return release.with_own_digest(self._render_ours(file, words))
 
-    def _ours(self, file: str) -> str:
-        return f"{self.get_option('templates')}/{file}.j2"
-
-    def _dockerfile(self, app: dict[str, Any], words: dict[str, Any], variables: dict[str, Any]) -> str:
+    def _dockerfile(self, app: dict[str, Any], words: dict[str, Any]) -> str:
         """The application's own, or ours; a ready image has none."""
         if app["build"]["kind"] == "image":
             return ""
         if app["build"]["kind"] == "dockerfile":
             return own_dockerfile(app, words["runtime"])
-        return self._render(self._ours("Dockerfile"), {**words, "requirements": arguments(app["build"]["requirements"])}, variables)
+        return self._render_ours("Dockerfile", {**words, "requirements": arguments(app["build"]["requirements"])})
 
-    def _settings(self, app: dict[str, Any], words: dict[str, Any], variables: dict[str, Any]) -> dict[str, str]:
+    def _settings(self, app: dict[str, Any], words: dict[str, Any]) -> dict[str, str]:
         """The file that the engine reads; the relay is the same for all."""
         file = release.SETTINGS[app["engine"]]
         if app["engine"] == "command":
             return {file: Path(self.get_option("templates")).parent.joinpath("files/relay.py").read_text()}
-        return {file: self._render(self._ours(file), words, variables)}
+        return {file: self._render_ours(file, words)}
+
+    def _render_ours(self, file: str, words: dict[str, Any]) -> str:
+        self._ours.available_variables = words
+        # What is included is compiled once. Its last newline is left out, which a template of its own keeps after text.
+        text = str(self._ours.template(trust_as_template(f"{{% include '{file}.j2' %}}")))
+        return text if self._ends_with_tag(file) else f"{text}\n"
+
+    def _ends_with_tag(self, file: str) -> bool:
+        if file not in self._ends:
+            source = Path(self.get_option("templates"), f"{file}.j2").read_text()
+            self._ends[file] = source.endswith(("%}\n", "-}}\n", "#}\n"))
+        return self._ends[file]
 
     def _render(self, template: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
         lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)

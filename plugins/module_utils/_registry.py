@@ -46,4 +46,5 @@ def advice(reason: str) -> str:
 
 def _mirror(name: str) -> str:
     mirror = "a mirror, docker_daemon_options: {registry-mirrors: [https://mirror.example.org]}, or " if name == HUB else ""
-    return f"Write {mirror}a proxy, docker_daemon_options: {{proxies: {{https-proxy: http://proxy.example.org:3128}}}} (Docker 23 and later)."
+    proxy = "docker_daemon_options: {proxies: {https-proxy: http://proxy.example.org:3128}} (Docker 23 and later)"
+    return f"Write {mirror}a proxy, {proxy}."

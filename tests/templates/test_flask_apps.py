@@ -8,6 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import jinja2
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
@@ -508,3 +509,27 @@ def test_what_the_build_trusts_is_not_in_the_final_image(make):
 def test_the_image_does_not_depend_on_settings(make):
     """Or every change of a setting would rebuild it."""
     assert make(uwsgi={"threads": 9}, env={"A": "1"}, path="/x")["dockerfile"] == make()["dockerfile"]
+
+
+def test_our_templates_are_compiled_once_for_all_applications(source, tmp_path, monkeypatch):
+    """What twenty unchanged applications add to a run is on the controller."""
+    read = []
+    compiled = jinja2.Environment.compile
+
+    def compile_(self, text, *args, **kwargs):
+        read.append(len(text))
+        return compiled(self, text, *args, **kwargs)
+
+    monkeypatch.setattr(jinja2.Environment, "compile", compile_)
+
+    def size_of(count):
+        entries = [{"name": f"shop{number}", "source": str(source), "path": f"/shop{number}"} for number in range(count)]
+        known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
+        loader = DataLoader()
+        lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
+        options = {"templates": str(ROLE / "templates"), "key_file": str(tmp_path / "release.key"), "root": "/var/lib/flaskops"}
+        read.clear()
+        assert len(lookup.run([normalize_apps(entries)[0]], variables=known, runtimes={"": RUNTIME}, **options)) == count
+        return sum(read)
+
+    assert size_of(20) < 2 * size_of(1)
