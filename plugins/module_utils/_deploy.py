@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import plain_text
+from ansible_collections.flaskops.host.plugins.module_utils._reason import told_by
 from ansible_collections.flaskops.host.plugins.module_utils._registry import advice
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown, shown_line
@@ -311,7 +312,8 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
         what, serves = "The runtime image", "no application was released, and what served before serves on"
     # Of the log of a program the end says what went wrong.
     reason = "\n".join("\n".join(str(result[key]).strip().splitlines()[-60:]) for key in ("msg", "stderr") if result.get(key))
-    words = [f"{what} failed at {task!r}{', where its log is shown' if result.get('log') else ''}; {serves}.", reason, advice(reason)]
+    words = [f"{what} failed at {task!r}{', where its log is shown' if result.get('log') else ''}; {serves}.", reason]
+    words += [told_by(str(result.get("log", "")), reason), advice(reason)]
     return with_advice(shown("\n".join(filter(None, words))))
 
 

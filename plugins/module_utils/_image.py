@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_
 # The engine's own builder, whatever is chosen for root, and an image without a manifest around it.
 ENVIRONMENT = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 LOG_LINES = 60
+# What BuildKit repeats at the end: the last lines of the step that has failed.
+_AGAIN = re.compile(r"^------\n > .*?^------\n", re.MULTILINE | re.DOTALL)
 SECONDS = 24 * 3600
 
 
@@ -38,7 +41,7 @@ def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: I
         docker.run("build", *options, f"{path}/context", merge=True, seconds=SECONDS, environment=ENVIRONMENT)
     except HostError as error:
         # An index may have been given with a user and a password.
-        said = [hidden(shortened(line)) for line in tail(str(error), LOG_LINES)]
+        said = [hidden(shortened(line)) for line in tail(_AGAIN.sub("", str(error)), LOG_LINES)]
         raise HostError(with_log(of_build("\n".join(said)), said)) from None
 
 

@@ -12,6 +12,7 @@ _LOG = re.compile(r"[ \n]?The last lines of its (?:log|output):((?:\n  .*)*)")
 # BuildKit's number of a step and its time.
 _STEP = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
 _ERROR = re.compile(r"(?:\berror|Error|ERROR|fatal)\b(?: \[[^\]]*\])?:|^E: ")
+_SAYS = re.compile(r"flaskops: |(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Exit)(?::|$)")
 ERRORS = 6  # lines of a build's log that say what went wrong
 
 
@@ -30,6 +31,16 @@ def failed(text: str) -> dict[str, str]:
     """The results of a task that failed."""
     reason, log = apart(text)
     return {"msg": reason, **({"log": log} if log else {})}
+
+
+def told_by(log: str, reason: str) -> str:
+    """The line of a log that says most, as a sentence for the reason; "" where the reason has it.
+
+    It is the last one of the entrypoint, or the end of a traceback, or what comes last.
+    """
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    best = next((line for line in reversed(lines) if _SAYS.match(line)), lines[-1] if lines else "")
+    return f"Its log says: {best}" if best and best not in reason else ""
 
 
 def of_build(log: str) -> str:

@@ -87,7 +87,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
-from ansible_collections.flaskops.host.plugins.module_utils._reason import apart
+from ansible_collections.flaskops.host.plugins.module_utils._reason import apart, told_by
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 
 ARGUMENTS: dict[str, Any] = {
@@ -135,7 +135,7 @@ class Switch:
         live = self._left()
         told = {name: apart(text) for name, text in self.failures.items()}
         logs_of = {name: log for name, (_reason, log) in told.items() if log}
-        reasons = {name: reason for name, (reason, _log) in told.items()}
+        reasons = {name: "\n".join(filter(None, (reason, told_by(log, reason)))) for name, (reason, log) in told.items()}
         return {"changed": bool(live), "live": live, "failures": reasons, "logs": logs_of, "warnings": self.warnings}
 
     def _displaced(self, release: dict[str, Any]) -> list[dict[str, str]]:

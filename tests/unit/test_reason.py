@@ -5,7 +5,7 @@
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _image
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
-from ansible_collections.flaskops.host.plugins.module_utils._reason import apart, failed, of_build, with_log
+from ansible_collections.flaskops.host.plugins.module_utils._reason import apart, failed, of_build, told_by, with_log
 from ansible_collections.flaskops.host.plugins.module_utils._registry import advice
 
 WORK = {"name": "shop", "id": "b" * 12, "live": None}
@@ -66,6 +66,7 @@ def test_a_build_that_fails_shows_its_log_and_no_password():
     assert "No matching distribution" in reason
     assert "Collecting flask==99" in log
     assert "Collecting" not in reason
+    assert log.count("Could not find a version") == 1, "BuildKit repeats it"
     assert "word@" not in reason + log
 
 
@@ -74,8 +75,23 @@ def test_the_last_message_has_the_reason_and_not_the_log():
     said = _deploy.failure(WORK, "release | Wait until it is healthy", result)
     assert said == (
         f"shop: release {'b' * 12} failed at 'release | Wait until it is healthy', where its log is shown; it serves nothing yet.\n"
-        "shop did not get healthy: no answer.\nWrite writable: [/app/x]."
+        "shop did not get healthy: no answer.\nWrite writable: [/app/x].\nIts log says: Traceback"
     )
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("", ""),
+        ("one\ntwo\n\n", "Its log says: two"),
+        ("Traceback\nModuleNotFoundError: No module 'x'\nunable to load app 0", "Its log says: ModuleNotFoundError: No module 'x'"),
+        ("sqlalchemy.exc.OperationalError: (x)\nflaskops: main has no 'app'.\nbye", "Its log says: flaskops: main has no 'app'."),
+        ("KeyError\nbye", "Its log says: KeyError"),
+        ("known", ""),
+    ],
+)
+def test_of_a_log_the_line_that_says_most(log, line):
+    assert told_by(log, "all of it is known") == line
 
 
 # --- a registry --------------------------------------------------------------------------------------------------------

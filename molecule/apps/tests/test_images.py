@@ -1,0 +1,89 @@
+"""Dockerfiles that were made for another base, and bases of the applications' own: each makes its runtime image once."""
+
+import pytest
+
+ALPINE = {"name": "alpine-tag", "source": "uwsgi-nginx-flask/alpine-tag", "path": "/alpine-tag"}
+MOUNTED = {"name": "mounted", "source": "uwsgi-nginx-flask/mounted", "path": "/mounted"}
+PLAIN = {"source": "plain", "path_mode": "script_name", "drain_seconds": 2}
+# What the runtime image needs is in its build stage already, so nothing is compiled for a stand-in.
+BASE = """
+set -eu
+build=$(docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime | grep -e '-build$' | head -n 1)
+for name; do
+    printf 'FROM %s\\nRUN echo %s > /etc/base\\n' "$build" "$name" | docker build --quiet --tag "base-of/$name:1" -
+done
+"""
+
+
+def app_on(name, base):
+    return {**PLAIN, "name": name, "path": f"/{name}", "base_image": f"base-of/{base}:1"}
+
+
+@pytest.fixture(scope="module")
+def refused(deploy):
+    return deploy(ALPINE, MOUNTED)
+
+
+@pytest.fixture(scope="module")
+def made(host, deploy):
+    """In one run: the Alpine one without its Dockerfile, the one without code, two on one base and one on another, one on the host's."""
+    result = host.run("sh -c %s sh first second", BASE)
+    assert result.rc == 0, result.stderr
+    before = runtimes(host)
+    bases = [app_on("on-first", "first"), app_on("on-first-too", "first"), app_on("on-second", "second")]
+    run = deploy({**ALPINE, "dockerfile": "none"}, MOUNTED, {**PLAIN, "name": "on-hosts", "path": "/on-hosts"}, *bases)
+    assert run.code == 0, run.output
+    yield run, before
+    for image in runtimes(host) - before:
+        host.check_output("docker image rm %s", image)
+
+
+def runtimes(host):
+    return set(host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").split())
+
+
+def base_of(host, name):
+    return host.run("docker exec $(docker ps --quiet --filter label=host.flaskops.app=%s) cat /etc/base", name).stdout.strip()
+
+
+def test_a_dockerfile_for_alpine_is_refused_before_anything_is_built(refused, get):
+    assert refused.code != 0
+    assert "line 2, runs apk of another distribution" in refused.text
+    assert "Write dockerfile: none and apt_packages: [libxml2-dev] (by the names of Debian)" in refused.text
+    assert "nothing was changed" in refused.text
+    assert get("/mounted/").status == 404
+
+
+def test_what_the_message_says_makes_it_serve(made, get):
+    assert get("/alpine-tag/").body == "not on Alpine\n"
+
+
+def test_one_that_copies_no_code_gets_the_source(made, get):
+    assert get("/mounted/").body == "from the source\n"
+    assert "its Dockerfile copies no code, so app/ of the source is copied to /app." in made[0].text
+
+
+def test_each_application_runs_on_its_own_base(host, made, get):
+    assert [get(f"/{name}/").body for name in ("on-hosts", "on-first", "on-first-too", "on-second")] == ["plain\n"] * 4
+    assert [base_of(host, name) for name in ("on-hosts", "on-first", "on-first-too", "on-second")] == ["", "first", "first", "second"]
+
+
+def test_each_base_has_one_runtime_image(host, made):
+    new = runtimes(host) - made[1]
+    assert len(new) == 4, "for each base the image and its build stage"
+
+
+def test_another_application_on_a_base_builds_no_runtime_image(host, made, deploy):
+    before = runtimes(host)
+    run = deploy(app_on("on-second-too", "second"))
+    assert run.code == 0, run.output
+    assert "image_build" not in run.output
+    assert base_of(host, "on-second-too") == "second"
+    assert runtimes(host) == before
+
+
+def test_a_bootstrapped_host_has_the_pythons_of_its_distribution_alone(deploy):
+    run = deploy({**PLAIN, "name": "old", "path": "/old", "python": "3.10"}, flask_apps_base_source="bootstrap")
+    assert run.code != 0
+    assert "python must be 3.13, for flask_apps_base_source: bootstrap makes the base from the distribution" in run.text
+    assert "nothing was changed" in run.text
