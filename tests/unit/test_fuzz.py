@@ -17,6 +17,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _docker_plan, _git, _nginx_plan
+from ansible_collections.flaskops.host.plugins.module_utils._base import bases
 from ansible_collections.flaskops.host.plugins.module_utils._options import Option
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 from test_docker import BARE as DOCKER_FACTS
@@ -167,7 +168,7 @@ def test_any_value_in_any_key_of_an_application(source, tmp_path, capsys):
         if not result["problems"] and sound and rendered < RENDERED:
             rendered += 1
             try:
-                assert lookup.run([sound], variables=known, runtimes={"": "flaskops/runtime:0123456789ab"}, **options)
+                assert lookup.run([sound], variables=known, runtimes=dict.fromkeys(bases(sound), "flaskops/runtime:0123456789ab"), **options)
             except AnsibleError as error:  # the template of a user may be anything
                 assert any(app["proxy"]["fragment"] or app["maintenance"]["page"] for app in sound), (number, error)
     with capsys.disabled():
