@@ -40,7 +40,8 @@ def read(file: Path) -> dict[str, str]:
         raise DotenvError(f"{wrong}.")
     content = file.read_bytes()
     if content.startswith(b"$ANSIBLE_VAULT;"):
-        raise DotenvError(f"is encrypted by Ansible Vault: {file}; write its values into secrets, in an encrypted file of variables.")
+        words = "write its values into secrets, in an encrypted file of variables"
+        raise DotenvError(f"is encrypted by Ansible Vault: {file}; {words}.")
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
@@ -99,7 +100,8 @@ def _assignment(text: str, position: int) -> tuple[str, str, int, str]:
         if value[:1] in ("'", '"'):
             return name, "", next_line, f"the quote that the value of {name} begins with is not closed"
     if expands:
-        return name, "", position, f"the value of {name} has ${{…}}, $(…) or `…`, which is not expanded; put it in single quotes to keep it"
+        words = "has ${…}, $(…) or `…`, which is not expanded; put it in single quotes to keep it"
+        return name, "", position, f"the value of {name} {words}"
     if len(value.encode()) > VARIABLE_BYTES:
         return name, "", position, f"the value of {name} has more than 100 kB; write it into secrets"
     return name, value, position, ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of an application only its own container may know: which files hold it, and which of it become variables of its processes.
+"""What of an application only its own container may know: which files hold it, and which of it become variables.
 
 The container is told names alone, in FLASKOPS_SECRETS; the entrypoint and the relay read the values from the files.
 """
@@ -13,13 +13,16 @@ from hashlib import sha256
 from typing import Any
 
 PLACE = "/run/secrets"
+# No file of the user's is mounted there.
+OURS = ("/run/flaskops", "/etc/flaskops", PLACE, "/proc", "/sys", "/dev", "/opt/runtime", "/etc/passwd", "/etc/group")
 # Of one value, and of all of a process: Linux has 128 kB and 2 MB.
 VARIABLE_BYTES = 100_000
 ALL_BYTES = 2**20
-# Whatever sets them, they decide what a process loads, runs or finds: loader, C library, interpreters, shells, servers, and the role.
+# They decide what a process loads, runs or finds: names of the loader, the C library, interpreters, shells, servers, the role.
 STEERING = frozenset(("PATH", "HOME", "SHELL", "TMPDIR", "ENV", "IFS", "PS4", "BASH_ENV", "BASHOPTS", "SHELLOPTS"))
-STEERING |= {"GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES", "VIRTUAL_ENV"}
-STEERING |= {"NODE_OPTIONS", "NODE_PATH", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"}
+STEERING |= {"GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"}
+STEERING |= {"VIRTUAL_ENV", "NODE_OPTIONS", "NODE_PATH", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT"}
+STEERING |= {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"}
 STEERING_PREFIXES = ("LD_", "MALLOC_", "PYTHON", "UWSGI_", "GUNICORN_", "FLASKOPS_")
 
 # What the role itself reads of an application's environment, before there is a container.
@@ -70,22 +73,25 @@ def problems(app: Mapping[str, Any]) -> list[str]:
     found = _config_problems(app)
     given = {**app["private_env"], **(app["secrets"] if app["secrets_as"] == "environment" else {})}
     if sum(len(name) + len(value) for name, value in given.items() if fits(value)) > ALL_BYTES:
-        found.append("secrets and env_file have together more than 1 MB, which no environment takes; write secrets_as: file.")
+        found.append("secrets and env_file have together more than 1 MB, too much for an environment; write secrets_as: file.")
     return found
 
 
 def _config_problems(app: Mapping[str, Any]) -> list[str]:
     paths = [entry["path"] for entry in app["config_files"]]
-    found = [f"config_files has the path {path!r} twice; keep one." for path in dict.fromkeys(paths) if paths.count(path) > 1]
-    ours = ("/run/flaskops", "/etc/flaskops", PLACE, "/proc", "/sys", "/dev", "/opt/runtime", "/etc/passwd", "/etc/group")
     volumes = {volume.split(":")[1].rstrip("/"): volume for volume in app["volumes"]}
+    read_only = {target: volume for target, volume in volumes.items() if volume.endswith(":ro")}
+    found = []
     for path in dict.fromkeys(paths):
-        if _inside(path, ours):
-            found.append(f"config_files has the path {path!r}, where the role or the kernel has files of its own; choose another.")
+        where = f"config_files has the path {path!r}"
+        if paths.count(path) > 1:
+            found.append(f"{where} twice; keep one.")
+        if _inside(path, OURS):
+            found.append(f"{where}, where the role or the kernel has files of its own; choose another.")
         if path in volumes or path in app["writable"]:
-            found.append(f"config_files has the path {path!r}, where volumes or writable have a directory; choose a file.")
-        elif inside := [volume for target, volume in volumes.items() if volume.endswith(":ro") and _inside(path, (target,))]:
-            found.append(f"config_files has the path {path!r} inside of the volume {inside[0]!r}, which is read-only; choose another.")
+            found.append(f"{where}, where volumes or writable have a directory; choose a file.")
+        elif inside := [volume for target, volume in read_only.items() if _inside(path, (target,))]:
+            found.append(f"{where} inside of the volume {inside[0]!r}, which is read-only; choose another.")
     return found
 
 
@@ -102,7 +108,8 @@ def notes(app: Mapping[str, Any]) -> list[str]:
     large = sorted(name for name, value in app["secrets"].items() if not fits(value) and name not in (*both, *steering))
     said = [f"{', '.join(both)}: the variable is what env says, the secret of the same name is a file."] if both else []
     if steering:
-        said.append(f"{', '.join(steering)}: stays a file below {PLACE}, for the name steers processes; env sets such a name.")
+        why = "for the name steers processes; env sets such a name"
+        said.append(f"{', '.join(steering)}: stays a file below {PLACE}, {why}.")
     if large:
         said.append(f"{', '.join(large)}: stays a file below {PLACE}, for a variable has at most 100 kB and no NUL.")
     return said

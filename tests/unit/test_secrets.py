@@ -61,15 +61,20 @@ def test_an_application_without_secrets_is_told_nothing(app):
     assert "FLASKOPS_SECRETS" not in release.environment(app())
 
 
-STEERING = """PATH HOME SHELL TMPDIR ENV IFS PS4 BASH_ENV SHELLOPTS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT MALLOC_ARENA_MAX PYTHONPATH PYTHONHOME
-PYTHONSTARTUP PYTHONDONTWRITEBYTECODE PYTHON_GIL UWSGI_INI UWSGI_PROCESSES GUNICORN_CMD_ARGS GUNICORN_CONF FLASKOPS_SOCKET FLASKOPS_SECRETS
-GCONV_PATH GLIBC_TUNABLES LOCPATH OPENSSL_CONF NODE_OPTIONS PERL5OPT RUBYOPT VIRTUAL_ENV JAVA_TOOL_OPTIONS""".split()
+STEERING = """
+PATH HOME SHELL TMPDIR ENV IFS PS4 BASH_ENV SHELLOPTS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT MALLOC_ARENA_MAX PYTHONPATH
+PYTHONHOME PYTHONSTARTUP PYTHONDONTWRITEBYTECODE PYTHON_GIL UWSGI_INI UWSGI_PROCESSES GUNICORN_CMD_ARGS GUNICORN_CONF
+FLASKOPS_SOCKET FLASKOPS_SECRETS GCONV_PATH GLIBC_TUNABLES LOCPATH OPENSSL_CONF NODE_OPTIONS PERL5OPT RUBYOPT VIRTUAL_ENV
+JAVA_TOOL_OPTIONS
+"""
 # They only look like those.
-FREE = """PATH_TO_KEY HOME_ASSISTANT_TOKEN HOMEPAGE API_PATH TMPDIR_KEY ENVIRONMENT ENV_SECRET SHELL_TOKEN LDAP_PASSWORD LD MY_LD_KEY
-SECRET_PYTHON MYPYTHONPATH UWSGI GUNICORN FLASK_SECRET_KEY FLASKOPS path Home DOMAIN_KEY HTTPS_PROXY _KEY K NODE_TOKEN TZ""".split()
+FREE = """
+PATH_TO_KEY HOME_ASSISTANT_TOKEN HOMEPAGE API_PATH TMPDIR_KEY ENVIRONMENT ENV_SECRET SHELL_TOKEN LDAP_PASSWORD LD MY_LD_KEY
+SECRET_PYTHON MYPYTHONPATH UWSGI GUNICORN FLASK_SECRET_KEY FLASKOPS path Home DOMAIN_KEY HTTPS_PROXY _KEY K NODE_TOKEN TZ
+"""
 
 
-@pytest.mark.parametrize("name", STEERING)
+@pytest.mark.parametrize("name", STEERING.split())
 def test_a_name_that_steers_a_process_stays_a_file(app, name):
     assert _secrets.steers(name)
     entry = app(secrets={name: "x", "KEY": "x"})
@@ -78,14 +83,25 @@ def test_a_name_that_steers_a_process_stays_a_file(app, name):
     assert f"{name}: stays a file below /run/secrets, for the name steers processes; env sets such a name." in entry["notes"]
 
 
-@pytest.mark.parametrize("name", FREE)
+@pytest.mark.parametrize("name", FREE.split())
 def test_a_name_that_only_looks_like_it_is_a_variable(app, name):
     assert not _secrets.steers(name)
     assert told(app(secrets={name: "x"})) == [name]
 
 
-@pytest.mark.parametrize(("value", "stays"), [("", False), ("x" * 100_000, False), ("x" * 100_001, True), ("ß" * 50_001, True), ("a\0b", True),
-                                              ("two\nlines\n", False), ("ß€", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "stays"),
+    [
+        ("", False),
+        ("x" * 100_000, False),
+        ("x" * 100_001, True),
+        ("ß" * 50_001, True),
+        ("a\0b", True),
+        ("two\nlines\n", False),
+        ("ß€", False),
+    ],
+    ids=["empty", "100 kB", "more", "more bytes than letters", "NUL", "lines", "UTF-8"],
+)
 def test_what_no_variable_can_hold_stays_a_file(app, value, stays):
     entry = app(secrets={"KEY": value})
     assert (told(entry) == []) is stays
@@ -115,8 +131,8 @@ def test_secrets_as_file_keeps_them_files_alone(app):
 
 def test_more_than_an_environment_takes_is_refused(check):
     many = {f"KEY{number}": "x" * 99_000 for number in range(11)}
-    words = "flask_apps: shop: secrets and env_file have together more than 1 MB, which no environment takes; write secrets_as: file."
-    assert check(secrets=many)[1] == [words]
+    words = "secrets and env_file have together more than 1 MB, too much for an environment; write secrets_as: file."
+    assert check(secrets=many)[1] == [f"flask_apps: shop: {words}"]
     assert check(secrets=many, secrets_as="file")[1] == []
 
 
@@ -199,7 +215,8 @@ def test_its_release_command_is_run_with_them_and_not_its_server(tmp_path):
 
 
 def test_its_processes_go_the_same_way_where_there_are_secrets():
-    options = {"name": f"shop-{ID}", "entrypoint": ["python3", "/etc/flaskops/relay.py"], "volumes": [], "labels": {"host.flaskops.release": ID}}
+    options = {"name": f"shop-{ID}", "entrypoint": ["python3", "/etc/flaskops/relay.py"], "volumes": []}
+    options["labels"] = {"host.flaskops.release": ID}
     process = {"name": "worker", "command": "celery worker", "stop_seconds": 9}
     (found,) = process_containers({"engine": "command", "processes": [process]}, options, True)
     assert (found["entrypoint"], found["command"]) == (options["entrypoint"], ["--run", "sh", "-c", "exec celery worker"])
@@ -231,6 +248,7 @@ def test_lines_are_read_as_others_read_them(text, values):
     assert _dotenv.parse(text) == (values, [])
 
 
+EXPANDS = "line 1: the value of A has ${…}, $(…) or `…`, which is not expanded; put it in single quotes to keep it"
 NAMES = "must be NAME=VALUE, with a name of letters, digits and _"
 
 
@@ -240,8 +258,9 @@ NAMES = "must be NAME=VALUE, with a name of letters, digits and _"
         ("A=1\nhunter2\n", [f"line 2: {NAMES}"]),
         ("A: hunter2\n1A=hunter2\nA-B=hunter2\n=x\n", [f"line {number}: {NAMES}" for number in (1, 2, 3, 4)]),
         ("A=1\nB=2\nA=hunter2\n", ["line 3: A is also set in line 1; keep one"]),
-        ("A=${hunter2}\n", ["line 1: the value of A has ${…}, $(…) or `…`, which is not expanded; put it in single quotes to keep it"]),
-        ('A="x\n$(hunter2)"\nB=\n', ["line 1: the value of A has ${…}, $(…) or `…`, which is not expanded; put it in single quotes to keep it"]),
+        ("A=${hunter2}\n", [EXPANDS]),
+        ('A="x\n$(hunter2)"\nB=\n', [EXPANDS]),
+        ("A=`hunter2`\n", [EXPANDS]),
         ("A='hunter2\nB=1\n", ["line 1: the quote that the value of A begins with is not closed"]),
         ('A="hunter2\nB=1\n', ["line 1: the quote that the value of A begins with is not closed"]),
         ("A='it\\'s hunter2'\n", ["line 1: the value of A has text after its closing quote; put all of it in quotes"]),
@@ -341,7 +360,8 @@ TAKEN = "where the role or the kernel has files of its own; choose another."
         ("/etc/flaskops/uwsgi.ini", f"config_files has the path '/etc/flaskops/uwsgi.ini', {TAKEN}"),
         ("/data", "config_files has the path '/data', where volumes or writable have a directory; choose a file."),
         ("/app/cache", "config_files has the path '/app/cache', where volumes or writable have a directory; choose a file."),
-        ("/media/x.cfg", "config_files has the path '/media/x.cfg' inside of the volume '/srv/media:/media:ro', which is read-only; choose another."),
+        ("/media/x.cfg", "config_files has the path '/media/x.cfg' inside of the volume '/srv/media:/media:ro', which is read-only; "
+         "choose another."),
         ("/app/../x", "config_files[0]: path is '/app/../x'; '..' is not allowed in it."),
         ("instance/config.py", "config_files[0]: path is 'instance/config.py'; it has to be an absolute path in the container, such as "
          "/app/instance/config.py."),
