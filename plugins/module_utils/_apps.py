@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _dotenv, _engine, _origin, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
-from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem
+from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem, is_directory, source_files
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
 
 # Set by us in every container; the application's own may not contradict them.
@@ -103,7 +104,7 @@ def normalize_apps(
         if not found:
             _finish(app)
             problems.extend(f"{where}: {problem}" for problem in (*_engine.problems(app), *_secrets.problems(app)))
-            app["notes"] += _secrets.notes(app)
+            app["notes"] += [*_secrets.notes(app), *_env_file_in_image(app)]
         result.append(app)
     names = [_text(app["name"]) for app in gone]
     problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in _twice(names, result)]
@@ -186,6 +187,15 @@ def _env_file(app: dict[str, Any], source_root: str) -> list[str]:
         else:
             env[name] = value
     return problems
+
+
+def _env_file_in_image(app: Mapping[str, Any]) -> list[str]:
+    """A note, where the env_file of a complete entry is part of its source."""
+    file, source = Path(app["env_file"] or "/"), app["source"]
+    if app["build"]["kind"] == "image" or not file.is_relative_to(source) or not is_directory(Path(source)):
+        return []
+    name = str(file.relative_to(source))
+    return [f"env_file is in the source, so that the image has it: list {name} in .dockerignore."] if name in source_files(source) else []
 
 
 def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths: set[str]) -> list[str]:

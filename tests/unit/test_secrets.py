@@ -314,6 +314,14 @@ def test_its_variables_are_kept_as_secrets_are_and_settings_are_env(app, tmp_pat
     assert _secrets.laid(entry) == {"SECRET_KEY": "hunter2", "DATABASE_URL": "x://y", "TOKEN": "vault"}
 
 
+def test_one_that_would_be_in_the_image_is_told(app, tmp_path):
+    (tmp_path / ".env").write_text("COLOUR=red\n")
+    note = "env_file is in the source, so that the image has it: list .env in .dockerignore."
+    assert note in app(env_file=".env")["notes"]
+    (tmp_path / ".dockerignore").write_text(".env\n")
+    assert note not in app(env_file=".env")["notes"]
+
+
 def test_with_secrets_as_file_its_variables_are_variables_all_the_same(app, tmp_path):
     (tmp_path / "shop.env").write_text("COLOUR=red\n")
     assert told(app(env_file="shop.env", secrets={"KEY": "x"}, secrets_as="file")) == ["COLOUR"]
