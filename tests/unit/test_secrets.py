@@ -7,13 +7,16 @@ import json
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.flaskops.host.plugins.module_utils import _begin, _dotenv, _find, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
+from ansible_collections.flaskops.host.plugins.modules import release_files
 
 FILES = Path(__file__).resolve().parents[2] / "roles/flask_apps/files"
 ID = "0123456789ab"
@@ -422,3 +425,28 @@ def test_an_upgrade_says_once_what_changed(monkeypatch, action, before, variable
         "reporters see them; secrets_as: file keeps them files alone."
     )
     assert begin.attempts.warnings == ([words] if told and action == "deploy" else [])
+
+
+# --- on the way to the host ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def way():
+    """What the task gives to the module, which keeps it out of what it returns."""
+    values = {"DB_NAME": "shop", "COLOUR": "n", "LINES": "a\nb\n", "EMPTY": ""}
+    return values, b64encode(json.dumps(values).encode()).decode()
+
+
+def test_a_short_secret_masks_nothing_in_the_paths_that_the_module_returns(way):
+    """Ansible takes each value of its own out of the result: of the path of the release as well."""
+    given = {"name": "shop", "id": ID, "files": {}, "token": "t", "group": "g", "secrets": way[1]}
+    result = ModuleArgumentSpecValidator(release_files.ARGUMENTS).validate(given)
+    assert not result.error_messages
+    assert result._no_log_values - {release_files.NO_SECRETS} == {way[1]}
+
+
+def test_they_come_as_they_were(way, monkeypatch, tmp_path):
+    monkeypatch.setattr(release_files.grp, "getgrnam", lambda _name: type("", (), {"gr_gid": 0}))
+    params = {"root": str(tmp_path), "name": "shop", "id": ID, "group": "g"}
+    assert release_files.ReleaseFiles({**params, "secrets": way[1]}).secrets == way[0]
+    assert release_files.ReleaseFiles({**params, "secrets": release_files.NO_SECRETS}).secrets == {}
