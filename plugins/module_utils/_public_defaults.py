@@ -65,6 +65,8 @@ def warning(app: Mapping[str, Any]) -> str:
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     first = next(iter(found.values()))
     key = f"secrets: {{{first.name}: …}}, with a value that only you know"
+    if first.name in app["secrets"] and not first.of_file:
+        key = "secrets_as: environment, for the secret of that name is a file alone, which is not read there"
     if first.of_file:
         key = f"config_files: [{{path: …, content: …}}] with the file that it reads, and {first.name} in it"
     return (
