@@ -38,7 +38,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--path", help="where it is reached (the entry's, or / and the name of the directory)")
     parser.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1 (5000)")
     parser.add_argument("--env", metavar="FILE", help="lines NAME=VALUE for its environment")
-    parser.add_argument("--secrets", metavar="FILE", help="lines NAME=VALUE for its secrets, which become files as in production")
+    parser.add_argument("--secrets", metavar="FILE", help="lines NAME=VALUE for its secrets, variables and files as in production")
     parser.add_argument("-i", "--inventory", metavar="INVENTORY", help="an inventory with its entry and the variables of the role")
     parser.add_argument("-e", metavar="VARIABLE=VALUE", action="append", default=[], help="a variable of the role, as for ansible-playbook")
     return parser.parse_intermixed_args(arguments)
@@ -124,6 +124,8 @@ def prepare(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     if done.returncode:
         sys.exit(done.returncode)
     run: dict[str, Any] = json.loads((place / "run.json").read_text())
+    if problem := run.get("problem"):
+        stop(problem)
     return run
 
 

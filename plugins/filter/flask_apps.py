@@ -10,13 +10,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _apps, _base, _deploy, _dev, _find
+from ansible.utils.display import Display
+from ansible_collections.flaskops.host.plugins.module_utils import _apps, _base, _deploy, _dev, _find, _public_defaults
 from ansible_collections.flaskops.host.plugins.module_utils._options import printable
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
 
-def normalize_apps(apps: Any, **context: Any) -> dict[str, Any]:
+def normalize_apps(apps: Any, warn: bool = False, **context: Any) -> dict[str, Any]:
     """The complete entries of flask_apps, what was understood, and all problems as sentences and as one message."""
     result, problems = _apps.normalize_apps(apps, **context)
     # A source, its Dockerfile and a Git server may have a word in them.
@@ -24,6 +25,9 @@ def normalize_apps(apps: Any, **context: Any) -> dict[str, Any]:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     message = "\n".join([f"{count} in the inputs; nothing was changed.", *problems]) if problems else ""
     notes = [printable(f"{app['name']}: {note}") for app in result if isinstance(app["name"], str) for note in app.get("notes", [])]
+    if warn and not problems:
+        for text in filter(None, (_public_defaults.warning(app) for app in result if app["state"] != "absent")):
+            Display().warning(printable(text))
     return {"apps": result, "problems": problems, "message": message, "notes": notes}
 
 

@@ -47,7 +47,8 @@ _list:
   description:
     - One dictionary for each application with C(name), C(id), C(image), C(directory), C(runtime), C(app) (the normalised entry),
       C(dockerfile), C(files) (content by name), C(container) (options of M(community.docker.docker_container)),
-      C(process_containers) (the same for each of its processes).
+      C(process_containers) (the same for each of its processes), C(secrets) (the files that hold them, by name), C(variables) (the
+      names of those that are variables too).
   type: list
   elements: dict
 """
@@ -60,6 +61,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible.template import trust_as_template
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
+from ansible_collections.flaskops.host.plugins.module_utils import _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
@@ -108,10 +110,11 @@ class LookupModule(LookupBase):
             words["fragment"] = self._render(own, words, variables)
         words["ansible_managed"] = self._managed
         options = release.container(app, identity, image, root)
+        environment = release.environment(app)
         parts = {
             "dockerfile": self._dockerfile(app, words),
             "files": {
-                "container.env": release.env_file(release.environment(app)),
+                "container.env": release.env_file(environment),
                 "release.txt": f"{name} {identity}\n",
                 "nginx.conf": self._fragment("fragment.conf" if own else "nginx.conf", words),
                 **{file: self._fragment(file, words) for file in ("maintenance.conf", "stopped.conf")},
@@ -119,17 +122,19 @@ class LookupModule(LookupBase):
                 **self._settings(app, words),
             },
             "container": options,
-            "process_containers": process_containers(app, options),
+            "process_containers": process_containers(app, options, "FLASKOPS_SECRETS" in environment),
             "route": route,
             "source": "" if app["build"]["kind"] == "image" else source_digest(app["source"]),
             "taken": image_parts(app),
             "static": app["static"],
             **({"uid": app["uid"]} if app["uid"] else {}),
         }
-        key = release.release_key(self.get_option("key_file")) if app["secrets"] else b""
-        finished = release.release_id(parts, app["secrets"], key)
+        secrets = _secrets.laid(app)
+        key = release.release_key(self.get_option("key_file")) if secrets else b""
+        finished = release.release_id(parts, secrets, key)
         named = {"name": name, "id": identity, "image": image, "directory": directory, "runtime": runtime, **parts}
-        return {**release.replace_placeholder(named, finished), "app": app}
+        variables = environment.get("FLASKOPS_SECRETS", "").split()
+        return {**release.replace_placeholder(named, finished), "app": app, "secrets": secrets, "variables": variables}
 
     def _fragment(self, file: str, words: dict[str, Any]) -> str:
         return release.with_own_digest(self._render_ours(file, words))

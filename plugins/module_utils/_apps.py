@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _engine, _origin
+from ansible_collections.flaskops.host.plugins.module_utils import _dotenv, _engine, _origin, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._base import complete as complete_base
 from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
-from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem
+from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem, is_directory, source_files
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
 
 # Set by us in every container; the application's own may not contradict them.
@@ -101,6 +102,7 @@ def normalize_apps(
         if absent:
             gone.append(app)
             continue
+        problems.extend(f"{where}: {problem}" for problem in _env_file(app, source_root))
         problems.extend(f"{where}: {problem}" for problem in _against_host(app, list(sites), root, set(taken_paths)))
         problems.extend(f"{where}: {problem}" for problem in _files_of(app, source_root))
         made = _origin.complete(app, given, entry, source_root, checkouts or {}, sound=not found)
@@ -109,7 +111,8 @@ def normalize_apps(
         problems.extend(f"{where}: {problem}" for problem in made)
         if not found:
             _finish(app)
-            problems.extend(f"{where}: {problem}" for problem in _engine.problems(app))
+            problems.extend(f"{where}: {problem}" for problem in (*_engine.problems(app), *_secrets.problems(app)))
+            app["notes"] += [*_secrets.notes(app), *_env_file_in_image(app)]
         result.append(app)
     names = [_text(app["name"]) for app in gone]
     problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in _twice(names, result)]
@@ -166,6 +169,43 @@ def _finish(app: dict[str, Any]) -> None:
     for static in app["static"]:
         static["url"] = static["url"].rstrip("/")
     app["proxy"]["websocket_paths"] = [path.rstrip("/") for path in app["proxy"]["websocket_paths"]]
+
+
+def _env_file(app: dict[str, Any], source_root: str) -> list[str]:
+    """Give what is in its env_file to the entry, which may be malformed: settings to env, the rest to private_env."""
+    app["private_env"] = {}
+    given, env, secrets = app["env_file"], app["env"], app["secrets"]
+    if not isinstance(given, str) or not given or not isinstance(env, dict) or not isinstance(secrets, Mapping):
+        return []
+    file = controller_path(source_root, given)
+    app["env_file"] = str(file)
+    try:
+        found = _dotenv.read(file)
+    except (OSError, ValueError) as error:
+        return [f"env_file {error} It starts from flask_apps_source_root."]
+    problems = []
+    for name, value in found.items():
+        if name in env or name in secrets:
+            continue
+        if name in RESERVED_ENV or name.startswith(RESERVED_ENV_PREFIX):
+            meaning = f"set from {RESERVED_ENV[name]}" if name in RESERVED_ENV else "ours"
+            problems.append(f"env_file sets {name}, which is {meaning}; take it out of {file}.")
+        elif not _secrets.is_setting(name):
+            app["private_env"][name] = value
+        elif "\n" in value or "\r" in value or value != value.rstrip():
+            problems.append(f"env_file sets {name} to more than one line, or with spaces at its end; correct it in {file}.")
+        else:
+            env[name] = value
+    return problems
+
+
+def _env_file_in_image(app: Mapping[str, Any]) -> list[str]:
+    """A note, where the env_file of a complete entry is part of its source."""
+    file, source = Path(app["env_file"] or "/"), app["source"]
+    if app["build"]["kind"] == "image" or not file.is_relative_to(source) or not is_directory(Path(source)):
+        return []
+    name = str(file.relative_to(source))
+    return [f"env_file is in the source, so that the image has it: list {name} in .dockerignore."] if name in source_files(source) else []
 
 
 def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths: set[str]) -> list[str]:

@@ -58,6 +58,7 @@ class Begin:
         moves = self._moves(plan)
         names = {entry["name"] for entry in plan["work"]} | set(plan["remove"]) | set(plan["repairs"]) | set(moves)
         self._refuse_without_room(plan, check_mode)
+        self._tell_of_variables(plan)
         self.actions += sentences_of(plan)
         if check_mode or not names:
             self._go_on_deleting(check_mode)
@@ -99,6 +100,19 @@ class Begin:
             _trees.sweep(self.root)
         if short := too_little(places, wanted):
             raise HostError(short)
+
+    def _tell_of_variables(self, plan: dict[str, Any]) -> None:
+        """Once: in the deploy that makes variables of what a release of an older version had as files alone."""
+        for entry in plan["work"]:
+            new = set(self._entry(entry["name"]).get("variables", []))
+            if self.params["action"] != "deploy" or not new or not entry["live"] or entry["live"] == entry["id"]:
+                continue
+            before = read_release(self.root, entry["name"], entry["live"])
+            if "variables" not in before and (names := sorted(new & set(before.get("secrets", [])))):
+                self.attempts.warnings.append(
+                    f"{entry['name']}: its secrets are variables of its processes from this release on, and files as before: "
+                    f"{', '.join(names)}. Child processes and crash reporters see them; secrets_as: file keeps them files alone."
+                )
 
     def _go_on_deleting(self, check_mode: bool) -> None:
         """What earlier runs have put away and had no time to delete; a run with work does it at its end."""

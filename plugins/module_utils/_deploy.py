@@ -125,7 +125,8 @@ def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
             "id": release["id"],
             "site": release["app"]["site"],
             "state": release["app"]["state"],
-            "secrets": {name: sha256(value.encode()).hexdigest() for name, value in release["app"]["secrets"].items()},
+            "secrets": {name: sha256(value.encode()).hexdigest() for name, value in release["secrets"].items()},
+            "variables": release["variables"],
             "uid": release["app"]["uid"],
             "volumes": has_volumes(release["container"], release["directory"]),
         }
@@ -168,17 +169,19 @@ def release_facts(release: Release) -> dict[str, Any]:
         "source": release["source"],
         "route": release["route"],
         "uid": app["uid"],
-        "secrets": sorted(app["secrets"]),
+        "secrets": sorted(release["secrets"]),
+        "variables": release["variables"],
     }
 
 
 def kept_release(facts: Mapping[str, Any], directory: str, state: str) -> dict[str, Any]:
     """The release that a release.json describes, as the lookup gives one; for the way back, without the sources."""
     app = {key: facts[key] for key in FACTS}
-    app.update(name=facts["app"], prefix=facts["path"].rstrip("/"), state=state, secrets={}, release_command="", uid=facts.get("uid", 0))
+    app.update(name=facts["app"], prefix=facts["path"].rstrip("/"), state=state, release_command="", uid=facts.get("uid", 0))
     kept = {key: facts[key] for key in ("id", "image", "container", "process_containers", "dockerfile", "source")}
     kept["route"] = facts.get("route", "")
-    return {"name": facts["app"], "directory": directory, "files": {}, "app": app, **kept}
+    kept["variables"] = facts.get("variables", [])
+    return {"name": facts["app"], "directory": directory, "files": {}, "secrets": {}, "app": app, **kept}
 
 
 def site_host(name: str, sites: Iterable[Mapping[str, Any]]) -> str:

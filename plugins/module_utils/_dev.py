@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge
 from ansible_collections.flaskops.host.plugins.module_utils._release import (
     CONTAINER_RUN,
@@ -116,15 +116,15 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
     ]
     if CONTAINER_SPOOL not in app["writable"]:
         words += ["--tmpfs", f"{CONTAINER_SPOOL}:rw,nosuid,nodev,mode=1777"]
-    if app["secrets"]:
-        words += ["--volume", f"{place}/secrets:/run/secrets:ro"]
+    if _secrets.laid(app):
+        words += ["--volume", f"{place}/secrets:{_secrets.PLACE}:ro"]
     if container.get("cpus"):
         words += ["--cpus", str(container["cpus"])]
     for network in app["networks"]:
         words += ["--network", network]
     for target, directory in sorted(mounts.items()):
         words += ["--volume", f"{Path(app['source'], directory)}:{target}:ro"]
-    for volume in app["volumes"]:
+    for volume in (*app["volumes"], *_secrets.config_mounts(app, f"{place}/secrets")):
         words += ["--volume", volume]
     # Files that are read at every request need no new server.
     static = ":".join(str(PurePosixPath("/app", entry["path"])) for entry in app["static"])
@@ -135,4 +135,17 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
     theirs = [] if app["command"] else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
     server = ENTRYPOINT if ours else ["python3", f"{CONTAINER_SETTINGS}/{settings}", *theirs]
     words += ["--entrypoint", python[0], image, *python[1:], f"{CONTAINER_SETTINGS}/dev.py", *server]
-    return {"name": f"dev-{app['name']}", "prefix": app["prefix"], "words": words}
+    problem = _no_place(app, mounts)
+    return {"name": f"dev-{app['name']}", "prefix": app["prefix"], "words": words, **({"problem": problem} if problem else {})}
+
+
+def _no_place(app: Mapping[str, Any], mounts: Mapping[str, str]) -> str:
+    """Of config_files what the engine cannot mount: a mounted source is read-only, so the file must be there to be covered."""
+    for entry in app["config_files"]:
+        inside = [target for target in mounts if entry["path"].startswith(f"{target}/")]
+        if inside:
+            target = max(inside, key=len)
+            file = Path(app["source"], mounts[target], entry["path"][len(target) + 1 :])
+            if not file.is_file():
+                return f"config_files has {entry['path']}, which is in the source here: make an empty {file}, which it covers."
+    return ""

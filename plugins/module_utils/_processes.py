@@ -22,17 +22,18 @@ _OF_THE_SHELL = frozenset((".", ":", "[", "case", "cd", "eval", "exec", "export"
 _OF_THE_SHELL |= {"umask", "until", "while"}
 
 
-def process_containers(app: Mapping[str, Any], container: Mapping[str, Any]) -> list[dict[str, Any]]:
+def process_containers(app: Mapping[str, Any], container: Mapping[str, Any], variables: bool = False) -> list[dict[str, Any]]:
     """The options of community.docker.docker_container for each process of an application.
 
     Args:
         app: an entry as normalize_apps gives it.
         container: the options of the container that answers requests; but for socket and command the others are as it is.
+        variables: whether there are secrets that become variables, which our entrypoint does, and in other images the relay.
     """
-    return [_container(app, container, process) for process in app["processes"]]
+    return [_container(app, container, process, variables) for process in app["processes"]]
 
 
-def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Mapping[str, Any]) -> dict[str, Any]:
+def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Mapping[str, Any], variables: bool) -> dict[str, Any]:
     line = shell_line(process["command"])
     # Without the application's name: it may have 63 characters.
     own_name = f"{process['name']}-{container['labels']['host.flaskops.release']}"
@@ -48,7 +49,9 @@ def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Ma
     }
     if "etc_hosts" in container:
         options["etc_hosts"] = {own_name: "127.0.0.1"}
-    if "entrypoint" in container or app["engine"] == "command":
+    if app["engine"] == "command" and variables:
+        options["command"] = ["--run", "sh", "-c", line]
+    elif "entrypoint" in container or app["engine"] == "command":
         # Of an image of one's own nobody knows what its entrypoint does with a command; ours runs it.
         options.update(entrypoint=["sh", "-c"], command=[line])
     return options

@@ -14,6 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils import _secrets
+
 # Raised when a release laid down by an older collection can no longer be used by this one.
 FORMAT = 3
 # Stands in every rendered file for the id, which is computed over them.
@@ -59,8 +61,11 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
             "FLASKOPS_PROCESSES": processes,
         }
     ours.update((name, value) for name, value in known.items() if value)
-    files = {f"{name}_FILE": f"/run/secrets/{name}" for name in app["secrets"]}
-    return dict(sorted({**ours, **files, **app["env"]}.items()))
+    files = {f"{name}_FILE": f"{_secrets.PLACE}/{name}" for name in app["secrets"]}
+    values = {**ours, **files, **app["env"]}
+    if names := _secrets.variables(app, values):
+        values["FLASKOPS_SECRETS"] = " ".join(names)
+    return dict(sorted(values.items()))
 
 
 def container(app: Mapping[str, Any], release: str, image: str, root: str) -> dict[str, Any]:
@@ -78,8 +83,9 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
     targets = [volume.split(":")[1].rstrip("/") for volume in app["volumes"]]
     if CONTAINER_SPOOL not in (*app["writable"], *targets):
         mounts.append(f"{directory}/spool:{CONTAINER_SPOOL}")
-    if app["secrets"]:
-        mounts.append(f"{directory}/secrets:/run/secrets:ro")
+    if _secrets.laid(app):
+        mounts.append(f"{directory}/secrets:{_secrets.PLACE}:ro")
+    mounts += _secrets.config_mounts(app, f"{directory}/secrets")
     resources = app["resources"]
     owner = f"uid={UID_PLACEHOLDER},gid={UID_PLACEHOLDER}"
     options: dict[str, Any] = {

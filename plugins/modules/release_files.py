@@ -25,9 +25,11 @@ options:
     type: dict
     required: true
   secrets:
-    description: Values by name; files that only the container's user can read. What is not named any more is removed.
-    type: dict
-    default: {}
+    description:
+      - Values by name; files that only the container's user can read. What is not named any more is removed.
+      - As JSON in Base64. One by one their values would be masked in all that the module returns, wherever a path has such a word.
+    type: str
+    default: e30=
   facts:
     description: What C(release.json) says besides the digests of the files.
     type: dict
@@ -86,6 +88,7 @@ import grp
 import json
 import os
 import stat
+from base64 import b64decode
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -111,6 +114,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._release import FORM
 from ansible_collections.flaskops.host.plugins.module_utils._trees import delete, put_away
 from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids, run_as
 
+NO_SECRETS = "e30="  # {} as JSON in Base64
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
     "name": {"type": "str", "required": True},
@@ -119,7 +123,7 @@ ARGUMENTS: dict[str, Any] = {
     "token": {"type": "str", "required": True, "no_log": False},
     "restore": {"type": "bool", "default": False},
     "secrets_of": {"type": "str", "default": "", "no_log": False},
-    "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "secrets": {"type": "str", "default": NO_SECRETS, "no_log": True},
     "facts": {"type": "dict", "default": {}},
     "nginx_root": {"type": "str", "default": "/etc/nginx"},
     "uids": {"type": "str", "default": "70000-99999"},
@@ -151,6 +155,7 @@ class ReleaseFiles:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
+        self.secrets: dict[str, str] = json.loads(b64decode(params["secrets"]))
         self.app = Path(params["root"], "apps", params["name"])
         self.directory = self.app / "releases" / params["id"]
         self.changed = False
@@ -254,8 +259,8 @@ class ReleaseFiles:
 
     def _write_secrets(self) -> None:
         delete(self.directory / "secrets.own")
-        if self.params["secrets"] or (self.directory / "secrets").exists():
-            self._lay_secrets({name: str(value).encode() for name, value in self.params["secrets"].items()})
+        if self.secrets or (self.directory / "secrets").exists():
+            self._lay_secrets({name: value.encode() for name, value in self.secrets.items()})
 
     def _lay_secrets(self, values: dict[str, bytes]) -> None:
         """Root's own, so that nothing of the application's is ever taken for one; its group alone reads them."""

@@ -51,6 +51,7 @@ options:
         choices: [present, maintenance, stopped]
         default: present
       secrets: {description: Digests of the secrets that have to lie on the host., type: dict, default: {}}
+      variables: {description: The secrets that are variables too, by name., type: list, elements: str, default: []}
       uid: {description: "The uid that its entry names, 0 for one of its own.", type: int, default: 0}
       volumes: {description: Whether it has volumes., type: bool, default: false}
   absent:
@@ -157,6 +158,7 @@ RELEASE = {
     "site": {"type": "str", "required": True},
     "state": {"type": "str", "choices": list(FILES), "default": "present"},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "variables": {"type": "list", "elements": "str", "default": []},
     "uid": {"type": "int", "default": 0},
     "volumes": {"type": "bool", "default": False},
 }

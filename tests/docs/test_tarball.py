@@ -32,6 +32,7 @@ SECOND = {
         "outputs.yml",
         "pc-builder.jpg",
         "proxy.md",
+        "public-apps.md",
         "reference.md",
         "seeds.md",
         "sources.md",

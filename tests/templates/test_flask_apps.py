@@ -159,12 +159,33 @@ def test_times_caches_and_ignored_files_do_not(make, source):
 def test_another_value_of_a_secret_makes_another_release_and_is_nowhere_in_it(make):
     first, second = make(secrets={"KEY": "hunter2"}), make(secrets={"KEY": "hunter3"})
     assert first["id"] != second["id"]
-    assert "hunter2" not in str({key: value for key, value in first.items() if key != "app"})
+    assert "hunter2" not in str({key: value for key, value in first.items() if key not in ("app", "secrets")})
 
 
 def test_variables_of_the_user_do_not_reach_the_templates(make):
     mine = {"app": {"name": "mine"}, "release": "mine", "runtime": "mine", "socket": "mine", "directory": "mine", "backlog": 1}
     assert make(variables=mine) == make()
+
+
+def test_what_is_in_files_of_settings_and_of_variables_is_a_secret_too(make, tmp_path):
+    def release(content, variable):
+        (tmp_path / "shop.env").write_text(f"COLOUR={variable}\n")
+        return make(env_file=str(tmp_path / "shop.env"), config_files=[{"path": "/app/x.cfg", "content": content}])
+
+    first, others = release("hunter2", "hunter4"), [release("hunter3", "hunter4"), release("hunter2", "hunter5")]
+    assert len({release["id"] for release in (first, *others)}) == 3
+    assert "hunter" not in str({key: value for key, value in first.items() if key not in ("app", "secrets")})
+    assert "FLASKOPS_SECRETS=COLOUR\n" in first["files"]["container.env"]
+    assert sorted(first["secrets"].values()) == ["hunter2", "hunter4"]
+    assert first["variables"] == ["COLOUR"]
+
+
+def test_processes_of_another_image_get_their_secrets_from_the_relay(make):
+    keys = {"engine": "command", "command": "serve", "processes": [{"name": "worker", "command": "work"}]}
+    (process,) = make(secrets={"KEY": "x"}, **keys)["process_containers"]
+    assert (process["entrypoint"][-1], process["command"]) == ("/etc/flaskops/relay.py", ["--run", "sh", "-c", "exec work"])
+    (process,) = make(**keys)["process_containers"]
+    assert (process["entrypoint"], process["command"]) == (["sh", "-c"], ["exec work"])
 
 
 def test_the_key_of_secrets_is_made_only_when_there_are_some(make, tmp_path):

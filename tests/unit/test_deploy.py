@@ -32,7 +32,6 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "static": [],
         "build": {"kind": "source"},
         "seed": "",
-        "secrets": {"KEY": "hunter2"},
         "state": state,
         "release_command": "",
         "processes": [],
@@ -45,6 +44,8 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "directory": f"/var/lib/flaskops/apps/{name}/releases/{identity}",
         "container": {"name": f"{name}-{identity}", "volumes": []},
         "process_containers": [],
+        "secrets": {"KEY": "hunter2"},
+        "variables": ["KEY"],
         "dockerfile": "FROM x\n",
         "source": "digest",
         "route": "route-75c14037",
@@ -187,15 +188,16 @@ def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
     first = release()
     for key in ("name", "id", "image", "directory", "container", "process_containers", "dockerfile", "source", "route"):
         assert kept[key] == first[key], key
-    assert kept["app"] == {**first["app"], "secrets": {}, "state": "maintenance", "release_command": ""}
+    assert kept["app"] == {**first["app"], "state": "maintenance", "release_command": ""}
+    assert (kept["secrets"], kept["variables"]) == ({}, ["KEY"])
 
 
 def test_a_release_of_an_older_version_has_no_route_and_no_uid_and_is_a_way_back_too():
     facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
-    del facts["route"], facts["uid"]
+    del facts["route"], facts["uid"], facts["variables"]
     kept = deploy.kept_release(facts, f"{RELEASES}/{NEW}", "present")
     again = deploy.release_facts(kept)
-    assert (again["route"], again["uid"]) == ("", 0)
+    assert (again["route"], again["uid"], again["variables"]) == ("", 0, [])
 
 
 def test_the_status_of_all_hosts_is_one_table():
@@ -276,7 +278,8 @@ def test_the_sites_that_applications_are_on(apps, defaults, sites):
 
 def test_the_plan_is_told_digests_of_secrets_and_no_contents():
     secrets = {"KEY": sha256(b"hunter2").hexdigest()}
-    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": secrets, "uid": 0, "volumes": False}
+    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": secrets, "variables": ["KEY"]}
+    wanted |= {"uid": 0, "volumes": False}
     assert deploy.wanted_releases([release()]) == [wanted]
 
 
@@ -297,7 +300,7 @@ def test_volumes_are_what_is_not_the_release_s_own(mounted, found):
 
 def test_the_record_of_a_release_names_its_secrets_and_does_not_hold_them():
     facts = deploy.release_facts(release())
-    assert facts["secrets"] == ["KEY"]
+    assert (facts["secrets"], facts["variables"]) == (["KEY"], ["KEY"])
     assert "hunter2" not in json.dumps(facts)
     assert {"image", "container", "dockerfile", "source", "site", "path", "module", "callable", "health", "static"} <= set(facts)
 

@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _dev
+from ansible_collections.flaskops.host.plugins.module_utils import _dev, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils._release import container
 
@@ -83,6 +83,25 @@ def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tm
     assert "--cap-drop ALL --security-opt no-new-privileges" in joined
     assert f"--volume {tmp_path}:/app:ro" in joined
     assert joined.endswith("/etc/flaskops/dev.py /opt/runtime/bin/python3 -I /opt/runtime/flaskops/entrypoint.py")
+
+
+def test_secrets_and_files_of_settings_are_there_as_in_production(tmp_path):
+    file = _secrets.config_name("/etc/shop.cfg")
+    run = words(tmp_path, secrets={"KEY": "hunter2"}, config_files=[{"path": "/etc/shop.cfg", "content": "hunter3"}])
+    joined = " ".join(run["words"])
+    assert "--volume /tmp/place/secrets:/run/secrets:ro" in joined
+    assert f"--volume /tmp/place/secrets/{file}:/etc/shop.cfg:ro" in joined
+    assert "hunter" not in joined
+    assert "problem" not in run
+
+
+def test_a_file_of_settings_inside_of_the_mounted_source_needs_a_place_there(tmp_path):
+    config = [{"path": "/app/instance/config.py", "content": "x"}]
+    said = "config_files has /app/instance/config.py, which is in the source here: make an empty {}, which it covers."
+    assert words(tmp_path, config_files=config)["problem"] == said.format(tmp_path / "instance/config.py")
+    (tmp_path / "instance").mkdir()
+    (tmp_path / "instance/config.py").touch()
+    assert "problem" not in words(tmp_path, config_files=config)
 
 
 def test_the_server_of_a_foreign_image_is_started_by_the_relay(tmp_path):

@@ -70,6 +70,34 @@ def started(entrypoint):
     return run
 
 
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret(entrypoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(entrypoint, "SECRETS", tmp_path)
+    (tmp_path / "SECRET_KEY").write_text("of the vault")
+    return {"FLASKOPS_SECRETS": "SECRET_KEY"}
+
+
+@pytest.mark.parametrize("command", [(), ("sh", "-c", "flask db upgrade")], ids=["server", "command"])
+@pytest.mark.parametrize("engine", ["uwsgi", "gunicorn"])
+def test_whatever_is_started_has_its_secrets_as_variables(started, app, secret, command, engine):
+    app()
+    _, env = started(*command, FLASKOPS_ENGINE=engine, SECRET_KEY="of the image", **secret)
+    assert env["SECRET_KEY"] == "of the vault"
+    assert "FLASKOPS_SECRETS" not in env
+
+
+def test_what_prestart_makes_of_a_secret_stands(started, app, secret):
+    app(prestart__sh='SECRET_KEY="$SECRET_KEY, salted"\nexport SECRET_KEY\n')
+    command, env = started(**secret)
+    told = subprocess.run([*command[:3], command[3], "env"], env={**env, "PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    after = dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)
+    _, env = started(**after)
+    assert env["SECRET_KEY"] == "of the vault, salted"
+
+
 # --- the limit -------------------------------------------------------------------------------------------------------
 
 

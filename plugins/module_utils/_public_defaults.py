@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds secrets that an application takes from a default of its source, which everybody can read. Nothing of it is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.flaskops.host.plugins.module_utils._source import read_inside, source_files
+
+FILE_BYTES = 2**19  # of a module that is read; a longer one was not written by hand
+READ_BYTES = 2**24  # of all modules that are looked into
+PARSED_BYTES = 2**22  # of those that are parsed: such a name and such a call are in them
+SHOWN = 5  # names in the warning
+
+# Not run by the application, or not its own.
+_ELSEWHERE = re.compile(
+    r"(^|/)((tests?|testing|docs?|examples?|samples?|node_modules|bower_components|site-packages|dist-packages|_?vendor(ed)?|"
+    r"third_?party|extern(al)?|migrations|v?env|virtualenv|build|dist|\.[^/]*)/|"
+    r"(test_[^/]*|[^/]*_test|conftest|setup|noxfile)\.py$)",
+    re.IGNORECASE,
+)
+_WORDS = {"SECRET", "KEY", "TOKEN", "PASSWORD"}
+_JOINED = re.compile(r"(API|SECRET|ACCESS|PRIVATE|AUTH|DB)(KEY|TOKEN|PASSWORD)")
+# What is about a secret, or about keys of another kind, and is none.
+_ABOUT = frozenset(("FILE", "PATH", "DIR", "DIRECTORY", "FOLDER", "URL", "URI", "HOST", "PORT", "PREFIX", "SUFFIX"))
+_ABOUT |= {"NAME", "HEADER", "FIELD", "PARAM", "LOCATION", "TYPE", "FORMAT", "ALGORITHM", "METHOD", "LENGTH"}
+_ABOUT |= {"SIZE", "MIN", "MAX", "COUNT", "LIMIT", "TTL", "AGE", "EXPIRE", "EXPIRES", "EXPIRY", "EXPIRATION"}
+_ABOUT |= {"LIFETIME", "TIMEOUT", "SECONDS", "MINUTES", "HOURS", "DAYS", "DELTA", "ENABLED", "REQUIRED", "ROUNDS"}
+_ABOUT |= {"ID", "FUNC", "HASH", "PUBLIC", "SITE", "SORT", "PRIMARY", "FOREIGN", "CACHE"}
+_CALL = re.compile(rb"environ|getenv|\b(config|env)\b")
+_NAME = re.compile(rb"(?i)secret|key|token|password")
+# What is no secret: nothing, a number, a word for yes or no, a place.
+_HARMLESS = re.compile(r"(?is)\s*(\d+(\.\d+)?|true|false|yes|no|on|off|none|null|[./~].*|\w+://.*)?\s*")
+
+
+# Of Flask's configuration: what sets defaults, and what reads a file over them.
+_SETS = ("from_mapping", "update")
+_READS = ("from_pyfile", "from_file", "from_envvar", "from_json")
+
+
+class Default(NamedTuple):
+    """A name, where its default is, and whether a file of settings, and no variable, goes over it."""
+
+    name: str
+    file: str
+    line: int
+    of_file: bool
+
+
+def warning(app: Mapping[str, Any]) -> str:
+    """What to say of a complete entry without problems; "" where all such names were given, or there is no source."""
+    if app["build"]["kind"] == "image":
+        return ""
+    found: dict[str, Default] = {}
+    for default in _of_source(app):
+        found.setdefault(default.name, default)
+    if not found:
+        return ""
+    places = [f"{each.name} ({each.file}, line {each.line})" for each in list(found.values())[:SHOWN]]
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    first = next(iter(found.values()))
+    key = f"secrets: {{{first.name}: …}}, with a value that only you know"
+    if first.name in app["secrets"] and not first.of_file:
+        key = "secrets_as: environment, for the secret of that name is a file alone, which is not read there"
+    if first.of_file:
+        key = f"config_files: [{{path: …, content: …}}] with the file that it reads, and {first.name} in it"
+    return (
+        f"{app['name']}: the source has a public default for {', '.join(places)}{more}, and the entry gives no other. "
+        f"Write {key}, or env: {{{first.name}: …}} where the default is no secret."
+    )
+
+
+def _of_source(app: Mapping[str, Any]) -> Iterator[Default]:
+    """All that the entry gives no value for, where the application looks for it."""
+    files = {f"{name}_FILE".encode(): name.upper() for name in app["secrets"]}
+    words = {word for entry in app["config_files"] for word in re.findall(r"\w+", entry["content"])}
+    in_files = {name.upper() for name in (*words, *app["env"])}
+    secrets = app["secrets"] if app["secrets_as"] == "environment" else ()
+    given = in_files | {name.upper() for name in (*app["private_env"], *secrets)}
+    for file, content, tree in _modules(app["source"]):
+        # Who reads the file of a secret too has got it, with secrets_as: file as well.
+        here = given | {name for word, name in files.items() if word in content}
+        for name, line, of_file in (*_of_environment(tree), *_of_configuration(tree)):
+            if name.upper() not in (in_files if of_file else here):
+                yield Default(name, file, line, of_file)
+
+
+def _modules(source: str) -> Iterator[tuple[str, bytes, ast.AST]]:
+    """The application's own, as far as such names may be in them."""
+    read, parsed = 0, 0
+    for file in source_files(source):
+        if not file.endswith(".py") or _ELSEWHERE.search(file):
+            continue
+        try:
+            content = read_inside(source, file, FILE_BYTES)
+            read += len(content)
+            if not (_CALL.search(content) and _NAME.search(content)):
+                continue
+            parsed += len(content)
+            if read > READ_BYTES or parsed > PARSED_BYTES:
+                return
+            tree = ast.parse(content)
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        yield file, content, tree
+
+
+def _of_environment(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
+    """The names of variables that are read with a default that is a text, and is a secret's."""
+    for node in ast.walk(tree):
+        name, default = "", None
+        if isinstance(node, ast.Call):
+            name, default = _name_of(node), _default_of(node)
+        elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
+            name, default = _name_of(node.values[0]), node.values[-1]
+        elif isinstance(node, ast.IfExp):
+            name, default = _name_of(node.body), node.orelse
+        if name and _is_secret(name) and _is_public(default):
+            yield name, node.lineno, False  # type: ignore[attr-defined]
+
+
+def _of_configuration(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
+    """What Flask's configuration has by default, where variables with a prefix, or else a file, go over it."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    named = {call.func.attr: call for call in calls if _ends_with(call.func.value, "config")}  # type: ignore[attr-defined]
+    prefixed = named.get("from_prefixed_env")
+    prefix = "FLASK"
+    if prefixed:
+        given = [*prefixed.args[:1], *(keyword.value for keyword in prefixed.keywords if keyword.arg == "prefix")]
+        prefix = _text(given[0]) if given else prefix
+    elif not set(named) & {*_READS}:
+        return
+    for call in calls:
+        for keyword in call.keywords if call.func.attr in _SETS else ():  # type: ignore[attr-defined]
+            if keyword.arg and _is_secret(keyword.arg) and _is_public(keyword.value):
+                name = f"{prefix}_{keyword.arg}" if prefixed else keyword.arg
+                yield name, keyword.value.lineno, not prefixed
+
+
+def _name_of(node: ast.expr) -> str:
+    """The name of the variable that an expression reads from the environment; "" where it reads none."""
+    if isinstance(node, ast.Subscript):
+        return _text(node.slice) if _ends_with(node.value, "environ") else ""
+    if not isinstance(node, ast.Call) or not node.args:
+        return ""
+    function = node.func
+    if isinstance(function, ast.Attribute) and function.attr in ("get", "setdefault", "pop"):
+        return _text(node.args[0]) if _ends_with(function.value, "environ", "env") else ""
+    # os.getenv; config and env of python-decouple, environs and django-environ, with or without a kind such as env.str.
+    typed = isinstance(function, ast.Attribute) and _ends_with(function.value, "env")
+    return _text(node.args[0]) if typed or _ends_with(function, "getenv", "config", "env") else ""
+
+
+def _default_of(call: ast.Call) -> ast.expr | None:
+    if len(call.args) == 2:
+        return call.args[1]
+    return next((keyword.value for keyword in call.keywords if keyword.arg == "default"), None)
+
+
+def _ends_with(node: ast.expr, *names: str) -> bool:
+    return (node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else "") in names
+
+
+def _text(node: ast.expr) -> str:
+    value = node.value if isinstance(node, ast.Constant) else ""
+    return value if isinstance(value, str) and value.isidentifier() else ""
+
+
+def _is_secret(name: str) -> bool:
+    """Whether a name is that of a secret: one of the words is a part of it, and no part says that it is only about one."""
+    parts = [part for part in re.split(r"_|(?<=[a-z])(?=[A-Z])", name) if part]
+    words = [part.upper().rstrip("0123456789") for part in parts]
+    return not set(words) & _ABOUT and any(word in _WORDS or _JOINED.fullmatch(word) for word in words)
+
+
+def _is_public(node: ast.expr | None) -> bool:
+    """Whether an expression is a text that may be a secret."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
+    return isinstance(text, str) and not _HARMLESS.fullmatch(text)

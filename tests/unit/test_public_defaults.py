@@ -1,0 +1,245 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The warning of a secret that an application takes from its source."""
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
+from ansible_collections.flaskops.host.plugins.module_utils import _public_defaults
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def warned(tmp_path, monkeypatch):
+    """The warnings of an application with these modules."""
+    said = []
+    monkeypatch.setattr(filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)}))
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (tmp_path / "app.py").write_text("import os\napp = 1\n")
+
+    def run(files=None, warn=True, **keys):
+        for name, text in (files or {}).items():
+            file = tmp_path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        entry = {"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}
+        found = filters.normalize_apps([entry], warn=warn)
+        assert found["problems"] == []
+        return said
+
+    return run
+
+
+def test_the_warning_names_the_place_and_what_to_write(warned):
+    (words,) = warned({"config.py": 'import os\n\nSECRET_KEY = os.environ.get("SECRET_KEY", "hunter2")\n'})
+    assert words == (
+        "shop: the source has a public default for SECRET_KEY (config.py, line 3), and the entry gives no other. Write "
+        "secrets: {SECRET_KEY: …}, with a value that only you know, or env: {SECRET_KEY: …} where the default is no secret."
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x = os.environ.get("SECRET_KEY", "dev")',
+        "x = os.environ.get('SECRET_KEY', default='dev')",
+        'x = environ.get("SECRET_KEY", b"dev")',
+        'x = os.getenv("SECRET_KEY", "dev")',
+        'x = getenv("SECRET_KEY", "dev" "eloper")',
+        'x = os.environ.get("SECRET_KEY") or "dev"',
+        'x = os.getenv("SECRET_KEY") or os.getenv("OTHER") or "dev"',
+        'x = os.environ["SECRET_KEY"] if "SECRET_KEY" in os.environ else "dev"',
+        'os.environ.setdefault("SECRET_KEY", "dev")',
+        'x = config("SECRET_KEY", default="dev")',
+        'x = env("SECRET_KEY", "dev")',
+        'x = env.str("SECRET_KEY", "dev")',
+        'x = os.environ.get("SECRET_KEY", "dev").encode()',
+        'class C:\n    def f(self):\n        return dict(SECRET_KEY=os.environ.get("SECRET_KEY", "dev"))',
+    ],
+)
+def test_every_way_to_write_a_default_is_found(warned, text):
+    (words,) = warned({"shop/settings.py": f"import os\n{text}\n"})
+    assert "SECRET_KEY (shop/settings.py, line " in words
+
+
+NAMES = """
+SECRET_KEY JWT_SECRET_KEY CLIENT_SECRET SECRET KEY API_KEY APIKEY api_key API_KEY_2 TOKEN BOT_TOKEN GITHUB_TOKEN DB_PASSWORD
+POSTGRES_PASSWORD PASSWORD SECURITY_PASSWORD_SALT adminPassword SECRETKEY
+"""
+HARMLESS = """
+SECRET_KEY_FILE KEY_PATH TOKEN_URL TOKEN_EXPIRES CACHE_KEY_PREFIX PASSWORD_MIN_LENGTH JWT_TOKEN_LOCATION API_KEY_HEADER MONKEY
+KEYCLOAK_URL TOKENIZER KEYWORD AWS_ACCESS_KEY_ID RECAPTCHA_PUBLIC_KEY SECURITY_PASSWORD_HASH DEBUG DATABASE
+"""
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_names_of_secrets_are_known(warned, name):
+    assert len(warned({"a.py": f'import os\nx = os.environ.get("{name}", "public")\n'})) == 1
+
+
+@pytest.mark.parametrize("name", HARMLESS.split())
+def test_names_that_are_about_secrets_are_not(warned, name):
+    assert warned({"a.py": f'import os\nx = os.environ.get("{name}", "public")\n'}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x = os.environ["SECRET_KEY"]',
+        'x = os.environ.get("SECRET_KEY")',
+        'x = os.environ.get("SECRET_KEY", "")',
+        'x = os.environ.get("SECRET_KEY", None)',
+        'x = os.environ.get("SECRET_KEY", os.urandom(24))',
+        'x = os.environ.get("SECRET_KEY") or secrets.token_hex()',
+        'x = os.environ.get("SECRET_KEY", "/etc/shop/key")',
+        'x = os.environ.get("TOKEN", "https://example.org/x")',
+        'x = os.environ.get("KEY", "false")',
+        'x = os.environ.get("KEY", "8")',
+        'x = settings.get("SECRET_KEY", "dev")',
+        'x = os.environ.get(prefix + "SECRET_KEY", "dev")',
+        '# os.environ.get("SECRET_KEY", "dev")',
+    ],
+)
+def test_what_is_no_public_secret_is_no_warning(warned, text):
+    assert warned({"a.py": f"import os\n{text}\n"}) == []
+
+
+DEFAULT = 'import os\nx = os.environ.get("SECRET_KEY", "dev")\n'
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"secrets": {"SECRET_KEY": "x"}},
+        {"env": {"SECRET_KEY": "x"}},
+        {"config_files": [{"path": "/app/config.cfg", "content": "SECRET_KEY = 'x'\n"}]},
+    ],
+    ids=str,
+)
+def test_what_was_given_is_no_warning(warned, keys):
+    assert warned({"a.py": DEFAULT}, **keys) == []
+
+
+def test_nor_is_a_variable_of_an_env_file(warned, tmp_path):
+    (tmp_path / "shop.env").write_text("SECRET_KEY=x\n")
+    assert warned({"a.py": DEFAULT}, env_file=str(tmp_path / "shop.env")) == []
+
+
+def test_a_secret_that_is_a_file_alone_is_none_for_who_reads_the_variable(warned):
+    keys = {"secrets": {"SECRET_KEY": "x"}, "secrets_as": "file"}
+    (words,) = warned({"a.py": DEFAULT}, **keys)
+    assert "Write secrets_as: environment, for the secret of that name is a file alone, which is not read there, or env: " in words
+
+
+def test_who_reads_the_file_has_it(warned):
+    text = DEFAULT + 'f = os.environ.get("SECRET_KEY_FILE")\n'
+    assert warned({"a.py": text}, secrets={"SECRET_KEY": "x"}, secrets_as="file") == []
+
+
+MAPPING = 'app.config.from_mapping(SECRET_KEY="dev", DATABASE="x")\n'
+
+
+def test_a_default_of_the_configuration_that_a_file_replaces_names_the_file(warned):
+    (words,) = warned({"blog/__init__.py": f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'}, secrets={"SECRET_KEY": "x"})
+    assert words.startswith("shop: the source has a public default for SECRET_KEY (blog/__init__.py, line 1), and the entry ")
+    assert "Write config_files: [{path: …, content: …}] with the file that it reads, and SECRET_KEY in it, or env: " in words
+
+
+def test_with_that_file_it_is_given(warned):
+    config = [{"path": "/app/instance/config.py", "content": "SECRET_KEY = 'x'\n"}]
+    assert warned({"a.py": f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'}, config_files=config) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "name"), [("()", "FLASK_SECRET_KEY"), ('("SHOP")', "SHOP_SECRET_KEY"), ('(prefix="SHOP")', "SHOP_SECRET_KEY")]
+)
+def test_or_a_variable_with_a_prefix(warned, call, name):
+    module = {"a.py": f"{MAPPING}app.config.from_prefixed_env{call}\n"}
+    assert warned(module, secrets={name: "x"}) == []
+    (words,) = warned(module, secrets={"SECRET_KEY": "x"})
+    assert f"Write secrets: {{{name}: …}}" in words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [MAPPING, f'{MAPPING}config.from_pyfile\n', 'app.config.from_mapping(SECRET_KEY=key)\napp.config.from_pyfile("config.py")\n',
+     'app.config.from_mapping(TESTING="x")\napp.config.from_pyfile("config.py")\n'],
+)  # fmt: skip
+def test_one_that_no_key_replaces_is_not_told(warned, text):
+    assert warned({"a.py": f"{text}# token\n"}) == []
+
+
+def test_many_are_one_warning(warned):
+    text = "import os\n" + "".join(f'x = os.environ.get("TOKEN_{letter}", "dev")\n' * 2 for letter in "ABCDEFG")
+    (words,) = warned({"a.py": text, "b.py": text})
+    assert "TOKEN_A (a.py, line 2), TOKEN_B (a.py, line 4)" in words
+    assert "TOKEN_E (a.py, line 10) and 2 more, and the entry" in words
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["tests/test_a.py", "test_a.py", "a/conftest.py", "docs/conf.py", "venv/a.py", ".venv/lib/a.py", "lib/site-packages/x/a.py",
+     "vendor/a.py", "shop/_vendor/a.py", "node_modules/x/a.py", "examples/a.py", "a.txt", "setup.py", "third_party/a.py"],
+)  # fmt: skip
+def test_what_is_not_run_or_not_its_own_does_not_count(warned, file):
+    assert warned({file: DEFAULT}) == []
+
+
+def test_nor_does_what_is_not_in_the_image(warned):
+    assert warned({"old/a.py": DEFAULT, ".dockerignore": "old\n"}) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\0", b"x = (\n" + DEFAULT.encode(), b"(" * 5000 + DEFAULT.encode(), DEFAULT.encode() + b"#" * 2**19],
+    ids=["binary", "no Python", "deep", "large"],
+)
+def test_what_cannot_be_read_is_passed_over(warned, content):
+    assert warned({"a.py": content}) == []
+    assert len(warned({"b.py": DEFAULT})) == 1
+
+
+def test_a_link_out_of_the_source_is_not_followed(tmp_path):
+    (tmp_path / "other.py").write_text(DEFAULT)
+    source = tmp_path / "shop"
+    source.mkdir()
+    (source / "a.py").symlink_to("b.py")
+    (source / "b.py").symlink_to("a.py")
+    assert list(_public_defaults._modules(str(source))) == []
+
+
+def test_how_much_is_parsed_is_bounded(warned, monkeypatch):
+    parsed = []
+    monkeypatch.setattr(_public_defaults, "_of_environment", lambda tree: parsed.append(tree) or ())
+    monkeypatch.setattr(_public_defaults, "PARSED_BYTES", 10 * len(DEFAULT))
+    warned({f"m{number}.py": DEFAULT for number in range(100)})
+    assert len(parsed) == 10
+
+
+def test_a_large_source_costs_little(warned):
+    module = DEFAULT + "def f(x):\n    return [x, {'a': 1}]\n" * 100
+    started = time.process_time()
+    warned({f"m{number}.py": module for number in range(300)})
+    with_warning, started = time.process_time() - started, time.process_time()
+    warned(warn=False)
+    assert with_warning - (time.process_time() - started) < 10
+
+
+def test_the_applications_of_this_repository_have_none(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)}))
+    scenario = ROOT / "molecule/apps"
+    text = (scenario / "vars/apps.yml").read_text().replace("{{ project }}", str(ROOT))
+    entries = [entry for entry in yaml.safe_load(text)["flask_apps"] if "source" in entry]
+    assert len(entries) > 30
+    keys = ("name", "source", "path", "secrets", "secrets_as", "env", "config_files", "dockerfile")
+    for entry in entries:
+        kept = {key: entry[key] for key in keys if key in entry}
+        found = filters.normalize_apps([kept], warn=True, source_root=str(scenario / "apps"))
+        # What an entry lacks here is another's business; all that is read is its source.
+        said += filter(None, [_public_defaults.warning(app) for app in found["apps"]])
+    assert said == []
