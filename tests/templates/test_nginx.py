@@ -67,8 +67,8 @@ def test_names_for_the_fragments():
     defined = re.findall(r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) (\$\w+) \{|^log_format (\w+)", names, re.MULTILINE)
     assert [variable or name for variable, name in defined] == [
         "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host", "$flaskops_reached", "$flaskops_address",
-        "$flaskops_own_port", "$flaskops_trusted", "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback",
-        "$flaskops_cache_control", "$flaskops_wants_page",
+        "$flaskops_own_port", "$flaskops_trusted", "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
+        "$flaskops_prefix", "$flaskops_target", "$flaskops_taken", "$flaskops_location", "$flaskops_cache_control", "$flaskops_wants_page",
         "flaskops",
     ]  # fmt: skip
     for word in ("$request_id", "$upstream_response_time", "$upstream_connect_time", "$request_time"):

@@ -32,7 +32,7 @@ def site(base, place):  # noqa: F811
         for path, content in files.items():
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
             text = content.replace("/etc/nginx/", f"{tree}/").replace("/var/cache/flaskops", f"{base}/cache")
-            text = text.replace("/run/nginx.pid", f"{base}/pid").replace("/var/log/nginx", str(base)).replace(f"listen {PORT}", f"listen {PORT}")
+            text = text.replace("/run/nginx.pid", f"{base}/pid").replace("/var/log/nginx", str(base))
             (tree / path).write_text(re.sub(r"^user .*", "user root root;", text, flags=re.MULTILINE))
         (tree / "mime.types").write_text("types { text/html html; }\n")
         (tree / "sites-enabled").mkdir()

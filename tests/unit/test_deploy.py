@@ -24,6 +24,8 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "prefix": path.rstrip("/"),
         "path_mode": "domain",
         "engine": "uwsgi",
+        "script_name": "",
+        "socket_prefix": "/shop",
         "module": "app",
         "callable": "app",
         "health": {"path": "/health", "status": ["2xx"], "deadline_seconds": 60, "interval_seconds": 0.5},

@@ -507,7 +507,7 @@ def test_every_input_reaches_the_plan():
         ("192.0.2.7", [], "nginx_trusted_proxies: must be a list of addresses; got '192.0.2.7'."),
         (None, [], "nginx_trusted_proxies: must be a list of addresses; got nothing."),
         (["10.0.0.1/8"], [], "2001:db8::/32; got '10.0.0.1/8' (bits beside the network are set)."),
-        (["proxy.example.org"], [], "must be addresses or networks such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; got 'proxy.example.org'."),
+        (["proxy.example.org"], [], "addresses or networks such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; got 'proxy.example.org'."),
         ([7], [], "; got 7."),
         (["10.0.0.1; allow all"], [], "; got '10.0.0.1; allow all'."),
         (["0.0.0.0/0"], ["0.0.0.0/0"], "'0.0.0.0/0' is every client, and each could pass for another address"),
