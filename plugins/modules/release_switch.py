@@ -19,7 +19,7 @@ description:
   - An application that this run removes gives its place to a release of another name in the same transaction.
   - Asks each through Nginx, moves the links of those back that do not serve, and records the others as live. Where another has the
     place of one that has to go back, all of them do.
-  - Looks at the first page of each that serves, for two seconds, and at its scripts, styles and images, for one: redirects and links
+  - Looks at the first page of each that serves, for two seconds, and at its scripts, styles and images, for one. Redirects and links
     that leave the path, and files that are missing, are warnings.
   - All of it is one call, for a controller may be lost at any time.
 attributes:
