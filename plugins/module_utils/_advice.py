@@ -47,7 +47,8 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    return [*_streams(logs), *_read_only(logs, _app_of(container)), *_sqlite(logs, container), *_denied(logs, container), *_forked(logs, container)]
+    words = [*_read_only(logs, _app_of(container)), *_sqlite(logs, container), *_denied(logs, container), *_forked(logs, container)]
+    return words + _streams(logs)
 
 
 def _streams(logs: str) -> list[str]:

@@ -139,12 +139,12 @@ class _Look:
         until = time.monotonic() + PAGE_SECONDS
         found = walk(lambda url, headers: self._get(url, until, headers), self.first, self._followed)
         if found.circle:
-            return [f"{self._way(found)} and so on, in a circle."]
+            return [f"{_shown(path_of(self.first))} redirects to {_shown(path_of(found.url))}, and so on, in a circle."]
         if found.target:
             return self._redirect(found)
         status = found.answer.status
         if status >= 500 or (found.url != self.first and status >= 400 and str(status) not in GUARDED):
-            return [f"{self._way(found)} answers {status}; its log says why, or health.path may be a page that tells."]
+            return [f"{self._way(found)} answers {status}; its log may say why."]
         if status >= 400 or not found.answer.body:
             return []
         page = Page()
@@ -163,7 +163,7 @@ class _Look:
 
     def _way(self, found: Walk) -> str:
         start, end = (_shown(path_of(url)) for url in (self.first, found.url))
-        return start if start == end and not found.circle else f"{start} redirects to {end}, which"
+        return start if start == end else f"{start} redirects to {end}, which"
 
     def _redirect(self, found: Walk) -> list[str]:
         """A redirect that was not followed. One to another host may well be meant, such as a login there."""

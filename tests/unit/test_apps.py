@@ -61,6 +61,8 @@ def test_name_source_and_path_are_enough(check, source):
         "apt_packages": [],
         "path": "/shop",
         "prefix": "/shop",
+        "script_name": "",
+        "socket_prefix": "/shop",
         "site": "default",
         "path_mode": "domain",
         "engine": "uwsgi",
@@ -143,6 +145,7 @@ def test_name_source_and_path_are_enough(check, source):
             "image": "",
             "archive": "",
             "origin": "",
+            "server": "",
         },
     }
 

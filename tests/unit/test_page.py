@@ -157,7 +157,7 @@ def test_a_redirect_is_followed_to_its_page(look):
         ({"/shop/": (302, "login"), "/shop/login": 500}, {}, "/shop/ redirects to /shop/login, which answers 500"),
         ({"/shop/": (302, "login")}, {}, "/shop/ redirects to /shop/login, which answers 404"),
         ({"/shop/": 500}, {}, "/shop/ answers 500"),
-        ({"/shop/": (302, "/shop/")}, {}, "/shop/ redirects to /shop/, which and so on, in a circle."),
+        ({"/shop/": (302, "/shop/")}, {}, "/shop/ redirects to /shop/, and so on, in a circle."),
         ({"/shop/": (301, f"https://{HOST}/shop/")}, {}, "write its address in nginx_trusted_proxies"),
     ],
 )
