@@ -20,6 +20,7 @@ BANNER = re.compile(
 )
 # As flaskops_fork.py in the container says it.
 _FORKED = re.compile(r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$", re.MULTILINE)
+_HELD = re.compile(r"^flaskops: (open streams hold all .+)$", re.MULTILINE)
 # Of the image, and never to be covered by an empty directory.
 CODE = "/app"
 _READ_ONLY = "Read-only file system"
@@ -46,7 +47,13 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    return [*_read_only(logs, _app_of(container)), *_sqlite(logs, container), *_denied(logs, container), *_forked(logs, container)]
+    words = [*_read_only(logs, _app_of(container)), *_sqlite(logs, container), *_denied(logs, container), *_forked(logs, container)]
+    return words + _streams(logs)
+
+
+def _streams(logs: str) -> list[str]:
+    """Against streams that hold all threads, as the wrapper in the container says it."""
+    return list(dict.fromkeys(match[1].strip() for match in _HELD.finditer(logs)))
 
 
 def _app_of(container: Mapping[str, Any]) -> str:

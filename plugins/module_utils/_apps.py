@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _dotenv, _engine, _origin, _secrets
+from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _dotenv, _engine, _origin, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._base import complete as complete_base
 from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
+from ansible_collections.flaskops.host.plugins.module_utils._release import socket_prefix
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
 from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem, is_directory, source_files
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
@@ -166,6 +167,8 @@ def _finish(app: dict[str, Any]) -> None:
     """One way to write each path, and the path as a prefix."""
     app["path"] = app["path"].rstrip("/") or "/"
     app["prefix"] = app["path"].rstrip("/")
+    app["script_name"] = _script_name(app)
+    app["socket_prefix"] = socket_prefix(app)
     for static in app["static"]:
         static["url"] = static["url"].rstrip("/")
     app["proxy"]["websocket_paths"] = [path.rstrip("/") for path in app["proxy"]["websocket_paths"]]
@@ -206,6 +209,14 @@ def _env_file_in_image(app: Mapping[str, Any]) -> list[str]:
         return []
     name = str(file.relative_to(source))
     return [f"env_file is in the source, so that the image has it: list {name} in .dockerignore."] if name in source_files(source) else []
+
+
+def _script_name(app: dict[str, Any]) -> str:
+    """What a Gunicorn that is the image's own is told of its path: it takes that off itself. "" where Nginx does it for another server."""
+    if not app["prefix"] or app["engine"] != "command" or app["path_mode"] != "script_name":
+        return ""
+    server = _dockerfile.server_of(app["command"]) if app["command"] else app["build"]["server"]
+    return str(app["env"].get("SCRIPT_NAME", app["prefix"] if server == "gunicorn" else ""))
 
 
 def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths: set[str]) -> list[str]:

@@ -14,6 +14,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._reason import told_by
 from ansible_collections.flaskops.host.plugins.module_utils._registry import advice
+from ansible_collections.flaskops.host.plugins.module_utils._release import socket_prefix
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown, shown_line
 
@@ -107,7 +108,12 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
             values += (", ".join(f"{name} {found}" for name, found in app["processes"].items()) or "-",) if more else ()
             values += (app["reason"] or "-",) if why else ()
             rows.append(tuple("-" if value is None else str(value) for value in values))
-    return table(rows) if len(rows) > 1 else ["No application is on these hosts."]
+    several = len(listed) > 1
+    advice = [
+        shown_line(f"{f'{host}: ' if several else ''}{app['name']}: {words}") for host, apps in listed.items() for app in apps
+        for words in app.get("advice", [])
+    ]  # fmt: skip
+    return table(rows) + advice if len(rows) > 1 else ["No application is on these hosts."]
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:
@@ -162,6 +168,7 @@ def release_facts(release: Release) -> dict[str, Any]:
     app = release["app"]
     return {
         **{key: app[key] for key in FACTS},
+        "script_name": app["script_name"],
         "image": release["image"],
         "container": release["container"],
         "process_containers": release["process_containers"],
@@ -178,6 +185,7 @@ def kept_release(facts: Mapping[str, Any], directory: str, state: str) -> dict[s
     """The release that a release.json describes, as the lookup gives one; for the way back, without the sources."""
     app = {key: facts[key] for key in FACTS}
     app.update(name=facts["app"], prefix=facts["path"].rstrip("/"), state=state, release_command="", uid=facts.get("uid", 0))
+    app.update(script_name=facts.get("script_name", ""), socket_prefix=socket_prefix(facts))
     kept = {key: facts[key] for key in ("id", "image", "container", "process_containers", "dockerfile", "source")}
     kept["route"] = facts.get("route", "")
     kept["variables"] = facts.get("variables", [])
@@ -212,7 +220,7 @@ def url_of(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], address
 def ready_release(release: Release, work: Mapping[str, Any]) -> dict[str, Any]:
     """What the switch has to know of a release that is ready to serve."""
     app = release["app"]
-    keys = ("site", "path", "health", "state", "processes", "drain_seconds", "keep_releases")
+    keys = ("site", "path", "path_mode", "engine", "health", "state", "processes", "drain_seconds", "keep_releases")
     return {"name": release["name"], "id": release["id"], "live": work["live"], "links": work["links"], **{key: app[key] for key in keys}}
 
 

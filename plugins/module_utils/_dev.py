@@ -128,7 +128,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         words += ["--volume", volume]
     # Files that are read at every request need no new server.
     static = ":".join(str(PurePosixPath("/app", entry["path"])) for entry in app["static"])
-    mode = "" if app["path_mode"] == "domain" else "tell" if ours else "strip"
+    mode = "" if app["path_mode"] == "domain" or app["script_name"] else "tell" if ours else "strip"
     words += ["--env", f"FLASKOPS_PREFIX_MODE={mode}"]
     words += ["--env", f"FLASKOPS_WATCH={':'.join(sorted(mounts))}", "--env", f"FLASKOPS_UNWATCHED={static}"]
     python = ENTRYPOINT[:2] if ours else ["python3"]

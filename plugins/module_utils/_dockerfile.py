@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 _VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]{0,1000}))?\})")
 LIMIT = 128 * 1024  # bytes of a Dockerfile
 INSTRUCTIONS = 1000
+_GUNICORN = re.compile(r"(?:^|[\s/\"'=])gunicorn(?=$|[\s\"'])")
 LONGEST = 65536  # characters of a text with its variables put in
 # A word of its own: << in an expression of a shell, and <<<, are none.
 _HEREDOC = re.compile(r"(?<!\S)\d*<<(-?)([\"']?)([A-Za-z_]\w*)\2(?!\S)")
@@ -153,6 +154,18 @@ def exposed(chain: Iterable[Stage], values: Mapping[str, str] | None = None) -> 
         for word in substitute(instruction.text, values or {}).split()
     ]
     return [int(word) for word in dict.fromkeys(words) if word.isdecimal()]
+
+
+def started(chain: Iterable[Stage]) -> str:
+    """What ENTRYPOINT and CMD start, as one text."""
+    found = {instruction.word: instruction.text for stage in chain for instruction in stage.instructions}
+    return " ".join(word for text in (found.get("ENTRYPOINT"), found.get("CMD")) if text for word in _words(text))
+
+
+def server_of(command: str) -> str:
+    """The server that a command line starts, where it is one that we have to know: gunicorn, or ""."""
+    lines = (line for line in command.splitlines() if not line.lstrip().startswith("#"))
+    return "gunicorn" if any(_GUNICORN.search(line) for line in lines) else ""
 
 
 def reserved_labels(found: Iterable[Stage]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -176,6 +177,29 @@ def check_settings(inputs: Mapping[str, Any], problems: list[str]) -> None:
             problems.append(f"nginx_required_sites: {describe(name)} is not the name of a site.")
 
 
+def read_proxies(proxies: Any, problems: list[str]) -> list[str]:
+    """nginx_trusted_proxies, each as Nginx writes it and once."""
+    if not isinstance(proxies, Sequence) or isinstance(proxies, (str, bytes)):
+        problems.append(f"nginx_trusted_proxies: must be a list of addresses; got {describe(proxies)}.")
+        return []
+    found = []
+    for proxy in proxies:
+        try:
+            network = ipaddress.ip_network(proxy if isinstance(proxy, str) else "")
+        except ValueError as error:
+            hint = " (bits beside the network are set)" if "host bits" in str(error) else ""
+            words = "must be addresses or networks such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
+            problems.append(f"nginx_trusted_proxies: {words}; got {describe(proxy)}{hint}.")
+            continue
+        if network.prefixlen == 0:
+            problems.append(
+                f"nginx_trusted_proxies: {describe(proxy)} is every client, and each could pass for another address; write those of your"
+                " proxies alone."
+            )
+        found.append(str(network.network_address if network.num_addresses == 1 else network))
+    return list(dict.fromkeys(found))
+
+
 def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: bool, port: int) -> list[dict[str, Any]]:
     """The site files, the catch-all first. It answers on every port, or Nginx would choose another one for that."""
 
@@ -211,13 +235,20 @@ def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: 
     return [default, *named]
 
 
-def addresses(names: Sequence[str], blocks: Sequence[Mapping[str, Any]], port: int) -> list[dict[str, Any]]:
-    """Under which names and on which port each site is reached; an Nginx of the user's own may know more than we are told."""
+def addresses(names: Sequence[str], blocks: Sequence[Mapping[str, Any]], port: int, tls: bool) -> list[dict[str, Any]]:
+    """Under which names and on which port each site is reached; an Nginx of the user's own may know more than we are told.
+
+    Args:
+        names: of the sites.
+        blocks: the server blocks, as server_blocks gives them.
+        port: where no block says another one.
+        tls: whether clients may come by https: through a proxy that is believed, or to an Nginx of the user's own.
+    """
     told = {block["name"]: block for block in blocks}
     return [
-        {"name": name, "server_names": told[name]["server_names"], "port": told[name]["ports"][0]}
+        {"name": name, "server_names": told[name]["server_names"], "port": told[name]["ports"][0], "tls": tls}
         if name in told and name != "default"
-        else {"name": name, "server_names": [], "port": port}
+        else {"name": name, "server_names": [], "port": port, "tls": tls}
         for name in names
     ]
 
@@ -364,6 +395,7 @@ def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], render
     port = whole_number(inputs["http_port"]) or 80
     sites = read_sites(inputs["sites"], port, problems)
     check_settings(inputs, problems)
+    proxies = read_proxies(inputs["trusted_proxies"], problems)
     ipv6 = inputs["ipv6"] == "enabled" or (inputs["ipv6"] == "auto" and bool(facts and facts["ipv6"]))
     blocks = server_blocks(sites, inputs, ipv6, port)
     managed = bool(inputs["manage"])
@@ -381,7 +413,8 @@ def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], render
         "managed": managed,
         "sites": blocks if managed else [],
         "site_names": names,
-        "addresses": addresses(names, blocks, port),
+        "addresses": addresses(names, blocks, port, tls=bool(proxies) or not managed),
+        "trusted_proxies": proxies,
         "ports": blocks[0]["ports"] if managed else [],
         "directories": ["flaskops", *(f"flaskops/{name}" for name in names)],
         "absent": [],

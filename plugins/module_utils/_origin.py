@@ -43,6 +43,7 @@ BUILD: dict[str, Any] = {
     "origin": "",
     "code": "",
     "base": "",
+    "server": "",
 }
 NO_DOCKERFILE = "none"  # in the place of its name
 # Of a source that says what it needs. One of a known image may have Flask from there.
@@ -52,6 +53,7 @@ _OURS_ALONE = ("requirements", "apt_packages")
 ARCHIVE_BYTES = 64 * 2**30  # of an image
 KEY_BYTES = 65536
 INI_BYTES, INI_LINE = 65536, 1000  # of a uwsgi.ini that is read for module and callable
+SCRIPTS = 10  # that may start the server of an image
 NOTED_FILES = 5000  # of which a note says that their place in the image has no effect
 
 
@@ -185,6 +187,7 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
         app["notes"] += _seeds.nginx_notes(_dockerfile.copied(chain, files[:NOTED_FILES], env))
     else:
         app["engine"] = app["engine"] or ("uwsgi" if base.startswith(RUNTIME) else "command")
+        app["build"]["server"] = _server(source, files, _dockerfile.started(chain))
         if app["engine"] == "command" and not app["port"] and not app["command"] and len(ports) == 1:
             app["port"] = ports[0]
             app["notes"].append(f"its server listens on port {ports[0]}, as EXPOSE says.")
@@ -222,6 +225,14 @@ def is_on_runtime(app: Mapping[str, Any]) -> bool:
     if app["build"]["kind"] != "dockerfile":
         return bool(app["build"]["kind"] == "source")
     return bool(app["seed"]) or RUNTIME.encode() in _content(Path(app["source"]), app["build"]["dockerfile"])
+
+
+def _server(source: Path, files: list[str], command: str) -> str:
+    """The server that an image starts: by its command, or by the files of the source that this runs, such as entrypoint.sh."""
+    names = {PurePosixPath(word).name for word in command.split()}
+    scripts = [file for file in files if PurePosixPath(file).name in names and not file.endswith(".py")][:SCRIPTS]
+    texts = [command, *(_content(source, file).decode(errors="replace") for file in scripts)]
+    return next((server for server in map(_dockerfile.server_of, texts) if server), "")
 
 
 def _senseless(app: dict[str, Any], own: Mapping[str, Any]) -> list[str]:

@@ -12,9 +12,12 @@ import socket
 import stat
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ansible_collections.flaskops.host.plugins.module_utils._shown import decoded, shown_line
 
@@ -114,6 +117,36 @@ def ask(connection: Connection, path: str, headers: dict[str, str]) -> tuple[int
     if response.length == 0:
         response.read()  # that was all of it, and the connection can be asked again
     return response.status, decoded(body)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An answer: where it leads, the cookies it sets, and the text of a page, "" of anything else."""
+
+    status: int
+    location: str
+    cookies: tuple[str, ...]
+    body: str
+
+
+def fetch(connection: Connection, path: str, headers: dict[str, str], size: int) -> Fetched:
+    """One GET of a page, of which no more than size bytes are read; what breaks off after its header is what came of it."""
+    connection.begin()
+    connection.request("GET", _quoted(path), headers={"User-Agent": "flaskops-health", "Accept": "text/html,*/*;q=0.8", **headers})
+    response = connection.getresponse()
+    said = response.headers
+    body = b""
+    if "html" in str(said.get("Content-Type", "")).lower():
+        with suppress(*PROBLEMS):
+            while len(body) < size and (part := response.read1(size - len(body))):
+                body += part
+    cookies = tuple(str(cookie) for cookie in said.get_all("Set-Cookie", []))
+    return Fetched(response.status, str(said.get("Location", "")), cookies, body.decode(errors="replace"))
+
+
+def _quoted(path: str) -> str:
+    """A path as it can stand in a request, whatever a page has written."""
+    return quote(path, safe="/?&=%:@!$'()*+,;~[]")
 
 
 def problem(error: Exception) -> str:

@@ -51,7 +51,7 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
         "TMPDIR": CONTAINER_SPOOL,
     }
     if app["engine"] == "command":
-        known = {"FLASKOPS_COMMAND": app["command"], "FLASKOPS_PORT": str(app["port"] or "")}
+        known = {"FLASKOPS_COMMAND": app["command"], "FLASKOPS_PORT": str(app["port"] or ""), "SCRIPT_NAME": app["script_name"]}
     else:
         processes = app["gunicorn"]["workers"] if app["engine"] == "gunicorn" else app["uwsgi"]["processes"]
         known = {
@@ -133,8 +133,18 @@ def release_directory(root: str, name: str, release: str) -> str:
 
 def route(app: Mapping[str, Any]) -> str:
     """The name of the link through which Nginx reaches the release that serves: one for each way that a client's path can become."""
-    stripped = app["engine"] == "command" and app["path_mode"] == "script_name" and app["prefix"] != ""
+    stripped = app["socket_prefix"] != app["prefix"]
     return f"route-{sha256(json.dumps([app['prefix'], stripped]).encode()).hexdigest()[:8]}"
+
+
+def socket_prefix(facts: Mapping[str, Any]) -> str:
+    """What a path begins with at the socket of an application: "" where Nginx takes it off for a server that does not know it.
+
+    Args:
+        facts: C(path), C(path_mode), C(engine) and C(script_name) of an entry, or of a release.json, which may lack the last.
+    """
+    stripped = facts.get("engine") == "command" and facts.get("path_mode") == "script_name" and not facts.get("script_name")
+    return "" if stripped else str(facts["path"]).rstrip("/")
 
 
 def with_own_digest(fragment: str) -> str:

@@ -11,6 +11,8 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - Asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
+  - A redirect is followed as far as it stays below the path; one that leads to an answer of 5xx is not good. One whose number is in
+    O(status) is good by itself.
   - Fails early when the container exits. The error has the container's last log lines and the answers, and what to write where the
     log shows a cause that a key of the application puts right.
   - Refuses a release whose processes the kernel kills for want of memory, by the counters of its control group, although it answers.
@@ -27,6 +29,9 @@ options:
   container: {description: The container of the release., type: str, required: true}
   socket: {description: The socket on the host., type: path, required: true}
   path: {description: The path that is asked for., type: str, required: true}
+  prefix: {description: The path of the application without its last slash., type: str, default: ""}
+  socket_prefix: {description: What takes its place at the socket., type: str, default: ""}
+  path_mode: {description: "C(script_name) where Nginx maps redirects.", type: str, default: domain}
   host: {description: The name that it is asked by., type: str, default: localhost}
   status: {description: The good answers such as C(200) or C(2xx)., type: list, elements: str, default: ['2xx', '3xx', '401', '403']}
   deadline_seconds: {description: How long the release may take., type: float, default: 60}
@@ -66,22 +71,27 @@ advice:
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _advice, _memory
+from ansible_collections.flaskops.host.plugins.module_utils import _advice, _memory, _page
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._probe import (
     PROBLEMS,
+    SHOWN_BYTES,
+    Fetched,
     SocketConnection,
     accepts,
     ask,
+    fetch,
     headers_for,
     host_advice,
     problem,
     summary,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
+from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
 
 ARGUMENTS: dict[str, Any] = {
     "root": {"type": "str", "default": "/var/lib/flaskops"},
@@ -90,6 +100,9 @@ ARGUMENTS: dict[str, Any] = {
     "container": {"type": "str", "required": True},
     "socket": {"type": "path", "required": True},
     "path": {"type": "str", "required": True},
+    "prefix": {"type": "str", "default": ""},
+    "socket_prefix": {"type": "str", "default": ""},
+    "path_mode": {"type": "str", "default": "domain"},
     "host": {"type": "str", "default": "localhost"},
     "status": {"type": "list", "elements": "str", "default": ["2xx", "3xx", "401", "403"]},
     "deadline_seconds": {"type": "float", "default": 60},
@@ -122,7 +135,7 @@ class Gate:
                 memory = ", out of memory (see resources.memory)" if state.get("OOMKilled") else ""
                 raise HostError(self._report(f"its container exited with code {code}{memory} after {self._seconds():.1f} s"))
             status = self._ask()
-            good = bool(status and accepts(status, self.params["status"]))
+            good = bool(status and accepts(status, self.params["status"]) and self._leads_to_an_answer(status))
             self._memory(container, self.started + self._seconds() + MEMORY_SECONDS if good else 0)
             if good:
                 seconds = round(self._seconds(), 2)
@@ -159,6 +172,43 @@ class Gate:
             connection.close()
         self.answers.append(f"{status} {body.splitlines()[0][:120] if body.strip() else ''}".strip())
         return status
+
+    def _leads_to_an_answer(self, status: int) -> bool:
+        """Whether a redirect ends well, as far as it stays below the path. One whose number is asked for is good by itself."""
+        if not 300 <= status < 400 or str(status) in self.params["status"]:
+            return True
+        try:
+            found = _page.walk(self._get, f"http://{self.params['host']}{self.params['path']}", self._followed)
+        except PROBLEMS as error:
+            self.answers.append(f"{self.answers.pop()}, which leads to {problem(error)}")
+            return False
+        if found.answer.status >= 500:
+            place = shown_line(_page.path_of(found.url))[:SHOWN_BYTES]
+            self.answers.append(f"{self.answers.pop()}, which leads to {place}: {found.answer.status}")
+        return found.answer.status < 500
+
+    def _get(self, url: str, headers: dict[str, str]) -> Fetched:
+        """What is answered at an address, by the application alone; of a page nothing is needed."""
+        connection = SocketConnection(self.params["socket"], self.started + self.params["deadline_seconds"])
+        scheme = {"X-Forwarded-Proto": url.partition(":")[0]}
+        try:
+            return fetch(connection, _page.path_of(url), {**headers_for(self.params["host"]), **scheme, **headers}, 0)
+        finally:
+            connection.close()
+
+    def _followed(self, target: str) -> str:
+        """The address at the socket for that of a redirect, as Nginx leads a client to it; "" for one that leaves the path."""
+        host, prefix, inside = self.params["host"], self.params["prefix"], self.params["socket_prefix"]
+        if not _page.is_own(target, host):
+            return ""
+        parts = urlsplit(target)
+        if _page.is_own(target, host, prefix):
+            rest = parts.path[len(prefix) :]
+        elif self.params["path_mode"] == "script_name":
+            rest = parts.path
+        else:
+            return ""
+        return parts._replace(netloc=host, path=f"{inside}{rest}").geturl()
 
     def _report(self, what: str) -> str:
         """The reason, then what the application said of itself."""

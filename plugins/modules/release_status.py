@@ -11,6 +11,7 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - For every application of the host, listed or not, its live release, whether it is well, its container, and its releases.
+  - Of each that runs, what to write against faults that its log shows (C(advice)), such as a read-only root file system.
   - Asks each application through its own socket, so that the answer is its own, whatever Nginx says. All are asked side by side, and
     each question ends after 10 seconds.
 attributes:
@@ -54,13 +55,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _memory
+from ansible_collections.flaskops.host.plugins.module_utils import _advice, _audit, _memory
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, health_host, kept_release, url_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     HostError,
     Record,
     live_links,
+    logs,
     names_on,
     read_release,
     release_directory,
@@ -76,7 +78,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._probe import (
     headers_for,
     problem,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
+from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT, socket_prefix
 from ansible_collections.flaskops.host.plugins.module_utils._trees import Size, size
 
 ARGUMENTS: dict[str, Any] = {
@@ -92,13 +94,14 @@ ARGUMENTS: dict[str, Any] = {
 
 AT_ONCE = 200  # applications that are asked side by side; they wait for each other beyond
 DISK_SECONDS = 2.0  # for what all applications together have written
+LOG_LINES = 2000  # at the end of the log of an application that serves
 LAST = 64 * 1024  # bytes at the end of an audit, which hold its last line
 RESULTS = {"failed": "refused"}
 # An application whose record or release cannot be read.
 UNREADABLE: dict[str, Any] = {
     **dict.fromkeys(("since", "path", "url", "restarts", "locked_by")),
     **dict.fromkeys(("image", "health", "container", "memory", "disk"), "-"),
-    **{"state": "unreadable", "disk_bytes": None, "processes": {}, "previous": []},
+    **{"state": "unreadable", "disk_bytes": None, "processes": {}, "previous": [], "advice": []},
 }
 
 
@@ -185,14 +188,23 @@ class Status:
             "disk": str(disk),
             "disk_bytes": disk.bytes,
             "reason": refused.get("reason"),
+            "advice": self._advice(details),
         }
+
+    def _advice(self, details: dict[str, Any]) -> list[str]:
+        """What its log and the kernel's counters say that a key puts right."""
+        if not details.get("State", {}).get("Running"):
+            return []
+        count = _memory.killed(int(details["State"].get("Pid") or 0))
+        starved = [_memory.advice(details, count)] if count >= _memory.TOO_MANY else []
+        return _advice.advice(logs(self.docker, details["Name"].lstrip("/"), LOG_LINES), details) + starved
 
     def _health(self, name: str, facts: dict[str, Any], details: dict[str, Any]) -> str:
         """Its own answer to its health check, and whether the kernel kills what answers."""
         socket = release_directory(self.root, name, facts["id"]) / "run/app.sock"
         connection = SocketConnection(str(socket), time.monotonic() + QUESTION_SECONDS)
         try:
-            path = facts["path"].rstrip("/") + facts["health"]["path"]
+            path = socket_prefix(facts) + facts["health"]["path"]
             status, _body = ask(connection, path, headers_for(health_host(facts, self.params["sites"])))
         except PROBLEMS as error:
             return f"bad ({problem(error)})"

@@ -19,6 +19,8 @@ description:
   - An application that this run removes gives its place to a release of another name in the same transaction.
   - Asks each through Nginx, moves the links of those back that do not serve, and records the others as live. Where another has the
     place of one that has to go back, all of them do.
+  - Looks at the first page of each that serves, for two seconds, and at its scripts, styles and images, for one. Redirects and links
+    that leave the path, and files that are missing, are warnings.
   - All of it is one call, for a controller may be lost at any time.
 attributes:
   check_mode: {support: none, description: It is called only in a real run.}
@@ -86,6 +88,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
+from ansible_collections.flaskops.host.plugins.module_utils._page import look
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
 from ansible_collections.flaskops.host.plugins.module_utils._reason import apart, told_by
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
@@ -129,6 +132,7 @@ class Switch:
             self._check(moved)
             self._move_back(moved)
             self._record(self._left())
+            self._look(self._left())
         finally:
             for record in self.records.values():
                 record.discard()
@@ -170,6 +174,26 @@ class Switch:
             if why:
                 release = self.releases[name]
                 self.failures[name] = f"{name}: release {release['id']} did not serve and was taken back: {why}{self._log(release)}"
+
+    def _look(self, names: list[str]) -> None:
+        """At the first page of each that serves, side by side. What is found there is told and takes nothing back."""
+        pages = [name for name in names if self.releases[name]["state"] == "present"]
+        links = live_links(self.nginx_root)
+        with ThreadPoolExecutor(AT_ONCE) as beside:
+            found = list(beside.map(lambda name: look(self._page(name), self._neighbours(name, links)), pages))
+        for name, sentences in zip(pages, found, strict=True):
+            self.warnings += [f"{name} serves, but {sentence}" for sentence in sentences]
+
+    def _page(self, name: str) -> dict[str, Any]:
+        release = self.releases[name]
+        tls = any(site.get("tls") for site in self.params["sites"] if site["name"] == release["site"])
+        return {**self._question(name), "tls": tls, **{key: release.get(key, "") for key in ("path_mode", "engine")}}
+
+    def _neighbours(self, name: str, links: dict[str, list[dict[str, str]]]) -> list[str]:
+        """The paths of the other applications of its site."""
+        there = [(other, link) for other, found in links.items() for link in found if other != name]
+        known = [read_release(self.root, other, link["id"]) for other, link in there if link["site"] == self.releases[name]["site"]]
+        return [str(facts["path"]).rstrip("/") for facts in known if facts.get("path")]
 
     def _question(self, name: str) -> dict[str, Any]:
         release = self.releases[name]

@@ -288,7 +288,7 @@ def test_forwarded_headers_are_said_by_nginx_alone(nginx):
             "Host": "$flaskops_host",
             "X-Real-IP": "$remote_addr",
             "X-Forwarded-For": "$remote_addr",
-            "X-Forwarded-Proto": "$scheme",
+            "X-Forwarded-Proto": "$flaskops_scheme",
             "X-Forwarded-Host": "$flaskops_host",
             "X-Forwarded-Prefix": '""',
             "X-Forwarded-Port": '""',
@@ -371,7 +371,7 @@ def test_settings_of_the_proxy(nginx):
 def test_every_variable_is_nginx_own_or_is_laid_down_by_the_nginx_role(nginx):
     """With an Nginx of the user's own, conf.d/flaskops.conf is all there is."""
     used = set(re.findall(r"\$(\w+)", nginx()))
-    own = set(re.findall(r"^(?:map (?:\S+|\".*?\")|geo) \$(\w+)", NAMES.read_text(), re.MULTILINE))
+    own = set(re.findall(r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) \$(\w+) \{", NAMES.read_text(), re.MULTILINE))
     known = {"remote_addr", "scheme", "request_id", "http_upgrade", "is_args", "args", "arg_config", "uri", "document_root"}
     assert used <= own | known
 

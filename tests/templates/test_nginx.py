@@ -64,10 +64,12 @@ def test_the_files_with_nothing_set():
 
 def test_names_for_the_fragments():
     names = render()["conf.d/flaskops.conf"]
-    defined = re.findall(r"^(?:map (?:\S+|\".*?\")|geo) (\$\w+) |^log_format (\w+)", names, re.MULTILINE)
+    defined = re.findall(r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) (\$\w+) \{|^log_format (\w+)", names, re.MULTILINE)
     assert [variable or name for variable, name in defined] == [
         "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host", "$flaskops_reached", "$flaskops_address",
-        "$flaskops_own_port", "$flaskops_loopback", "$flaskops_cache_control", "$flaskops_wants_page", "flaskops",
+        "$flaskops_own_port", "$flaskops_trusted", "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
+        "$flaskops_prefix", "$flaskops_target", "$flaskops_taken", "$flaskops_location", "$flaskops_cache_control", "$flaskops_wants_page",
+        "flaskops",
     ]  # fmt: skip
     for word in ("$request_id", "$upstream_response_time", "$upstream_connect_time", "$request_time"):
         assert word in names
@@ -179,6 +181,7 @@ def test_an_nginx_of_the_users_own_gets_the_names_only():
         {"nginx_sites": SHOP},
         {"nginx_sites": [{**SHOP[0], "header_buffer_size": "64k"}], "nginx_header_buffer_size": "16k"},
         {"nginx_sites": SHOP, "nginx_default_site_enabled": True, "nginx_health_path": "", "nginx_gzip_types": []},
+        {"nginx_trusted_proxies": ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"]},
         {"nginx_gzip_enabled": False, "nginx_access_log_enabled": False, "nginx_client_max_body_size": ""},
     ],
 )

@@ -26,6 +26,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
+from ansible_collections.flaskops.host.plugins.module_utils import _apps
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from flask import Flask
 
@@ -43,7 +44,7 @@ FOREVER = "public, max-age=31536000, immutable"
 needs_nginx = pytest.mark.skipif("FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx")
 
 
-def release(base: Path, path="/shop", engine="uwsgi", **keys):
+def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
     """The release of one application; keys as the user writes them. Its root is short: sockets have to be."""
     source = base / "source"
     source.mkdir(exist_ok=True)
@@ -51,7 +52,8 @@ def release(base: Path, path="/shop", engine="uwsgi", **keys):
     (source / "requirements.txt").write_text("flask\n")
     apps, problems = normalize_apps([{"name": "shop", "source": str(source), "path": path, **keys}], source_root=str(base), root=str(base))
     assert problems == []
-    apps[0]["engine"] = engine
+    apps[0]["engine"], apps[0]["build"]["server"] = engine, server
+    _apps._finish(apps[0])
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
     lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
@@ -830,7 +832,7 @@ def test_another_release_does_not_give_what_this_one_has_answered(base):
     assert one["id"] != two["id"]
     for made in (one, two):
         assert set(re.findall(r"proxy_cache_key (.*);", made["files"]["nginx.conf"])) == {
-            f'"shop {made["id"]} $scheme://$flaskops_host$request_uri"'
+            f'"shop {made["id"]} $flaskops_scheme://$flaskops_host$request_uri"'
         }
 
 
@@ -895,7 +897,7 @@ def written(text):
 @pytest.mark.parametrize("keys", ALL_OF_OURS, ids=str)
 def test_a_directive_takes_the_place_of_the_roles_own(place, base, keys):
     """Whichever the role writes is in the list: one that is added to the templates has to be added here."""
-    known = {line.split()[0] for line in EVERY_DIRECTIVE} | {"if", "error_page"}  # of these Nginx takes many
+    known = {line.split()[0] for line in EVERY_DIRECTIVE} | {"if", "error_page", "set"}  # of these Nginx takes many
     ours = release(base, **keys)
     for head, names in written(ours["files"]["nginx.conf"]).items():
         assert set(names) <= known, head
@@ -905,7 +907,7 @@ def test_a_directive_takes_the_place_of_the_roles_own(place, base, keys):
     for file in ("nginx.conf", "maintenance.conf"):
         here.serves = file
         for head, names in written(here.release["files"][file]).items():
-            many = {"proxy_set_header", "proxy_ignore_headers", "proxy_cache_bypass", "proxy_no_cache", "if", "error_page"}
+            many = {"proxy_set_header", "proxy_ignore_headers", "proxy_cache_bypass", "proxy_no_cache", "if", "error_page", "set"}
             assert [name for name in set(names) - many if names.count(name) > 1] == [], head
     here.serves = "nginx.conf"
     here.start()

@@ -63,6 +63,8 @@ def test_name_source_and_path_are_enough(check, source):
         "apt_packages": [],
         "path": "/shop",
         "prefix": "/shop",
+        "script_name": "",
+        "socket_prefix": "/shop",
         "site": "default",
         "path_mode": "domain",
         "engine": "uwsgi",
@@ -151,6 +153,7 @@ def test_name_source_and_path_are_enough(check, source):
             "origin": "",
             "code": "",
             "base": "",
+            "server": "",
         },
     }
 

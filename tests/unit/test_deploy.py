@@ -24,6 +24,8 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "prefix": path.rstrip("/"),
         "path_mode": "domain",
         "engine": "uwsgi",
+        "script_name": "",
+        "socket_prefix": "/shop",
         "module": "app",
         "callable": "app",
         "health": {"path": "/health", "status": ["2xx"], "deadline_seconds": 60, "interval_seconds": 0.5},
@@ -387,3 +389,11 @@ def test_a_kept_release_is_built_on_the_runtime_image_of_today():
         "flaskops/runtime:ba9876543210-build",
         "flaskops/runtime:ba9876543210",
     ]
+
+
+def test_below_the_table_of_the_status_stands_what_to_write():
+    keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "disk", "restarts")
+    app = {**dict.fromkeys(keys, "x"), "previous": [], "locked_by": None, "processes": {}, "reason": None, "name": "shop"}
+    advised = {**app, "advice": ["write writable: [/a\x1b].", "and more."]}
+    assert deploy.status_table({"www": [advised]})[2:] == ["shop: write writable: [/a\\x1b].", "shop: and more."]
+    assert deploy.status_table({"www": [advised], "api": [app]})[3] == "www: shop: write writable: [/a\\x1b]."

@@ -21,6 +21,7 @@ INPUTS = {
     "http_port": 80,
     "ipv6": "auto",
     "health_path": "/healthz",
+    "trusted_proxies": [],
     "user": "www-data",
     "worker_processes": "auto",
     "worker_connections": 4096,
@@ -496,3 +497,25 @@ def test_every_input_reaches_the_plan():
     given = {f"nginx_{name}" for name in INPUTS}
     only_in_templates = {"nginx_access_log_enabled", "nginx_error_log_level", "nginx_gzip_enabled"}
     assert names - only_in_templates == given
+
+
+@pytest.mark.parametrize(
+    ("given", "proxies", "message"),
+    [
+        ([], [], None),
+        (["192.0.2.7", "10.0.0.0/8", "192.0.2.7/32", "2001:DB8::/32"], ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32"], None),
+        ("192.0.2.7", [], "nginx_trusted_proxies: must be a list of addresses; got '192.0.2.7'."),
+        (None, [], "nginx_trusted_proxies: must be a list of addresses; got nothing."),
+        (["10.0.0.1/8"], [], "2001:db8::/32; got '10.0.0.1/8' (bits beside the network are set)."),
+        (["proxy.example.org"], [], "addresses or networks such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; got 'proxy.example.org'."),
+        ([7], [], "; got 7."),
+        (["10.0.0.1; allow all"], [], "; got '10.0.0.1; allow all'."),
+        (["0.0.0.0/0"], ["0.0.0.0/0"], "'0.0.0.0/0' is every client, and each could pass for another address"),
+        (["::/0"], ["::/0"], "'::/0' is every client"),
+    ],
+)
+def test_the_proxies_that_are_believed(given, proxies, message):
+    result = plan(FRESH, trusted_proxies=given)
+    assert result["trusted_proxies"] == proxies
+    assert [message in problem for problem in result["problems"]] == [True] if message else result["problems"] == []
+    assert [site["tls"] for site in result["addresses"]] == [bool(proxies)]

@@ -312,3 +312,38 @@ def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(tm
     switch._check(["a", "b", "c"])
     assert sorted(switch.failures) == ["a", "c"]
     assert time.monotonic() - started < 1.8
+
+
+@pytest.mark.parametrize("killed", [0, 3])
+def test_the_status_has_the_advice_of_the_live_log(host, monkeypatch, killed):
+    said = "OSError: [Errno 30] Read-only file system: '/app/uploads'\nflaskops: open streams hold all 4 threads of a process, and so on."
+    run = Engine.run
+    monkeypatch.setattr(Engine, "run", lambda self, *words, **how: said if words[0] == "logs" else run(self, *words, **how))
+    monkeypatch.setattr(release_status._memory, "killed", lambda _pid: killed)
+    (app,) = host(1, GOOD, b"", 0)
+    assert [words for words in app["advice"] if "writable: [/app/uploads]" in words]
+    assert "open streams hold all 4 threads of a process, and so on." in app["advice"]
+    assert [words for words in app["advice"] if "resources.memory" in words] == app["advice"][2:]
+    assert bool(app["advice"][2:]) is bool(killed)
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ({}, "/shop/"),
+        ({"engine": "command", "path_mode": "script_name"}, "/"),
+        ({"engine": "command", "path_mode": "script_name", "script_name": "/shop"}, "/shop/"),
+    ],
+    ids=str,
+)
+def test_the_status_asks_by_the_path_that_the_socket_knows(tmp_path, monkeypatch, more, asked):
+    heard = []
+    (tmp_path / "apps/a/releases/1/run").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(release_status, "Docker", Engine)
+    monkeypatch.setattr(release_status, "live_links", lambda _root: {})
+    defaults = {name: option.get("default") for name, option in release_status.ARGUMENTS.items()}
+    status = release_status.Status({**defaults, "root": ".", "nginx_root": "nginx", "sites": SITES})
+    with served("apps/a/releases/1/run/app.sock", GOOD, heard=heard):
+        status._health("a", {**FACTS, "id": "1", **more}, {})
+    assert heard[0].startswith(f"GET {asked} ")

@@ -281,11 +281,14 @@ OPTIONS: dict[str, Option] = {
 
             V(script_name) is for applications that know nothing of their path. The application server takes the
             path off and tells it as C(SCRIPT_NAME), so that C(url_for) and redirects are right; a cookie for C(/)
-            becomes one for the path.
+            becomes one for the path, and a redirect to V(/x) of the same host one to below the path, unless another
+            application of the site answers there.
 
             With O(engine=command) it is Nginx that takes the path off, and the server in the image is told it as
             C(X-Forwarded-Prefix); it has to honour that for its links and redirects to be right, as
-            C(ProxyFix(x_prefix=1\\)) does.
+            C(ProxyFix(x_prefix=1\\)) does. Gunicorn is told it as C(SCRIPT_NAME) and gets the path whole; it is
+            found in O(command), and in the Dockerfile and the scripts that this runs. Where it is not found, as in an
+            O(image), V(SCRIPT_NAME) in O(env) says it.
         """,
     ),
     "engine": Option(
@@ -346,7 +349,7 @@ OPTIONS: dict[str, Option] = {
         default=False,
         about="""
             Whether the application speaks websockets. V(true) serves each connection in a greenlet (gevent) instead
-            of a thread, so that an open websocket holds no process.
+            of a thread, so that an open websocket, or an event stream, holds no process.
         """,
     ),
     "uwsgi": Option(
@@ -637,7 +640,10 @@ OPTIONS: dict[str, Option] = {
                 filled=True,
                 default=["2xx", "3xx", "401", "403"],
                 elements=Option(pattern=r"[1-5](xx|\d\d)", allowed="a status such as 200 or 2xx"),
-                about="The good answers, such as V(200) or V(2xx).",
+                about="""
+                    The good answers, such as V(200) or V(2xx). A redirect is followed as far as it stays below the path, and
+                    one that leads to an answer of 5xx is not good, unless its very number is listed, such as V(302).
+                """,
             ),
             "deadline_seconds": Option(
                 default=60,

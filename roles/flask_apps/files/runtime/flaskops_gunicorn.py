@@ -5,6 +5,7 @@ Gunicorn reads this file as its configuration. FLASKOPS_GUNICORN_CONF names the 
 
 import importlib.util
 import os
+import re
 import sys
 
 RELEASE = "/etc/flaskops/gunicorn.conf.py"
@@ -68,4 +69,9 @@ if __name__ == "__config__":  # so does Gunicorn call it
         print(f"flaskops: {_own}: {_note}", file=sys.stderr, flush=True)
     # Whether the application is loaded before the workers are forked.
     os.environ["FLASKOPS_PRELOAD"] = "1" if _settings.get("preload_app") or "--preload" in os.environ.get("GUNICORN_CMD_ARGS", "") else ""
+    # How many streams hold all threads of a worker; of other kinds of workers none does.
+    _arguments = os.environ.get("GUNICORN_CMD_ARGS", "")
+    _threads = re.findall(r"--threads[= ](\d+)", _arguments) or [_settings.get("threads", 1)]
+    _threaded = _settings.get("worker_class") == "gthread" and not re.search(r"(?:^|\s)(?:-k|--worker-class)", _arguments)
+    os.environ["FLASKOPS_THREADS"] = str(_threads[-1]) if _threaded else ""
     globals().update(_settings)

@@ -10,10 +10,12 @@ import importlib
 import importlib.util
 import itertools
 import os
+import select
 import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 
 try:
@@ -26,6 +28,8 @@ DIGITS = 5
 LENGTHS = frozenset(("Content-Length", "content-length", "Transfer-Encoding", "transfer-encoding"))
 # How much of a file is read at a time.
 SIZE = 65536
+# How long streams hold all threads of a process before it is said, and how often it is looked.
+HELD, PAUSE = 5, 1
 
 
 def load(module, name):
@@ -70,10 +74,13 @@ def _file(path):
 
 def wrap(app, mount):
     """The application behind our Nginx; mount is "" where the application knows its path."""
+    streams = _streams()
     if uwsgi:
-        app = _chunked(app)
+        app = _chunked(app, streams)
         if "threads" in uwsgi.opt:
             app = _unblocked(app)
+    elif streams:
+        app = _counted(app, streams)
 
     def told(environ, start_response):
         address = environ.get("HTTP_X_REAL_IP")
@@ -85,7 +92,7 @@ def wrap(app, mount):
         if len(environ.get("CONTENT_LENGTH", "")) > DIGITS:
             return _Read(app(environ, start_response), environ["wsgi.input"])
         if uwsgi and "HTTP_UPGRADE" in environ:
-            return _upgrade(app, environ, start_response)
+            return _upgrade(app, environ, start_response, streams)
         return app(environ, start_response)
 
     if not mount:
@@ -130,7 +137,7 @@ def _elsewhere(mount, path, environ, start_response):
     return [text]
 
 
-def _chunked(app):
+def _chunked(app, streams=None):
     """The application under uWSGI, which ends an answer without a length by closing: one that breaks off would look whole.
 
     Such an answer goes out in chunks, and the last chunk only when the application has come to its end. Nginx, which takes the chunks
@@ -156,7 +163,7 @@ def _chunked(app):
             answer = app(environ, begin)
             if held is False:
                 return answer
-            answer = _Parts(answer)
+            answer = _Parts(answer, streams)
         except Exception as error:
             if (held and held.sent) or "HTTP_UPGRADE" in environ or isinstance(error, StopIteration):
                 raise  # who has begun to read, or speaks websocket, understands no other answer
@@ -239,9 +246,12 @@ def _parts(answer):
 class _Parts:
     """An answer whose first part is there; in chunks where that is set."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, streams=None):
         self._answer = answer
+        self._streams = streams
         self.chunked = False
+        if streams:
+            streams.enter()
         try:
             parts = _parts(answer)
             self._parts = itertools.chain(list(itertools.islice(parts, 1)), parts)
@@ -258,6 +268,114 @@ class _Parts:
         yield b"0\r\n\r\n"
 
     def close(self):
+        streams, self._streams = self._streams, None
+        if streams:
+            streams.leave()
+        if hasattr(self._answer, "close"):
+            self._answer.close()
+
+
+def _streams():
+    """What counts the streams of this process; None where a greenlet holds each."""
+    if not uwsgi:
+        threads = int(os.environ.get("FLASKOPS_THREADS") or 0)
+        return _Streams(threads, "gunicorn", lambda: True) if threads else None
+    if "threads" not in uwsgi.opt or "gevent" in uwsgi.opt:
+        return None
+    said = uwsgi.opt["threads"]
+    return _Streams(int(said[-1] if isinstance(said, list) else said), "uwsgi", _waits)
+
+
+class _Streams:
+    """The answers of no known length, and the websockets, that are open in this process: each holds a thread.
+
+    Whoever asks when all threads are held waits, and nobody would know why; so the log says it, once.
+    """
+
+    def __init__(self, threads, engine, waits):
+        self._threads, self._engine, self._waits = threads, engine, waits
+        self._lock = threading.Lock()
+        self._watched = False
+        self.open = 0
+
+    def enter(self):
+        with self._lock:
+            self.open += 1
+            if self.open < self._threads or self._watched:
+                return
+            self._watched = True
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def leave(self):
+        with self._lock:
+            self.open -= 1
+
+    def _watch(self):
+        """Until a thread is free: whether requests wait, after a while and still a moment later."""
+        begun, waited = time.monotonic(), False
+        while self.open >= self._threads:
+            time.sleep(PAUSE)
+            waits = time.monotonic() - begun >= HELD and self._waits()
+            if waits and waited:
+                print(
+                    f"flaskops: open streams hold all {self._threads} threads of a process, and requests wait. Write websocket: true, with "
+                    f"which a stream holds no thread, or a larger {self._engine}.threads.",
+                    flush=True,
+                )
+                return
+            waited = waits
+        self._watched = False
+
+
+def _waits():
+    """Whether a connection waits to be taken. Other processes take it as well, so there is one only when none of them has room."""
+    import flaskops_fork
+
+    for descriptor in flaskops_fork.sockets().values():
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as one:
+            if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                poll = select.poll()
+                poll.register(one, select.POLLIN)
+                if poll.poll(0):
+                    return True
+    return False
+
+
+def _counted(app, streams):
+    """The application under Gunicorn, which sends answers without a length by itself: they are counted, and websockets too."""
+
+    def told(environ, start_response):
+        open_end = False
+
+        def begin(status, headers, exc_info=None):
+            nonlocal open_end
+            open_end = not any(name in LENGTHS for name, _value in headers) and not _ends(environ, status, headers)
+            return start_response(status, headers, exc_info)
+
+        if "HTTP_UPGRADE" in environ:
+            streams.enter()
+            try:
+                return app(environ, start_response)
+            finally:
+                streams.leave()
+        answer = app(environ, begin)
+        return _Counted(answer, streams) if open_end else answer
+
+    return told
+
+
+class _Counted:
+    """An answer that is counted until it is closed."""
+
+    def __init__(self, answer, streams):
+        self._answer, self._streams = answer, streams
+        streams.enter()
+
+    def __iter__(self):
+        return iter(self._answer)
+
+    def close(self):
+        self._streams.leave()
         if hasattr(self._answer, "close"):
             self._answer.close()
 
@@ -282,15 +400,19 @@ class _Read:
                     pass
 
 
-def _upgrade(app, environ, start_response):
+def _upgrade(app, environ, start_response, streams=None):
     """uWSGI keeps the socket to itself; simple-websocket, and with it flask-sock, looks for it where Gunicorn puts it."""
     client = environ["gunicorn.socket"] = _Client()
+    if streams:
+        streams.enter()
     try:
         return app(environ, start_response)
     except StopIteration:  # the end of a websocket, in the way that Gunicorn wants to be told
         return []
     finally:
         client.release()
+        if streams:
+            streams.leave()
 
 
 class _Client:

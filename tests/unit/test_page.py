@@ -1,0 +1,281 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is said of the first page of a release that serves, and where a redirect of its health check ends."""
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _page
+from ansible_collections.flaskops.host.plugins.modules import release_gate
+
+HOST = "shop.example.org"
+
+
+class Site(BaseHTTPRequestHandler):
+    """Answers by a table: text of a page, a status, or a status with a place; all with the same delay."""
+
+    table: dict
+    asked: list
+    delay: float
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        time.sleep(self.delay)
+        found = self.table.get(self.path, 404)
+        status, location, body, cookie = (200, "", found, "") if isinstance(found, str) else (found, "", "", "")
+        if isinstance(found, tuple):
+            status, location, cookie = (*found, "")[:3]
+        if callable(found):
+            status, location, body, cookie = found(self.headers)
+        self.send_response(status)
+        for name, value in (("Location", location), ("Set-Cookie", cookie)):
+            if value:
+                self.send_header(name, value)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_words):
+        pass
+
+
+@pytest.fixture
+def look():
+    servers = []
+
+    def run(table, neighbours=(), delay=0.0, **keys):
+        site = type("Table", (Site,), {"table": table, "asked": [], "delay": delay})
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), site))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
+        release = {"prefix": "/shop", "host": HOST, "tls": False, "path_mode": "script_name", "engine": "uwsgi"}
+        run.asked = site.asked
+        return _page.look({**release, "port": servers[-1].server_port, **keys}, neighbours)
+
+    yield run
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+GOOD = """<!doctype html><title>Shop</title><link rel=stylesheet href="/shop/static/a.css"><script src="static/a.js"></script>
+<img src="data:image/gif;base64,AA"><img src="https://cdn.example.org/x.png"><a href="cart">cart</a> <a href="#top">top</a>
+<a href="mailto:a@b.c">mail</a> <a href="javascript:void(0)">x</a><a href="https://other.example.org/">there</a><form action=""></form>"""
+FILES = {"/shop/static/a.css": "x", "/shop/static/a.js": "x"}
+
+
+def test_of_a_page_that_is_well_nothing_is_said(look):
+    assert look({"/shop/": GOOD, **FILES}) == []
+    assert look.asked == ["/shop/", "/shop/static/a.js", "/shop/static/a.css"] or set(look.asked) == {"/shop/", *FILES}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405])
+def test_what_is_guarded_or_has_no_page_is_left_alone(look, status):
+    assert look({"/shop/": status}) == []
+
+
+def test_files_that_are_missing_are_listed(look):
+    (said,) = look({"/shop/": GOOD, "/shop/static/a.css": 500})
+    assert said.startswith("/shop/ asks for what is not there: ")
+    assert "/shop/static/a.js (404)" in said and "/shop/static/a.css (500)" in said and "static: [{url: /static" in said
+
+
+def test_no_more_than_twenty_files_are_asked_for(look):
+    page = "".join(f'<script src="{number}.js"></script>' for number in range(50))
+    (said,) = look({"/shop/": page})
+    assert len(look.asked) == 21
+    assert said.count("(404)") == _page.EXAMPLES and "and 15 more" in said
+
+
+def test_all_files_together_have_a_second(look, monkeypatch):
+    monkeypatch.setattr(_page, "FILE_SECONDS", 0.2)
+    page = "".join(f'<script src="{number}.js"></script>' for number in range(20))
+    started = time.monotonic()
+    look({"/shop/": page}, delay=0.15)
+    assert time.monotonic() - started < 0.2 + 0.15 + 0.7
+    assert len(look.asked) < 6
+
+
+def test_a_page_without_an_end_takes_its_time_and_no_more(look, monkeypatch):
+    monkeypatch.setattr(_page, "PAGE_SECONDS", 0.3)
+    started = time.monotonic()
+    assert look({"/shop/": GOOD}, delay=3) == []
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ({}, "url_for"),
+        ({"path_mode": "domain"}, "write path_mode: script_name"),
+        ({"engine": "command"}, "env: {SCRIPT_NAME: /shop}"),
+    ],
+    ids=str,
+)
+def test_links_that_leave_the_path_are_told_with_the_key(look, keys, key):
+    page = '<a href="/inside">here</a> <form action="/send" method="post"></form> <a href="../z">z</a> '
+    page += '<a href="cart">x</a> <a href="/shop/y">y</a>'
+    (said,) = look({"/shop/": page}, **keys)
+    assert said.startswith("3 of 5 links of /shop/ lead out of its path /shop: /inside, /send, /z. ")
+    assert key in said and "path: /" in said
+
+
+def test_one_link_to_elsewhere_is_no_fault_and_neither_is_another_application(look):
+    page = '<a href="/about">about</a> <a href="cart">cart</a> <a href="/shop/x">x</a>'
+    assert look({"/shop/": page}) == []
+    portal = '<a href="/blog/">blog</a> <a href="/wiki">wiki</a> <a href="/blogger">x</a>'
+    assert look({"/shop/": portal}, ["/blog"])[0].startswith("2 of 3 links")
+    assert look({"/shop/": portal}, ["/blog", "/wiki", "/blogger"]) == []
+    assert look({"/shop/": portal}, [""]) == []
+
+
+def test_at_the_root_nothing_leaves(look):
+    assert look({"/": '<a href="/inside">x</a><script src="/x.js"></script>', "/x.js": "x"}, prefix="") == []
+
+
+def test_a_style_out_of_the_path_is_one_too(look):
+    (said,) = look({"/shop/": '<link rel="stylesheet" href="/static/a.css"><a href="x">x</a>'})
+    assert said.startswith("1 of 1 files of /shop/ lead out of its path /shop: /static/a.css.")
+    assert look({"/shop/": '<link rel="stylesheet" href="/static/a.css">', "/static/a.css": "somebody has it"}) == []
+
+
+def test_a_base_counts(look):
+    (said,) = look({"/shop/": '<base href="/other/"><a href="a">a</a>'})
+    assert "/other/a" in said
+
+
+def test_a_redirect_is_followed_to_its_page(look):
+    (said,) = look({"/shop/": (302, "/shop/login"), "/shop/login": '<script src="x.js"></script>'})
+    assert said.startswith("/shop/login asks for what is not there: /shop/x.js (404)")
+
+
+@pytest.mark.parametrize(
+    ("table", "keys", "words"),
+    [
+        ({"/shop/": (302, "/inside")}, {"path_mode": "domain"}, "redirects to http://shop.example.org/inside, out of its path /shop. "),
+        ({"/shop/": (302, "login"), "/shop/login": 500}, {}, "/shop/ redirects to /shop/login, which answers 500"),
+        ({"/shop/": (302, "login")}, {}, "/shop/ redirects to /shop/login, which answers 404"),
+        ({"/shop/": 500}, {}, "/shop/ answers 500"),
+        ({"/shop/": (302, "/shop/")}, {}, "/shop/ redirects to /shop/, and so on, in a circle."),
+        ({"/shop/": (301, f"https://{HOST}/shop/")}, {}, "write its address in nginx_trusted_proxies"),
+    ],
+)
+def test_a_redirect_that_leads_nowhere_is_told(look, table, keys, words):
+    (said,) = look(table, **keys)
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    ("location", "keys", "neighbours"),
+    [
+        ("https://sso.example.org/login", {}, []),
+        (f"https://{HOST}/shop/", {"tls": True}, []),
+        ("/login", {}, ["/login"]),
+        ("http://[", {}, []),
+        ("http://shop.example.org:99999999/x", {}, []),
+    ],
+)
+def test_a_redirect_that_may_well_be_meant_is_not(look, location, keys, neighbours):
+    assert look({"/shop/": (302, location)}, neighbours, **keys) == []
+
+
+def test_a_cookie_that_is_set_on_the_way_is_sent(look):
+    def page(headers):
+        return (200, "", "in", "") if "seen=1" in headers.get("Cookie", "") else (302, "/shop/", "", "seen=1; Path=/shop/; HttpOnly")
+
+    assert look({"/shop/": page}) == []
+    assert look.asked == ["/shop/"] * 2
+
+
+def test_what_a_page_writes_is_shown_without_its_control_characters(look):
+    (said,) = look({"/shop/": '<a href="/\x1b[2J\u202e">x</a>'})
+    assert "\x1b" not in said and "\u202e" not in said
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<a " * 90000, "<!--" * 60000, "<a href='" * 30000, "<![" * 80000, "</" * 130000, "<" * 260000, "<a href=x>" * 26000,
+        "<script>" * 30000, "<a " + "x " * 130000, "&#" * 130000, "<!doctype" * 29000, "<?" * 130000, "<a href=\"" + "x" * 260000,
+    ],
+    ids=lambda page: page[:9],
+)  # fmt: skip
+def test_no_page_holds_the_run_up(page):
+    started = time.monotonic()
+    read = _page.Page()
+    read.read(page, started + 1)
+    assert time.monotonic() - started < 3
+    assert len(read.links) <= _page.NAMED
+
+
+# --- the gate ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """The gate before an application that answers by a table; the words of its refusal, "" for none."""
+
+    def run(table, **params):
+        asked = []
+
+        def answer(path):
+            asked.append(path)
+            found = table.get(path, 404)
+            return found if isinstance(found, tuple) else (found, "")
+
+        class Engine:
+            def inspect(self, _name):
+                return {"State": {"Running": True}, "Config": {}, "Mounts": []}
+
+            def run(self, *_words, **_how):
+                return ""
+
+        monkeypatch.setattr(release_gate, "Docker", Engine)
+        monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
+        monkeypatch.setattr(release_gate, "ask", lambda _connection, path, _headers: (answer(path)[0], "well"))
+        monkeypatch.setattr(release_gate, "fetch", lambda _connection, path, _headers, _size: release_gate.Fetched(*answer(path), (), ""))
+        defaults = {name: option.get("default") for name, option in release_gate.ARGUMENTS.items()}
+        given = {"name": "shop", "container": "shop-1", "socket": "/x", "path": "/shop/", "prefix": "/shop", "socket_prefix": "/shop"}
+        limits = {"deadline_seconds": 0.3, "interval_seconds": 0.1}
+        run.asked = asked
+        try:
+            return str(release_gate.Gate({**defaults, **given, **limits, **params}).run()["status"])
+        except release_gate.HostError as error:
+            return str(error)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("table", "params"),
+    [
+        ({"/shop/": (302, "/shop/login"), "/shop/login": 200}, {}),
+        ({"/shop/": (302, "/shop/login"), "/shop/login": 401}, {}),
+        ({"/shop/": (302, "/shop/static/index.html")}, {}),  # Nginx may have it
+        ({"/shop/": (302, "https://sso.example.org/")}, {}),
+        ({"/shop/": (302, "/elsewhere"), "/elsewhere": 500}, {}),  # in path_mode: domain it is somebody else's
+        ({"/shop/": (302, "/shop/")}, {}),
+        ({"/shop/": (302, "/shop/login"), "/shop/login": 500}, {"status": ["302"]}),  # this very answer was asked for
+    ],
+)
+def test_a_redirect_to_an_answer_is_good(gate, table, params):
+    assert gate(table, **params) == "302"
+
+
+@pytest.mark.parametrize(
+    ("table", "params"),
+    [
+        ({"/shop/": (302, "login"), "/shop/login": 500}, {}),
+        ({"/shop/": (302, "http://localhost/shop/login"), "/shop/login": 503}, {}),
+        ({"/shop/": (302, "https://localhost/shop/login"), "/shop/login": 503}, {}),
+        ({"/shop/": (302, "/login"), "/shop/login": 500}, {"path_mode": "script_name"}),
+        ({"/": (302, "/login"), "/login": 500}, {"path_mode": "script_name", "path": "/", "socket_prefix": ""}),
+        ({"/": (302, "/shop/login"), "/login": 500}, {"path_mode": "script_name", "path": "/", "socket_prefix": ""}),
+        ({"/shop/": (302, "/shop/a"), "/shop/a": (307, "/shop/b"), "/shop/b": 500}, {}),
+    ],
+)
+def test_a_redirect_to_an_error_is_not(gate, table, params):
+    refused = gate(table, **params)
+    assert "no answer was one of" in refused
+    assert "302 well, which leads to " in refused and ": 50" in refused
