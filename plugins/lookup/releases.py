@@ -59,6 +59,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
+from ansible_collections.flaskops.host.plugins.module_utils._covers import DATA_FILES
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments
@@ -91,6 +92,7 @@ class LookupModule(LookupBase):
             "container_directory": f"{release.CONTAINER_RUN}/{identity}",
             "before": f"{root}/apps/{name}/before",
             "backlog": release.BACKLOG,
+            "data_directory": DATA_FILES,
         }
         image = f"flaskops/{name}:{identity}"
         own = app["proxy"]["fragment"]

@@ -46,8 +46,8 @@ def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Ma
         "stop_timeout": process["stop_seconds"],
         "labels": {**container["labels"], LABEL: process["name"]},
     }
-    if "etc_hosts" in container:
-        options["etc_hosts"] = {own_name: "127.0.0.1"}
+    if hosts := container.get("etc_hosts"):
+        options["etc_hosts"] = {own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()}
     if "entrypoint" in container or app["engine"] == "command":
         # Of an image of one's own nobody knows what its entrypoint does with a command; ours runs it.
         options.update(entrypoint=["sh", "-c"], command=[line])

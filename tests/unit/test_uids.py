@@ -92,6 +92,16 @@ def test_one_of_before_without_volumes_moves_by_itself_and_does_not_go_back_with
 
 
 @as_root
+def test_what_an_attempt_had_that_never_served_gives_way_to_the_key(host):
+    assert host.uids().of("a", volumes=True) == 70000
+    assert host.uids().move_of("a", wanted=999) == (0, 0)
+    assert host.uids().of("a", wanted=999, volumes=True) == 999
+    host.serve("a", 999)
+    assert host.uids().of("a", wanted=20001, volumes=True) == 999
+    assert host.uids().move_of("a", wanted=20001) == (999, 20001)
+
+
+@as_root
 def test_one_of_before_with_volumes_keeps_its_uid(host):
     host.serve("a")
     assert host.uids().of("a", volumes=True) == OLD
