@@ -26,7 +26,7 @@ TOP = {
     "roles",
 }
 SECOND = {
-    "docs": {"apps.md", "how-it-works.md", "proxy.md", "outputs.yml", "reference.md", "seeds.md", "sources.md"},
+    "docs": {"apps.md", "how-it-works.md", "proxy.md", "outputs.yml", "reference.md", "seeds.md", "sources.md", "troubleshooting.md"},
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
     "playbooks": {"deploy.yml", "dev.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},

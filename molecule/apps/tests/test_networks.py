@@ -42,7 +42,7 @@ def knock(host, containers):
     """From inside of the container that answers for an application."""
 
     def one(name, address, port=PORT):
-        inside = next(found for found, facts in containers.items() if found.startswith(f"{name}-") and found.count("-") == name.count("-") + 1)
+        inside = next(found for found in containers if found.startswith(f"{name}-") and found.count("-") == name.count("-") + 1)
         return host.check_output("docker exec %s python3 -c %s %s %s", inside, KNOCK, str(address), str(port))
 
     return one
@@ -71,9 +71,10 @@ def test_each_has_sixteen_addresses_of_the_pool(networks):
 
 
 def test_it_is_in_no_other(containers):
-    for name, container in containers.items():
-        if container["Config"]["Labels"]["host.flaskops.app"] in ASKS:
-            assert list(container["NetworkSettings"]["Networks"]) == [f"flaskops-{container['Config']['Labels']['host.flaskops.app']}"], name
+    for container in containers.values():
+        name = container["Config"]["Labels"]["host.flaskops.app"]
+        if name in ASKS:
+            assert list(container["NetworkSettings"]["Networks"]) == [f"flaskops-{name}"], container["Name"]
 
 
 def test_its_own_port_is_reached_and_no_neighbours(knock, containers):
