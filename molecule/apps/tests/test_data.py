@@ -40,7 +40,7 @@ def test_the_top_directory_of_a_new_volume_is_its_own(host, volume):
 
 
 def test_what_the_image_had_stays_as_the_engine_copied_it(host):
-    assert host.check_output("stat -c %%u $(docker volume inspect --format '{{.Mountpoint}}' keeps-media)/logo.txt") == "0"
+    assert host.check_output("stat -c %u $(docker volume inspect --format '{{.Mountpoint}}' keeps-media)/logo.txt") == "0"
 
 
 def test_nothing_that_copied_the_files_is_left(host):

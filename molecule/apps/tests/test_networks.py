@@ -13,7 +13,7 @@ PORT = 7777
 KNOCK = """
 import socket, sys
 try:
-    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3) as line:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1) as line:
         print(line.recv(9).decode() if sys.argv[2] == "7777" else "open")
 except OSError as error:
     print(type(error).__name__ if error.errno is None else error.errno)
@@ -42,19 +42,21 @@ def knock(host, containers):
     """From inside of the container that answers for an application."""
 
     def one(name, address, port=PORT):
-        inside = next(found for found in containers if found.startswith(f"{name}-") and found.count("-") == name.count("-") + 1)
+        (inside,) = [found for found in containers if found.rpartition("-")[0] == name]
         return host.check_output("docker exec %s python3 -c %s %s %s", inside, KNOCK, str(address), str(port))
 
     return one
 
 
 def address_of(containers, name):
-    listener = next(facts for found, facts in containers.items() if found.startswith(f"{name}-") and found.endswith("-listener"))
+    own = [facts for facts in containers.values() if facts["Config"]["Labels"]["host.flaskops.app"] == name]
+    (listener,) = [facts for facts in own if facts["Config"]["Labels"].get("host.flaskops.process") == "listener"]
     return listener["NetworkSettings"]["Networks"][f"flaskops-{name}"]["IPAddress"]
 
 
 def gateway_of(networks, name):
-    return networks[f"flaskops-{name}"]["IPAM"]["Config"][0]["Gateway"]
+    """The first address of a network is the host's."""
+    return ip_network(networks[f"flaskops-{name}"]["IPAM"]["Config"][0]["Subnet"])[1]
 
 
 def test_only_who_asks_has_a_network(networks, containers):
