@@ -32,6 +32,8 @@ _BEHIND = r"(?:: b?|, \w+ )" + _NAMED.format("behind") + r"(?: -> b?" + _NAMED.f
 _BEFORE = _NAMED.format("quoted") + r"(?: => ['\"\u2018][^'\"\u2019]*['\"\u2019])?|(?P<plain>/[^\s:'\"]+)"
 _PATH = r"(?:{words}" + _BEHIND + r"|(?:" + _BEFORE + r"): {words})"
 _SQLITE = ("attempt to write a readonly database", "unable to open database file")
+# What a traceback shows of the code that opened a database.
+_OPENED = re.compile(r"\bconnect\(\s*['\"](?P<path>[^'\"?:{}]+)['\"]")
 # The lines of a traceback before its last tell whether it ends with a file, or with a directory that could not be made.
 _TRACEBACK = 4
 _MAKES_DIRECTORY = re.compile(r"\b(mkdir|makedirs)\b")
@@ -163,8 +165,11 @@ def _sqlite(logs: str, container: Mapping[str, Any]) -> list[str]:
     words += f"have it below {' or '.join(targets)}" if targets else f"keep it on a volume. Write volumes: [{app}-data:/data]"
     words += (
         f" where the application is told its place, such as env: {{DATABASE_URL: 'sqlite:///{(targets or ['/data'])[0]}/app.db'}}, and "
-        "data_files: [app.db], with its name, where it lies beside the code."
     )
+    opened = [place(posixpath.join(CODE, match["path"])) for match in _OPENED.finditer(logs)]
+    beside = dict.fromkeys(path.removeprefix(f"{CODE}/") for path in opened if path.startswith(f"{CODE}/"))
+    words += f"data_files: [{', '.join(beside)}]" if beside else "data_files: [app.db], with its name,"
+    words += " where it lies beside the code."
     if owned := _owned(container, "", user):
         words += f" What is mounted there does not belong to {user}, the user of the container{owned}."
     return [words]

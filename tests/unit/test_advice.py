@@ -150,6 +150,13 @@ def test_two_directories_of_one_name_get_two_volumes():
     assert "volumes: [app-app-a-data:/app/a/data, app-app-b-data:/app/b/data]" in words
 
 
+@pytest.mark.parametrize("written", ["sqlite3.connect('shop.db')", 'db = connect( "/app/shop.db", timeout=9)'])
+def test_a_database_that_a_traceback_names_is_named(written):
+    log = f'  File "/app/app.py", line 4, in <module>\n    {written}\nsqlite3.OperationalError: unable to open database file'
+    (words,) = advice(log, {})
+    assert words.endswith("and data_files: [shop.db] where it lies beside the code.")
+
+
 def test_no_directory_of_a_release_and_no_volume_without_a_name_is_named():
     mounts = [
         {"Source": "/var/lib/flaskops/apps/shop/releases/1/spool", "Destination": "/var/tmp", "RW": True},
