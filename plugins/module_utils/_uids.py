@@ -168,6 +168,10 @@ def as_user(container: Mapping[str, Any], uid: int) -> dict[str, Any]:
 
 
 def run_as(container: Mapping[str, Any], uid: int, directory: str) -> dict[str, Any]:
-    """The same, with what tells its name and its home, from the directory of the release."""
+    """The same, with what tells its name and its home, from the directory of the release.
+
+    Named volumes have been filled (_volumes.py): the engine would give one that is still empty to the owner in the image again.
+    """
     accounts = [f"{directory}/{file}:/etc/{file}:ro" for file in ("passwd", "group")]
-    return {**as_user(container, uid), "volumes": [*container["volumes"], *accounts]}
+    volumes = [volume if volume.startswith("/") or volume.count(":") > 1 else f"{volume}:nocopy" for volume in container["volumes"]]
+    return {**as_user(container, uid), "volumes": [*volumes, *accounts]}

@@ -315,3 +315,9 @@ def test_a_move_that_was_cut_off_goes_on_also_with_a_new_release(host, live):
             _begin.Begin({**params, "move_uid": ["a"]})._moves(plan)
     uids.begin("a")
     assert _begin.Begin({**params, "move_uid": []})._moves(plan) == {"a": (OLD, 70000)}
+
+
+def test_the_engine_does_not_fill_a_named_volume_again():
+    options = {"user": "x", "tmpfs": [], "volumes": ["/srv/a:/a", "d1:/data", "d2:/other:ro"]}
+    found = _uids.run_as(options, 70003, "/r")["volumes"]
+    assert found[:3] == ["/srv/a:/a", "d1:/data:nocopy", "d2:/other:ro"]

@@ -33,9 +33,10 @@ def test_a_volume_over_a_directory_of_the_image_begins_with_its_files(told):
     assert told["media"] == [f"{WORD}.txt", "logo.txt"]
 
 
-@pytest.mark.parametrize("volume", ["keeps-data", "keeps-media", "keeps-data-files"])
+@pytest.mark.parametrize("volume", ["keeps-data", "keeps-media", "keeps-data-files", "keeps-too-data-files"])
 def test_the_top_directory_of_a_new_volume_is_its_own(host, volume):
-    uid = json.loads(host.file("/var/lib/flaskops/uids.json").content_string)["current"]["keeps"]
+    uids = json.loads(host.file("/var/lib/flaskops/uids.json").content_string)["current"]
+    uid = uids["keeps-too" if "too" in volume else "keeps"]
     assert host.check_output("stat -c %%u $(docker volume inspect --format '{{.Mountpoint}}' %s)", volume) == str(uid)
 
 
