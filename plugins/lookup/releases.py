@@ -63,6 +63,7 @@ from ansible.template import trust_as_template
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
 from ansible_collections.flaskops.host.plugins.module_utils import _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
+from ansible_collections.flaskops.host.plugins.module_utils._covers import DATA_FILES
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments
@@ -103,6 +104,7 @@ class LookupModule(LookupBase):
             "container_directory": f"{release.CONTAINER_RUN}/{identity}",
             "before": f"{root}/apps/{name}/before",
             "backlog": release.BACKLOG,
+            "data_directory": DATA_FILES,
         }
         image = f"flaskops/{name}:{identity}"
         own = app["proxy"]["fragment"]

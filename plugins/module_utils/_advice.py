@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils import _network_advice
+from ansible_collections.flaskops.host.plugins.module_utils._covers import CODE, hides_needed, place
 
 # What uWSGI and Gunicorn say at every start; it would hide what the application said.
 BANNER = re.compile(
@@ -21,18 +25,23 @@ BANNER = re.compile(
 # As flaskops_fork.py in the container says it.
 _FORKED = re.compile(r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$", re.MULTILINE)
 _HELD = re.compile(r"^flaskops: (open streams hold all .+)$", re.MULTILINE)
-# Of the image, and never to be covered by an empty directory.
-CODE = "/app"
 _READ_ONLY = "Read-only file system"
 _DENIED = "Permission denied"
 _NAMED = r"['\"\u2018](?P<{0}>[^'\"\u2019]+)['\"\u2019]"
-# Python has the path behind the words, most programs before them.
-_PATH = r"(?:{words}: b?" + _NAMED.format("behind") + r"|(?:" + _NAMED.format("quoted") + r"|(?P<plain>/[^\s:'\"]+)): {words})"
+# Python has the path behind the words, and of a rename or a link the target behind that; Node has it there too, most programs before them.
+_BEHIND = r"(?:: b?|, \w+ )" + _NAMED.format("behind") + r"(?: -> b?" + _NAMED.format("target") + r")?"
+_BEFORE = _NAMED.format("quoted") + r"(?: => ['\"\u2018][^'\"\u2019]*['\"\u2019])?|(?P<plain>/[^\s:'\"]+)"
+_PATH = r"(?:{words}" + _BEHIND + r"|(?:" + _BEFORE + r"): {words})"
 _SQLITE = ("attempt to write a readonly database", "unable to open database file")
+# What a traceback shows of the code that opened a database.
+_OPENED = re.compile(r"\bconnect\(\s*['\"](?P<path>[^'\"?:{}]+)['\"]")
 # The lines of a traceback before its last tell whether it ends with a file, or with a directory that could not be made.
 _TRACEBACK = 4
 _MAKES_DIRECTORY = re.compile(r"\b(mkdir|makedirs)\b")
 _MAKES_FILE = re.compile(r"\bopen\(|dbm|shelve|sqlite|mkdtemp")
+# Destinations of the role's own mounts, and the name that Docker gives to a volume without one, which goes with its container.
+_OURS = ("/run/flaskops", "/etc/flaskops", "/run/secrets", "/etc/passwd", "/etc/group")
+_NAMELESS = re.compile(r"[0-9a-f]{64}")
 
 
 def spoken(logs: str) -> list[str]:
@@ -47,8 +56,8 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    words = [*_read_only(logs, _app_of(container)), *_sqlite(logs, container), *_denied(logs, container), *_forked(logs, container)]
-    return words + _streams(logs)
+    written = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
+    return [*written, *_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
 
 
 def _streams(logs: str) -> list[str]:
@@ -79,25 +88,20 @@ def _forked(logs: str, container: Mapping[str, Any]) -> list[str]:
     return [f"While it is loaded, the application starts something: {kind} {what}. {instead[kind]}" for kind, what in found]
 
 
-def _read_only(logs: str, app: str) -> list[str]:
-    if _READ_ONLY not in logs:
+def _read_only(logs: str, container: Mapping[str, Any]) -> list[str]:
+    if _READ_ONLY.lower() not in logs.lower():
         return []
     paths = _paths(logs, _READ_ONLY)
-    named = list(dict.fromkeys(directory for directory, _path in paths if _may_be_covered(directory)))
-    directories = [one for one in named if not any(one.startswith(f"{other}/") for other in named)]
-    beside = list(dict.fromkeys(path for directory, path in paths if not _may_be_covered(directory)))
+    directories = _directories(paths)
+    beside = list(dict.fromkeys(path for directory, path in paths if hides_needed(directory)))
     words = []
     if directories:
-        volumes = ", ".join(f"{app}-{posixpath.basename(path)}:{path}" for path in directories)
         words.append(
             f"The root file system is read-only: write writable: [{', '.join(directories)}], and for what has to outlive the container "
-            f"volumes: [{volumes}]."
+            f"volumes: [{_as_volumes(directories, _app_of(container))}]."
         )
     if beside:
-        words.append(
-            f"The root file system is read-only, and it writes {', '.join(beside)} beside the code: have it write below /tmp, and what has "
-            f"to outlive the container to a volume, such as volumes: [{app}-data:/data]."
-        )
+        words.append(f"The root file system is read-only, and it writes {', '.join(beside)} {_instead(beside, container)}")
     if not paths:
         words.append(
             "The root file system is read-only: name the directory that it writes to in writable, or in volumes for what has to outlive "
@@ -106,18 +110,47 @@ def _read_only(logs: str, app: str) -> list[str]:
     return words
 
 
+def _directories(paths: list[tuple[str, str]]) -> list[str]:
+    """Those that a key may name, and none that is in another of them."""
+    named = list(dict.fromkeys(directory for directory, _path in paths if not hides_needed(directory)))
+    return [one for one in named if not any(one.startswith(f"{other}/") for other in named)]
+
+
+def _as_volumes(directories: list[str], app: str) -> str:
+    """Each on a volume that is called after it; of two that are called alike, after its whole path."""
+    last = [posixpath.basename(path) for path in directories]
+    names = [name if last.count(name) == 1 else path.strip("/").replace("/", "-") for name, path in zip(last, directories, strict=True)]
+    return ", ".join(f"{app}-{name}:{path}" for name, path in zip(names, directories, strict=True))
+
+
+def _instead(files: list[str], container: Mapping[str, Any]) -> str:
+    """Where files may go whose directory has to stay as it is."""
+    app, own = _app_of(container), [file.removeprefix(f"{CODE}/") for file in files]
+    ours = "FLASKOPS_ENGINE=command" not in (container.get("Config", {}).get("Env") or [])
+    if ours and all(file.startswith(f"{CODE}/") for file in files):
+        return f"beside the code: write data_files: [{', '.join(own)}], which keeps it on a volume, or have it write below /tmp."
+    return (
+        "beside the code: have it write below /tmp, and what has to outlive the container to a volume, such as "
+        f"volumes: [{app}-data:/data]."
+    )
+
+
 def _paths(logs: str, words: str) -> list[tuple[str, str]]:
     """The directory to be had, and the path as it was meant, of each place that could not be written."""
-    pattern = re.compile(_PATH.format(words=words))
+    pattern = re.compile(_PATH.format(words=f"(?i:{words})"))
     lines = logs.splitlines()
     found = []
     for number, line in enumerate(lines):
         if match := pattern.search(line):
-            path = posixpath.normpath(posixpath.join(CODE, match["behind"] or match["quoted"] or match["plain"]))
-            if match["behind"] is None:  # a program says what it was about to make
-                file = "directory" not in line
+            behind = match["target"] or match["behind"]
+            path = place(posixpath.join(CODE, behind or match["quoted"] or match["plain"]))
+            if match["target"]:  # of a rename or a link
+                file = True
+            elif behind is None:  # a program says what it was about to make
+                file = not re.search(r"\b(directory|mkdir)\b", line)
             else:
-                file = _is_file(path, "\n".join(lines[max(0, number - _TRACEBACK) : number]))
+                before = [*lines[max(0, number - _TRACEBACK) : number], line[: match.start("behind")]]
+                file = _is_file(path, "\n".join(before))
             found.append((posixpath.dirname(path) if file else path, path))
     return list(dict.fromkeys(found))
 
@@ -129,36 +162,76 @@ def _is_file(path: str, before: str) -> bool:
     return not _MAKES_DIRECTORY.search(before) and bool(posixpath.splitext(path)[1])
 
 
-def _may_be_covered(directory: str) -> bool:
-    return directory not in ("/", CODE) and not f"{CODE}/".startswith(f"{directory}/")
-
-
 def _sqlite(logs: str, container: Mapping[str, Any]) -> list[str]:
     if not any(words in logs for words in _SQLITE):
         return []
-    user = _user_of(container)
-    return [
-        f"SQLite writes its database and files beside it: keep it on a volume, such as volumes: [{_app_of(container)}-data:/data], in a "
-        f"directory that belongs to {user}, the user of the container{_owned(container, '', user)}."
-    ]
+    app, user = _app_of(container), _user_of(container)
+    targets = [mount["Destination"] for mount in _volumes(container, "")]
+    words = "SQLite writes its database and files beside it: "
+    words += f"have it below {' or '.join(targets)}" if targets else f"keep it on a volume. Write volumes: [{app}-data:/data]"
+    words += (
+        f" where the application is told its place, such as env: {{DATABASE_URL: 'sqlite:///{(targets or ['/data'])[0]}/app.db'}}, and "
+    )
+    opened = [place(posixpath.join(CODE, match["path"])) for match in _OPENED.finditer(logs)]
+    beside = dict.fromkeys(path.removeprefix(f"{CODE}/") for path in opened if path.startswith(f"{CODE}/"))
+    words += f"data_files: [{', '.join(beside)}]" if beside else "data_files: [app.db], with its name,"
+    words += " where it lies beside the code."
+    if owned := _owned(container, "", user):
+        words += f" What is mounted there does not belong to {user}, the user of the container{owned}."
+    return [words]
 
 
 def _denied(logs: str, container: Mapping[str, Any]) -> list[str]:
-    if _DENIED not in logs:
+    if _DENIED.lower() not in logs.lower():
         return []
-    user = _user_of(container)
-    words = []
-    for path in dict.fromkeys(path for _directory, path in _paths(logs, _DENIED)):
-        if owned := _owned(container, path, user):
+    user, words, rest = _user_of(container), [], []
+    for directory, path in _paths(logs, _DENIED):
+        if not _volumes(container, path):
+            rest.append((directory, path))
+        elif owned := _owned(container, path, user):
             words.append(f"{path} is on a volume that does not belong to {user}, the user of the container{owned}.")
         else:
-            words.append(f"{path} of the image does not belong to {user}, its user: name the place in writable or volumes.")
+            words.append(f"{path} is on a volume of {user}, the user of the container, and its own owner or mode keeps that user out.")
+    words += [
+        f"{path} of the image does not belong to {user}, its user, and lies {_instead([path], container)}"
+        for directory, path in rest
+        if hides_needed(directory)
+    ]
+    if directories := _directories(rest):
+        paths = dict.fromkeys(path for directory, path in rest if not hides_needed(directory))
+        words.append(
+            f"{', '.join(paths)} of the image does not belong to {user}, its user: where it writes there, write "
+            f"writable: [{', '.join(directories)}], or for what has to outlive the container "
+            f"volumes: [{_as_volumes(directories, _app_of(container))}]."
+        )
     return words
 
 
+def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
+    """The mounts that the entry names and that may be written to; only the one that a path is on, where there is a path.
+
+    None of the release's own, and none that Docker made for a VOLUME of the image, which goes with the container.
+    """
+    labels = container.get("Config", {}).get("Labels") or {}
+    release = f"/apps/{labels.get('host.flaskops.app')}/releases/"
+    found = []
+    for mount in container.get("Mounts") or []:
+        there = mount["Destination"].rstrip("/")
+        own = release in mount.get("Source", "") or any(f"{there}/".startswith(f"{ours}/") for ours in _OURS)
+        if mount.get("RW") and not own and not _NAMELESS.fullmatch(mount.get("Name") or ""):
+            found += [mount] if not path or f"{path}/".startswith(f"{there}/") else []
+    return found
+
+
 def _owned(container: Mapping[str, Any], path: str, user: str) -> str:
-    """How to give the volumes to the user of the container; only the one that a path is on, where there is a path."""
-    ours = ("/run/flaskops", "/etc/flaskops", "/run/secrets")
-    mounts = [mount for mount in container.get("Mounts") or [] if mount.get("RW") and not mount["Destination"].startswith(ours)]
-    sources = [mount["Source"] for mount in mounts if not path or f"{path}/".startswith(f"{mount['Destination'].rstrip('/')}/")]
-    return f"; on the host: chown {user} {' '.join(sources)}" if sources else ""
+    """How to give the volumes to the user of the container that are not its own."""
+    sources = [mount["Source"] for mount in _volumes(container, path)]
+    foreign = [source for source in sources if _owner(source) != user.partition(":")[0]]
+    return f"; on the host: chown -R {user} {' '.join(foreign)}" if foreign else ""
+
+
+def _owner(source: str) -> str:
+    try:
+        return str(os.stat(source).st_uid)
+    except OSError:
+        return ""

@@ -13,6 +13,8 @@ from typing import Any
 from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _dotenv, _engine, _origin, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._base import complete as complete_base
 from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of
+from ansible_collections.flaskops.host.plugins.module_utils._covers import add_data_files, cover_problems
+from ansible_collections.flaskops.host.plugins.module_utils._networks import network_problems, pool_problem
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._release import socket_prefix
@@ -44,6 +46,7 @@ def normalize_apps(
     base_image: Any = "python:3.13-slim-trixie",
     bootstrapped: str = "",
     free_space: Any = "0",
+    networks_pool: Any = "10.201.0.0/16",
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Complete the entries of flask_apps and check them, each alone and against each other.
 
@@ -61,6 +64,7 @@ def normalize_apps(
         base_image: flask_apps_base_image.
         bootstrapped: the version of the distribution's Python where the base is bootstrapped from it; else "".
         free_space: flask_apps_free_space.
+        networks_pool: flask_apps_networks_pool.
 
     Returns:
         The complete entries, each with C(notes) of what was understood, and all problems; both as sentences.
@@ -89,6 +93,7 @@ def normalize_apps(
         bytes_of(plain_text(free_space) or "")
     except ValueError as error:
         problems.append(f"{error}.")
+    problems += pool_problem(networks_pool)
     result: list[dict[str, Any]] = []
     gone: list[dict[str, Any]] = []
     for position, entry in enumerate(apps):
@@ -172,6 +177,7 @@ def _finish(app: dict[str, Any]) -> None:
     for static in app["static"]:
         static["url"] = static["url"].rstrip("/")
     app["proxy"]["websocket_paths"] = [path.rstrip("/") for path in app["proxy"]["websocket_paths"]]
+    add_data_files(app)
 
 
 def _env_file(app: dict[str, Any], source_root: str) -> list[str]:
@@ -230,6 +236,8 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     if name in RESERVED_NAMES:
         problems.append(f"name is {name!r}, which one of our own images has; choose another.")
     problems += process_problems(app["processes"])
+    problems += cover_problems(app)
+    problems += network_problems(app)
     env = app["env"] if isinstance(app["env"], Mapping) else {}
     secrets = app["secrets"] if isinstance(app["secrets"], Mapping) else {}
     problems += _against_proxy(app)

@@ -120,8 +120,11 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         words += ["--volume", f"{place}/secrets:{_secrets.PLACE}:ro"]
     if container.get("cpus"):
         words += ["--cpus", str(container["cpus"])]
+    # With internet, it is Docker's default network here: there are no neighbours.
     for network in app["networks"]:
         words += ["--network", network]
+    if app["host_access"]:
+        words += ["--add-host", "host.docker.internal:host-gateway"]
     for target, directory in sorted(mounts.items()):
         words += ["--volume", f"{Path(app['source'], directory)}:{target}:ro"]
     for volume in (*app["volumes"], *_secrets.config_mounts(app, f"{place}/secrets")):

@@ -34,6 +34,10 @@ class HostError(Exception):
     """Something on the host is not as it has to be; the text says what and what to do."""
 
 
+class NoAnswer(HostError):
+    """The engine has not answered in time."""
+
+
 def write_file(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
     """Replace a file as a whole: no reader, and no crash, ever meets half of it."""
     put_in_place(write_aside(path, content, mode, uid, gid), path)
@@ -132,7 +136,7 @@ class Docker:
                 env={**os.environ, **(environment or {})},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise HostError(f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine at work?") from None
+            raise NoAnswer(f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine at work?") from None
         if check and done.returncode:
             raise HostError(shown(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}"))
         return done.stdout

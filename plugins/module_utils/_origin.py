@@ -137,6 +137,12 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
             app["build"]["requirements"]["left_out"] = []
         if servers := app["build"]["requirements"]["left_out"]:
             app["notes"].append(f"{' and '.join(servers)} of its requirements is not installed; the runtime image has the server.")
+        wrong = [file for file in app["data_files"] if isinstance(file, str) and is_directory(source / file.removeprefix("/app/"))]
+        problems += [
+            f"data_files has {file}, a directory of the source; write volumes: [{app['name']}-{PurePosixPath(file).name}:/app/"
+            f"{file.removeprefix('/app/')}]."
+            for file in wrong
+        ]  # fmt: skip
         if app["build"]["requirements"]["whole"]:
             app["notes"].append("its requirements name files of its own, so a change of code installs all of them again.")
     if sound:
@@ -242,6 +248,11 @@ def _senseless(app: dict[str, Any], own: Mapping[str, Any]) -> list[str]:
     if origin:
         where = "it into the Dockerfile" if kind == "dockerfile" else "it into what builds the image"
         problems += [f"{key} is written, and {origin} makes the image; write {where}." for key in _OURS_ALONE if own.get(key)]
+    if origin and own.get("data_files"):
+        problems.append(
+            f"data_files is written, and {origin} makes the image; have what builds it make a link, as RUN ln -s /data/app.db /app/app.db "
+            f"does, and write volumes: [{app['name']}-data:/data]."
+        )
     if kind == "image" and own.get("dockerfile"):
         problems.append("dockerfile is written beside image; keep dockerfile with source or git, or keep image.")
     if kind != "image":

@@ -16,6 +16,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import Docker,
 
 PAUSE = 0.1  # seconds between two looks
 LOG_LINES = 30
+READ_LINES = 1000  # in which what is to be written differently is looked for
 
 
 class Process(NamedTuple):
@@ -166,7 +167,7 @@ class Start:
     def _failed(self, release: Mapping[str, Any], process: Mapping[str, Any], what: str) -> None:
         name, container = release["name"], container_of(release, process)
         serves = still_serves(release["live"], release["id"])
-        said = logs(self.docker, container, 3 * LOG_LINES)
+        said = logs(self.docker, container, READ_LINES)
         lines = [f"{name}: its process {process['name']} of release {release['id']} {what}; {serves}."]
         lines += [f"Its command: {process['command']}", "The last lines of its log:"]
         lines += [f"  {line}" for line in _advice.spoken(said)[-LOG_LINES:]] or ["  (nothing)"]

@@ -47,8 +47,8 @@ def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Ma
         "stop_timeout": process["stop_seconds"],
         "labels": {**container["labels"], LABEL: process["name"]},
     }
-    if "etc_hosts" in container:
-        options["etc_hosts"] = {own_name: "127.0.0.1"}
+    if hosts := container.get("etc_hosts"):
+        options["etc_hosts"] = {own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()}
     if app["engine"] == "command" and variables:
         options["command"] = ["--run", "sh", "-c", line]
     elif "entrypoint" in container or app["engine"] == "command":

@@ -116,14 +116,21 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
         options["entrypoint"] = ["python3", f"{CONTAINER_SETTINGS}/{settings}"]
     if resources["cpus"]:
         options["cpus"] = resources["cpus"]
-    if app["networks"]:
-        options["networks"] = [{"name": name} for name in app["networks"]]
-        options["network_mode"] = app["networks"][0]
+    if networks := [*([own_network(app["name"])] if app["internet"] else []), *app["networks"]]:
+        options["networks"] = [{"name": name} for name in networks]
+        options["network_mode"] = networks[0]
+        if app["host_access"]:
+            options["etc_hosts"] = {"host.docker.internal": "host-gateway"}
     else:
         options["network_mode"] = "none"
         # Docker gives a container its own name only with an address.
         options["etc_hosts"] = {options["hostname"]: "127.0.0.1"}
     return options
+
+
+def own_network(name: str) -> str:
+    """The Docker network of an application with internet: true."""
+    return f"flaskops-{name}"
 
 
 def release_directory(root: str, name: str, release: str) -> str:

@@ -53,7 +53,7 @@ class Uids:
         with exclusive(self.root):
             book = self._read()
             now, own = self._now(book, name), wanted or self._own(book, name)
-            uid = ran_as or (now if now and (keep or volumes) else own)
+            uid = ran_as or (now if now and (keep or (volumes and not self._is_new(name, wanted))) else own)
             book["current"][name] = uid
             self._write(book)
         return uid
@@ -62,7 +62,7 @@ class Uids:
         """From which to which uid an application with volumes may move; (0, 0) where it has its own, or has never served."""
         book = self._read()
         now, own = self._now(book, name), wanted or book["own"].get(name, 0)
-        return (now, own) if now and now != own else (0, 0)
+        return (now, own) if now and now != own and not self._is_new(name, wanted) else (0, 0)
 
     def begin(self, name: str, wanted: int = 0) -> tuple[int, int]:
         """Write down that a move begins, so that one that is cut off goes on. Returns from which to which uid."""
@@ -85,6 +85,10 @@ class Uids:
     def moving(self) -> list[str]:
         """The applications whose move was cut off."""
         return sorted(self._read()["moving"])
+
+    def _is_new(self, name: str, wanted: int) -> bool:
+        """Whether nothing of it serves, so that what its entry names counts: an attempt before it had another, and left no data."""
+        return bool(wanted) and name not in live_links(self.nginx_root) and name not in self.moving
 
     def _now(self, book: Mapping[str, Any], name: str) -> int:
         """What it runs as: as recorded, or where nothing is recorded as the directory of its temporary files says; 0 when it never ran."""
@@ -164,6 +168,10 @@ def as_user(container: Mapping[str, Any], uid: int) -> dict[str, Any]:
 
 
 def run_as(container: Mapping[str, Any], uid: int, directory: str) -> dict[str, Any]:
-    """The same, with what tells its name and its home, from the directory of the release."""
+    """The same, with what tells its name and its home, from the directory of the release.
+
+    Named volumes have been filled (_volumes.py): the engine would give one that is still empty to the owner in the image again.
+    """
     accounts = [f"{directory}/{file}:/etc/{file}:ro" for file in ("passwd", "group")]
-    return {**as_user(container, uid), "volumes": [*container["volumes"], *accounts]}
+    volumes = [volume if volume.startswith("/") or volume.count(":") > 1 else f"{volume}:nocopy" for volume in container["volumes"]]
+    return {**as_user(container, uid), "volumes": [*volumes, *accounts]}

@@ -40,6 +40,10 @@ options:
       immutable: {description: Read by the template of the Nginx fragment., type: bool, default: false}
   build: {description: "The directory of the build, where there is one; it is removed when the image is there.", type: path}
   secrets: {description: "What M(flaskops.host.release_context) returned.", type: list, elements: str, default: []}
+  container:
+    description: The options of the container. Its named volumes are prepared, and it is compared with what the image has.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -80,12 +84,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _covers
 from ansible_collections.flaskops.host.plugins.module_utils._accounts import write_accounts
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time, stable_time_of
 from ansible_collections.flaskops.host.plugins.module_utils._image import build, refuse_labels
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
+from ansible_collections.flaskops.host.plugins.module_utils._volumes import Volumes
 
 STATIC = {
     "url": {"type": "str", "required": True},
@@ -104,6 +110,7 @@ ARGUMENTS = {
     "static": {"type": "list", "elements": "dict", "default": [], "options": STATIC},
     "build": {"type": "path"},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "container": {"type": "dict", "default": {}},
 }
 
 
@@ -113,6 +120,7 @@ TEXT = {".css", ".htm", ".html", ".js", ".json", ".map", ".mjs", ".rss", ".svg",
 NAME_BYTES = 255  # of a file, on Linux
 PATH_BYTES = 2048  # of the path of a static file; what lies deeper is no file that anybody asks for
 LARGEST = 64 * 2**20  # bytes; a larger one is compressed in no memory that a small host has
+PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")  # files that are there so that their directory is
 SMALLEST = 256  # bytes; below, a packet is a packet
 
 
@@ -180,16 +188,34 @@ class Assets:
         if self.params["build"] and Path(self.params["build"]).is_dir():
             build(self.docker, self.params["build"], self.params["image"], self.params["secrets"])
             shutil.rmtree(self.params["build"], ignore_errors=True)
-        refuse_labels(self.docker.inspect(self.params["image"], "image"), self.params["image"])
+        found = self.docker.inspect(self.params["image"], "image")
+        refuse_labels(found, self.params["image"])
         image = pin(self.docker, self.params["name"], self.params["id"])
         write_accounts(self.docker, self.pin, self.directory, self.params["uid"])
         files = self._static()
+        mounts, name = self.params["container"], self.params["name"]
+        volumes = Volumes(self.docker, self.params["root"], name, self.params["id"], self.params["uid"])
+        warnings = volumes.prepare(self.params["image"], mounts.get("volumes") or [])
+        warnings += [f"{name}: {words}" for words in _covers.warnings(name, found, mounts, self._first_file)]
         record = Record(self.params["root"], self.params["name"])
         changed = record.data["releases"].get(self.params["id"], {}).get("image") != image
         if changed:
             record.data["releases"].setdefault(self.params["id"], {"state": "prepared"}).update(image=image)
             record.save()
-        return {"changed": changed, "files": files, "image_id": image}
+        return {"changed": changed, "files": files, "image_id": image, "warnings": warnings}
+
+    def _first_file(self, path: str) -> str:
+        """A file of the image below a directory, as a path; "" where there is none. No more of it is read than that."""
+        command = [self.docker.command, "cp", f"{self.pin}:{path}", "-"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            try:
+                with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                    parts = (Path(member.name).parts[1:] for member in archive if not member.isdir())
+                    return next((str(Path(path, *each)) for each in parts if each and each[-1] not in PLACEHOLDERS), "")
+            except tarfile.TarError:
+                return ""
+            finally:
+                process.kill()
 
     def _static(self) -> int:
         """Fill static/ as a whole: aside first, then by renaming."""
@@ -233,6 +259,8 @@ def main() -> None:
         result = Assets(module.params).run()
     except (HostError, OSError, tarfile.TarError, subprocess.TimeoutExpired) as error:
         module.fail_json(**failed(shown(f"Release {module.params['id']} of {module.params['name']}: {error}")))
+    for words in result.pop("warnings"):
+        module.warn(shown(words))
     module.exit_json(**result)
 
 

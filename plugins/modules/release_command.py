@@ -43,12 +43,12 @@ stdout_lines:
   returned: success
 """
 
-import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _advice
 from ansible_collections.flaskops.host.plugins.module_utils._drain import remove
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs, tail
+from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, NoAnswer, logs, tail
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
 
@@ -60,33 +60,38 @@ ARGUMENTS: dict[str, Any] = {
     "deadline_seconds": {"type": "float", "default": 600},
 }
 LINES = 40
+READ = 1000  # lines, in which what is to be written differently is looked for
 
 
-def run(params: dict[str, Any], docker: Docker) -> list[str]:
-    """The last lines of the command's output; HostError when it fails."""
+def run(params: dict[str, Any], docker: Docker) -> tuple[list[str], list[str]]:
+    """The last lines of the command's output, and what they say to write differently; HostError when it fails."""
     renew(params["root"], [params["name"]], params["token"], "release command")
     container, seconds = params["container"], params["deadline_seconds"]
     try:
         docker.run("start", container)
         try:
             code = docker.run("wait", container, seconds=seconds).strip()
-        except subprocess.TimeoutExpired:
+        except NoAnswer:
             code = f"none within {seconds:g} s (release_command_seconds)"
-        words = tail(logs(docker, container, LINES), LINES)
+        log = logs(docker, container, READ)
+        advice = _advice.advice(log, docker.inspect(container))
     finally:
         remove([container], docker)
     if code != "0":
-        said = "".join(f"\n  {line}" for line in words) or "\n  (nothing)"
-        raise HostError(f"exit code {code}. The new release was not started. The last lines of its output:{said}")
-    return words
+        said = "".join(f"\n  {line}" for line in tail(log, LINES)) or "\n  (nothing)"
+        write = "".join(f"\n{words}" for words in advice)
+        raise HostError(f"exit code {code}. The new release was not started. The last lines of its output:{said}{write}")
+    return tail(log, LINES), advice
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
     try:
-        words = run(module.params, Docker())
+        words, advice = run(module.params, Docker())
     except (HostError, OSError) as error:
         module.fail_json(**failed(f"release_command of {module.params['name']} failed: {error}"))
+    for each in advice:
+        module.warn(f"release_command of {module.params['name']} ended well, but its output shows a fault. {each}")
     module.exit_json(changed=True, stdout="\n".join(words))
 
 

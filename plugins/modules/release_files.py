@@ -47,6 +47,11 @@ options:
   nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
   uids: {description: The range that the uids of applications are taken from., type: str, default: 70000-99999}
   group: {description: The group of Nginx's workers; it may enter the directory of the socket., type: str, required: true}
+  image: {description: "The image of the release; where it is there already, named volumes are prepared by it.", type: str, default: ""}
+  networks_pool:
+    description: Where a network of the application's own is taken from, when its container asks for one.
+    type: str
+    default: 10.201.0.0/16
 """
 
 EXAMPLES = r"""
@@ -77,6 +82,10 @@ process_containers:
   type: list
   elements: dict
   returned: success
+network_made:
+  description: Whether a network of the application's own was made, which containers that are there already do not know.
+  type: bool
+  returned: success
 known:
   description: Which contents the kept sources of the application have, for M(flaskops.host.release_context).
   type: list
@@ -95,6 +104,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flaskops.host.plugins.module_utils import _networks
 from ansible_collections.flaskops.host.plugins.module_utils._accounts import write_accounts
 from ansible_collections.flaskops.host.plugins.module_utils._delta import kept_digests
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import has_volumes
@@ -113,6 +123,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._trees import delete, put_away
 from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids, run_as
+from ansible_collections.flaskops.host.plugins.module_utils._volumes import Volumes, named
 
 NO_SECRETS = "e30="  # {} as JSON in Base64
 ARGUMENTS: dict[str, Any] = {
@@ -128,6 +139,8 @@ ARGUMENTS: dict[str, Any] = {
     "nginx_root": {"type": "str", "default": "/etc/nginx"},
     "uids": {"type": "str", "default": "70000-99999"},
     "group": {"type": "str", "required": True},
+    "image": {"type": "str", "default": ""},
+    "networks_pool": {"type": "str", "default": "10.201.0.0/16"},
 }
 PRIVATE = {"container.env"}
 
@@ -174,16 +187,29 @@ class ReleaseFiles:
         ran_as = self._ran_as() if self.params["restore"] and volumes else 0
         self.uid = uids.of(self.params["name"], facts["uid"], volumes, keep=self.params["restore"], ran_as=ran_as)
         known = self._restore() if self.params["restore"] else self._lay_down()
-        write_accounts(Docker(), f"{self.params['name']}-{self.params['id']}-pin", self.directory, self.uid)
+        docker = Docker()
+        write_accounts(docker, f"{self.params['name']}-{self.params['id']}-pin", self.directory, self.uid)
+        made = _networks.asks_for_own(facts["container"], self.params["name"]) and _networks.ensure(
+            docker, self.params["root"], self.params["name"], self.params["networks_pool"]
+        )
         containers = [run_as(each, self.uid, str(self.directory)) for each in (facts["container"], *facts["process_containers"])]
         return {
             "changed": self.changed,
             "directory": str(self.directory),
             "known": known,
             "uid": self.uid,
+            "network_made": made,
+            "warnings": self._volumes(docker, facts["container"]["volumes"]),
             "container": containers[0],
             "process_containers": containers[1:],
         }
+
+    def _volumes(self, docker: Docker, volumes: list[str]) -> list[str]:
+        """A release whose image is there is not built again, which prepares them else."""
+        image = self.params["image"]
+        if not (image and named(volumes) and docker.inspect(image, "image")):
+            return []
+        return Volumes(docker, self.params["root"], self.params["name"], self.params["id"], self.uid).prepare(image, volumes)
 
     def _ran_as(self) -> int:
         """The uid of an earlier release whose volumes the one that serves has not got, so that a move of its data cannot have met it."""
@@ -299,6 +325,8 @@ def main() -> None:
         result = ReleaseFiles(module.params).run()
     except (HostError, OSError) as error:
         module.fail_json(msg=f"Release {module.params['id']} of {module.params['name']} could not be laid down: {error}")
+    for words in result.pop("warnings"):
+        module.warn(words)
     module.exit_json(**result)
 
 

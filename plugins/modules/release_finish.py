@@ -67,7 +67,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _memory, _process_steps, _routes, _trees
+from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _memory, _networks, _process_steps, _routes, _trees
 from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
@@ -76,6 +76,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Record,
     forget,
     live_links,
+    read_release,
     written,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
@@ -125,6 +126,9 @@ class Finish:
             for entry in self.releases:
                 with self.attempts.of(entry["name"], "its old releases could not be removed"):
                     pruned += [f"{entry['name']} {old}" for old in self._prune(entry)]
+        for entry in self.releases:
+            with self.attempts.of(entry["name"], "the network that it asks for no more could not be removed", warn=True):
+                self._remove_network(entry)
         for entry in self.releases:
             with self.attempts.of(entry["name"], f"this run is not in {_audit.path_of(self.root, entry['name'])}"):
                 self._audit(entry, drained)
@@ -245,6 +249,13 @@ class Finish:
             with self.attempts.of(name, f"{record.path} could not be brought up to date"):
                 record.save()
         return gone
+
+    def _remove_network(self, entry: dict[str, Any]) -> None:
+        """Of one that had a network of its own, and has none with this release."""
+        name, now_live = entry["name"], entry["id"] if entry["result"] == "live" else None
+        asked, asks = (read_release(self.root, name, identity) if identity else {} for identity in (entry["before"], now_live))
+        if asked and asks and _networks.asks_for_own(asked["container"], name) and not _networks.asks_for_own(asks["container"], name):
+            _networks.remove(self.docker, name)
 
     def _empty(self, name: str) -> None:
         """What a container wrote goes with it, also of releases that are kept."""

@@ -109,6 +109,7 @@ ARGUMENTS: dict[str, Any] = {
     "interval_seconds": {"type": "float", "default": 0.5},
 }
 LOG_LINES = 40
+READ_LINES = 1000  # in which what is to be written differently is looked for
 # An application that has answered nothing but 404 for so long does not know its path, and will not learn it.
 NOT_FOUND_SECONDS = 10
 # How long one is watched that is healthy and has no memory left, or has lost a process for want of it.
@@ -239,7 +240,7 @@ class Gate:
         )
 
     def _logs(self) -> str:
-        return logs(self.docker, self.params["container"], 3 * LOG_LINES)
+        return logs(self.docker, self.params["container"], READ_LINES)
 
     def _advice(self, logs: str) -> list[str]:
         return _advice.advice(logs, self.docker.inspect(self.params["container"]))

@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _drain, _process_steps, _trees
+from ansible_collections.flaskops.host.plugins.module_utils import _drain, _networks, _process_steps, _trees
 from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -86,6 +86,9 @@ def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]
             if images:
                 docker.run("image", "rm", *images, check=False)
             removed += [f"container {container}" for container in containers] + [f"image {image}" for image in images]
+        with attempts.of(name, "its network could not be removed"):
+            if _networks.remove(docker, name):
+                removed.append(f"network {_networks.own_network(name)}")
         with attempts.of(name, "what runs that were cut off have left could not be removed"):
             for link in refused_links(params["nginx_root"], name):
                 link.unlink()

@@ -111,7 +111,10 @@ def test_name_source_and_path_are_enough(check, source):
         "uid": 0,
         "writable": [],
         "volumes": [],
+        "data_files": [],
         "networks": [],
+        "internet": False,
+        "host_access": False,
         "static": [{"url": "/static", "path": "static", "required": False, "index": False, "fallback": False, "immutable": False}],
         "proxy": {
             "connect_timeout_seconds": 60,
@@ -350,7 +353,7 @@ def test_bad_paths(check, path):
         ({"writable": ["/app/../etc"]}, "flask_apps: shop: writable[0] is '/app/../etc'; '..' is not allowed in it."),
         (
             {"networks": ["host"]},
-            "flask_apps: shop: networks[0] is 'host'; it has to be the name of a Docker network such as bridge, not host or none.",
+            "flask_apps: shop: networks[0] is 'host'; it has to be the name of a Docker network such as backend, not host or none.",
         ),
         (
             {"proxy": {"body_size": "20 MB"}},

@@ -92,6 +92,16 @@ def test_one_of_before_without_volumes_moves_by_itself_and_does_not_go_back_with
 
 
 @as_root
+def test_what_an_attempt_had_that_never_served_gives_way_to_the_key(host):
+    assert host.uids().of("a", volumes=True) == 70000
+    assert host.uids().move_of("a", wanted=999) == (0, 0)
+    assert host.uids().of("a", wanted=999, volumes=True) == 999
+    host.serve("a", 999)
+    assert host.uids().of("a", wanted=20001, volumes=True) == 999
+    assert host.uids().move_of("a", wanted=20001) == (999, 20001)
+
+
+@as_root
 def test_one_of_before_with_volumes_keeps_its_uid(host):
     host.serve("a")
     assert host.uids().of("a", volumes=True) == OLD
@@ -305,3 +315,9 @@ def test_a_move_that_was_cut_off_goes_on_also_with_a_new_release(host, live):
             _begin.Begin({**params, "move_uid": ["a"]})._moves(plan)
     uids.begin("a")
     assert _begin.Begin({**params, "move_uid": []})._moves(plan) == {"a": (OLD, 70000)}
+
+
+def test_the_engine_does_not_fill_a_named_volume_again():
+    options = {"user": "x", "tmpfs": [], "volumes": ["/srv/a:/a", "d1:/data", "d2:/other:ro"]}
+    found = _uids.run_as(options, 70003, "/r")["volumes"]
+    assert found[:3] == ["/srv/a:/a", "d1:/data:nocopy", "d2:/other:ro"]

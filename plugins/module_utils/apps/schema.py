@@ -760,7 +760,9 @@ OPTIONS: dict[str, Option] = {
             Directories of the container that the application may write to; they are in memory and empty at every
             start.
 
-            The rest of its file system is read-only. For what has to last, use O(volumes).
+            The rest of its file system is read-only. For what has to last, use O(volumes). What the container needs,
+            such as V(/app) and V(/usr), is refused; a directory with files of the image is warned of, for they are
+            hidden.
         """,
     ),
     "volumes": Option(
@@ -774,8 +776,28 @@ OPTIONS: dict[str, Option] = {
         about="""
             Volumes or directories of the host, written as V(shop-data:/data) or V(/srv/media:/media:ro).
 
+            A new volume gets what the image has in that place and belongs to the container's user. One with data of
+            somebody else's is left as it is, and the run says so.
+
             A directory of the host must let the container's user in, which is O(uid) or one of the application's
-            own.
+            own. The unix socket of a database on the host is such a directory, as in
+            V(/run/postgresql:/run/postgresql).
+        """,
+    ),
+    "data_files": Option(
+        kind="list",
+        default=[],
+        elements=Option(
+            pattern=r"(/app/)?[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*",
+            allowed="a file below /app, such as app.db or instance/app.db",
+            check=_inside,
+        ),
+        about="""
+            Files beside the code that the application writes and that have to last, such as an SQLite database,
+            V(app.db). They lie on the volume C(<name>-data-files), links lead to them, and a file of the source is
+            what they begin with.
+
+            For a whole directory, use O(volumes). A Dockerfile of your own makes such links itself.
         """,
     ),
     "networks": Option(
@@ -783,13 +805,36 @@ OPTIONS: dict[str, Option] = {
         default=[],
         elements=Option(
             pattern=r"(?!host$|none$)[A-Za-z0-9][A-Za-z0-9_.-]*",
-            allowed="the name of a Docker network such as bridge, not host or none",
+            allowed="the name of a Docker network such as backend, not host or none",
         ),
         about="""
-            Docker networks that the container joins, such as V(bridge). Without one it reaches nothing but its own
-            socket.
+            Docker networks that the container joins, such as V(backend). Without one, and without O(internet), it
+            reaches nothing but its own socket.
 
-            No port is published either way. The network has to exist; V(host) and V(none) are refused.
+            No port is published either way. The network has to exist; V(host) and V(none) are refused. In one
+            network, applications reach each other's ports past Nginx.
+        """,
+    ),
+    "internet": Option(
+        kind="bool",
+        default=False,
+        about="""
+            Whether the application reaches servers elsewhere. It gets a Docker network of its own, called
+            C(flaskops-<name>), with 16 addresses of
+            O(flask_apps_networks_pool#main:flask_apps_networks_pool): no other application can be reached through it.
+
+            What listens on the addresses of the host can be reached, too. The network is removed with the
+            application.
+        """,
+    ),
+    "host_access": Option(
+        kind="bool",
+        default=False,
+        about="""
+            Whether C(host.docker.internal) is the address of the host, for a server there that listens on it. Needs
+            O(internet) or O(networks).
+
+            A unix socket in O(volumes) is simpler, and open to this application alone.
         """,
     ),
     "static": Option(

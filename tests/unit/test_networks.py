@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A network of an application's own: taken from where nobody is, never somebody else's, and asked for by a key."""
+
+import json
+from ipaddress import IPv4Network
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _networks, _release
+from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
+
+ROUTES = """default via 192.168.1.1 dev eth0
+0.0.0.0/1 via 10.8.0.1 dev tun0
+10.201.0.0/28 dev br-1 proto kernel scope link src 10.201.0.1 linkdown
+10.201.0.16 dev wg0 table 51820
+local 10.201.0.33 dev br-1 table local proto kernel scope host src 10.201.0.33
+unreachable 10.201.0.48/29 metric 7
+"""
+
+
+class Engine:
+    def __init__(self, *networks, refuses=()):
+        self.networks, self.refuses, self.made = {network["Name"]: network for network in networks}, list(refuses), []
+
+    def inspect(self, name, kind):
+        return self.networks.get(name, {}) if kind == "network" else {}
+
+    def run(self, *words, **_how):
+        if words[1] == "ls":
+            return "\n".join(self.networks)
+        if words[1] == "inspect":
+            return json.dumps(list(self.networks.values()))
+        if words[1] == "rm":
+            del self.networks[words[-1]]
+        if words[1] == "create":
+            subnet = words[words.index("--subnet") + 1]
+            self.made.append(subnet)
+            if subnet in self.refuses:
+                raise HostError("Pool overlaps with other one on this address space")
+        return ""
+
+
+def network(name, subnet, **labels):
+    return {"Name": name, "IPAM": {"Config": [{"Subnet": subnet}, {"Subnet": "fd00::/64"}]}, "Labels": labels}
+
+
+@pytest.fixture
+def ensure(monkeypatch, tmp_path):
+    def run(engine, pool="10.201.0.0/16", routes=ROUTES):
+        monkeypatch.setattr(_networks, "_routes", lambda: _networks.routes_of(routes))
+        monkeypatch.setattr(_networks, "_refuse_open_firewall", lambda: None)
+        return _networks.ensure(engine, str(tmp_path), "shop", pool)
+
+    return run
+
+
+def test_the_routes_of_all_tables_count_but_for_those_to_everywhere():
+    found = ["10.201.0.0/28", "10.201.0.16/32", "10.201.0.33/32", "10.201.0.48/29"]
+    assert _networks.routes_of(ROUTES) == [IPv4Network(each) for each in found]
+
+
+def test_the_first_sixteen_addresses_that_nobody_has_are_taken(ensure):
+    engine = Engine(network("other", "10.201.0.64/27"))
+    assert ensure(engine) is True
+    assert engine.made == ["10.201.0.96/28"]
+
+
+def test_one_that_the_engine_refuses_is_left_for_the_next(ensure):
+    engine = Engine(refuses=["10.201.0.64/28"])
+    assert ensure(engine) is True
+    assert engine.made == ["10.201.0.64/28", "10.201.0.80/28"]
+
+
+def test_its_own_is_found_again(ensure):
+    engine = Engine(network("flaskops-shop", "10.201.0.64/28", **{"host.flaskops.app": "shop"}))
+    assert ensure(engine) is False
+    assert engine.made == []
+
+
+def test_somebody_elses_is_neither_used_nor_removed(ensure):
+    engine = Engine(network("flaskops-shop", "10.9.0.0/16"))
+    with pytest.raises(HostError, match="not of this collection"):
+        ensure(engine)
+    assert _networks.remove(engine, "shop") is False
+    assert "flaskops-shop" in engine.networks
+
+
+def test_it_goes_with_its_application():
+    engine = Engine(network("flaskops-shop", "10.201.0.64/28", **{"host.flaskops.app": "shop"}))
+    assert _networks.remove(engine, "shop") is True
+    assert _networks.remove(engine, "shop") is False
+
+
+def test_a_pool_that_is_in_use_is_told_with_who_uses_it(ensure):
+    with pytest.raises(HostError, match=r"flask_apps_networks_pool \(10.201.0.0/16\) has no 16 free addresses .* 10.0.0.0/8\. Set it"):
+        ensure(Engine(), routes="10.0.0.0/8 via 10.1.1.1 dev tun0\n")
+
+
+def test_without_dockers_own_firewall_it_is_refused(tmp_path):
+    file = tmp_path / "daemon.json"
+    _networks._refuse_open_firewall(str(file))
+    file.write_text('{"iptables": false}')
+    with pytest.raises(HostError, match="iptables: false"):
+        _networks._refuse_open_firewall(str(file))
+
+
+@pytest.mark.parametrize("pool", ["10.201.0.0/16", "172.31.255.0/28", "192.168.0.0/16"])
+def test_pools_that_may_be(pool):
+    assert _networks.pool_problem(pool) == []
+
+
+@pytest.mark.parametrize(
+    "pool",
+    ["", 5, None, "10.0.0.0", "10.201.0.1/16", "8.8.0.0/16", "127.0.0.0/8", "10.0.0.0/29", "fd00::/64", ["10.0.0.0/8"]],
+)
+def test_pools_that_may_not(pool):
+    (words,) = _networks.pool_problem(pool)
+    assert words.startswith("flask_apps_networks_pool: must be a private IPv4 network of at least 16 addresses")
+
+
+@pytest.fixture
+def entry(tmp_path):
+    (tmp_path / "app.py").write_text("app = 1\n")
+    (tmp_path / "requirements.txt").write_text("flask\n")
+
+    def make(**keys):
+        (app,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
+        return app, [problem.removeprefix("flask_apps: shop: ") for problem in problems]
+
+    return make
+
+
+def container(app):
+    return _release.container(app, "1", "flaskops/shop:1", "/var/lib/flaskops")
+
+
+def test_who_does_not_ask_has_none(entry):
+    found = container(entry()[0])
+    assert (found["network_mode"], "networks" in found) == ("none", False)
+    assert not _networks.asks_for_own(found, "shop")
+
+
+def test_who_asks_has_its_own_and_never_the_bridge_of_docker(entry):
+    found = container(entry(internet=True)[0])
+    assert (found["network_mode"], found["networks"], "etc_hosts" in found) == ("flaskops-shop", [{"name": "flaskops-shop"}], False)
+    assert _networks.asks_for_own(found, "shop")
+    assert not _networks.asks_for_own(found, "blog")
+
+
+def test_it_goes_together_with_others(entry):
+    found = container(entry(internet=True, networks=["backend"])[0])
+    assert found["networks"] == [{"name": "flaskops-shop"}, {"name": "backend"}]
+
+
+def test_the_host_has_a_name_for_web_and_processes_by_a_key(entry):
+    app, problems = entry(internet=True, host_access=True, processes=[{"name": "worker", "command": "work"}])
+    assert problems == []
+    found = container(app)
+    (worker,) = process_containers(app, found)
+    assert found["etc_hosts"] == worker["etc_hosts"] == {"host.docker.internal": "host-gateway"}
+    assert worker["network_mode"] == "flaskops-shop"
+
+
+def test_what_does_not_fit_together_is_told(entry):
+    assert entry(host_access=True)[1] == ["host_access needs a network; write internet: true, or networks."]
+    assert entry(host_access=True, networks=["backend"])[1] == []
+    processes = [{"name": f"w{number}", "command": "work"} for number in range(6)]
+    assert entry(internet=True, processes=processes)[1][0].startswith("internet: true has room for 5 processes; got 6.")
+    assert entry(internet=True, processes=processes[:5])[1] == []

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A release command is often the first that writes, or asks for a server: what it says of that is told with it."""
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, NoAnswer
+from ansible_collections.flaskops.host.plugins.modules import release_command
+
+PARAMS = {"root": "/x", "name": "shop", "token": "t", "container": "shop-1-command", "deadline_seconds": 9}
+WRITES = "OSError: [Errno 30] Read-only file system: '/app/instance/shop.db'"
+ASKS = 'could not translate host name "db" to address: Name or service not known'
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """The command, whose container ends with a code and has said some lines; it is gone when it is asked too late."""
+
+    def command(code, log):
+        class Engine:
+            there = True
+
+            def inspect(self, _name):
+                found = {"Config": {"Labels": {"host.flaskops.app": "shop"}}, "HostConfig": {"NetworkMode": "none"}}
+                return found if self.there else {}
+
+            def run(self, word, *_words, **_how):
+                self.there = self.there and word != "rm"
+                if word == "wait" and code is None:
+                    raise NoAnswer("docker wait: no answer within 9 s")
+                return log if word == "logs" else f"{code}\n"
+
+        monkeypatch.setattr(release_command, "renew", lambda *_words: None)
+        return release_command.run(PARAMS, Engine())
+
+    return command
+
+
+def test_one_that_ends_well_says_nothing_more(run):
+    assert run(0, "done") == (["done"], [])
+
+
+@pytest.mark.parametrize("code", [1, None])
+@pytest.mark.parametrize(("log", "key"), [(WRITES, "writable: [/app/instance]"), (ASKS, "networks: [NAME]")])
+def test_one_that_fails_or_never_ends_names_the_key(run, code, log, key):
+    with pytest.raises(HostError) as refused:
+        run(code, log)
+    *_said, last, advice = str(refused.value).splitlines()
+    assert last == f"  {log}"
+    assert key in advice
+
+
+def test_one_that_never_ends_names_its_deadline(run):
+    with pytest.raises(HostError, match=r"exit code none within 9 s \(release_command_seconds\)"):
+        run(None, "")
+
+
+def test_one_that_ends_well_in_spite_of_it_tells_it_too(run):
+    (words,) = run(0, WRITES)[1]
+    assert "volumes: [shop-instance:/app/instance]" in words

@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A new named volume belongs to the application from the start; what may be somebody else's is left as it is and told."""
+
+import json
+import os
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._volumes import Volumes, named
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
+UID = 70000
+
+
+class Engine:
+    """One that keeps volumes below a directory, and copies a file of the image into those that are empty when a container is made."""
+
+    def __init__(self, place):
+        self.place, self.volumes, self.said = place, {}, []
+
+    def add(self, name, owner=0, files=(), mode=0o755, **more):
+        path = self.place / name
+        path.mkdir()
+        for file in files:
+            (path / file).write_text("theirs")
+        os.chown(path, owner, owner)
+        path.chmod(mode)
+        self.volumes[name] = {"Name": name, "Driver": "local", "Options": None, "Labels": None, "Mountpoint": str(path), **more}
+
+    def run(self, *words, **_how):
+        self.said.append(words)
+        if words[:2] == ("volume", "inspect"):
+            return json.dumps([self.volumes[name] for name in words[2:] if name in self.volumes])
+        if words[:2] == ("volume", "create"):
+            self.add(words[-1], Labels=dict([words[3].split("=")]))
+        if words[0] == "create":
+            for at in (at for at, word in enumerate(words) if word == "--volume"):
+                path = self.place / words[at + 1].split(":")[0]
+                if not list(path.iterdir()):
+                    (path / "seed").write_text("of the image")
+                    os.chown(path, 1000, 1000)
+        return ""
+
+    def owner(self, name):
+        return (self.place / name).stat().st_uid
+
+
+@pytest.fixture
+def engine(tmp_path):
+    (tmp_path / "uids.json").write_text(json.dumps({"current": {"shop": UID, "blog": 70001}}))
+    return Engine(tmp_path)
+
+
+def prepare(engine, *volumes, uid=UID):
+    return Volumes(engine, str(engine.place), "shop", "1", uid).prepare("flaskops/shop:1", volumes)
+
+
+def test_only_those_that_have_a_name_and_may_be_written_to():
+    assert named(["/srv/x:/x", "a1:/a", "b1:/b:ro", "c1:/c:rw"]) == {"a1": "/a", "c1": "/c"}
+
+
+def test_a_new_one_has_the_files_of_the_image_and_belongs_to_the_application(engine):
+    assert prepare(engine, "d1:/data") == []
+    assert engine.owner("d1") == UID
+    assert (engine.place / "d1/seed").stat().st_uid == 0  # the top directory only
+    assert engine.said[-1][0] == "volume"
+
+
+def test_who_has_none_costs_no_call(engine):
+    assert prepare(engine, "/srv/x:/x", "d1:/data:ro") == []
+    assert engine.said == []
+
+
+def test_one_that_is_its_own_already_costs_one_call(engine):
+    engine.add("d1", UID, ["app.db"])
+    assert prepare(engine, "d1:/data") == []
+    assert [words[:2] for words in engine.said] == [("volume", "inspect")]
+
+
+def test_one_that_an_earlier_attempt_left_empty_is_given(engine):
+    engine.add("d1")
+    assert prepare(engine, "d1:/data") == []
+    assert engine.owner("d1") == UID
+
+
+def test_one_that_was_filled_by_a_run_that_was_cut_off_is_given(engine):
+    engine.add("d1", files=["seed"], Labels={"host.flaskops.app": "shop"})
+    assert prepare(engine, "d1:/data") == []
+    assert engine.owner("d1") == UID
+
+
+@pytest.mark.parametrize(
+    ("owner", "files", "labels", "write"),
+    [
+        (0, ["theirs"], None, "on the host: chown -R 70000:70000 "),
+        (0, ["theirs"], {"host.flaskops.app": "blog"}, "on the host: chown -R 70000:70000 "),
+        (999, ["theirs"], None, "write uid: 999 in its entry, or if it is its own data, on the host: chown -R 70000:70000 "),
+        (999, [], None, "write uid: 999 in its entry, or "),
+        (999, [], {"host.flaskops.app": "shop"}, "write uid: 999 in its entry, or "),
+        (70001, ["theirs"], None, "give both entries the same key uid, or this one a volume of its own."),
+    ],
+)
+def test_one_with_somebody_elses_data_is_left_and_told(engine, owner, files, labels, write):
+    engine.add("d1", owner, files, Labels=labels)
+    (words,) = prepare(engine, "d1:/data")
+    assert engine.owner("d1") == owner
+    of = ", of blog" if owner == 70001 else ""
+    assert words.startswith(f"shop: the volume d1 (/data) belongs to uid {owner}{of}, and is left as it is")
+    assert write in words
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(999, 0o777), (70000, 0o700)])
+def test_one_that_it_can_write_to_is_not_spoken_of(engine, owner, mode):
+    engine.add("d1", owner, ["theirs"], mode)
+    assert prepare(engine, "d1:/data") == []
+    assert engine.owner("d1") == owner
+
+
+@pytest.mark.parametrize("more", [{"Driver": "nfs"}, {"Options": {"type": "nfs"}}])
+def test_a_share_is_left_alone(engine, more):
+    engine.add("d1", **more)
+    assert prepare(engine, "d1:/data") == []
+    assert engine.owner("d1") == 0
+
+
+def test_what_copies_the_files_goes_even_when_it_fails(engine):
+    said = engine.run
+
+    def run(*words, **how):
+        if words[0] == "create":
+            raise OSError("no room")
+        return said(*words, **how)
+
+    engine.run = run
+    with pytest.raises(OSError, match="no room"):
+        prepare(engine, "d1:/data")
+    assert engine.said[-1] == ("rm", "--force", "--volumes", "shop-1-pin.volumes")
+    engine.run = said
+    assert prepare(engine, "d1:/data") == []  # and the next run goes on
+    assert engine.owner("d1") == UID
