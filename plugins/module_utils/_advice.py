@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _network_advice
 from ansible_collections.flaskops.host.plugins.module_utils._covers import CODE, hides_needed, place
+from ansible_collections.flaskops.host.plugins.module_utils._libraries import of_start
 
 # What uWSGI and Gunicorn say at every start; it would hide what the application said.
 BANNER = re.compile(
@@ -56,13 +57,20 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    written = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
-    return [*written, *_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
+    missing, data = [*of_start(logs), *_old(logs)], [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
+    return [*missing, *data, *_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
 
 
 def _streams(logs: str) -> list[str]:
     """Against streams that hold all threads, as the wrapper in the container says it."""
     return list(dict.fromkeys(match[1].strip() for match in _HELD.finditer(logs)))
+
+
+def _old(logs: str) -> list[str]:
+    """A package, or the application itself, that is older than its Python."""
+    found = re.search(r"No module named '(pkg_resources|distutils)", logs)
+    words = "has gone from Python and from newer versions of setuptools: add setuptools<81 to its requirements."
+    return [f"{found[1]} {words}"] if found else []
 
 
 def _app_of(container: Mapping[str, Any]) -> str:

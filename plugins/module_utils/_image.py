@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils import _libraries
 from ansible_collections.flaskops.host.plugins.module_utils._dockerfile import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, shortened, tail
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden
@@ -20,10 +21,11 @@ ENVIRONMENT = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default", "BUILDX_NO_D
 LOG_LINES = 60
 # What BuildKit repeats at the end: the last lines of the step that has failed.
 _AGAIN = re.compile(r"^------\n > .*?^------\n", re.MULTILINE | re.DOTALL)
+_WARNING = re.compile(r"(?m)^(?:#\d+ )?\d+\.\d+ flaskops warning: (.*)$")
 SECONDS = 24 * 3600
 
 
-def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: Iterable[str] = ()) -> None:
+def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: Iterable[str] = ()) -> list[str]:
     """Build what lies unpacked in a directory.
 
     Args:
@@ -33,16 +35,21 @@ def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: I
         secrets: the options that the Dockerfile needs.
         more: options.
 
+    Returns:
+        The warnings of what we run in it.
+
     Raises:
         HostError: with what went wrong, and the end of the log.
     """
     options = ("--progress=plain", f"--tag={image}", f"--file={path}/Dockerfile", *more, *secrets)
     try:
-        docker.run("build", *options, f"{path}/context", merge=True, seconds=SECONDS, environment=ENVIRONMENT)
+        log = docker.run("build", *options, f"{path}/context", merge=True, seconds=SECONDS, environment=ENVIRONMENT)
     except HostError as error:
         # An index may have been given with a user and a password.
         said = [hidden(shortened(line)) for line in tail(_AGAIN.sub("", str(error)), LOG_LINES)]
-        raise HostError(with_log(of_build("\n".join(said)), said)) from None
+        reason = hidden(_libraries.of_build(str(error))) or of_build("\n".join(said))
+        raise HostError(with_log(reason, said)) from None
+    return list(dict.fromkeys(hidden(shortened(line)) for line in _WARNING.findall(log)))
 
 
 def refuse_labels(image: Mapping[str, Any], name: str) -> None:

@@ -185,17 +185,19 @@ class Assets:
 
     def run(self) -> dict[str, Any]:
         renew(self.params["root"], [self.params["name"]], self.params["token"], "build and keep the image")
+        name, warnings = self.params["name"], list[str]()
         if self.params["build"] and Path(self.params["build"]).is_dir():
-            build(self.docker, self.params["build"], self.params["image"], self.params["secrets"])
+            built = build(self.docker, self.params["build"], self.params["image"], self.params["secrets"])
+            warnings = [f"{name}: {words}" for words in built]
             shutil.rmtree(self.params["build"], ignore_errors=True)
         found = self.docker.inspect(self.params["image"], "image")
         refuse_labels(found, self.params["image"])
         image = pin(self.docker, self.params["name"], self.params["id"])
         write_accounts(self.docker, self.pin, self.directory, self.params["uid"])
         files = self._static()
-        mounts, name = self.params["container"], self.params["name"]
+        mounts = self.params["container"]
         volumes = Volumes(self.docker, self.params["root"], name, self.params["id"], self.params["uid"])
-        warnings = volumes.prepare(self.params["image"], mounts.get("volumes") or [])
+        warnings += volumes.prepare(self.params["image"], mounts.get("volumes") or [])
         warnings += [f"{name}: {words}" for words in _covers.warnings(name, found, mounts, self._first_file)]
         record = Record(self.params["root"], self.params["name"])
         changed = record.data["releases"].get(self.params["id"], {}).get("image") != image
