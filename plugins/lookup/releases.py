@@ -66,7 +66,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._covers import DATA_FILES
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
-from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments
+from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
 
@@ -147,7 +147,8 @@ class LookupModule(LookupBase):
             return ""
         if app["build"]["kind"] == "dockerfile":
             return own_dockerfile(app, words["runtime"])
-        return self._render_ours("Dockerfile", {**words, "requirements": arguments(app["build"]["requirements"])})
+        requirements = app["build"]["requirements"]
+        return self._render_ours("Dockerfile", {**words, "requirements": arguments(requirements), "export": export(requirements)})
 
     def _settings(self, app: dict[str, Any], words: dict[str, Any]) -> dict[str, str]:
         """The file that the engine reads; the relay is the same for all."""

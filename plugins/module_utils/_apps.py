@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _dotenv, _engine, _origin, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._base import complete as complete_base
-from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of
+from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of, python_of
 from ansible_collections.flaskops.host.plugins.module_utils._covers import add_data_files, cover_problems
 from ansible_collections.flaskops.host.plugins.module_utils._networks import network_problems, pool_problem
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
@@ -114,6 +114,7 @@ def normalize_apps(
         made = _origin.complete(app, given, entry, source_root, checkouts or {}, sound=not found)
         if not found:
             made += complete_base(app, entry, _text(base_image), bootstrapped, _origin.is_on_runtime(app))
+            made += _origin.python_problems(app, bootstrapped or python_of(app["build"]["base"] or _text(base_image)), bool(bootstrapped))
         problems.extend(f"{where}: {problem}" for problem in made)
         if not found:
             _finish(app)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,12 +44,18 @@ BUILD: dict[str, Any] = {
     "code": "",
     "base": "",
     "server": "",
+    # The command that builds something of the source, and what it reads; without them all of the source.
+    "command": "",
+    "inputs": [],
+    # Below /app: where the application is started, and where its imports start from too.
+    "directory": "",
+    "path": "",
 }
 NO_DOCKERFILE = "none"  # in the place of its name
 # Of a source that says what it needs. One of a known image may have Flask from there.
-_REQUIREMENTS = {"requirements.txt", "pyproject.toml", "uv.lock", "pylock.toml", *_requirements.FOREIGN}
+_REQUIREMENTS = {"requirements.txt", "pyproject.toml", "uv.lock", "pylock.toml", *_requirements.LOCKS}
 # Keys that say how our Dockerfile makes an image, and where it is said instead.
-_OURS_ALONE = ("requirements", "apt_packages")
+_OURS_ALONE = ("requirements", "apt_packages", "build_command", "build_inputs")
 ARCHIVE_BYTES = 64 * 2**30  # of an image
 KEY_BYTES = 65536
 INI_BYTES, INI_LINE = 65536, 1000  # of a uwsgi.ini that is read for module and callable
@@ -130,7 +136,8 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
             app["notes"].append("it has no requirements.txt, so Flask alone is installed, which its image brought along.")
         else:
             app["build"]["requirements"], found = _requirements.find(source, files, wanted)
-        app["build"]["apt_packages"] = app["apt_packages"]
+        app["build"].update(apt_packages=app["apt_packages"], command=app["build_command"], inputs=app["build_inputs"])
+        problems += _build_step(app, files)
         problems += found
         app["engine"] = app["engine"] or "uwsgi"
         if app["engine"] == "command":
@@ -143,6 +150,8 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
             f"{file.removeprefix('/app/')}]."
             for file in wrong
         ]  # fmt: skip
+        if app["build"]["requirements"]["frozen"]:
+            app["notes"].append("pkg-resources==0.0.0 of its requirements is left out; it is no package.")
         if app["build"]["requirements"]["whole"]:
             app["notes"].append("its requirements name files of its own, so a change of code installs all of them again.")
     if sound:
@@ -152,6 +161,35 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
     if ours and app["engine"] != "command":
         problems += _find_callable(app, source)
     return problems
+
+
+def _build_step(app: dict[str, Any], files: list[str]) -> list[str]:
+    """What is wrong with the keys of the build step, or would be right with them."""
+    inputs = app["build_inputs"] if isinstance(app["build_inputs"], list) else []
+    places = [path for path in inputs if isinstance(path, str)]
+    problems = [
+        f"build_inputs must be files and directories of the source; got {path!r}, which is not there."
+        for path in places
+        if not any(file == path or file.startswith(f"{path.rstrip('/')}/") for file in files)
+    ]
+    if inputs and not app["build_command"]:
+        problems.append("build_inputs is written without build_command; leave it out.")
+    if not app["build_command"]:
+        app["notes"] += _unbuilt(app, files)
+    return problems
+
+
+def _unbuilt(app: Mapping[str, Any], files: list[str]) -> Iterator[str]:
+    """What of the source looks as if somebody had to build it first."""
+    source, known = Path(app["source"]), set(files)
+    if "package.json" in known and re.search(rb'"build"\s*:\s*"', _content(source, "package.json")):
+        install = "npm ci" if "package-lock.json" in known else "npm install"
+        yield (f"its package.json has a build script, which is not run; where its files are needed write build_command: {install} && "
+               "npm run build, with apt_packages: [npm].")  # fmt: skip
+    bare = next((file for file in files if file.endswith(".po") and f"{file[:-3]}.mo" not in known), "")
+    if bare and "/LC_MESSAGES/" in bare:
+        place = bare.split("/LC_MESSAGES/")[0].rpartition("/")[0] or "."
+        yield f"{bare} is not compiled; write build_command: pybabel compile -d {place}, or what else compiles translations."
 
 
 def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -239,6 +277,17 @@ def _server(source: Path, files: list[str], command: str) -> str:
     scripts = [file for file in files if PurePosixPath(file).name in names and not file.endswith(".py")][:SCRIPTS]
     texts = [command, *(_content(source, file).decode(errors="replace") for file in scripts)]
     return next((server for server in map(_dockerfile.server_of, texts) if server), "")
+
+
+def python_problems(app: Mapping[str, Any], python: str, bootstrapped: bool) -> list[str]:
+    """What the application says of Python, against the version that its image will have; "" where nobody knows it."""
+    if app["build"]["kind"] != "source" or not is_directory(Path(app["source"])):
+        return []
+    found = _requirements.python_problem(Path(app["source"]), ["pyproject.toml"], python)
+    if not found:
+        return []
+    instead = "set flask_apps_base_source: registry, and write python" if bootstrapped else "write python"
+    return [f"{found}; {instead} with a version that it takes, such as python: '3.12', or a wider requires-python."]
 
 
 def _senseless(app: dict[str, Any], own: Mapping[str, Any]) -> list[str]:

@@ -21,15 +21,50 @@ from ansible_collections.flaskops.host.plugins.module_utils._source import Sourc
 
 # Bytes of what is read: of a lock, of a project, and of the requirements files together, which may include each other.
 LOCK_BYTES, PROJECT_BYTES, PIP_BYTES = 32 * 2**20, 2**20, 8 * 2**20
-NOTHING: dict[str, Any] = {"kind": "", "file": "", "files": [], "packages": [], "whole": False, "git": False, "left_out": []}
+# whole: they refer to the application itself. exporter: the tool that reads a lock. frozen: pip freeze has listed what is no package.
+# own: they name the application itself, which is built apart. project: how the application is built as a package, {} when it is none.
+NOTHING: dict[str, Any] = {
+    "kind": "",
+    "file": "",
+    "files": [],
+    "packages": [],
+    "whole": False,
+    "git": False,
+    "left_out": [],
+    "exporter": "",
+    "frozen": False,
+    "own": False,
+    "project": {},
+}
 # Application servers that the runtime image takes the place of. Old ones do not even compile for the Python of today.
 _SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
-# Locks that are not read here, and the command that writes what is.
-FOREIGN = {
-    "Pipfile.lock": "pipenv requirements > requirements.txt",
-    "poetry.lock": "poetry export --format requirements.txt --output requirements.txt",
-    "pdm.lock": "pdm export --format requirements --output requirements.txt",
+# What pip freeze of Debian and Ubuntu says of a package that there is not.
+_FROZEN = re.compile(r"pkg[_-]resources\s*==\s*0\.0\.0(?![\w.])", re.IGNORECASE)
+# The application itself, of which a package is made, with its extras.
+_OWN = re.compile(r"(?:(?:-e|--editable)[\s=]*)?\.(?:\[([\w\s,.-]*)\])?")
+# Locks that their own tools read while the image is built, and the files that these need beside them.
+LOCKS = {"poetry.lock": ("poetry", "pyproject.toml"), "pdm.lock": ("pdm", "pyproject.toml"), "Pipfile.lock": ("pipenv", "")}
+_PYLOCK = re.compile(r"pylock(\.[^./]+)?\.toml")
+_ORDER = ("requirements.txt", "uv.lock", "pylock.toml", *LOCKS)
+# What in a lock is a directory or a file of the source, and what comes from a repository.
+_LOCAL_IN_LOCK = {
+    "poetry": r'(?m)^type = "(?:directory|file)"$',
+    "pdm": r'(?m)^path = "',
+    "pipenv": r'"(?:path|file)": "(?!https?://)',
+    "pylock": r'(?m)^(?:directory|archive) = \{ *path|^\[packages\.(?:directory|archive)\]\npath',
 }
+_GIT_IN_LOCK = {
+    "poetry": r'(?m)^type = "git"$',
+    "pdm": r'(?m)^git = "',
+    "pipenv": r'"git": "',
+    "pylock": r"(?m)^(?:vcs = |\[packages\.vcs\])",
+}
+_EXPORT = {
+    "poetry": "POETRY_VIRTUALENVS_CREATE=false /opt/exporter/bin/poetry export --no-interaction --format requirements.txt{}",
+    "pdm": "PDM_USE_VENV=0 PDM_CHECK_UPDATE=0 PDM_IGNORE_SAVED_PYTHON=1 /opt/exporter/bin/pdm export --format requirements --prod{}",
+    "pipenv": "PIPENV_IGNORE_VIRTUALENVS=1 /opt/exporter/bin/pipenv requirements{}",
+}
+_WITHOUT_HASHES = {"poetry": " --without-hashes", "pdm": " --no-hashes", "pipenv": ""}
 # What a requirement of this distribution looks like; the rest of the line is pip's.
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S.*)")
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
@@ -45,19 +80,50 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
         wanted: the file that the user names; empty for the first of the convention.
 
     Returns:
-        C(kind) pip (C(file), and in C(files) what it includes), uv (C(uv.lock)) or list (C(packages) of C(pyproject.toml));
+        C(kind) pip (C(file), and in C(files) what it includes), uv (C(uv.lock)), list (C(packages) of C(pyproject.toml)), pylock, or lock,
+        which its C(exporter) reads;
         C(whole) when the requirements refer to the application itself; C(left_out) the application servers that are not installed.
         And the problems as sentences.
     """
     known = set(files)
-    name = wanted or next((name for name in ("requirements.txt", "uv.lock") if name in known), "")
+    found, problems = _named(source, known, wanted)
+    if not found["kind"]:
+        return found, problems
+    made, extras = project(source, known), found.pop("extras", None)
+    if made and extras is not None and not found["whole"] and (packages := _dependencies(_pyproject(source, known), extras)) is not None:
+        found = {**found, "own": True, "packages": packages}
+    elif extras is not None:
+        found = {**found, "whole": True}
+    return {**found, "project": {} if found["whole"] else made}, problems
+
+
+def _dependencies(data: Mapping[str, Any], extras: Iterable[str]) -> list[str] | None:
+    """What a project and these extras of it depend on; None where only a build of it knows."""
+    dynamic = _at(data, "project", "dynamic") or []
+    if _at(data, "project") is None or "dependencies" in dynamic or "optional-dependencies" in dynamic:
+        return None
+    lists = [_at(data, "project", "dependencies") or []]
+    lists += [_at(data, "project", "optional-dependencies", extra) for extra in extras]
+    if not all(isinstance(listed, list) and all(isinstance(each, str) and each.isprintable() for each in listed) for listed in lists):
+        return None
+    return sorted({each for listed in lists for each in listed})
+
+
+def _named(source: Path, known: set[str], wanted: str) -> tuple[dict[str, Any], list[str]]:
+    name = wanted or next((name for name in _ORDER if name in known), "")
     if not name:
-        if foreign := next((each for each in FOREIGN if each in known), ""):
-            return NOTHING, [f"source has a {foreign}, which is not read here; write a requirements.txt: {FOREIGN[foreign]}"]
+        if "Pipfile" in known and "pyproject.toml" not in known:
+            return NOTHING, ["source has a Pipfile and no Pipfile.lock, which says what to install; write one with: pipenv lock"]
         name = "pyproject.toml" if "pyproject.toml" in known else "requirements.txt"
     if name not in known:
         odd = " that is a regular file" if os.path.lexists(source / name) else ""
         ignored = " that .dockerignore lets through" if (source / name).is_file() else odd
+        above = "" if wanted or ignored else next((each for each in _ORDER if (source.parent / each).is_file()), "")
+        if above:
+            return NOTHING, [
+                f"source has no {name}: {source}, and the directory above it has {above}; write that directory as source "
+                "(or git.directory), and the application is found in it."
+            ]
         if wanted:
             return NOTHING, [f"requirements is {wanted!r}; source has no such file{ignored}: {source / wanted}."]
         return NOTHING, [f"source has no {name}{ignored}: {source}. Write one; at least Flask has to be in it."]
@@ -66,6 +132,10 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
             return _uv(source, name, known)
         if posixpath.basename(name) == "pyproject.toml":
             return _project(source, name)
+        if posixpath.basename(name) in LOCKS:
+            return _lock(source, name, known)
+        if _PYLOCK.fullmatch(posixpath.basename(name)):
+            return _pylock(source, name)
         return _pip(source, name, known)
     except RecursionError:
         return NOTHING, [f"{source / name} cannot be read: it is too deeply nested."]
@@ -77,7 +147,128 @@ def arguments(requirements: Mapping[str, Any]) -> str:
     """What pip is told to install, for a shell; in the directory of the application."""
     if requirements["kind"] == "list":
         return shlex.join(package for package in requirements["packages"] if not requirements["left_out"] or not _SERVER.match(package))
-    return f"-r {shlex.quote('/run/requirements.txt' if requirements['kind'] == 'uv' else requirements['file'])}"
+    own = f" {shlex.join(requirements['packages'])}" if requirements.get("own") and requirements["packages"] else ""
+    return f"-r {shlex.quote('/run/requirements.txt' if requirements['kind'] in ('uv', 'lock') else requirements['file'])}{own}"
+
+
+def export(requirements: Mapping[str, Any]) -> str:
+    """The command, for a shell, that writes what a lock holds to /run/requirements.txt; "" where there is none."""
+    tool = requirements.get("exporter", "")
+    if not tool:
+        return ""
+    # pip takes hashes for all packages or for none; a directory and a repository have none.
+    bare = requirements["git"] or requirements["whole"]
+    words = _EXPORT[tool].format(_WITHOUT_HASHES[tool] if bare else " --hash" if tool == "pipenv" else "")
+    return f"{words} > /run/requirements.txt" if tool == "pipenv" else f"{words} --output /run/requirements.txt"
+
+
+def _lock(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
+    tool, beside = LOCKS[posixpath.basename(name)]
+    needed = posixpath.join(posixpath.dirname(name), beside) if beside else ""
+    if needed and needed not in known:
+        words = f"source has a {name} and no {needed} beside it, which {tool} needs"
+        return NOTHING, [f"{words}; add it, or name another file in requirements."]
+    text = read_inside(source, name, LOCK_BYTES).decode()
+    pattern = r'(?m)^\s*"(uwsgi|meinheld)": \{' if tool == "pipenv" else r'(?m)^name = "(uwsgi|meinheld)"$'
+    return {
+        **NOTHING,
+        "kind": "lock",
+        "file": name,
+        "files": sorted(filter(None, (name, needed))),
+        "exporter": tool,
+        "whole": bool(re.search(_LOCAL_IN_LOCK[tool], text)),
+        "git": bool(re.search(_GIT_IN_LOCK[tool], text)),
+        "left_out": sorted({match[1].lower() for match in re.finditer(pattern, text, re.IGNORECASE)}),
+    }, []
+
+
+def _pylock(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
+    """pip itself reads it."""
+    text = read_inside(source, name, LOCK_BYTES).decode()
+    whole, git = (bool(re.search(patterns["pylock"], text)) for patterns in (_LOCAL_IN_LOCK, _GIT_IN_LOCK))
+    return {**NOTHING, "kind": "pylock", "file": name, "files": [name], "whole": whole, "git": git}, []
+
+
+def _pyproject(source: Path, known: Iterable[str]) -> dict[str, Any]:
+    """What pyproject.toml says; {} where there is none that can be read."""
+    import tomllib  # of the controller's Python; that of a host, where modules run, may be older
+
+    try:
+        return tomllib.loads(read_inside(source, "pyproject.toml", PROJECT_BYTES).decode()) if "pyproject.toml" in known else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _at(data: Any, *keys: str) -> Any:
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def project(source: Path, known: Iterable[str]) -> dict[str, Any]:
+    """What the application needs to be built as a package, and the version that a repository would tell; {} when it is no package."""
+    known = set(known)
+    data = _pyproject(source, known)
+    requires = _at(data, "build-system", "requires")
+    if not isinstance(requires, list) or not all(isinstance(each, str) and each.strip() and each.isprintable() for each in requires):
+        return {}
+    described = any(isinstance(_at(data, *keys), dict) for keys in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata")))
+    kept_out = (("tool", "poetry", "package-mode"), ("tool", "uv", "package"), ("tool", "pdm", "distribution"))
+    if any(_at(data, *keys) is False for keys in kept_out) or not (described or known & {"setup.py", "setup.cfg"}):
+        return {}
+    if any("file:" in each for each in requires):
+        return {}
+    return {"requires": sorted(each.strip() for each in requires), "version": _released(source, known)}
+
+
+def _released(source: Path, known: Iterable[str]) -> str:
+    """The version of an archive of PyPI."""
+    try:
+        text = read_inside(source, "PKG-INFO", PROJECT_BYTES).decode() if "PKG-INFO" in known else ""
+    except (OSError, ValueError):
+        return ""
+    found = re.search(r"(?m)^Version: ([0-9][0-9A-Za-z.!+_-]{0,60})$", text)
+    return found[1] if found else ""
+
+
+def python_problem(source: Path, known: Iterable[str], python: str) -> str:
+    """Why the Python of the images is none for this application, as a sentence; "" when it is, or nobody says.
+
+    Args:
+        source: the directory of the application.
+        known: its files.
+        python: the version of the images' Python, such as V(3.13); empty when it is not known.
+    """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # ansible-core comes with it
+
+    data = _pyproject(source, set(known))
+    wanted, key = _at(data, "project", "requires-python"), "requires-python"
+    if not isinstance(wanted, str):
+        wanted, key = _at(data, "tool", "poetry", "dependencies", "python"), "python of tool.poetry.dependencies"
+    if not python or not isinstance(wanted, str):
+        return ""
+    version = python if python.count(".") > 1 else f"{python}.99"  # the newest of it
+    try:
+        if any(SpecifierSet(_plain(part)).contains(version, prereleases=True) for part in re.split(r"\|\|?", wanted)):
+            return ""
+    except (InvalidSpecifier, ValueError):
+        return ""
+    return f"{key} in pyproject.toml is {wanted!r}, and the Python of the images is {python}"
+
+
+def _plain(wanted: str) -> str:
+    """Poetry's ^3.10 and ~3.10 as others write them."""
+    parts = []
+    for part in filter(None, (each.strip() for each in wanted.split(","))):
+        sign, numbers = part[0], part[1:].strip().split(".")
+        if sign == "^":
+            part = f">={'.'.join(numbers)},<{int(numbers[0]) + 1}"
+        elif sign == "~" and part[1:2] != "=":
+            part = f">={'.'.join(numbers)}," + (f"=={'.'.join(numbers[:2])}.*" if len(numbers) > 1 else f"=={numbers[0]}.*")
+        elif part[0].isdigit():
+            part = f"=={part}" if part.endswith("*") or part.count(".") > 1 else f"=={part}.*"
+        parts.append("" if part == "*" else part)
+    return ",".join(filter(None, parts))
 
 
 def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
@@ -114,6 +305,7 @@ def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
 
 def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
     files, problems, whole, git, ahead, servers = {name: None}, [], False, False, [name], set[str]()
+    frozen, extras = False, None
     places, left = known | _directories(known), PIP_BYTES
     while ahead:
         file = ahead.pop(0)
@@ -125,6 +317,7 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
         lines = list(_lines(text))
         servers.update(_servers(lines) if utf8 else [])  # they are taken out with sed
         for line in lines:
+            frozen = frozen or (utf8 and bool(_FROZEN.match(line)))
             git = git or "git+" in line
             if match := _INCLUDE.fullmatch(line):
                 target = next(iter(shlex.split(match[1])), "")
@@ -136,11 +329,15 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
                 elif path not in files:
                     files[path] = None
                     ahead.append(path)
+            elif (match := _OWN.fullmatch(line)) and utf8 and file == posixpath.basename(file):
+                extras = [*(extras or []), *filter(None, re.split(r"[\s,]+", match[1] or ""))]
             elif match := _LOCAL.fullmatch(line):
                 whole = whole or "://" not in match[1]
             else:
                 whole = whole or _is_local(line, places)
-    found = {"file": name, "files": list(files), "whole": whole, "git": git, "left_out": sorted(servers)}
+    found = {"file": name, "files": list(files), "whole": whole, "git": git, "left_out": sorted(servers), "frozen": frozen}
+    if extras is not None:
+        found["extras"] = extras
     return {**NOTHING, "kind": "pip", **found}, problems
 
 

@@ -3,7 +3,7 @@
 """Which packages an application needs, and the files that say so."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._requirements import find
+from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export, find, python_problem
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
 
 
@@ -55,6 +55,30 @@ def look(place, files, wanted=""):
         ({"requirements.txt": "uwsgitop\nuwsgi-tools\n"}, "", {"left_out": []}),
         ({"uv.lock": 'name = "uwsgi"\nname = "uwsgitop"\n', "pyproject.toml": ""}, "", {"left_out": ["uwsgi"]}),
         ({"pyproject.toml": "[project]\ndependencies = ['uwsgi', 'flask']"}, "", {"left_out": ["uwsgi"]}),
+        ({"requirements.txt": "flask\npkg-resources==0.0.0\n"}, "", {"frozen": True, "left_out": []}),
+        ({"requirements.txt": "-r b.txt\n", "b.txt": "pkg_resources == 0.0.0"}, "", {"frozen": True}),
+        ({"requirements.txt": "pkg-resources==0.0.0.1\n"}, "", {"frozen": False}),
+        # Locks, each read by the tool that wrote it.
+        (
+            {"Pipfile.lock": '{"default": {}}'},
+            "",
+            {"kind": "lock", "exporter": "pipenv", "files": ["Pipfile.lock"], "git": False, "whole": False},
+        ),
+        ({"poetry.lock": "", "pyproject.toml": ""}, "", {"kind": "lock", "exporter": "poetry", "files": ["poetry.lock", "pyproject.toml"]}),
+        ({"pdm.lock": 'name = "uwsgi"\n', "pyproject.toml": ""}, "", {"kind": "lock", "exporter": "pdm", "left_out": ["uwsgi"]}),
+        ({"pylock.toml": "", "pyproject.toml": ""}, "", {"kind": "pylock", "files": ["pylock.toml"], "exporter": ""}),
+        ({"pylock.toml": "", "requirements.txt": "flask"}, "", {"kind": "pip"}),
+        ({"pylock.web.toml": "", "requirements.txt": "flask"}, "pylock.web.toml", {"kind": "pylock", "file": "pylock.web.toml"}),
+        ({"d/poetry.lock": "", "d/pyproject.toml": ""}, "d/poetry.lock", {"kind": "lock", "files": ["d/poetry.lock", "d/pyproject.toml"]}),
+        ({"Pipfile.lock": '{"default": {"shop": {"editable": true, "path": "."}}}'}, "", {"whole": True}),
+        ({"Pipfile.lock": '{"default": {"x": {"git": "https://example.org/x", "ref": "1"}}}'}, "", {"git": True, "whole": False}),
+        ({"Pipfile.lock": '{\n  "default": {\n    "uwsgi": {"version": "==2"}}}'}, "", {"left_out": ["uwsgi"]}),
+        ({"poetry.lock": '[package.source]\ntype = "git"\n', "pyproject.toml": ""}, "", {"git": True, "whole": False}),
+        ({"poetry.lock": '[package.source]\ntype = "directory"\nurl = "lib"\n', "pyproject.toml": ""}, "", {"whole": True}),
+        ({"pdm.lock": 'git = "https://example.org/x"\n', "pyproject.toml": ""}, "", {"git": True}),
+        ({"pdm.lock": 'path = "./lib"\n', "pyproject.toml": ""}, "", {"whole": True}),
+        ({"pylock.toml": "[packages.vcs]\ntype = 'git'\n"}, "", {"git": True}),
+        ({"pylock.toml": "[[packages]]\nname = 'x'\ndirectory = {path = 'lib'}\n"}, "", {"whole": True}),
     ],
 )
 def test_what_is_installed(tmp_path, files, wanted, found):
@@ -80,15 +104,14 @@ def test_what_is_installed(tmp_path, files, wanted, found):
             "source has a uv.lock and no pyproject.toml beside it, which uv needs; add it, or name another file in requirements.",
         ),
         (
-            {"Pipfile.lock": "{}"},
+            {"Pipfile": "[packages]"},
             "",
-            "source has a Pipfile.lock, which is not read here; write a requirements.txt: pipenv requirements > requirements.txt",
+            "source has a Pipfile and no Pipfile.lock, which says what to install; write one with: pipenv lock",
         ),
         (
-            {"poetry.lock": "", "pyproject.toml": "[project]\ndependencies = ['flask']"},
+            {"poetry.lock": ""},
             "",
-            "source has a poetry.lock, which is not read here; write a requirements.txt: "
-            "poetry export --format requirements.txt --output requirements.txt",
+            "source has a poetry.lock and no pyproject.toml beside it, which poetry needs; add it, or name another file in requirements.",
         ),
         (
             {"pyproject.toml": "[project]\ndynamic = ['dependencies']"},
@@ -125,3 +148,117 @@ def test_a_file_is_decoded_by_the_mark_at_its_beginning_as_pip_does(tmp_path, en
     assert (problems, found["files"]) == ([], ["requirements.txt", "base.txt"])
     # What is not UTF-8 cannot be told from, so it is not said that it was.
     assert found["left_out"] == (["uwsgi"] if encoding == "utf-8-sig" else [])
+
+
+# --- the application as a package --------------------------------------------------------------------------------------
+
+BUILD = "[build-system]\nrequires = ['hatchling', 'a']\n"
+PROJECT = "[project]\nname = 'shop'\ndependencies = ['flask']\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"pyproject.toml": PROJECT + BUILD}, {"requires": ["a", "hatchling"], "version": ""}),
+        ({"pyproject.toml": PROJECT + BUILD, "requirements.txt": "flask"}, {"requires": ["a", "hatchling"], "version": ""}),
+        ({"pyproject.toml": PROJECT + BUILD, "uv.lock": ""}, {"requires": ["a", "hatchling"], "version": ""}),
+        ({"pyproject.toml": "[tool.poetry]\nname = 'x'\n" + BUILD, "poetry.lock": ""}, {"requires": ["a", "hatchling"], "version": ""}),
+        ({"pyproject.toml": PROJECT + BUILD, "PKG-INFO": "Name: x\nVersion: 1.2\n"}, {"requires": ["a", "hatchling"], "version": "1.2"}),
+        ({"pyproject.toml": BUILD, "setup.py": "", "requirements.txt": "flask"}, {"requires": ["a", "hatchling"], "version": ""}),
+        ({"pyproject.toml": BUILD, "requirements.txt": "flask"}, {}),
+        ({"pyproject.toml": PROJECT}, {}),
+        ({"pyproject.toml": PROJECT + BUILD + "[tool.uv]\npackage = false\n"}, {}),
+        ({"pyproject.toml": "[tool.poetry]\npackage-mode = false\n" + BUILD, "poetry.lock": ""}, {}),
+        # Its requirements name it.
+        ({"pyproject.toml": PROJECT + BUILD, "requirements.txt": "-e .\n"}, {"requires": ["a", "hatchling"], "version": ""}),
+        # It is installed with what it needs of the source.
+        ({"pyproject.toml": PROJECT + BUILD, "requirements.txt": "-e .\n./lib\n"}, {}),
+        ({"pyproject.toml": "[project]\ndynamic = ['dependencies']\n" + BUILD, "requirements.txt": "."}, {}),
+        ({"pyproject.toml": PROJECT + "[build-system]\nrequires = 'x'\n", "requirements.txt": "flask"}, {}),
+        ({"pyproject.toml": PROJECT + '[build-system]\nrequires = ["a\\nb"]\n', "requirements.txt": "flask"}, {}),
+        ({"pyproject.toml": "[", "requirements.txt": "flask"}, {}),
+        ({"pyproject.toml": PROJECT + BUILD, "PKG-INFO": "Version: $(x)\n"}, {"requires": ["a", "hatchling"], "version": ""}),
+    ],
+)
+def test_what_builds_the_application_itself(tmp_path, files, found):
+    result, problems = look(tmp_path, files)
+    assert (problems, result["project"]) == ([], found)
+
+
+@pytest.mark.parametrize(
+    ("text", "python", "good"),
+    [
+        ("[project]\nrequires-python = '>=3.10'", "3.13", True),
+        ("[project]\nrequires-python = '>=3.14'", "3.13", False),
+        ("[project]\nrequires-python = '<3.13'", "3.13", False),
+        ("[project]\nrequires-python = '>=3.13.2'", "3.13", True),
+        ("[project]\nrequires-python = '>=3.13.2'", "3.13.1", False),
+        ("[project]\nrequires-python = '==3.13.*'", "3.13", True),
+        ("[project]\nrequires-python = '~=3.12'", "3.13", True),
+        ("[project]\nrequires-python = '>=3.14'", "", True),
+        ("[project]\nrequires-python = 'nonsense'", "3.13", True),
+        ("[project]\nrequires-python = 3", "3.13", True),
+        ("[tool.poetry.dependencies]\npython = '^3.10'", "3.13", True),
+        ("[tool.poetry.dependencies]\npython = '^2.7 || ^3.10'", "3.13", True),
+        ("[tool.poetry.dependencies]\npython = '~3.10'", "3.13", False),
+        ("[tool.poetry.dependencies]\npython = '>=3.8,<3.12'", "3.13", False),
+        ("[tool.poetry.dependencies]\npython = '3.11'", "3.13", False),
+        ("[tool.poetry.dependencies]\npython = '*'", "3.13", True),
+        ("[tool.poetry.dependencies]\npython = {version = '3'}", "3.13", True),
+        ("[", "3.13", True),
+    ],
+)
+def test_the_python_that_it_asks_for(tmp_path, text, python, good):
+    (tmp_path / "pyproject.toml").write_text(text)
+    found = python_problem(tmp_path, ["pyproject.toml"], python)
+    assert (found == "") == good, found
+    assert good or f"and the Python of the images is {python}" in found
+
+
+def test_requirements_in_the_directory_above_are_named(tmp_path):
+    (tmp_path / "requirements.txt").write_text("flask")
+    (tmp_path / "app").mkdir()
+    (problem,) = find(tmp_path / "app", [], "")[1]
+    assert problem.startswith(f"source has no requirements.txt: {tmp_path}/app, and the directory above it has requirements.txt;")
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"poetry.lock": "", "pyproject.toml": ""}, "export --no-interaction --format requirements.txt --output /run/requirements.txt"),
+        ({"poetry.lock": 'type = "git"\n', "pyproject.toml": ""}, "requirements.txt --without-hashes --output /run/requirements.txt"),
+        ({"pdm.lock": "", "pyproject.toml": ""}, "pdm export --format requirements --prod --output /run/requirements.txt"),
+        ({"pdm.lock": 'path = "./x"\n', "pyproject.toml": ""}, "--prod --no-hashes --output /run/requirements.txt"),
+        ({"Pipfile.lock": ""}, "pipenv requirements --hash > /run/requirements.txt"),
+        ({"Pipfile.lock": '"git": "x"'}, "pipenv requirements > /run/requirements.txt"),
+        ({"pylock.toml": ""}, ""),
+        ({"requirements.txt": ""}, ""),
+    ],
+)
+def test_hashes_are_kept_where_all_packages_have_one(tmp_path, files, command):
+    result, _ = look(tmp_path, files)
+    assert export(result).endswith(command) and bool(command) == bool(export(result))
+    wanted = "/run/requirements.txt" if command else next(iter(files))
+    assert arguments(result) == f"-r {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("-e .", "-r requirements.txt b flask"),
+        (".", "-r requirements.txt b flask"),
+        (".[web]", "-r requirements.txt b flask 'gevent>1'"),
+        ("--editable=.[web] # all of it", "-r requirements.txt b flask 'gevent>1'"),
+    ],
+)
+def test_requirements_that_name_the_application_itself_do_not_change_with_its_code(tmp_path, line, words):
+    text = "[project]\nname = 'x'\ndependencies = ['flask', 'b']\noptional-dependencies = {web = ['gevent>1']}\n" + BUILD
+    result, problems = look(tmp_path, {"pyproject.toml": text, "requirements.txt": f"waitress\n{line}\n"})
+    assert (problems, result["whole"], result["own"], arguments(result)) == ([], False, True, words)
+
+
+@pytest.mark.parametrize("line", [".[nosuch]", "./lib", "-e ./lib", "lib @ file:."])
+def test_other_parts_of_the_source_are_still_installed_with_all_of_it(tmp_path, line):
+    text = "[project]\nname = 'x'\ndependencies = ['flask', 'b']\n" + BUILD
+    result, problems = look(tmp_path, {"pyproject.toml": text, "requirements.txt": f"{line}\n", "lib/setup.py": ""})
+    assert (problems, result["whole"], result["own"], result["project"]) == ([], True, False, {})

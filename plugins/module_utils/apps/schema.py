@@ -30,6 +30,12 @@ def _one_line(text: str) -> str:
     return "spaces at its end would be lost; put it into secrets." if text != text.rstrip() else ""
 
 
+def _command(text: str) -> str:
+    if "<<" in text:
+        return "a command has no here-document; put it into a script of the source."
+    return "it has to be one line; put a longer one into a script of the source." if set(text) & set("\n\r\0") else ""
+
+
 def _literal_arguments(text: str) -> str:
     """Of a factory only what can be written down without running anything."""
     try:
@@ -96,9 +102,8 @@ OPTIONS: dict[str, Option] = {
             The directory of the application on the controller; relative to
             O(flask_apps_source_root#main:flask_apps_source_root).
 
-            What to install comes from its C(requirements.txt), C(uv.lock) or C(pyproject.toml), see
-            O(requirements). C(.dockerignore) is honoured; C(.git), C(.venv), C(__pycache__) and the like never
-            become part of the image.
+            What to install comes from its C(requirements.txt), a lock or C(pyproject.toml), see O(requirements).
+            C(.dockerignore) is honoured; C(.git), C(.venv), C(__pycache__) and the like never become part of the image.
 
             One of O(source), O(git) and O(image) is needed.
         """,
@@ -239,8 +244,9 @@ OPTIONS: dict[str, Option] = {
         about="""
             The file of the source with the Python requirements, for pip.
 
-            Left out, C(requirements.txt) with all that it includes, else C(uv.lock), else the dependencies of
-            C(pyproject.toml).
+            Left out, C(requirements.txt) with all that it includes, else C(uv.lock), C(pylock.toml),
+            C(poetry.lock), C(pdm.lock) or C(Pipfile.lock), which their own tools read while the image is built, else
+            the dependencies of C(pyproject.toml).
         """,
     ),
     "apt_packages": Option(
@@ -250,6 +256,30 @@ OPTIONS: dict[str, Option] = {
         about="""
             Debian packages that the application needs when it runs, such as V(libpq5). They are there while its
             requirements are built, too.
+        """,
+    ),
+    "build_command": Option(
+        default="",
+        check=_command,
+        about="""
+            A command line, for a shell, that builds something of the source while the image is made, such as
+            V(flask translate compile) or V(npm ci && npm run build) with O(apt_packages=[npm]).
+
+            It runs in a copy of the source with the requirements installed, without root and without O(secrets) and
+            O(env). What it leaves in the source is in the image, C(node_modules) and packages for Node
+            (C(nodejs), C(npm)) are not.
+
+            It is run again when anything of the source changes, see O(build_inputs).
+        """,
+    ),
+    "build_inputs": Option(
+        kind="list",
+        default=[],
+        elements=Option(pattern=BELOW[:-1], allowed="a file or a directory of the source, such as package.json"),
+        about="""
+            The files and directories of the source that O(build_command) reads, such as V([package.json,
+            package-lock.json, frontend]). A change of anything else does not run it again. Left out, all of the
+            source.
         """,
     ),
     "path": Option(
@@ -329,8 +359,9 @@ OPTIONS: dict[str, Option] = {
         about="""
             The Python module with the application, such as V(main) or V(shop.web).
 
-            Left out, the first of C(wsgi), C(app), C(main), C(application), C(app.main) and the name of the
-            application that has one.
+            Left out, what C(Procfile) starts, what C(FLASK_APP) names (in O(env), C(.env) or C(.flaskenv)), C(wsgi),
+            one of C(app), C(main), C(application), C(app.main) and the name of the application, or a package that
+            C(pyproject.toml) names; in the source, in its C(src) or in its C(app).
         """,
     ),
     "callable": Option(

@@ -1,0 +1,1 @@
+FLASK_APP=ledger.py:site

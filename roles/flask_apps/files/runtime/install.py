@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""flaskops-install ARGUMENTS: has pip install into /opt/app, and brings setuptools to old packages that need it.
+
+Python has had no distutils since 3.12, and setuptools no pkg_resources since 82. Packages that are older than that import them when they
+are built, or when they run.
+"""
+
+import ast
+import collections
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PIP = ["/opt/pip/bin/pip", "--python", "/opt/app/bin/python3", "install", "--no-cache-dir"]
+LOCK = "/run/setuptools.txt"
+OLDER = "setuptools<81"
+LIMIT = 1 << 20  # bytes of a module that is read
+# What a build says that has come upon a newer setuptools.
+TOO_NEW = re.compile(r"No module named '(pkg_resources|distutils)|cannot import name '\w+' from '(pkg_resources|setuptools)")
+SKIPPED = {"setuptools", "pkg_resources", "_distutils_hack", "pip", "wheel", "distutils", "tests", "test", "testing"}
+
+
+def run(words, env=None):
+    """The exit code, and the last lines of what it said, which are shown as they come."""
+    kept = collections.deque(maxlen=2000)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env) as process:
+        for line in process.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            kept.append(line)
+    return process.returncode, "".join(kept)
+
+
+def imported(file):
+    """What of pkg_resources and distutils a module cannot do without: an import at its top level, and in no try."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(LIMIT + 1)
+        if len(content) > LIMIT or not (b"pkg_resources" in content or b"distutils" in content):
+            return set()
+        body = ast.parse(content).body
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in body if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names} & {"pkg_resources", "distutils"}
+
+
+def needed_by(site, has_distutils):
+    """The first package that imports one of them, and which; None when there is none, or they are there."""
+    there = {"pkg_resources"} if (site / "pkg_resources").is_dir() else set()
+    there |= {"distutils"} if has_distutils or (site / "setuptools").is_dir() else set()
+    for file in sorted(site.rglob("*.py")):
+        parts = file.relative_to(site).parts
+        wanted = set() if SKIPPED & set(parts) or parts[-1] == "setup.py" else imported(file)
+        if wanted - there:
+            return parts[0].removesuffix(".py"), min(wanted - there)
+    return None
+
+
+def main(arguments):
+    code, said = run([*PIP, *arguments])
+    if code and TOO_NEW.search(said):
+        print(f"flaskops: once more with {OLDER}, for a package that is built with it", flush=True)
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraint:
+            constraint.write(f"{OLDER}\n")
+            constraint.flush()
+            code, _said = run([*PIP, *arguments], {**os.environ, "PIP_BUILD_CONSTRAINT": constraint.name})
+    if code:
+        return code
+    words = "import site, sys; print(site.getsitepackages()[0]); print(sys.version_info < (3, 12))"
+    site, has_distutils = subprocess.run([PIP[2], "-c", words], capture_output=True, text=True, check=True).stdout.split()
+    found = needed_by(Path(site), has_distutils == "True")
+    if not found:
+        return 0
+    print(f"flaskops: an older setuptools is installed: {found[0]} imports {found[1]}", flush=True)
+    return run([*PIP, "--no-deps", "--require-hashes", "-r", LOCK])[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What runs in the stages of a build: pip with setuptools for old packages, and the application as a package."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"flaskops_{name}", RUNTIME / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("files", "has_distutils", "found"),
+    [
+        ({"old/api.py": "import flask\nimport pkg_resources\n"}, False, ("old", "pkg_resources")),
+        ({"old.py": "from pkg_resources import parse_version\n"}, True, ("old", "pkg_resources")),
+        ({"old/x.py": "from distutils.version import LooseVersion\n"}, False, ("old", "distutils")),
+        ({"old/x.py": "from distutils.version import LooseVersion\n"}, True, None),
+        ({"new/x.py": "try:\n    import pkg_resources\nexcept ImportError:\n    pass\n"}, False, None),
+        ({"new/x.py": "def version():\n    import pkg_resources\n"}, False, None),
+        ({"new/tests/x.py": "import pkg_resources\n", "new/setup.py": "import distutils\n"}, False, None),
+        ({"new/distutils/y.py": "import distutils\n"}, False, None),
+        ({"old/x.py": "import pkg_resources\n", "setuptools/__init__.py": "", "pkg_resources/__init__.py": ""}, False, None),
+        # Newer versions have it no more.
+        ({"old/x.py": "import pkg_resources\n", "setuptools/__init__.py": ""}, False, ("old", "pkg_resources")),
+        ({"old/x.py": "import distutils\n", "setuptools/__init__.py": ""}, False, None),
+        ({"odd/x.py": "import pkg_resources\n(((\n"}, False, None),
+        ({"odd/x.py": "# pkg_resources\n" + "(" * 50_000}, False, None),
+        ({"new/x.py": "from . import pkg_resources\n"}, False, None),
+    ],
+)
+def test_packages_that_need_setuptools_are_found(tmp_path, files, has_distutils, found):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert load("install").needed_by(tmp_path, has_distutils) == found
+
+
+@pytest.fixture
+def pip(tmp_path, monkeypatch):
+    """The installer with a pip of the test's own, and what that was called with."""
+    module = load("install")
+    script = tmp_path / "pip"
+    site = tmp_path / "site"
+    site.mkdir()
+    python = tmp_path / "python3"
+    python.write_text(f"#!/bin/sh\necho {site}; echo False\n")
+    python.chmod(0o755)
+
+    def run(text, *arguments):
+        script.write_text(f"#!/bin/sh\necho \"$PIP_BUILD_CONSTRAINT|$*\" >> {tmp_path}/calls\n{text}\n")
+        script.chmod(0o755)
+        monkeypatch.setattr(module, "PIP", [str(script), "--python", str(python), "install"])
+        code = module.main(list(arguments))
+        return code, (tmp_path / "calls").read_text().splitlines()
+
+    return run, site
+
+
+def test_an_old_build_is_tried_again_with_an_older_setuptools(pip):
+    run, _site = pip
+    text = "[ -n \"$PIP_BUILD_CONSTRAINT\" ] || { echo \"ModuleNotFoundError: No module named 'pkg_resources'\"; exit 1; }"
+    code, calls = run(text, "-r", "r.txt")
+    assert code == 0 and len(calls) == 2 and calls[0].startswith("|") and not calls[1].startswith("|")
+
+
+def test_any_other_failure_is_none_of_ours(pip):
+    code, calls = pip[0]("echo no; exit 3", "-r", "r.txt")
+    assert (code, len(calls)) == (3, 1)
+
+
+def test_setuptools_comes_with_an_old_package_alone(pip):
+    run, site = pip
+    assert len(run("exit 0", "-r", "r.txt")[1]) == 1
+    (site / "old.py").write_text("import pkg_resources\n")
+    calls = run("exit 0", "-r", "r.txt")[1]
+    assert len(calls) == 3 and calls[2].endswith("--no-deps --require-hashes -r /run/setuptools.txt")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """The builder with a uv of the test's own."""
+    module = load("project")
+    (tmp_path / "app/src").mkdir(parents=True)
+    monkeypatch.setattr(module, "APP", tmp_path / "app")
+    monkeypatch.setattr(module, "TARGET", str(tmp_path / "project"))
+    monkeypatch.setattr(module, "UV", str(tmp_path / "uv"))
+
+    def run(text, *arguments):
+        (tmp_path / "uv").write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "uv").chmod(0o755)
+        return module.main(*arguments)
+
+    return run
+
+
+def test_what_a_backend_leaves_is_removed_and_what_it_writes_stays(project, tmp_path, capsys):
+    here = tmp_path / "app"
+    (here / "dist").mkdir()
+    (here / "dist/site.js").write_text("")
+    text = f"[ $1 = pip ] && exit; cd {here}; mkdir -p build/lib src/shop.egg-info; touch src/_version.py"
+    project(f"{text}; while [ $1 != --out-dir ]; do shift; done; touch $2/x.whl", "1.2")
+    assert capsys.readouterr().out == ""
+    assert sorted(str(path.relative_to(here)) for path in here.rglob("*")) == ["dist", "dist/site.js", "src", "src/_version.py"]
+
+
+def test_the_backend_learns_the_version_and_has_no_network(project, tmp_path):
+    project(f"env > {tmp_path}/env; exit 1", "1.2")
+    env = (tmp_path / "env").read_text()
+    assert "SETUPTOOLS_SCM_PRETEND_VERSION=1.2\n" in env and "UV_OFFLINE=1\n" in env and "POETRY_DYNAMIC_VERSIONING_BYPASS=1.2\n" in env
+
+
+def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_path, capsys):
+    project("echo Building; echo 'error: Multiple top-level packages discovered in a flat-layout'; echo hint; exit 2")
+    said = capsys.readouterr().out
+    assert said.startswith("flaskops warning: its pyproject.toml could not be built, so it runs from its source") and said.count("\n") == 1
+    assert "error: Multiple top-level packages discovered" in said
+    assert (tmp_path / "project").is_dir()
+
+
+@pytest.mark.parametrize("name", ["install", "project", "entrypoint"])
+def test_the_scripts_run_on_every_python_of_a_base(name):
+    ast.parse((RUNTIME / f"{name}.py").read_text(), feature_version=(3, 9))
