@@ -3,20 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the Flask application in a directory, reading the source without running it.
 
+The order: what the entry writes, the Procfile, FLASK_APP, wsgi.py, the modules of the convention, the packages of pyproject.toml and
+src/. Two applications of one rank are refused with the lines to write. Dockerfiles and compose files only give hints in messages.
+
 The same file is in the runtime image, where the entrypoint looks once more at what the image really holds: it imports nothing but
-the standard library.
+the standard library, and runs on Python 3.9.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import os
+import posixpath
+import re
+import shlex
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-LIMIT = 1 << 20  # bytes of a module that is read
-# What the Flask documentation and the seeds' images use.
+LIMIT = 1 << 20  # bytes of a file that is read
+# What the Flask documentation and the seeds' images use; wsgi goes before the others.
 MODULES = ("wsgi", "app", "main", "application", "app.main")
 CALLABLES = ("app", "application", "create_app()", "make_app()")
+# Where in a package an application is, when the package itself has none.
+BELOW = ("wsgi", "app", "main", "application")
+# Where imports may start from: the source, its src/, and code in app/ with the requirements beside it.
+BASES = ("", "src", "app")
+TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*(?:\(.*\))?))?", re.ASCII)
+SERVERS = ("gunicorn", "waitress-serve", "uwsgi", "hypercorn", "uvicorn", "granian", "flask", "python", "python3")
+# Options of servers whose value looks like a module.
+_VALUES = ("-c", "--config", "-b", "--bind", "-k", "--worker-class", "--logger-class", "--host", "--listen", "-A", "--app")
+_HINTS = ("Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_SKIPPED = {"tests", "test", "migrations", "docs", "venv", "env", "node_modules", "site-packages", "build", "dist", "__pycache__"}
+LONGEST = 500  # characters of what names an application
+CANDIDATES, FILES, DEPTH = 5, 400, 4  # that a message lists; that are read for it, and how deep they lie
 
 
 class NotFound(Exception):
@@ -27,42 +47,201 @@ class Unreadable(NotFound):
     """A module that may have it cannot be read by this Python; by a newer one it may be."""
 
 
-def find(root: Path, module: str = "", callable_name: str = "", name: str = "") -> tuple[str, str]:
-    """The module and the callable in it, as V(shop.web) and V(app) or V(create_app(\\)).
+class Place(NamedTuple):
+    """An application, as V(shop.web) and V(app) or V(create_app(\\)).
+
+    directory: where it is started. path: where its imports start from too. Both are below the root. said: what names it.
+    """
+
+    module: str
+    callable: str
+    directory: str = ""
+    path: str = ""
+    said: str = ""
+
+    @property
+    def base(self) -> str:
+        return posixpath.normpath(posixpath.join(self.directory, self.path))
+
+
+def find(root: Path, module: str = "", callable_name: str = "", name: str = "", flask_app: str = "") -> Place:
+    """The application of a source.
 
     Args:
         root: the directory that imports start from.
-        module: the one to look in; empty for those of the convention.
+        module: the one to look in; empty for those of the order above.
         callable_name: the one to look for; empty for those of the convention.
         name: of the application, tried as a module of the convention too.
+        flask_app: the value of FLASK_APP; empty for what C(.env) and C(.flaskenv) say.
 
     Raises:
-        NotFound: when there is none; Unreadable where this Python cannot tell.
+        NotFound: when there is none, or more than one; Unreadable where this Python cannot tell.
     """
-    candidates = [module] if module else [*MODULES, *([name.replace("-", "_")] if name else [])]
-    wanted = [callable_name] if callable_name else list(CALLABLES)
-    looked, unreadable = [], False
-    for candidate in dict.fromkeys(candidates):
-        file = module_file(root, candidate)
+    search = _Search(root, callable_name)
+    if module:
+        return search.written(module)
+    named = name.replace("-", "_")
+    ranks = [
+        lambda: search.named(procfile(root), "its Procfile"),
+        lambda: search.named(_flask_app(root, flask_app), "FLASK_APP"),
+        *(lambda base=base: search.look("wsgi", base) for base in BASES),
+        *(lambda base=base: search.convention([*MODULES[1:], named], base) for base in BASES),
+        lambda: search.packages([*_of_pyproject(root), *_below_src(root), named]),
+    ]
+    for rank in ranks:
+        if found := search.best(rank()):
+            return found
+    raise search.failure([*MODULES, *([named] if name else [])])
+
+
+class _Hit(NamedTuple):
+    place: Place
+    file: Path
+    own: bool  # whether the module makes it, and does not only import it
+
+
+class _Search:
+    """Looks into one module after the other and remembers where it has looked."""
+
+    def __init__(self, root: Path, callable_name: str) -> None:
+        self.root, self.callable = root, callable_name
+        self.wanted = [callable_name] if callable_name else list(CALLABLES)
+        self.looked: dict[str, None] = {}
+        self.passed: list[str] = []  # what names an application that is not there
+        self.unreadable = False
+
+    def written(self, module: str) -> Place:
+        """The module that the entry names, wherever imports may start from; with a callable it is believed."""
+        hits = (hit.place for base in BASES for hit in self.look(module, base, "", self.callable))
+        found = next(hits, None)
+        if found and module.startswith("app.") and found.module != module:
+            return Place(module, found.callable, path=found.directory)
+        if found or self.callable:  # it may come with the requirements
+            return found or Place(module, self.callable)
+        raise self.failure([module])
+
+    def look(self, module: str, base: str = "", said: str = "", callable_name: str = "") -> list[_Hit]:
+        """The application of one module, where it has one; of a callable that is named it is believed."""
+        file = module_file(self.root / base, module)
         if file is None:
-            continue
+            return []
         try:
-            defined, note = defined_names(file), ""
+            names, note = defined_names(file), ""
         except (SyntaxError, ValueError) as error:
-            defined, note, unreadable = set(), f" (a syntax error in line {getattr(error, 'lineno', None) or 1})", True
+            names, note, self.unreadable = {}, f" (a syntax error in line {getattr(error, 'lineno', None) or 1})", True
         except (RecursionError, MemoryError, OSError):
-            defined, note, unreadable = set(), " (too large or too deeply nested to be read)", True
-        found = next((each for each in wanted if each in defined or _with_arguments(each) in defined), None)
-        if found or (module and callable_name):
-            return candidate, found or callable_name
-        looked.append(f"{file.relative_to(root)}{note}")
-    if module and callable_name:  # it may come with the requirements
-        return module, callable_name
-    raise (Unreadable if unreadable else NotFound)(
-        f"no Flask application was found in {root}: looked for {', '.join(wanted)} in "
-        f"{', '.join(looked) or 'the modules ' + ', '.join(candidates) + ', of which there is none'}; "
-        "write module and callable, for example module: shop.web, callable: app."
-    )
+            names, note, self.unreadable = {}, " (too large or too deeply nested to be read)", True
+        found = _named(names, callable_name) if callable_name else self._pick(names)
+        if not found:
+            self.looked[f"{file.relative_to(self.root)}{note}"] = None
+            return []
+        own = names.get(found.partition("(")[0] if found not in names else found) != "import"
+        return [_Hit(_placed(self.root, base, module, file, found, said), file, own)]
+
+    def _pick(self, names: dict[str, str]) -> str:
+        found = next((each for each in self.wanted if each in names or _with_arguments(each) in names), "")
+        instances = [name for name, kind in names.items() if kind == "flask"]
+        # As Flask itself: whatever its name is, when it is the only one.
+        return found or (instances[0] if len(instances) == 1 and not self.callable else "")
+
+    def named(self, targets: Iterable[Place], said: str) -> list[_Hit]:
+        """What a file of the source names, where that is in the source."""
+        found: list[_Hit] = []
+        for target in targets:
+            bases = [target.base] if target.base != "." else BASES
+            wanted = "" if self.callable else target.callable
+            hits = [hit for base in bases for hit in self.look(target.module, base, said, wanted)][:1]
+            if not hits:
+                self.passed.append(f"{said} names {target.module}{target.callable and ':'}{target.callable}")
+            for hit in hits:
+                moved = target._replace(callable=hit.place.callable, said=said) if target.base != "." else hit.place
+                found.append(hit._replace(place=moved, own=True))
+        return found
+
+    def convention(self, modules: Iterable[str], base: str) -> list[_Hit]:
+        hits = [hit for module in dict.fromkeys(modules) if module for hit in self.look(module, base)]
+        # What is started in app/ comes with the others there.
+        hits = [hit for hit in hits if base == "app" or not hit.place.directory]
+        return list({hit.file: hit for hit in reversed(hits)}.values())[::-1]
+
+    def packages(self, names: Iterable[str]) -> list[_Hit]:
+        found: list[_Hit] = []
+        for name in dict.fromkeys(name for name in names if name):
+            for base in ("", "src"):
+                hits = self.look(name, base) or [hit for each in BELOW for hit in self.look(f"{name}.{each}", base)]
+                found += hits
+        return list({hit.file: hit for hit in reversed(found)}.values())[::-1]
+
+    def best(self, hits: list[_Hit]) -> Place | None:
+        """The one of a rank: the module that imports the others goes before them."""
+        if len(hits) < 2:
+            return hits[0].place if hits else None
+        imports = {hit.file: _imports(hit.file) for hit in hits}
+        top = [
+            hit
+            for hit in hits
+            if not any(_has(imports[other.file], hit) and not _has(imports[hit.file], other) for other in hits if other is not hit)
+        ] or hits
+        own = list({hit.place[:2]: hit for hit in top if hit.own}.values())
+        circle = all(any(_has(imports[other.file], hit) for other in own if other is not hit) for hit in own)
+        if len(own) > 1 and not circle:
+            raise NotFound(
+                f"{len(own)} Flask applications were found in {self.root}: "
+                + " and ".join(f"{hit.file.relative_to(self.root)} has {hit.place.callable}" for hit in own)
+                + f"; write one of these lines: {', or '.join(_line(hit.place) for hit in own)}.{self._hints()}"
+            )
+        return (own or top)[0].place
+
+    def failure(self, modules: list[str]) -> NotFound:
+        looked = ", ".join(self.looked) or f"the modules {', '.join(modules)}, of which there is none"
+        words = f"no Flask application was found in {self.root}: looked for {', '.join(self.wanted)} in {looked}; "
+        passed = f" {' and '.join(self.passed)}, which the source has not." if self.passed else ""
+        kind = Unreadable if self.unreadable else NotFound
+        if candidates := list(_candidates(self.root)):
+            return kind(words + "; ".join(candidates) + "." + passed + self._hints())
+        return kind(words + "write module and callable, for example module: shop.web, callable: app." + passed + self._hints())
+
+    def _hints(self) -> str:
+        """What a Dockerfile or a compose file starts, when it is in the source."""
+        found = []
+        for name in _HINTS:
+            for target in _of_hint(_text(self.root, name), self.root):
+                bases = [target.base] if target.base != "." else BASES
+                if any(module_file(self.root / base, target.module) for base in bases):
+                    found.append(f" Its {name} starts {target.module}{target.callable and ':'}{target.callable}: write {_line(target)}.")
+        return "".join(dict.fromkeys(found))
+
+
+def _line(place: Place) -> str:
+    return f"module: {place.module}" + (f", callable: {place.callable}" if place.callable not in ("", *CALLABLES) else "")
+
+
+def _placed(root: Path, base: str, module: str, file: Path, found: str, said: str) -> Place:
+    """Where a module is imported from: code in app/ whose modules import each other by their short names is started there."""
+    if base == "src":
+        return Place(module, found, path="src", said=said)
+    inside = f"app.{module}" if base == "app" else module
+    if not inside.startswith("app.") or base not in ("", "app"):
+        return Place(module, found, path=base, said=said)
+    short = inside[len("app.") :]
+    imported = _imports(file)
+    siblings = {path.stem for path in (root / "app").glob("*") if path.suffix == ".py" or path.is_dir()} - {"app"}
+    alone = not (root / "app/__init__.py").exists() and "app" not in {each.partition(".")[0] for each in imported}
+    by_name = any(each in siblings and module_file(root, each) is None for each in (name.partition(".")[0] for name in imported))
+    if by_name or (alone and "." not in imported):
+        return Place(short, found, directory="app", said=said)
+    return Place(inside, found, said=said)
+
+
+def _named(names: dict[str, str], wanted: str) -> str:
+    """A callable as it is written down; a factory that is named without its parentheses gets them, as Flask does."""
+    if "(" not in wanted and f"{wanted}()" in names and names.get(wanted) is None:
+        return f"{wanted}()"
+    return wanted
+
+
+def _has(imported: set[str], hit: _Hit) -> bool:
+    return any(name == hit.place.module or name.startswith(f"{hit.place.module}.") for name in imported)
 
 
 def _with_arguments(wanted: str) -> str:
@@ -82,30 +261,66 @@ def module_file(source: Path, module: str) -> Path | None:
     return None
 
 
-def defined_names(file: Path) -> set[str]:
-    """The names that a module binds at its top level; a factory has parentheses, and what is imported may be one.
+# --- what a module says ----------------------------------------------------------------------------------------------
 
-    One that may be called with arguments has an open parenthesis.
-    """
+
+def _tree(file: Path) -> ast.Module:
     with file.open("rb") as opened:
         content = opened.read(LIMIT + 1)
     if len(content) > LIMIT:
         raise MemoryError
-    tree = ast.parse(content)
-    names: set[str] = set()
-    for node in _statements(tree.body):
+    return ast.parse(content)
+
+
+def defined_names(file: Path) -> dict[str, str]:
+    """The names that a module binds at its top level, and what each is: flask, name, import, factory or arguments.
+
+    A factory has parentheses, and what is imported may be one. One that may be called with arguments has an open parenthesis.
+    """
+    names: dict[str, str] = {}
+    for node in _statements(_tree(file).body):
         if isinstance(node, ast.Assign):
-            names.update(name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name))
+            kind = "flask" if _is_flask(node.value) else "name"
+            bound = [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+            names.update(dict.fromkeys(bound, kind))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            bound = {alias.asname or alias.name for alias in node.names}
-            names.update(bound, (f"{name}()" for name in bound), (f"{name}(" for name in bound))
+            names[node.target.id] = "flask" if _is_flask(node.value) else "name"
+        elif isinstance(node, ast.ImportFrom):
+            imported = {alias.asname or alias.name for alias in node.names}
+            names.update(dict.fromkeys((form for name in imported for form in (name, f"{name}()", f"{name}(")), "import"))
         elif isinstance(node, ast.FunctionDef):
-            names.add(f"{node.name}(")
+            names[f"{node.name}("] = "arguments"
             if not _needs_arguments(node.args):
-                names.add(f"{node.name}()")
+                names[f"{node.name}()"] = "factory"
     return names
+
+
+def _is_flask(value: ast.AST | None) -> bool:
+    """Whether it is a call of Flask, or of a class that is named after it."""
+    function = value.func if isinstance(value, ast.Call) else None
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return isinstance(name, str) and name.endswith("Flask")
+
+
+def _imports(file: Path) -> set[str]:
+    """The modules that a module imports at its top level, from a package also what may be one; "." where one is relative."""
+    try:
+        tree = _tree(file)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+        return set()
+    found: set[str] = set()
+    for node in _statements(tree.body):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                found.add(".")
+            if node.level == 1:
+                module = ".".join(filter(None, (file.parent.name, module)))
+            if node.level < 2:
+                found.update({module, *(f"{module}.{alias.name}" for alias in node.names)})
+    return found
 
 
 def _needs_arguments(arguments: ast.arguments) -> bool:
@@ -116,7 +331,233 @@ def _needs_arguments(arguments: ast.arguments) -> bool:
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """The statements that run when the module is imported, those in if, try and with among them."""
     for node in body:
+        if isinstance(node, ast.If) and _is_main(node.test):
+            yield from _statements(node.orelse)
+            continue
         yield node
         for field in ("body", "orelse", "finalbody"):
             if isinstance(node, (ast.If, ast.Try, ast.With)):
                 yield from _statements(getattr(node, field, []))
+
+
+def _is_main(test: ast.expr) -> bool:
+    """Whether it is __name__ == "__main__": what is below does not run when the module is imported."""
+    sides = [test.left, *test.comparators] if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq) else []
+    names = {side.id if isinstance(side, ast.Name) else getattr(side, "value", None) for side in sides}
+    return names == {"__name__", "__main__"}
+
+
+def _candidates(root: Path) -> Iterator[str]:
+    """What may be meant, with the line to write."""
+    count = 0
+    for file in _python_files(root):
+        parts = file.relative_to(root).with_suffix("").parts
+        parts = parts[1:] if parts[0] == "src" else parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if not parts or not all(part.isidentifier() for part in parts):
+            continue
+        try:
+            names = defined_names(file)
+            factories = [
+                node for node in _tree(file).body if isinstance(node, ast.FunctionDef) and any(_is_flask(part) for part in ast.walk(node))
+            ]
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+            continue
+        found = [name for name, kind in names.items() if kind == "flask" or (kind == "name" and name in CALLABLES)]
+        functions = {name[:-1] for name, kind in names.items() if kind == "arguments"}
+        made = {node.name for node in factories} | ({"create_app", "make_app"} & functions)
+        found += sorted(f"{name}()" if f"{name}()" in names else f"{name}('…')" for name in made)
+        for name in found:
+            count += 1
+            if count > CANDIDATES:
+                return
+            yield f"{file.relative_to(root)} has {name.split('(')[0]}: write {_line(Place('.'.join(parts), name))}"
+
+
+def _python_files(root: Path) -> Iterator[Path]:
+    """Those that may have the application, the least deep first."""
+    ahead, read = [(root, 0)], 0
+    while ahead:
+        directory, depth = ahead.pop(0)
+        try:
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if depth < DEPTH and not entry.name.startswith(".") and entry.name not in _SKIPPED:
+                    ahead.append((Path(entry.path), depth + 1))
+            elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False):
+                read += 1
+                if read > FILES:
+                    return
+                yield Path(entry.path)
+
+
+# --- what other files say --------------------------------------------------------------------------------------------
+
+
+def _text(root: Path, name: str) -> str:
+    """A regular file of the source, at most LIMIT bytes of UTF-8; "" for anything else. No link leads out of the source."""
+    try:
+        file = (root / name).resolve(strict=True)
+        if not file.is_file() or root.resolve() not in file.parents:
+            return ""
+        with file.open("rb") as opened:
+            content = opened.read(LIMIT + 1)
+        return content.decode("utf-8-sig") if len(content) <= LIMIT else ""
+    except (OSError, ValueError, RuntimeError):
+        return ""
+
+
+def procfile(root: Path) -> list[Place]:
+    """What the Procfile starts for the web, or else what its other processes start."""
+    lines = [match.groups() for match in re.finditer(r"(?m)^([\w-]+)[ \t]*:[ \t]*(\S.*?)\s*$", _text(root, "Procfile"))]
+    web = [command for process, command in lines if process == "web"] or [command for _process, command in lines]
+    return list(dict.fromkeys(place for command in web for place in of_command(command, root)))
+
+
+def gunicorn_conf(root: Path) -> str:
+    """The configuration that the Procfile gives to Gunicorn, as a path below the root; "" when there is none."""
+    match = re.search(r"(?m)^web[ \t]*:.*\bgunicorn\b.*?\s(?:-c|--config)[\s=]+['\"]?(?:file:|\./)?([\w./-]+\.py)", _text(root, "Procfile"))
+    return match[1] if match and ".." not in match[1].split("/") and (root / match[1]).is_file() else ""
+
+
+def of_command(command: str, root: Path) -> list[Place]:
+    """The application that a command line serves."""
+    try:
+        words = shlex.split(command.replace(";", " ; "))
+    except ValueError:
+        return []
+    directory, part, found = "", list[str](), list[Place]()
+    for word in [*words, ";"]:
+        if word not in (";", "&&", "||", "|"):
+            part.append(word)
+            continue
+        if len(part) == 2 and part[0] == "cd":
+            directory = _below(directory, part[1])
+        found += _served(part, directory, root)
+        part = []
+    return found[:1]
+
+
+def _served(words: list[str], directory: str, root: Path) -> list[Place]:
+    server = next((number for number, word in enumerate(words) if word.rpartition("/")[2] in SERVERS), None)
+    if server is None:
+        return []
+    # python3 -m gunicorn is gunicorn.
+    server = next((number for number in range(server, len(words)) if words[number].rpartition("/")[2] in SERVERS[:6]), server)
+    program = words[server].rpartition("/")[2]
+    after = [part for word in words[server + 1 :] for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    options = dict(zip(after, after[1:]))  # noqa: B905, RUF007 - Python 3.9 knows neither strict nor pairwise
+    path = options.get("--pythonpath", "")
+    directory = _below(directory, options.get("--chdir", ""))
+    if program.startswith("python"):
+        named = options.get("-m") or next((word for word in after if word.endswith(".py")), "")
+        return _imported(named, directory, root) if named else []
+    if program == "flask":
+        named = options.get("--app") or options.get("-A") or ""
+        return _imported(named, directory, root) if named else []
+    if program == "uwsgi":
+        file = options.get("--wsgi-file") or options.get("--file") or ""
+        named = options.get("--module") or options.get("-w") or options.get("--wsgi") or ""
+        if file and not named:
+            return [place._replace(callable=options.get("--callable", "application")) for place in _imported(file, directory, root)]
+        after = [named]
+    targets = [
+        (match[1], match[2] or "")
+        for before, word in zip(["", *after], after)  # noqa: B905 - Python 3.9 knows no strict
+        if (match := TARGET.fullmatch(word)) and before not in _VALUES
+    ]
+    whole = [(module, name) for module, name in targets if name and _is_constant(name)]
+    there = [(module, name) for module, name in targets if not name and module_file(root / directory / path, module)]
+    return [Place(module, name or options.get("--callable", ""), directory, _below("", path)) for module, name in [*whole, *there[-1:]][:1]]
+
+
+def _is_constant(name: str) -> bool:
+    """Whether a callable has no arguments, or such as can be written down without running anything."""
+    try:
+        call = ast.parse(name, mode="eval").body
+        for argument in [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []:
+            ast.literal_eval(argument)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _below(directory: str, path: str) -> str:
+    """A directory of the source; one that leads out of it, or that a variable names, counts for nothing."""
+    joined = posixpath.normpath(posixpath.join(directory, path.removeprefix("/app/"))) if path and "$" not in path else directory
+    return "" if joined.startswith(("/", "..")) or joined == "." else joined
+
+
+def _flask_app(root: Path, given: str) -> list[Place]:
+    """What FLASK_APP says in the environment, in .env or in .flaskenv, in Flask's own order."""
+    pattern = re.compile(r"""^(?:export[ \t]+)?FLASK_APP[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#]+))""", re.MULTILINE)
+    said = (match for name in (".env", ".flaskenv") for match in pattern.finditer(_text(root, name)))
+    value = given or next((match[1] or match[2] or match[3] or "" for match in said), "")
+    return _imported(value, "", root) if value else []
+
+
+def _imported(value: str, directory: str, root: Path) -> list[Place]:
+    """What FLASK_APP and flask --app name, a module or a file of one; its imports start above its outermost package."""
+    place, _colon, name = value.partition(":")
+    if len(value) > LONGEST or (name and not _is_constant(name)):
+        return []
+    path = ""
+    if "/" in place or place.endswith(".py"):
+        relative = posixpath.normpath(place.removeprefix("/app/"))
+        if relative.startswith(("/", "..")):
+            return []
+        parts = list(Path(relative).with_suffix("").parts if relative.endswith(".py") else Path(relative).parts)
+        parts = parts[:-1] if parts[-1:] == ["__init__"] else parts
+        first = len(parts) - 1
+        while first > 0 and (root / directory).joinpath(*parts[:first], "__init__.py").is_file():
+            first -= 1
+        path, place = "/".join(parts[:first]), ".".join(parts[first:])
+    match = TARGET.fullmatch(f"{place}:{name}" if name else place)
+    return [Place(match[1], match[2] or "", directory, path)] if match else []
+
+
+def _of_hint(text: str, root: Path) -> list[Place]:
+    """What the last CMD or ENTRYPOINT of a Dockerfile starts, or the commands of a compose file; no YAML is read."""
+    commands = re.findall(r"(?m)^[ \t]*(?:CMD|ENTRYPOINT|command:|entrypoint:)(.*(?:\\\n.*|\n[ \t]*- .*)*)", text)
+    found = []
+    for command in commands:
+        plain = re.sub(r"(?m)\\$|^[ \t]*- |[\[\]\",]|(?<!\w)'|'(?!\w)", " ", command).replace("\n", " ")
+        found += of_command(plain, root)
+    found += [place for value in re.findall(r"FLASK_APP[ \t]*[=:][ \t]*[\"']?([\w./:]+)", text) for place in _imported(value, "", root)]
+    return list(dict.fromkeys(found))
+
+
+def _of_pyproject(root: Path) -> list[str]:
+    """The packages that pyproject.toml names; none where this Python cannot read it."""
+    try:
+        import tomllib
+    except ImportError:  # of Python 3.10 and before, which only containers have
+        return []
+    try:
+        data = tomllib.loads(_text(root, "pyproject.toml"))
+    except (ValueError, RecursionError):
+        return []
+
+    def of(*keys: str) -> object:
+        found: object = data
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+    names: list[object] = [of("project", "name"), of("tool", "poetry", "name"), of("tool", "flit", "module", "name")]
+    for place in (("setuptools", "packages"), ("setuptools", "py-modules"), ("poetry", "packages"),
+                  ("hatch", "build", "targets", "wheel", "packages")):  # fmt: skip
+        listed = of("tool", *place)
+        names += [each.get("include") if isinstance(each, dict) else each for each in listed] if isinstance(listed, list) else []
+    words = [name.removeprefix("src/").replace("-", "_").strip() for name in names if isinstance(name, str)]
+    return [form for word in words for form in dict.fromkeys((word, word.lower())) if TARGET.fullmatch(form) and ":" not in form]
+
+
+def _below_src(root: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in (root / "src").iterdir() if path.name.isidentifier() and (path / "__init__.py").is_file())
+    except OSError:
+        return []

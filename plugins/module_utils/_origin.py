@@ -160,6 +160,9 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
             _path_mode(app, given, source, files)
     if ours and app["engine"] != "command":
         problems += _find_callable(app, source)
+    conf = next((file for file in files if file in ("gunicorn.conf.py", "gunicorn_conf.py")), "")
+    if ours and conf and app["engine"] == "uwsgi":
+        app["notes"].append(f"its {conf} has no effect with engine: uwsgi; write engine: gunicorn where its settings are needed.")
     return problems
 
 
@@ -360,8 +363,10 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
     module, name = _named(app, source)
     if app["callable"] is None and (problem := _unfit_name(app)):
         return [problem]
+    env = app["env"] if isinstance(app["env"], Mapping) else {}
+    flask_app = plain_text(env.get("FLASK_APP", "")) or ""
     try:
-        app["module"], app["callable"] = _find.find(source, app["module"] or module, app["callable"] or name, app["name"] or "")
+        place = _find.find(source, app["module"] or module, app["callable"] or name, app["name"] or "", flask_app)
     except _find.Unreadable:
         # The Python of the images may be newer than the controller's; the entrypoint looks with that one.
         app["module"], app["callable"] = app["module"] or module, app["callable"] or name
@@ -369,6 +374,11 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         app["notes"].append(f"what may hold its Flask application {words}. Write module and callable where it does not start.")
     except _find.NotFound as error:
         return [f"{error}"]
+    else:
+        app["module"], app["callable"] = place.module, place.callable
+        app["build"].update(directory=place.directory, path=place.path)
+        if place.said:
+            app["notes"].append(f"its application is {place.module}:{place.callable}, as {place.said} says.")
     return []
 
 

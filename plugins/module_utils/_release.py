@@ -57,6 +57,8 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
         known = {
             "FLASKOPS_MODULE": app["module"] or "",
             "FLASKOPS_CALLABLE": app["callable"] or "",
+            "FLASKOPS_DIRECTORY": app["build"].get("directory", ""),
+            "FLASKOPS_PATH": app["build"].get("path", ""),
             "FLASKOPS_MOUNT": app["prefix"] if mounted else "",
             "FLASKOPS_PROCESSES": processes,
         }

@@ -493,13 +493,10 @@ def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
             "shop, of which there is none",
         ),
         ({"app.py": "server = 1"}, {}, "app, application, create_app(), make_app() in app.py"),
-        ({"app.py": "def create_app(config): ..."}, {}, "app, application, create_app(), make_app() in app.py"),
-        ({"app.py": "def create_app(*, config): ..."}, {}, "app, application, create_app(), make_app() in app.py"),
-        ({"app.py": "def create_app(config, /): ..."}, {}, "app, application, create_app(), make_app() in app.py"),
         ({"app.py": "def f():\n    app = 1"}, {}, "app, application, create_app(), make_app() in app.py"),
         ({"app.py": "", "main.py": ""}, {}, "app, application, create_app(), make_app() in app.py, main.py"),
-        ({"app.py": "app = 1"}, {"callable": "server"}, "server in app.py"),
-        ({"app.py": "app = 1"}, {"module": "web"}, "app, application, create_app(), make_app() in the modules web, of which there is none"),
+        ({"app.py": "site = 1"}, {"callable": "server"}, "server in app.py"),
+        ({"app.py": "x = 1"}, {"module": "web"}, "app, application, create_app(), make_app() in the modules web, of which there is none"),
     ],
 )
 def test_where_it_was_looked_for_is_said(tmp_path, files, keys, looked):
@@ -511,6 +508,25 @@ def test_where_it_was_looked_for_is_said(tmp_path, files, keys, looked):
         f"flask_apps: shop: no Flask application was found in {tmp_path}: looked for {looked}; "
         "write module and callable, for example module: shop.web, callable: app."
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "line"),
+    [
+        *(
+            (f"def create_app({arguments}): ...", {}, "app.py has create_app: write module: app, callable: create_app('…').")
+            for arguments in ("config", "*, config", "config, /")
+        ),
+        ("app = 1", {"callable": "server"}, "app.py has app: write module: app."),
+        ("app = 1", {"module": "web"}, "app.py has app: write module: app."),
+    ],
+)
+def test_what_may_be_meant_is_said(tmp_path, text, keys, line):
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (tmp_path / "app.py").write_text(text)
+    (problem,) = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/", **keys}])[1]
+    assert problem.startswith(f"flask_apps: shop: no Flask application was found in {tmp_path}: looked for ")
+    assert problem.endswith(line)
 
 
 def test_the_source_is_read_and_never_run(check, source):

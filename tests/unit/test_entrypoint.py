@@ -451,3 +451,61 @@ def test_prestart_comes_back_to_the_entrypoint_once(entrypoint, started, app):
     command, env = started(FLASKOPS_PRESTART="done")
     assert command[0] == "/opt/runtime/bin/uwsgi"
     assert "FLASKOPS_PRESTART" not in env
+
+
+# --- layouts ---------------------------------------------------------------------------------------------------------
+
+
+def test_code_in_src_is_on_the_path(started, tmp_path):
+    (tmp_path / "app/src/shop").mkdir(parents=True)
+    (tmp_path / "app/src/shop/__init__.py").write_text("from flask import Flask\ndef create_app():\n    return Flask('x')\n")
+    for env in ({}, {"FLASKOPS_MODULE": "shop", "FLASKOPS_CALLABLE": "create_app()", "FLASKOPS_PATH": "src"}):
+        _, found = started(**env)
+        assert (found["FLASKOPS_MODULE"], found["FLASKOPS_CALLABLE"]) == ("shop", "create_app()")
+        assert set(found["PYTHONPATH"].split(":")) == {f"{tmp_path}/app", f"{tmp_path}/app/src"}
+        assert Path.cwd() == tmp_path / "app"
+
+
+@pytest.mark.parametrize("env", [{}, {"FLASKOPS_MODULE": "main", "FLASKOPS_CALLABLE": "app", "FLASKOPS_DIRECTORY": "app"}])
+@pytest.mark.parametrize("arguments", [(), ("flask", "init-db")])
+def test_code_in_app_is_started_there(started, tmp_path, env, arguments):
+    (tmp_path / "app/app").mkdir(parents=True)
+    (tmp_path / "app/app/main.py").write_text("import models\napp = 1\n")
+    (tmp_path / "app/app/models.py").write_text("")
+    _, found = started(*arguments, **env)
+    assert found["FLASK_APP" if arguments else "FLASKOPS_MODULE"] == ("main:app" if arguments else "main")
+    assert found["PYTHONPATH"].split(":")[0] == f"{tmp_path}/app/app"
+    assert Path.cwd() == tmp_path / "app/app"
+
+
+def test_code_in_app_is_started_there_after_its_prestart(started, tmp_path):
+    (tmp_path / "app/app").mkdir(parents=True)
+    (tmp_path / "app/app/main.py").write_text("app = 1\n")
+    (tmp_path / "app/prestart.sh").write_text("")
+    env = {"FLASKOPS_MODULE": "main", "FLASKOPS_CALLABLE": "app", "FLASKOPS_DIRECTORY": "app"}
+    _, env = started(**env)
+    assert Path.cwd() == tmp_path / "app/app" and "FLASKOPS_PRESTART" not in env
+    started(**env, FLASKOPS_PRESTART="done")
+    assert Path.cwd() == tmp_path / "app/app"
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        ({"gunicorn__conf__py": "workers = 3\n"}, "gunicorn.conf.py"),
+        ({"gunicorn__conf__py": "", "gunicorn_conf__py": ""}, "gunicorn_conf.py"),
+        ({"gunicorn__conf__py": "", "Procfile": "web: gunicorn -c etc/g.py main:app\n", "etc_in_g__py": ""}, "etc/g.py"),
+        ({"gunicorn__conf__py": "", "Procfile": "web: gunicorn --config=python:x main:app\n"}, "gunicorn.conf.py"),
+        ({"gunicorn__conf__py": "", "Procfile": "web: gunicorn -c ../g.py main:app\n"}, "gunicorn.conf.py"),
+    ],
+)
+def test_the_configuration_of_gunicorn_has_its_default_name(started, app, tmp_path, files, wanted):
+    app(**files)
+    _, found = started(FLASKOPS_ENGINE="gunicorn")
+    assert found["FLASKOPS_GUNICORN_CONF"] == f"{tmp_path}/app/{wanted}"
+
+
+def test_the_number_of_workers_may_be_the_configurations(started, app, capsys):
+    app(gunicorn__conf__py="workers = 3\n")
+    started(FLASKOPS_ENGINE="gunicorn")
+    assert "gunicorn.conf.py says" in capsys.readouterr().out

@@ -127,7 +127,7 @@ def prestart(env):
 
 
 def application(env, root, own):
-    """The module and the callable: as the release says, as the seeds' environment says, as uwsgi.ini says, or by convention."""
+    """The place of the application: as the release says, as the seeds' environment says, as uwsgi.ini says, or as _find finds it."""
     module, name = env.get("FLASKOPS_MODULE", ""), env.get("FLASKOPS_CALLABLE", "")
     if not module and env.get("APP_MODULE"):
         module, _, name = env["APP_MODULE"].partition(":")
@@ -140,9 +140,9 @@ def application(env, root, own):
         file = root / module
         if not file.is_file():
             raise Stop(f"{own.path} names the file {module}, and there is no {file}.")
-        return str(file), name or "application"
+        return _find.Place(str(file), name or "application")
     try:
-        return _find.find(root, module, name, env.get("FLASKOPS_APP", ""))
+        return _find.find(root, module, name, env.get("FLASKOPS_APP", ""), env.get("FLASK_APP", ""))
     except _find.NotFound as error:
         raise Stop(str(error)) from None
 
@@ -205,7 +205,11 @@ def uwsgi(env, own):
 def gunicorn(env):
     """The command of Gunicorn; its settings are put together by flaskops_gunicorn.py."""
     named = env.get("GUNICORN_CONF")
-    places = [Path(named)] if named else [APP / "gunicorn_conf.py", APP / "app/gunicorn_conf.py", Path("/gunicorn_conf.py")]
+    places = [APP / "gunicorn_conf.py", APP / "app/gunicorn_conf.py", Path("/gunicorn_conf.py")]
+    # The name that Gunicorn itself looks for, after the one that the Procfile gives to it.
+    places = [APP / (_find.gunicorn_conf(APP) or places[0]), *places, Path.cwd() / "gunicorn.conf.py", APP / "gunicorn.conf.py"]
+    if named:
+        places = [Path(named)]
     found = next((place for place in places if place.is_file()), None)
     if named and not found:
         raise Stop(f"GUNICORN_CONF is {named!r}, and there is no such file.")
@@ -225,6 +229,8 @@ def gunicorn(env):
         why = f"from a limit of {limit:g} processors" + (f" and WORKERS_PER_CORE={each:g}" if each else "")
     if most and count > most:
         count, why = most, "as MAX_WORKERS says"
+    if found and "--workers" not in command and re.search(rb"(?m)^workers\s*=", found.read_bytes()):
+        why = f"or as {found} says"
     if "GUNICORN_CMD_ARGS" in env:
         say("GUNICORN_CMD_ARGS counts, but for an address in it: the server listens on a socket")
         command += ["--bind", f"unix:{env['FLASKOPS_SOCKET']}"]
@@ -233,20 +239,36 @@ def gunicorn(env):
     return [*command, "flaskops_wsgi:application"], f"{count} workers, {why}"
 
 
+def enter(env, root, path):
+    """Go where the application is started. Imports start from there, from path below /app, and from /app."""
+    os.chdir(root)
+    places = [str(root), str(APP / path), str(APP), *env.get("PYTHONPATH", "").split(":")]
+    env["PYTHONPATH"] = ":".join(dict.fromkeys(each for each in places if each))
+
+
+def located(env, root, own):
+    """The module and the callable, and the process where they are started."""
+    place = application(env, root, own)
+    if place.directory or place.path:
+        enter(env, root / place.directory, place.path or env.get("FLASKOPS_PATH", ""))
+    return place.module, place.callable
+
+
 def main(arguments, env):
     """The command to become; env is what it will find."""
     give_secrets(env)
     own = _uwsgi.own(env, Path.cwd(), APP)
-    root = own.directory(Path.cwd())
+    # After prestart.sh it is there already.
+    root = Path.cwd()
+    if env.get("FLASKOPS_PRESTART") != "done":
+        root = own.directory(root / env.get("FLASKOPS_DIRECTORY", ""))
     try:
-        os.chdir(root)
+        enter(env, root, env.get("FLASKOPS_PATH", ""))
     except OSError as error:
         raise Stop(f"{own.path}: chdir = {root}: {error.strerror}.") from None
-    path = [str(root), str(APP), *env.get("PYTHONPATH", "").split(":")]
-    env["PYTHONPATH"] = ":".join(dict.fromkeys(each for each in path if each))
     if arguments:  # a command of one's own, in the same environment
         with contextlib.suppress(Stop):
-            env.setdefault("FLASK_APP", ":".join(application(env, root, own)))
+            env.setdefault("FLASK_APP", ":".join(located(env, root, own)))
         return arguments
     sourced = prestart(env)
     if sourced:
@@ -258,7 +280,7 @@ def main(arguments, env):
     settings = SETTINGS / ("gunicorn.conf.py" if engine == "gunicorn" else "uwsgi.ini")
     if not settings.is_file():
         raise Stop(f"{settings} is missing. The role flask_apps mounts it; to run something else, give its command.")
-    env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"] = application(env, root, own)
+    env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"] = located(env, root, own)
     command, count = gunicorn(env) if engine == "gunicorn" else uwsgi(env, own)
     where = f", mounted at {env['FLASKOPS_MOUNT']}" if env.get("FLASKOPS_MOUNT") else ""
     say(f"{engine} runs {env['FLASKOPS_MODULE']}:{env['FLASKOPS_CALLABLE']}{where}: {count}")

@@ -1,0 +1,2 @@
+raw_env = ["FROM_CONF=yes"]
+workers = 3

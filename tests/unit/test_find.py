@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which application a source has, by its files: the order, the layouts, and what the message says when there is none or more than one."""
+
+import os
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _find
+
+APP = "from flask import Flask\napp = Flask(__name__)\n"
+FACTORY = "from flask import Flask\ndef create_app(config=None):\n    return Flask(__name__)\n"
+
+
+@pytest.fixture
+def look(tmp_path):
+    """The application of a source that has these files."""
+
+    def run(files, **keys):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return _find.find(tmp_path, **keys)
+
+    return run
+
+
+# --- the order ---------------------------------------------------------------------------------------------------------
+
+EVERYTHING = {
+    "Procfile": "worker: celery -A tasks worker\nweb: gunicorn -c gunicorn.conf.py one:app\n",
+    ".flaskenv": "FLASK_APP=two.py\n",
+    "wsgi.py": APP,
+    "main.py": APP,
+    "pyproject.toml": "[project]\nname = 'my-shop'\n",
+    "my_shop/__init__.py": FACTORY,
+    "one.py": APP,
+    "two.py": APP,
+    "three.py": APP,
+}
+
+
+@pytest.mark.parametrize(
+    ("without", "keys", "found"),
+    [
+        (0, {"module": "three"}, "three:app"),
+        (0, {}, "one:app"),
+        (1, {}, "two:app"),
+        (1, {"flask_app": "three"}, "three:app"),
+        (2, {}, "wsgi:app"),
+        (3, {}, "main:app"),
+        (4, {}, "my_shop:create_app()"),
+    ],
+)
+def test_the_order(look, without, keys, found):
+    files = dict(list(EVERYTHING.items())[without:])
+    assert ":".join(look(files, **keys)[:2]) == found
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("gunicorn shop.web:site", "shop.web:site"),
+        ("gunicorn shop.web", "shop.web:site"),
+        ("gunicorn --preload shop.web", "shop.web:site"),
+        ("gunicorn --bind 0.0.0.0:$PORT -k gevent -w 4 --log-file - shop.web:site", "shop.web:site"),
+        ("gunicorn -b localhost:8000 -c python:shop.conf 'shop.web:make(1)'", "shop.web:make(1)"),
+        ("flask db upgrade && exec gunicorn 'shop.web:site' --timeout 60", "shop.web:site"),
+        ("FLASK_ENV=x newrelic-admin run-program gunicorn shop.web:site", "shop.web:site"),
+        ("python3 -m gunicorn shop.web:site", "shop.web:site"),
+        ("waitress-serve --port=$PORT --call shop:create_app", "shop:create_app()"),
+        ("waitress-serve --listen=*:8000 shop.web:site", "shop.web:site"),
+        ("uwsgi --http :$PORT --module shop.web --callable site", "shop.web:site"),
+        ("uwsgi --http-socket=:8000 -w shop.web:site", "shop.web:site"),
+        ("uwsgi --wsgi-file shop/web.py --callable site", "shop.web:site"),
+        ("hypercorn shop.web:site", "shop.web:site"),
+        ("flask --app shop.web run --port $PORT", "shop.web:site"),
+        ("python shop/web.py", "shop.web:site"),
+        ("python -m shop", "shop:create_app()"),
+    ],
+)
+def test_what_a_command_serves(look, command, found):
+    files = {"Procfile": f"web: {command}\n", "shop/__init__.py": FACTORY, "shop/web.py": APP.replace("app", "site"), "app.py": APP}
+    assert ":".join(look(files)[:2]) == found
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "gunicorn $MODULE", "gunicorn elsewhere:app", "python manage.py runserver", "gunicorn 'app:create_app(open(\"x\"))'",
+     "npm start", "gunicorn 'app:app", "bash -c", "gunicorn --chdir ../.. none:app", "uwsgi --ini uwsgi.ini", "uwsgi uwsgi.ini"],
+)  # fmt: skip
+def test_a_procfile_that_names_nothing_of_the_source_is_passed_over(look, command):
+    assert look({"Procfile": f"web: {command}\n", "main.py": APP, "manage.py": "import sys\n"})[:2] == ("main", "app")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("shop", ("shop", "create_app()")),
+        ("shop/__init__.py", ("shop", "create_app()")),
+        ("shop:create_app", ("shop", "create_app()")),
+        ("'shop:create_app(\"x\")'", ("shop", 'create_app("x")')),
+        ("shop/web.py", ("shop.web", "site")),
+        ("./run.py", ("run", "app")),
+        ("run.py:app", ("run", "app")),
+        ("deploy/start.py", ("start", "app", "", "deploy")),
+        ("src/store", ("store", "create_app()", "", "src")),
+        ("/app/run.py", ("run", "app")),
+        ("../run.py", ("wsgi", "app")),
+        ("none", ("wsgi", "app")),
+    ],
+)
+@pytest.mark.parametrize("file", [".flaskenv", ".env", "the environment"])
+def test_flask_app_as_flask_reads_it(look, value, found, file):
+    files = {"shop/__init__.py": FACTORY, "shop/web.py": APP.replace("app", "site"), "run.py": APP, "deploy/start.py": APP, "wsgi.py": APP}
+    files["src/store/__init__.py"] = FACTORY
+    if file == "the environment":
+        place = look(files, flask_app=value.strip("'"))
+    else:
+        place = look({**files, file: f"# FLASK_APP=no\nSECRET_KEY=x\nexport FLASK_APP = {value}\n"})
+    assert place[: len(found)] == found
+
+
+# --- layouts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "keys", "place"),
+    [
+        ({"src/shop/__init__.py": FACTORY, "pyproject.toml": "[project]\nname = 'shop'"}, {}, ("shop", "create_app()", "", "src")),
+        ({"src/shop/__init__.py": FACTORY}, {}, ("shop", "create_app()", "", "src")),
+        ({"src/shop/__init__.py": FACTORY}, {"module": "shop"}, ("shop", "create_app()", "", "src")),
+        ({"src/shop/__init__.py": "", "src/shop/web.py": APP}, {"module": "shop.web"}, ("shop.web", "app", "", "src")),
+        ({"src/shop/__init__.py": "", "src/shop/wsgi.py": APP}, {}, ("shop.wsgi", "app", "", "src")),
+        ({"src/main.py": APP}, {}, ("main", "app", "", "src")),
+        ({"app/app.py": APP, "app/models.py": ""}, {}, ("app", "app", "app", "")),
+        ({"app/main.py": APP + "import models\n", "app/models.py": ""}, {}, ("main", "app", "app", "")),
+        ({"app/main.py": APP + "import models\n", "app/models.py": "", "app/__init__.py": ""}, {}, ("main", "app", "app", "")),
+        ({"app/main.py": APP + "from app.models import x\n", "app/models.py": ""}, {}, ("app.main", "app", "", "")),
+        ({"app/main.py": APP + "from .models import x\n", "app/models.py": "", "app/__init__.py": ""}, {}, ("app.main", "app", "", "")),
+        ({"app/main.py": APP + "import models\n", "app/models.py": ""}, {"module": "app.main"}, ("app.main", "app", "", "app")),
+        ({"app/main.py": APP + "import models\n", "app/models.py": ""}, {"module": "main"}, ("main", "app", "app", "")),
+        ({"Procfile": "web: gunicorn --chdir web serve:app", "web/serve.py": APP, "app.py": APP}, {}, ("serve", "app", "web", "")),
+        ({"Procfile": "web: cd web && gunicorn serve:app", "web/serve.py": APP, "app.py": APP}, {}, ("serve", "app", "web", "")),
+        ({"Procfile": "web: gunicorn --pythonpath lib serve:app", "lib/serve.py": APP, "app.py": APP}, {}, ("serve", "app", "", "lib")),
+        ({"Procfile": "web: gunicorn shop:create_app()", "src/shop/__init__.py": FACTORY}, {}, ("shop", "create_app()", "", "src")),
+        ({"pyproject.toml": "[tool.poetry]\nname = 'Blog'\n", "blog/__init__.py": FACTORY}, {}, ("blog", "create_app()", "", "")),
+        (
+            {"pyproject.toml": "[tool.poetry]\npackages = [{include = 'blog', from = 'src'}]\n", "src/blog/__init__.py": FACTORY},
+            {},
+            ("blog", "create_app()", "", "src"),
+        ),
+        ({"my_shop/__init__.py": "", "my_shop/app.py": APP}, {"name": "my-shop"}, ("my_shop.app", "app", "", "")),
+        ({"app.py": APP.replace("app", "server")}, {}, ("app", "server", "", "")),
+        ({"main.py": "import flask\nsite = flask.Flask('x')\n"}, {}, ("main", "site", "", "")),
+    ],
+)
+def test_where_imports_start(look, files, keys, place):
+    assert look(files, **keys)[:4] == place
+
+
+# --- two of one rank ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"app.py": APP, "main.py": APP}, "app.py has app and main.py has app; write one of these lines: module: app, or module: main."),
+        (
+            {"application.py": APP, "app/__init__.py": FACTORY},
+            "app/__init__.py has create_app() and application.py has app; write one of these lines: module: app, or module: application.",
+        ),
+        (
+            {"Procfile": "api: gunicorn one:app\npages: gunicorn two:site\n", "one.py": APP, "two.py": APP.replace("app", "site")},
+            "one.py has app and two.py has site; write one of these lines: module: one, or module: two, callable: site.",
+        ),
+        ({"src/one/__init__.py": FACTORY, "src/two/__init__.py": FACTORY}, "module: one, or module: two."),
+        ({"app/app.py": APP, "app/main.py": APP}, "app/app.py has app and app/main.py has app; write one of these lines: module: app, or"),
+        (
+            {"app.py": APP, "main.py": APP, "Dockerfile": "FROM x\nCMD gunicorn main:app"},
+            "module: app, or module: main. Its Dockerfile starts main:app: write module: main.",
+        ),
+    ],
+)
+def test_two_of_one_rank_are_refused(look, files, words):
+    with pytest.raises(_find.NotFound, match="2 Flask applications were found in") as error:
+        look(files)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"app.py": APP, "main.py": "from app import app\n"}, ("main", "app")),
+        ({"app/__init__.py": FACTORY, "main.py": "from app import create_app\napp = create_app()\n"}, ("main", "app")),
+        ({"app/__init__.py": APP + "from app import main\n", "app/main.py": "from app import app\n"}, ("app", "app")),
+        ({"main.py": "from core import app\n", "core.py": APP, "app.py": "from core import app\n"}, ("app", "app")),
+        ({"app.py": APP, "main.py": "import app\nif __name__ == '__main__':\n    app = app.app\n    app.run()\n"}, ("app", "app")),
+        ({"app.py": APP, "wsgi.py": APP}, ("wsgi", "app")),
+        ({"app.py": APP + "application = app\n"}, ("app", "app")),
+    ],
+)
+def test_one_that_imports_the_other_is_no_second(look, files, found):
+    assert look(files)[:2] == found
+
+
+# --- none --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"autoapp.py": APP}, "autoapp.py has app: write module: autoapp."),
+        ({"shop/web/front.py": APP.replace("app", "site")}, "shop/web/front.py has site: write module: shop.web.front, callable: site."),
+        ({"src/a/b.py": FACTORY}, "src/a/b.py has create_app: write module: a.b."),
+        ({"start.py": FACTORY.replace("create_app", "build")}, "start.py has build: write module: start, callable: build()."),
+        ({"app.py": FACTORY.replace("=None", "")}, "app.py has create_app: write module: app, callable: create_app('…')."),
+        ({"one.py": APP, "two.py": APP}, "one.py has app: write module: one; two.py has app: write module: two."),
+        ({"tests/conftest.py": APP, "venv/lib/x.py": APP, ".hidden/x.py": APP, "a-b.py": APP}, "for example module: shop.web"),
+        ({"Procfile": "web: gunicorn gone:app"}, "its Procfile names gone:app, which the source has not."),
+        ({"a/b.py": "from x import *\n", "Dockerfile": 'FROM x\nCMD ["gunicorn", "-b", ":5000", "a.b:app"]\n'},
+         "Its Dockerfile starts a.b:app: write module: a.b."),
+        ({"a/b.py": "from x import *\n", "compose.yaml": "services:\n  web:\n    command:\n      - gunicorn\n      - a.b:web\n"},
+         "Its compose.yaml starts a.b:web: write module: a.b, callable: web."),
+        ({"a/b.py": "from x import *\n", "docker-compose.yml": "services:\n  web:\n    command: flask --app a.b run\n"},
+         "Its docker-compose.yml starts a.b: write module: a.b."),
+        ({"run.py": "from x import *\n", "Dockerfile": "FROM x\nENV FLASK_APP=run.py\nCMD flask run\n"},
+         "Its Dockerfile starts run: write module: run."),
+    ],
+)  # fmt: skip
+def test_the_message_says_what_to_write(look, files, words):
+    with pytest.raises(_find.NotFound) as error:
+        look(files)
+    assert words in str(error.value)
+
+
+def test_what_runs_only_as_a_program_is_no_application(look):
+    with pytest.raises(_find.NotFound):
+        look({"app.py": "if __name__ == '__main__':\n    app = make()\n    app.run()\n"})
+    assert look({"app.py": "if __name__ != '__main__':\n    app = make()\n"})[:2] == ("app", "app")
+
+
+@pytest.mark.parametrize("name", ["Procfile", ".env", ".flaskenv", "pyproject.toml", "Dockerfile", "compose.yaml"])
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", b"web: gunicorn " + b"x" * (2 << 20), b"\0" * 100, b"[" * 50_000, b"web: " + b"a:" * 30_000,
+     b"command:\n" + b" - a\n" * 20_000, b"a: &a [*b]\nb: &b [*a]\ncommand: *a\n", b"FLASK_APP=" + b"a/" * 5000 + b"x.py\n",
+     "directory", "pipe", "link out", "link in a circle"],
+    ids=lambda content: str(content)[:20],
+)  # fmt: skip
+def test_odd_files_beside_it_are_passed_over(tmp_path, name, content):
+    source, file = tmp_path / "source", tmp_path / "source" / name
+    source.mkdir()
+    (tmp_path / "outside").write_text("web: gunicorn secret:app\nFLASK_APP=secret\n")
+    if content == "directory":
+        file.mkdir()
+    elif content == "pipe":
+        os.mkfifo(file)
+    elif content == "link out":
+        file.symlink_to("../outside")
+    elif content == "link in a circle":
+        file.symlink_to(name)
+    else:
+        file.write_bytes(content)
+    with pytest.raises(_find.NotFound) as error:
+        _find.find(source)
+    assert "secret" not in str(error.value) and len(str(error.value)) < 2000
+    (source / "main.py").write_text(APP)
+    assert _find.find(source)[:2] == ("main", "app")
