@@ -26,6 +26,15 @@ BANNER = re.compile(
 # As flaskops_fork.py in the container says it.
 _FORKED = re.compile(r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$", re.MULTILINE)
 _HELD = re.compile(r"^flaskops: (open streams hold all .+)$", re.MULTILINE)
+# As Python and the readers of variables say that one is missing; the traceback of a dictionary of its own is none.
+_KEY_ERROR = re.compile(r"^(?:.{0,100} )?KeyError: '(?P<name>[A-Za-z_]\w*)'$", re.MULTILINE | re.ASCII)
+_ENVIRON = re.compile(r"environ|<frozen os>|/os\.py")
+_UNDEFINED = re.compile(
+    r"UndefinedValueError: (?P<decouple>[A-Za-z_]\w*) not found|Environment variable \"(?P<environs>[A-Za-z_]\w*)\" not set|"
+    r"Set the (?P<environ>[A-Za-z_]\w*) environment variable",
+    re.ASCII,
+)
+_NO_KEY = "The session is unavailable because no secret key was set"
 _READ_ONLY = "Read-only file system"
 _DENIED = "Permission denied"
 _NAMED = r"['\"\u2018](?P<{0}>[^'\"\u2019]+)['\"\u2019]"
@@ -58,7 +67,7 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         container: what C(docker inspect) says of it; {} when it is gone.
     """
     missing, data = [*of_start(logs), *_old(logs)], [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
-    return [*missing, *data, *_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
+    return [*missing, *data, *_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs), *_not_given(logs, container)]
 
 
 def _streams(logs: str) -> list[str]:
@@ -80,6 +89,22 @@ def _app_of(container: Mapping[str, Any]) -> str:
 
 def _user_of(container: Mapping[str, Any]) -> str:
     return str(container.get("Config", {}).get("User") or "10001:10001")
+
+
+def _not_given(logs: str, container: Mapping[str, Any]) -> list[str]:
+    """Variables that it cannot do without: of os.environ, python-decouple, environs and django-environ, and Flask's own key."""
+    names = [match["name"] for match in _KEY_ERROR.finditer(logs) if _ENVIRON.search(logs, max(0, match.start() - 600), match.start())]
+    names += [match["decouple"] or match["environs"] or match["environ"] for match in _UNDEFINED.finditer(logs)]
+    if _NO_KEY in logs:
+        names.append("SECRET_KEY")
+    env = container.get("Config", {}).get("Env") or []
+    words = []
+    for name in list(dict.fromkeys(names))[:5]:
+        if f"{name}_FILE=/run/secrets/{name}" in env and "FLASKOPS_SECRETS=" not in "".join(env):
+            words.append(f"It reads the variable {name}, and has a file of it alone: write secrets_as: environment.")
+        else:
+            words.append(f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no secret.")
+    return words
 
 
 def _forked(logs: str, container: Mapping[str, Any]) -> list[str]:

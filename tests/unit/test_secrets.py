@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-from ansible_collections.flaskops.host.plugins.module_utils import _begin, _dotenv, _find, _secrets
+from ansible_collections.flaskops.host.plugins.module_utils import _advice, _begin, _dotenv, _find, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
@@ -425,6 +425,41 @@ def test_an_upgrade_says_once_what_changed(monkeypatch, action, before, variable
         "reporters see them; secrets_as: file keeps them files alone."
     )
     assert begin.attempts.warnings == ([words] if told and action == "deploy" else [])
+
+
+# --- when one is missing ---------------------------------------------------------------------------------------------
+
+MISSING = """
+  File "/app/app.py", line 5, in <module>
+    key = os.environ["{0}"]
+  File "<frozen os>", line 717, in __getitem__
+KeyError: '{0}'
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "name"),
+    [
+        (MISSING.format("DATABASE_URL"), "DATABASE_URL"),
+        ("decouple.UndefinedValueError: TOKEN not found. Declare it as envvar or define a default value.", "TOKEN"),
+        ('environs.exceptions.EnvError: Environment variable "TOKEN" not set', "TOKEN"),
+        ("ImproperlyConfigured: Set the TOKEN environment variable", "TOKEN"),
+        ("RuntimeError: The session is unavailable because no secret key was set.  Set the secret_key", "SECRET_KEY"),
+    ],
+)
+def test_a_start_that_misses_a_variable_names_the_key(log, name):
+    assert _advice.advice(log, {}) == [f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no secret."]
+
+
+def test_with_secrets_as_file_it_is_that_key():
+    container = {"Config": {"Env": ["DATABASE_URL_FILE=/run/secrets/DATABASE_URL"]}}
+    words = "It reads the variable DATABASE_URL, and has a file of it alone: write secrets_as: environment."
+    assert _advice.advice(MISSING.format("DATABASE_URL"), container) == [words]
+
+
+@pytest.mark.parametrize("log", ["", "KeyError: 'name'", '    row["name"]\nKeyError: \'name\'', "KeyError: 5"])
+def test_a_key_of_something_else_is_none(log):
+    assert _advice.advice(log, {}) == []
 
 
 # --- on the way to the host ------------------------------------------------------------------------------------------
