@@ -152,6 +152,8 @@ class _Look:
         return self._page(page, _joined(found.url, page.base) if page.base else found.url, _shown(path_of(found.url)))
 
     def _get(self, url: str, until: float, headers: dict[str, str] | None = None, size: int = PAGE_BYTES) -> Fetched:
+        if time.monotonic() > until:
+            raise TimeoutError
         connection = Connection(until, self.release["port"])
         try:
             return fetch(connection, path_of(url), {"Host": self.host, **(headers or {})}, size)
@@ -206,8 +208,6 @@ class _Look:
         until = time.monotonic() + FILE_SECONDS
         found = {}
         for url in dict.fromkeys(urls[:FILES]):
-            if time.monotonic() > until:
-                break
             try:
                 status = self._get(url, until, size=0).status
             except PROBLEMS:
