@@ -30,7 +30,7 @@ def run(deploy, tmp_path_factory):
 
 @pytest.mark.parametrize("who", ["build", "command", "container"])
 def test_what_an_application_says_is_printed_once(run, who):
-    lines = [line for line in run.output.splitlines() if re.search(rf"^\s*(#\d+ )?(\d+\.\d+ )?said-by-the-{who}\b", line)]
+    lines = [line for line in run.output.splitlines() if re.search(rf"^\s*(log: )?(#\d+ )?(\d+\.\d+ )?said-by-the-{who}\b", line)]
     assert len(lines) == 1, run.output
 
 
