@@ -66,8 +66,10 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    missing, data = [*of_start(logs), *_old(logs)], [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
-    return [*missing, *data, *_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs), *_not_given(logs, container)]
+    missing = [*of_start(logs), *_old(logs)]
+    data = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
+    said = [*_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
+    return [*missing, *data, *said, *_not_given(logs, container)]
 
 
 def _streams(logs: str) -> list[str]:

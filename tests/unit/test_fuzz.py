@@ -168,7 +168,8 @@ def test_any_value_in_any_key_of_an_application(source, tmp_path, capsys):
         if not result["problems"] and sound and rendered < RENDERED:
             rendered += 1
             try:
-                assert lookup.run([sound], variables=known, runtimes=dict.fromkeys(bases(sound), "flaskops/runtime:0123456789ab"), **options)
+                runtimes = dict.fromkeys(bases(sound), "flaskops/runtime:0123456789ab")
+                assert lookup.run([sound], variables=known, runtimes=runtimes, **options)
             except AnsibleError as error:  # the template of a user may be anything
                 assert any(app["proxy"]["fragment"] or app["maintenance"]["page"] for app in sound), (number, error)
     with capsys.disabled():
