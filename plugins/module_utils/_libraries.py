@@ -109,7 +109,7 @@ def missing(log: str, table: tuple[tuple[str, str], ...] = BUILD) -> tuple[list[
                 packages.update(dict.fromkeys(names.split()))
                 first = first or line
                 break
-    return list(packages), _STEP.sub("", first)
+    return list(packages), _STEP.sub("", first).strip()
 
 
 def of_build(log: str) -> str:

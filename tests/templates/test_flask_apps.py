@@ -518,7 +518,8 @@ def test_gunicorn_leaves_the_headers_to_the_wrapper(gunicorn):
 
 def test_requirements_are_installed_before_the_code_comes_in(make):
     text = make()["dockerfile"]
-    assert text.index('COPY ["app/requirements.txt", "./requirements.txt"]') < text.index("pip") < text.index("COPY app/ /app/")
+    first = text.index('COPY ["app/requirements.txt", "./requirements.txt"]')
+    assert first < text.index("flaskops-install") < text.index("COPY app/ /app/")
     assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == [f"{RUNTIME}-build", RUNTIME]
 
 

@@ -120,6 +120,8 @@ def test_the_backend_learns_the_version_and_has_no_network(project, tmp_path):
 
 
 def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_path, capsys):
+    project("echo \"  ModuleNotFoundError: No module named 'x'\"; echo 'error: Failed to build'; exit 2")
+    assert capsys.readouterr().out.endswith("The build said: ModuleNotFoundError: No module named 'x'\n")
     project("echo Building; echo 'error: Multiple top-level packages discovered in a flat-layout'; echo hint; exit 2")
     said = capsys.readouterr().out
     assert said.startswith("flaskops warning: its pyproject.toml could not be built, so it runs from its source") and said.count("\n") == 1

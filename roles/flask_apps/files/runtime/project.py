@@ -19,7 +19,7 @@ APP, TARGET = Path("/app"), "/opt/project"
 # What a backend leaves behind.
 LEFT = ("build", "dist", "*.egg-info", "src/*.egg-info")
 # What of the words of a backend says why.
-ERROR = re.compile(r"^(\w+Error\b|error:|\w+Exception\b)")
+ERRORS = (re.compile(r"^[\w.]+(Error|Exception)\b"), re.compile(r"^error:"))
 # No .git comes with a source: these tell the backends that would ask it which version this is.
 VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION", "PBR_VERSION", "HATCH_VCS_PRETEND_VERSION", "VERSIONEER_OVERRIDE")
 
@@ -41,7 +41,7 @@ def main(version="0.0.0"):
             run("pip", "install", "--no-deps", "--python", PYTHON, "--target", TARGET, str(wheel))
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
             lines = [line.strip() for line in (getattr(error, "output", "") or str(error)).splitlines() if line.strip()]
-            why = next((line for line in reversed(lines) if ERROR.search(line)), lines[-1] if lines else "")
+            why = next((line for pattern in ERRORS for line in reversed(lines) if pattern.search(line)), lines[-1] if lines else "")
             print(
                 "flaskops warning: its pyproject.toml could not be built, so it runs from its source (src/ is on the path) and has no "
                 f"metadata of its own; take [build-system] out of pyproject.toml where it needs none. The build said: {why[:300]}"
