@@ -232,8 +232,10 @@ OPTIONS: dict[str, Option] = {
         allowed="the reference of an image, such as registry.example.org/python:3.12-slim",
         check=problem_of,
         about="""
-            A Debian or Ubuntu with Python and APT that the runtime of this application is built on, in the place of
-            O(flask_apps_base_image#main:flask_apps_base_image). O(python) is shorter where only the version differs.
+            The image that this application's runtime is built on; left out, it is
+            O(flask_apps_base_image#main:flask_apps_base_image).
+
+            It has to be a Debian or Ubuntu with Python and APT. O(python) is shorter where only the version differs.
         """,
     ),
     "requirements": Option(
