@@ -19,7 +19,7 @@ KEY = re.compile(r"(?:.* -e |-e )?([a-z_]+(?:\.(?!txt|toml)[a-z_]+)*)(?:: .*|=.*
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 ROWS = [row for row in ROW.finditer(PAGE) if row["write"] not in ("what to write", "---")]
 # Of a program, a file or an application: what is to be written is not always a key.
-OTHERS = {"chown", "default_server", "dependencies", "url_for"}
+OTHERS = {"chown", "host.docker.internal", "default_server", "dependencies", "url_for"}
 
 
 def texts(file):

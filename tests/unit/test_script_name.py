@@ -77,7 +77,8 @@ def test_a_command_of_the_entry_goes_before_the_dockerfile(entry):
 
 def test_a_release_remembers_it_and_one_of_before_is_stripped(entry):
     app = entry('CMD ["gunicorn", "app:app"]')
-    release = {"app": app, **dict.fromkeys(("image", "container", "process_containers", "dockerfile", "source"), ""), "route": route(app)}
+    kept = dict.fromkeys(("image", "container", "process_containers", "dockerfile", "source"), "")
+    release = {"app": app, **kept, "route": route(app), "secrets": {}, "variables": []}
     facts = {"app": "shop", "id": "0123456789ab", **release_facts(release)}
     assert kept_release(facts, "/x", "present")["app"]["socket_prefix"] == "/shop"
     del facts["script_name"]
