@@ -188,8 +188,9 @@ def test_what_the_application_itself_says_is_no_finding():
     assert advice("a flaskops: thread 'x' runs in circles\nflaskops: uwsgi runs app:app: 2 processes\n", container()) == []
 
 
+@pytest.mark.parametrize("early", [True, False])
 @pytest.mark.parametrize(("module", "ended_by"), [("gunicorn.workers.base", signal.SIGTERM), ("shop.web", 0)])
-def test_a_child_is_ended_by_sigterm_unless_the_application_handles_it(module, ended_by):
+def test_a_child_is_ended_by_sigterm_unless_the_application_handles_it(module, ended_by, early):
     """In a process of its own, for what is registered to happen after a fork stays."""
     program = f"""
 import os, signal, sys
@@ -202,13 +203,21 @@ class Worker:
 
 Worker.__module__ = {module!r}
 signal.signal(signal.SIGTERM, Worker().handle_exit)
-os.register_at_fork(after_in_child=flaskops_fork.leave_handlers)
+flaskops_fork.watch()
+if {early}:  # while it is forked, before the handlers are gone
+    flaskops_fork.signal.getsignal = lambda number, get=signal.getsignal: send() or get(number)
+
+    def send(parent=os.getpid(), sent=[]):
+        if os.getpid() != parent and not sent:
+            sent.append(os.kill(os.getpid(), signal.SIGTERM))
+
 child = os.fork()
 if not child:
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM) if not {early} else None
     os._exit(0)
 print(os.WTERMSIG(os.waitpid(child, 0)[1]))
 assert signal.getsignal(signal.SIGTERM).__name__ == "handle_exit"
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert (done.stdout, done.stderr) == (f"{int(ended_by)}\n", "")

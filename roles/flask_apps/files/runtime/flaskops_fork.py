@@ -16,18 +16,32 @@ SCHEDULERS = ("apscheduler", "huey", "rocketry", "rq_scheduler", "timeloop")
 LOOPS = ("sched", "schedule")
 # They start their threads again in a process that was forked.
 FORK_AWARE = ("ddtrace", "opentelemetry", "sentry_sdk")
+# Held back while a process is forked: one that came before the handlers are gone would be lost.
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT)
+_held = threading.local()
 STREAMS = (_socket.SOCK_STREAM, _socket.SOCK_SEQPACKET)
 
 
-def leave_handlers():
-    """In a process that the application forks, take the handlers of Gunicorn's worker away.
+def watch():
+    """Have each process that the application forks leave the handlers of Gunicorn's worker, and miss no signal meanwhile."""
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_leave_handlers)
 
-    SIGTERM tells a worker to finish. In a child it would do nothing, so that multiprocessing waits for ever for one that it ended.
-    """
+
+def _hold():
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+
+def _let_go():
+    signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
+
+
+def _leave_handlers():
+    """SIGTERM tells a worker to finish. In a child it would do nothing, so that multiprocessing waits for ever for one that it ended."""
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
         if isinstance(handler, MethodType) and _top(type(handler.__self__).__module__) == "gunicorn":
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _let_go()
 
 
 def sockets():

@@ -437,7 +437,7 @@ def _load():
     """The application of this container; what it leaves behind at a fork is said in the log."""
     import flaskops_fork
 
-    os.register_at_fork(after_in_child=flaskops_fork.leave_handlers)
+    flaskops_fork.watch()
     before = flaskops_fork.sockets()
     app = load(os.environ["FLASKOPS_MODULE"], os.environ["FLASKOPS_CALLABLE"])
     forks = uwsgi.worker_id() == 0 if uwsgi else os.environ.get("FLASKOPS_PRELOAD") == "1"
