@@ -18,7 +18,7 @@ import time
 from hashlib import sha256
 from pathlib import Path
 
-SIZE = 64 << 20
+SIZE = 192 << 20
 stopping = asyncio.Event()
 found: dict[str, dict[str, object]] = {}
 

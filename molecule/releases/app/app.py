@@ -47,7 +47,7 @@ def slow() -> Response:
 @web.get("/rows")
 def rows() -> Response:
     """A download of 64 MiB, as fast as it is taken."""
-    return Response((b"r" * 65536 for _ in range(1024)), headers={"Content-Length": str(64 << 20)})
+    return Response((b"r" * 65536 for _ in range(3072)), headers={"Content-Length": str(192 << 20)})
 
 
 @web.get("/ticks")
