@@ -51,7 +51,7 @@ def test_a_gunicorn_of_its_own_knows_its_path(deployed, get):
 
 def test_when_streams_hold_all_threads_the_log_says_so(host, deployed, log):
     """Two streams on the only two threads, and one who waits."""
-    ask = "import sys, time, urllib.request as u; u.urlopen(sys.argv[1]); time.sleep(60)"
+    ask = "import sys, time, urllib.request as u; answer = u.urlopen(sys.argv[1]); time.sleep(60)"
     for path in ("ticks", "ticks", "inside"):
         host.check_output(f"python3 -c %s http://127.0.0.1/by-hand/{path} >/dev/null 2>&1 & sleep 0.5", ask)
     until = time.monotonic() + 60
