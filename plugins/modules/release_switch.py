@@ -178,9 +178,9 @@ class Switch:
     def _look(self, names: list[str]) -> None:
         """At the first page of each that serves, side by side. What is found there is told and takes nothing back."""
         pages = [name for name in names if self.releases[name]["state"] == "present"]
-        links = live_links(self.nginx_root)
+        served = self._served() if pages else []
         with ThreadPoolExecutor(AT_ONCE) as beside:
-            found = list(beside.map(lambda name: look(self._page(name), self._neighbours(name, links)), pages))
+            found = list(beside.map(lambda name: look(self._page(name), self._neighbours(name, served)), pages))
         for name, sentences in zip(pages, found, strict=True):
             self.warnings += [f"{name} serves, but {sentence}" for sentence in sentences]
 
@@ -189,11 +189,15 @@ class Switch:
         tls = any(site.get("tls") for site in self.params["sites"] if site["name"] == release["site"])
         return {**self._question(name), "tls": tls, **{key: release.get(key, "") for key in ("path_mode", "engine")}}
 
-    def _neighbours(self, name: str, links: dict[str, list[dict[str, str]]]) -> list[str]:
+    def _served(self) -> list[tuple[str, str, str]]:
+        """Each application that Nginx leads to, with its site and its path without the last slash."""
+        links = [(name, link) for name, found in live_links(self.nginx_root).items() for link in found]
+        known = [(name, link["site"], read_release(self.root, name, link["id"]).get("path")) for name, link in links]
+        return [(name, site, str(path).rstrip("/")) for name, site, path in known if path]
+
+    def _neighbours(self, name: str, served: list[tuple[str, str, str]]) -> list[str]:
         """The paths of the other applications of its site."""
-        there = [(other, link) for other, found in links.items() for link in found if other != name]
-        known = [read_release(self.root, other, link["id"]) for other, link in there if link["site"] == self.releases[name]["site"]]
-        return [str(facts["path"]).rstrip("/") for facts in known if facts.get("path")]
+        return [path for other, site, path in served if other != name and site == self.releases[name]["site"]]
 
     def _question(self, name: str) -> dict[str, Any]:
         release = self.releases[name]
