@@ -15,6 +15,7 @@ import subprocess
 from pathlib import Path
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, write_file
+from ansible_collections.flaskops.host.plugins.module_utils._lock import exclusive
 
 SYSTEMD = Path("/run/systemd/system")
 UNIT = Path("/etc/systemd/system/flaskops-mount.service")
@@ -54,17 +55,22 @@ def protect(root: str, check_mode: bool = False) -> list[str]:
     if place.is_dir() and is_closed(place):
         return []
     if not check_mode:
-        for path in (place.parent, place):
-            path.mkdir(mode=0o710, exist_ok=True)
-        if SYSTEMD.is_dir():
-            write_file(UNIT, WORDS.format(place=place).encode())
-            for words in (["daemon-reload"], ["enable", UNIT.name], ["restart", UNIT.name]):
-                _run(["systemctl", *words])
-        else:
-            _run(["mount", "-o", "bind,nosuid,nodev", str(place), str(place)])
-        if not is_closed(place):
-            raise HostError("the mount has no effect here")
+        with exclusive(root):
+            _mount(place)
     return [f"mounted {place} nosuid,nodev, now and at boot" if SYSTEMD.is_dir() else f"mounted {place} nosuid,nodev"]
+
+
+def _mount(place: Path) -> None:
+    if is_closed(place):  # by another run, meanwhile
+        return
+    if SYSTEMD.is_dir():
+        write_file(UNIT, WORDS.format(place=place).encode())
+        for words in (["daemon-reload"], ["enable", UNIT.name], ["restart", UNIT.name]):
+            _run(["systemctl", *words])
+    else:
+        _run(["mount", "-o", "bind,nosuid,nodev", str(place), str(place)])
+    if not is_closed(place):
+        raise HostError("the mount has no effect here")
 
 
 def _run(command: list[str]) -> None:
