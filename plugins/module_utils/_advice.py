@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _network_advice
-from ansible_collections.flaskops.host.plugins.module_utils._covers import CODE, hides_needed, place
+from ansible_collections.flaskops.host.plugins.module_utils._covers import CODE, OURS, as_volumes, hides_needed, is_inside, place
 from ansible_collections.flaskops.host.plugins.module_utils._libraries import of_start
 
 # What uWSGI and Gunicorn say at every start; it would hide what the application said.
@@ -49,8 +49,7 @@ _OPENED = re.compile(r"\bconnect\(\s*['\"](?P<path>[^'\"?:{}]+)['\"]")
 _TRACEBACK = 4
 _MAKES_DIRECTORY = re.compile(r"\b(mkdir|makedirs)\b")
 _MAKES_FILE = re.compile(r"\bopen\(|dbm|shelve|sqlite|mkdtemp")
-# Destinations of the role's own mounts, and the name that Docker gives to a volume without one, which goes with its container.
-_OURS = ("/run/flaskops", "/etc/flaskops", "/run/secrets", "/etc/passwd", "/etc/group")
+# The name that Docker gives to a volume without one, which goes with its container.
 _NAMELESS = re.compile(r"[0-9a-f]{64}")
 
 
@@ -133,7 +132,7 @@ def _read_only(logs: str, container: Mapping[str, Any]) -> list[str]:
     if directories:
         words.append(
             f"The root file system is read-only: write writable: [{', '.join(directories)}], and for what has to outlive the container "
-            f"volumes: [{_as_volumes(directories, _app_of(container))}]."
+            f"volumes: [{as_volumes(directories, _app_of(container))}]."
         )
     if beside:
         words.append(f"The root file system is read-only, and it writes {', '.join(beside)} {_instead(beside, container)}")
@@ -149,13 +148,6 @@ def _directories(paths: list[tuple[str, str]]) -> list[str]:
     """Those that a key may name, and none that is in another of them."""
     named = list(dict.fromkeys(directory for directory, _path in paths if not hides_needed(directory)))
     return [one for one in named if not any(one.startswith(f"{other}/") for other in named)]
-
-
-def _as_volumes(directories: list[str], app: str) -> str:
-    """Each on a volume that is called after it; of two that are called alike, after its whole path."""
-    last = [posixpath.basename(path) for path in directories]
-    names = [name if last.count(name) == 1 else path.strip("/").replace("/", "-") for name, path in zip(last, directories, strict=True)]
-    return ", ".join(f"{app}-{name}:{path}" for name, path in zip(names, directories, strict=True))
 
 
 def _instead(files: list[str], container: Mapping[str, Any]) -> str:
@@ -237,7 +229,7 @@ def _denied(logs: str, container: Mapping[str, Any]) -> list[str]:
         words.append(
             f"{', '.join(paths)} of the image does not belong to {user}, its user: where it writes there, write "
             f"writable: [{', '.join(directories)}], or for what has to outlive the container "
-            f"volumes: [{_as_volumes(directories, _app_of(container))}]."
+            f"volumes: [{as_volumes(directories, _app_of(container))}]."
         )
     return words
 
@@ -252,9 +244,9 @@ def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]
     found = []
     for mount in container.get("Mounts") or []:
         there = mount["Destination"].rstrip("/")
-        own = release in mount.get("Source", "") or any(f"{there}/".startswith(f"{ours}/") for ours in _OURS)
+        own = release in mount.get("Source", "") or is_inside(there, OURS)
         if mount.get("RW") and not own and not _NAMELESS.fullmatch(mount.get("Name") or ""):
-            found += [mount] if not path or f"{path}/".startswith(f"{there}/") else []
+            found += [mount] if not path or is_inside(path, [there]) else []
     return found
 
 

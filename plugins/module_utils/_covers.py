@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 # Where the code of an image lies, unless a Dockerfile of its own says otherwise.
@@ -17,12 +17,25 @@ DATA_FILES = "/var/lib/data-files"
 _NEEDED = frozenset(
     ("/", CODE, "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/opt/app", "/opt/pip", "/opt/runtime", "/proc", "/sbin")
 ) | frozenset(("/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/sbin"))
-_OURS = ("/run/flaskops", "/etc/flaskops", "/run/secrets", "/etc/passwd", "/etc/group")
+# Where the role mounts what is its own.
+OURS = ("/run/flaskops", "/etc/flaskops", "/run/secrets", "/etc/passwd", "/etc/group")
 
 
 def place(path: str) -> str:
     """A path of a container, written in one way."""
     return posixpath.normpath(f"/{path.lstrip('/')}")
+
+
+def is_inside(path: str, places: Iterable[str]) -> bool:
+    """Whether a path is one of these places, or lies below one."""
+    return any(f"{path}/".startswith(f"{each}/") for each in places)
+
+
+def as_volumes(directories: list[str], app: str) -> str:
+    """Each on a volume that is called after it, for the key volumes; of two that are called alike, after its whole path."""
+    last = [posixpath.basename(path) for path in directories]
+    names = [name if last.count(name) == 1 else path.strip("/").replace("/", "-") for name, path in zip(last, directories, strict=True)]
+    return ", ".join(f"{app}-{name}:{path}" for name, path in zip(names, directories, strict=True))
 
 
 def hides_needed(path: str) -> bool:
@@ -56,7 +69,7 @@ def cover_problems(app: Mapping[str, Any]) -> list[str]:
     problems += [
         f"{path} is the role's own in the container; choose another place."
         for path in dict.fromkeys(targets)
-        if any(f"{path}/".startswith(f"{ours}/") for ours in _OURS)
+        if is_inside(path, OURS)
     ]
     return problems + _data_file_problems(app, targets)
 
@@ -103,17 +116,16 @@ def warnings(name: str, image: Mapping[str, Any], container: Mapping[str, Any], 
     hidden = {path: file for path in writable if path != "/tmp" and (file := first_file(path))}
     words = [
         f"writable has {path}, which hides files of the image, such as {file}. Where the application needs them, write volumes: "
-        f"[{name}-{posixpath.basename(path)}:{path}], which begins with them, or writable with a directory below."
+        f"[{as_volumes([path], name)}], which begins with them, or writable with a directory below."
         for path, file in hidden.items()
     ]
     targets = [place(path) for path in (*writable, *(volume.split(":")[1] for volume in container.get("volumes") or []))]
     declared = [place(path) for path in (image.get("Config") or {}).get("Volumes") or {}]
-    lost = sorted(path for path in declared if not any(f"{path}/".startswith(f"{target}/") for target in targets))
+    lost = sorted(path for path in declared if not is_inside(path, targets))
     if lost:
-        volumes = ", ".join(f"{name}-{posixpath.basename(path)}:{path}" for path in lost)
         words.append(
-            f"its image keeps data in {', '.join(lost)} (VOLUME), which goes with each release: write volumes: [{volumes}], or writable: "
-            f"[{', '.join(lost)}] for what may go."
+            f"its image keeps data in {', '.join(lost)} (VOLUME), which goes with each release: write "
+            f"volumes: [{as_volumes(lost, name)}], or writable: [{', '.join(lost)}] for what may go."
         )
     return words
 

@@ -469,12 +469,12 @@ def _served(words: list[str], directory: str, root: Path) -> list[Place]:
         for before, word in zip(["", *after], after)  # noqa: B905 - Python 3.9 knows no strict
         if (match := TARGET.fullmatch(word)) and before not in _VALUES
     ]
-    whole = [(module, name) for module, name in targets if name and _is_constant(name)]
+    whole = [(module, name) for module, name in targets if name and is_constant(name)]
     there = [(module, name) for module, name in targets if not name and module_file(root / directory / path, module)]
     return [Place(module, name or options.get("--callable", ""), directory, _below("", path)) for module, name in [*whole, *there[-1:]][:1]]
 
 
-def _is_constant(name: str) -> bool:
+def is_constant(name: str) -> bool:
     """Whether a callable has no arguments, or such as can be written down without running anything."""
     try:
         call = ast.parse(name, mode="eval").body
@@ -502,7 +502,7 @@ def _flask_app(root: Path, given: str) -> list[Place]:
 def _imported(value: str, directory: str, root: Path) -> list[Place]:
     """What FLASK_APP and flask --app name, a module or a file of one; its imports start above its outermost package."""
     place, _colon, name = value.partition(":")
-    if len(value) > LONGEST or (name and not _is_constant(name)):
+    if len(value) > LONGEST or (name and not is_constant(name)):
         return []
     path = ""
     if "/" in place or place.endswith(".py"):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.flaskops.host.plugins.module_utils._reason import without_step
+
 # What the log of a build says, and the packages that have it. The first column is a regular expression for one line.
 BUILD: tuple[tuple[str, str], ...] = (
     (r"pg_config executable not found|pg_config is required|libpq-fe\.h|No such file or directory: '?pg_config", "libpq-dev"),
@@ -92,8 +94,6 @@ RUN: tuple[tuple[str, str], ...] = (
 )
 _LOADS = re.compile(r"cannot open shared object file|OSError|ImportError|NotFound|Error")
 _HEADER = re.compile(r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file")
-# BuildKit's number of a step and its time.
-_STEP = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
 
 
 def missing(log: str, table: tuple[tuple[str, str], ...] = BUILD) -> tuple[list[str], str]:
@@ -109,7 +109,7 @@ def missing(log: str, table: tuple[tuple[str, str], ...] = BUILD) -> tuple[list[
                 packages.update(dict.fromkeys(names.split()))
                 first = first or line
                 break
-    return list(packages), _STEP.sub("", first).strip()
+    return list(packages), without_step(first)
 
 
 def of_build(log: str) -> str:

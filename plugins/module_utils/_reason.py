@@ -43,8 +43,13 @@ def told_by(log: str, reason: str) -> str:
     return f"Its log says: {best}" if best and best not in reason else ""
 
 
+def without_step(line: str) -> str:
+    """A line of a build's log without what BuildKit puts before it."""
+    return _STEP.sub("", line).strip()
+
+
 def of_build(log: str) -> str:
     """The lines of a build's log that say what went wrong, without what BuildKit puts before them; else its last line."""
-    lines = [_STEP.sub("", line).strip() for line in log.splitlines()]
+    lines = [without_step(line) for line in log.splitlines()]
     found = list(dict.fromkeys(line for line in lines if _ERROR.search(line)))
     return "\n".join(found[-ERRORS:] or lines[-1:])

@@ -8,13 +8,15 @@ The container is told names alone, in FLASKOPS_SECRETS; the entrypoint and the r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._covers import OURS, is_inside
+
 PLACE = "/run/secrets"
 # No file of the user's is mounted there.
-OURS = ("/run/flaskops", "/etc/flaskops", PLACE, "/proc", "/sys", "/dev", "/opt/runtime", "/etc/passwd", "/etc/group")
+_CLOSED = (*OURS, "/proc", "/sys", "/dev", "/opt/runtime")
 # Of one value, and of all of a process: Linux has 128 kB and 2 MB.
 VARIABLE_BYTES = 100_000
 ALL_BYTES = 2**20
@@ -62,17 +64,20 @@ def config_mounts(app: Mapping[str, Any], directory: str) -> list[str]:
     return [f"{directory}/{config_name(entry['path'])}:{entry['path']}:ro" for entry in app["config_files"]]
 
 
+def _values(app: Mapping[str, Any]) -> dict[str, str]:
+    """What may become variables."""
+    return {**app["private_env"], **(app["secrets"] if app["secrets_as"] == "environment" else {})}
+
+
 def variables(app: Mapping[str, Any], taken: Collection[str]) -> list[str]:
     """The names that become variables, but for those that the container's environment has already."""
-    values = {**app["private_env"], **(app["secrets"] if app["secrets_as"] == "environment" else {})}
-    return sorted(name for name, value in values.items() if name not in taken and not steers(name) and fits(value))
+    return sorted(name for name, value in _values(app).items() if name not in taken and not steers(name) and fits(value))
 
 
 def problems(app: Mapping[str, Any]) -> list[str]:
     """What does not fit together in a complete, well-formed entry."""
     found = _config_problems(app)
-    given = {**app["private_env"], **(app["secrets"] if app["secrets_as"] == "environment" else {})}
-    if sum(len(name) + len(value) for name, value in given.items() if fits(value)) > ALL_BYTES:
+    if sum(len(name) + len(value) for name, value in _values(app).items() if fits(value)) > ALL_BYTES:
         found.append("secrets and env_file have together more than 1 MB, too much for an environment; write secrets_as: file.")
     return found
 
@@ -86,17 +91,13 @@ def _config_problems(app: Mapping[str, Any]) -> list[str]:
         where = f"config_files has the path {path!r}"
         if paths.count(path) > 1:
             found.append(f"{where} twice; keep one.")
-        if _inside(path, OURS):
+        if is_inside(path, _CLOSED):
             found.append(f"{where}, where the role or the kernel has files of its own; choose another.")
         if path in volumes or path in app["writable"]:
             found.append(f"{where}, where volumes or writable have a directory; choose a file.")
-        elif inside := [volume for target, volume in read_only.items() if _inside(path, (target,))]:
+        elif inside := [volume for target, volume in read_only.items() if is_inside(path, [target])]:
             found.append(f"{where} inside of the volume {inside[0]!r}, which is read-only; choose another.")
     return found
-
-
-def _inside(path: str, places: Iterable[str]) -> bool:
-    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def notes(app: Mapping[str, Any]) -> list[str]:

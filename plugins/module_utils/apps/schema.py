@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import replace
 
 from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of
+from ansible_collections.flaskops.host.plugins.module_utils._find import is_constant
 from ansible_collections.flaskops.host.plugins.module_utils._options import Option
 
 NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
@@ -37,16 +37,7 @@ def _command(text: str) -> str:
 
 
 def _literal_arguments(text: str) -> str:
-    """Of a factory only what can be written down without running anything."""
-    try:
-        call = ast.parse(text, mode="eval").body
-        for argument in (
-            [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []
-        ):
-            ast.literal_eval(argument)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return "the arguments of a factory have to be constants, such as create_app('production')."
-    return ""
+    return "" if is_constant(text) else "the arguments of a factory have to be constants, such as create_app('production')."
 
 
 def _path(text: str) -> str:
