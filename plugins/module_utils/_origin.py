@@ -53,6 +53,7 @@ BUILD: dict[str, Any] = {
 }
 NO_DOCKERFILE = "none"  # in the place of its name
 # Of a source that says what it needs. One of a known image may have Flask from there.
+_DESCRIBE = ("pyproject.toml", "setup.py", "setup.cfg")  # a project
 _REQUIREMENTS = {"requirements.txt", "pyproject.toml", "uv.lock", "pylock.toml", *_requirements.LOCKS}
 # Keys that say how our Dockerfile makes an image, and where it is said instead.
 _OURS_ALONE = ("requirements", "apt_packages", "build_command", "build_inputs")
@@ -131,7 +132,7 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
     ours = app["build"]["kind"] == "source"
     if ours:
         wanted = app["requirements"] if isinstance(app["requirements"], str) else ""
-        if app["seed"] and not wanted and not _REQUIREMENTS & set(files):
+        if app["seed"] and not wanted and not _REQUIREMENTS & set(files) and not _requirements.is_project(source, files):
             app["build"]["requirements"], found = {**_requirements.NOTHING, "kind": "list", "packages": ["flask"]}, []
             app["notes"].append("it has no requirements.txt, so Flask alone is installed, which its image brought along.")
         else:
@@ -152,7 +153,13 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
         ]  # fmt: skip
         if app["build"]["requirements"]["frozen"]:
             app["notes"].append("pkg-resources==0.0.0 of its requirements is left out; it is no package.")
-        if app["build"]["requirements"]["whole"]:
+        built = app["build"]["requirements"]
+        if built["kind"] == "list" and built["whole"]:
+            app["notes"].append(
+                f"what it depends on follows from a build of it alone ({built['file']}), so a change of code installs all of it again; "
+                "a requirements.txt would not."
+            )
+        elif built["whole"]:
             app["notes"].append("its requirements name files of its own, so a change of code installs all of them again.")
     if sound:
         problems += _senseless(app, own) + _translated(app, given, env)
@@ -286,7 +293,7 @@ def python_problems(app: Mapping[str, Any], python: str, bootstrapped: bool) -> 
     """What the application says of Python, against the version that its image will have; "" where nobody knows it."""
     if app["build"]["kind"] != "source" or not is_directory(Path(app["source"])):
         return []
-    found = _requirements.python_problem(Path(app["source"]), ["pyproject.toml"], python)
+    found = _requirements.python_problem(Path(app["source"]), _DESCRIBE, python)
     if not found:
         return []
     instead = "set flask_apps_base_source: registry, and write python" if bootstrapped else "write python"

@@ -8,21 +8,24 @@ Only these files go into the layer that installs, so that a change of code insta
 
 from __future__ import annotations
 
+import ast
 import codecs
 import os
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._declared import Declared, at, declared, lines_of
 from ansible_collections.flaskops.host.plugins.module_utils._source import SourceError, read_inside, size
 
 # Bytes of what is read: of a lock, of a project, and of the requirements files together, which may include each other.
 LOCK_BYTES, PROJECT_BYTES, PIP_BYTES = 32 * 2**20, 2**20, 8 * 2**20
 # whole: they refer to the application itself. exporter: the tool that reads a lock. frozen: pip freeze has listed what is no package.
 # own: they name the application itself, which is built apart. project: how the application is built as a package, {} when it is none.
+# old: what its own modules import of setuptools.
 NOTHING: dict[str, Any] = {
     "kind": "",
     "file": "",
@@ -35,6 +38,7 @@ NOTHING: dict[str, Any] = {
     "frozen": False,
     "own": False,
     "project": {},
+    "old": [],
 }
 # Application servers that the runtime image takes the place of. Old ones do not even compile for the Python of today.
 _SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
@@ -42,6 +46,12 @@ _SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
 _FROZEN = re.compile(r"pkg[_-]resources\s*==\s*0\.0\.0(?![\w.])", re.IGNORECASE)
 # The application itself, of which a package is made, with its extras.
 _OWN = re.compile(r"(?:(?:-e|--editable)[\s=]*)?\.(?:\[([\w\s,.-]*)\])?")
+# What builds a project without a [build-system]: such projects are old.
+_LEGACY = ("setuptools<81", "wheel")
+# A module of the application's own, and not of its tests, that imports what newer versions of Python and setuptools do not have.
+_OLD = ("pkg_resources", "distutils")
+_OLD_BYTES, _READ_BYTES = 2**19, 2**24  # of a module, and of all together
+_ELSEWHERE = re.compile(r"(^|/)((tests?|docs?|examples?|node_modules|site-packages|\.?v?env|build|dist)/|(setup|conftest)\.py$)")
 # Locks that their own tools read while the image is built, and the files that these need beside them.
 LOCKS = {"poetry.lock": ("poetry", "pyproject.toml"), "pdm.lock": ("pdm", "pyproject.toml"), "Pipfile.lock": ("pipenv", "")}
 _PYLOCK = re.compile(r"pylock(\.[^./]+)?\.toml")
@@ -86,31 +96,97 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
         And the problems as sentences.
     """
     known = set(files)
-    found, problems = _named(source, known, wanted)
+    data = _pyproject(source, known)
+    said = declared(source, known, data)
+    own = _OWN.fullmatch(wanted)
+    found, problems = _of_project(said, data, _words(own[1])) if own else _named(source, known, wanted, said, data)
     if not found["kind"]:
         return found, problems
     made, extras = project(source, known), found.pop("extras", None)
-    if made and extras is not None and not found["whole"] and (packages := _dependencies(_pyproject(source, known), extras)) is not None:
-        found = {**found, "own": True, "packages": packages}
-    elif extras is not None:
-        found = {**found, "whole": True}
-    return {**found, "project": {} if found["whole"] else made}, problems
+    if extras is not None:
+        packages = _with_extras(said, extras) if made and not found["whole"] else None
+        found = {**found, "whole": True} if packages is None else {**found, "own": True, "packages": packages}
+    return {**found, "project": {} if found["whole"] else made, "old": _old(source, known)}, problems
 
 
-def _dependencies(data: Mapping[str, Any], extras: Iterable[str]) -> list[str] | None:
+def is_project(source: Path, files: Iterable[str]) -> bool:
+    """Whether a setup.py or a setup.cfg describes a project."""
+    return bool(declared(source, files, {}).file)
+
+
+def _words(extras: str | None) -> list[str]:
+    return [extra for extra in re.split(r"[\s,]+", extras or "") if extra]
+
+
+def _with_extras(said: Declared, extras: Iterable[str]) -> list[str] | None:
     """What a project and these extras of it depend on; None where only a build of it knows."""
-    dynamic = _at(data, "project", "dynamic") or []
-    if _at(data, "project") is None or "dependencies" in dynamic or "optional-dependencies" in dynamic:
+    try:
+        return said.with_extras(extras)
+    except KeyError:
         return None
-    lists = [_at(data, "project", "dependencies") or []]
-    lists += [_at(data, "project", "optional-dependencies", extra) for extra in extras]
-    if not all(isinstance(listed, list) and all(isinstance(each, str) and each.isprintable() for each in listed) for listed in lists):
-        return None
-    return sorted({each for listed in lists for each in listed})
 
 
-def _named(source: Path, known: set[str], wanted: str) -> tuple[dict[str, Any], list[str]]:
+def _of_project(said: Declared, data: Mapping[str, Any], extras: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """What the project itself depends on."""
+    if not said.file:
+        return NOTHING, ["requirements is the project itself (.); source has no pyproject.toml, setup.py or setup.cfg that describes one."]
+    try:
+        packages = said.with_extras(extras)
+    except KeyError as error:
+        there = f"it has: {', '.join(sorted(said.extras or {}))}" if said.extras else "it has none"
+        return NOTHING, [f"requirements names the extra {error.args[0]!r} of the project, and {said.file} has no such; {there}."]
+    if packages is None:
+        # Where nothing builds it, pip would take setuptools for what may be no package at all.
+        if said.file == "pyproject.toml" and "build-system" not in data and not said.setup:
+            words = "says that its dependencies are dynamic, so only a build of it knows them"
+            return NOTHING, [f"{said.file} {words}; write a requirements.txt, for example with: pip-compile {said.file}"]
+        own = f".[{','.join(extras)}]" if extras else "."
+        return {**NOTHING, "kind": "list", "file": said.file, "packages": [own], "whole": True}, []
+    if not packages:
+        if said.file == "pyproject.toml":
+            words = "names no dependencies in [project]; write at least dependencies = ['flask'] there, or a requirements.txt."
+            return NOTHING, [f"{said.file} {words}"]
+        return NOTHING, [f"{said.file} names no dependencies in install_requires; write at least flask there, or a requirements.txt."]
+    git = any("git+" in package for package in packages)
+    return {**NOTHING, "kind": "list", "file": said.file, "packages": packages, "git": git, "left_out": _servers(packages)}, []
+
+
+def _old(source: Path, known: Iterable[str]) -> list[str]:
+    """What of setuptools the application's own modules import, in no try."""
+    found: set[str] = set()
+    left = _READ_BYTES
+    for file in sorted(known):
+        if not file.endswith(".py") or _ELSEWHERE.search(file):
+            continue
+        try:
+            content = read_inside(source, file, _OLD_BYTES)
+            left -= len(content)
+            if left < 0 or found == {*_OLD}:
+                break
+            if any(name.encode() in content for name in _OLD):
+                found |= _imported(ast.parse(content).body) & {*_OLD}
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return sorted(found)
+
+
+def _imported(body: Iterable[ast.AST]) -> set[str]:
+    """The packages that statements import, also those in functions, except where a failure is expected or only types are wanted."""
+    found: set[str] = set()
+    for node in body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.stmt) and not isinstance(node, (ast.Try, ast.If)):
+            found |= _imported(each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt))
+    return found
+
+
+def _named(source: Path, known: set[str], wanted: str, said: Declared, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     name = wanted or next((name for name in _ORDER if name in known), "")
+    if not name and said.file:
+        return _of_project(said, data, [])
     if not name:
         if "Pipfile" in known and "pyproject.toml" not in known:
             return NOTHING, ["source has a Pipfile and no Pipfile.lock, which says what to install; write one with: pipenv lock"]
@@ -131,7 +207,7 @@ def _named(source: Path, known: set[str], wanted: str) -> tuple[dict[str, Any], 
         if posixpath.basename(name) == "uv.lock":
             return _uv(source, name, known)
         if posixpath.basename(name) == "pyproject.toml":
-            return _project(source, name)
+            return _project(source, name, said, data)
         if posixpath.basename(name) in LOCKS:
             return _lock(source, name, known)
         if _PYLOCK.fullmatch(posixpath.basename(name)):
@@ -199,26 +275,35 @@ def _pyproject(source: Path, known: Iterable[str]) -> dict[str, Any]:
         return {}
 
 
-def _at(data: Any, *keys: str) -> Any:
-    for key in keys:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
-
-
 def project(source: Path, known: Iterable[str]) -> dict[str, Any]:
     """What the application needs to be built as a package, and the version that a repository would tell; {} when it is no package."""
     known = set(known)
     data = _pyproject(source, known)
-    requires = _at(data, "build-system", "requires")
+    requires, setup = at(data, "build-system", "requires"), ""
+    if at(data, "build-system") is None:
+        said = declared(source, known, {})
+        # setup.cfg alone is no project to pip.
+        setup = said.file if known & {"setup.py", "pyproject.toml"} else ""
+        requires = [*_LEGACY, *said.setup] if setup else None
+    requires = [*requires, *_of_hooks(data)] if isinstance(requires, list) else None
     if not isinstance(requires, list) or not all(isinstance(each, str) and each.strip() and each.isprintable() for each in requires):
         return {}
-    described = any(isinstance(_at(data, *keys), dict) for keys in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata")))
+    described = any(isinstance(at(data, *keys), dict) for keys in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata")))
     kept_out = (("tool", "poetry", "package-mode"), ("tool", "uv", "package"), ("tool", "pdm", "distribution"))
-    if any(_at(data, *keys) is False for keys in kept_out) or not (described or known & {"setup.py", "setup.cfg"}):
+    if any(at(data, *keys) is False for keys in kept_out) or not (described or setup or known & {"setup.py", "setup.cfg"}):
         return {}
     if any("file:" in each for each in requires):
         return {}
-    return {"requires": sorted(each.strip() for each in requires), "version": _released(source, known)}
+    return {"requires": sorted({each.strip() for each in requires}), "version": _released(source, known)}
+
+
+def _of_hooks(data: Mapping[str, Any]) -> list[str]:
+    """What the hooks and targets of Hatch need, which it tells only when it is run."""
+    build = at(data, "tool", "hatch", "build")
+    wheel = at(build, "targets", "wheel")
+    places = [wheel, *(at(table, "hooks", name) for table in (build, wheel) for name in at(table, "hooks") or ())]
+    lists = [at(place, "dependencies") for place in places]
+    return [each for listed in lists if isinstance(listed, list) for each in listed if isinstance(each, str)]
 
 
 def _released(source: Path, known: Iterable[str]) -> str:
@@ -241,11 +326,16 @@ def python_problem(source: Path, known: Iterable[str], python: str) -> str:
     """
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # ansible-core comes with it
 
-    data = _pyproject(source, set(known))
-    wanted, key = _at(data, "project", "requires-python"), "requires-python"
+    known = set(known)
+    data = _pyproject(source, known)
+    wanted, key = at(data, "project", "requires-python"), "requires-python"
     if not isinstance(wanted, str):
-        wanted, key = _at(data, "tool", "poetry", "dependencies", "python"), "python of tool.poetry.dependencies"
-    if not python or not isinstance(wanted, str):
+        wanted, key = at(data, "tool", "poetry", "dependencies", "python"), "python of tool.poetry.dependencies"
+    file = "pyproject.toml"
+    if not isinstance(wanted, str):
+        said = declared(source, known, {})
+        wanted, key, file = said.python, "python_requires", said.file
+    if not python or not wanted:
         return ""
     version = python if python.count(".") > 1 else f"{python}.99"  # the newest of it
     try:
@@ -253,7 +343,7 @@ def python_problem(source: Path, known: Iterable[str], python: str) -> str:
             return ""
     except (InvalidSpecifier, ValueError):
         return ""
-    return f"{key} in pyproject.toml is {wanted!r}, and the Python of the images is {python}"
+    return f"{key} in {file} is {wanted!r}, and the Python of the images is {python}"
 
 
 def _plain(wanted: str) -> str:
@@ -284,23 +374,16 @@ def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[
     return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project]), "whole": whole, "git": git, "left_out": servers}, []
 
 
-def _project(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
+def _project(source: Path, name: str, said: Declared, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     import tomllib  # of the controller's Python; that of a host, where modules run, may be older
 
-    project = tomllib.loads(read_inside(source, name, PROJECT_BYTES).decode()).get("project", {})
+    content = tomllib.loads(read_inside(source, name, PROJECT_BYTES).decode())
+    if name != "pyproject.toml":
+        return _of_project(declared(source, (), content), content, [])
+    if said.file:
+        return _of_project(said, data, [])
     command = "write a requirements.txt, for example with: pip-compile pyproject.toml"
-    if not isinstance(project, dict) or not project:
-        return NOTHING, [f"{name} has no [project], so it does not say what to install; {command}"]
-    dynamic, packages = project.get("dynamic"), project.get("dependencies")
-    if isinstance(dynamic, list) and "dependencies" in dynamic:
-        return NOTHING, [f"{name} says that its dependencies are dynamic, so only a build of it knows them; {command}"]
-    words = packages if isinstance(packages, list) else []
-    if not words or not all(isinstance(package, str) and package.strip() and "\n" not in package for package in words):
-        return NOTHING, [
-            f"{name} names no dependencies in [project]; write at least dependencies = ['flask'] there, or a requirements.txt."
-        ]
-    git = any("git+" in package for package in words)
-    return {**NOTHING, "kind": "list", "file": name, "packages": sorted(words), "git": git, "left_out": _servers(words)}, []
+    return NOTHING, [f"{name} has no [project], so it does not say what to install; {command}"]
 
 
 def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
@@ -314,7 +397,7 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
         if left < 0:
             raise SourceError(f"with {file} the requirements are too large; they have to be at most {size(PIP_BYTES)}.")
         text, utf8 = _decoded(content)
-        lines = list(_lines(text))
+        lines = lines_of(text)
         servers.update(_servers(lines) if utf8 else [])  # they are taken out with sed
         for line in lines:
             frozen = frozen or (utf8 and bool(_FROZEN.match(line)))
@@ -330,7 +413,7 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
                     files[path] = None
                     ahead.append(path)
             elif (match := _OWN.fullmatch(line)) and utf8 and file == posixpath.basename(file):
-                extras = [*(extras or []), *filter(None, re.split(r"[\s,]+", match[1] or ""))]
+                extras = [*(extras or []), *_words(match[1])]
             elif match := _LOCAL.fullmatch(line):
                 whole = whole or "://" not in match[1]
             else:
@@ -371,11 +454,3 @@ def _decoded(content: bytes) -> tuple[str, bool]:
 
 def _servers(requirements: Iterable[str]) -> list[str]:
     return sorted({match[1].lower() for requirement in requirements if (match := _SERVER.match(requirement.strip()))})
-
-
-def _lines(text: str) -> Iterator[str]:
-    """The lines as pip reads them: continued ones as one, without comments."""
-    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
-        line = re.sub(r"(^|\s)#.*$", "", line).strip()
-        if line:
-            yield line

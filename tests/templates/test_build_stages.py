@@ -110,3 +110,19 @@ def test_what_is_no_package_is_taken_out(stages, tmp_path):
     script = re.search(r"RUN sed -E -i '(.*?)' \\\n", found["requirements"], re.DOTALL)[1]
     done = subprocess.run(["sed", "-E", script, str(tmp_path / "shop/requirements.txt")], capture_output=True, text=True, check=True)
     assert done.stdout == "flask\npkg-resources==0.0.0.1\nuwsgitop\n"
+
+
+SETUP = "from setuptools import setup\nsetup(name='shop', install_requires={}, extras_require={{'web': ['gevent']}})\n"
+
+
+def test_a_project_of_setup_py_is_installed_and_its_code_changes_no_requirements(stages):
+    found = stages({"setup.py": SETUP.format("['flask>=3']"), "app.py": "import distutils\napp = 1\n"}, requirements=".[web]")
+    assert list(found) == ["requirements", "project", "image"]
+    assert "install --no-cache-dir 'setuptools<81' wheel ||" in found["requirements"] and "COPY" not in found["requirements"]
+    assert "RUN gently flaskops-install \\\n    --imported=distutils \\\n    'flask>=3' gevent\n" in found["requirements"]
+
+
+def test_what_only_a_build_knows_is_built_in_the_image(stages):
+    found = stages({"setup.py": SETUP.format("read()")})
+    assert list(found) == ["requirements", "image"]
+    assert "COPY app/ ./\n" in found["requirements"] and "flaskops-install \\\n    .\n" in found["requirements"]

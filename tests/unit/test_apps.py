@@ -155,6 +155,7 @@ def test_name_source_and_path_are_enough(check, source):
                 "frozen": False,
                 "own": False,
                 "project": {},
+                "old": [],
             },
             "apt_packages": [],
             "image": "",

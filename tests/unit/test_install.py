@@ -4,6 +4,7 @@
 
 import ast
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ def test_setuptools_comes_with_an_old_package_alone(pip):
     assert len(calls) == 3 and calls[2].endswith("--no-deps --require-hashes -r /run/setuptools.txt")
 
 
+def test_setuptools_comes_for_what_the_application_itself_imports(pip):
+    run, site = pip
+    calls = run("exit 0", "--imported=distutils,pkg_resources", "-r", "r.txt")[1]
+    assert [call.partition(" install ")[2] for call in calls] == ["-r r.txt", "--no-deps --require-hashes -r /run/setuptools.txt"]
+    (site / "setuptools").mkdir()  # it has distutils, and this one no pkg_resources
+    assert len(run("exit 0", "--imported=distutils", "-r", "r.txt")[1]) == 3
+    assert len(run("exit 0", "--imported=pkg_resources", "-r", "r.txt")[1]) == 5
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """The builder with a uv of the test's own."""
@@ -124,9 +134,51 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
     assert capsys.readouterr().out.endswith("The build said: ModuleNotFoundError: No module named 'x'\n")
     project("echo Building; echo 'error: Multiple top-level packages discovered in a flat-layout'; echo hint; exit 2")
     said = capsys.readouterr().out
-    assert said.startswith("flaskops warning: its pyproject.toml could not be built, so it runs from its source") and said.count("\n") == 1
+    assert said.startswith("flaskops warning: the project could not be built, so it runs from its source") and said.count("\n") == 1
     assert "error: Multiple top-level packages discovered" in said
     assert (tmp_path / "project").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("ModuleNotFoundError: No module named 'jinja2'", "the Python module jinja2: add its package to requires of [build-system], or"),
+        ("RuntimeError: npm is missing", "the program npm: write build_command with what it does, and apt_packages"),
+        ("/bin/sh: 1: yarn: not found", "the program yarn: "),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'sass'", "the program sass: "),
+        ("error: command 'gcc' failed: No such file or directory", "the program gcc: "),
+        ("error: Multiple top-level packages discovered", "where it needs its commands or its version, the build has to work"),
+        ("OSError: [Errno 2] No such file or directory: '/app/README.rst'", "where it needs its commands"),
+    ],
+)
+def test_what_a_build_misses_is_told_with_what_to_write(project, capsys, said, advice):
+    project(f"cat <<'END'\n{said}\nEND\nexit 2")
+    assert advice in capsys.readouterr().out
+
+
+def test_hooks_have_the_packages_of_the_application_after_those_of_the_backend(project, tmp_path, monkeypatch):
+    module = load("project")
+    for name in ("backend", "own"):
+        (tmp_path / name / "lib/python3.99/site-packages").mkdir(parents=True)
+    monkeypatch.setattr(module, "BACKEND", str(tmp_path / "backend/bin/python3"))
+    monkeypatch.setattr(module, "PYTHON", str(tmp_path / "own/bin/python3"))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    module.lend_packages()
+    text = (tmp_path / "backend/lib/python3.99/site-packages/flaskops-app.pth").read_text()
+    assert text == f"{tmp_path}/own/lib/python3.99/site-packages\n"
+    assert os.environ["PATH"] == f"{tmp_path}/backend/bin:{tmp_path}/own/bin:/usr/bin"
+
+
+def test_what_was_built_before_is_not_older_than_its_source_while_it_is_built(project, tmp_path):
+    """The times of a context follow from the contents of its files."""
+    here = tmp_path / "app"
+    for name, seconds in (("site.js", 1000), ("site.ts", 2000), ("changed.js", 3000)):
+        (here / name).write_text(name)
+        os.utime(here / name, (seconds, seconds))
+    project(f"cd {here}; [ site.ts -nt site.js ] && echo built >> site.js; echo x >> changed.js; exit 1")
+    assert (here / "site.js").read_text() == "site.js"
+    times = [(here / name).stat().st_mtime for name in ("site.js", "site.ts", "changed.js")]
+    assert times[:2] == [1000, 2000] and times[2] > 1e9
 
 
 @pytest.mark.parametrize("name", ["install", "project", "entrypoint"])

@@ -231,14 +231,15 @@ OPTIONS: dict[str, Option] = {
     ),
     "requirements": Option(
         default="",
-        pattern=BELOW,
-        allowed="a file of the source, such as requirements/production.txt",
+        pattern=rf"{BELOW}|\.(\[[A-Za-z0-9][A-Za-z0-9 ,._-]*\])?",
+        allowed="a file of the source, such as requirements/production.txt, or the project itself with extras, such as .[postgres]",
         about="""
-            The file of the source with the Python requirements, for pip.
+            The file of the source with the Python requirements, for pip; or V(.[postgres]), the dependencies of the
+            project itself with those of its extras.
 
             Left out, C(requirements.txt) with all that it includes, else C(uv.lock), C(pylock.toml),
             C(poetry.lock), C(pdm.lock) or C(Pipfile.lock), which their own tools read while the image is built, else
-            the dependencies of C(pyproject.toml).
+            the dependencies of C(pyproject.toml), C(setup.cfg) or C(setup.py).
         """,
     ),
     "apt_packages": Option(

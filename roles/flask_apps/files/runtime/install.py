@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""flaskops-install ARGUMENTS: has pip install into /opt/app, and brings setuptools to old packages that need it.
+"""flaskops-install [--imported=NAMES] ARGUMENTS: has pip install into /opt/app, and brings setuptools to old packages that need it.
 
 Python has had no distutils since 3.12, and setuptools no pkg_resources since 82. Packages that are older than that import them when they
-are built, or when they run.
+are built, or when they run. NAMES are those that the application itself imports.
 """
 
 import ast
@@ -49,10 +49,12 @@ def imported(file):
     return {name.partition(".")[0] for name in names} & {"pkg_resources", "distutils"}
 
 
-def needed_by(site, has_distutils):
-    """The first package that imports one of them, and which; None when there is none, or they are there."""
+def needed_by(site, has_distutils, own=()):
+    """The first package that imports one of them, and which; None when there is none, or they are there. own: of the application."""
     there = {"pkg_resources"} if (site / "pkg_resources").is_dir() else set()
     there |= {"distutils"} if has_distutils or (site / "setuptools").is_dir() else set()
+    if set(own) - there:
+        return "the application", min(set(own) - there)
     for file in sorted(site.rglob("*.py")):
         parts = file.relative_to(site).parts
         wanted = set() if SKIPPED & set(parts) or parts[-1] == "setup.py" else imported(file)
@@ -62,6 +64,9 @@ def needed_by(site, has_distutils):
 
 
 def main(arguments):
+    own = []
+    if arguments[0].startswith("--imported="):
+        own = arguments.pop(0).partition("=")[2].split(",")
     code, said = run([*PIP, *arguments])
     if code and TOO_NEW.search(said):
         print(f"flaskops: once more with {OLDER}, for a package that is built with it", flush=True)
@@ -73,7 +78,7 @@ def main(arguments):
         return code
     words = "import site, sys; print(site.getsitepackages()[0]); print(sys.version_info < (3, 12))"
     site, has_distutils = subprocess.run([PIP[2], "-c", words], capture_output=True, text=True, check=True).stdout.split()
-    found = needed_by(Path(site), has_distutils == "True")
+    found = needed_by(Path(site), has_distutils == "True", own)
     if not found:
         return 0
     print(f"flaskops: an older setuptools is installed: {found[0]} imports {found[1]}", flush=True)

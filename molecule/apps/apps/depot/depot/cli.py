@@ -1,0 +1,2 @@
+def main():
+    print("the command of the depot")

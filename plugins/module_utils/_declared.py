@@ -1,0 +1,344 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a project says that it depends on: in pyproject.toml, setup.cfg or setup.py, or as an archive of PyPI says of itself.
+
+All of it is read and none of it is run. What cannot be told without running it is None.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible_collections.flaskops.host.plugins.module_utils._source import read_inside
+
+FILE_BYTES = 2**20  # of each file that is read
+STEPS = 20_000  # in the expressions of a setup.py, where a name may stand for many others
+# What is done to the content of a file before it is a list.
+_OF_A_FILE = {"read", "read_text", "readlines", "splitlines", "split", "strip"}
+_CHANGES = {"append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "add", "sort", "reverse"}
+_OF_AN_EXTRA = re.compile(r"(?P<package>[^;]+);\s*(?:(?P<marker>.+?)\s+and\s+)?extra\s*==\s*['\"](?P<extra>[\w.-]+)['\"]\s*")
+
+
+class Declared(NamedTuple):
+    """What a project says of itself; None where only a build of it knows."""
+
+    file: str  # that says it; "" where there is no project
+    packages: list[str] | None = None
+    extras: dict[str, list[str]] | None = None
+    setup: tuple[str, ...] = ()  # what its setup.py needs itself
+    python: str = ""  # the versions that it asks for
+
+    def with_extras(self, extras: Iterable[str]) -> list[str] | None:
+        """The packages with those of these extras; KeyError for one that there is not."""
+        wanted = [canonical(extra) for extra in extras]
+        if self.packages is None or (wanted and self.extras is None):
+            return None
+        return sorted({*self.packages, *(package for extra in wanted for package in (self.extras or {})[extra])})
+
+
+def canonical(extra: str) -> str:
+    """The name of an extra, which may be written in more than one way."""
+    return re.sub(r"[-_.]+", "-", extra).lower()
+
+
+def at(data: Any, *keys: str) -> Any:
+    """What is in tables within tables; None where there is none."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines as pip reads them: continued ones as one, without comments."""
+    lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in re.sub(r"\\\r?\n", " ", text).splitlines())
+    return [line for line in lines if line]
+
+
+def declared(source: Path, known: Iterable[str], pyproject: Mapping[str, Any]) -> Declared:
+    """What the files of a source say.
+
+    Args:
+        source: the directory of the application.
+        known: its files.
+        pyproject: the content of its pyproject.toml; {} without one.
+    """
+    known = set(known)
+    said, table = _of_setup(source, known), pyproject.get("project")
+    if isinstance(table, dict):
+        dynamic = table["dynamic"] if isinstance(table.get("dynamic"), list) else []
+        packages = table.get("dependencies", []) if "dependencies" not in dynamic else _dynamic(source, known, pyproject) or said.packages
+        extras = table.get("optional-dependencies", {}) if "optional-dependencies" not in dynamic else said.extras
+        said = Declared("pyproject.toml", _packages(packages), _extras(extras), said.setup)
+    elif not said.file and "build-system" in pyproject and (at(pyproject, "tool", "poetry") or at(pyproject, "tool", "flit", "metadata")):
+        said = Declared("pyproject.toml")
+    if said.file and (said.packages is None or said.extras is None) and "PKG-INFO" in known:
+        packages, extras = _of_archive(source, known)
+        said = said._replace(
+            packages=packages if said.packages is None else said.packages, extras=extras if said.extras is None else said.extras
+        )
+    return said
+
+
+def _text(source: Path, name: str) -> str:
+    return read_inside(source, name, FILE_BYTES).decode("utf-8-sig")
+
+
+def _packages(listed: Any) -> list[str] | None:
+    """A list of packages; None where it is none, or has more than packages in it."""
+    good = isinstance(listed, list) and all(isinstance(each, str) and each.isprintable() for each in listed)
+    packages = [each.strip() for each in listed if each.strip()] if good else []
+    return packages if good and not any(each.startswith(("-", ".", "/")) for each in packages) else None
+
+
+def _extras(tables: Any) -> dict[str, list[str]] | None:
+    if not isinstance(tables, dict):
+        return None
+    found = {canonical(str(extra)): _packages(listed) for extra, listed in tables.items()}
+    return {extra: packages for extra, packages in found.items() if packages is not None} if None not in found.values() else None
+
+
+def _dynamic(source: Path, known: set[str], pyproject: Mapping[str, Any]) -> list[str] | None:
+    """The files that setuptools reads for [project]."""
+    files = at(pyproject, "tool", "setuptools", "dynamic", "dependencies", "file")
+    files = [files] if isinstance(files, str) else files
+    if not isinstance(files, list) or not all(isinstance(file, str) and file in known for file in files):
+        return None
+    return [line for file in files for line in lines_of(_text(source, file))]
+
+
+def _of_setup(source: Path, known: set[str]) -> Declared:
+    """What setup.cfg says, and setup.py where that says nothing."""
+    options, described = _configuration(source, known)
+    arguments = _arguments(source, known)
+    if arguments is None and not described:
+        return Declared("")
+    arguments, table = arguments or {}, "options.extras_require"
+    packages = _list(source, known, options["options"]["install_requires"]) if "install_requires" in options["options"] else None
+    if packages is None and "install_requires" not in options["options"]:
+        packages = arguments.get("install_requires", [])
+    extras = {extra: _list(source, known, text) for extra, text in options[table].items()} if table in options else None
+    if table not in options:
+        extras = arguments.get("extras_require", {})
+    own, extras = _unconditional(packages, extras)
+    needed = _packages(arguments.get("setup_requires")) or []
+    needed += _list(source, known, options["options"].get("setup_requires", "")) or []
+    python = options["options"].get("python_requires") or arguments.get("python_requires")
+    file = "setup.py" if "setup.py" in known and "install_requires" not in options["options"] else "setup.cfg"
+    return Declared(file, _packages(own), _extras(extras), tuple(needed), python if isinstance(python, str) else "")
+
+
+def _unconditional(packages: Any, extras: Any) -> tuple[Any, Any]:
+    """Packages and extras, where extras_require has conditions in the names of extras."""
+    if not isinstance(extras, dict) or not all(isinstance(name, str) and isinstance(listed, list) for name, listed in extras.items()):
+        return packages, None
+    found: dict[str, list[Any]] = {}
+    for section, listed in extras.items():
+        name, _colon, marker = section.partition(":")
+        found.setdefault(name, []).extend(_marked(each, marker) if isinstance(each, str) and marker else each for each in listed)
+    always = found.pop("", [])
+    return [*packages, *always] if isinstance(packages, list) else packages, found
+
+
+def _marked(package: str, marker: str) -> str:
+    name, semicolon, own = package.partition(";")
+    return f"{name.strip()}; ({own.strip()}) and ({marker})" if semicolon else f"{name.strip()}; {marker}"
+
+
+def _configuration(source: Path, known: set[str]) -> tuple[dict[str, dict[str, str]], bool]:
+    """The sections of setup.cfg, and whether it describes a project that pip would install."""
+    read = configparser.RawConfigParser()
+    try:
+        read.read_string(_text(source, "setup.cfg") if "setup.cfg" in known else "")
+    except (OSError, ValueError, configparser.Error):
+        return {"options": {}}, False
+    sections = {name: dict(read[name]) for name in read.sections()}
+    described = bool(sections.get("metadata", {}).get("name")) or "install_requires" in sections.get("options", {})
+    return {"options": {}, **sections}, described
+
+
+def _list(source: Path, known: set[str], text: str) -> list[str] | None:
+    """A list of setup.cfg, which may be in files."""
+    if text.startswith("file:"):
+        files = [file.strip() for file in text[5:].split(",")]
+        try:
+            return [line for file in files for line in lines_of(_text(source, file))] if known.issuperset(files) else None
+        except (OSError, ValueError):
+            return None
+    return [each.strip() for each in (text.splitlines() if "\n" in text else text.split(";")) if each.strip()]
+
+
+def _of_archive(source: Path, known: set[str]) -> tuple[list[str] | None, dict[str, list[str]] | None]:
+    """What PKG-INFO or, beside an older one, requires.txt says. Who has no PKG-INFO may have left an old requires.txt behind."""
+    try:
+        head = _text(source, "PKG-INFO").partition("\n\n")[0]
+        packages: list[str] = []
+        extras: dict[str, list[str]] = {canonical(name): [] for name in re.findall(r"(?m)^Provides-Extra: (\S+)$", head)}
+        for line in re.findall(r"(?m)^Requires-Dist: (.+)$", head):
+            if match := _OF_AN_EXTRA.fullmatch(line):
+                marker = f"; {match['marker']}" if match["marker"] else ""
+                extras.setdefault(canonical(match["extra"]), []).append(match["package"].strip() + marker)
+            elif "extra" in line.partition(";")[2]:
+                return None, None
+            else:
+                packages.append(line.strip())
+        if packages or extras:
+            return _packages(packages), _extras(extras)
+        file = next((name for name in sorted(known) if re.fullmatch(r"(?:src/)?[^/]+\.egg-info/requires\.txt", name)), "")
+        sections: dict[str, list[str]] = {"": []}
+        section = ""
+        for line in lines_of(_text(source, file)) if file else []:
+            if line.startswith("["):
+                section = line.strip("[]")
+                sections.setdefault(section, [])
+            else:
+                sections[section].append(line)
+        own, more = _unconditional([], sections)
+        return (_packages(own), _extras(more)) if file else (None, None)
+    except (OSError, ValueError):
+        return None, None
+
+
+# --- setup.py ----------------------------------------------------------------------------------------------------------
+
+
+class _UnknownError(Exception):
+    """Nobody can tell without running it."""
+
+
+def _arguments(source: Path, known: set[str]) -> dict[str, Any] | None:
+    """The arguments of setup(), each None that cannot be told; None where there is no such call of setuptools."""
+    try:
+        text = _text(source, "setup.py") if "setup.py" in known else ""
+        if "setuptools" not in text and "distutils" not in text:
+            return None
+        tree = ast.parse(text)
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node.func) == "setup"]
+        return _Reader(source, known, tree).arguments(calls[-1]) if calls else None
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+class _Reader:
+    """Constants of a setup.py, also by their names, and the lines of files that it opens."""
+
+    def __init__(self, source: Path, known: set[str], tree: ast.Module) -> None:
+        self.source, self.known, self.steps = source, known, STEPS
+        self.names: dict[str, ast.expr] = {}
+        stored: list[str] = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                stored.append(node.id)
+            if isinstance(node, ast.AugAssign) or (isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)):
+                stored += [_name(node.target if isinstance(node, ast.AugAssign) else node.value)] * 2
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES:
+                stored += [_name(node.func.value)] * 2
+        for node in tree.body:
+            self._assigned(node)
+        self.names = {name: value for name, value in self.names.items() if stored.count(name) == 1}
+
+    def _assigned(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            self.names[_name(node.targets[0])] = node.value
+        elif isinstance(node, ast.AnnAssign) and node.value:
+            self.names[_name(node.target)] = node.value
+        elif isinstance(node, ast.With):
+            self.names.update((_name(item.optional_vars), item.context_expr) for item in node.items if item.optional_vars)
+            for each in node.body:
+                self._assigned(each)
+
+    def arguments(self, call: ast.Call) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for keyword in call.keywords:
+            value = self._or_none(keyword.value)
+            if keyword.arg:
+                found[keyword.arg] = value
+            elif isinstance(value, dict):
+                found.update(value)
+            else:
+                found = {**dict.fromkeys(("install_requires", "extras_require", "setup_requires", "python_requires")), **found}
+        return found
+
+    def _or_none(self, node: ast.expr) -> Any:
+        try:
+            return self.value(node)
+        except (_UnknownError, OSError, ValueError, RecursionError):
+            return None
+
+    def value(self, node: ast.AST) -> Any:
+        self.steps -= 1
+        if self.steps < 0:
+            raise _UnknownError
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            parts = [self.value(each.value) if isinstance(each, ast.Starred) else [self.value(each)] for each in node.elts]
+            return [each for part in parts for each in self._is(part, list)]
+        if isinstance(node, ast.Dict):
+            return self._dictionary(node)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            left = self._is(self.value(node.left), list, str)
+            return left + self._is(self.value(node.right), type(left))
+        if isinstance(node, ast.Name) and node.id in self.names:
+            return self.value(self.names[node.id])
+        if isinstance(node, ast.Call) and _name(node.func) in ("list", "tuple", "dict") and len(node.args) == 1 and not node.keywords:
+            return self.value(node.args[0])
+        if isinstance(node, ast.Subscript):
+            return self._is(self.value(node.value), dict).get(self._is(self.value(node.slice), str))
+        return self._lines(node)
+
+    @staticmethod
+    def _is(value: Any, *kinds: type) -> Any:
+        if not isinstance(value, kinds):
+            raise _UnknownError
+        return value
+
+    def _dictionary(self, node: ast.Dict) -> dict[str, Any]:
+        """With None for each value that nobody can tell."""
+        found: dict[str, Any] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:
+                found.update(self._is(self.value(value), dict))
+            else:
+                found[self._is(self.value(key), str)] = self._or_none(value)
+        return found
+
+    def _lines(self, node: ast.AST) -> list[str]:
+        """open(FILE).read().splitlines() and the like."""
+        whole = node
+        while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _OF_A_FILE:
+            node = node.func.value
+            node = self.names.get(node.id, node) if isinstance(node, ast.Name) else node
+        if isinstance(node, ast.Call) and _name(node.func) == "open" and node.args:
+            node = node.args[0]
+        elif node is whole:  # a path alone
+            raise _UnknownError
+        file = posixpath.normpath(self._path(node))
+        if file not in self.known:
+            raise _UnknownError
+        return lines_of(_text(self.source, file))
+
+    def _path(self, node: ast.AST) -> str:
+        """The constants at the end of a path; before them is the directory of the setup.py, in whatever way it is found."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return node.value
+        if isinstance(node, ast.Call) and _name(node.func) == "join" and node.args:
+            parts = [self._is(each.value, str) for each in node.args if isinstance(each, ast.Constant)]
+            if any(isinstance(each, ast.Constant) for each in node.args[: len(node.args) - len(parts)]):
+                raise _UnknownError
+            return posixpath.join("", *parts)
+        if isinstance(node, ast.Call) and _name(node.func) == "Path" and node.args:
+            return self._path(node.args[0])
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant):
+            return self._is(node.right.value, str)
+        raise _UnknownError
