@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _network_advice
+from ansible_collections.flaskops.host.plugins.module_utils import _network_advice, _programs
 from ansible_collections.flaskops.host.plugins.module_utils._covers import CODE, OURS, as_volumes, hides_needed, is_inside, place
 from ansible_collections.flaskops.host.plugins.module_utils._libraries import of_start
 
@@ -65,7 +65,7 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    missing = [*of_start(logs), *_old(logs)]
+    missing = [*of_start(logs), *_programs.advice(logs, container), *_old(logs)]
     data = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
     said = [*_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
     return [*missing, *data, *said, *_not_given(logs, container)]
@@ -79,7 +79,7 @@ def _streams(logs: str) -> list[str]:
 def _old(logs: str) -> list[str]:
     """A package, or the application itself, that is older than its Python."""
     found = re.search(r"No module named '(pkg_resources|distutils)", logs)
-    words = "has gone from Python and from newer versions of setuptools: add setuptools<81 to its requirements."
+    words = "has gone from Python and from newer versions of setuptools: add setuptools<81 to its requirements (or install_requires)."
     return [f"{found[1]} {words}"] if found else []
 
 
@@ -209,6 +209,8 @@ def _sqlite(logs: str, container: Mapping[str, Any]) -> list[str]:
 
 
 def _denied(logs: str, container: Mapping[str, Any]) -> list[str]:
+    for line in _programs.not_run(logs, container):
+        logs = logs.replace(line[0], "")
     if _DENIED.lower() not in logs.lower():
         return []
     user, words, rest = _user_of(container), [], []

@@ -3,6 +3,7 @@
 """The relay, as a process with real servers behind it."""
 
 import importlib.util
+import os
 import signal
 import socket
 import stat
@@ -190,3 +191,17 @@ def test_the_container_ends_with_the_server(relay, tmp_path, port, words, code, 
 )
 def test_a_simple_command_takes_the_place_of_its_shell(text, expected):
     assert load().command(text, ["x"]) == ["sh", "-c", expected]
+
+
+def test_a_program_that_is_not_there_is_told_with_those_that_are(tmp_path):
+    script = tmp_path / "relay.py"
+    (tmp_path / "bin").mkdir()
+    for name in ("shop", "python3", "pip3", "flask"):
+        (tmp_path / "bin" / name).touch()
+    text = RELAY.read_text()
+    assert '("/opt/app/bin", "/opt/project/bin")' in text
+    script.write_text(text.replace("/opt/app/bin", str(tmp_path / "bin")).replace("/opt/project/bin", str(tmp_path / "none")))
+    env = {**os.environ, "FLASKOPS_SOCKET": str(tmp_path / "app.sock"), "FLASKOPS_COMMAND": "no-such-shop --port 80"}
+    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 127
+    assert "flaskops: programs that its packages brought: flask, shop\n" in done.stdout

@@ -17,6 +17,9 @@ import sys
 SECRETS = "/run/secrets"
 VARIABLE_BYTES = 100000  # of a secret
 SIZE = 65536
+# Where our own runtime image has the programs of an application's packages, and what else is there.
+PROGRAMS = ("/opt/app/bin", "/opt/project/bin")
+OF_PYTHON = ("python", "pip", "activate", "Activate")
 # How long the last answers may take once the server has ended.
 REST = 5
 
@@ -47,6 +50,14 @@ def command(text, arguments):
     first = text.split()[0] if text.split() else ""
     simple = shutil.which(first) and not any(sign in text for sign in ";&|\n`")
     return ["sh", "-c", "exec " + text if simple else text]
+
+
+def tell_programs():
+    """What could be started in the place of a program that is not there."""
+    found = {name for place in PROGRAMS if os.path.isdir(place) for name in os.listdir(place)}
+    names = sorted(name for name in found if not name.startswith(OF_PYTHON))[:40]
+    if names:
+        say("programs that its packages brought: " + ", ".join(names))
 
 
 async def pump(reader, writer):
@@ -153,6 +164,8 @@ async def run(environment, arguments):
         ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
         loop.add_signal_handler(number, *((stop, number) if ends else (send, process.pid, number)))
     code = await loop.run_in_executor(None, process.wait)
+    if code == 127:
+        tell_programs()
     while stopping and send(process.pid, 0):  # the shell is gone, the server finishes what it does
         await asyncio.sleep(0.05)
     if watch:

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What did not come to run: a program or a module that is not in the image, or a file that is no program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# Programs whose Debian package has another name, and those with a name of their own that may be told from files.
+PACKAGES = {
+    **{name: name for name in ("git", "curl", "wget", "npm", "ffmpeg", "pandoc", "make", "bash", "unzip", "rsync", "wkhtmltopdf", "jq")},
+    **{"node": "nodejs", "npx": "npm", "yarn": "yarnpkg", "psql": "postgresql-client", "pg_isready": "postgresql-client"},
+    **{"pg_dump": "postgresql-client", "mysql": "default-mysql-client", "mysqldump": "default-mysql-client", "redis-cli": "redis-tools"},
+    **{"sqlite3": "sqlite3", "convert": "imagemagick", "nc": "netcat-openbsd", "ssh": "openssh-client", "msgfmt": "gettext"},
+    **{"dot": "graphviz", "tesseract": "tesseract-ocr", "pdftotext": "poppler-utils", "gs": "ghostscript", "ps": "procps"},
+}
+_WORD = r"(?P<{0}>[\w./+-]+)"
+_QUOTE = "['\"\u2018\u2019]?"
+# As shells, env, our own entrypoint and relay, and Python say it.
+_MISSING = re.compile(
+    r"^\S+: (?:line )?(?:\d+: )?(?:exec: )?" + _WORD.format("shell") + r": (?:command )?not found$|"
+    r"^\S*env: " + _QUOTE + _WORD.format("env") + _QUOTE + r": No such file or directory$|"
+    r"^flaskops: " + _WORD.format("ours") + r" cannot be started: (?:\[Errno 2\] )?No such file or directory|"
+    r"^FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<python>[\w.+-]+)'$",
+    re.MULTILINE,
+)
+# The ends of tracebacks. What old packages import has words of its own.
+_NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '(?!pkg_resources\b|distutils\b)(?P<name>\w+)[\w.]*'", re.MULTILINE)
+_THERE = re.compile(r"^flaskops: (?P<words>programs that its packages brought: [\w., +-]+)$", re.MULTILINE)
+_DENIED = re.compile(r"^(?:\S*sh|\S+\.sh): (?:line )?(?:\d+: )?(?:exec: )?" + _WORD.format("file") + r": Permission denied$", re.MULTILINE)
+_NOT_STARTED = re.compile(r"^flaskops: " + _WORD.format("file") + r" cannot be started: (?:\[Errno 13\] )?Permission denied", re.MULTILINE)
+_FORMAT = re.compile(
+    r"^flaskops: " + _WORD.format("file") + r" cannot be started: (?:\[Errno 8\] )?Exec format error|"
+    r"^(?!flaskops: )(?:.{0,200}\s)?" + _WORD.format("plain") + r": [Ee]xec format error",
+    re.MULTILINE,
+)
+
+
+def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
+    """What to write for each program that did not come to run, as the log and the exit code of the container tell."""
+    words = [_absent(name, logs) for name in _missing(logs)]
+    words += [
+        f"The Python module {name} is not in the image: add the package that has it to its requirements (a line of requirements.txt, "
+        "dependencies in pyproject.toml, install_requires in setup.py); a module of its own is imported as it lies below the source."
+        for name in list(dict.fromkeys(match["name"] for match in _NO_MODULE.finditer(logs)))[:3]
+    ]
+    words += [
+        f"{name} is not executable: write chmod +x for it in the source (git update-index --chmod=+x), or the program that reads it "
+        f"before it, such as command: sh {name}."
+        for name in dict.fromkeys(match["file"] for match in not_run(logs, container))
+    ]
+    words += [
+        f"{name} is no program for this processor: a script has to begin with a line such as #!/bin/sh, or name the program that reads it "
+        f"before it, such as command: sh {name}; a program has to be built for the processor of the host."
+        for name in dict.fromkeys(match["file"] or match["plain"] for match in _FORMAT.finditer(logs))
+    ]
+    return words
+
+
+def not_run(logs: str, container: Mapping[str, Any]) -> list[re.Match[str]]:
+    """The lines that say that a file may not be run. A shell says the same of a file that it may not write, and goes on."""
+    ended = container.get("State", {}).get("ExitCode") == 126
+    return [*_NOT_STARTED.finditer(logs), *(_DENIED.finditer(logs) if ended else ())]
+
+
+def _missing(logs: str) -> list[str]:
+    names: list[str] = []
+    for match in _MISSING.finditer(logs):
+        # Of Python it may be a file as well.
+        if match["python"] is None or match["python"] in PACKAGES:
+            names.append(next(name for name in match.groups() if name))
+    return list(dict.fromkeys(names))[:5]
+
+
+def _absent(name: str, logs: str) -> str:
+    if "/" in name:
+        return (
+            f"{name} is not in the image, or the program that its first line (#!) names is not; an editor on Windows leaves CR LF there. "
+            f"Write the program that reads it before it, such as command: sh {name}, or a path that there is."
+        )
+    if package := PACKAGES.get(name):
+        return f"The program {name} is not in the image: write apt_packages: [{package}]."
+    if name in ("python", "pip"):
+        return f"The program {name} is not in the image: write python3{' -m pip' if name == 'pip' else ''}, or the image's own path of it."
+    found = _THERE.search(logs)
+    there = f"; {found[1].strip()}" if found else ""
+    return (
+        f"The program {name} is not in the image{there}. Write one that is there, or python3 -m with its module; "
+        f"a package that brings {name} belongs in its requirements, one of Debian in apt_packages; a command of the "
+        "project itself is there when the project could be built, else a warning of its build says why not."
+    )
