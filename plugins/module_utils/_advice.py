@@ -23,6 +23,10 @@ BANNER = re.compile(
     r"\[[-+: \d]+\] \[\d+\] \[(INFO|DEBUG)\] (Starting gunicorn|Listening at|Control socket|Using worker|Booting worker|Worker exiting|"
     r"Handling signal|Shutting down))"
 )
+NO_PYTHON = (
+    "The image has no python3 on its PATH, which engine: command needs, with secrets_as: file too: it starts the server and hands "
+    "the requests and the secrets to it. Install it in the Dockerfile, such as RUN apk add python3, or choose an image that has it."
+)
 # As flaskops_fork.py in the container says it.
 _FORKED = re.compile(r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$", re.MULTILINE)
 _HELD = re.compile(r"^flaskops: (open streams hold all .+)$", re.MULTILINE)
@@ -34,6 +38,8 @@ _UNDEFINED = re.compile(
     r"Set the (?P<environ>[A-Za-z_]\w*) environment variable",
     re.ASCII,
 )
+# As Docker's init and Docker itself say it of the program that begins a container.
+_NO_PYTHON = re.compile(r"exec python3 failed: No such file|\"python3\": executable file not found")
 _NO_KEY = "The session is unavailable because no secret key was set"
 _READ_ONLY = "Read-only file system"
 _DENIED = "Permission denied"
@@ -65,7 +71,7 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    missing = [*of_start(logs), *_programs.advice(logs, container), *_old(logs)]
+    missing = [*of_start(logs), *_programs.advice(logs, container), *_old(logs), *([NO_PYTHON] if _NO_PYTHON.search(logs) else [])]
     data = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
     said = [*_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
     return [*missing, *data, *said, *_not_given(logs, container)]

@@ -4,7 +4,8 @@
 """Finds the Flask application in a directory, reading the source without running it.
 
 The order: what the entry writes, the Procfile, FLASK_APP, wsgi.py, the modules of the convention, the packages of pyproject.toml and
-src/. Two applications of one rank are refused with the lines to write. Dockerfiles and compose files only give hints in messages.
+src/, and at last the only module that makes a Flask application. Two applications of one rank are refused with the lines to write.
+Dockerfiles and compose files only give hints in messages, and so do programs that start a server of their own.
 
 The same file is in the runtime image, where the entrypoint looks once more at what the image really holds: it imports nothing but
 the standard library, and runs on Python 3.9.
@@ -18,8 +19,12 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 LIMIT = 1 << 20  # bytes of a file that is read
 # What the Flask documentation and the seeds' images use; wsgi goes before the others.
@@ -37,6 +42,17 @@ _HINTS = ("Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yml", "do
 _SKIPPED = {"tests", "test", "migrations", "docs", "venv", "env", "node_modules", "site-packages", "build", "dist", "__pycache__"}
 LONGEST = 500  # characters of what names an application
 CANDIDATES, FILES, DEPTH = 5, 400, 4  # that a message lists; that are read for it, and how deep they lie
+PROGRAMS = 2  # that a message lists
+ONLY = "the only Flask application that its modules make"
+# Modules that seldom are what is to be served, by a part of their names.
+_ASIDE = re.compile(
+    r"(?i)(.*_)?(tests?|testing|conftest|examples?|samples?|demos?|bench\w*|profil\w*|docs?|migrations?|scripts?|tools?|contrib)(_.*)?"
+)
+_PORT = re.compile(r"(?i)port\b['\"]?\s{0,20}[=:,]\s{0,20}(?:(?:type ?= ?int,\s{0,20})?default ?= ?)?['\"]?(\d{4,5})\b")
+_FACTORY = re.compile(r"(?!.*celery)(create|make|build|get)_(\w+_)?app(lication)?")
+# What starts a server of its own when it is called; .run and .start are looked at more closely.
+_STARTS = ("serve", "serve_forever", "run_simple", "make_server", "WSGIServer", "HTTPServer", "ThreadedWSGIServer")
+_RUN = ("app", "application", "server", "socketio", "sio", "uvicorn", "hypercorn", "web")
 
 
 class NotFound(Exception):
@@ -91,6 +107,8 @@ def find(root: Path, module: str = "", callable_name: str = "", name: str = "", 
     for rank in ranks:
         if found := search.best(rank()):
             return found
+    if found := search.only():
+        return found
     raise search.failure([*MODULES, *([named] if name else [])])
 
 
@@ -98,6 +116,17 @@ class _Hit(NamedTuple):
     place: Place
     file: Path
     own: bool  # whether the module makes it, and does not only import it
+
+
+class _Candidate(NamedTuple):
+    """A name of a module that may be the application, where no convention finds it."""
+
+    file: Path
+    module: str
+    base: str
+    name: str
+    first: bool  # whether it is what is found when the module alone is written
+    rank: int  # 0: run by a script of the source, 1: has something to serve, 2: has nothing itself, 3: a test, an example and the like
 
 
 class _Search:
@@ -109,6 +138,10 @@ class _Search:
         self.looked: dict[str, None] = {}
         self.passed: list[str] = []  # what names an application that is not there
         self.unreadable = False
+
+    @cached_property
+    def modules(self) -> list[_Facts]:
+        return _survey(self.root)
 
     def written(self, module: str) -> Place:
         """The module that the entry names, wherever imports may start from; with a callable it is believed."""
@@ -140,9 +173,15 @@ class _Search:
 
     def _pick(self, names: dict[str, str]) -> str:
         found = next((each for each in self.wanted if each in names or _with_arguments(each) in names), "")
-        instances = [name for name, kind in names.items() if kind == "flask"]
-        # As Flask itself: whatever its name is, when it is the only one.
-        return found or (instances[0] if len(instances) == 1 and not self.callable else "")
+        # What the object of Dash or Connexion has inside goes before it.
+        if not self.callable and (inner := next((name for name, kind in names.items() if kind == f"of {found}"), "")):
+            return inner
+        kinds = ("made",) if found.endswith(")") else () if found else ("flask", "made")
+        # As Flask itself: whatever its name is, when it is the only one. One that a factory has made here goes before the factory.
+        for kind in kinds if not self.callable else ():
+            if len(instances := [name for name in names if names[name] == kind]) == 1:
+                return instances[0]
+        return found
 
     def named(self, targets: Iterable[Place], said: str) -> list[_Hit]:
         """What a file of the source names, where that is in the source."""
@@ -177,11 +216,7 @@ class _Search:
         if len(hits) < 2:
             return hits[0].place if hits else None
         imports = {hit.file: _imports(hit.file) for hit in hits}
-        top = [
-            hit
-            for hit in hits
-            if not any(_has(imports[other.file], hit) and not _has(imports[hit.file], other) for other in hits if other is not hit)
-        ] or hits
+        top = _importing(hits, imports) or hits
         own = list({hit.place[:2]: hit for hit in top if hit.own}.values())
         circle = all(any(_has(imports[other.file], hit) for other in own if other is not hit) for hit in own)
         if len(own) > 1 and not circle:
@@ -192,13 +227,35 @@ class _Search:
             )
         return (own or top)[0].place
 
+    def only(self) -> Place | None:
+        """The only module of the source that makes an application; none where it is not sure that this is what is to be served."""
+        found = [each for each in _candidates(self.modules) if each.rank < 3 and self.callable in ("", each.name)]
+        found = [each for each in found if each.rank == min(other.rank for other in found)]
+        hits = [hit for each in found for hit in self._hit(each)]
+        top = _importing(hits, {hit.file: _imports(hit.file) for hit in hits})
+        if self.unreadable or self.passed or len(top) != 1 or found[0].rank > 1 or _programs(self.root, self.modules):
+            return None
+        return top[0].place
+
+    def _hit(self, candidate: _Candidate) -> list[_Hit]:
+        """A candidate that is imported as its module says: from a package or beside the others, and without arguments."""
+        outermost = candidate.module.partition(".")[0]
+        if outermost != candidate.module and module_file(self.root / candidate.base, outermost) is None:
+            return []
+        if "(" in candidate.name and candidate.name not in CALLABLES:
+            return []
+        return self.look(candidate.module, candidate.base, ONLY, "" if candidate.first else candidate.name)
+
     def failure(self, modules: list[str]) -> NotFound:
         looked = ", ".join(self.looked) or f"the modules {', '.join(modules)}, of which there is none"
         words = f"no Flask application was found in {self.root}: looked for {', '.join(self.wanted)} in {looked}; "
         passed = f" {' and '.join(self.passed)}, which the source has not." if self.passed else ""
         kind = Unreadable if self.unreadable else NotFound
-        if candidates := list(_candidates(self.root)):
-            return kind(words + "; ".join(candidates) + "." + passed + self._hints())
+        candidates = _candidates(self.modules)
+        programs = [_says_program(*each) for each in _programs(self.root, self.modules, not candidates)]
+        said = programs[:PROGRAMS] + [_says(self.root, each) for each in candidates[:CANDIDATES]]
+        if said:
+            return kind(words + "; ".join(said) + "." + passed + self._hints())
         return kind(words + "write module and callable, for example module: shop.web, callable: app." + passed + self._hints())
 
     def _hints(self) -> str:
@@ -210,6 +267,15 @@ class _Search:
                 if any(module_file(self.root / base, target.module) for base in bases):
                     found.append(f" Its {name} starts {target.module}{target.callable and ':'}{target.callable}: write {_line(target)}.")
         return "".join(dict.fromkeys(found))
+
+
+def _importing(hits: list[_Hit], imports: dict[Path, set[str]]) -> list[_Hit]:
+    """Those that no other one imports, or that import each other."""
+    return [
+        hit
+        for hit in hits
+        if not any(_has(imports[other.file], hit) and not _has(imports[hit.file], other) for other in hits if other is not hit)
+    ]
 
 
 def _line(place: Place) -> str:
@@ -273,18 +339,22 @@ def _tree(file: Path) -> ast.Module:
 
 
 def defined_names(file: Path) -> dict[str, str]:
-    """The names that a module binds at its top level, and what each is: flask, name, import, factory or arguments.
+    """The names that a module binds at its top level, and what each is: as _kind says, import, factory or arguments.
 
     A factory has parentheses, and what is imported may be one. One that may be called with arguments has an open parenthesis.
     """
+    return _names(_tree(file))
+
+
+def _names(tree: ast.Module) -> dict[str, str]:
     names: dict[str, str] = {}
-    for node in _statements(_tree(file).body):
+    for node in _statements(tree.body):
         if isinstance(node, ast.Assign):
-            kind = "flask" if _is_flask(node.value) else "name"
-            bound = [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-            names.update(dict.fromkeys(bound, kind))
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names[node.target.id] = "flask" if _is_flask(node.value) else "name"
+            # What is only changed (app.debug = True) is not bound here.
+            bound = [name.id for target in node.targets for name in ast.walk(target) if _is_stored(name)]
+            names.update(dict.fromkeys(bound, _kind(node.value)))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            names[node.target.id] = _kind(node.value)
         elif isinstance(node, ast.ImportFrom):
             imported = {alias.asname or alias.name for alias in node.names}
             names.update(dict.fromkeys((form for name in imported for form in (name, f"{name}()", f"{name}(")), "import"))
@@ -295,11 +365,29 @@ def defined_names(file: Path) -> dict[str, str]:
     return names
 
 
+def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _kind(value: ast.expr) -> str:
+    """What a name is bound to: flask, made by a factory, "of app" for app.server, none or another name."""
+    if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and value.attr in ("server", "app"):
+        return f"of {value.value.id}"
+    if isinstance(value, ast.Constant) and value.value is None:
+        return "none"
+    return "flask" if _is_flask(value) else "made" if _FACTORY.fullmatch(_called(value)) else "name"
+
+
+def _called(node: ast.AST) -> str:
+    """The name of the function that is called, without what it belongs to; "" for no call."""
+    function = node.func if isinstance(node, ast.Call) else None
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name if isinstance(name, str) else ""
+
+
 def _is_flask(value: ast.AST | None) -> bool:
     """Whether it is a call of Flask, or of a class that is named after it."""
-    function = value.func if isinstance(value, ast.Call) else None
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return isinstance(name, str) and name.endswith("Flask")
+    return value is not None and (_called(value).endswith("Flask") or _called(value) in ("Dash", "FlaskApp", "OpenAPI", "Eve"))
 
 
 def _imports(file: Path) -> set[str]:
@@ -347,31 +435,158 @@ def _is_main(test: ast.expr) -> bool:
     return names == {"__name__", "__main__"}
 
 
-def _candidates(root: Path) -> Iterator[str]:
-    """What may be meant, with the line to write."""
-    count = 0
+def _modules(root: Path) -> Iterator[tuple[Path, str, str, ast.Module]]:
+    """The modules of a source that can be read: the file, its name, where its imports start, what is in it."""
     for file in _python_files(root):
         parts = file.relative_to(root).with_suffix("").parts
-        parts = parts[1:] if parts[0] == "src" else parts
+        base = "src" if parts[0] == "src" else ""
+        parts = parts[1:] if base else parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
-        if not parts or not all(part.isidentifier() for part in parts):
-            continue
-        try:
-            names = defined_names(file)
-            factories = [
-                node for node in _tree(file).body if isinstance(node, ast.FunctionDef) and any(_is_flask(part) for part in ast.walk(node))
-            ]
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
-            continue
-        found = [name for name, kind in names.items() if kind == "flask" or (kind == "name" and name in CALLABLES)]
-        functions = {name[:-1] for name, kind in names.items() if kind == "arguments"}
-        made = {node.name for node in factories} | ({"create_app", "make_app"} & functions)
-        found += sorted(f"{name}()" if f"{name}()" in names else f"{name}('…')" for name in made)
-        for name in found:
-            count += 1
-            if count > CANDIDATES:
-                return
-            yield f"{file.relative_to(root)} has {name.split('(')[0]}: write {_line(Place('.'.join(parts), name))}"
+        if parts and all(part.isidentifier() for part in parts):
+            try:
+                yield file, ".".join(parts), base, _tree(file)
+            except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+                continue
+
+
+class _Facts(NamedTuple):
+    """What a module is, without its tree, which takes much more memory than its text."""
+
+    file: Path
+    module: str
+    candidates: list[_Candidate]
+    uses: list[_Candidate]  # an application that it imports and does something with
+    starts: bool  # a server, when one of its functions is called
+    program: bool  # whether something runs only when it is started as a script
+    develops: bool  # whether that is a server
+
+
+def _survey(root: Path) -> list[_Facts]:
+    """The modules of a source, read once."""
+    found = []
+    for file, module, base, tree in _modules(root):
+        aside = any(_ASIDE.fullmatch(part) for part in module.split("."))
+        names = _names(tree)
+        imported = [name for name in CALLABLES if not aside and names.get(name) == "import" and _uses(tree, name)]
+        main = [node for node in tree.body if _is_program(node)]
+        found.append(
+            _Facts(
+                file,
+                module,
+                _candidates_of(file, module, base, tree, aside, _run_here(main) if file.parent == root else set()),
+                [_Candidate(file, module, base, name, True, 1) for name in imported],
+                not aside and _starts(node for node in tree.body if not _is_development(node)),
+                not aside and file.parent == root and bool(main),
+                _starts(main),
+            )
+        )
+    return found
+
+
+def _candidates_of(file: Path, module: str, base: str, tree: ast.Module, aside: bool, run: set[str]) -> list[_Candidate]:
+    names = _names(tree)
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not _starts([node])]
+    factories = {node.name for node in defined if any(_is_flask(part) for part in ast.walk(node))}
+    factories |= {"create_app", "make_app"} & {name[:-1] for name, kind in names.items() if kind == "arguments"}
+    listed = [name for name, kind in names.items() if kind == "flask" or (name in CALLABLES and kind in ("name", "made"))]
+    listed += [name for name in names if name in run and name not in listed]
+    listed += sorted(f"{name}()" if f"{name}()" in names else f"{name}('…')" for name in factories)
+    alone = listed[0] if len(listed) == 1 and "(" not in listed[0] else ""
+    picked = next((name for name in CALLABLES if name in listed), alone)
+
+    def rank(name: str) -> int:
+        if aside or name in run:
+            return 3 if aside else 0
+        return 1 if "(" in name or names[name] == "made" or _uses(tree, name) else 2
+
+    return [_Candidate(file, module, base, name, name == picked, rank(name)) for name in listed]
+
+
+def _candidates(facts: list[_Facts]) -> list[_Candidate]:
+    """What may be meant, the likeliest first. One that serves nothing is left out where another does."""
+    found = [each for module in facts for each in module.candidates]
+    users = [each for module in facts for each in module.uses]
+    ranks = {each.rank for each in found}
+    if 2 in ranks and not ranks & {0, 1} and len(users) == 1:
+        return users
+    found = [each for each in found if each.rank < 2 or not ranks & {0, 1}]
+    return sorted(found, key=lambda each: each.rank)
+
+
+def _run_here(main: list[ast.stmt]) -> set[str]:
+    """What a script runs when it is started: app in app.run()."""
+    functions = [call.func for node in main for call in ast.walk(node) if isinstance(call, ast.Call)]
+    values = [function.value for function in functions if isinstance(function, ast.Attribute) and function.attr == "run"]
+    return {value.id for value in values if isinstance(value, ast.Name) and value.id in CALLABLES}
+
+
+def _uses(tree: ast.Module, name: str) -> bool:
+    """Whether a module does more with its application than to bind it: routes, extensions, imports behind it that add routes."""
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+    bound = min((node.lineno for node in named if isinstance(node.ctx, ast.Store)), default=None)
+    behind = [node for node in tree.body if bound and node.lineno > bound and isinstance(node, (ast.Import, ast.ImportFrom))]
+    return bool(behind) or any(isinstance(node.ctx, ast.Load) for node in named)
+
+
+def _says(root: Path, found: _Candidate) -> str:
+    line = f"module: {found.module}" + ("" if found.first and found.name in CALLABLES else f", callable: {found.name}")
+    return f"{found.file.relative_to(root)} has {found.name.split('(')[0]}: write {line}"
+
+
+# --- programs of their own -------------------------------------------------------------------------------------------
+
+
+def _starts(nodes: Iterable[ast.AST]) -> bool:
+    """Whether it starts a server of its own."""
+    for node in (part for each in nodes for part in ast.walk(each)):
+        function = node.func if isinstance(node, ast.Call) else None
+        owner = function.value if isinstance(function, ast.Attribute) else None
+        of = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+        if _called(node) in _STARTS or (_called(node) == "run" and of in _RUN):
+            return True
+    return False
+
+
+def _programs(root: Path, facts: list[_Facts], scripts: bool = False) -> list[tuple[str, str]]:
+    """The commands of a source that start a server of its own, and the port that they name.
+
+    scripts: those too that only run an application for its developer, as C(if __name__ == "__main__": app.run()).
+    """
+    starting = {each.module for each in facts if each.starts}
+    own = [each for each in facts if each.program and (scripts if each.develops else starting)]
+    found = [(f"python3 {each.file.name}", each.module) for each in own]
+    if not found:
+        entries = _entry_points(root)
+        found = [(command, module) for command, module in entries if module in starting] or (entries if starting else [])
+    texts = [_text(root, str(each.file.relative_to(root))) for each in facts] if found else []
+    ports = dict.fromkeys(port for text in texts for port in _PORT.findall(text))
+    return [(command, next(iter(ports)) if len(ports) == 1 else "") for command, _module in found]
+
+
+def _is_program(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and _is_main(node.test)
+
+
+def _is_development(node: ast.stmt) -> bool:
+    body = node.body if isinstance(node, ast.FunctionDef) else []
+    body = body[1:] if len(body) > 1 and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) else body
+    return _is_program(node) or (len(body) == 1 and isinstance(body[0], ast.Expr) and _starts(body))
+
+
+def _entry_points(root: Path) -> list[tuple[str, str]]:
+    """The commands that are installed with a source, and the module of each."""
+    texts = [re.search(rf"(?ms)^\[{re.escape(table)}\]\s*$(.*?)(?=^\[|\Z)", _text(root, "pyproject.toml"))
+             for table in ("project.scripts", "tool.poetry.scripts")]  # fmt: skip
+    texts += [re.search(r"(?s)console_scripts(.*?)(?:\]|\n\[|\n\S|\Z)", _text(root, name)) for name in ("setup.cfg", "setup.py")]
+    pattern = re.compile(r"([A-Za-z][\w.-]{0,80})['\"]?\s*=\s*['\"]?([A-Za-z_][\w.]{0,200}):(\w{1,80})", re.ASCII)
+    found = dict.fromkeys(found for text in texts if text for found in pattern.findall(text[1]))
+    installed = "[build-system]" in _text(root, "pyproject.toml")
+    return [(name if installed else f'python3 -c "from {module} import {call}; {call}()"', module) for name, module, call in found]
+
+
+def _says_program(command: str, port: str) -> str:
+    where = f"port: {port}" if port else "port: the one that it listens on"
+    return f"{command} starts a server of its own: write engine: command, command: {command}, {where}"
 
 
 def _python_files(root: Path) -> Iterator[Path]:

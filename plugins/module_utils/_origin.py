@@ -385,7 +385,8 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         app["module"], app["callable"] = place.module, place.callable
         app["build"].update(directory=place.directory, path=place.path)
         if place.said:
-            app["notes"].append(f"its application is {place.module}:{place.callable}, as {place.said} says.")
+            words = place.said if place.said == _find.ONLY else f"as {place.said} says"
+            app["notes"].append(f"its application is {place.module}:{place.callable}, {words}.")
     return []
 
 

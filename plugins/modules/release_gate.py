@@ -110,6 +110,11 @@ ARGUMENTS: dict[str, Any] = {
 }
 LOG_LINES = 40
 READ_LINES = 1000  # in which what is to be written differently is looked for
+# A module may have an application that gets its routes elsewhere.
+OTHER_MODULE = (
+    "When it has such a page, its routes may be added by another module (write module and callable) or by a program of its own that "
+    "starts a server (write engine: command, command and port)."
+)
 # An application that has answered nothing but 404 for so long does not know its path, and will not learn it.
 NOT_FOUND_SECONDS = 10
 # How long one is watched that is healthy and has no memory left, or has lost a process for want of it.
@@ -229,14 +234,14 @@ class Gate:
         variables = self.docker.inspect(self.params["container"]).get("Config", {}).get("Env") or []
         domain = dict(each.partition("=")[::2] for each in variables).get("DOMAIN", "")
         if not domain:
-            return "It does not know this path. Choose another as health.path."
+            return f"It does not know this path. Choose another as health.path. {OTHER_MODULE}"
         path = self.params["path"]
         self.params["path"] = path.removeprefix(domain) or "/"
         if accepts(self._ask() or 0, self.params["status"]):
             return f"It answers at {self.params['path']}, so it knows nothing of its path: write path_mode: script_name."
         return (
             "It does not know this path. Does it put DOMAIN, which is its path in the environment, before its routes? "
-            'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another?'
+            f'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another? {OTHER_MODULE}'
         )
 
     def _logs(self) -> str:

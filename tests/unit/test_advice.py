@@ -263,3 +263,15 @@ def test_causes_are_told_once_each():
 def test_of_a_chain_of_errors_the_one_that_names_the_server_counts():
     log = "ConnectionRefusedError: [Errno 111] Connection refused\nError 111 connecting to localhost:6379. Connection refused.\n"
     assert [words.split(" ")[0] for words in advice(log, ALONE)] == ["localhost"]
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "[FATAL tini (7)] exec python3 failed: No such file or directory",
+        'exec: "python3": executable file not found in $PATH: unknown',
+    ],
+)
+def test_an_image_without_python_is_told_what_the_engine_needs(log):
+    assert [words.partition(",")[0] for words in advice(log, CONTAINER)] == ["The image has no python3 on its PATH"]
+    assert advice(log.replace("python3", "node"), CONTAINER) == []

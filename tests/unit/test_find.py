@@ -266,3 +266,112 @@ def test_odd_files_beside_it_are_passed_over(tmp_path, name, content):
     assert "secret" not in str(error.value) and len(str(error.value)) < 2000
     (source / "main.py").write_text(APP)
     assert _find.find(source)[:2] == ("main", "app")
+
+
+# --- the only one, and what comes before others in the message ------------------------------------------------------------
+
+ROUTES = APP + "@app.get('/')\ndef page():\n    return ''\n"
+RUN = "if __name__ == '__main__':\n    app.run(debug=True)\n"
+BEGIN = "def begin():\n    'For developers.'\n    app.run(port=1)\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        ({"hall/__init__.py": "", "hall/desk.py": ROUTES}, ("hall.desk", "app")),
+        ({"hall/__init__.py": "", "hall/desk.py": ROUTES, "hall/dates.py": APP}, ("hall.desk", "app")),
+        ({"hall/__init__.py": "", "hall/desk.py": ROUTES, "hall/dates.py": "from .desk import app\napp.debug = True\n"},
+         ("hall.desk", "app")),
+        ({"src/hall/__init__.py": "x = 1\n", "src/hall/deep/__init__.py": "", "src/hall/deep/desk.py": ROUTES},
+         ("hall.deep.desk", "app", "", "src")),
+        ({"desk.py": ROUTES, "tests/web.py": ROUTES, "examples/one.py": ROUTES, "test_desk.py": ROUTES, "benchmarks/x.py": ROUTES},
+         ("desk", "app")),
+        ({"desk.py": ROUTES.replace("app", "site")}, ("desk", "site")),
+        ({"hall/__init__.py": "", "hall/made.py": FACTORY}, ("hall.made", "create_app()")),
+        ({"hall/__init__.py": "", "hall/made.py": FACTORY, "serve.py": "from hall.made import create_app\napp = create_app('x')\n"},
+         ("serve", "app")),
+        ({"hall/__init__.py": ROUTES, "start.py": "from hall import app\n" + RUN}, ("start", "app")),
+        ({"hall/__init__.py": FACTORY, "start.py": "from hall import create_app\nif __name__ == '__main__':\n    create_app().run()\n"},
+         ("hall", "create_app()")),
+        ({"hall/__init__.py": APP + "from hall import pages\n", "hall/pages.py": "from hall import app\n@app.get('/')\ndef x(): ...\n"},
+         ("hall", "app")),
+        ({"hall/__init__.py": "", "hall/core.py": APP, "hall/pages.py": "from .core import app\n@app.get('/')\ndef x(): ...\n"},
+         ("hall.pages", "app")),
+        ({"hall/__init__.py": "", "hall/desk.py": ROUTES + BEGIN, "setup.cfg": "console_scripts =\n  hall = hall.desk:begin\n"},
+         ("hall.desk", "app")),
+    ],
+)  # fmt: skip
+def test_the_only_one_that_makes_an_application_is_it(look, files, place):
+    found = look(files)
+    assert found[: len(place)] == place and found.said == _find.ONLY
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"one.py": ROUTES, "two.py": ROUTES},
+        {"hall/__init__.py": "", "hall/core.py": APP},
+        {"start.py": FACTORY.replace("create_app", "build")},
+        {"start.py": FACTORY.replace("config=None", "config")},
+        {"tests/web.py": ROUTES, "examples/one.py": ROUTES},
+        {"backend/hall/__init__.py": ROUTES},
+        {"a.py": ROUTES, "Procfile": "web: gunicorn gone:app"},
+        {"a.py": ROUTES, "app.py": "def broken(:\n"},
+    ],
+)
+def test_one_that_is_not_sure_is_not_taken(look, files):
+    with pytest.raises(_find.NotFound):
+        look(files)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("from flask import Flask\nfrom x import create_app\nshop = create_app(config='x.cfg')\n", "shop"),
+        (FACTORY + "shop = create_app()\n", "shop"),
+        (FACTORY + "shop = create_app()\nother = create_app()\n", "create_app()"),
+        ("from x import create_app, make_celery\nworker = make_celery(create_app())\ncelery = create_celery_app()\n", "create_app()"),
+        ("from dash import Dash\napp = Dash(__name__)\ninner = app.server\n", "inner"),
+        ("import connexion\napp = connexion.App(__name__)\napplication = app.app\n", "application"),
+        ("from x import wrapped\napp = wrapped.app\n", "app"),
+    ],
+)
+def test_what_is_made_goes_before_what_makes_it(look, text, name):
+    assert look({"wsgi.py": text})[:2] == ("wsgi", name)
+
+
+SERVER = "def main():\n    port = 7070\n    app = make()\n    WSGIServer(('', port), app).serve_forever()\n"
+BUILT = "[build-system]\nrequires = []\n[project.scripts]\nhall-web = 'hall.cli:main'\nhall-load = 'hall.load:main'\n[tool.x]\ny = 'z:a'\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"hall/core.py": APP + "def create_app():\n    return app\n"},
+         "hall/core.py has create_app: write module: hall.core, callable: create_app()."),
+        ({"a.py": APP, "hall.py": ROUTES, "b.py": ROUTES}, "of which there is none; b.py has app: write module: b; hall.py has app: write"),
+        ({"test/one.py": ROUTES, "examples/one.py": ROUTES}, "examples/one.py has app: write module: examples.one."),
+        ({"hall/cli.py": SERVER, "hall/web.py": ROUTES, "pyproject.toml": BUILT},
+         "none; hall-web starts a server of its own: write engine: command, command: hall-web, port: 7070; hall/web.py has app: write"),
+        ({"hall/cli.py": "from hall.core import begin as main\n", "hall/core.py": SERVER, "pyproject.toml": BUILT},
+         "write engine: command, command: hall-web, port: 7070; hall-load starts"),
+        ({"hall/cli.py": SERVER, "setup.cfg": "[options.entry_points]\nconsole_scripts =\n    hall-web = hall.cli:main\n[x]\na = b:c\n"},
+         'write engine: command, command: python3 -c "from hall.cli import main; main()", port: 7070.'),
+        ({"hall/cli.py": SERVER.replace("port = 7070", "port = load()"), "hall/web.py": ROUTES,
+          "go.py": "from hall import cli\nif __name__ == '__main__':\n    cli.main()\n"},
+         "write engine: command, command: python3 go.py, port: the one that it listens on; hall/web.py has app"),
+        ({"go.py": "from x import build\nif __name__ == '__main__':\n    app = build()\n    app.run(host='x', port=5005)\n"},
+         "write engine: command, command: python3 go.py, port: 5005."),
+    ],
+)  # fmt: skip
+def test_the_best_line_comes_first(look, files, words):
+    with pytest.raises(_find.NotFound) as error:
+        look(files)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["import subprocess\nif __name__ == '__main__':\n    subprocess.run(['x'])\n", "cli.run()\n", SERVER])
+def test_what_starts_no_server_is_no_program(look, text):
+    with pytest.raises(_find.NotFound) as error:
+        look({"go.py": text})
+    assert "engine: command" not in str(error.value)
