@@ -231,20 +231,20 @@ class _Search:
         """The only module of the source that makes an application; none where it is not sure that this is what is to be served."""
         found = [each for each in _candidates(self.modules) if each.rank < 3 and self.callable in ("", each.name)]
         found = [each for each in found if each.rank == min(other.rank for other in found)]
-        hits = [hit for each in found for hit in self._hit(each)]
+        hits = [self._hit(each) for each in found]
         top = _importing(hits, {hit.file: _imports(hit.file) for hit in hits})
         if self.unreadable or self.passed or len(top) != 1 or found[0].rank > 1 or _programs(self.root, self.modules):
             return None
-        return top[0].place
+        return top[0].place if top[0].place.said else None
 
-    def _hit(self, candidate: _Candidate) -> list[_Hit]:
-        """A candidate that is imported as its module says: from a package or beside the others, and without arguments."""
+    def _hit(self, candidate: _Candidate) -> _Hit:
+        """A candidate; said is empty where it is not sure how it is imported or called."""
         outermost = candidate.module.partition(".")[0]
-        if outermost != candidate.module and module_file(self.root / candidate.base, outermost) is None:
-            return []
-        if "(" in candidate.name and candidate.name not in CALLABLES:
-            return []
-        return self.look(candidate.module, candidate.base, ONLY, "" if candidate.first else candidate.name)
+        there = outermost == candidate.module or module_file(self.root / candidate.base, outermost)
+        called = "(" not in candidate.name or candidate.name in CALLABLES
+        name = "" if candidate.first else candidate.name
+        hits = self.look(candidate.module, candidate.base, ONLY, name) if there and called else []
+        return hits[0] if hits else _Hit(Place(candidate.module, candidate.name, path=candidate.base), candidate.file, True)
 
     def failure(self, modules: list[str]) -> NotFound:
         looked = ", ".join(self.looked) or f"the modules {', '.join(modules)}, of which there is none"
@@ -444,9 +444,23 @@ def _modules(root: Path) -> Iterator[tuple[Path, str, str, ast.Module]]:
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         if parts and all(part.isidentifier() for part in parts):
             try:
-                yield file, ".".join(parts), base, _tree(file)
+                tree = _tree(file)
             except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
                 continue
+            above = "" if base or parts[0] == "app" else _start(root, file)
+            yield file, ".".join(parts[above.count("/") + 1 :] if above else parts), above or base, tree
+
+
+def _start(root: Path, file: Path) -> str:
+    """The directory below the root that a file's imports start from, as it imports what lies there by its short name; else ""."""
+    directory = file.parent
+    while directory != root and (directory / "__init__.py").is_file():
+        directory = directory.parent
+    if directory == root:
+        return ""
+    first = {name.partition(".")[0] for name in _imports(file)} - {"", "."}
+    by_name = any(module_file(directory, name) and not module_file(root, name) for name in first)
+    return str(directory.relative_to(root)) if by_name else ""
 
 
 class _Facts(NamedTuple):
@@ -529,7 +543,12 @@ def _uses(tree: ast.Module, name: str) -> bool:
 
 
 def _says(root: Path, found: _Candidate) -> str:
-    line = f"module: {found.module}" + ("" if found.first and found.name in CALLABLES else f", callable: {found.name}")
+    place = Place(found.module, "" if found.first and found.name in CALLABLES else found.name, path=found.base)
+    line = f"module: {place.module}" + (f", callable: {place.callable}" if place.callable else "")
+    if found.base not in BASES:
+        target = f"{found.base}/{found.module.replace('.', '/')}"
+        target += ".py" if (root / f"{target}.py").is_file() else ""
+        line = f"env: {{FLASK_APP: '{target}{place.callable and ':'}{place.callable}'}}"
     return f"{found.file.relative_to(root)} has {found.name.split('(')[0]}: write {line}"
 
 
