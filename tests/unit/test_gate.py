@@ -52,3 +52,11 @@ def test_one_that_exits_is_told_with_its_own_words_and_with_advice(run):
     assert lines[0].startswith("its container exited with code 1 after ")
     assert lines[3:5] == ["The last lines of its log:", f"  {WRITES}"]
     assert lines[5].startswith("The root file system is read-only: write writable: [/app/uploads]")
+
+
+def test_one_that_answers_404_alone_may_be_the_wrong_module_or_have_a_program(run, monkeypatch):
+    monkeypatch.setattr(release_gate, "NOT_FOUND_SECONDS", 0.2)
+    with pytest.raises(HostError) as refused:
+        run(True, NOISE, 404)
+    words = str(refused.value)
+    assert "health.path" in words and "(write module and callable)" in words and "(write engine: command, command and port)" in words

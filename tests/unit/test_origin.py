@@ -222,3 +222,10 @@ def test_defaults_that_have_no_sense_for_an_application_are_left_aside(tmp_path)
     defaults = {"registry": {"username": "a", "password": "b"}, "apt_packages": ["libpq5"]}
     apps = [{"name": "made", "source": ".", "path": "/made"}, {"name": "ready", "image": "a/b", "port": 80, "path": "/ready"}]
     assert normalize_apps(apps, defaults=defaults, source_root=str(tmp_path))[1] == []
+
+
+def test_the_only_application_of_a_source_is_taken_and_told(check):
+    routes = "from flask import Flask\nsite = Flask(__name__)\n@site.get('/')\ndef page(): return ''\n"
+    app, problems = check({"app.py": "", "desk.py": routes})
+    assert (problems, app["module"], app["callable"]) == ([], "desk", "site")
+    assert "its application is desk:site, the only Flask application that its modules make." in app["notes"]
