@@ -60,6 +60,7 @@ _OURS_ALONE = ("requirements", "apt_packages", "build_command", "build_inputs")
 ARCHIVE_BYTES = 64 * 2**30  # of an image
 KEY_BYTES = 65536
 INI_BYTES, INI_LINE = 65536, 1000  # of a uwsgi.ini that is read for module and callable
+_NOT_RUN = re.compile(r"(^|/)(tests?|docs?|examples?)/")
 SCRIPTS = 10  # that may start the server of an image
 NOTED_FILES = 5000  # of which a note says that their place in the image has no effect
 
@@ -196,10 +197,19 @@ def _unbuilt(app: Mapping[str, Any], files: list[str]) -> Iterator[str]:
         install = "npm ci" if "package-lock.json" in known else "npm install"
         yield (f"its package.json has a build script, which is not run; where its files are needed write build_command: {install} && "
                "npm run build, with apt_packages: [npm].")  # fmt: skip
-    bare = next((file for file in files if file.endswith(".po") and f"{file[:-3]}.mo" not in known), "")
-    if bare and "/LC_MESSAGES/" in bare:
-        place = bare.split("/LC_MESSAGES/")[0].rpartition("/")[0] or "."
-        yield f"{bare} is not compiled; write build_command: pybabel compile -d {place}, or what else compiles translations."
+    yield from _uncompiled(files, known)
+
+
+def _uncompiled(files: list[str], known: set[str]) -> Iterator[str]:
+    """A directory of translations of which none is compiled; where some are, who made the source has left the others out."""
+    catalogs: dict[str, list[str]] = {}
+    for file in files:
+        if file.endswith(".po") and "/LC_MESSAGES/" in f"/{file}" and not _NOT_RUN.search(file):
+            catalogs.setdefault(file.split("/LC_MESSAGES/")[0].rpartition("/")[0] or ".", []).append(file)
+    for place, found in catalogs.items():
+        if not any(f"{file[:-3]}.mo" in known for file in found):
+            yield f"{found[0]} is not compiled; write build_command: pybabel compile -d {place}, or what else compiles translations."
+            return
 
 
 def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.flaskops.host.plugins.module_utils._source import read_inside, source_files
@@ -41,6 +41,16 @@ _HARMLESS = re.compile(r"(?is)\s*(\d+(\.\d+)?|true|false|yes|no|on|off|none|null
 # Of Flask's configuration: what sets defaults, and what reads a file over them.
 _SETS = ("from_mapping", "update")
 _READS = ("from_pyfile", "from_file", "from_envvar", "from_json")
+# Reads variables whose names it does not write: each that it finds, or those that its configuration names.
+_ENVIRON = rb"\b(?:os\s*\.\s*)?environ\b"
+_MADE = rb"\s*(?:[fF]['\"]|['\"][^'\"]{0,80}['\"]\s*[+%.]|[A-Za-z_][\w.]{0,80}\s*[\]),+]|[A-Za-z_][\w.]{0,80}\()"
+_WHOLE = re.compile(
+    _ENVIRON + rb"\s*(?:\[|\.(?:get|pop)\()" + _MADE + rb"|\bgetenv\(" + _MADE
+    + rb"|\bfor\s+\w[\w, ()]{0,80}\sin\s+" + _ENVIRON + rb"|" + _ENVIRON + rb"\.items\("
+    + rb"|\b(?:from_mapping|update|from_dict|load)\(\s*(?:\*\*)?" + _ENVIRON + rb"|\bBaseSettings\b"
+)  # fmt: skip
+# Reads them with a prefix before the name.
+_PREFIXED = re.compile(rb"\bfrom_prefixed_env\b|\bprefixed\(|\benv(?:vars?)?_prefix\b|\bprefix\s*=\s*['\"]\w+_['\"]|\b[Dd]ynaconf\b")
 
 
 class Default(NamedTuple):
@@ -81,31 +91,78 @@ def _of_source(app: Mapping[str, Any]) -> Iterator[Default]:
     words = {word for entry in app["config_files"] for word in re.findall(r"\w+", entry["content"])}
     in_files = {name.upper() for name in (*words, *app["env"])}
     secrets = app["secrets"] if app["secrets_as"] == "environment" else ()
-    given = in_files | {name.upper() for name in (*app["private_env"], *secrets)}
+    variables = {name.upper() for name in (*app["private_env"], *secrets, *app["env"])}
+    given = in_files | variables
+    found: list[Default] = []
     for file, content, tree in _modules(app["source"]):
         # Who reads the file of a secret too has got it, with secrets_as: file as well.
         here = given | {name for word, name in files.items() if word in content}
         for name, line, of_file in (*_of_environment(tree), *_of_configuration(tree)):
             if name.upper() not in (in_files if of_file else here):
-                yield Default(name, file, line, of_file)
+                found.append(Default(name, file, line, of_file))
+    if not found:
+        return
+    read = _Read.of(app["source"], {each.name for each in found})
+    for each in found:
+        of_file = each.of_file and not read.takes(each.name, each.name)
+        if not any(read.takes(each.name, variable) for variable in variables):
+            yield each._replace(of_file=of_file)
 
 
-def _modules(source: str) -> Iterator[tuple[str, bytes, ast.AST]]:
-    """The application's own, as far as such names may be in them."""
-    read, parsed = 0, 0
+class _Read(NamedTuple):
+    """How a source reads variables: those that it finds, those with a prefix, and these by name."""
+
+    whole: bool
+    prefixed: bool
+    named: frozenset[str]
+
+    @classmethod
+    def of(cls, source: str, names: Collection[str]) -> _Read:
+        """Of names that have a default, those count that are read from the environment somewhere."""
+        whole = prefixed = False
+        quoted = {name: re.compile(rb"(?:environ|getenv)\W{1,9}(?:get\W{1,4})?" + name.encode() + rb"\b") for name in names}
+        named: set[str] = set()
+        for _file, content in _contents(source):
+            whole = whole or bool(_WHOLE.search(content))
+            prefixed = prefixed or bool(_PREFIXED.search(content))
+            named |= {name for name, pattern in quoted.items() if pattern.search(content)}
+        return cls(whole, prefixed, frozenset(named))
+
+    def takes(self, name: str, variable: str) -> bool:
+        """Whether a variable may be what goes over the default of a name."""
+        if variable.upper() == name.upper():
+            return self.whole or name in self.named
+        return (self.whole or self.prefixed) and variable.upper().endswith(f"_{name.upper()}")
+
+
+def _contents(source: str) -> Iterator[tuple[str, bytes]]:
+    """The modules of the application's own, as far as they are read."""
+    read = 0
     for file in source_files(source):
         if not file.endswith(".py") or _ELSEWHERE.search(file):
             continue
         try:
             content = read_inside(source, file, FILE_BYTES)
-            read += len(content)
-            if not (_CALL.search(content) and _NAME.search(content)):
-                continue
-            parsed += len(content)
-            if read > READ_BYTES or parsed > PARSED_BYTES:
-                return
+        except (OSError, ValueError):
+            continue
+        read += len(content)
+        if read > READ_BYTES:
+            return
+        yield file, content
+
+
+def _modules(source: str, *words: re.Pattern[bytes]) -> Iterator[tuple[str, bytes, ast.AST]]:
+    """Those that have each of these words in them; without words, those where a default of a secret may be."""
+    parsed = 0
+    for file, content in _contents(source):
+        if not all(pattern.search(content) for pattern in words or (_CALL, _NAME)):
+            continue
+        parsed += len(content)
+        if parsed > PARSED_BYTES:
+            return
+        try:
             tree = ast.parse(content)
-        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         yield file, content, tree
 
@@ -133,13 +190,29 @@ def _of_configuration(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
     if prefixed:
         given = [*prefixed.args[:1], *(keyword.value for keyword in prefixed.keywords if keyword.arg == "prefix")]
         prefix = _text(given[0]) if given else prefix
-    elif not set(named) & {*_READS}:
+    whole = not prefixed and _takes_all(tree)
+    if not prefixed and not whole and not set(named) & {*_READS}:
         return
     for call in calls:
         for keyword in call.keywords if call.func.attr in _SETS else ():  # type: ignore[attr-defined]
             if keyword.arg and _is_secret(keyword.arg) and _is_public(keyword.value):
                 name = f"{prefix}_{keyword.arg}" if prefixed else keyword.arg
-                yield name, keyword.value.lineno, not prefixed
+                yield name, keyword.value.lineno, not prefixed and not whole
+
+
+def _takes_all(tree: ast.AST) -> bool:
+    """Whether variables go over the configuration whatever their names are: in a loop over it, or all at once."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+            target = node.targets[0]
+            made = _ends_with(target.value, "config") and not isinstance(target.slice, ast.Constant)
+            if made and any(_ends_with(part, "environ", "getenv") for part in ast.walk(node.value)):
+                return True
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SETS:
+            values = [*node.args, *(keyword.value for keyword in node.keywords if not keyword.arg)]
+            if _ends_with(node.func.value, "config") and any(_ends_with(value, "environ") for value in values):
+                return True
+    return False
 
 
 def _name_of(node: ast.expr) -> str:
@@ -162,7 +235,7 @@ def _default_of(call: ast.Call) -> ast.expr | None:
     return next((keyword.value for keyword in call.keywords if keyword.arg == "default"), None)
 
 
-def _ends_with(node: ast.expr, *names: str) -> bool:
+def _ends_with(node: ast.AST, *names: str) -> bool:
     return (node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else "") in names
 
 

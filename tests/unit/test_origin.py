@@ -229,3 +229,28 @@ def test_the_only_application_of_a_source_is_taken_and_told(check):
     app, problems = check({"app.py": "", "desk.py": routes})
     assert (problems, app["module"], app["callable"]) == ([], "desk", "site")
     assert "its application is desk:site, the only Flask application that its modules make." in app["notes"]
+
+
+# --- translations --------------------------------------------------------------------------------------------------------
+
+DE, FR = "shop/translations/de/LC_MESSAGES/messages", "shop/translations/fr/LC_MESSAGES/messages"
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([f"{DE}.po", f"{FR}.po"], ["pybabel compile -d shop/translations"]),
+        ([f"{DE}.po", f"{FR}.po", f"{FR}.mo"], []),  # who made the source compiled what is complete enough
+        ([f"{DE}.po", f"{DE}.mo"], []),
+        ([f"{DE}.po", f"{DE}.mo", "forum/locale/it/LC_MESSAGES/forum.po"], ["pybabel compile -d forum/locale"]),
+        (["a/locale/it/LC_MESSAGES/a.po", "b/locale/it/LC_MESSAGES/b.po"], ["pybabel compile -d a/locale"]),
+        (["it/LC_MESSAGES/a.po"], ["pybabel compile -d ."]),
+        (["docs/locale/it/LC_MESSAGES/index.po", "tests/x/it/LC_MESSAGES/a.po"], []),
+        (["about.po", f"{DE}.po"], ["pybabel compile -d shop/translations"]),
+        (["shop/it.po"], []),
+    ],
+)
+def test_translations_that_nobody_has_compiled_are_told_once(check, names, told):
+    app, _problems = check(dict.fromkeys(names, ""))
+    notes = [note for note in app["notes"] if "not compiled" in note]
+    assert len(notes) == len(told) and all(part in note for part, note in zip(told, notes, strict=True))

@@ -243,3 +243,58 @@ def test_the_applications_of_this_repository_have_none(tmp_path, monkeypatch):
         # What an entry lacks here is another's business; all that is read is its source.
         said += filter(None, [_public_defaults.warning(app) for app in found["apps"]])
     assert said == []
+
+
+LOOP = """
+import os
+app.config.update(DEBUG=False, SECRET_KEY="change me")
+app.config.from_envvar("NOTES_SETTINGS", silent=True)
+for key in app.config:
+    if key in os.environ:
+        app.config[key] = os.environ[key]
+"""
+FILE = f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "secrets"),
+    [
+        ({"a.py": LOOP}, "SECRET_KEY"),
+        ({"a.py": f"{MAPPING}app.config.update(os.environ)\n"}, "SECRET_KEY"),
+        ({"a.py": f"{MAPPING}app.config.from_mapping(**os.environ)\n"}, "SECRET_KEY"),
+        ({"a.py": FILE + "app.config.from_mapping(os.environ)\n"}, "SECRET_KEY"),
+        ({"a.py": FILE, "b.py": 'class C:\n    SECRET_KEY = os.environ["SECRET_KEY"]\n'}, "SECRET_KEY"),
+        ({"a.py": FILE, "b.py": "def of(name, default=None):\n    return os.environ.get(name, default)\n"}, "SECRET_KEY"),
+        ({"a.py": FILE, "b.py": 'for name, value in os.environ.items():\n    put(name, value)\n'}, "SECRET_KEY"),
+        ({"a.py": FILE, "b.py": "class Settings(BaseSettings):\n    secret_key: str\n"}, "SECRET_KEY"),
+        ({"a.py": FILE, "b.py": "def read():\n    app.config.from_prefixed_env()\n"}, "FLASK_SECRET_KEY"),
+        ({"a.py": FILE, "b.py": 'FlaskDynaconf(app)\nfrom dynaconf import FlaskDynaconf\n'}, "FLASK_SECRET_KEY"),
+        ({"a.py": 'with env.prefixed("SHOP_"):\n    key = env("SECRET_KEY", "dev")\n'}, "SHOP_SECRET_KEY"),
+        ({"a.py": 'def getenv(name, default):\n    return os.environ.get("SHOP_" + name, default)\nx = getenv("SECRET_KEY", "dev")\n'},
+         "SHOP_SECRET_KEY"),
+        ({"a.py": 'config = Config(env_prefix="SHOP_")\nx = config("SECRET_KEY", default="dev")\n'}, "SHOP_SECRET_KEY"),
+    ],
+)  # fmt: skip
+def test_a_source_that_takes_variables_by_any_name_has_what_is_given(warned, files, secrets):
+    assert len(warned(files)) == 1
+    assert len(warned(files, secrets={secrets: "x"})) == 1  # and no second one
+
+
+@pytest.mark.parametrize(
+    ("files", "secrets"),
+    [
+        ({"a.py": FILE}, "SECRET_KEY"),
+        ({"a.py": DEFAULT}, "SHOP_SECRET_KEY"),
+        ({"a.py": FILE + 'x = os.environ["SECRET_KEY_OLD"]\n'}, "SECRET_KEY"),
+        ({"a.py": FILE, "b.py": "run(env=os.environ)\nrun(env=dict(os.environ))\nrun(env=os.environ.copy())\n"}, "SECRET_KEY"),
+        ({"a.py": FILE, "b.py": 'if "SECRET" in os.environ:\n    x = os.environ.get("SECRET")\n'}, "SECRET_KEY"),
+        ({"a.py": LOOP}, "SECRET"),
+    ],
+)
+def test_and_one_that_does_not_is_still_told(warned, files, secrets):
+    assert len(warned(files, secrets={secrets: "x"})) == 1
+
+
+def test_where_variables_go_over_the_configuration_the_key_is_one_of_them(warned):
+    (words,) = warned({"a.py": LOOP})
+    assert "Write secrets: {SECRET_KEY: …}" in words
