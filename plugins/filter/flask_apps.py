@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.flaskops.host.plugins.module_utils import _apps, _base, _deploy, _dev, _find, _public_defaults
+from ansible_collections.flaskops.host.plugins.module_utils import _apps, _base, _deploy, _dev, _find, _own_prefix, _public_defaults
 from ansible_collections.flaskops.host.plugins.module_utils._options import printable
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
@@ -29,6 +29,11 @@ def normalize_apps(apps: Any, warn: bool = False, **context: Any) -> dict[str, A
         for text in filter(None, (_public_defaults.warning(app) for app in result if app["state"] != "absent")):
             Display().warning(printable(text))
     return {"apps": result, "problems": problems, "message": message, "notes": notes}
+
+
+def ready_release(release: Mapping[str, Any], work: Mapping[str, Any]) -> dict[str, Any]:
+    """What the switch has to know of a release that is ready to serve, and what its source says of its path."""
+    return {**_deploy.ready_release(release, work), "own_prefix": _own_prefix.setting(release["app"])}
 
 
 def runtimes(apps: Iterable[Mapping[str, Any]], directory: str, base: str, refresh: str = "") -> dict[str, str]:
@@ -56,7 +61,7 @@ class FilterModule:
             "needed_images": _deploy.needed_images,
             "normalize_apps": normalize_apps,
             "on_runtime": _deploy.on_runtime,
-            "ready_release": _deploy.ready_release,
+            "ready_release": ready_release,
             "registry_login": _deploy.registry_login,
             "release_facts": _deploy.release_facts,
             "runtime_build": _deploy.runtime_build,

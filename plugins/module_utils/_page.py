@@ -8,6 +8,7 @@ What is found is told and never holds a release up.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,14 @@ PAGE_BYTES, PIECE, NAMED, LONGEST = 256 << 10, 16 << 10, 2000, 2000  # of a page
 EXAMPLES, SHOWN = 5, 100
 _REDIRECTS = (301, 302, 303, 307, 308)
 _FILES = {"script": "src", "img": "src", "link": "href"}
+_TEXTS, TEXT_BYTES = "css|javascript", 64 << 10  # of the files those that name addresses too
+_STYLED = re.compile(r"url\(\s*['\"]?(/[^/'\")\s][^'\")\s]*)")
+# A call with an address in full; one that is made of parts, or goes through a client with a base of its own, may be right.
+_CALLED = re.compile(
+    r"(?:(?<![\w.$])(?:(?:window|self)\.)?fetch\(|\bnew (?:EventSource|WebSocket)\(|\.open\(\s*['\"](?:GET|POST|PUT|PATCH|DELETE)['\"]\s*,)"
+    r"\s*['\"`](/[^/'\"`\s$][^'\"`\s$]*)"
+)
+_COMMENT = re.compile(r"^[ \t]*//[^\n]*", re.MULTILINE)
 _LINKS = {"a": "href", "area": "href", "form": "action"}
 _KINDS = {"stylesheet", "icon", "modulepreload", "manifest"}
 
@@ -47,6 +56,15 @@ def is_own(url: str, host: str, prefix: str = "") -> bool:
     except ValueError:
         return False
     return same and f"{parts.path}/".startswith(f"{prefix}/")
+
+
+def is_local(url: str) -> bool:
+    """Whether an address is one that every machine has for itself."""
+    try:
+        name = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return name in ("localhost", "::1", "0.0.0.0") or name.startswith("127.")
 
 
 def path_of(url: str) -> str:
@@ -93,9 +111,20 @@ class Page(HTMLParser):
         self.base = ""
         self.links: dict[str, None] = {}
         self.files: dict[str, None] = {}
+        self.module = ""  # the script of a build, which has its own option for the path
+        self.inside = False
+        self.own: list[str] = []  # the scripts and the styles in it
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         words = {name: value or "" for name, value in attrs}
+        self.inside = tag in ("script", "style")
+        if tag == "script" and words.get("type") == "module":
+            self.module = self.module or words.get("src", "").strip()
+        if tag == "meta" and words.get("http-equiv", "").lower() == "refresh":
+            words["href"], tag = re.split("(?i)url=", words.get("content", "") + "url=")[1].strip("'\" "), "a"
+        for part in words.get("srcset", "").split(", ") if tag in ("img", "source") and len(self.files) < NAMED else ():
+            if (source := part.split()[:1]) and len(source[0]) <= LONGEST:
+                self.files[source[0]] = None
         if tag == "base":
             self.base = self.base or words.get("href", "")
         for places, found in ((_LINKS, self.links), (_FILES, self.files)):
@@ -104,6 +133,13 @@ class Page(HTMLParser):
                 continue
             if address and not address.startswith("#") and len(address) <= LONGEST and len(found) < NAMED:
                 found[address] = None
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.own.append(data)
 
     def read(self, text: str, until: float) -> None:
         """Piece by piece: no page takes longer than its time."""
@@ -134,6 +170,7 @@ class _Look:
         self.release, self.neighbours = release, neighbours
         self.prefix, self.host = release["prefix"], release["host"]
         self.first = f"http://{self.host}{self.prefix}/"
+        self.asked, self.until = 0, 0.0
 
     def sentences(self) -> list[str]:
         until = time.monotonic() + PAGE_SECONDS
@@ -151,12 +188,12 @@ class _Look:
         page.read(found.answer.body, until)
         return self._page(page, _joined(found.url, page.base) if page.base else found.url, _shown(path_of(found.url)))
 
-    def _get(self, url: str, until: float, headers: dict[str, str] | None = None, size: int = PAGE_BYTES) -> Fetched:
+    def _get(self, url: str, until: float, headers: dict[str, str] | None = None, size: int = PAGE_BYTES, kinds: str = "html") -> Fetched:
         if time.monotonic() > until:
             raise TimeoutError
         connection = Connection(until, self.release["port"])
         try:
-            return fetch(connection, path_of(url), {"Host": self.host, **(headers or {})}, size)
+            return fetch(connection, path_of(url), {"Host": self.host, **(headers or {})}, size, kinds)
         finally:
             connection.close()
 
@@ -170,6 +207,8 @@ class _Look:
     def _redirect(self, found: Walk) -> list[str]:
         """A redirect that was not followed. One to another host may well be meant, such as a login there."""
         page, target = _shown(path_of(found.url)), _shown(found.target)
+        if is_local(found.target) and not is_own(found.target, self.host):
+            return [f"{page} redirects to {target}, which is another machine for each browser. {_ADDRESS}"]
         if not is_own(found.target, self.host):
             return []
         if urlsplit(found.target).scheme == "https" and is_own(found.target, self.host, self.prefix):
@@ -187,15 +226,27 @@ class _Look:
         return any(is_own(url, self.host, path) for path in self.neighbours)
 
     def _page(self, page: Page, base: str, name: str) -> list[str]:
+        own = "".join(page.own)
         links = [url for url in (_joined(base, each) for each in page.links) if is_own(url, self.host)]
-        out = [url for url in links if not is_own(url, self.host, self.prefix) and not self._of_neighbour(url)]
-        missing = self._missing([url for url in (_joined(base, each) for each in page.files) if is_own(url, self.host)])
+        out = [url for url in links if self._leaves(url)]
+        files = [_joined(base, each) for each in page.files]
+        missing, texts = self._missing([url for url in files if is_own(url, self.host)])
+        styled = [url for place, text in [(base, own), *texts.items()] for url in _addresses(_STYLED, text, place)]
+        styled = [url for url in dict.fromkeys(styled) if self._leaves(url) and url not in files]
+        missing.update(self._missing(styled)[0])
         far = [url for url in missing if not is_own(url, self.host, self.prefix)]
+        called = [url for text in (own, *texts.values()) for url in _addresses(_CALLED, text, self.first) if self._leaves(url)]
         words = []
-        if 2 * len(out) > len(links) or far:
-            count = f"{len(out)} of {len(links)} links" if 2 * len(out) > len(links) else f"{len(far)} of {len(page.files)} files"
-            examples = _listed([path_of(url) for url in dict.fromkeys([*far, *out])])
-            words.append(f"{count} of {name} lead out of its path {self.prefix}: {examples}. {self._key()}")
+        if 2 * len(out) > len(links) or far or called:
+            count = f"{len(far)} of {len(page.files) + len(styled)} files of {name} lead out of its path"
+            if 2 * len(out) > len(links):
+                count = f"{len(out)} of {len(links)} links of {name} lead out of its path"
+            elif not far:
+                count = f"{name} has scripts that call out of its path"
+            examples = _listed([path_of(url) for url in dict.fromkeys([*far, *out, *called])])
+            words.append(f"{count} {self.prefix}: {examples}. {self._key_of(page, base, far, len(out) == len(links) > 1)}")
+        if local := [url for url in files if is_local(url) and not is_own(url, self.host)]:
+            words.append(f"{name} asks for what is another machine for each browser: {_listed(local)}. {_ADDRESS}")
         if near := [f"{path_of(url)} ({status})" for url, status in missing.items() if url not in far]:
             words.append(
                 f"{name} asks for what is not there: {_listed(near)}. Write where the image has it, as static: [{{url: /static, path: "
@@ -203,21 +254,44 @@ class _Look:
             )
         return words
 
-    def _missing(self, urls: list[str]) -> dict[str, int]:
-        """The files that are not to be had; those that the time does not reach are not asked for."""
-        until = time.monotonic() + FILE_SECONDS
-        found = {}
-        for url in dict.fromkeys(urls[:FILES]):
+    def _leaves(self, url: str) -> bool:
+        return is_own(url, self.host) and not is_own(url, self.host, self.prefix) and not self._of_neighbour(url)
+
+    def _missing(self, urls: list[str]) -> tuple[dict[str, int], dict[str, str]]:
+        """The files that are not to be had, and the texts of those that are; what the time does not reach is not asked for."""
+        found: dict[str, int] = {}
+        texts: dict[str, str] = {}
+        for url in dict.fromkeys(urls):
+            if self.asked >= FILES:
+                break
+            self.asked += 1
+            self.until = self.until or time.monotonic() + FILE_SECONDS
             try:
-                status = self._get(url, until, size=0).status
+                answer = self._get(url, self.until, size=TEXT_BYTES, kinds=_TEXTS)
             except PROBLEMS:
                 continue
-            if status >= 400 and str(status) not in GUARDED:
-                found[url] = status
-        return found
+            if answer.status >= 400 and str(answer.status) not in GUARDED:
+                found[url] = answer.status
+            elif answer.body and self.prefix:
+                texts[url] = answer.body
+        return found, texts
+
+    def _key_of(self, page: Page, base: str, far: list[str], all_leave: bool) -> str:
+        """What to write for a page that names what is out of its path, by how it does so."""
+        if self.release.get("own_prefix"):
+            return self._key()
+        if page.base and is_own(base, self.host) and not is_own(base, self.host, self.prefix):
+            return f"Its <base href> leads there; below this path it is <base href=\"{self.prefix}/\">."
+        if page.module and _joined(base, page.module) in far:
+            return f"A build has an option for that, such as base: {self.prefix}/ of Vite. {self._key()}"
+        if all_leave and far and self.release["path_mode"] == "script_name" and self.release["engine"] != "command":
+            return f"Where url_for makes them, something in it replaces SCRIPT_NAME, such as a middleware for proxies. {self._key()}"
+        return self._key()
 
     def _key(self) -> str:
         """What to write for an application that does not stay below its path."""
+        if self.release.get("own_prefix"):
+            return str(self.release["own_prefix"])
         own = "a site of its own takes it as it is: nginx_sites, and in its entry site: NAME and path: /"
         if self.release["path_mode"] == "domain":
             return f"One that knows nothing of its path: write path_mode: script_name. Else put DOMAIN before it, or {own}."
@@ -225,6 +299,16 @@ class _Look:
             told = f"env: {{SCRIPT_NAME: {self.prefix}}} where it is Gunicorn, else what honours X-Forwarded-Prefix, such as ProxyFix"
             return f"Its server has to know the path: {told}. Addresses that are written by hand need url_for, or {own}."
         return f"Addresses that are written by hand need url_for, or {own}."
+
+
+_ADDRESS = "Give it the address that browsers use, in its own setting for that (SERVER_NAME, BASE_URL), or let it write none: url_for."
+
+
+def _addresses(pattern: re.Pattern[str], text: str, place: str) -> list[str]:
+    """Those that a script or a style names, comments aside."""
+    first, *others = text.split("/*")
+    bare = first + "".join(after if end else before for before, end, after in (part.partition("*/") for part in others))
+    return [_joined(place, each) for each in pattern.findall(_COMMENT.sub("", bare))[:NAMED]]
 
 
 def _shown(text: str) -> str:

@@ -121,7 +121,7 @@ def ask(connection: Connection, path: str, headers: dict[str, str]) -> tuple[int
 
 @dataclass(frozen=True)
 class Fetched:
-    """An answer: where it leads, the cookies it sets, and the text of a page, "" of anything else."""
+    """An answer: where it leads, the cookies it sets, and the text of a page, "" of what is of another kind."""
 
     status: int
     location: str
@@ -129,14 +129,17 @@ class Fetched:
     body: str
 
 
-def fetch(connection: Connection, path: str, headers: dict[str, str], size: int) -> Fetched:
-    """One GET of a page, of which no more than size bytes are read; what breaks off after its header is what came of it."""
+def fetch(connection: Connection, path: str, headers: dict[str, str], size: int, kinds: str = "html") -> Fetched:
+    """One GET of a page, of which no more than size bytes are read; what breaks off after its header is what came of it.
+
+    The text is that of an answer whose kind is one of these, a pattern.
+    """
     connection.begin()
     connection.request("GET", _quoted(path), headers={"User-Agent": "flaskops-health", "Accept": "text/html,*/*;q=0.8", **headers})
     response = connection.getresponse()
     said = response.headers
     body = b""
-    if "html" in str(said.get("Content-Type", "")).lower():
+    if re.search(kinds, str(said.get("Content-Type", "")).lower()):
         with suppress(*PROBLEMS):
             while len(body) < size and (part := response.read1(size - len(body))):
                 body += part

@@ -35,7 +35,8 @@ options:
   remove: {description: Applications that this run removes., type: list, elements: str, default: []}
   deadline_seconds: {description: How long the question through Nginx may take for all of them., type: float, default: 15}
   releases:
-    description: "What is ready: C(name), C(id), C(site), C(path), C(health), C(state), C(processes), and C(live) and C(links) of the plan."
+    description: "What is ready: C(name), C(id), C(site), C(path), C(health), C(state), C(processes), C(own_prefix) (what to
+      write where its links leave the path), and C(live) and C(links) of the plan."
     type: list
     elements: dict
     required: true
@@ -187,7 +188,7 @@ class Switch:
     def _page(self, name: str) -> dict[str, Any]:
         release = self.releases[name]
         tls = any(site.get("tls") for site in self.params["sites"] if site["name"] == release["site"])
-        return {**self._question(name), "tls": tls, **{key: release.get(key, "") for key in ("path_mode", "engine")}}
+        return {**self._question(name), "tls": tls, **{key: release.get(key, "") for key in ("path_mode", "engine", "own_prefix")}}
 
     def _served(self) -> list[tuple[str, str, str]]:
         """Each application that Nginx leads to, with its site and its path without the last slash."""

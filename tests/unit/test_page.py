@@ -4,6 +4,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -24,18 +25,20 @@ class Site(BaseHTTPRequestHandler):
         self.asked.append(self.path)
         time.sleep(self.delay)
         found = self.table.get(self.path, 404)
+        kind: list[str] = []
         status, location, body, cookie = (200, "", found, "") if isinstance(found, str) else (found, "", "", "")
         if isinstance(found, tuple):
             status, location, cookie = (*found, "")[:3]
         if callable(found):
-            status, location, body, cookie = found(self.headers)
+            status, location, body, cookie, *kind = found(self.headers)
         self.send_response(status)
         for name, value in (("Location", location), ("Set-Cookie", cookie)):
             if value:
                 self.send_header(name, value)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Type", *(kind or ["text/html; charset=utf-8"]))
         self.end_headers()
-        self.wfile.write(body.encode())
+        with suppress(OSError):  # who asks does not read all of it
+            self.wfile.write(body.encode())
 
     def log_message(self, *_words):
         pass
@@ -207,6 +210,125 @@ def test_no_page_holds_the_run_up(page):
     read.read(page, started + 1)
     assert time.monotonic() - started < 3
     assert len(read.links) <= _page.NAMED
+
+# --- more of what is green and broken -----------------------------------------------------------------------------------
+
+
+OWN = "It has a setting of its own for its path (shop/a.py, line 3): write env: {SHOP_URL_PREFIX: /shop}."
+
+
+@pytest.mark.parametrize("table", [{"/shop/": '<a href="/in">x</a><a href="/out">y</a>'}, {"/shop/": (302, "/in")}], ids=str)
+def test_a_setting_of_its_own_goes_before_what_is_true_of_most(look, table):
+    (said,) = look(table, own_prefix=OWN)
+    assert said.endswith(OWN) and "url_for" not in said
+
+
+def test_where_all_links_and_files_leave_something_may_replace_our_path(look):
+    page = '<a href="/in">x</a><a href="/out">y</a><link rel=stylesheet href="/static/a.css">'
+    (said,) = look({"/shop/": page})
+    assert "something in it replaces SCRIPT_NAME" in said and "url_for" in said
+    assert "replaces" not in look({"/shop/": page + '<a href="cart">z</a>'})[0]
+    assert "replaces" not in look({"/shop/": page}, path_mode="domain")[0]
+
+
+def test_a_base_that_leads_out_is_named(look):
+    (said,) = look({"/shop/": '<base href="/"><a href="cart">x</a><script src="a.js"></script>'})
+    assert said.startswith("1 of 1 links of /shop/ lead out of its path /shop: /a.js, /cart. Its <base href> leads there; ")
+    assert said.endswith('below this path it is <base href="/shop/">.')
+    assert look({"/shop/": '<base href="/shop/"><a href="cart">x</a>'}) == []
+
+
+def test_the_option_of_a_build_is_named(look):
+    (said,) = look({"/shop/": '<div id=root></div><script type="module" src="/assets/x.js"></script>'})
+    assert "A build has an option for that, such as base: /shop/ of Vite." in said
+
+
+@pytest.mark.parametrize("target", ["http://localhost:5000/in", "http://127.0.0.1/shop/in", "https://localhost/in", "http://[::1]:80/in"])
+def test_a_redirect_to_the_machine_of_each_browser_is_told(look, target):
+    (said,) = look({"/shop/": (302, target)})
+    assert said.startswith(f"/shop/ redirects to {target}, which is another machine for each browser. ") and "SERVER_NAME" in said
+
+
+def test_a_site_that_is_called_localhost_is_itself(look):
+    assert look({"/shop/": (302, "http://localhost/shop/in"), "/shop/in": GOOD, **FILES}, host="localhost") == []
+    assert "out of its path" in look({"/shop/": (302, "http://localhost/in")}, host="localhost")[0]
+
+
+def test_files_of_a_server_for_development_are_told_and_its_links_are_not(look):
+    (said,) = look({"/shop/": '<script type=module src="http://localhost:5173/@vite/client"></script><a href="http://localhost:80/x">x</a>'})
+    assert said.startswith("/shop/ asks for what is another machine for each browser: http://localhost:5173/@vite/client. ")
+
+
+def typed(kind, text):
+    return lambda _headers: (200, "", text, "", kind)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'fetch("/api/items")', "fetch('/api/items', {method: 'POST'})", "window.fetch(`/api/items`)", "x = await fetch( '/api/items')",
+        'new EventSource("/api/items")', 'r.open("GET", "/api/items")', 'a();fetch("/api/items")',
+    ],
+)  # fmt: skip
+def test_a_call_in_a_script_that_leaves_the_path_is_told_and_not_made(look, text):
+    (said,) = look({"/shop/": f"<a href=x>x</a><script>{text}</script>"})
+    assert said.startswith("/shop/ has scripts that call out of its path /shop: /api/items. ")
+    (said,) = look({"/shop/": '<script src="a.js"></script>', "/shop/a.js": typed("text/javascript", text)})
+    assert "/api/items" in said and "/api/items" not in look.asked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'fetch("api/items")', 'fetch("/shop/api")', 'fetch(root + "/api")', "fetch(`${root}/api`)", 'client.fetch("/api")',
+        'prefetch("/api")', 'axios.get("/api")', '// fetch("/api")', '/* fetch("/api") */', 'fetch("//cdn.example.org/x")', 'fetch("https://example.org/x")',
+        'window.open("/api")', 'open("GET", "/api")', 'fetch("/blog/feed")', 'fetch("/" + name)',
+    ],
+)  # fmt: skip
+def test_a_call_that_may_be_right_is_not(look, text):
+    assert look({"/shop/": f"<a href=x>x</a><script>{text}</script>"}, ["/blog"]) == []
+
+
+def test_a_style_that_asks_for_what_is_out_of_the_path_is_told(look):
+    style = "a { background: url('/static/a.png') } b { background: url(img/b.png) } c { background: url(data:image/png;base64,AA) }"
+    table = {"/shop/": '<link rel=stylesheet href="a.css"><a href=x>x</a>', "/shop/a.css": typed("text/css", style)}
+    (said,) = look(table)
+    assert said.startswith("1 of 2 files of /shop/ lead out of its path /shop: /static/a.png. ")
+    assert look({**table, "/static/a.png": typed("image/png", "x")}) == []
+    (said,) = look({"/shop/": f"<style>{style}</style>"})
+    assert "/static/a.png" in said
+
+
+def test_of_a_srcset_each_is_a_file(look):
+    page = '<img srcset="a.png 1x, /b.png 2x" alt=x><picture><source srcset="c.png"></picture>'
+    (said,) = look({"/shop/": page, "/shop/a.png": "x", "/shop/c.png": "x"})
+    assert "/b.png" in said.split(". ")[0]
+    (said,) = look({"/shop/": '<img srcset="a.png 1x, b.png 2x">', "/shop/a.png": "x"})
+    assert said.startswith("/shop/ asks for what is not there: /shop/b.png (404)")
+
+
+def test_a_page_that_refreshes_to_elsewhere_is_a_link(look):
+    assert "/Login" in look({"/shop/": '<meta http-equiv="refresh" content="0; URL=/Login">'})[0]
+    assert look({"/shop/": '<meta http-equiv="refresh" content="30">'}) == []
+    assert look({"/shop/": '<meta http-equiv="refresh" content="0; url=login">'}) == []
+
+
+def test_an_answer_that_is_no_page_is_not_read(look):
+    assert look({"/shop/": typed("application/json", '{"a": "<a href=\'/x\'>x</a>"}')}) == []
+
+
+def test_of_a_long_page_its_start_counts(look):
+    started = time.monotonic()
+    assert look({"/shop/": "<p>" + "x" * 5_000_000 + '<a href="/in">x</a>'}) == []
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("text", ["/*" * 30000, "fetch(" * 10000, " \n" * 30000, "url(/" * 12000, ".open('GET'," * 5000, "//\n" * 20000])
+def test_no_script_holds_the_run_up(text):
+    started = time.monotonic()
+    for pattern in (_page._STYLED, _page._CALLED):
+        _page._addresses(pattern, text, "http://shop/")
+    assert time.monotonic() - started < 1
 
 
 # --- the gate ------------------------------------------------------------------------------------------------------------

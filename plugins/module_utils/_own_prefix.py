@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the setting of its own that an application has for its path, such as URL_PREFIX. Nothing of the source is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.flaskops.host.plugins.module_utils import _public_defaults as code
+
+# Of the whole application; API_URL_PREFIX and the like are of a part of it, and BASE_PATH is a directory as often as not.
+_NAME = re.compile(
+    r"(\w+_)?(URL_PREFIX|URI_PREFIX|PATH_PREFIX|ROUTE_PREFIX|PROXY_PREFIX|APPLICATION_ROOT|APP_BASE_PATH|URL_BASE_PATH|"
+    r"BASE_URL_PATH|URL_SUBPATH|URL_SUB_PATH)|\w+_SCRIPT_NAME|(APP_|BASE_|SITE_|WEB_)?PREFIX"
+)
+_PART = re.compile(
+    r"(^|_)(API|USER|AUTH|LOGIN|ADMIN|STATIC|MEDIA|CDN|IMAGES?|UPLOADS?|DOCS|FORUM|BLOG|MESSAGE|ASSETS?|SWAGGER|FILES?|HTTP|WS)_"
+)
+_OPTION = re.compile(r"--(url-?|path-|web-|root-)?prefix|--base-url|--url-base|--script-name|--application-root")
+_WORDS = re.compile(rb"(?i)prefix|application_root|script_name|base_path|base_url|url_base|sub_?path")
+
+
+class _Setting(NamedTuple):
+    """One that the source reads: of the environment, of the configuration, or an option of the command line."""
+
+    kind: str
+    name: str
+    file: str
+    line: int
+
+
+def setting(app: Mapping[str, Any]) -> str:
+    """What to write for the path of a complete entry where its source has a setting for that, as a sentence; else "".
+
+    Args:
+        app: also that of a release of earlier, which has no source.
+    """
+    if not app.get("source") or not app["prefix"] or app["build"].get("kind") == "image":
+        return ""
+    try:
+        return _sentence(app)
+    except OSError:
+        return ""  # the source is there for a hint alone by now
+
+
+def _sentence(app: Mapping[str, Any]) -> str:
+    found: list[_Setting] = []
+    takes_all = sets_name = sets_path = False
+    forced = ""
+    for file, content, tree in code._modules(app["source"], _WORDS):
+        found += _settings(file, tree)
+        takes_all = takes_all or code._takes_all(tree)
+        if line := _assigned(tree, "SCRIPT_NAME"):
+            sets_name = True
+            forced = forced or ("" if b"HTTP_X_" in content else f"{file}, line {line}")
+        sets_path = sets_path or bool(_assigned(tree, "PATH_INFO"))
+    kinds = ("environment", "option", "configuration") if app["engine"] == "command" else ("environment", "configuration")
+    best = next((same for kind in kinds if (same := [each for each in found if each.kind == kind])), [])
+    prefix = app["prefix"]
+    if not best:
+        words = f"Its source sets SCRIPT_NAME itself ({forced}), over the one of its path: have it take {prefix}, or leave that out."
+        return words if forced else ""
+    if len({each.name for each in best}) > 1:
+        return ""  # which of them is meant is not known
+    one = best[0]
+    # Who takes nothing off the path, and only says what was taken off, wants it taken off.
+    mode = "script_name" if sets_name and not sets_path else "domain"
+    told = "" if mode == app["path_mode"] else f"path_mode: {mode}"
+    if _is_given(app, one):
+        return f"It has {one.name} for its path, which goes with {told}." if told else ""
+    kind = "environment" if one.kind == "configuration" and takes_all else one.kind
+    write = {
+        "environment": f"env: {{{one.name}: {prefix}}}",
+        "option": f"{one.name} {prefix} in command",
+        "configuration": f"{one.name} = {prefix!r} in {_settings_file(app)}",
+    }[kind]
+    return f"It has a setting of its own for its path ({one.file}, line {one.line}): write {write}{f', and {told}' if told else ''}."
+
+
+def _settings(file: str, tree: ast.AST) -> Iterator[_Setting]:
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.expr) and _is_whole(name := code._name_of(node)):
+            yield _Setting("environment", name, file, line)
+        elif isinstance(node, ast.expr) and _is_whole(name := _of_configuration(node)):
+            yield _Setting("configuration", name, file, line)
+        elif isinstance(node, ast.Call) and code._ends_with(node.func, "add_argument", "add_option", "option"):
+            words = [word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
+            yield from (_Setting("option", word, file, line) for word in words if _OPTION.fullmatch(word))
+
+
+def _is_whole(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and not _PART.search(name)
+
+
+def _of_configuration(node: ast.expr) -> str:
+    """The name that an expression reads from a configuration."""
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and code._ends_with(node.value, "config"):
+        return code._text(node.slice)
+    if isinstance(node, ast.Call) and node.args and code._ends_with(node.func, "get") and isinstance(node.func, ast.Attribute):
+        return code._text(node.args[0]) if code._ends_with(node.func.value, "config") else ""
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and code._ends_with(node.value, "config", "settings", "Config"):
+        return node.attr
+    return ""
+
+
+def _assigned(tree: ast.AST, name: str) -> int:
+    """The line in which the environment of a request gets this."""
+    for node in (each for each in ast.walk(tree) if isinstance(each, ast.Assign)):
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and code._ends_with(target.value, "environ") and code._text(target.slice) == name:
+                return node.lineno
+    return 0
+
+
+def _is_given(app: Mapping[str, Any], one: _Setting) -> bool:
+    """Whether the entry gives the setting its path."""
+    prefix = app["prefix"]
+    if one.kind == "option":
+        command = app.get("command") or ""
+        words = shlex.split(command) if isinstance(command, str) else command
+        return one.name in [word.partition("=")[0] for word in words]
+    values = {**app["env"], **app["private_env"], **app["secrets"]}
+    if any(name.endswith(one.name) and str(value).strip("/") == prefix.strip("/") for name, value in values.items()):
+        return True
+    line = re.compile(rf"\b{one.name}\b.*{re.escape(prefix)}")
+    return any(line.search(entry["content"]) for entry in app["config_files"])
+
+
+def _settings_file(app: Mapping[str, Any]) -> str:
+    paths = [entry["path"] for entry in app["config_files"]]
+    return f"{paths[0]} (config_files)" if len(paths) == 1 else "the file of settings that it reads (config_files)"

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The setting that a source has for its path, which the warning of links that leave it names."""
+
+import pytest
+from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
+from ansible_collections.flaskops.host.plugins.module_utils import _own_prefix
+
+MIDDLEWARE = """
+class Prefixed:
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"].startswith(self.prefix):
+            environ["PATH_INFO"] = environ["PATH_INFO"][len(self.prefix):]
+        environ["SCRIPT_NAME"] = self.prefix
+        return self.app(environ, start_response)
+"""
+TELLS = 'class P:\n    def __call__(self, environ, start):\n        environ["SCRIPT_NAME"] = {}\n        return self.app(environ, start)\n'
+
+
+@pytest.fixture
+def said(tmp_path):
+    """What is said of an application with these modules."""
+
+    def run(files, **keys):
+        for name, text in {"requirements.txt": "flask\n", "app.py": "app = 1\n", **files}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        found = filters.normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
+        assert found["problems"] == []
+        return _own_prefix.setting(found["apps"][0])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('x = os.environ.get("SHOP_URL_PREFIX", "")', "env: {SHOP_URL_PREFIX: /shop}"),
+        ('x = os.getenv("URL_PREFIX")', "env: {URL_PREFIX: /shop}"),
+        ('x = env("APPLICATION_ROOT", "/")', "env: {APPLICATION_ROOT: /shop}"),
+        ('x = app.config["APPLICATION_ROOT"]', "APPLICATION_ROOT = '/shop' in the file of settings that it reads (config_files)"),
+        ('x = current_app.config.get("URL_PREFIX")', "URL_PREFIX = '/shop' in the file of settings"),
+        ("x = settings.APP_BASE_PATH", "APP_BASE_PATH = '/shop' in the file of settings"),
+        ('x = app.config["URL_PREFIX"]\nfor k in app.config:\n    app.config[k] = os.environ[k]', "env: {URL_PREFIX: /shop}"),
+    ],
+)
+def test_the_setting_is_named_with_its_place_and_what_to_write(said, text, key):
+    words = said({"web/a.py": f"import os\n{text}\n"})
+    assert words.startswith("It has a setting of its own for its path (web/a.py, line 2): write ") and key in words
+    assert "path_mode" not in words
+
+
+def test_a_variable_goes_before_the_configuration_and_an_option_is_one_of_a_command(said):
+    files = {"web/a.py": 'x = app.config["URL_PREFIX"]\nx = os.environ["SHOP_URL_PREFIX"]\np.add_argument("--url-prefix", default="")\n'}
+    assert "env: {SHOP_URL_PREFIX: /shop}" in said(files)
+    files = {"web/a.py": 'parser.add_argument("-p", "--url-prefix", default="")\n'}
+    assert said(files) == ""
+    keys = {"engine": "command", "port": 80}
+    assert "write --url-prefix /shop in command" in said(files, command="python web/a.py", **keys)
+    assert said(files, command="python web/a.py --url-prefix=/shop", **keys) == ""
+
+
+@pytest.mark.parametrize(
+    ("middleware", "now", "told"),
+    [
+        (MIDDLEWARE, "script_name", "path_mode: domain"),
+        (MIDDLEWARE, "domain", ""),
+        (TELLS.format('app.config["URL_PREFIX"]'), "domain", "path_mode: script_name"),
+        (TELLS.format('app.config["URL_PREFIX"]'), "script_name", ""),
+        ("bp = 1\n", "script_name", "path_mode: domain"),
+    ],
+    ids=range(5),
+)
+def test_the_mode_that_it_goes_with_is_named(said, middleware, now, told):
+    files = {"a.py": f'{middleware}\nx = app.config["URL_PREFIX"]\n'}
+    words = said(files, path_mode=now)
+    assert ("path_mode" in words) == bool(told) and told in words
+    config = [{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/shop'\n"}]
+    assert said(files, path_mode=now, config_files=config) == (f"It has URL_PREFIX for its path, which goes with {told}." if told else "")
+
+
+def test_one_file_of_settings_is_named_and_a_wrong_value_is_none(said):
+    files = {"a.py": 'x = app.config["URL_PREFIX"]\n'}
+    assert "in /etc/shop.cfg (config_files)" in said(files, config_files=[{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/'\n"}])
+    assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, env={"URL_PREFIX": "/shop/"}) == ""
+    assert "env: {URL_PREFIX: /shop}" in said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, env={"URL_PREFIX": "/old"})
+
+
+def test_a_source_that_forces_the_path_is_told(said):
+    words = said({"a.py": TELLS.format('"/"')})
+    assert words == "Its source sets SCRIPT_NAME itself (a.py, line 3), over the one of its path: have it take /shop, or leave that out."
+    assert said({"a.py": TELLS.format('environ.get("HTTP_X_SCRIPT_NAME", "")')}) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x = os.environ["REDIS_PREFIX"]', 'x = os.environ["COOKIE_PREFIX"]', 'x = app.config["CACHE_KEY_PREFIX"]', "x = sys.prefix",
+        'bp = Blueprint("api", __name__, url_prefix="/api")', 'x = app.config["API_URL_PREFIX"]', 'x = app.config["STATIC_URL_PREFIX"]',
+        'x = os.environ["BASE_PATH"]', 'x = os.environ["BASE_URL"]', 'app.config["APPLICATION_ROOT"] = "/"', 'x = environ["SCRIPT_NAME"]',
+        'x = app.config["SHOP_URL_PREFIX"], app.config["WIKI_URL_PREFIX"]', '# os.environ["URL_PREFIX"]', "(" * 4000 + "URL_PREFIX",
+    ],
+    ids=lambda text: text[:40],
+)  # fmt: skip
+def test_what_is_another_setting_is_not(said, text):
+    assert said({"a.py": f"import os\n{text}\n"}) == ""
+
+
+def test_at_the_root_and_without_a_source_there_is_none(said):
+    assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
+    assert _own_prefix.setting({"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"}) == ""
+    assert _own_prefix.setting({"prefix": "/shop", "build": {"kind": "source"}, "source": "/nowhere", "engine": "uwsgi"}) == ""
