@@ -246,7 +246,10 @@ class _Look:
             examples = _listed([path_of(url) for url in dict.fromkeys([*far, *out, *called])])
             words.append(f"{count} {self.prefix}: {examples}. {self._key_of(page, base, far, len(out) == len(links) > 1)}")
         if local := [url for url in files if is_local(url) and not is_own(url, self.host)]:
-            words.append(f"{name} asks for what is another machine for each browser: {_listed(local)}. {_ADDRESS}")
+            words.append(
+                f"{name} asks for {_listed(local)}, which is another machine for each browser. Where that is a server for development, "
+                "have its files built: build_command; else let url_for make the addresses."
+            )
         if near := [f"{path_of(url)} ({status})" for url, status in missing.items() if url not in far]:
             words.append(
                 f"{name} asks for what is not there: {_listed(near)}. Write where the image has it, as static: [{{url: /static, path: "

@@ -256,7 +256,8 @@ def test_a_site_that_is_called_localhost_is_itself(look):
 
 def test_files_of_a_server_for_development_are_told_and_its_links_are_not(look):
     (said,) = look({"/shop/": '<script type=module src="http://localhost:5173/@vite/client"></script><a href="http://localhost:80/x">x</a>'})
-    assert said.startswith("/shop/ asks for what is another machine for each browser: http://localhost:5173/@vite/client. ")
+    assert said.startswith("/shop/ asks for http://localhost:5173/@vite/client, which is another machine for each browser. ")
+    assert "build_command" in said
 
 
 def typed(kind, text):
