@@ -599,7 +599,7 @@ def _entry_points(root: Path) -> list[tuple[str, str]]:
     texts += [re.search(r"(?s)console_scripts(.*?)(?:\]|\n\[|\n\S|\Z)", _text(root, name)) for name in ("setup.cfg", "setup.py")]
     pattern = re.compile(r"([A-Za-z][\w.-]{0,80})['\"]?\s*=\s*['\"]?([A-Za-z_][\w.]{0,200}):(\w{1,80})", re.ASCII)
     found = dict.fromkeys(found for text in texts if text for found in pattern.findall(text[1]))
-    installed = "[build-system]" in _text(root, "pyproject.toml")
+    installed = "[build-system]" in _text(root, "pyproject.toml") or "setuptools" in _text(root, "setup.py")
     return [(name if installed else f'python3 -c "from {module} import {call}; {call}()"', module) for name, module, call in found]
 
 

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _foreign, _requirements, _seeds
+from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _foreign, _own_prefix, _requirements, _seeds
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
@@ -390,7 +390,9 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         words = "is not Python that this controller reads; the container looks with its own"
         app["notes"].append(f"what may hold its Flask application {words}. Write module and callable where it does not start.")
     except _find.NotFound as error:
-        return [f"{error}"]
+        prefix = app["path"].rstrip("/") if isinstance(app["path"], str) else ""
+        told = _own_prefix.of_program(str(source), prefix, str(app["path_mode"])) if "write engine: command" in f"{error}" else ""
+        return [f"{error} {told}".rstrip()]
     else:
         app["module"], app["callable"] = place.module, place.callable
         app["build"].update(directory=place.directory, path=place.path)

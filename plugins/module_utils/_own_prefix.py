@@ -48,9 +48,18 @@ def setting(app: Mapping[str, Any]) -> str:
         return ""  # the source is there for a hint alone by now
 
 
+def of_program(source: str, prefix: str, path_mode: str) -> str:
+    """What a program of the source has to be told of the path, before an entry names the program; else ""."""
+    entry = {"source": source, "prefix": prefix, "path_mode": path_mode, "engine": "command", "command": ""}
+    try:
+        return _sentence({**entry, "env": {}, "private_env": {}, "secrets": {}, "config_files": [], "proxy": {}}) if prefix else ""
+    except OSError:
+        return ""
+
+
 def _sentence(app: Mapping[str, Any]) -> str:
     found: list[_Setting] = []
-    takes_all = sets_name = sets_path = False
+    takes_all = sets_name = sets_path = reads_header = False
     forced = ""
     for file, content, tree in code._modules(app["source"], _WORDS):
         found += _settings(file, tree)
@@ -59,9 +68,15 @@ def _sentence(app: Mapping[str, Any]) -> str:
             sets_name = True
             forced = forced or ("" if b"HTTP_X_" in content else f"{file}, line {line}")
         sets_path = sets_path or bool(_assigned(tree, "PATH_INFO"))
+        reads_header = reads_header or b"HTTP_X_SCRIPT_NAME" in content
     kinds = ("environment", "option", "configuration") if app["engine"] == "command" else ("environment", "configuration")
     best = next((same for kind in kinds if (same := [each for each in found if each.kind == kind])), [])
     prefix = app["prefix"]
+    if sets_name and reads_header:
+        header = f"proxy_set_header X-Script-Name {prefix}"
+        told = "" if app["path_mode"] == "script_name" else ", and path_mode: script_name"
+        write = f"It takes its path from a header: write proxy: {{directives: [{header}]}}{told}."
+        return "" if header in app["proxy"].get("directives", []) else write
     if not best:
         words = f"Its source sets SCRIPT_NAME itself ({forced}), over the one of its path: have it take {prefix}, or leave that out."
         return words if forced else ""

@@ -244,7 +244,8 @@ class _Look:
             elif not far:
                 count = f"{name} has scripts that call out of its path"
             examples = _listed([path_of(url) for url in dict.fromkeys([*far, *out, *called])])
-            words.append(f"{count} {self.prefix}: {examples}. {self._key_of(page, base, far, len(out) == len(links) > 1)}")
+            knows = any(each.startswith("/") and is_own(_joined(base, each), self.host, self.prefix) for each in page.files)
+            words.append(f"{count} {self.prefix}: {examples}. {self._key_of(page, base, far, len(out) == len(links) > 1, knows)}")
         if local := [url for url in files if is_local(url) and not is_own(url, self.host)]:
             words.append(
                 f"{name} asks for {_listed(local)}, which is another machine for each browser. Where that is a server for development, "
@@ -279,26 +280,26 @@ class _Look:
                 texts[url] = answer.body
         return found, texts
 
-    def _key_of(self, page: Page, base: str, far: list[str], all_leave: bool) -> str:
-        """What to write for a page that names what is out of its path, by how it does so."""
-        if self.release.get("own_prefix"):
-            return self._key()
+    def _key_of(self, page: Page, base: str, far: list[str], all_leave: bool, knows: bool) -> str:
+        """What to write for a page that names what is out of its path, by how it does so, and by whether the rest of it knows the path."""
+        if self.release.get("own_prefix") and not knows:
+            return str(self.release["own_prefix"])
         if page.base and is_own(base, self.host) and not is_own(base, self.host, self.prefix):
             return f"Its <base href> leads there; below this path it is <base href=\"{self.prefix}/\">."
         if page.module and _joined(base, page.module) in far:
-            return f"A build has an option for that, such as base: {self.prefix}/ of Vite. {self._key()}"
+            return f"A build has an option for that, such as base: {self.prefix}/ of Vite. {self._key(knows)}"
         if all_leave and far and self.release["path_mode"] == "script_name" and self.release["engine"] != "command":
-            return f"Where url_for makes them, something in it replaces SCRIPT_NAME, such as a middleware for proxies. {self._key()}"
-        return self._key()
+            return f"Where url_for makes them, something in it replaces SCRIPT_NAME, such as a middleware for proxies. {self._key(knows)}"
+        return self._key(knows)
 
-    def _key(self) -> str:
-        """What to write for an application that does not stay below its path."""
-        if self.release.get("own_prefix"):
+    def _key(self, knows: bool = False) -> str:
+        """What to write for an application that does not stay below its path; where it knows that path, nothing has to tell it."""
+        if self.release.get("own_prefix") and not knows:
             return str(self.release["own_prefix"])
         own = "a site of its own takes it as it is: nginx_sites, and in its entry site: NAME and path: /"
-        if self.release["path_mode"] == "domain":
+        if self.release["path_mode"] == "domain" and not knows:
             return f"One that knows nothing of its path: write path_mode: script_name. Else put DOMAIN before it, or {own}."
-        if self.release["engine"] == "command":
+        if self.release["engine"] == "command" and not knows:
             told = f"env: {{SCRIPT_NAME: {self.prefix}}} where it is Gunicorn, else what honours X-Forwarded-Prefix, such as ProxyFix"
             return f"Its server has to know the path: {told}. Addresses that are written by hand need url_for, or {own}."
         return f"Addresses that are written by hand need url_for, or {own}."

@@ -50,6 +50,14 @@ def test_the_setting_is_named_with_its_place_and_what_to_write(said, text, key):
     assert "path_mode" not in words
 
 
+def test_a_header_is_written_by_nginx(said):
+    files = {"web/a.py": TELLS.format('environ.get("HTTP_X_SCRIPT_NAME", "")')}
+    header = "proxy_set_header X-Script-Name /shop"
+    assert said(files) == f"It takes its path from a header: write proxy: {{directives: [{header}]}}, and path_mode: script_name."
+    assert said(files, path_mode="script_name").endswith(f"{{directives: [{header}]}}.")
+    assert said(files, path_mode="script_name", proxy={"directives": [header]}) == ""
+
+
 def test_a_variable_goes_before_the_configuration_and_an_option_is_one_of_a_command(said):
     files = {"web/a.py": 'x = app.config["URL_PREFIX"]\nx = os.environ["SHOP_URL_PREFIX"]\np.add_argument("--url-prefix", default="")\n'}
     assert "env: {SHOP_URL_PREFIX: /shop}" in said(files)
@@ -89,7 +97,7 @@ def test_one_file_of_settings_is_named_and_a_wrong_value_is_none(said):
 def test_a_source_that_forces_the_path_is_told(said):
     words = said({"a.py": TELLS.format('"/"')})
     assert words == "Its source sets SCRIPT_NAME itself (a.py, line 3), over the one of its path: have it take /shop, or leave that out."
-    assert said({"a.py": TELLS.format('environ.get("HTTP_X_SCRIPT_NAME", "")')}) == ""
+    assert said({"a.py": TELLS.format('environ.get("HTTP_X_FORWARDED_PREFIX", "")')}) == ""
 
 
 @pytest.mark.parametrize(
@@ -110,3 +118,20 @@ def test_at_the_root_and_without_a_source_there_is_none(said):
     assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
     assert _own_prefix.setting({"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"}) == ""
     assert _own_prefix.setting({"prefix": "/shop", "build": {"kind": "source"}, "source": "/nowhere", "engine": "uwsgi"}) == ""
+
+
+SERVER = """
+import argparse
+from wsgiref.simple_server import make_server
+parser = argparse.ArgumentParser()
+parser.add_argument("--url-prefix")
+if __name__ == "__main__":
+    make_server("", 7000, None).serve_forever()
+"""
+
+
+def test_the_line_of_a_program_comes_with_what_tells_it_the_path(tmp_path):
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (tmp_path / "depot.py").write_text(SERVER)
+    (words,) = filters.normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop"}])["problems"]
+    assert "engine: command, command: python3 depot.py" in words and "write --url-prefix /shop in command" in words

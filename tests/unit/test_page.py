@@ -223,6 +223,14 @@ def test_a_setting_of_its_own_goes_before_what_is_true_of_most(look, table):
     assert said.endswith(OWN) and "url_for" not in said
 
 
+def test_a_setting_of_its_own_is_not_what_a_page_needs_that_knows_its_path(look):
+    (said,) = look({"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, own_prefix=OWN)
+    assert "need url_for" in said and OWN not in said
+    for mode in ({"path_mode": "domain"}, {"engine": "command"}):
+        (said,) = look({"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, **mode)
+        assert "/. Addresses that are written by hand need url_for" in said and "DOMAIN" not in said and "SCRIPT_NAME" not in said
+
+
 def test_where_all_links_and_files_leave_something_may_replace_our_path(look):
     page = '<a href="/in">x</a><a href="/out">y</a><link rel=stylesheet href="/static/a.css">'
     (said,) = look({"/shop/": page})
