@@ -44,7 +44,8 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
     words = [_absent(name, logs) for name in _missing(logs)]
     words += [
         f"The Python module {name} is not in the image: add the package that has it to its requirements (a line of requirements.txt, "
-        "dependencies in pyproject.toml, install_requires in setup.py); a module of its own is imported as it lies below the source."
+        "dependencies in pyproject.toml, install_requires in setup.py), or take the extra of the project that has it, such as "
+        'requirements: ".[postgres]"; a module of its own is imported as it lies below the source.'
         for name in list(dict.fromkeys(match["name"] for match in _NO_MODULE.finditer(logs)))[:3]
     ]
     words += [
