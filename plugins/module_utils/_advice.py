@@ -30,6 +30,8 @@ NO_PYTHON = (
 # As flaskops_fork.py in the container says it.
 _FORKED = re.compile(r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$", re.MULTILINE)
 _HELD = re.compile(r"^flaskops: (open streams hold all .+)$", re.MULTILINE)
+# As flaskops_writes.py in the container says what else it would have written.
+_ALSO = "flaskops: it would also be refused "
 # As Python and the readers of variables say that one is missing; the traceback of a dictionary of its own is none.
 _KEY_ERROR = re.compile(r"^(?:.{0,100} )?KeyError: '(?P<name>[A-Za-z_]\w*)'$", re.MULTILINE | re.ASCII)
 _ENVIRON = re.compile(r"environ|<frozen os>|/os\.py")
@@ -182,8 +184,8 @@ def _paths(logs: str, words: str) -> list[tuple[str, str]]:
             elif behind is None:  # a program says what it was about to make
                 file = not re.search(r"\b(directory|mkdir)\b", line)
             else:
-                before = [*lines[max(0, number - _TRACEBACK) : number], line[: match.start("behind")]]
-                file = _is_file(path, "\n".join(before))
+                before = [] if line.startswith(_ALSO) else lines[max(0, number - _TRACEBACK) : number]
+                file = _is_file(path, "\n".join([*before, line[: match.start("behind")]]))
             found.append((posixpath.dirname(path) if file else path, path))
     return list(dict.fromkeys(found))
 

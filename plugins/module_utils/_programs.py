@@ -17,6 +17,14 @@ PACKAGES = {
     **{"sqlite3": "sqlite3", "convert": "imagemagick", "nc": "netcat-openbsd", "ssh": "openssh-client", "msgfmt": "gettext"},
     **{"dot": "graphviz", "tesseract": "tesseract-ocr", "pdftotext": "poppler-utils", "gs": "ghostscript", "ps": "procps"},
 }
+# Packages that are called otherwise than their module; and those that are built from their source, with what that needs.
+CALLED = {
+    **{"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient", "ldap": "python-ldap", "PIL": "Pillow", "yaml": "PyYAML", "jwt": "PyJWT"},
+    **{"bs4": "beautifulsoup4", "dotenv": "python-dotenv", "dateutil": "python-dateutil", "cv2": "opencv-python-headless"},
+    **{"sklearn": "scikit-learn", "Crypto": "pycryptodome", "magic": "python-magic", "jose": "python-jose"},
+    **{"flask_wtf": "Flask-WTF", "socketio": "python-socketio", "engineio": "python-engineio", "git": "GitPython", "attr": "attrs"},
+}
+BUILT = {"psycopg2": "libpq-dev", "MySQLdb": "default-libmysqlclient-dev, pkg-config", "ldap": "libldap-dev, libsasl2-dev"}
 _WORD = r"(?P<{0}>[\w./+-]+)"
 _QUOTE = "['\"\u2018\u2019]?"
 # As shells, env, our own entrypoint and relay, and Python say it.
@@ -43,9 +51,7 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
     """What to write for each program that did not come to run, as the log and the exit code of the container tell."""
     words = [_absent(name, logs) for name in _missing(logs)]
     words += [
-        f"The Python module {name} is not in the image: add the package that has it to its requirements (a line of requirements.txt, "
-        "dependencies in pyproject.toml, install_requires in setup.py), or take the extra of the project that has it, such as "
-        'requirements: ".[postgres]"; a module of its own is imported as it lies below the source.'
+        _no_module(name)
         for name in list(dict.fromkeys(match["name"] for match in _NO_MODULE.finditer(logs)))[:3]
     ]
     words += [
@@ -74,6 +80,16 @@ def _missing(logs: str) -> list[str]:
         if match["python"] is None or match["python"] in PACKAGES:
             names.append(next(name for name in match.groups() if name))
     return list(dict.fromkeys(names))[:5]
+
+
+def _no_module(name: str) -> str:
+    package = CALLED.get(name, "the package that has it")
+    built = f"; with apt_packages: [{BUILT[name]}] where it is built from its source" if name in BUILT else ""
+    return (
+        f"The Python module {name} is not in the image: add {package} to its requirements (a line of requirements.txt, "
+        "dependencies in pyproject.toml, install_requires in setup.py), or take the extra of the project that has it, such as "
+        f'requirements: ".[postgres]"{built}. A module of its own is imported as it lies below the source.'
+    )
 
 
 def _absent(name: str, logs: str) -> str:

@@ -439,7 +439,15 @@ def _load():
 
     flaskops_fork.watch()
     before = flaskops_fork.sockets()
-    app = load(os.environ["FLASKOPS_MODULE"], os.environ["FLASKOPS_CALLABLE"])
+    place = os.environ["FLASKOPS_MODULE"], os.environ["FLASKOPS_CALLABLE"]
+    try:
+        app = load(*place)
+    except Exception as error:
+        import flaskops_writes
+
+        if flaskops_writes.is_refused(error):
+            flaskops_writes.look(*place)
+        raise
     forks = uwsgi.worker_id() == 0 if uwsgi else os.environ.get("FLASKOPS_PRELOAD") == "1"
     processes = uwsgi.numproc if uwsgi else int(os.environ.get("WEB_CONCURRENCY", "1"))
     for line in flaskops_fork.findings(before, forks, processes):

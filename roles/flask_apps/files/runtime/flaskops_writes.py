@@ -1,0 +1,140 @@
+"""All that an application would write while it is loaded, where the first refusal has ended the load.
+
+What it is refused is a line of the log as Python says it, and the next start fails at the next place: with three of them that is three
+deploys. So the load is tried once more in a process of its own, in which each write to the read-only file system seems to be done; each
+is a line of the log, which the health check reads. Nothing outside of /tmp is written by it.
+"""
+
+import builtins
+import contextlib
+import errno
+import io
+import os
+import subprocess
+import sys
+import tempfile
+
+SECONDS = 20
+# One look is enough, however many processes load the application.
+ONCE = os.path.join(tempfile.gettempdir(), "flaskops-writes")
+_SQLITE = "unable to open database file"
+
+
+def is_refused(error):
+    """Whether a write to the read-only file system is the reason of an exception, or the reason of its reason."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if getattr(error, "errno", None) == errno.EROFS or _SQLITE in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def look(module, name):
+    """Load the application once more in another process, which says what it would write; its own output is not shown."""
+    try:
+        os.close(os.open(ONCE, os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError:
+        return
+    command = [sys.executable, __file__, module, name]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("FLASKOPS_MODULE", None)  # flaskops_wsgi is only imported there
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(command, env=environment, timeout=SECONDS, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+class Writes:
+    """Takes the places of Python's functions that write; what they are refused seems to be done."""
+
+    def __init__(self, say):
+        self.say = say
+        self.made = {}  # the file below /tmp that stands for one, "" for a directory
+
+    def begin(self):
+        for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (os, "mkdir")):
+            setattr(module, name, self._instead(getattr(module, name), name))
+        for name in ("rename", "replace", "symlink", "link", "unlink", "remove", "rmdir", "chmod", "chown", "utime", "truncate"):
+            setattr(os, name, self._nothing(getattr(os, name)))
+        with contextlib.suppress(ImportError):
+            import sqlite3
+
+            sqlite3.connect = sqlite3.dbapi2.connect = self._database(sqlite3.connect)
+
+    def _instead(self, function, kind):
+        def run(path, *arguments, **keywords):
+            known = self._key(path)
+            if self.made.get(known):
+                return function(self.made[known], *arguments, **keywords)
+            try:
+                return function(path, *arguments, **keywords)
+            except OSError as error:
+                if not self._is_ours(known, error):
+                    raise
+                self._note(known, kind)
+                if kind == "mkdir":
+                    return None
+                return function(self.made[known], *arguments, **keywords)
+
+        return run
+
+    def _nothing(self, function):
+        def run(path, *arguments, **keywords):
+            try:
+                return function(path, *arguments, **keywords)
+            except OSError as error:
+                if not self._is_ours(self._key(path), error):
+                    raise
+                return None
+
+        return run
+
+    def _database(self, function):
+        def run(path, *arguments, **keywords):
+            try:
+                return function(path, *arguments, **keywords)
+            except Exception as error:
+                if _SQLITE not in str(error):
+                    raise
+                self._note(self._key(path), "connect")
+                return function(":memory:")
+
+        return run
+
+    def _key(self, path):
+        try:
+            return os.path.abspath(os.fsdecode(path))
+        except TypeError:  # a descriptor
+            return ""
+
+    def _is_ours(self, known, error):
+        """Whether it is refused for the read-only file system, or only because it is in a directory that seems to be there."""
+        if not known:
+            return False
+        return error.errno == errno.EROFS or (error.errno == errno.ENOENT and self.made.get(os.path.dirname(known)) == "")
+
+    def _note(self, known, kind):
+        if known in self.made:
+            return
+        inside = self.made.get(os.path.dirname(known)) == ""
+        self.made[known] = "" if kind == "mkdir" else tempfile.mkstemp()[1]
+        if not inside:  # a directory is to be had whole
+            words = _SQLITE if kind == "connect" else "[Errno 30] Read-only file system: "
+            self.say(f"flaskops: it would also be refused {kind}({known!r}): {words}{'' if kind == 'connect' else repr(known)}")
+
+
+def main(module, name):
+    saved = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    writes = Writes(lambda line: os.write(saved, f"{line}\n".encode()))
+    import flaskops_wsgi
+
+    tempfile.gettempdir()  # it looks for a place by writing there
+    writes.begin()
+    with contextlib.suppress(BaseException):
+        flaskops_wsgi.load(module, name)
+    os._exit(0)  # whatever the application has begun
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

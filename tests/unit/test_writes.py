@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An application that is refused one write is asked for all of them, and one message of the deploy names them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._advice import advice
+
+RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
+# A file system that refuses writes below a directory, for whom it is called by.
+REFUSES = """
+import builtins, errno, io, os, sqlite3
+ROOT = os.environ["READ_ONLY"]
+connect = sqlite3.connect
+def refuse(function, writes):
+    def run(path, *rest, **more):
+        if isinstance(path, (str, os.PathLike)) and path != ":memory:" and os.path.abspath(path).startswith(ROOT) and writes(path, rest):
+            if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+                raise FileNotFoundError(errno.ENOENT, "No such file or directory", os.fspath(path))
+            if function is connect:
+                raise sqlite3.OperationalError("unable to open database file")
+            raise OSError(errno.EROFS, "Read-only file system", os.fspath(path))
+        return function(path, *rest, **more)
+    return run
+builtins.open = io.open = refuse(open, lambda path, rest: bool(rest) and rest[0] != "r")
+os.mkdir = refuse(os.mkdir, lambda path, rest: not os.path.isdir(path))
+os.open = refuse(os.open, lambda path, rest: rest[0] & (os.O_WRONLY | os.O_RDWR))
+sqlite3.connect = sqlite3.dbapi2.connect = refuse(sqlite3.connect, lambda path, rest: not os.path.exists(path))
+"""
+
+
+LOADS = "import os; os.environ['FLASKOPS_MODULE'] = 'shop'; import flaskops_wsgi"
+
+
+@pytest.fixture
+def log(tmp_path):
+    """What the log of an application has whose source is on a read-only file system, as if that were /app."""
+    code, temporary = tmp_path / "code", tmp_path / "tmp"
+
+    def run(text, name="app"):
+        for directory in (code, temporary):
+            directory.mkdir(exist_ok=True)
+        (code / "sitecustomize.py").write_text(REFUSES)
+        (code / "shop.py").write_text(f"import os, pathlib, logging.handlers, sqlite3\n{text}\napp = print\n")
+        env = {"READ_ONLY": f"{code}/", "TMPDIR": str(temporary), "PATH": os.environ["PATH"]}
+        env |= {"FLASKOPS_CALLABLE": name, "PYTHONPATH": f"{code}:{RUNTIME}"}
+        done = subprocess.run([sys.executable, "-c", LOADS], cwd=code, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return (done.stdout + done.stderr).replace(str(code), "/app")
+
+    return run
+
+
+def words(log):
+    return " ".join(advice(log, {"Config": {"Labels": {"host.flaskops.app": "shop"}}}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "os.mkdir('logs')\nos.makedirs('var/cache/pages')\nopen('uploads', 'w')",
+        "pathlib.Path('logs').mkdir(exist_ok=True)\npathlib.Path('var/x').mkdir(parents=True)",
+        "os.makedirs('logs')\nlogging.handlers.RotatingFileHandler('logs/shop.log')\nos.makedirs('var')\nos.replace('var/a', 'var/b')",
+        "try:\n    os.mkdir('logs')\nexcept OSError as error:\n    raise RuntimeError('no place') from error\nos.mkdir('var')",
+    ],
+    ids=lambda text: text[:24],
+)
+def test_all_directories_are_named_at_once(log, text):
+    assert "writable: [/app/logs, /app/var]" in words(log(text))
+
+
+def test_a_database_beside_the_code_and_a_directory_are_named_at_once(log):
+    said = words(log("sqlite3.connect('shop.db').execute('create table a (b)')\nos.mkdir('logs')"))
+    assert "data_files: [shop.db]" in said and "writable: [/app/logs]" in said
+
+
+def test_what_is_made_in_it_can_be_read_again(log):
+    text = "os.mkdir('keys')\nopen('keys/a', 'w').write('x')\nassert open('keys/a').read() == 'x'\nos.mkdir('z')"
+    assert "writable: [/app/keys, /app/z]" in words(log(text))
+
+
+@pytest.mark.parametrize("text", ["os.environ['X']", "os.mkdir('/proc/x')", "os.mkdir('/nowhere/x')", "raise SystemExit(1)", ""])
+def test_another_failure_is_not_looked_into(log, text):
+    assert "it would also be refused" not in log(text)
+
+
+def test_it_ends_with_what_the_application_began(log):
+    text = "import threading, time\nos.mkdir('a') if 1 else 0\nthreading.Thread(target=time.sleep, args=[600]).start()\nos.mkdir('b')"
+    assert "writable: [/app/a, /app/b]" in words(log(text))
+    assert "it would also be refused" not in log(text)  # once in a container
