@@ -28,6 +28,7 @@ def refuse(function, writes):
     return run
 builtins.open = io.open = refuse(open, lambda path, rest: bool(rest) and rest[0] != "r")
 os.mkdir = refuse(os.mkdir, lambda path, rest: not os.path.isdir(path))
+os.symlink = (lambda link: lambda source, target: link(target, source))(refuse(lambda target, source: None, lambda path, rest: True))
 os.open = refuse(os.open, lambda path, rest: rest[0] & (os.O_WRONLY | os.O_RDWR))
 sqlite3.connect = sqlite3.dbapi2.connect = refuse(sqlite3.connect, lambda path, rest: not os.path.exists(path))
 """
@@ -44,6 +45,8 @@ def log(tmp_path):
     def run(text, name="app"):
         for directory in (code, temporary):
             directory.mkdir(exist_ok=True)
+        if "symlink" in text:
+            (code / "var").mkdir()
         (code / "sitecustomize.py").write_text(REFUSES)
         (code / "shop.py").write_text(f"import os, pathlib, logging.handlers, sqlite3\n{text}\napp = print\n")
         env = {"READ_ONLY": f"{code}/", "TMPDIR": str(temporary), "PATH": os.environ["PATH"]}
@@ -65,6 +68,7 @@ def words(log):
         "pathlib.Path('logs').mkdir(exist_ok=True)\npathlib.Path('var/x').mkdir(parents=True)",
         "os.makedirs('logs')\nlogging.handlers.RotatingFileHandler('logs/shop.log')\nos.makedirs('var')\nos.replace('var/a', 'var/b')",
         "try:\n    os.mkdir('logs')\nexcept OSError as error:\n    raise RuntimeError('no place') from error\nos.mkdir('var')",
+        "os.mkdir('logs')\nos.symlink('/etc/hosts', 'var/hosts')",
     ],
     ids=lambda text: text[:24],
 )

@@ -54,8 +54,10 @@ class Writes:
     def begin(self):
         for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (os, "mkdir")):
             setattr(module, name, self._instead(getattr(module, name), name))
-        for name in ("rename", "replace", "symlink", "link", "unlink", "remove", "rmdir", "chmod", "chown", "utime", "truncate"):
-            setattr(os, name, self._nothing(getattr(os, name)))
+        for name in ("rename", "replace", "symlink", "link"):
+            setattr(os, name, self._nothing(getattr(os, name), 1))
+        for name in ("unlink", "remove", "rmdir", "chmod", "chown", "utime", "truncate"):
+            setattr(os, name, self._nothing(getattr(os, name), 0))
         with contextlib.suppress(ImportError):
             import sqlite3
 
@@ -78,13 +80,18 @@ class Writes:
 
         return run
 
-    def _nothing(self, function):
-        def run(path, *arguments, **keywords):
+    def _nothing(self, function, place):
+        """Of what has no result. The argument in this place is the path that is written; a target is one that is new."""
+
+        def run(*arguments, **keywords):
             try:
-                return function(path, *arguments, **keywords)
+                return function(*arguments, **keywords)
             except OSError as error:
-                if not self._is_ours(self._key(path), error):
+                known = self._key(arguments[place]) if len(arguments) > place else ""
+                if not self._is_ours(known, error):
                     raise
+                if place:
+                    self._note(known, "open")
                 return None
 
         return run
