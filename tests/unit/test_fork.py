@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -46,6 +47,33 @@ def started():
 
 def lines(fork, before=None, forks=True, processes=2):
     return list(fork.findings(fork.sockets() if before is None else before, forks, processes))
+
+
+def test_a_fork_waits_for_what_a_thread_imports(fork, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "slow_to_come.py").write_text("import time\ntime.sleep(0.5)\nTHERE = True\n")
+    thread = threading.Thread(target=__import__, args=["slow_to_come"])
+    thread.start()
+    while "slow_to_come" not in sys.modules:
+        time.sleep(0.01)
+    fork.settle()
+    assert sys.modules["slow_to_come"].THERE
+    thread.join()
+
+
+def test_a_fork_waits_neither_for_other_threads_nor_for_ever(fork, started, tmp_path, monkeypatch):
+    began = time.monotonic()
+    started("shop.worker", "consumer")
+    fork.settle()
+    assert time.monotonic() - began < 0.3
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "never_here.py").write_text("import time\ntime.sleep(1.5)\n")
+    thread = threading.Thread(target=__import__, args=["never_here"])
+    thread.start()
+    time.sleep(0.1)
+    fork.settle(0.2)
+    assert time.monotonic() - began < 1.2
+    thread.join()
 
 
 def test_an_application_that_begins_nothing_has_no_line(fork):

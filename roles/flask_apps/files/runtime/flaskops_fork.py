@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FunctionType, MethodType, ModuleType
 
 # Libraries whose own threads run jobs, and those whose jobs run in a loop of the application's own.
@@ -19,6 +20,7 @@ FORK_AWARE = ("ddtrace", "opentelemetry", "sentry_sdk")
 # Held back while a process is forked: one that came before the handlers are gone would be lost.
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT)
 _held = threading.local()
+SETTLES = 10
 STREAMS = (_socket.SOCK_STREAM, _socket.SOCK_SEQPACKET)
 
 
@@ -74,6 +76,23 @@ def connections(before):
             one.close()
         if peer:
             yield ":".join(map(str, peer[:2])) if isinstance(peer, tuple) else os.fsdecode(peer)
+
+
+def settle(seconds=SETTLES):
+    """Wait until no thread is within an import: a module that is half there when a process is forked stays so in the new one."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and any(_imports(frame) for frame in _others()):
+        time.sleep(0.01)
+
+
+def _others():
+    """Where the threads beside this one stand."""
+    own = threading.get_ident()
+    return [frame for ident, frame in sys._current_frames().items() if ident != own]
+
+
+def _imports(frame):
+    return any(part.f_code.co_filename.startswith("<frozen importlib") for part in _stack(frame))
 
 
 def threads():

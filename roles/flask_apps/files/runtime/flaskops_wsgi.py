@@ -449,6 +449,8 @@ def _load():
             flaskops_writes.look(*place)
         raise
     forks = uwsgi.worker_id() == 0 if uwsgi else os.environ.get("FLASKOPS_PRELOAD") == "1"
+    if forks:
+        flaskops_fork.settle()
     processes = uwsgi.numproc if uwsgi else int(os.environ.get("WEB_CONCURRENCY", "1"))
     for line in flaskops_fork.findings(before, forks, processes):
         print(f"flaskops: {line}", flush=True)
