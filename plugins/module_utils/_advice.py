@@ -42,6 +42,10 @@ _UNDEFINED = re.compile(
 )
 # As Docker's init and Docker itself say it of the program that begins a container.
 _NO_PYTHON = re.compile(r"exec python3 failed: No such file|\"python3\": executable file not found")
+_NO_TABLE = re.compile(
+    r"no such table: (?P<sqlite>[\w.]{1,80})|relation \"(?P<postgresql>[\w.]{1,80})\" does not exist|"
+    r"Table '(?P<mysql>[\w.]{1,80})' doesn't exist"
+)
 _NO_KEY = "The session is unavailable because no secret key was set"
 _READ_ONLY = "Read-only file system"
 _DENIED = "Permission denied"
@@ -76,7 +80,19 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
     missing = [*of_start(logs), *_programs.advice(logs, container), *_old(logs), *([NO_PYTHON] if _NO_PYTHON.search(logs) else [])]
     data = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
     said = [*_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
-    return [*missing, *data, *said, *_not_given(logs, container)]
+    return [*missing, *data, *said, *_tables(logs), *_not_given(logs, container)]
+
+
+def _tables(logs: str) -> list[str]:
+    """Against a database that nobody has prepared."""
+    names = list(dict.fromkeys(next(filter(None, match.groups())) for match in _NO_TABLE.finditer(logs)))[:3]
+    if not names:
+        return []
+    return [
+        f"Its database has no table {', '.join(names)}: write release_command with what makes the tables, such as flask db upgrade, or "
+        'python3 -c "from app import app, db; app.app_context().push(); db.create_all()". No server runs what stands under '
+        'if __name__ == "__main__".'
+    ]
 
 
 def _streams(logs: str) -> list[str]:

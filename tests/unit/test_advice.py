@@ -275,3 +275,19 @@ def test_of_a_chain_of_errors_the_one_that_names_the_server_counts():
 def test_an_image_without_python_is_told_what_the_engine_needs(log):
     assert [words.partition(",")[0] for words in advice(log, CONTAINER)] == ["The image has no python3 on its PATH"]
     assert advice(log.replace("python3", "node"), CONTAINER) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("sqlite3.OperationalError: no such table: post", "post"),
+        ('psycopg2.errors.UndefinedTable: relation "user" does not exist', "user"),
+        ("pymysql.err.ProgrammingError: (1146, \"Table 'shop.orders' doesn't exist\")", "shop.orders"),
+        ("no such table", ""),
+        ('column "user" of relation "x" is there', ""),
+    ],
+)
+def test_a_database_without_its_tables_is_prepared_by_release_command(line, name):
+    said = " ".join(advice(f"Traceback\n{line}\n{line}", {}))
+    assert ("write release_command" in said) == bool(name)
+    assert said.count(f"no table {name}:") == bool(name)
