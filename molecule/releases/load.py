@@ -24,7 +24,7 @@ SLOW_SECONDS = 3
 SLOW, UPLOADS, WEBSOCKETS = 4, 2, 4
 WRK = """
 wrk.headers["Connection"] = "close"
-function delay() return 30 end
+function delay() return 60 end
 function done(summary, latency, requests)
     local e = summary.errors
     io.stderr:write(string.format('{"requests": %d, "status": %d, "connect": %d, "read": %d, "write": %d, "timeout": %d, "longest": %.3f}',
