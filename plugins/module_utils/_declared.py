@@ -12,6 +12,7 @@ import ast
 import configparser
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +20,12 @@ from typing import Any, NamedTuple
 from ansible_collections.flaskops.host.plugins.module_utils._source import read_inside
 
 FILE_BYTES = 2**20  # of each file that is read
-STEPS = 20_000  # in the expressions of a setup.py, where a name may stand for many others
+STEPS = 20_000  # in the expressions of a setup.py, where a name may stand for many others, and lines of files that it reads
 # What is done to the content of a file before it is a list.
 _OF_A_FILE = {"read", "read_text", "readlines", "splitlines", "split", "strip"}
 _CHANGES = {"append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "add", "sort", "reverse"}
+_WANTED = ("install_requires", "extras_require", "setup_requires", "python_requires", "name")  # of the arguments of setup()
+_WITH_EXTRAS = re.compile(r"([\w.-]+)\s*\[([\w\s,.-]*)\]\s*(.*)")
 _OF_AN_EXTRA = re.compile(r"(?P<package>[^;]+);\s*(?:(?P<marker>.+?)\s+and\s+)?extra\s*==\s*['\"](?P<extra>[\w.-]+)['\"]\s*")
 
 
@@ -34,13 +37,27 @@ class Declared(NamedTuple):
     extras: dict[str, list[str]] | None = None
     setup: tuple[str, ...] = ()  # what its setup.py needs itself
     python: str = ""  # the versions that it asks for
+    name: str = ""
 
     def with_extras(self, extras: Iterable[str]) -> list[str] | None:
-        """The packages with those of these extras; KeyError for one that there is not."""
-        wanted = [canonical(extra) for extra in extras]
+        """The packages with those of these extras, and of those that they name; KeyError for one that there is not."""
+        wanted = dict.fromkeys(canonical(extra) for extra in extras)
         if self.packages is None or (wanted and self.extras is None):
             return None
-        return sorted({*self.packages, *(package for extra in wanted for package in (self.extras or {})[extra])})
+        found, ahead = {*self.packages}, list(wanted)
+        while ahead:
+            for package in (self.extras or {})[ahead.pop()]:
+                # all = ["shop[postgres]"]: the project itself comes from no index, where anybody may have taken its name.
+                own = _WITH_EXTRAS.fullmatch(package)
+                if not own or not self.name or canonical(own[1]) != canonical(self.name):
+                    found.add(package)
+                    continue
+                if own[3]:  # on a condition
+                    return None
+                more = [extra for extra in map(canonical, re.findall(r"[\w.-]+", own[2])) if extra not in wanted]
+                wanted.update(dict.fromkeys(more))
+                ahead += more
+        return sorted(found)
 
 
 def canonical(extra: str) -> str:
@@ -75,7 +92,8 @@ def declared(source: Path, known: Iterable[str], pyproject: Mapping[str, Any]) -
         dynamic = table["dynamic"] if isinstance(table.get("dynamic"), list) else []
         packages = table.get("dependencies", []) if "dependencies" not in dynamic else _dynamic(source, known, pyproject) or said.packages
         extras = table.get("optional-dependencies", {}) if "optional-dependencies" not in dynamic else said.extras
-        said = Declared("pyproject.toml", _packages(packages), _extras(extras), said.setup)
+        name = table["name"] if isinstance(table.get("name"), str) else ""
+        said = Declared("pyproject.toml", _packages(packages), _extras(extras), said.setup, name=name)
     elif not said.file and "build-system" in pyproject and (at(pyproject, "tool", "poetry") or at(pyproject, "tool", "flit", "metadata")):
         said = Declared("pyproject.toml")
     if said.file and (said.packages is None or said.extras is None) and "PKG-INFO" in known:
@@ -88,6 +106,11 @@ def declared(source: Path, known: Iterable[str], pyproject: Mapping[str, Any]) -
 
 def _text(source: Path, name: str) -> str:
     return read_inside(source, name, FILE_BYTES).decode("utf-8-sig")
+
+
+def _spaced(text: str) -> str:
+    """A text with one space between words: many of them keep a pattern busy for minutes."""
+    return re.sub(r"(?<=\S)[ \t]+", " ", text)
 
 
 def _packages(listed: Any) -> list[str] | None:
@@ -110,7 +133,10 @@ def _dynamic(source: Path, known: set[str], pyproject: Mapping[str, Any]) -> lis
     files = [files] if isinstance(files, str) else files
     if not isinstance(files, list) or not all(isinstance(file, str) and file in known for file in files):
         return None
-    return [line for file in files for line in lines_of(_text(source, file))]
+    try:
+        return [line for file in files for line in lines_of(_text(source, file))]
+    except (OSError, ValueError):
+        return None
 
 
 def _of_setup(source: Path, known: set[str]) -> Declared:
@@ -131,7 +157,9 @@ def _of_setup(source: Path, known: set[str]) -> Declared:
     needed += _list(source, known, options["options"].get("setup_requires", "")) or []
     python = options["options"].get("python_requires") or arguments.get("python_requires")
     file = "setup.py" if "setup.py" in known and "install_requires" not in options["options"] else "setup.cfg"
-    return Declared(file, _packages(own), _extras(extras), tuple(needed), python if isinstance(python, str) else "")
+    name = options.get("metadata", {}).get("name") or arguments.get("name")
+    python, name = (said if isinstance(said, str) else "" for said in (python, name))
+    return Declared(file, _packages(own), _extras(extras), tuple(needed), python, name)
 
 
 def _unconditional(packages: Any, extras: Any) -> tuple[Any, Any]:
@@ -155,7 +183,7 @@ def _configuration(source: Path, known: set[str]) -> tuple[dict[str, dict[str, s
     """The sections of setup.cfg, and whether it describes a project that pip would install."""
     read = configparser.RawConfigParser()
     try:
-        read.read_string(_text(source, "setup.cfg") if "setup.cfg" in known else "")
+        read.read_string(_spaced(_text(source, "setup.cfg")) if "setup.cfg" in known else "")
     except (OSError, ValueError, configparser.Error):
         return {"options": {}}, False
     sections = {name: dict(read[name]) for name in read.sections()}
@@ -177,7 +205,7 @@ def _list(source: Path, known: set[str], text: str) -> list[str] | None:
 def _of_archive(source: Path, known: set[str]) -> tuple[list[str] | None, dict[str, list[str]] | None]:
     """What PKG-INFO or, beside an older one, requires.txt says. Who has no PKG-INFO may have left an old requires.txt behind."""
     try:
-        head = _text(source, "PKG-INFO").partition("\n\n")[0]
+        head = _spaced(_text(source, "PKG-INFO").partition("\n\n")[0])
         packages: list[str] = []
         extras: dict[str, list[str]] = {canonical(name): [] for name in re.findall(r"(?m)^Provides-Extra: (\S+)$", head)}
         for line in re.findall(r"(?m)^Requires-Dist: (.+)$", head):
@@ -235,17 +263,17 @@ class _Reader:
     def __init__(self, source: Path, known: set[str], tree: ast.Module) -> None:
         self.source, self.known, self.steps = source, known, STEPS
         self.names: dict[str, ast.expr] = {}
-        stored: list[str] = []
+        stored: Counter[str] = Counter()
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-                stored.append(node.id)
+                stored[node.id] += 1
             if isinstance(node, ast.AugAssign) or (isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)):
-                stored += [_name(node.target if isinstance(node, ast.AugAssign) else node.value)] * 2
+                stored[_name(node.target if isinstance(node, ast.AugAssign) else node.value)] += 2
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES:
-                stored += [_name(node.func.value)] * 2
+                stored[_name(node.func.value)] += 2
         for node in tree.body:
             self._assigned(node)
-        self.names = {name: value for name, value in self.names.items() if stored.count(name) == 1}
+        self.names = {name: value for name, value in self.names.items() if stored[name] == 1}
 
     def _assigned(self, node: ast.stmt) -> None:
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
@@ -260,13 +288,15 @@ class _Reader:
     def arguments(self, call: ast.Call) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for keyword in call.keywords:
+            if keyword.arg and keyword.arg not in _WANTED:
+                continue
             value = self._or_none(keyword.value)
             if keyword.arg:
                 found[keyword.arg] = value
             elif isinstance(value, dict):
                 found.update(value)
             else:
-                found = {**dict.fromkeys(("install_requires", "extras_require", "setup_requires", "python_requires")), **found}
+                found = {**dict.fromkeys(_WANTED), **found}
         return found
 
     def _or_none(self, node: ast.expr) -> Any:
@@ -275,10 +305,13 @@ class _Reader:
         except (_UnknownError, OSError, ValueError, RecursionError):
             return None
 
-    def value(self, node: ast.AST) -> Any:
-        self.steps -= 1
+    def _step(self, count: int = 1) -> None:
+        self.steps -= count
         if self.steps < 0:
             raise _UnknownError
+
+    def value(self, node: ast.AST) -> Any:
+        self._step()
         if isinstance(node, ast.Constant):
             return node.value
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
@@ -288,7 +321,9 @@ class _Reader:
             return self._dictionary(node)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             left = self._is(self.value(node.left), list, str)
-            return left + self._is(self.value(node.right), type(left))
+            right = self._is(self.value(node.right), type(left))
+            self._step((len(left) + len(right)) // 1000)
+            return left + right
         if isinstance(node, ast.Name) and node.id in self.names:
             return self.value(self.names[node.id])
         if isinstance(node, ast.Call) and _name(node.func) in ("list", "tuple", "dict") and len(node.args) == 1 and not node.keywords:
@@ -317,6 +352,7 @@ class _Reader:
         """open(FILE).read().splitlines() and the like."""
         whole = node
         while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _OF_A_FILE:
+            self._step()  # text = text.strip(), of what is imported, leads to itself
             node = node.func.value
             node = self.names.get(node.id, node) if isinstance(node, ast.Name) else node
         if isinstance(node, ast.Call) and _name(node.func) == "open" and node.args:
@@ -326,7 +362,9 @@ class _Reader:
         file = posixpath.normpath(self._path(node))
         if file not in self.known:
             raise _UnknownError
-        return lines_of(_text(self.source, file))
+        lines = lines_of(_text(self.source, file))
+        self._step(len(lines))
+        return lines
 
     def _path(self, node: ast.AST) -> str:
         """The constants at the end of a path; before them is the directory of the setup.py, in whatever way it is found."""

@@ -301,8 +301,8 @@ def _of_hooks(data: Mapping[str, Any]) -> list[str]:
     """What the hooks and targets of Hatch need, which it tells only when it is run."""
     build = at(data, "tool", "hatch", "build")
     wheel = at(build, "targets", "wheel")
-    places = [wheel, *(at(table, "hooks", name) for table in (build, wheel) for name in at(table, "hooks") or ())]
-    lists = [at(place, "dependencies") for place in places]
+    hooks = [hook for table in (build, wheel) if isinstance(named := at(table, "hooks"), dict) for hook in named.values()]
+    lists = [at(place, "dependencies") for place in (wheel, *hooks)]
     return [each for listed in lists if isinstance(listed, list) for each in listed if isinstance(each, str)]
 
 

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What projects without a requirements.txt say that they depend on: setup.py, setup.cfg, pyproject.toml, and archives of PyPI."""
 
+import itertools
 import time
 
 import pytest
@@ -187,3 +188,66 @@ def test_the_python_that_it_asks_for(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert python_problem(tmp_path, [name], "3.13").startswith(f"python_requires in {name} is '<3.9'")
     assert python_problem(tmp_path, [name], "3.8") == ""
+
+
+TABLE = "[build-system]\nrequires = ['setuptools']\n[project]\nname = 'The_Shop'\ndependencies = ['flask']\n"
+TABLE += "[project.optional-dependencies]\n"
+EXTRAS = {
+    "pyproject.toml": {"pyproject.toml": TABLE + "pg = ['psycopg2']\nall = ['the-shop[pg]', 'the.shop[all]', 'redis[x]']\n"},
+    "setup.cfg": {
+        "setup.cfg": CFG + "[options.extras_require]\npg = psycopg2\nall =\n    Shop[pg]\n    shop[all]\n    redis[x]\n",
+        "setup.py": SETUP + "setup()",
+    },
+    "setup.py": {
+        "setup.py": SETUP
+        + "setup(name='shop', install_requires=['flask'], extras_require={'pg': ['psycopg2'], 'all': ['shop[pg]', 'redis[x]']})"
+    },
+}
+
+
+@pytest.mark.parametrize("files", EXTRAS.values(), ids=EXTRAS)
+def test_an_extra_that_names_others_of_the_project_asks_no_index_for_the_project(tmp_path, files):
+    found, problems = look(tmp_path, files, ".[all]")
+    assert problems == [] and {"psycopg2", "redis[x]"} < set(found["packages"])
+    assert not any("shop" in package.lower() for package in found["packages"])
+
+
+def test_an_extra_of_the_project_on_a_condition_is_left_to_a_build(tmp_path):
+    text = TABLE + "pg = ['x']\nall = [\"the-shop[pg]; python_version > '3'\"]\n"
+    found, _problems = look(tmp_path, {"pyproject.toml": text}, ".[all]")
+    assert found["packages"] == [".[all]"] and found["whole"]
+
+
+@pytest.mark.parametrize("content", [b"flask # \xe9\n", b"flask\n" * 400_000], ids=["latin", "large"])
+def test_dynamic_dependencies_in_a_file_that_cannot_be_read_are_left_to_a_build(tmp_path, content):
+    (tmp_path / "req.in").write_bytes(content)
+    text = "[build-system]\nrequires = []\n[project]\nname = 'x'\ndynamic = ['dependencies']\n"
+    text += "[tool.setuptools.dynamic]\ndependencies = {file = 'req.in'}\n"
+    assert look(tmp_path, {"pyproject.toml": text})[0]["packages"] == ["."]
+
+
+LETTERS = "abcdefghijklm"
+DOUBLED = "\n".join(f"{after} = [*{before}, *{before}]" for before, after in itertools.pairwise(LETTERS))
+ADDED = "\n".join(f"{after} = {before} + {before}" for before, after in itertools.pairwise(LETTERS))
+HOSTILE = {
+    "a name of itself": {"setup.py": SETUP + "from x import a\na = a.strip()\nsetup(install_requires=a.split())"},
+    "many names": {"setup.py": SETUP + "\n".join(f"a{number} = 1" for number in range(20_000)) + "\nsetup(install_requires=f())"},
+    "lines again and again": {
+        "setup.py": f"{SETUP}a = open('r.in').readlines()\n{DOUBLED}\nsetup(install_requires=m)", "r.in": "flask\n" * 20_000
+    },
+    "a text again and again": {"setup.py": f"{SETUP}a = '{'x' * 500_000}'\n{ADDED}\nsetup(install_requires=[m])"},
+    "spaces in setup.cfg": {"setup.cfg": f"[metadata]\nname = x\na{' ' * 20_000}b\n", "setup.py": SETUP + "setup(install_requires=f())"},
+    "spaces in PKG-INFO": {"PKG-INFO": f"Requires-Dist: a;{' ' * 3000}(extra)\n\n", "setup.py": SETUP + "setup(install_requires=f())"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("files", HOSTILE.values(), ids=HOSTILE)
+def test_no_source_keeps_the_controller_busy(tmp_path, files):
+    begun = time.monotonic()
+    assert look(tmp_path, files)[0]["packages"] == ["."]
+    assert time.monotonic() - begun < 4
+
+
+def test_hooks_that_are_no_table_are_none(tmp_path):
+    text = "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\ndependencies = ['flask']\n[tool.hatch.build]\nhooks = 3\n"
+    assert look(tmp_path, {"pyproject.toml": text})[0]["project"]["requires"] == ["hatchling"]
