@@ -138,7 +138,10 @@ def _is_given(app: Mapping[str, Any], one: _Setting) -> bool:
     prefix = app["prefix"]
     if one.kind == "option":
         command = app.get("command") or ""
-        words = shlex.split(command) if isinstance(command, str) else command
+        try:
+            words = shlex.split(command) if isinstance(command, str) else command
+        except ValueError:  # only a shell can say
+            words = command.split()
         return one.name in [word.partition("=")[0] for word in words]
     values = {**app["env"], **app["private_env"], **app["secrets"]}
     if any(name.endswith(one.name) and str(value).strip("/") == prefix.strip("/") for name, value in values.items()):

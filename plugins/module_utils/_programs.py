@@ -29,14 +29,14 @@ _WORD = r"(?P<{0}>[\w./+-]+)"
 _QUOTE = "['\"\u2018\u2019]?"
 # As shells, env, our own entrypoint and relay, and Python say it.
 _MISSING = re.compile(
-    r"^\S+: (?:line )?(?:\d+: )?(?:exec: )?" + _WORD.format("shell") + r": (?:command )?not found$|"
+    r"^(?:\S*sh: |\S+: (?:line )?\d+: )(?:line )?(?:\d+: )?(?:exec: )?" + _WORD.format("shell") + r": (?:command )?not found$|"
     r"^\S*env: " + _QUOTE + _WORD.format("env") + _QUOTE + r": No such file or directory$|"
     r"^flaskops: " + _WORD.format("ours") + r" cannot be started: (?:\[Errno 2\] )?No such file or directory|"
     r"^FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<python>[\w.+-]+)'$",
     re.MULTILINE,
 )
 # The ends of tracebacks. What old packages import has words of its own.
-_NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '(?!pkg_resources\b|distutils\b)(?P<name>\w+)[\w.]*'", re.MULTILINE)
+_NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '(?!pkg_resources\b|distutils\b)(?P<name>[\w.]+)'", re.MULTILINE)
 _THERE = re.compile(r"^flaskops: (?P<words>programs that its packages brought: [\w., +-]+)$", re.MULTILINE)
 _DENIED = re.compile(r"^(?:\S*sh|\S+\.sh): (?:line )?(?:\d+: )?(?:exec: )?" + _WORD.format("file") + r": Permission denied$", re.MULTILINE)
 _NOT_STARTED = re.compile(r"^flaskops: " + _WORD.format("file") + r" cannot be started: (?:\[Errno 13\] )?Permission denied", re.MULTILINE)
@@ -83,6 +83,13 @@ def _missing(logs: str) -> list[str]:
 
 
 def _no_module(name: str) -> str:
+    outer = name.partition(".")[0]
+    if outer != name:  # Python looks into what is there
+        return (
+            f"The Python module {name} is not in the image, and {outer} is: its package may be newer or older than what imports it, so "
+            "write the version that goes with it in its requirements, or add the package that has this part. A module of its own belongs "
+            "in the source, where .dockerignore lets it through."
+        )
     package = CALLED.get(name, "the package that has it")
     built = f"; with apt_packages: [{BUILT[name]}] where it is built from its source" if name in BUILT else ""
     return (

@@ -66,6 +66,7 @@ def test_a_variable_goes_before_the_configuration_and_an_option_is_one_of_a_comm
     keys = {"engine": "command", "port": 80}
     assert "write --url-prefix /shop in command" in said(files, command="python web/a.py", **keys)
     assert said(files, command="python web/a.py --url-prefix=/shop", **keys) == ""
+    assert said(files, command="python web/a.py --title it's --url-prefix /shop", **keys) == ""
 
 
 @pytest.mark.parametrize(
