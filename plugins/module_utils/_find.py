@@ -42,6 +42,7 @@ _HINTS = ("Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yml", "do
 _SKIPPED = {"tests", "test", "migrations", "docs", "venv", "env", "node_modules", "site-packages", "build", "dist", "__pycache__"}
 LONGEST = 500  # characters of what names an application
 CANDIDATES, FILES, DEPTH = 5, 400, 4  # that a message lists; that are read for it, and how deep they lie
+READ_BYTES, NAMES = 1 << 24, 6  # of these files together; names of a module that are looked at more closely
 PROGRAMS = 2  # that a message lists
 ONLY = "the only Flask application that its modules make"
 # Modules that seldom are what is to be served, by a part of their names.
@@ -232,7 +233,7 @@ class _Search:
         found = [each for each in _candidates(self.modules) if each.rank < 3 and self.callable in ("", each.name)]
         found = [each for each in found if each.rank == min(other.rank for other in found)]
         hits = [self._hit(each) for each in found]
-        top = _importing(hits, {hit.file: _imports(hit.file) for hit in hits})
+        top = _importing(hits, {file: _imports(file) for file in {hit.file for hit in hits}})
         if self.unreadable or self.passed or len(top) != 1 or found[0].rank > 1 or _programs(self.root, self.modules):
             return None
         return top[0].place if top[0].place.said else None
@@ -513,7 +514,7 @@ def _candidates_of(file: Path, module: str, base: str, tree: ast.Module, aside: 
             return 3 if aside else 0
         return 1 if "(" in name or names[name] == "made" or _uses(tree, name) else 2
 
-    return [_Candidate(file, module, base, name, name == picked, rank(name)) for name in listed]
+    return [_Candidate(file, module, base, name, name == picked, rank(name)) for name in listed[:NAMES]]
 
 
 def _candidates(facts: list[_Facts]) -> list[_Candidate]:
@@ -610,7 +611,7 @@ def _says_program(command: str, port: str) -> str:
 
 def _python_files(root: Path) -> Iterator[Path]:
     """Those that may have the application, the least deep first."""
-    ahead, read = [(root, 0)], 0
+    ahead, read, left = [(root, 0)], 0, READ_BYTES
     while ahead:
         directory, depth = ahead.pop(0)
         try:
@@ -621,11 +622,18 @@ def _python_files(root: Path) -> Iterator[Path]:
             if entry.is_dir(follow_symlinks=False):
                 if depth < DEPTH and not entry.name.startswith(".") and entry.name not in _SKIPPED:
                     ahead.append((Path(entry.path), depth + 1))
-            elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False):
-                read += 1
-                if read > FILES:
+            elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False) and (size := _size(entry)) <= LIMIT:
+                read, left = read + 1, left - size
+                if read > FILES or left < 0:
                     return
                 yield Path(entry.path)
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:  # it has gone
+        return LIMIT + 1
 
 
 # --- what other files say --------------------------------------------------------------------------------------------
@@ -646,14 +654,15 @@ def _text(root: Path, name: str) -> str:
 
 def procfile(root: Path) -> list[Place]:
     """What the Procfile starts for the web, or else what its other processes start."""
-    lines = [match.groups() for match in re.finditer(r"(?m)^([\w-]+)[ \t]*:[ \t]*(\S.*?)\s*$", _text(root, "Procfile"))]
+    lines = [match.groups() for match in re.finditer(r"(?m)^([\w-]+)[ \t]*:[ \t]*(\S.*)", _text(root, "Procfile"))]
     web = [command for process, command in lines if process == "web"] or [command for _process, command in lines]
     return list(dict.fromkeys(place for command in web for place in of_command(command, root)))
 
 
 def gunicorn_conf(root: Path) -> str:
     """The configuration that the Procfile gives to Gunicorn, as a path below the root; "" when there is none."""
-    match = re.search(r"(?m)^web[ \t]*:.*\bgunicorn\b.*?\s(?:-c|--config)[\s=]+['\"]?(?:file:|\./)?([\w./-]+\.py)", _text(root, "Procfile"))
+    web = re.search(r"(?m)^web[ \t]*:.*?\bgunicorn\b(.*)", _text(root, "Procfile"))
+    match = re.search(r"\s(?:-c|--config)[\s=]+['\"]?(?:file:|\./)?([\w./-]+\.py)", web[1] if web else "")
     return match[1] if match and ".." not in match[1].split("/") and (root / match[1]).is_file() else ""
 
 

@@ -49,6 +49,8 @@ _WHOLE = re.compile(
     + rb"|\bfor\s+\w[\w, ()]{0,80}\sin\s+" + _ENVIRON + rb"|" + _ENVIRON + rb"\.items\("
     + rb"|\b(?:from_mapping|update|from_dict|load)\(\s*(?:\*\*)?" + _ENVIRON + rb"|\bBaseSettings\b"
 )  # fmt: skip
+# Reads one by its name.
+_BY_NAME = re.compile(rb"(?:environ|getenv)\W{1,9}(?:(?:get|pop|setdefault)\W{1,4})?(\w+)")
 # Reads them with a prefix before the name.
 _PREFIXED = re.compile(rb"\bfrom_prefixed_env\b|\bprefixed\(|\benv(?:vars?)?_prefix\b|\bprefix\s*=\s*['\"]\w+_['\"]|\b[Dd]ynaconf\b")
 
@@ -120,13 +122,12 @@ class _Read(NamedTuple):
     def of(cls, source: str, names: Collection[str]) -> _Read:
         """Of names that have a default, those count that are read from the environment somewhere."""
         whole = prefixed = False
-        quoted = {name: re.compile(rb"(?:environ|getenv)\W{1,9}(?:get\W{1,4})?" + name.encode() + rb"\b") for name in names}
         named: set[str] = set()
         for _file, content in _contents(source):
             whole = whole or bool(_WHOLE.search(content))
             prefixed = prefixed or bool(_PREFIXED.search(content))
-            named |= {name for name, pattern in quoted.items() if pattern.search(content)}
-        return cls(whole, prefixed, frozenset(named))
+            named.update(match[1].decode(errors="replace") for match in _BY_NAME.finditer(content))
+        return cls(whole, prefixed, frozenset(named.intersection(names)))
 
     def takes(self, name: str, variable: str) -> bool:
         """Whether a variable may be what goes over the default of a name."""

@@ -3,6 +3,7 @@
 """Which application a source has, by its files: the order, the layouts, and what the message says when there is none or more than one."""
 
 import os
+import time
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils import _find
@@ -382,3 +383,22 @@ def test_what_starts_no_server_is_no_program(look, text):
     with pytest.raises(_find.NotFound) as error:
         look({"go.py": text})
     assert "engine: command" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"Procfile": f"web: a{' ' * 100_000}b"},
+        {"Procfile": "web: " + "gunicorn " * 50_000},
+        {"shop.py": "from flask import Flask\n" + "".join(f"a{number} = Flask(__name__)\n" for number in range(5000))},
+        {f"a{number}/big.py": "x = [\n" + "1,\n" * 300_000 + "]\n" for number in range(60)},
+    ],
+    ids=["spaces", "servers", "names", "bytes"],
+)
+def test_no_source_keeps_the_search_busy(look, tmp_path, files, monkeypatch):
+    monkeypatch.setattr(_find, "READ_BYTES", 2**21)
+    begun = time.monotonic()
+    with pytest.raises(_find.NotFound):
+        look(files)
+    _find.gunicorn_conf(tmp_path)
+    assert time.monotonic() - begun < 10
