@@ -22,7 +22,11 @@ _PART = re.compile(
     r"(^|_)(API|USER|AUTH|LOGIN|ADMIN|STATIC|MEDIA|CDN|IMAGES?|UPLOADS?|DOCS|FORUM|BLOG|MESSAGE|ASSETS?|SWAGGER|FILES?|HTTP|WS)_"
 )
 _OPTION = re.compile(r"--(url-?|path-|web-|root-)?prefix|--base-url|--url-base|--script-name|--application-root")
-_WORDS = re.compile(rb"(?i)prefix|application_root|script_name|base_path|base_url|url_base|sub_?path")
+# What a module has that is looked into; url_prefix=, which each Blueprint may have, says nothing of the whole application.
+_WORDS = re.compile(
+    rb"PREFIX|APPLICATION_ROOT|SCRIPT_NAME|BASE_PATH|BASE_URL_PATH|URL_SUB_?PATH|"
+    rb"--[\w-]{0,9}(?:prefix|base-url|url-base|script-name|application-root)"
+)
 
 
 class _Setting(NamedTuple):

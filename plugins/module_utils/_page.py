@@ -33,7 +33,7 @@ _CALLED = re.compile(
     r"(?:(?<![\w.$])(?:(?:window|self)\.)?fetch\(|\bnew (?:EventSource|WebSocket)\(|\.open\(\s*['\"](?:GET|POST|PUT|PATCH|DELETE)['\"]\s*,)"
     r"\s*['\"`](/[^/'\"`\s$][^'\"`\s$]*)"
 )
-_COMMENT = re.compile(r"^[ \t]*//[^\n]*", re.MULTILINE)
+_COMMENT = re.compile(r"(?:^|(?<=[\s;{}),]))//[^\n]*", re.MULTILINE)  # not of https://
 _LINKS = {"a": "href", "area": "href", "form": "action"}
 _KINDS = {"stylesheet", "icon", "modulepreload", "manifest"}
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 # Programs whose Debian package has another name, and those with a name of their own that may be told from files.
@@ -25,6 +25,7 @@ CALLED = {
     **{"flask_wtf": "Flask-WTF", "socketio": "python-socketio", "engineio": "python-engineio", "git": "GitPython", "attr": "attrs"},
 }
 BUILT = {"psycopg2": "libpq-dev", "MySQLdb": "default-libmysqlclient-dev, pkg-config", "ldap": "libldap-dev, libsasl2-dev"}
+TOLD = 3  # of each kind
 _WORD = r"(?P<{0}>[\w./+-]+)"
 _QUOTE = "['\"\u2018\u2019]?"
 # As shells, env, our own entrypoint and relay, and Python say it.
@@ -50,19 +51,16 @@ _FORMAT = re.compile(
 def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
     """What to write for each program that did not come to run, as the log and the exit code of the container tell."""
     words = [_absent(name, logs) for name in _missing(logs)]
-    words += [
-        _no_module(name)
-        for name in list(dict.fromkeys(match["name"] for match in _NO_MODULE.finditer(logs)))[:3]
-    ]
+    words += [_no_module(name) for name in _first(match["name"] for match in _NO_MODULE.finditer(logs))]
     words += [
         f"{name} is not executable: write chmod +x for it in the source (git update-index --chmod=+x), or the program that reads it "
         f"before it, such as command: sh {name}."
-        for name in dict.fromkeys(match["file"] for match in not_run(logs, container))
+        for name in _first(match["file"] for match in not_run(logs, container))
     ]
     words += [
         f"{name} is no program for this processor: a script has to begin with a line such as #!/bin/sh, or name the program that reads it "
         f"before it, such as command: sh {name}; a program has to be built for the processor of the host."
-        for name in dict.fromkeys(match["file"] or match["plain"] for match in _FORMAT.finditer(logs))
+        for name in _first(match["file"] or match["plain"] for match in _FORMAT.finditer(logs))
     ]
     return words
 
@@ -79,7 +77,11 @@ def _missing(logs: str) -> list[str]:
         # Of Python it may be a file as well.
         if match["python"] is None or match["python"] in PACKAGES:
             names.append(next(name for name in match.groups() if name))
-    return list(dict.fromkeys(names))[:5]
+    return _first(names)
+
+
+def _first(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))[:TOLD]
 
 
 def _no_module(name: str) -> str:

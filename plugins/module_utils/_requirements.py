@@ -51,7 +51,7 @@ _LEGACY = ("setuptools<81", "wheel")
 # A module of the application's own, and not of its tests, that imports what newer versions of Python and setuptools do not have.
 _OLD = ("pkg_resources", "distutils")
 _OLD_BYTES, _READ_BYTES = 2**19, 2**24  # of a module, and of all together
-_ELSEWHERE = re.compile(r"(^|/)((tests?|docs?|examples?|node_modules|site-packages|\.?v?env|build|dist)/|(setup|conftest)\.py$)")
+_ELSEWHERE = re.compile(r"(^|/)((tests?|docs?|examples?|node_modules|site-packages|\.?v?env|build|dist)/|(setup|conftest|versioneer)\.py$)")
 # Locks that their own tools read while the image is built, and the files that these need beside them.
 LOCKS = {"poetry.lock": ("poetry", "pyproject.toml"), "pdm.lock": ("pdm", "pyproject.toml"), "Pipfile.lock": ("pipenv", "")}
 _PYLOCK = re.compile(r"pylock(\.[^./]+)?\.toml")

@@ -173,6 +173,7 @@ def test_requirements_that_name_the_project_do_not_change_with_its_code(tmp_path
         ({"a.py": "try:\n    import pkg_resources\nexcept ImportError:\n    pass\n"}, []),
         ({"a.py": "if sys.version_info < (3, 12):\n    import distutils\n"}, []),
         ({"a.py": "# pkg_resources\nfrom . import distutils\n", "setup.py": "import distutils\n", "tests/t.py": "import distutils\n"}, []),
+        ({"versioneer.py": "def commands():\n    from distutils.core import Command\n"}, []),
         ({"a.py": "import distutils (\n", "b.py": "import distutils" + "(" * 60_000}, []),
     ],
 )

@@ -115,6 +115,13 @@ def test_what_is_another_setting_is_not(said, text):
     assert said({"a.py": f"import os\n{text}\n"}) == ""
 
 
+def test_who_only_has_blueprints_costs_no_reading(tmp_path):
+    (tmp_path / "a.py").write_text("bp = Blueprint('a', __name__, url_prefix='/a')\n")
+    assert list(_own_prefix.code._modules(str(tmp_path), _own_prefix._WORDS)) == []
+    (tmp_path / "b.py").write_text("x = config.URL_PREFIX\n")
+    assert [file for file, *_rest in _own_prefix.code._modules(str(tmp_path), _own_prefix._WORDS)] == ["b.py"]
+
+
 def test_at_the_root_and_without_a_source_there_is_none(said):
     assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
     assert _own_prefix.setting({"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"}) == ""

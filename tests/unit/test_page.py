@@ -290,7 +290,8 @@ def test_a_call_in_a_script_that_leaves_the_path_is_told_and_not_made(look, text
     "text",
     [
         'fetch("api/items")', 'fetch("/shop/api")', 'fetch(root + "/api")', "fetch(`${root}/api`)", 'client.fetch("/api")',
-        'prefetch("/api")', 'axios.get("/api")', '// fetch("/api")', '/* fetch("/api") */', 'fetch("//cdn.example.org/x")', 'fetch("https://example.org/x")',
+        'prefetch("/api")', 'axios.get("/api")', '// fetch("/api")', 'x = 1; // fetch("/api")', '/* fetch("/api") */',
+        'fetch("//cdn.example.org/x")', 'fetch("https://example.org/x")',
         'window.open("/api")', 'open("GET", "/api")', 'fetch("/blog/feed")', 'fetch("/" + name)',
     ],
 )  # fmt: skip

@@ -61,3 +61,10 @@ def test_what_did_not_come_to_run_is_told_with_what_to_write(log, words):
 def test_a_file_that_a_shell_may_not_write_is_not_one_that_it_may_not_run():
     (found,) = advice("bash: line 1: /srv/x/log: Permission denied", {**ENDED, "State": {"ExitCode": 1}})
     assert "not executable" not in found and "does not belong to" in found
+
+
+def test_a_few_of_each_kind_are_told():
+    kinds = ["sh: 1: p{}: not found", "sh: 1: ./r{}: Permission denied", "exec ./e{}: exec format error"]
+    kinds += ["ModuleNotFoundError: No module named 'm{}'"]
+    logs = "\n".join(kind.format(number) for number in range(100) for kind in kinds)
+    assert len(advice(logs, ENDED)) == 12

@@ -30,7 +30,8 @@ builtins.open = io.open = refuse(open, lambda path, rest: bool(rest) and rest[0]
 os.mkdir = refuse(os.mkdir, lambda path, rest: not os.path.isdir(path))
 os.symlink = (lambda link: lambda source, target: link(target, source))(refuse(lambda target, source: None, lambda path, rest: True))
 os.open = refuse(os.open, lambda path, rest: rest[0] & (os.O_WRONLY | os.O_RDWR))
-sqlite3.connect = sqlite3.dbapi2.connect = refuse(sqlite3.connect, lambda path, rest: not os.path.exists(path))
+refused = refuse(sqlite3.connect, lambda path, rest: not os.path.exists(path))
+sqlite3.connect = sqlite3.dbapi2.connect = lambda database, *rest, **more: refused(database, *rest, **more)
 """
 
 
@@ -76,8 +77,9 @@ def test_all_directories_are_named_at_once(log, text):
     assert "writable: [/app/logs, /app/var]" in words(log(text))
 
 
-def test_a_database_beside_the_code_and_a_directory_are_named_at_once(log):
-    said = words(log("sqlite3.connect('shop.db').execute('create table a (b)')\nos.mkdir('logs')"))
+@pytest.mark.parametrize("name", ["'shop.db'", "database='shop.db'"])
+def test_a_database_beside_the_code_and_a_directory_are_named_at_once(log, name):
+    said = words(log(f"sqlite3.connect({name}).execute('create table a (b)')\nos.mkdir('logs')"))
     assert "data_files: [shop.db]" in said and "writable: [/app/logs]" in said
 
 

@@ -2,7 +2,8 @@
 
 What it is refused is a line of the log as Python says it, and the next start fails at the next place: with three of them that is three
 deploys. So the load is tried once more in a process of its own, in which each write to the read-only file system seems to be done; each
-is a line of the log, which the health check reads. Nothing outside of /tmp is written by it.
+is a line of the log, which the health check reads. What stands for a file is below /tmp. The rest of the load is done again as it is, as a
+restart would do it: what goes to a volume or to a database goes there.
 """
 
 import builtins
@@ -97,13 +98,13 @@ class Writes:
         return run
 
     def _database(self, function):
-        def run(path, *arguments, **keywords):
+        def run(database, *arguments, **keywords):  # by its name too
             try:
-                return function(path, *arguments, **keywords)
+                return function(database, *arguments, **keywords)
             except Exception as error:
                 if _SQLITE not in str(error):
                     raise
-                self._note(self._key(path), "connect")
+                self._note(self._key(database), "connect")
                 return function(":memory:")
 
         return run
