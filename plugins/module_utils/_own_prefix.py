@@ -91,7 +91,7 @@ def _sentence(app: Mapping[str, Any]) -> str:
     mode = "script_name" if sets_name and not sets_path else "domain"
     told = "" if mode == app["path_mode"] else f"path_mode: {mode}"
     if _is_given(app, one):
-        return f"It has {one.name} for its path, which goes with {told}." if told else ""
+        return f"It has {one.name} for its path, which goes with another path_mode: write {told}." if told else ""
     kind = "environment" if one.kind == "configuration" and takes_all else one.kind
     write = {
         "environment": f"env: {{{one.name}: {prefix}}}",

@@ -129,12 +129,16 @@ def _with_extras(said: Declared, extras: Iterable[str]) -> list[str] | None:
 def _of_project(said: Declared, data: Mapping[str, Any], extras: list[str]) -> tuple[dict[str, Any], list[str]]:
     """What the project itself depends on."""
     if not said.file:
-        return NOTHING, ["requirements is the project itself (.); source has no pyproject.toml, setup.py or setup.cfg that describes one."]
+        return NOTHING, [
+            "requirements is the project itself (.); source has no pyproject.toml, setup.py or setup.cfg that describes one. Write the "
+            "name of a file of the source, such as requirements: requirements/production.txt."
+        ]
     try:
         packages = said.with_extras(extras)
     except KeyError as error:
-        there = f"it has: {', '.join(sorted(said.extras or {}))}" if said.extras else "it has none"
-        return NOTHING, [f"requirements names the extra {error.args[0]!r} of the project, and {said.file} has no such; {there}."]
+        there = ", ".join(sorted(said.extras or {})) or "none"
+        words = f"requirements: no extra {error.args[0]!r} in {said.file}; defined extras: {there}"
+        return NOTHING, [f'{words}. Write defined ones alone, as in requirements: ".[NAME]", or requirements: ".".']
     if packages is None:
         # Where nothing builds it, pip would take setuptools for what may be no package at all.
         if said.file == "pyproject.toml" and "build-system" not in data and not said.setup:

@@ -125,7 +125,8 @@ def test_extras_are_asked_for_by_the_key_of_the_requirements(tmp_path, files):
     found, problems = look(tmp_path, {**files, "requirements.txt": "pinned==1\n"}, ".[post-gres]")
     assert (problems, found["packages"]) == ([], ["flask", "pg>1"])
     assert look(tmp_path, {}, ".[post-gres, nosuch]")[1] == [
-        f"requirements names the extra 'nosuch' of the project, and {next(iter(files))} has no such; it has: more, post-gres."
+        f"requirements: no extra 'nosuch' in {next(iter(files))}; defined extras: more, post-gres. Write defined ones alone, as in "
+        'requirements: ".[NAME]", or requirements: ".".'
     ]
     assert look(tmp_path, {}, ".")[0]["packages"] == ["flask"]
 

@@ -181,6 +181,6 @@ def test_what_was_built_before_is_not_older_than_its_source_while_it_is_built(pr
     assert times[:2] == [1000, 2000] and times[2] > 1e9
 
 
-@pytest.mark.parametrize("name", ["install", "project", "entrypoint"])
-def test_the_scripts_run_on_every_python_of_a_base(name):
-    ast.parse((RUNTIME / f"{name}.py").read_text(), feature_version=(3, 9))
+@pytest.mark.parametrize("file", [*sorted(RUNTIME.glob("*.py")), RUNTIME.parent / "relay.py"], ids=lambda file: file.name)
+def test_the_scripts_run_on_every_python_of_a_base(file):
+    ast.parse(file.read_text(), feature_version=(3, 9))

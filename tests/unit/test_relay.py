@@ -205,3 +205,20 @@ def test_a_program_that_is_not_there_is_told_with_those_that_are(tmp_path):
     done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 127
     assert "flaskops: programs that its packages brought: flask, shop\n" in done.stdout
+
+
+def test_programs_that_may_not_be_seen_are_none(monkeypatch, tmp_path, capsys):
+    relay = load()
+    (tmp_path / "shop").touch()
+    monkeypatch.setattr(relay, "PROGRAMS", ("/closed", str(tmp_path)))
+    listed = os.listdir
+
+    def listdir(place):
+        if place == "/closed":
+            raise PermissionError(13, "Permission denied", place)
+        return listed(place)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    monkeypatch.setattr(os.path, "isdir", lambda place: True)
+    relay.tell_programs()
+    assert capsys.readouterr().out == "flaskops: programs that its packages brought: shop\n"

@@ -54,7 +54,10 @@ def command(text, arguments):
 
 def tell_programs():
     """What could be started in the place of a program that is not there."""
-    found = {name for place in PROGRAMS if os.path.isdir(place) for name in os.listdir(place)}
+    found = set()
+    for place in PROGRAMS:
+        with contextlib.suppress(OSError):  # of another image, where it may be for root alone
+            found.update(os.listdir(place))
     names = sorted(name for name in found if not name.startswith(OF_PYTHON))[:40]
     if names:
         say("programs that its packages brought: " + ", ".join(names))
