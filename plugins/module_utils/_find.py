@@ -174,15 +174,14 @@ class _Search:
 
     def _pick(self, names: dict[str, str]) -> str:
         found = next((each for each in self.wanted if each in names or _with_arguments(each) in names), "")
-        # What the object of Dash or Connexion has inside goes before it.
-        if not self.callable and (inner := next((name for name, kind in names.items() if kind == f"of {found}"), "")):
-            return inner
-        kinds = ("made",) if found.endswith(")") else () if found else ("flask", "made")
+        if self.callable:
+            return found
         # As Flask itself: whatever its name is, when it is the only one. One that a factory has made here goes before the factory.
-        for kind in kinds if not self.callable else ():
+        for kind in ("made",) if found.endswith(")") else () if found else ("flask", "made"):
             if len(instances := [name for name in names if names[name] == kind]) == 1:
-                return instances[0]
-        return found
+                found = instances[0]
+                break
+        return _inner(names, found)
 
     def named(self, targets: Iterable[Place], said: str) -> list[_Hit]:
         """What a file of the source names, where that is in the source."""
@@ -309,6 +308,11 @@ def _named(names: dict[str, str], wanted: str) -> str:
 
 def _has(imported: set[str], hit: _Hit) -> bool:
     return any(name == hit.place.module or name.startswith(f"{hit.place.module}.") for name in imported)
+
+
+def _inner(names: dict[str, str], found: str) -> str:
+    """What the object of Dash or Connexion has inside, which goes before it; the Dash itself answers no request."""
+    return next((name for name, kind in names.items() if kind == f"of {found}"), found)
 
 
 def _with_arguments(wanted: str) -> str:
@@ -514,7 +518,7 @@ def _candidates_of(file: Path, module: str, base: str, tree: ast.Module, aside: 
             return 3 if aside else 0
         return 1 if "(" in name or names[name] == "made" or _uses(tree, name) else 2
 
-    return [_Candidate(file, module, base, name, name == picked, rank(name)) for name in listed[:NAMES]]
+    return [_Candidate(file, module, base, _inner(names, name), name == picked, rank(name)) for name in listed[:NAMES]]
 
 
 def _candidates(facts: list[_Facts]) -> list[_Candidate]:

@@ -402,3 +402,14 @@ def test_no_source_keeps_the_search_busy(look, tmp_path, files, monkeypatch):
         look(files)
     _find.gunicorn_conf(tmp_path)
     assert time.monotonic() - begun < 10
+
+
+DASH = "import dash\n{0} = dash.Dash(__name__)\nserver = {0}.server\n{0}.layout = []\n"
+
+
+def test_what_dash_has_inside_goes_before_it_whatever_its_name_is(look):
+    assert look({"board.py": DASH.format("board")})[:2] == ("board", "server")
+    assert look({"board.py": DASH.format("board")}, module="board")[:2] == ("board", "server")
+    with pytest.raises(_find.NotFound) as error:
+        look({"other.py": DASH.format("other")})
+    assert "board.py has server: write module: board, callable: server; other.py has server: write" in str(error.value)
