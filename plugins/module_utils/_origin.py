@@ -52,8 +52,8 @@ BUILD: dict[str, Any] = {
     "path": "",
 }
 NO_DOCKERFILE = "none"  # in the place of its name
-# Of a source that says what it needs. One of a known image may have Flask from there.
 _DESCRIBE = ("pyproject.toml", "setup.py", "setup.cfg")  # a project
+# Of a source that says what it needs. One of a known image may have Flask from there.
 _REQUIREMENTS = {"requirements.txt", "pyproject.toml", "uv.lock", "pylock.toml", *_requirements.LOCKS}
 # Keys that say how our Dockerfile makes an image, and where it is said instead.
 _OURS_ALONE = ("requirements", "apt_packages", "build_command", "build_inputs")
