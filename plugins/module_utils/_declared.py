@@ -87,10 +87,11 @@ def declared(source: Path, known: Iterable[str], pyproject: Mapping[str, Any]) -
         pyproject: the content of its pyproject.toml; {} without one.
     """
     known = set(known)
-    said, table = _of_setup(source, known), pyproject.get("project")
+    files = _Files(source, known)
+    said, table = _of_setup(files), pyproject.get("project")
     if isinstance(table, dict):
         dynamic = table["dynamic"] if isinstance(table.get("dynamic"), list) else []
-        packages = table.get("dependencies", []) if "dependencies" not in dynamic else _dynamic(source, known, pyproject) or said.packages
+        packages = table.get("dependencies", []) if "dependencies" not in dynamic else _dynamic(files, pyproject) or said.packages
         extras = table.get("optional-dependencies", {}) if "optional-dependencies" not in dynamic else said.extras
         name = table["name"] if isinstance(table.get("name"), str) else ""
         said = Declared("pyproject.toml", _packages(packages), _extras(extras), said.setup, name=name)
@@ -113,6 +114,20 @@ def _spaced(text: str) -> str:
     return re.sub(r"(?<=\S)[ \t]+", " ", text)
 
 
+class _Files:
+    """The files of a source that others of its files name: 1 MB in all, however often one is named."""
+
+    def __init__(self, source: Path, known: set[str]) -> None:
+        self.source, self.known, self.left = source, known, FILE_BYTES
+
+    def lines(self, name: str) -> list[str]:
+        text = _text(self.source, name)
+        self.left -= len(text) + 100
+        if self.left < 0:
+            raise ValueError(f"{name} and others are more than 1 MB")
+        return lines_of(text)
+
+
 def _packages(listed: Any) -> list[str] | None:
     """A list of packages; None where it is none, or has more than packages in it."""
     good = isinstance(listed, list) and all(isinstance(each, str) and each.isprintable() for each in listed)
@@ -127,36 +142,36 @@ def _extras(tables: Any) -> dict[str, list[str]] | None:
     return {extra: packages for extra, packages in found.items() if packages is not None} if None not in found.values() else None
 
 
-def _dynamic(source: Path, known: set[str], pyproject: Mapping[str, Any]) -> list[str] | None:
+def _dynamic(known: _Files, pyproject: Mapping[str, Any]) -> list[str] | None:
     """The files that setuptools reads for [project]."""
     files = at(pyproject, "tool", "setuptools", "dynamic", "dependencies", "file")
     files = [files] if isinstance(files, str) else files
-    if not isinstance(files, list) or not all(isinstance(file, str) and file in known for file in files):
+    if not isinstance(files, list) or not all(isinstance(file, str) and file in known.known for file in files):
         return None
     try:
-        return [line for file in files for line in lines_of(_text(source, file))]
+        return [line for file in files for line in known.lines(file)]
     except (OSError, ValueError):
         return None
 
 
-def _of_setup(source: Path, known: set[str]) -> Declared:
+def _of_setup(files: _Files) -> Declared:
     """What setup.cfg says, and setup.py where that says nothing."""
-    options, described = _configuration(source, known)
-    arguments = _arguments(source, known)
+    options, described = _configuration(files.source, files.known)
+    arguments = _arguments(files)
     if arguments is None and not described:
         return Declared("")
     arguments, table = arguments or {}, "options.extras_require"
-    packages = _list(source, known, options["options"]["install_requires"]) if "install_requires" in options["options"] else None
+    packages = _list(files, options["options"]["install_requires"]) if "install_requires" in options["options"] else None
     if packages is None and "install_requires" not in options["options"]:
         packages = arguments.get("install_requires", [])
-    extras = {extra: _list(source, known, text) for extra, text in options[table].items()} if table in options else None
+    extras = {extra: _list(files, text) for extra, text in options[table].items()} if table in options else None
     if table not in options:
         extras = arguments.get("extras_require", {})
     own, extras = _unconditional(packages, extras)
     needed = _packages(arguments.get("setup_requires")) or []
-    needed += _list(source, known, options["options"].get("setup_requires", "")) or []
+    needed += _list(files, options["options"].get("setup_requires", "")) or []
     python = options["options"].get("python_requires") or arguments.get("python_requires")
-    file = "setup.py" if "setup.py" in known and "install_requires" not in options["options"] else "setup.cfg"
+    file = "setup.py" if "setup.py" in files.known and "install_requires" not in options["options"] else "setup.cfg"
     name = options.get("metadata", {}).get("name") or arguments.get("name")
     python, name = (said if isinstance(said, str) else "" for said in (python, name))
     return Declared(file, _packages(own), _extras(extras), tuple(needed), python, name)
@@ -191,12 +206,12 @@ def _configuration(source: Path, known: set[str]) -> tuple[dict[str, dict[str, s
     return {"options": {}, **sections}, described
 
 
-def _list(source: Path, known: set[str], text: str) -> list[str] | None:
+def _list(known: _Files, text: str) -> list[str] | None:
     """A list of setup.cfg, which may be in files."""
     if text.startswith("file:"):
         files = [file.strip() for file in text[5:].split(",")]
         try:
-            return [line for file in files for line in lines_of(_text(source, file))] if known.issuperset(files) else None
+            return [line for file in files for line in known.lines(file)] if known.known.issuperset(files) else None
         except (OSError, ValueError):
             return None
     return [each.strip() for each in (text.splitlines() if "\n" in text else text.split(";")) if each.strip()]
@@ -240,15 +255,15 @@ class _UnknownError(Exception):
     """Nobody can tell without running it."""
 
 
-def _arguments(source: Path, known: set[str]) -> dict[str, Any] | None:
+def _arguments(files: _Files) -> dict[str, Any] | None:
     """The arguments of setup(), each None that cannot be told; None where there is no such call of setuptools."""
     try:
-        text = _text(source, "setup.py") if "setup.py" in known else ""
+        text = _text(files.source, "setup.py") if "setup.py" in files.known else ""
         if "setuptools" not in text and "distutils" not in text:
             return None
         tree = ast.parse(text)
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node.func) == "setup"]
-        return _Reader(source, known, tree).arguments(calls[-1]) if calls else None
+        return _Reader(files, tree).arguments(calls[-1]) if calls else None
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -260,8 +275,8 @@ def _name(node: ast.AST) -> str:
 class _Reader:
     """Constants of a setup.py, also by their names, and the lines of files that it opens."""
 
-    def __init__(self, source: Path, known: set[str], tree: ast.Module) -> None:
-        self.source, self.known, self.steps = source, known, STEPS
+    def __init__(self, files: _Files, tree: ast.Module) -> None:
+        self.files, self.steps = files, STEPS
         self.names: dict[str, ast.expr] = {}
         stored: Counter[str] = Counter()
         for node in ast.walk(tree):
@@ -316,13 +331,14 @@ class _Reader:
             return node.value
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
             parts = [self.value(each.value) if isinstance(each, ast.Starred) else [self.value(each)] for each in node.elts]
-            return [each for part in parts for each in self._is(part, list)]
+            self._step(sum(len(self._is(part, list)) for part in parts) // 100)
+            return [each for part in parts for each in part]
         if isinstance(node, ast.Dict):
             return self._dictionary(node)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             left = self._is(self.value(node.left), list, str)
             right = self._is(self.value(node.right), type(left))
-            self._step((len(left) + len(right)) // 1000)
+            self._step((len(left) + len(right)) // 100)
             return left + right
         if isinstance(node, ast.Name) and node.id in self.names:
             return self.value(self.names[node.id])
@@ -360,9 +376,9 @@ class _Reader:
         elif node is whole:  # a path alone
             raise _UnknownError
         file = posixpath.normpath(self._path(node))
-        if file not in self.known:
+        if file not in self.files.known:
             raise _UnknownError
-        lines = lines_of(_text(self.source, file))
+        lines = self.files.lines(file)
         self._step(len(lines))
         return lines
 

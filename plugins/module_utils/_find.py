@@ -49,6 +49,7 @@ ONLY = "the only Flask application that its modules make"
 _ASIDE = re.compile(
     r"(?i)(.*_)?(tests?|testing|conftest|examples?|samples?|demos?|bench\w*|profil\w*|docs?|migrations?|scripts?|tools?|contrib)(_.*)?"
 )
+_BUILDS = {"setup", "noxfile", "versioneer"}  # started by who builds a project, never as its server
 _PORT = re.compile(r"(?i)port\b['\"]?\s{0,20}[=:,]\s{0,20}(?:(?:type ?= ?int,\s{0,20})?default ?= ?)?['\"]?(\d{4,5})\b")
 _FACTORY = re.compile(r"(?!.*celery)(create|make|build|get)_(\w+_)?app(lication)?")
 # What starts a server of its own when it is called; .run and .start are looked at more closely.
@@ -495,7 +496,7 @@ def _survey(root: Path) -> list[_Facts]:
                 _candidates_of(file, module, base, tree, aside, _run_here(main) if file.parent == root else set()),
                 [_Candidate(file, module, base, name, True, 1) for name in imported],
                 not aside and _starts(node for node in tree.body if not _is_development(node)),
-                not aside and file.parent == root and bool(main),
+                not aside and file.parent == root and bool(main) and module not in _BUILDS,
                 _starts(main),
             )
         )

@@ -4,8 +4,10 @@
 
 import itertools
 import time
+import tracemalloc
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._declared import declared
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, find, python_problem
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
 
@@ -158,6 +160,33 @@ def test_extras_that_nobody_can_tell_are_left_to_a_build(tmp_path):
 def test_how_it_is_built_as_a_package(tmp_path, files, project):
     found, problems = look(tmp_path, files)
     assert (problems, found["project"]) == ([], project)
+
+
+BOMB = "".join(f"a{n} = a{n - 1} + a{n - 1}\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.py": SETUP + "a0 = '" + "x" * 200_000 + "'\n" + BOMB + "setup(install_requires=[a11])"},
+        {"setup.py": SETUP + "a0 = ['x']\n" + BOMB.replace("a0 + a0", "[" + "*a0, " * 2000 + "]") + "setup(install_requires=a11)"},
+        {"setup.py": SETUP + "a0 = open('r').readlines()\n" + BOMB + "setup(install_requires=a11)", "r": "a\n" * 100_000},
+        {"setup.cfg": "[metadata]\nname = x\n[options]\ninstall_requires = file: " + ", ".join(["r"] * 1000), "r": "a\n" * 100_000},
+        {"setup.cfg": CFG + "[options.extras_require]\n" + "".join(f"a{n} = file: r\n" for n in range(1000)), "r": "a\n" * 100_000},
+        {"setup.py": SETUP + "".join(f"b{n} = 1\n" for n in range(30_000)) + "setup(install_requires=b1)"},
+    ],
+    ids=["text", "lists", "file", "files", "extras", "names"],
+)
+def test_what_grows_without_end_is_left_to_a_build_and_takes_neither_time_nor_memory(tmp_path, files):
+    tracemalloc.start()
+    began = time.monotonic()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    said = declared(tmp_path, [*files], {})
+    took, most = time.monotonic() - began, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert said.packages is None or said.extras is None
+    assert (took < 15, most < 150_000_000) == (True, True), (took, most)
 
 
 def test_requirements_that_name_the_project_do_not_change_with_its_code(tmp_path):

@@ -370,6 +370,10 @@ BUILT = "[build-system]\nrequires = []\n[project.scripts]\nhall-web = 'hall.cli:
          "write engine: command, command: python3 go.py, port: the one that it listens on; hall/web.py has app"),
         ({"go.py": "from x import build\nif __name__ == '__main__':\n    app = build()\n    app.run(host='x', port=5005)\n"},
          "write engine: command, command: python3 go.py, port: 5005."),
+        ({"hall/cli.py": SERVER, "setup.py": "from setuptools import setup\nif __name__ == '__main__':\n    setup()\n",
+          "noxfile.py": "if __name__ == '__main__':\n    run()\n",
+          "setup.cfg": "[options.entry_points]\nconsole_scripts =\n    hall-web = hall.cli:main\n[x]\na = b:c\n"},
+         "none; hall-web starts a server of its own: write engine: command, command: hall-web, port: 7070."),
     ],
 )  # fmt: skip
 def test_the_best_line_comes_first(look, files, words):
