@@ -3,6 +3,7 @@
 """An application that is refused one write is asked for all of them, and one message of the deploy names them."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,39 @@ def test_it_ends_with_what_the_application_began(log):
     text = "import threading, time\nos.mkdir('a') if 1 else 0\nthreading.Thread(target=time.sleep, args=[600]).start()\nos.mkdir('b')"
     assert "writable: [/app/a, /app/b]" in words(log(text))
     assert "it would also be refused" not in log(text)  # once in a container
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "open('DATA/shop.db').read()\nos.unlink('DATA/shop.db')",
+        "shutil.move('DATA/shop.db', 'shop.db')",
+        "open('DATA/shop.db', 'w')",
+        "pathlib.Path('DATA/shop.db').write_text('')",
+        "os.truncate('DATA/shop.db', 0)",
+        "os.rename('DATA/shop.db', 'DATA/old.db')",
+        "os.mkdir('DATA/new')",
+        "shutil.rmtree('DATA')",
+        "sqlite3.connect('DATA/new.db').execute('create table a (b)')",
+        "sqlite3.connect('file:DATA/new.db', uri=True).execute('create table a (b)')",
+        "subprocess.run(['touch', 'DATA/new'])",
+        "os.system('touch DATA/new')",
+        "os.fork() or os.execlp('touch', 'touch', 'DATA/new')",
+        "import socket\nsocket.create_connection(('127.0.0.1', PORT))",
+    ],
+    ids=lambda text: text[:30],
+)
+def test_the_second_load_does_nothing_that_lasts(log, tmp_path, harm):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "shop.db").write_text("precious")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        text = harm.replace("DATA", str(data)).replace("PORT", str(server.getsockname()[1]))
+        # The first one ends at the directory; the second one passes it.
+        before = f"import shutil, subprocess\nos.mkdir('logs')\nos.mkdir('more')\nos.makedirs('{data}', exist_ok=True)"
+        said = log(f"{before}\n{text}\nos.mkdir('late')")
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert {each.name: each.read_text() for each in data.iterdir()} == {"shop.db": "precious"}
+    assert "/app/more" in said and "/app/late" not in said

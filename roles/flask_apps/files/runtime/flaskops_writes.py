@@ -2,8 +2,9 @@
 
 What it is refused is a line of the log as Python says it, and the next start fails at the next place: with three of them that is three
 deploys. So the load is tried once more in a process of its own, in which each write to the read-only file system seems to be done; each
-is a line of the log, which the health check reads. What stands for a file is below /tmp. The rest of the load is done again as it is, as a
-restart would do it: what goes to a volume or to a database goes there.
+is a line of the log, which the health check reads. It goes further than the first one did, so whatever would reach more than /tmp ends it:
+what it writes or removes on a volume, a program that it starts, a connection. Else a file that seems to be saved beside the code would be
+removed from a volume.
 """
 
 import builtins
@@ -18,6 +19,12 @@ import tempfile
 SECONDS = 20
 # One look is enough, however many processes load the application.
 ONCE = os.path.join(tempfile.gettempdir(), "flaskops-writes")
+# What Python says of itself before it does it (sys.addaudithook): what leaves this process, and the paths that are written.
+_OUTSIDE = {"subprocess.Popen", "socket.connect", "socket.sendto", "socket.sendmsg", "pty.spawn"}
+_OUTSIDE |= {"os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.kill", "os.killpg"}
+_WRITTEN = {"os.rename": 2, "os.link": 2, "os.symlink": 2, **dict.fromkeys(("os.mkdir", "os.remove", "os.rmdir", "os.truncate"), 1)}
+_WRITTEN |= dict.fromkeys(("os.chmod", "os.chown", "os.utime", "os.setxattr", "os.removexattr", "sqlite3.connect"), 1)
+_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _SQLITE = "unable to open database file"
 
 
@@ -43,6 +50,32 @@ def look(module, name):
     environment.pop("FLASKOPS_MODULE", None)  # flaskops_wsgi is only imported there
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         subprocess.run(command, env=environment, timeout=SECONDS, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def guard(event, arguments):
+    """An audit hook that ends the process before it does what would be seen outside of it."""
+    paths = arguments[: _WRITTEN.get(event, 0)]
+    if event == "open" and (arguments[2] or 0) & _FLAGS:
+        paths = arguments[:1]
+    if event == "os.mkdir" and os.path.isdir(arguments[0]):
+        return  # nothing is made
+    if event in _OUTSIDE or any(_is_lasting(path) for path in paths):
+        os._exit(0)
+
+
+def _is_lasting(path):
+    """Whether it is, or would be, where it may be written and which is not /tmp. What is read-only refuses by itself."""
+    if isinstance(path, int) or path in (":memory:", b":memory:"):
+        return False
+    path = os.fsdecode(path)
+    if path.startswith("file:"):  # of SQLite
+        return True
+    place, temporary = os.path.realpath(path), os.path.realpath(tempfile.gettempdir())
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if os.path.commonpath([place, temporary]) == temporary or place.startswith("/dev/"):
+        return False
+    return not os.statvfs(place).f_flag & os.ST_RDONLY
 
 
 class Writes:
@@ -139,6 +172,8 @@ def main(module, name):
 
     tempfile.gettempdir()  # it looks for a place by writing there
     writes.begin()
+    sys.dont_write_bytecode = True
+    sys.addaudithook(guard)
     with contextlib.suppress(BaseException):
         flaskops_wsgi.load(module, name)
     os._exit(0)  # whatever the application has begun
