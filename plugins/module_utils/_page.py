@@ -33,6 +33,8 @@ _CALLED = re.compile(
     r"(?:(?<![\w.$])(?:(?:window|self)\.)?fetch\(|\bnew (?:EventSource|WebSocket)\(|\.open\(\s*['\"](?:GET|POST|PUT|PATCH|DELETE)['\"]\s*,)"
     r"\s*['\"`](/[^/'\"`\s$][^'\"`\s$]*)"
 )
+# Socket.IO without a path of its own, which asks for /socket.io at the root of the site; a namespace ("/chat") is no path.
+_SOCKET = re.compile(r"[=(]\s*io(?:\.connect)?\(\s*(?:['\"]/[\w-]*['\"]\s*)?\)")
 _COMMENT = re.compile(r"(?:^|(?<=[\s;{}),]))//[^\n]*", re.MULTILINE)  # not of https://
 _LINKS = {"a": "href", "area": "href", "form": "action"}
 _KINDS = {"stylesheet", "icon", "modulepreload", "manifest"}
@@ -246,6 +248,12 @@ class _Look:
             examples = _listed([path_of(url) for url in dict.fromkeys([*far, *out, *called])])
             knows = any(each.startswith("/") and is_own(_joined(base, each), self.host, self.prefix) for each in page.files)
             words.append(f"{count} {self.prefix}: {examples}. {self._key_of(page, base, far, len(out) == len(links) > 1, knows)}")
+        sockets = urljoin(self.first, "/socket.io/")
+        if self._leaves(sockets) and any(_SOCKET.search(_bare(text)) for text in (own, *texts.values())):
+            words.append(
+                f"{name} has a script that opens Socket.IO at {path_of(sockets)}, out of its path {self.prefix}. "
+                f"Write its path there: io({{path: \"{self.prefix}/socket.io/\"}})."
+            )
         if local := [url for url in files if is_local(url) and not is_own(url, self.host)]:
             words.append(
                 f"{name} asks for {_listed(local)}, which is another machine for each browser. Where that is a server for development, "
@@ -309,10 +317,15 @@ _ADDRESS = "Give it the address that browsers use, in its own setting for that (
 
 
 def _addresses(pattern: re.Pattern[str], text: str, place: str) -> list[str]:
-    """Those that a script or a style names, comments aside."""
+    """Those that a script or a style names."""
+    return [_joined(place, each) for each in pattern.findall(_bare(text))[:NAMED]]
+
+
+def _bare(text: str) -> str:
+    """A script or a style without its comments."""
     first, *others = text.split("/*")
     bare = first + "".join(after if end else before for before, end, after in (part.partition("*/") for part in others))
-    return [_joined(place, each) for each in pattern.findall(_COMMENT.sub("", bare))[:NAMED]]
+    return _COMMENT.sub("", bare)
 
 
 def _shown(text: str) -> str:

@@ -299,6 +299,25 @@ def test_a_call_that_may_be_right_is_not(look, text):
     assert look({"/shop/": f"<a href=x>x</a><script>{text}</script>"}, ["/blog"]) == []
 
 
+@pytest.mark.parametrize("text", ["var socket = io();", "const s=io.connect()", "let s = io('/chat')", "use(io( ))"])
+def test_a_socket_that_is_opened_at_the_root_of_the_site_is_told(look, text):
+    wanted = "/shop/ has a script that opens Socket.IO at /socket.io/, out of its path /shop. "
+    wanted += 'Write its path there: io({path: "/shop/socket.io/"}).'
+    assert look({"/shop/": f"<script>{text}</script>"}) == [wanted]
+    assert look({"/shop/": '<script src="a.js"></script>', "/shop/a.js": typed("text/javascript", text)}) == [wanted]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s = io({path: root})", "s = io('/chat', {path: '/shop/socket.io/'})", "s = io(place)", "s = audio()", "s = a.io()",
+        "// s = io()", "/* s = io() */",
+    ],
+)  # fmt: skip
+def test_a_socket_that_may_be_right_is_not(look, text):
+    assert look({"/shop/": f"<script>{text}</script>"}) == []
+
+
 def test_a_style_that_asks_for_what_is_out_of_the_path_is_told(look):
     style = "a { background: url('/static/a.png') } b { background: url(img/b.png) } c { background: url(data:image/png;base64,AA) }"
     table = {"/shop/": '<link rel=stylesheet href="a.css"><a href=x>x</a>', "/shop/a.css": typed("text/css", style)}
