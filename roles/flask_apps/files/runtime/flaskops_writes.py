@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-SECONDS = 20
+SECONDS = 10
 # One look is enough, however many processes load the application.
 ONCE = os.path.join(tempfile.gettempdir(), "flaskops-writes")
 # What Python says of itself before it does it (sys.addaudithook): what leaves this process, and the paths that are written.
