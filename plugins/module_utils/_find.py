@@ -21,7 +21,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -44,6 +44,7 @@ LONGEST = 500  # characters of what names an application
 CANDIDATES, FILES, DEPTH = 5, 400, 4  # that a message lists; that are read for it, and how deep they lie
 READ_BYTES, NAMES = 1 << 24, 6  # of these files together; names of a module that are looked at more closely
 PROGRAMS = 2  # that a message lists
+KEY_PARTS = 1000  # of a key, or words between dots, of a TOML file
 ONLY = "the only Flask application that its modules make"
 # Modules that seldom are what is to be served, by a part of their names.
 _ASIDE = re.compile(
@@ -778,15 +779,20 @@ def _of_hint(text: str, root: Path) -> list[Place]:
     return list(dict.fromkeys(found))
 
 
+def load_toml(text: str) -> dict[str, Any]:
+    """The content of a TOML file. Of a key with very many parts tomllib takes the square in memory: 10 GB for one of 100 kB."""
+    import tomllib  # which Python 3.10 and before, in containers and on hosts, have not
+
+    if any(sum(map(bool, map(str.strip, part.split(".")))) > KEY_PARTS for part in re.split(r"[=\n]", text)):
+        raise ValueError(f"it has a key of more than {KEY_PARTS} parts")
+    return tomllib.loads(text)
+
+
 def _of_pyproject(root: Path) -> list[str]:
     """The packages that pyproject.toml names; none where this Python cannot read it."""
     try:
-        import tomllib
-    except ImportError:  # of Python 3.10 and before, which only containers have
-        return []
-    try:
-        data = tomllib.loads(_text(root, "pyproject.toml"))
-    except (ValueError, RecursionError):
+        data = load_toml(_text(root, "pyproject.toml"))
+    except (ImportError, ValueError, RecursionError):
         return []
 
     def of(*keys: str) -> object:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._declared import Declared, at, declared, lines_of
+from ansible_collections.flaskops.host.plugins.module_utils._find import load_toml
 from ansible_collections.flaskops.host.plugins.module_utils._source import SourceError, read_inside, size
 
 # Bytes of what is read: of a lock, of a project, and of the requirements files together, which may include each other.
@@ -271,10 +272,8 @@ def _pylock(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
 
 def _pyproject(source: Path, known: Iterable[str]) -> dict[str, Any]:
     """What pyproject.toml says; {} where there is none that can be read."""
-    import tomllib  # of the controller's Python; that of a host, where modules run, may be older
-
     try:
-        return tomllib.loads(read_inside(source, "pyproject.toml", PROJECT_BYTES).decode()) if "pyproject.toml" in known else {}
+        return load_toml(read_inside(source, "pyproject.toml", PROJECT_BYTES).decode()) if "pyproject.toml" in known else {}
     except (OSError, ValueError, RecursionError):
         return {}
 
@@ -379,9 +378,7 @@ def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[
 
 
 def _project(source: Path, name: str, said: Declared, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    import tomllib  # of the controller's Python; that of a host, where modules run, may be older
-
-    content = tomllib.loads(read_inside(source, name, PROJECT_BYTES).decode())
+    content = load_toml(read_inside(source, name, PROJECT_BYTES).decode())
     if name != "pyproject.toml":
         return _of_project(declared(source, (), content), content, [])
     if said.file:

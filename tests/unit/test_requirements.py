@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Which packages an application needs, and the files that say so."""
 
+import tracemalloc
+
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export, find, python_problem
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
@@ -138,6 +140,15 @@ def test_what_is_wrong_with_it(tmp_path, files, wanted, problem):
 
 def test_a_broken_file_is_named(tmp_path):
     assert look(tmp_path, {"pyproject.toml": "["})[1][0].startswith(f"{tmp_path}/pyproject.toml cannot be read: ")
+
+
+@pytest.mark.parametrize("text", ["a" + ".a" * 10_000 + " = 1", "[a" + ". 'a'" * 10_000 + "]", "b = {a" + ".a" * 10_000 + " = 1}"])
+def test_a_key_with_very_many_parts_takes_no_memory(tmp_path, text):
+    tracemalloc.start()
+    (problem,) = look(tmp_path, {"pyproject.toml": text})[1]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (problem, most < 20_000_000) == (f"{tmp_path}/pyproject.toml cannot be read: it has a key of more than 1000 parts", True)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
