@@ -42,7 +42,7 @@ _HINTS = ("Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yml", "do
 _SKIPPED = {"tests", "test", "migrations", "docs", "venv", "env", "node_modules", "site-packages", "build", "dist", "__pycache__"}
 LONGEST = 500  # characters of what names an application
 CANDIDATES, FILES, DEPTH = 5, 400, 4  # that a message lists; that are read for it, and how deep they lie
-READ_BYTES, NAMES = 1 << 24, 6  # of these files together; names of a module that are looked at more closely
+READ_BYTES, NAMES = 1 << 23, 6  # of these files together; names of a module that are looked at more closely
 PROGRAMS = 2  # that a message lists
 KEY_PARTS = 1000  # of a key, or words between dots, of a TOML file
 ONLY = "the only Flask application that its modules make"
@@ -489,7 +489,7 @@ def _survey(root: Path) -> list[_Facts]:
         aside = any(_ASIDE.fullmatch(part) for part in module.split("."))
         names = _names(tree)
         imported = [name for name in CALLABLES if not aside and names.get(name) == "import" and _uses(tree, name)]
-        main = [node for node in tree.body if _is_program(node)]
+        main = [node for node in tree.body if is_program(node)]
         found.append(
             _Facts(
                 file,
@@ -589,14 +589,14 @@ def _programs(root: Path, facts: list[_Facts], scripts: bool = False) -> list[tu
     return [(command, next(iter(ports)) if len(ports) == 1 else "") for command, _module in found]
 
 
-def _is_program(node: ast.stmt) -> bool:
+def is_program(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and _is_main(node.test)
 
 
 def _is_development(node: ast.stmt) -> bool:
     body = node.body if isinstance(node, ast.FunctionDef) else []
     body = body[1:] if len(body) > 1 and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) else body
-    return _is_program(node) or (len(body) == 1 and isinstance(body[0], ast.Expr) and _starts(body))
+    return is_program(node) or (len(body) == 1 and isinstance(body[0], ast.Expr) and _starts(body))
 
 
 def _entry_points(root: Path) -> list[tuple[str, str]]:

@@ -15,7 +15,15 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _find, _foreign, _own_prefix, _requirements, _seeds
+from ansible_collections.flaskops.host.plugins.module_utils import (
+    _dockerfile,
+    _find,
+    _foreign,
+    _left_out,
+    _own_prefix,
+    _requirements,
+    _seeds,
+)
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
@@ -399,6 +407,8 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         if place.said:
             words = place.said if place.said == _find.ONLY else f"as {place.said} says"
             app["notes"].append(f"its application is {place.module}:{place.callable}, {words}.")
+        if not app["release_command"] and (left := _left_out.note(source, place)):
+            app["notes"].append(left)
     return []
 
 
