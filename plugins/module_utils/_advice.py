@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _network_advice, _programs
+from ansible_collections.flaskops.host.plugins.module_utils import _network_advice, _outdated, _programs
 from ansible_collections.flaskops.host.plugins.module_utils._covers import CODE, OURS, as_volumes, hides_needed, is_inside, place
 from ansible_collections.flaskops.host.plugins.module_utils._libraries import of_start
 
@@ -77,7 +77,8 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    missing = [*of_start(logs), *_programs.advice(logs, container), *_old(logs), *([NO_PYTHON] if _NO_PYTHON.search(logs) else [])]
+    missing = [*of_start(logs), *_outdated.of_start(logs), *_programs.advice(logs, container), *_old(logs)]
+    missing += [NO_PYTHON] if _NO_PYTHON.search(logs) else []
     data = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
     said = [*_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
     return [*missing, *data, *said, *_tables(logs), *_not_given(logs, container)]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils import _libraries
+from ansible_collections.flaskops.host.plugins.module_utils import _libraries, _outdated
 from ansible_collections.flaskops.host.plugins.module_utils._dockerfile import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, shortened, tail
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden
@@ -47,7 +47,7 @@ def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: I
     except HostError as error:
         # An index may have been given with a user and a password.
         said = [hidden(shortened(line)) for line in tail(_AGAIN.sub("", str(error)), LOG_LINES)]
-        reason = hidden(_libraries.of_build(str(error))) or of_build("\n".join(said))
+        reason = hidden(_outdated.of_build(str(error)) or _libraries.of_build(str(error))) or of_build("\n".join(said))
         raise HostError(with_log(reason, said)) from None
     return list(dict.fromkeys(hidden(shortened(line)) for line in _WARNING.findall(log)))
 

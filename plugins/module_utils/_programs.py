@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._outdated import MODULES
+
 # Programs whose Debian package has another name, and those with a name of their own that may be told from files.
 PACKAGES = {
     **{name: name for name in ("git", "curl", "wget", "npm", "ffmpeg", "pandoc", "make", "bash", "unzip", "rsync", "wkhtmltopdf", "jq")},
@@ -66,7 +68,7 @@ _FORMAT = re.compile(
 def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
     """What to write for each program that did not come to run, as the log and the exit code of the container tell."""
     words = [_absent(name, logs) for name in _missing(logs)]
-    words += [_no_module(name) for name in _first(match["name"] for match in _NO_MODULE.finditer(logs))]
+    words += [_no_module(name) for name in _first(match["name"] for match in _NO_MODULE.finditer(logs)) if name not in MODULES]
     words += _no_names(logs)
     words += [
         f"{name} is not executable: write chmod +x for it in the source (git update-index --chmod=+x), or the program that reads it "
