@@ -219,12 +219,15 @@ def _sqlite(logs: str, container: Mapping[str, Any]) -> list[str]:
         return []
     app, user = _app_of(container), _user_of(container)
     targets = [mount["Destination"] for mount in _volumes(container, "")]
+    opened = [place(posixpath.join(CODE, match["path"])) for match in _OPENED.finditer(logs)]
+    elsewhere = dict.fromkeys(posixpath.dirname(path) for path in opened if not is_inside(path, [CODE, "/tmp", *targets]))
+    if elsewhere and not any(map(hides_needed, elsewhere)):
+        return [f"SQLite writes its database and files beside it: write volumes: [{as_volumes([*elsewhere], app)}]."]
     words = "SQLite writes its database and files beside it: "
     words += f"have it below {' or '.join(targets)}" if targets else f"keep it on a volume. Write volumes: [{app}-data:/data]"
     words += (
         f" where the application is told its place, such as env: {{DATABASE_URL: 'sqlite:///{(targets or ['/data'])[0]}/app.db'}}, and "
     )
-    opened = [place(posixpath.join(CODE, match["path"])) for match in _OPENED.finditer(logs)]
     beside = dict.fromkeys(path.removeprefix(f"{CODE}/") for path in opened if path.startswith(f"{CODE}/"))
     words += f"data_files: [{', '.join(beside)}]" if beside else "data_files: [app.db], with its name,"
     words += " where it lies beside the code."

@@ -291,3 +291,20 @@ def test_a_database_without_its_tables_is_prepared_by_release_command(line, name
     said = " ".join(advice(f"Traceback\n{line}\n{line}", {}))
     assert ("write release_command" in said) == bool(name)
     assert said.count(f"no table {name}:") == bool(name)
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/var/lib/shop/shop.db", "write volumes: [shop-shop:/var/lib/shop]."),
+        ("/app/shop.db", "data_files: [shop.db]"),
+        ("/etc/shop.db", "volumes: [shop-data:/data]"),
+        ("/data/shop.db", "have it below /data"),
+    ],
+)
+def test_where_sqlite_opens_its_database_decides_what_is_written(path, written):
+    container = {"Config": {"Labels": {"host.flaskops.app": "shop"}}}
+    if path.startswith("/data"):
+        container["Mounts"] = [{"Destination": "/data", "Source": "/nowhere", "RW": True, "Name": "shop-data"}]
+    log = f"flaskops: it would also be refused connect({path!r}): unable to open database file"
+    assert written in " ".join(advice(log, container))
