@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.flaskops.host.plugins.module_utils import _public_defaults as code
+from ansible_collections.flaskops.host.plugins.module_utils import _own_code
 
 # Of the whole application; API_URL_PREFIX and the like are of a part of it, and BASE_PATH is a directory as often as not.
 _NAME = re.compile(
@@ -65,9 +65,9 @@ def _sentence(app: Mapping[str, Any]) -> str:
     found: list[_Setting] = []
     takes_all = sets_name = sets_path = reads_header = False
     forced = ""
-    for file, content, tree in code._modules(app["source"], _WORDS):
+    for file, content, tree in _own_code.modules(app["source"], _WORDS):
         found += _settings(file, tree)
-        takes_all = takes_all or code._takes_all(tree)
+        takes_all = takes_all or _own_code.takes_all(tree)
         if line := _assigned(tree, "SCRIPT_NAME"):
             sets_name = True
             forced = forced or ("" if b"HTTP_X_" in content else f"{file}, line {line}")
@@ -104,11 +104,11 @@ def _sentence(app: Mapping[str, Any]) -> str:
 def _settings(file: str, tree: ast.AST) -> Iterator[_Setting]:
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
-        if isinstance(node, ast.expr) and _is_whole(name := code._name_of(node)):
+        if isinstance(node, ast.expr) and _is_whole(name := _own_code.variable(node)):
             yield _Setting("environment", name, file, line)
         elif isinstance(node, ast.expr) and _is_whole(name := _of_configuration(node)):
             yield _Setting("configuration", name, file, line)
-        elif isinstance(node, ast.Call) and code._ends_with(node.func, "add_argument", "add_option", "option"):
+        elif isinstance(node, ast.Call) and _own_code.ends_with(node.func, "add_argument", "add_option", "option"):
             words = [word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
             yield from (_Setting("option", word, file, line) for word in words if _OPTION.fullmatch(word))
 
@@ -119,12 +119,12 @@ def _is_whole(name: str) -> bool:
 
 def _of_configuration(node: ast.expr) -> str:
     """The name that an expression reads from a configuration."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and code._ends_with(node.value, "config"):
-        return code._text(node.slice)
-    if isinstance(node, ast.Call) and node.args and code._ends_with(node.func, "get") and isinstance(node.func, ast.Attribute):
-        return code._text(node.args[0]) if code._ends_with(node.func.value, "config") else ""
-    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and code._ends_with(node.value, "config", "settings", "Config"):
-        return node.attr
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _own_code.ends_with(node.value, "config"):
+        return _own_code.text(node.slice)
+    if isinstance(node, ast.Call) and node.args and _own_code.ends_with(node.func, "get") and isinstance(node.func, ast.Attribute):
+        return _own_code.text(node.args[0]) if _own_code.ends_with(node.func.value, "config") else ""
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+        return node.attr if _own_code.ends_with(node.value, "config", "settings", "Config") else ""
     return ""
 
 
@@ -132,7 +132,7 @@ def _assigned(tree: ast.AST, name: str) -> int:
     """The line in which the environment of a request gets this."""
     for node in (each for each in ast.walk(tree) if isinstance(each, ast.Assign)):
         for target in node.targets:
-            if isinstance(target, ast.Subscript) and code._ends_with(target.value, "environ") and code._text(target.slice) == name:
+            if isinstance(target, ast.Subscript) and _own_code.ends_with(target.value, "environ") and _own_code.text(target.slice) == name:
                 return node.lineno
     return 0
 

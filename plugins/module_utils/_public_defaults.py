@@ -10,20 +10,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ansible_collections.flaskops.host.plugins.module_utils._source import read_inside, source_files
+from ansible_collections.flaskops.host.plugins.module_utils import _own_code
 
-FILE_BYTES = 2**19  # of a module that is read; a longer one was not written by hand
-READ_BYTES = 2**24  # of all modules that are looked into
-PARSED_BYTES = 2**22  # of those that are parsed: such a name and such a call are in them
 SHOWN = 5  # names in the warning
 
-# Not run by the application, or not its own.
-_ELSEWHERE = re.compile(
-    r"(^|/)((tests?|testing|docs?|examples?|samples?|node_modules|bower_components|site-packages|dist-packages|_?vendor(ed)?|"
-    r"third_?party|extern(al)?|migrations|v?env|virtualenv|build|dist|\.[^/]*)/|"
-    r"(test_[^/]*|[^/]*_test|conftest|setup|noxfile)\.py$)",
-    re.IGNORECASE,
-)
 _WORDS = {"SECRET", "KEY", "TOKEN", "PASSWORD"}
 _JOINED = re.compile(r"(API|SECRET|ACCESS|PRIVATE|AUTH|DB)(KEY|TOKEN|PASSWORD)")
 # What is about a secret, or about keys of another kind, and is none.
@@ -38,8 +28,7 @@ _NAME = re.compile(rb"(?i)secret|key|token|password")
 _HARMLESS = re.compile(r"(?is)\s*(\d+(\.\d+)?|true|false|yes|no|on|off|none|null|[./~].*|\w+://.*)?\s*")
 
 
-# Of Flask's configuration: what sets defaults, and what reads a file over them.
-_SETS = ("from_mapping", "update")
+# Of Flask's configuration: what reads a file over its defaults.
 _READS = ("from_pyfile", "from_file", "from_envvar", "from_json")
 # Reads variables whose names it does not write: each that it finds, or those that its configuration names.
 _ENVIRON = rb"\b(?:os\s*\.\s*)?environ\b"
@@ -96,7 +85,7 @@ def _of_source(app: Mapping[str, Any]) -> Iterator[Default]:
     variables = {name.upper() for name in (*app["private_env"], *secrets, *app["env"])}
     given = in_files | variables
     found: list[Default] = []
-    for file, content, tree in _modules(app["source"]):
+    for file, content, tree in _own_code.modules(app["source"], _CALL, _NAME):
         # Who reads the file of a secret too has got it, with secrets_as: file as well.
         here = given | {name for word, name in files.items() if word in content}
         for name, line, of_file in (*_of_environment(tree), *_of_configuration(tree)):
@@ -123,7 +112,7 @@ class _Read(NamedTuple):
         """Of names that have a default, those count that are read from the environment somewhere."""
         whole = prefixed = False
         named: set[str] = set()
-        for _file, content in _contents(source):
+        for _file, content in _own_code.contents(source):
             whole = whole or bool(_WHOLE.search(content))
             prefixed = prefixed or bool(_PREFIXED.search(content))
             named.update(match[1].decode(errors="replace") for match in _BY_NAME.finditer(content))
@@ -136,48 +125,16 @@ class _Read(NamedTuple):
         return (self.whole or self.prefixed) and variable.upper().endswith(f"_{name.upper()}")
 
 
-def _contents(source: str) -> Iterator[tuple[str, bytes]]:
-    """The modules of the application's own, as far as they are read."""
-    read = 0
-    for file in source_files(source):
-        if not file.endswith(".py") or _ELSEWHERE.search(file):
-            continue
-        try:
-            content = read_inside(source, file, FILE_BYTES)
-        except (OSError, ValueError):
-            continue
-        read += len(content)
-        if read > READ_BYTES:
-            return
-        yield file, content
-
-
-def _modules(source: str, *words: re.Pattern[bytes]) -> Iterator[tuple[str, bytes, ast.AST]]:
-    """Those that have each of these words in them; without words, those where a default of a secret may be."""
-    parsed = 0
-    for file, content in _contents(source):
-        if not all(pattern.search(content) for pattern in words or (_CALL, _NAME)):
-            continue
-        parsed += len(content)
-        if parsed > PARSED_BYTES:
-            return
-        try:
-            tree = ast.parse(content)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        yield file, content, tree
-
-
 def _of_environment(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
     """The names of variables that are read with a default that is a text, and is a secret's."""
     for node in ast.walk(tree):
         name, default = "", None
         if isinstance(node, ast.Call):
-            name, default = _name_of(node), _default_of(node)
+            name, default = _own_code.variable(node), _default_of(node)
         elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
-            name, default = _name_of(node.values[0]), node.values[-1]
+            name, default = _own_code.variable(node.values[0]), node.values[-1]
         elif isinstance(node, ast.IfExp):
-            name, default = _name_of(node.body), node.orelse
+            name, default = _own_code.variable(node.body), node.orelse
         if name and _is_secret(name) and _is_public(default):
             yield name, node.lineno, False  # type: ignore[attr-defined]
 
@@ -185,64 +142,26 @@ def _of_environment(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
 def _of_configuration(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
     """What Flask's configuration has by default, where variables with a prefix, or else a file, go over it."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    named = {call.func.attr: call for call in calls if _ends_with(call.func.value, "config")}  # type: ignore[attr-defined]
+    named = {call.func.attr: call for call in calls if _own_code.ends_with(call.func.value, "config")}  # type: ignore[attr-defined]
     prefixed = named.get("from_prefixed_env")
     prefix = "FLASK"
     if prefixed:
         given = [*prefixed.args[:1], *(keyword.value for keyword in prefixed.keywords if keyword.arg == "prefix")]
-        prefix = _text(given[0]) if given else prefix
-    whole = not prefixed and _takes_all(tree)
+        prefix = _own_code.text(given[0]) if given else prefix
+    whole = not prefixed and _own_code.takes_all(tree)
     if not prefixed and not whole and not set(named) & {*_READS}:
         return
     for call in calls:
-        for keyword in call.keywords if call.func.attr in _SETS else ():  # type: ignore[attr-defined]
+        for keyword in call.keywords if call.func.attr in _own_code.SETS else ():  # type: ignore[attr-defined]
             if keyword.arg and _is_secret(keyword.arg) and _is_public(keyword.value):
                 name = f"{prefix}_{keyword.arg}" if prefixed else keyword.arg
                 yield name, keyword.value.lineno, not prefixed and not whole
-
-
-def _takes_all(tree: ast.AST) -> bool:
-    """Whether variables go over the configuration whatever their names are: in a loop over it, or all at once."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-            target = node.targets[0]
-            made = _ends_with(target.value, "config") and not isinstance(target.slice, ast.Constant)
-            if made and any(_ends_with(part, "environ", "getenv") for part in ast.walk(node.value)):
-                return True
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SETS:
-            values = [*node.args, *(keyword.value for keyword in node.keywords if not keyword.arg)]
-            if _ends_with(node.func.value, "config") and any(_ends_with(value, "environ") for value in values):
-                return True
-    return False
-
-
-def _name_of(node: ast.expr) -> str:
-    """The name of the variable that an expression reads from the environment; "" where it reads none."""
-    if isinstance(node, ast.Subscript):
-        return _text(node.slice) if _ends_with(node.value, "environ") else ""
-    if not isinstance(node, ast.Call) or not node.args:
-        return ""
-    function = node.func
-    if isinstance(function, ast.Attribute) and function.attr in ("get", "setdefault", "pop"):
-        return _text(node.args[0]) if _ends_with(function.value, "environ", "env") else ""
-    # os.getenv; config and env of python-decouple, environs and django-environ, with or without a kind such as env.str.
-    typed = isinstance(function, ast.Attribute) and _ends_with(function.value, "env")
-    return _text(node.args[0]) if typed or _ends_with(function, "getenv", "config", "env") else ""
 
 
 def _default_of(call: ast.Call) -> ast.expr | None:
     if len(call.args) == 2:
         return call.args[1]
     return next((keyword.value for keyword in call.keywords if keyword.arg == "default"), None)
-
-
-def _ends_with(node: ast.AST, *names: str) -> bool:
-    return (node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else "") in names
-
-
-def _text(node: ast.expr) -> str:
-    value = node.value if isinstance(node, ast.Constant) else ""
-    return value if isinstance(value, str) and value.isidentifier() else ""
 
 
 def _is_secret(name: str) -> bool:

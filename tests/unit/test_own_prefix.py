@@ -4,7 +4,7 @@
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _own_prefix
+from ansible_collections.flaskops.host.plugins.module_utils import _own_code, _own_prefix
 
 MIDDLEWARE = """
 class Prefixed:
@@ -118,9 +118,9 @@ def test_what_is_another_setting_is_not(said, text):
 
 def test_who_only_has_blueprints_costs_no_reading(tmp_path):
     (tmp_path / "a.py").write_text("bp = Blueprint('a', __name__, url_prefix='/a')\n")
-    assert list(_own_prefix.code._modules(str(tmp_path), _own_prefix._WORDS)) == []
+    assert list(_own_code.modules(str(tmp_path), _own_prefix._WORDS)) == []
     (tmp_path / "b.py").write_text("x = config.URL_PREFIX\n")
-    assert [file for file, *_rest in _own_prefix.code._modules(str(tmp_path), _own_prefix._WORDS)] == ["b.py"]
+    assert [file for file, *_rest in _own_code.modules(str(tmp_path), _own_prefix._WORDS)] == ["b.py"]
 
 
 def test_at_the_root_and_without_a_source_there_is_none(said):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _public_defaults
+from ansible_collections.flaskops.host.plugins.module_utils import _own_code, _public_defaults
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -209,13 +209,13 @@ def test_a_link_out_of_the_source_is_not_followed(tmp_path):
     source.mkdir()
     (source / "a.py").symlink_to("b.py")
     (source / "b.py").symlink_to("a.py")
-    assert list(_public_defaults._modules(str(source))) == []
+    assert list(_own_code.modules(str(source))) == []
 
 
 def test_how_much_is_parsed_is_bounded(warned, monkeypatch):
     parsed = []
     monkeypatch.setattr(_public_defaults, "_of_environment", lambda tree: parsed.append(tree) or ())
-    monkeypatch.setattr(_public_defaults, "PARSED_BYTES", 10 * len(DEFAULT))
+    monkeypatch.setattr(_own_code, "PARSED_BYTES", 10 * len(DEFAULT))
     warned({f"m{number}.py": DEFAULT for number in range(100)})
     assert len(parsed) == 10
 
