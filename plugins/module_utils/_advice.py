@@ -77,7 +77,7 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         logs: the container's log.
         container: what C(docker inspect) says of it; {} when it is gone.
     """
-    missing = [*of_start(logs), *_outdated.of_start(logs), *_programs.advice(logs, container), *_old(logs)]
+    missing = [*of_start(logs), *_outdated.of_start(logs), *_programs.advice(logs, container)]
     missing += [NO_PYTHON] if _NO_PYTHON.search(logs) else []
     data = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
     said = [*_network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
@@ -99,13 +99,6 @@ def _tables(logs: str) -> list[str]:
 def _streams(logs: str) -> list[str]:
     """Against streams that hold all threads, as the wrapper in the container says it."""
     return list(dict.fromkeys(match[1].strip() for match in _HELD.finditer(logs)))
-
-
-def _old(logs: str) -> list[str]:
-    """A package, or the application itself, that is older than its Python."""
-    found = re.search(r"No module named '(pkg_resources|distutils)", logs)
-    words = "has gone from Python and from newer versions of setuptools: add setuptools<81 to its requirements (or install_requires)."
-    return [f"{found[1]} {words}"] if found else []
 
 
 def _app_of(container: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packages that are newer than what asks them, or older than the Python that has to build them: what to write in the requirements."""
+"""Packages and Pythons that are newer than what asks them for something, or older: what to write in the requirements or as python."""
 
 from __future__ import annotations
 
@@ -26,15 +26,27 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"__all__", r"sqlalchemy", "SQLAlchemy<2"),
     (r"execute|table_names|has_table", r"Engine", "SQLAlchemy<2"),
 )
+# Modules that Python itself had: those that 3.12 and 3.13 took out, with the last version that has them.
+_GONE = {
+    **dict.fromkeys(("asynchat", "asyncore", "imp", "smtpd"), "3.11"),
+    **dict.fromkeys(("aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "lib2to3", "mailcap", "msilib", "nis"), "3.12"),
+    **dict.fromkeys(("nntplib", "ossaudiodev", "pipes", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"), "3.12"),
+}
+# Names that modules of Python had until a version, and how Python says that they are gone.
+_GONE_NAMES = {
+    "3.9": r"collections has (?:Callable|Container|Hashable|(?:Async)?Itera(?:ble|tor)|(?:Mutable)?(?:Mapping|Sequence|Set)|Sized)",
+    "3.10": r"inspect has (?:getargspec|formatargspec)|asyncio has coroutine",
+}
+# What setuptools brought for Python, and the last versions that do.
+OF_SETUPTOOLS, SETUPTOOLS = ("pkg_resources", "distutils"), "setuptools<81"
 # Modules that a package has no more, and the last versions that have them.
-MODULES = {
+_MODULES = {
     **{"flask._compat": "Flask<2", "werkzeug.contrib": "Werkzeug<1"},
     **{"wtforms.ext": "WTForms<3", "wtforms.fields.html5": "WTForms<3", "wtforms.widgets.html5": "WTForms<3"},
 }
 _ASKED = re.compile(
     r"^ImportError: cannot import name '(?P<name>\w{1,80})' from (?:partially initialized module )?'(?P<module>[\w.]{1,120})'|"
-    r"^AttributeError: (?:module '(?P<of>[\w.]{1,120})'|'(?P<kind>\w{1,80})' object) has no attribute '(?P<attribute>\w{1,80})'|"
-    r"^ModuleNotFoundError: No module named '(?P<absent>[\w.]{1,160})'",
+    r"^AttributeError: (?:module '(?P<of>[\w.]{1,120})'|'(?P<kind>\w{1,80})' object) has no attribute '(?P<attribute>\w{1,80})'",
     re.MULTILINE,
 )
 # A check of Python 3.13's typing that SQLAlchemy passes from 2.0.31 on.
@@ -51,23 +63,34 @@ _OTHER_PYTHON = re.compile(
 
 
 def of_start(logs: str) -> list[str]:
-    """What to write for names that an installed package has no more; one sentence for each version."""
-    found: dict[str, str] = {}
-    for match in _ASKED.finditer(logs):
-        name, module = match["name"] or match["attribute"] or match["absent"], match["module"] or match["of"] or match["kind"] or ""
-        version = MODULES.get(name, "") if match["absent"] else _version(name, module)
-        if version:
-            found.setdefault(version, name)
-    words = [
-        f"The installed {version.partition('<')[0]} is newer than what asks it for {name}: add {version} to the requirements, or take a "
-        "newer version of the package that asks."
-        for version, name in list(found.items())[:3]
-    ]
+    """What to write for names that an installed package, or Python, has no more; one sentence for each version."""
+    asked = [(match["name"] or match["attribute"], match["module"] or match["of"] or match["kind"]) for match in _ASKED.finditer(logs)]
+    newer: dict[str, str] = {}
+    for name, module in asked:
+        if version := next((last for names, of, last in _NAMES if re.fullmatch(of, module) and re.fullmatch(names, name)), ""):
+            newer.setdefault(version, name)
+    words = [_newer(version, name) for version, name in list(newer.items())[:3]]
+    words += [
+        _gone(f"{name} in the module {module}", last)
+        for name, module in dict.fromkeys(asked)
+        for last, names in _GONE_NAMES.items()
+        if re.fullmatch(names, f"{module} has {name}")
+    ][:1]
     if _TYPING.search(logs):
         words.append('The installed SQLAlchemy is older than this Python: write SQLAlchemy>=2.0.31 in the requirements, or python: "3.12".')
     if _VALIDATOR in logs:
         words.append("A field for e-mail addresses needs a package of its own: add email-validator to the requirements.")
+    if found := re.search(rf"No module named '({'|'.join(OF_SETUPTOOLS)})", logs):
+        has = "has gone from Python and from newer versions of setuptools"
+        words.append(f"{found[1]} {has}: add {SETUPTOOLS} to its requirements (or install_requires).")
     return words
+
+
+def of_module(name: str) -> str:
+    """What to write for a module that an installed package, or Python, has no more; "" for any other."""
+    if version := _MODULES.get(name, ""):
+        return _newer(version, name)
+    return _gone(f"the module {name}", _GONE[name]) if name in _GONE else ""
 
 
 def of_build(log: str) -> str:
@@ -80,5 +103,15 @@ def of_build(log: str) -> str:
     )
 
 
-def _version(name: str, module: str) -> str:
-    return next((version for names, of, version in _NAMES if re.fullmatch(of, module) and re.fullmatch(names, name)), "")
+def _newer(version: str, name: str) -> str:
+    return (
+        f"The installed {version.partition('<')[0]} is newer than what asks it for {name}: add {version} to the requirements, or take a "
+        "newer version of the package that asks."
+    )
+
+
+def _gone(what: str, last: str) -> str:
+    return (
+        f"Python {last} was the last that had {what}, which the application or one of its requirements asks for: take a newer version "
+        f'of that, or write python: "{last}".'
+    )

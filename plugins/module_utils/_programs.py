@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._outdated import MODULES
+from ansible_collections.flaskops.host.plugins.module_utils import _outdated
 
 # Programs whose Debian package has another name, and those with a name of their own that may be told from files.
 PACKAGES = {
@@ -28,21 +28,6 @@ CALLED = {
 }
 BUILT = {"psycopg2": "libpq-dev", "MySQLdb": "default-libmysqlclient-dev, pkg-config", "ldap": "libldap-dev, libsasl2-dev"}
 TOLD = 3  # of each kind
-# Modules that Python itself had: those that 3.12 and 3.13 took out, with the last version that has them.
-GONE = {
-    **dict.fromkeys(("asynchat", "asyncore", "imp", "smtpd"), "3.11"),
-    **dict.fromkeys(("aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "lib2to3", "mailcap", "msilib", "nis"), "3.12"),
-    **dict.fromkeys(("nntplib", "ossaudiodev", "pipes", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"), "3.12"),
-}
-# Names that modules of Python had until a version, and how Python says that they are gone.
-_GONE_NAMES = {
-    "3.9": r"collections has (?:Callable|Container|Hashable|(?:Async)?Itera(?:ble|tor)|(?:Mutable)?(?:Mapping|Sequence|Set)|Sized)",
-    "3.10": r"inspect has (?:getargspec|formatargspec)|asyncio has coroutine",
-}
-_NO_NAME = re.compile(
-    r"^(?:AttributeError: module '(?P<of>\w+)' has no attribute|ImportError: cannot import name) '(?P<name>\w+)'(?: from '(?P<from>\w+)')?",
-    re.MULTILINE,
-)
 _WORD = r"(?P<{0}>[\w./+-]+)"
 _QUOTE = "['\"\u2018\u2019]?"
 # As shells, env, our own entrypoint and relay, and Python say it.
@@ -53,8 +38,10 @@ _MISSING = re.compile(
     r"^FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<python>[\w.+-]+)'$",
     re.MULTILINE,
 )
-# The ends of tracebacks. What old packages import has words of its own.
-_NO_MODULE = re.compile(r"^ModuleNotFoundError: No module named '(?!pkg_resources\b|distutils\b)(?P<name>[\w.]+)'", re.MULTILINE)
+# The ends of tracebacks. What setuptools had has words of its own.
+_NO_MODULE = re.compile(
+    rf"^ModuleNotFoundError: No module named '(?!(?:{'|'.join(_outdated.OF_SETUPTOOLS)})\b)(?P<name>[\w.]+)'", re.MULTILINE
+)
 _THERE = re.compile(r"^flaskops: (?P<words>programs that its packages brought: [\w., +-]+)$", re.MULTILINE)
 _DENIED = re.compile(r"^(?:\S*sh|\S+\.sh): (?:line )?(?:\d+: )?(?:exec: )?" + _WORD.format("file") + r": Permission denied$", re.MULTILINE)
 _NOT_STARTED = re.compile(r"^flaskops: " + _WORD.format("file") + r" cannot be started: (?:\[Errno 13\] )?Permission denied", re.MULTILINE)
@@ -68,8 +55,7 @@ _FORMAT = re.compile(
 def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
     """What to write for each program that did not come to run, as the log and the exit code of the container tell."""
     words = [_absent(name, logs) for name in _missing(logs)]
-    words += [_no_module(name) for name in _first(match["name"] for match in _NO_MODULE.finditer(logs)) if name not in MODULES]
-    words += _no_names(logs)
+    words += [_no_module(name) for name in _first(match["name"] for match in _NO_MODULE.finditer(logs))]
     words += [
         f"{name} is not executable: write chmod +x for it in the source (git update-index --chmod=+x), or the program that reads it "
         f"before it, such as command: sh {name}."
@@ -102,24 +88,9 @@ def _first(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))[:TOLD]
 
 
-def _no_names(logs: str) -> list[str]:
-    found = dict.fromkeys((match["of"] or match["from"] or "", match["name"]) for match in _NO_NAME.finditer(logs))
-    return [
-        _gone(f"{name} in the module {module}", last)
-        for module, name in found
-        for last, names in _GONE_NAMES.items()
-        if re.fullmatch(names, f"{module} has {name}")
-    ][:1]
-
-
-def _gone(what: str, last: str) -> str:
-    return (
-        f"Python {last} was the last that had {what}, which the application or one of its requirements asks for: take a newer version "
-        f'of that, or write python: "{last}".'
-    )
-
-
 def _no_module(name: str) -> str:
+    if outdated := _outdated.of_module(name):
+        return outdated
     outer = name.partition(".")[0]
     if outer != name:  # Python looks into what is there
         return (
@@ -127,8 +98,6 @@ def _no_module(name: str) -> str:
             "write the version that goes with it in its requirements, or add the package that has this part. A module of its own belongs "
             "in the source, where .dockerignore lets it through."
         )
-    if name in GONE:
-        return _gone(f"the module {name}", GONE[name])
     package = CALLED.get(name, "the package that has it")
     built = f"; with apt_packages: [{BUILT[name]}] where it is built from its source" if name in BUILT else ""
     return (

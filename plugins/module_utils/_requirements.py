@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._declared import Declared, at, declared, lines_of
 from ansible_collections.flaskops.host.plugins.module_utils._find import load_toml
+from ansible_collections.flaskops.host.plugins.module_utils._outdated import OF_SETUPTOOLS, SETUPTOOLS
 from ansible_collections.flaskops.host.plugins.module_utils._source import SourceError, read_inside, size
 
 # Bytes of what is read: of a lock, of a project, and of the requirements files together, which may include each other.
@@ -48,9 +49,8 @@ _FROZEN = re.compile(r"pkg[_-]resources\s*==\s*0\.0\.0(?![\w.])", re.IGNORECASE)
 # The application itself, of which a package is made, with its extras.
 _OWN = re.compile(r"(?:(?:-e|--editable)[\s=]*)?\.(?:\[([\w\s,.-]*)\])?")
 # What builds a project without a [build-system]: such projects are old.
-_LEGACY = ("setuptools<81", "wheel")
+_LEGACY = (SETUPTOOLS, "wheel")
 # A module of the application's own, and not of its tests, that imports what newer versions of Python and setuptools do not have.
-_OLD = ("pkg_resources", "distutils")
 _OLD_BYTES, _READ_BYTES = 2**19, 2**24  # of a module, and of all together
 _ELSEWHERE = re.compile(r"(^|/)((tests?|docs?|examples?|node_modules|site-packages|\.?v?env|build|dist)/|(setup|conftest|versioneer)\.py$)")
 # Locks that their own tools read while the image is built, and the files that these need beside them.
@@ -166,10 +166,10 @@ def _old(source: Path, known: Iterable[str]) -> list[str]:
         try:
             content = read_inside(source, file, _OLD_BYTES)
             left -= len(content)
-            if left < 0 or found == {*_OLD}:
+            if left < 0 or found == {*OF_SETUPTOOLS}:
                 break
-            if any(name.encode() in content for name in _OLD):
-                found |= _imported(ast.parse(content).body) & {*_OLD}
+            if any(name.encode() in content for name in OF_SETUPTOOLS):
+                found |= _imported(ast.parse(content).body) & {*OF_SETUPTOOLS}
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return sorted(found)
