@@ -59,7 +59,9 @@ _RUN = ("app", "application", "server", "socketio", "sio", "uvicorn", "hypercorn
 
 
 class NotFound(Exception):
-    """No application is there; the text says where it was looked for."""
+    """No application is there; the text says where it was looked for, and program whether it names one with a server of its own."""
+
+    program = False
 
 
 class Unreadable(NotFound):
@@ -256,9 +258,10 @@ class _Search:
         candidates = _candidates(self.modules)
         programs = [_says_program(*each) for each in _programs(self.root, self.modules, not candidates)]
         said = programs[:PROGRAMS] + [_says(self.root, each) for each in candidates[:CANDIDATES]]
-        if said:
-            return kind(words + "; ".join(said) + "." + passed + self._hints())
-        return kind(words + "write module and callable, for example module: shop.web, callable: app." + passed + self._hints())
+        said = said or ["write module and callable, for example module: shop.web, callable: app"]
+        error = kind(words + "; ".join(said) + "." + passed + self._hints())
+        error.program = bool(programs)
+        return error
 
     def _hints(self) -> str:
         """What a Dockerfile or a compose file starts, when it is in the source."""
@@ -400,9 +403,12 @@ def _is_flask(value: ast.AST | None) -> bool:
 def _imports(file: Path) -> set[str]:
     """The modules that a module imports at its top level, from a package also what may be one; "." where one is relative."""
     try:
-        tree = _tree(file)
+        return _imports_of(_tree(file), file.parent.name)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
         return set()
+
+
+def _imports_of(tree: ast.Module, package: str) -> set[str]:
     found: set[str] = set()
     for node in _statements(tree.body):
         if isinstance(node, ast.Import):
@@ -412,7 +418,7 @@ def _imports(file: Path) -> set[str]:
             if node.level:
                 found.add(".")
             if node.level == 1:
-                module = ".".join(filter(None, (file.parent.name, module)))
+                module = ".".join(filter(None, (package, module)))
             if node.level < 2:
                 found.update({module, *(f"{module}.{alias.name}" for alias in node.names)})
     return found
@@ -454,18 +460,18 @@ def _modules(root: Path) -> Iterator[tuple[Path, str, str, ast.Module]]:
                 tree = _tree(file)
             except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
                 continue
-            above = "" if base or parts[0] == "app" else _start(root, file)
+            above = "" if base or parts[0] == "app" else _start(root, file, tree)
             yield file, ".".join(parts[above.count("/") + 1 :] if above else parts), above or base, tree
 
 
-def _start(root: Path, file: Path) -> str:
+def _start(root: Path, file: Path, tree: ast.Module) -> str:
     """The directory below the root that a file's imports start from, as it imports what lies there by its short name; else ""."""
     directory = file.parent
     while directory != root and (directory / "__init__.py").is_file():
         directory = directory.parent
     if directory == root:
         return ""
-    first = {name.partition(".")[0] for name in _imports(file)} - {"", "."}
+    first = {name.partition(".")[0] for name in _imports_of(tree, file.parent.name)} - {"", "."}
     by_name = any(module_file(directory, name) and not module_file(root, name) for name in first)
     return str(directory.relative_to(root)) if by_name else ""
 
@@ -494,7 +500,7 @@ def _survey(root: Path) -> list[_Facts]:
             _Facts(
                 file,
                 module,
-                _candidates_of(file, module, base, tree, aside, _run_here(main) if file.parent == root else set()),
+                _candidates_of(file, module, base, tree, names, aside, _run_here(main) if file.parent == root else set()),
                 [_Candidate(file, module, base, name, True, 1) for name in imported],
                 not aside and _starts(node for node in tree.body if not _is_development(node)),
                 not aside and file.parent == root and bool(main) and module not in _BUILDS,
@@ -504,8 +510,9 @@ def _survey(root: Path) -> list[_Facts]:
     return found
 
 
-def _candidates_of(file: Path, module: str, base: str, tree: ast.Module, aside: bool, run: set[str]) -> list[_Candidate]:
-    names = _names(tree)
+def _candidates_of(
+    file: Path, module: str, base: str, tree: ast.Module, names: dict[str, str], aside: bool, run: set[str]
+) -> list[_Candidate]:
     defined = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not _starts([node])]
     factories = {node.name for node in defined if any(_is_flask(part) for part in ast.walk(node))}
     factories |= {"create_app", "make_app"} & {name[:-1] for name, kind in names.items() if kind == "arguments"}

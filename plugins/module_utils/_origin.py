@@ -399,7 +399,7 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         app["notes"].append(f"what may hold its Flask application {words}. Write module and callable where it does not start.")
     except _find.NotFound as error:
         prefix = app["path"].rstrip("/") if isinstance(app["path"], str) else ""
-        told = _own_prefix.of_program(str(source), prefix, str(app["path_mode"])) if "write engine: command" in f"{error}" else ""
+        told = _own_prefix.of_program(str(source), prefix, str(app["path_mode"])) if error.program else ""
         return [f"{error} {told}".rstrip()]
     else:
         app["module"], app["callable"] = place.module, place.callable

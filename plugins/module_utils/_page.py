@@ -240,10 +240,11 @@ class _Look:
         called = [url for text in (own, *texts.values()) for url in _addresses(_CALLED, text, self.first) if self._leaves(url)]
         words = []
         if 2 * len(out) > len(links) or far or called:
-            count = f"{len(far)} of {len(page.files) + len(styled)} files of {name} lead out of its path"
             if 2 * len(out) > len(links):
                 count = f"{len(out)} of {len(links)} links of {name} lead out of its path"
-            elif not far:
+            elif far:
+                count = f"{len(far)} of {len(page.files) + len(styled)} files of {name} lead out of its path"
+            else:
                 count = f"{name} has scripts that call out of its path"
             examples = _listed([path_of(url) for url in dict.fromkeys([*far, *out, *called])])
             knows = any(each.startswith("/") and is_own(_joined(base, each), self.host, self.prefix) for each in page.files)
@@ -290,15 +291,16 @@ class _Look:
 
     def _key_of(self, page: Page, base: str, far: list[str], all_leave: bool, knows: bool) -> str:
         """What to write for a page that names what is out of its path, by how it does so, and by whether the rest of it knows the path."""
-        if self.release.get("own_prefix") and not knows:
-            return str(self.release["own_prefix"])
+        key = self._key(knows)
+        if key == self.release.get("own_prefix"):
+            return key
         if page.base and is_own(base, self.host) and not is_own(base, self.host, self.prefix):
             return f"Its <base href> leads there; below this path it is <base href=\"{self.prefix}/\">."
         if page.module and _joined(base, page.module) in far:
-            return f"A build has an option for that, such as base: {self.prefix}/ of Vite. {self._key(knows)}"
+            return f"A build has an option for that, such as base: {self.prefix}/ of Vite. {key}"
         if all_leave and far and self.release["path_mode"] == "script_name" and self.release["engine"] != "command":
-            return f"Where url_for makes them, something in it replaces SCRIPT_NAME, such as a middleware for proxies. {self._key(knows)}"
-        return self._key(knows)
+            return f"Where url_for makes them, something in it replaces SCRIPT_NAME, such as a middleware for proxies. {key}"
+        return key
 
     def _key(self, knows: bool = False) -> str:
         """What to write for an application that does not stay below its path; where it knows that path, nothing has to tell it."""

@@ -160,8 +160,8 @@ class Writes:
         inside = self.made.get(os.path.dirname(known)) == ""
         self.made[known] = "" if kind == "mkdir" else tempfile.mkstemp()[1]
         if not inside:  # a directory is to be had whole
-            words = _SQLITE if kind == "connect" else "[Errno 30] Read-only file system: "
-            self.say(f"flaskops: it would also be refused {kind}({known!r}): {words}{'' if kind == 'connect' else repr(known)}")
+            words = _SQLITE if kind == "connect" else f"[Errno 30] Read-only file system: {known!r}"
+            self.say(f"flaskops: it would also be refused {kind}({known!r}): {words}")
 
 
 def main(module, name):
