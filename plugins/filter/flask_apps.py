@@ -32,7 +32,7 @@ def normalize_apps(apps: Any, warn: bool = False, **context: Any) -> dict[str, A
 
 
 def ready_release(release: Mapping[str, Any], work: Mapping[str, Any]) -> dict[str, Any]:
-    """What the switch has to know of a release that is ready to serve, and what its source says of its path."""
+    """The facts that the switch needs of a ready release, and the setting that its source has for the path."""
     return {**_deploy.ready_release(release, work), "own_prefix": _own_prefix.setting(release["app"])}
 
 

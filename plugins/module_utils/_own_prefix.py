@@ -53,7 +53,7 @@ def setting(app: Mapping[str, Any]) -> str:
 
 
 def of_program(source: str, prefix: str, path_mode: str) -> str:
-    """What a program of the source has to be told of the path, before an entry names the program; else ""."""
+    """The setting or header by which a program of the source learns its path, before an entry names the program; else ""."""
     entry = {"source": source, "prefix": prefix, "path_mode": path_mode, "engine": "command", "command": ""}
     try:
         return _sentence({**entry, "env": {}, "private_env": {}, "secrets": {}, "config_files": [], "proxy": {}}) if prefix else ""

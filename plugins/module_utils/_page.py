@@ -303,7 +303,7 @@ class _Look:
         return key
 
     def _key(self, knows: bool = False) -> str:
-        """What to write for an application that does not stay below its path; where it knows that path, nothing has to tell it."""
+        """What to write for an application that does not stay below its path; one that knows its path needs no setting for it."""
         if self.release.get("own_prefix") and not knows:
             return str(self.release["own_prefix"])
         own = "a site of its own takes it as it is: nginx_sites, and in its entry site: NAME and path: /"
