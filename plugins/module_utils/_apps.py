@@ -15,7 +15,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._base import complet
 from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of, python_of
 from ansible_collections.flaskops.host.plugins.module_utils._covers import add_data_files, cover_problems
 from ansible_collections.flaskops.host.plugins.module_utils._networks import network_problems, pool_problem
-from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, show
+from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, refusal, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
 from ansible_collections.flaskops.host.plugins.module_utils._release import socket_prefix
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
@@ -70,25 +70,25 @@ def normalize_apps(
         The complete entries, each with C(notes) of what was understood, and all problems; both as sentences.
     """
     if not isinstance(apps, (list, tuple)):
-        return [], [f"flask_apps: it is {show(apps)}; it has to be a list of dictionaries with name, source and path."]
+        return [], [refusal("flask_apps", "be a list of dictionaries with name, source and path", apps)]
     if defaults is not None and not isinstance(defaults, Mapping):
-        return [], [f"flask_apps_defaults: it is {show(defaults)}; it has to be a dictionary of keys as in an entry of flask_apps."]
+        return [], [refusal("flask_apps_defaults", "be a dictionary of keys as in an entry of flask_apps", defaults)]
     problems = [
         f"flask_apps_defaults: {key!r} belongs to one application; write it into its entry of flask_apps."
         for key in ("name", "source", "path")
         if key in (defaults or {})
     ]
     if not isinstance(source_root, str):
-        problems.append(f"flask_apps_source_root: it is {show(source_root)}; it has to be a directory on the controller.")
+        problems.append(refusal("flask_apps_source_root", "be a directory on the controller", source_root))
         source_root = "."
     if not isinstance(root, str) or not re.fullmatch(ROOT, root) or ".." in root.split("/"):
         words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
-        problems.append(f"flask_apps_root: it is {show(root)}; it has to be {words}.")
+        problems.append(refusal("flask_apps_root", f"be {words}", root))
         root = "/"
     problems += _images(base_refresh, runtime_image, base_image, source_root)
     first, _, last = (plain_text(uids) or "").partition("-")
     if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", plain_text(uids) or "", re.ASCII) or int(first) >= int(last):
-        problems.append(f"flask_apps_uids: must be a range of user ids from 1000 on, such as 70000-99999; got {show(uids)}.")
+        problems.append(refusal("flask_apps_uids", "be a range of user ids from 1000 on, such as 70000-99999", uids))
     try:
         bytes_of(plain_text(free_space) or "")
     except ValueError as error:
@@ -98,7 +98,7 @@ def normalize_apps(
     gone: list[dict[str, Any]] = []
     for position, entry in enumerate(apps):
         if not isinstance(entry, Mapping):
-            problems.append(f"flask_apps[{position}]: it is {show(entry)}; it has to be a dictionary with name, source and path.")
+            problems.append(refusal(f"flask_apps[{position}]", "be a dictionary with name, source and path", entry))
             continue
         where = f"flask_apps: {entry['name']}" if isinstance(entry.get("name"), str) else f"flask_apps[{position}]"
         absent = entry.get("state") == "absent"
@@ -145,9 +145,9 @@ def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:
     problems = []
     if not isinstance(refresh, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", refresh):
         words = "a word of letters, digits, - _ and ., such as 2026-12"
-        problems.append(f"flask_apps_base_refresh: it is {show(refresh)}; it has to be {words}.")
-    if wrong_base := problem_of(base) if isinstance(base, str) else "it has to be the reference of an image.":
-        problems.append(f"flask_apps_base_image: it is {show(base)}; {wrong_base}")
+        problems.append(refusal("flask_apps_base_refresh", f"be {words}", refresh))
+    if wrong_base := problem_of(base) if isinstance(base, str) else "be the reference of an image":
+        problems.append(refusal("flask_apps_base_image", wrong_base, base))
     if isinstance(image, str) and image.endswith(ARCHIVES):
         file = controller_path(source_root, image)
         if wrong := file_problem(file, _origin.ARCHIVE_BYTES):
@@ -155,7 +155,7 @@ def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:
             problems.append(f"flask_apps_runtime_image: {said}. It starts from flask_apps_source_root.")
     elif not isinstance(image, str) or not re.fullmatch(REPOSITORY, image):
         words = "a repository without a tag, such as registry.example.org/flaskops/runtime, or a file that ends with .tar, .tar.gz or .tgz"
-        problems.append(f"flask_apps_runtime_image: it is {show(image)}; it has to be {words}.")
+        problems.append(refusal("flask_apps_runtime_image", f"be {words}", image))
     return problems
 
 
@@ -231,11 +231,11 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     problems = []
     site, path, name = app["site"], app["path"], app["name"]
     if isinstance(site, str) and site not in sites:
-        problems.append(f"site is {show(site)}; there are {', '.join(sites)}. Add it to nginx_sites or choose one of these.")
+        problems.append(f"no site {show(site)}; defined sites: {', '.join(sites)}. Add it to nginx_sites or choose one of these.")
     if isinstance(path, str) and path.rstrip("/") in taken_paths:
-        problems.append(f"path is {show(path)}, where the site itself answers (nginx_health_path); choose another.")
+        problems.append(f"path must not be {show(path)}, where the site itself answers (nginx_health_path).")
     if name in RESERVED_NAMES:
-        problems.append(f"name is {name!r}, which one of our own images has; choose another.")
+        problems.append(f"name must not be {name!r}, which is reserved for this collection's images.")
     problems += process_problems(app["processes"])
     problems += cover_problems(app)
     problems += network_problems(app)
@@ -281,7 +281,7 @@ def _against_locations(app: dict[str, Any], taken_paths: set[str]) -> list[str]:
     prefix = app["path"].rstrip("/") if isinstance(app["path"], str) else ""
     for url in _websocket_urls(app):
         if f"{prefix}{url}" in taken_paths:
-            problems.append(f"proxy.websocket_paths has {url!r}, where the site itself answers (nginx_health_path); choose another.")
+            problems.append(f"proxy.websocket_paths must not have {url!r}, where the site itself answers (nginx_health_path).")
     health = app["health"].get("path") if isinstance(app["health"], Mapping) else ""
     if isinstance(health, str) and re.match(r"/+\.flaskops([/?]|$)", health):
         problems.append(f"health.path must be a page of the application; got {health!r}, where the role itself answers. Choose another.")

@@ -16,8 +16,8 @@ _OTHER = re.compile(r"alpine|busybox|distroless|nanoserver|windowsservercore")
 
 
 def problem_of(image: str) -> str:
-    """What is wrong with a base that has no APT, by its name; "" for any other."""
-    words = "it has to be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie."
+    """What a base must be, where its name says that it has no APT; "" for any other."""
+    words = "be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie"
     return words if _OTHER.search(image) else ""
 
 

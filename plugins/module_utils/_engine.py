@@ -60,5 +60,5 @@ def _uwsgi(app: Mapping[str, Any]) -> list[str]:
             "Write a smaller number, or a longer proxy.read_timeout_seconds."
         )
     if uwsgi["processes"] != "auto" and uwsgi["cheaper"] >= int(uwsgi["processes"]):
-        found.append(f"uwsgi.cheaper is {uwsgi['cheaper']}; it has to be less than uwsgi.processes, which is {uwsgi['processes']}.")
+        found.append(f"uwsgi.cheaper must be less than uwsgi.processes, which is {uwsgi['processes']}; got {uwsgi['cheaper']}.")
     return found

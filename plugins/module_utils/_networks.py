@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon import DAEMON_FILE
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
 from ansible_collections.flaskops.host.plugins.module_utils._lock import exclusive
-from ansible_collections.flaskops.host.plugins.module_utils._options import show
+from ansible_collections.flaskops.host.plugins.module_utils._options import refusal
 from ansible_collections.flaskops.host.plugins.module_utils._release import LABEL, own_network
 
 PREFIX = 28
@@ -39,7 +39,7 @@ def pool_problem(pool: Any) -> list[str]:
     private = isinstance(network, IPv4Network) and network.is_private and not (network.is_loopback or network.is_link_local)
     if network and private and 8 <= network.prefixlen <= PREFIX:
         return []
-    return [f"flask_apps_networks_pool: must be {POOL}; got {show(pool)}."]
+    return [refusal("flask_apps_networks_pool", f"be {POOL}", pool)]
 
 
 def network_problems(app: Mapping[str, Any]) -> list[str]:

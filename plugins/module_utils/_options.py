@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -33,7 +33,8 @@ class Option:
 
     kind: str, int, float, bool, list or dict. pattern: a string has to match it whole. allowed: the words of the error message.
     options: the keys of the dictionary, or of each dictionary in the list. elements: the option that each element of a list is.
-    secret: no message shows the value. filled: a list must not be empty. about: its documentation, in Ansible's markup, with an empty
+    check: gives what a string must be, in the words that
+    follow "must", or "" when it fits. secret: no message shows the value. filled: a list must not be empty. about: its documentation, in Ansible's markup, with an empty
     line between paragraphs.
     """
 
@@ -70,7 +71,7 @@ class Option:
 
 
 class _Unfit(ValueError):
-    """The value is not of the option's kind; the text says what is allowed."""
+    """The value does not fit; the text says what it must be, in the words that follow "must"."""
 
 
 def without_user(address: str) -> str:
@@ -115,6 +116,11 @@ def show(value: Any) -> str:
     return f"a value of the type {type(value).__name__.lstrip('_')}"
 
 
+def one_of(words: Sequence[str]) -> str:
+    """What there is to choose from, as part of a sentence."""
+    return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
 def show_name(name: Any) -> str:
     """A name that is not known; NAME=VALUE may have been written, so of that only what is before."""
     begin = re.split(r"[=:\s]", name, maxsplit=1)[0] if isinstance(name, str) else name
@@ -134,21 +140,22 @@ def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: st
     """
     result: dict[str, Any] = {}
     problems: list[str] = []
+    place = f"{where}: " if where else ""
     for key in value:
         if key not in options:
             near = difflib.get_close_matches(key[:SHOWN], list(options), n=1) if isinstance(key, str) else []
             hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(sorted(options))}."
-            problems.append(f"{where}: {show_name(key)} is not a known key (its value is hidden); {hint}")
+            problems.append(f"{place}{show_name(key)} is not a known key (its value is hidden); {hint}")
     for key, option in options.items():
         given = value.get(key)
         if given is None:
             if option.required:
-                problems.append(f"{where}: {key} is missing; write {key}: {option.allowed or option.kind}")
+                problems.append(f"{place}{key} is missing; write {key}: {option.allowed or option.kind}")
             given = option.default
             if given is None:
                 result[key] = None
                 continue
-        result[key], found = _convert(given, option, where, key)
+        result[key], found = convert(given, option, f"{place}{key}")
         problems.extend(found)
     return result, problems
 
@@ -163,56 +170,55 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 0) ->
     return result
 
 
-def _convert(given: Any, option: Option, where: str, key: str) -> tuple[Any, list[str]]:
-    shown = "hidden" if option.secret else show(given)
+def convert(given: Any, option: Option, where: str) -> tuple[Any, list[str]]:
+    """One value as its option has it, and the problems as sentences, which name it by where."""
     if option.kind == "dict":
         if not isinstance(given, Mapping):
-            return given, [f"{where}: {key} is {shown}; it has to be a dictionary."]
+            return given, [refusal(where, "be a dictionary", given, option.secret)]
         if option.options is not None:
-            return normalize(given, option.options, f"{where}: {key}")
-        return _entries(given, option, where, key)
+            return normalize(given, option.options, where)
+        return _entries(given, option, where)
     if option.kind == "list":
-        return _elements(given, option, where, key)
+        return _elements(given, option, where)
     try:
         value = _scalar(given, option)
     except _Unfit as unfit:
-        return given, [f"{where}: {key} is {shown}; {unfit}"]
+        return given, [refusal(where, str(unfit), given, option.secret)]
     return value, []
 
 
-def _entries(given: Mapping[Any, Any], option: Option, where: str, key: str) -> tuple[dict[str, Any], list[str]]:
+def refusal(where: str, must: str, given: Any, secret: bool = False) -> str:
+    """The one form of a message about a value: what it must be, and what it is."""
+    return f"{where} must {must}; {'its value is hidden' if secret else f'got {show(given)}'}."
+
+
+def _entries(given: Mapping[Any, Any], option: Option, where: str) -> tuple[dict[str, Any], list[str]]:
     result, problems = {}, []
     for name, value in given.items():
         # NO and ON are booleans in YAML.
         if not isinstance(name, str) or len(name) > LONGEST or not re.fullmatch(option.pattern or r".+", name, re.ASCII):
-            problems.append(f"{where}: {key} has the name {show_name(name)}; {option.allowed or 'names are strings'}.")
+            problems.append(f"{where} has the name {show_name(name)}; {option.allowed or 'names are strings'}.")
             continue
         if option.elements:
-            result[str(name)], found = _convert(value, option.elements, f"{where}: {key}", str(name))
+            result[str(name)], found = convert(value, option.elements, f"{where}: {name}")
             problems.extend(found)
         else:
             result[str(name)] = value
     return result, problems
 
 
-def _elements(given: Any, option: Option, where: str, key: str) -> tuple[Any, list[str]]:
+def _elements(given: Any, option: Option, where: str) -> tuple[Any, list[str]]:
+    each = option.elements or Option(kind="dict" if option.options is not None else "str", options=option.options)
     if not isinstance(given, (list, tuple)):
-        shown = "hidden" if option.secret or (option.elements and option.elements.secret) else show(given)
-        return given, [f"{where}: {key} is {shown}; it has to be a list."]
+        return given, [refusal(where, "be a list", given, option.secret or each.secret)]
     if option.filled and not given:
-        return given, [f"{where}: {key} is an empty list; leave it out, or write {(option.elements or option).allowed or 'an element'}."]
+        return given, [f"{where} is an empty list; leave it out, or write {(option.elements or option).allowed or 'an element'}."]
     result, problems = [], []
     for position, value in enumerate(given):
-        if option.options is not None and not isinstance(value, Mapping):
-            problems.append(f"{where}: {key}[{position}] is {show(value)}; it has to be a dictionary.")
-        elif option.options is not None:
-            entry, found = normalize(value, option.options, f"{where}: {key}[{position}]")
+        entry, found = convert(value, each, f"{where}[{position}]")
+        if option.options is None or isinstance(value, Mapping):
             result.append(entry)
-            problems.extend(found)
-        else:
-            entry, found = _convert(value, option.elements or Option(), where, f"{key}[{position}]")
-            result.append(entry)
-            problems.extend(found)
+        problems.extend(found)
     return result, problems
 
 
@@ -223,11 +229,11 @@ def _scalar(given: Any, option: Option) -> Any:
         return _number(given, option)
     if isinstance(given, float):  # 1.10 was written, and 1.1 is left of it
         fits = re.fullmatch(option.pattern or ".*", str(given), re.ASCII)
-        quoted = "." if option.secret else f": '{given}'." if fits else f"; it has to be {option.allowed}."
-        raise _Unfit(f"it is a number with a fraction, of which YAML may have lost digits; put it in quotes{quoted}")
+        quoted = f": '{given}'" if fits else f", and be {option.allowed}"
+        raise _Unfit(f"be in quotes, for YAML may lose digits of a fraction{'' if option.secret else quoted}")
     text = plain_text(given)
     if text is None or isinstance(given, bool):
-        raise _Unfit(f"it has to be {option.allowed or 'a string, so put it in quotes'}.")
+        raise _Unfit(f"be {option.allowed or 'a string in quotes'}")
     return _text(text, option)
 
 
@@ -244,7 +250,7 @@ def plain_text(given: Any) -> str | None:
 def _truth(given: Any) -> bool:
     word = (plain_text(given) or "").lower()
     if word not in TRUE | FALSE:
-        raise _Unfit("it has to be true or false.")
+        raise _Unfit("be true or false")
     return word in TRUE
 
 
@@ -257,23 +263,23 @@ def _number(given: Any, option: Option) -> int | float:
         if not math.isfinite(number):
             raise ValueError
     except (ValueError, OverflowError):  # more digits than Python reads are a ValueError too
-        raise _Unfit(f"it has to be {what}.") from None
+        raise _Unfit(f"be {what}") from None
     if number > option.maximum:
-        raise _Unfit(f"it has to be {what}, at most {option.maximum:g}.")
+        raise _Unfit(f"be {what}, at most {option.maximum:g}")
     if option.minimum is not None and number < option.minimum:
-        raise _Unfit(f"it has to be {what}, at least {option.minimum:g}.")
+        raise _Unfit(f"be {what}, at least {option.minimum:g}")
     return number
 
 
 def _text(text: str, option: Option) -> str:
     if option.choices and text not in option.choices:
-        raise _Unfit(f"choose {' or '.join(option.choices)}.")
+        raise _Unfit(f"be {one_of(option.choices)}")
     if len(text) > LONGEST and not option.secret:
-        raise _Unfit(f"it has to be {option.allowed or 'a string'}, of at most {LONGEST} characters.")
+        raise _Unfit(f"be {option.allowed or 'a string'}, of at most {LONGEST} characters")
     if re.search("[\ud800-\udfff]", text):
-        raise _Unfit("it has to be text that UTF-8 can write.")
+        raise _Unfit("be text that UTF-8 can write")
     if option.pattern and not re.fullmatch(option.pattern, text, re.ASCII):
-        raise _Unfit(f"it has to be {option.allowed}.")
+        raise _Unfit(f"be {option.allowed}")
     if option.check and (complaint := option.check(text)):
         raise _Unfit(complaint)
     return text

@@ -417,7 +417,7 @@ def _unfit_name(app: Mapping[str, Any]) -> str:
     given = (plain_text(env.get("APP_MODULE", "")) or "")
     module, _colon, name = given.partition(":")
     if (module and not _fits("module", module)) or (name and not _fits("callable", name)):
-        return f"env: APP_MODULE is hidden; it has to be a module and {OPTIONS['callable'].allowed}, such as main:app."
+        return f"env: APP_MODULE must be a module and {OPTIONS['callable'].allowed}, such as main:app; its value is hidden."
     return ""
 
 

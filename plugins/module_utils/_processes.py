@@ -76,7 +76,8 @@ def process_problems(processes: Any) -> list[str]:
     names = [str(entry["name"]) for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)]
     problems = [f"processes has {name!r} {names.count(name)} times; names have to differ." for name in _twice(names)]
     problems += [
-        f"processes: name is {name!r}, which a container of ours has; choose another." for name in dict.fromkeys(names) if name in RESERVED
+        f"processes: name must not be {name!r}, which is reserved for this collection's containers."
+        for name in dict.fromkeys(names) if name in RESERVED
     ]
     return problems
 

@@ -51,8 +51,8 @@ def file_problem(file: Path, limit: int) -> str:
     if not stat.S_ISREG(found.st_mode):
         return f"is not a file: {file}"
     if found.st_size > limit:
-        return f"is too large: {file}; it has to be at most {size(limit)}"
-    return "" if os.access(file, os.R_OK) else f"cannot be read: {file}; it has to be readable for who runs Ansible"
+        return f"must be at most {size(limit)}: {file}"
+    return "" if os.access(file, os.R_OK) else f"must be readable for who runs Ansible: {file}"
 
 
 def size(count: int) -> str:
@@ -86,7 +86,7 @@ def read_inside(source: str | Path, path: str, limit: int = BLOCK) -> bytes:
     with os.fdopen(os.open(Path(source, path), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise SourceError(f"{path!r} is too large to be read; it has to be at most {size(limit)}.")
+        raise SourceError(f"{path!r} must be at most {size(limit)} to be read.")
     return content
 
 
@@ -184,7 +184,7 @@ def _ignored(source: str) -> list[str]:
     try:
         text = read_inside(source, ".dockerignore", IGNORE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SourceError(f"'.dockerignore' has to be UTF-8; byte {error.start} is not.") from None
+        raise SourceError(f"'.dockerignore' must be UTF-8; byte {error.start} is not.") from None
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if len(line) > IGNORE_LINE:

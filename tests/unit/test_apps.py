@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 SOURCE_WORDS = "source is missing; write source: the directory of the application, for example files/shop; or git: {repo: …}; or image: …"
 GIT = schema.OPTIONS["git"].options["repo"]
-NAME_WORDS = "it has to be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop."
-PATH_WORDS = f"it has to be {schema.PATH_WORDS}."
+NAME_WORDS = "must be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"
+PATH_WORDS = f"must be {schema.PATH_WORDS}"
 # What Nginx, a shell, YAML, a URL or a file system would take for more than a letter.
 MEANINGFUL = set(" \t\r\n\0\"'`$\\;{}()[]<>|&*?!#%^=,:@+")
 
@@ -258,7 +258,7 @@ def test_everything_may_be_said_as_text_as_it_comes_from_the_command_line(check)
 )
 def test_bad_names(check, name):
     _, problems = check(name=name)
-    assert problems == [f"flask_apps: {name}: name is {name!r}; {NAME_WORDS}"]
+    assert problems == [f"flask_apps: {name}: name {NAME_WORDS}; got {name!r}."]
 
 
 @pytest.mark.parametrize("name", ["a", "shop", "pc-builder-app", "7", "a" * 40])
@@ -298,7 +298,7 @@ def test_good_names(check, name):
 )
 def test_bad_paths(check, path):
     _, problems = check(path=path)
-    assert problems == [f"flask_apps: shop: path is {path!r}; {PATH_WORDS}"]
+    assert problems == [f"flask_apps: shop: path {PATH_WORDS}; got {path!r}."]
 
 
 @pytest.mark.parametrize(
@@ -306,10 +306,10 @@ def test_bad_paths(check, path):
     [
         ({"name": ...}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
         ({"name": None}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
-        ({"name": ["shop"]}, f"flask_apps[0]: name is a list; {NAME_WORDS}"),
-        ({"name": {"a": 1}}, f"flask_apps[0]: name is a dictionary; {NAME_WORDS}"),
+        ({"name": ["shop"]}, f"flask_apps[0]: name {NAME_WORDS}; got a list."),
+        ({"name": {"a": 1}}, f"flask_apps[0]: name {NAME_WORDS}; got a dictionary."),
         ({"path": ...}, f"flask_apps: shop: path is missing; write path: {schema.PATH_WORDS}"),
-        ({"path": 5}, f"flask_apps: shop: path is 5; {PATH_WORDS}"),
+        ({"path": 5}, f"flask_apps: shop: path {PATH_WORDS}; got 5."),
         ({"source": ...}, f"flask_apps: shop: {SOURCE_WORDS}"),
         (
             {"git": {"repo": "/srv/shop"}},
@@ -321,19 +321,19 @@ def test_bad_paths(check, path):
         ({"pth": "/x"}, "flask_apps: shop: 'pth' is not a known key (its value is hidden); did you mean 'path'?"),
         ({"websockets": True}, "flask_apps: shop: 'websockets' is not a known key (its value is hidden); did you mean 'websocket'?"),
         ({"uwsgi": {"thread": 2}}, "flask_apps: shop: uwsgi: 'thread' is not a known key (its value is hidden); did you mean 'threads'?"),
-        ({"engine": "gunicron"}, "flask_apps: shop: engine is 'gunicron'; choose uwsgi or gunicorn or command."),
-        ({"path_mode": "strip"}, "flask_apps: shop: path_mode is 'strip'; choose domain or script_name."),
-        ({"websocket": "maybe"}, "flask_apps: shop: websocket is 'maybe'; it has to be true or false."),
-        ({"module": "shop/web"}, "flask_apps: shop: module is 'shop/web'; it has to be a Python module such as main or shop.web."),
+        ({"engine": "gunicron"}, "flask_apps: shop: engine must be uwsgi, gunicorn or command; got 'gunicron'."),
+        ({"path_mode": "strip"}, "flask_apps: shop: path_mode must be domain or script_name; got 'strip'."),
+        ({"websocket": "maybe"}, "flask_apps: shop: websocket must be true or false; got 'maybe'."),
+        ({"module": "shop/web"}, "flask_apps: shop: module must be a Python module such as main or shop.web; got 'shop/web'."),
         (
             {"callable": "app; x"},
-            "flask_apps: shop: callable is 'app; x'; it has to be a name in the module such as app, create_app() or "
-            "create_app('production').",
+            "flask_apps: shop: callable must be a name in the module such as app, create_app() or "
+            "create_app('production'); got 'app; x'.",
         ),
         ({"env": {"A B": "x"}}, "flask_apps: shop: env has the name 'A…'; names are made of letters, digits and _."),
-        ({"env": {"A": "x\ny"}}, "flask_apps: shop: env: A is hidden; it has to be one line; put longer values into secrets."),
-        ({"env": {"A": "x "}}, "flask_apps: shop: env: A is hidden; spaces at its end would be lost; put it into secrets."),
-        ({"env": {"DEBUG": True}}, "flask_apps: shop: env: DEBUG is hidden; it has to be a string, so put it in quotes."),
+        ({"env": {"A": "x\ny"}}, "flask_apps: shop: env: A must be one line (longer values go into secrets); its value is hidden."),
+        ({"env": {"A": "x "}}, "flask_apps: shop: env: A must not end with spaces, which would be lost (put it into secrets); its value is hidden."),
+        ({"env": {"DEBUG": True}}, "flask_apps: shop: env: DEBUG must be a string in quotes; its value is hidden."),
         ({"env": {"DOMAIN": "/x"}}, "flask_apps: shop: env sets DOMAIN, which we set from path; leave it out."),
         ({"env": {"FLASKOPS_APP": "x"}}, "flask_apps: shop: env sets FLASKOPS_APP, which we set from name; leave it out."),
         ({"env": {"FLASKOPS_RELEASE": "x"}}, "flask_apps: shop: env sets FLASKOPS_RELEASE, which we set from the release; leave it out."),
@@ -342,33 +342,33 @@ def test_bad_paths(check, path):
             "flask_apps: shop: env sets KEY_FILE, which we set from secrets; leave it out.",
         ),
         ({"secrets": {"../KEY": "x"}}, "flask_apps: shop: secrets has the name '../KEY'; names are made of letters, digits and _."),
-        ({"site": "www"}, "flask_apps: shop: site is 'www'; there are default. Add it to nginx_sites or choose one of these."),
+        ({"site": "www"}, "flask_apps: shop: no site 'www'; defined sites: default. Add it to nginx_sites or choose one of these."),
         (
             {"health": {"path": "health"}},
-            "flask_apps: shop: health: path is 'health'; it has to be a path below the application's own, such as /health.",
+            "flask_apps: shop: health: path must be a path below the application's own, such as /health; got 'health'.",
         ),
-        ({"health": {"status": ["ok"]}}, "flask_apps: shop: health: status[0] is 'ok'; it has to be a status such as 200 or 2xx."),
-        ({"health": {"status": 200}}, "flask_apps: shop: health: status is 200; it has to be a list."),
+        ({"health": {"status": ["ok"]}}, "flask_apps: shop: health: status[0] must be a status such as 200 or 2xx; got 'ok'."),
+        ({"health": {"status": 200}}, "flask_apps: shop: health: status must be a list; got 200."),
         (
             {"health": {"deadline_seconds": 0}},
-            "flask_apps: shop: health: deadline_seconds is 0; it has to be a number of seconds, at least 1.",
+            "flask_apps: shop: health: deadline_seconds must be a number of seconds, at least 1; got 0.",
         ),
-        ({"drain_seconds": -1}, "flask_apps: shop: drain_seconds is -1; it has to be a number of seconds, at least 0."),
-        ({"resources": {"memory": "512"}}, "flask_apps: shop: resources: memory is '512'; it has to be a size such as 512m or 2g."),
+        ({"drain_seconds": -1}, "flask_apps: shop: drain_seconds must be a number of seconds, at least 0; got -1."),
+        ({"resources": {"memory": "512"}}, "flask_apps: shop: resources: memory must be a size such as 512m or 2g; got '512'."),
         (
             {"uwsgi": {"processes": 0}},
-            "flask_apps: shop: uwsgi: processes is 0; it has to be auto (from the CPU limit) or a number from 1 to 999.",
+            "flask_apps: shop: uwsgi: processes must be auto (from the CPU limit) or a number from 1 to 999; got 0.",
         ),
-        ({"uwsgi": "many"}, "flask_apps: shop: uwsgi is 'many'; it has to be a dictionary."),
-        ({"writable": ["cache"]}, "flask_apps: shop: writable[0] is 'cache'; it has to be an absolute path such as /app/cache."),
-        ({"writable": ["/app/../etc"]}, "flask_apps: shop: writable[0] is '/app/../etc'; '..' is not allowed in it."),
+        ({"uwsgi": "many"}, "flask_apps: shop: uwsgi must be a dictionary; got 'many'."),
+        ({"writable": ["cache"]}, "flask_apps: shop: writable[0] must be an absolute path such as /app/cache; got 'cache'."),
+        ({"writable": ["/app/../etc"]}, "flask_apps: shop: writable[0] must have no '..' in it; got '/app/../etc'."),
         (
             {"networks": ["host"]},
-            "flask_apps: shop: networks[0] is 'host'; it has to be the name of a Docker network such as backend, not host or none.",
+            "flask_apps: shop: networks[0] must be the name of a Docker network such as backend, not host or none; got 'host'.",
         ),
         (
             {"proxy": {"body_size": "20 MB"}},
-            "flask_apps: shop: proxy: body_size is '20 MB'; it has to be a size such as 20m, 0 for no limit, or '' for the host's.",
+            "flask_apps: shop: proxy: body_size must be a size such as 20m, 0 for no limit, or '' for the host's; got '20 MB'.",
         ),
         (
             {"static": [{"url": "/static"}]},
@@ -376,11 +376,11 @@ def test_bad_paths(check, path):
         ),
         (
             {"static": [{"url": "/st;atic", "path": "static"}]},
-            "flask_apps: shop: static[0]: url is '/st;atic'; it has to be a path below the application's own, such as /static.",
+            "flask_apps: shop: static[0]: url must be a path below the application's own, such as /static; got '/st;atic'.",
         ),
         (
             {"static": [{"url": "/static", "path": "../etc"}]},
-            "flask_apps: shop: static[0]: path is '../etc'; it has to be a directory of the image, absolute or below /app, such as static.",
+            "flask_apps: shop: static[0]: path must be a directory of the image, absolute or below /app, such as static; got '../etc'.",
         ),
     ],
 )
@@ -391,9 +391,9 @@ def test_every_problem_names_application_key_value_and_what_is_allowed(check, ke
 @pytest.mark.parametrize(
     ("apps", "problem"),
     [
-        ({"name": "shop"}, "flask_apps: it is a dictionary; it has to be a list of dictionaries with name, source and path."),
-        ("shop", "flask_apps: it is 'shop'; it has to be a list of dictionaries with name, source and path."),
-        (["shop"], "flask_apps[0]: it is 'shop'; it has to be a dictionary with name, source and path."),
+        ({"name": "shop"}, "flask_apps must be a list of dictionaries with name, source and path; got a dictionary."),
+        ("shop", "flask_apps must be a list of dictionaries with name, source and path; got 'shop'."),
+        (["shop"], "flask_apps[0] must be a dictionary with name, source and path; got 'shop'."),
     ],
 )
 def test_flask_apps_is_a_list_of_dictionaries(apps, problem):
@@ -612,7 +612,7 @@ def test_defaults_hold_nothing_that_belongs_to_one_application(source):
 
 def test_defaults_are_a_dictionary():
     assert normalize_apps([], defaults=["a"])[1] == [
-        "flask_apps_defaults: it is a list; it has to be a dictionary of keys as in an entry of flask_apps."
+        "flask_apps_defaults must be a dictionary of keys as in an entry of flask_apps; got a list."
     ]
 
 
@@ -627,13 +627,13 @@ def test_all_problems_of_all_applications_are_one_message(source, tmp_path):
     assert lines == [
         "9 problems in the inputs; nothing was changed.",
         "flask_apps: Shop: 'engin' is not a known key (its value is hidden); did you mean 'engine'?",
-        f"flask_apps: Shop: name is 'Shop'; {NAME_WORDS}",
-        f"flask_apps: Shop: path is 'shop'; {PATH_WORDS}",
+        f"flask_apps: Shop: name {NAME_WORDS}; got 'Shop'.",
+        f"flask_apps: Shop: path {PATH_WORDS}; got 'shop'.",
         f"flask_apps: Shop: source is not a directory: {Path.cwd()}/nowhere. Relative sources start from flask_apps_source_root.",
-        "flask_apps: blog: site is 'www'; there are default. Add it to nginx_sites or choose one of these.",
+        "flask_apps: blog: no site 'www'; defined sites: default. Add it to nginx_sites or choose one of these.",
         f"flask_apps: blog: source is not a directory: {tmp_path}/none. Relative sources start from flask_apps_source_root.",
-        "flask_apps: wiki: site is 'www'; there are default. Add it to nginx_sites or choose one of these.",
-        "flask_apps[3]: it is 'x'; it has to be a dictionary with name, source and path.",
+        "flask_apps: wiki: no site 'www'; defined sites: default. Add it to nginx_sites or choose one of these.",
+        "flask_apps[3] must be a dictionary with name, source and path; got 'x'.",
         "flask_apps: blog and wiki: path is '/blog' on site 'www' in each; give each its own.",
     ]
 
@@ -652,7 +652,7 @@ def test_the_values_of_secrets_are_in_no_message(check):
 @given(st.one_of(st.from_regex(schema.NAME, fullmatch=True), st.text(max_size=50)))
 def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
     _, problems = normalize_apps([{"name": name, "source": "/nowhere", "path": "/"}])
-    if not any("name is" in problem for problem in problems):
+    if not any("name must be" in problem for problem in problems):
         assert re.fullmatch("[a-z0-9-]{1,40}", name, re.ASCII)
         assert not name.startswith("-")
 
@@ -662,7 +662,7 @@ def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
 )
 def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
     _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": path}])
-    if not any("path is" in problem for problem in problems):
+    if not any("path must be" in problem for problem in problems):
         assert path.startswith("/")
         assert path.isascii()
         assert not MEANINGFUL & set(path)
@@ -684,14 +684,14 @@ def test_whatever_is_written_is_answered_in_sentences(value):
 
 @pytest.mark.parametrize("name", ["base", "runtime"])
 def test_the_names_of_our_own_images_are_refused(check, name):
-    assert check(name=name)[1] == [f"flask_apps: {name}: name is {name!r}, which one of our own images has; choose another."]
+    assert check(name=name)[1] == [f"flask_apps: {name}: name must not be {name!r}, which is reserved for this collection's images."]
 
 
 @pytest.mark.parametrize(("path", "url"), [("/", "/healthz"), ("/shop", "/up/"), ("/shop/", "/up")])
 def test_a_websocket_where_the_site_itself_answers_is_refused(source, path, url):
     apps = [{"name": "shop", "source": str(source), "path": path, "proxy": {"websocket_paths": ["/ws", url]}}]
     (problem,) = normalize_apps(apps, taken_paths=["/healthz", "/shop/up"])[1]
-    words = f"proxy.websocket_paths has {url.rstrip('/')!r}, where the site itself answers (nginx_health_path); choose another."
+    words = f"proxy.websocket_paths must not have {url.rstrip('/')!r}, where the site itself answers (nginx_health_path)."
     assert problem == f"flask_apps: shop: {words}"
     assert normalize_apps(apps, taken_paths=["/health", "/healthz/x"])[1] == []
 
@@ -733,7 +733,7 @@ def test_what_nginx_would_not_take_is_refused(source, proxy, words):
 def test_a_path_where_the_site_itself_answers_is_refused(source):
     apps = [{"name": "shop", "source": str(source), "path": "/healthz"}]
     assert normalize_apps(apps, taken_paths=["/healthz"])[1] == [
-        "flask_apps: shop: path is '/healthz', where the site itself answers (nginx_health_path); choose another."
+        "flask_apps: shop: path must not be '/healthz', where the site itself answers (nginx_health_path)."
     ]
 
 
@@ -746,14 +746,14 @@ def test_requirements_that_the_build_would_not_see_are_refused(check, source):
 
 
 def test_a_volume_is_no_relative_path(check):
-    assert "volumes[0] is 'shop/data:/data'" in check(volumes=["shop/data:/data"])[1][0]
+    assert "; got 'shop/data:/data'." in check(volumes=["shop/data:/data"])[1][0]
     assert check(volumes=["shop-data:/data", "/srv/media:/media:ro"])[1] == []
 
 
 @pytest.mark.parametrize("root", ["/srv/my apps", "var", "/", "/var/lib/x;y", "/var/../x"])
 def test_a_root_that_nginx_or_docker_would_read_otherwise_is_refused(root):
     words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
-    assert normalize_apps([], root=root)[1] == [f"flask_apps_root: it is {root!r}; it has to be {words}."]
+    assert normalize_apps([], root=root)[1] == [f"flask_apps_root must be {words}; got {root!r}."]
 
 
 def test_a_uid_of_the_range_is_another_s_unless_all_who_share_it_have_it(tmp_path):
@@ -769,7 +769,7 @@ def test_a_uid_of_the_range_is_another_s_unless_all_who_share_it_have_it(tmp_pat
 @pytest.mark.parametrize("uids", ["0-10", "70000", "99999-70000", "70000-70000", "-1", "7e4-8e4", "70000-99999999999", 70000, "", None])
 def test_no_container_runs_as_root_or_as_a_user_of_the_host(uids):
     words = "must be a range of user ids from 1000 on, such as 70000-99999"
-    assert normalize_apps([], uids=uids)[1] == [f"flask_apps_uids: {words}; got {uids!r}."]
+    assert normalize_apps([], uids=uids)[1] == [f"flask_apps_uids {words}; got {uids!r}."]
 
 
 def test_a_number_that_nginx_would_refuse_is_refused(check):
@@ -778,14 +778,14 @@ def test_a_number_that_nginx_would_refuse_is_refused(check):
 
 def test_a_source_that_cannot_be_read_names_the_application(check, source):
     (source / ".dockerignore").write_bytes(b"\xff")
-    assert check()[1][0].startswith(f"flask_apps: shop: source {source} cannot be read: '.dockerignore' has to be UTF-8")
+    assert check()[1][0].startswith(f"flask_apps: shop: source {source} cannot be read: '.dockerignore' must be UTF-8")
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"base_refresh": "next month"}, "flask_apps_base_refresh: it is 'next month'; it has to be a word of letters"),
-        ({"runtime_image": "registry.example.org/flaskops/runtime:1"}, "runtime:1'; it has to be a repository without a tag"),
+        ({"base_refresh": "next month"}, "flask_apps_base_refresh must be a word of letters"),
+        ({"runtime_image": "registry.example.org/flaskops/runtime:1"}, "flask_apps_runtime_image must be a repository without a tag"),
         ({"runtime_image": "images/runtime.tar"}, "flask_apps_runtime_image: there is no file /srv/nowhere/images/runtime.tar. It starts"),
     ],
 )
@@ -824,9 +824,9 @@ def test_the_arguments_of_a_factory(tmp_path):
     (app,), problems = normalize_apps([{**entry, "callable": "create_app('prod')"}])
     assert (problems, app["module"]) == ([], "main")
     (problem,) = normalize_apps([{**entry, "env": {"APP_MODULE": "main:create_app(config)"}}])[1]
-    assert "env: APP_MODULE is hidden" in problem
+    assert "env: APP_MODULE must be a module" in problem
     (problem,) = normalize_apps([{**entry, "module": "main", "callable": "create_app(open('x'))"}])[1]
-    assert "the arguments of a factory have to be constants" in problem
+    assert "callable must have constants as arguments" in problem
 
 
 @pytest.mark.parametrize(

@@ -62,11 +62,11 @@ def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"python": 3.12}, "python is 3.12; it is a number with a fraction, of which YAML may have lost digits; put it in quotes: '3.12'."),
-        ({"python": 3.1}, 'put it in quotes; it has to be a version of Python from 3.10 on, in quotes, such as "3.12".'),
-        ({"python": "3.9"}, "it has to be a version of Python from 3.10 on"),
+        ({"python": 3.12}, "python must be in quotes, for YAML may lose digits of a fraction: '3.12'; got 3.12."),
+        ({"python": 3.1}, 'must be in quotes, for YAML may lose digits of a fraction, and be a version of Python from 3.10 on, in quotes, such as "3.12"; got 3.1.'),
+        ({"python": "3.9"}, "must be a version of Python from 3.10 on"),
         ({"python": "3.12", "base_image": "a:1"}, "base_image and python are written; keep one."),
-        ({"base_image": "python:3.12-alpine"}, "it has to be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie."),
+        ({"base_image": "python:3.12-alpine"}, "must be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie; got"),
         ({"python": "3.12", "host": "ours:1"}, "write base_image, such as python:3.12-slim-trixie."),
         ({"python": "3.12", "host": f"{HOST}@sha256:{'0' * 64}"}, "write base_image, such as python:3.12-slim-trixie."),
         ({"python": "3.12", "bootstrapped": "3.13"}, "python must be 3.13, for flask_apps_base_source: bootstrap makes the base from"),
@@ -84,8 +84,8 @@ def test_what_is_refused_before_anything_is_built(check, keys, words):
 def test_a_base_of_the_host_without_apt_is_refused():
     problems = normalize_apps([], base_image="python:3.13-alpine")[1]
     assert problems == [
-        "flask_apps_base_image: it is 'python:3.13-alpine'; it has to be a Debian or Ubuntu with Python and APT, such as "
-        "python:3.12-slim-trixie."
+        "flask_apps_base_image must be a Debian or Ubuntu with Python and APT, such as "
+        "python:3.12-slim-trixie; got 'python:3.13-alpine'."
     ]
 
 

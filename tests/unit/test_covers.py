@@ -65,7 +65,7 @@ def test_data_files_come_with_a_volume_of_their_own(check):
         ({"data_files": ["a_b", "a/b"]}, "data_files has a_b twice, or one that is called like it; keep one."),
         ({"data_files": ["x/a.db"], "volumes": ["d1:/app/x"]}, "data_files has x/a.db, and /app/x is on a volume or writable already;"),
         ({"data_files": ["a.db"], "volumes": ["d1:/var/lib/data-files"]}, "/var/lib/data-files is where data_files lie in the container;"),
-        ({"data_files": ["../a.db"]}, "data_files[0] is '../a.db'; '..' is not allowed in it."),
+        ({"data_files": ["../a.db"]}, "data_files[0] must have no '..' in it; got '../a.db'."),
     ],
 )
 def test_data_files_that_cannot_be(check, keys, words):

@@ -53,7 +53,7 @@ def test_harakiri_comes_before_nginx_gives_up(problems, harakiri, timeout, said)
 @pytest.mark.parametrize(("processes", "cheaper", "said"), [(4, 2, False), (4, 4, True), (2, 3, True), ("auto", 8, False), (1, 0, False)])
 def test_cheaper_is_less_than_processes(problems, processes, cheaper, said):
     found = problems(uwsgi={"processes": processes, "cheaper": cheaper})
-    expected = f"flask_apps: shop: uwsgi.cheaper is {cheaper}; it has to be less than uwsgi.processes, which is {processes}."
+    expected = f"flask_apps: shop: uwsgi.cheaper must be less than uwsgi.processes, which is {processes}; got {cheaper}."
     assert found == ([expected] if said else [])
 
 

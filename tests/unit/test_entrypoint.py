@@ -163,14 +163,14 @@ def test_the_number_comes_from_the_key_the_environment_or_the_applications_own_s
 
 def test_cheaper_has_to_be_less_than_processes(entrypoint, started, app):
     app()
-    with pytest.raises(entrypoint.Stop, match="there are 4 processes as UWSGI_PROCESSES says, and cheaper is 4; it has to be lower"):
+    with pytest.raises(entrypoint.Stop, match="cheaper must be less than the processes, 4 as UWSGI_PROCESSES says; got 4"):
         started(UWSGI_PROCESSES="4", UWSGI_CHEAPER="4")
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-1", "1.5"])
 def test_a_number_that_is_none_is_refused(entrypoint, started, app, value):
     app()
-    with pytest.raises(entrypoint.Stop, match=re.escape(f"UWSGI_PROCESSES is '{value}'; it has to be a number above 0.")):
+    with pytest.raises(entrypoint.Stop, match=re.escape(f"UWSGI_PROCESSES must be a number above 0; got '{value}'.")):
         started(UWSGI_PROCESSES=value)
 
 

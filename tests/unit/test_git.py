@@ -184,10 +184,11 @@ def test_what_is_wrong_with_a_repository_is_told_with_the_rest(fetch, origin):
     assert problems[0] == f"flask_apps: a: git: {origin} has no branch, tag or commit 'nowhere'."
     assert problems[1].startswith(f"flask_apps: b: git: directory is 'web'; there is no such directory in {origin} at HEAD (")
     assert problems[2] == "flask_apps: c: git.key_file is not a file: /none. It starts from flask_apps_source_root."
-    assert [problem.split(";")[0] for problem in problems[3:]] == [
-        "flask_apps: d: git: repo is 'ext::sh -c x'",
-        "flask_apps: e: git is 'x'",
-        "flask_apps[5]: it is 'f'",
+    assert problems[3:] == [
+        "flask_apps: d: git: repo must be the address of a repository, such as https://git.example.org/shop.git or "
+        "git@git.example.org:shop.git; got 'ext::sh -c x'.",
+        "flask_apps: e: git must be a dictionary; got 'x'.",
+        "flask_apps[5] must be a dictionary with name, source and path; got 'f'.",
     ]
 
 

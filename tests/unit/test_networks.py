@@ -117,7 +117,7 @@ def test_pools_that_may_be(pool):
 )
 def test_pools_that_may_not(pool):
     (words,) = _networks.pool_problem(pool)
-    assert words.startswith("flask_apps_networks_pool: must be a private IPv4 network of at least 16 addresses")
+    assert words.startswith("flask_apps_networks_pool must be a private IPv4 network of at least 16 addresses")
 
 
 @pytest.fixture

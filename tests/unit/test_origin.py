@@ -138,7 +138,7 @@ def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
             {"image": "a/b", "port": 80, "registry": {"username": "a"}},
             "registry: password is missing; a login has username and password.",
         ),
-        ({}, {"uwsgi": {"processes": 2, "cheaper": 2}}, "uwsgi.cheaper is 2; it has to be less than uwsgi.processes, which is 2."),
+        ({}, {"uwsgi": {"processes": 2, "cheaper": 2}}, "uwsgi.cheaper must be less than uwsgi.processes, which is 2; got 2."),
         (
             {},
             {"processes": [{"name": "worker", "command": "a"}, {"name": "worker", "command": "b"}]},
@@ -148,8 +148,8 @@ def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
         (
             None,
             {"image": "http://a/b"},
-            "image is 'http://a/b'; it has to be the reference of an image, such as "
-            "registry.example.org/shop@sha256:… or registry.example.org/shop:1.2.",
+            "image must be the reference of an image, such as "
+            "registry.example.org/shop@sha256:… or registry.example.org/shop:1.2; got 'http://a/b'.",
         ),
     ],
 )

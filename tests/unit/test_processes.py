@@ -93,8 +93,8 @@ def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
         ([], []),
         (["a", "b"], []),
         (["a", "b", "a"], ["processes has 'a' 2 times; names have to differ."]),
-        (["pin"], ["processes: name is 'pin', which a container of ours has; choose another."]),
-        (["command"], ["processes: name is 'command', which a container of ours has; choose another."]),
+        (["pin"], ["processes: name must not be 'pin', which is reserved for this collection's containers."]),
+        (["command"], ["processes: name must not be 'command', which is reserved for this collection's containers."]),
         ([None, 5], []),
     ],
 )

@@ -282,7 +282,7 @@ def test_what_readers_differ_on_is_refused_by_line_and_without_its_value(text, p
         (None, "env_file is not a file: {}."),
         (b"A=1\0", "env_file must be text in UTF-8: {}."),
         (b"\x7fELF\xff\xfe", "env_file must be text in UTF-8: {}."),
-        (b"#" * (2**20 + 1), "env_file is too large: {}; it has to be at most 1 MB."),
+        (b"#" * (2**20 + 1), "env_file must be at most 1 MB: {}."),
         (b"$ANSIBLE_VAULT;1.1;AES256\n616263\n",
          "env_file is encrypted by Ansible Vault: {}; write its values into secrets, in an encrypted file of variables."),
         (b"".join(b"A%d=1\n" % number for number in range(1001)), "env_file must have at most 1000 variables: {}; got 1001."),
@@ -373,9 +373,9 @@ TAKEN = "where the role or the kernel has files of its own; choose another."
         ("/app/cache", "config_files has the path '/app/cache', where volumes or writable have a directory; choose a file."),
         ("/media/x.cfg", "config_files has the path '/media/x.cfg' inside of the volume '/srv/media:/media:ro', which is read-only; "
          "choose another."),
-        ("/app/../x", "config_files[0]: path is '/app/../x'; '..' is not allowed in it."),
-        ("instance/config.py", "config_files[0]: path is 'instance/config.py'; it has to be an absolute path in the container, such as "
-         "/app/instance/config.py."),
+        ("/app/../x", "config_files[0]: path must have no '..' in it; got '/app/../x'."),
+        ("instance/config.py", "config_files[0]: path must be an absolute path in the container, such as "
+         "/app/instance/config.py; got 'instance/config.py'."),
     ],
 )  # fmt: skip
 def test_a_path_that_cannot_be_is_refused(check, path, words):
@@ -393,7 +393,7 @@ def test_a_path_is_written_once_and_its_content_is_text_that_no_message_shows(ch
     assert check(config_files=twice)[1] == [f"flask_apps: shop: config_files has the path {CONFIG!r} twice; keep one."]
     for content in ({"KEY": "hunter2"}, ["hunter2"], "hunter2" * 200_000):
         (problem,) = check(config_files=[{"path": CONFIG, "content": content}])[1]
-        assert problem.startswith("flask_apps: shop: config_files[0]: content is hidden; it has to be ")
+        assert problem.startswith("flask_apps: shop: config_files[0]: content must be ")
         assert "hunter2" not in problem
 
 

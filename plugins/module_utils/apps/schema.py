@@ -25,27 +25,27 @@ SOCKET_LIMIT = 107  # bytes of sun_path that Linux leaves to a name, unix(7)
 
 def _one_line(text: str) -> str:
     if set(text) & set("\n\r\0"):
-        return "it has to be one line; put longer values into secrets."
+        return "be one line (longer values go into secrets)"
     # What reads the env file strips its lines.
-    return "spaces at its end would be lost; put it into secrets." if text != text.rstrip() else ""
+    return "not end with spaces, which would be lost (put it into secrets)" if text != text.rstrip() else ""
 
 
 def _command(text: str) -> str:
     if "<<" in text:
-        return "a command has no here-document; put it into a script of the source."
-    return "it has to be one line; put a longer one into a script of the source." if set(text) & set("\n\r\0") else ""
+        return "have no here-document (put it into a script of the source)"
+    return "be one line (put a longer one into a script of the source)" if set(text) & set("\n\r\0") else ""
 
 
 def _literal_arguments(text: str) -> str:
-    return "" if is_constant(text) else "the arguments of a factory have to be constants, such as create_app('production')."
+    return "" if is_constant(text) else "have constants as arguments, such as create_app('production')"
 
 
 def _path(text: str) -> str:
     """Of a path on the controller what no file system has."""
     too_long = len(text.encode()) > PATH_LIMIT or any(len(part.encode()) > FILE_NAME_LIMIT for part in text.split("/"))
     if too_long:
-        return f"a path has at most {PATH_LIMIT} bytes, and {FILE_NAME_LIMIT} in each part."
-    return "" if text.isprintable() else "a path has no control characters."
+        return f"be a path of at most {PATH_LIMIT} bytes, and {FILE_NAME_LIMIT} in each part"
+    return "" if text.isprintable() else "be a path without control characters"
 
 
 def _file_path(text: str) -> str:
@@ -53,11 +53,11 @@ def _file_path(text: str) -> str:
 
 
 def _config(text: str) -> str:
-    return f"it has to be at most {CONFIG_BYTES // 2**20} MB." if len(text.encode(errors="replace")) > CONFIG_BYTES else ""
+    return f"be at most {CONFIG_BYTES // 2**20} MB" if len(text.encode(errors="replace")) > CONFIG_BYTES else ""
 
 
 def _inside(text: str) -> str:
-    return "'..' is not allowed in it." if ".." in text.split("/") else ""
+    return "have no '..' in it" if ".." in text.split("/") else ""
 
 
 # A file or directory below a source, or nothing.

@@ -101,7 +101,7 @@ def number(env, name, kind=int):
     except ValueError:
         value = 0
     if not value > 0:
-        raise Stop(f"{name} is {env[name]!r}; it has to be a number above 0.")
+        raise Stop(f"{name} must be a number above 0; got {env[name]!r}.")
     return value
 
 
@@ -196,7 +196,7 @@ def uwsgi(env, own):
         processes, why = max(workers(limit), cheaper + 1), f"from a limit of {limit:g} processors"
     if processes:
         if int(processes) <= cheaper:
-            raise Stop(f"there are {processes} processes {why}, and cheaper is {cheaper}; it has to be lower.")
+            raise Stop(f"cheaper must be less than the processes, {processes} {why}; got {cheaper}.")
         command += ["--processes", str(processes)]
         why = f"{processes} processes, {why}"
     return command, why
