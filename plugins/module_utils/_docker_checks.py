@@ -22,32 +22,12 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
     USERNS_REASON,
     option_problems,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon import (
-    shape_problems as daemon_shape_problems,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, show
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, refusal
 
 OLDEST_ENGINE = (20, 10)
 BUILDX_SINCE = 23
 SNAP_REASON = "the snap is confined and sees other directories than the host, so bind mounts fail silently"
 ROOTLESS_REASON = "it has other users and another network than the host, so bind mounts fail silently"
-
-
-def shape_problems(inputs: dict[str, Any]) -> Iterator[str]:
-    """Inputs of a wrong kind, with which nothing further can be said."""
-    if inputs["source"] not in ("auto", *ENGINE_PACKAGE):
-        yield f"docker_source is {show(inputs['source'])}; choose auto or {' or '.join(ENGINE_PACKAGE)}."
-    for key in ("version", "channel", "apt_url", "apt_key_url"):
-        if not isinstance(inputs[key], str):
-            yield f"docker_{key} is {show(inputs[key])}; it has to be a string, so put it in quotes."
-    users = inputs["users"]
-    if not isinstance(users, list):
-        yield f"docker_users is {show(users)}; it has to be a list of the names of users."
-    else:
-        for name in users:
-            if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}\$?", name):
-                yield f"docker_users has {show(name)}, which is not the name of a user."
-    yield from daemon_shape_problems(inputs["daemon_options"])
 
 
 class Situation:
@@ -140,21 +120,15 @@ def _host_problems(here: Situation) -> Iterator[str]:
 def _input_problems(here: Situation) -> Iterator[str]:
     inputs = here.inputs
     if inputs["version"] and not re.fullmatch(r"[0-9][0-9A-Za-z.+:~*-]*", inputs["version"]):
-        yield (
-            f"docker_version is {show(inputs['version'])}; give a version of the package {ENGINE_PACKAGE[here.source]}, for "
-            "example 27.3, 27.3.1 or 5:27.3.1-1~ubuntu.24.04~noble."
-        )
+        words = f"be a version of the package {ENGINE_PACKAGE[here.source]}, such as 27.3, 27.3.1 or 5:27.3.1-1~ubuntu.24.04~noble"
+        yield refusal("docker_version", words, inputs["version"])
     if here.source == "docker":
         if not re.fullmatch(r"https?://[^\s\[\]]+", here.url):
-            yield (
-                f"docker_apt_url is {show(hidden(inputs['apt_url']))}; give an http:// or https:// address that holds dists/, "
-                "for example https://download.docker.com/linux/ubuntu."
-            )
+            words = "be an http:// or https:// address that holds dists/, such as https://download.docker.com/linux/ubuntu"
+            yield refusal("docker_apt_url", words, hidden(inputs["apt_url"]))
         if not re.match(r"https?://\S+$|/\S+$|-----BEGIN PGP PUBLIC KEY BLOCK-----", here.key):
-            yield (
-                f"docker_apt_key_url is {show(hidden(inputs['apt_key_url']))}; give an http:// or https:// address, the path of a "
-                "key file on the host, or the armoured key itself."
-            )
+            words = "be an http:// or https:// address, the path of a key file on the host, or the armoured key itself"
+            yield refusal("docker_apt_key_url", words, hidden(inputs["apt_key_url"]))
     old_engine = (here.source, here.distribution, here.release) == ("distribution", "Debian", "12")
     yield from option_problems(inputs["daemon_options"], here.facts["service"]["command"], here.swarm, old_engine)
 

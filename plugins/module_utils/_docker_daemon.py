@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, show_name
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, refusal, show_name
 
 GROUPS = ("docker", "root", "0", "")  # whom the engine's socket may belong to
 SOCKET = "/var/run/docker.sock"
@@ -172,15 +172,15 @@ def shape_problems(options: Any) -> list[str]:
     """Why docker_daemon_options are nothing that a daemon.json can hold."""
     where = "docker_daemon_options"
     if not isinstance(options, dict):
-        return [f"{where} has to be a dictionary of what daemon.json holds, such as {{debug: true}}."]
+        return [refusal(where, "be a dictionary of what daemon.json holds, such as {debug: true}", options, secret=True)]
     try:
         fits = json.loads(json.dumps(options, allow_nan=False)) == options
     except (TypeError, ValueError, RecursionError):
         fits = False
     words = "strings, finite numbers, booleans, lists, and dictionaries whose names are strings"
-    problems = [] if fits else [f"{where} has a value that JSON does not have; put dates and the like in quotes. Allowed are {words}."]
+    problems = [] if fits else [refusal(where, f"hold what JSON has: {words} (dates and the like in quotes)", options, secret=True)]
     if fits and options.get("hosts") is not None and not _texts(options["hosts"]):
-        problems.append(f"{where}: hosts has to be a list of strings such as unix://{SOCKET}.")
+        problems.append(refusal(f"{where}: hosts", f"be a list of strings such as unix://{SOCKET}", options["hosts"]))
     return problems
 
 
@@ -224,14 +224,14 @@ def option_problems(options: dict[str, Any], command: str, swarm: bool, old_engi
                 f"{where}: '{name}' is not an option of the Docker Engine 20.10 of this distribution, which would not start with it; {cure}"
             )
     if options.get("userns-remap"):
-        problems.append(f"{where}: userns-remap is {shown(options['userns-remap'])}; take it out: {USERNS_REASON}.")
+        problems.append(f"{where}: userns-remap must be left out, for {USERNS_REASON}; got {shown(options['userns-remap'])}.")
     if swarm and options.get("live-restore"):
         problems.append(
-            f"{where}: live-restore is true, but this host is part of a swarm and dockerd refuses the two together; take it out."
+            f"{where}: live-restore must be left out on a host of a swarm, for dockerd refuses the two together; got true."
         )
     hosts = options.get("hosts")
     if hosts is not None and not {f"unix://{SOCKET}", "unix:///run/docker.sock", "unix://"} & set(hosts):
-        problems.append(f"{where}: hosts is {shown(hosts)}; it must keep unix://{SOCKET}, which this collection uses.")
+        problems.append(f"{where}: hosts must keep unix://{SOCKET}, which this collection uses; got {shown(hosts)}.")
     flags = flag_options(command)
     problems += exposure_problems(options, flags)
     for name in sorted(daemon_config(options, swarm)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils import _docker_inputs
 from ansible_collections.flaskops.host.plugins.module_utils._docker_apt import (
     APT_NAME,
     APT_SOURCE,
@@ -24,7 +25,6 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_checks impor
     choose_cli,
     notes,
     problems,
-    shape_problems,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon import (
     DAEMON_FILE,
@@ -43,7 +43,7 @@ INIT_SCRIPT_NOFILE = 1048576
 
 def plan(facts: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
     """The work, its parts with the actions they amount to; or the problems, all that there are."""
-    wrong = list(shape_problems(inputs))
+    wrong = _docker_inputs.problems(inputs)
     if wrong:
         return {"problems": wrong, "message": message(wrong), "notes": [], "changed": False}
     return DockerPlan(Situation(facts, inputs)).make()
@@ -242,7 +242,7 @@ class DockerPlan:
         for name in self.inputs["users"]:
             state = self.facts["users"].get(name, {"exists": False, "member": False})
             if not state["exists"]:
-                self.problems.append(f"docker_users: there is no user '{name}' on this host; create it first, or take it out of the list.")
+                self.problems.append(f"docker_users: no user {name!r} on this host; create it first, or take it out of the list.")
             elif not state["member"]:
                 result["add"].append(name)
         if result["add"] and self.here.mode == "found" and not self.facts["group"]:

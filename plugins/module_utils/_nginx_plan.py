@@ -7,197 +7,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._options import plain_text, show
+from ansible_collections.flaskops.host.plugins.module_utils import _nginx_inputs
 
 ROOT = "/etc/nginx"
 DEFAULT_SITES = ("sites-enabled/default", "conf.d/default.conf")
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
-SITE_KEYS = ("name", "server_names", "http_port", "header_buffer_size")
-SITE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
-LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-BUFFER = r"|[1-9][0-9]{0,2}k"
-BUFFER_WORDS = "a size such as 16k, at most 999k, or '' for Nginx's own 8k"
-SERVER_NAME = re.compile(rf"(?:\*\.)?{LABEL}(?:\.{LABEL})*")
 LINES_SHOWN = 40
 
 
-def describe(value: Any) -> str:
-    """A value as it looks in YAML, short enough for a sentence."""
-    if isinstance(value, bool):
-        text = str(value).lower()
-    elif isinstance(value, Mapping):
-        text = f"a dictionary ({', '.join(_word(key) for key in list(value)[:10]) or 'empty'})"
-    else:
-        text = "nothing" if value is None else show(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _word(value: Any) -> str:
-    """A value that names something, without quotes around it."""
-    text = describe(value)
-    return text[1:-1] if isinstance(value, str) and len(value) < 60 else text
-
-
-def whole_number(value: Any) -> int | None:
-    """An integer, also one that came from the command line as text."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return int(value) if abs(value) < 10**12 else None
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value, re.ASCII) else None
-
-
-# --- the inputs ------------------------------------------------------------------------------------------------------
-
-
-def read_sites(sites: Any, http_port: int, problems: list[str]) -> list[dict[str, Any]]:
-    """nginx_sites with every value checked and every default filled in."""
-    if not isinstance(sites, Sequence) or isinstance(sites, (str, bytes)):
-        problems.append(f"nginx_sites: is {describe(sites)}; give a list of dictionaries with name and server_names.")
-        return []
-    found: list[dict[str, Any]] = []
-    for index, site in enumerate(sites):
-        label = f"nginx_sites[{index}]"
-        if not isinstance(site, Mapping):
-            problems.append(f"{label}: is {describe(site)}; give a dictionary with name and server_names.")
-            continue
-        name = site.get("name")
-        if "name" not in site:
-            problems.append(f"{label}: name is missing; give a short label such as shop.")
-        elif not isinstance(name, str) or not SITE_NAME.fullmatch(name):
-            problems.append(f"{label}: name is {describe(name)}; use a-z, 0-9 and - (at most 40, no - at either end).")
-        elif name == "default":
-            problems.append(
-                f"{label}: name is 'default', which is the built-in site; choose another name,"
-                " or leave the entry out and use the built-in one."
-            )
-        elif name in [other["name"] for other in found]:
-            problems.append(f"nginx_sites: {name}: there are two sites of this name; give each its own.")
-        if isinstance(name, str):
-            label = f"nginx_sites: {_word(name)}"
-        problems.extend(f"{label}: unknown key {describe(key)}; known are {', '.join(SITE_KEYS)}." for key in site if key not in SITE_KEYS)
-        port = whole_number(site.get("http_port", http_port))
-        if port is None or not 1 <= port <= 65535:
-            problems.append(f"{label}: http_port is {describe(site.get('http_port', http_port))}; give a port from 1 to 65535.")
-            port = http_port
-        buffer = plain_text(site.get("header_buffer_size", ""))
-        if buffer is None or not re.fullmatch(BUFFER, buffer):
-            problems.append(f"{label}: header_buffer_size is {describe(site['header_buffer_size'])}; give {BUFFER_WORDS}.")
-            buffer = ""
-        names = read_server_names(label, site.get("server_names"), problems)
-        label = name if isinstance(name, str) else ""
-        found.append({"name": label, "server_names": names, "http_port": port, "header_buffer_size": buffer})
-    seen: dict[tuple[str, int], str] = {}
-    for site in found:
-        for server_name in site["server_names"]:
-            other = seen.setdefault((server_name, site["http_port"]), site["name"])
-            if other != site["name"]:
-                problems.append(
-                    f"nginx_sites: {site['name']}: server_names: {server_name} belongs to the site {other} already"
-                    f" (port {site['http_port']}); a name leads to one site."
-                )
-    return found
-
-
-def read_server_names(label: str, names: Any, problems: list[str]) -> list[str]:
-    if not isinstance(names, Sequence) or isinstance(names, (str, bytes)) or not names:
-        what = "is missing" if names is None else f"is {describe(names) if names else 'empty'}"
-        problems.append(f"{label}: server_names {what}; give a list of host names, for example [shop.example.org].")
-        return []
-    found: list[str] = []
-    for name in names:
-        text = name.lower() if isinstance(name, str) else ""
-        if text in ("_", "*"):
-            problems.append(f"{label}: server_names: {describe(name)} would catch every host; that is the job of the site default.")
-        elif not SERVER_NAME.fullmatch(text) or len(text) > 253:
-            hint = " (write international names in their xn-- form)" if text and not text.isascii() else ""
-            problems.append(
-                f"{label}: server_names: {describe(name)} is not a host name; give names like shop.example.org or *.example.org{hint}."
-            )
-        elif text in found:
-            problems.append(f"{label}: server_names: {text} is there twice; leave one out.")
-        else:
-            found.append(text)
-    return found
-
-
-def check_settings(inputs: Mapping[str, Any], problems: list[str]) -> None:
-    """Everything that goes into a file of Nginx is held against a strict pattern."""
-    ranges = {
-        "http_port": (1, 65535),
-        "worker_connections": (64, 1048576),
-        "worker_rlimit_nofile": (64, 10485760),
-        "worker_shutdown_timeout_seconds": (1, 86400),
-        "required_shutdown_timeout_seconds": (0, 1000000),
-        "keepalive_timeout_seconds": (0, 86400),
-        "keepalive_requests": (1, 1000000000),
-        "gzip_level": (1, 9),
-        "gzip_min_length_bytes": (0, 1000000000),
-    }
-    for key, (least, most) in ranges.items():
-        number = whole_number(inputs[key])
-        if number is None or not least <= number <= most:
-            problems.append(f"nginx_{key}: is {describe(inputs[key])}; give a whole number from {least} to {most}.")
-    patterns = {
-        "worker_processes": (r"auto|[1-9][0-9]{0,3}", "auto or a number of processes"),
-        "user": (r"[a-z_][a-z0-9_-]{0,31}", "the name of a user of the system, such as www-data"),
-        "header_buffer_size": (BUFFER, BUFFER_WORDS),
-        "client_max_body_size": (r"|[0-9]{1,12}[kKmMgG]?", "a size such as 16m, 0 for no limit, or '' to leave it out"),
-        "health_path": (r"|(?!.*/\.flaskops(?:/|$))(?:/[A-Za-z0-9._~-]+)+", "a path such as /healthz, or '' for none"),
-    }
-    for key, (pattern, allowed) in patterns.items():
-        value = inputs[key]
-        text = "" if value is None else plain_text(value)
-        if isinstance(value, bool) or text is None or not re.fullmatch(pattern, text):
-            problems.append(f"nginx_{key}: is {describe(value)}; give {allowed}.")
-    types = inputs["gzip_types"]
-    if not isinstance(types, Sequence) or isinstance(types, (str, bytes)):
-        problems.append(f"nginx_gzip_types: is {describe(types)}; give a list of media types.")
-        types = []
-    for kind in types:
-        if not isinstance(kind, str) or not re.fullmatch(r"[a-z]+/[a-zA-Z0-9.+*-]+", kind):
-            problems.append(f"nginx_gzip_types: {describe(kind)} is not a media type; give one such as text/css.")
-    connections, files = whole_number(inputs["worker_connections"]), whole_number(inputs["worker_rlimit_nofile"])
-    if connections and files and files < 2 * connections:
-        problems.append(
-            f"nginx_worker_rlimit_nofile: is {files}, too few for nginx_worker_connections: {connections} (a proxied"
-            f" request needs two files); give at least {2 * connections}."
-        )
-    required = inputs["required_sites"]
-    if not isinstance(required, Sequence) or isinstance(required, (str, bytes)):
-        problems.append(f"nginx_required_sites: is {describe(required)}; give a list of site names.")
-        required = []
-    for name in required:
-        if not isinstance(name, str) or not SITE_NAME.fullmatch(name):
-            problems.append(f"nginx_required_sites: {describe(name)} is not the name of a site.")
-
-
-def read_proxies(proxies: Any, problems: list[str]) -> list[str]:
-    """nginx_trusted_proxies, each as Nginx writes it and once."""
-    if not isinstance(proxies, Sequence) or isinstance(proxies, (str, bytes)):
-        problems.append(f"nginx_trusted_proxies: must be a list of addresses; got {describe(proxies)}.")
-        return []
-    found = []
-    for proxy in proxies:
-        try:
-            network = ipaddress.ip_network(proxy if isinstance(proxy, str) else "")
-        except ValueError as error:
-            hint = " (bits beside the network are set)" if "host bits" in str(error) else ""
-            words = "must be addresses or networks such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
-            problems.append(f"nginx_trusted_proxies: {words}; got {describe(proxy)}{hint}.")
-            continue
-        if network.prefixlen == 0:
-            problems.append(
-                f"nginx_trusted_proxies: {describe(proxy)} is every client, and each could pass for another address; write those of your"
-                " proxies alone."
-            )
-        found.append(str(network.network_address if network.num_addresses == 1 else network))
-    return list(dict.fromkeys(found))
+# --- the sites ----------------------------------------------------------------------------------------------------------
 
 
 def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: bool, port: int) -> list[dict[str, Any]]:
@@ -207,8 +29,7 @@ def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: 
         return [f"{address}{number}{words}" for number in ports for address in (["", "[::]:"] if ipv6 else [""])]
 
     ports = sorted({port, *(site["http_port"] for site in sites)})
-    own = plain_text(inputs["header_buffer_size"]) or ""
-    own = own if re.fullmatch(BUFFER, own) else ""
+    own = inputs["header_buffer_size"] or ""
     # What comes before Host is read as the catch-all has it, whichever site it is for.
     largest = max([own, *(site["header_buffer_size"] for site in sites)], key=lambda size: int(size.rstrip("k") or 8))
     default = {
@@ -391,21 +212,16 @@ def own_nginx_problems(facts: Mapping[str, Any], required: Sequence[str]) -> lis
 
 def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], rendered: str = "") -> dict[str, Any]:
     """Without facts: only the inputs are checked (that is how the ports to look at are known)."""
-    problems: list[str] = []
-    port = whole_number(inputs["http_port"]) or 80
-    sites = read_sites(inputs["sites"], port, problems)
-    check_settings(inputs, problems)
-    proxies = read_proxies(inputs["trusted_proxies"], problems)
+    inputs, problems = _nginx_inputs.read(inputs)
+    port, sites, proxies = inputs["http_port"], inputs["sites"], inputs["trusted_proxies"]
     ipv6 = inputs["ipv6"] == "enabled" or (inputs["ipv6"] == "auto" and bool(facts and facts["ipv6"]))
     blocks = server_blocks(sites, inputs, ipv6, port)
     managed = bool(inputs["manage"])
     required = inputs["required_sites"]
-    given = required if isinstance(required, Sequence) and not isinstance(required, (str, bytes)) else []
-    required = [name for name in given if isinstance(name, str) and SITE_NAME.fullmatch(name)]
     names = [block["name"] for block in blocks]
     if managed:
         problems.extend(
-            f"nginx_required_sites: there is no site {name}; known are {', '.join(names)}." for name in required if name not in names
+            f"nginx_required_sites: no site {name!r}; defined sites: {', '.join(names)}." for name in required if name not in names
         )
     else:
         names = required

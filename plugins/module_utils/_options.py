@@ -33,8 +33,8 @@ class Option:
 
     kind: str, int, float, bool, list or dict. pattern: a string has to match it whole. allowed: the words of the error message.
     options: the keys of the dictionary, or of each dictionary in the list. elements: the option that each element of a list is.
-    check: gives what a string must be, in the words that
-    follow "must", or "" when it fits. secret: no message shows the value. filled: a list must not be empty. about: its documentation, in Ansible's markup, with an empty
+    check: gives what a string must be, in the words that follow "must", or "" when it fits. strict: a number is no string.
+    secret: no message shows the value. filled: a list must not be empty. about: its documentation, in Ansible's markup, with an empty
     line between paragraphs.
     """
 
@@ -49,6 +49,7 @@ class Option:
     options: Mapping[str, Option] | None = None
     elements: Option | None = None
     check: Callable[[Any], str] | None = None
+    strict: bool = False
     secret: bool = False
     filled: bool = False
     about: str = ""
@@ -160,6 +161,28 @@ def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: st
     return result, problems
 
 
+def read_inputs(inputs: Mapping[str, Any], options: Mapping[str, Option], prefix: str) -> tuple[dict[str, Any], list[str]]:
+    """The variables of a role, which have its prefix, and the problems as sentences.
+
+    Ansible has filled their defaults, so that a null was written: it is refused, but where "" is the default. Of what does not fit None
+    is left, and of a list those elements that do.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, option in options.items():
+        given = "" if inputs[key] is None and option.default == "" else inputs[key]
+        values[key], found = convert(given, option, f"{prefix}{key}")
+        if found:
+            problems.extend(found)
+            values[key] = _fitting(given, option.elements or Option()) if option.kind == "list" else None
+    return values, problems
+
+
+def _fitting(given: Any, option: Option) -> list[Any]:
+    converted = [convert(value, option, "") for value in given] if isinstance(given, (list, tuple)) else []
+    return [value for value, found in converted if not found]
+
+
 def merge(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
     """Lay one dictionary over another; dictionaries merge, lists and values replace."""
     result = dict(below)
@@ -212,7 +235,8 @@ def _elements(given: Any, option: Option, where: str) -> tuple[Any, list[str]]:
     if not isinstance(given, (list, tuple)):
         return given, [refusal(where, "be a list", given, option.secret or each.secret)]
     if option.filled and not given:
-        return given, [f"{where} is an empty list; leave it out, or write {(option.elements or option).allowed or 'an element'}."]
+        words = "write" if option.required else "leave it out, or write"
+        return given, [f"{where} is an empty list; {words} {(option.elements or option).allowed or 'an element'}."]
     result, problems = [], []
     for position, value in enumerate(given):
         entry, found = convert(value, each, f"{where}[{position}]")
@@ -232,7 +256,7 @@ def _scalar(given: Any, option: Option) -> Any:
         quoted = f": '{given}'" if fits else f", and be {option.allowed}"
         raise _Unfit(f"be in quotes, for YAML may lose digits of a fraction{'' if option.secret else quoted}")
     text = plain_text(given)
-    if text is None or isinstance(given, bool):
+    if text is None or isinstance(given, bool) or (option.strict and not isinstance(given, str)):
         raise _Unfit(f"be {option.allowed or 'a string in quotes'}")
     return _text(text, option)
 
@@ -257,7 +281,7 @@ def _truth(given: Any) -> bool:
 def _number(given: Any, option: Option) -> int | float:
     what, text = option.allowed or "a number", plain_text(given)
     try:
-        if text is None or isinstance(given, bool):
+        if text is None or isinstance(given, bool) or not re.fullmatch(option.pattern or r"(?s:.*)", text, re.ASCII):
             raise ValueError
         number = int(text) if option.kind == "int" else float(text)
         if not math.isfinite(number):
@@ -265,9 +289,9 @@ def _number(given: Any, option: Option) -> int | float:
     except (ValueError, OverflowError):  # more digits than Python reads are a ValueError too
         raise _Unfit(f"be {what}") from None
     if number > option.maximum:
-        raise _Unfit(f"be {what}, at most {option.maximum:g}")
+        raise _Unfit(f"be {what}, at most {option.maximum:.15g}")
     if option.minimum is not None and number < option.minimum:
-        raise _Unfit(f"be {what}, at least {option.minimum:g}")
+        raise _Unfit(f"be {what}, at least {option.minimum:.15g}")
     return number
 
 

@@ -332,7 +332,10 @@ def test_bad_paths(check, path):
         ),
         ({"env": {"A B": "x"}}, "flask_apps: shop: env has the name 'A…'; names are made of letters, digits and _."),
         ({"env": {"A": "x\ny"}}, "flask_apps: shop: env: A must be one line (longer values go into secrets); its value is hidden."),
-        ({"env": {"A": "x "}}, "flask_apps: shop: env: A must not end with spaces, which would be lost (put it into secrets); its value is hidden."),
+        (
+            {"env": {"A": "x "}},
+            "flask_apps: shop: env: A must not end with spaces, which would be lost (put it into secrets); its value is hidden.",
+        ),
         ({"env": {"DEBUG": True}}, "flask_apps: shop: env: DEBUG must be a string in quotes; its value is hidden."),
         ({"env": {"DOMAIN": "/x"}}, "flask_apps: shop: env sets DOMAIN, which we set from path; leave it out."),
         ({"env": {"FLASKOPS_APP": "x"}}, "flask_apps: shop: env sets FLASKOPS_APP, which we set from name; leave it out."),
@@ -773,7 +776,7 @@ def test_no_container_runs_as_root_or_as_a_user_of_the_host(uids):
 
 
 def test_a_number_that_nginx_would_refuse_is_refused(check):
-    assert "at most 1e+06" in check(proxy={"read_timeout_seconds": 10**20})[1][0]
+    assert "at most 1000000" in check(proxy={"read_timeout_seconds": 10**20})[1][0]
 
 
 def test_a_source_that_cannot_be_read_names_the_application(check, source):

@@ -63,7 +63,7 @@ def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
     ("keys", "words"),
     [
         ({"python": 3.12}, "python must be in quotes, for YAML may lose digits of a fraction: '3.12'; got 3.12."),
-        ({"python": 3.1}, 'must be in quotes, for YAML may lose digits of a fraction, and be a version of Python from 3.10 on, in quotes, such as "3.12"; got 3.1.'),
+        ({"python": 3.1}, 'of a fraction, and be a version of Python from 3.10 on, in quotes, such as "3.12"; got 3.1.'),
         ({"python": "3.9"}, "must be a version of Python from 3.10 on"),
         ({"python": "3.12", "base_image": "a:1"}, "base_image and python are written; keep one."),
         ({"base_image": "python:3.12-alpine"}, "must be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie; got"),

@@ -4,10 +4,13 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.flaskops.host.plugins.filter.docker import FilterModule
+from ansible_collections.flaskops.host.plugins.module_utils import _docker_inputs
 from ansible_collections.flaskops.host.plugins.module_utils._docker_apt import (
     APT_SOURCE,
     DOCKER_PACKAGES,
@@ -454,16 +457,15 @@ OPTION_PROBLEMS = [
     ]),
     ({"registry-miror": []}, "dockerd", False, False, []),
     ({"userns-remap": "default"}, "dockerd", False, False, [
-        'docker_daemon_options: userns-remap is "default"; take it out: its containers run as other users than their files '
-        "belong to, so bind mounts fail silently.",
+        "docker_daemon_options: userns-remap must be left out, for its containers run as other users than their files "
+        'belong to, so bind mounts fail silently; got "default".',
     ]),
     ({"live-restore": True}, "dockerd", True, False, [
-        "docker_daemon_options: live-restore is true, but this host is part of a swarm and dockerd refuses the two together; "
-        "take it out.",
+        "docker_daemon_options: live-restore must be left out on a host of a swarm, for dockerd refuses the two together; got true.",
     ]),
     ({"hosts": ["tcp://127.0.0.1:2375"]}, "dockerd", False, False, [
-        'docker_daemon_options: hosts is ["tcp://127.0.0.1:2375"]; it must keep unix:///var/run/docker.sock, which this '
-        "collection uses.",
+        "docker_daemon_options: hosts must keep unix:///var/run/docker.sock, which this collection uses; "
+        'got ["tcp://127.0.0.1:2375"].',
         'docker_daemon_options: hosts has "tcp://127.0.0.1:2375", where whoever connects is root on this host; take it out, '
         "or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs neither: docker -H ssh://user@host.",
     ]),
@@ -539,17 +541,17 @@ REFUSED = [
         "Start it, or set docker_manage: true to have it installed.",
     ]),
     ("an unknown user", changed(settled(), users={"bob": {"exists": False, "member": False}}), {"users": ["bob"]}, [
-        "docker_users: there is no user 'bob' on this host; create it first, or take it out of the list.",
+        "docker_users: no user 'bob' on this host; create it first, or take it out of the list.",
     ]),
     ("a bad version", BARE, {"version": "latest"}, [
-        "docker_version is 'latest'; give a version of the package docker.io, for example 27.3, 27.3.1 or "
-        "5:27.3.1-1~ubuntu.24.04~noble.",
+        "docker_version must be a version of the package docker.io, such as 27.3, 27.3.1 or 5:27.3.1-1~ubuntu.24.04~noble; "
+        "got 'latest'.",
     ]),
     ("bad addresses", BARE, {"source": "docker", "apt_url": "mirror/debian", "apt_key_url": "key"}, [
-        "docker_apt_url is 'mirror/debian'; give an http:// or https:// address that holds dists/, for example "
-        "https://download.docker.com/linux/ubuntu.",
-        "docker_apt_key_url is 'key'; give an http:// or https:// address, the path of a key file on the host, or the armoured "
-        "key itself.",
+        "docker_apt_url must be an http:// or https:// address that holds dists/, such as "
+        "https://download.docker.com/linux/ubuntu; got 'mirror/debian'.",
+        "docker_apt_key_url must be an http:// or https:// address, the path of a key file on the host, or the armoured "
+        "key itself; got 'key'.",
     ]),
     ("a Python without requests", changed(settled(), python_requests=False, python="/opt/py/bin/python"), {}, [
         "The Python that Ansible uses on this host (/opt/py/bin/python) has no module requests, which the modules of "
@@ -576,6 +578,43 @@ REFUSED = [
 @pytest.mark.parametrize(("facts", "inputs", "problems"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_what_is_refused(facts, inputs, problems):
     assert plan(facts, **inputs)["problems"] == problems
+
+
+@pytest.mark.parametrize(
+    ("inputs", "problems"),
+    [
+        ({"source": "snap"}, ["docker_source must be auto, docker or distribution; got 'snap'."]),
+        ({"version": 27.3}, ["docker_version must be in quotes, for YAML may lose digits of a fraction: '27.3'; got 27.3."]),
+        ({"version": 27}, ["docker_version must be a string in quotes; got 27."]),
+        ({"apt_url": None, "channel": "edge"}, [
+            "docker_channel must be stable or test; got 'edge'.",
+            "docker_apt_url must be a string in quotes; got None.",
+        ]),
+        ({"users": "bob"}, ["docker_users must be a list; got 'bob'."]),
+        ({"users": ["bob", "a b", 7]}, [
+            "docker_users[1] must be the name of a user; got 'a b'.",
+            "docker_users[2] must be the name of a user; got 7.",
+        ]),
+        (
+            {"daemon_options": ["x"]},
+            ["docker_daemon_options must be a dictionary of what daemon.json holds, such as {debug: true}; its value is hidden."],
+        ),
+        ({"daemon_options": {"hosts": "x"}}, [
+            "docker_daemon_options: hosts must be a list of strings such as unix:///var/run/docker.sock; got 'x'.",
+        ]),
+    ],
+)  # fmt: skip
+def test_inputs_of_a_wrong_kind(inputs, problems):
+    assert plan(BARE, **inputs)["problems"] == problems
+
+
+def test_the_table_and_the_argument_spec_say_the_same():
+    file = Path(__file__).resolve().parents[2] / "roles/docker/meta/argument_specs.yml"
+    specs = yaml.safe_load(file.read_text())["argument_specs"]["main"]["options"]
+    assert {f"docker_{name}" for name in (*_docker_inputs.INPUTS, "daemon_options")} == set(specs)
+    for name, option in _docker_inputs.INPUTS.items():
+        spec = specs[f"docker_{name}"]
+        assert (option.kind, list(option.choices)) == (spec["type"], spec.get("choices", [])), name
 
 
 def test_all_problems_come_at_once():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.filter import nginx as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _nginx_plan
+from ansible_collections.flaskops.host.plugins.module_utils import _nginx_inputs, _nginx_plan
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_plan import make_plan
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/nginx"
@@ -129,63 +129,63 @@ def test_ipv6(ipv6, host, expected):
 
 
 BUFFER = "a size such as 16k, at most 999k, or '' for Nginx's own 8k"
+NAME = "1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"
+HOST = "a host name such as shop.example.org or *.example.org"
 SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
 
 
 @pytest.mark.parametrize(
     ("sites", "messages"),
     [
-        ("shop", ["nginx_sites: is 'shop'; give a list of dictionaries with name and server_names."]),
-        (["shop"], ["nginx_sites[0]: is 'shop'; give a dictionary with name and server_names."]),
+        ("shop", ["nginx_sites must be a list of dictionaries with name and server_names; got 'shop'."]),
+        (["shop"], ["nginx_sites[0] must be a dictionary with name and server_names; got 'shop'."]),
         (
             [{"server_names": ["a.example"]}],
-            ["nginx_sites[0]: name is missing; give a short label such as shop."],
+            [f"nginx_sites[0]: name is missing; write name: {NAME}"],
         ),
         (
             [{"name": "Shop!", "server_names": ["a.example"]}],
-            ["nginx_sites[0]: name is 'Shop!'; use a-z, 0-9 and - (at most 40, no - at either end)."],
+            [f"nginx_sites[0]: name must be {NAME}; got 'Shop!'."],
         ),
         (
             [{"name": "default", "server_names": ["a.example"]}],
             [
-                "nginx_sites[0]: name is 'default', which is the built-in site; choose another name,"
-                " or leave the entry out and use the built-in one."
+                "nginx_sites: default: name must be another than the built-in site's (leave the entry out to use that one); got 'default'."
             ],
         ),
         (
             [SHOP, {"name": "shop", "server_names": ["b.example"]}],
-            ["nginx_sites: shop: there are two sites of this name; give each its own."],
+            ["nginx_sites: shop: 2 entries have this name; names have to differ."],
         ),
         (
             [{**SHOP, "servername": "x", "ssl": True}],
             [
-                "nginx_sites: shop: unknown key 'servername'; known are name, server_names, http_port, header_buffer_size.",
-                "nginx_sites: shop: unknown key 'ssl'; known are name, server_names, http_port, header_buffer_size.",
+                "nginx_sites: shop: 'servername' is not a known key (its value is hidden); did you mean 'server_names'?",
+                "nginx_sites: shop: 'ssl' is not a known key (its value is hidden); allowed are header_buffer_size, http_port, name, "
+                "server_names.",
             ],
         ),
         (
             [{"name": "shop"}],
-            ["nginx_sites: shop: server_names is missing; give a list of host names, for example [shop.example.org]."],
+            ["nginx_sites: shop: server_names is missing; write server_names: a list of host names, for example [shop.example.org]"],
         ),
         (
             [{"name": "shop", "server_names": []}],
-            ["nginx_sites: shop: server_names is empty; give a list of host names, for example [shop.example.org]."],
+            ["nginx_sites: shop: server_names is an empty list; write a host name such as shop.example.org or *.example.org."],
         ),
         (
             [{"name": "shop", "server_names": "a.example"}],
-            ["nginx_sites: shop: server_names is 'a.example'; give a list of host names, for example [shop.example.org]."],
+            ["nginx_sites: shop: server_names must be a list; got 'a.example'."],
         ),
         (
             [{"name": "shop", "server_names": ["a.example; return 200", "~^x", "$host", "bücher.example", 7, "_"]}],
             [
-                "nginx_sites: shop: server_names: 'a.example; return 200' is not a host name; give names like"
-                " shop.example.org or *.example.org.",
-                "nginx_sites: shop: server_names: '~^x' is not a host name; give names like shop.example.org or *.example.org.",
-                "nginx_sites: shop: server_names: '$host' is not a host name; give names like shop.example.org or *.example.org.",
-                "nginx_sites: shop: server_names: 'bücher.example' is not a host name; give names like shop.example.org"
-                " or *.example.org (write international names in their xn-- form).",
-                "nginx_sites: shop: server_names: 7 is not a host name; give names like shop.example.org or *.example.org.",
-                "nginx_sites: shop: server_names: '_' would catch every host; that is the job of the site default.",
+                f"nginx_sites: shop: server_names[0] must be {HOST}; got 'a.example; return 200'.",
+                f"nginx_sites: shop: server_names[1] must be {HOST}; got '~^x'.",
+                f"nginx_sites: shop: server_names[2] must be {HOST}; got '$host'.",
+                f"nginx_sites: shop: server_names[3] must be {HOST} (international names in their xn-- form); got 'bücher.example'.",
+                f"nginx_sites: shop: server_names[4] must be {HOST}; got 7.",
+                "nginx_sites: shop: server_names[5] must be a name; to catch every host is the job of the site default; got '_'.",
             ],
         ),
         (
@@ -199,16 +199,23 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
         ([SHOP, {"name": "blog", "server_names": ["shop.example.org"], "http_port": 81}], []),
         (
             [{**SHOP, "http_port": 70000}],
-            ["nginx_sites: shop: http_port is 70000; give a port from 1 to 65535."],
+            ["nginx_sites: shop: http_port must be the number of a port, at most 65535; got 70000."],
+        ),
+        (
+            [{**SHOP, "http_port": 81, "ssl": True}, {"name": "blog", "server_names": ["shop.example.org"]}],
+            [
+                "nginx_sites: shop: 'ssl' is not a known key (its value is hidden); allowed are header_buffer_size, http_port, name, "
+                "server_names.",
+            ],
         ),
         ([{**SHOP, "header_buffer_size": "32k"}], []),
         (
             [{**SHOP, "header_buffer_size": "32k; deny all"}],
-            [f"nginx_sites: shop: header_buffer_size is '32k; deny all'; give {BUFFER}."],
+            [f"nginx_sites: shop: header_buffer_size must be {BUFFER}; got '32k; deny all'."],
         ),
         (
             [{**SHOP, "http_port": True}],
-            ["nginx_sites: shop: http_port is true; give a port from 1 to 65535."],
+            ["nginx_sites: shop: http_port must be the number of a port; got True."],
         ),
     ],
 )
@@ -225,39 +232,39 @@ def test_names_that_nginx_would_read_otherwise_are_refused(name):
     ("inputs", "messages"),
     [
         ({"http_port": "80"}, []),
-        ({"http_port": 0}, ["nginx_http_port: is 0; give a whole number from 1 to 65535."]),
+        ({"http_port": 0}, ["nginx_http_port must be the number of a port, at least 1; got 0."]),
         (
             {"worker_processes": "many"},
-            ["nginx_worker_processes: is 'many'; give auto or a number of processes."],
+            ["nginx_worker_processes must be auto or a number of processes; got 'many'."],
         ),
-        ({"user": "root;"}, ["nginx_user: is 'root;'; give the name of a user of the system, such as www-data."]),
+        ({"user": "root;"}, ["nginx_user must be the name of a user of the system, such as www-data; got 'root;'."]),
         (
             {"client_max_body_size": "16 MB"},
-            ["nginx_client_max_body_size: is '16 MB'; give a size such as 16m, 0 for no limit, or '' to leave it out."],
+            ["nginx_client_max_body_size must be a size such as 16m, 0 for no limit, or '' to leave it out; got '16 MB'."],
         ),
         ({"client_max_body_size": ""}, []),
         ({"header_buffer_size": "32k"}, []),
         *(
-            ({"header_buffer_size": value}, [f"nginx_header_buffer_size: is {told}; give {BUFFER}."])
-            for value, told in (("32", "'32'"), ("0k", "'0k'"), ("1000k", "'1000k'"), ("4 32k", "'4 32k'"), ("1m", "'1m'"), (True, "true"))
+            ({"header_buffer_size": value}, [f"nginx_header_buffer_size must be {BUFFER}; got {told}."])
+            for value, told in (("32", "'32'"), ("0k", "'0k'"), ("1000k", "'1000k'"), ("4 32k", "'4 32k'"), ("1m", "'1m'"), (True, "True"))
         ),
         ({"client_max_body_size": 0}, []),
-        ({"health_path": "health"}, ["nginx_health_path: is 'health'; give a path such as /healthz, or '' for none."]),
-        ({"health_path": "/a {"}, ["nginx_health_path: is '/a {'; give a path such as /healthz, or '' for none."]),
-        ({"health_path": "/healthz\n"}, ["nginx_health_path: is '/healthz\\n'; give a path such as /healthz, or '' for none."]),
+        ({"health_path": "health"}, ["nginx_health_path must be a path such as /healthz, or '' for none; got 'health'."]),
+        ({"health_path": "/a {"}, ["nginx_health_path must be a path such as /healthz, or '' for none; got '/a {'."]),
+        ({"health_path": "/healthz\n"}, ["nginx_health_path must be a path such as /healthz, or '' for none; got '/healthz\\n'."]),
         ({"health_path": ""}, []),
-        ({"gzip_level": 11}, ["nginx_gzip_level: is 11; give a whole number from 1 to 9."]),
-        ({"gzip_types": "text/css"}, ["nginx_gzip_types: is 'text/css'; give a list of media types."]),
-        ({"gzip_types": ["css;"]}, ["nginx_gzip_types: 'css;' is not a media type; give one such as text/css."]),
+        ({"gzip_level": 11}, ["nginx_gzip_level must be a whole number, at most 9; got 11."]),
+        ({"gzip_types": "text/css"}, ["nginx_gzip_types must be a list; got 'text/css'."]),
+        ({"gzip_types": ["css;"]}, ["nginx_gzip_types[0] must be a media type such as text/css; got 'css;'."]),
         (
             {"worker_connections": 10000},
             [
-                "nginx_worker_rlimit_nofile: is 16384, too few for nginx_worker_connections: 10000 (a proxied request"
-                " needs two files); give at least 20000."
+                "nginx_worker_rlimit_nofile must be at least 20000, twice nginx_worker_connections, for a proxied request needs two"
+                " files; got 16384."
             ],
         ),
-        ({"required_sites": ["shop"]}, ["nginx_required_sites: there is no site shop; known are default."]),
-        ({"required_sites": "default"}, ["nginx_required_sites: is 'default'; give a list of site names."]),
+        ({"required_sites": ["shop"]}, ["nginx_required_sites: no site 'shop'; defined sites: default."]),
+        ({"required_sites": "default"}, ["nginx_required_sites must be a list; got 'default'."]),
     ],
 )  # fmt: skip
 def test_bad_settings(inputs, messages):
@@ -489,7 +496,15 @@ def test_a_long_difference_is_cut():
 def test_the_known_keys_of_a_site_are_documented():
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
     words = " ".join(specs["main"]["options"]["nginx_sites"]["description"])
-    assert all(f"C({key})" in words for key in _nginx_plan.SITE_KEYS)
+    assert all(f"C({key})" in words for key in _nginx_inputs.SITE)
+
+
+def test_the_tables_and_the_argument_spec_say_the_same():
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    for name, option in _nginx_inputs.INPUTS.items():
+        spec = specs[f"nginx_{name}"]
+        assert (option.kind, list(option.choices)) == (spec["type"], spec.get("choices", [])), name
+        assert option.kind != "list" or option.elements.kind == spec["elements"], name
 
 
 def test_every_input_reaches_the_plan():
@@ -497,6 +512,7 @@ def test_every_input_reaches_the_plan():
     given = {f"nginx_{name}" for name in INPUTS}
     only_in_templates = {"nginx_access_log_enabled", "nginx_error_log_level", "nginx_gzip_enabled"}
     assert names - only_in_templates == given
+    assert {*_nginx_inputs.INPUTS, "sites"} == set(INPUTS)
 
 
 @pytest.mark.parametrize(
@@ -504,10 +520,10 @@ def test_every_input_reaches_the_plan():
     [
         ([], [], None),
         (["192.0.2.7", "10.0.0.0/8", "192.0.2.7/32", "2001:DB8::/32"], ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32"], None),
-        ("192.0.2.7", [], "nginx_trusted_proxies: must be a list of addresses; got '192.0.2.7'."),
-        (None, [], "nginx_trusted_proxies: must be a list of addresses; got nothing."),
-        (["10.0.0.1/8"], [], "2001:db8::/32; got '10.0.0.1/8' (bits beside the network are set)."),
-        (["proxy.example.org"], [], "addresses or networks such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; got 'proxy.example.org'."),
+        ("192.0.2.7", [], "nginx_trusted_proxies must be a list; got '192.0.2.7'."),
+        (None, [], "nginx_trusted_proxies must be a list; got None."),
+        (["10.0.0.1/8"], [], "2001:db8::/32, without bits beside the network; got '10.0.0.1/8'."),
+        (["proxy.example.org"], [], "an address or a network such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; got 'proxy.example.org'."),
         ([7], [], "; got 7."),
         (["10.0.0.1; allow all"], [], "; got '10.0.0.1; allow all'."),
         (["0.0.0.0/0"], ["0.0.0.0/0"], "'0.0.0.0/0' is every client, and each could pass for another address"),
