@@ -14,9 +14,11 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.flaskops.host.plugins.module_utils._find import load_toml
 from ansible_collections.flaskops.host.plugins.module_utils._source import read_inside
 
 FILE_BYTES = 2**20  # of each file that is read
@@ -25,6 +27,7 @@ STEPS = 20_000  # in the expressions of a setup.py, where a name may stand for m
 _OF_A_FILE = {"read", "read_text", "readlines", "splitlines", "split", "strip"}
 _CHANGES = {"append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "add", "sort", "reverse"}
 _WANTED = ("install_requires", "extras_require", "setup_requires", "python_requires", "name")  # of the arguments of setup()
+_FLIT = ("tool", "flit", "metadata")
 _WITH_EXTRAS = re.compile(r"([\w.-]+)\s*\[([\w\s,.-]*)\]\s*(.*)")
 _OF_AN_EXTRA = re.compile(r"(?P<package>[^;]+);\s*(?:(?P<marker>.+?)\s+and\s+)?extra\s*==\s*['\"](?P<extra>[\w.-]+)['\"]\s*")
 
@@ -78,31 +81,65 @@ def lines_of(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def declared(source: Path, known: Iterable[str], pyproject: Mapping[str, Any]) -> Declared:
-    """What the files of a source say.
+class Project:
+    """What the files of a source say of it as a project, each file read once.
 
     Args:
         source: the directory of the application.
         known: its files.
-        pyproject: the content of its pyproject.toml; {} without one.
     """
-    known = set(known)
-    files = _Files(source, known)
-    said, table = _of_setup(files), pyproject.get("project")
-    if isinstance(table, dict):
-        dynamic = table["dynamic"] if isinstance(table.get("dynamic"), list) else []
-        packages = table.get("dependencies", []) if "dependencies" not in dynamic else _dynamic(files, pyproject) or said.packages
-        extras = table.get("optional-dependencies", {}) if "optional-dependencies" not in dynamic else said.extras
-        name = table["name"] if isinstance(table.get("name"), str) else ""
-        said = Declared("pyproject.toml", _packages(packages), _extras(extras), said.setup, name=name)
-    elif not said.file and "build-system" in pyproject and (at(pyproject, "tool", "poetry") or at(pyproject, "tool", "flit", "metadata")):
-        said = Declared("pyproject.toml")
-    if said.file and (said.packages is None or said.extras is None) and "PKG-INFO" in known:
-        packages, extras = _of_archive(source, known)
-        said = said._replace(
+
+    def __init__(self, source: Path, known: Iterable[str]) -> None:
+        self.source, self.known = source, set(known)
+        self._files = _Files(source, self.known)
+
+    @cached_property
+    def pyproject(self) -> dict[str, Any]:
+        """The content of pyproject.toml; {} where there is none that can be read."""
+        try:
+            return self.toml("pyproject.toml") if "pyproject.toml" in self.known else {}
+        except (OSError, ValueError, RecursionError):
+            return {}
+
+    def toml(self, name: str) -> dict[str, Any]:
+        """The content of such a file; raises what keeps it from being read."""
+        return load_toml(_text(self.source, name))
+
+    @cached_property
+    def setup(self) -> Declared:
+        """What setup.cfg and setup.py say."""
+        return self._completed(self._setup)
+
+    @cached_property
+    def said(self) -> Declared:
+        """What pyproject.toml says, and setup.cfg and setup.py where it leaves that to them."""
+        return self.in_tables(self.pyproject)
+
+    def in_tables(self, pyproject: Mapping[str, Any]) -> Declared:
+        """The same, with what such a file holds."""
+        said, table = self._setup, pyproject.get("project")
+        if isinstance(table, dict):
+            dynamic = table["dynamic"] if isinstance(table.get("dynamic"), list) else []
+            packages = table.get("dependencies", []) if "dependencies" not in dynamic else _dynamic(self._files, pyproject) or said.packages
+            extras = table.get("optional-dependencies", {}) if "optional-dependencies" not in dynamic else said.extras
+            name = table["name"] if isinstance(table.get("name"), str) else ""
+            said = Declared("pyproject.toml", _packages(packages), _extras(extras), said.setup, name=name)
+        elif not said.file and "build-system" in pyproject and (at(pyproject, "tool", "poetry") or at(pyproject, *_FLIT)):
+            said = Declared("pyproject.toml")
+        return self._completed(said)
+
+    @cached_property
+    def _setup(self) -> Declared:
+        return _of_setup(self._files)
+
+    def _completed(self, said: Declared) -> Declared:
+        """With what an archive of PyPI says of itself where the other files cannot tell it."""
+        if not said.file or (said.packages is not None and said.extras is not None) or "PKG-INFO" not in self.known:
+            return said
+        packages, extras = _of_archive(self.source, self.known)
+        return said._replace(
             packages=packages if said.packages is None else said.packages, extras=extras if said.extras is None else said.extras
         )
-    return said
 
 
 def _text(source: Path, name: str) -> str:

@@ -39,7 +39,10 @@ SERVERS = ("gunicorn", "waitress-serve", "uwsgi", "hypercorn", "uvicorn", "grani
 # Options of servers whose value looks like a module.
 _VALUES = ("-c", "--config", "-b", "--bind", "-k", "--worker-class", "--logger-class", "--host", "--listen", "-A", "--app")
 _HINTS = ("Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_SKIPPED = {"tests", "test", "migrations", "docs", "venv", "env", "node_modules", "site-packages", "build", "dist", "__pycache__"}
+# Directories of a source that are not the application's own: what tools make, and what tests and describes it. _own_code.py has more.
+MADE = r"node_modules|bower_components|site-packages|dist-packages|v?env|virtualenv|build|dist|__pycache__|\.[^/]*"
+TESTS = r"tests?|docs?"
+_NO_APPLICATION = re.compile(rf"{MADE}|{TESTS}|migrations", re.IGNORECASE)
 LONGEST = 500  # characters of what names an application
 CANDIDATES, FILES, DEPTH = 5, 400, 4  # that a message lists; that are read for it, and how deep they lie
 READ_BYTES, NAMES = 1 << 23, 6  # of these files together; names of a module that are looked at more closely
@@ -237,7 +240,7 @@ class _Search:
         found = [each for each in found if each.rank == min(other.rank for other in found)]
         hits = [self._hit(each) for each in found]
         top = _importing(hits, {file: _imports(file) for file in {hit.file for hit in hits}})
-        if self.unreadable or self.passed or len(top) != 1 or found[0].rank > 1 or _programs(self.root, self.modules):
+        if self.unreadable or self.passed or len(top) != 1 or found[0].rank > 1 or self._commands():
             return None
         return top[0].place if top[0].place.said else None
 
@@ -256,12 +259,36 @@ class _Search:
         passed = f" {' and '.join(self.passed)}, which the source has not." if self.passed else ""
         kind = Unreadable if self.unreadable else NotFound
         candidates = _candidates(self.modules)
-        programs = [_says_program(*each) for each in _programs(self.root, self.modules, not candidates)]
+        programs = self._programs(scripts=not candidates)
         said = programs[:PROGRAMS] + [_says(self.root, each) for each in candidates[:CANDIDATES]]
         said = said or ["write module and callable, for example module: shop.web, callable: app"]
         error = kind(words + "; ".join(said) + "." + passed + self._hints())
         error.program = bool(programs)
         return error
+
+    def _commands(self, scripts: bool = False) -> list[str]:
+        """The commands of a source that start a server of its own.
+
+        scripts: those too that only run an application for its developer, as C(if __name__ == "__main__": app.run()).
+        """
+        starting = {each.module for each in self.modules if each.starts}
+        own = [each for each in self.modules if each.program and (scripts if each.develops else starting)]
+        found = [f"python3 {each.file.name}" for each in own]
+        if not found and starting:
+            found = [command for command, module in self._entry_points if module in starting]
+            found = found or [command for command, _module in self._entry_points]
+        return found
+
+    @cached_property
+    def _entry_points(self) -> list[tuple[str, str]]:
+        return _entry_points(self.root)
+
+    def _programs(self, scripts: bool) -> list[str]:
+        """The same with the port that the source names, as lines to write."""
+        commands = self._commands(scripts)
+        texts = [_text(self.root, str(each.file.relative_to(self.root))) for each in self.modules] if commands else []
+        ports = dict.fromkeys(port for text in texts for port in _PORT.findall(text))
+        return [_says_program(command, next(iter(ports)) if len(ports) == 1 else "") for command in commands]
 
     def _hints(self) -> str:
         """What a Dockerfile or a compose file starts, when it is in the source."""
@@ -580,22 +607,6 @@ def _starts(nodes: Iterable[ast.AST]) -> bool:
     return False
 
 
-def _programs(root: Path, facts: list[_Facts], scripts: bool = False) -> list[tuple[str, str]]:
-    """The commands of a source that start a server of its own, and the port that they name.
-
-    scripts: those too that only run an application for its developer, as C(if __name__ == "__main__": app.run()).
-    """
-    starting = {each.module for each in facts if each.starts}
-    own = [each for each in facts if each.program and (scripts if each.develops else starting)]
-    found = [(f"python3 {each.file.name}", each.module) for each in own]
-    if not found:
-        entries = _entry_points(root)
-        found = [(command, module) for command, module in entries if module in starting] or (entries if starting else [])
-    texts = [_text(root, str(each.file.relative_to(root))) for each in facts] if found else []
-    ports = dict.fromkeys(port for text in texts for port in _PORT.findall(text))
-    return [(command, next(iter(ports)) if len(ports) == 1 else "") for command, _module in found]
-
-
 def is_program(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and _is_main(node.test)
 
@@ -608,12 +619,13 @@ def _is_development(node: ast.stmt) -> bool:
 
 def _entry_points(root: Path) -> list[tuple[str, str]]:
     """The commands that are installed with a source, and the module of each."""
-    texts = [re.search(rf"(?ms)^\[{re.escape(table)}\]\s*$(.*?)(?=^\[|\Z)", _text(root, "pyproject.toml"))
+    pyproject, configuration, setup = (_text(root, name) for name in ("pyproject.toml", "setup.cfg", "setup.py"))
+    texts = [re.search(rf"(?ms)^\[{re.escape(table)}\]\s*$(.*?)(?=^\[|\Z)", pyproject)
              for table in ("project.scripts", "tool.poetry.scripts")]  # fmt: skip
-    texts += [re.search(r"(?s)console_scripts(.*?)(?:\]|\n\[|\n\S|\Z)", _text(root, name)) for name in ("setup.cfg", "setup.py")]
+    texts += [re.search(r"(?s)console_scripts(.*?)(?:\]|\n\[|\n\S|\Z)", text) for text in (configuration, setup)]
     pattern = re.compile(r"([A-Za-z][\w.-]{0,80})['\"]?\s*=\s*['\"]?([A-Za-z_][\w.]{0,200}):(\w{1,80})", re.ASCII)
     found = dict.fromkeys(found for text in texts if text for found in pattern.findall(text[1]))
-    installed = "[build-system]" in _text(root, "pyproject.toml") or "setuptools" in _text(root, "setup.py")
+    installed = "[build-system]" in pyproject or "setuptools" in setup
     return [(name if installed else f'python3 -c "from {module} import {call}; {call}()"', module) for name, module, call in found]
 
 
@@ -633,7 +645,7 @@ def _python_files(root: Path) -> Iterator[Path]:
             continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                if depth < DEPTH and not entry.name.startswith(".") and entry.name not in _SKIPPED:
+                if depth < DEPTH and not _NO_APPLICATION.fullmatch(entry.name):
                     ahead.append((Path(entry.path), depth + 1))
             elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False) and (size := _size(entry)) <= LIMIT:
                 read, left = read + 1, left - size

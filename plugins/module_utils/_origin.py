@@ -26,6 +26,7 @@ from ansible_collections.flaskops.host.plugins.module_utils import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, plain_text
+from ansible_collections.flaskops.host.plugins.module_utils._own_code import NOT_RUN
 from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._source import (
     BLOCK,
@@ -68,7 +69,6 @@ _OURS_ALONE = ("requirements", "apt_packages", "build_command", "build_inputs")
 ARCHIVE_BYTES = 64 * 2**30  # of an image
 KEY_BYTES = 65536
 INI_BYTES, INI_LINE = 65536, 1000  # of a uwsgi.ini that is read for module and callable
-_NOT_RUN = re.compile(r"(^|/)(tests?|docs?|examples?)/")
 SCRIPTS = 10  # that may start the server of an image
 NOTED_FILES = 5000  # of which a note says that their place in the image has no effect
 
@@ -212,7 +212,7 @@ def _uncompiled(files: list[str], known: set[str]) -> Iterator[str]:
     """A directory of translations of which none is compiled; where some are, who made the source has left the others out."""
     catalogs: dict[str, list[str]] = {}
     for file in files:
-        if file.endswith(".po") and "/LC_MESSAGES/" in f"/{file}" and not _NOT_RUN.search(file):
+        if file.endswith(".po") and "/LC_MESSAGES/" in f"/{file}" and not NOT_RUN.search(file):
             catalogs.setdefault(file.split("/LC_MESSAGES/")[0].rpartition("/")[0] or ".", []).append(file)
     for place, found in catalogs.items():
         if not any(f"{file[:-3]}.mo" in known for file in found):

@@ -7,30 +7,37 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from ansible_collections.flaskops.host.plugins.module_utils._find import MADE, TESTS
 from ansible_collections.flaskops.host.plugins.module_utils._source import read_inside, source_files
 
 FILE_BYTES = 2**19  # of a module that is read; a longer one was not written by hand
 READ_BYTES = 2**24  # of all modules that are looked into
 PARSED_BYTES = 2**22  # of those that are parsed, as they have the words that are looked for
 
-# Not run by the application, or not its own.
-_ELSEWHERE = re.compile(
-    r"(^|/)((tests?|testing|docs?|examples?|samples?|node_modules|bower_components|site-packages|dist-packages|_?vendor(ed)?|"
-    r"third_?party|extern(al)?|migrations|v?env|virtualenv|build|dist|\.[^/]*)/|"
-    r"(test_[^/]*|[^/]*_test|conftest|setup|noxfile)\.py$)",
-    re.IGNORECASE,
-)
+# Beside those in which no application is looked for.
+_SAMPLES = r"testing|examples?|samples?"
+_OF_OTHERS = r"_?vendor(ed)?|third_?party|extern(al)?"  # which the application runs
+_TOOLS = r"conftest|setup|noxfile|versioneer"  # modules that only tools run
+
+
+def _pattern(directories: str, modules: str) -> re.Pattern[str]:
+    return re.compile(rf"(^|/)(({directories})/|({modules})\.py$)", re.IGNORECASE)
+
+
+# Of the paths of files below a source: what the application does not run, and that with what is not its own.
+NOT_RUN = _pattern(f"{MADE}|{TESTS}|{_SAMPLES}", _TOOLS)
+NOT_OWN = _pattern(f"{MADE}|{TESTS}|{_SAMPLES}|{_OF_OTHERS}|migrations", rf"{_TOOLS}|test_[^/]*|[^/]*_test")
 # Of a configuration: what sets several of its values at once.
 SETS = ("from_mapping", "update")
 
 
-def contents(source: str) -> Iterator[tuple[str, bytes]]:
-    """The text of each, as far as they are read."""
+def contents(source: str, files: Iterable[str] | None = None, but: re.Pattern[str] = NOT_OWN) -> Iterator[tuple[str, bytes]]:
+    """The text of each, as far as they are read. files: those of the source, where they are known; but: those that are left aside."""
     read = 0
-    for file in source_files(source):
-        if not file.endswith(".py") or _ELSEWHERE.search(file):
+    for file in source_files(source) if files is None else files:
+        if not file.endswith(".py") or but.search(file):
             continue
         try:
             content = read_inside(source, file, FILE_BYTES)
@@ -42,10 +49,12 @@ def contents(source: str) -> Iterator[tuple[str, bytes]]:
         yield file, content
 
 
-def modules(source: str, *words: re.Pattern[bytes]) -> Iterator[tuple[str, bytes, ast.AST]]:
+def modules(
+    source: str, *words: re.Pattern[bytes], files: Iterable[str] | None = None, but: re.Pattern[str] = NOT_OWN
+) -> Iterator[tuple[str, bytes, ast.Module]]:
     """Those that have each of these words in them, parsed."""
     parsed = 0
-    for file, content in contents(source):
+    for file, content in contents(source, files, but):
         if not all(pattern.search(content) for pattern in words):
             continue
         parsed += len(content)

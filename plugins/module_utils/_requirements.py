@@ -18,13 +18,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._declared import Declared, at, declared, lines_of
-from ansible_collections.flaskops.host.plugins.module_utils._find import load_toml
+from ansible_collections.flaskops.host.plugins.module_utils import _own_code
+from ansible_collections.flaskops.host.plugins.module_utils._declared import FILE_BYTES, Declared, Project, at, lines_of
 from ansible_collections.flaskops.host.plugins.module_utils._outdated import OF_SETUPTOOLS, SETUPTOOLS
 from ansible_collections.flaskops.host.plugins.module_utils._source import SourceError, read_inside, size
 
-# Bytes of what is read: of a lock, of a project, and of the requirements files together, which may include each other.
-LOCK_BYTES, PROJECT_BYTES, PIP_BYTES = 32 * 2**20, 2**20, 8 * 2**20
+# Bytes of what is read: of a lock, and of the requirements files together, which may include each other.
+LOCK_BYTES, PIP_BYTES = 32 * 2**20, 8 * 2**20
 # whole: they refer to the application itself. exporter: the tool that reads a lock. frozen: pip freeze has listed what is no package.
 # own: they name the application itself, which is built apart. project: how the application is built as a package, {} when it is none.
 # old: what its own modules import of setuptools.
@@ -50,9 +50,7 @@ _FROZEN = re.compile(r"pkg[_-]resources\s*==\s*0\.0\.0(?![\w.])", re.IGNORECASE)
 _OWN = re.compile(r"(?:(?:-e|--editable)[\s=]*)?\.(?:\[([\w\s,.-]*)\])?")
 # What builds a project without a [build-system]: such projects are old.
 _LEGACY = (SETUPTOOLS, "wheel")
-# A module of the application's own, and not of its tests, that imports what newer versions of Python and setuptools do not have.
-_OLD_BYTES, _READ_BYTES = 2**19, 2**24  # of a module, and of all together
-_ELSEWHERE = re.compile(r"(^|/)((tests?|docs?|examples?|node_modules|site-packages|\.?v?env|build|dist)/|(setup|conftest|versioneer)\.py$)")
+_OF_SETUPTOOLS = re.compile("|".join(OF_SETUPTOOLS).encode())
 # Locks that their own tools read while the image is built, and the files that these need beside them.
 LOCKS = {"poetry.lock": ("poetry", "pyproject.toml"), "pdm.lock": ("pdm", "pyproject.toml"), "Pipfile.lock": ("pipenv", "")}
 _PYLOCK = re.compile(r"pylock(\.[^./]+)?\.toml")
@@ -96,23 +94,20 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
         C(whole) when the requirements refer to the application itself; C(left_out) the application servers that are not installed.
         And the problems as sentences.
     """
-    known = set(files)
-    data = _pyproject(source, known)
-    said = declared(source, known, data)
-    own = _OWN.fullmatch(wanted)
-    found, problems = _of_project(said, data, _words(own[1])) if own else _named(source, known, wanted, said, data)
+    project, own = Project(source, files), _OWN.fullmatch(wanted)
+    found, problems = _of_project(project.said, project.pyproject, _words(own[1])) if own else _named(project, wanted)
     if not found["kind"]:
         return found, problems
-    made, extras = project(source, known), found.pop("extras", None)
+    made, extras = _package(project), found.pop("extras", None)
     if extras is not None:
-        packages = _with_extras(said, extras) if made and not found["whole"] else None
+        packages = _with_extras(project.said, extras) if made and not found["whole"] else None
         found = {**found, "whole": True} if packages is None else {**found, "own": True, "packages": packages}
-    return {**found, "project": {} if found["whole"] else made, "old": _old(source, known)}, problems
+    return {**found, "project": {} if found["whole"] else made, "old": _old(project)}, problems
 
 
 def is_project(source: Path, files: Iterable[str]) -> bool:
     """Whether a setup.py or a setup.cfg describes a project."""
-    return bool(declared(source, files, {}).file)
+    return bool(Project(source, files).setup.file)
 
 
 def _words(extras: str | None) -> list[str]:
@@ -156,23 +151,10 @@ def _of_project(said: Declared, data: Mapping[str, Any], extras: list[str]) -> t
     return {**NOTHING, "kind": "list", "file": said.file, "packages": packages, "git": git, "left_out": _servers(packages)}, []
 
 
-def _old(source: Path, known: Iterable[str]) -> list[str]:
-    """What of setuptools the application's own modules import, in no try."""
-    found: set[str] = set()
-    left = _READ_BYTES
-    for file in sorted(known):
-        if not file.endswith(".py") or _ELSEWHERE.search(file):
-            continue
-        try:
-            content = read_inside(source, file, _OLD_BYTES)
-            left -= len(content)
-            if left < 0 or found == {*OF_SETUPTOOLS}:
-                break
-            if any(name.encode() in content for name in OF_SETUPTOOLS):
-                found |= _imported(ast.parse(content).body) & {*OF_SETUPTOOLS}
-        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return sorted(found)
+def _old(project: Project) -> list[str]:
+    """What of setuptools the modules that the application runs import, in no try."""
+    modules = _own_code.modules(str(project.source), _OF_SETUPTOOLS, files=sorted(project.known), but=_own_code.NOT_RUN)
+    return sorted(set().union(*(_imported(tree.body) for _file, _content, tree in modules)) & {*OF_SETUPTOOLS})
 
 
 def _imported(body: Iterable[ast.AST]) -> set[str]:
@@ -188,10 +170,11 @@ def _imported(body: Iterable[ast.AST]) -> set[str]:
     return found
 
 
-def _named(source: Path, known: set[str], wanted: str, said: Declared, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _named(project: Project, wanted: str) -> tuple[dict[str, Any], list[str]]:
+    source, known = project.source, project.known
     name = wanted or next((name for name in _ORDER if name in known), "")
-    if not name and said.file:
-        return _of_project(said, data, [])
+    if not name and project.said.file:
+        return _of_project(project.said, project.pyproject, [])
     if not name:
         if "Pipfile" in known and "pyproject.toml" not in known:
             return NOTHING, ["source has a Pipfile and no Pipfile.lock, which says what to install; write one with: pipenv lock"]
@@ -212,7 +195,7 @@ def _named(source: Path, known: set[str], wanted: str, said: Declared, data: Map
         if posixpath.basename(name) == "uv.lock":
             return _uv(source, name, known)
         if posixpath.basename(name) == "pyproject.toml":
-            return _project(source, name, said, data)
+            return _project(project, name)
         if posixpath.basename(name) in LOCKS:
             return _lock(source, name, known)
         if _PYLOCK.fullmatch(posixpath.basename(name)):
@@ -270,24 +253,14 @@ def _pylock(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
     return {**NOTHING, "kind": "pylock", "file": name, "files": [name], "whole": whole, "git": git}, []
 
 
-def _pyproject(source: Path, known: Iterable[str]) -> dict[str, Any]:
-    """What pyproject.toml says; {} where there is none that can be read."""
-    try:
-        return load_toml(read_inside(source, "pyproject.toml", PROJECT_BYTES).decode()) if "pyproject.toml" in known else {}
-    except (OSError, ValueError, RecursionError):
-        return {}
-
-
-def project(source: Path, known: Iterable[str]) -> dict[str, Any]:
+def _package(project: Project) -> dict[str, Any]:
     """What the application needs to be built as a package, and the version that a repository would tell; {} when it is no package."""
-    known = set(known)
-    data = _pyproject(source, known)
+    data, known = project.pyproject, project.known
     requires, setup = at(data, "build-system", "requires"), ""
     if at(data, "build-system") is None:
-        said = declared(source, known, {})
         # setup.cfg alone is no project to pip.
-        setup = said.file if known & {"setup.py", "pyproject.toml"} else ""
-        requires = [*_LEGACY, *said.setup] if setup else None
+        setup = project.setup.file if known & {"setup.py", "pyproject.toml"} else ""
+        requires = [*_LEGACY, *project.setup.setup] if setup else None
     requires = [*requires, *_of_hooks(data)] if isinstance(requires, list) else None
     if not isinstance(requires, list) or not all(isinstance(each, str) and each.strip() and each.isprintable() for each in requires):
         return {}
@@ -297,7 +270,7 @@ def project(source: Path, known: Iterable[str]) -> dict[str, Any]:
         return {}
     if any("file:" in each for each in requires):
         return {}
-    return {"requires": sorted({each.strip() for each in requires}), "version": _released(source, known)}
+    return {"requires": sorted({each.strip() for each in requires}), "version": _released(project.source, known)}
 
 
 def _of_hooks(data: Mapping[str, Any]) -> list[str]:
@@ -312,7 +285,7 @@ def _of_hooks(data: Mapping[str, Any]) -> list[str]:
 def _released(source: Path, known: Iterable[str]) -> str:
     """The version of an archive of PyPI."""
     try:
-        text = read_inside(source, "PKG-INFO", PROJECT_BYTES).decode() if "PKG-INFO" in known else ""
+        text = read_inside(source, "PKG-INFO", FILE_BYTES).decode() if "PKG-INFO" in known else ""
     except (OSError, ValueError):
         return ""
     found = re.search(r"(?m)^Version: ([0-9][0-9A-Za-z.!+_-]{0,60})$", text)
@@ -329,15 +302,14 @@ def python_problem(source: Path, known: Iterable[str], python: str) -> str:
     """
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # ansible-core comes with it
 
-    known = set(known)
-    data = _pyproject(source, known)
+    project = Project(source, known)
+    data = project.pyproject
     wanted, key = at(data, "project", "requires-python"), "requires-python"
     if not isinstance(wanted, str):
         wanted, key = at(data, "tool", "poetry", "dependencies", "python"), "python of tool.poetry.dependencies"
     file = "pyproject.toml"
     if not isinstance(wanted, str):
-        said = declared(source, known, {})
-        wanted, key, file = said.python, "python_requires", said.file
+        wanted, key, file = project.setup.python, "python_requires", project.setup.file
     if not python or not wanted:
         return ""
     version = python if python.count(".") > 1 else f"{python}.99"  # the newest of it
@@ -377,12 +349,12 @@ def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[
     return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project]), "whole": whole, "git": git, "left_out": servers}, []
 
 
-def _project(source: Path, name: str, said: Declared, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    content = load_toml(read_inside(source, name, PROJECT_BYTES).decode())
+def _project(project: Project, name: str) -> tuple[dict[str, Any], list[str]]:
+    content = project.toml(name) if name != "pyproject.toml" or not project.pyproject else project.pyproject
     if name != "pyproject.toml":
-        return _of_project(declared(source, (), content), content, [])
-    if said.file:
-        return _of_project(said, data, [])
+        return _of_project(Project(project.source, ()).in_tables(content), content, [])
+    if project.said.file:
+        return _of_project(project.said, content, [])
     command = "write a requirements.txt, for example with: pip-compile pyproject.toml"
     return NOTHING, [f"{name} has no [project], so it does not say what to install; {command}"]
 

@@ -51,8 +51,8 @@ def file_problem(file: Path, limit: int) -> str:
     if not stat.S_ISREG(found.st_mode):
         return f"is not a file: {file}"
     if found.st_size > limit:
-        return f"must be at most {size(limit)}: {file}"
-    return "" if os.access(file, os.R_OK) else f"must be readable for who runs Ansible: {file}"
+        return f"is too large: {file}; it must be at most {size(limit)}"
+    return "" if os.access(file, os.R_OK) else f"cannot be read: {file}; it must be readable for who runs Ansible"
 
 
 def size(count: int) -> str:
@@ -86,7 +86,7 @@ def read_inside(source: str | Path, path: str, limit: int = BLOCK) -> bytes:
     with os.fdopen(os.open(Path(source, path), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise SourceError(f"{path!r} must be at most {size(limit)} to be read.")
+        raise SourceError(f"{path!r} is too large to be read; it must be at most {size(limit)}.")
     return content
 
 

@@ -21,6 +21,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import HostErr
 from ansible_collections.flaskops.host.plugins.module_utils._lock import exclusive
 from ansible_collections.flaskops.host.plugins.module_utils._release import UID_PLACEHOLDER, release_directory
 
+RECORD = "uids.json"  # below the directory of the releases
 SUBORDINATE = (Path("/etc/subuid"), Path("/etc/subgid"))
 # What tells the user of a container in its options, also in those that an older version wrote.
 _OPTION = re.compile(rf"\b(uid|gid)=(?:\d+|{re.escape(UID_PLACEHOLDER)})")
@@ -38,7 +39,7 @@ class Uids:
     def __init__(self, root: str, nginx_root: str, span: str) -> None:
         self.root, self.nginx_root = root, nginx_root
         self.first, self.last = (int(end) for end in span.split("-"))
-        self.path = Path(root, "uids.json")
+        self.path = Path(root, RECORD)
 
     def of(self, name: str, wanted: int = 0, volumes: bool = False, keep: bool = False, ran_as: int = 0) -> int:
         """The uid of an application from now on.
@@ -120,21 +121,33 @@ class Uids:
         return {*book["own"].values(), *current, *(place.lstat().st_uid for place in places)}
 
     def _read(self) -> dict[str, Any]:
-        empty: dict[str, Any] = {"format": 1, "own": {}, "current": {}, "moving": {}}
-        try:
-            found = json.loads(self.path.read_text())
-            if not isinstance(found, dict) or not all(_is_section(found.get(key)) for key in ("own", "current", "moving")):
-                raise ValueError("it is no record of uids")
-        except FileNotFoundError:
-            return empty
-        except ValueError as error:
-            words = "put it back from a backup, for it says who owns the data of the applications"
-            raise HostError(f"{self.path} cannot be read ({error}); {words}.") from error
-        return found
+        return _read(self.path)
 
     def _write(self, book: Mapping[str, Any]) -> None:
         if not self.path.exists() or book != self._read():
             write_file(self.path, f"{json.dumps(book, indent=2, sort_keys=True)}\n".encode(), 0o600)
+
+
+def app_of(root: str, uid: int, but: str) -> str:
+    """Which other application of the host runs as a user, by the record; "" where it names none, or cannot be read."""
+    try:
+        current = _read(Path(root, RECORD))["current"]
+    except (OSError, HostError):
+        return ""
+    return next((name for name, theirs in current.items() if theirs == uid and name != but), "")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+        if not isinstance(found, dict) or not all(_is_section(found.get(key)) for key in ("own", "current", "moving")):
+            raise ValueError("it is no record of uids")
+    except FileNotFoundError:
+        return {"format": 1, "own": {}, "current": {}, "moving": {}}
+    except ValueError as error:
+        words = "put it back from a backup, for it says who owns the data of the applications"
+        raise HostError(f"{path} cannot be read ({error}); {words}.") from error
+    return found
 
 
 def _is_section(found: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.flaskops.host.plugins.module_utils._drain import remove
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker
 from ansible_collections.flaskops.host.plugins.module_utils._release import LABEL
+from ansible_collections.flaskops.host.plugins.module_utils._uids import app_of
 
 
 def named(volumes: Iterable[str]) -> dict[str, str]:
@@ -95,7 +96,7 @@ class Volumes:
 
     def _of_others(self, found: Mapping[str, Any], target: str) -> str:
         place, uid = found["Mountpoint"], os.stat(found["Mountpoint"]).st_uid
-        other = self._app_of(uid)
+        other = app_of(self.root, uid, self.name)
         words = (
             f"{self.name}: the volume {found['Name']} ({target}) belongs to uid {uid}{f', of {other}' if other else ''}, and is left as "
             f"it is, for it may hold somebody else's data. The application runs as uid {self.uid} and cannot write to it: "
@@ -104,14 +105,6 @@ class Volumes:
             return f"{words}give both entries the same key uid, or this one a volume of its own."
         key = f"write uid: {uid} in its entry, or " if uid else ""
         return f"{words}{key}if it is its own data, on the host: chown -R {self.uid}:{self.uid} {place}"
-
-    def _app_of(self, uid: int) -> str:
-        """Which other application of the host runs as a user, by the record of uids."""
-        try:
-            current = json.loads(Path(self.root, "uids.json").read_text())["current"]
-            return next((str(name) for name, theirs in current.items() if theirs == uid and name != self.name), "")
-        except (OSError, ValueError, LookupError, AttributeError, TypeError):
-            return ""
 
 
 def _is_plain(found: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import time
 import tracemalloc
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._declared import declared
+from ansible_collections.flaskops.host.plugins.module_utils._declared import Project
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, find, python_problem
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
 
@@ -182,7 +182,7 @@ def test_what_grows_without_end_is_left_to_a_build_and_takes_neither_time_nor_me
     began = time.monotonic()
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    said = declared(tmp_path, [*files], {})
+    said = Project(tmp_path, files).setup
     took, most = time.monotonic() - began, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert said.packages is None or said.extras is None

@@ -417,3 +417,11 @@ def test_what_dash_has_inside_goes_before_it_whatever_its_name_is(look):
     with pytest.raises(_find.NotFound) as error:
         look({"other.py": DASH.format("other")})
     assert "board.py has server: write module: board, callable: server; other.py has server: write" in str(error.value)
+
+
+def test_a_refusal_reads_the_texts_once(look, monkeypatch):
+    read, text = [], _find._text
+    monkeypatch.setattr(_find, "_text", lambda root, name: read.append(name) or text(root, name))
+    with pytest.raises(_find.NotFound, match="command: hall-web, port: 7070"):
+        look({"hall/cli.py": SERVER, "hall/web.py": ROUTES, "pyproject.toml": BUILT})
+    assert read.count("hall/cli.py") == read.count("hall/web.py") == 1

@@ -5,9 +5,12 @@
 import ast
 import importlib.util
 import os
+import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._outdated import SETUPTOOLS
+from packaging.specifiers import SpecifierSet
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
 
@@ -17,6 +20,14 @@ def load(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_last_setuptools_that_old_packages_take_is_the_same_everywhere():
+    """The runtime's files are read in the image alone, and the controller's on the controller."""
+    named = [line for line in (RUNTIME / "setuptools.in").read_text().splitlines() if not line.startswith("#")]
+    assert named == [load("install").OLDER] == [SETUPTOOLS]
+    locked = re.match(r"setuptools==(\S+)", (RUNTIME / "setuptools.txt").read_text())[1]
+    assert SpecifierSet(SETUPTOOLS.removeprefix("setuptools")).contains(locked)
 
 
 @pytest.mark.parametrize(

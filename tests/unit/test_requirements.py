@@ -5,6 +5,7 @@
 import tracemalloc
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _declared
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export, find, python_problem
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
 
@@ -273,3 +274,13 @@ def test_other_parts_of_the_source_are_still_installed_with_all_of_it(tmp_path, 
     text = "[project]\nname = 'x'\ndependencies = ['flask', 'b']\n" + BUILD
     result, problems = look(tmp_path, {"pyproject.toml": text, "requirements.txt": f"{line}\n", "lib/setup.py": ""})
     assert (problems, result["whole"], result["own"], result["project"]) == ([], True, False, {})
+
+
+@pytest.mark.parametrize("wanted", ["", "pyproject.toml", ".[extra]"])
+def test_the_project_is_parsed_once(tmp_path, monkeypatch, wanted):
+    read, parse = [], _declared.load_toml
+    monkeypatch.setattr(_declared, "load_toml", lambda text: read.append(text) or parse(text))
+    text = "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\ndependencies = ['flask']\n"
+    text += "optional-dependencies = {extra = ['a']}\n"
+    found, problems = look(tmp_path, {"pyproject.toml": text}, wanted)
+    assert (problems, found["project"]["requires"], read) == ([], ["hatchling"], [text])

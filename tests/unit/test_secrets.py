@@ -282,7 +282,7 @@ def test_what_readers_differ_on_is_refused_by_line_and_without_its_value(text, p
         (None, "env_file is not a file: {}."),
         (b"A=1\0", "env_file must be text in UTF-8: {}."),
         (b"\x7fELF\xff\xfe", "env_file must be text in UTF-8: {}."),
-        (b"#" * (2**20 + 1), "env_file must be at most 1 MB: {}."),
+        (b"#" * (2**20 + 1), "env_file is too large: {}; it must be at most 1 MB."),
         (b"$ANSIBLE_VAULT;1.1;AES256\n616263\n",
          "env_file is encrypted by Ansible Vault: {}; write its values into secrets, in an encrypted file of variables."),
         (b"".join(b"A%d=1\n" % number for number in range(1001)), "env_file must have at most 1000 variables: {}; got 1001."),

@@ -47,7 +47,7 @@ class Engine:
 
 @pytest.fixture
 def engine(tmp_path):
-    (tmp_path / "uids.json").write_text(json.dumps({"current": {"shop": UID, "blog": 70001}}))
+    (tmp_path / "uids.json").write_text(json.dumps({"own": {}, "moving": {}, "current": {"shop": UID, "blog": 70001}}))
     return Engine(tmp_path)
 
 

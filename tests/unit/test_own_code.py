@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which files of a source are the application's own."""
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils import _find, _own_code
+
+
+@pytest.mark.parametrize(
+    ("directory", "searched", "run", "own"),
+    [
+        ("shop", True, True, True),
+        ("migrations", False, True, False),
+        ("vendor", True, True, False),
+        ("third_party", True, True, False),
+        ("examples", True, False, False),
+        ("testing", True, False, False),
+        ("tests", False, False, False),
+        ("docs", False, False, False),
+        ("venv", False, False, False),
+        (".venv", False, False, False),
+        ("node_modules", False, False, False),
+        ("bower_components", False, False, False),
+        ("Build", False, False, False),
+    ],
+)
+def test_one_list_of_directories_says_what_is_the_applications(tmp_path, directory, searched, run, own):
+    """An application is looked for in it; it is run; it is written by who wrote the application."""
+    file = tmp_path / directory / "a.py"
+    file.parent.mkdir()
+    file.write_text("import flask\n")
+    name = f"{directory}/a.py"
+    assert list(_find._python_files(tmp_path)) == ([file] if searched else [])
+    assert list(_own_code.contents(str(tmp_path), [name], _own_code.NOT_RUN)) == ([(name, b"import flask\n")] if run else [])
+    assert list(_own_code.contents(str(tmp_path), [name])) == ([(name, b"import flask\n")] if own else [])
