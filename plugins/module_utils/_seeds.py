@@ -97,7 +97,7 @@ def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str
     options = OPTIONS["static"].options or {}
     url, path = env.get("STATIC_URL", "/static"), env.get("STATIC_PATH", "/app/static" if app["seed"] else "static")
     wrong = [
-        f"env: {name} is hidden; it has to be {options[key].allowed}."
+        f"env: {name} must be {options[key].allowed}; its value is hidden."
         for name, key, value in (("STATIC_URL", "url", url), ("STATIC_PATH", "path", path))
         if not re.fullmatch(options[key].pattern, value, re.ASCII)
     ]
@@ -120,7 +120,7 @@ def _uploads(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, st
     size = env.get("NGINX_MAX_UPLOAD", "0").lower()
     option = (OPTIONS["proxy"].options or {})["body_size"]
     if not size or not re.fullmatch(option.pattern, size, re.ASCII):
-        problems.append("env: NGINX_MAX_UPLOAD is hidden; it has to be a size such as 20m, 0 for no limit.")
+        problems.append("env: NGINX_MAX_UPLOAD must be a size such as 20m, 0 for no limit; its value is hidden.")
         return
     app["proxy"]["body_size"] = size
     if "NGINX_MAX_UPLOAD" in env:
@@ -138,7 +138,7 @@ def _processes(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, 
         notes.append(f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for uwsgi says how many processes there are.")
         return
     wrong = [
-        f"env: {name} is hidden; it has to be a number from 1 to 999."
+        f"env: {name} must be a number from 1 to 999; its value is hidden."
         for name in names
         if not re.fullmatch(r"[1-9]\d{0,2}", env[name])
     ]
@@ -148,7 +148,7 @@ def _processes(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, 
     # 16 and 2 are what these images take for the one that is not said.
     processes, cheaper = int(env.get("UWSGI_PROCESSES", "16")), int(env.get("UWSGI_CHEAPER", "2" if app["seed"] else "0"))
     if cheaper >= processes and "UWSGI_CHEAPER" in env:
-        problems.append(f"env: UWSGI_CHEAPER is {cheaper} and UWSGI_PROCESSES {processes}; the first has to be the lower one.")
+        problems.append(f"env: UWSGI_CHEAPER must be less than UWSGI_PROCESSES, which is {processes}; got {cheaper}.")
         return
     app["uwsgi"].update(processes=str(processes), cheaper=cheaper if cheaper < processes else 0)
     notes.append(f"{_are(names)} understood as uwsgi: {{processes: {processes}, cheaper: {app['uwsgi']['cheaper']}}}")

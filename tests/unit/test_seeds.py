@@ -118,10 +118,10 @@ def test_processes(check, env, keys, found):
 @pytest.mark.parametrize(
     ("env", "problem"),
     [
-        ("UWSGI_CHEAPER=16", "env: UWSGI_CHEAPER is 16 and UWSGI_PROCESSES 16; the first has to be the lower one."),
-        ("UWSGI_PROCESSES=many", "env: UWSGI_PROCESSES is hidden; it has to be a number from 1 to 999."),
-        ("NGINX_MAX_UPLOAD=huge", "env: NGINX_MAX_UPLOAD is hidden; it has to be a size such as 20m, 0 for no limit."),
-        ("STATIC_URL=x;", "env: STATIC_URL is hidden; it has to be a path below the application's own, such as /static."),
+        ("UWSGI_CHEAPER=16", "env: UWSGI_CHEAPER must be less than UWSGI_PROCESSES, which is 16; got 16."),
+        ("UWSGI_PROCESSES=many", "env: UWSGI_PROCESSES must be a number from 1 to 999; its value is hidden."),
+        ("NGINX_MAX_UPLOAD=huge", "env: NGINX_MAX_UPLOAD must be a size such as 20m, 0 for no limit; its value is hidden."),
+        ("STATIC_URL=x;", "env: STATIC_URL must be a path below the application's own, such as /static; its value is hidden."),
     ],
 )
 def test_values_that_do_not_fit(check, env, problem):
