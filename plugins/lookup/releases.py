@@ -47,8 +47,8 @@ _list:
   description:
     - One dictionary for each application with C(name), C(id), C(image), C(directory), C(runtime), C(app) (the normalised entry),
       C(dockerfile), C(files) (content by name), C(container) (options of M(community.docker.docker_container)),
-      C(process_containers) (the same for each of its processes), C(secrets) (the files that hold them, by name), C(variables) (the
-      names of those that are variables too).
+      C(process_containers) (the same for each of its processes), C(release_command) (the words of its container), C(secrets) (the
+      files that hold them, by name), C(variables) (the names of those that are variables too).
   type: list
   elements: dict
 """
@@ -65,7 +65,7 @@ from ansible_collections.flaskops.host.plugins.module_utils import _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._covers import DATA_FILES
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
-from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
+from ansible_collections.flaskops.host.plugins.module_utils._processes import one_off_command, process_containers
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
@@ -136,7 +136,8 @@ class LookupModule(LookupBase):
         finished = release.release_id(parts, secrets, key)
         named = {"name": name, "id": identity, "image": image, "directory": directory, "runtime": runtime, **parts}
         variables = environment.get("FLASKOPS_SECRETS", "").split()
-        return {**release.replace_placeholder(named, finished), "app": app, "secrets": secrets, "variables": variables}
+        known = {"app": app, "release_command": one_off_command(app), "secrets": secrets, "variables": variables}
+        return {**release.replace_placeholder(named, finished), **known}
 
     def _fragment(self, file: str, words: dict[str, Any]) -> str:
         return release.with_own_digest(self._render_ours(file, words))

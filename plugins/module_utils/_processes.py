@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils._command import shell_words
 
 LABEL = "host.flaskops.process"
 # Beside NAME-ID-PROCESS there are NAME-ID-pin and NAME-ID-command.
 RESERVED = ("pin", "command")
 _RUN = "/run/flaskops/"
-
-_QUOTED = re.compile(r"'[^']*'|\"(\\.|[^\"\\])*\"|\\.")
-# More than one command, or something only a shell can do; 2>&1 is neither.
-_COMPOUND = re.compile(r"[;|`]|(?<![<>])&|\$\(|^\s*[({!]")
-_ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
-_OF_THE_SHELL = frozenset((".", ":", "[", "case", "cd", "eval", "exec", "export", "for", "if", "set", "source", "test", "trap", "ulimit"))
-_OF_THE_SHELL |= {"umask", "until", "while"}
 
 
 def process_containers(app: Mapping[str, Any], container: Mapping[str, Any], variables: bool = False) -> list[dict[str, Any]]:
@@ -34,14 +28,14 @@ def process_containers(app: Mapping[str, Any], container: Mapping[str, Any], var
 
 
 def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Mapping[str, Any], variables: bool) -> dict[str, Any]:
-    line = shell_line(process["command"])
+    words = shell_words(process["command"])
     # Without the application's name: it may have 63 characters.
     own_name = f"{process['name']}-{container['labels']['host.flaskops.release']}"
     options = {
         **container,
         "name": f"{container['name']}-{process['name']}",
         "hostname": own_name,
-        "command": ["sh", "-c", line],
+        "command": words,
         "volumes": [volume for volume in container["volumes"] if not volume.split(":")[1].startswith(_RUN)],
         "stop_signal": "SIGTERM",
         "stop_timeout": process["stop_seconds"],
@@ -50,24 +44,16 @@ def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Ma
     if hosts := container.get("etc_hosts"):
         options["etc_hosts"] = {own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()}
     if app["engine"] == "command" and variables:
-        options["command"] = ["--run", "sh", "-c", line]
+        options["command"] = ["--run", *words]
     elif "entrypoint" in container or app["engine"] == "command":
         # Of an image of one's own nobody knows what its entrypoint does with a command; ours runs it.
-        options.update(entrypoint=["sh", "-c"], command=[line])
+        options.update(entrypoint=words[:-1], command=words[-1:])
     return options
 
 
-def shell_line(command: str) -> str:
-    """A command line whose program takes the place of the shell, so that it is process 1 and gets the signal to stop.
-
-    What is more than one command is left as it is: only who wrote it can say which of them is to be process 1.
-    """
-    line = command.strip()
-    bare = _QUOTED.sub("q", line)
-    words = bare.split()
-    if _COMPOUND.search(bare) or not words or words[0] in _OF_THE_SHELL:
-        return line
-    return f"exec env {line}" if _ASSIGNED.match(words[0]) else f"exec {line}"
+def one_off_command(app: Mapping[str, Any]) -> list[str]:
+    """The command of the container that runs release_command; with the engine "command" its first process is the relay, which is told."""
+    return [*(["--run"] if app["engine"] == "command" else []), *shell_words(app["release_command"])]
 
 
 def process_problems(processes: Any) -> list[str]:

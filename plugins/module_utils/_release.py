@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _secrets
+from ansible_collections.flaskops.host.plugins.module_utils._command import shell_line
 
 # Raised when a release laid down by an older collection can no longer be used by this one.
 FORMAT = 3
@@ -51,7 +52,7 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
         "TMPDIR": CONTAINER_SPOOL,
     }
     if app["engine"] == "command":
-        known = {"FLASKOPS_COMMAND": app["command"], "FLASKOPS_PORT": str(app["port"] or ""), "SCRIPT_NAME": app["script_name"]}
+        known = {"FLASKOPS_COMMAND": shell_line(app["command"]), "FLASKOPS_PORT": str(app["port"] or ""), "SCRIPT_NAME": app["script_name"]}
     else:
         processes = app["gunicorn"]["workers"] if app["engine"] == "gunicorn" else app["uwsgi"]["processes"]
         known = {

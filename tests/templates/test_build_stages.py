@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The Dockerfile of an application: which stages it has, what of them is in the image, and that an ordinary one has no more of them."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -81,6 +82,28 @@ def test_a_build_step_has_no_root_and_no_secret_and_leaves_no_node(stages):
     assert 'ENV FLASK_APP="app:app"\n' in built and "-name node_modules" in built
     assert "npm libpq5" in found["requirements"] and "--yes --no-install-recommends libpq5 \\\n" in found["image"]
     assert found["image"].endswith("COPY --from=built --chown=0:0 /app/ /app/\n") and "COPY app/" not in found["image"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "there"),
+    [
+        ("exec env touch built", 0, ["built"]),
+        ("A=1 exec touch built", 0, ["built"]),
+        ("touch built # npm", 0, ["built"]),
+        ("touch built; exit 0", 0, ["built"]),
+        ("exit 7", 7, ["node_modules"]),
+        ("false; touch built", 1, ["node_modules"]),
+        ("cd /; touch $PLACE/built", 0, ["built"]),
+        ("(touch built)", 0, ["built"]),
+    ],
+)
+def test_no_build_step_ends_before_the_packages_for_node_are_removed(stages, tmp_path, command, code, there):
+    words = json.loads(stages(build_command=command)["built"].rpartition("RUN ")[2])
+    place = tmp_path / "app"
+    (place / "node_modules").mkdir(parents=True)
+    words = [word.replace("find /app", f"find {place}") for word in words[1:]]
+    assert subprocess.run(words, cwd=place, env={"PATH": "/usr/bin:/bin", "PLACE": str(place)}).returncode == code
+    assert [file.name for file in place.iterdir()] == there
 
 
 def test_a_build_step_reads_what_it_names_alone(stages):

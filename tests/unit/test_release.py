@@ -72,7 +72,7 @@ def test_what_is_found_in_the_container_is_not_said(app):
 
 def test_a_server_of_an_image_of_its_own_is_told_to_the_relay(app):
     values = release.environment({**app(), "engine": "command", "command": "node server.js", "port": 3000})
-    assert (values["FLASKOPS_COMMAND"], values["FLASKOPS_PORT"]) == ("node server.js", "3000")
+    assert (values["FLASKOPS_COMMAND"], values["FLASKOPS_PORT"]) == ("exec node server.js", "3000")
     assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE", "FLASKOPS_MOUNT", "FLASKOPS_PROCESSES"} & set(values)
     assert not {"FLASKOPS_COMMAND", "FLASKOPS_PORT"} & set(release.environment({**app(), "engine": "command"}))
 

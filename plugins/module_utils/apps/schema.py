@@ -328,7 +328,8 @@ OPTIONS: dict[str, Option] = {
         check=_one_line,
         secret=True,
         about="""
-            With O(engine=command), the command line of the server; empty for the image's own. It is run by a shell.
+            With O(engine=command), the command line of the server; empty for the image's own. It is run by a shell,
+            whose place the program takes.
 
             It may listen on the unix socket C($FLASKOPS_SOCKET), as V(gunicorn --bind unix:$FLASKOPS_SOCKET
             main:app), or on O(port).

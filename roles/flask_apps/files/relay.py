@@ -1,14 +1,13 @@
 """Starts the server of an image that is not ours, and connects it to the socket that Nginx asks.
 
-Run by the image's own python3 (3.6 or newer) as the first process under the engine's init. FLASKOPS_COMMAND is the command of the
-server; without one, the arguments are. With FLASKOPS_PORT the server listens on TCP in this container, and each connection to the
+Run by the image's own python3 (3.6 or newer) as the first process under the engine's init. FLASKOPS_COMMAND is the line for the
+shell that starts the server; without one, the arguments are its command. With FLASKOPS_PORT the server listens on TCP in this container, and each connection to the
 socket is handed on to it; without, it makes the socket itself. After --run, the other arguments are a command that answers no requests.
 """
 
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -41,15 +40,6 @@ def give_secrets(env):
             say(f"the secret {name} stays a file: a variable has at most 100 kB and no NUL")
         else:
             env[name] = os.fsdecode(value)
-
-
-def command(text, arguments):
-    """What is started. A simple command takes the place of its shell, which would not hand SIGTERM on."""
-    if not text:
-        return arguments
-    first = text.split()[0] if text.split() else ""
-    simple = shutil.which(first) and not any(sign in text for sign in ";&|\n`")
-    return ["sh", "-c", "exec " + text if simple else text]
 
 
 def tell_programs():
@@ -140,7 +130,8 @@ async def run(environment, arguments):
     """The exit code of the server."""
     loop = asyncio.get_event_loop()
     path, port = environment["FLASKOPS_SOCKET"], environment.get("FLASKOPS_PORT")
-    words = command(environment.get("FLASKOPS_COMMAND", ""), arguments)
+    line = environment.get("FLASKOPS_COMMAND")
+    words = ["sh", "-c", line] if line else arguments
     if not words:
         say("the image has no command of its own; write command")
         return 1
