@@ -62,6 +62,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible.template import trust_as_template
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
 from ansible_collections.flaskops.host.plugins.module_utils import _secrets
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._covers import DATA_FILES
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
@@ -91,7 +92,7 @@ class LookupModule(LookupBase):
         name, root, identity = app["name"], self.get_option("root"), release.PLACEHOLDER
         runtime = self.get_option("runtimes")[base_of(app)]
         directory = release.release_directory(root, name, identity)
-        route = release.route(app)
+        route = AppPath.of(app).route
         served = f"{root}/apps/{name}/{route}"
         words = {
             "app": app,

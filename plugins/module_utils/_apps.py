@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _dotenv, _engine, _origin, _secrets
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._base import complete as complete_base
 from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of, python_of
 from ansible_collections.flaskops.host.plugins.module_utils._covers import add_data_files, cover_problems
 from ansible_collections.flaskops.host.plugins.module_utils._networks import network_problems, pool_problem
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, refusal, show
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
-from ansible_collections.flaskops.host.plugins.module_utils._release import socket_prefix
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
 from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem, is_directory, source_files
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
@@ -172,9 +172,9 @@ def _text(value: Any) -> str:
 def _finish(app: dict[str, Any]) -> None:
     """One way to write each path, and the path as a prefix."""
     app["path"] = app["path"].rstrip("/") or "/"
-    app["prefix"] = app["path"].rstrip("/")
-    app["script_name"] = _script_name(app)
-    app["socket_prefix"] = socket_prefix(app)
+    app["script_name"] = ""
+    app["script_name"] = _script_name(app) if AppPath.of(app).stripped else ""
+    app.update(AppPath.of(app).words())
     for static in app["static"]:
         static["url"] = static["url"].rstrip("/")
     app["proxy"]["websocket_paths"] = [path.rstrip("/") for path in app["proxy"]["websocket_paths"]]
@@ -220,10 +220,8 @@ def _env_file_in_image(app: Mapping[str, Any]) -> list[str]:
 
 def _script_name(app: dict[str, Any]) -> str:
     """What a Gunicorn that is the image's own is told of its path: it takes that off itself. "" where Nginx does it for another server."""
-    if not app["prefix"] or app["engine"] != "command" or app["path_mode"] != "script_name":
-        return ""
     server = _dockerfile.server_of(app["command"]) if app["command"] else app["build"]["server"]
-    return str(app["env"].get("SCRIPT_NAME", app["prefix"] if server == "gunicorn" else ""))
+    return str(app["env"].get("SCRIPT_NAME", AppPath.of(app).prefix if server == "gunicorn" else ""))
 
 
 def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths: set[str]) -> list[str]:
@@ -232,7 +230,7 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     site, path, name = app["site"], app["path"], app["name"]
     if isinstance(site, str) and site not in sites:
         problems.append(f"no site {show(site)}; defined sites: {', '.join(sites)}. Add it to nginx_sites or choose one of these.")
-    if isinstance(path, str) and path.rstrip("/") in taken_paths:
+    if isinstance(path, str) and AppPath(path).prefix in taken_paths:
         problems.append(f"path must not be {show(path)}, where the site itself answers (nginx_health_path).")
     if name in RESERVED_NAMES:
         problems.append(f"name must not be {name!r}, which is reserved for this collection's images.")
@@ -278,7 +276,7 @@ def _against_proxy(app: dict[str, Any]) -> list[str]:
 def _against_locations(app: dict[str, Any], taken_paths: set[str]) -> list[str]:
     """What an entry has where the site, or the role itself, answers. It may be malformed."""
     problems = []
-    prefix = app["path"].rstrip("/") if isinstance(app["path"], str) else ""
+    prefix = AppPath(app["path"]).prefix if isinstance(app["path"], str) else ""
     for url in _websocket_urls(app):
         if f"{prefix}{url}" in taken_paths:
             problems.append(f"proxy.websocket_paths must not have {url!r}, where the site itself answers (nginx_health_path).")
@@ -313,7 +311,7 @@ def _collisions(apps: list[dict[str, Any]]) -> list[str]:
     # Nginx knows each location of a site once: path and static files of all applications share them.
     places: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for app in (app for app in apps if isinstance(app["path"], str) and re.fullmatch(PATH, app["path"])):
-        site, path = _text(app["site"]), app["path"].rstrip("/")
+        site, path = _text(app["site"]), AppPath(app["path"]).prefix
         known = any(use == "path" for _name, use in places.get((site, f"{path}/"), []))
         # Where the paths are the same, it goes without saying that what is below is too.
         below = [] if known else [("static", f"{path}{url}/") for url in _static_urls(app)]

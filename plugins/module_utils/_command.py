@@ -16,12 +16,11 @@ _COMPOUND = re.compile(r"[;|`()\n]|(?<![<>])&|^[{!]\s|^\d*[<>]")
 _ASSIGNMENTS = re.compile(rf"(?:[A-Za-z_]\w*=(?:{_OPAQUE}|[^\s'\"\\`;|&<>(){{}}$]|\$(?!['\"({{]))*[ \t]+)*", re.DOTALL)
 _OPAQUE_WORDS = re.compile(_OPAQUE, re.DOTALL)
 # Reserved words and built-in commands of sh and bash. Some of them are programs, too; as these they end at once.
-_OF_THE_SHELL = frozenset(
-    """
-    . : [ [[ alias bg bind break builtin case cd command continue coproc declare dirs disown echo enable eval exec exit export false fc fg
-    for function getopts hash help history if jobs kill let local logout mapfile popd printf pushd pwd read readarray readonly return select
-    set shift shopt source suspend test time times trap true type typeset ulimit umask unalias unset until wait while
-    """.split()
+_OF_THE_SHELL = re.compile(
+    r"""\.|:|\[\[?|alias|bg|bind|break|builtin|case|cd|command|continue|coproc|declare|dirs|disown|echo|enable|eval|exec|exit|export|false|
+    fc|fg|for|function|getopts|hash|help|history|if|jobs|kill|let|local|logout|mapfile|popd|printf|pushd|pwd|read|readarray|readonly|return|
+    select|set|shift|shopt|source|suspend|test|times?|trap|true|type|typeset|ulimit|umask|unalias|unset|until|wait|while""",
+    re.VERBOSE,
 )
 
 
@@ -35,7 +34,7 @@ def shell_line(command: str) -> str:
     assigned = _ASSIGNMENTS.match(line)[0]  # type: ignore[index]  # of none it is ""
     rest = line[len(assigned) :]
     first = re.sub(r"['\"\\]", "", rest.split(maxsplit=1)[0]) if rest else "#"
-    if not bare or _COMPOUND.search(bare) or first in _OF_THE_SHELL or re.match(r"#|[A-Za-z_]\w*(\+?=|\[)", first):
+    if not bare or _COMPOUND.search(bare) or _OF_THE_SHELL.fullmatch(first) or re.match(r"#|[A-Za-z_]\w*(\+?=|\[)", first):
         return line
     # Behind what is assigned: a shell reads A=$B in another way where it is an argument.
     return f"{assigned}exec {rest}"

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._options import plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._reason import told_by
 from ansible_collections.flaskops.host.plugins.module_utils._registry import advice
-from ansible_collections.flaskops.host.plugins.module_utils._release import socket_prefix
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown, shown_line
 
@@ -184,8 +184,8 @@ def release_facts(release: Release) -> dict[str, Any]:
 def kept_release(facts: Mapping[str, Any], directory: str, state: str) -> dict[str, Any]:
     """The release that a release.json describes, as the lookup gives one; for the way back, without the sources."""
     app = {key: facts[key] for key in FACTS}
-    app.update(name=facts["app"], prefix=facts["path"].rstrip("/"), state=state, release_command="", uid=facts.get("uid", 0))
-    app.update(script_name=facts.get("script_name", ""), socket_prefix=socket_prefix(facts))
+    app.update(name=facts["app"], state=state, release_command="", uid=facts.get("uid", 0), script_name=facts.get("script_name", ""))
+    app.update(AppPath.of(facts).words())
     kept = {key: facts[key] for key in ("id", "image", "container", "process_containers", "dockerfile", "source")}
     kept["route"] = facts.get("route", "")
     kept["variables"] = facts.get("variables", [])
@@ -214,13 +214,13 @@ def url_of(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], address
     host, port = site_host(facts["site"], sites), site_port(facts["site"], sites)
     named = address if host == "localhost" else host
     place = (f"[{named}]" if ":" in named else named) + ("" if port == 80 else f":{port}")
-    return f"http://{place}{facts['path'].rstrip('/')}/"
+    return f"http://{place}{AppPath.of(facts).at_nginx('/')}"
 
 
 def ready_release(release: Release, work: Mapping[str, Any]) -> dict[str, Any]:
     """What the switch has to know of a release that is ready to serve."""
     app = release["app"]
-    keys = ("site", "path", "path_mode", "engine", "health", "state", "processes", "drain_seconds", "keep_releases")
+    keys = ("site", "path", "path_mode", "engine", "script_name", "health", "state", "processes", "drain_seconds", "keep_releases")
     return {"name": release["name"], "id": release["id"], "live": work["live"], "links": work["links"], **{key: app[key] for key in keys}}
 
 
@@ -235,13 +235,13 @@ def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable
         file: what the link leads to; under maintenance, and when stopped, another answer is the right one.
     """
     sites = list(sites)
-    prefix, health = facts["path"].rstrip("/"), facts["health"]
+    path, health = AppPath.of(facts), facts["health"]
     answers = file == FILES["present"] or (file == FILES["maintenance"] and health["path"] != "/")
     return {
         "name": name,
         "id": identity,
-        "prefix": prefix,
-        "path": prefix + health["path"],
+        "prefix": path.prefix,
+        "path": path.at_nginx(health["path"]),
         "host": site_host(facts["site"], sites),
         "port": site_port(facts["site"], sites),
         "status": health["status"] if answers else ["503"],

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _secrets
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge
 from ansible_collections.flaskops.host.plugins.module_utils._release import (
     CONTAINER_RUN,
@@ -94,7 +95,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         config: the engine's own words about it; they start the server of one that is not ours.
     """
     app, container = release["app"], as_user(release["container"], UID)
-    settings = SETTINGS[app["engine"]]
+    path, settings = AppPath.of(app), SETTINGS[app["engine"]]
     ours = app["engine"] != "command"
     mounts = source_mounts(app, list(source_files(app["source"])))
     words = [
@@ -106,7 +107,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         *(word for name, value in container["sysctls"].items() for word in ("--sysctl", f"{name}={value}")),
         *(word for mount in container["tmpfs"] for word in ("--tmpfs", mount)),
         *("--tmpfs", f"{CONTAINER_RUN}/{release['id']}:rw,nosuid,nodev,mode=1777"),
-        *("--env-file", f"{place}/container.env", "--env", f"FLASKOPS_PREFIX={app['prefix']}"),
+        *("--env-file", f"{place}/container.env", "--env", f"FLASKOPS_PREFIX={path.prefix}"),
         *(
             "--volume",
             f"{place}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro",
@@ -131,7 +132,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         words += ["--volume", volume]
     # Files that are read at every request need no new server.
     static = ":".join(str(PurePosixPath("/app", entry["path"])) for entry in app["static"])
-    mode = "" if app["path_mode"] == "domain" or app["script_name"] else "tell" if ours else "strip"
+    mode = "strip" if path.stripped else "tell" if path.mapped else ""
     words += ["--env", f"FLASKOPS_PREFIX_MODE={mode}"]
     words += ["--env", f"FLASKOPS_WATCH={':'.join(sorted(mounts))}", "--env", f"FLASKOPS_UNWATCHED={static}"]
     python = ENTRYPOINT[:2] if ours else ["python3"]
@@ -139,7 +140,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
     server = ENTRYPOINT if ours else ["python3", f"{CONTAINER_SETTINGS}/{settings}", *theirs]
     words += ["--entrypoint", python[0], image, *python[1:], f"{CONTAINER_SETTINGS}/dev.py", *server]
     problem = _no_place(app, mounts)
-    return {"name": f"dev-{app['name']}", "prefix": app["prefix"], "words": words, **({"problem": problem} if problem else {})}
+    return {"name": f"dev-{app['name']}", "prefix": path.prefix, "words": words, **({"problem": problem} if problem else {})}
 
 
 def _no_place(app: Mapping[str, Any], mounts: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from ansible_collections.flaskops.host.plugins.module_utils import (
     _requirements,
     _seeds,
 )
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._own_code import NOT_RUN
@@ -363,7 +364,7 @@ def _translated(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str,
 
 def _path_mode(app: dict[str, Any], given: Mapping[str, Any], source: Path, files: list[str]) -> None:
     """These images know nothing of a prefix, so neither do most applications that were made for them."""
-    if app["path"].rstrip("/") and not given.get("path_mode") and not _reads_domain(source, files):
+    if AppPath(app["path"]).prefix and not given.get("path_mode") and not _reads_domain(source, files):
         app["path_mode"] = "script_name"
         app["notes"].append(f"it does not read DOMAIN, so it gets path_mode: script_name and answers below {app['path']} all the same.")
 
@@ -398,7 +399,7 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         words = "is not Python that this controller reads; the container looks with its own"
         app["notes"].append(f"what may hold its Flask application {words}. Write module and callable where it does not start.")
     except _find.NotFound as error:
-        prefix = app["path"].rstrip("/") if isinstance(app["path"], str) else ""
+        prefix = AppPath(app["path"]).prefix if isinstance(app["path"], str) else ""
         told = _own_prefix.of_program(str(source), prefix, str(app["path_mode"])) if error.program else ""
         return [f"{error} {told}".rstrip()]
     else:

@@ -16,6 +16,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._probe import GUARDED, PROBLEMS, Connection, Fetched, fetch
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
 
@@ -158,7 +159,8 @@ def look(release: Mapping[str, Any], neighbours: Collection[str] = ()) -> list[s
     """What is wrong with the first page of a release that serves, as sentences.
 
     Args:
-        release: C(prefix), C(host) and C(port), as check_of gives them, C(tls) of the site, C(path_mode) and C(engine).
+        release: C(prefix), C(host) and C(port), as check_of gives them, C(tls) of the site, C(path_mode), C(engine) and
+            C(script_name).
         neighbours: the paths of the other applications of the site, without their last slash.
     """
     try:
@@ -170,8 +172,9 @@ def look(release: Mapping[str, Any], neighbours: Collection[str] = ()) -> list[s
 class _Look:
     def __init__(self, release: Mapping[str, Any], neighbours: Collection[str]) -> None:
         self.release, self.neighbours = release, neighbours
-        self.prefix, self.host = release["prefix"], release["host"]
-        self.first = f"http://{self.host}{self.prefix}/"
+        self.path, self.host = AppPath.of({**release, "path": release["prefix"]}), release["host"]
+        self.prefix = self.path.prefix
+        self.first = f"http://{self.host}{self.path.at_nginx('/')}"
         self.asked, self.until = 0, 0.0
 
     def sentences(self) -> list[str]:
@@ -298,7 +301,7 @@ class _Look:
             return f"Its <base href> leads there; below this path it is <base href=\"{self.prefix}/\">."
         if page.module and _joined(base, page.module) in far:
             return f"A build has an option for that, such as base: {self.prefix}/ of Vite. {key}"
-        if all_leave and far and self.release["path_mode"] == "script_name" and self.release["engine"] != "command":
+        if all_leave and far and self.path.mapped and not self.path.stripped:
             return f"Where url_for makes them, something in it replaces SCRIPT_NAME, such as a middleware for proxies. {key}"
         return key
 
@@ -307,9 +310,9 @@ class _Look:
         if self.release.get("own_prefix") and not knows:
             return str(self.release["own_prefix"])
         own = "a site of its own takes it as it is: nginx_sites, and in its entry site: NAME and path: /"
-        if self.release["path_mode"] == "domain" and not knows:
+        if not self.path.mapped and not knows:
             return f"One that knows nothing of its path: write path_mode: script_name. Else put DOMAIN before it, or {own}."
-        if self.release["engine"] == "command" and not knows:
+        if self.path.stripped and not knows:
             told = f"env: {{SCRIPT_NAME: {self.prefix}}} where it is Gunicorn, else what honours X-Forwarded-Prefix, such as ProxyFix"
             return f"Its server has to know the path: {told}. Addresses that are written by hand need url_for, or {own}."
         return f"Addresses that are written by hand need url_for, or {own}."

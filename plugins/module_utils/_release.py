@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _secrets
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._command import shell_line
 
 # Raised when a release laid down by an older collection can no longer be used by this one.
@@ -41,9 +42,9 @@ SETTINGS = {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py", "command": "re
 
 def environment(app: Mapping[str, Any]) -> dict[str, str]:
     """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's own, and where the secrets lie."""
-    mounted = app["path_mode"] == "script_name"
+    path = AppPath.of(app)
     ours = {
-        "DOMAIN": "" if mounted else app["prefix"],
+        "DOMAIN": path.domain,
         "ENV": "PROD",
         "FLASKOPS_APP": app["name"],
         "FLASKOPS_ENGINE": app["engine"],
@@ -60,7 +61,7 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
             "FLASKOPS_CALLABLE": app["callable"] or "",
             "FLASKOPS_DIRECTORY": app["build"].get("directory", ""),
             "FLASKOPS_PATH": app["build"].get("path", ""),
-            "FLASKOPS_MOUNT": app["prefix"] if mounted else "",
+            "FLASKOPS_MOUNT": path.mount,
             "FLASKOPS_PROCESSES": processes,
         }
     ours.update((name, value) for name, value in known.items() if value)
@@ -139,22 +140,6 @@ def own_network(name: str) -> str:
 def release_directory(root: str, name: str, release: str) -> str:
     """Where a release lies on the host."""
     return f"{root}/apps/{name}/releases/{release}"
-
-
-def route(app: Mapping[str, Any]) -> str:
-    """The name of the link through which Nginx reaches the release that serves: one for each way that a client's path can become."""
-    stripped = app["socket_prefix"] != app["prefix"]
-    return f"route-{sha256(json.dumps([app['prefix'], stripped]).encode()).hexdigest()[:8]}"
-
-
-def socket_prefix(facts: Mapping[str, Any]) -> str:
-    """What a path begins with at the socket of an application: "" where Nginx takes it off for a server that does not know it.
-
-    Args:
-        facts: C(path), C(path_mode), C(engine) and C(script_name) of an entry, or of a release.json, which may lack the last.
-    """
-    stripped = facts.get("engine") == "command" and facts.get("path_mode") == "script_name" and not facts.get("script_name")
-    return "" if stripped else str(facts["path"]).rstrip("/")
 
 
 def with_own_digest(fragment: str) -> str:

@@ -28,10 +28,11 @@ options:
   name: {description: The application., type: str, required: true}
   container: {description: The container of the release., type: str, required: true}
   socket: {description: The socket on the host., type: path, required: true}
-  path: {description: The path that is asked for., type: str, required: true}
-  prefix: {description: The path of the application without its last slash., type: str, default: ""}
-  socket_prefix: {description: What takes its place at the socket., type: str, default: ""}
-  path_mode: {description: "C(script_name) where Nginx maps redirects.", type: str, default: domain}
+  path: {description: The path of the application., type: str, required: true}
+  path_mode: {description: How it learns its path., type: str, default: domain}
+  engine: {description: What serves in its container., type: str, default: ""}
+  script_name: {description: What a Gunicorn that is the image's own is told of the path., type: str, default: ""}
+  health_path: {description: "The page that is asked for, below the path.", type: str, default: /}
   host: {description: The name that it is asked by., type: str, default: localhost}
   status: {description: The good answers such as C(200) or C(2xx)., type: list, elements: str, default: ['2xx', '3xx', '401', '403']}
   deadline_seconds: {description: How long the release may take., type: float, default: 60}
@@ -45,7 +46,7 @@ EXAMPLES = r"""
     token: "{{ plan.lock.token }}"
     container: shop-0123456789ab
     socket: /var/lib/flaskops/apps/shop/releases/0123456789ab/run/app.sock
-    path: /shop/
+    path: /shop
 """
 
 RETURN = r"""
@@ -75,6 +76,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _advice, _memory, _page
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._probe import (
@@ -100,9 +102,10 @@ ARGUMENTS: dict[str, Any] = {
     "container": {"type": "str", "required": True},
     "socket": {"type": "path", "required": True},
     "path": {"type": "str", "required": True},
-    "prefix": {"type": "str", "default": ""},
-    "socket_prefix": {"type": "str", "default": ""},
     "path_mode": {"type": "str", "default": "domain"},
+    "engine": {"type": "str", "default": ""},
+    "script_name": {"type": "str", "default": ""},
+    "health_path": {"type": "str", "default": "/"},
     "host": {"type": "str", "default": "localhost"},
     "status": {"type": "list", "elements": "str", "default": ["2xx", "3xx", "401", "403"]},
     "deadline_seconds": {"type": "float", "default": 60},
@@ -126,6 +129,8 @@ class Gate:
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
+        self.path = AppPath.of(params)
+        self.asked = self.path.at_socket(params["health_path"])
         self.docker = Docker()
         self.answers: list[str] = []
         self.started = time.monotonic()
@@ -170,7 +175,7 @@ class Gate:
     def _ask(self) -> int | None:
         connection = SocketConnection(self.params["socket"], self.started + self.params["deadline_seconds"])
         try:
-            status, body = ask(connection, self.params["path"], headers_for(self.params["host"]))
+            status, body = ask(connection, self.asked, headers_for(self.params["host"]))
         except PROBLEMS as error:
             self.answers.append(problem(error))
             return None
@@ -184,7 +189,7 @@ class Gate:
         if not 300 <= status < 400 or str(status) in self.params["status"]:
             return True
         try:
-            found = _page.walk(self._get, f"http://{self.params['host']}{self.params['path']}", self._followed)
+            found = _page.walk(self._get, f"http://{self.params['host']}{self.asked}", self._followed)
         except PROBLEMS as error:
             self.answers.append(f"{self.answers.pop()}, which leads to {problem(error)}")
             return False
@@ -204,22 +209,22 @@ class Gate:
 
     def _followed(self, target: str) -> str:
         """The address at the socket for that of a redirect, as Nginx leads a client to it; "" for one that leaves the path."""
-        host, prefix, inside = self.params["host"], self.params["prefix"], self.params["socket_prefix"]
+        host, prefix = self.params["host"], self.path.prefix
         if not _page.is_own(target, host):
             return ""
         parts = urlsplit(target)
         if _page.is_own(target, host, prefix):
             rest = parts.path[len(prefix) :]
-        elif self.params["path_mode"] == "script_name":
+        elif self.path.mapped:
             rest = parts.path
         else:
             return ""
-        return parts._replace(netloc=host, path=f"{inside}{rest}").geturl()
+        return parts._replace(netloc=host, path=self.path.at_socket(rest)).geturl()
 
     def _report(self, what: str) -> str:
         """The reason, then what the application said of itself."""
         said = self._logs()
-        asked = f"It was asked for {self.params['path']} through {self.params['socket']}, as Host: {self.params['host']}."
+        asked = f"It was asked for {self.asked} through {self.params['socket']}, as Host: {self.params['host']}."
         lines = [f"{what}.", asked]
         lines += ["Answers:", *(f"  {answer}" for answer in summary(self.answers))] if self.answers else ["There was no answer."]
         lines += ["The last lines of its log:", *(f"  {line}" for line in _advice.spoken(said)[-LOG_LINES:])]
@@ -231,14 +236,11 @@ class Gate:
 
     def _not_found(self) -> str:
         """What to write for an application that answers 404: its path is the first suspect."""
-        variables = self.docker.inspect(self.params["container"]).get("Config", {}).get("Env") or []
-        domain = dict(each.partition("=")[::2] for each in variables).get("DOMAIN", "")
-        if not domain:
+        if not self.path.domain:
             return f"It does not know this path. Choose another as health.path. {OTHER_MODULE}"
-        path = self.params["path"]
-        self.params["path"] = path.removeprefix(domain) or "/"
+        self.asked = self.params["health_path"]
         if accepts(self._ask() or 0, self.params["status"]):
-            return f"It answers at {self.params['path']}, so it knows nothing of its path: write path_mode: script_name."
+            return f"It answers at {self.asked}, so it knows nothing of its path: write path_mode: script_name."
         return (
             "It does not know this path. Does it put DOMAIN, which is its path in the environment, before its routes? "
             f'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another? {OTHER_MODULE}'

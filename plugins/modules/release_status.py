@@ -56,6 +56,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _advice, _audit, _memory
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, health_host, kept_release, url_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -78,7 +79,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._probe import (
     headers_for,
     problem,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT, socket_prefix
+from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._trees import Size, size
 
 ARGUMENTS: dict[str, Any] = {
@@ -204,7 +205,7 @@ class Status:
         socket = release_directory(self.root, name, facts["id"]) / "run/app.sock"
         connection = SocketConnection(str(socket), time.monotonic() + QUESTION_SECONDS)
         try:
-            path = socket_prefix(facts) + facts["health"]["path"]
+            path = AppPath.of(facts).at_socket(facts["health"]["path"])
             status, _body = ask(connection, path, headers_for(health_host(facts, self.params["sites"])))
         except PROBLEMS as error:
             return f"bad ({problem(error)})"

@@ -75,6 +75,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _memory, _process_steps, _routes
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of, still_serves, switch_steps
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
@@ -147,8 +148,8 @@ class Switch:
         """The routes of applications that this run removes, and whose place a release takes: an application that is renamed."""
         links = live_links(self.nginx_root)
         there = [{**link, "name": name} for name in self.params["remove"] for link in links.get(name, [])]
-        place = (release["site"], release["path"].rstrip("/"))
-        paths = [str(read_release(self.root, entry["name"], entry["id"]).get("path", "")).rstrip("/") for entry in there]
+        place = (release["site"], AppPath.of(release).prefix)
+        paths = [AppPath(read_release(self.root, entry["name"], entry["id"]).get("path", "")).prefix for entry in there]
         return [entry for entry, path in zip(there, paths, strict=True) if (entry["site"], path) == place]
 
     def _left(self) -> list[str]:
@@ -188,13 +189,14 @@ class Switch:
     def _page(self, name: str) -> dict[str, Any]:
         release = self.releases[name]
         tls = any(site.get("tls") for site in self.params["sites"] if site["name"] == release["site"])
-        return {**self._question(name), "tls": tls, **{key: release.get(key, "") for key in ("path_mode", "engine", "own_prefix")}}
+        keys = ("path_mode", "engine", "script_name", "own_prefix")
+        return {**self._question(name), "tls": tls, **{key: release.get(key, "") for key in keys}}
 
     def _served(self) -> list[tuple[str, str, str]]:
         """Each application that Nginx leads to, with its site and its path without the last slash."""
         links = [(name, link) for name, found in live_links(self.nginx_root).items() for link in found]
         known = [(name, link["site"], read_release(self.root, name, link["id"]).get("path")) for name, link in links]
-        return [(name, site, str(path).rstrip("/")) for name, site, path in known if path]
+        return [(name, site, AppPath(path).prefix) for name, site, path in known if path]
 
     def _neighbours(self, name: str, served: list[tuple[str, str, str]]) -> list[str]:
         """The paths of the other applications of its site."""

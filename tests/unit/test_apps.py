@@ -67,6 +67,8 @@ def test_name_source_and_path_are_enough(check, source):
         "prefix": "/shop",
         "script_name": "",
         "socket_prefix": "/shop",
+        "mapped": False,
+        "stripped": False,
         "site": "default",
         "path_mode": "domain",
         "engine": "uwsgi",

@@ -71,7 +71,8 @@ def test_a_line_means_what_was_written(shell, command):
 
 @pytest.mark.parametrize("engine", ["uwsgi", "command"])
 def test_each_key_is_run_alike(engine):
-    app = {"name": "shop", "engine": engine, "release_command": "A=1 job", "processes": [{"name": "w", "command": "A=1 job", "stop_seconds": 1}]}
+    worker = {"name": "w", "command": "A=1 job", "stop_seconds": 1}
+    app = {"name": "shop", "engine": engine, "release_command": "A=1 job", "processes": [worker]}
     container = {"name": "shop-1", "labels": {"host.flaskops.release": "1"}, "volumes": []}
     words = ["sh", "-c", "A=1 exec job"]
     assert shell_words("A=1 job") == words

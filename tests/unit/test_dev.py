@@ -109,6 +109,9 @@ def test_the_server_of_a_foreign_image_is_started_by_the_relay(tmp_path):
     run = words(tmp_path, dockerfile="Dockerfile", engine="command", port=8000, path_mode="script_name")
     assert run["words"][-5:] == ["/etc/flaskops/dev.py", "python3", "/etc/flaskops/relay.py", "/start", "now"]
     assert "FLASKOPS_PREFIX_MODE=strip" in run["words"]
+    keys = {"dockerfile": "Dockerfile", "engine": "command", "port": 8000, "path_mode": "script_name", "command": "gunicorn app:app"}
+    assert "FLASKOPS_PREFIX_MODE=tell" in words(tmp_path, **keys)["words"]  # as Nginx does
+    assert "FLASKOPS_PREFIX_MODE=" in words(tmp_path, **{**keys, "path_mode": "domain"})["words"]
 
 
 def test_the_head_of_a_request_says_what_nginx_would_say():

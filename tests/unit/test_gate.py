@@ -7,7 +7,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import HostErr
 from ansible_collections.flaskops.host.plugins.modules import release_gate
 
 PARAMS = {
-    **{"root": "/x", "token": "t", "name": "shop", "container": "shop-1", "socket": "/x/app.sock", "path": "/shop/", "host": "localhost"},
+    **{"root": "/x", "token": "t", "name": "shop", "container": "shop-1", "socket": "/x/app.sock", "host": "localhost"},
+    **{"path": "/shop", "health_path": "/"},
     **{"status": ["2xx"], "deadline_seconds": 5.0, "interval_seconds": 0.1},
 }
 WRITES = "OSError: [Errno 30] Read-only file system: '/app/uploads'"

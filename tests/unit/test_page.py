@@ -237,6 +237,10 @@ def test_where_all_links_and_files_leave_something_may_replace_our_path(look):
     assert "something in it replaces SCRIPT_NAME" in said and "url_for" in said
     assert "replaces" not in look({"/shop/": page + '<a href="cart">z</a>'})[0]
     assert "replaces" not in look({"/shop/": page}, path_mode="domain")[0]
+    # The image's own Gunicorn is told it as well; a server of another kind is not.
+    (said,) = look({"/shop/": page}, engine="command", script_name="/shop")
+    assert "something in it replaces SCRIPT_NAME" in said and "env: {SCRIPT_NAME" not in said
+    assert "replaces" not in look({"/shop/": page}, engine="command")[0]
 
 
 def test_a_base_that_leads_out_is_named(look):
@@ -387,7 +391,7 @@ def gate(monkeypatch):
         monkeypatch.setattr(release_gate, "ask", lambda _connection, path, _headers: (answer(path)[0], "well"))
         monkeypatch.setattr(release_gate, "fetch", lambda _connection, path, _headers, _size: release_gate.Fetched(*answer(path), (), ""))
         defaults = {name: option.get("default") for name, option in release_gate.ARGUMENTS.items()}
-        given = {"name": "shop", "container": "shop-1", "socket": "/x", "path": "/shop/", "prefix": "/shop", "socket_prefix": "/shop"}
+        given = {"name": "shop", "container": "shop-1", "socket": "/x", "path": "/shop"}
         limits = {"deadline_seconds": 0.3, "interval_seconds": 0.1}
         run.asked = asked
         try:
@@ -421,8 +425,8 @@ def test_a_redirect_to_an_answer_is_good(gate, table, params):
         ({"/shop/": (302, "http://localhost/shop/login"), "/shop/login": 503}, {}),
         ({"/shop/": (302, "https://localhost/shop/login"), "/shop/login": 503}, {}),
         ({"/shop/": (302, "/login"), "/shop/login": 500}, {"path_mode": "script_name"}),
-        ({"/": (302, "/login"), "/login": 500}, {"path_mode": "script_name", "path": "/", "socket_prefix": ""}),
-        ({"/": (302, "/shop/login"), "/login": 500}, {"path_mode": "script_name", "path": "/", "socket_prefix": ""}),
+        ({"/": (302, "/login"), "/login": 500}, {"path_mode": "script_name", "engine": "command"}),
+        ({"/": (302, "/shop/login"), "/login": 500}, {"path_mode": "script_name", "engine": "command"}),
         ({"/shop/": (302, "/shop/a"), "/shop/a": (307, "/shop/b"), "/shop/b": 500}, {}),
     ],
 )

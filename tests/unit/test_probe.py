@@ -228,7 +228,8 @@ def test_nginx_is_asked_by_the_name_that_the_application_answers_to(monkeypatch,
 # --- the gate and the status -------------------------------------------------------------------------------------------
 
 PARAMS = {
-    **{"root": "/x", "token": "t", "name": "shop", "container": "shop-1", "path": "/shop/", "host": "localhost", "status": ["2xx"]},
+    **{"root": "/x", "token": "t", "name": "shop", "container": "shop-1", "path": "/shop", "health_path": "/"},
+    **{"host": "localhost", "status": ["2xx"]},
     **{"deadline_seconds": 1.0, "interval_seconds": 0.1},
 }
 

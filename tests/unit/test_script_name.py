@@ -3,9 +3,10 @@
 """Which server of an image's own is told its path as SCRIPT_NAME, and takes it off itself: Gunicorn, wherever it is started."""
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import kept_release, release_facts
-from ansible_collections.flaskops.host.plugins.module_utils._release import environment, route, socket_prefix
+from ansible_collections.flaskops.host.plugins.module_utils._release import environment
 
 FROM = "FROM python:3.13-slim\nCOPY . /app\nEXPOSE 8000\n"
 
@@ -78,12 +79,12 @@ def test_a_command_of_the_entry_goes_before_the_dockerfile(entry):
 def test_a_release_remembers_it_and_one_of_before_is_stripped(entry):
     app = entry('CMD ["gunicorn", "app:app"]')
     kept = dict.fromkeys(("image", "container", "process_containers", "dockerfile", "source"), "")
-    release = {"app": app, **kept, "route": route(app), "secrets": {}, "variables": []}
+    release = {"app": app, **kept, "route": AppPath.of(app).route, "secrets": {}, "variables": []}
     facts = {"app": "shop", "id": "0123456789ab", **release_facts(release)}
     assert kept_release(facts, "/x", "present")["app"]["socket_prefix"] == "/shop"
     del facts["script_name"]
-    assert kept_release(facts, "/x", "present")["app"]["socket_prefix"] == socket_prefix(facts) == ""
+    assert kept_release(facts, "/x", "present")["app"]["socket_prefix"] == AppPath.of(facts).socket_prefix == ""
 
 
 def test_an_old_worker_reaches_no_release_that_expects_another_path(entry):
-    assert route(entry('CMD ["gunicorn", "app:app"]')) != route(entry('CMD ["flask", "run"]'))
+    assert AppPath.of(entry('CMD ["gunicorn", "app:app"]')).route != AppPath.of(entry('CMD ["flask", "run"]')).route

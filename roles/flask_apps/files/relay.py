@@ -1,8 +1,9 @@
 """Starts the server of an image that is not ours, and connects it to the socket that Nginx asks.
 
 Run by the image's own python3 (3.6 or newer) as the first process under the engine's init. FLASKOPS_COMMAND is the line for the
-shell that starts the server; without one, the arguments are its command. With FLASKOPS_PORT the server listens on TCP in this container, and each connection to the
-socket is handed on to it; without, it makes the socket itself. After --run, the other arguments are a command that answers no requests.
+shell that starts the server; without one, the arguments are its command. With FLASKOPS_PORT the server listens on TCP in this
+container, and each connection to the socket is handed on to it; without, it makes the socket itself. After --run, the other arguments
+are a command that answers no requests.
 """
 
 import asyncio
