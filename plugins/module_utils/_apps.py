@@ -17,7 +17,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._base import problem
 from ansible_collections.flaskops.host.plugins.module_utils._covers import add_data_files, cover_problems
 from ansible_collections.flaskops.host.plugins.module_utils._networks import network_problems, pool_problem
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge, normalize, plain_text, refusal, show
-from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems
+from ansible_collections.flaskops.host.plugins.module_utils._processes import process_problems, twice
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
 from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem, is_directory, source_files
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
@@ -121,8 +121,9 @@ def normalize_apps(
             problems.extend(f"{where}: {problem}" for problem in (*_engine.problems(app), *_secrets.problems(app)))
             app["notes"] += [*_secrets.notes(app), *_env_file_in_image(app)]
         result.append(app)
-    names = [_text(app["name"]) for app in gone]
-    problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in _twice(names, result)]
+    names = [_text(app["name"]) for app in (*gone, *result)]
+    gone_names = names[: len(gone)]
+    problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in twice(names) if name in gone_names]
     return result + gone, problems + _uids_of_others(result, plain_text(uids) or "") + _collisions(result)
 
 
@@ -157,11 +158,6 @@ def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:
         words = "a repository without a tag, such as registry.example.org/flaskops/runtime, or a file that ends with .tar, .tar.gz or .tgz"
         problems.append(refusal("flask_apps_runtime_image", f"be {words}", image))
     return problems
-
-
-def _twice(names: list[str], others: list[dict[str, Any]]) -> list[str]:
-    taken = [*names, *(_text(app["name"]) for app in others)]
-    return [name for name in dict.fromkeys(names) if taken.count(name) > 1]
 
 
 def _text(value: Any) -> str:
@@ -305,9 +301,7 @@ def _collisions(apps: list[dict[str, Any]]) -> list[str]:
     """Names and places that are taken twice. What is of a wrong kind has been answered already."""
     problems = []
     names = [app["name"] for app in apps if isinstance(app["name"], str)]
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1:
-            problems.append(f"flask_apps: {name}: {names.count(name)} entries have this name; names have to differ.")
+    problems += [f"flask_apps: {name}: {names.count(name)} entries have this name; names have to differ." for name in twice(names)]
     # Nginx knows each location of a site once: path and static files of all applications share them.
     places: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for app in (app for app in apps if isinstance(app["path"], str) and re.fullmatch(PATH, app["path"])):

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, refusal, show_name
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, merge, refusal, show_name
 
 GROUPS = ("docker", "root", "0", "")  # whom the engine's socket may belong to
 SOCKET = "/var/run/docker.sock"
@@ -86,32 +86,23 @@ OPTIONS_20_10 = set(
 )
 
 
-def digest(text: str) -> str:
+def text_digest(text: str) -> str:
     """SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """As _options.merge, but a null takes the key away."""
-    result = dict(base)
-    for key, value in over.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = merge(result[key], value)
-        else:
-            result[key] = value
-    return result
+def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: _without_nulls(value) if isinstance(value, dict) else value for key, value in config.items() if value is not None}
 
 
 def daemon_config(options: dict[str, Any], swarm: bool = False) -> dict[str, Any]:
-    """The options of the user over the safe defaults."""
+    """The options of the user over the safe defaults; a null takes a key away."""
     base = dict(DAEMON_DEFAULTS)
     if swarm:
         del base["live-restore"]  # dockerd refuses the two together
     if options.get("log-driver", "json-file") not in ("json-file", "local"):
         del base["log-opts"]  # the size limits belong to the drivers that write files
-    config = merge(base, options)
+    config = _without_nulls(merge(base, options))
     if isinstance(config.get("log-opts"), dict):  # dockerd wants strings there, YAML gives numbers
         config["log-opts"] = {
             name: json.dumps(value) if isinstance(value, bool | int | float) else value for name, value in config["log-opts"].items()

@@ -33,8 +33,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
     daemon_config,
     daemon_differences,
     daemon_text,
-    digest,
     holds,
+    text_digest,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._options import hidden
 
@@ -162,7 +162,7 @@ class DockerPlan:
 
     def key_id(self) -> str:
         """The key as the record names it: an address, or the digest of a key itself."""
-        return self.here.key if len(self.here.key) < 200 else digest(self.here.key)
+        return self.here.key if len(self.here.key) < 200 else text_digest(self.here.key)
 
     def daemon(self, fresh: bool) -> dict[str, Any]:
         """The file and what the engine needs to take it over. fresh: the engine is installed in this run."""
@@ -190,13 +190,13 @@ class DockerPlan:
         result["backup"] = foreign
         if result["write"]:
             result["action"] = "restart" if file["error"] else daemon_action(have, config)
-        elif record.get("applied") != digest(text):
+        elif record.get("applied") != text_digest(text):
             result["action"] = "restart"  # a run was cut off between the file and the restart
         if fresh and result["write"]:
             result["action"] = "restart"  # the package has started it already, or not
         elif not engine and not self.facts["service"]["active"]:
             result["action"] = "none"  # it reads the file when it is started
-        before, after = self.records(digest(text), [file["sha256"]] if ours else [], result["write"])
+        before, after = self.records(text_digest(text), [file["sha256"]] if ours else [], result["write"])
         result["record_before"] = daemon_text(before) if result["write"] else ""
         result["record_after"] = daemon_text(after) if after != record else ""
         running = engine["containers_running"] if engine else 0

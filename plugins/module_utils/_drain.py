@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, read_release
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import LEAVING, command_line, processes
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import LEAVING, own_command_line, processes
 from ansible_collections.flaskops.host.plugins.module_utils._release import CONTAINER_RUN
 from ansible_collections.flaskops.host.plugins.module_utils._routes import still_led_to
 
@@ -29,7 +29,7 @@ CONNECTED = (b"02", b"03")  # waiting to be accepted, and accepted: the column S
 
 def leaving_workers() -> set[int]:
     """The workers of Nginx that finish their requests with an old configuration."""
-    return {pid for pid in processes() if command_line(pid) == LEAVING}
+    return {pid for pid in processes() if own_command_line(pid) == LEAVING}
 
 
 def bound_path(release: str) -> str:

@@ -93,7 +93,7 @@ def make_directory(path: Path, mode: int, uid: int = 0, gid: int = 0) -> None:
     path.chmod(mode)
 
 
-def digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """SHA-256 of a file, "" when there is none."""
     try:
         return sha256(path.read_bytes()).hexdigest()

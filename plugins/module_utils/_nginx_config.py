@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+# What packages of Nginx bring as a site that answers to every name.
+DEFAULT_SITES = ("sites-enabled/default", "conf.d/default.conf")
 TOKEN = re.compile(
     r"""
       \s+ | \#[^\n]*

@@ -19,7 +19,6 @@ from ansible_collections.flaskops.host.plugins.module_utils import _nginx_proces
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import MARKER, PENDING, RUNTIME, read_text
 
 # Sites that a package brings, switched on as they come: Debian and Ubuntu, nginx.org.
-DEFAULT_SITES = ("sites-enabled/default", "conf.d/default.conf")
 SHOWN_BYTES = 65536  # of a file of somebody else, for the difference in an error
 
 
@@ -79,7 +78,7 @@ def main_config(places: Places, sums: dict[str, str]) -> dict[str, Any]:
 def default_sites(places: Places, sums: dict[str, str]) -> list[dict[str, str]]:
     """The packages' default sites that are switched on, and whether somebody has made them his own."""
     found = []
-    for name in DEFAULT_SITES:
+    for name in config.DEFAULT_SITES:
         path = places.root / name
         if not os.path.lexists(path):
             continue
@@ -99,7 +98,7 @@ def foreign_files(places: Places) -> list[dict[str, Any]]:
     for directory, pattern in (("sites-enabled", "*"), ("conf.d", "*.conf"), ("flaskops", "*.conf")):
         for path in sorted((places.root / directory).glob(pattern)):
             name = f"{directory}/{path.name}"
-            if path.name.startswith(".") or name in DEFAULT_SITES or path.is_dir():
+            if path.name.startswith(".") or name in config.DEFAULT_SITES or path.is_dir():
                 continue
             text = read_text(path)
             if MARKER not in text:
@@ -158,7 +157,7 @@ def port_holders(ports: list[int], master: int | None) -> list[dict[str, Any]]:
         holder = next((pid for pid in process.processes() if sockets_of(pid) & inodes), 0)
         if holder:
             program = read_text(Path(f"/proc/{holder}/comm")).strip()
-            program += "" if process.command_line(holder) else " (in a container)"
+            program += "" if process.own_command_line(holder) else " (in a container)"
         found.append({"port": port, "program": program, "pid": holder})
     return found
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _nginx_inputs
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_config import DEFAULT_SITES
 
 ROOT = "/etc/nginx"
-DEFAULT_SITES = ("sites-enabled/default", "conf.d/default.conf")
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
 LINES_SHOWN = 40
 

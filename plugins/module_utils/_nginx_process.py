@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import read_text
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
+from ansible_collections.flaskops.host.plugins.module_utils._proc import command_line, is_ours, parent, started
 
 LEAVING = "nginx: worker process is shutting down"
 # After so many reloads within the time limit of old workers the oldest of them end, and what they still hold.
@@ -62,52 +63,32 @@ def processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def command_line(pid: int) -> str:
-    """The command line of a process of this pid namespace, or nothing."""
-    try:
-        if os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid"):
-            return ""  # in a container, whose Nginx is none of our business
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
+def own_command_line(pid: int) -> str:
+    """The command line of a process of this host; "" for one in a container, whose Nginx is none of our business."""
+    return command_line(pid) if is_ours(pid) else ""
 
 
 def is_master(pid: int) -> bool:
-    return command_line(pid).startswith("nginx: master process")
-
-
-def parent_of(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
+    return own_command_line(pid).startswith("nginx: master process")
 
 
 def workers_of(master: int) -> set[int]:
     """The workers that take connections; the ones that are shutting down do not count."""
-    return {pid for pid in processes() if parent_of(pid) == master and command_line(pid) == "nginx: worker process"}
+    return {pid for pid in processes() if parent(pid) == master and own_command_line(pid) == "nginx: worker process"}
 
 
 def generations(master: int) -> list[list[int]]:
     """The workers that finish what they have begun, by the reload that they are from, oldest first."""
-    leaving = [pid for pid in processes() if parent_of(pid) == master and command_line(pid) == LEAVING]
+    leaving = [pid for pid in processes() if parent(pid) == master and own_command_line(pid) == LEAVING]
     result: list[list[int]] = []
     last = 0
-    for started, pid in sorted((_started(pid), pid) for pid in leaving):
+    for began, pid in sorted((started(pid), pid) for pid in leaving):
         # The workers of one configuration begin together.
-        if not result or started - last > TICKS:
+        if not result or began - last > TICKS:
             result.append([])
         result[-1].append(pid)
-        last = started
+        last = began
     return result
-
-
-def _started(pid: int) -> int:
-    """When a process began, in clock ticks since the boot (proc(5), starttime); 0 when it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def pid_path(main_config: str) -> Path:
@@ -131,7 +112,7 @@ def master_pid(main_config: str, service: str = "") -> int | None:
         return None
     # The pid file is lost or was emptied; the service is the one master that runs without a configuration of its own.
     masters = filter(is_master, processes())
-    lost = [pid for pid in masters if (words := command_line(pid).split())[3:4] == [service] and "-c" not in words]
+    lost = [pid for pid in masters if (words := own_command_line(pid).split())[3:4] == [service] and "-c" not in words]
     return lost[0] if len(lost) == 1 else None
 
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils import _proc
+
 BOOT = "/proc/sys/kernel/random/boot_id"
 
 
@@ -27,7 +29,7 @@ def this_run() -> dict[str, Any]:
         "boot": _read(BOOT),
         "node": _node(),
         "pid": pid,
-        "started": started(pid),
+        "started": _started(pid),
         "token": uuid.uuid4().hex[:12],
     }
 
@@ -49,12 +51,12 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
         return True
     except PermissionError:
         pass
-    return bool(owner.get("started")) and started(owner["pid"]) != owner["started"]
+    return bool(owner.get("started")) and _started(owner["pid"]) != owner["started"]
 
 
-def started(pid: int) -> str:
-    """When a process began, in clock ticks since the boot (proc(5), starttime); "" where there is no /proc."""
-    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[19:20][0] if Path(f"/proc/{pid}/stat").exists() else ""
+def _started(pid: int) -> str:
+    """When a process began; "" where there is no /proc."""
+    return str(_proc.started(pid) or "")
 
 
 def _controller() -> str:

@@ -17,7 +17,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     Record,
-    digest,
+    file_digest,
     live_links,
     names_on,
     read_release,
@@ -147,7 +147,7 @@ class Plan:
             return "its release.json is missing or broken"
         places = {directory / file: wanted for file, wanted in files.items()}
         places.update({directory / "secrets" / secret: wanted for secret, wanted in release["secrets"].items()})
-        changed = [str(file) for file, wanted in places.items() if digest(file) != wanted]
+        changed = [str(file) for file, wanted in places.items() if file_digest(file) != wanted]
         return f"{', '.join(changed)} changed on the host" if changed else ""
 
     def _left_over(self, name: str, wanted: str) -> list[str]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._command import shell_words
@@ -60,7 +60,7 @@ def process_problems(processes: Any) -> list[str]:
     """What is wrong with the names of processes; they may be malformed."""
     entries = processes if isinstance(processes, list) else []
     names = [str(entry["name"]) for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)]
-    problems = [f"processes has {name!r} {names.count(name)} times; names have to differ." for name in _twice(names)]
+    problems = [f"processes has {name!r} {names.count(name)} times; names have to differ." for name in twice(names)]
     problems += [
         f"processes: name must not be {name!r}, which is reserved for this collection's containers."
         for name in dict.fromkeys(names) if name in RESERVED
@@ -68,6 +68,6 @@ def process_problems(processes: Any) -> list[str]:
     return problems
 
 
-def _twice(names: Iterable[str]) -> list[str]:
-    names = list(names)
+def twice(names: Sequence[str]) -> list[str]:
+    """Those that are there more than once."""
     return [name for name in dict.fromkeys(names) if names.count(name) > 1]

@@ -96,8 +96,9 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
     SOCKET,
     daemon_config,
     daemon_text,
-    digest,
+    text_digest,
 )
+from ansible_collections.flaskops.host.plugins.module_utils._proc import command_line
 
 RECORD_FILE = "/var/lib/flaskops/docker.json"
 LIMIT_MARKER = "FLASKOPS: LIMITS"
@@ -155,10 +156,6 @@ def run(*command: str) -> tuple[int, str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         return 127, str(error)
     return done.returncode, done.stdout.strip()
-
-
-def command_line(pid: int) -> str:
-    return " ".join(read(f"/proc/{pid}/cmdline").split("\0")).strip()
 
 
 class DockerFacts:
@@ -359,7 +356,7 @@ class DockerFacts:
             "text": text,
             "config": config,
             "error": error,
-            "sha256": digest(text) if exists else "",
+            "sha256": text_digest(text) if exists else "",
             "validation": self.validate(wanted) if wanted != text else "",
         }
 

@@ -112,7 +112,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     HostError,
     Record,
-    digest,
+    file_digest,
     live_links,
     make_directory,
     now,
@@ -248,7 +248,7 @@ class ReleaseFiles:
     def _restore(self) -> list[str]:
         """An earlier release, whole: what it was made of is there, and its secrets are those wanted."""
         files = read_release(self.params["root"], self.params["name"], self.params["id"])["files"]
-        changed = [str(self.directory / name) for name, wanted in files.items() if digest(self.directory / name) != wanted]
+        changed = [str(self.directory / name) for name, wanted in files.items() if file_digest(self.directory / name) != wanted]
         if changed:
             raise HostError(f"{', '.join(changed)} changed on the host, so it is not the release that it was. Deploy it again instead.")
         self._make_writable()
@@ -279,7 +279,7 @@ class ReleaseFiles:
         make_directory(self.directory / "spool", 0o700, self.uid, self.uid)
 
     def _write(self, path: Path, content: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
-        if digest(path) != sha256(content).hexdigest():
+        if file_digest(path) != sha256(content).hexdigest():
             write_file(path, content, mode, uid, gid)
             self.changed = True
 

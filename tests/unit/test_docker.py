@@ -23,8 +23,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
     daemon_config,
     daemon_differences,
     daemon_text,
-    digest,
     option_problems,
+    text_digest,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._docker_plan import engine_output
 from ansible_collections.flaskops.host.plugins.module_utils._docker_plan import plan as make_plan
@@ -103,7 +103,7 @@ DEBIAN_13 = ["docker.io", "docker-cli", "docker-buildx", "docker-compose", "appa
 
 def with_file(facts, text, ours=True, applied=True):
     """The facts of a host with this daemon.json."""
-    sha256 = digest(text)
+    sha256 = text_digest(text)
     try:
         config, error = json.loads(text or "{}"), ""
     except ValueError as problem:
@@ -342,6 +342,7 @@ MERGES = [
     ({"dns": ["1.1.1.1"], "builder": {"gc": {"enabled": True}}}, False, SAFE | {
         "dns": ["1.1.1.1"], "builder": {"gc": {"enabled": True}},
     }),
+    ({"builder": {"gc": None}}, False, SAFE | {"builder": {}}),
 ]  # fmt: skip
 
 
@@ -373,7 +374,7 @@ def test_a_reloadable_option_is_reloaded_and_the_record_knows_both_files():
     daemon = plan(facts, daemon_options={"debug": True})["daemon"]
     text = daemon_text(SAFE | {"debug": True})
     assert (daemon["text"], daemon["action"], daemon["backup"]) == (text, "reload", False)
-    old, new = digest(DEFAULT_TEXT), digest(text)
+    old, new = text_digest(DEFAULT_TEXT), text_digest(text)
     assert json.loads(daemon["record_before"]) == {"applied": old, "daemon_config": [new, old]}
     assert json.loads(daemon["record_after"]) == {"applied": new, "daemon_config": [new, old]}
 
@@ -418,7 +419,7 @@ def test_a_foreign_daemon_file_is_refused_with_the_difference():
     )
     daemon = plan(facts, replace_daemon_config=True)["daemon"]
     assert (daemon["write"], daemon["backup"], daemon["action"]) == (True, True, "restart")
-    assert json.loads(daemon["record_before"])["daemon_config"] == [digest(DEFAULT_TEXT)]
+    assert json.loads(daemon["record_before"])["daemon_config"] == [text_digest(DEFAULT_TEXT)]
 
 
 FOREIGN = [
