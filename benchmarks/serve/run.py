@@ -29,7 +29,7 @@ import yaml
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLACE = "/srv/serve"
-IMAGE = "flaskops-benchmark-seeds"
+IMAGE = "flaskops-benchmark-rivals"
 BASE = "flaskops-benchmark-base"
 # At one rate: of what the best of the others can do, and what the load generator does without taking the machine for itself.
 SHARE, MOST_PER_SECOND = 0.25, 2000
@@ -42,13 +42,13 @@ OURS: dict[str, dict[str, Any]] = {
     "ours, cached": {"proxy": {"cache_seconds": 1}},
 }
 CACHED = "ours, cached"
-# The seeds' ways: words of `docker run` for each container, and the port and path that it is asked at (0: through the host's Nginx).
-SEEDS: dict[str, dict[str, Any]] = {
+# The ways of the rivals: words of `docker run` for each container, and the port and path that it is asked at (0: through the host's Nginx).
+RIVALS: dict[str, dict[str, Any]] = {
     "uwsgi-nginx-flask": {"containers": [["uwsgi-nginx-flask/start.sh"]], "port": 80},
     "meinheld": {"containers": [["meinheld-gunicorn/start.sh", "egg:meinheld#gunicorn_worker"]], "port": 80},
     "gunicorn": {"containers": [["meinheld-gunicorn/start.sh", "sync"]], "port": 80},
     "alpine": {"containers": [["alpine/start.sh"]], "port": 80},
-    "compose": {"containers": [["nginx", "-c", "/seeds/compose/nginx.conf"], ["compose/start.sh"]], "port": 5000},
+    "compose": {"containers": [["nginx", "-c", "/rivals/compose/nginx.conf"], ["compose/start.sh"]], "port": 5000},
     "subpath": {"containers": [["subpath/start.sh"]], "publish": "127.0.0.1:5001:5000", "path": "/subpath", "port": 0},
 }
 ROWS: list[dict[str, Any]] = [
@@ -109,14 +109,14 @@ def build(recipe: str, image: str, **arguments: str) -> None:
 
 
 def linked_base() -> str:
-    """The base image, if python3 and uWSGI are the same Python there: Docker's is so, Debian's is not (see seeds/base.Dockerfile)."""
+    """The base image, if python3 and uWSGI are the same Python there: Docker's is so, Debian's is not (see rivals/base.Dockerfile)."""
     defaults = yaml.safe_load((ROOT / "roles/flask_apps/defaults/main.yml").read_text())
     base = VARIABLES.get("flask_apps_base_image", defaults["flask_apps_base_image"])
     # ldd itself fails for a program that is linked statically.
     libraries = on_host("docker", "run", "--rm", base, "sh", "-c", 'ldd "$(readlink -f "$(command -v python3)")"', check=False)
     if "libpython" in libraries:
         return base
-    build("seeds/base.Dockerfile", BASE, BASE=base)
+    build("rivals/base.Dockerfile", BASE, BASE=base)
     return BASE
 
 
@@ -143,41 +143,41 @@ def remove_ours(directory: Path) -> None:
     play("remove", directory / "hosts.json", "-e", f"flask_apps_remove={names}")
 
 
-def build_seeds(app_container: str) -> str:
+def build_rivals(app_container: str) -> str:
     """One image for all of them, on the image that our release of the application has. Returns what became of Meinheld."""
     app = on_host("docker", "inspect", "-f", "{{.Config.Image}}", app_container).strip()
     builds = on_host("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flaskops/runtime").split()
     # The newest comes first.
-    build("seeds/Dockerfile", IMAGE, APP=app, BUILD=next(name for name in builds if name.endswith("-build")))
-    look = "test -e /opt/seed/has-meinheld && echo yes || tail -n 1 /opt/seed/meinheld.log"
+    build("rivals/Dockerfile", IMAGE, APP=app, BUILD=next(name for name in builds if name.endswith("-build")))
+    look = "test -e /opt/rivals/has-meinheld && echo yes || tail -n 1 /opt/rivals/meinheld.log"
     return on_host("docker", "run", "--rm", IMAGE, "sh", "-c", look).strip()
 
 
-def start_seeds(leave_out: set[str]) -> list[dict[str, Any]]:
+def start_rivals(leave_out: set[str]) -> list[dict[str, Any]]:
     ways = []
     on_host("docker", "volume", "create", "serve-shared")
-    for name, seed in SEEDS.items():
+    for name, rival in RIVALS.items():
         if name in leave_out:
             continue
         containers = []
-        for number, command in enumerate(seed["containers"]):
-            words = ["-e", "ENV=PROD", "-e", f"DOMAIN={seed.get('path', '')}", "-v", "serve-shared:/shared"]
-            if seed.get("publish"):
-                words += ["-p", seed["publish"]]
-            program = [f"/seeds/{command[0]}", *command[1:]] if command[0].endswith(".sh") else command
+        for number, command in enumerate(rival["containers"]):
+            words = ["-e", "ENV=PROD", "-e", f"DOMAIN={rival.get('path', '')}", "-v", "serve-shared:/shared"]
+            if rival.get("publish"):
+                words += ["-p", rival["publish"]]
+            program = [f"/rivals/{command[0]}", *command[1:]] if command[0].endswith(".sh") else command
             containers.append(on_host("docker", "run", "-d", "--name", f"serve-{name}-{number}", *words, IMAGE, *program).strip())
         address = on_host("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", containers[0]).strip()
         # At the container's own address: a client from outside does not pass the engine's port forwarder either.
-        url = f"http://{address}:{seed['port']}" if seed["port"] else f"http://127.0.0.1:8081{seed['path']}"
+        url = f"http://{address}:{rival['port']}" if rival["port"] else f"http://127.0.0.1:8081{rival['path']}"
         ways.append({"name": name, "url": url, "containers": containers})
-    location = (HERE / "seeds/subpath/location.conf").read_text()
+    location = (HERE / "rivals/subpath/location.conf").read_text()
     on_host("sh", "-c", "cat > /etc/nginx/conf.d/serve.conf", input=f"server {{\nlisten 8081;\n{location}}}\n")
     on_host("nginx", "-s", "reload")
     return ways
 
 
-def stop_seeds() -> None:
-    names = [f"serve-{name}-{number}" for name, seed in SEEDS.items() for number in range(len(seed["containers"]))]
+def stop_rivals() -> None:
+    names = [f"serve-{name}-{number}" for name, rival in RIVALS.items() for number in range(len(rival["containers"]))]
     on_host("sh", "-c", f"docker rm -f {' '.join(names)} 2>/dev/null; docker volume rm serve-shared", check=False)
     on_host("sh", "-c", "rm -f /etc/nginx/conf.d/serve.conf && nginx -s reload", check=False)
 
@@ -259,12 +259,12 @@ def main(quick: bool, keep: bool, output: str) -> None:
         directory = Path(name)
         source = copy_app(directory)
         try:
-            stop_seeds()
+            stop_rivals()
             on_host("apt-get", "install", "-y", "-qq", "wrk", "hey")
             send_recipes()
             ours = deploy_ours(directory, source, linked_base())
-            meinheld = build_seeds(ours[0]["containers"][0])
-            ways = ours + start_seeds({"meinheld"} if meinheld != "yes" else set())
+            meinheld = build_rivals(ours[0]["containers"][0])
+            ways = ours + start_rivals({"meinheld"} if meinheld != "yes" else set())
             rows = [{**row, "only": [way["name"] for way in ways if way["name"] != CACHED]} for row in ROWS]
             told = ask({"ways": ways, "rows": [*rows, MICROCACHE], **rounds})
             compared = [way["name"] for way in ways if way["name"] != CACHED]
@@ -278,7 +278,7 @@ def main(quick: bool, keep: bool, output: str) -> None:
             print(f"\n{rounds['rounds']} rounds of {rounds['seconds']} s, twice that at one rate, {minutes:.1f} minutes in all")
         finally:
             if not keep:
-                stop_seeds()
+                stop_rivals()
                 remove_ours(directory)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.flaskops.host.plugins.module_utils import _apps, _base, _deploy, _dev, _find, _own_prefix, _public_defaults
+from ansible_collections.flaskops.host.plugins.module_utils import _apps, _base, _deploy, _dev, _find, _own_prefix, _public_defaults, _replaced
 from ansible_collections.flaskops.host.plugins.module_utils._options import printable
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
@@ -39,10 +39,10 @@ def ready_release(release: Mapping[str, Any], work: Mapping[str, Any]) -> dict[s
 def runtimes(apps: Iterable[Mapping[str, Any]], directory: str, base: str, refresh: str = "") -> dict[str, str]:
     """By the base that entries have, the name of the runtime image on it; "" is the base of the host.
 
-    Its recipe, with the finder that goes into it, its base and when that was taken decide the tag.
+    Its recipe, with the modules of ours that go into it, its base and when that was taken decide the tag.
     """
-    finder = sha256(Path(_find.__file__).read_bytes()).hexdigest()
-    recipe = f"{FORMAT}\n{source_digest(directory)}\n{finder}"
+    shared = "\n".join(sha256(Path(module.__file__).read_bytes()).hexdigest() for module in (_find, _replaced))
+    recipe = f"{FORMAT}\n{source_digest(directory)}\n{shared}"
     texts = {own: f"{recipe}\n{own or base}\n{refresh}" for own in _base.bases(apps)}
     return {own: f"flaskops/runtime:{sha256(text.encode()).hexdigest()[:12]}" for own, text in texts.items()}
 

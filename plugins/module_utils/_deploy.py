@@ -50,11 +50,13 @@ def registry_login(apps: Any, name: str, defaults: Any = None) -> dict[str, str]
 
 
 _OUR_RUNTIME = re.compile(r"flaskops/runtime:[0-9a-f]{12}\b")
+# The compatibility image in releases that were made before it had this name.
+_SEED = re.compile(r"(flaskops/runtime:[0-9a-f]{12}|\$FLASKOPS_RUNTIME|\$\{FLASKOPS_RUNTIME\})-seed\b")
 
 
 def needed_images(releases: Iterable[Release]) -> list[str]:
     """The images of ours that must be on the host to build the images of these releases, those of one runtime beside each other."""
-    suffixes = ("-build", "", "-seed")
+    suffixes = ("-build", "", "-compat")
     needed: dict[str, set[str]] = {}
     for release in releases:
         runtime = release["runtime"]
@@ -68,7 +70,8 @@ def on_runtime(releases: Iterable[Release], runtimes: Mapping[str, str]) -> list
     """Releases as they were kept, to be built on the runtime image of today where they have to be built again at all."""
     known = [(release, runtimes[base_of(release["app"])]) for release in releases]
     return [
-        {**release, "runtime": runtime, "dockerfile": _OUR_RUNTIME.sub(runtime, release["dockerfile"])} for release, runtime in known
+        {**release, "runtime": runtime, "dockerfile": _OUR_RUNTIME.sub(runtime, _SEED.sub(r"\1-compat", release["dockerfile"]))}
+        for release, runtime in known
     ]
 
 
@@ -159,7 +162,6 @@ FACTS = (
     "static",
     "processes",
     "build",
-    "seed",
 )
 
 

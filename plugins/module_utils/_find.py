@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
 LIMIT = 1 << 20  # bytes of a file that is read
-# What the Flask documentation and the seeds' images use; wsgi goes before the others.
+# What the Flask documentation and the images of the presets use; wsgi goes before the others.
 MODULES = ("wsgi", "app", "main", "application", "app.main")
 CALLABLES = ("app", "application", "create_app()", "make_app()")
 # Where in a package an application is, when the package itself has none.

@@ -22,7 +22,7 @@ from ansible_collections.flaskops.host.plugins.module_utils import (
     _left_out,
     _own_prefix,
     _requirements,
-    _seeds,
+    _presets,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
@@ -77,7 +77,7 @@ NOTED_FILES = 5000  # of which a note says that their place in the image has no 
 def complete(
     app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source_root: str, checkouts: Mapping[str, Any], sound: bool
 ) -> list[str]:
-    """Work out how the image of an application is made; fills source, build, seed, engine, module, callable and notes.
+    """Work out how the image of an application is made; fills source, build, preset, engine, module, callable and notes.
 
     Args:
         app: the entry with its defaults.
@@ -90,7 +90,7 @@ def complete(
     Returns:
         The problems, as sentences.
     """
-    app.update(seed="", notes=[], build={**BUILD})
+    app.update(preset="", notes=[], build={**BUILD})
     if not isinstance(app["git"], Mapping):
         return []
     git = app["git"]
@@ -142,7 +142,7 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
     ours = app["build"]["kind"] == "source"
     if ours:
         wanted = app["requirements"] if isinstance(app["requirements"], str) else ""
-        if app["seed"] and not wanted and not _REQUIREMENTS & set(files) and not _requirements.is_project(source, files):
+        if app["preset"] and not wanted and not _REQUIREMENTS & set(files) and not _requirements.is_project(source, files):
             app["build"]["requirements"], found = {**_requirements.NOTHING, "kind": "list", "packages": ["flask"]}, []
             app["notes"].append("it has no requirements.txt, so Flask alone is installed, which its image brought along.")
         else:
@@ -173,7 +173,7 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
             app["notes"].append("its requirements name files of its own, so a change of code installs all of them again.")
     if sound:
         problems += _senseless(app, own) + _translated(app, given, env)
-        if app["seed"]:
+        if app["preset"]:
             _path_mode(app, given, source, files)
     if ours and app["engine"] != "command":
         problems += _find_callable(app, source)
@@ -238,40 +238,53 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
     if not chain:
         return {}, [f"dockerfile {source / name} has no FROM, so it makes no image."] if wanted else []
     base = chain[0].base
-    seed = _seeds.seed_of(base)
+    preset = _presets.preset_of(base)
     if ignored:  # its instructions; what such an image does by itself stays
-        app["seed"] = seed
-        app["engine"] = app["engine"] or _seeds.SEEDS.get(seed, "")
+        app["preset"] = preset
+        app["engine"] = app["engine"] or _presets.PRESETS.get(preset, "")
         return {}, []
-    if not wanted and not seed:
+    if not wanted and not preset:
         app["notes"].append(f"its Dockerfile is not used; write dockerfile: {name} to have the image made by it.")
         return {}, []
     app["build"].update(kind="dockerfile", dockerfile=name)
-    app["seed"] = seed
+    app["preset"] = preset
     if labels := _dockerfile.reserved_labels(_dockerfile.stages(text, {RUNTIME: RUNTIME})):
         return {}, [
             f"dockerfile {source / name} sets the label {', '.join(labels)}; labels that begin with host.flaskops are reserved for the "
             "containers of this collection, so remove it."
         ]
-    if seed:
-        app["engine"] = app["engine"] or _seeds.SEEDS[seed]
+    if preset:
+        app["engine"] = app["engine"] or _presets.PRESETS[preset]
         python = "the Python is that of python, base_image or flask_apps_base_image"
         app["notes"].append(f"its {name} begins with {base}; our runtime takes its place and keeps its conventions, and {python}.")
-        app["notes"] += _seeds.nginx_notes(_dockerfile.copied(chain, files[:NOTED_FILES], env))
+        app["notes"] += _presets.nginx_notes(_dockerfile.copied(chain, files[:NOTED_FILES], env))
     else:
         app["engine"] = app["engine"] or ("uwsgi" if base.startswith(RUNTIME) else "command")
         app["build"]["server"] = _server(source, files, _dockerfile.started(chain))
         if app["engine"] == "command" and not app["port"] and not app["command"] and len(ports) == 1:
             app["port"] = ports[0]
             app["notes"].append(f"its server listens on port {ports[0]}, as EXPOSE says.")
-    if seed or base.startswith(RUNTIME):
+    if problem := _old_name(source / name, text):
+        return env, [problem]
+    if preset or base.startswith(RUNTIME):
         if problem := _for_another(app, source / name, text):
             return env, [problem]
-        if seed and not _foreign.copies_code(chain, files[:NOTED_FILES]) and any(file.endswith(".py") for file in files):
+        if preset and not _foreign.copies_code(chain, files[:NOTED_FILES]) and any(file.endswith(".py") for file in files):
             app["build"]["code"] = _foreign.code_of(files)
             what = "the source" if app["build"]["code"] == "." else "app/ of the source"
             app["notes"].append(f"its {name} copies no code, so {what} is copied to /app.")
     return env, []
+
+
+def _old_name(file: Path, text: str) -> str:
+    """The compatibility image was called -seed before it had a name that says what it is."""
+    for instruction in _dockerfile.instructions(text):
+        if found := re.search(rf"\$(?:{RUNTIME}|\{{{RUNTIME}\}})-seed\b", " ".join((*instruction.flags, instruction.text))):
+            return (
+                f"dockerfile {file}, line {instruction.first + 1}, names {found[0]}; write {found[0].removesuffix('seed')}compat, "
+                "the name of the compatibility image."
+            )
+    return ""
 
 
 def _for_another(app: dict[str, Any], file: Path, text: str) -> str:
@@ -280,10 +293,10 @@ def _for_another(app: dict[str, Any], file: Path, text: str) -> str:
     problem, names = "", dict[str, None]()
     for number, stage in enumerate(found):
         base = _dockerfile.last_chain(found[: number + 1])[0].base
-        if not (_seeds.seed_of(base) or base.startswith(RUNTIME)):
+        if not (_presets.preset_of(base) or base.startswith(RUNTIME)):
             continue
         for line, program, command in _foreign.commands(text, stage):
-            place = f"which takes the place of {base}, " if _seeds.seed_of(base) else ""
+            place = f"which takes the place of {base}, " if _presets.preset_of(base) else ""
             problem = problem or f"dockerfile {file}, line {line}, runs {program} of another distribution; our runtime, {place}is Debian."
             names.update(dict.fromkeys(_foreign.packages(command)))
     if not problem:
@@ -297,7 +310,7 @@ def is_on_runtime(app: Mapping[str, Any]) -> bool:
     """Whether the image of a complete entry begins with our runtime."""
     if app["build"]["kind"] != "dockerfile":
         return bool(app["build"]["kind"] == "source")
-    return bool(app["seed"]) or RUNTIME.encode() in _content(Path(app["source"]), app["build"]["dockerfile"])
+    return bool(app["preset"]) or RUNTIME.encode() in _content(Path(app["source"]), app["build"]["dockerfile"])
 
 
 def _server(source: Path, files: list[str], command: str) -> str:
@@ -357,7 +370,7 @@ def _senseless(app: dict[str, Any], own: Mapping[str, Any]) -> list[str]:
 
 
 def _translated(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
-    notes, problems = _seeds.translate(app, given, {**env, **app["env"]})
+    notes, problems = _presets.translate(app, given, {**env, **app["env"]})
     app["notes"] += notes
     return problems
 
@@ -472,8 +485,8 @@ def _missing_files(app: dict[str, Any], source_root: str) -> list[str]:
 def own_dockerfile(app: Mapping[str, Any], runtime: str) -> str:
     """The Dockerfile of the source as it is built: with our runtime where it names one of the known images, or FLASKOPS_RUNTIME."""
     text = read_inside(app["source"], app["build"]["dockerfile"], _dockerfile.LIMIT).decode()
-    if app["seed"]:
-        text = _dockerfile.replace_bases(text, lambda image: f"{runtime}-seed" if _seeds.seed_of(image) else "")
+    if app["preset"]:
+        text = _dockerfile.replace_bases(text, lambda image: f"{runtime}-compat" if _presets.preset_of(image) else "")
     if code := app["build"]["code"]:
         text += f"{'' if text.endswith(chr(10)) else chr(10)}# It copies no code itself.\nCOPY {code} /app\n"
     if re.search(rf"(?m)^[ \t]*ARG[ \t]+{RUNTIME}\b", text):

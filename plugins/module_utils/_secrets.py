@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils import _replaced
 from ansible_collections.flaskops.host.plugins.module_utils._covers import OURS, is_inside
 
 PLACE = "/run/secrets"
@@ -29,7 +30,7 @@ STEERING_PREFIXES = ("LD_", "MALLOC_", "PYTHON", "UWSGI_", "GUNICORN_", "FLASKOP
 
 # What the role itself reads of an application's environment, before there is a container.
 READ = frozenset(("APP_MODULE", "MODULE_NAME", "VARIABLE_NAME", "FLASK_APP", "FLASK_ENV", "FLASK_DEBUG"))
-READ |= {"BIND", "HOST", "PORT", "LISTEN_PORT", "STATIC_PATH", "STATIC_URL", "STATIC_INDEX"}
+READ |= {*_replaced.VARIABLES, *_replaced.VARIABLES_OF_PRESETS, *_replaced.READ}
 READ_PREFIX = "NGINX_"
 
 

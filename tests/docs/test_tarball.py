@@ -34,7 +34,7 @@ SECOND = {
         "proxy.md",
         "public-apps.md",
         "reference.md",
-        "seeds.md",
+        "presets.md",
         "sources.md",
         "troubleshooting.md",
     },

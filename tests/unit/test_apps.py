@@ -140,7 +140,7 @@ def test_name_source_and_path_are_enough(check, source):
         "processes": [],
         "state": "present",
         "maintenance": {"page": "", "retry_after_seconds": 120},
-        "seed": "",
+        "preset": "",
         "notes": [],
         "build": {
             "kind": "source",

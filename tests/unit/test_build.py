@@ -86,12 +86,12 @@ def test_what_pip_is_told(requirements, words):
 def test_which_images_of_ours_a_run_needs():
     texts = (
         "FROM r:1-build AS x\nRUN y\nFROM r:1\n",
-        "FROM r:1-seed\n",
+        "FROM r:1-compat\n",
         "ARG FLASKOPS_RUNTIME=r:1\nFROM ${FLASKOPS_RUNTIME}\n",
         "",
     )
-    source, seed, own, image = ({"dockerfile": text, "runtime": "r:1"} for text in texts)
-    assert needed_images([source, seed, image]) == ["r:1-build", "r:1", "r:1-seed"]
+    source, compat, own, image = ({"dockerfile": text, "runtime": "r:1"} for text in texts)
+    assert needed_images([source, compat, image]) == ["r:1-build", "r:1", "r:1-compat"]
     assert (needed_images([own]), needed_images([image])) == (["r:1"], [])
 
 

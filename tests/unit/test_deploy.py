@@ -35,7 +35,6 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "keep_releases": 5,
         "static": [],
         "build": {"kind": "source"},
-        "seed": "",
         "state": state,
         "release_command": "",
         "processes": [],
@@ -391,6 +390,14 @@ def test_a_kept_release_is_built_on_the_runtime_image_of_today():
         "flaskops/runtime:ba9876543210-build",
         "flaskops/runtime:ba9876543210",
     ]
+
+
+@pytest.mark.parametrize("text", ["FROM {0}-seed\n", "ARG FLASKOPS_RUNTIME={0}\nFROM ${{FLASKOPS_RUNTIME}}-seed\n", "FROM $FLASKOPS_RUNTIME-seed\n"])
+def test_one_from_before_the_compatibility_image_had_its_name_is_built_on_that_of_today(text):
+    old, new = "flaskops/runtime:0123456789ab", "flaskops/runtime:ba9876543210"
+    (release,) = deploy.on_runtime([{"name": "shop", "dockerfile": text.format(old), "app": {"build": {}}}], {"": new})
+    assert release["dockerfile"] == text.format(new).replace("-seed", "-compat")
+    assert deploy.needed_images([release]) == [f"{new}-compat"]
 
 
 def test_below_the_table_of_the_status_stands_what_to_write():

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _engine
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils._replaced import UWSGI, UWSGI_KEYS
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "roles/flask_apps/templates/uwsgi.ini.j2"
 
@@ -26,9 +26,9 @@ def problems(tmp_path):
 def test_options_that_the_role_writes_are_refused_with_their_key(problems):
     found = problems(uwsgi={"options": {"max-worker-lifetime": "60", "threads": "2", "master": "false", "socket": ":5000"}})
     assert found == [
-        "flask_apps: shop: uwsgi.options sets threads, which the role writes; write uwsgi.threads instead.",
-        "flask_apps: shop: uwsgi.options sets master, which the role writes; leave it out.",
-        "flask_apps: shop: uwsgi.options sets socket, which the role writes; leave it out.",
+        "flask_apps: shop: uwsgi.options must not have threads: the role decides it; the key for it is uwsgi.threads.",
+        "flask_apps: shop: uwsgi.options must not have master: the role decides it.",
+        "flask_apps: shop: uwsgi.options must not have socket: the role decides it.",
     ]
 
 
@@ -36,7 +36,7 @@ def test_every_option_of_the_template_is_known():
     """Or the user's would stand beside ours."""
     written = set(re.findall(r"^([a-z0-9-]+) = ", TEMPLATE.read_text(), re.MULTILINE))
     # These may be said twice or otherwise without harm.
-    assert written - set(_engine.ROLE_OPTIONS) <= {"disable-logging", "log-5xx", "log-x-forwarded-for", "max-requests-delta"}
+    assert written - {*UWSGI, *UWSGI_KEYS} <= {"disable-logging", "log-5xx", "log-x-forwarded-for", "max-requests-delta"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _find
+from ansible_collections.flaskops.host.plugins.module_utils import _find, _replaced
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
 
@@ -28,6 +28,7 @@ def load(name, monkeypatch):
 def entrypoint(monkeypatch, tmp_path):
     """The module on a machine of eight processors, in a container with /app and the settings of both engines."""
     monkeypatch.setitem(sys.modules, "_find", _find)
+    monkeypatch.setitem(sys.modules, "_replaced", _replaced)
     load("_uwsgi", monkeypatch)
     monkeypatch.setattr(sys, "path", [*sys.path])
     module = load("entrypoint", monkeypatch)
@@ -121,6 +122,7 @@ def test_the_limit_is_the_quota_of_the_container_or_the_processors(entrypoint, t
     monkeypatch.undo()
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
     monkeypatch.setitem(sys.modules, "_find", _find)
+    monkeypatch.setitem(sys.modules, "_replaced", _replaced)
     load("_uwsgi", monkeypatch)
     assert load("entrypoint", monkeypatch).cpu_limit(tmp_path) == limit
 
@@ -179,7 +181,7 @@ def test_what_the_role_decides_is_left_out_of_an_own_uwsgi_ini_with_a_note(start
 [other]
 workers = 99
 [uwsgi]
-; of a seed
+; of a preset
 wsgi-file = main.py
 callable = app
 socket = ./uwsgi.sock
@@ -200,7 +202,7 @@ static-map = /a=%d/a
     said = capsys.readouterr().out
     for option in ("socket = ./uwsgi.sock", "vacum = true", "uid = nginx", "plugins = /usr/lib/uwsgi/python"):
         assert f"uwsgi.ini: {option} is left out: " in said
-    assert "die-on-term = true is left out: write drain_seconds" in said
+    assert "die-on-term = true is left out: the role decides it; the key for it is drain_seconds" in said
     assert "UWSGI_SOCKET is left out: the role decides it" in said
     assert "master" not in said
     assert {name: value for name, value in env.items() if name.startswith("UWSGI")} == {"UWSGI_POST_BUFFERING": "1"}
@@ -231,7 +233,7 @@ def test_the_options_of_uwsgi_are_read_from_its_help(entrypoint, tmp_path):
 
 
 def test_an_own_directory_and_ini(started, app, tmp_path):
-    """UWSGI_INI=/application/uwsgi.ini, as the seeds write it."""
+    """UWSGI_INI=/application/uwsgi.ini, as the presets write it."""
     place = tmp_path / "application"
     place.mkdir()
     (place / "web.py").write_text("api = 1\n")
@@ -276,7 +278,7 @@ def test_workers_of_gunicorn(entrypoint, started, app, monkeypatch, limit, env, 
         ({}, None),
     ],
 )
-def test_a_configuration_of_gunicorn_is_looked_for_where_the_seed_looks(started, app, files, expected):
+def test_a_configuration_of_gunicorn_is_looked_for_where_the_preset_looks(started, app, files, expected):
     place = app(**files)
     _, env = started(FLASKOPS_ENGINE="gunicorn")
     assert env.get("FLASKOPS_GUNICORN_CONF") == (f"{place}/{expected}" if expected else None)
@@ -366,8 +368,8 @@ def test_what_has_no_effect_any_more_is_said(started, app, capsys):
     started(BIND="0.0.0.0:80", STATIC_INDEX="1", FLASKOPS_MOUNT="/shop")
     said = capsys.readouterr().out.splitlines()
     assert said[:2] == [
-        "flaskops: BIND has no effect in the container: the server listens on a socket",
-        "flaskops: STATIC_INDEX has no effect in the container: the deploy has read it as static with index: true",
+        "flaskops: BIND has no effect: the server listens on a unix socket; site, path and nginx_http_port say where users reach it",
+        "flaskops: STATIC_INDEX has no effect: the deploy has read it as static[].index",
     ]
     assert said[2] == "flaskops: uwsgi runs main:app, mounted at /shop: 2 processes, from a limit of 1 processors"
 

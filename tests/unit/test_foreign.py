@@ -100,7 +100,7 @@ def test_a_stage_on_a_stage_of_the_known_image_may_not(check):
 
 
 def test_one_on_our_runtime_may_not(check):
-    problems = check("ARG FLASKOPS_RUNTIME\nFROM ${FLASKOPS_RUNTIME}-seed\nRUN apk add git\nCOPY . .\n", dockerfile="Dockerfile")[1]
+    problems = check("ARG FLASKOPS_RUNTIME\nFROM ${FLASKOPS_RUNTIME}-compat\nRUN apk add git\nCOPY . .\n", dockerfile="Dockerfile")[1]
     assert "runs apk of another distribution; our runtime, is Debian" in problems[0].replace("runtime, which", "runtime, ")
 
 
@@ -167,7 +167,7 @@ def test_one_that_copies_no_code_gets_the_source(check, text, files, copied):
 def test_one_that_has_its_code_is_left_as_it_is(check, line):
     app, problems = check(f"{DEBIAN}{line}\n")
     assert problems == []
-    assert own_dockerfile(app, "r:1") == f"# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM r:1-seed\n{line}\n"
+    assert own_dockerfile(app, "r:1") == f"# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM r:1-compat\n{line}\n"
 
 
 # --- one key ignores it ------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def test_its_requirements_count_where_there_are_some(check):
 
 def test_a_dockerfile_that_is_ignored_is_not_told(check):
     app, problems = check("FROM node:22\n", ["main.py", "requirements.txt"], dockerfile="none")
-    assert (problems, app["notes"], app["seed"]) == ([], [], "")
+    assert (problems, app["notes"], app["preset"]) == ([], [], "")
 
 
 def test_without_a_known_image_flask_has_to_be_required(check):

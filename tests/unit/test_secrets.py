@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-from ansible_collections.flaskops.host.plugins.module_utils import _advice, _begin, _dotenv, _find, _secrets
+from ansible_collections.flaskops.host.plugins.module_utils import _advice, _begin, _dotenv, _find, _replaced, _secrets
 from ansible_collections.flaskops.host.plugins.module_utils import _release as release
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
@@ -154,6 +154,7 @@ def load(name, directory, monkeypatch):
 def first(request, monkeypatch, tmp_path):
     """What starts in the container first: ours, and that of other images."""
     monkeypatch.setitem(sys.modules, "_find", _find)
+    monkeypatch.setitem(sys.modules, "_replaced", _replaced)
     load("_uwsgi", FILES / "runtime", monkeypatch)
     monkeypatch.setattr(sys, "path", [*sys.path])
     module = load(request.param, FILES / "runtime" if request.param == "entrypoint" else FILES, monkeypatch)

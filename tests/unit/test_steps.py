@@ -20,7 +20,7 @@ from test_trees import dig
 
 MODULES = (_begin, release_finish, release_remove, release_status, release_switch)
 OLDEST, OLD, NEW, LATER = "0" * 12, "a" * 12, "b" * 12, "c" * 12
-TEXTS = ("path_mode", "engine", "module", "callable", "static", "build", "seed", "image", "dockerfile", "source")
+TEXTS = ("path_mode", "engine", "module", "callable", "static", "build", "image", "dockerfile", "source")
 
 
 class Engine:

@@ -29,7 +29,7 @@ def images(host):
     """Those of the applications, and the one that most of them begin with."""
     used = set(host.check_output("docker ps --all --filter label=host.flaskops.app --format '{{.Image}}'").split())
     runtime = host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").split()
-    return sorted(used | {image for image in runtime if not image.endswith(("-build", "-seed"))})
+    return sorted(used | {image for image in runtime if not image.endswith(("-build", "-compat"))})
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_nor_in_the_history_of_an_image(host, images, texts):
 
 
 def test_the_compiler_is_in_no_image_that_we_lay_out(host, images):
-    """The Dockerfiles of the seeds are built on what those images bring along, and others on what they name."""
+    """The Dockerfiles of the presets are built on what those images bring along, and others on what they name."""
     theirs = ("uwsgi-", "gunicorn-", "alpine", "mounted", "own-server", "own-socket", "on-first", "on-second")
     ours = [image for image in images if image.startswith("flaskops/") and not image.removeprefix("flaskops/").startswith(theirs)]
     assert len(ours) > 12

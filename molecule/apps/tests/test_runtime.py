@@ -53,14 +53,14 @@ def test_it_is_pulled_from_a_registry_that_asks_for_a_login(host, runtime, deplo
     assert run.code == 0, run.output
     assert "image_take | Take the runtime image" in run.output
     assert "image_build" not in run.output
-    assert set(runtime().items()) < set(before.items())  # without the one of the seeds, which nobody needed
+    assert set(runtime().items()) < set(before.items())  # without the compatibility image, which nobody needed
     assert host.check_output(f"docker image ls --quiet {REGISTRY}/flaskops/runtime") == ""
     assert get("/taken/").status == 200
 
 
 def test_it_is_loaded_from_an_archive(host, runtime, deploy, get, tmp_path):
     before = runtime()
-    (last,) = [name for name in before if not name.endswith(("-build", "-seed"))]
+    (last,) = [name for name in before if not name.endswith(("-build", "-compat"))]
     host.check_output(f"docker save --output /root/runtime.tar {last}")
     host.ansible("fetch", f"src=/root/runtime.tar dest={tmp_path}/ flat=yes", check=False, become=False)
     host.check_output("rm /root/runtime.tar")

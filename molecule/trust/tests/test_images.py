@@ -70,7 +70,7 @@ def taken(deploy: Callable[..., Any]) -> Any:
 
 def test_an_archive_replaces_no_image_of_others(archive, images, taken):
     before = images()
-    runtime = next(name for name in before if name.startswith("flaskops/runtime:") and not name.endswith(("-build", "-seed")))
+    runtime = next(name for name in before if name.startswith("flaskops/runtime:") and not name.endswith(("-build", "-compat")))
     (neighbour,) = [name for name in before if name.startswith("flaskops/neighbour:")][:1]
     run = taken(archive(runtime, neighbour, "taken:1", "postgres:16"))
     assert "postgres:16" not in images(), run.output

@@ -3,27 +3,16 @@
 import re
 from pathlib import Path
 
-# What the role decides. A value that is a word says what to write instead.
-OURS = {
-    **dict.fromkeys(("socket", "uwsgi-socket", "http-socket", "http11-socket", "http", "https", "https-socket", "protocol"), "Nginx asks"),
-    **dict.fromkeys(("shared-socket", "fastcgi-socket", "scgi-socket", "puwsgi-socket", "raw-socket", "bind-to-unix-socket"), "Nginx asks"),
-    **dict.fromkeys(("chmod-socket", "chmod", "chown-socket", "listen", "abstract-socket", "vacuum", "vacum", "reuse-port"), ""),
-    **dict.fromkeys(("master", "strict", "need-app", "need-plugin", "plugin", "plugins", "plugin-dir", "plugins-dir"), ""),
-    **dict.fromkeys(("uid", "gid", "chroot", "cap", "emperor", "zerg", "unshare"), "no container runs as root"),
-    **dict.fromkeys(("daemonize", "daemonize2", "pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2"), ""),
-    **dict.fromkeys(("logto", "logto2", "log-master"), "the log is that of the container"),
-    **dict.fromkeys(("home", "virtualenv", "venv", "pyhome"), "requirements are in /opt/app"),
-    **dict.fromkeys(("module", "wsgi", "callable", "wsgi-file", "file"), None),  # read, and given to the wrapper
-    **dict.fromkeys(("mount", "manage-script-name"), "write path_mode: script_name"),
-    **dict.fromkeys(("die-on-term", "exit-on-reload", "reload-mercy", "worker-reload-mercy"), "write drain_seconds"),
-    **dict.fromkeys(("hook-master-start", "ini", "include", "inherit"), ""),
-}
+from _replaced import UWSGI, decided
+
+# They name the application, and are read for it.
+PLACE = ("module", "wsgi", "callable", "wsgi-file", "file")
 INCLUDES = ("ini", "include", "inherit")
 DEPTH = 8
 
 
 def ours(option):
-    return option.lower().replace("_", "-") in {*OURS, "cheaper", "processes"}
+    return option.lower().replace("_", "-") in {*UWSGI, *INCLUDES, "cheaper", "processes"}
 
 
 class Ini:
@@ -79,18 +68,20 @@ class Ini:
         """
         kept, notes = ["[uwsgi]"], []
         for name, value, line in self.lines:
-            note = OURS.get(name, None if name in self.named and name not in options else "-")
+            if name in PLACE or name in INCLUDES or (name in self.named and name not in {*UWSGI, *options}):
+                continue
+            note = decided(name) if name in UWSGI else ""
             if name == "threads" and release.last("gevent"):
                 note = "with websocket: true greenlets take their place"
-            if note == "-":
+            if not note:
                 kept.append(line)
-            elif note is not None and name not in INCLUDES and value != release.last(name):
-                notes.append(f"{name} = {value} is left out: {note or 'the role decides it'}")
+            elif value != release.last(name):
+                notes.append(f"{name} = {value} is left out: {note}")
         return "\n".join(kept) + "\n" if len(kept) > 1 else "", list(dict.fromkeys(notes))
 
 
 def own(env, root, app):
-    """The application's own uwsgi.ini: the one that UWSGI_INI names, else the one beside it or where the seeds' images have theirs."""
+    """The application's own uwsgi.ini: the one that UWSGI_INI names, else the one beside it or where the images of the presets have theirs."""
     named = env.get("UWSGI_INI")
     places = [Path(named)] if named else [root / "uwsgi.ini", app / "uwsgi.ini", Path("/etc/uwsgi/uwsgi.ini")]
     return Ini(next((place for place in places if place.is_file()), None))

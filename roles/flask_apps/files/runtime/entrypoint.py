@@ -1,6 +1,6 @@
 """Prepares what the application server is told, says what it chose, and becomes the server.
 
-The number of processes follows the container's CPU limit, which only the container knows. What an image of one of the seeds was told
+The number of processes follows the container's CPU limit, which only the container knows. What an image of one of the presets was told
 in its environment or in files of its own still counts here; what the role decides instead is said in a note.
 """
 
@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # python3 -I leaves it out, and with it whatever the application calls like a module of Python
 
 import _find
+import _replaced
 import _uwsgi
 
 SETTINGS = Path("/etc/flaskops")
@@ -32,21 +33,6 @@ UNIX = Path("/tmp/flaskops-prestart.sh")
 BOM = b"\xef\xbb\xbf"
 # Not more than the default limits of a container are good for.
 MOST = 16
-# Of the seeds' images; a socket takes their place.
-INSTEAD = {
-    "BIND": "the server listens on a socket",
-    "HOST": "the server listens on a socket",
-    "PORT": "the server listens on a socket",
-    "LISTEN_PORT": "Nginx on the host listens; nginx_sites has its ports",
-    "NGINX_MAX_UPLOAD": "the deploy has read it as proxy.body_size",
-    "NGINX_WORKER_PROCESSES": "write nginx_worker_processes",
-    "NGINX_WORKER_CONNECTIONS": "write nginx_worker_connections",
-    "NGINX_WORKER_OPEN_FILES": "write nginx_worker_rlimit_nofile",
-    "STATIC_PATH": "the deploy has read it as static",
-    "STATIC_URL": "the deploy has read it as static",
-    "STATIC_INDEX": "the deploy has read it as static with index: true",
-}
-
 
 class Stop(Exception):
     """The container cannot serve; the text says why and what to do."""
@@ -127,7 +113,7 @@ def prestart(env):
 
 
 def application(env, root, own):
-    """The place of the application: as the release says, as the seeds' environment says, as uwsgi.ini says, or as _find finds it."""
+    """The place of the application: as the release says, as the environment of a preset says, as uwsgi.ini says, or as _find finds it."""
     module, name = env.get("FLASKOPS_MODULE", ""), env.get("FLASKOPS_CALLABLE", "")
     if not module and env.get("APP_MODULE"):
         module, _, name = env["APP_MODULE"].partition(":")
@@ -274,8 +260,8 @@ def main(arguments, env):
     if sourced:
         return sourced
     env.pop("FLASKOPS_PRESTART", None)
-    for name in sorted(set(INSTEAD) & set(env)):
-        say(f"{name} has no effect in the container: {INSTEAD[name]}")
+    for name in sorted({*_replaced.VARIABLES, *_replaced.READ} & set(env)):
+        say(_replaced.variable(name))
     engine = env.get("FLASKOPS_ENGINE", "uwsgi")
     settings = SETTINGS / ("gunicorn.conf.py" if engine == "gunicorn" else "uwsgi.ini")
     if not settings.is_file():

@@ -1,16 +1,17 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""docs/seeds.md names every setting of the seeds' images, and only keys that there are."""
+"""docs/presets.md names every setting of the presets, and only keys that there are."""
 
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.flaskops.host.plugins.module_utils._replaced import READ, UWSGI, VARIABLES, VARIABLES_OF_PRESETS, variable
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs/seeds.md").read_text()
+TEXT = (ROOT / "docs/presets.md").read_text()
 SETTINGS = [
     "UWSGI_INI",
     "UWSGI_CHEAPER",
@@ -63,6 +64,18 @@ def rows():
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_setting_has_its_line(setting):
     assert any(re.search(rf"`{setting}(=\w+)?`", cells[0]) for cells in rows())
+
+
+@pytest.mark.parametrize("name", [*READ, *VARIABLES, *VARIABLES_OF_PRESETS])
+def test_the_document_and_the_notes_name_the_same_keys(name):
+    (keys,) = (cells[2] for cells in rows() if f"`{name}`" in cells[0])
+    assert [key for key in re.findall(r"`([^`]+)`", keys) if key not in variable(name)] == []
+
+
+@pytest.mark.parametrize("option", [option for option, key in UWSGI.items() if key])
+def test_the_document_names_the_key_of_an_option_that_the_role_decides(option):
+    found = [cells[2] for cells in rows() if f"`{option}`" in cells[0]]
+    assert [keys for keys in found if f"`{UWSGI[option].partition(':')[0]}`" not in keys] == []
 
 
 def test_every_key_exists():

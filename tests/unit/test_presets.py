@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images
 from ansible_collections.flaskops.host.plugins.module_utils._origin import own_dockerfile
-from ansible_collections.flaskops.host.plugins.module_utils._seeds import seed_of
+from ansible_collections.flaskops.host.plugins.module_utils._presets import preset_of
 
 FLASK = "FROM tiangolo/uwsgi-nginx-flask:python3.8\nCOPY ./app /app\n"
 
@@ -26,7 +26,7 @@ def check(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("image", "seed"),
+    ("image", "preset"),
     [
         ("tiangolo/uwsgi-nginx-flask", "tiangolo/uwsgi-nginx-flask"),
         ("tiangolo/uwsgi-nginx-flask:python3.8-alpine-2019-10-14", "tiangolo/uwsgi-nginx-flask"),
@@ -37,8 +37,8 @@ def check(tmp_path):
         ("tiangolo/uvicorn-gunicorn:python3.11", ""),
     ],
 )
-def test_which_image_it_is(image, seed):
-    assert seed_of(image) == seed
+def test_which_image_it_is(image, preset):
+    assert preset_of(image) == preset
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_which_image_it_is(image, seed):
 def test_such_an_application_needs_no_key(check, base, engine):
     app, problems = check({"Dockerfile": f"FROM {base}\nCOPY ./app /app\n", "app/main.py": "x = 1"})
     assert problems == []
-    assert (app["seed"], app["engine"], app["module"], app["callable"]) == (seed_of(base), engine, None, None)
+    assert (app["preset"], app["engine"], app["module"], app["callable"]) == (preset_of(base), engine, None, None)
     assert (app["build"]["kind"], app["build"]["dockerfile"]) == ("dockerfile", "Dockerfile")
     assert base in app["notes"][0]
 
@@ -61,8 +61,21 @@ def test_such_an_application_needs_no_key(check, base, engine):
 def test_our_runtime_takes_the_place_of_the_image(check):
     app, _ = check({"Dockerfile": FLASK, "app/main.py": ""})
     text = own_dockerfile(app, "flaskops/runtime:1")
-    assert text == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-seed\nCOPY ./app /app\n"
-    assert needed_images([{"dockerfile": text, "runtime": "flaskops/runtime:1"}]) == ["flaskops/runtime:1-seed"]
+    assert text == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-compat\nCOPY ./app /app\n"
+    assert needed_images([{"dockerfile": text, "runtime": "flaskops/runtime:1"}]) == ["flaskops/runtime:1-compat"]
+
+
+@pytest.mark.parametrize("name", ["${FLASKOPS_RUNTIME}", "$FLASKOPS_RUNTIME"])
+@pytest.mark.parametrize("lines", ["FROM {}-seed\n", "FROM {0} AS first\nFROM {0}-build\nCOPY --from={0}-seed /x /x\n", "ARG BASE={0}-seed\nFROM $BASE\n"])
+def test_the_old_name_of_the_compatibility_image_is_refused_with_the_new_one(check, tmp_path, name, lines):
+    text = f"ARG FLASKOPS_RUNTIME\n# {name}-seed\n{lines.format(name)}"
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if "-seed" in each and each[0] != "#")
+    problems = check({"Dockerfile": text, "main.py": ""}, dockerfile="Dockerfile")[1]
+    assert problems == [
+        f"flask_apps: shop: dockerfile {tmp_path}/Dockerfile, line {line}, names {name}-seed; write {name}-compat, "
+        "the name of the compatibility image."
+    ]
+    assert check({"Dockerfile": text.replace("-seed", "-compat"), "main.py": ""}, dockerfile="Dockerfile")[1] == []
 
 
 def test_what_is_written_goes_before_what_is_recognised(check):
@@ -131,7 +144,7 @@ def test_values_that_do_not_fit(check, env, problem):
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("ENV LISTEN_PORT 8080", "LISTEN_PORT has no effect: the application answers on a unix socket"),
+        ("ENV LISTEN_PORT 8080", "LISTEN_PORT has no effect: the server listens on a unix socket"),
         ("ENV PORT 8080", "PORT has no effect"),
         ("ENV HOST 127.0.0.1", "HOST has no effect"),
         ("ENV BIND 0.0.0.0:80", "BIND has no effect"),

@@ -13,35 +13,24 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils._replaced import VARIABLES, VARIABLES_OF_PRESETS, variable
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 
 # The images, and the application server that does what theirs does.
-SEEDS = {
+PRESETS = {
     "tiangolo/uwsgi-nginx-flask": "uwsgi",
     "tiangolo/uwsgi-nginx": "uwsgi",
     "tiangolo/meinheld-gunicorn-flask": "gunicorn",
     "tiangolo/meinheld-gunicorn": "gunicorn",
     "hellt/nginx-uwsgi-flask-alpine-docker": "uwsgi",
 }
-# What has no sense where Nginx is the host's and the application answers on a unix socket.
-SOCKET = "the application answers on a unix socket, and site and path say where users reach it; leave it out."
-REPLACED = {
-    "LISTEN_PORT": SOCKET,
-    "BIND": SOCKET,
-    "NGINX_WORKER_PROCESSES": "Nginx is the host's; write nginx_worker_processes, which holds for all applications of the host.",
-    "NGINX_WORKER_CONNECTIONS": "Nginx is the host's; write nginx_worker_connections, which holds for all applications of the host.",
-    "NGINX_WORKER_OPEN_FILES": "Nginx is the host's; write nginx_worker_rlimit_nofile, which holds for all applications of the host.",
-}
-# Of a common application they may mean anything; of one that was made for such an image, this.
-REPLACED_OF_SEEDS = {"HOST": SOCKET, "PORT": SOCKET}
 
-
-def seed_of(image: str) -> str:
+def preset_of(image: str) -> str:
     """The known image that a reference names, whatever its tag; "" for any other."""
     name = image.split("@")[0]
     name = name.rsplit(":", 1)[0] if ":" in name.rsplit("/", 1)[-1] else name
     name = re.sub(r"^(docker\.io|index\.docker\.io|registry-1\.docker\.io)/", "", name)
-    return name if name in SEEDS else ""
+    return name if name in PRESETS else ""
 
 
 def translate(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -60,9 +49,9 @@ def translate(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, s
     _static(app, given, env, notes, problems)
     _uploads(app, given, env, notes, problems)
     _processes(app, given, env, notes, problems)
-    for name, words in {**REPLACED, **(REPLACED_OF_SEEDS if app["seed"] else {})}.items():
-        if name in env and app["engine"] != "command":
-            notes.append(f"{name} has no effect: {words}")
+    if app["engine"] != "command":
+        replaced = (*VARIABLES, *(VARIABLES_OF_PRESETS if app["preset"] else ()))
+        notes += [variable(name) for name in replaced if name in env]
     return notes, problems
 
 
@@ -95,13 +84,13 @@ def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str
         notes.append(f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for static is written.")
         return
     options = OPTIONS["static"].options or {}
-    url, path = env.get("STATIC_URL", "/static"), env.get("STATIC_PATH", "/app/static" if app["seed"] else "static")
+    url, path = env.get("STATIC_URL", "/static"), env.get("STATIC_PATH", "/app/static" if app["preset"] else "static")
     wrong = [
         f"env: {name} must be {options[key].allowed}; its value is hidden."
         for name, key, value in (("STATIC_URL", "url", url), ("STATIC_PATH", "path", path))
         if not re.fullmatch(options[key].pattern, value, re.ASCII)
     ]
-    if wrong and not app["seed"]:  # a name that many applications have, for what they like
+    if wrong and not app["preset"]:  # a name that many applications have, for what they like
         notes.append(f"{_are(names)} left to the application; what Nginx serves of its files is said by static.")
         return
     problems.extend(wrong)
@@ -114,7 +103,7 @@ def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str
 
 
 def _uploads(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str], notes: list[str], problems: list[str]) -> None:
-    nginx = app["seed"] and SEEDS[app["seed"]] == "uwsgi"
+    nginx = app["preset"] and PRESETS[app["preset"]] == "uwsgi"
     if "body_size" in (given.get("proxy") or {}) or not ("NGINX_MAX_UPLOAD" in env or nginx):
         return
     size = env.get("NGINX_MAX_UPLOAD", "0").lower()
@@ -146,7 +135,7 @@ def _processes(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, 
     if wrong:
         return
     # 16 and 2 are what these images take for the one that is not said.
-    processes, cheaper = int(env.get("UWSGI_PROCESSES", "16")), int(env.get("UWSGI_CHEAPER", "2" if app["seed"] else "0"))
+    processes, cheaper = int(env.get("UWSGI_PROCESSES", "16")), int(env.get("UWSGI_CHEAPER", "2" if app["preset"] else "0"))
     if cheaper >= processes and "UWSGI_CHEAPER" in env:
         problems.append(f"env: UWSGI_CHEAPER must be less than UWSGI_PROCESSES, which is {processes}; got {cheaper}.")
         return

@@ -1,4 +1,4 @@
-"""Applications laid out as the documents in the seeds describe, each of which runs as it is."""
+"""Applications laid out as the documents of the presets describe, each of which runs as it is."""
 
 import re
 
@@ -11,7 +11,7 @@ import pytest
     ("url", "text"),
     [
         ("/uwsgi-simple/static/note.txt", "served by Nginx\n"),
-        ("/seeds/uwsgi-package/static/note.txt", "from the package's own directory\n"),
+        ("/presets/uwsgi-package/static/note.txt", "from the package's own directory\n"),
         ("/uwsgi-directory/static/note.txt", "from /application/static\n"),
         ("/uwsgi-settings/content/note.txt", "from /app/custom at /content\n"),
     ],
@@ -24,7 +24,7 @@ def test_static_files_come_from_nginx_where_the_image_has_them(get, url, text):
 
 
 def test_a_package_imports_from_its_siblings(get):
-    assert get("/seeds/uwsgi-package/api/users").json == [{"name": "Ada"}, {"name": "Grace"}]
+    assert get("/presets/uwsgi-package/api/users").json == [{"name": "Ada"}, {"name": "Grace"}]
 
 
 def test_a_directory_of_ones_own_is_where_the_application_runs(whoami):
@@ -114,7 +114,7 @@ def test_gunicorns_configuration_is_found_where_the_image_looks(whoami, app, con
 
 def test_the_module_is_found_under_each_of_its_names(get):
     """/app/app/main.py, /app/main.py, MODULE_NAME with VARIABLE_NAME, APP_MODULE."""
-    paths = ("/seeds/gunicorn-package/", "/gunicorn-module/", "/gunicorn-names/", "/gunicorn-app-module/")
+    paths = ("/presets/gunicorn-package/", "/gunicorn-module/", "/gunicorn-names/", "/gunicorn-app-module/")
     assert [get(path).body for path in paths] == ["package\n", "module\n", "custom\n", "custom\n"]
 
 

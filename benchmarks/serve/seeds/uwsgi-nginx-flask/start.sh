@@ -1,6 +1,0 @@
-#!/bin/sh
-# uwsgi-nginx-flask-docker: Nginx and uWSGI in one container (Supervisor left out), 2 processes that become 16 when needed.
-# uWSGI reads the variables itself.
-export UWSGI_CHEAPER=2 UWSGI_PROCESSES=16 UWSGI_INI=/seeds/uwsgi-nginx-flask/app.ini
-nginx -c /seeds/uwsgi-nginx-flask/nginx.conf &
-exec uwsgi --ini /seeds/uwsgi-nginx-flask/uwsgi.ini
