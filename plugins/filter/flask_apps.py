@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.flaskops.host.plugins.module_utils import _apps, _base, _deploy, _dev, _find, _own_prefix, _public_defaults, _replaced
+from ansible_collections.flaskops.host.plugins.module_utils import (
+    _apps,
+    _base,
+    _deploy,
+    _dev,
+    _find,
+    _own_prefix,
+    _public_defaults,
+    _replaced,
+)
 from ansible_collections.flaskops.host.plugins.module_utils._options import printable
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest

@@ -21,8 +21,8 @@ from ansible_collections.flaskops.host.plugins.module_utils import (
     _foreign,
     _left_out,
     _own_prefix,
-    _requirements,
     _presets,
+    _requirements,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key

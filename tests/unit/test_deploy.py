@@ -392,7 +392,10 @@ def test_a_kept_release_is_built_on_the_runtime_image_of_today():
     ]
 
 
-@pytest.mark.parametrize("text", ["FROM {0}-seed\n", "ARG FLASKOPS_RUNTIME={0}\nFROM ${{FLASKOPS_RUNTIME}}-seed\n", "FROM $FLASKOPS_RUNTIME-seed\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["FROM {0}-seed\n", "ARG FLASKOPS_RUNTIME={0}\nFROM ${{FLASKOPS_RUNTIME}}-seed\n", "FROM $FLASKOPS_RUNTIME-seed\n"],
+)
 def test_one_from_before_the_compatibility_image_had_its_name_is_built_on_that_of_today(text):
     old, new = "flaskops/runtime:0123456789ab", "flaskops/runtime:ba9876543210"
     (release,) = deploy.on_runtime([{"name": "shop", "dockerfile": text.format(old), "app": {"build": {}}}], {"": new})

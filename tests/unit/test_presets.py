@@ -66,7 +66,10 @@ def test_our_runtime_takes_the_place_of_the_image(check):
 
 
 @pytest.mark.parametrize("name", ["${FLASKOPS_RUNTIME}", "$FLASKOPS_RUNTIME"])
-@pytest.mark.parametrize("lines", ["FROM {}-seed\n", "FROM {0} AS first\nFROM {0}-build\nCOPY --from={0}-seed /x /x\n", "ARG BASE={0}-seed\nFROM $BASE\n"])
+@pytest.mark.parametrize(
+    "lines",
+    ["FROM {}-seed\n", "FROM {0} AS first\nFROM {0}-build\nCOPY --from={0}-seed /x /x\n", "ARG BASE={0}-seed\nFROM $BASE\n"],
+)
 def test_the_old_name_of_the_compatibility_image_is_refused_with_the_new_one(check, tmp_path, name, lines):
     text = f"ARG FLASKOPS_RUNTIME\n# {name}-seed\n{lines.format(name)}"
     line = next(number for number, each in enumerate(text.splitlines(), 1) if "-seed" in each and each[0] != "#")

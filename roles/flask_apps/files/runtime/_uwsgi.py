@@ -81,7 +81,7 @@ class Ini:
 
 
 def own(env, root, app):
-    """The application's own uwsgi.ini: the one that UWSGI_INI names, else the one beside it or where the images of the presets have theirs."""
+    """The application's own uwsgi.ini: the one that UWSGI_INI names, else the one beside it, or where the presets have theirs."""
     named = env.get("UWSGI_INI")
     places = [Path(named)] if named else [root / "uwsgi.ini", app / "uwsgi.ini", Path("/etc/uwsgi/uwsgi.ini")]
     return Ini(next((place for place in places if place.is_file()), None))
