@@ -39,16 +39,16 @@ EXAMPLES = """
 - name: Show what would be released
   ansible.builtin.debug:
     msg: "{{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates', runtimes={'': 'flaskops/runtime:1'},
-      root='/var/lib/flaskops', key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
+      root=flask_apps_root, key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
 """
 
 RETURN = """
 _list:
   description:
-    - One dictionary for each application with C(name), C(id), C(image), C(directory), C(runtime), C(app) (the normalised entry),
-      C(dockerfile), C(files) (content by name), C(container) (options of M(community.docker.docker_container)),
-      C(process_containers) (the same for each of its processes), C(release_command) (the words of its container), C(secrets) (the
-      files that hold them, by name), C(variables) (the names of those that are variables too).
+    - One dictionary for each application with C(name), C(id), C(image), C(directory), C(socket), C(image_archive), C(build_directory)
+      (places on the host), C(runtime), C(app) (the normalised entry), C(dockerfile), C(files) (content by name), C(container) (options of
+      M(community.docker.docker_container)), C(process_containers) (the same for each of its processes), C(release_command) (the words
+      of its container), C(secrets) (the files that hold them, by name), C(variables) (the names of those that are variables too).
   type: list
   elements: dict
 """
@@ -69,6 +69,15 @@ from ansible_collections.flaskops.host.plugins.module_utils._origin import image
 from ansible_collections.flaskops.host.plugins.module_utils._processes import one_off_command, process_containers
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
+    ENVIRONMENT,
+    MAINTENANCE_PAGE,
+    RELEASE_TEXT,
+    Place,
+    ReleasePlace,
+    container_socket,
+    container_statistics,
+)
 
 
 class LookupModule(LookupBase):
@@ -91,19 +100,22 @@ class LookupModule(LookupBase):
     def _release(self, app: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         name, root, identity = app["name"], self.get_option("root"), release.PLACEHOLDER
         runtime = self.get_option("runtimes")[base_of(app)]
-        directory = release.release_directory(root, name, identity)
-        route = AppPath.of(app).route
-        served = f"{root}/apps/{name}/{route}"
+        place, route = Place(root), AppPath.of(app).route
+        # What Nginx goes through, and not the directory of this release: an unchanged fragment serves the next one too.
+        served = ReleasePlace(place.app(name).route(route))
         words = {
             "app": app,
             "release": identity,
             "runtime": runtime,
-            # What Nginx goes through, and not the directory of this release: an unchanged fragment serves the next one too.
-            "directory": served,
-            "socket": f"{served}/run/app.sock",
+            "directory": str(served.directory),
+            "socket": str(served.socket),
+            "static_directory": str(served.static),
+            "release_text": str(served.file(RELEASE_TEXT)),
+            "maintenance_page": str(served.file(MAINTENANCE_PAGE)),
             "config": release.CONFIG_PLACEHOLDER,
-            "container_directory": f"{release.CONTAINER_RUN}/{identity}",
-            "before": f"{root}/apps/{name}/before",
+            "container_socket": container_socket(identity),
+            "container_statistics": container_statistics(identity),
+            "before": str(place.app(name).before),
             "backlog": release.BACKLOG,
             "data_directory": DATA_FILES,
         }
@@ -117,11 +129,11 @@ class LookupModule(LookupBase):
         parts = {
             "dockerfile": self._dockerfile(app, words),
             "files": {
-                "container.env": release.env_file(environment),
-                "release.txt": f"{name} {identity}\n",
+                ENVIRONMENT: release.env_file(environment),
+                RELEASE_TEXT: f"{name} {identity}\n",
                 "nginx.conf": self._fragment("fragment.conf" if own else "nginx.conf", words),
                 **{file: self._fragment(file, words) for file in ("maintenance.conf", "stopped.conf")},
-                "maintenance.html": self._render_ours("maintenance.html", words),
+                MAINTENANCE_PAGE: self._render_ours(MAINTENANCE_PAGE, words),
                 **self._settings(app, words),
             },
             "container": options,
@@ -135,7 +147,7 @@ class LookupModule(LookupBase):
         secrets = _secrets.laid(app)
         key = release.release_key(self.get_option("key_file")) if secrets else b""
         finished = release.release_id(parts, secrets, key)
-        named = {"name": name, "id": identity, "image": image, "directory": directory, "runtime": runtime, **parts}
+        named = {"name": name, "id": identity, "image": image, **place.of_release(name, identity), "runtime": runtime, **parts}
         variables = environment.get("FLASKOPS_SECRETS", "").split()
         known = {"app": app, "release_command": one_off_command(app), "secrets": secrets, "variables": variables}
         return {**release.replace_placeholder(named, finished), **known}

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, write_file
-from ansible_collections.flaskops.host.plugins.module_utils._release import CONTAINER_SPOOL
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import ACCOUNTS, CONTAINER_SPOOL
 
 NAME = "app"
 LARGEST = 1 << 20  # bytes; of an image nobody knows
@@ -27,11 +27,8 @@ def write_accounts(docker: Docker, container: str, directory: Path, uid: int) ->
         directory: that of the release.
         uid: the user of the application.
     """
-    own = {
-        "passwd": f"{NAME}:x:{uid}:{uid}:{NAME}:{CONTAINER_SPOOL}:/usr/sbin/nologin",
-        "group": f"{NAME}:x:{uid}:",
-    }
-    for file, line in own.items():
+    own = (f"{NAME}:x:{uid}:{uid}:{NAME}:{CONTAINER_SPOOL}:/usr/sbin/nologin", f"{NAME}:x:{uid}:")
+    for file, line in zip(ACCOUNTS, own, strict=True):
         found, place = _lines(docker, container, f"/etc/{file}"), directory / file
         if found is None:  # what was laid down before is the image's too
             found = place.read_text().splitlines() if place.exists() else []

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.flaskops.host.plugins.module_utils import _network_advice, _outdated, _programs
 from ansible_collections.flaskops.host.plugins.module_utils._covers import CODE, OURS, as_volumes, hides_needed, is_inside, place
 from ansible_collections.flaskops.host.plugins.module_utils._libraries import of_start
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import CONTAINER_SECRETS, is_of_release
 
 # What uWSGI and Gunicorn say at every start; it would hide what the application said.
 BANNER = re.compile(
@@ -119,7 +120,7 @@ def _not_given(logs: str, container: Mapping[str, Any]) -> list[str]:
     env = container.get("Config", {}).get("Env") or []
     words = []
     for name in list(dict.fromkeys(names))[:5]:
-        if f"{name}_FILE=/run/secrets/{name}" in env and "FLASKOPS_SECRETS=" not in "".join(env):
+        if f"{name}_FILE={CONTAINER_SECRETS}/{name}" in env and "FLASKOPS_SECRETS=" not in "".join(env):
             words.append(f"It reads the variable {name}, and has a file of it alone: write secrets_as: environment.")
         else:
             words.append(f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no secret.")
@@ -263,11 +264,11 @@ def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]
     None of the release's own, and none that Docker made for a VOLUME of the image, which goes with the container.
     """
     labels = container.get("Config", {}).get("Labels") or {}
-    release = f"/apps/{labels.get('host.flaskops.app')}/releases/"
+    app = str(labels.get("host.flaskops.app"))
     found = []
     for mount in container.get("Mounts") or []:
         there = mount["Destination"].rstrip("/")
-        own = release in mount.get("Source", "") or is_inside(there, OURS)
+        own = is_of_release(mount.get("Source", ""), app) or is_inside(there, OURS)
         if mount.get("RW") and not own and not _NAMELESS.fullmatch(mount.get("Name") or ""):
             found += [mount] if not path or is_inside(path, [there]) else []
     return found

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import route_name
+
 
 @dataclass(frozen=True)
 class AppPath:
@@ -66,7 +68,7 @@ class AppPath:
     @property
     def route(self) -> str:
         """The name of the link through which Nginx reaches the release that serves: one for each way that a client's path can become."""
-        return f"route-{sha256(json.dumps([self.prefix, self.stripped]).encode()).hexdigest()[:8]}"
+        return route_name(sha256(json.dumps([self.prefix, self.stripped]).encode()).hexdigest()[:8])
 
     def at_nginx(self, page: str) -> str:
         """The path that Nginx is asked for a page of the application, which begins with a slash."""

@@ -21,6 +21,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._processes import pr
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of
 from ansible_collections.flaskops.host.plugins.module_utils._source import controller_path, file_problem, is_directory, source_files
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import ROOT as PLACES_ROOT
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 # Set by us in every container; the application's own may not contradict them.
 # Beside flaskops/<name> there are flaskops/base and flaskops/runtime.
@@ -37,7 +39,7 @@ def normalize_apps(
     defaults: Any = None,
     sites: Iterable[str] = ("default",),
     source_root: Any = ".",
-    root: Any = "/var/lib/flaskops",
+    root: Any = PLACES_ROOT,
     taken_paths: Iterable[str] = (),
     uids: Any = "70000-99999",
     checkouts: Mapping[str, Any] | None = None,
@@ -82,7 +84,7 @@ def normalize_apps(
         problems.append(refusal("flask_apps_source_root", "be a directory on the controller", source_root))
         source_root = "."
     if not isinstance(root, str) or not re.fullmatch(ROOT, root) or ".." in root.split("/"):
-        words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
+        words = f"an absolute path of letters, digits and . _ -, such as {PLACES_ROOT}"
         problems.append(refusal("flask_apps_root", f"be {words}", root))
         root = "/"
     problems += _images(base_refresh, runtime_image, base_image, source_root)
@@ -246,7 +248,7 @@ def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths:
     files = {f"{secret}_FILE" for secret in secrets if isinstance(secret, str)}
     problems += [f"env sets {name}, which we set from secrets; leave it out." for name in sorted(files & set(env))]
     if isinstance(name, str) and re.fullmatch(NAME, name):
-        socket = f"{root}/apps/{name}/releases/{'0' * 12}/run/app.sock"
+        socket = str(Place(root).app(name).release("0" * 12).socket)
         if len(socket.encode()) > SOCKET_LIMIT:
             problems.append(
                 f"the socket {socket} has {len(socket.encode())} bytes and Linux allows {SOCKET_LIMIT}; "

@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import now
-
-
-def path_of(root: str, name: str) -> Path:
-    """Where the audit of an application lies."""
-    return Path(root, "apps", name, "audit.jsonl")
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 
 def write(
@@ -64,7 +60,7 @@ def write(
         "seconds": seconds,
         "drained": drained,
     }
-    append_line(path_of(root, name), json.dumps(line))
+    append_line(Place(root).app(name).audit, json.dumps(line))
 
 
 def append_line(path: Path, line: str) -> None:

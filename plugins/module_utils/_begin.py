@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _mount, _move, _planted, _process_steps, _routes, _trees
@@ -21,16 +20,15 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     live_links,
     pin,
     read_release,
-    refused_links,
-    release_directory,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import acquire, release
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
-from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, left_builds, sentences_of
+from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan, sentences_of
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
 from ansible_collections.flaskops.host.plugins.module_utils._room import bytes_of, too_little
 from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NginxPlace, Place
 
 CHECK_SECONDS = 5
 UNCLOSED = "What applications write could not be mounted nosuid,nodev, so that closed directories alone keep it from other users"
@@ -117,7 +115,7 @@ class Begin:
     def _go_on_deleting(self, check_mode: bool) -> None:
         """What earlier runs have put away and had no time to delete; a run with work does it at its end."""
         if not _trees.is_clean(self.root):
-            self.actions.append(f"deleted more of what lies in {_trees.trash_of(self.root)}")
+            self.actions.append(f"deleted more of what lies in {Place(self.root).trash}")
             if not check_mode:
                 with self.attempts.of("", "The trash could not be emptied", warn=True):
                     self.attempts.warnings += _trees.sweep(self.root)
@@ -161,7 +159,7 @@ class Begin:
         why = "it has no release.json"
         if facts:
             question = check_of(name, identity, facts, self.params["sites"], file)
-            question["config"] = config_of(release_directory(self.root, name, identity) / file)
+            question["config"] = config_of(Place(self.root).app(name).release(identity).file(file))
             why = check(question, time.monotonic() + CHECK_SECONDS)
         if not why:
             if file != FILES["stopped"]:
@@ -191,7 +189,7 @@ class Begin:
 
     def _link(self, name: str, site: str, identity: str, links: list[dict[str, str]]) -> None:
         # What it is under stays: maintenance, above all.
-        target = release_directory(self.root, name, identity) / links[0]["file"]
+        target = Place(self.root).app(name).release(identity).file(links[0]["file"])
         absent = [f"flaskops/{link['site']}/{name}.conf" for link in links if link["site"] != site]
         _routes.lead(self.root, name, identity)
         move_links(self.params["nginx_root"], [{"path": f"flaskops/{site}/{name}.conf", "target": str(target)}], absent)
@@ -214,11 +212,11 @@ class Begin:
                     again = _process_steps.restore(self.docker, name, link["id"])
                     self.actions += [f"{name}: started the container {container} of the release that serves" for container in again]
         with self.attempts.of(name, "files that a run that was cut off has left could not be removed", warn=True):
-            for link in refused_links(self.params["nginx_root"], name):
+            for link in NginxPlace(self.params["nginx_root"]).refused(name):
                 link.unlink()
-            for file in left_aside(Path(self.root, "apps", name)):
+            for file in left_aside(Place(self.root).app(name).directory):
                 file.unlink()
-            for path in left_builds(self.root, name):
+            for path in Place(self.root).builds_of(name):
                 _trees.put_away(path, self.root)
 
     def _remove_orphans(self, name: str, plan: Plan) -> None:

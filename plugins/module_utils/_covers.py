@@ -9,6 +9,13 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
+    ACCOUNTS,
+    CONTAINER_RUN,
+    CONTAINER_SECRETS,
+    CONTAINER_SETTINGS,
+)
+
 # Where the code of an image lies, unless a Dockerfile of its own says otherwise.
 CODE = "/app"
 # Where data_files are in the container, on the volume <name>-data-files.
@@ -18,7 +25,7 @@ _NEEDED = frozenset(
     ("/", CODE, "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/opt/app", "/opt/pip", "/opt/runtime", "/proc", "/sbin")
 ) | frozenset(("/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/sbin"))
 # Where the role mounts what is its own.
-OURS = ("/run/flaskops", "/etc/flaskops", "/run/secrets", "/etc/passwd", "/etc/group")
+OURS = (CONTAINER_RUN, CONTAINER_SETTINGS, CONTAINER_SECRETS, *(f"/etc/{file}" for file in ACCOUNTS))
 
 
 def place(path: str) -> str:

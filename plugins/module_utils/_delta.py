@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import write_file
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import CONTEXT, CONTEXT_INDEX
 
 HEADER = "FLASKOPS.sha256"
-INDEX = "context.json"
 # Smaller files are sent: naming them costs as much.
 SMALL = 2048
 BLOCK = 1 << 20
@@ -79,7 +79,7 @@ def write_delta(archive: Path, delta: Path, known: Collection[str]) -> int:
 
 def kept_digests(releases: Path) -> list[str]:
     """Of which contents the kept contexts of an application's releases are made."""
-    return sorted({digest for index in releases.glob(f"*/{INDEX}") for digest in _index(index)})
+    return sorted({digest for index in releases.glob(f"*/{CONTEXT_INDEX}") for digest in _index(index)})
 
 
 def assemble(delta: IO[bytes], target: Path, releases: Path) -> None:
@@ -88,7 +88,7 @@ def assemble(delta: IO[bytes], target: Path, releases: Path) -> None:
     Raises:
         Damaged: when a content is missing or not what its digest says.
     """
-    kept = {digest: (index.with_name("context.tar"), *place) for index in _newest(releases) for digest, place in _index(index).items()}
+    kept = {digest: (index.with_name(CONTEXT), *place) for index in _newest(releases) for digest, place in _index(index).items()}
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with tarfile.open(fileobj=delta) as tar, tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as out:
@@ -102,13 +102,13 @@ def assemble(delta: IO[bytes], target: Path, releases: Path) -> None:
         aside.chmod(0o600)
         index = {digest: list(place) for digest, place in digests(aside).items()}
         os.replace(aside, target)
-        write_file(target.with_name(INDEX), json.dumps(index).encode(), 0o600)
+        write_file(target.with_name(CONTEXT_INDEX), json.dumps(index).encode(), 0o600)
     finally:
         aside.unlink(missing_ok=True)
 
 
 def _newest(releases: Path) -> Iterable[Path]:
-    return sorted(releases.glob(f"*/{INDEX}"), key=lambda path: path.stat().st_mtime)
+    return sorted(releases.glob(f"*/{CONTEXT_INDEX}"), key=lambda path: path.stat().st_mtime)
 
 
 def _index(path: Path) -> dict[str, tuple[int, int]]:

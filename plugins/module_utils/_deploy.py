@@ -17,6 +17,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._reason import told_
 from ansible_collections.flaskops.host.plugins.module_utils._registry import advice
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown, shown_line
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NginxPlace, Place
 
 # What Nginx is linked to in each state of an application that is on the host.
 FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": "stopped.conf"}
@@ -183,7 +184,7 @@ def release_facts(release: Release) -> dict[str, Any]:
     }
 
 
-def kept_release(facts: Mapping[str, Any], directory: str, state: str) -> dict[str, Any]:
+def kept_release(facts: Mapping[str, Any], place: Place, state: str) -> dict[str, Any]:
     """The release that a release.json describes, as the lookup gives one; for the way back, without the sources."""
     app = {key: facts[key] for key in FACTS}
     app.update(name=facts["app"], state=state, release_command="", uid=facts.get("uid", 0), script_name=facts.get("script_name", ""))
@@ -191,7 +192,8 @@ def kept_release(facts: Mapping[str, Any], directory: str, state: str) -> dict[s
     kept = {key: facts[key] for key in ("id", "image", "container", "process_containers", "dockerfile", "source")}
     kept["route"] = facts.get("route", "")
     kept["variables"] = facts.get("variables", [])
-    return {"name": facts["app"], "directory": directory, "files": {}, "secrets": {}, "app": app, **kept}
+    places = place.of_release(facts["app"], facts["id"])
+    return {"name": facts["app"], **places, "files": {}, "secrets": {}, "app": app, **kept}
 
 
 def site_host(name: str, sites: Iterable[Mapping[str, Any]]) -> str:
@@ -263,10 +265,10 @@ def switch_steps(ready: Release, root: str, nginx_root: str) -> dict[str, Any]:
     """
 
     def link(site: str, name: str = ready["name"]) -> str:
-        return f"{nginx_root}/flaskops/{site}/{name}.conf"
+        return str(NginxPlace(nginx_root).link(site, name))
 
     def target(identity: str, file: str, name: str = ready["name"]) -> str:
-        return f"{root}/apps/{name}/releases/{identity}/{file}"
+        return str(Place(root).app(name).release(identity).file(file))
 
     new = link(ready["site"])
     old = {link(entry["site"]): target(entry["id"], entry["file"]) for entry in ready["links"]}

@@ -15,14 +15,18 @@ from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, 
 from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._options import merge
 from ansible_collections.flaskops.host.plugins.module_utils._release import (
-    CONTAINER_RUN,
-    CONTAINER_SETTINGS,
-    CONTAINER_SPOOL,
     LABEL,
     SETTINGS,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
 from ansible_collections.flaskops.host.plugins.module_utils._uids import as_user
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
+    CONTAINER_RUN,
+    CONTAINER_SETTINGS,
+    CONTAINER_SPOOL,
+    ENVIRONMENT,
+    ReleasePlace,
+)
 
 PORT = 5000  # in the container
 UID = 10001  # that of the runtime image, which has its name and its home
@@ -95,7 +99,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         config: the engine's own words about it; they start the server of one that is not ours.
     """
     app, container = release["app"], as_user(release["container"], UID)
-    path, settings = AppPath.of(app), SETTINGS[app["engine"]]
+    path, settings, secrets = AppPath.of(app), SETTINGS[app["engine"]], ReleasePlace(Path(place)).secrets
     ours = app["engine"] != "command"
     mounts = source_mounts(app, list(source_files(app["source"])))
     words = [
@@ -107,7 +111,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         *(word for name, value in container["sysctls"].items() for word in ("--sysctl", f"{name}={value}")),
         *(word for mount in container["tmpfs"] for word in ("--tmpfs", mount)),
         *("--tmpfs", f"{CONTAINER_RUN}/{release['id']}:rw,nosuid,nodev,mode=1777"),
-        *("--env-file", f"{place}/container.env", "--env", f"FLASKOPS_PREFIX={path.prefix}"),
+        *("--env-file", f"{place}/{ENVIRONMENT}", "--env", f"FLASKOPS_PREFIX={path.prefix}"),
         *(
             "--volume",
             f"{place}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro",
@@ -118,7 +122,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
     if CONTAINER_SPOOL not in app["writable"]:
         words += ["--tmpfs", f"{CONTAINER_SPOOL}:rw,nosuid,nodev,mode=1777"]
     if _secrets.laid(app):
-        words += ["--volume", f"{place}/secrets:{_secrets.PLACE}:ro"]
+        words += ["--volume", f"{secrets}:{_secrets.PLACE}:ro"]
     if container.get("cpus"):
         words += ["--cpus", str(container["cpus"])]
     # With internet, it is Docker's default network here: there are no neighbours.
@@ -128,7 +132,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         words += ["--add-host", "host.docker.internal:host-gateway"]
     for target, directory in sorted(mounts.items()):
         words += ["--volume", f"{Path(app['source'], directory)}:{target}:ro"]
-    for volume in (*app["volumes"], *_secrets.config_mounts(app, f"{place}/secrets")):
+    for volume in (*app["volumes"], *_secrets.config_mounts(app, str(secrets))):
         words += ["--volume", volume]
     # Files that are read at every request need no new server.
     static = ":".join(str(PurePosixPath("/app", entry["path"])) for entry in app["static"])

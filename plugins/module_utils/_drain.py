@@ -18,8 +18,8 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, read_release
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import LEAVING, own_command_line, processes
-from ansible_collections.flaskops.host.plugins.module_utils._release import CONTAINER_RUN
 from ansible_collections.flaskops.host.plugins.module_utils._routes import still_led_to
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import container_socket
 
 PAUSE = 0.1  # seconds between two looks
 # What is running when the drain is over has had its time; this is for the farewell of what listens for SIGTERM.
@@ -30,11 +30,6 @@ CONNECTED = (b"02", b"03")  # waiting to be accepted, and accepted: the column S
 def leaving_workers() -> set[int]:
     """The workers of Nginx that finish their requests with an old configuration."""
     return {pid for pid in processes() if own_command_line(pid) == LEAVING}
-
-
-def bound_path(release: str) -> str:
-    """Where the socket of a release was bound, as its container sees it."""
-    return f"{CONTAINER_RUN}/{release}/app.sock"
 
 
 def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
@@ -77,7 +72,7 @@ def drain(
     while waiting:
         old &= leaving_workers()
         for name, entry in list(waiting.items()):
-            there, passed = connections(bound_path(entry["id"])), clock() - start
+            there, passed = connections(container_socket(entry["id"])), clock() - start
             if passed >= entry["drain_seconds"] or not (there or (old and entry["led_to"])):
                 done[name] = {"seconds": round(passed, 1), "cut": there}
                 del waiting[name]

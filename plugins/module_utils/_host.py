@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
 from ansible_collections.flaskops.host.plugins.module_utils._trees import put_away
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NginxPlace, Place
 
 # The engine's own command first: one that comes earlier in PATH may be foreign and lack the plugins.
 DOCKER = ("/usr/bin/docker", "docker")
@@ -207,7 +208,7 @@ def forget(docker: Docker, record: Record, name: str, release: str) -> None:
     if ours := [container for container in there if f"{container}-".startswith(f"{name}-{release}-")]:
         docker.run("rm", "--force", "--volumes", *ours, check=False)
     docker.run("image", "rm", f"flaskops/{name}:{release}", check=False)
-    put_away(release_directory(record.root, name, release), record.root)
+    put_away(Place(record.root).app(name).release(release).directory, record.root)
     record.releases.pop(release, None)
 
 
@@ -216,7 +217,7 @@ class Record:
 
     def __init__(self, root: str, name: str) -> None:
         self.root = root
-        self.path = Path(root, "apps", name, "state.json")
+        self.path = Place(root).app(name).record
         self.aside: Path | None = None
         try:
             self.data: dict[str, Any] = json.loads(self.path.read_text())
@@ -230,7 +231,7 @@ class Record:
     @staticmethod
     def _found(root: str, name: str) -> dict[str, dict[str, Any]]:
         """The releases that lie there, in the order in which they were laid down: a lost record takes no way back with it."""
-        files = Path(root, "apps", name, "releases").glob("*/release.json")
+        files = [release.record for release in Place(root).app(name).all_releases() if release.record.exists()]
         found: dict[str, dict[str, Any]] = {}
         before = None
         for number, (laid, identity) in enumerate(sorted((file.stat().st_mtime, file.parent.name) for file in files), 1):
@@ -328,37 +329,17 @@ def moment(seconds: float) -> str:
 def live_links(nginx_root: str) -> dict[str, list[dict[str, str]]]:
     """What serves: for each application the links there are, each with C(site), C(id) of the release and C(file) of it."""
     links: dict[str, list[dict[str, str]]] = {}
-    for link in sorted(Path(nginx_root, "flaskops").glob("*/*.conf")):
+    for link in NginxPlace(nginx_root).links():
         if link.is_symlink():
             target = Path(os.readlink(link))
             links.setdefault(link.stem, []).append({"site": link.parent.name, "id": target.parent.name, "file": target.name})
     return links
 
 
-def refused_links(nginx_root: str, name: str) -> list[Path]:
-    """Links that the guard put aside when Nginx started (roles/nginx/files/boot-guard.sh)."""
-    return sorted(Path(nginx_root, "flaskops").glob(f"*/{name}.conf.refused"))
-
-
-def names_on(root: str) -> set[str]:
-    """The applications that have a directory; the trash beside them is none."""
-    return {path.name for path in Path(root, "apps").glob("[!.]*") if path.is_dir()}
-
-
-def release_directory(root: str, name: str, release: str) -> Path:
-    """Where a release lies."""
-    return Path(root, "apps", name, "releases", release)
-
-
-def written(release: Path) -> list[Path]:
-    """What the containers of a release may write to, below its directory."""
-    return [release / "run", release / "spool"]
-
-
 def read_release(root: str, name: str, release: str) -> dict[str, Any]:
     """The release.json of a release; {} when it is missing or broken."""
     try:
-        found = json.loads((release_directory(root, name, release) / "release.json").read_text())
+        found = json.loads(Place(root).app(name).release(release).record.read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("container"), dict) else {}

@@ -23,6 +23,7 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, now, write_file
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 WAIT_SECONDS, PAUSE = 120.0, 0.1
 # The directories that this process works on, with their descriptors; the kernel lets go of them when it ends.
@@ -39,7 +40,7 @@ class Locked(HostError):
 
 def lock_path(root: str, name: str) -> Path:
     """Where the lock of an application lies."""
-    return Path(root, "apps", name, "lock")
+    return Place(root).app(name).lock
 
 
 def holder(root: str, name: str) -> dict[str, Any]:
@@ -201,8 +202,8 @@ def _message(taken: Mapping[str, Mapping[str, Any]]) -> str:
 @contextmanager
 def exclusive(root: str) -> Iterator[None]:
     """Looking and writing are one step for all runs on this host."""
-    apps = Path(root, "apps")
-    for path in (Path(root), apps):
+    apps = Place(root).apps
+    for path in (apps.parent, apps):
         # Whom they are open to beside root is said with the first release.
         path.mkdir(mode=0o710, exist_ok=True)
     handle = os.open(apps, os.O_RDONLY | os.O_DIRECTORY)

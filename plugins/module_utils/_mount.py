@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, write_file
 from ansible_collections.flaskops.host.plugins.module_utils._lock import exclusive
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 SYSTEMD = Path("/run/systemd/system")
 UNIT = Path("/etc/systemd/system/flaskops-mount.service")
@@ -51,7 +52,7 @@ def protect(root: str, check_mode: bool = False) -> list[str]:
     Raises:
         HostError: the host does not allow it.
     """
-    place = Path(root, "apps")
+    place = Place(root).apps
     if place.is_dir() and is_closed(place):
         return []
     if not check_mode:

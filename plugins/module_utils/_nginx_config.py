@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NginxPlace
+
 # What packages of Nginx bring as a site that answers to every name.
 DEFAULT_SITES = ("sites-enabled/default", "conf.d/default.conf")
 TOKEN = re.compile(
@@ -98,7 +100,7 @@ def included_sites(files: dict[str, str], root: str, sites: list[str]) -> list[s
     return [
         site
         for site in sites
-        if any(context in ("server", "") and glob_covers(pattern, f"{root}/flaskops/{site}/any.conf") for context, pattern in lines)
+        if any(context in ("server", "") and glob_covers(pattern, str(NginxPlace(root).link(site, "any"))) for context, pattern in lines)
     ]
 
 

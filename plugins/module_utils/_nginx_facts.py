@@ -16,7 +16,8 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _nginx_config as config
 from ansible_collections.flaskops.host.plugins.module_utils import _nginx_process as process
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import MARKER, PENDING, RUNTIME, read_text
+from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import MARKER, PENDING, read_text
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_ROOT, NGINX_RUNTIME, NGINX_SITES, NginxPlace
 
 # Sites that a package brings, switched on as they come: Debian and Ubuntu, nginx.org.
 SHOWN_BYTES = 65536  # of a file of somebody else, for the difference in an error
@@ -26,7 +27,7 @@ SHOWN_BYTES = 65536  # of a file of somebody else, for the difference in an erro
 class Places:
     """Where things are on a host; the tests use others."""
 
-    root: Path = Path("/etc/nginx")
+    root: Path = Path(NGINX_ROOT)
     nginx: str = "/usr/sbin/nginx"
     system: Path = Path("/")
 
@@ -71,7 +72,7 @@ def file_state(path: Path, sums: dict[str, str], name: str) -> str:
 
 def main_config(places: Places, sums: dict[str, str]) -> dict[str, Any]:
     path = places.root / "nginx.conf"
-    state = file_state(path, sums, "/etc/nginx/nginx.conf")
+    state = file_state(path, sums, f"{NGINX_ROOT}/nginx.conf")
     return {"state": state, "content": read_text(path)[:SHOWN_BYTES] if state == "changed" else ""}
 
 
@@ -82,10 +83,10 @@ def default_sites(places: Places, sums: dict[str, str]) -> list[dict[str, str]]:
         path = places.root / name
         if not os.path.lexists(path):
             continue
-        known = f"/etc/nginx/{name}"
+        known = f"{NGINX_ROOT}/{name}"
         if path.is_symlink():
             target = Path(os.path.realpath(path))
-            known = f"/etc/nginx/{os.path.relpath(target, os.path.realpath(places.root))}"
+            known = f"{NGINX_ROOT}/{os.path.relpath(target, os.path.realpath(places.root))}"
         state = file_state(path, sums, known)
         text = read_text(path)[:SHOWN_BYTES] if state == "changed" else ""
         found.append({"path": name, "state": state, "content": text})
@@ -95,7 +96,7 @@ def default_sites(places: Places, sums: dict[str, str]) -> list[dict[str, str]]:
 def foreign_files(places: Places) -> list[dict[str, Any]]:
     """What somebody else has put where the main configuration includes it."""
     found = []
-    for directory, pattern in (("sites-enabled", "*"), ("conf.d", "*.conf"), ("flaskops", "*.conf")):
+    for directory, pattern in (("sites-enabled", "*"), ("conf.d", "*.conf"), (NGINX_SITES, "*.conf")):
         for path in sorted((places.root / directory).glob(pattern)):
             name = f"{directory}/{path.name}"
             if path.name.startswith(".") or name in config.DEFAULT_SITES or path.is_dir():
@@ -110,7 +111,7 @@ def own_files(places: Places) -> dict[str, dict[str, str]]:
     """The files that carry our mark: a run with the same contents has nothing to write."""
     found = {}
     paths = [places.root / "nginx.conf", places.root / "conf.d/flaskops.types"]
-    paths += [*(places.root / "conf.d").glob("*.conf"), *(places.root / "flaskops").glob("*.conf")]
+    paths += [*(places.root / "conf.d").glob("*.conf"), *NginxPlace(places.root).sites.glob("*.conf")]
     for path in paths:
         if path.is_file() and not path.is_symlink():
             content = path.read_bytes()
@@ -203,7 +204,7 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> dict[str, Any]
     root = str(places.root)
     nginx = process.Host(places.nginx)
     installed = nginx.installed()
-    sums = conffile_sums(read_text(places.at("/var/lib/dpkg/status")), "/etc/nginx")
+    sums = conffile_sums(read_text(places.at("/var/lib/dpkg/status")), NGINX_ROOT)
     files: dict[str, str] = {}
     error, version, user, gzip_static = "", None, None, True
     if installed:
@@ -229,7 +230,7 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> dict[str, Any]
             context in ("http", "") and config.glob_covers(pattern, f"{root}/conf.d/flaskops.conf") for context, pattern in lines
         ),
         "default_sites": default_sites(places, sums),
-        "directories": sorted(p.name for p in (places.root / "flaskops").glob("*") if p.is_dir() and not p.is_symlink()),
+        "directories": sorted(p.name for p in NginxPlace(places.root).sites.glob("*") if p.is_dir() and not p.is_symlink()),
         "distribution": os_release(read_text(places.at("/etc/os-release"))),
         "files": own_files(places),
         "foreign": foreign_files(places),
@@ -243,7 +244,7 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> dict[str, Any]
         "master_pid": master,
         "namespace_error": "" if code == 0 else refused.strip(),
         "port_holders": port_holders(ports, master),
-        "reload_pending": places.at(str(RUNTIME / PENDING)).exists(),
+        "reload_pending": places.at(str(NGINX_RUNTIME / PENDING)).exists(),
         "running": master is not None,
         "service": service_enabled(places),
         "user": user[0] if user else "www-data",

@@ -18,7 +18,6 @@ from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import 
 
 # In the header of every file that the collection writes: this is how we know that a file is ours.
 MARKER = "Written by flaskops.host"
-RUNTIME = Path("/run/flaskops-nginx")
 PENDING = "reload-pending"  # in RUNTIME while the tree may be newer than what the running Nginx has loaded
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _nginx_inputs
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_config import DEFAULT_SITES
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_BACKUPS, NGINX_SITES
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_ROOT as ROOT
 
-ROOT = "/etc/nginx"
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
 LINES_SHOWN = 40
 
@@ -128,7 +129,7 @@ def managed_problems(facts: Mapping[str, Any], inputs: Mapping[str, Any], sites:
         problems.append(
             f"nginx: {ROOT}/nginx.conf was changed by somebody and would be replaced:\n"
             f"{difference(facts['main_config']['content'], rendered, 'nginx.conf')}\n"
-            "  Set nginx_replace_main_config: true to replace it (a copy is kept in /var/backups/flaskops/nginx),"
+            f"  Set nginx_replace_main_config: true to replace it (a copy is kept in {NGINX_BACKUPS}),"
             " or nginx_manage: false to keep your own."
         )
     elif not inputs["replace_main_config"] and main == "untouched" and foreign:
@@ -143,7 +144,7 @@ def managed_problems(facts: Mapping[str, Any], inputs: Mapping[str, Any], sites:
                 f"nginx: {ROOT}/{site['path']} is not the distribution's default site any more and would be switched"
                 f" off:\n{active_lines(site['content'])}\n"
                 "  Set nginx_replace_default_site: true to switch it off (a copy of a file is kept in"
-                " /var/backups/flaskops/nginx), or rename it."
+                f" {NGINX_BACKUPS}), or rename it."
             )
     ports = sites[0]["ports"]
     for item in facts["foreign"]:
@@ -200,7 +201,7 @@ def own_nginx_problems(facts: Mapping[str, Any], required: Sequence[str]) -> lis
         )
     problems.extend(
         f"nginx: no server block includes the applications of the site {site}; add this line to the server block that"
-        f" is to serve them (`nginx -T` shows where it is):\n    include {ROOT}/flaskops/{site}/*.conf;"
+        f" is to serve them (`nginx -T` shows where it is):\n    include {ROOT}/{NGINX_SITES}/{site}/*.conf;"
         for site in required
         if site not in facts["included_sites"]
     )
@@ -232,7 +233,7 @@ def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], render
         "addresses": addresses(names, blocks, port, tls=bool(proxies) or not managed),
         "trusted_proxies": proxies,
         "ports": blocks[0]["ports"] if managed else [],
-        "directories": ["flaskops", *(f"flaskops/{name}" for name in names)],
+        "directories": [NGINX_SITES, *(f"{NGINX_SITES}/{name}" for name in names)],
         "absent": [],
         "ipv6": ipv6,
         "packages": [],
@@ -245,8 +246,8 @@ def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], render
         problems += common_problems(facts)
         if managed:
             problems += managed_problems(facts, inputs, blocks, rendered)
-            site_files = {f"flaskops/{name}.conf" for name in names}
-            stale = [name for name in facts["files"] if name.startswith("flaskops/") and name not in site_files]
+            site_files = {f"{NGINX_SITES}/{name}.conf" for name in names}
+            stale = [name for name in facts["files"] if name.startswith(f"{NGINX_SITES}/") and name not in site_files]
             plan["absent"] = [*DEFAULT_SITES, *stale]
             plan["packages"] = [
                 name for name, there in (("nginx", facts["installed"]), ("logrotate", facts["log_rotation"]["installed"])) if not there
@@ -274,7 +275,7 @@ def is_current(facts: Mapping[str, Any], tree: Mapping[str, Any]) -> bool:
     there = {*facts["files"], *(site["path"] for site in facts["default_sites"])}
     return (
         not facts["reload_pending"]
-        and all(path == "flaskops" or path.removeprefix("flaskops/") in facts["directories"] for path in tree["directories"])
+        and all(path == NGINX_SITES or path.removeprefix(f"{NGINX_SITES}/") in facts["directories"] for path in tree["directories"])
         and not there & set(tree["absent"])
         and all(
             facts["files"].get(item["path"]) == {"sha256": hashlib.sha256(item["content"].encode()).hexdigest(), "mode": "0644"}

@@ -30,7 +30,6 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import (
     PENDING,
-    RUNTIME,
     Transaction,
     apply_plain,
     copy_tree,
@@ -53,6 +52,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import 
     plan_steps,
     safe_order,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_BACKUPS, NGINX_LOCK, NGINX_ROOT, NGINX_RUNTIME
 
 
 class Interrupted(NginxError):
@@ -63,11 +63,10 @@ class Interrupted(NginxError):
 class Settings:
     """Where things are; only the tests use others than these."""
 
-    root: Path = Path("/etc/nginx")
-    # In root's own directory: in /run/lock every user of the host may make a file first.
-    lock: Path = RUNTIME / "lock"
-    runtime: Path = RUNTIME
-    backups: Path = Path("/var/backups/flaskops/nginx")
+    root: Path = Path(NGINX_ROOT)
+    lock: Path = NGINX_LOCK
+    runtime: Path = NGINX_RUNTIME
+    backups: Path = NGINX_BACKUPS
     lock_seconds: float = 120.0
 
 

@@ -19,11 +19,10 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Record,
     file_digest,
     live_links,
-    names_on,
     read_release,
-    release_directory,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._process_steps import process_of
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place, ReleasePlace
 
 LABEL, RELEASE = "host.flaskops.app", "host.flaskops.release"
 
@@ -64,7 +63,7 @@ class Plan:
                     work.append({**self._serving(release), **self._needs(release), "name": name, "id": identity, "reason": reason})
                 if left_over:
                     repairs[name] = left_over
-        known = names_on(self.root) | set(self.links) | set(self.containers)
+        known = {app.directory.name for app in Place(self.root).all_apps()} | set(self.links) | set(self.containers)
         there = self.docker.command and any(entry["build"] for entry in work)
         return {
             "work": work,
@@ -90,11 +89,10 @@ class Plan:
     def _needs(self, release: Mapping[str, Any]) -> dict[str, Any]:
         """Which of the steps there are to do."""
         name, identity = release["name"], release["id"]
-        directory = release_directory(self.root, name, identity)
         image = Record(self.root, name).releases.get(identity, {}).get("image")
-        whole = bool(read_release(self.root, name, identity)) and (directory / "static").is_dir() and not self._drift(release)
+        whole = bool(read_release(self.root, name, identity)) and self._place(name, identity).static.is_dir() and not self._drift(release)
         built = whole and image and self.docker.command and self.docker.inspect(f"flaskops/{name}:{identity}", "image").get("Id") == image
-        socket = self._socket(name, identity)
+        socket = self._place(name, identity).socket
         return {
             "state": release["state"],
             "build": not built,
@@ -102,8 +100,8 @@ class Plan:
             "recreate": self._live(name) == identity and not (whole and is_socket(socket)),
         }
 
-    def _socket(self, name: str, identity: str) -> Path:
-        return release_directory(self.root, name, identity) / "run/app.sock"
+    def _place(self, name: str, identity: str) -> ReleasePlace:
+        return Place(self.root).app(name).release(identity)
 
     def _reason(self, release: Mapping[str, Any]) -> str:
         """Why there is work for this application; "" when there is none."""
@@ -130,7 +128,7 @@ class Plan:
             return f"its container is {running}"
         if down := [f"its process {process} is {found}" for process, found in processes.items() if found != "running"]:
             return ", ".join(down)
-        socket = self._socket(name, identity)
+        socket = self._place(name, identity).socket
         return "" if is_socket(socket) else f"{socket} is missing"
 
     def _processes(self, name: str, identity: str) -> dict[str, str]:
@@ -141,12 +139,12 @@ class Plan:
 
     def _drift(self, release: Mapping[str, Any]) -> str:
         """Which of its files are not as they were laid down."""
-        directory = release_directory(self.root, release["name"], release["id"])
+        place = self._place(release["name"], release["id"])
         files = read_release(self.root, release["name"], release["id"]).get("files")
         if not isinstance(files, dict):
             return "its release.json is missing or broken"
-        places = {directory / file: wanted for file, wanted in files.items()}
-        places.update({directory / "secrets" / secret: wanted for secret, wanted in release["secrets"].items()})
+        places = {place.file(file): wanted for file, wanted in files.items()}
+        places.update({place.secrets / secret: wanted for secret, wanted in release["secrets"].items()})
         changed = [str(file) for file, wanted in places.items() if file_digest(file) != wanted]
         return f"{', '.join(changed)} changed on the host" if changed else ""
 
@@ -154,7 +152,7 @@ class Plan:
         """What runs that were cut off have left of this application."""
         found = [f"container {container}" for container in self.orphans(name)]
         found += [f"release {identity}, which never served" for identity in self.unfinished(name, wanted)]
-        found += [f"directory {path}" for path in left_builds(self.root, name)]
+        found += [f"directory {path}" for path in Place(self.root).builds_of(name)]
         found += [f"the route, which leads to {wrong}" for wrong in [self._wrong_route(name)] if wrong]
         found += [f"the pin of release {identity}" for identity in self.unpinned(name)]
         return found
@@ -194,11 +192,6 @@ def is_socket(path: Path) -> bool:
         return stat.S_ISSOCK(path.lstat().st_mode)
     except OSError:
         return False
-
-
-def left_builds(root: str, name: str) -> list[Path]:
-    """Directories of builds of this application that did not come to their end."""
-    return sorted(path for path in Path(root, "build").glob(f"{name}-*") if path.name.rpartition("-")[0] == name)
 
 
 def sentences_of(plan: Mapping[str, Any]) -> list[str]:

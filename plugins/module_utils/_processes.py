@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._command import shell_words
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import CONTAINER_RUN
 
 LABEL = "host.flaskops.process"
 # Beside NAME-ID-PROCESS there are NAME-ID-pin and NAME-ID-command.
 RESERVED = ("pin", "command")
-_RUN = "/run/flaskops/"
 
 
 def process_containers(app: Mapping[str, Any], container: Mapping[str, Any], variables: bool = False) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Ma
         "name": f"{container['name']}-{process['name']}",
         "hostname": own_name,
         "command": words,
-        "volumes": [volume for volume in container["volumes"] if not volume.split(":")[1].startswith(_RUN)],
+        "volumes": [volume for volume in container["volumes"] if not volume.split(":")[1].startswith(f"{CONTAINER_RUN}/")],
         "stop_signal": "SIGTERM",
         "stop_timeout": process["stop_seconds"],
         "labels": {**container["labels"], LABEL: process["name"]},

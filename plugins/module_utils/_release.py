@@ -17,6 +17,14 @@ from typing import Any
 from ansible_collections.flaskops.host.plugins.module_utils import _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._command import shell_line
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
+    CONTAINER_RUN,
+    CONTAINER_SETTINGS,
+    CONTAINER_SPOOL,
+    ENVIRONMENT,
+    Place,
+    container_socket,
+)
 
 # Raised when a release laid down by an older collection can no longer be used by this one.
 FORMAT = 3
@@ -26,11 +34,6 @@ PLACEHOLDER = "@flaskops-release@"
 CONFIG_PLACEHOLDER = "@flaskops-config@"
 # Stands for the user of the container, which the host decides and records.
 UID_PLACEHOLDER = "@flaskops-uid@"
-# Where the release's run/ directory and its settings are in the container.
-CONTAINER_RUN = "/run/flaskops"
-CONTAINER_SETTINGS = "/etc/flaskops"
-# Uploads lie here while they are read: on disk, for /tmp is memory and has the container's limit.
-CONTAINER_SPOOL = "/var/tmp"
 LABEL = "host.flaskops"
 # Connections that wait until the application server takes them; the container's own limit is raised to it.
 BACKLOG = 1024
@@ -49,7 +52,7 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
         "FLASKOPS_APP": app["name"],
         "FLASKOPS_ENGINE": app["engine"],
         "FLASKOPS_RELEASE": PLACEHOLDER,
-        "FLASKOPS_SOCKET": f"{CONTAINER_RUN}/{PLACEHOLDER}/app.sock",
+        "FLASKOPS_SOCKET": container_socket(PLACEHOLDER),
         "TMPDIR": CONTAINER_SPOOL,
     }
     if app["engine"] == "command":
@@ -78,18 +81,18 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
     With the engine "command" our relay starts the server: without a command of the user's, the arguments of the container have to be
     the image's own entrypoint and command, which only the host knows.
     """
-    directory = release_directory(root, app["name"], release)
+    place = Place(root).app(app["name"]).release(release)
     settings = SETTINGS[app["engine"]]
     mounts = [
-        f"{directory}/run:{CONTAINER_RUN}/{release}",
-        f"{directory}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro",
+        f"{place.run}:{CONTAINER_RUN}/{release}",
+        f"{place.file(settings)}:{CONTAINER_SETTINGS}/{settings}:ro",
     ]
     targets = [volume.split(":")[1].rstrip("/") for volume in app["volumes"]]
     if CONTAINER_SPOOL not in (*app["writable"], *targets):
-        mounts.append(f"{directory}/spool:{CONTAINER_SPOOL}")
+        mounts.append(f"{place.spool}:{CONTAINER_SPOOL}")
     if _secrets.laid(app):
-        mounts.append(f"{directory}/secrets:{_secrets.PLACE}:ro")
-    mounts += _secrets.config_mounts(app, f"{directory}/secrets")
+        mounts.append(f"{place.secrets}:{_secrets.PLACE}:ro")
+    mounts += _secrets.config_mounts(app, str(place.secrets))
     resources = app["resources"]
     owner = f"uid={UID_PLACEHOLDER},gid={UID_PLACEHOLDER}"
     options: dict[str, Any] = {
@@ -110,7 +113,7 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
         "memory_swap": resources["memory"],
         "pids_limit": resources["pids"],
         "sysctls": {"net.core.somaxconn": str(BACKLOG)},
-        "env_file": f"{directory}/container.env",
+        "env_file": str(place.file(ENVIRONMENT)),
         "volumes": mounts + list(app["volumes"]),
         "stop_signal": "SIGTERM",
         "stop_timeout": app["drain_seconds"] + 5,
@@ -137,9 +140,6 @@ def own_network(name: str) -> str:
     return f"flaskops-{name}"
 
 
-def release_directory(root: str, name: str, release: str) -> str:
-    """Where a release lies on the host."""
-    return f"{root}/apps/{name}/releases/{release}"
 
 
 def with_own_digest(fragment: str) -> str:

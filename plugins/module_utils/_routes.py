@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import read_release, sync_directory
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 
 def route_of(root: str, app: str, release: str | None) -> str:
@@ -27,7 +28,7 @@ def route_of(root: str, app: str, release: str | None) -> str:
 def leads_to(root: str, app: str, route: str) -> str:
     """The release that a link leads to; "" when there is none."""
     try:
-        return Path(os.readlink(_link(root, app, route))).name if route else ""
+        return Path(os.readlink(Place(root).app(app).route(route))).name if route else ""
     except OSError:
         return ""
 
@@ -36,11 +37,12 @@ def lead(root: str, app: str, release: str) -> None:
     """Let the link of a release lead to it, from one moment to the next."""
     if not (route := route_of(root, app, release)) or leads_to(root, app, route) == release:
         return
-    link = _link(root, app, route)
+    place = Place(root).app(app)
+    link = place.route(route)
     aside = link.with_name(f".{route}.{os.getpid()}")
     with suppress(FileNotFoundError):
         aside.unlink()
-    aside.symlink_to(f"releases/{release}")
+    aside.symlink_to(place.release(release).directory.relative_to(place.directory))
     os.replace(aside, link)
     sync_directory(link.parent)
 
@@ -67,10 +69,6 @@ def still_led_to(root: str, app: str, release: str) -> bool:
 def sweep(root: str, app: str, links: Sequence[Mapping[str, str]]) -> None:
     """Remove the links of other routes than that of the release that serves, which Nginx's links name."""
     kept = [route_of(root, app, link["id"]) for link in links]
-    for link in Path(root, "apps", app).glob("route-*"):
+    for link in Place(root).app(app).routes():
         if kept and link.name not in kept and link.is_symlink():
             link.unlink(missing_ok=True)
-
-
-def _link(root: str, app: str, route: str) -> Path:
-    return Path(root, "apps", app, route)

@@ -14,8 +14,9 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils import _replaced
 from ansible_collections.flaskops.host.plugins.module_utils._covers import OURS, is_inside
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import CONTAINER_SECRETS
 
-PLACE = "/run/secrets"
+PLACE = CONTAINER_SECRETS
 # No file of the user's is mounted there.
 _CLOSED = (*OURS, "/proc", "/sys", "/dev", "/opt/runtime")
 # Of one value, and of all of a process: Linux has 128 kB and 2 MB.

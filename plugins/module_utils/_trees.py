@@ -24,6 +24,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+
 SECONDS = 5.0  # for what is deleted while a run waits for it
 NAMES = 50_000  # that a measurement remembers; with names of 255 bytes about 30 MB
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,11 +46,6 @@ class Size(NamedTuple):
                 break
             value /= 1000
         return f"{'' if self.whole else '>'}{value:.{0 if unit == 'B' else 1}f} {unit}"
-
-
-def trash_of(root: str) -> Path:
-    """Where trees lie that are still to be deleted: on the mount of the releases, or nothing of theirs could be moved there."""
-    return Path(root, "apps", ".trash")
 
 
 def put_away(path: Path, root: str) -> None:
@@ -107,7 +104,7 @@ def empty(path: Path, root: str) -> bool:
 def is_clean(root: str) -> bool:
     """Whether nothing is left to be deleted."""
     try:
-        with os.scandir(trash_of(root)) as entries:
+        with os.scandir(Place(root).trash) as entries:
             return next(entries, None) is None
     except OSError:
         return True
@@ -120,7 +117,7 @@ def sweep(root: str, seconds: float = SECONDS) -> list[str]:
         What cannot be deleted, in words; what is only left for the next run is not in it.
     """
     try:
-        handle = os.open(trash_of(root), DIRECTORY)
+        handle = os.open(Place(root).trash, DIRECTORY)
     except OSError:
         return []
     problems: dict[str, str] = {}
@@ -131,7 +128,7 @@ def sweep(root: str, seconds: float = SECONDS) -> list[str]:
         return []
     finally:
         os.close(handle)
-    return [_advice(trash_of(root), problems)] if problems else []
+    return [_advice(Place(root).trash, problems)] if problems else []
 
 
 def delete(path: Path, seconds: float = float("inf")) -> None:
@@ -166,9 +163,9 @@ def _fresh() -> str:
 
 def _move_to_trash(path: Path, root: str) -> None:
     with suppress(FileExistsError):
-        trash_of(root).mkdir(0o700)
+        Place(root).trash.mkdir(0o700)
     with suppress(FileNotFoundError):
-        os.rename(path, trash_of(root) / _fresh())
+        os.rename(path, Place(root).trash / _fresh())
 
 
 def _advice(place: Path, problems: dict[str, str]) -> str:

@@ -19,9 +19,9 @@ from typing import Any
 
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, live_links, write_file
 from ansible_collections.flaskops.host.plugins.module_utils._lock import exclusive
-from ansible_collections.flaskops.host.plugins.module_utils._release import UID_PLACEHOLDER, release_directory
+from ansible_collections.flaskops.host.plugins.module_utils._release import UID_PLACEHOLDER
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import ACCOUNTS, Place
 
-RECORD = "uids.json"  # below the directory of the releases
 SUBORDINATE = (Path("/etc/subuid"), Path("/etc/subgid"))
 # What tells the user of a container in its options, also in those that an older version wrote.
 _OPTION = re.compile(rf"\b(uid|gid)=(?:\d+|{re.escape(UID_PLACEHOLDER)})")
@@ -39,7 +39,7 @@ class Uids:
     def __init__(self, root: str, nginx_root: str, span: str) -> None:
         self.root, self.nginx_root = root, nginx_root
         self.first, self.last = (int(end) for end in span.split("-"))
-        self.path = Path(root, RECORD)
+        self.path = Place(root).uids
 
     def of(self, name: str, wanted: int = 0, volumes: bool = False, keep: bool = False, ran_as: int = 0) -> int:
         """The uid of an application from now on.
@@ -97,7 +97,7 @@ class Uids:
             return recorded
         for link in live_links(self.nginx_root).get(name, []):
             try:
-                return Path(release_directory(self.root, name, link["id"]), "spool").lstat().st_uid
+                return Place(self.root).app(name).release(link["id"]).spool.lstat().st_uid
             except OSError:
                 continue
         return 0
@@ -117,7 +117,8 @@ class Uids:
     def _of_others(self, book: Mapping[str, Any], name: str) -> set[int]:
         """The uids that are not free: recorded ones, and where the record was lost those of what other applications have here."""
         current = {uid for other, uid in book["current"].items() if other != name}
-        places = [place for place in Path(self.root, "apps").glob("*/releases/*/spool") if place.parts[-4] != name]
+        others = [app for app in Place(self.root).all_apps() if app.directory.name != name]
+        places = [release.spool for app in others for release in app.all_releases() if release.spool.exists()]
         return {*book["own"].values(), *current, *(place.lstat().st_uid for place in places)}
 
     def _read(self) -> dict[str, Any]:
@@ -131,7 +132,7 @@ class Uids:
 def app_of(root: str, uid: int, but: str) -> str:
     """Which other application of the host runs as a user, by the record; "" where it names none, or cannot be read."""
     try:
-        current = _read(Path(root, RECORD))["current"]
+        current = _read(Place(root).uids)["current"]
     except (OSError, HostError):
         return ""
     return next((name for name, theirs in current.items() if theirs == uid and name != but), "")
@@ -185,6 +186,6 @@ def run_as(container: Mapping[str, Any], uid: int, directory: str) -> dict[str, 
 
     Named volumes have been filled (_volumes.py): the engine would give one that is still empty to the owner in the image again.
     """
-    accounts = [f"{directory}/{file}:/etc/{file}:ro" for file in ("passwd", "group")]
+    accounts = [f"{directory}/{file}:/etc/{file}:ro" for file in ACCOUNTS]
     volumes = [volume if volume.startswith("/") or volume.count(":") > 1 else f"{volume}:nocopy" for volume in container["volumes"]]
     return {**as_user(container, uid), "volumes": [*volumes, *accounts]}

@@ -27,7 +27,7 @@ options:
 EXAMPLES = r"""
 - name: Bootstrap a base image
   flaskops.host.base_image:
-    workdir: /var/lib/flaskops/build
+    workdir: "{{ places.builds }}"
     name: flaskops/base:trixie
     suite: trixie
     packages: [python3, python3-venv, ca-certificates]

@@ -14,28 +14,23 @@ description:
   - Where the build has to trust further authorities or to use another package index, every C(RUN) of the Dockerfile gets them as
     secrets of BuildKit, with the variables by which pip, apt, curl and the like find them. A secret is in no layer, so the
     image has no trace of them.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.build
 attributes:
-  check_mode: {support: none, description: A build happens only in a real run.}
   diff_mode: {support: none, description: Nothing to show.}
   idempotent: {support: N/A, description: The directory is made anew.}
 options:
   path: {description: The directory to make; what is there is removed., type: path, required: true}
   state: {description: Whether the directory is made or removed., type: str, choices: [present, absent], default: present}
   archive: {description: The tar archive on the host., type: path}
-  dockerfile: {description: The text of the Dockerfile; empty for the C(Dockerfile) of the archive., type: str, default: ''}
-  ca_bundle:
-    description: A PEM file on the host with the certificate authorities to trust; empty for the image's own.
-    type: str
-    default: ''
-
-  index_url: {description: The package index that pip uses; empty for PyPI., type: str, default: ''}
 """
 
 EXAMPLES = r"""
 - name: Unpack the context
   flaskops.host.build_context:
-    path: /var/lib/flaskops/build/shop
-    archive: /var/lib/flaskops/apps/shop/releases/0123456789ab/context.tar
+    path: "{{ release.build_directory }}"
+    archive: /tmp/shop.tar
 """
 
 RETURN = r"""
@@ -49,18 +44,18 @@ secrets:
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
 from ansible_collections.flaskops.host.plugins.module_utils._unpack import unpack
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
+    **shared("dockerfile", "ca_bundle", "index_url"),
     "path": {"type": "path", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "archive": {"type": "path"},
-    "dockerfile": {"type": "str", "default": ""},
-    "ca_bundle": {"type": "str", "default": ""},
-    "index_url": {"type": "str", "default": "", "no_log": True},
 }
 
 

@@ -38,16 +38,8 @@ options:
     description: With O(wait_seconds), wait until the engine says that live-restore is on, too.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second one says no change.
-    support: full
+extends_documentation_fragment:
+  - flaskops.host.attributes.info
 """
 
 EXAMPLES = r"""
@@ -99,8 +91,15 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
     text_digest,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._proc import command_line
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import DOCKER_RECORD
 
-RECORD_FILE = "/var/lib/flaskops/docker.json"
+ARGUMENTS: dict[str, Any] = {
+    "users": {"type": "list", "elements": "str", "default": []},
+    "daemon_options": {"type": "dict", "default": {}},
+    "wake": {"type": "bool", "default": False},
+    "wait_seconds": {"type": "int", "default": 0},
+    "live_restore": {"type": "bool", "default": False},
+}
 LIMIT_MARKER = "FLASKOPS: LIMITS"
 CAP_SYS_RESOURCE = 24
 PLUGIN_DIRECTORIES = [
@@ -189,6 +188,7 @@ class DockerFacts:
             "clis": self.clis(),
             "daemon": self.daemon(swarm),
             "record": self.record(),
+            "record_file": DOCKER_RECORD,
             "apt": self.apt(),
             "users": {name: self.user(name) for name in self.params["users"]},
             "group": self.group() is not None,
@@ -335,7 +335,7 @@ class DockerFacts:
 
     def record(self) -> dict[str, Any]:
         try:
-            return dict(json.loads(read(RECORD_FILE) or "{}"))
+            return dict(json.loads(read(DOCKER_RECORD) or "{}"))
         except ValueError:
             return {}
 
@@ -415,16 +415,7 @@ class DockerFacts:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "users": {"type": "list", "elements": "str", "default": []},
-            "daemon_options": {"type": "dict", "default": {}},
-            "wake": {"type": "bool", "default": False},
-            "wait_seconds": {"type": "int", "default": 0},
-            "live_restore": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     module.exit_json(changed=False, docker=DockerFacts(module.params).gather())
 
 

@@ -11,9 +11,9 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - Builds what M(flaskops.host.build_context) has unpacked, with the engine's own builder.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
 attributes:
-  check_mode: {support: none, description: It is called only in a real run.}
-  diff_mode: {support: none, description: Nothing to show.}
   idempotent: {support: none, description: It builds whenever it is called; the engine has its cache.}
 options:
   path: {description: "The directory, with C(Dockerfile) and C(context).", type: path, required: true}
@@ -27,7 +27,7 @@ options:
 EXAMPLES = r"""
 - name: Build
   flaskops.host.image_build:
-    path: /var/lib/flaskops/build/runtime
+    path: "{{ places.runtime }}"
     image: flaskops/runtime:0123456789ab
     secrets: "{{ unpacked.secrets }}"
 """

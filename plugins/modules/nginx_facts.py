@@ -13,16 +13,8 @@ description:
   - Reads files and C(/proc), and runs C(nginx -T), C(nginx -V) and C(systemctl is-enabled).
 author:
   - flaskops contributors (@flaskops)
-attributes:
-  check_mode:
-    description: Changes nothing in either mode.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
+extends_documentation_fragment:
+  - flaskops.host.attributes.info
 options:
   root:
     description: The directory of the configuration.
@@ -145,9 +137,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_facts import Places, gather
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_ROOT
 
 ARGUMENTS = {
-    "root": {"type": "path", "default": "/etc/nginx"},
+    "root": {"type": "path", "default": NGINX_ROOT},
     "nginx": {"type": "path", "default": "/usr/sbin/nginx"},
     "ports": {"type": "list", "elements": "int", "default": [80]},
     "sites": {"type": "list", "elements": "str", "default": ["default"]},

@@ -110,7 +110,7 @@ EXAMPLES = r"""
     directories: [flaskops/default]
     links:
       - path: flaskops/default/shop.conf
-        target: /var/lib/flaskops/apps/shop/releases/0123456789ab/nginx.conf
+        target: "{{ release.directory }}/nginx.conf"
 
 - name: Replace a file and remove another in one step
   flaskops.host.nginx_tree:
@@ -158,9 +158,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import Host
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError, parse_wanted
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import Interrupted, NginxTree, Settings
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_ROOT
 
 ARGUMENTS = {
-    "root": {"type": "path", "default": "/etc/nginx"},
+    "root": {"type": "path", "default": NGINX_ROOT},
     "nginx": {"type": "path", "default": "/usr/sbin/nginx"},
     "directories": {"type": "list", "elements": "str", "default": []},
     "files": {

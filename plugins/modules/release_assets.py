@@ -14,16 +14,16 @@ description:
   - Pins the image with a container that is created and never started, so that C(docker image prune -a) leaves the way back.
   - Copies the static files out of the image, without links, for Nginx to serve. They lie under the URL that they have.
   - Compresses what is text, once, so that Nginx does not have to for every request. A C(name.gz) of the image's own stands.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.name
+  - flaskops.host.arguments.id
+  - flaskops.host.arguments.token
 attributes:
-  check_mode: {support: none, description: It is called only in a real run.}
-  diff_mode: {support: none, description: The plan shows what is done.}
   idempotent: {support: full, description: The same release gives the same.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  name: {description: The application., type: str, required: true}
-  id: {description: The release., type: str, required: true}
   image: {description: The image of the release., type: str, required: true}
-  token: {description: The token of the run's lock., type: str, required: true}
   uid: {description: The user of its container., type: int, required: true}
   prefix: {description: The path of the application without the last slash., type: str, required: true}
   static:
@@ -49,6 +49,7 @@ options:
 EXAMPLES = r"""
 - name: Take the static files out
   flaskops.host.release_assets:
+    root: "{{ flask_apps_root }}"
     name: shop
     id: 0123456789ab
     image: flaskops/shop:0123456789ab
@@ -92,6 +93,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
 from ansible_collections.flaskops.host.plugins.module_utils._volumes import Volumes
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 STATIC = {
     "url": {"type": "str", "required": True},
@@ -99,12 +102,9 @@ STATIC = {
     "required": {"type": "bool", "default": True},
     **{key: {"type": "bool", "default": False} for key in ("index", "fallback", "immutable")},
 }
-ARGUMENTS = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "name": {"type": "str", "required": True},
-    "id": {"type": "str", "required": True},
+ARGUMENTS: dict[str, Any] = {
+    **shared("root", "name", "id", "token"),
     "image": {"type": "str", "required": True},
-    "token": {"type": "str", "required": True, "no_log": False},
     "uid": {"type": "int", "required": True},
     "prefix": {"type": "str", "required": True},
     "static": {"type": "list", "elements": "dict", "default": [], "options": STATIC},
@@ -180,7 +180,7 @@ class Assets:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.docker = Docker()
-        self.directory = Path(params["root"], "apps", params["name"], "releases", params["id"])
+        self.place = Place(params["root"]).app(params["name"]).release(params["id"])
         self.pin = f"{params['name']}-{params['id']}-pin"
 
     def run(self) -> dict[str, Any]:
@@ -193,7 +193,7 @@ class Assets:
         found = self.docker.inspect(self.params["image"], "image")
         refuse_labels(found, self.params["image"])
         image = pin(self.docker, self.params["name"], self.params["id"])
-        write_accounts(self.docker, self.pin, self.directory, self.params["uid"])
+        write_accounts(self.docker, self.pin, self.place.directory, self.params["uid"])
         files = self._static()
         mounts = self.params["container"]
         volumes = Volumes(self.docker, self.params["root"], name, self.params["id"], self.params["uid"])
@@ -222,7 +222,7 @@ class Assets:
     def _static(self) -> int:
         """Fill static/ as a whole: aside first, then by renaming."""
         count = 0
-        with tempfile.TemporaryDirectory(prefix=".static.", dir=self.directory) as aside:
+        with tempfile.TemporaryDirectory(prefix=".static.", dir=self.place.directory) as aside:
             tree = Path(aside, "static")
             tree.mkdir()
             for static in self.params["static"]:
@@ -235,7 +235,7 @@ class Assets:
             for path in [tree, *tree.rglob("*")]:
                 if path.is_dir():
                     path.chmod(0o755)
-            target = self.directory / "static"
+            target = self.place.static
             if target.exists():
                 target.rename(Path(aside, "old"))
             tree.rename(target)

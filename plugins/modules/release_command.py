@@ -11,14 +11,15 @@ version_added: 0.1.0
 author: flaskops contributors
 description:
   - Starts a container that was created for it, waits for its end, and removes it. Its output is the result, or the error.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.name
+  - flaskops.host.arguments.token
 attributes:
-  check_mode: {support: none, description: It is called only in a real run.}
   diff_mode: {support: none, description: The command is the user's.}
   idempotent: {support: none, description: The command runs each time; it has to be repeatable.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  name: {description: The application., type: str, required: true}
-  token: {description: The token of the run's lock., type: str, required: true}
   container: {description: The container., type: str, required: true}
   deadline_seconds: {description: How long the command may take., type: float, default: 600}
 """
@@ -26,6 +27,7 @@ options:
 EXAMPLES = r"""
 - name: Migrate the database
   flaskops.host.release_command:
+    root: "{{ flask_apps_root }}"
     name: shop
     token: "{{ plan.lock.token }}"
     container: shop-0123456789ab-command
@@ -51,11 +53,10 @@ from ansible_collections.flaskops.host.plugins.module_utils._drain import remove
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, NoAnswer, logs, tail
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
 
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "name": {"type": "str", "required": True},
-    "token": {"type": "str", "required": True, "no_log": False},
+    **shared("root", "name", "token"),
     "container": {"type": "str", "required": True},
     "deadline_seconds": {"type": "float", "default": 600},
 }

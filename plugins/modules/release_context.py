@@ -14,15 +14,16 @@ description:
     module writes the whole archive C(context.tar) into the directory of the release.
   - When a kept archive is damaged, all of it is sent.
   - Then the archive is unpacked, with a Dockerfile and with what the build trusts, as M(flaskops.host.build_context) does.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.name
+  - flaskops.host.arguments.id
+  - flaskops.host.arguments.token
+  - flaskops.host.arguments.build
 attributes:
-  check_mode: {support: none, description: It is called only in a real run.}
-  diff_mode: {support: none, description: The plan shows what is done.}
   idempotent: {support: full, description: The same source gives the same archive.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  name: {description: The application., type: str, required: true}
-  id: {description: The release., type: str, required: true}
-  token: {description: The token of the run's lock., type: str, required: true}
   src:
     description: The whole archive on the controller, as P(flaskops.host.build_context#lookup) writes it. Without it the release has it.
     type: str
@@ -30,19 +31,17 @@ options:
   inline: {description: "Set by the action plugin; what is sent, when it is little.", type: str}
   delta: {description: "Set by the action plugin; what was sent, when it is more.", type: path}
   path: {description: "Where it is unpacked, as in M(flaskops.host.build_context).", type: path, required: true}
-  dockerfile: {description: As in M(flaskops.host.build_context)., type: str, default: ''}
-  ca_bundle: {description: As in M(flaskops.host.build_context)., type: str, default: ''}
-  index_url: {description: As in M(flaskops.host.build_context)., type: str, default: ''}
 """
 
 EXAMPLES = r"""
 - name: Send the source
   flaskops.host.release_context:
+    root: "{{ flask_apps_root }}"
     name: shop
     id: 0123456789ab
     token: "{{ plan.lock.token }}"
     src: "{{ lookup('flaskops.host.build_context', 'files/shop') }}"
-    path: /var/lib/flaskops/build/shop-0123456789ab
+    path: "{{ release.build_directory }}"
 """
 
 RETURN = r"""
@@ -74,34 +73,30 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import HostErr
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
 from ansible_collections.flaskops.host.plugins.module_utils._unpack import unpack
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "name": {"type": "str", "required": True},
-    "id": {"type": "str", "required": True},
-    "token": {"type": "str", "required": True, "no_log": False},
+    **shared("root", "name", "id", "token", "dockerfile", "ca_bundle", "index_url"),
     "src": {"type": "str"},
     "known": {"type": "list", "elements": "str", "default": []},
     "inline": {"type": "str", "no_log": True},
     "delta": {"type": "path"},
     "path": {"type": "path", "required": True},
-    "dockerfile": {"type": "str", "default": ""},
-    "ca_bundle": {"type": "str", "default": ""},
-    "index_url": {"type": "str", "default": "", "no_log": True},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
     params = module.params
-    releases = Path(params["root"], "apps", params["name"], "releases")
-    archive = releases / params["id"] / "context.tar"
+    app = Place(params["root"]).app(params["name"])
+    archive = app.release(params["id"]).context
     what = "put together"
     try:
         renew(params["root"], [params["name"]], params["token"], "send the source")
         if params["inline"] or params["delta"]:
             with io.BytesIO(base64.b64decode(params["inline"])) if params["inline"] else Path(params["delta"]).open("rb") as sent:
-                assemble(sent, archive, releases)
+                assemble(sent, archive, app.releases)
         what = "unpacked"
         secrets = unpack({**params, "archive": archive})
     except Damaged as error:

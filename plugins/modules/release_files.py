@@ -12,14 +12,16 @@ author: flaskops contributors
 description:
   - Makes the directories, writes the files of the release each as a whole, and records the release as prepared.
   - Nothing that serves is touched.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.nginx_root
+  - flaskops.host.arguments.name
+  - flaskops.host.arguments.id
+  - flaskops.host.arguments.token
 attributes:
-  check_mode: {support: none, description: A release is prepared only in a real run.}
-  diff_mode: {support: none, description: The plan shows what is done.}
   idempotent: {support: full, description: The same release is laid down the same again.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  name: {description: The application., type: str, required: true}
-  id: {description: The release., type: str, required: true}
   files:
     description: Content by name. C(container.env) is readable by root alone.
     type: dict
@@ -34,7 +36,6 @@ options:
     description: What C(release.json) says besides the digests of the files.
     type: dict
     default: {}
-  token: {description: The token of the run's lock., type: str, required: true}
   restore:
     description:
       - Lay nothing down; make an earlier release ready to serve again. Its files have to be as they were, or it is refused.
@@ -44,7 +45,6 @@ options:
     description: With O(restore), the release whose secrets are taken over; empty for the release's own.
     type: str
     default: ""
-  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
   uids: {description: The range that the uids of applications are taken from., type: str, default: 70000-99999}
   group: {description: The group of Nginx's workers; it may enter the directory of the socket., type: str, required: true}
   image: {description: "The image of the release; where it is there already, named volumes are prepared by it.", type: str, default: ""}
@@ -57,6 +57,7 @@ options:
 EXAMPLES = r"""
 - name: Lay down a release
   flaskops.host.release_files:
+    root: "{{ flask_apps_root }}"
     name: shop
     id: 0123456789ab
     token: "{{ plan.lock.token }}"
@@ -124,25 +125,23 @@ from ansible_collections.flaskops.host.plugins.module_utils._release import FORM
 from ansible_collections.flaskops.host.plugins.module_utils._trees import delete, put_away
 from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids, run_as
 from ansible_collections.flaskops.host.plugins.module_utils._volumes import Volumes, named
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import ENVIRONMENT, Place
 
 NO_SECRETS = "e30="  # {} as JSON in Base64
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "name": {"type": "str", "required": True},
-    "id": {"type": "str", "required": True},
+    **shared("root", "nginx_root", "name", "id", "token"),
     "files": {"type": "dict", "required": True},
-    "token": {"type": "str", "required": True, "no_log": False},
     "restore": {"type": "bool", "default": False},
     "secrets_of": {"type": "str", "default": "", "no_log": False},
     "secrets": {"type": "str", "default": NO_SECRETS, "no_log": True},
     "facts": {"type": "dict", "default": {}},
-    "nginx_root": {"type": "str", "default": "/etc/nginx"},
     "uids": {"type": "str", "default": "70000-99999"},
     "group": {"type": "str", "required": True},
     "image": {"type": "str", "default": ""},
     "networks_pool": {"type": "str", "default": "10.201.0.0/16"},
 }
-PRIVATE = {"container.env"}
+PRIVATE = {ENVIRONMENT}
 
 
 def read_secrets(directory: Path) -> dict[str, bytes]:
@@ -169,8 +168,8 @@ class ReleaseFiles:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.secrets: dict[str, str] = json.loads(b64decode(params["secrets"]))
-        self.app = Path(params["root"], "apps", params["name"])
-        self.directory = self.app / "releases" / params["id"]
+        self.app = Place(params["root"]).app(params["name"])
+        self.place = self.app.release(params["id"])
         self.changed = False
         self.uid = 0  # of the container's user, known under the lock
         try:
@@ -182,20 +181,20 @@ class ReleaseFiles:
         """Lay everything down. The record comes first: without one, what lies here would be taken for releases that served."""
         renew(self.params["root"], [self.params["name"]], self.params["token"], "lay down the release")
         facts = self.params["facts"]
-        volumes = has_volumes(facts["container"], str(self.directory))
+        volumes = has_volumes(facts["container"], str(self.place.directory))
         uids = Uids(self.params["root"], self.params["nginx_root"], self.params["uids"])
         ran_as = self._ran_as() if self.params["restore"] and volumes else 0
         self.uid = uids.of(self.params["name"], facts["uid"], volumes, keep=self.params["restore"], ran_as=ran_as)
         known = self._restore() if self.params["restore"] else self._lay_down()
         docker = Docker()
-        write_accounts(docker, f"{self.params['name']}-{self.params['id']}-pin", self.directory, self.uid)
+        write_accounts(docker, f"{self.params['name']}-{self.params['id']}-pin", self.place.directory, self.uid)
         made = _networks.asks_for_own(facts["container"], self.params["name"]) and _networks.ensure(
             docker, self.params["root"], self.params["name"], self.params["networks_pool"]
         )
-        containers = [run_as(each, self.uid, str(self.directory)) for each in (facts["container"], *facts["process_containers"])]
+        containers = [run_as(each, self.uid, str(self.place.directory)) for each in (facts["container"], *facts["process_containers"])]
         return {
             "changed": self.changed,
-            "directory": str(self.directory),
+            "directory": str(self.place.directory),
             "known": known,
             "uid": self.uid,
             "network_made": made,
@@ -216,16 +215,16 @@ class ReleaseFiles:
         name, live = self.params["name"], live_links(self.params["nginx_root"]).get(self.params["name"], [])
         for link in live:
             facts = read_release(self.params["root"], name, link["id"])
-            if not facts or has_volumes(facts["container"], str(self.app / "releases" / link["id"])):
+            if not facts or has_volumes(facts["container"], str(self.app.release(link["id"]).directory)):
                 return 0
         with suppress(OSError):
-            return (self.directory / "spool").lstat().st_uid if live else 0
+            return self.place.spool.lstat().st_uid if live else 0
         return 0
 
     def _lay_down(self) -> list[str]:
         """A new release, or one whose files are not as they were."""
-        root = Path(self.params["root"])
-        for path in (root, root / "apps", self.app, self.app / "releases", self.directory):
+        root = Place(self.params["root"])
+        for path in (root.directory, root.apps, self.app.directory, self.app.releases, self.place.directory):
             make_directory(path, 0o710, 0, self.nginx)
         self._record()
         self._make_writable()
@@ -233,9 +232,9 @@ class ReleaseFiles:
         digests = {}
         for name, text in self.params["files"].items():
             digests[name] = sha256(text.encode()).hexdigest()
-            self._write(self.directory / name, text.encode(), 0o600 if name in PRIVATE else 0o644)
+            self._write(self.place.file(name), text.encode(), 0o600 if name in PRIVATE else 0o644)
         self._write_release(digests)
-        return kept_digests(self.app / "releases")
+        return kept_digests(self.app.releases)
 
     def _record(self) -> None:
         record = Record(self.params["root"], self.params["name"])
@@ -248,12 +247,12 @@ class ReleaseFiles:
     def _restore(self) -> list[str]:
         """An earlier release, whole: what it was made of is there, and its secrets are those wanted."""
         files = read_release(self.params["root"], self.params["name"], self.params["id"])["files"]
-        changed = [str(self.directory / name) for name, wanted in files.items() if file_digest(self.directory / name) != wanted]
+        changed = [str(self.place.file(name)) for name, wanted in files.items() if file_digest(self.place.file(name)) != wanted]
         if changed:
             raise HostError(f"{', '.join(changed)} changed on the host, so it is not the release that it was. Deploy it again instead.")
         self._make_writable()
-        own, kept = self.directory / "secrets", self.directory / "secrets.own"
-        other = self.app / "releases" / self.params["secrets_of"] / "secrets" if self.params["secrets_of"] else kept
+        own, kept = self.place.secrets, self.place.own_secrets
+        other = self.app.release(self.params["secrets_of"]).secrets if self.params["secrets_of"] else kept
         if own.is_dir() and other.is_dir():
             now_there, wanted = read_secrets(own), read_secrets(other)
             if other != kept and not kept.exists():
@@ -269,14 +268,14 @@ class ReleaseFiles:
         The first is root's, and sticky: below it the kernel follows no link of the application's (fs.protected_symlinks), neither for
         Nginx nor for root.
         """
-        make_directory(self.directory / "run", 0o1777)
-        socket = self.directory / "run/app.sock"
+        make_directory(self.place.run, 0o1777)
+        socket = self.place.socket
         with suppress(FileNotFoundError):
             found = socket.lstat()
             # Which the server cannot replace: another uid's, or a directory that the application put there.
             if found.st_uid != self.uid or not stat.S_ISSOCK(found.st_mode):
                 put_away(socket, self.params["root"])
-        make_directory(self.directory / "spool", 0o700, self.uid, self.uid)
+        make_directory(self.place.spool, 0o700, self.uid, self.uid)
 
     def _write(self, path: Path, content: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
         if file_digest(path) != sha256(content).hexdigest():
@@ -284,13 +283,13 @@ class ReleaseFiles:
             self.changed = True
 
     def _write_secrets(self) -> None:
-        delete(self.directory / "secrets.own")
-        if self.secrets or (self.directory / "secrets").exists():
+        delete(self.place.own_secrets)
+        if self.secrets or self.place.secrets.exists():
             self._lay_secrets({name: value.encode() for name, value in self.secrets.items()})
 
     def _lay_secrets(self, values: dict[str, bytes]) -> None:
         """Root's own, so that nothing of the application's is ever taken for one; its group alone reads them."""
-        place, group = self.directory / "secrets", self.uid
+        place, group = self.place.secrets, self.uid
         if place.exists() and place.lstat().st_uid != 0:
             # An older version of the collection gave it to the application.
             delete(place)
@@ -303,7 +302,7 @@ class ReleaseFiles:
             self._write(place / name, value, 0o440, 0, group)
 
     def _write_release(self, digests: dict[str, str]) -> None:
-        path = self.directory / "release.json"
+        path = self.place.record
         try:
             before = json.loads(path.read_text())
         except (OSError, ValueError):

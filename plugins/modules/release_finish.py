@@ -21,13 +21,13 @@ description:
     on with it.
   - Nothing that fails for one application keeps another, or its own audit and lock, from their end.
   - Only what bears our label, or lies in our directories, is ever removed.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.nginx_root
 attributes:
-  check_mode: {support: none, description: It is called only in a real run.}
-  diff_mode: {support: none, description: The plan shows what is done.}
   idempotent: {support: full, description: What is gone already is no error.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
   lock: {description: What M(flaskops.host.release_plan) returned as C(lock)., type: dict, required: true}
   releases:
     description: "What became of each, as P(flaskops.host.finished_releases#filter) gives it."
@@ -39,6 +39,7 @@ options:
 EXAMPLES = r"""
 - name: Finish
   flaskops.host.release_finish:
+    root: "{{ flask_apps_root }}"
     lock: "{{ plan.lock }}"
     releases: "{{ finished }}"
 """
@@ -63,7 +64,6 @@ failures:
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -77,15 +77,15 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     forget,
     live_links,
     read_release,
-    written,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
 from ansible_collections.flaskops.host.plugins.module_utils._plan import LABEL, RELEASE
 from ansible_collections.flaskops.host.plugins.module_utils._room import no_room, with_advice
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "nginx_root": {"type": "str", "default": "/etc/nginx"},
+    **shared("root", "nginx_root"),
     "lock": {"type": "dict", "required": True, "no_log": False},
     "releases": {"type": "list", "elements": "dict", "required": True},
 }
@@ -104,7 +104,7 @@ class Finish:
 
     def run(self) -> dict[str, Any]:
         """Each step of each application is an attempt of its own, so that nothing keeps a lock, an audit or a prune from its end."""
-        there = [name for name in self.names if Path(self.root, "apps", name).is_dir()]
+        there = [name for name in self.names if Place(self.root).app(name).directory.is_dir()]
         held = []
         for name in there:
             with self.attempts.of(name, "it was left as it is"):
@@ -130,7 +130,7 @@ class Finish:
             with self.attempts.of(entry["name"], "the network that it asks for no more could not be removed", warn=True):
                 self._remove_network(entry)
         for entry in self.releases:
-            with self.attempts.of(entry["name"], f"this run is not in {_audit.path_of(self.root, entry['name'])}"):
+            with self.attempts.of(entry["name"], f"this run is not in {Place(self.root).app(entry['name']).audit}"):
                 self._audit(entry, drained)
         for name in held:
             self._empty(name)
@@ -238,8 +238,8 @@ class Finish:
         numbered = sorted((data["number"], identity) for identity, data in record.releases.items() if data.get("number"))
         keep = {identity for _number, identity in numbered[-max(entry["keep_releases"], 2) :]}
         keep |= {live, record.before(live) if live else None, entry["id"], *(link["id"] for link in self.links.get(name, []))}
-        directory = Path(self.root, "apps", name, "releases")
-        there = {path.name for path in directory.glob("*")} | set(record.releases) | set(self._images(name))
+        laid = {release.directory.name for release in Place(self.root).app(name).all_releases()}
+        there = laid | set(record.releases) | set(self._images(name))
         gone = []
         for identity in sorted(there - keep):
             with self.attempts.of(name, f"release {identity} could not be removed"):
@@ -262,8 +262,8 @@ class Finish:
         with self.attempts.of(name, "what its containers wrote could not be removed", warn=True):
             there = [entry for entry in self.docker.containers(f"{LABEL}={name}") if not entry["Names"].endswith("-pin")]
             used = {entry["Labels"].get(RELEASE) for entry in there}
-            for directory in Path(self.root, "apps", name, "releases").glob("*"):
-                for path in written(directory) if directory.name not in used else []:
+            for release in Place(self.root).app(name).all_releases():
+                for path in release.written if release.directory.name not in used else []:
                     with self.attempts.of(name, f"{path} could not be emptied", warn=True):
                         _trees.empty(path, self.root)
 

@@ -18,14 +18,14 @@ description:
   - Refuses a release whose processes the kernel kills for want of memory, by the counters of its control group, although it answers.
   - Warns when a healthy container has logged such a cause, for example that it could not write to its read-only root file system,
     or that a thread which was started while the application was loaded does not run where requests are answered.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.name
+  - flaskops.host.arguments.token
 attributes:
-  check_mode: {support: none, description: It is called only in a real run.}
-  diff_mode: {support: none, description: The plan shows what is done.}
   idempotent: {support: full, description: The same release gives the same.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  token: {description: The token of the run's lock., type: str, required: true}
-  name: {description: The application., type: str, required: true}
   container: {description: The container of the release., type: str, required: true}
   socket: {description: The socket on the host., type: path, required: true}
   path: {description: The path of the application., type: str, required: true}
@@ -42,10 +42,11 @@ options:
 EXAMPLES = r"""
 - name: Wait for the release
   flaskops.host.release_gate:
+    root: "{{ flask_apps_root }}"
     name: shop
     token: "{{ plan.lock.token }}"
     container: shop-0123456789ab
-    socket: /var/lib/flaskops/apps/shop/releases/0123456789ab/run/app.sock
+    socket: "{{ release.socket }}"
     path: /shop
 """
 
@@ -94,11 +95,10 @@ from ansible_collections.flaskops.host.plugins.module_utils._probe import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
 
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "token": {"type": "str", "required": True, "no_log": False},
-    "name": {"type": "str", "required": True},
+    **shared("root", "name", "token"),
     "container": {"type": "str", "required": True},
     "socket": {"type": "path", "required": True},
     "path": {"type": "str", "required": True},

@@ -15,24 +15,25 @@ description:
   - Of an archive nothing is loaded but the image that is wanted, and under the name of the release alone.
   - A login is made in a directory of its own that is removed again; nothing of it stays on the host.
   - What a tag led to is recorded, so that a release that has to be pulled once more gets the same image.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.name
+  - flaskops.host.arguments.id
+  - flaskops.host.arguments.token
+  - flaskops.host.arguments.login
 attributes:
-  check_mode: {support: none, description: An image is taken only in a real run.}
   diff_mode: {support: none, description: Nothing to show.}
   idempotent: {support: full, description: An image that is there already is the same one afterwards.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  name: {description: The application., type: str, required: true}
-  id: {description: The release., type: str, required: true}
-  token: {description: The token of the run's lock., type: str, required: true}
   reference: {description: The reference of the image., type: str, required: true}
   archive: {description: A tar archive on the host to load it from; empty to pull it., type: str, default: ''}
-  username: {description: The name of the account at the registry of the reference; empty for no login., type: str, default: ''}
-  password: {description: Its password or token., type: str, default: ''}
 """
 
 EXAMPLES = r"""
 - name: Take the image of a release
   flaskops.host.release_image:
+    root: "{{ flask_apps_root }}"
     name: shop
     id: 0123456789ab
     token: "{{ plan.lock.token }}"
@@ -54,16 +55,12 @@ from ansible_collections.flaskops.host.plugins.module_utils import _pull
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record
 from ansible_collections.flaskops.host.plugins.module_utils._image_archive import Archive
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
 
-ARGUMENTS = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "name": {"type": "str", "required": True},
-    "id": {"type": "str", "required": True},
-    "token": {"type": "str", "required": True, "no_log": False},
+ARGUMENTS: dict[str, Any] = {
+    **shared("root", "name", "id", "token", "username", "password"),
     "reference": {"type": "str", "required": True},
     "archive": {"type": "str", "default": ""},
-    "username": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
 }
 
 

@@ -18,19 +18,15 @@ description:
     it stopped, of the release that still serves, runs again.
   - Then it plans anew, for things may have changed until the locks were there.
   - In check mode it only reads, and reports C(changed) where the real run will change something.
+extends_documentation_fragment:
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.nginx_root
+  - flaskops.host.arguments.sites
 attributes:
   check_mode: {support: full, description: Reports what the real run would do.}
   diff_mode: {support: full, description: The plan as sentences.}
   idempotent: {support: full, description: Where nothing is to be done it only reads.}
 options:
-  root:
-    description: The directory of the releases.
-    type: str
-    default: /var/lib/flaskops
-  nginx_root:
-    description: The directory of the Nginx configuration.
-    type: str
-    default: /etc/nginx
   images:
     description: Images whose absence is reported when there is work.
     type: list
@@ -59,7 +55,6 @@ options:
     type: list
     elements: str
     default: []
-  sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
   uids: {description: The range that the uids of applications are taken from., type: str, default: 70000-99999}
   move_uid:
     description: Applications with volumes that get a uid of their own, and their data with it.
@@ -82,6 +77,7 @@ options:
 EXAMPLES = r"""
 - name: See what there is to do
   flaskops.host.release_plan:
+    root: "{{ flask_apps_root }}"
     releases: [{name: shop, id: 0123456789ab, site: default}]
   register: plan
 """
@@ -151,6 +147,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import HostErr
 from ansible_collections.flaskops.host.plugins.module_utils._lock import Locked
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
 
 RELEASE = {
     "name": {"type": "str", "required": True},
@@ -163,12 +160,10 @@ RELEASE = {
     "volumes": {"type": "bool", "default": False},
 }
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "nginx_root": {"type": "str", "default": "/etc/nginx"},
+    **shared("root", "nginx_root", "sites"),
     "images": {"type": "list", "elements": "str", "default": []},
     "releases": {"type": "list", "elements": "dict", "required": True, "options": RELEASE},
     "absent": {"type": "list", "elements": "str", "default": []},
-    "sites": {"type": "list", "elements": "dict", "default": []},
     "uids": {"type": "str", "default": "70000-99999"},
     "move_uid": {"type": "list", "elements": "str", "default": []},
     "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},

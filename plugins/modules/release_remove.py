@@ -13,20 +13,22 @@ description:
   - Takes the routes away, lets the containers finish what they have begun, and removes containers, images, releases and records.
   - Directories are moved to C(apps/.trash) below O(root), which M(flaskops.host.release_finish) empties.
   - Only what bears our label and the name of the application, or lies in its directories. Named volumes stay, for they hold data.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.nginx_root
+  - flaskops.host.arguments.token
 attributes:
   check_mode: {support: none, description: The plan shows what would be removed.}
-  diff_mode: {support: none, description: The plan shows what is done.}
   idempotent: {support: full, description: What is gone already is no error.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
-  token: {description: The token of the run's lock., type: str, required: true}
   names: {description: The applications., type: list, elements: str, required: true}
 """
 
 EXAMPLES = r"""
 - name: Remove an application
   flaskops.host.release_remove:
+    root: "{{ flask_apps_root }}"
     token: "{{ plan.lock.token }}"
     names: [shop]
 """
@@ -40,7 +42,6 @@ removed:
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -51,18 +52,16 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     HostError,
     Record,
     live_links,
-    refused_links,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
-from ansible_collections.flaskops.host.plugins.module_utils._plan import left_builds
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NginxPlace, Place
 
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "nginx_root": {"type": "str", "default": "/etc/nginx"},
-    "token": {"type": "str", "required": True, "no_log": False},
+    **shared("root", "nginx_root", "token"),
     "names": {"type": "list", "elements": "str", "required": True},
 }
 
@@ -72,7 +71,7 @@ def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]
     root, names, attempts = params["root"], params["names"], Attempts()
     renew(root, names, params["token"], "remove")
     links = live_links(params["nginx_root"])
-    absent = [f"flaskops/{link['site']}/{name}.conf" for name in names for link in links.get(name, [])]
+    absent = [str(NginxPlace("").link(link["site"], name)) for name in names for link in links.get(name, [])]
     if absent:
         move_links(params["nginx_root"], [], absent)
     with attempts.of("", "What served could not be drained"):
@@ -90,12 +89,12 @@ def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]
             if _networks.remove(docker, name):
                 removed.append(f"network {_networks.own_network(name)}")
         with attempts.of(name, "what runs that were cut off have left could not be removed"):
-            for link in refused_links(params["nginx_root"], name):
+            for link in NginxPlace(params["nginx_root"]).refused(name):
                 link.unlink()
-            for path in left_builds(root, name):
+            for path in Place(root).builds_of(name):
                 _trees.put_away(path, root)
         with attempts.of(name, "its directory could not be removed"):
-            directory = Path(root, "apps", name)
+            directory = Place(root).app(name).directory
             if directory.is_dir():
                 _trees.put_away(directory, root)
                 removed.append(f"directory {directory}")

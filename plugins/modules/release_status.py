@@ -14,14 +14,12 @@ description:
   - Of each that runs, what to write against faults that its log shows (C(advice)), such as a read-only root file system.
   - Asks each application through its own socket, so that the answer is its own, whatever Nginx says. All are asked side by side, and
     each question ends after 10 seconds.
-attributes:
-  check_mode: {support: full, description: It only reads.}
-  diff_mode: {support: none, description: It only reads.}
-  idempotent: {support: full, description: It only reads.}
+extends_documentation_fragment:
+  - flaskops.host.attributes.info
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.nginx_root
+  - flaskops.host.arguments.sites
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
-  sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
   address: {description: How the host is called where a site has no name., type: str, default: localhost}
   target: {description: "The release to look for, an id; empty for the one before.", type: str, default: ""}
   only: {description: The applications to look at; empty for all., type: list, elements: str, default: []}
@@ -31,6 +29,7 @@ options:
 EXAMPLES = r"""
 - name: Look
   flaskops.host.release_status:
+    root: "{{ flask_apps_root }}"
   register: status
 """
 
@@ -51,11 +50,10 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _advice, _audit, _memory
+from ansible_collections.flaskops.host.plugins.module_utils import _advice, _memory
 from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, health_host, kept_release, url_of
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
@@ -64,10 +62,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Record,
     live_links,
     logs,
-    names_on,
     read_release,
-    release_directory,
-    written,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import holder
 from ansible_collections.flaskops.host.plugins.module_utils._probe import (
@@ -81,11 +76,11 @@ from ansible_collections.flaskops.host.plugins.module_utils._probe import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._trees import Size, size
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "nginx_root": {"type": "str", "default": "/etc/nginx"},
-    "sites": {"type": "list", "elements": "dict", "default": []},
+    **shared("root", "nginx_root", "sites"),
     "address": {"type": "str", "default": "localhost"},
     "target": {"type": "str", "default": ""},
     "only": {"type": "list", "elements": "str", "default": []},
@@ -114,7 +109,7 @@ class Status:
         self.root = params["root"]
         self.links = live_links(params["nginx_root"])
         self.docker = Docker()
-        known = names_on(self.root) | set(self.links)
+        known = {app.directory.name for app in Place(self.root).all_apps()} | set(self.links)
         self.names = sorted(name for name in known if not params["only"] or name in params["only"])
         if unknown := sorted(set(params["only"]) - known):
             raise HostError(f"there is no {', '.join(unknown)} on this host; there is {', '.join(sorted(known)) or 'no application'}.")
@@ -147,14 +142,13 @@ class Status:
 
     def _disk(self, name: str) -> Size:
         """What its containers have written, of all releases that are kept."""
-        releases = Path(self.root, "apps", name, "releases")
-        places = [place for release in os.scandir(releases) for place in written(Path(release.path))] if releases.is_dir() else []
+        places = [path for release in Place(self.root).app(name).all_releases() for path in release.written]
         return size(places, DISK_SECONDS / len(self.names))
 
     def _refused(self, name: str) -> dict[str, Any]:
         """Why nothing of it serves: what became of its last run, by the audit."""
         try:
-            with _audit.path_of(self.root, name).open("rb") as file:
+            with Place(self.root).app(name).audit.open("rb") as file:
                 file.seek(-min(LAST, os.fstat(file.fileno()).st_size), os.SEEK_END)
                 last = json.loads(file.read().splitlines()[-1])
             if last["result"] == "live":
@@ -202,7 +196,7 @@ class Status:
 
     def _health(self, name: str, facts: dict[str, Any], details: dict[str, Any]) -> str:
         """Its own answer to its health check, and whether the kernel kills what answers."""
-        socket = release_directory(self.root, name, facts["id"]) / "run/app.sock"
+        socket = Place(self.root).app(name).release(facts["id"]).socket
         connection = SocketConnection(str(socket), time.monotonic() + QUESTION_SECONDS)
         try:
             path = AppPath.of(facts).at_socket(facts["health"]["path"])
@@ -230,13 +224,13 @@ class Status:
         for name, identity in targets.items():
             facts = read_release(self.root, name, identity)
             if not facts:
-                path = release_directory(self.root, name, identity) / "release.json"
+                path = Place(self.root).app(name).release(identity).record
                 raise HostError(f"{path} is missing or broken, so {name} cannot go back to {identity}. {self._choices(name)}")
             if facts.get("format") != FORMAT:
                 raise HostError(f"release {identity} of {name} was made by another version of flaskops.host; deploy its source again.")
             link = self.links.get(name, [{"file": FILES["present"]}])[0]
             state = next((word for word, file in FILES.items() if file == link["file"]), "present")
-            result.append(kept_release(facts, str(release_directory(self.root, name, identity)), state))
+            result.append(kept_release(facts, Place(self.root), state))
         return result
 
     def _named(self, target: str) -> dict[str, str]:

@@ -22,14 +22,14 @@ description:
   - Looks at the first page of each that serves, for two seconds, and at its scripts, styles and images, for one. Redirects and links
     that leave the path, and files that are missing, are warnings.
   - All of it is one call, for a controller may be lost at any time.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.root
+  - flaskops.host.arguments.nginx_root
+  - flaskops.host.arguments.token
 attributes:
-  check_mode: {support: none, description: It is called only in a real run.}
-  diff_mode: {support: none, description: The plan shows what is done.}
   idempotent: {support: full, description: The same release gives the same.}
 options:
-  root: {description: The directory of the releases., type: str, default: /var/lib/flaskops}
-  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
-  token: {description: The token of the run's lock., type: str, required: true}
   sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, required: true}
   rollback: {description: "Whether this goes back, which does not make a release the newest.", type: bool, default: false}
   remove: {description: Applications that this run removes., type: list, elements: str, default: []}
@@ -45,6 +45,7 @@ options:
 EXAMPLES = r"""
 - name: Let them serve
   flaskops.host.release_switch:
+    root: "{{ flask_apps_root }}"
     token: "{{ plan.lock.token }}"
     sites: "{{ nginx_host.sites }}"
     releases: "{{ ready }}"
@@ -70,7 +71,6 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -84,7 +84,6 @@ from ansible_collections.flaskops.host.plugins.module_utils._host import (
     live_links,
     logs,
     read_release,
-    release_directory,
     tail,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
@@ -94,11 +93,11 @@ from ansible_collections.flaskops.host.plugins.module_utils._page import look
 from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
 from ansible_collections.flaskops.host.plugins.module_utils._reason import apart, told_by
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 ARGUMENTS: dict[str, Any] = {
-    "root": {"type": "str", "default": "/var/lib/flaskops"},
-    "nginx_root": {"type": "str", "default": "/etc/nginx"},
-    "token": {"type": "str", "required": True, "no_log": False},
+    **shared("root", "nginx_root", "token"),
     "sites": {"type": "list", "elements": "dict", "required": True},
     "rollback": {"type": "bool", "default": False},
     "remove": {"type": "list", "elements": "str", "default": []},
@@ -206,18 +205,19 @@ class Switch:
         release = self.releases[name]
         file = FILES[release["state"]]
         question = check_of(name, release["id"], release, self.params["sites"], file)
-        question["config"] = config_of(release_directory(self.root, name, release["id"]) / file)
+        question["config"] = config_of(Place(self.root).app(name).release(release["id"]).file(file))
         return question
 
     def _remember_static(self, name: str, release: dict[str, Any]) -> None:
         """A page of the release before still finds its files, until the next switch."""
         if not release["live"] or release["live"] == release["id"]:
             return
-        link = Path(self.root, "apps", name, "before")
+        app = Place(self.root).app(name)
+        link = app.before
         aside = link.with_name(f".before.{os.getpid()}")
         with suppress(FileNotFoundError):
             aside.unlink()
-        aside.symlink_to(release_directory(self.root, name, release["live"]) / "static")
+        aside.symlink_to(app.release(release["live"]).static)
         os.replace(aside, link)
 
     def _move(self, names: list[str]) -> None:

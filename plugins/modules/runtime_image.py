@@ -13,16 +13,16 @@ description:
   - The tags of the runtime image say which recipe it was made by, so what is taken is what would have been built. A repository or an
     archive that has other tags only is refused, and the message says which are missing. Of an archive only these images are loaded.
   - A login is made in a directory of its own that is removed again; nothing of it stays on the host.
+extends_documentation_fragment:
+  - flaskops.host.attributes.step
+  - flaskops.host.arguments.login
 attributes:
-  check_mode: {support: none, description: An image is taken only in a real run.}
   diff_mode: {support: none, description: Nothing to show.}
   idempotent: {support: full, description: It is called for images that are missing.}
 options:
   images: {description: "The images, such as C(flaskops/runtime:0123456789ab).", type: list, elements: str, required: true}
   repository: {description: "Where they are pulled from, by the same tags; empty with O(archive).", type: str, default: ''}
   archive: {description: "An archive of C(docker save) on the host; empty to pull them.", type: str, default: ''}
-  username: {description: The name of the account at the registry; empty for no login., type: str, default: ''}
-  password: {description: Its password or token., type: str, default: ''}
 """
 
 EXAMPLES = r"""
@@ -48,13 +48,13 @@ from ansible_collections.flaskops.host.plugins.module_utils import _pull
 from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
 from ansible_collections.flaskops.host.plugins.module_utils._image_archive import Archive
 from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
+from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, Any] = {
+    **shared("username", "password"),
     "images": {"type": "list", "elements": "str", "required": True},
     "repository": {"type": "str", "default": ""},
     "archive": {"type": "str", "default": ""},
-    "username": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
 }
 ADVICE = (
     "These tags belong to this version of the collection and to the base image of this inventory. Leave flask_apps_runtime_image out"

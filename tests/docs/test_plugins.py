@@ -67,6 +67,33 @@ def test_every_module_says_what_it_supports():
         assert {"check_mode", "diff_mode"} <= set(page["doc"].get("attributes", {})), name
 
 
+def documented(options):
+    """The options of a page, as a module writes them in its argument_spec."""
+    keys = ("type", "elements", "default", "required", "choices")
+    found = {}
+    for name, option in options.items():
+        found[name] = {key: option[key] for key in keys if option.get(key) not in (None, False)}
+        if below := option.get("options") or option.get("suboptions"):
+            found[name]["options"] = documented(below)
+    return found
+
+
+def spec(arguments):
+    """The same of an argument_spec, without what the documentation leaves out."""
+    found = {}
+    for name, argument in arguments.items():
+        found[name] = {key: value for key, value in argument.items() if key != "no_log" and value not in (None, False)}
+        if "options" in argument:
+            found[name]["options"] = spec(argument["options"])
+    return found
+
+
+def test_the_page_of_a_module_shows_its_arguments():
+    for name, page in ansible_doc("module", stems("modules")).items():
+        module = importlib.import_module(f"ansible_collections.flaskops.host.plugins.modules.{name}")
+        assert documented(page["doc"]["options"]) == spec(module.ARGUMENTS), name
+
+
 def test_every_role_has_a_page():
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     command = [str(Path(sys.executable).parent / "ansible-doc"), "-t", "role", "--json"]

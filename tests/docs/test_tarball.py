@@ -41,7 +41,7 @@ SECOND = {
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
     "playbooks": {"deploy.yml", "dev.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
-    "plugins": {"action", "callback", "filter", "lookup", "module_utils", "modules"},
+    "plugins": {"action", "callback", "doc_fragments", "filter", "lookup", "module_utils", "modules"},
     "roles": {"docker", "flask_apps", "nginx"},
 }
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils import _deploy as deploy
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 NEW, OLD = "222222222222", "111111111111"
 RELEASES = "/var/lib/flaskops/apps/shop/releases"
@@ -187,7 +188,7 @@ def test_the_longest_drain(apps, defaults, seconds):
 
 def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
     facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
-    kept = deploy.kept_release(json.loads(json.dumps(facts)), f"{RELEASES}/{NEW}", "maintenance")
+    kept = deploy.kept_release(json.loads(json.dumps(facts)), Place("/var/lib/flaskops"), "maintenance")
     first = release()
     for key in ("name", "id", "image", "directory", "container", "process_containers", "dockerfile", "source", "route"):
         assert kept[key] == first[key], key
@@ -198,7 +199,7 @@ def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
 def test_a_release_of_an_older_version_has_no_route_and_no_uid_and_is_a_way_back_too():
     facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
     del facts["route"], facts["uid"], facts["variables"]
-    kept = deploy.kept_release(facts, f"{RELEASES}/{NEW}", "present")
+    kept = deploy.kept_release(facts, Place("/var/lib/flaskops"), "present")
     again = deploy.release_facts(kept)
     assert (again["route"], again["uid"], again["variables"]) == ("", 0, [])
 

@@ -64,7 +64,7 @@ def test_connections_are_counted_by_the_whole_path(tmp_path):
         "0000: 00000003 00000000 00000000 0001 03 538694 /run/flaskops/ba9876543210/0123456789ab/app.sock\n"
         "0000: 00000003 00000000 00000000 0001 03 538695 /tmp/x y/run/flaskops/0123456789ab/app.sock\n"
     )
-    assert _drain.connections(_drain.bound_path("0123456789ab"), table) == 1
+    assert _drain.connections(_drain.container_socket("0123456789ab"), table) == 1
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"a\x85b", b"a\x1cb", b"a b\r", b"\n", b"\x1b[2J"])

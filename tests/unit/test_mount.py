@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils import _mount, _trees
 from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 may_mount = pytest.mark.skipif(
     os.geteuid() != 0 or bool(subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode), reason="mounts"
@@ -95,6 +96,6 @@ def test_a_real_mount_has_the_flags_and_a_tree_is_moved_to_the_trash_on_it(root)
         assert _mount.protect(str(root)) == []
         moved = (release / "file").stat().st_ino
         _trees.put_away(release, str(root))
-        assert [path.stat().st_ino for path in _trees.trash_of(str(root)).glob("*/file")] == [moved]
+        assert [path.stat().st_ino for path in Place(root).trash.glob("*/file")] == [moved]
     finally:
         subprocess.run(["umount", root / "apps"], check=True)

@@ -7,6 +7,7 @@ from ansible_collections.flaskops.host.plugins.module_utils._app_path import App
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils._deploy import kept_release, release_facts
 from ansible_collections.flaskops.host.plugins.module_utils._release import environment
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 
 FROM = "FROM python:3.13-slim\nCOPY . /app\nEXPOSE 8000\n"
 
@@ -81,9 +82,9 @@ def test_a_release_remembers_it_and_one_of_before_is_stripped(entry):
     kept = dict.fromkeys(("image", "container", "process_containers", "dockerfile", "source"), "")
     release = {"app": app, **kept, "route": AppPath.of(app).route, "secrets": {}, "variables": []}
     facts = {"app": "shop", "id": "0123456789ab", **release_facts(release)}
-    assert kept_release(facts, "/x", "present")["app"]["socket_prefix"] == "/shop"
+    assert kept_release(facts, Place("/x"), "present")["app"]["socket_prefix"] == "/shop"
     del facts["script_name"]
-    assert kept_release(facts, "/x", "present")["app"]["socket_prefix"] == AppPath.of(facts).socket_prefix == ""
+    assert kept_release(facts, Place("/x"), "present")["app"]["socket_prefix"] == AppPath.of(facts).socket_prefix == ""
 
 
 def test_an_old_worker_reaches_no_release_that_expects_another_path(entry):

@@ -475,7 +475,7 @@ def way():
 
 def test_a_short_secret_masks_nothing_in_the_paths_that_the_module_returns(way):
     """Ansible takes each value of its own out of the result: of the path of the release as well."""
-    given = {"name": "shop", "id": ID, "files": {}, "token": "t", "group": "g", "secrets": way[1]}
+    given = {"root": "/var/lib/flaskops", "name": "shop", "id": ID, "files": {}, "token": "t", "group": "g", "secrets": way[1]}
     result = ModuleArgumentSpecValidator(release_files.ARGUMENTS).validate(given)
     assert not result.error_messages
     assert result._no_log_values - {release_files.NO_SECRETS} == {way[1]}

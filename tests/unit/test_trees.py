@@ -188,19 +188,20 @@ def test_a_number_of_files_takes_the_budget_and_no_more_and_the_next_goes_on(tmp
         assert found < 100
 
 
-def test_a_number_of_directories_takes_no_memory(tmp_path, tree):
+def test_a_number_of_directories_takes_no_memory(tmp_path, tree, root):
     """A process of its own, for its peak: also names that Python keeps twice as long as they are."""
     for number in range(55_000):
         os.mkdir(os.fsencode(tree) + b"/" + b"\xff" * 245 + str(number).encode())
     program = (
-        "import resource, sys, pathlib, _trees as trees\n"
+        "import resource, sys, pathlib\n"
+        f"from {_trees.__name__.rpartition('.')[0]} import _trees as trees\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak()\n"
         "print(trees.size([pathlib.Path(sys.argv[1])], 60).whole, peak() - before)\n"
         "trees.put_away(pathlib.Path(sys.argv[1]), sys.argv[2]); trees.sweep(sys.argv[2], 60)\n"
         "print(trees.is_clean(sys.argv[2]), peak() - before)\n"
     )
-    place = {**os.environ, "PYTHONPATH": str(Path(_trees.__file__).parent)}
+    place = {**os.environ, "PYTHONPATH": str(root / "collections")}
     done = subprocess.run([sys.executable, "-c", program, tree, tmp_path], capture_output=True, text=True, check=True, env=place)
     (whole, walked), (clean, swept) = (line.split() for line in done.stdout.splitlines())
     assert (whole, clean) == ("False", "True")

@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments that several modules have. Their documentation is in plugins/doc_fragments/arguments.py, under the same names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_ROOT
+
+_SHARED: dict[str, dict[str, Any]] = {
+    "root": {"type": "str", "required": True},
+    "nginx_root": {"type": "str", "default": NGINX_ROOT},
+    "name": {"type": "str", "required": True},
+    "id": {"type": "str", "required": True},
+    "token": {"type": "str", "required": True, "no_log": False},
+    "sites": {"type": "list", "elements": "dict", "default": []},
+    "dockerfile": {"type": "str", "default": ""},
+    "ca_bundle": {"type": "str", "default": ""},
+    "index_url": {"type": "str", "default": "", "no_log": True},
+    "username": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+}
+
+
+def shared(*names: str) -> dict[str, dict[str, Any]]:
+    """The specs of these arguments, for the argument_spec of a module."""
+    return {name: _SHARED[name] for name in names}

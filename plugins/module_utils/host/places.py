@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things are on a host and in its containers: every path of this collection, written once.
+
+    Place(root).app("shop").release("0123456789ab").socket
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# The default of flask_apps_root, and where the role docker keeps its record.
+ROOT = "/var/lib/flaskops"
+DOCKER_RECORD = f"{ROOT}/docker.json"
+NGINX_ROOT = "/etc/nginx"
+NGINX_SITES = "flaskops"  # below it
+NGINX_RUNTIME = Path("/run/flaskops-nginx")  # root's own: in /run/lock every user of the host may create a file first
+NGINX_LOCK = NGINX_RUNTIME / "lock"
+NGINX_BACKUPS = Path("/var/backups/flaskops/nginx")
+
+# In a container: the run directory of its release, the settings of its engine, its secrets, and uploads while they are read
+# (on disk, for /tmp is memory and counts against the container's limit).
+CONTAINER_RUN = "/run/flaskops"
+CONTAINER_SETTINGS = "/etc/flaskops"
+CONTAINER_SECRETS = "/run/secrets"
+CONTAINER_SPOOL = "/var/tmp"
+ACCOUNTS = ("passwd", "group")  # of a release, mounted below /etc
+
+# Files of a release that more than one step knows.
+ENVIRONMENT = "container.env"
+RELEASE_TEXT = "release.txt"
+MAINTENANCE_PAGE = "maintenance.html"
+# Its source as it was built, and the index of that.
+CONTEXT = "context.tar"
+CONTEXT_INDEX = "context.json"
+
+_APPS, _RELEASES, _RUN, _SOCKET, _RECORD, _ROUTE = "apps", "releases", "run", "app.sock", "release.json", "route-"
+
+
+@dataclass(frozen=True)
+class ReleasePlace:
+    """One release, by its own directory or by a link to it."""
+
+    directory: Path
+
+    @property
+    def run(self) -> Path:
+        return self.directory / _RUN
+
+    @property
+    def socket(self) -> Path:
+        return self.run / _SOCKET
+
+    @property
+    def spool(self) -> Path:
+        """Temporary files of the application, such as uploads."""
+        return self.directory / "spool"
+
+    @property
+    def written(self) -> list[Path]:
+        """What its containers may write to."""
+        return [self.run, self.spool]
+
+    @property
+    def secrets(self) -> Path:
+        return self.directory / "secrets"
+
+    @property
+    def own_secrets(self) -> Path:
+        """Its secrets as they were deployed, while a rollback uses those of another release."""
+        return self.directory / "secrets.own"
+
+    @property
+    def static(self) -> Path:
+        return self.directory / "static"
+
+    @property
+    def record(self) -> Path:
+        return self.directory / _RECORD
+
+    @property
+    def context(self) -> Path:
+        return self.directory / CONTEXT
+
+    @property
+    def image_archive(self) -> Path:
+        return self.directory / "image.tar"
+
+    def file(self, name: str) -> Path:
+        """One of its rendered files."""
+        return self.directory / name
+
+
+@dataclass(frozen=True)
+class AppPlace:
+    """One application: its lock, its records and its releases."""
+
+    directory: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.directory / "lock"
+
+    @property
+    def record(self) -> Path:
+        return self.directory / "state.json"
+
+    @property
+    def audit(self) -> Path:
+        return self.directory / "audit.jsonl"
+
+    @property
+    def before(self) -> Path:
+        """The link to the static files of the release before."""
+        return self.directory / "before"
+
+    @property
+    def releases(self) -> Path:
+        return self.directory / _RELEASES
+
+    def release(self, identity: str) -> ReleasePlace:
+        return ReleasePlace(self.releases / identity)
+
+    def all_releases(self) -> list[ReleasePlace]:
+        return [ReleasePlace(path) for path in sorted(self.releases.glob("*"))]
+
+    def route(self, name: str) -> Path:
+        """The link through which Nginx reaches the release that serves."""
+        return self.directory / name
+
+    def routes(self) -> Iterator[Path]:
+        return self.directory.glob(f"{_ROUTE}*")
+
+
+@dataclass(frozen=True)
+class Place:
+    """All that lies below flask_apps_root."""
+
+    root: str | os.PathLike[str]
+
+    @property
+    def directory(self) -> Path:
+        return Path(self.root)
+
+    @property
+    def apps(self) -> Path:
+        return self.directory / _APPS
+
+    @property
+    def trash(self) -> Path:
+        """Trees that are still to be deleted: on the mount of the releases, or nothing of theirs could be moved there."""
+        return self.apps / ".trash"
+
+    @property
+    def uids(self) -> Path:
+        return self.directory / "uids.json"
+
+    def app(self, name: str) -> AppPlace:
+        return AppPlace(self.apps / name)
+
+    def all_apps(self) -> list[AppPlace]:
+        """The applications that have a directory; the trash beside them is none."""
+        return [AppPlace(path) for path in self.apps.glob("[!.]*") if path.is_dir()]
+
+    @property
+    def builds(self) -> Path:
+        return self.directory / "build"
+
+    def build(self, name: str, identity: str) -> Path:
+        """A path of its own for each release: BuildKit remembers files by path, size and time."""
+        return self.builds / f"{name}-{identity}"
+
+    def builds_of(self, name: str) -> list[Path]:
+        return sorted(path for path in self.builds.glob(f"{name}-*") if path.name.rpartition("-")[0] == name)
+
+    @property
+    def for_tasks(self) -> dict[str, str]:
+        """What tasks of the role name, beside the places of a release."""
+        return {
+            "root": str(self.directory),
+            "builds": str(self.builds),
+            "runtime": str(self.builds / "runtime"),
+            "runtime_recipe": str(self.builds / "runtime.tar"),
+            "runtime_archive": str(self.builds / "runtime-image.tar"),
+            "dev": str(self.builds / "app"),
+        }
+
+    def of_release(self, name: str, identity: str) -> dict[str, str]:
+        """What a release says of its own places."""
+        place = self.app(name).release(identity)
+        return {
+            "directory": str(place.directory),
+            "socket": str(place.socket),
+            "image_archive": str(place.image_archive),
+            "build_directory": str(self.build(name, identity)),
+        }
+
+
+@dataclass(frozen=True)
+class NginxPlace:
+    """The part of the Nginx configuration that is ours: one directory for each site, with a link for each application."""
+
+    root: str | os.PathLike[str] = NGINX_ROOT
+
+    @property
+    def sites(self) -> Path:
+        return Path(self.root, NGINX_SITES)
+
+    def link(self, site: str, app: str) -> Path:
+        return self.sites / site / f"{app}.conf"
+
+    def links(self) -> list[Path]:
+        return sorted(self.sites.glob("*/*.conf"))
+
+    def refused(self, app: str) -> list[Path]:
+        """Links that the guard put aside when Nginx started (roles/nginx/files/boot-guard.sh)."""
+        return sorted(self.sites.glob(f"*/{app}.conf.refused"))
+
+
+def container_socket(release: str) -> str:
+    """Where the socket of a release is in its container."""
+    return f"{CONTAINER_RUN}/{release}/{_SOCKET}"
+
+
+def container_statistics(release: str) -> str:
+    """Beside it, the socket of uWSGI's statistics."""
+    return f"{CONTAINER_RUN}/{release}/stats.sock"
+
+
+def route_name(digest: str) -> str:
+    """The name of the link of one way that a client's path can become."""
+    return f"{_ROUTE}{digest}"
+
+
+def is_of_release(source: str, app: str) -> bool:
+    """Whether the source of a mount lies in a release of an application, whatever the root is."""
+    return f"/{_APPS}/{app}/{_RELEASES}/" in source
