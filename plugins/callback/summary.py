@@ -8,7 +8,7 @@ name: summary
 type: aggregate
 short_description: Show that long steps live, and at the end what runs, where, and what took the time
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - While a task runs long, a line with its name and time appears now and then.
   - After the recap come the applications that serve, with URL and release, the time of the whole run and its slowest tasks.

@@ -7,7 +7,7 @@ DOCUMENTATION = """
 name: build_context
 short_description: Archive the source of an application for its build
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Writes a tar archive of the source after C(.dockerignore) into the temporary directory of this run and returns its path.
 options:

@@ -7,7 +7,7 @@ DOCUMENTATION = """
 name: checkouts
 short_description: Fetch the applications that come from Git
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Fetches what the entries of C(flask_apps) with C(git) name, into a cache on the controller (C(flaskops/git) below C(XDG_CACHE_HOME) or
     C(~/.cache)). Nothing is written into the repositories, and nobody is ever asked for a password.

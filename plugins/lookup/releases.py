@@ -7,7 +7,7 @@ DOCUMENTATION = """
 name: releases
 short_description: Work out the release of each application
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Renders the files of a release, describes its container, and computes its id, all on the controller.
   - The same inputs give the same id on every host; nothing on the host is asked.

@@ -88,7 +88,7 @@ def normalize_apps(
         problems.append(refusal("flask_apps_root", f"be {words}", root))
         root = "/"
     problems += _images(base_refresh, runtime_image, base_image, source_root)
-    first, _, last = (plain_text(uids) or "").partition("-")
+    first, _dash, last = (plain_text(uids) or "").partition("-")
     if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", plain_text(uids) or "", re.ASCII) or int(first) >= int(last):
         problems.append(refusal("flask_apps_uids", "be a range of user ids from 1000 on, such as 70000-99999", uids))
     try:
@@ -131,7 +131,7 @@ def normalize_apps(
 
 def _uids_of_others(apps: list[dict[str, Any]], uids: str) -> list[str]:
     """Of the range each application gets one of its own; who writes one of it may mean another's, and shares it with an entry that does."""
-    first, _, last = uids.partition("-")
+    first, _dash, last = uids.partition("-")
     if not (first.isdecimal() and last.isdecimal()):
         return []
     given = [app["uid"] for app in apps]

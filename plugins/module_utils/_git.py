@@ -224,7 +224,7 @@ class Repository:
         try:
             return subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=environment,
-                start_new_session=True, timeout=600, cwd="/",
+                start_new_session=True, timeout=600, cwd="/", check=False,
             )  # fmt: skip
         except FileNotFoundError as error:
             raise GitError("git is not installed on the controller; install it, or write source instead of git.") from error

@@ -134,7 +134,7 @@ class Docker:
         try:
             done = subprocess.run(
                 [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **(environment or {})}, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise NoAnswer(f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine at work?") from None

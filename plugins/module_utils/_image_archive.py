@@ -37,7 +37,7 @@ ZSTANDARD = b"\x28\xb5\x2f\xfd"
 class _Member(tarfile.TarInfo):
     """One whose extended header is not read where it is larger than any name needs."""
 
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:  # pylint: disable=arguments-renamed
         if self.type not in (*tarfile.REGULAR_TYPES, tarfile.GNUTYPE_SPARSE) and self.size > HEADER_BYTES:
             raise tarfile.HeaderError("a header in it is too large")
         return super()._proc_member(archive)  # type: ignore[misc, no-any-return]
@@ -92,7 +92,7 @@ class Archive:
     def _place(self, name: str) -> str:
         """The path of the file itself; archives have links where two images share a layer."""
         place = _clean(name)
-        for _ in range(8):
+        for _hop in range(8):
             member = self.members.get(place)
             if member is None:
                 break

@@ -64,7 +64,7 @@ def _refuse_shared(docker: Docker, name: str, places: Iterable[str]) -> None:
         found = docker.inspect(entry["Names"])
         owner = (found.get("Config", {}).get("Labels") or {}).get("host.flaskops.app")
         theirs = [os.path.realpath(source) for source in _sources(found)]
-        both = [place for place in wanted if any(_is_below(place, other) or _is_below(other, place) for other in theirs)]
+        both = [place for place in wanted if any(_is_below(place, their) or _is_below(their, place) for their in theirs)]
         if owner != name and both:
             raise HostError(
                 f"{', '.join(both)} is on a volume of {name} and of {owner}, so {name} alone cannot move. "
@@ -75,7 +75,7 @@ def _refuse_shared(docker: Docker, name: str, places: Iterable[str]) -> None:
 def _chown(place: str, before: int, uid: int) -> None:
     for old, new in ((f"{before}", f"{uid}"), (f":{before}", f":{uid}")):
         command = ["chown", "--recursive", "--no-dereference", f"--from={old}", new, "--", place]
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
         if done.returncode:
             words = f"{place} could not be given to uid {uid}: {done.stderr.strip()[-500:]}"
             raise HostError(f"{words}. It is stopped; run again, and the move goes on where it was.")

@@ -107,7 +107,7 @@ def included_sites(files: dict[str, str], root: str, sites: list[str]) -> list[s
 def default_ports(text: str) -> list[int]:
     """The ports on which a file claims to be the default server for all addresses."""
     ports = set()
-    for _, directive in walk(parse(text)):
+    for _path, directive in walk(parse(text)):
         if directive.name == "listen" and {"default_server", "default"} & set(directive.arguments[1:]):
             match = re.fullmatch(r"(?:(?:\*|0\.0\.0\.0|\[::\]):)?(\d+)|\*|0\.0\.0\.0|\[::\]", directive.arguments[0])
             if match:

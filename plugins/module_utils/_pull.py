@@ -88,4 +88,4 @@ def _login(docker: Docker, registry: str, username: str, password: str, place: s
 
 def _call(docker: Docker, *words: str, place: str = "", text: str = "") -> subprocess.CompletedProcess[str]:
     command = [docker.command, *(["--config", place] if place else []), *words]
-    return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", timeout=SECONDS)
+    return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False)

@@ -153,7 +153,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _is_section(found: Any) -> bool:
     """Whether this is what tells the uids of applications."""
-    return isinstance(found, dict) and all(type(uid) is int and uid >= 0 for uid in found.values())
+    return isinstance(found, dict) and all(isinstance(uid, int) and not isinstance(uid, bool) and uid >= 0 for uid in found.values())
 
 
 def _is_known(uid: int) -> bool:

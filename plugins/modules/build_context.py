@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: build_context
 short_description: Unpack a build context and say what the build may trust
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Unpacks an archive into C(context/) of a fresh directory and lays the Dockerfile beside it.
   - Where the build has to trust further authorities or to use another package index, every C(RUN) of the Dockerfile gets them as

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Looks at the engine, the packages, the configuration, the service and the users of a host, and changes nothing.
   - It needs neither the Docker SDK for Python nor C(requests), so it works on a bare host.
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 options:
   users:
     description: Users whose existence and membership in the group C(docker) are to be told.
@@ -74,6 +74,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -107,7 +108,7 @@ PLUGIN_DIRECTORIES = [
     "/usr/local/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
     "/usr/libexec/docker/cli-plugins",
-    os.path.expanduser("~/.docker/cli-plugins"),
+    str(Path.home() / ".docker/cli-plugins"),
 ]
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INIT_PID_FILE = "/var/run/docker-ssd.pid"  # start-stop-daemon's, written by Docker's init script
@@ -146,7 +147,7 @@ def read(path: str) -> str:
 
 
 def run(*command: str) -> tuple[int, str]:
-    environment = {"PATH": SYSTEM_PATH, "HOME": os.path.expanduser("~"), "LC_ALL": "C.UTF-8"}
+    environment = {"PATH": SYSTEM_PATH, "HOME": str(Path.home()), "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
@@ -234,7 +235,7 @@ class DockerFacts:
             return self.systemd_service()
         pid = int(read(INIT_PID_FILE).strip() or 0)
         command = command_line(pid) if pid else ""
-        active = os.path.basename(command.split(" ")[0]) == "dockerd"
+        active = os.path.basename(command.partition(" ")[0]) == "dockerd"
         return {
             "active": active,
             "enabled": bool(glob.glob("/etc/rc[2345].d/S??docker")),

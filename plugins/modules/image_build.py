@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: image_build
 short_description: Build an image from an unpacked context with BuildKit
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Builds what M(flaskops.host.build_context) has unpacked, with the engine's own builder.
 extends_documentation_fragment:

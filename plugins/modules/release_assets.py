@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_assets
 short_description: Build the image of a release, keep it and take its static files out
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Builds what M(flaskops.host.release_context) has unpacked. An image that was pulled or loaded is there already.
   - Pins the image with a container that is created and never started, so that C(docker image prune -a) leaves the way back.
@@ -31,7 +31,7 @@ options:
     type: list
     elements: dict
     default: []
-    options:
+    suboptions:
       url: {description: The path below the application's own., type: str, required: true}
       path: {description: "The directory in the image, absolute or below C(/app).", type: str, required: true}
       required: {description: Whether a missing directory is an error., type: bool, default: true}
@@ -245,7 +245,7 @@ class Assets:
     def _copy_out(self, static: dict[str, Any], file: Any) -> bool:
         path = static["path"] if static["path"].startswith("/") else f"/app/{static['path']}"
         command = [self.docker.command, "cp", f"{self.pin}:{path.rstrip('/')}", "-"]
-        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, errors="replace", timeout=600)
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, errors="replace", timeout=600, check=False)
         if done.returncode == 0:
             return True
         missing = "ould not find the file" in done.stderr or "No such container:path" in done.stderr

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_command
 short_description: Run the release_command of an application in its one-off container
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Starts a container that was created for it, waits for its end, and removes it. Its output is the result, or the error.
 extends_documentation_fragment:

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_context
 short_description: Send the build context of a release, of it only what the host has not got, and unpack it for the build
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Its action plugin on the controller sends an archive of the contents that the kept releases of the application have not got, and the
     module writes the whole archive C(context.tar) into the directory of the release.

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_files
 short_description: Lay down the directory of a release
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Makes the directories, writes the files of the release each as a whole, and records the release as prepared.
   - Nothing that serves is touched.

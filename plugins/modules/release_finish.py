@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_finish
 short_description: Undo what failed, drain and stop what served before, prune, write the audit, unlock
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - The end of every run that took locks, whether it went well or not. All applications drain together.
   - The containers that served before go on until the old workers of Nginx are gone and nobody is connected to their sockets, or

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_gate
 short_description: Wait until a new release answers its health check
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
   - A redirect is followed as far as it stays below the path; one that leads to an answer of 5xx is not good. One whose number is in

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_image
 short_description: Take a ready image for a release
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Pulls an image, or loads it from an archive, and gives it the name of the release. What it was called before the engine forgets,
     unless it knew that name already, so that the image is gone when the release is.

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_plan
 short_description: Say which applications of a host have work, and which, and begin with it
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Reads the links of Nginx, the records of releases, the files of the live ones and the containers, for all applications in one call.
   - Where there is work, it takes the locks of all applications that have some, or of none. The lock of a run that has ended on the same
@@ -37,7 +37,7 @@ options:
     type: list
     elements: dict
     required: true
-    options:
+    suboptions:
       name: {description: The application., type: str, required: true}
       id: {description: The release., type: str, required: true}
       site: {description: The site it is reached on., type: str, required: true}
@@ -47,7 +47,7 @@ options:
         choices: [present, maintenance, stopped]
         default: present
       secrets: {description: Digests of the secrets that have to lie on the host., type: dict, default: {}}
-      variables: {description: The secrets that are variables too, by name., type: list, elements: str, default: []}
+      variables: {description: "The secrets that are variables too, by name.", type: list, elements: str, default: []}
       uid: {description: "The uid that its entry names, 0 for one of its own.", type: int, default: 0}
       volumes: {description: Whether it has volumes., type: bool, default: false}
   absent:

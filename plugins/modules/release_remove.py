@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_remove
 short_description: Remove applications with all their releases
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - Takes the routes away, lets the containers finish what they have begun, and removes containers, images, releases and records.
   - Directories are moved to C(apps/.trash) below O(root), which M(flaskops.host.release_finish) empties.

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_status
 short_description: What runs on a host, and the releases that one can go back to
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - For every application of the host, listed or not, its live release, whether it is well, its container, and its releases.
   - Of each that runs, what to write against faults that its log shows (C(advice)), such as a read-only root file system.

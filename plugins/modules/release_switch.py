@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: release_switch
 short_description: Start the processes of new releases, let them serve, see that they do, and record it
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - First the processes of each release, the containers that answer no requests. Those of the release before that may not run beside
     them are stopped, and each new one has to run for its C(ready_seconds); else its release fails, and the old ones run again.

@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: runtime_image
 short_description: Take the runtime image from a registry or an archive instead of building it
 version_added: 0.1.0
-author: flaskops contributors
+author: flaskops contributors (@flaskops)
 description:
   - The tags of the runtime image say which recipe it was made by, so what is taken is what would have been built. A repository or an
     archive that has other tags only is refused, and the message says which are missing. Of an archive only these images are loaded.
