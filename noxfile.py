@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""What each stage of bin/test runs. One alone: bin/test lint; or, in a clone that bin/test has set up, nox --session lint."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"  # all of it is in .venv, which bin/test makes
+nox.options.envdir = ".cache/nox"
+nox.options.sessions = ["lint"]
+
+REPORTS = Path(os.environ.get("FLASKOPS_TEST_REPORTS", Path(".cache/test-reports").absolute()))
+DOCKER = Path(".cache/docker/environment")  # tests/hosts/docker writes it
+
+SHELL_SCRIPTS = ["bin", ".ci/run", "tests/hosts", "tests/sanity", "roles", "molecule/*"]
+# .pre-commit-config.yaml calls each by its name.
+LINTERS = {
+    "yamllint": ["yamllint", "--strict", "."],
+    "ruff": ["ruff", "check", "."],
+    "mypy": ["mypy", "plugins"],
+    "shellcheck": ["shellcheck"],
+    "ansible-lint": ["ansible-lint", "--offline"],
+}
+
+
+def shell_scripts() -> list[str]:
+    """Those that are ours; below molecule/*/apps are applications as people write them."""
+    places = [*Path("bin").iterdir(), *Path(".ci").iterdir(), *Path("tests/hosts").rglob("*"), *Path("tests/sanity").iterdir()]
+    places += [*Path("roles").rglob("*.sh"), *Path("molecule").glob("*/*.sh")]
+    scripts = [place for place in places if place.is_file() and place.read_bytes().startswith((b"#!/usr/bin/env bash", b"#!/bin/sh"))]
+    return [*map(str, sorted(scripts)), "bin/lib.sh"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """The linters, or those that are named: nox --session lint -- ruff mypy."""
+    for name in session.posargs or LINTERS:
+        session.run(*LINTERS[name], *(shell_scripts() if name == "shellcheck" else []))
+
+
+@nox.session
+def sanity(session: nox.Session) -> None:
+    """Ansible's own checks of a collection."""
+    session.run("tests/sanity/run", *session.posargs)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Pure Python, rendered templates, documents; and the tests of the sample application."""
+    session.run("tests/hosts/with-nginx", "pytest", f"--junitxml={REPORTS}/unit-collection.xml", "tests", *session.posargs)
+    session.chdir("files/pc-builder-app")
+    session.run("pytest", f"--junitxml={REPORTS}/unit-sample-app.xml", "tests", *session.posargs)
+
+
+@nox.session
+def docker(session: nox.Session) -> None:
+    """A Docker for the test hosts, if none answers."""
+    session.run("tests/hosts/docker", "start")
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """The images of the test hosts."""
+    session.run("tests/hosts/prepare", env=docker_environment())
+
+
+def docker_environment() -> dict[str, str]:
+    lines = DOCKER.read_text().splitlines() if DOCKER.exists() else []
+    return dict(line.split("=", 1) for line in lines)
+
+
+def scenario(session: nox.Session) -> None:
+    """A scenario of Molecule, from create to destroy."""
+    minutes = 85 if os.environ.get("FLASKOPS_RELEASES") == "all" else 60
+    place = Path(".cache/molecule", session.name).absolute()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    session.run(
+        "timeout", "--foreground", "--kill-after=60", f"{minutes}m", "molecule", "test", "--scenario-name", session.name,
+        env={**docker_environment(), "MOLECULE_EPHEMERAL_DIRECTORY": str(place)},
+    )  # fmt: skip
+
+
+for file in sorted(Path("molecule").glob("*/molecule.yml")):
+    nox.session(scenario, name=file.parent.name)

@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""Runs stages (the sessions of noxfile.py), each as soon as those that it needs have passed; bin/test calls it.
+
+The output of each is in .cache/test-logs, what pytest has counted in .cache/test-reports. The first stage that fails ends the run; of
+scenarios that run side by side, all come to their end. At the end: what failed, a table, a line that counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+LOGS = ROOT / ".cache/test-logs"
+REPORTS = ROOT / ".cache/test-reports"
+SCENARIOS = ("default", "apps", "releases", "recovery", "trust", "consumer", "local")
+# default saves the runtime image for those that take it.
+NEEDS = {
+    "lint": (),
+    "sanity": ("lint",),
+    "unit": ("lint",),
+    "docker": ("lint",),
+    "hosts": ("docker",),
+    "default": ("hosts",),
+    "apps": ("hosts",),
+    **dict.fromkeys(("releases", "recovery", "trust", "consumer", "local"), ("default", "apps", "unit", "sanity")),
+}
+# Headings: of Molecule's actions, of nox, and our own; not the output of every task.
+HEADING = re.compile(r"^INFO +\[(\w+ > \w+)\] Executing$|^nox > (?!Running|Session|Command)(.*)|^-- (.*)")
+WORDS_OF_A_FAILURE = re.compile(r"(FAILED|ERROR) [^ ]*::|fatal: |\[ERROR\]: |ERROR: |bin/test: |tests/")
+
+
+@dataclass
+class Stage:
+    name: str
+    options: list[str] = field(default_factory=list)
+    status: int | None = None
+    seconds: float = 0
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def log(self) -> Path:
+        return LOGS / f"{self.name}.log"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return NEEDS[self.name]
+
+    def run(self, show: bool) -> None:
+        """In a process group of its own, so that all of it can be ended at once."""
+        started = time.monotonic()
+        command = ["nox", "--session", self.name, "--", *self.options]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stdout
+        with self.log.open("w") as log:
+            for line in self.process.stdout:
+                log.write(line)
+                log.flush()
+                if show:
+                    say(line.rstrip("\n"))
+                elif heading := HEADING.match(line):
+                    say(f"   {self.name}: {next(filter(None, heading.groups()), '')}")
+        status = self.process.wait()
+        self.seconds = time.monotonic() - started
+        self.count()
+        if status:
+            self.failed = self.failed or 1
+        self.status = status
+
+    def count(self) -> None:
+        for file in (*REPORTS.glob(f"{self.name}-*.xml"), *REPORTS.glob(f"molecule-{self.name}-*.xml")):
+            for suite in ElementTree.parse(file).iter("testsuite"):
+                failed, skipped = int(suite.get("failures", 0)) + int(suite.get("errors", 0)), int(suite.get("skipped", 0))
+                self.failed += failed
+                self.skipped += skipped
+                self.passed += int(suite.get("tests", 0)) - failed - skipped
+
+    def end(self) -> None:
+        if self.process and self.process.poll() is None:
+            for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(patience)
+
+    def last_words(self) -> None:
+        text = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        say(f"\n---- stage {self.name} failed; its whole output is in {self.log.relative_to(ROOT)}")
+        for line in [line for line in text if WORDS_OF_A_FAILURE.match(line)][-10:]:
+            say(line[:600])
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def run(stages: list[Stage], show: bool, at_once: bool) -> bool:
+    """True if all have passed; else what is left has been ended, and nothing more was begun."""
+    waiting, running = list(stages), {}
+    names = {stage.name for stage in stages}
+    done: set[str] = set()
+    while waiting or running:
+        for stage in [stage for stage in waiting if done.issuperset(names.intersection(stage.needs)) and (at_once or not running)]:
+            if running and not at_once:
+                break
+            say(f"== {stage.name} ({time.strftime('%T')})")
+            running[stage.name] = threading.Thread(target=stage.run, args=(show,), daemon=True)
+            running[stage.name].start()
+            waiting.remove(stage)
+        time.sleep(0.2)
+        for stage in [stage for stage in stages if stage.name in running and not running[stage.name].is_alive()]:
+            del running[stage.name]
+            if stage.status == 0:
+                done.add(stage.name)
+                continue
+            waiting.clear()
+            if stage.name not in SCENARIOS:
+                return False
+    return all(stage.status == 0 for stage in stages)
+
+
+def table(stages: Iterable[Stage], setup_seconds: float, seconds: float) -> str:
+    rows = [("setup", 0, 0, 0, setup_seconds)]
+    rows += [(s.name, s.passed, s.failed, s.skipped, s.seconds) for s in stages if s.status is not None]
+    rows.append(("total", *(sum(row[column] for row in rows) for column in (1, 2, 3)), seconds))  # type: ignore[arg-type, misc]
+    lines = [f"{'stage':<10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
+    lines += [f"{name:<10}{passed:>8}{failed:>8}{skipped:>9}{took:>9.0f}" for name, passed, failed, skipped, took in rows]
+    return "\n".join(lines)
+
+
+def report(stages: list[Stage], show: bool, setup_seconds: float, seconds: float, status: int) -> None:
+    failed = [stage for stage in stages if stage.status]
+    for stage in failed:
+        if not show:
+            say(f"\n---- the end of {stage.log.relative_to(ROOT)}:")
+            say("\n".join(stage.log.read_text(errors="replace").splitlines()[-40:]))
+    for stage in failed:
+        stage.last_words()
+    say(f"\n{table(stages, setup_seconds, seconds)}")
+    took = [f"{stage.name} {stage.seconds:.0f}" for stage in stages if stage.status is not None]
+    counts = [sum(getattr(stage, name) for stage in stages) for name in ("passed", "failed", "skipped")]
+    counts[1] = counts[1] or int(status != 0)
+    seconds_of = ", ".join([f"setup {setup_seconds:.0f}", *took])
+    say("\n{} passed, {} failed, {} skipped; seconds: {}".format(*counts, seconds_of))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one-at-a-time", action="store_true", help="in the order given, with their whole output")
+    parser.add_argument("--setup-seconds", type=float, default=0)
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="handed to the last of the stages")
+    parser.add_argument("names", nargs="*", metavar="STAGE", help=f"of: {' '.join(NEEDS)}; all by default")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in NEEDS]
+    if unknown:
+        parser.error(f"there is no stage '{unknown[0]}'; choose from: {' '.join(NEEDS)}")
+    stages = [Stage(name) for name in arguments.names or NEEDS]
+    stages[-1].options = arguments.options
+    show, started, status = arguments.one_at_a_time, time.monotonic(), 1
+
+    def interrupt(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        status = 0 if run(stages, show, at_once=not show) else 1
+    except SystemExit as stop:
+        status = int(stop.code or 1)
+    finally:
+        # Nothing may come between us and what has to be taken away.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        for stage in stages:
+            stage.end()
+        subprocess.run([ROOT / "tests/hosts/docker", "stop"], check=False)
+        report(stages, show, arguments.setup_seconds, arguments.setup_seconds + time.monotonic() - started, status)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
