@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -17,32 +18,77 @@ from ansible_collections.flaskops.host.plugins.module_utils import (
     _deploy,
     _dev,
     _find,
-    _own_prefix,
+    _nginx_plan,
     _public_defaults,
     _replaced,
 )
+from ansible_collections.flaskops.host.plugins.module_utils._git import Checkouts
 from ansible_collections.flaskops.host.plugins.module_utils._options import printable
 from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
 from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
 
 
-def normalize_apps(apps: Any, warn: bool = False, **context: Any) -> dict[str, Any]:
-    """The complete entries of flask_apps, what was understood, and all problems as sentences and as one message."""
-    result, problems = _apps.normalize_apps(apps, **context)
+def normalize_apps(
+    apps: Any,
+    warn: bool = False,
+    hooks: Iterable[str] = (),
+    nginx: Mapping[str, Any] | None = None,
+    recipe: str = "",
+    base_source: str = "registry",
+    restored: Iterable[Mapping[str, Any]] | None = None,
+    dev: Mapping[str, Any] | None = None,
+    **context: Any,
+) -> dict[str, Any]:
+    """The complete entries of flask_apps with all that follows from them, and all problems as sentences and as one message."""
+    defaults = context.get("defaults")
+    if restored is None:
+        given = [_dev.dev_entry(apps, dev["source"], context["source_root"], dev["entry"])] if dev else apps
+        checkout = Checkouts(run=str(os.getppid()))  # a worker of the run that all hosts have in common
+        result, problems = _apps.normalize_apps(given, checkout=checkout, **_known_sites(nginx), **context)
+        problems += [_missing_hook(str(file)) for file in hooks if file and not Path(str(file)).is_file()]
+    else:
+        # What is deployed now may be wrong, and a way back is wanted all the same.
+        result, problems = [], []
     # A source, its Dockerfile and a Git server may have a word in them.
     problems = [printable(problem) for problem in problems]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     message = "\n".join([f"{count} in the inputs; nothing was changed.", *problems]) if problems else ""
     notes = [printable(f"{app['name']}: {note}") for app in result if isinstance(app["name"], str) for note in app.get("notes", [])]
-    if warn and not problems:
-        for text in filter(None, (_public_defaults.warning(app) for app in result if app["state"] != "absent")):
+    present = [] if problems else [app for app in result if app["state"] != "absent"]
+    if warn:
+        for text in filter(None, map(_public_defaults.warning, present)):
             Display().warning(printable(text))
-    return {"apps": result, "problems": problems, "message": message, "notes": notes}
+    kept = list(restored or [])
+    host = "bootstrap" if base_source == "bootstrap" else str(context.get("base_image", ""))
+    entries = [*present, *(release["app"] for release in kept)]
+    known = runtimes(entries, recipe, host, str(context.get("base_refresh", ""))) if recipe else {}
+    return {
+        "apps": result,
+        "absent": [app["name"] for app in result if app["state"] == "absent"],
+        "problems": problems,
+        "message": message,
+        "notes": notes,
+        "sites": sorted({app["site"] for app in present}),
+        "drain_seconds": max((app["drain_seconds"] for app in present), default=0),
+        "login": _deploy.registry_login([], "", defaults),
+        "runtimes": known,
+        "restored": _deploy.restored_releases(kept, known, apps, defaults),
+    }
 
 
-def ready_release(release: Mapping[str, Any], work: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that the switch needs of a ready release, and the setting that its source has for the path."""
-    return {**_deploy.ready_release(release, work), "own_prefix": _own_prefix.setting(release["app"])}
+def _known_sites(nginx: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of the inputs of the role nginx: which sites there are, and where they answer themselves. Of an Nginx of the user's own only the host
+    knows it."""
+    if not nginx:
+        return {}
+    if not nginx["manage"]:
+        return {"sites": None}
+    path = nginx["health_path"]
+    return {"sites": _nginx_plan.make_plan(None, nginx)["site_names"], "taken_paths": [path] if path and isinstance(path, str) else []}
+
+
+def _missing_hook(file: str) -> str:
+    return f"{file} is no file on the controller; name it from {{{{ playbook_dir }}}}/ on."
 
 
 def runtimes(apps: Iterable[Mapping[str, Any]], directory: str, base: str, refresh: str = "") -> dict[str, str]:
@@ -61,22 +107,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "dev_entry": _dev.dev_entry,
             "dev_run": _dev.dev_run,
             "failure": _deploy.failure,
-            "finished_releases": _deploy.finished_releases,
             "live_releases": _deploy.live_releases,
-            "longest_drain": _deploy.longest_drain,
-            "needed_images": _deploy.needed_images,
             "normalize_apps": normalize_apps,
-            "on_runtime": _deploy.on_runtime,
-            "ready_release": ready_release,
-            "registry_login": _deploy.registry_login,
-            "release_facts": _deploy.release_facts,
-            "runtime_build": _deploy.runtime_build,
-            "runtimes": runtimes,
-            "site_host": _deploy.site_host,
             "status_table": _deploy.status_table,
-            "used_sites": _deploy.used_sites,
-            "wanted_releases": _deploy.wanted_releases,
         }

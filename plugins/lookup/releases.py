@@ -13,7 +13,7 @@ description:
   - The same inputs give the same id on every host; nothing on the host is asked.
 options:
   _terms:
-    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) gives them.
+    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) gives them. One that is absent has no release.
     type: list
     elements: dict
     required: true
@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   runtimes:
-    description: By base, the reference of the runtime image, as P(flaskops.host.runtimes#filter) gives them.
+    description: By base, the reference of the runtime image, as P(flaskops.host.normalize_apps#filter) gives them.
     type: dict
     required: true
   root:
@@ -48,7 +48,9 @@ _list:
     - One dictionary for each application with C(name), C(id), C(image), C(directory), C(socket), C(image_archive), C(build_directory)
       (places on the host), C(runtime), C(app) (the normalised entry), C(dockerfile), C(files) (content by name), C(container) (options of
       M(community.docker.docker_container)), C(process_containers) (the same for each of its processes), C(release_command) (the words
-      of its container), C(secrets) (the files that hold them, by name), C(variables) (the names of those that are variables too).
+      of its container), C(secrets) (the files that hold them, by name), C(variables) (the names of those that are variables too),
+      C(login) (for the registry of its image), C(facts) (what C(release.json) keeps), C(runtime_builds) (how the images of this
+      collection that it needs are built).
   type: list
   elements: dict
 """
@@ -65,6 +67,7 @@ from ansible_collections.flaskops.host.plugins.module_utils import _secrets
 from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
 from ansible_collections.flaskops.host.plugins.module_utils._covers import DATA_FILES
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import image_builds, registry_login, release_facts
 from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils._processes import one_off_command, process_containers
 from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export
@@ -93,7 +96,7 @@ class LookupModule(LookupBase):
         self._ends: dict[str, bool] = {}
         try:
             self._managed = self._render(f"{self.get_option('templates')}/managed.j2", {}, variables or {})
-            return [self._release(app, variables or {}) for app in (app for term in terms for app in term)]
+            return [self._release(app, variables or {}) for app in (app for term in terms for app in term) if app["state"] != "absent"]
         except (OSError, ValueError) as error:  # a file that has changed since it was checked
             raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
 
@@ -150,7 +153,8 @@ class LookupModule(LookupBase):
         named = {"name": name, "id": identity, "image": image, **place.of_release(name, identity), "runtime": runtime, **parts}
         variables = environment.get("FLASKOPS_SECRETS", "").split()
         known = {"app": app, "release_command": one_off_command(app), "secrets": secrets, "variables": variables}
-        return {**release.replace_placeholder(named, finished), **known}
+        whole = {**release.replace_placeholder(named, finished), **known}
+        return {**whole, "login": registry_login([app], name), "facts": release_facts(whole), "runtime_builds": image_builds([whole])}
 
     def _fragment(self, file: str, words: dict[str, Any]) -> str:
         return release.with_own_digest(self._render_ours(file, words))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,12 @@ REPOSITORY = r"([a-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?[a-z0-9][a-z0-9._/-]*|"
 def normalize_apps(
     apps: Any,
     defaults: Any = None,
-    sites: Iterable[str] = ("default",),
+    sites: Sequence[str] | None = ("default",),
     source_root: Any = ".",
     root: Any = PLACES_ROOT,
     taken_paths: Iterable[str] = (),
     uids: Any = "70000-99999",
-    checkouts: Mapping[str, Any] | None = None,
+    checkout: _origin.Checkout = lambda git: {},
     base_refresh: Any = "",
     runtime_image: Any = "",
     base_image: Any = "python:3.13-slim-trixie",
@@ -55,12 +55,12 @@ def normalize_apps(
     Args:
         apps: flask_apps as the user wrote it.
         defaults: flask_apps_defaults, laid under every entry.
-        sites: the names of the server blocks there are.
+        sites: the names of the server blocks there are; None where only the host knows them.
         source_root: the directory that relative sources start from, on the controller.
         root: the directory of the releases on the host; the length of socket paths depends on it.
         taken_paths: where the sites themselves answer.
         uids: the range that the users of containers are taken from.
-        checkouts: what P(flaskops.host.checkouts#lookup) fetched for entries with C(git).
+        checkout: fetches what the C(git) of an entry names.
         base_refresh: flask_apps_base_refresh.
         runtime_image: flask_apps_runtime_image.
         base_image: flask_apps_base_image.
@@ -111,9 +111,9 @@ def normalize_apps(
             gone.append(app)
             continue
         problems.extend(f"{where}: {problem}" for problem in _env_file(app, source_root))
-        problems.extend(f"{where}: {problem}" for problem in _against_host(app, list(sites), root, set(taken_paths)))
+        problems.extend(f"{where}: {problem}" for problem in _against_host(app, sites, root, set(taken_paths)))
         problems.extend(f"{where}: {problem}" for problem in _files_of(app, source_root))
-        made = _origin.complete(app, given, entry, source_root, checkouts or {}, sound=not found)
+        made = _origin.complete(app, given, entry, source_root, checkout, sound=not found)
         if not found:
             made += complete_base(app, entry, _text(base_image), bootstrapped, _origin.is_on_runtime(app))
             made += _origin.python_problems(app, bootstrapped or python_of(app["build"]["base"] or _text(base_image)), bool(bootstrapped))
@@ -222,11 +222,11 @@ def _script_name(app: dict[str, Any]) -> str:
     return str(app["env"].get("SCRIPT_NAME", AppPath.of(app).prefix if server == "gunicorn" else ""))
 
 
-def _against_host(app: dict[str, Any], sites: list[str], root: str, taken_paths: set[str]) -> list[str]:
+def _against_host(app: dict[str, Any], sites: Sequence[str] | None, root: str, taken_paths: set[str]) -> list[str]:
     """What an entry says, checked against what the host has and what we set ourselves. It may be malformed."""
     problems = []
     site, path, name = app["site"], app["path"], app["name"]
-    if isinstance(site, str) and site not in sites:
+    if sites is not None and isinstance(site, str) and site not in sites:
         problems.append(f"no site {show(site)}; defined sites: {', '.join(sites)}. Add it to nginx_sites or choose one of these.")
     if isinstance(path, str) and AppPath(path).prefix in taken_paths:
         problems.append(f"path must not be {show(path)}, where the site itself answers (nginx_health_path).")

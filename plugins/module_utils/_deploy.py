@@ -25,22 +25,6 @@ FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": 
 Release = Mapping[str, Any]
 
 
-def used_sites(apps: Any, defaults: Any = None) -> list[str]:
-    """The sites that applications are on, read from inputs that nobody has checked yet."""
-    entries = [entry for entry in apps if isinstance(entry, Mapping)] if isinstance(apps, (list, tuple)) else []
-    common = defaults.get("site") if isinstance(defaults, Mapping) else None
-    # Of a wrong kind they are answered when the entries are checked.
-    return sorted({plain_text(entry.get("site") or common or "default") or "default" for entry in entries})
-
-
-def longest_drain(apps: Any, defaults: Any = None) -> int:
-    """The largest drain_seconds of all applications, read from inputs that nobody has checked yet."""
-    entries = [entry for entry in apps if isinstance(entry, Mapping)] if isinstance(apps, (list, tuple)) else []
-    common = defaults.get("drain_seconds") if isinstance(defaults, Mapping) else None
-    given = [plain_text(entry.get("drain_seconds", common)) or "" for entry in entries]
-    return max((int(value) for value in given if value.isdecimal() and len(value) < 7), default=0)
-
-
 def registry_login(apps: Any, name: str, defaults: Any = None) -> dict[str, str]:
     """The login that the entry of an application has for its registry, read from inputs that nobody may have checked."""
     entries = [entry for entry in apps if isinstance(entry, Mapping)] if isinstance(apps, (list, tuple)) else []
@@ -67,28 +51,40 @@ def needed_images(releases: Iterable[Release]) -> list[str]:
     return [f"{runtime}{suffix}" for runtime, words in needed.items() for suffix in suffixes if f"{runtime}{suffix}" in words]
 
 
-def on_runtime(releases: Iterable[Release], runtimes: Mapping[str, str]) -> list[Release]:
-    """Releases as they were kept, to be built on the runtime image of today where they have to be built again at all."""
-    known = [(release, runtimes[base_of(release["app"])]) for release in releases]
-    return [
-        {**release, "runtime": runtime, "dockerfile": _OUR_RUNTIME.sub(runtime, _SEED.sub(r"\1-compat", release["dockerfile"]))}
-        for release, runtime in known
-    ]
-
-
-def runtime_build(image: str, images: Iterable[str], releases: Iterable[Release], host: str) -> dict[str, Any]:
-    """How one image of ours is built: C(base), C(target), the stage, and C(first), whether it is the first of its runtime.
+def image_builds(releases: Iterable[Release], images: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """How each image of ours is built: C(image), C(base) ("" for that of the host), C(target), the stage, and whether it is the C(first) of
+    its runtime.
 
     Args:
-        image: one of P(flaskops.host.needed_images#filter).
-        images: all that are built.
         releases: those that need them.
-        host: the base of the host.
+        images: those of them that are built; None for all.
     """
-    runtime = next(iter(_OUR_RUNTIME.findall(image)))
-    base = next((base_of(release["app"]) for release in releases if release["runtime"] == runtime), "")
-    first = next(each for each in images if each.startswith(runtime))
-    return {"base": base or host, "target": image.removeprefix(runtime).removeprefix("-"), "first": image == first}
+    listed, known, builds = list(releases), set(), []
+    for image in needed_images(listed) if images is None else images:
+        runtime = next(iter(_OUR_RUNTIME.findall(image)))
+        base = next((base_of(release["app"]) for release in listed if release["runtime"] == runtime), "")
+        target = image.removeprefix(runtime).removeprefix("-")
+        builds.append({"image": image, "base": base, "target": target, "first": runtime not in known})
+        known.add(runtime)
+    return builds
+
+
+def restored_releases(releases: Iterable[Release], runtimes: Mapping[str, str], apps: Any, defaults: Any = None) -> list[dict[str, Any]]:
+    """Releases as they were kept, with the login of today and, where they have to be built again at all, on the runtime image of today.
+
+    Args:
+        releases: as C(kept_release) gives them.
+        runtimes: by base, the runtime image.
+        apps: flask_apps, which nobody may have checked.
+        defaults: flask_apps_defaults.
+    """
+    found = []
+    for release in releases:
+        runtime = runtimes[base_of(release["app"])]
+        dockerfile = _OUR_RUNTIME.sub(runtime, _SEED.sub(r"\1-compat", release["dockerfile"]))
+        own = {**release, "runtime": runtime, "dockerfile": dockerfile}
+        found.append({**own, "login": registry_login(apps, release["name"], defaults), "facts": release_facts(own)})
+    return found
 
 
 def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
@@ -125,6 +121,16 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
     cells = [[shown_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+# What the switch and the end of a run have to know of a release.
+SWITCHED = ("site", "path", "path_mode", "engine", "health", "state", "processes", "drain_seconds", "keep_releases")
+
+
+def with_release(work: Mapping[str, Any], release: Release, sites: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The work of one application with what its later steps have to know of its release; nothing of it is secret."""
+    app = release["app"]
+    return {**work, **{key: app[key] for key in SWITCHED}, "health_host": health_host(app, sites)}
 
 
 def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
@@ -221,13 +227,6 @@ def url_of(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], address
     return f"http://{place}{AppPath.of(facts).at_nginx('/')}"
 
 
-def ready_release(release: Release, work: Mapping[str, Any]) -> dict[str, Any]:
-    """What the switch has to know of a release that is ready to serve."""
-    app = release["app"]
-    keys = ("site", "path", "path_mode", "engine", "script_name", "health", "state", "processes", "drain_seconds", "keep_releases")
-    return {"name": release["name"], "id": release["id"], "live": work["live"], "links": work["links"], **{key: app[key] for key in keys}}
-
-
 def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], file: str) -> dict[str, Any]:
     """What Nginx is asked to see whether a release serves.
 
@@ -257,7 +256,7 @@ def switch_steps(ready: Release, root: str, nginx_root: str) -> dict[str, Any]:
     """Which links of one application move, and the way back.
 
     Args:
-        ready: what P(flaskops.host.ready_release#filter) gives, and in C(displaced) the links of applications that are removed by this
+        ready: the work of one application, and in C(displaced) the links of applications that are removed by this
             run, and whose place it takes.
 
     Returns:
@@ -283,23 +282,14 @@ def switch_steps(ready: Release, root: str, nginx_root: str) -> dict[str, Any]:
 
 
 def finished_releases(
-    work: Iterable[Mapping[str, Any]],
-    releases: Iterable[Release],
-    failed: Mapping[str, str],
-    live: Iterable[str],
-    action: str = "deploy",
+    work: Iterable[Mapping[str, Any]], failed: Mapping[str, str], live: Iterable[str], action: str = "deploy"
 ) -> list[dict[str, Any]]:
     """What became of each application with work, for the end of the run."""
-    wanted = {release["name"]: release["app"] for release in releases}
     live = set(live)
     return [
         {
-            "name": entry["name"],
-            "id": entry["id"],
+            **{key: entry[key] for key in ("name", "id", "state", "drain_seconds", "keep_releases")},
             "before": entry["live"],
-            "state": wanted[entry["name"]]["state"],
-            "drain_seconds": wanted[entry["name"]]["drain_seconds"],
-            "keep_releases": wanted[entry["name"]]["keep_releases"],
             "action": action,
             "result": "live" if entry["name"] in live else "failed",
             "reason": failed.get(entry["name"], "" if entry["name"] in live else "the run ended before it was released"),

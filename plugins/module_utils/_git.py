@@ -20,10 +20,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, merge, normalize, plain_text
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden
 from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
-from ansible_collections.flaskops.host.plugins.module_utils._source import ENTRIES, SOURCE_BYTES, controller_path, size
-from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
+from ansible_collections.flaskops.host.plugins.module_utils._source import ENTRIES, SOURCE_BYTES, size
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SHORT = re.compile(r"[0-9a-f]{7,63}")
@@ -35,35 +34,29 @@ class GitError(Exception):
     """The repository cannot be read; the text says which, which version, and what Git said."""
 
 
-def checkout_key(git: Mapping[str, Any]) -> str:
-    """The name of a checkout among those of a run: repository, version and key file as they are written."""
-    return json.dumps([plain_text(git.get(key)) or "" for key in ("repo", "version", "key_file")])
-
-
 def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
     """Where checkouts are kept: C(flaskops/git) below XDG_CACHE_HOME or ~/.cache."""
     values = os.environ if environment is None else environment
     return Path(values.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "flaskops/git")
 
 
-def checkouts(apps: Any, defaults: Any = None, source_root: Any = ".", run: str = "") -> dict[str, dict[str, str]]:
-    """Fetch what entries of flask_apps name; they may be malformed, which is told with all other problems.
+class Checkouts:
+    """What the entries of one flask_apps name; each version of a repository is fetched once. An error is a problem beside the others.
 
-    Returns:
-        By checkout_key C(path) and C(origin), or C(problem) as a sentence.
+    Args:
+        run: names the run of Ansible.
     """
-    found: dict[str, dict[str, str]] = {}
-    for entry in apps if isinstance(apps, (list, tuple)) else []:
-        if not isinstance(entry, Mapping) or entry.get("state") == "absent" or entry.get("source") or entry.get("image"):
-            continue
-        given = merge(defaults if isinstance(defaults, Mapping) else {}, entry).get("git")
-        git, problems = normalize(given, OPTIONS["git"].options or {}, "git") if isinstance(given, Mapping) else ({}, [])
-        if not git.get("repo") or problems or not isinstance(source_root, str):
-            continue
-        key_file = str(controller_path(source_root, git["key_file"])) if git.get("key_file") else ""
-        if not key_file or Path(key_file).is_file():
-            found[checkout_key(git)] = _checkout(git, key_file, run)
-    return found
+
+    def __init__(self, run: str = "") -> None:
+        self.run = run
+        self.known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def __call__(self, git: Mapping[str, str]) -> dict[str, str]:
+        """The C(path) and C(origin) (the commit in words) of a complete C(git), or the C(problem) as a sentence."""
+        key = tuple(git[name] for name in ("repo", "version", "key_file"))
+        if key not in self.known:
+            self.known[key] = _checkout(git, git["key_file"], self.run)
+        return self.known[key]
 
 
 def _checkout(git: Mapping[str, Any], key_file: str, run: str) -> dict[str, str]:

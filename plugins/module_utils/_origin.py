@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,8 +25,7 @@ from ansible_collections.flaskops.host.plugins.module_utils import (
     _requirements,
 )
 from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils._git import checkout_key
-from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, plain_text
+from ansible_collections.flaskops.host.plugins.module_utils._options import hidden, normalize, plain_text
 from ansible_collections.flaskops.host.plugins.module_utils._own_code import NOT_RUN
 from ansible_collections.flaskops.host.plugins.module_utils._pull import is_reserved
 from ansible_collections.flaskops.host.plugins.module_utils._source import (
@@ -72,10 +71,11 @@ KEY_BYTES = 65536
 INI_BYTES, INI_LINE = 65536, 1000  # of a uwsgi.ini that is read for module and callable
 SCRIPTS = 10  # that may start the server of an image
 NOTED_FILES = 5000  # of which a note says that their place in the image has no effect
+Checkout = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
 def complete(
-    app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source_root: str, checkouts: Mapping[str, Any], sound: bool
+    app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source_root: str, checkout: Checkout, sound: bool
 ) -> list[str]:
     """Work out how the image of an application is made; fills source, build, preset, engine, module, callable and notes.
 
@@ -84,7 +84,7 @@ def complete(
         given: the entry as it was written, over flask_apps_defaults.
         own: the entry alone; a default that has no sense for it is left aside.
         source_root: where relative paths start from.
-        checkouts: by C(checkout_key), what P(flaskops.host.checkouts#lookup) found.
+        checkout: fetches what a complete C(git) names.
         sound: whether all its values are of the right kinds.
 
     Returns:
@@ -104,7 +104,6 @@ def complete(
         return [f"source is missing; write source: {OPTIONS['source'].allowed}; or git: {{repo: …}}; or image: …"]
     if len(ways) > 1:
         return [f"{' and '.join(ways)} are written; an application comes from one of source, git and image, so keep one."]
-    key = checkout_key(git)
     problems = _missing_files(app, source_root)
     if ways == ["image"]:
         if is_reserved(app["image"]):
@@ -115,10 +114,12 @@ def complete(
             problems += _senseless(app, own) + _translated(app, given, {})
         return problems
     if ways == ["git"]:
-        found = checkouts.get(key, {})
+        words = OPTIONS["git"].options or {}
+        known = isinstance(given.get("git"), Mapping) and not normalize(given["git"], words, "git")[1]
+        found = checkout(git) if known and (not git["key_file"] or Path(git["key_file"]).is_file()) else {}
         if "path" not in found:
-            words = found.get("problem", f"git: {hidden(git['repo'])} has not been fetched.")
-            return problems or ([words] if sound else [])
+            wrong = found.get("problem", f"git: {hidden(git['repo'])} has not been fetched.")
+            return problems or ([wrong] if sound else [])
         source = Path(found["path"], plain_text(git.get("directory")) or "")
         app["build"]["origin"] = found["origin"]
         if not is_directory(source):

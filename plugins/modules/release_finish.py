@@ -30,10 +30,13 @@ attributes:
 options:
   lock: {description: What M(flaskops.host.release_plan) returned as C(lock)., type: dict, required: true}
   releases:
-    description: "What became of each, as P(flaskops.host.finished_releases#filter) gives it."
+    description: The applications with work, as M(flaskops.host.release_plan) returned them.
     type: list
     elements: dict
     required: true
+  failed: {description: "Why an application did not get to serve, by name.", type: dict, default: {}}
+  live: {description: Those whose new release serves., type: list, elements: str, default: []}
+  action: {description: "What the run did, for the audit.", type: str, choices: [deploy, rollback], default: deploy}
 """
 
 EXAMPLES = r"""
@@ -41,7 +44,8 @@ EXAMPLES = r"""
   flaskops.host.release_finish:
     root: "{{ flask_apps_root }}"
     lock: "{{ plan.lock }}"
-    releases: "{{ finished }}"
+    releases: "{{ plan.work }}"
+    live: "{{ switched.live }}"
 """
 
 RETURN = r"""
@@ -69,7 +73,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _memory, _networks, _process_steps, _routes, _trees
 from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
+from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, finished_releases
 from ansible_collections.flaskops.host.plugins.module_utils._host import (
     Docker,
     HostError,
@@ -88,6 +92,9 @@ ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root"),
     "lock": {"type": "dict", "required": True, "no_log": False},
     "releases": {"type": "list", "elements": "dict", "required": True},
+    "failed": {"type": "dict", "default": {}},
+    "live": {"type": "list", "elements": "str", "default": []},
+    "action": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
 }
 
 
@@ -289,7 +296,8 @@ class Finish:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
     try:
-        result = Finish(module.params).run()
+        became = (module.params[key] for key in ("releases", "failed", "live", "action"))
+        result = Finish({**module.params, "releases": finished_releases(*became)}).run()
     except (HostError, OSError) as error:
         module.fail_json(msg=with_advice(f"The run could not be finished: {error}"))
     for warning in result.pop("warnings"):

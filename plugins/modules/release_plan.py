@@ -28,12 +28,12 @@ attributes:
   idempotent: {support: full, description: Where nothing is to be done it only reads.}
 options:
   images:
-    description: Images whose absence is reported when there is work.
+    description: Set by the action plugin; images whose absence is reported when there is work.
     type: list
     elements: str
     default: []
   releases:
-    description: The wanted release of each application.
+    description: The wanted release of each application, as P(flaskops.host.releases#lookup) gives it. The host is told of the following.
     type: list
     elements: dict
     required: true
@@ -84,8 +84,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 work:
-  description: The applications with work. C(live) is the release that serves now, C(links) where, C(reason) a sentence, C(build) and
-    C(recreate) what there is to do.
+  description:
+    - The applications with work. C(name), C(id) and C(state) are those of the wanted release, C(live) is the release that serves now,
+      C(links) where, C(reason) a sentence, C(build) and C(recreate) what there is to do.
+    - Of the release also C(site), C(path), C(path_mode), C(engine), C(health), C(processes), C(drain_seconds) and C(keep_releases);
+      C(health_host) is the name that it is asked by, C(own_prefix) what to write where its links leave the path.
   type: list
   elements: dict
   returned: always
@@ -112,9 +115,10 @@ unlisted:
   elements: str
   returned: always
 missing_images:
-  description: Those of O(images) that are not on the host; empty when there is no work.
+  description: The images of this collection that are not on the host, empty when there is no work. C(image) is the name, C(base) what it
+    is built on, empty for the base of the host, C(target) the stage, C(first) whether it is the first of its runtime.
   type: list
-  elements: str
+  elements: dict
   returned: always
 lock:
   description: The C(token) that the other modules want, and the C(names) that are locked; empty when nothing is to be done.

@@ -35,8 +35,7 @@ options:
   remove: {description: Applications that this run removes., type: list, elements: str, default: []}
   deadline_seconds: {description: How long the question through Nginx may take for all of them., type: float, default: 15}
   releases:
-    description: "What is ready: C(name), C(id), C(site), C(path), C(health), C(state), C(processes), C(own_prefix) (what to
-      write where its links leave the path), and C(live) and C(links) of the plan."
+    description: The applications whose releases are ready, as M(flaskops.host.release_plan) returned them in C(work).
     type: list
     elements: dict
     required: true
@@ -48,7 +47,7 @@ EXAMPLES = r"""
     root: "{{ flask_apps_root }}"
     token: "{{ plan.lock.token }}"
     sites: "{{ nginx_host.sites }}"
-    releases: "{{ ready }}"
+    releases: "{{ plan.work }}"
 """
 
 RETURN = r"""

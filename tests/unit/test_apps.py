@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _find
+from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _find
 from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps import schema
 from hypothesis import given
@@ -628,7 +629,9 @@ def test_all_problems_of_all_applications_are_one_message(source, tmp_path):
         {"name": "wiki", "source": str(source), "path": "/blog", "site": "www"},
         "x",
     ]
-    lines = filters.normalize_apps(apps)["message"].splitlines()
+    found = filters.normalize_apps(apps)
+    assert (found["sites"], found["drain_seconds"]) == ([], 0)  # the host is not asked about what is wrong
+    lines = found["message"].splitlines()
     assert lines == [
         "9 problems in the inputs; nothing was changed.",
         "flask_apps: Shop: 'engin' is not a known key (its value is hidden); did you mean 'engine'?",
@@ -862,3 +865,54 @@ def test_a_static_url_of_a_common_application_is_its_own_matter(check):
     assert problems == []
     assert app["static"][0]["url"] == "/static"
     assert "STATIC_URL is left to the application" in " ".join(app["notes"])
+
+
+# --- what follows from the entries, for all roles ------------------------------------------------------------------------
+
+NGINX = {"manage": True, "sites": [{"name": "www", "server_names": ["www.example.org"]}], "health_path": "/healthz"}
+
+
+@pytest.fixture
+def nginx(root):
+    """The inputs of the role nginx, as its variables have them."""
+    defaults = yaml.safe_load((root / "roles/nginx/defaults/main.yml").read_text())
+    given = {name.removeprefix("nginx_"): value for name, value in defaults.items()}
+    return {**given, "required_sites": [], "required_shutdown_timeout_seconds": 0, "default_site_enabled": True, **NGINX}
+
+
+def test_nginx_is_told_the_sites_and_the_longest_drain(source, nginx):
+    shop = {"name": "a", "source": str(source), "path": "/a"}
+    apps = [shop, {**shop, "name": "b", "path": "/b", "site": "www", "drain_seconds": "70"}, {"name": "c", "state": "absent"}]
+    found = filters.normalize_apps(apps, nginx=nginx, defaults={"drain_seconds": 60})
+    assert (found["problems"], found["sites"], found["drain_seconds"], found["absent"]) == ([], ["default", "www"], 70, ["c"])
+    assert filters.normalize_apps([])["drain_seconds"] == 0
+
+
+def test_the_sites_are_those_of_the_inputs_of_nginx(source, nginx):
+    shop = {"name": "a", "source": str(source), "path": "/healthz", "site": "shop"}
+    assert filters.normalize_apps([shop], nginx=nginx)["problems"] == [
+        "flask_apps: a: site is 'shop'; there are default, www. Add it to nginx_sites or choose one of these.",
+        "flask_apps: a: path is '/healthz', where the site itself answers (nginx_health_path); choose another.",
+    ]
+    # Those of an Nginx of the user's own are looked for on the host.
+    found = filters.normalize_apps([shop], nginx={**nginx, "manage": False})
+    assert (found["problems"], found["sites"]) == ([], ["shop"])
+
+
+def test_a_hook_that_is_missing_is_told_with_the_rest(source, tmp_path):
+    (tmp_path / "there.yml").touch()
+    hooks = ["", str(tmp_path / "there.yml"), str(tmp_path / "none.yml")]
+    (first, second) = filters.normalize_apps([5], hooks=hooks)["problems"]
+    assert first.startswith("flask_apps[0]")
+    assert second == f"{tmp_path}/none.yml is no file on the controller; name it from {{{{ playbook_dir }}}}/ on."
+
+
+def test_a_way_back_is_open_whatever_is_wrong_with_the_entries(root):
+    kept = {"name": "shop", "dockerfile": "FROM flaskops/runtime:0123456789ab\n", "app": dict.fromkeys(_deploy.FACTS, "x")}
+    kept["app"].update(build={"base": "python:3.12"}, script_name="", uid=0)
+    kept |= dict.fromkeys(("image", "container", "process_containers", "source", "route", "secrets", "variables"), "")
+    apps = [{"name": "shop", "registry": {"username": "u", "password": "p"}, "path": "wrong"}]
+    found = filters.normalize_apps(apps, restored=[kept], recipe=str(root / "roles/flask_apps/files/runtime"), base_image="python:3.13")
+    (release,) = found["restored"]
+    assert (found["problems"], release["login"]) == ([], {"username": "u", "password": "p"})
+    assert release["runtime"] == found["runtimes"]["python:3.12"] and release["dockerfile"] == f"FROM {release['runtime']}\n"

@@ -65,9 +65,9 @@ def work(live=None, sites=(), name="shop"):
 
 
 def ready(**more):
-    """What the switch is told, as the filter makes it."""
+    """What the switch is told, as the plan completes it."""
     before = more.pop("before")
-    return deploy.ready_release(release(**more), before)
+    return deploy.with_release(before, release(**more), SITES)
 
 
 def steps(**more):
@@ -158,7 +158,7 @@ def test_what_is_a_good_answer_follows_from_the_state(file, path, status):
     ],
 )
 def test_what_became_of_an_application(failed, live, result, reason):
-    (found,) = deploy.finished_releases([work(OLD)], [release()], failed, live)
+    (found,) = deploy.finished_releases([deploy.with_release(work(OLD), release(), SITES)], failed, live)
     assert found == {
         "name": "shop",
         "id": NEW,
@@ -170,20 +170,6 @@ def test_what_became_of_an_application(failed, live, result, reason):
         "result": result,
         "reason": reason,
     }
-
-
-@pytest.mark.parametrize(
-    ("apps", "defaults", "seconds"),
-    [
-        ([], None, 0),
-        ([{"drain_seconds": 5}, {"drain_seconds": "70"}], None, 70),
-        ([{}, {"drain_seconds": 5}], {"drain_seconds": 60}, 60),
-        ([{"drain_seconds": "many"}, "malformed", {"drain_seconds": -1}], [], 0),
-        ("malformed", None, 0),
-    ],
-)
-def test_the_longest_drain(apps, defaults, seconds):
-    assert deploy.longest_drain(apps, defaults) == seconds
 
 
 def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
@@ -261,22 +247,6 @@ def test_a_site_that_nobody_described_is_localhost_on_port_80():
     assert (deploy.site_host("x", SITES), deploy.site_port("x", SITES)) == ("localhost", 80)
 
 
-@pytest.mark.parametrize(
-    ("apps", "defaults", "sites"),
-    [
-        ([], None, []),
-        ([{"name": "a"}], None, ["default"]),
-        ([{"site": "www"}, {"name": "a"}, {"site": "www"}], None, ["default", "www"]),
-        ([{"name": "a"}, {"site": "x"}], {"site": "www"}, ["www", "x"]),
-        ([{"site": None}], {"site": None}, ["default"]),
-        ("malformed", "malformed", []),
-        (["malformed", None, 5], [], []),
-    ],
-)
-def test_the_sites_that_applications_are_on(apps, defaults, sites):
-    assert deploy.used_sites(apps, defaults) == sites
-
-
 # --- what the plan and the record are told ---------------------------------------------------------------------------
 
 
@@ -285,6 +255,13 @@ def test_the_plan_is_told_digests_of_secrets_and_no_contents():
     wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": secrets, "variables": ["KEY"]}
     wanted |= {"uid": 0, "volumes": False}
     assert deploy.wanted_releases([release()]) == [wanted]
+
+
+def test_the_work_of_an_application_stands_for_itself_and_has_no_secret():
+    found = deploy.with_release(work(OLD), release(site="www"), SITES)
+    assert (found["name"], found["live"], found["site"], found["drain_seconds"]) == ("shop", OLD, "www", 30)
+    assert found["health_host"] == "www.example.com"
+    assert "hunter2" not in json.dumps(found)
 
 
 @pytest.mark.parametrize(
@@ -385,9 +362,9 @@ def test_the_url_is_what_one_types(site, path, url):
 def test_a_kept_release_is_built_on_the_runtime_image_of_today():
     text = "FROM flaskops/runtime:0123456789ab-build AS build\nFROM flaskops/runtime:0123456789ab\nCOPY app/ /app/\n"
     # One that an older version has made says nothing of its base.
-    (release,) = deploy.on_runtime([{"name": "shop", "dockerfile": text, "app": {"build": {}}}], {"": "flaskops/runtime:ba9876543210"})
-    assert release["dockerfile"] == text.replace("0123456789ab", "ba9876543210")
-    assert deploy.needed_images([release]) == [
+    (restored,) = deploy.restored_releases([release(dockerfile=text)], {"": "flaskops/runtime:ba9876543210"}, [])
+    assert restored["dockerfile"] == restored["facts"]["dockerfile"] == text.replace("0123456789ab", "ba9876543210")
+    assert deploy.needed_images([restored]) == [
         "flaskops/runtime:ba9876543210-build",
         "flaskops/runtime:ba9876543210",
     ]

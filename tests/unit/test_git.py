@@ -160,12 +160,12 @@ def test_the_key_is_given_to_ssh_and_nobody_is_asked(tmp_path, monkeypatch):
 @pytest.fixture
 def fetch(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return _git.checkouts
+    return _git.Checkouts(run="1")
 
 
 def test_an_application_from_git(fetch, origin, tmp_path):
     apps = [{"name": "shop", "git": {"repo": str(origin), "version": "v1"}, "path": "/"}]
-    (app,), problems = normalize_apps(apps, checkouts=fetch(apps))
+    (app,), problems = normalize_apps(apps, checkout=fetch)
     assert problems == []
     assert app["source"].startswith(f"{tmp_path}/cache/flaskops/git/")
     assert (app["module"], app["build"]["origin"]) == ("app", f"{origin} at v1 ({app['source'][-40:-28]})")
@@ -180,7 +180,7 @@ def test_what_is_wrong_with_a_repository_is_told_with_the_rest(fetch, origin):
         {"name": "e", "git": "x", "path": "/e"},
         "f",
     ]
-    _, problems = normalize_apps(apps, checkouts=fetch(apps))
+    _, problems = normalize_apps(apps, checkout=fetch)
     assert problems[0] == f"flask_apps: a: git: {origin} has no branch, tag or commit 'nowhere'."
     assert problems[1].startswith(f"flask_apps: b: git: directory is 'web'; there is no such directory in {origin} at HEAD (")
     assert problems[2] == "flask_apps: c: git.key_file is not a file: /none. It starts from flask_apps_source_root."
@@ -194,7 +194,7 @@ def test_what_is_wrong_with_a_repository_is_told_with_the_rest(fetch, origin):
 
 def test_the_defaults_may_name_the_repository(fetch, origin):
     apps, defaults = [{"name": "shop", "path": "/"}], {"git": {"repo": str(origin)}}
-    assert normalize_apps(apps, defaults, checkouts=fetch(apps, defaults=defaults))[1] == []
+    assert normalize_apps(apps, defaults, checkout=fetch)[1] == []
 
 
 def test_files_of_git_lfs_stay_pointers_whatever_the_controller_has(origin, tmp_path, monkeypatch):

@@ -72,9 +72,9 @@ def test_a_build_that_fails_shows_its_log_and_no_password():
 
 def test_the_last_message_has_the_reason_and_not_the_log():
     result = failed(with_log("shop did not get healthy: no answer.", ["Traceback"]) + "\nWrite writable: [/app/x].")
-    said = _deploy.failure(WORK, "release | Wait until it is healthy", result)
+    said = _deploy.failure(WORK, "release | Wait for the health check", result)
     assert said == (
-        f"shop: release {'b' * 12} failed at 'release | Wait until it is healthy', where its log is shown; it serves nothing yet.\n"
+        f"shop: release {'b' * 12} failed at 'release | Wait for the health check', where its log is shown; it serves nothing yet.\n"
         "shop did not get healthy: no answer.\nWrite writable: [/app/x].\nIts log says: Traceback"
     )
 

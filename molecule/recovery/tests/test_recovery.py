@@ -66,17 +66,16 @@ def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
     assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
 
 
-BUILD = "source | Build its image, keep it and take out its static files"
+BUILD = "release | Build its image, keep it and take out its static files"
 STEPS = [
-    "release | Lay down its directory",
+    "release | Create the release directory",
     "context | Send of its source what the host has not got, and unpack it",
     BUILD,
-    "container | Have the engine make it",
-    "release | Wait until it is healthy",
-    "release | Call it ready",
+    "container | Create the container",
+    "release | Wait for the health check",
     "work | Switch to them",
     "work | Drain, stop what served before, prune and unlock",
-    "releases | Say what serves",
+    "releases | Set flask_apps_live",
 ]
 SWITCH = "work | Switch to them"
 LAST = "work | Drain, stop what served before, prune and unlock"
@@ -216,7 +215,7 @@ def test_a_full_disk_while_the_runtime_image_is_made(disk, fails_for_want_of_roo
     tags = host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").split()
     host.check_output(f"docker image rm {' '.join(tags)} && docker builder prune --all --force")
     disk.room(1)
-    fails_for_want_of_room("The runtime image failed at 'build | Build with BuildKit'", shop("without"))
+    fails_for_want_of_room("The runtime image failed at 'image_build | Build the runtime image (uWSGI is compiled, about a minute, once)'", shop("without"))
     disk.room(2000)
     deploy(shop("with")).ok()
     assert version() == "with"
@@ -301,7 +300,7 @@ def test_a_release_with_a_broken_process_is_refused(working, deploy, host, versi
 @pytest.mark.parametrize(
     ("step", "after", "then"),
     [
-        ("container | Have the engine make it", 0.0, "1"),
+        ("container | Create the container", 0.0, "1"),
         (SWITCH, 0.0, "2"),
         (SWITCH, 1.5, "1"),
         (SWITCH, 3.0, "2"),

@@ -151,7 +151,7 @@ def test_the_release_command_runs_before_the_new_code_serves(serving, deploy, pl
 
 def test_tasks_of_the_user_run_before_and_after(serving, deploy, tmp_path, host, version):
     before, after = tmp_path / "before.yml", tmp_path / "after.yml"
-    before.write_text("- ansible.builtin.shell: 'echo {{ __flask_apps_plan.work[0].name }} > /root/before'\n  changed_when: true\n")
+    before.write_text("- ansible.builtin.shell: 'echo {{ flask_apps_plan.work[0].name }} > /root/before'\n  changed_when: true\n")
     after.write_text("- ansible.builtin.shell: 'echo {{ flask_apps_live[0].release }} > /root/after'\n  changed_when: true\n")
     deploy(shop("hooks"), flask_apps_before_tasks=str(before), flask_apps_after_tasks=str(after)).ok()
     assert host.file("/root/before").content_string == "shop\n"
