@@ -124,7 +124,7 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 # What the switch and the end of a run have to know of a release.
-SWITCHED = ("site", "path", "path_mode", "engine", "health", "state", "processes", "drain_seconds", "keep_releases")
+SWITCHED = ("site", "path", "path_mode", "engine", "script_name", "health", "state", "processes", "drain_seconds", "keep_releases")
 
 
 def with_release(work: Mapping[str, Any], release: Release, sites: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

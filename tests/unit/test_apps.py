@@ -891,8 +891,8 @@ def test_nginx_is_told_the_sites_and_the_longest_drain(source, nginx):
 def test_the_sites_are_those_of_the_inputs_of_nginx(source, nginx):
     shop = {"name": "a", "source": str(source), "path": "/healthz", "site": "shop"}
     assert filters.normalize_apps([shop], nginx=nginx)["problems"] == [
-        "flask_apps: a: site is 'shop'; there are default, www. Add it to nginx_sites or choose one of these.",
-        "flask_apps: a: path is '/healthz', where the site itself answers (nginx_health_path); choose another.",
+        "flask_apps: a: no site 'shop'; defined sites: default, www. Add it to nginx_sites or choose one of these.",
+        "flask_apps: a: path must not be '/healthz', where the site itself answers (nginx_health_path).",
     ]
     # Those of an Nginx of the user's own are looked for on the host.
     found = filters.normalize_apps([shop], nginx={**nginx, "manage": False})

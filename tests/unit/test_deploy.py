@@ -376,7 +376,9 @@ def test_a_kept_release_is_built_on_the_runtime_image_of_today():
 )
 def test_one_from_before_the_compatibility_image_had_its_name_is_built_on_that_of_today(text):
     old, new = "flaskops/runtime:0123456789ab", "flaskops/runtime:ba9876543210"
-    (release,) = deploy.on_runtime([{"name": "shop", "dockerfile": text.format(old), "app": {"build": {}}}], {"": new})
+    more = dict.fromkeys(("image", "container", "process_containers", "source", "route", "secrets", "variables"), "")
+    app = {**dict.fromkeys((*deploy.FACTS, "script_name", "uid"), ""), "build": {}}
+    (release,) = deploy.restored_releases([{**more, "name": "shop", "dockerfile": text.format(old), "app": app}], {"": new}, [])
     assert release["dockerfile"] == text.format(new).replace("-seed", "-compat")
     assert deploy.needed_images([release]) == [f"{new}-compat"]
 
