@@ -73,7 +73,7 @@ def documented(options):
     found = {}
     for name, option in options.items():
         found[name] = {key: option[key] for key in keys if option.get(key) not in (None, False)}
-        if below := option.get("options") or option.get("suboptions"):
+        if below := option.get("suboptions"):
             found[name]["options"] = documented(below)
     return found
 
