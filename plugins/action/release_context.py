@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.flaskops.host.plugins.module_utils._delta import write_delta
+
+from ..module_utils.images.delta import write_delta
 
 MODULE = "flaskops.host.release_context"
 # Bytes. A little goes along with the call of the module; more is a file of its own, which costs two calls more.

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _own_prefix
-from ansible_collections.flaskops.host.plugins.module_utils._owner import is_dead, this_run
+
+from ..module_utils.apps.sources import own_prefix
+from ..module_utils.releases import deploy
+from ..module_utils.releases.owner import is_dead, this_run
 
 MODULE = "flaskops.host.release_plan"
 
@@ -22,7 +24,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         releases, sites = self._task.args["releases"], self._task.args.get("sites", [])
-        wanted = {"releases": _deploy.wanted_releases(releases), "images": _deploy.needed_images(releases)}
+        wanted = {"releases": deploy.wanted_releases(releases), "images": deploy.needed_images(releases)}
         arguments = {**self._task.args, **wanted, "owner": this_run()}
         result: dict[str, Any] = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
         dead = [holder for holder in result.get("holders", []) if is_dead(holder)]
@@ -37,8 +39,8 @@ def _completed(plan: dict[str, Any], releases: dict[str, Any], sites: list[dict[
     if "work" not in plan:
         return {}
     work = [
-        {**_deploy.with_release(entry, release, sites), "own_prefix": _own_prefix.setting(release["app"])}
+        {**deploy.with_release(entry, release, sites), "own_prefix": own_prefix.setting(release["app"])}
         for entry in plan["work"]
         for release in [releases[entry["name"]]]
     ]
-    return {"work": work, "missing_images": _deploy.image_builds(releases.values(), plan["missing_images"])}
+    return {"work": work, "missing_images": deploy.image_builds(releases.values(), plan["missing_images"])}

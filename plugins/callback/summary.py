@@ -35,8 +35,9 @@ from typing import Any
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import status_table, table
-from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
+
+from ..module_utils.host.shown import shown_line
+from ..module_utils.releases.deploy import status_table, table
 
 
 class CallbackModule(CallbackBase):

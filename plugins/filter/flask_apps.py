@@ -12,20 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.flaskops.host.plugins.module_utils import (
-    _apps,
-    _base,
-    _deploy,
-    _dev,
-    _find,
-    _nginx_plan,
-    _public_defaults,
-    _replaced,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._git import Checkouts
-from ansible_collections.flaskops.host.plugins.module_utils._options import printable
-from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
-from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
+
+from ..module_utils.apps import normalize
+from ..module_utils.apps.dev import dev_entry, dev_run
+from ..module_utils.apps.sources import find, public_defaults
+from ..module_utils.apps.sources.git import Checkouts
+from ..module_utils.apps.sources.source import source_digest
+from ..module_utils.images.base import bases
+from ..module_utils.inputs.options import printable
+from ..module_utils.nginx import plan
+from ..module_utils.releases import deploy, replaced
+from ..module_utils.releases.release import FORMAT
 
 
 def normalize_apps(
@@ -42,9 +39,9 @@ def normalize_apps(
     """The complete entries of flask_apps with all that follows from them, and all problems as sentences and as one message."""
     defaults = context.get("defaults")
     if restored is None:
-        given = [_dev.dev_entry(apps, dev["source"], context["source_root"], dev["entry"])] if dev else apps
+        given = [dev_entry(apps, dev["source"], context["source_root"], dev["entry"])] if dev else apps
         checkout = Checkouts(run=str(os.getppid()))  # a worker of the run that all hosts have in common
-        result, problems = _apps.normalize_apps(given, checkout=checkout, **_known_sites(nginx), **context)
+        result, problems = normalize.normalize_apps(given, checkout=checkout, **_known_sites(nginx), **context)
         problems += [_missing_hook(str(file)) for file in hooks if file and not Path(str(file)).is_file()]
     else:
         # What is deployed now may be wrong, and a way back is wanted all the same.
@@ -56,7 +53,7 @@ def normalize_apps(
     notes = [printable(f"{app['name']}: {note}") for app in result if isinstance(app["name"], str) for note in app.get("notes", [])]
     present = [] if problems else [app for app in result if app["state"] != "absent"]
     if warn:
-        for text in filter(None, map(_public_defaults.warning, present)):
+        for text in filter(None, map(public_defaults.warning, present)):
             Display().warning(printable(text))
     kept = list(restored or [])
     host = "bootstrap" if base_source == "bootstrap" else str(context.get("base_image", ""))
@@ -70,9 +67,9 @@ def normalize_apps(
         "notes": notes,
         "sites": sorted({app["site"] for app in present}),
         "drain_seconds": max((app["drain_seconds"] for app in present), default=0),
-        "login": _deploy.registry_login([], "", defaults),
+        "login": deploy.registry_login([], "", defaults),
         "runtimes": known,
-        "restored": _deploy.restored_releases(kept, known, apps, defaults),
+        "restored": deploy.restored_releases(kept, known, apps, defaults),
     }
 
 
@@ -84,7 +81,7 @@ def _known_sites(nginx: Mapping[str, Any] | None) -> dict[str, Any]:
     if not nginx["manage"]:
         return {"sites": None}
     path = nginx["health_path"]
-    return {"sites": _nginx_plan.make_plan(None, nginx)["site_names"], "taken_paths": [path] if path and isinstance(path, str) else []}
+    return {"sites": plan.make_plan(None, nginx)["site_names"], "taken_paths": [path] if path and isinstance(path, str) else []}
 
 
 def _missing_hook(file: str) -> str:
@@ -96,9 +93,9 @@ def runtimes(apps: Iterable[Mapping[str, Any]], directory: str, base: str, refre
 
     Its recipe, with the modules of ours that go into it, its base and when that was taken decide the tag.
     """
-    shared = "\n".join(sha256(Path(module.__file__).read_bytes()).hexdigest() for module in (_find, _replaced))
+    shared = "\n".join(sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (find, replaced))
     recipe = f"{FORMAT}\n{source_digest(directory)}\n{shared}"
-    texts = {own: f"{recipe}\n{own or base}\n{refresh}" for own in _base.bases(apps)}
+    texts = {own: f"{recipe}\n{own or base}\n{refresh}" for own in bases(apps)}
     return {own: f"flaskops/runtime:{sha256(text.encode()).hexdigest()[:12]}" for own, text in texts.items()}
 
 
@@ -107,9 +104,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "dev_run": _dev.dev_run,
-            "failure": _deploy.failure,
-            "live_releases": _deploy.live_releases,
+            "dev_run": dev_run,
+            "failure": deploy.failure,
+            "live_releases": deploy.live_releases,
             "normalize_apps": normalize_apps,
-            "status_table": _deploy.status_table,
+            "status_table": deploy.status_table,
         }

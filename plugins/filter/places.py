@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+from ..module_utils.host.places import Place
 
 
 def places(root: str) -> dict[str, str]:

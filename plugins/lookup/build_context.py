@@ -48,7 +48,8 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.flaskops.host.plugins.module_utils._source import write_context
+
+from ..module_utils.apps.sources.source import write_context
 
 
 class LookupModule(LookupBase):

@@ -62,17 +62,11 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 from ansible.template import trust_as_template
-from ansible_collections.flaskops.host.plugins.module_utils import _release as release
-from ansible_collections.flaskops.host.plugins.module_utils import _secrets
-from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils._base import base_of
-from ansible_collections.flaskops.host.plugins.module_utils._covers import DATA_FILES
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import image_builds, registry_login, release_facts
-from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
-from ansible_collections.flaskops.host.plugins.module_utils._processes import one_off_command, process_containers
-from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export
-from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
+
+from ..module_utils.apps.origin import image_parts, own_dockerfile
+from ..module_utils.apps.sources.requirements import arguments, export
+from ..module_utils.apps.sources.source import source_digest
+from ..module_utils.host.places import (
     ENVIRONMENT,
     MAINTENANCE_PAGE,
     RELEASE_TEXT,
@@ -81,6 +75,13 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
     container_socket,
     container_statistics,
 )
+from ..module_utils.images.base import base_of
+from ..module_utils.releases import release
+from ..module_utils.releases.app_path import AppPath
+from ..module_utils.releases.covers import DATA_FILES
+from ..module_utils.releases.deploy import image_builds, registry_login, release_facts
+from ..module_utils.releases.processes import one_off_command, process_containers
+from ..module_utils.releases.secrets import laid
 
 
 class LookupModule(LookupBase):
@@ -147,12 +148,12 @@ class LookupModule(LookupBase):
             "static": app["static"],
             **({"uid": app["uid"]} if app["uid"] else {}),
         }
-        secrets = _secrets.laid(app)
+        secrets = laid(app)
         key = release.release_key(self.get_option("key_file")) if secrets else b""
         finished = release.release_id(parts, secrets, key)
         named = {"name": name, "id": identity, "image": image, **place.of_release(name, identity), "runtime": runtime, **parts}
-        variables = environment.get("FLASKOPS_SECRETS", "").split()
-        known = {"app": app, "release_command": one_off_command(app), "secrets": secrets, "variables": variables}
+        names = environment.get("FLASKOPS_SECRETS", "").split()
+        known = {"app": app, "release_command": one_off_command(app), "secrets": secrets, "variables": names}
         whole = {**release.replace_placeholder(named, finished), **known}
         return {**whole, "login": registry_login([app], name), "facts": release_facts(whole), "runtime_builds": image_builds([whole])}
 

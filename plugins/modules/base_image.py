@@ -48,7 +48,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, tail
+
+from ..module_utils.host.engine import Docker, tail
+from ..module_utils.host.files import HostError
 
 ARGUMENTS = {
     "workdir": {"type": "path", "required": True},

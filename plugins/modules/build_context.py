@@ -47,9 +47,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
-from ansible_collections.flaskops.host.plugins.module_utils._unpack import unpack
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.files import HostError
+from ..module_utils.images.unpack import unpack
 
 ARGUMENTS: dict[str, Any] = {
     **shared("dockerfile", "ca_bundle", "index_url"),

@@ -78,21 +78,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._docker_apt import (
-    APT_SOURCE,
-    INTERESTING_PACKAGES,
-    parse_apt_sources,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon import (
-    DAEMON_FILE,
-    LIMIT_FILE,
-    SOCKET,
-    daemon_config,
-    daemon_text,
-    text_digest,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._proc import command_line
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import DOCKER_RECORD
+
+from ..module_utils.docker.apt import APT_SOURCE, INTERESTING_PACKAGES, parse_apt_sources
+from ..module_utils.docker.daemon import LIMIT_FILE, SOCKET, daemon_config, daemon_text, text_digest
+from ..module_utils.host.engine import DAEMON_FILE
+from ..module_utils.host.places import DOCKER_RECORD
+from ..module_utils.host.proc import command_line
 
 ARGUMENTS: dict[str, Any] = {
     "users": {"type": "list", "elements": "str", "default": []},

@@ -46,10 +46,12 @@ image_id:
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
-from ansible_collections.flaskops.host.plugins.module_utils._image import build
-from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
-from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
+
+from ..module_utils.host.disk import with_advice
+from ..module_utils.host.engine import Docker
+from ..module_utils.host.files import HostError
+from ..module_utils.host.reason import failed
+from ..module_utils.images.build import build
 
 ARGUMENTS = {
     "path": {"type": "path", "required": True},

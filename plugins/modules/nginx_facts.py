@@ -136,8 +136,9 @@ ansible_facts:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_facts import Places, gather
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_ROOT
+
+from ..module_utils.host.places import NGINX_ROOT
+from ..module_utils.nginx.facts import Places, gather
 
 ARGUMENTS = {
     "root": {"type": "path", "default": NGINX_ROOT},

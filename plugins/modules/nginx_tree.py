@@ -155,10 +155,11 @@ import signal
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import Host
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError, parse_wanted
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import Interrupted, NginxTree, Settings
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_ROOT
+
+from ..module_utils.host.places import NGINX_ROOT
+from ..module_utils.nginx.process import Host
+from ..module_utils.nginx.steps import NginxError, parse_wanted
+from ..module_utils.nginx.tree import Interrupted, NginxTree, Settings
 
 ARGUMENTS = {
     "root": {"type": "path", "default": NGINX_ROOT},

@@ -85,16 +85,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _covers
-from ansible_collections.flaskops.host.plugins.module_utils._accounts import write_accounts
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record, pin, stable_time, stable_time_of
-from ansible_collections.flaskops.host.plugins.module_utils._image import build, refuse_labels
-from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
-from ansible_collections.flaskops.host.plugins.module_utils._shown import shown
-from ansible_collections.flaskops.host.plugins.module_utils._volumes import Volumes
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.engine import Docker
+from ..module_utils.host.files import HostError, stable_time, stable_time_of
+from ..module_utils.host.places import Place
+from ..module_utils.host.reason import failed
+from ..module_utils.host.shown import shown
+from ..module_utils.images.build import build, refuse_labels
+from ..module_utils.releases import covers
+from ..module_utils.releases.accounts import write_accounts
+from ..module_utils.releases.lock import renew
+from ..module_utils.releases.record import Record, pin
+from ..module_utils.releases.volumes import Volumes
 
 STATIC = {
     "url": {"type": "str", "required": True},
@@ -198,7 +201,7 @@ class Assets:
         mounts = self.params["container"]
         volumes = Volumes(self.docker, self.params["root"], name, self.params["id"], self.params["uid"])
         warnings += volumes.prepare(self.params["image"], mounts.get("volumes") or [])
-        warnings += [f"{name}: {words}" for words in _covers.warnings(name, found, mounts, self._first_file)]
+        warnings += [f"{name}: {words}" for words in covers.warnings(name, found, mounts, self._first_file)]
         record = Record(self.params["root"], self.params["name"])
         changed = record.data["releases"].get(self.params["id"], {}).get("image") != image
         if changed:

@@ -48,12 +48,14 @@ stdout_lines:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _advice
-from ansible_collections.flaskops.host.plugins.module_utils._drain import remove
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, NoAnswer, logs, tail
-from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.engine import Docker, NoAnswer, logs, tail
+from ..module_utils.host.files import HostError
+from ..module_utils.host.reason import failed
+from ..module_utils.releases.advice import advice as advice_on
+from ..module_utils.releases.drain import remove
+from ..module_utils.releases.lock import renew
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "name", "token"),
@@ -75,7 +77,7 @@ def run(params: dict[str, Any], docker: Docker) -> tuple[list[str], list[str]]:
         except NoAnswer:
             code = f"none within {seconds:g} s (release_command_seconds)"
         log = logs(docker, container, READ)
-        advice = _advice.advice(log, docker.inspect(container))
+        advice = advice_on(log, docker.inspect(container))
     finally:
         remove([container], docker)
     if code != "0":

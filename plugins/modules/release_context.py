@@ -68,13 +68,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._delta import Damaged, assemble
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
-from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
-from ansible_collections.flaskops.host.plugins.module_utils._unpack import unpack
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.disk import with_advice
+from ..module_utils.host.files import HostError
+from ..module_utils.host.places import Place
+from ..module_utils.images.delta import Damaged, assemble
+from ..module_utils.images.unpack import unpack
+from ..module_utils.releases.lock import renew
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "name", "id", "token", "dockerfile", "ca_bundle", "index_url"),

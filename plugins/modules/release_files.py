@@ -105,28 +105,21 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _networks
-from ansible_collections.flaskops.host.plugins.module_utils._accounts import write_accounts
-from ansible_collections.flaskops.host.plugins.module_utils._delta import kept_digests
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import has_volumes
-from ansible_collections.flaskops.host.plugins.module_utils._host import (
-    Docker,
-    HostError,
-    Record,
-    file_digest,
-    live_links,
-    make_directory,
-    now,
-    read_release,
-    write_file,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
-from ansible_collections.flaskops.host.plugins.module_utils._trees import delete, put_away
-from ansible_collections.flaskops.host.plugins.module_utils._uids import Uids, run_as
-from ansible_collections.flaskops.host.plugins.module_utils._volumes import Volumes, named
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import ENVIRONMENT, Place
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.engine import Docker
+from ..module_utils.host.files import HostError, file_digest, make_directory, now, write_file
+from ..module_utils.host.places import ENVIRONMENT, Place
+from ..module_utils.host.trees import delete, put_away
+from ..module_utils.images.delta import kept_digests
+from ..module_utils.releases import networks
+from ..module_utils.releases.accounts import write_accounts
+from ..module_utils.releases.deploy import has_volumes
+from ..module_utils.releases.lock import renew
+from ..module_utils.releases.record import Record, live_links, read_release
+from ..module_utils.releases.release import FORMAT
+from ..module_utils.releases.uids import Uids, run_as
+from ..module_utils.releases.volumes import Volumes, named
 
 NO_SECRETS = "e30="  # {} as JSON in Base64
 ARGUMENTS: dict[str, Any] = {
@@ -188,7 +181,7 @@ class ReleaseFiles:
         known = self._restore() if self.params["restore"] else self._lay_down()
         docker = Docker()
         write_accounts(docker, f"{self.params['name']}-{self.params['id']}-pin", self.place.directory, self.uid)
-        made = _networks.asks_for_own(facts["container"], self.params["name"]) and _networks.ensure(
+        made = networks.asks_for_own(facts["container"], self.params["name"]) and networks.ensure(
             docker, self.params["root"], self.params["name"], self.params["networks_pool"]
         )
         containers = [run_as(each, self.uid, str(self.place.directory)) for each in (facts["container"], *facts["process_containers"])]

@@ -71,22 +71,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _drain, _memory, _networks, _process_steps, _routes, _trees
-from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, finished_releases
-from ansible_collections.flaskops.host.plugins.module_utils._host import (
-    Docker,
-    HostError,
-    Record,
-    forget,
-    live_links,
-    read_release,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._lock import holder, release, renew
-from ansible_collections.flaskops.host.plugins.module_utils._plan import LABEL, RELEASE
-from ansible_collections.flaskops.host.plugins.module_utils._room import no_room, with_advice
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+
+from ..module_utils.host import trees
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.disk import no_room, with_advice
+from ..module_utils.host.engine import Docker
+from ..module_utils.host.files import HostError
+from ..module_utils.host.places import Place
+from ..module_utils.releases import audit, drain, memory, networks, process_steps, routes
+from ..module_utils.releases.attempts import Attempts
+from ..module_utils.releases.deploy import FILES, finished_releases
+from ..module_utils.releases.lock import holder, release, renew
+from ..module_utils.releases.plan import LABEL, RELEASE
+from ..module_utils.releases.record import Record, forget, live_links, read_release
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root"),
@@ -129,7 +126,7 @@ class Finish:
                 self._warn_of_starved()
             for name in held:
                 with self.attempts.of(name, "the links of its earlier paths could not be removed"):
-                    _routes.sweep(self.root, name, self.links.get(name, []))
+                    routes.sweep(self.root, name, self.links.get(name, []))
             for entry in self.releases:
                 with self.attempts.of(entry["name"], "its old releases could not be removed"):
                     pruned += [f"{entry['name']} {old}" for old in self._prune(entry)]
@@ -145,7 +142,7 @@ class Finish:
             with self.attempts.of(name, f"its lock could not be given back; break it with -e flask_apps_break_lock={self.token}"):
                 release(self.root, [name], self.token)
         with self.attempts.of("", "The trash could not be emptied", warn=True):
-            self.attempts.warnings += _trees.sweep(self.root)
+            self.attempts.warnings += trees.sweep(self.root)
         failures = list(self.attempts.failures.values())
         return {"changed": True, "drained": drained, "pruned": pruned, "failures": failures, "warnings": self.attempts.warnings}
 
@@ -154,17 +151,17 @@ class Finish:
         # What the link leads to serves, whatever became of the switch; the next run settles it.
         failed = [entry for entry in self.releases if entry["result"] == "failed" and not self._serves(entry)]
         gone = [f"{entry['name']}-{entry['id']}" for entry in failed]
-        self._all("stopped", lambda names, docker: _drain.stop(names, docker, 2), gone)
-        self._all("removed", _drain.remove, gone)
+        self._all("stopped", lambda names, docker: drain.stop(names, docker, 2), gone)
+        self._all("removed", drain.remove, gone)
         for entry in failed:
             with self.attempts.of(entry["name"], "its processes that did not get to serve could not be removed"):
-                _process_steps.undo(self.docker, entry["name"], entry["id"])
+                process_steps.undo(self.docker, entry["name"], entry["id"])
         for entry in self.releases:
             # Whatever serves now has its processes, even where a release did not get as far as to stop one.
             links = self.links.get(entry["name"], [])
             if entry["result"] == "failed" and links and links[0]["file"] != FILES["stopped"]:
                 with self.attempts.of(entry["name"], "its processes could not be started again"):
-                    _process_steps.restore(self.docker, entry["name"], links[0]["id"])
+                    process_steps.restore(self.docker, entry["name"], links[0]["id"])
         for entry in failed:
             with self.attempts.of(entry["name"], "that it failed could not be recorded"):
                 self._record_failure(entry)
@@ -186,7 +183,7 @@ class Finish:
     def _drain(self) -> dict[str, Any]:
         """What served before finishes what it has begun."""
         old = [
-            {**_drain.entry(self.root, entry["name"], entry["before"]), "drain_seconds": entry["drain_seconds"]}
+            {**drain.entry(self.root, entry["name"], entry["before"]), "drain_seconds": entry["drain_seconds"]}
             for entry in self.releases
             if entry["result"] == "live" and entry["before"] and (entry["before"] != entry["id"] or entry["state"] == "stopped")
         ]
@@ -196,19 +193,19 @@ class Finish:
         leaving, staying = self._processes()
         self._stand_still([name for name in names if name in still] + staying)
         with ThreadPoolExecutor(1) as beside:
-            stopped = beside.submit(self._all, "stopped", _process_steps.stop, leaving + staying)
-            drained = _drain.drain(old)
-            self._all("stopped", _drain.stop, names)
-            self._all("removed", _drain.remove, [name for name in names if name not in still])
+            stopped = beside.submit(self._all, "stopped", process_steps.stop, leaving + staying)
+            drained = drain.drain(old)
+            self._all("stopped", drain.stop, names)
+            self._all("removed", drain.remove, [name for name in names if name not in still])
             stopped.result()
-        self._all("removed", _drain.remove, leaving)
+        self._all("removed", drain.remove, leaving)
         return drained
 
     def _warn_of_starved(self) -> None:
         """What serves, and dies of memory."""
         serving = [entry for entry in self.releases if entry["result"] == "live" and entry["state"] != "stopped"]
         live = {f"{entry['name']}-{entry['id']}": entry for entry in serving}
-        for container, words in _memory.starved(self.docker, live).items():
+        for container, words in memory.starved(self.docker, live).items():
             self.attempts.warnings.append(f"{live[container]['name']}: release {live[container]['id']} serves, and {words}")
 
     def _all(self, what: str, step: Callable[[list[str], Docker], None], containers: list[str]) -> None:
@@ -225,7 +222,7 @@ class Finish:
         leaving, staying = [], []
         for entry in self.releases:
             if entry["result"] == "live":
-                for process in _process_steps.found(self.docker, entry["name"]):
+                for process in process_steps.found(self.docker, entry["name"]):
                     if process.release != entry["id"]:
                         leaving.append(process.container)
                     elif entry["state"] == "stopped":
@@ -243,7 +240,7 @@ class Finish:
         record = Record(self.root, name)
         live = record.data["live"]
         numbered = sorted((data["number"], identity) for identity, data in record.releases.items() if data.get("number"))
-        keep = {identity for _number, identity in numbered[-max(entry["keep_releases"], 2) :]}
+        keep: set[str | None] = {identity for _number, identity in numbered[-max(entry["keep_releases"], 2) :]}
         keep |= {live, record.before(live) if live else None, entry["id"], *(link["id"] for link in self.links.get(name, []))}
         laid = {release.directory.name for release in Place(self.root).app(name).all_releases()}
         there = laid | set(record.releases) | set(self._images(name))
@@ -261,8 +258,8 @@ class Finish:
         """Of one that had a network of its own, and has none with this release."""
         name, now_live = entry["name"], entry["id"] if entry["result"] == "live" else None
         asked, asks = (read_release(self.root, name, identity) if identity else {} for identity in (entry["before"], now_live))
-        if asked and asks and _networks.asks_for_own(asked["container"], name) and not _networks.asks_for_own(asks["container"], name):
-            _networks.remove(self.docker, name)
+        if asked and asks and networks.asks_for_own(asked["container"], name) and not networks.asks_for_own(asks["container"], name):
+            networks.remove(self.docker, name)
 
     def _empty(self, name: str) -> None:
         """What a container wrote goes with it, also of releases that are kept."""
@@ -272,7 +269,7 @@ class Finish:
             for release in Place(self.root).app(name).all_releases():
                 for path in release.written if release.directory.name not in used else []:
                     with self.attempts.of(name, f"{path} could not be emptied", warn=True):
-                        _trees.empty(path, self.root)
+                        trees.empty(path, self.root)
 
     def _images(self, name: str) -> list[str]:
         return self.docker.run("image", "ls", "--format", "{{.Tag}}", f"flaskops/{name}").split()
@@ -281,7 +278,7 @@ class Finish:
         """One line about what was done, by whom and how it went."""
         held = holder(self.root, entry["name"])
         what = {key: entry[key] for key in ("action", "before", "state", "result")}
-        _audit.write(
+        audit.write(
             self.root,
             entry["name"],
             held,

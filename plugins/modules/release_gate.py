@@ -76,11 +76,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _advice, _memory, _page
-from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, logs
-from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils._probe import (
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.engine import Docker, logs
+from ..module_utils.host.files import HostError
+from ..module_utils.host.reason import failed
+from ..module_utils.host.shown import shown_line
+from ..module_utils.releases import advice, memory, page
+from ..module_utils.releases.app_path import AppPath
+from ..module_utils.releases.lock import renew
+from ..module_utils.releases.probe import (
     PROBLEMS,
     SHOWN_BYTES,
     Fetched,
@@ -93,9 +98,6 @@ from ansible_collections.flaskops.host.plugins.module_utils._probe import (
     problem,
     summary,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._reason import failed
-from ansible_collections.flaskops.host.plugins.module_utils._shown import shown_line
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "name", "token"),
@@ -143,8 +145,8 @@ class Gate:
             state = container.get("State", {})
             if not state.get("Running"):
                 code = state.get("ExitCode", "unknown")
-                memory = ", out of memory (see resources.memory)" if state.get("OOMKilled") else ""
-                raise HostError(self._report(f"its container exited with code {code}{memory} after {self._seconds():.1f} s"))
+                why = ", out of memory (see resources.memory)" if state.get("OOMKilled") else ""
+                raise HostError(self._report(f"its container exited with code {code}{why} after {self._seconds():.1f} s"))
             status = self._ask()
             good = bool(status and accepts(status, self.params["status"]) and self._leads_to_an_answer(status))
             self._memory(container, self.started + self._seconds() + MEMORY_SECONDS if good else 0)
@@ -162,10 +164,10 @@ class Gate:
         """The kernel kills workers, the server starts them again, and whoever is asked is well: that is not healthy."""
         pid = int(container["State"].get("Pid") or 0)
         while True:
-            count = _memory.killed(pid)
-            if count >= _memory.TOO_MANY:
-                raise HostError(self._report(_memory.advice(container, count).removesuffix(".")))
-            if time.monotonic() > until or not (count or _memory.is_full(pid)):
+            count = memory.killed(pid)
+            if count >= memory.TOO_MANY:
+                raise HostError(self._report(memory.advice(container, count).removesuffix(".")))
+            if time.monotonic() > until or not (count or memory.is_full(pid)):
                 return
             time.sleep(0.2)
 
@@ -189,12 +191,12 @@ class Gate:
         if not 300 <= status < 400 or str(status) in self.params["status"]:
             return True
         try:
-            found = _page.walk(self._get, f"http://{self.params['host']}{self.asked}", self._followed)
+            found = page.walk(self._get, f"http://{self.params['host']}{self.asked}", self._followed)
         except PROBLEMS as error:
             self.answers.append(f"{self.answers.pop()}, which leads to {problem(error)}")
             return False
         if found.answer.status >= 500:
-            place = shown_line(_page.path_of(found.url))[:SHOWN_BYTES]
+            place = shown_line(page.path_of(found.url))[:SHOWN_BYTES]
             self.answers.append(f"{self.answers.pop()}, which leads to {place}: {found.answer.status}")
         return found.answer.status < 500
 
@@ -203,17 +205,17 @@ class Gate:
         connection = SocketConnection(self.params["socket"], self.started + self.params["deadline_seconds"])
         scheme = {"X-Forwarded-Proto": url.partition(":")[0]}
         try:
-            return fetch(connection, _page.path_of(url), {**headers_for(self.params["host"]), **scheme, **headers}, 0)
+            return fetch(connection, page.path_of(url), {**headers_for(self.params["host"]), **scheme, **headers}, 0)
         finally:
             connection.close()
 
     def _followed(self, target: str) -> str:
         """The address at the socket for that of a redirect, as Nginx leads a client to it; "" for one that leaves the path."""
         host, prefix = self.params["host"], self.path.prefix
-        if not _page.is_own(target, host):
+        if not page.is_own(target, host):
             return ""
         parts = urlsplit(target)
-        if _page.is_own(target, host, prefix):
+        if page.is_own(target, host, prefix):
             rest = parts.path[len(prefix) :]
         elif self.path.mapped:
             rest = parts.path
@@ -227,7 +229,7 @@ class Gate:
         asked = f"It was asked for {self.asked} through {self.params['socket']}, as Host: {self.params['host']}."
         lines = [f"{what}.", asked]
         lines += ["Answers:", *(f"  {answer}" for answer in summary(self.answers))] if self.answers else ["There was no answer."]
-        lines += ["The last lines of its log:", *(f"  {line}" for line in _advice.spoken(said)[-LOG_LINES:])]
+        lines += ["The last lines of its log:", *(f"  {line}" for line in advice.spoken(said)[-LOG_LINES:])]
         if self.answers and self.answers[-1].startswith("404"):
             lines.append(self._not_found())
         if self.answers:
@@ -250,7 +252,7 @@ class Gate:
         return logs(self.docker, self.params["container"], READ_LINES)
 
     def _advice(self, logs: str) -> list[str]:
-        return _advice.advice(logs, self.docker.inspect(self.params["container"]))
+        return advice.advice(logs, self.docker.inspect(self.params["container"]))
 
 
 def main() -> None:

@@ -51,11 +51,14 @@ import subprocess
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _pull
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError, Record
-from ansible_collections.flaskops.host.plugins.module_utils._image_archive import Archive
-from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.engine import Docker
+from ..module_utils.host.files import HostError
+from ..module_utils.images import pull
+from ..module_utils.images.archive import Archive
+from ..module_utils.releases.lock import renew
+from ..module_utils.releases.record import Record
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "name", "id", "token", "username", "password"),
@@ -74,22 +77,22 @@ class Image:
 
     def run(self) -> dict[str, Any]:
         renew(self.params["root"], [self.params["name"]], self.params["token"], "take the image")
-        known = _pull.names(self.docker) | {self.name}
+        known = pull.names(self.docker) | {self.name}
         before = self.docker.inspect(self.name, "image").get("Id")
         reference = self._same() or self.params["reference"]
         login = (self.params["username"], self.params["password"])
-        found = self._load() if self.params["archive"] else _pull.pull(self.docker, reference, *login)
+        found = self._load() if self.params["archive"] else pull.pull(self.docker, reference, *login)
         self.docker.run("tag", found["Id"], self.name)
         self._remember(found)
-        _pull.forget_names(self.docker, found, known)
+        pull.forget_names(self.docker, found, known)
         return {"changed": before != found["Id"], "image_id": found["Id"]}
 
     def _load(self) -> dict[str, Any]:
         archive = Archive(self.params["archive"])
-        wanted = _pull.familiar(self.params["reference"])
+        wanted = pull.familiar(self.params["reference"])
         names = {wanted, wanted if ":" in wanted.rsplit("/", 1)[-1] else f"{wanted}:latest"}
-        there = [name for name in archive.images if not _pull.is_reserved(name)]
-        found = next((name for name in there if _pull.familiar(name) in names), there[0] if len(there) == 1 and "@" in wanted else "")
+        there = [name for name in archive.images if not pull.is_reserved(name)]
+        found = next((name for name in there if pull.familiar(name) in names), there[0] if len(there) == 1 and "@" in wanted else "")
         if not found:
             raise HostError(f"image is {wanted!r}, and its image_archive holds {archive.names}; write one of these as image.")
         archive.load(self.docker, {found: self.name})
@@ -101,7 +104,7 @@ class Image:
         return pulled if isinstance(pulled, str) else ""
 
     def _remember(self, found: dict[str, Any]) -> None:
-        repository = _pull.familiar(self.params["reference"].split("@")[0])
+        repository = pull.familiar(self.params["reference"].split("@")[0])
         repository = repository.rsplit(":", 1)[0] if ":" in repository.rsplit("/", 1)[-1] else repository
         digests = [name for name in found.get("RepoDigests") or [] if name.partition("@")[0] == repository]
         if digests and not self.params["archive"] and not self._same():

@@ -145,13 +145,14 @@ import http.client
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils._begin import Begin
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, sentences
-from ansible_collections.flaskops.host.plugins.module_utils._lock import Locked
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
-from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.disk import with_advice
+from ..module_utils.host.files import HostError, sentences
+from ..module_utils.nginx.steps import NginxError
+from ..module_utils.releases.begin import Begin
+from ..module_utils.releases.deploy import FILES
+from ..module_utils.releases.lock import Locked
 
 RELEASE = {
     "name": {"type": "str", "required": True},

@@ -45,20 +45,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _drain, _networks, _process_steps, _trees
-from ansible_collections.flaskops.host.plugins.module_utils._attempts import Attempts
-from ansible_collections.flaskops.host.plugins.module_utils._host import (
-    Docker,
-    HostError,
-    Record,
-    live_links,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
-from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import NginxPlace, Place
+
+from ..module_utils.host import trees
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.disk import with_advice
+from ..module_utils.host.engine import Docker
+from ..module_utils.host.files import HostError
+from ..module_utils.host.places import NginxPlace, Place
+from ..module_utils.nginx.steps import NginxError
+from ..module_utils.nginx.tree import move_links
+from ..module_utils.releases import drain, networks, process_steps
+from ..module_utils.releases.attempts import Attempts
+from ..module_utils.releases.lock import renew
+from ..module_utils.releases.record import Record, live_links
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "token"),
@@ -80,23 +79,23 @@ def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]
     for name in names:
         with attempts.of(name, "its containers and images could not be removed"):
             containers = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
-            _drain.remove(containers, docker)
+            drain.remove(containers, docker)
             images = docker.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"flaskops/{name}").split()
             if images:
                 docker.run("image", "rm", *images, check=False)
             removed += [f"container {container}" for container in containers] + [f"image {image}" for image in images]
         with attempts.of(name, "its network could not be removed"):
-            if _networks.remove(docker, name):
-                removed.append(f"network {_networks.own_network(name)}")
+            if networks.remove(docker, name):
+                removed.append(f"network {networks.own_network(name)}")
         with attempts.of(name, "what runs that were cut off have left could not be removed"):
             for link in NginxPlace(params["nginx_root"]).refused(name):
                 link.unlink()
             for path in Place(root).builds_of(name):
-                _trees.put_away(path, root)
+                trees.put_away(path, root)
         with attempts.of(name, "its directory could not be removed"):
             directory = Place(root).app(name).directory
             if directory.is_dir():
-                _trees.put_away(directory, root)
+                trees.put_away(directory, root)
                 removed.append(f"directory {directory}")
     return removed, attempts
 
@@ -105,12 +104,12 @@ def _drain_all(root: str, names: list[str], links: dict[str, list[dict[str, str]
     """All of them together finish what they have begun, and stop."""
     # One whose place another has taken in this run has no route any more, and still has to drain.
     last = [(name, links[name][0]["id"] if name in links else _last(root, name)) for name in names]
-    serving = [_drain.entry(root, name, identity) for name, identity in last if identity]
-    processes = [process.container for name in names for process in _process_steps.found(docker, name)]
+    serving = [drain.entry(root, name, identity) for name, identity in last if identity]
+    processes = [process.container for name in names for process in process_steps.found(docker, name)]
     with ThreadPoolExecutor(1) as beside:
-        stopped = beside.submit(_process_steps.stop, processes, docker)
-        _drain.drain(serving)
-        _drain.stop([entry["container"] for entry in serving], docker)
+        stopped = beside.submit(process_steps.stop, processes, docker)
+        drain.drain(serving)
+        drain.stop([entry["container"] for entry in serving], docker)
         stopped.result()
 
 

@@ -53,31 +53,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _advice, _memory
-from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, health_host, kept_release, url_of
-from ansible_collections.flaskops.host.plugins.module_utils._host import (
-    Docker,
-    HostError,
-    Record,
-    live_links,
-    logs,
-    read_release,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._lock import holder
-from ansible_collections.flaskops.host.plugins.module_utils._probe import (
-    PROBLEMS,
-    QUESTION_SECONDS,
-    SocketConnection,
-    accepts,
-    ask,
-    headers_for,
-    problem,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
-from ansible_collections.flaskops.host.plugins.module_utils._trees import Size, size
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.engine import Docker, logs
+from ..module_utils.host.files import HostError
+from ..module_utils.host.places import Place
+from ..module_utils.host.trees import Size, size
+from ..module_utils.releases import advice
+from ..module_utils.releases.app_path import AppPath
+from ..module_utils.releases.deploy import FILES, health_host, kept_release, url_of
+from ..module_utils.releases.lock import holder
+from ..module_utils.releases.memory import TOO_MANY, in_status, killed
+from ..module_utils.releases.memory import advice as memory_advice
+from ..module_utils.releases.probe import PROBLEMS, QUESTION_SECONDS, SocketConnection, accepts, ask, headers_for, problem
+from ..module_utils.releases.record import Record, live_links, read_release
+from ..module_utils.releases.release import FORMAT
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "sites"),
@@ -190,9 +180,9 @@ class Status:
         """What its log and the kernel's counters say that a key puts right."""
         if not details.get("State", {}).get("Running"):
             return []
-        count = _memory.killed(int(details["State"].get("Pid") or 0))
-        starved = [_memory.advice(details, count)] if count >= _memory.TOO_MANY else []
-        return _advice.advice(logs(self.docker, details["Name"].lstrip("/"), LOG_LINES), details) + starved
+        count = killed(int(details["State"].get("Pid") or 0))
+        starved = [memory_advice(details, count)] if count >= TOO_MANY else []
+        return advice.advice(logs(self.docker, details["Name"].lstrip("/"), LOG_LINES), details) + starved
 
     def _health(self, name: str, facts: dict[str, Any], details: dict[str, Any]) -> str:
         """Its own answer to its health check, and whether the kernel kills what answers."""
@@ -205,7 +195,7 @@ class Status:
             return f"bad ({problem(error)})"
         finally:
             connection.close()
-        return f"{'ok' if accepts(status, facts['health']['status']) else 'bad'} ({status}){_memory.in_status(details)}"
+        return f"{'ok' if accepts(status, facts['health']['status']) else 'bad'} ({status}){in_status(details)}"
 
     def _inspect(self, names: list[str]) -> dict[str, dict[str, Any]]:
         found = json.loads(self.docker.run("inspect", "--type", "container", *names, check=False) or "[]") if names else []

@@ -73,27 +73,22 @@ from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _memory, _process_steps, _routes
-from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import FILES, check_of, still_serves, switch_steps
-from ansible_collections.flaskops.host.plugins.module_utils._host import (
-    Docker,
-    HostError,
-    Record,
-    live_links,
-    logs,
-    read_release,
-    tail,
-)
-from ansible_collections.flaskops.host.plugins.module_utils._lock import renew
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import move_links
-from ansible_collections.flaskops.host.plugins.module_utils._page import look
-from ansible_collections.flaskops.host.plugins.module_utils._probe import check, config_of
-from ansible_collections.flaskops.host.plugins.module_utils._reason import apart, told_by
-from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.disk import with_advice
+from ..module_utils.host.engine import Docker, logs, tail
+from ..module_utils.host.files import HostError
+from ..module_utils.host.places import Place
+from ..module_utils.host.reason import apart, told_by
+from ..module_utils.nginx.steps import NginxError
+from ..module_utils.nginx.tree import move_links
+from ..module_utils.releases import memory, process_steps, routes
+from ..module_utils.releases.app_path import AppPath
+from ..module_utils.releases.deploy import FILES, check_of, still_serves, switch_steps
+from ..module_utils.releases.lock import renew
+from ..module_utils.releases.page import look
+from ..module_utils.releases.probe import check, config_of
+from ..module_utils.releases.record import Record, live_links, read_release
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "token"),
@@ -124,7 +119,7 @@ class Switch:
         renew(self.root, self.releases, self.params["token"], "switch")
         try:
             self._stage()
-            self.failures.update(_process_steps.Start(self.root, self.docker).run([self.releases[name] for name in self._left()]))
+            self.failures.update(process_steps.Start(self.root, self.docker).run([self.releases[name] for name in self._left()]))
             self._refuse_starved(self._left())
             self._let_it_start_by_itself(self._left())
             self._move(self._left())
@@ -238,18 +233,18 @@ class Switch:
 
     def _forward(self, names: list[str]) -> None:
         for name in names:
-            _routes.make(self.root, name, self.releases[name]["id"])
+            routes.make(self.root, name, self.releases[name]["id"])
         self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names])
         for name in names:
             try:
-                _routes.lead(self.root, name, self.releases[name]["id"])
+                routes.lead(self.root, name, self.releases[name]["id"])
             except OSError as error:
                 self._failed(name, "could not be led to, and is taken back", error)
 
     def _backward(self, names: list[str]) -> None:
         for name in names:
             if live := self.releases[name]["live"]:
-                _routes.lead(self.root, name, live)
+                routes.lead(self.root, name, live)
         self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names], "back_")
 
     def _failed(self, name: str, what: str, error: Exception) -> None:
@@ -281,7 +276,7 @@ class Switch:
 
     def _refuse_starved(self, names: list[str]) -> None:
         """Those that were healthy and have gone on to die of memory."""
-        starved = _memory.starved(self.docker, [self._container(name) for name in names if self.releases[name]["state"] != "stopped"])
+        starved = memory.starved(self.docker, [self._container(name) for name in names if self.releases[name]["state"] != "stopped"])
         for name in names:
             if words := starved.get(self._container(name)):
                 self._failed(name, "dies of memory", HostError(words))
@@ -295,7 +290,7 @@ class Switch:
         for name in names:
             release = self.releases[name]
             if release["state"] != "stopped":
-                running += [f"{name}-{release['id']}", *(_process_steps.container_of(release, process) for process in release["processes"])]
+                running += [f"{name}-{release['id']}", *(process_steps.container_of(release, process) for process in release["processes"])]
         try:
             if running:
                 self.docker.run("update", "--restart", "unless-stopped", *running)

@@ -44,11 +44,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.flaskops.host.plugins.module_utils import _pull
-from ansible_collections.flaskops.host.plugins.module_utils._host import Docker, HostError
-from ansible_collections.flaskops.host.plugins.module_utils._image_archive import Archive
-from ansible_collections.flaskops.host.plugins.module_utils._room import with_advice
-from ansible_collections.flaskops.host.plugins.module_utils.host.arguments import shared
+
+from ..module_utils.host.arguments import shared
+from ..module_utils.host.disk import with_advice
+from ..module_utils.host.engine import Docker
+from ..module_utils.host.files import HostError
+from ..module_utils.images import pull
+from ..module_utils.images.archive import Archive
 
 ARGUMENTS: dict[str, Any] = {
     **shared("username", "password"),
@@ -70,14 +72,14 @@ def take(params: Mapping[str, Any], docker: Docker) -> dict[str, str]:
             raise HostError(f"the archive has no {missing[0]}, it has {archive.names}. {ADVICE}")
         archive.load(docker, {image: image for image in params["images"]})
     for image in [] if params["archive"] else params["images"]:
-        known = _pull.names(docker)
+        known = pull.names(docker)
         reference = f"{params['repository']}:{image.rpartition(':')[2]}"
         try:
-            found = _pull.pull(docker, reference, params["username"], params["password"])
+            found = pull.pull(docker, reference, params["username"], params["password"])
         except HostError as error:
             raise HostError(f"{error}\nA login for it is that of flask_apps_defaults.registry. {ADVICE}") from error
         docker.run("tag", found["Id"], image)
-        _pull.forget_names(docker, found, known | {image})
+        pull.forget_names(docker, found, known | {image})
     return {image: docker.inspect(image, "image").get("Id", "") for image in params["images"]}
 
 

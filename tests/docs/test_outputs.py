@@ -24,11 +24,11 @@ def returned(file, function):
 
 
 def test_docker_engine(root, described):
-    assert list(described["docker"]["docker_engine"]["keys"]) == returned(root / "plugins/module_utils/_docker_plan.py", "engine_output")
+    assert list(described["docker"]["docker_engine"]["keys"]) == returned(root / "plugins/module_utils/docker/plan.py", "engine_output")
 
 
 def test_flask_apps_live(root, described):
-    keys = returned(root / "plugins/module_utils/_deploy.py", "live_releases")
+    keys = returned(root / "plugins/module_utils/releases/deploy.py", "live_releases")
     assert list(described["flask_apps"]["flask_apps_live"]["keys"]) == keys
     sidecar = yaml.safe_load((root / "plugins/filter/live_releases.yml").read_text())
     assert list(sidecar["RETURN"]["_value"]["contains"]) == keys

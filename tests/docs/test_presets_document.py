@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.flaskops.host.plugins.module_utils._replaced import READ, UWSGI, VARIABLES, VARIABLES_OF_PRESETS, variable
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
+from ansible_collections.flaskops.host.plugins.module_utils.releases.replaced import READ, UWSGI, VARIABLES, VARIABLES_OF_PRESETS, variable
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/presets.md").read_text()

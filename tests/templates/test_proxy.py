@@ -26,8 +26,8 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
-from ansible_collections.flaskops.host.plugins.module_utils import _apps
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps import normalize
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from flask import Flask
 
 # bin/test names one; then the tests that need it have to run.
@@ -53,7 +53,7 @@ def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
     apps, problems = normalize_apps([{"name": "shop", "source": str(source), "path": path, **keys}], source_root=str(base), root=str(base))
     assert problems == []
     apps[0]["engine"], apps[0]["build"]["server"] = engine, server
-    _apps._finish(apps[0])
+    normalize._finish(apps[0])
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
     lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))

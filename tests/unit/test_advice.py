@@ -3,7 +3,7 @@
 """What a log says that a key of the application can put right."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._advice import advice, spoken
+from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice, spoken
 
 CONTAINER = {
     "Config": {"User": "10001:10001", "Labels": {"host.flaskops.app": "shop"}},

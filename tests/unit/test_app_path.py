@@ -3,8 +3,8 @@
 """What follows from the path of an application, for each kind: all that asks it or is told of it says the same."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import check_of, url_of
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import check_of, url_of
 from ansible_collections.flaskops.host.plugins.modules import release_gate
 
 SITES = [{"name": "default", "server_names": [], "port": 80}]

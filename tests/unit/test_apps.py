@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _find
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps import schema
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
+from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -816,7 +817,7 @@ def test_python_that_is_newer_than_the_controllers_is_left_to_the_container(tmp_
     def refuse(_file):
         raise SyntaxError("as an older Python says")
 
-    monkeypatch.setattr(_find, "defined_names", refuse)
+    monkeypatch.setattr(find, "defined_names", refuse)
     (app,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/"}])
     assert problems == []
     assert "is not Python that this controller reads" in " ".join(app["notes"])
@@ -908,7 +909,7 @@ def test_a_hook_that_is_missing_is_told_with_the_rest(source, tmp_path):
 
 
 def test_a_way_back_is_open_whatever_is_wrong_with_the_entries(root):
-    kept = {"name": "shop", "dockerfile": "FROM flaskops/runtime:0123456789ab\n", "app": dict.fromkeys(_deploy.FACTS, "x")}
+    kept = {"name": "shop", "dockerfile": "FROM flaskops/runtime:0123456789ab\n", "app": dict.fromkeys(deploy.FACTS, "x")}
     kept["app"].update(build={"base": "python:3.12"}, script_name="", uid=0)
     kept |= dict.fromkeys(("image", "container", "process_containers", "source", "route", "secrets", "variables"), "")
     apps = [{"name": "shop", "registry": {"username": "u", "password": "p"}, "path": "wrong"}]

@@ -9,7 +9,7 @@ import io
 import tarfile
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.modules.release_assets import compress, extract
 
 TEXT = b"body { color: red; }\n" * 50

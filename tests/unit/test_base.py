@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import runtimes
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._base import base_of, bases
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import FACTS, image_builds, needed_images, restored_releases
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.images.base import base_of, bases
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import FACTS, image_builds, needed_images, restored_releases
 
 RECIPE = str(Path(__file__).parents[2] / "roles/flask_apps/files/runtime")
 HOST = "python:3.13-slim-trixie"

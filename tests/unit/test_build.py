@@ -7,9 +7,12 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _host, _pull, _unpack
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images, registry_login
-from ansible_collections.flaskops.host.plugins.module_utils._requirements import NOTHING, arguments
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import NOTHING, arguments
+from ansible_collections.flaskops.host.plugins.module_utils.host import files as _files
+from ansible_collections.flaskops.host.plugins.module_utils.images import pull as _pull
+from ansible_collections.flaskops.host.plugins.module_utils.images import unpack as _unpack
+from ansible_collections.flaskops.host.plugins.module_utils.releases import record
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images, registry_login
 from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
 
 # --- the build context -------------------------------------------------------------------------------------------------
@@ -39,7 +42,7 @@ def unpack(tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_owners(monkeypatch):
-    monkeypatch.setattr(_host.os, "chown", lambda *_: None)
+    monkeypatch.setattr(_files.os, "chown", lambda *_: None)
 
 
 def test_a_build_that_has_to_trust_nobody_is_as_it_is_written(unpack):
@@ -64,10 +67,10 @@ def test_what_a_build_trusts_comes_as_secrets_and_is_not_in_the_context(unpack, 
 
 
 def test_a_bundle_that_is_not_there_or_too_large(unpack, tmp_path):
-    with pytest.raises(_host.HostError, match="which is not on this host"):
+    with pytest.raises(_files.HostError, match="which is not on this host"):
         unpack({"Dockerfile": ""}, ca_bundle="/none")
     (tmp_path / "ca.pem").write_text("x" * 600_000)
-    with pytest.raises(_host.HostError, match="larger than the 500 kB"):
+    with pytest.raises(_files.HostError, match="larger than the 500 kB"):
         unpack({"Dockerfile": ""}, ca_bundle=str(tmp_path / "ca.pem"))
 
 
@@ -135,7 +138,7 @@ def image(tmp_path, monkeypatch):
     """Take an image; what the engine was told, and the calls that a login might be in."""
     monkeypatch.setattr(release_image, "renew", lambda *_: None)
     (tmp_path / "apps/shop").mkdir(parents=True)
-    monkeypatch.setattr(_host.os, "fchown", lambda *_: None)
+    monkeypatch.setattr(_files.os, "fchown", lambda *_: None)
 
     def run(docker, code=0, error="", **more):
         calls = []
@@ -159,14 +162,14 @@ def test_an_image_is_pulled_gets_our_name_and_loses_its_own(image, tmp_path):
     assert result == {"changed": True, "image_id": "sha256:new"}
     assert calls == [(["docker", "pull", "registry.example.org/shop:1"], "")]
     assert docker.said[1:] == [("tag", "sha256:new", "flaskops/shop:222222222222"), ("rmi", FOUND["RepoTags"][0]), ("rmi", DIGEST)]
-    assert _host.Record(str(tmp_path), "shop").releases["2" * 12]["pulled"] == DIGEST
+    assert record.Record(str(tmp_path), "shop").releases["2" * 12]["pulled"] == DIGEST
 
 
 def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(image, tmp_path, monkeypatch):
     found = {"Id": "sha256:new", "RepoTags": ["acme/shop:1"], "RepoDigests": [f"acme/shop@sha256:{'1' * 64}"]}
     for number, reference in enumerate(("docker.io/acme/shop:1", "index.docker.io/acme/shop:1", "acme/shop:1")):
         image(FakeDocker({reference: found}), reference=reference, id=f"{number}" * 12)
-        assert _host.Record(str(tmp_path), "shop").releases[f"{number}" * 12]["pulled"] == found["RepoDigests"][0]
+        assert record.Record(str(tmp_path), "shop").releases[f"{number}" * 12]["pulled"] == found["RepoDigests"][0]
 
 
 def test_a_release_that_is_pulled_once_more_is_the_same(image):
@@ -196,7 +199,7 @@ def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
     ],
 )
 def test_why_an_image_was_not_pulled(image, error, more, words):
-    with pytest.raises(_host.HostError, match=words):
+    with pytest.raises(_files.HostError, match=words):
         image(FakeDocker({}), code=1, error=error, **more)
 
 
@@ -233,8 +236,8 @@ def test_the_runtime_image_is_pulled_by_the_tags_that_it_would_be_built_with(pul
 
 def test_a_runtime_image_that_has_another_recipe_is_refused(monkeypatch):
     def pull(*_arguments):
-        raise _host.HostError("image … could not be pulled: manifest unknown")
+        raise _files.HostError("image … could not be pulled: manifest unknown")
 
     monkeypatch.setattr(_pull, "pull", pull)
-    with pytest.raises(_host.HostError, match=r"(?s)manifest unknown.*flask_apps_defaults.registry.*docs/sources.md"):
+    with pytest.raises(_files.HostError, match=r"(?s)manifest unknown.*flask_apps_defaults.registry.*docs/sources.md"):
         take(FakeDocker({}), repository="registry.example.org/flaskops/runtime")

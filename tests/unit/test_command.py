@@ -6,9 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._command import shell_line, shell_words
-from ansible_collections.flaskops.host.plugins.module_utils._processes import one_off_command, process_containers
-from ansible_collections.flaskops.host.plugins.module_utils._release import environment
+from ansible_collections.flaskops.host.plugins.module_utils.releases.command import shell_line, shell_words
+from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import one_off_command, process_containers
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import environment
 
 SHELLS = [shell for shell in map(shutil.which, ("dash", "bash", "busybox")) if shell]
 

@@ -3,8 +3,8 @@
 """What may be laid over directories of an image, and what is said of what that hides or loses."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _covers
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.releases import covers
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ CONTAINER = {"tmpfs": ["/tmp:rw", "/app/cache:rw", "/app/empty:rw"], "volumes": 
 
 def test_what_is_hidden_and_what_is_lost_is_told():
     files = {"/app/cache": "/app/cache/index.json"}
-    hidden, lost = _covers.warnings("shop", IMAGE, CONTAINER, lambda path: files.get(path, ""))
+    hidden, lost = covers.warnings("shop", IMAGE, CONTAINER, lambda path: files.get(path, ""))
     assert hidden.startswith("writable has /app/cache, which hides files of the image, such as /app/cache/index.json.")
     assert "volumes: [shop-cache:/app/cache]" in hidden
     assert lost == (
@@ -95,4 +95,4 @@ def test_what_is_hidden_and_what_is_lost_is_told():
 
 
 def test_an_image_that_loses_nothing_is_not_spoken_of():
-    assert _covers.warnings("shop", {"Config": {}}, {"tmpfs": ["/tmp:rw"], "volumes": []}, lambda _path: "x") == []
+    assert covers.warnings("shop", {"Config": {}}, {"tmpfs": ["/tmp:rw"], "volumes": []}, lambda _path: "x") == []

@@ -7,9 +7,9 @@ import time
 import tracemalloc
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._declared import Project
-from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, find, python_problem
-from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.declared import Project
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import arguments, find, python_problem
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import source_files
 
 SETUP = "from setuptools import setup\n"
 CFG = "[metadata]\nname = shop\n[options]\ninstall_requires =\n    flask>=3\n    # not this\n    redis; python_version > '3'\n"

@@ -7,8 +7,8 @@ import io
 import json
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _delta as delta
-from ansible_collections.flaskops.host.plugins.module_utils._source import write_context
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import write_context
+from ansible_collections.flaskops.host.plugins.module_utils.images import delta
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import json
 from hashlib import sha256
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _deploy as deploy
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
 
 NEW, OLD = "222222222222", "111111111111"
 RELEASES = "/var/lib/flaskops/apps/shop/releases"

@@ -12,9 +12,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _dev, _secrets
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._release import container
+from ansible_collections.flaskops.host.plugins.module_utils.apps import dev as _dev
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.releases import secrets
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import container
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("dev", ROOT / "roles/flask_apps/files/dev.py")
@@ -86,7 +87,7 @@ def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tm
 
 
 def test_secrets_and_files_of_settings_are_there_as_in_production(tmp_path):
-    file = _secrets.config_name("/etc/shop.cfg")
+    file = secrets.config_name("/etc/shop.cfg")
     run = words(tmp_path, secrets={"KEY": "hunter2"}, config_files=[{"path": "/etc/shop.cfg", "content": "hunter3"}])
     joined = " ".join(run["words"])
     assert "--volume /tmp/place/secrets:/run/secrets:ro" in joined

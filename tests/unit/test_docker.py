@@ -10,14 +10,14 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.flaskops.host.plugins.filter.docker import FilterModule
-from ansible_collections.flaskops.host.plugins.module_utils import _docker_inputs
-from ansible_collections.flaskops.host.plugins.module_utils._docker_apt import (
+from ansible_collections.flaskops.host.plugins.module_utils.docker import schema
+from ansible_collections.flaskops.host.plugins.module_utils.docker.apt import (
     APT_SOURCE,
     DOCKER_PACKAGES,
     parse_apt_sources,
     version_pattern,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon import (
+from ansible_collections.flaskops.host.plugins.module_utils.docker.daemon import (
     DAEMON_DEFAULTS,
     daemon_action,
     daemon_config,
@@ -26,8 +26,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._docker_daemon impor
     option_problems,
     text_digest,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._docker_plan import engine_output
-from ansible_collections.flaskops.host.plugins.module_utils._docker_plan import plan as make_plan
+from ansible_collections.flaskops.host.plugins.module_utils.docker.plan import engine_output
+from ansible_collections.flaskops.host.plugins.module_utils.docker.plan import plan as make_plan
 
 DEFAULT_TEXT = daemon_text(daemon_config({}))
 
@@ -612,8 +612,8 @@ def test_inputs_of_a_wrong_kind(inputs, problems):
 def test_the_table_and_the_argument_spec_say_the_same():
     file = Path(__file__).resolve().parents[2] / "roles/docker/meta/argument_specs.yml"
     specs = yaml.safe_load(file.read_text())["argument_specs"]["main"]["options"]
-    assert {f"docker_{name}" for name in (*_docker_inputs.INPUTS, "daemon_options")} == set(specs)
-    for name, option in _docker_inputs.INPUTS.items():
+    assert {f"docker_{name}" for name in (*schema.INPUTS, "daemon_options")} == set(specs)
+    for name, option in schema.INPUTS.items():
         spec = specs[f"docker_{name}"]
         assert (option.kind, list(option.choices)) == (spec["type"], spec.get("choices", [])), name
 

@@ -3,7 +3,7 @@
 """What a Dockerfile says, and what is put into it."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile as dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils.images import dockerfile
 
 
 def chain(text, arguments=None):

@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _drain
+from ansible_collections.flaskops.host.plugins.module_utils.releases import drain as _drain
 
 
 @pytest.fixture

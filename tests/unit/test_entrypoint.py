@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _find, _replaced
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
+from ansible_collections.flaskops.host.plugins.module_utils.releases import replaced
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
 
@@ -27,8 +28,8 @@ def load(name, monkeypatch):
 @pytest.fixture
 def entrypoint(monkeypatch, tmp_path):
     """The module on a machine of eight processors, in a container with /app and the settings of both engines."""
-    monkeypatch.setitem(sys.modules, "_find", _find)
-    monkeypatch.setitem(sys.modules, "_replaced", _replaced)
+    monkeypatch.setitem(sys.modules, "_find", find)
+    monkeypatch.setitem(sys.modules, "_replaced", replaced)
     load("_uwsgi", monkeypatch)
     monkeypatch.setattr(sys, "path", [*sys.path])
     module = load("entrypoint", monkeypatch)
@@ -121,8 +122,8 @@ def test_the_limit_is_the_quota_of_the_container_or_the_processors(entrypoint, t
         (tmp_path / name).write_text(text)
     monkeypatch.undo()
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
-    monkeypatch.setitem(sys.modules, "_find", _find)
-    monkeypatch.setitem(sys.modules, "_replaced", _replaced)
+    monkeypatch.setitem(sys.modules, "_find", find)
+    monkeypatch.setitem(sys.modules, "_replaced", replaced)
     load("_uwsgi", monkeypatch)
     assert load("entrypoint", monkeypatch).cpu_limit(tmp_path) == limit
 

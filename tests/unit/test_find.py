@@ -6,7 +6,7 @@ import os
 import time
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _find
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
 
 APP = "from flask import Flask\napp = Flask(__name__)\n"
 FACTORY = "from flask import Flask\ndef create_app(config=None):\n    return Flask(__name__)\n"
@@ -20,7 +20,7 @@ def look(tmp_path):
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
-        return _find.find(tmp_path, **keys)
+        return find.find(tmp_path, **keys)
 
     return run
 
@@ -183,7 +183,7 @@ def test_where_imports_start(look, files, keys, place):
     ],
 )
 def test_two_of_one_rank_are_refused(look, files, words):
-    with pytest.raises(_find.NotFound, match="2 Flask applications were found in") as error:
+    with pytest.raises(find.NotFound, match="2 Flask applications were found in") as error:
         look(files)
     assert words in str(error.value)
 
@@ -229,13 +229,13 @@ def test_one_that_imports_the_other_is_no_second(look, files, found):
     ],
 )  # fmt: skip
 def test_the_message_says_what_to_write(look, files, words):
-    with pytest.raises(_find.NotFound) as error:
+    with pytest.raises(find.NotFound) as error:
         look(files)
     assert words in str(error.value)
 
 
 def test_what_runs_only_as_a_program_is_no_application(look):
-    with pytest.raises(_find.NotFound):
+    with pytest.raises(find.NotFound):
         look({"app.py": "if __name__ == '__main__':\n    app = make()\n    app.run()\n"})
     assert look({"app.py": "if __name__ != '__main__':\n    app = make()\n"})[:2] == ("app", "app")
 
@@ -262,11 +262,11 @@ def test_odd_files_beside_it_are_passed_over(tmp_path, name, content):
         file.symlink_to(name)
     else:
         file.write_bytes(content)
-    with pytest.raises(_find.NotFound) as error:
-        _find.find(source)
+    with pytest.raises(find.NotFound) as error:
+        find.find(source)
     assert "secret" not in str(error.value) and len(str(error.value)) < 2000
     (source / "main.py").write_text(APP)
-    assert _find.find(source)[:2] == ("main", "app")
+    assert find.find(source)[:2] == ("main", "app")
 
 
 # --- the only one, and what comes before others in the message ------------------------------------------------------------
@@ -307,7 +307,7 @@ BEGIN = "def begin():\n    'For developers.'\n    app.run(port=1)\n"
 )  # fmt: skip
 def test_the_only_one_that_makes_an_application_is_it(look, files, place):
     found = look(files)
-    assert found[: len(place)] == place and found.said == _find.ONLY
+    assert found[: len(place)] == place and found.said == find.ONLY
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_the_only_one_that_makes_an_application_is_it(look, files, place):
     ],
 )
 def test_one_that_is_not_sure_is_not_taken(look, files):
-    with pytest.raises(_find.NotFound):
+    with pytest.raises(find.NotFound):
         look(files)
 
 
@@ -377,14 +377,14 @@ BUILT = "[build-system]\nrequires = []\n[project.scripts]\nhall-web = 'hall.cli:
     ],
 )  # fmt: skip
 def test_the_best_line_comes_first(look, files, words):
-    with pytest.raises(_find.NotFound) as error:
+    with pytest.raises(find.NotFound) as error:
         look(files)
     assert words in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["import subprocess\nif __name__ == '__main__':\n    subprocess.run(['x'])\n", "cli.run()\n", SERVER])
 def test_what_starts_no_server_is_no_program(look, text):
-    with pytest.raises(_find.NotFound) as error:
+    with pytest.raises(find.NotFound) as error:
         look({"go.py": text})
     assert "engine: command" not in str(error.value)
 
@@ -400,11 +400,11 @@ def test_what_starts_no_server_is_no_program(look, text):
     ids=["spaces", "servers", "names", "bytes"],
 )
 def test_no_source_keeps_the_search_busy(look, tmp_path, files, monkeypatch):
-    monkeypatch.setattr(_find, "READ_BYTES", 2**21)
+    monkeypatch.setattr(find, "READ_BYTES", 2**21)
     begun = time.monotonic()
-    with pytest.raises(_find.NotFound):
+    with pytest.raises(find.NotFound):
         look(files)
-    _find.gunicorn_conf(tmp_path)
+    find.gunicorn_conf(tmp_path)
     assert time.monotonic() - begun < 10
 
 
@@ -414,14 +414,14 @@ DASH = "import dash\n{0} = dash.Dash(__name__)\nserver = {0}.server\n{0}.layout 
 def test_what_dash_has_inside_goes_before_it_whatever_its_name_is(look):
     assert look({"board.py": DASH.format("board")})[:2] == ("board", "server")
     assert look({"board.py": DASH.format("board")}, module="board")[:2] == ("board", "server")
-    with pytest.raises(_find.NotFound) as error:
+    with pytest.raises(find.NotFound) as error:
         look({"other.py": DASH.format("other")})
     assert "board.py has server: write module: board, callable: server; other.py has server: write" in str(error.value)
 
 
 def test_a_refusal_reads_the_texts_once(look, monkeypatch):
-    read, text = [], _find._text
-    monkeypatch.setattr(_find, "_text", lambda root, name: read.append(name) or text(root, name))
-    with pytest.raises(_find.NotFound, match="command: hall-web, port: 7070"):
+    read, text = [], find._text
+    monkeypatch.setattr(find, "_text", lambda root, name: read.append(name) or text(root, name))
+    with pytest.raises(find.NotFound, match="command: hall-web, port: 7070"):
         look({"hall/cli.py": SERVER, "hall/web.py": ROUTES, "pyproject.toml": BUILT})
     assert read.count("hall/cli.py") == read.count("hall/web.py") == 1

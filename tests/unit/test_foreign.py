@@ -5,9 +5,9 @@
 import time
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._foreign import packages
-from ansible_collections.flaskops.host.plugins.module_utils._origin import own_dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils.apps.foreign import packages
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import own_dockerfile
 
 ALPINE = "FROM tiangolo/uwsgi-nginx-flask:python3.8-alpine\n"
 DEBIAN = "FROM tiangolo/uwsgi-nginx-flask:python3.8\n"

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._advice import advice
+from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
 

@@ -16,10 +16,13 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _docker_plan, _git, _nginx_plan
-from ansible_collections.flaskops.host.plugins.module_utils._base import bases
-from ansible_collections.flaskops.host.plugins.module_utils._options import Option
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git as _git
+from ansible_collections.flaskops.host.plugins.module_utils.docker import plan
+from ansible_collections.flaskops.host.plugins.module_utils.images.base import bases
+from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import Option
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import plan as _nginx_plan
+from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
 from test_docker import BARE as DOCKER_FACTS
 from test_docker import INPUTS as DOCKER_INPUTS
 from test_nginx_plan import BARE as NGINX_FACTS
@@ -158,7 +161,7 @@ def test_any_value_in_any_key_of_an_application(source, tmp_path, monkeypatch, c
         try:
             result = filters.normalize_apps(apps, **context)
             check_words([*result["problems"], *result["notes"]])
-            _deploy.registry_login(apps, "shop", context["defaults"])
+            deploy.registry_login(apps, "shop", context["defaults"])
         except Exception as error:
             error.add_note(f"case({number}, source)")
             raise
@@ -195,7 +198,7 @@ def test_any_value_in_any_input_of_the_roles(capsys):
             for result in (
                 _nginx_plan.make_plan(None, nginx, ""),
                 _nginx_plan.make_plan(copy.deepcopy(NGINX_FACTS), nginx, ""),
-                _docker_plan.plan(copy.deepcopy(DOCKER_FACTS), docker),
+                plan.plan(copy.deepcopy(DOCKER_FACTS), docker),
             ):
                 check_words(result["problems"])
                 refused += bool(result["problems"])

@@ -3,7 +3,7 @@
 """What the gate says of a container, with an engine that is made up."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.modules import release_gate
 
 PARAMS = {

@@ -7,8 +7,8 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _git
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git as _git
 
 
 def git(place, *words):

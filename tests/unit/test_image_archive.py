@@ -11,8 +11,9 @@ import tarfile
 import time
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _host, _image_archive
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.host import files as _files
+from ansible_collections.flaskops.host.plugins.module_utils.images import archive as _image_archive
 from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
 
 RUNTIME = "flaskops/runtime:0123456789ab"
@@ -81,7 +82,7 @@ class Engine:
 def take(tmp_path, monkeypatch):
     """Take an image of an archive for a release; what the engine got of it."""
     monkeypatch.setattr(release_image, "renew", lambda *_: None)
-    monkeypatch.setattr(_host.os, "fchown", lambda *_: None)
+    monkeypatch.setattr(_files.os, "fchown", lambda *_: None)
 
     def run(archive, reference="shop:1", **more):
         engine = Engine(tmp_path, **more)
@@ -131,7 +132,7 @@ def test_it_is_known_by_any_of_its_names(take, tmp_path, names, reference):
     ],
 )
 def test_an_archive_without_it_is_refused_before_anything_is_loaded(take, tmp_path, images, reference, words):
-    with pytest.raises(_host.HostError, match=words):
+    with pytest.raises(_files.HostError, match=words):
         take(saved(tmp_path / "image.tar", images), reference)
     assert not (tmp_path / "got.tar").exists()
 
@@ -179,7 +180,7 @@ def test_no_content_takes_the_place_of_a_list_of_names(take, tmp_path, name, pla
 
 @pytest.mark.parametrize("name", ["manifest.json", "./manifest.json", "/manifest.json", "x/../manifest.json"])
 def test_of_two_lists_the_last_counts_and_its_names_are_looked_at(take, tmp_path, name):
-    with pytest.raises(_host.HostError, match=f"holds {RUNTIME}"):
+    with pytest.raises(_files.HostError, match=f"holds {RUNTIME}"):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, [(member(name, size=len(EVIL)), EVIL)]))
 
 
@@ -194,7 +195,7 @@ def test_of_two_lists_the_last_counts_and_its_names_are_looked_at(take, tmp_path
 )
 def test_what_is_no_archive_is_refused(take, tmp_path, content, words):
     (tmp_path / "image.tar").write_bytes(content)
-    with pytest.raises(_host.HostError, match=words):
+    with pytest.raises(_files.HostError, match=words):
         take(str(tmp_path / "image.tar"))
 
 
@@ -206,7 +207,7 @@ def test_what_is_no_archive_is_refused(take, tmp_path, content, words):
      b"[" + b" " * (1 << 20) + b"]", b"\xff\xfe"],
 )  # fmt: skip
 def test_a_list_that_is_none_is_refused(take, tmp_path, manifest):
-    with pytest.raises(_host.HostError, match="its archive cannot be read"):
+    with pytest.raises(_files.HostError, match="its archive cannot be read"):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, manifest=manifest))
 
 
@@ -214,18 +215,18 @@ def test_a_list_that_is_none_is_refused(take, tmp_path, manifest):
 def test_a_header_that_is_larger_than_any_name_is_not_read(take, tmp_path, kind):
     size = 8 << 30
     (tmp_path / "image.tar").write_bytes(member("x", type=kind, size=size).tobuf(tarfile.GNU_FORMAT) + bytes(10240))
-    with pytest.raises(_host.HostError, match="cannot be read"):
+    with pytest.raises(_files.HostError, match="cannot be read"):
         take(str(tmp_path / "image.tar"))
 
 
 def test_one_that_is_too_large_is_refused(take, tmp_path, monkeypatch):
     monkeypatch.setattr(_image_archive, "ARCHIVE_BYTES", 5000)
-    with pytest.raises(_host.HostError, match="cannot be read"):
+    with pytest.raises(_files.HostError, match="cannot be read"):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa", "bbb"]}))
 
 
 def test_what_the_engine_says_when_it_refuses_is_said(take, tmp_path):
-    with pytest.raises(_host.HostError, match="could not be loaded: the engine spoke"):
+    with pytest.raises(_files.HostError, match="could not be loaded: the engine spoke"):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}), code=1)
 
 
@@ -235,7 +236,7 @@ def test_an_engine_that_does_not_read_is_waited_for_no_longer_than_it_may_take(t
     engine = Engine(tmp_path)
     (tmp_path / "docker").write_text("#!/bin/sh\nexec sleep 60\n")
     started = time.monotonic()
-    with pytest.raises(_host.HostError, match="could not be loaded"):
+    with pytest.raises(_files.HostError, match="could not be loaded"):
         _image_archive.Archive(archive).load(engine, {"shop:1": OURS})
     assert time.monotonic() - started < 5
 
@@ -257,7 +258,7 @@ def test_of_an_archive_of_the_runtime_image_only_the_expected_tags_are_loaded(tm
 
 
 def test_an_archive_with_another_recipe_is_refused(tmp_path):
-    with pytest.raises(_host.HostError, match=f"the archive has no {RUNTIME}-build, it has {RUNTIME}"):
+    with pytest.raises(_files.HostError, match=f"the archive has no {RUNTIME}-build, it has {RUNTIME}"):
         runtime(tmp_path, saved(tmp_path / "runtime.tar", {RUNTIME: ["aaa"]}), f"{RUNTIME}-build", RUNTIME)
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._outdated import SETUPTOOLS
+from ansible_collections.flaskops.host.plugins.module_utils.images.outdated import SETUPTOOLS
 from packaging.specifiers import SpecifierSet
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"

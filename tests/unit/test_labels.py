@@ -5,10 +5,12 @@
 import json
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _host, _process_steps
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
-from ansible_collections.flaskops.host.plugins.module_utils._image import refuse_labels
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.host import engine as _engine
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.images import dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils.images.build import refuse_labels
+from ansible_collections.flaskops.host.plugins.module_utils.releases import process_steps
 
 ID = "0123456789ab"
 
@@ -24,13 +26,13 @@ def engine(monkeypatch):
         lines = []
         for name, labels in there.items():
             line = form.replace("{{json .Names}}", json.dumps(name)).replace("{{json .State}}", '"running"')
-            for label in _host.LABELS:
+            for label in _engine.LABELS:
                 line = line.replace(f'{{{{json (.Label "{label}")}}}}', json.dumps(labels.get(label, "")))
             lines.append(line)
         return "\n".join(lines)
 
-    monkeypatch.setattr(_host.Docker, "run", run)
-    docker = _host.Docker()
+    monkeypatch.setattr(_engine.Docker, "run", run)
+    docker = _engine.Docker()
     docker.there = there
     return docker
 
@@ -43,7 +45,7 @@ def test_a_label_of_the_image_makes_no_process_of_an_application(engine):
     engine.there[f"shop-{ID}"] = ours(**{"host.flaskops.process": "worker"})
     engine.there[f"shop-{ID}-pin"] = ours(**{"host.flaskops.process": "worker", "host.flaskops.pin": ID})
     engine.there[f"shop-{ID}-worker"] = ours(**{"host.flaskops.process": "worker"})
-    assert [process.container for process in _process_steps.found(engine, "shop")] == [f"shop-{ID}-worker"]
+    assert [process.container for process in process_steps.found(engine, "shop")] == [f"shop-{ID}-worker"]
 
 
 @pytest.mark.parametrize("value", [f"x,host.flaskops.process=worker,host.flaskops.release={ID}", ",", "a=b,c", '"}', "a\nb", "\\", "{{.}}"])
@@ -51,7 +53,7 @@ def test_a_value_is_what_it_is(engine, value):
     engine.there[f"shop-{ID}"] = {**ours(), "description": value, "host.flaskops.pin": value}
     (entry,) = engine.containers("host.flaskops.app=shop")
     assert entry["Labels"]["host.flaskops.pin"] == value
-    assert _process_steps.found(engine, "shop") == []
+    assert process_steps.found(engine, "shop") == []
 
 
 @pytest.mark.parametrize("name", ["postgres", "shopping-cart", "shop", "my-shop-1"])
@@ -84,7 +86,7 @@ def test_a_dockerfile_with_our_labels_is_refused(tmp_path, line):
 
 @pytest.mark.parametrize("line", FREE)
 def test_other_labels_are_free(line):
-    assert _dockerfile.reserved_labels(_dockerfile.stages(f"FROM python\n{line}\n")) == []
+    assert dockerfile.reserved_labels(dockerfile.stages(f"FROM python\n{line}\n")) == []
 
 
 @pytest.mark.parametrize("label", ["host.flaskops.app", "host.flaskops.process", "host.flaskops.new"])

@@ -5,8 +5,8 @@
 import re
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _image, _libraries
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.images import build, libraries
 
 NOISE = "#12 [requirements 3/4] RUN gently flaskops-install     -r requirements.txt\n#12 1.234 Collecting flask\n"
 
@@ -45,7 +45,7 @@ NOISE = "#12 [requirements 3/4] RUN gently flaskops-install     -r requirements.
     ],
 )
 def test_a_build_that_misses_a_library_names_its_package(line, packages):
-    said = _libraries.of_build(f"{NOISE}#12 5.678 {line}\n#12 ERROR: process did not complete successfully: exit code: 1\n")
+    said = libraries.of_build(f"{NOISE}#12 5.678 {line}\n#12 ERROR: process did not complete successfully: exit code: 1\n")
     assert said.endswith(f"write apt_packages: [{packages}].") and line.strip() in said
     assert len(said.splitlines()) <= 10
 
@@ -56,17 +56,17 @@ def test_a_build_that_misses_a_library_names_its_package(line, packages):
      "Building wheel for ldap3", "Collecting pygit2", "Successfully installed cairosvg"],
 )  # fmt: skip
 def test_other_failures_name_none(line):
-    assert _libraries.of_build(f"{NOISE}#12 5.678 {line}\n") == ""
+    assert libraries.of_build(f"{NOISE}#12 5.678 {line}\n") == ""
 
 
 def test_a_header_that_is_not_known_says_where_to_look():
-    said = _libraries.of_build("#9 2.0 x.c:1:10: fatal error: odd/thing.h: No such file or directory\n")
+    said = libraries.of_build("#9 2.0 x.c:1:10: fatal error: odd/thing.h: No such file or directory\n")
     assert "write apt_packages with the Debian package that has odd/thing.h" in said
 
 
 def test_several_are_named_together():
     log = "#9 1.0 Error: pg_config executable not found.\n#9 1.1 fatal error: ffi.h: No such file\n#9 1.2 pg_config is required\n"
-    assert _libraries.of_build(log).endswith("write apt_packages: [libpq-dev, libffi-dev].")
+    assert libraries.of_build(log).endswith("write apt_packages: [libpq-dev, libffi-dev].")
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_several_are_named_together():
     ],
 )
 def test_an_application_that_misses_one_names_its_package(line, packages):
-    (said,) = _libraries.of_start(f"Traceback (most recent call last):\n{line}\n")
+    (said,) = libraries.of_start(f"Traceback (most recent call last):\n{line}\n")
     assert said.endswith(f"write apt_packages: [{packages}].")
-    assert _libraries.of_start("listening; libpq is fine\n") == []
+    assert libraries.of_start("listening; libpq is fine\n") == []
 
 
 def test_every_row_is_a_package_of_debian():
-    for pattern, packages in (*_libraries.BUILD, *_libraries.RUN):
+    for pattern, packages in (*libraries.BUILD, *libraries.RUN):
         re.compile(pattern)
         assert all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name) for name in packages.split())
 
@@ -107,7 +107,7 @@ def test_a_failed_build_ends_with_what_to_write():
     log = "\n".join(f"#9 {number}.0 noise {number}" for number in range(300)) + "\n#9 9.9 Error: pg_config executable not found.\n"
     log += "\n".join(f"#9 {number}.0 more {number}" for number in range(100))
     with pytest.raises(HostError) as error:
-        _image.build(Builder(log, True), "/x", "shop:1", [])
+        build.build(Builder(log, True), "/x", "shop:1", [])
     reason = str(error.value).partition("The last lines of its log:")[0]
     assert "write apt_packages: [libpq-dev]." in reason and len(reason.splitlines()) <= 10
 
@@ -115,4 +115,4 @@ def test_a_failed_build_ends_with_what_to_write():
 def test_a_build_hands_on_our_warnings_and_no_others():
     log = '#8 [project 3/3] RUN echo "flaskops warning: no"\n#8 0.412 flaskops warning: it is so\n#8 0.5 warning: x\n'
     log += "#9 0.4 flaskops warning: it is so\n"
-    assert _image.build(Builder(log, False), "/x", "shop:1", []) == ["it is so"]
+    assert build.build(Builder(log, False), "/x", "shop:1", []) == ["it is so"]

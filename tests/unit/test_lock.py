@@ -8,8 +8,9 @@ import sys
 import threading
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _lock, _owner
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.releases import lock
+from ansible_collections.flaskops.host.plugins.module_utils.releases import owner as _owner
 
 
 @pytest.fixture
@@ -24,19 +25,19 @@ def owner(token, **more):
 
 
 def test_a_lock_is_taken_shown_renewed_and_given_back(root):
-    _lock.acquire(root, ["shop"], owner("a"))
-    assert _lock.holder(root, "shop")["who"] == "a@laptop"
-    _lock.renew(root, ["shop"], "a", "switch")
-    assert _lock.holder(root, "shop")["phase"] == "switch"
-    assert os.stat(_lock.lock_path(root, "shop")).st_mode & 0o777 == 0o600
-    _lock.release(root, ["shop"], "a")
-    assert _lock.holder(root, "shop") == {}
+    lock.acquire(root, ["shop"], owner("a"))
+    assert lock.holder(root, "shop")["who"] == "a@laptop"
+    lock.renew(root, ["shop"], "a", "switch")
+    assert lock.holder(root, "shop")["phase"] == "switch"
+    assert os.stat(lock.lock_path(root, "shop")).st_mode & 0o777 == 0o600
+    lock.release(root, ["shop"], "a")
+    assert lock.holder(root, "shop") == {}
 
 
 def test_the_second_run_is_told_who_since_when_and_how_to_break_it(root):
-    _lock.acquire(root, ["shop"], owner("a"))
-    with pytest.raises(_lock.Locked) as refused:
-        _lock.acquire(root, ["blog", "shop"], owner("b"))
+    lock.acquire(root, ["shop"], owner("a"))
+    with pytest.raises(lock.Locked) as refused:
+        lock.acquire(root, ["blog", "shop"], owner("b"))
     words = str(refused.value)
     assert "shop is locked by a@laptop (process 1) since 20" in words
     assert "-e flask_apps_break_lock=a" in words
@@ -44,40 +45,40 @@ def test_the_second_run_is_told_who_since_when_and_how_to_break_it(root):
 
 
 def test_all_locks_are_taken_or_none(root):
-    _lock.acquire(root, ["shop"], owner("a"))
-    with pytest.raises(_lock.Locked):
-        _lock.acquire(root, ["blog", "shop"], owner("b"))
-    assert _lock.holder(root, "blog") == {}
+    lock.acquire(root, ["shop"], owner("a"))
+    with pytest.raises(lock.Locked):
+        lock.acquire(root, ["blog", "shop"], owner("b"))
+    assert lock.holder(root, "blog") == {}
 
 
 def test_a_broken_lock_is_the_breakers_and_the_first_run_changes_nothing_more(root):
-    _lock.acquire(root, ["shop"], owner("a"))
-    _lock.acquire(root, ["shop"], owner("b"), ["a"])
+    lock.acquire(root, ["shop"], owner("a"))
+    lock.acquire(root, ["shop"], owner("b"), ["a"])
     with pytest.raises(HostError, match=r"does not hold the lock of shop any more \(b@laptop has broken it\)"):
-        _lock.renew(root, ["shop"], "a", "switch")
-    _lock.release(root, ["shop"], "a")
-    assert _lock.holder(root, "shop")["token"] == "b"
+        lock.renew(root, ["shop"], "a", "switch")
+    lock.release(root, ["shop"], "a")
+    assert lock.holder(root, "shop")["token"] == "b"
 
 
 def test_only_the_lock_that_was_named_is_broken(root):
-    _lock.acquire(root, ["shop"], owner("a"))
-    with pytest.raises(_lock.Locked):
-        _lock.acquire(root, ["shop"], owner("c"), ["b"])
+    lock.acquire(root, ["shop"], owner("a"))
+    with pytest.raises(lock.Locked):
+        lock.acquire(root, ["shop"], owner("c"), ["b"])
 
 
 def test_a_removed_lock_stops_the_run(root):
     with pytest.raises(HostError, match="it was removed"):
-        _lock.renew(root, ["shop"], "a", "switch")
+        lock.renew(root, ["shop"], "a", "switch")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
 def test_an_unreadable_lock_is_a_lock_that_can_be_broken(root, text):
-    path = _lock.lock_path(root, "shop")
+    path = lock.lock_path(root, "shop")
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    with pytest.raises(_lock.Locked, match="flask_apps_break_lock=unreadable"):
-        _lock.acquire(root, ["shop"], owner("a"))
-    _lock.acquire(root, ["shop"], owner("a"), ["unreadable"])
+    with pytest.raises(lock.Locked, match="flask_apps_break_lock=unreadable"):
+        lock.acquire(root, ["shop"], owner("a"))
+    lock.acquire(root, ["shop"], owner("a"), ["unreadable"])
 
 
 def test_of_many_at_once_one_gets_it(root):
@@ -85,9 +86,9 @@ def test_of_many_at_once_one_gets_it(root):
 
     def run(number):
         try:
-            _lock.acquire(root, ["blog", "shop"], owner(str(number)))
+            lock.acquire(root, ["blog", "shop"], owner(str(number)))
             got.append(number)
-        except _lock.Locked:
+        except lock.Locked:
             pass
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(12)]

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _memory
+from ansible_collections.flaskops.host.plugins.module_utils.releases import memory
 from ansible_collections.flaskops.host.plugins.modules import release_finish, release_gate, release_switch
 
 ID = "3f0c" * 16
@@ -58,39 +58,39 @@ def host(tmp_path):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("count", [0, 1, 689])
 def test_the_kernel_has_counted(host, layout, count):
-    assert _memory.killed(77, host(layout, count)) == count
+    assert memory.killed(77, host(layout, count)) == count
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("usage", "full"), [(100, False), (400 << 20, False), (500 << 20, True), (512 << 20, True)])
 def test_little_is_left(host, layout, usage, full):
-    assert _memory.is_full(77, host(layout, 0, usage)) is full
+    assert memory.is_full(77, host(layout, 0, usage)) is full
 
 
 @pytest.mark.parametrize(("layout", "counter"), [(V1, "total_inactive_file"), (HYBRID, "total_inactive_file"), (V2, "inactive_file")])
 def test_files_that_were_read_give_way(host, layout, counter):
-    assert _memory.is_full(77, host(layout, 0, 500 << 20, **{"memory.stat": f"{counter} {200 << 20}\n"})) is False
+    assert memory.is_full(77, host(layout, 0, 500 << 20, **{"memory.stat": f"{counter} {200 << 20}\n"})) is False
 
 
 def test_without_a_limit_nothing_is_full(host):
-    assert _memory.is_full(77, host(V2, 0, 1 << 40, **{"memory.max": "max\n"})) is False
+    assert memory.is_full(77, host(V2, 0, 1 << 40, **{"memory.max": "max\n"})) is False
 
 
 @pytest.mark.parametrize("pid", [0, 78])
 def test_of_what_is_gone_nothing_is_known(host, pid):
     root = host(V2, 5)
-    assert (_memory.killed(pid, root), _memory.is_full(pid, root)) == (0, False)
+    assert (memory.killed(pid, root), memory.is_full(pid, root)) == (0, False)
 
 
 @pytest.mark.parametrize("events", ["", "oom_kill\n", "oom_kill x\n", "oom 3\n"])
 def test_what_cannot_be_read_counts_nothing(host, events):
-    assert _memory.killed(77, host(V2, 0, **{"memory.events": events})) == 0
+    assert memory.killed(77, host(V2, 0, **{"memory.events": events})) == 0
 
 
 @pytest.mark.parametrize(("engine", "key"), [("gunicorn", "gunicorn.workers"), ("uwsgi", "uwsgi.processes"), ("command", "")])
 def test_the_advice_names_the_keys(engine, key):
     container = {"Config": {"Env": ["A=b", f"FLASKOPS_ENGINE={engine}"]}, "HostConfig": {"Memory": 512 << 20}}
-    words = _memory.advice(container, 689)
+    words = memory.advice(container, 689)
     assert words.startswith("the kernel killed 689 of its processes, because they need more than resources.memory (512m)")
     assert (f"fewer processes in {key}." in words) if key else ("fewer processes" not in words)
 
@@ -116,8 +116,8 @@ def gate(tmp_path, monkeypatch):
 
     def run(killed, full=False):
         started = time.monotonic()
-        monkeypatch.setattr(_memory, "killed", lambda _pid: killed(time.monotonic() - started))
-        monkeypatch.setattr(_memory, "is_full", lambda _pid: full)
+        monkeypatch.setattr(memory, "killed", lambda _pid: killed(time.monotonic() - started))
+        monkeypatch.setattr(memory, "is_full", lambda _pid: full)
         monkeypatch.setattr(release_gate, "MEMORY_SECONDS", 1)
         monkeypatch.setattr(release_gate, "Docker", Engine)
         monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
@@ -150,7 +150,7 @@ def test_one_with_room_is_not_waited_for(gate):
 
 
 def test_a_release_that_has_begun_to_die_is_not_switched_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(_memory, "killed", lambda _pid: 2)
+    monkeypatch.setattr(memory, "killed", lambda _pid: 2)
     monkeypatch.setattr(release_switch, "Docker", Engine)
     release = {"name": "shop", "id": "1", "site": "default", "path": "/", "live": "0", "links": [], "state": "present", "processes": []}
     defaults = {name: option.get("default") for name, option in release_switch.ARGUMENTS.items()}
@@ -160,7 +160,7 @@ def test_a_release_that_has_begun_to_die_is_not_switched_to(tmp_path, monkeypatc
 
 
 def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
-    monkeypatch.setattr(_memory, "killed", lambda _pid: 689)
+    monkeypatch.setattr(memory, "killed", lambda _pid: 689)
     monkeypatch.setattr(release_finish, "Docker", Engine)
     entry = {"name": "shop", "id": "1", "result": "live", "state": "present"}
     lock = {"token": "t", "names": ["shop"]}
@@ -172,7 +172,7 @@ def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
 
 @pytest.mark.parametrize("more", [{"result": "failed"}, {"state": "stopped"}])
 def test_what_does_not_serve_is_not_warned_of(monkeypatch, more):
-    monkeypatch.setattr(_memory, "killed", lambda _pid: 689)
+    monkeypatch.setattr(memory, "killed", lambda _pid: 689)
     monkeypatch.setattr(release_finish, "Docker", Engine)
     entry = {"name": "shop", "id": "1", "result": "live", "state": "present", **more}
     finish = release_finish.Finish({"root": "/x", "nginx_root": "/x", "lock": {"token": "t", "names": []}, "releases": [entry]})
@@ -181,7 +181,7 @@ def test_what_does_not_serve_is_not_warned_of(monkeypatch, more):
 
 
 def test_the_status_says_so(monkeypatch):
-    monkeypatch.setattr(_memory, "killed", lambda _pid: 689)
-    assert _memory.in_status(SHOP) == ", 689 processes killed for want of memory"
-    monkeypatch.setattr(_memory, "killed", lambda _pid: 1)
-    assert _memory.in_status(SHOP) == ""
+    monkeypatch.setattr(memory, "killed", lambda _pid: 689)
+    assert memory.in_status(SHOP) == ", 689 processes killed for want of memory"
+    monkeypatch.setattr(memory, "killed", lambda _pid: 1)
+    assert memory.in_status(SHOP) == ""

@@ -7,9 +7,10 @@ import shutil
 import subprocess
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _mount, _trees
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host import trees
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+from ansible_collections.flaskops.host.plugins.module_utils.releases import mount
 
 may_mount = pytest.mark.skipif(
     os.geteuid() != 0 or bool(subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode), reason="mounts"
@@ -19,48 +20,48 @@ may_mount = pytest.mark.skipif(
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A host where the place has the flags once it was mounted, with systemd or without."""
-    monkeypatch.setattr(_mount, "SYSTEMD", tmp_path / "systemd")
-    monkeypatch.setattr(_mount, "UNIT", tmp_path / "flaskops-mount.service")
+    monkeypatch.setattr(mount, "SYSTEMD", tmp_path / "systemd")
+    monkeypatch.setattr(mount, "UNIT", tmp_path / "flaskops-mount.service")
     return tmp_path / "root"
 
 
 @pytest.fixture
 def commands(root, monkeypatch):
     called = []
-    monkeypatch.setattr(_mount, "is_closed", lambda _place: any("restart" in words or "mount" in words[:1] for words in called))
-    monkeypatch.setattr(_mount, "_run", called.append)
+    monkeypatch.setattr(mount, "is_closed", lambda _place: any("restart" in words or "mount" in words[:1] for words in called))
+    monkeypatch.setattr(mount, "_run", called.append)
     return called
 
 
 def test_with_systemd_a_unit_mounts_it_now_and_before_docker_at_boot(root, commands):
-    _mount.SYSTEMD.mkdir()
-    assert _mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev, now and at boot"]
+    mount.SYSTEMD.mkdir()
+    assert mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev, now and at boot"]
     assert commands == [["systemctl", "daemon-reload"], *(["systemctl", verb, "flaskops-mount.service"] for verb in ("enable", "restart"))]
-    unit = _mount.UNIT.read_text()
+    unit = mount.UNIT.read_text()
     assert f"\nExecStart=mount -o bind,nosuid,nodev {root}/apps {root}/apps\n" in unit
     assert f"\nRequiresMountsFor={root}/apps\nBefore=docker.service\n" in unit
     assert "\nWantedBy=docker.service\n" in unit
-    assert _mount.protect(str(root)) == []
+    assert mount.protect(str(root)) == []
 
 
 def test_without_systemd_it_is_mounted_by_the_run(root, commands):
-    assert _mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev"]
+    assert mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev"]
     assert commands == [["mount", "-o", "bind,nosuid,nodev", f"{root}/apps", f"{root}/apps"]]
-    assert not _mount.UNIT.exists()
+    assert not mount.UNIT.exists()
 
 
 @pytest.mark.parametrize("systemd", [True, False])
 def test_check_mode_says_it_and_changes_nothing(root, commands, systemd):
     if systemd:
-        _mount.SYSTEMD.mkdir()
-    assert _mount.protect(str(root), check_mode=True) != []
-    assert (commands, root.exists(), _mount.UNIT.exists()) == ([], False, False)
+        mount.SYSTEMD.mkdir()
+    assert mount.protect(str(root), check_mode=True) != []
+    assert (commands, root.exists(), mount.UNIT.exists()) == ([], False, False)
 
 
 def test_what_mount_says_is_the_reason(root, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(OSError, match="mount"):
-        _mount.protect(str(root))
+        mount.protect(str(root))
 
 
 @pytest.mark.parametrize(
@@ -73,14 +74,14 @@ def test_a_host_that_does_not_allow_it_is_named_with_its_words(root, monkeypatch
     (tools / "mount").chmod(0o755)
     monkeypatch.setenv("PATH", str(tools))
     with pytest.raises(HostError, match=reason):
-        _mount.protect(str(root))
+        mount.protect(str(root))
 
 
 def test_a_mount_without_effect_is_refused(root, monkeypatch):
-    monkeypatch.setattr(_mount, "_run", lambda _words: None)
-    monkeypatch.setattr(_mount, "is_closed", lambda _place: False)
+    monkeypatch.setattr(mount, "_run", lambda _words: None)
+    monkeypatch.setattr(mount, "is_closed", lambda _place: False)
     with pytest.raises(HostError, match="no effect here"):
-        _mount.protect(str(root))
+        mount.protect(str(root))
 
 
 @may_mount
@@ -88,14 +89,14 @@ def test_a_real_mount_has_the_flags_and_a_tree_is_moved_to_the_trash_on_it(root)
     release = root / "apps/shop/releases/1"
     release.mkdir(parents=True)
     (release / "file").write_text("x")
-    assert not _mount.is_closed(root / "apps")
+    assert not mount.is_closed(root / "apps")
     try:
-        assert _mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev"]
-        assert _mount.is_closed(release)
-        assert not _mount.is_closed(root)
-        assert _mount.protect(str(root)) == []
+        assert mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev"]
+        assert mount.is_closed(release)
+        assert not mount.is_closed(root)
+        assert mount.protect(str(root)) == []
         moved = (release / "file").stat().st_ino
-        _trees.put_away(release, str(root))
+        trees.put_away(release, str(root))
         assert [path.stat().st_ino for path in Place(root).trash.glob("*/file")] == [moved]
     finally:
         subprocess.run(["umount", root / "apps"], check=True)

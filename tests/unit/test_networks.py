@@ -6,10 +6,11 @@ import json
 from ipaddress import IPv4Network
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _networks, _release
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
-from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.releases import networks as _networks
+from ansible_collections.flaskops.host.plugins.module_utils.releases import release
+from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import process_containers
 
 ROUTES = """default via 192.168.1.1 dev eth0
 0.0.0.0/1 via 10.8.0.1 dev tun0
@@ -133,7 +134,7 @@ def entry(tmp_path):
 
 
 def container(app):
-    return _release.container(app, "1", "flaskops/shop:1", "/var/lib/flaskops")
+    return release.container(app, "1", "flaskops/shop:1", "/var/lib/flaskops")
 
 
 def test_who_does_not_ask_has_none(entry):

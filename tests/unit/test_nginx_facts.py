@@ -8,9 +8,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _nginx_config as config
-from ansible_collections.flaskops.host.plugins.module_utils import _nginx_facts as facts
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import MARKER
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import config, facts
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.files import MARKER
 
 SITE = r"""
 # server { listen 80 default_server; }

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.filter import nginx as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _nginx_inputs, _nginx_plan
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_plan import make_plan
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import plan as _nginx_plan
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import schema
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.plan import make_plan
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/nginx"
 INPUTS = {
@@ -496,12 +497,12 @@ def test_a_long_difference_is_cut():
 def test_the_known_keys_of_a_site_are_documented():
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
     words = " ".join(specs["main"]["options"]["nginx_sites"]["description"])
-    assert all(f"C({key})" in words for key in _nginx_inputs.SITE)
+    assert all(f"C({key})" in words for key in schema.SITE)
 
 
 def test_the_tables_and_the_argument_spec_say_the_same():
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    for name, option in _nginx_inputs.INPUTS.items():
+    for name, option in schema.INPUTS.items():
         spec = specs[f"nginx_{name}"]
         assert (option.kind, list(option.choices)) == (spec["type"], spec.get("choices", [])), name
         assert option.kind != "list" or option.elements.kind == spec["elements"], name
@@ -512,7 +513,7 @@ def test_every_input_reaches_the_plan():
     given = {f"nginx_{name}" for name in INPUTS}
     only_in_templates = {"nginx_access_log_enabled", "nginx_error_log_level", "nginx_gzip_enabled"}
     assert names - only_in_templates == given
-    assert {*_nginx_inputs.INPUTS, "sites"} == set(INPUTS)
+    assert {*schema.INPUTS, "sites"} == set(INPUTS)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _nginx_tree
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_files import MARKER, Transaction, copy_tree
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import (
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import tree as _nginx_tree
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.files import MARKER, Transaction, copy_tree
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.process import (
     Host,
     emergencies,
     error_log_path,
@@ -19,8 +19,8 @@ from ansible_collections.flaskops.host.plugins.module_utils._nginx_process impor
     nginx_warnings,
     pid_path,
 )
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import ABSENT, Entry, NginxError, Step, parse_wanted, safe_order
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import Interrupted, NginxTree, Settings, host_lock
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import ABSENT, Entry, NginxError, Step, parse_wanted, safe_order
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.tree import Interrupted, NginxTree, Settings, host_lock
 
 
 def verdict(root: Path) -> str:

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_process import Host
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_steps import NginxError, parse_wanted
-from ansible_collections.flaskops.host.plugins.module_utils._nginx_tree import NginxTree, Settings
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.process import Host
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import NginxError, parse_wanted
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.tree import NginxTree, Settings
 
 # bin/test names one; then these tests have to run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")

@@ -12,16 +12,18 @@ import time
 
 import pytest
 from ansible_collections.community.docker.plugins.module_utils._api.utils.build import exclude_paths
-from ansible_collections.flaskops.host.plugins.module_utils import _dockerfile, _requirements, _source
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._ignore import Patterns
-from ansible_collections.flaskops.host.plugins.module_utils._source import (
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import requirements
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import source as _source
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.ignore import Patterns
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import (
     SourceError,
     read_inside,
     source_digest,
     source_files,
     write_context,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.images import dockerfile
 
 QUICK = 10  # seconds; what this guards against takes minutes, or for ever
 
@@ -301,14 +303,14 @@ def test_a_dockerfile_that_would_take_long(source, text, words):
 
 def test_blank_lines_before_an_argument_take_no_time():
     text = "\n" * 120_000
-    assert _dockerfile.stages(text) == []
+    assert dockerfile.stages(text) == []
 
 
 def test_requirements_that_would_take_long(source):
     names = [f"{number}.txt" for number in range(2000)]
     for name in names:
         (source / name).write_text("".join(f"-r {other}\n" for other in names[:50]) + "a/b\n" * 500)
-    found, wrong = _requirements.find(source, [*names, "requirements.txt"], names[0])
+    found, wrong = requirements.find(source, [*names, "requirements.txt"], names[0])
     assert wrong == [] and len(found["files"]) == 50
 
 

@@ -3,7 +3,7 @@
 """A table of options: defaults, conversions, and words for everything that does not fit."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._options import Option, hidden, merge, normalize, printable
+from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import Option, hidden, merge, normalize, printable
 
 WHERE = "flask_apps: shop"
 

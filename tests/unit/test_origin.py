@@ -4,10 +4,10 @@
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import normalize_apps as checked
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images
-from ansible_collections.flaskops.host.plugins.module_utils._origin import image_parts, own_dockerfile
-from ansible_collections.flaskops.host.plugins.module_utils._pull import registry_of
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import image_parts, own_dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils.images.pull import registry_of
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images
 
 RUNTIME = "flaskops/runtime:0123456789ab"
 

@@ -3,8 +3,8 @@
 """Old applications with loose requirements, and old requirements with a new Python: the line to write."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _outdated
-from ansible_collections.flaskops.host.plugins.module_utils._advice import advice
+from ansible_collections.flaskops.host.plugins.module_utils.images import outdated
+from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_version_that_has_what_is_asked_for_is_named_once(line, version):
     ],
 )
 def test_names_of_others_are_not_told(line):
-    assert _outdated.of_start(line) == []
+    assert outdated.of_start(line) == []
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_names_of_others_are_not_told(line):
     ],
 )
 def test_what_does_not_build_with_this_python_is_named(line):
-    said = _outdated.of_build(f"#9 1.1 {line}\n#9 1.2   ERROR: Failed building wheel for greenlet\n")
+    said = outdated.of_build(f"#9 1.1 {line}\n#9 1.2   ERROR: Failed building wheel for greenlet\n")
     assert "greenlet is older than this Python" in said and 'python: "3.9"' in said
-    assert _outdated.of_build(f"#9 1.1 {line}\n") == ""
-    assert _outdated.of_build("#9 1.1 Error: pg_config executable not found.\n#9 ERROR: Failed building wheel for psycopg2\n") == ""
+    assert outdated.of_build(f"#9 1.1 {line}\n") == ""
+    assert outdated.of_build("#9 1.1 Error: pg_config executable not found.\n#9 ERROR: Failed building wheel for psycopg2\n") == ""

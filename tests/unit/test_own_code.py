@@ -3,7 +3,7 @@
 """Which files of a source are the application's own."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _find, _own_code
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find, own_code
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ def test_one_list_of_directories_says_what_is_the_applications(tmp_path, directo
     file.parent.mkdir()
     file.write_text("import flask\n")
     name = f"{directory}/a.py"
-    assert list(_find._python_files(tmp_path)) == ([file] if searched else [])
-    assert list(_own_code.contents(str(tmp_path), [name], _own_code.NOT_RUN)) == ([(name, b"import flask\n")] if run else [])
-    assert list(_own_code.contents(str(tmp_path), [name])) == ([(name, b"import flask\n")] if own else [])
+    assert list(find._python_files(tmp_path)) == ([file] if searched else [])
+    assert list(own_code.contents(str(tmp_path), [name], own_code.NOT_RUN)) == ([(name, b"import flask\n")] if run else [])
+    assert list(own_code.contents(str(tmp_path), [name])) == ([(name, b"import flask\n")] if own else [])

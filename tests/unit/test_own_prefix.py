@@ -4,7 +4,7 @@
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _own_code, _own_prefix
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import own_code, own_prefix
 
 MIDDLEWARE = """
 class Prefixed:
@@ -27,7 +27,7 @@ def said(tmp_path):
             (tmp_path / name).write_text(text)
         found = filters.normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
         assert found["problems"] == []
-        return _own_prefix.setting(found["apps"][0])
+        return own_prefix.setting(found["apps"][0])
 
     return run
 
@@ -118,15 +118,15 @@ def test_what_is_another_setting_is_not(said, text):
 
 def test_who_only_has_blueprints_costs_no_reading(tmp_path):
     (tmp_path / "a.py").write_text("bp = Blueprint('a', __name__, url_prefix='/a')\n")
-    assert list(_own_code.modules(str(tmp_path), _own_prefix._WORDS)) == []
+    assert list(own_code.modules(str(tmp_path), own_prefix._WORDS)) == []
     (tmp_path / "b.py").write_text("x = config.URL_PREFIX\n")
-    assert [file for file, *_rest in _own_code.modules(str(tmp_path), _own_prefix._WORDS)] == ["b.py"]
+    assert [file for file, *_rest in own_code.modules(str(tmp_path), own_prefix._WORDS)] == ["b.py"]
 
 
 def test_at_the_root_and_without_a_source_there_is_none(said):
     assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
-    assert _own_prefix.setting({"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"}) == ""
-    assert _own_prefix.setting({"prefix": "/shop", "build": {"kind": "source"}, "source": "/nowhere", "engine": "uwsgi"}) == ""
+    assert own_prefix.setting({"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"}) == ""
+    assert own_prefix.setting({"prefix": "/shop", "build": {"kind": "source"}, "source": "/nowhere", "engine": "uwsgi"}) == ""
 
 
 SERVER = """

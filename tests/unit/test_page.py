@@ -8,7 +8,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _page
+from ansible_collections.flaskops.host.plugins.module_utils.releases import page as _page
 from ansible_collections.flaskops.host.plugins.modules import release_gate
 
 HOST = "shop.example.org"

@@ -81,7 +81,8 @@ WRITTEN = re.compile(
 KINDS = (".py", ".yml", ".j2", ".sh", ".conf")
 # The default itself; the guard runs before Nginx, by /bin/sh; the files of the runtime are in an image; clones are on the controller.
 ALLOWED = ("roles/flask_apps/defaults/", "roles/flask_apps/meta/", "roles/nginx/files/boot-guard", "roles/flask_apps/files/")
-ALLOWED += ("plugins/module_utils/_git.py",)
+ALLOWED += ("plugins/module_utils/apps/sources/git.py",)
+OURS = "module_utils/releases/"  # a room of this collection
 
 
 def texts(tree):
@@ -113,7 +114,7 @@ def test_no_other_file_writes_a_path_of_a_host_by_hand():
     files = [path for top in ("plugins", "roles") for path in (TOP / top).rglob("*") if path.suffix in KINDS]
     texts = {str(path.relative_to(TOP)): path.read_text() for path in files}
     del texts[str(Path(places.__file__).resolve().relative_to(TOP))]
-    found = [line for name, text in texts.items() if not name.startswith(ALLOWED) for line in by_hand(name, text)]
+    found = [line for name, text in texts.items() if not name.startswith(ALLOWED) for line in by_hand(name, text.replace(OURS, ""))]
     assert sorted(found) == []
 
 

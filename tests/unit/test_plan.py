@@ -7,8 +7,8 @@ import socket
 from hashlib import sha256
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._host import Record
-from ansible_collections.flaskops.host.plugins.module_utils._plan import Plan
+from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Plan
+from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Record
 
 NEW, OLD = "222222222222", "111111111111"
 TEXT = "[uwsgi]\n"

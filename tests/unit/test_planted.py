@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _planted
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.releases import planted
 
 
 @pytest.fixture
@@ -16,35 +16,35 @@ def kernel(tmp_path, monkeypatch):
     """A kernel that follows such links until its setting is 1."""
     setting = tmp_path / "protected_symlinks"
     setting.write_text("0\n")
-    monkeypatch.setattr(_planted, "SETTING", setting)
-    monkeypatch.setattr(_planted, "AT_BOOT", tmp_path / "sysctl.d/60-flaskops.conf")
-    monkeypatch.setattr(_planted, "is_followed", lambda: setting.read_text() != "1\n")
+    monkeypatch.setattr(planted, "SETTING", setting)
+    monkeypatch.setattr(planted, "AT_BOOT", tmp_path / "sysctl.d/60-flaskops.conf")
+    monkeypatch.setattr(planted, "is_followed", lambda: setting.read_text() != "1\n")
     return setting
 
 
 def test_where_links_are_followed_the_setting_is_made_for_now_and_for_the_next_boot(kernel):
-    assert _planted.protect() == ["set fs.protected_symlinks to 1, now and at boot"]
+    assert planted.protect() == ["set fs.protected_symlinks to 1, now and at boot"]
     assert kernel.read_text() == "1\n"
-    assert "\nfs.protected_symlinks = 1\n" in _planted.AT_BOOT.read_text()
-    assert _planted.protect() == []
+    assert "\nfs.protected_symlinks = 1\n" in planted.AT_BOOT.read_text()
+    assert planted.protect() == []
 
 
 def test_check_mode_says_it_and_changes_nothing(kernel):
-    assert _planted.protect(check_mode=True) != []
+    assert planted.protect(check_mode=True) != []
     assert kernel.read_text() == "0\n"
-    assert not _planted.AT_BOOT.exists()
+    assert not planted.AT_BOOT.exists()
 
 
 def test_a_host_where_it_cannot_be_set_is_refused_with_the_way(kernel, monkeypatch, tmp_path):
-    monkeypatch.setattr(_planted, "SETTING", tmp_path / "missing/protected_symlinks")
+    monkeypatch.setattr(planted, "SETTING", tmp_path / "missing/protected_symlinks")
     with pytest.raises(HostError, match=r"must be 1 on this host.*cannot be set here.*sysctl -w fs\.protected_symlinks=1"):
-        _planted.protect()
+        planted.protect()
 
 
 def test_a_host_where_it_has_no_effect_is_refused(kernel, monkeypatch):
-    monkeypatch.setattr(_planted, "is_followed", lambda: True)
+    monkeypatch.setattr(planted, "is_followed", lambda: True)
     with pytest.raises(HostError, match="has no effect here"):
-        _planted.protect()
+        planted.protect()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a link away")
@@ -60,6 +60,6 @@ def test_the_link_is_planted_where_nobody_else_can_put_anything(monkeypatch, fol
             if not follows:
                 raise PermissionError
 
-    monkeypatch.setattr(_planted, "Path", Looked)
-    assert _planted.is_followed() is follows
-    assert seen == [[0o1777, 0o700, _planted.NOBODY]]
+    monkeypatch.setattr(planted, "Path", Looked)
+    assert planted.is_followed() is follows
+    assert seen == [[0o1777, 0o700, planted.NOBODY]]

@@ -3,10 +3,10 @@
 """Applications that were made for one of the known images need no key; their settings keep their names."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import needed_images
-from ansible_collections.flaskops.host.plugins.module_utils._origin import own_dockerfile
-from ansible_collections.flaskops.host.plugins.module_utils._presets import preset_of
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import own_dockerfile
+from ansible_collections.flaskops.host.plugins.module_utils.apps.presets import preset_of
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images
 
 FLASK = "FROM tiangolo/uwsgi-nginx-flask:python3.8\nCOPY ./app /app\n"
 

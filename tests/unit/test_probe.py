@@ -10,8 +10,8 @@ import time
 from contextlib import contextmanager, suppress
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _probe
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import check_of
+from ansible_collections.flaskops.host.plugins.module_utils.releases import probe
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import check_of
 from ansible_collections.flaskops.host.plugins.modules import release_gate, release_status, release_switch
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
@@ -74,11 +74,11 @@ def served(path, first, again=b"", pause=0.0, family=socket.AF_UNIX, heard=None)
 def asked(path, seconds=SECONDS):
     """The status, or the kind of what came instead, and how long it took."""
     started = time.monotonic()
-    connection = _probe.SocketConnection(str(path), started + seconds)
+    connection = probe.SocketConnection(str(path), started + seconds)
     try:
-        found = _probe.ask(connection, "/", _probe.headers_for("localhost"))[0]
-    except _probe.PROBLEMS as error:
-        found = _probe.problem(error)
+        found = probe.ask(connection, "/", probe.headers_for("localhost"))[0]
+    except probe.PROBLEMS as error:
+        found = probe.problem(error)
     finally:
         connection.close()
     return found, time.monotonic() - started
@@ -138,7 +138,7 @@ def test_one_that_accepts_nobody_takes_no_longer(tmp_path):
 
 
 def test_a_question_takes_ten_seconds_however_late_the_deadline_is():
-    connection = _probe.Connection(time.monotonic() + 3600)
+    connection = probe.Connection(time.monotonic() + 3600)
     connection.begin()
     assert 9 < connection.left() <= 10
 
@@ -189,7 +189,7 @@ def test_an_answer_through_nginx_takes_no_longer(what):
     first, again, pause, _well = ENDLESS[what]
     with served("", first, again, pause, socket.AF_INET) as port:
         started = time.monotonic()
-        assert "Nginx answered" in _probe.check(question(port), started + SECONDS)
+        assert "Nginx answered" in probe.check(question(port), started + SECONDS)
         assert time.monotonic() - started < SECONDS + 1
 
 
@@ -219,9 +219,9 @@ class Nginx:
 )
 def test_nginx_is_asked_by_the_name_that_the_application_answers_to(monkeypatch, routed, known, host, words):
     nginx = Nginx(routed, known)
-    monkeypatch.setattr(_probe, "ask", nginx.ask)
-    monkeypatch.setattr(_probe, "UNWELL_SECONDS", 0.1)
-    found = _probe.check(question(1, **({"host": host} if host else {})), time.monotonic() + 1)
+    monkeypatch.setattr(probe, "ask", nginx.ask)
+    monkeypatch.setattr(probe, "UNWELL_SECONDS", 0.1)
+    found = probe.check(question(1, **({"host": host} if host else {})), time.monotonic() + 1)
     assert words in found if words else found == ""
 
 
@@ -285,7 +285,7 @@ def host(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("what", ["one byte after the other of a header", "nothing"])
 def test_the_status_of_twenty_that_hang_takes_as_long_as_that_of_one(host, monkeypatch, what):
-    monkeypatch.setattr(_probe, "QUESTION_SECONDS", 1)
+    monkeypatch.setattr(probe, "QUESTION_SECONDS", 1)
     first, again, pause, _well = ENDLESS[what]
     started = time.monotonic()
     found = host(20, first, again, pause)
@@ -320,7 +320,7 @@ def test_the_status_has_the_advice_of_the_live_log(host, monkeypatch, killed):
     said = "OSError: [Errno 30] Read-only file system: '/app/uploads'\nflaskops: open streams hold all 4 threads of a process, and so on."
     run = Engine.run
     monkeypatch.setattr(Engine, "run", lambda self, *words, **how: said if words[0] == "logs" else run(self, *words, **how))
-    monkeypatch.setattr(release_status._memory, "killed", lambda _pid: killed)
+    monkeypatch.setattr(release_status, "killed", lambda _pid: killed)
     (app,) = host(1, GOOD, b"", 0)
     assert [words for words in app["advice"] if "writable: [/app/uploads]" in words]
     assert "open streams hold all 4 threads of a process, and so on." in app["advice"]

@@ -5,9 +5,9 @@
 import json
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _process_steps as steps
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
-from ansible_collections.flaskops.host.plugins.module_utils._processes import LABEL, process_containers, process_problems
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.releases import process_steps as steps
+from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import LABEL, process_containers, process_problems
 
 NEW, OLD = "222222222222", "111111111111"
 

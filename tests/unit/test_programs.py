@@ -3,7 +3,7 @@
 """What a log says of programs, files and modules that did not come to run, and the key to write."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._advice import advice
+from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice
 
 ENDED = {"State": {"ExitCode": 126}, "Config": {"User": "10001:10001", "Labels": {"host.flaskops.app": "shop"}}}
 

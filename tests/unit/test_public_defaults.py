@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _own_code, _public_defaults
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import own_code, public_defaults
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -209,13 +209,13 @@ def test_a_link_out_of_the_source_is_not_followed(tmp_path):
     source.mkdir()
     (source / "a.py").symlink_to("b.py")
     (source / "b.py").symlink_to("a.py")
-    assert list(_own_code.modules(str(source))) == []
+    assert list(own_code.modules(str(source))) == []
 
 
 def test_how_much_is_parsed_is_bounded(warned, monkeypatch):
     parsed = []
-    monkeypatch.setattr(_public_defaults, "_of_environment", lambda tree: parsed.append(tree) or ())
-    monkeypatch.setattr(_own_code, "PARSED_BYTES", 10 * len(DEFAULT))
+    monkeypatch.setattr(public_defaults, "_of_environment", lambda tree: parsed.append(tree) or ())
+    monkeypatch.setattr(own_code, "PARSED_BYTES", 10 * len(DEFAULT))
     warned({f"m{number}.py": DEFAULT for number in range(100)})
     assert len(parsed) == 10
 
@@ -248,7 +248,7 @@ def test_the_applications_of_this_repository_have_none(tmp_path, monkeypatch):
         kept = {key: entry[key] for key in keys if key in entry}
         found = filters.normalize_apps([kept], warn=True, source_root=str(scenario / "apps"))
         # What an entry lacks here is another's business; all that is read is its source.
-        said += filter(None, [_public_defaults.warning(app) for app in found["apps"]])
+        said += filter(None, [public_defaults.warning(app) for app in found["apps"]])
     assert said == []
 
 

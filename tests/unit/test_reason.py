@@ -3,10 +3,11 @@
 """What the last message of a failed run says, and where the log is."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _deploy, _image
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
-from ansible_collections.flaskops.host.plugins.module_utils._reason import apart, failed, of_build, told_by, with_log
-from ansible_collections.flaskops.host.plugins.module_utils._registry import advice
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.reason import apart, failed, of_build, told_by, with_log
+from ansible_collections.flaskops.host.plugins.module_utils.images import build
+from ansible_collections.flaskops.host.plugins.module_utils.images.registry import advice
+from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
 
 WORK = {"name": "shop", "id": "b" * 12, "live": None}
 PIP = """#9 [requirements 4/4] RUN gently /opt/pip/bin/pip install -r requirements.txt
@@ -61,7 +62,7 @@ class Engine:
 
 def test_a_build_that_fails_shows_its_log_and_no_password():
     with pytest.raises(HostError) as error:
-        _image.build(Engine(), "/x", "shop:1", [])
+        build.build(Engine(), "/x", "shop:1", [])
     reason, log = apart(str(error.value))
     assert "No matching distribution" in reason
     assert "Collecting flask==99" in log
@@ -72,7 +73,7 @@ def test_a_build_that_fails_shows_its_log_and_no_password():
 
 def test_the_last_message_has_the_reason_and_not_the_log():
     result = failed(with_log("shop did not get healthy: no answer.", ["Traceback"]) + "\nWrite writable: [/app/x].")
-    said = _deploy.failure(WORK, "release | Wait for the health check", result)
+    said = deploy.failure(WORK, "release | Wait for the health check", result)
     assert said == (
         f"shop: release {'b' * 12} failed at 'release | Wait for the health check', where its log is shown; it serves nothing yet.\n"
         "shop did not get healthy: no answer.\nWrite writable: [/app/x].\nIts log says: Traceback"
@@ -127,7 +128,7 @@ def test_of_a_log_the_line_that_says_most(log, line):
 )
 def test_a_registry_that_gives_no_image_is_told_with_the_key(said, words):
     assert words in advice(said)
-    assert advice(said) in _deploy.failure({}, "build | Build with BuildKit", {"msg": said})
+    assert advice(said) in deploy.failure({}, "build | Build with BuildKit", {"msg": said})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._command import shell_line
+from ansible_collections.flaskops.host.plugins.module_utils.releases.command import shell_line
 
 RELAY = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/relay.py"
 # Answers with what it is asked, after a second for /slow; SIGTERM lets what is running finish.

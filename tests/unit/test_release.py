@@ -8,8 +8,8 @@ import re
 import stat
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _release as release
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.releases import release
 
 ROOT = "/var/lib/flaskops"
 ID = "0123456789ab"

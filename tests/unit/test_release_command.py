@@ -3,7 +3,8 @@
 """A release command is often the first that writes, or asks for a server: what it says of that is told with it."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, NoAnswer
+from ansible_collections.flaskops.host.plugins.module_utils.host.engine import NoAnswer
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.modules import release_command
 
 PARAMS = {"root": "/x", "name": "shop", "token": "t", "container": "shop-1-command", "deadline_seconds": 9}

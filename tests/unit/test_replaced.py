@@ -6,8 +6,8 @@ import re
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils import _replaced
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.releases import replaced
 from test_entrypoint import RUNTIME, app, entrypoint, started  # noqa: F401
 
 TASKS = RUNTIME.parents[1] / "tasks/image_build.yml"
@@ -49,7 +49,7 @@ def test_the_runtime_image_has_the_table_and_its_tag_follows_it(tmp_path, monkey
     before = filters.runtimes([], str(RUNTIME), "debian")
     changed = tmp_path / "_replaced.py"
     changed.write_text("VARIABLES = {}\n")
-    monkeypatch.setattr(_replaced, "__file__", str(changed))
+    monkeypatch.setattr(replaced, "__file__", str(changed))
     assert filters.runtimes([], str(RUNTIME), "debian") != before
-    assert "/plugins/module_utils/_replaced.py" in TASKS.read_text()
+    assert "/plugins/module_utils/releases/replaced.py" in TASKS.read_text()
     assert re.search(r"(?m)^COPY entrypoint.py .*\b_replaced\.py\b", (RUNTIME / "Dockerfile").read_text())

@@ -5,9 +5,9 @@
 import tracemalloc
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _declared
-from ansible_collections.flaskops.host.plugins.module_utils._requirements import arguments, export, find, python_problem
-from ansible_collections.flaskops.host.plugins.module_utils._source import source_files
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import declared
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import arguments, export, find, python_problem
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import source_files
 
 
 def look(place, files, wanted=""):
@@ -278,8 +278,8 @@ def test_other_parts_of_the_source_are_still_installed_with_all_of_it(tmp_path, 
 
 @pytest.mark.parametrize("wanted", ["", "pyproject.toml", ".[extra]"])
 def test_the_project_is_parsed_once(tmp_path, monkeypatch, wanted):
-    read, parse = [], _declared.load_toml
-    monkeypatch.setattr(_declared, "load_toml", lambda text: read.append(text) or parse(text))
+    read, parse = [], declared.load_toml
+    monkeypatch.setattr(declared, "load_toml", lambda text: read.append(text) or parse(text))
     text = "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\ndependencies = ['flask']\n"
     text += "optional-dependencies = {extra = ['a']}\n"
     found, problems = look(tmp_path, {"pyproject.toml": text}, wanted)

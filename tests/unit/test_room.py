@@ -7,7 +7,10 @@ import json
 import os
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _container_log, _deploy, _host, _lock, _room
+from ansible_collections.flaskops.host.plugins.module_utils.host import disk as _room
+from ansible_collections.flaskops.host.plugins.module_utils.host import files
+from ansible_collections.flaskops.host.plugins.module_utils.releases import audit, container_log, deploy, lock
+from ansible_collections.flaskops.host.plugins.module_utils.releases import record as _record
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 OWNER = {"who": "ann@laptop", "controller": "laptop", "pid": 1, "token": "a"}
@@ -58,24 +61,24 @@ def test_a_full_disk_is_known_by_its_number_and_by_its_words(reason, full):
 def test_the_advice_is_given_once():
     once = _room.with_advice(FULL)
     assert _room.with_advice(once) == once
-    message = _deploy.failure({"name": "shop", "id": "1", "live": "0"}, "release | Build", {"msg": once, "stderr": str(FULL)})
+    message = deploy.failure({"name": "shop", "id": "1", "live": "0"}, "release | Build", {"msg": once, "stderr": str(FULL)})
     assert message.count(_room.ADVICE) == 1
     assert "release 0 goes on serving" in message
 
 
 def test_a_file_stays_as_it_was_and_nothing_lies_beside_it(root, fill):
     path = root / "file"
-    _host.write_file(path, b"old")
+    files.write_file(path, b"old")
     fill()
     with pytest.raises(OSError, match="No space left"):
-        _host.write_file(path, b"new")
+        files.write_file(path, b"new")
     assert [entry.name for entry in root.iterdir()] == ["file"]
     assert path.read_bytes() == b"old"
 
 
 def test_a_line_is_added_whole_or_not_at_all(root, monkeypatch):
     path, real = root / "audit.jsonl", os.write
-    _audit.append_line(path, "one")
+    audit.append_line(path, "one")
     room = [4]
 
     def write(descriptor, content):
@@ -86,44 +89,44 @@ def test_a_line_is_added_whole_or_not_at_all(root, monkeypatch):
 
     monkeypatch.setattr(os, "write", write)
     with pytest.raises(OSError, match="No space left"):
-        _audit.append_line(path, "another")
+        audit.append_line(path, "another")
     assert path.read_text() == "one\n"
 
 
 def test_a_record_that_is_staged_needs_no_room_any_more_and_may_be_discarded(root, fill):
     (root / "apps/shop").mkdir(parents=True)
-    record = _host.Record(str(root), "shop")
+    record = _record.Record(str(root), "shop")
     record.mark("1", "live")
     record.stage()
     assert not record.path.exists()
-    assert len(_host.left_aside(record.path.parent)) == 1
+    assert len(files.left_aside(record.path.parent)) == 1
     fill()
     record.commit()
     assert json.loads(record.path.read_text())["live"] == "1"
     with pytest.raises(OSError, match="No space left"):
         record.stage()
     record.discard()
-    assert _host.left_aside(record.path.parent) == []
+    assert files.left_aside(record.path.parent) == []
     assert json.loads(record.path.read_text())["live"] == "1"
 
 
 def test_all_locks_are_taken_or_none(root, fill):
     fill(after=1)
     with pytest.raises(OSError, match="No space left"):
-        _lock.acquire(str(root), ["blog", "shop"], OWNER)
-    assert [_lock.holder(str(root), name) for name in ("blog", "shop")] == [{}, {}]
-    assert _host.left_aside(root / "apps/shop") == []
+        lock.acquire(str(root), ["blog", "shop"], OWNER)
+    assert [lock.holder(str(root), name) for name in ("blog", "shop")] == [{}, {}]
+    assert files.left_aside(root / "apps/shop") == []
 
 
 def test_a_run_that_holds_its_lock_may_go_on_and_give_it_back(root, fill):
-    _lock.acquire(str(root), ["shop"], OWNER)
+    lock.acquire(str(root), ["shop"], OWNER)
     fill()
-    _lock.renew(str(root), ["shop"], "a", "drain")
-    assert _lock.holder(str(root), "shop")["phase"] == "begin"
-    with pytest.raises(_host.HostError, match="does not hold the lock"):
-        _lock.renew(str(root), ["shop"], "b", "drain")
-    _lock.release(str(root), ["shop"], "a")
-    assert _lock.holder(str(root), "shop") == {}
+    lock.renew(str(root), ["shop"], "a", "drain")
+    assert lock.holder(str(root), "shop")["phase"] == "begin"
+    with pytest.raises(files.HostError, match="does not hold the lock"):
+        lock.renew(str(root), ["shop"], "b", "drain")
+    lock.release(str(root), ["shop"], "a")
+    assert lock.holder(str(root), "shop") == {}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,7 @@ def test_a_link_that_was_to_take_the_place_of_another_is_left_aside_too(tmp_path
     (tmp_path / "releases/1").mkdir(parents=True)
     for name in (".route-1.12", "route-1"):
         (tmp_path / name).symlink_to("releases/1")
-    assert _host.left_aside(tmp_path) == [tmp_path / ".route-1.12"]
+    assert files.left_aside(tmp_path) == [tmp_path / ".route-1.12"]
 
 
 @pytest.mark.parametrize("size", ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g", "9" * 400, "\u0661", "1\u212a"])
@@ -198,4 +201,4 @@ def test_the_log_of_a_container_has_a_bound(tmp_path, driver, daemon, options):
     file = tmp_path / "daemon.json"
     if daemon is not None:
         file.write_text(json.dumps(daemon))
-    assert _container_log.log_of({"LoggingDriver": driver}, str(file)) == {"log_driver": driver if options else "", "log_options": options}
+    assert container_log.log_of({"LoggingDriver": driver}, str(file)) == {"log_driver": driver if options else "", "log_options": options}

@@ -3,11 +3,11 @@
 """Which server of an image's own is told its path as SCRIPT_NAME, and takes it off itself: Gunicorn, wherever it is started."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._deploy import kept_release, release_facts
-from ansible_collections.flaskops.host.plugins.module_utils._release import environment
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import kept_release, release_facts
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import environment
 
 FROM = "FROM python:3.13-slim\nCOPY . /app\nEXPOSE 8000\n"
 

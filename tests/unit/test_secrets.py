@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-from ansible_collections.flaskops.host.plugins.module_utils import _advice, _begin, _dotenv, _find, _replaced, _secrets
-from ansible_collections.flaskops.host.plugins.module_utils import _release as release
-from ansible_collections.flaskops.host.plugins.module_utils._apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils._processes import process_containers
+from ansible_collections.flaskops.host.plugins.module_utils.apps import dotenv
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
+from ansible_collections.flaskops.host.plugins.module_utils.releases import advice, release, replaced, secrets
+from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
+from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import process_containers
 from ansible_collections.flaskops.host.plugins.modules import release_files
 
 FILES = Path(__file__).resolve().parents[2] / "roles/flask_apps/files"
@@ -79,7 +81,7 @@ SECRET_PYTHON MYPYTHONPATH UWSGI GUNICORN FLASK_SECRET_KEY FLASKOPS path Home DO
 
 @pytest.mark.parametrize("name", STEERING.split())
 def test_a_name_that_steers_a_process_stays_a_file(app, name):
-    assert _secrets.steers(name)
+    assert secrets.steers(name)
     entry = app(secrets={name: "x", "KEY": "x"})
     assert told(entry) == ["KEY"]
     assert release.environment(entry)[f"{name}_FILE"] == f"/run/secrets/{name}"
@@ -88,7 +90,7 @@ def test_a_name_that_steers_a_process_stays_a_file(app, name):
 
 @pytest.mark.parametrize("name", FREE.split())
 def test_a_name_that_only_looks_like_it_is_a_variable(app, name):
-    assert not _secrets.steers(name)
+    assert not secrets.steers(name)
     assert told(app(secrets={name: "x"})) == [name]
 
 
@@ -153,8 +155,8 @@ def load(name, directory, monkeypatch):
 @pytest.fixture(params=["entrypoint", "relay"])
 def first(request, monkeypatch, tmp_path):
     """What starts in the container first: ours, and that of other images."""
-    monkeypatch.setitem(sys.modules, "_find", _find)
-    monkeypatch.setitem(sys.modules, "_replaced", _replaced)
+    monkeypatch.setitem(sys.modules, "_find", find)
+    monkeypatch.setitem(sys.modules, "_replaced", replaced)
     load("_uwsgi", FILES / "runtime", monkeypatch)
     monkeypatch.setattr(sys, "path", [*sys.path])
     module = load(request.param, FILES / "runtime" if request.param == "entrypoint" else FILES, monkeypatch)
@@ -192,8 +194,8 @@ def test_after_a_rollback_a_value_that_does_not_fit_stays_a_file(first, capsys):
 
 
 def test_both_know_the_limit_of_the_controller(first):
-    assert first[0].VARIABLE_BYTES == _secrets.VARIABLE_BYTES
-    assert str(release._secrets.PLACE) == "/run/secrets"
+    assert first[0].VARIABLE_BYTES == secrets.VARIABLE_BYTES
+    assert str(release.SECRETS) == "/run/secrets"
 
 
 PRINT = "import os; print(os.environ.get('KEY'), os.environ.get('FLASKOPS_SECRETS'))"
@@ -249,7 +251,7 @@ def test_its_processes_go_the_same_way_where_there_are_secrets():
     ],
 )
 def test_lines_are_read_as_others_read_them(text, values):
-    assert _dotenv.parse(text) == (values, [])
+    assert dotenv.parse(text) == (values, [])
 
 
 EXPANDS = "line 1: the value of A has ${…}, $(…) or `…`, which is not expanded; put it in single quotes to keep it"
@@ -272,7 +274,7 @@ NAMES = "must be NAME=VALUE, with a name of letters, digits and _"
     ],
 )
 def test_what_readers_differ_on_is_refused_by_line_and_without_its_value(text, problems):
-    found = _dotenv.parse(text)[1]
+    found = dotenv.parse(text)[1]
     assert found == problems
     assert "hunter2" not in str(found)
 
@@ -315,7 +317,7 @@ def test_its_variables_are_kept_as_secrets_are_and_settings_are_env(app, tmp_pat
     assert told(entry) == ["DATABASE_URL", "SECRET_KEY", "TOKEN"]
     assert (environment["FLASK_APP"], environment["PYTHONPATH"], environment["COLOUR"]) == ("web", "/app/lib", "blue")
     assert not {"SECRET_KEY", "SECRET_KEY_FILE", "DATABASE_URL_FILE"} & set(environment)
-    assert _secrets.laid(entry) == {"SECRET_KEY": "hunter2", "DATABASE_URL": "x://y", "TOKEN": "vault"}
+    assert secrets.laid(entry) == {"SECRET_KEY": "hunter2", "DATABASE_URL": "x://y", "TOKEN": "vault"}
 
 
 def test_one_that_would_be_in_the_image_is_told(app, tmp_path):
@@ -351,8 +353,8 @@ CONFIG = "/app/instance/config.py"
 
 def test_a_file_of_settings_lies_with_the_secrets_and_is_mounted_read_only(app):
     entry = app(config_files=[{"path": CONFIG, "content": "KEY = 'hunter2'\n"}])
-    file = _secrets.config_name(CONFIG)
-    assert _secrets.laid(entry) == {file: "KEY = 'hunter2'\n"}
+    file = secrets.config_name(CONFIG)
+    assert secrets.laid(entry) == {file: "KEY = 'hunter2'\n"}
     options = release.container(entry, ID, "x", "/r")
     place = f"/r/apps/shop/releases/{ID}/secrets"
     assert options["volumes"][-2:] == [f"{place}:/run/secrets:ro", f"{place}/{file}:{CONFIG}:ro"]
@@ -449,18 +451,18 @@ KeyError: '{0}'
     ],
 )
 def test_a_start_that_misses_a_variable_names_the_key(log, name):
-    assert _advice.advice(log, {}) == [f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no secret."]
+    assert advice.advice(log, {}) == [f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no secret."]
 
 
 def test_with_secrets_as_file_it_is_that_key():
     container = {"Config": {"Env": ["DATABASE_URL_FILE=/run/secrets/DATABASE_URL"]}}
     words = "It reads the variable DATABASE_URL, and has a file of it alone: write secrets_as: environment."
-    assert _advice.advice(MISSING.format("DATABASE_URL"), container) == [words]
+    assert advice.advice(MISSING.format("DATABASE_URL"), container) == [words]
 
 
 @pytest.mark.parametrize("log", ["", "KeyError: 'name'", '    row["name"]\nKeyError: \'name\'', "KeyError: 5"])
 def test_a_key_of_something_else_is_none(log):
-    assert _advice.advice(log, {}) == []
+    assert advice.advice(log, {}) == []
 
 
 # --- on the way to the host ------------------------------------------------------------------------------------------

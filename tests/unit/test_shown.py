@@ -10,8 +10,11 @@ import unicodedata
 import pytest
 from ansible_collections.flaskops.host.plugins.callback import summary
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils import _audit, _deploy, _git, _host, _image, _probe, _process_steps, _pull
-from ansible_collections.flaskops.host.plugins.module_utils._shown import decoded, shown, shown_line
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git
+from ansible_collections.flaskops.host.plugins.module_utils.host import engine as _engine
+from ansible_collections.flaskops.host.plugins.module_utils.host.shown import decoded, shown, shown_line
+from ansible_collections.flaskops.host.plugins.module_utils.images import build, pull
+from ansible_collections.flaskops.host.plugins.module_utils.releases import audit, deploy, probe, process_steps
 from ansible_collections.flaskops.host.plugins.modules import release_assets, release_command, release_gate
 
 # The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage return, a backspace, no UTF-8.
@@ -76,35 +79,35 @@ class Says:
 
 def of_the_engine(monkeypatch, _tmp_path):
     command(monkeypatch)
-    return raised(_host.Docker().run, "start", "x")
+    return raised(_engine.Docker().run, "start", "x")
 
 
 def of_a_build(monkeypatch, _tmp_path):
     command(monkeypatch)
-    return raised(_image.build, _host.Docker(), "/x", "x", [])
+    return raised(build.build, _engine.Docker(), "/x", "x", [])
 
 
 def of_a_registry(monkeypatch, _tmp_path):
     command(monkeypatch)
-    monkeypatch.setattr(_host.Docker, "inspect", lambda *_: {})
-    return raised(_pull.pull, _host.Docker(), "x")
+    monkeypatch.setattr(_engine.Docker, "inspect", lambda *_: {})
+    return raised(pull.pull, _engine.Docker(), "x")
 
 
 def of_a_login(monkeypatch, _tmp_path):
     command(monkeypatch)
-    return raised(_pull.pull, _host.Docker(), "x", "me", "x")
+    return raised(pull.pull, _engine.Docker(), "x", "me", "x")
 
 
 def of_a_label(_monkeypatch, _tmp_path):
-    return raised(_image.refuse_labels, {"Config": {"Labels": {f"host.flaskops.{TEXT}": ""}}}, "x")
+    return raised(build.refuse_labels, {"Config": {"Labels": {f"host.flaskops.{TEXT}": ""}}}, "x")
 
 
 def of_a_log(_monkeypatch, tmp_path):
     (tmp_path / "docker").write_bytes(b"#!/bin/sh\nprintf '%s\\n' '" + BYTES.replace(b"\x00", b"") + b"'\n")
     (tmp_path / "docker").chmod(0o755)
-    engine = _host.Docker()
+    engine = _engine.Docker()
     engine.command = str(tmp_path / "docker")
-    return _host.logs(engine, "x", 10)
+    return _engine.logs(engine, "x", 10)
 
 
 def of_a_refused_release(monkeypatch, _tmp_path):
@@ -120,7 +123,7 @@ def of_a_release_command(monkeypatch, _tmp_path):
 
 
 def of_a_process(_monkeypatch, _tmp_path):
-    start = _process_steps.Start("/x", Says())
+    start = process_steps.Start("/x", Says())
     start._failed({"name": "x", "id": "1", "live": None}, {"name": "p", "command": "c"}, "ended")
     return start.failures["x"]
 
@@ -133,16 +136,16 @@ def of_an_answer(_monkeypatch, tmp_path):
             return BYTES
 
     connection = types.SimpleNamespace(begin=lambda: None, request=lambda *_, **__: None, getresponse=Answer)
-    return _probe.ask(connection, "/", {})[1]
+    return probe.ask(connection, "/", {})[1]
 
 
 def of_what_is_no_answer(_monkeypatch, _tmp_path):
-    return _probe.problem(_probe.http.client.BadStatusLine(TEXT))
+    return probe.problem(probe.http.client.BadStatusLine(TEXT))
 
 
 def of_an_answer_through_nginx(monkeypatch, _tmp_path):
-    monkeypatch.setattr(_probe, "ask", lambda *_: (200, TEXT))
-    return _probe.check({"name": "x", "id": "1", "prefix": "", "path": "/", "host": "h", "port": 1, "status": ["200"], "config": ""}, 0)
+    monkeypatch.setattr(probe, "ask", lambda *_: (200, TEXT))
+    return probe.check({"name": "x", "id": "1", "prefix": "", "path": "/", "host": "h", "port": 1, "status": ["200"], "config": ""}, 0)
 
 
 def of_static_files(monkeypatch, tmp_path):
@@ -152,12 +155,12 @@ def of_static_files(monkeypatch, tmp_path):
 
 
 def of_a_task_that_failed(_monkeypatch, _tmp_path):
-    return _deploy.failure({"name": "x", "id": "1", "live": None}, "a task", {"msg": TEXT, "stderr": TEXT})
+    return deploy.failure({"name": "x", "id": "1", "live": None}, "a task", {"msg": TEXT, "stderr": TEXT})
 
 
 def of_a_repository(monkeypatch, tmp_path):
     command(monkeypatch)
-    return raised(_git.Repository("https://git.example.org/x.git", cache=tmp_path).checkout, "main")
+    return raised(git.Repository("https://git.example.org/x.git", cache=tmp_path).checkout, "main")
 
 
 def of_a_dockerfile(_monkeypatch, tmp_path):
@@ -171,14 +174,14 @@ def of_a_dockerfile(_monkeypatch, tmp_path):
 def of_the_status(_monkeypatch, _tmp_path):
     keys = ("name", "state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts", "locked_by")
     keys += ("disk", "reason")
-    lines = _deploy.status_table({TEXT: [{**dict.fromkeys(keys, TEXT), "processes": {TEXT: TEXT}, "previous": [TEXT]}]})
+    lines = deploy.status_table({TEXT: [{**dict.fromkeys(keys, TEXT), "processes": {TEXT: TEXT}, "previous": [TEXT]}]})
     assert len(lines) == 2
     return "\n".join(lines)
 
 
 def of_the_audit(monkeypatch, tmp_path):
     (tmp_path / "apps/x").mkdir(parents=True)
-    _audit.write(str(tmp_path), "x", {"who": TEXT}, action=TEXT, before=TEXT, to=TEXT, result=TEXT, reason=TEXT)
+    audit.write(str(tmp_path), "x", {"who": TEXT}, action=TEXT, before=TEXT, to=TEXT, result=TEXT, reason=TEXT)
     line = (tmp_path / "apps/x/audit.jsonl").read_text()
     assert json.loads(line)["reason"] == TEXT
     return line
@@ -209,16 +212,16 @@ def test_what_comes_in_there_is_escaped(monkeypatch, tmp_path, border):
 def test_a_log_without_an_end_is_read_to_its_bound(tmp_path, monkeypatch):
     (tmp_path / "docker").write_text("#!/bin/sh\nexec yes xxxxxxxxxxxxxxxx\n")
     (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setattr(_host, "LOG_SECONDS", 1)
-    engine = _host.Docker()
+    monkeypatch.setattr(_engine, "LOG_SECONDS", 1)
+    engine = _engine.Docker()
     engine.command = str(tmp_path / "docker")
-    assert _host.logs(engine, "x", 3) == "\n".join(["x" * 16] * 3)
+    assert _engine.logs(engine, "x", 3) == "\n".join(["x" * 16] * 3)
 
 
 def test_a_line_without_an_end_is_cut(tmp_path):
     (tmp_path / "docker").write_text("#!/bin/sh\nhead -c 50000000 /dev/zero | tr '\\0' x\necho; echo last\n")
     (tmp_path / "docker").chmod(0o755)
-    engine = _host.Docker()
+    engine = _engine.Docker()
     engine.command = str(tmp_path / "docker")
-    first, last = _host.logs(engine, "x", 10).splitlines()
+    first, last = _engine.logs(engine, "x", 10).splitlines()
     assert (len(first) < 2100, last) == (True, "last")

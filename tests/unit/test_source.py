@@ -8,7 +8,7 @@ import shutil
 import tarfile
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._source import source_digest, source_files, write_context
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import source_digest, source_files, write_context
 
 
 @pytest.fixture

@@ -10,10 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _begin, _lock, _routes
-from ansible_collections.flaskops.host.plugins.module_utils import _nginx_tree as tree
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError, Record
-from ansible_collections.flaskops.host.plugins.module_utils._release import FORMAT
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import tree
+from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
+from ansible_collections.flaskops.host.plugins.module_utils.releases import lock as _lock
+from ansible_collections.flaskops.host.plugins.module_utils.releases import routes
+from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Record
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import FORMAT
 from ansible_collections.flaskops.host.plugins.modules import release_files, release_finish, release_remove, release_status, release_switch
 from test_nginx_tree import FakeHost
 from test_trees import dig
@@ -84,9 +87,9 @@ class World:
             monkeypatch.setattr(module, "move_links", move, raising=False)
             monkeypatch.setattr(module, "check", lambda asked, _deadline: "502" if asked["id"] in self.broken else "", raising=False)
         for module in (_begin, release_finish, release_remove):
-            monkeypatch.setattr(module._drain, "drain", lambda _containers: {})
-        monkeypatch.setattr(_begin._planted, "protect", lambda _check_mode: [])
-        monkeypatch.setattr(_begin._mount, "protect", lambda _root, _check_mode: [])
+            monkeypatch.setattr(module.drain, "drain", lambda _containers: {})
+        monkeypatch.setattr(_begin.planted, "protect", lambda _check_mode: [])
+        monkeypatch.setattr(_begin.mount, "protect", lambda _root, _check_mode: [])
         monkeypatch.setattr(os, "chown", lambda *_: None)
         monkeypatch.setattr(os, "fchown", lambda *_: None)
 
@@ -119,12 +122,12 @@ class World:
 
     def live(self, app, identity, run="before", **more):
         self.lay(app, identity, **more)
-        _routes.lead(self.root, app, identity)
+        routes.lead(self.root, app, identity)
         self.mark(app, identity, "live", run=run)
         self.link(app, identity)
 
     def led_to(self, app, path="/shop"):
-        return _routes.leads_to(self.root, app, f"route-{path.strip('/')}")
+        return routes.leads_to(self.root, app, f"route-{path.strip('/')}")
 
     @property
     def links(self):
@@ -210,7 +213,7 @@ def test_another_path_has_a_link_of_its_own_until_the_drain_is_over(world):
     world.lock("shop")
     world.switch(("shop", NEW, OLD, "/store"))
     assert (world.led_to("shop"), world.led_to("shop", "/store")) == (OLD, NEW)
-    assert _routes.still_led_to(world.root, "shop", OLD)  # by old workers
+    assert routes.still_led_to(world.root, "shop", OLD)  # by old workers
     world.finish("shop", NEW, OLD)
     assert (world.led_to("shop"), world.led_to("shop", "/store")) == ("", NEW)
 
@@ -221,7 +224,7 @@ def test_the_way_from_a_release_of_before_the_links_and_back(world):
     world.lock("shop")
     world.switch(("shop", NEW, OLD, "/shop"))
     assert (world.links["shop"], world.led_to("shop")) == (f"{NEW}/nginx.conf", NEW)
-    assert _routes.still_led_to(world.root, "shop", OLD)
+    assert routes.still_led_to(world.root, "shop", OLD)
     world.finish("shop", NEW, OLD)
     world.lock("shop")
     world.switch(("shop", OLD, NEW, "/shop"))
@@ -252,7 +255,7 @@ def test_an_application_that_is_renamed_gives_its_place_in_one_transaction(world
     assert world.switch(("new", NEW, None, "/shop"), remove=["old"])["live"] == ["new"]
     assert world.links == {"new": f"{NEW}/nginx.conf"}
     asked = []
-    release_remove._drain.drain = lambda containers: asked.extend(entry["container"] for entry in containers)
+    release_remove.drain.drain = lambda containers: asked.extend(entry["container"] for entry in containers)
     release_remove.remove({"root": world.root, "nginx_root": world.nginx, "token": "t", "names": ["old"]}, world.engine)
     assert asked == [f"old-{OLD}"]  # it has no route any more, and finishes what it has begun
 
@@ -327,7 +330,7 @@ def test_what_served_until_the_cut_drains_before_it_is_removed(world, monkeypatc
     world.mark("shop", NEW, "prepared")
     world.link("shop", NEW)
     asked = []
-    monkeypatch.setattr(_begin._drain, "drain", lambda containers: asked.extend(dict(entry) for entry in containers))
+    monkeypatch.setattr(_begin.drain, "drain", lambda containers: asked.extend(dict(entry) for entry in containers))
     world.begin(("shop", NEW))
     assert asked == [{"container": f"shop-{OLD}", "id": OLD, "drain_seconds": 1, "led_to": False}]
     assert f"shop-{OLD}" not in world.engine.states
@@ -407,7 +410,7 @@ def test_a_run_after_one_that_ended_well_adds_nothing_to_the_audit(world):
 
 STEP = """
 import sys, time
-from ansible_collections.flaskops.host.plugins.module_utils import _lock
+from ansible_collections.flaskops.host.plugins.module_utils.releases import lock as _lock
 _lock.make_directory = lambda path, *_: path.mkdir(exist_ok=True)
 _lock.write_file = lambda path, content, mode: path.write_bytes(content)
 _lock.renew(sys.argv[1], ["shop"], "dead", "drain")
@@ -483,7 +486,7 @@ def test_a_step_whose_lock_was_broken_does_not_wait_for_the_breaker(world, step)
 
 def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(world, monkeypatch):
     clock = iter(f"2026-11-25T00:00:{second:02}Z" for second in range(60))
-    monkeypatch.setattr("ansible_collections.flaskops.host.plugins.module_utils._host.now", lambda: next(clock))
+    monkeypatch.setattr("ansible_collections.flaskops.host.plugins.module_utils.releases.record.now", lambda: next(clock))
     for app in ("alpha", "beta"):
         world.live(app, OLDEST, run="r0", path=f"/{app}")
     world.live("alpha", OLD, run="r1", path="/alpha")
@@ -771,7 +774,7 @@ def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, 
     assert not place(world, "shop", "lock").exists()
     # What earlier runs had no time to delete is deleted first.
     (Path(world.root, "apps/.trash") / "1").mkdir(parents=True)
-    monkeypatch.setattr(_begin._trees, "sweep", lambda _root: free.append(free.pop() + 2000) or [])
+    monkeypatch.setattr(_begin.trees, "sweep", lambda _root: free.append(free.pop() + 2000) or [])
     assert [entry["name"] for entry in _begin.Begin(params).run()["work"]] == ["shop"]
 
 

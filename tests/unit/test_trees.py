@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _trees
+from ansible_collections.flaskops.host.plugins.module_utils.host import trees
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root is not stopped by modes and may make devices")
 
@@ -121,35 +121,35 @@ def left(root: Path) -> list[str]:
 @pytest.mark.parametrize("make", HOSTILE)
 def test_a_tree_is_put_away_and_swept(tmp_path, tree, make):
     make(tree)
-    _trees.put_away(tree, str(tmp_path))
+    trees.put_away(tree, str(tmp_path))
     assert not os.path.lexists(tree)
-    assert not _trees.is_clean(str(tmp_path))
-    assert _trees.sweep(str(tmp_path)) == []
-    assert _trees.is_clean(str(tmp_path))
+    assert not trees.is_clean(str(tmp_path))
+    assert trees.sweep(str(tmp_path)) == []
+    assert trees.is_clean(str(tmp_path))
 
 
 @pytest.mark.parametrize("make", HOSTILE)
 def test_a_tree_is_deleted_where_it_lies(tree, make):
     make(tree)
-    _trees.delete(tree)
+    trees.delete(tree)
     assert not os.path.lexists(tree)
-    _trees.delete(tree)
+    trees.delete(tree)
 
 
 @pytest.mark.parametrize("make", HOSTILE)
 def test_a_directory_is_emptied_and_stays_what_it_was(tmp_path, tree, make):
     tree.chmod(0o2750)
     make(tree)
-    assert _trees.empty(tree, str(tmp_path))
+    assert trees.empty(tree, str(tmp_path))
     assert os.listdir(tree) == []
     assert stat.S_IMODE(tree.stat().st_mode) == 0o2750
-    assert not _trees.empty(tree, str(tmp_path))
+    assert not trees.empty(tree, str(tmp_path))
 
 
 @pytest.mark.parametrize("make", HOSTILE)
 def test_a_tree_is_measured(tree, make):
     make(tree)
-    found = _trees.size([tree], 30)
+    found = trees.size([tree], 30)
     assert found.whole
     du = subprocess.run(["du", "-sxB1", tree], capture_output=True, text=True).stdout
     hard = (tree / "d/hard").stat().st_blocks * 512 if make is links else 0  # du does not know of the name outside
@@ -161,29 +161,29 @@ def test_what_is_gone_or_no_directory_is_no_error(tmp_path):
     (tmp_path / "link").symlink_to("missing")
     (tmp_path / "file").touch()
     for name in ("missing", "link", "file"):
-        assert not _trees.empty(tmp_path / name, str(tmp_path))
-        assert _trees.size([tmp_path / name], 1) == (0, True)
-        _trees.put_away(tmp_path / name, str(tmp_path))
+        assert not trees.empty(tmp_path / name, str(tmp_path))
+        assert trees.size([tmp_path / name], 1) == (0, True)
+        trees.put_away(tmp_path / name, str(tmp_path))
         assert not os.path.lexists(tmp_path / name)
-    assert _trees.sweep(str(tmp_path)) == []
+    assert trees.sweep(str(tmp_path)) == []
     assert left(tmp_path) == []
-    assert _trees.is_clean(str(tmp_path / "missing"))
-    assert _trees.sweep(str(tmp_path / "missing")) == []
+    assert trees.is_clean(str(tmp_path / "missing"))
+    assert trees.sweep(str(tmp_path / "missing")) == []
 
 
 def test_a_number_of_files_takes_the_budget_and_no_more_and_the_next_goes_on(tmp_path, tree):
     for number in range(100_000):
         os.close(os.open(tree / str(number), os.O_CREAT | os.O_WRONLY))
     start = time.monotonic()
-    _trees.put_away(tree, str(tmp_path))
+    trees.put_away(tree, str(tmp_path))
     assert time.monotonic() - start < 0.1
     start, found = time.monotonic(), 0.0
-    _trees.sweep(str(tmp_path), 0.1)
+    trees.sweep(str(tmp_path), 0.1)
     assert time.monotonic() - start < 0.5
     remaining = len(os.listdir(tmp_path / "apps/.trash" / left(tmp_path)[0]))
     assert 0 < remaining < 100_000
-    while not _trees.is_clean(str(tmp_path)):
-        _trees.sweep(str(tmp_path), 0.5)
+    while not trees.is_clean(str(tmp_path)):
+        trees.sweep(str(tmp_path), 0.5)
         found += 1
         assert found < 100
 
@@ -194,11 +194,11 @@ def test_a_number_of_directories_takes_no_memory(tmp_path, tree, root):
         os.mkdir(os.fsencode(tree) + b"/" + b"\xff" * 245 + str(number).encode())
     program = (
         "import resource, sys, pathlib\n"
-        f"from {_trees.__name__.rpartition('.')[0]} import _trees as trees\n"
+        f"from {trees.__name__.rpartition('.')[0]} import trees\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak()\n"
-        "print(trees.size([pathlib.Path(sys.argv[1])], 60).whole, peak() - before)\n"
-        "trees.put_away(pathlib.Path(sys.argv[1]), sys.argv[2]); trees.sweep(sys.argv[2], 60)\n"
+        "print(trees.size([pathlib.Path(sys.argv[1])], 600).whole, peak() - before)\n"
+        "trees.put_away(pathlib.Path(sys.argv[1]), sys.argv[2]); trees.sweep(sys.argv[2], 600)\n"
         "print(trees.is_clean(sys.argv[2]), peak() - before)\n"
     )
     place = {**os.environ, "PYTHONPATH": str(root / "collections")}
@@ -214,8 +214,8 @@ def test_two_descriptors_suffice(tmp_path, tree):
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, before[1]))
     try:
-        assert _trees.size([tree], 10).whole
-        _trees.delete(tree)
+        assert trees.size([tree], 10).whole
+        trees.delete(tree)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert not tree.exists()
@@ -254,9 +254,9 @@ def test_links_put_in_place_of_directories_meanwhile_lead_nowhere(tmp_path, tree
         (precious / name / "file").touch()
     end = time.monotonic() + 3
     while time.monotonic() < end:
-        _trees.size([tree], 0.2)
+        trees.size([tree], 0.2)
         try:
-            _trees.delete(tree, 0.2)
+            trees.delete(tree, 0.2)
         except OSError:
             continue
     assert swapping[0] > 10
@@ -274,19 +274,19 @@ def test_a_walk_up_into_a_directory_that_was_moved_ends(tmp_path, tree, monkeypa
         return real(path, *arguments, **more)
 
     monkeypatch.setattr(os, "open", moved)
-    assert not _trees.size([tree], 5).whole
+    assert not trees.size([tree], 5).whole
 
 
 def test_one_run_at_a_time_sweeps(tmp_path, tree):
     wide(tree)
-    _trees.put_away(tree, str(tmp_path))
+    trees.put_away(tree, str(tmp_path))
     handle = os.open(tmp_path / "apps/.trash", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    assert _trees.sweep(str(tmp_path)) == []
+    assert trees.sweep(str(tmp_path)) == []
     assert len(left(tmp_path)) == 1
     os.close(handle)
-    _trees.sweep(str(tmp_path))
-    assert _trees.is_clean(str(tmp_path))
+    trees.sweep(str(tmp_path))
+    assert trees.is_clean(str(tmp_path))
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EROFS, errno.EBUSY, errno.EIO])
@@ -302,18 +302,18 @@ def test_what_cannot_be_deleted_is_told_and_the_rest_goes(tmp_path, tree, monkey
         real(name, **more)
 
     monkeypatch.setattr(os, "unlink", unlink)
-    _trees.put_away(tree, str(tmp_path))
-    (problem,) = _trees.sweep(str(tmp_path))
+    trees.put_away(tree, str(tmp_path))
+    (problem,) = trees.sweep(str(tmp_path))
     assert f"'kept' ({os.strerror(number)})" in problem
     assert "chattr -R -i" in problem
     assert [name for _path, _dirs, files in os.walk(tmp_path / "apps/.trash") for name in files] == ["kept"]
     assert len(left(tmp_path)) == 1
     monkeypatch.undo()
-    assert _trees.sweep(str(tmp_path)) == []
-    assert _trees.is_clean(str(tmp_path))
+    assert trees.sweep(str(tmp_path)) == []
+    assert trees.is_clean(str(tmp_path))
 
 
-@pytest.mark.parametrize("number", _trees.IN_PLACE)
+@pytest.mark.parametrize("number", trees.IN_PLACE)
 def test_where_nothing_can_be_moved_it_is_deleted_in_place(tmp_path, tree, monkeypatch, number):
     """Its own mount, or a disk without room for another directory."""
     wide(tree)
@@ -325,10 +325,10 @@ def test_where_nothing_can_be_moved_it_is_deleted_in_place(tmp_path, tree, monke
         real(path, target, **more)
 
     monkeypatch.setattr(os, "rename", rename)
-    assert _trees.empty(tree, str(tmp_path))
+    assert trees.empty(tree, str(tmp_path))
     assert os.listdir(tree) == []
     wide(tree)
-    _trees.put_away(tree, str(tmp_path))
+    trees.put_away(tree, str(tmp_path))
     assert not tree.exists()
 
 
@@ -352,9 +352,9 @@ def mounted(tmp_path):
 def test_what_is_mounted_inside_is_left_alone(tmp_path, tree, precious, mounted):
     wide(tree)
     mounted(precious, tree / "7/a/b")
-    assert _trees.size([tree], 5).whole
+    assert trees.size([tree], 5).whole
     with pytest.raises(OSError, match=r"'b' \(Device or resource busy\)"):
-        _trees.delete(tree)
+        trees.delete(tree)
 
 
 @AS_ROOT
@@ -362,18 +362,18 @@ def test_a_mount_point_itself_is_emptied_and_stays(tmp_path, tree, mounted):
     wide(tmp_path / "apps/spool")
     (tmp_path / "mounted").mkdir()
     mounted(tree, tmp_path / "mounted")
-    assert _trees.empty(tmp_path / "mounted", str(tmp_path))
+    assert trees.empty(tmp_path / "mounted", str(tmp_path))
     assert os.listdir(tree) == []
 
 
 @pytest.mark.parametrize(
     ("size", "words"),
     [
-        (_trees.Size(0, True), "0 B"),
-        (_trees.Size(999, True), "999 B"),
-        (_trees.Size(4096, True), "4.1 kB"),
-        (_trees.Size(1_234_567_890, False), ">1.2 GB"),
-        (_trees.Size(5 * 10**15, True), "5000.0 TB"),
+        (trees.Size(0, True), "0 B"),
+        (trees.Size(999, True), "999 B"),
+        (trees.Size(4096, True), "4.1 kB"),
+        (trees.Size(1_234_567_890, False), ">1.2 GB"),
+        (trees.Size(5 * 10**15, True), "5000.0 TB"),
     ],
 )
 def test_a_size_in_words(size, words):

@@ -10,8 +10,9 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils import _accounts, _begin, _move, _uids
-from ansible_collections.flaskops.host.plugins.module_utils._host import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.releases import accounts, begin, move
+from ansible_collections.flaskops.host.plugins.module_utils.releases import uids as _uids
 
 OLD = 10001
 
@@ -117,8 +118,8 @@ def test_the_way_back_to_data_that_no_move_has_met_takes_its_uid(host):
 
 def test_where_the_engine_gives_nothing_what_was_laid_down_stays(tmp_path, monkeypatch):
     (tmp_path / "passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:10001:10001:app:/var/tmp:/usr/sbin/nologin\n")
-    monkeypatch.setattr(_accounts, "_lines", lambda *_: None)
-    _accounts.write_accounts(SimpleNamespace(command="docker"), "shop-1-pin", tmp_path, 70003)
+    monkeypatch.setattr(accounts, "_lines", lambda *_: None)
+    accounts.write_accounts(SimpleNamespace(command="docker"), "shop-1-pin", tmp_path, 70003)
     assert (tmp_path / "passwd").read_text().splitlines()[0] == "root:x:0:0::/root:/bin/sh"
     assert (tmp_path / "passwd").read_text().count("app:") == 2  # its name, and what it is called
     assert "70003" in (tmp_path / "passwd").read_text()
@@ -214,18 +215,18 @@ IMAGE = b"root:x:0:0:root:/root:/bin/bash\napp:x:10001:10001::/app:/bin/sh\nothe
     ids=["a file", "a link", "a pipe", "nothing", "garbage", "far too large"],
 )
 def test_the_user_has_a_name_and_a_home_beside_those_of_the_image(tmp_path, stdout, others):
-    _accounts.write_accounts(engine(tmp_path, stdout), "shop-1-pin", tmp_path, 70003)
+    accounts.write_accounts(engine(tmp_path, stdout), "shop-1-pin", tmp_path, 70003)
     assert (tmp_path / "passwd").read_text().splitlines() == [*others, "app:x:70003:70003:app:/var/tmp:/usr/sbin/nologin"]
     assert (tmp_path / "group").read_text().splitlines()[-1] == "app:x:70003:"
 
 
 @pytest.mark.parametrize("size", [1000, 8 << 30])
 def test_of_an_image_no_more_is_read_than_can_be_an_account(tmp_path, monkeypatch, size):
-    monkeypatch.setattr(_accounts, "SECONDS", 1)
+    monkeypatch.setattr(accounts, "SECONDS", 1)
     started = time.monotonic()
     head = tarfile.TarInfo("passwd")
     head.size = size
-    _accounts.write_accounts(engine(tmp_path, head.tobuf(), "exec sleep 30"), "shop-1-pin", tmp_path, 70003)
+    accounts.write_accounts(engine(tmp_path, head.tobuf(), "exec sleep 30"), "shop-1-pin", tmp_path, 70003)
     assert (tmp_path / "passwd").read_text() == "app:x:70003:70003:app:/var/tmp:/usr/sbin/nologin\n"
     assert time.monotonic() - started < 10
 
@@ -263,7 +264,7 @@ def test_a_move_gives_the_data_of_the_old_uid_and_follows_no_link(host, tmp_path
     for path in (data, data / "deep", data / "deep/own", data / "link"):
         os.chown(path, OLD, OLD, follow_symlinks=False)
     engine = Engine({"a-1": [(str(data), True), ("/srv/read-only", False), (f"{uids.root}/apps/a/releases/1/run", True)]})
-    words = _move.move(engine, uids, "a", 0)
+    words = move.move(engine, uids, "a", 0)
     assert f"a: moved from uid 10001 to 70000, with {data}; that took " in words
     assert [path.lstat().st_uid for path in (data, data / "deep/own", data / "link")] == [70000] * 3
     assert [(path.lstat().st_uid, path.lstat().st_gid) for path in (data / "foreign", private)] == [(0, 70000), (0, 0)]
@@ -277,7 +278,7 @@ def test_data_behind_a_link_of_the_host_is_moved_too(host, tmp_path):
     (tmp_path / "disk").mkdir()
     os.chown(tmp_path / "disk", OLD, OLD)
     (tmp_path / "data").symlink_to(tmp_path / "disk")
-    words = _move.move(Engine({"a-1": [(str(tmp_path / "data"), True), ("", True)]}), host.uids(), "a", 0)
+    words = move.move(Engine({"a-1": [(str(tmp_path / "data"), True), ("", True)]}), host.uids(), "a", 0)
     assert f"with {tmp_path / 'disk'}; that took " in words
     assert (tmp_path / "disk").stat().st_uid == 70000
 
@@ -286,10 +287,10 @@ def test_data_behind_a_link_of_the_host_is_moved_too(host, tmp_path):
 def test_one_without_a_container_is_refused_unless_its_move_was_cut_off(host):
     host.serve("a")
     with pytest.raises(HostError, match=r"it has no container.*state: present first; nothing was changed"):
-        _move.move(Engine({}), host.uids(), "a", 0)
+        move.move(Engine({}), host.uids(), "a", 0)
     assert not host.file.exists()
     host.uids().begin("a")
-    assert "a: moved from uid 10001 to 70000, with no data" in _move.move(Engine({}), host.uids(), "a", 0)
+    assert "a: moved from uid 10001 to 70000, with no data" in move.move(Engine({}), host.uids(), "a", 0)
 
 
 @as_root
@@ -298,7 +299,7 @@ def test_data_that_two_write_to_is_not_taken_from_the_other(host, other):
     host.serve("a")
     engine = Engine({"a-1": [("/srv/media", True)], "b-1": [(other, True)], "c-1": [("/srv/media-of-c", True)]})
     with pytest.raises(HostError, match=r"is on a volume of a and of b, so a alone cannot move\. Give both entries the same key uid"):
-        _move.move(engine, host.uids(), "a", 0)
+        move.move(engine, host.uids(), "a", 0)
     assert engine.done == []
 
 
@@ -312,9 +313,9 @@ def test_a_move_that_was_cut_off_goes_on_also_with_a_new_release(host, live):
     plan = {"work": [{"name": "a", "id": "b" * 12, "live": live}]}
     if live != wanted["id"]:
         with pytest.raises(HostError, match="a uid moves in a run of its own"):
-            _begin.Begin({**params, "move_uid": ["a"]})._moves(plan)
+            begin.Begin({**params, "move_uid": ["a"]})._moves(plan)
     uids.begin("a")
-    assert _begin.Begin({**params, "move_uid": []})._moves(plan) == {"a": (OLD, 70000)}
+    assert begin.Begin({**params, "move_uid": []})._moves(plan) == {"a": (OLD, 70000)}
 
 
 def test_the_engine_does_not_fill_a_named_volume_again():

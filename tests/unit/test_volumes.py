@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._volumes import Volumes, named
+from ansible_collections.flaskops.host.plugins.module_utils.releases.volumes import Volumes, named
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
 UID = 70000

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils._advice import advice
+from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
 # A file system that refuses writes below a directory, for whom it is called by.

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils._base import problem_of
-from ansible_collections.flaskops.host.plugins.module_utils._find import is_constant
-from ansible_collections.flaskops.host.plugins.module_utils._options import Option
+from ..images.base import problem_of
+from ..inputs.options import Option
+from .sources.find import is_constant
 
 NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
 # Segments of a URL that mean nothing to Nginx, a shell or a file system; none starts with a dot.
@@ -62,7 +63,7 @@ def _inside(text: str) -> str:
 
 # A file or directory below a source, or nothing.
 BELOW = r"([A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?"
-_ABSOLUTE = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path such as /app/cache", "check": _inside}
+_ABSOLUTE: dict[str, Any] = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path such as /app/cache", "check": _inside}
 # The reference of an image, or nothing.
 _IMAGE = (
     r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?|"
@@ -72,7 +73,7 @@ _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
 _PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
 # A header of an answer, except those that say what its body is.
 _HEADER = r"(?i:(?!(content-(type|length|encoding|range)|etag|last-modified|date|connection|transfer-encoding)$)[a-z][a-z0-9-]*)"
-_SECONDS = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
+_SECONDS: dict[str, Any] = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
 
 OPTIONS: dict[str, Option] = {
     "name": Option(

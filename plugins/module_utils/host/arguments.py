@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import NGINX_ROOT
+from .places import NGINX_ROOT
 
 _SHARED: dict[str, dict[str, Any]] = {
     "root": {"type": "str", "required": True},

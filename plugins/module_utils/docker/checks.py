@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands against the docker role on a host, and what its user should know. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..host.engine import DAEMON_FILE
+from ..inputs.options import hidden, refusal
+from .apt import CONFLICTS, DEFAULT_SOURCE, ENGINE_PACKAGE, RELEASES, version_pattern
+from .daemon import SOCKET, USERNS_REASON, option_problems
+
+OLDEST_ENGINE = (20, 10)
+BUILDX_SINCE = 23
+SNAP_REASON = "the snap is confined and sees other directories than the host, so bind mounts fail silently"
+ROOTLESS_REASON = "it has other users and another network than the host, so bind mounts fail silently"
+
+
+class Situation:
+    """The facts of a host and the inputs of the role, and what follows from the two."""
+
+    def __init__(self, facts: dict[str, Any], inputs: dict[str, Any]) -> None:
+        self.facts = facts
+        self.inputs = inputs
+        self.engine: dict[str, Any] | None = facts["engine"]
+        self.packages: dict[str, str] = facts["packages"]
+        self.swarm: bool = facts["swarm"]
+        self.mode = "managed"
+        if not inputs["manage"]:
+            self.mode = "unmanaged"
+        elif self.engine and self.engine["started_by"] == "hand":
+            self.mode = "found"
+        self.distribution: str = inputs["distribution"]
+        version = inputs["distribution_version"]
+        self.release: str = version.split(".")[0] if self.distribution == "Debian" else version
+        self.source: str = inputs["source"]
+        if self.source == "auto":
+            self.source = DEFAULT_SOURCE.get(self.distribution, "distribution")
+        self.pattern = version_pattern(self.source, inputs["version"])
+        self.url = inputs["apt_url"].rstrip("/") or f"https://download.docker.com/linux/{self.distribution.lower()}"
+        self.key = inputs["apt_key_url"] or f"{self.url}/gpg"
+        self.conflicts = [name for name in CONFLICTS[self.source] if name in self.packages]
+        # docker-compose 1 is a program of its own and stands in nobody's way.
+        if "docker-compose" in self.conflicts and self.packages["docker-compose"].startswith(("1.", "0.")):
+            self.conflicts.remove("docker-compose")
+
+
+def problems(here: Situation) -> Iterator[str]:
+    """Everything that stands against the role, before it thinks about what to do."""
+    if not here.facts["root"]:
+        yield "The docker role was not run as root; set become: true in the play."
+    yield from _engine_problems(here)
+    if here.mode == "managed":
+        yield from _host_problems(here)
+        yield from _input_problems(here)
+        yield from _source_problems(here)
+
+
+def _engine_problems(here: Situation) -> Iterator[str]:
+    managed, snap = here.mode == "managed", here.facts["snap"]
+    if managed and snap:
+        yield f"Docker is installed as a snap: {SNAP_REASON}. Remove it (snap remove docker); its containers go with it."
+    engine = here.engine
+    if not engine:
+        if here.mode == "unmanaged":
+            yield (
+                f"docker_manage is false and no Docker Engine answers at {SOCKET} ({here.facts['engine_error']}). "
+                "Start it, or set docker_manage: true to have it installed."
+            )
+        return
+    if engine["podman"]:
+        yield f"What answers at {SOCKET} is Podman, not Docker. Remove the package podman-docker first."
+        return
+    advice = "Set it up without that, or move it off this host." if managed else "Use an ordinary Docker Engine."
+    if engine["snap"] and not (managed and snap):
+        yield f"The Docker Engine at {SOCKET} is a snap: {SNAP_REASON}. {advice}"
+    if engine["rootless"]:
+        yield f"The Docker Engine at {SOCKET} is rootless: {ROOTLESS_REASON}. {advice}"
+    if engine["userns_remap"]:
+        yield f"The Docker Engine at {SOCKET} uses userns-remap: {USERNS_REASON}. {advice}"
+    numbers = re.match(r"(\d+)\.(\d+)", engine["version"])
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_ENGINE and not managed:
+        yield f"The Docker Engine at {SOCKET} is {engine['version']}; 20.10 or newer is needed."
+    best = choose_cli(here.facts["clis"])
+    if numbers and int(numbers[1]) >= BUILDX_SINCE and not managed and not (best and best["buildx"]):
+        yield (
+            f"The Docker Engine at {SOCKET} is {engine['version']}, and no docker command here has the plugin buildx, without which "
+            f"those from {BUILDX_SINCE} on build no image. Install Docker's docker-buildx-plugin or the distribution's docker-buildx."
+        )
+
+
+def _host_problems(here: Situation) -> Iterator[str]:
+    if here.release not in RELEASES.get(here.distribution, {}):
+        releases = " and ".join(f"{name} {', '.join(numbers)}" for name, numbers in RELEASES.items())
+        yield (
+            f"{here.distribution} {here.inputs['distribution_version']} is not supported: Docker is installed on "
+            f"{releases}. Set docker_manage: false to use a Docker Engine that is already there."
+        )
+    if here.facts["service"]["masked"]:
+        yield (
+            "docker.service is masked, somebody does not want it started. Unmask it (systemctl unmask docker.service "
+            "docker.socket), or set docker_manage: false."
+        )
+
+
+def _input_problems(here: Situation) -> Iterator[str]:
+    inputs = here.inputs
+    if inputs["version"] and not re.fullmatch(r"[0-9][0-9A-Za-z.+:~*-]*", inputs["version"]):
+        words = f"be a version of the package {ENGINE_PACKAGE[here.source]}, such as 27.3, 27.3.1 or 5:27.3.1-1~ubuntu.24.04~noble"
+        yield refusal("docker_version", words, inputs["version"])
+    if here.source == "docker":
+        if not re.fullmatch(r"https?://[^\s\[\]]+", here.url):
+            words = "be an http:// or https:// address that holds dists/, such as https://download.docker.com/linux/ubuntu"
+            yield refusal("docker_apt_url", words, hidden(inputs["apt_url"]))
+        if not re.match(r"https?://\S+$|/\S+$|-----BEGIN PGP PUBLIC KEY BLOCK-----", here.key):
+            words = "be an http:// or https:// address, the path of a key file on the host, or the armoured key itself"
+            yield refusal("docker_apt_key_url", words, hidden(inputs["apt_key_url"]))
+    old_engine = (here.source, here.distribution, here.release) == ("distribution", "Debian", "12")
+    yield from option_problems(inputs["daemon_options"], here.facts["service"]["command"], here.swarm, old_engine)
+
+
+def _source_problems(here: Situation) -> Iterator[str]:
+    """A working engine from elsewhere, or packages that would have to go."""
+    unpackaged = here.engine and not any(name in here.packages for name in ENGINE_PACKAGE.values())
+    if here.inputs["replace_engine"] or not (here.conflicts or unpackaged):
+        return
+    running = ""
+    if here.engine:
+        count = here.engine["containers_running"]
+        running = f" Docker Engine {here.engine['version']} answers, with {count} running container{'' if count == 1 else 's'}."
+    given = here.inputs["source"]
+    meant = f" (that is '{here.source}' on {here.distribution})" if given == "auto" else ""
+    listed = ", ".join(f"{name} {here.packages[name]}" for name in here.conflicts)
+    have = f" and removes {listed}" if here.conflicts else ", but no package owns the engine that is there"
+    other = next((name for name, engine in ENGINE_PACKAGE.items() if engine in here.conflicts), "")
+    keep = f"docker_source: {other} to keep it" if other else "docker_manage: false to use what is there as it is"
+    yield (
+        f"docker_source is '{given}'{meant}, which installs {ENGINE_PACKAGE[here.source]}{have}.{running} "
+        f"Set {keep}, or docker_replace_engine: true to replace it "
+        "(that stops the containers; they stay, as do images and volumes)."
+    )
+
+
+def notes(here: Situation) -> Iterator[str]:
+    """What its user should know although it stands against nothing."""
+    clis = here.facts["clis"]
+    best = choose_cli(clis)
+    if best and best["path"] != clis[0]["path"]:
+        first = clis[0]
+        lacks = [name for name in ("buildx", "compose") if best[name] and not first[name]]
+        if lacks:  # it comes first in PATH and cannot do what ours can
+            owner = {"podman": "Podman's ", "snap": "the snap's "}.get(first["kind"], "")
+            yield (
+                f"The docker command that comes first in PATH is {owner}{first['path']} and has no "
+                f"{' and no '.join(lacks)}; {best['path']} is used instead."
+            )
+    if here.mode == "found" and here.engine:
+        yield (
+            f"Docker Engine {here.engine['version']} was started by hand (process {here.engine['pid']}), not by its "
+            f"service: it is used as it is; nothing is installed or started, and {DAEMON_FILE} is not touched."
+        )
+
+
+def choose_cli(clis: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The command to call: a real one, best with buildx, best the one of the packages."""
+    real = [cli for cli in clis if cli["kind"] == "docker"]
+    return min(real, key=lambda cli: (not cli["buildx"], not cli["compose"], cli["path"] != "/usr/bin/docker"), default=None)

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The path of an application: who takes it off, who is told it, and what is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from ..host.places import route_name
+
+
+@dataclass(frozen=True)
+class AppPath:
+    """What follows from where users reach an application.
+
+    Args:
+        path: where that is.
+        path_mode: how the application learns it.
+        engine: what serves in the container.
+        script_name: what a Gunicorn that is the image's own is told of it, and takes off itself.
+    """
+
+    path: str
+    path_mode: str = "domain"
+    engine: str = ""
+    script_name: str = ""
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> AppPath:
+        """That of an entry, or of a release.json, which may lack C(script_name)."""
+        return cls(str(facts["path"]), *(str(facts.get(key) or "") for key in ("path_mode", "engine", "script_name")))
+
+    @property
+    def prefix(self) -> str:
+        """The path without its last slash; "" for the root of a site."""
+        return self.path.rstrip("/")
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the application knows nothing of its path, so that Nginx says it in a header, and maps redirects and cookies."""
+        return self.path_mode == "script_name" and self.prefix != ""
+
+    @property
+    def stripped(self) -> bool:
+        """Whether Nginx takes the path off, for a server that does not."""
+        return self.mapped and self.engine == "command" and not self.script_name
+
+    @property
+    def socket_prefix(self) -> str:
+        """What a path begins with at the socket of the application."""
+        return "" if self.stripped else self.prefix
+
+    @property
+    def domain(self) -> str:
+        """What the application is told to put before its routes, as DOMAIN."""
+        return "" if self.mapped else self.prefix
+
+    @property
+    def mount(self) -> str:
+        """What a server of ours takes off and tells the application as SCRIPT_NAME."""
+        return self.prefix if self.mapped and self.engine != "command" else ""
+
+    @property
+    def route(self) -> str:
+        """The name of the link through which Nginx reaches the release that serves: one for each way that a client's path can become."""
+        return route_name(sha256(json.dumps([self.prefix, self.stripped]).encode()).hexdigest()[:8])
+
+    def at_nginx(self, page: str) -> str:
+        """The path that Nginx is asked for a page of the application, which begins with a slash."""
+        return self.prefix + page
+
+    def at_socket(self, page: str) -> str:
+        """The path that the socket is asked for a page of the application, which begins with a slash."""
+        return self.socket_prefix + page
+
+    def words(self) -> dict[str, Any]:
+        """What templates and tasks read of it."""
+        return {key: getattr(self, key) for key in ("prefix", "mapped", "stripped", "socket_prefix")}

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The audit of an application: a line in JSON for each run that changed it, whoever writes it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..host.files import now
+from ..host.places import Place
+
+
+def write(
+    root: str,
+    name: str,
+    held: Mapping[str, Any],
+    *,
+    action: str | None,
+    before: str | None,
+    to: str | None,
+    result: str,
+    reason: str = "",
+    state: str | None = None,
+    seconds: float | None = None,
+    drained: Any = None,
+) -> None:
+    """Say what a run has done.
+
+    Args:
+        root: the directory of the releases.
+        name: the application.
+        held: the lock of that run, which says who it was.
+        action: C(deploy), C(rollback) and the like.
+        before: the release that served before it.
+        to: the release that it was about.
+        result: how it went.
+        reason: why it went so.
+        state: what the application was to be.
+        seconds: how long it took.
+        drained: what became of the connections to the release that served before.
+
+    Raises:
+        OSError: the line could not be written; none of it is there then.
+    """
+    line = {
+        "time": now(),
+        "who": held.get("who"),
+        "app": name,
+        "action": action,
+        "from": before,
+        "to": to,
+        "state": state,
+        "result": result,
+        "reason": reason,
+        "seconds": seconds,
+        "drained": drained,
+    }
+    append_line(Place(root).app(name).audit, json.dumps(line))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file of root's, whole or not at all."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    try:
+        before = os.fstat(descriptor).st_size
+        content = f"{line}\n".encode()
+        try:
+            while content:
+                content = content[os.write(descriptor, content) :]
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Let the containers that served before finish what they have begun, then stop them.
+
+A release is needed until nobody is connected to its socket, or until its time is over. Where the path of the application has changed, an
+old worker of Nginx may also be reading an upload that it will pass to the old release only when it has all of it: then it is needed
+until those workers are gone, too. Everywhere else the link that Nginx goes through leads them to the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..host.engine import Docker
+from ..host.places import container_socket
+from ..nginx.process import LEAVING, own_command_line, processes
+from .record import read_release
+from .routes import still_led_to
+
+PAUSE = 0.1  # seconds between two looks
+# What is running when the drain is over has had its time; this is for the farewell of what listens for SIGTERM.
+STOP_SECONDS = 5
+CONNECTED = (b"02", b"03")  # waiting to be accepted, and accepted: the column St of /proc/net/unix
+
+
+def leaving_workers() -> set[int]:
+    """The workers of Nginx that finish their requests with an old configuration."""
+    return {pid for pid in processes() if own_command_line(pid) == LEAVING}
+
+
+def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
+    """How many connections to a socket there are. They belong to the network namespace of the client, which is Nginx's.
+
+    Args:
+        socket: the path that the socket was bound to in the container; it holds the id of the release.
+        table: the kernel's list of sockets, columns as in proc(5).
+    """
+    # Bytes: an application may bind its socket at a name that is no UTF-8.
+    columns = (line.split(None, 7) for line in table.read_bytes().split(b"\n")[1:])
+    return sum(1 for found in columns if len(found) == 8 and found[5] in CONNECTED and found[7] == os.fsencode(socket))
+
+
+def entry(root: str, app: str, release: str) -> dict[str, Any]:
+    """What drain has to know of the container of a release, as the release says it; no time for one that says nothing."""
+    seconds = read_release(root, app, release).get("drain_seconds", 0)
+    led_to = still_led_to(root, app, release)
+    return {"container": f"{app}-{release}", "id": release, "drain_seconds": seconds, "led_to": led_to}
+
+
+def drain(
+    containers: Iterable[Mapping[str, Any]],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, dict[str, float | int]]:
+    """Wait until each container has nothing left to do, or its time is over.
+
+    Args:
+        containers: each with C(container) its name, C(id) its release, C(drain_seconds), and C(led_to): whether old workers of Nginx
+            may still connect to it.
+
+    Returns:
+        By container: the C(seconds) it took and the connections that were C(cut).
+    """
+    start = clock()
+    waiting = {entry["container"]: entry for entry in containers}
+    old = leaving_workers()
+    done: dict[str, dict[str, float | int]] = {}
+    while waiting:
+        old &= leaving_workers()
+        for name, entry in list(waiting.items()):
+            there, passed = connections(container_socket(entry["id"])), clock() - start
+            if passed >= entry["drain_seconds"] or not (there or (old and entry["led_to"])):
+                done[name] = {"seconds": round(passed, 1), "cut": there}
+                del waiting[name]
+        if waiting:
+            sleep(PAUSE)
+    return done
+
+
+def stop(containers: Iterable[str], docker: Docker, seconds: int = STOP_SECONDS) -> None:
+    """Stop containers side by side: they finish what runs, and are killed after some seconds. Those that are gone are no error."""
+    names = list(containers)
+    if names:
+        docker.run("stop", "-t", str(seconds), *names, check=False)
+
+
+def remove(containers: Iterable[str], docker: Docker) -> None:
+    """Remove containers, with the anonymous volumes of theirs."""
+    names = list(containers)
+    if names:
+        docker.run("rm", "--force", "--volumes", *names, check=False)

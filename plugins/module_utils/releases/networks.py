@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Docker network of an application with internet: true: a bridge of its own, which Docker keeps apart from all others.
+
+Docker's own networks are large and few; a host with many applications would run out of them. So each gets 16 addresses of a pool.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, ip_network
+from pathlib import Path
+from typing import Any
+
+from ..host.engine import DAEMON_FILE, Docker
+from ..host.files import HostError
+from ..inputs.options import refusal
+from .lock import exclusive
+from .release import LABEL, own_network
+
+PREFIX = 28
+# Of 16 addresses 13 are left for containers: two releases side by side, and a release command.
+MOST_PROCESSES = 5
+ATTEMPTS = 20
+# Routes as wide as this are ways to everywhere, which a narrower one goes before.
+EVERYWHERE = 1
+POOL = "a private IPv4 network of at least 16 addresses, such as 10.201.0.0/16"
+
+
+def pool_problem(pool: Any) -> list[str]:
+    """What is wrong with flask_apps_networks_pool."""
+    try:
+        network = ip_network(pool) if isinstance(pool, str) and "/" in pool else None
+    except ValueError:
+        network = None
+    private = isinstance(network, IPv4Network) and network.is_private and not (network.is_loopback or network.is_link_local)
+    if network and private and 8 <= network.prefixlen <= PREFIX:
+        return []
+    return [refusal("flask_apps_networks_pool", f"be {POOL}", pool)]
+
+
+def network_problems(app: Mapping[str, Any]) -> list[str]:
+    """What does not fit together of internet, host_access and networks; the entry may be malformed."""
+    problems = []
+    if app["host_access"] is True and not (app["internet"] is True or app["networks"]):
+        problems.append("host_access needs a network; write internet: true, or networks.")
+    processes = app["processes"] if isinstance(app["processes"], list) else []
+    if app["internet"] is True and len(processes) > MOST_PROCESSES:
+        problems.append(
+            f"internet: true has room for {MOST_PROCESSES} processes; got {len(processes)}. Write networks: [NAME] with a Docker network "
+            "that you make, in its place."
+        )
+    return problems
+
+
+def asks_for_own(container: Mapping[str, Any], name: str) -> bool:
+    """Whether the options of a container name the network that its application has for itself."""
+    return any(network["name"] == own_network(name) for network in container.get("networks") or [])
+
+
+def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
+    """Make the network of an application where there is none. Returns whether it was made."""
+    network = own_network(name)
+    if found := docker.inspect(network, "network"):
+        if (found.get("Labels") or {}).get(f"{LABEL}.app") == name:
+            return False
+        raise HostError(f"internet: there is a Docker network {network} that is not of this collection; rename or remove it.")
+    _refuse_open_firewall()
+    with exclusive(root):
+        error = ""
+        for subnet, _attempt in zip(_free(docker, pool), range(ATTEMPTS), strict=False):
+            words = ("--driver", "bridge", "--subnet", str(subnet), "--label", f"{LABEL}.app={name}", network)
+            try:
+                docker.run("network", "create", *words)
+                return True
+            except HostError as refused:  # what the engine knows and nobody told us
+                error = str(refused)
+    raise HostError(f"internet: no network of 16 addresses could be made: {error}" if error else _full(docker, pool))
+
+
+def remove(docker: Docker, name: str) -> bool:
+    """Remove the network of an application; no container may be in it. Returns whether there was one."""
+    network = own_network(name)
+    found = docker.inspect(network, "network")
+    if (found.get("Labels") or {}).get(f"{LABEL}.app") != name:
+        return False
+    docker.run("network", "rm", network)
+    return True
+
+
+def _free(docker: Docker, pool: str) -> Iterator[IPv4Network]:
+    """The parts of the pool that neither a route of the host nor a network of Docker has."""
+    taken = [*_routes(), *_of_docker(docker)]
+    for subnet in IPv4Network(pool).subnets(new_prefix=PREFIX):
+        if not any(subnet.overlaps(other) for other in taken):
+            yield subnet
+
+
+def _full(docker: Docker, pool: str) -> str:
+    whole = IPv4Network(pool)
+    by = list(dict.fromkeys(str(other) for other in (*_routes(), *_of_docker(docker)) if other.overlaps(whole)))
+    return (
+        f"internet: flask_apps_networks_pool ({pool}) has no 16 free addresses on this host, where routes and Docker networks have "
+        f"{', '.join(by[:5])}{' and more' if len(by) > 5 else ''}. Set it to a private network that nobody uses."
+    )
+
+
+def _routes() -> list[IPv4Network]:
+    """Where the routes of all tables of the host lead, but for those to everywhere."""
+    try:
+        command = ["ip", "-4", "-oneline", "route", "show", "table", "all"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostError(f"internet: the routes of this host cannot be read: {error}") from error
+    if done.returncode:
+        raise HostError(f"internet: the routes of this host cannot be read: {done.stderr.strip()}")
+    return routes_of(done.stdout)
+
+
+def routes_of(text: str) -> list[IPv4Network]:
+    """The same, of what C(ip route) says: a kind may stand before the address."""
+    found = []
+    for line in text.splitlines():
+        for word in line.split()[:2]:
+            try:
+                network = ip_network(word, strict=False)
+            except ValueError:
+                continue
+            if isinstance(network, IPv4Network) and network.prefixlen > EVERYWHERE:
+                found.append(network)
+            break
+    return found
+
+
+def _of_docker(docker: Docker) -> list[IPv4Network]:
+    names = docker.run("network", "ls", "--quiet", "--filter", "scope=local").split()
+    networks = json.loads(docker.run("network", "inspect", *names, check=False) or "[]") if names else []
+    subnets = [each.get("Subnet") for network in networks for each in ((network.get("IPAM") or {}).get("Config") or [])]
+    return [network for network in (ip_network(subnet, strict=False) for subnet in subnets if subnet) if isinstance(network, IPv4Network)]
+
+
+def _refuse_open_firewall(file: str = DAEMON_FILE) -> None:
+    """Without Docker's own rules, what is in one network is reached from all others."""
+    try:
+        settings = json.loads(Path(file).read_text())
+    except (OSError, ValueError):
+        return
+    if isinstance(settings, dict) and settings.get("iptables") is False:
+        raise HostError(
+            f"internet: {file} has iptables: false, so that Docker keeps no networks apart. Leave that out (docker_daemon_options), or "
+            "write networks: [NAME] with a network that your own firewall guards."
+        )

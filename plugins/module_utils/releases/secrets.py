@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of an application only its own container may know: which files hold it, and which of it become variables.
+
+The container is told names alone, in FLASKOPS_SECRETS; the entrypoint and the relay read the values from the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from hashlib import sha256
+from typing import Any
+
+from ..host.places import CONTAINER_SECRETS
+from . import replaced
+from .covers import OURS, is_inside
+
+PLACE = CONTAINER_SECRETS
+# No file of the user's is mounted there.
+_CLOSED = (*OURS, "/proc", "/sys", "/dev", "/opt/runtime")
+# Of one value, and of all of a process: Linux has 128 kB and 2 MB.
+VARIABLE_BYTES = 100_000
+ALL_BYTES = 2**20
+# They decide what a process loads, runs or finds: names of the loader, the C library, interpreters, shells, servers, the role.
+STEERING = frozenset(("PATH", "HOME", "SHELL", "TMPDIR", "ENV", "IFS", "PS4", "BASH_ENV", "BASHOPTS", "SHELLOPTS"))
+STEERING |= {"GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"}
+STEERING |= {"VIRTUAL_ENV", "NODE_OPTIONS", "NODE_PATH", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT"}
+STEERING |= {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"}
+STEERING_PREFIXES = ("LD_", "MALLOC_", "PYTHON", "UWSGI_", "GUNICORN_", "FLASKOPS_")
+
+# What the role itself reads of an application's environment, before there is a container.
+READ = frozenset(("APP_MODULE", "MODULE_NAME", "VARIABLE_NAME", "FLASK_APP", "FLASK_ENV", "FLASK_DEBUG"))
+READ |= {*replaced.VARIABLES, *replaced.VARIABLES_OF_PRESETS, *replaced.READ}
+READ_PREFIX = "NGINX_"
+
+
+def is_setting(name: str) -> bool:
+    """Whether a variable of an env_file is what env is for."""
+    return steers(name) or name in READ or name.startswith(READ_PREFIX)
+
+
+def steers(name: str) -> bool:
+    """Whether a variable of this name decides more than what the application reads from it."""
+    return name in STEERING or name.startswith(STEERING_PREFIXES)
+
+
+def fits(value: str) -> bool:
+    """Whether a variable can hold it."""
+    return "\0" not in value and len(value.encode()) <= VARIABLE_BYTES
+
+
+def laid(app: Mapping[str, Any]) -> dict[str, str]:
+    """The files of a release that hold secrets, by their names in its directory."""
+    config = {config_name(entry["path"]): entry["content"] for entry in app["config_files"]}
+    return {**app["private_env"], **app["secrets"], **config}
+
+
+def config_name(path: str) -> str:
+    """How a file of config_files is called there; no variable has such a name."""
+    return f"config-{sha256(path.encode()).hexdigest()[:12]}"
+
+
+def config_mounts(app: Mapping[str, Any], directory: str) -> list[str]:
+    """What puts them where the application reads them."""
+    return [f"{directory}/{config_name(entry['path'])}:{entry['path']}:ro" for entry in app["config_files"]]
+
+
+def _values(app: Mapping[str, Any]) -> dict[str, str]:
+    """What may become variables."""
+    return {**app["private_env"], **(app["secrets"] if app["secrets_as"] == "environment" else {})}
+
+
+def variables(app: Mapping[str, Any], taken: Collection[str]) -> list[str]:
+    """The names that become variables, but for those that the container's environment has already."""
+    return sorted(name for name, value in _values(app).items() if name not in taken and not steers(name) and fits(value))
+
+
+def problems(app: Mapping[str, Any]) -> list[str]:
+    """What does not fit together in a complete, well-formed entry."""
+    found = _config_problems(app)
+    if sum(len(name) + len(value) for name, value in _values(app).items() if fits(value)) > ALL_BYTES:
+        found.append("secrets and env_file have together more than 1 MB, too much for an environment; write secrets_as: file.")
+    return found
+
+
+def _config_problems(app: Mapping[str, Any]) -> list[str]:
+    paths = [entry["path"] for entry in app["config_files"]]
+    volumes = {volume.split(":")[1].rstrip("/"): volume for volume in app["volumes"]}
+    read_only = {target: volume for target, volume in volumes.items() if volume.endswith(":ro")}
+    found = []
+    for path in dict.fromkeys(paths):
+        where = f"config_files has the path {path!r}"
+        if paths.count(path) > 1:
+            found.append(f"{where} twice; keep one.")
+        if is_inside(path, _CLOSED):
+            found.append(f"{where}, where the role or the kernel has files of its own; choose another.")
+        if path in volumes or path in app["writable"]:
+            found.append(f"{where}, where volumes or writable have a directory; choose a file.")
+        elif inside := [volume for target, volume in read_only.items() if is_inside(path, [target])]:
+            found.append(f"{where} inside of the volume {inside[0]!r}, which is read-only; choose another.")
+    return found
+
+
+def notes(app: Mapping[str, Any]) -> list[str]:
+    """Which secrets stay files alone, and why."""
+    if app["secrets_as"] == "file":
+        return []
+    both = sorted(set(app["secrets"]) & set(app["env"]))
+    steering = sorted(name for name in app["secrets"] if steers(name) and name not in both)
+    large = sorted(name for name, value in app["secrets"].items() if not fits(value) and name not in (*both, *steering))
+    said = [f"{', '.join(both)}: the variable is what env says, the secret of the same name is a file."] if both else []
+    if steering:
+        why = "for the name steers processes; env sets such a name"
+        said.append(f"{', '.join(steering)}: stays a file below {PLACE}, {why}.")
+    if large:
+        said.append(f"{', '.join(large)}: stays a file below {PLACE}, for a variable has at most 100 kB and no NUL.")
+    return said
