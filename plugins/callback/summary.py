@@ -39,6 +39,8 @@ from ansible.plugins.callback import CallbackBase
 from ..module_utils.host.shown import shown_line
 from ..module_utils.releases.deploy import status_table, table
 
+SET_FACT = ("set_fact", "ansible.builtin.set_fact")
+
 
 class CallbackModule(CallbackBase):
     """One thread beats while a task runs; everything else is told at the end."""
@@ -55,6 +57,8 @@ class CallbackModule(CallbackBase):
         self.task = ""
         self.task_started = self.started
         self.ended = threading.Event()
+        # The outputs of the role flask_apps, each by host.
+        self.outputs: dict[str, dict[str, Any]] = {"flask_apps_live": {}, "flask_apps_status": {}}
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self.check = bool(context.CLIARGS.get("check"))
@@ -67,23 +71,26 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         self.v2_playbook_on_task_start(task, False)
 
+    def v2_runner_on_ok(self, result: Any) -> None:
+        facts = result.result.get("ansible_facts", {}) if result.task.action in SET_FACT else {}
+        for name in self.outputs.keys() & facts.keys():
+            self.outputs[name][result.host.get_name()] = facts[name]
+
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._close()
         self.ended.set()
         if not self.tasks:
             return
-        live = {host: data["flask_apps_live"] for host, data in stats.custom.items() if "flask_apps_live" in data}
         rows = [
             (app["name"], app["url"], app["release"] or "none", self._state(app), host)
-            for host, apps in sorted(live.items())
+            for host, apps in sorted(self.outputs["flask_apps_live"].items())
             for app in apps
         ]
         if rows:
             self._display.banner("WHAT RUNS")
             for line in table([("app", "url", "release", "", "host"), *rows]):
                 self._display.display(line)
-        status = {host: data["flask_apps_status"] for host, data in sorted(stats.custom.items()) if "flask_apps_status" in data}
-        if status:
+        if status := dict(sorted(self.outputs["flask_apps_status"].items())):
             self._display.banner("STATUS")
             for line in status_table(status):
                 self._display.display(line)

@@ -195,7 +195,10 @@ def of_the_summary(monkeypatch, _tmp_path):
     callback.check = False
     callback.tasks = [(TEXT, 1.0)]
     app = {**dict.fromkeys(("name", "url", "release", "wanted"), TEXT), "changed": True}
-    callback.v2_playbook_on_stats(types.SimpleNamespace(custom={TEXT: {"flask_apps_live": [app]}}))
+    task, host = types.SimpleNamespace(action="ansible.builtin.set_fact"), types.SimpleNamespace(get_name=lambda: TEXT)
+    callback.v2_runner_on_ok(types.SimpleNamespace(task=task, host=host, result={"ansible_facts": {"flask_apps_live": [app]}}))
+    callback.v2_playbook_on_stats(None)
+    assert len(lines) > 4
     return "\n".join(lines)
 
 
