@@ -116,7 +116,16 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def start(key_file: str) -> Callable[..., subprocess.Popen[str]]:
+def warm() -> dict[str, str]:
+    """The environment of hundreds of runs of the same tree: shared/callback/warm.py."""
+    return {
+        "ANSIBLE_CALLBACK_PLUGINS": str(PROJECT / "molecule/shared/callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "flaskops.host.summary,warm",
+    }
+
+
+@pytest.fixture(scope="session")
+def start(key_file: str, warm: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
     """Starts a playbook of the collection, in a process group of its own."""
 
     def run(
@@ -130,7 +139,7 @@ def start(key_file: str) -> Callable[..., subprocess.Popen[str]]:
         if apps is not None:
             values["flask_apps"] = apps
         command = ["ansible-playbook", "-i", INVENTORY, str(PROJECT / f"playbooks/{playbook}.yml"), "-e", json.dumps(values), *arguments]
-        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **(environment or {})}
+        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **warm, **(environment or {})}
         return subprocess.Popen(
             command, cwd=PROJECT, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,

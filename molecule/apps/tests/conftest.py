@@ -231,13 +231,13 @@ def log(host: Any) -> Callable[[str], str]:
 
 
 @pytest.fixture(scope="session")
-def deploy() -> Callable[..., Run]:
+def deploy(warm: dict[str, str]) -> Callable[..., Run]:
     """Runs the entry deploy with the applications of the scenario, or with others."""
 
     def run(*entries: dict[str, Any], **variables: Any) -> Run:
         command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(SCENARIO / "deploy.yml")]
         command += ["-e", json.dumps({**({"flask_apps": entries} if entries else {}), **variables})]
-        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
+        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **warm}
         found = subprocess.run(
             command,
             cwd=PROJECT,
