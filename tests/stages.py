@@ -40,7 +40,7 @@ NEEDS = {
 }
 # Headings: of Molecule's actions, of nox, and our own; not the output of every task.
 HEADING = re.compile(r"^INFO +\[(\w+ > \w+)\] Executing$|^nox > (?!Running|Session|Command)(.*)|^-- (.*)")
-WORDS_OF_A_FAILURE = re.compile(r"(FAILED|ERROR) [^ ]*::|fatal: |\[ERROR\]: |ERROR: |bin/test: |tests/")
+WORDS_OF_A_FAILURE = re.compile(r"(FAILED|ERROR) [^ ]*::|fatal: |\[ERROR\]: |ERROR: |bin/test: |tests/hosts/prepare: ")
 
 
 @dataclass
@@ -53,6 +53,7 @@ class Stage:
     failed: int = 0
     skipped: int = 0
     process: subprocess.Popen[str] | None = None
+    thread: threading.Thread | None = None
 
     @property
     def log(self) -> Path:
@@ -81,7 +82,8 @@ class Stage:
                     say(f"   {self.name}: {next(filter(None, heading.groups()), '')}")
         status = self.process.wait()
         self.seconds = time.monotonic() - started
-        self.count()
+        with contextlib.suppress(ElementTree.ParseError):  # one that was ended while it wrote
+            self.count()
         if status:
             self.failed = self.failed or 1
         self.status = status
@@ -94,13 +96,24 @@ class Stage:
                 self.skipped += skipped
                 self.passed += int(suite.get("tests", 0)) - failed - skipped
 
+    @property
+    def at_work(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
+    def begin(self, show: bool) -> None:
+        self.thread = threading.Thread(target=self.run, args=(show,), daemon=True)
+        self.thread.start()
+
     def end(self) -> None:
+        """It has been waited for when this returns, and its counts are there."""
         if self.process and self.process.poll() is None:
             for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(patience)
+        if self.thread:
+            self.thread.join(10)
 
     def last_words(self) -> None:
         text = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
@@ -113,26 +126,23 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-class Interrupted(Exception):
-    pass
-
-
 def run(stages: list[Stage], show: bool, at_once: bool) -> bool:
     """True if all have passed; else what is left has been ended, and nothing more was begun."""
-    waiting, running = list(stages), {}
+    waiting = list(stages)
+    running: list[Stage] = []
     names = {stage.name for stage in stages}
     done: set[str] = set()
     while waiting or running:
-        for stage in [stage for stage in waiting if done.issuperset(names.intersection(stage.needs)) and (at_once or not running)]:
+        for stage in [stage for stage in waiting if done.issuperset(names.intersection(stage.needs))]:
             if running and not at_once:
                 break
             say(f"== {stage.name} ({time.strftime('%T')})")
-            running[stage.name] = threading.Thread(target=stage.run, args=(show,), daemon=True)
-            running[stage.name].start()
+            stage.begin(show)
+            running.append(stage)
             waiting.remove(stage)
         time.sleep(0.2)
-        for stage in [stage for stage in stages if stage.name in running and not running[stage.name].is_alive()]:
-            del running[stage.name]
+        for stage in [stage for stage in running if not stage.at_work]:
+            running.remove(stage)
             if stage.status == 0:
                 done.add(stage.name)
                 continue
