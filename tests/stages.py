@@ -54,6 +54,7 @@ class Stage:
     skipped: int = 0
     process: subprocess.Popen[str] | None = None
     thread: threading.Thread | None = None
+    ended: bool = False  # by us, so that it is no failure of its own
 
     @property
     def log(self) -> Path:
@@ -84,7 +85,7 @@ class Stage:
         self.seconds = time.monotonic() - started
         with contextlib.suppress(ElementTree.ParseError):  # one that was ended while it wrote
             self.count()
-        if status:
+        if status and not self.ended:
             self.failed = self.failed or 1
         self.status = status
 
@@ -107,6 +108,7 @@ class Stage:
     def end(self) -> None:
         """It has been waited for when this returns, and its counts are there."""
         if self.process and self.process.poll() is None:
+            self.ended = True
             for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, number)
@@ -162,7 +164,7 @@ def table(stages: Iterable[Stage], setup_seconds: float, seconds: float) -> str:
 
 
 def report(stages: list[Stage], show: bool, setup_seconds: float, seconds: float, status: int) -> None:
-    failed = [stage for stage in stages if stage.status]
+    failed = [stage for stage in stages if stage.status and not stage.ended]
     for stage in failed:
         if not show:
             say(f"\n---- the end of {stage.log.relative_to(ROOT)}:")

@@ -74,6 +74,7 @@ def test_nothing_begins_after_a_failure_and_what_runs_beside_it_is_ended(stages)
     for stage in made:
         stage.end()
     assert not passed
+    assert [stage.name for stage in made if stage.failed] == ["docker"]
     assert time.monotonic() - started < 30
     assert "begin hosts" not in stages.order()
     assert "end unit" not in stages.order()
