@@ -60,7 +60,7 @@ class LookupModule(LookupBase):
         return [self._archive(str(term)) for term in terms]
 
     def _archive(self, source: str) -> str:
-        descriptor, path = tempfile.mkstemp(suffix=".tar", dir=constants.DEFAULT_LOCAL_TMP)  # type: ignore[attr-defined]
+        descriptor, path = tempfile.mkstemp(suffix=".tar", dir=constants.DEFAULT_LOCAL_TMP)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 write_context(file, source, self.get_option("extra"), self.get_option("below"))

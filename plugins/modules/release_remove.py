@@ -58,6 +58,7 @@ from ..module_utils.releases import drain, networks, process_steps
 from ..module_utils.releases.attempts import Attempts
 from ..module_utils.releases.lock import renew
 from ..module_utils.releases.record import Record, live_links
+from ..module_utils.releases.release import own_network
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "token"),
@@ -86,7 +87,7 @@ def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]
             removed += [f"container {container}" for container in containers] + [f"image {image}" for image in images]
         with attempts.of(name, "its network could not be removed"):
             if networks.remove(docker, name):
-                removed.append(f"network {networks.own_network(name)}")
+                removed.append(f"network {own_network(name)}")
         with attempts.of(name, "what runs that were cut off have left could not be removed"):
             for link in NginxPlace(params["nginx_root"]).refused(name):
                 link.unlink()

@@ -25,6 +25,7 @@ PRESETS = {
     "hellt/nginx-uwsgi-flask-alpine-docker": "uwsgi",
 }
 
+
 def preset_of(image: str) -> str:
     """The known image that a reference names, whatever its tag; "" for any other."""
     name = image.split("@")[0]

@@ -96,7 +96,7 @@ def assemble(delta: IO[bytes], target: Path, releases: Path) -> None:
                 if wanted := member.pax_headers.get(HEADER, ""):
                     member.pax_headers = {key: value for key, value in member.pax_headers.items() if key != HEADER}
                     with _content(kept, wanted) as (content, member.size):
-                        out.addfile(member, content)  # type: ignore[arg-type]
+                        out.addfile(member, content)
                 else:
                     out.addfile(member, tar.extractfile(member) if member.isreg() else None)
         aside.chmod(0o600)

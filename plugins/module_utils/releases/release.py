@@ -134,8 +134,6 @@ def own_network(name: str) -> str:
     return f"flaskops-{name}"
 
 
-
-
 def with_own_digest(fragment: str) -> str:
     """A fragment that says which it is: the first 12 hex of the SHA-256 of its text."""
     return fragment.replace(CONFIG_PLACEHOLDER, sha256(fragment.encode()).hexdigest()[:12])

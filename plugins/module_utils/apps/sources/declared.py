@@ -427,9 +427,10 @@ class _Reader:
             parts = [self._is(each.value, str) for each in node.args if isinstance(each, ast.Constant)]
             if any(isinstance(each, ast.Constant) for each in node.args[: len(node.args) - len(parts)]):
                 raise _UnknownError
-            return posixpath.join("", *parts)
+            joined: str = posixpath.join("", *parts)
+            return joined
         if isinstance(node, ast.Call) and _name(node.func) == "Path" and node.args:
             return self._path(node.args[0])
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant):
-            return self._is(node.right.value, str)
+            return str(self._is(node.right.value, str))
         raise _UnknownError

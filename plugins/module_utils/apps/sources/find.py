@@ -18,8 +18,8 @@ import os
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -105,11 +105,11 @@ def find(root: Path, module: str = "", callable_name: str = "", name: str = "", 
     if module:
         return search.written(module)
     named = name.replace("-", "_")
-    ranks = [
+    ranks: list[Callable[[], list[_Hit]]] = [
         lambda: search.named(procfile(root), "its Procfile"),
         lambda: search.named(_flask_app(root, flask_app), "FLASK_APP"),
         *(lambda base=base: search.look("wsgi", base) for base in BASES),
-        *(lambda base=base: search.convention([*MODULES[1:], named], base) for base in BASES),
+        *(partial(search.convention, [*MODULES[1:], named], base) for base in BASES),
         lambda: search.packages([*_of_pyproject(root), *_below_src(root), named]),
     ]
     for rank in ranks:
@@ -804,7 +804,8 @@ def load_toml(text: str) -> dict[str, Any]:
 
     if any(sum(map(bool, map(str.strip, part.split(".")))) > KEY_PARTS for part in re.split(r"[=\n]", text)):
         raise ValueError(f"it has a key of more than {KEY_PARTS} parts")
-    return tomllib.loads(text)
+    found: dict[str, Any] = tomllib.loads(text)
+    return found
 
 
 def _of_pyproject(root: Path) -> list[str]:

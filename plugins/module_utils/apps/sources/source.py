@@ -278,7 +278,7 @@ def write_context(target: BinaryIO, source: str, extra: Mapping[str, str], below
                 member.mtime = stable_time_of(before.total.digest())
                 after = _Counted(file)
                 try:
-                    archive.addfile(member, after)  # type: ignore[arg-type]
+                    archive.addfile(member, after)
                 except OSError as error:
                     if error.errno is None:  # of tarfile: it has become shorter
                         raise _changed(path) from error

@@ -34,6 +34,7 @@ BOM = b"\xef\xbb\xbf"
 # Not more than the default limits of a container are good for.
 MOST = 16
 
+
 class Stop(Exception):
     """The container cannot serve; the text says why and what to do."""
 
