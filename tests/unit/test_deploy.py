@@ -304,6 +304,11 @@ def test_a_failure_says_what_where_why_and_what_serves_now(live, result, message
     assert deploy.failure(work(live), "release | Build", result) == message
 
 
+def test_the_failure_of_a_loop_is_that_of_its_item():
+    result = {"msg": "One or more items failed", "results": [{"msg": "built"}, {"failed": True, "msg": "no base image"}]}
+    assert deploy.failure({}, "image_build | Build the runtime image", result).endswith("\nno base image")
+
+
 def test_a_failure_of_the_runtime_image_is_nobodys_in_particular():
     message = deploy.failure({}, "build | Build with BuildKit", {"msg": "non-zero return code", "stderr": "No space left on device"})
     first, *_reason, advice = message.splitlines()

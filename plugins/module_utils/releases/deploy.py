@@ -308,8 +308,9 @@ def still_serves(live: str | None, identity: str) -> str:
 def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> str:
     """The message of an application that could not be released: which, where, why, and what serves now.
 
-    Without work it is that of the runtime image, which all of them wait for.
+    Without work it is that of the runtime image, which all of them wait for. Of a loop, it is that of the item that failed.
     """
+    result = next((item for item in result.get("results", []) if item.get("failed")), result)
     if work:
         what = f"{work['name']}: release {work['id']}"
         serves = still_serves(work["live"], work["id"])
