@@ -21,7 +21,7 @@ from ..inputs.options import hidden, normalize, plain_text
 from ..releases.app_path import AppPath
 from . import foreign, presets
 from .schema import OPTIONS
-from .sources import find, left_out, own_prefix, requirements
+from .sources import find, left_out, own_prefix, requirements, syntax
 from .sources.own_code import NOT_RUN
 from .sources.source import BLOCK, controller_path, file_problem, is_directory, read_inside, source_files
 
@@ -393,9 +393,12 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         return [problem]
     env = app["env"] if isinstance(app["env"], Mapping) else {}
     flask_app = plain_text(env.get("FLASK_APP", "")) or ""
+    python = app["python"] if isinstance(app["python"], str) else ""
     try:
         place = find.find(source, app["module"] or module, app["callable"] or name, app["name"] or "", flask_app)
-    except find.Unreadable:
+    except find.Unreadable as error:
+        if problem := syntax.problem(source, error.broken, python):
+            return [problem]
         # The Python of the images may be newer than the controller's; the entrypoint looks with that one.
         app["module"], app["callable"] = app["module"] or module, app["callable"] or name
         words = "is not Python that this controller reads; the container looks with its own"
@@ -405,8 +408,12 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         told = own_prefix.of_program(str(source), prefix, str(app["path_mode"])) if error.program else ""
         return [f"{error} {told}".rstrip()]
     else:
+        believed = app["module"] and app["callable"]  # whatever this Python reads of it
         app["module"], app["callable"] = place.module, place.callable
         app["build"].update(directory=place.directory, path=place.path)
+        file = None if believed else find.module_file(source / place.base, place.module)
+        if file and (problem := syntax.problem(source, [str(file.relative_to(source))], python)):
+            return [problem]
         if place.said:
             words = place.said if place.said == find.ONLY else f"as {place.said} says"
             app["notes"].append(f"its application is {place.module}:{place.callable}, {words}.")

@@ -68,7 +68,11 @@ class NotFound(Exception):
 
 
 class Unreadable(NotFound):
-    """A module that may have it cannot be read by this Python; by a newer one it may be."""
+    """A module that may have it cannot be read by this Python; by a newer one it may be. broken: those with a fault, below the root."""
+
+    def __init__(self, words: str, broken: Iterable[str] = ()) -> None:
+        super().__init__(words)
+        self.broken = list(broken)
 
 
 class Place(NamedTuple):
@@ -146,6 +150,7 @@ class _Search:
         self.looked: dict[str, None] = {}
         self.passed: list[str] = []  # what names an application that is not there
         self.unreadable = False
+        self.broken: dict[str, str] = {}  # what is wrong with modules that are not Python
 
     @cached_property
     def modules(self) -> list[_Facts]:
@@ -169,7 +174,8 @@ class _Search:
         try:
             names, note = defined_names(file), ""
         except (SyntaxError, ValueError) as error:
-            names, note, self.unreadable = {}, f" (a syntax error in line {getattr(error, 'lineno', None) or 1})", True
+            names, note, self.unreadable = {}, "", True
+            self.broken.setdefault(str(file.relative_to(self.root)), fault(self.root, file, error))
         except (RecursionError, MemoryError, OSError):
             names, note, self.unreadable = {}, " (too large or too deeply nested to be read)", True
         found = _named(names, callable_name) if callable_name else self._pick(names)
@@ -254,6 +260,8 @@ class _Search:
         return hits[0] if hits else _Hit(Place(candidate.module, candidate.name, path=candidate.base), candidate.file, True)
 
     def failure(self, modules: list[str]) -> NotFound:
+        if self.broken:
+            return Unreadable(" ".join(self.broken.values()), self.broken)
         looked = ", ".join(self.looked) or f"the modules {', '.join(modules)}, of which there is none"
         words = f"no Flask application was found in {self.root}: looked for {', '.join(self.wanted)} in {looked}; "
         passed = f" {' and '.join(self.passed)}, which the source has not." if self.passed else ""
@@ -367,7 +375,7 @@ def module_file(source: Path, module: str) -> Path | None:
 # --- what a module says ----------------------------------------------------------------------------------------------
 
 
-def _tree(file: Path) -> ast.Module:
+def parse(file: Path) -> ast.Module:
     with file.open("rb") as opened:
         content = opened.read(LIMIT + 1)
     if len(content) > LIMIT:
@@ -375,12 +383,33 @@ def _tree(file: Path) -> ast.Module:
     return ast.parse(content)
 
 
+def fault(root: Path, file: Path, error: Exception) -> str:
+    """What is wrong with a module of the root that Python does not parse, and what to do."""
+    name, words = file.relative_to(root), str(getattr(error, "msg", error))
+    content = file.read_bytes()
+    if b"\0" in content or "codec can't decode" in words:
+        start = next((place for place in (content.find(b"\0"), _not_utf8(content)) if place >= 0), 0)
+        line = content.count(b"\n", 0, start) + 1
+        return f"{name} is not UTF-8 in line {line}. Save it as UTF-8, or write its encoding in the first line: # -*- coding: latin-1 -*-."
+    kind = "wrong indentation" if isinstance(error, IndentationError) else "a syntax error"
+    return f"{name} has {kind} in line {getattr(error, 'lineno', None) or 1}: {words}. Correct it."
+
+
+def _not_utf8(content: bytes) -> int:
+    """Where the first byte is that is no UTF-8; -1 where all is."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return -1
+
+
 def defined_names(file: Path) -> dict[str, str]:
     """The names that a module binds at its top level, and what each is: as _kind says, import, factory or arguments.
 
     A factory has parentheses, and what is imported may be one. One that may be called with arguments has an open parenthesis.
     """
-    return _names(_tree(file))
+    return _names(parse(file))
 
 
 def _names(tree: ast.Module) -> dict[str, str]:
@@ -430,7 +459,7 @@ def _is_flask(value: ast.AST | None) -> bool:
 def _imports(file: Path) -> set[str]:
     """The modules that a module imports at its top level, from a package also what may be one; "." where one is relative."""
     try:
-        return _imports_of(_tree(file), file.parent.name)
+        return _imports_of(parse(file), file.parent.name)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
         return set()
 
@@ -484,7 +513,7 @@ def _modules(root: Path) -> Iterator[tuple[Path, str, str, ast.Module]]:
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         if parts and all(part.isidentifier() for part in parts):
             try:
-                tree = _tree(file)
+                tree = parse(file)
             except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
                 continue
             above = "" if base or parts[0] == "app" else _start(root, file, tree)
