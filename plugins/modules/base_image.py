@@ -51,6 +51,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.engine import Docker, tail
 from ..module_utils.host.files import HostError
+from ..module_utils.images.certificates import of_host
 
 ARGUMENTS = {
     "workdir": {"type": "path", "required": True},
@@ -97,7 +98,8 @@ def bootstrap(params: dict[str, Any], docker: Docker) -> list[str]:
         environment = {**os.environ, "TMPDIR": directory}
         done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, env=environment, check=False)
         if done.returncode:
-            raise HostError("mmdebstrap failed:\n" + "\n".join(line[-400:] for line in tail(done.stderr, 20)))
+            said = "\n".join(line[-400:] for line in tail(done.stderr, 20))
+            raise HostError("\n".join(filter(None, ("mmdebstrap failed:", said, of_host(done.stderr)))))
         docker.run("import", "--change", 'CMD ["python3"]', "--change", "ENV LANG=C.UTF-8", str(archive), params["name"])
     return sources
 

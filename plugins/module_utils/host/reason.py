@@ -13,6 +13,8 @@ _LOG = re.compile(r"[ \n]?The last lines of its (?:log|output):((?:\n  .*)*)")
 _STEP = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
 _ERROR = re.compile(r"(?:\berror|Error|ERROR|fatal)\b(?: \[[^\]]*\])?:|^E: ")
 _SAYS = re.compile(r"flaskops: |(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Exit)(?::|$)")
+# BuildKit's own words for a step that failed, which has said why before.
+_FAILED_STEP = re.compile(r"process \".*\" did not complete successfully: exit code: \d+$", re.MULTILINE)
 ERRORS = 6  # lines of a build's log that say what went wrong
 
 
@@ -36,8 +38,10 @@ def failed(text: str) -> dict[str, str]:
 def told_by(log: str, reason: str) -> str:
     """The line of a log that says most, as a sentence for the reason; "" where the reason has it.
 
-    It is the last one of the entrypoint, or the end of a traceback, or what comes last.
+    It is the last one of the entrypoint, or the end of a traceback, or what comes last. Of a build of_build has said all.
     """
+    if _FAILED_STEP.search(log):
+        return ""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     best = next((line for line in reversed(lines) if _SAYS.match(line)), lines[-1] if lines else "")
     return f"Its log says: {best}" if best and best not in reason else ""
@@ -52,4 +56,5 @@ def of_build(log: str) -> str:
     """The lines of a build's log that say what went wrong, without what BuildKit puts before them; else its last line."""
     lines = [without_step(line) for line in log.splitlines()]
     found = list(dict.fromkeys(line for line in lines if _ERROR.search(line)))
-    return "\n".join(found[-ERRORS:] or lines[-1:])
+    said = [line for line in found if not _FAILED_STEP.search(line)]
+    return "\n".join(said[-ERRORS:] or found[-1:] or lines[-1:])

@@ -14,7 +14,7 @@ from ..host.files import HostError
 from ..host.reason import of_build, with_log
 from ..host.shown import shown_line
 from ..inputs.options import hidden
-from . import libraries, outdated
+from . import certificates, libraries, outdated
 from .dockerfile import is_reserved
 
 # The engine's own builder, whatever is chosen for root, and an image without a manifest around it.
@@ -48,7 +48,9 @@ def build(docker: Docker, path: str, image: str, secrets: Iterable[str], more: I
     except HostError as error:
         # An index may have been given with a user and a password.
         said = [hidden(shortened(line)) for line in tail(_AGAIN.sub("", str(error)), LOG_LINES)]
-        reason = hidden(outdated.of_build(str(error)) or libraries.of_build(str(error))) or of_build("\n".join(said))
+        trusts = any("ca-bundle.crt" in option for option in options)
+        known = outdated.of_build(str(error)) or libraries.of_build(str(error)) or certificates.of_build(str(error), trusts)
+        reason = hidden(known) or of_build("\n".join(said))
         raise HostError(with_log(reason, said)) from None
     return list(dict.fromkeys(hidden(shortened(line)) for line in _WARNING.findall(log)))
 
