@@ -122,6 +122,8 @@ OTHER_MODULE = (
 )
 # An application that has answered nothing but 404 for so long does not know its path, and will not learn it.
 NOT_FOUND_SECONDS = 10
+# One that has answered nothing but 500 for so long may have written why, and then will not answer otherwise.
+FAILING_SECONDS = 10
 # How long one is watched that is healthy and has no memory left, or has lost a process for want of it.
 MEMORY_SECONDS = 5
 
@@ -137,6 +139,7 @@ class Gate:
         self.answers: list[str] = []
         self.started = time.monotonic()
         self.found = 0.0  # until when something else than 404 was answered
+        self.failing = 0.0  # the same of 500
 
     def run(self) -> dict[str, Any]:
         renew(self.params["root"], [self.params["name"]], self.params["token"], "health check")
@@ -154,11 +157,19 @@ class Gate:
                 seconds = round(self._seconds(), 2)
                 return {"changed": False, "status": status, "seconds": seconds, "advice": self._advice(self._logs())}
             self.found = self.found if status == 404 else self._seconds()
-            if self._seconds() - self.found > NOT_FOUND_SECONDS:
+            self.failing = self.failing if status == 500 else self._seconds()
+            if self._seconds() - self.found > NOT_FOUND_SECONDS or self._fails_for_good(container):
                 break
             time.sleep(self.params["interval_seconds"])
         wanted = ", ".join(self.params["status"])
         raise HostError(self._report(f"no answer was one of {wanted} within {self._seconds():.0f} s"))
+
+    def _fails_for_good(self, container: Mapping[str, Any]) -> bool:
+        """Whether it has failed for long enough, and its log shows what no waiting puts right. The log is read once in that time."""
+        if self._seconds() - self.failing <= FAILING_SECONDS:
+            return False
+        self.failing = self._seconds()
+        return advice.lasts(self._logs(), container)
 
     def _memory(self, container: Mapping[str, Any], until: float) -> None:
         """The kernel kills workers, the server starts them again, and whoever is asked is well: that is not healthy."""

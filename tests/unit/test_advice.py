@@ -33,7 +33,8 @@ KEPT = (
 )
 SQLITE = (
     "SQLite writes its database and files beside it: {0} where the application is told its place, such as env: "
-    "{{DATABASE_URL: 'sqlite:////data/app.db'}}, and data_files: [app.db], with its name, where it lies beside the code."
+    "{{DATABASE_URL: 'sqlite:////data/app.db'}}, and data_files: [app.db], with its name, where it lies beside the code. "
+    "One in Flask's instance folder needs volumes: [shop-data:/app/instance]."
 )
 DENIED = (
     "{0} of the image does not belong to 10001:10001, its user: where it writes there, write writable: [{1}], or for what has to outlive "

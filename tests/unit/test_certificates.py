@@ -17,7 +17,7 @@ PIP = f"""#9 [requirements 4/4] RUN gently flaskops-install -r requirements.txt
 #9 8.383 ERROR: No matching distribution found for Flask
 #9 ERROR: process "/bin/sh -c gently flaskops-install     -r requirements.txt" did not complete successfully: exit code: 1"""
 WRITE = "Write flask_apps_build_ca_bundle: /etc/ssl/certs/ca-certificates.crt, a file on the host that has its authority."
-NPM = "npm error code SELF_SIGNED_CERT_IN_CHAIN\nnpm error request to https://registry.npmjs.org/x failed, reason: self-signed certificate in {0}"
+NPM = "#9 npm error code SELF_SIGNED_CERT_IN_CHAIN\n#9 npm error request to https://registry.npmjs.org/x failed, reason: self-signed {0}"
 LOGS = [
     PIP,
     "#8 2.1 W: https://deb.example/debian/dists/trixie/InRelease: Certificate verification failed: The certificate is NOT trusted. "
@@ -61,7 +61,10 @@ def test_a_bundle_that_is_there_has_not_this_authority():
     assert "Its authority is not in the file of flask_apps_build_ca_bundle: add it to that file on the host." in said
 
 
-@pytest.mark.parametrize(("secrets", "words"), [([], WRITE), (["--secret=id=flaskops-ca-bundle.crt,src=/x"], "add it to that file on the host.")])
+@pytest.mark.parametrize(
+    ("secrets", "words"),
+    [([], WRITE), (["--secret=id=flaskops-ca-bundle.crt,src=/x"], "add it to that file on the host.")],
+)
 def test_the_reason_of_a_build_is_the_certificate(secrets, words):
     class Engine:
         def run(self, *_words, **_options):

@@ -61,3 +61,22 @@ def test_one_that_answers_404_alone_may_be_the_wrong_module_or_have_a_program(ru
         run(True, NOISE, 404)
     words = str(refused.value)
     assert "health.path" in words and "(write module and callable)" in words and "(write engine: command, command and port)" in words
+
+
+@pytest.mark.parametrize(
+    ("status", "log", "soon"),
+    [
+        (500, "sqlite3.OperationalError: unable to open database file", True),
+        (500, "sqlite3.OperationalError: no such table: post", True),
+        (500, WRITES, True),
+        (500, "socket.gaierror: [Errno -3] Temporary failure in name resolution", False),  # the server may come
+        (503, WRITES, False),  # it says itself that it is not ready yet
+    ],
+)
+def test_one_that_fails_for_good_is_not_waited_for(run, monkeypatch, status, log, soon):
+    monkeypatch.setattr(release_gate, "FAILING_SECONDS", 0.2)
+    monkeypatch.setitem(PARAMS, "deadline_seconds", 1.0)
+    with pytest.raises(HostError) as refused:
+        run(True, log, status)
+    seconds = int(str(refused.value).splitlines()[0].split("within ")[1].split()[0])
+    assert (seconds < 1) == soon

@@ -21,7 +21,7 @@ from ..inputs.options import hidden, normalize, plain_text
 from ..releases.app_path import AppPath
 from . import foreign, presets
 from .schema import OPTIONS
-from .sources import find, left_out, own_prefix, requirements, syntax
+from .sources import database, find, left_out, own_prefix, requirements, syntax
 from .sources.own_code import NOT_RUN
 from .sources.source import BLOCK, controller_path, file_problem, is_directory, read_inside, source_files
 
@@ -46,6 +46,8 @@ BUILD: dict[str, Any] = {
     # Below /app: where the application is started, and where its imports start from too.
     "directory": "",
     "path": "",
+    # Where SQLite has its databases, as the source says.
+    "database": [],
 }
 NO_DOCKERFILE = "none"  # in the place of its name
 _DESCRIBE = ("pyproject.toml", "setup.py", "setup.cfg")  # a project
@@ -411,6 +413,7 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
         believed = app["module"] and app["callable"]  # whatever this Python reads of it
         app["module"], app["callable"] = place.module, place.callable
         app["build"].update(directory=place.directory, path=place.path)
+        app["build"]["database"] = database.places(str(source), place.base)
         file = None if believed else find.module_file(source / place.base, place.module)
         if file and (problem := syntax.problem(source, [str(file.relative_to(source))], python)):
             return [problem]

@@ -15,7 +15,7 @@ from ..host.places import CONTAINER_SECRETS, is_of_release
 from ..images import outdated
 from ..images.libraries import of_start
 from . import network_advice, programs
-from .covers import CODE, OURS, as_volumes, hides_needed, is_inside, place
+from .covers import CODE, DATABASE, OURS, as_volumes, hides_needed, is_inside, place
 
 # What uWSGI and Gunicorn say at every start; it would hide what the application said.
 BANNER = re.compile(
@@ -81,9 +81,17 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
     """
     missing = [*of_start(logs), *outdated.of_start(logs), *programs.advice(logs, container)]
     missing += [NO_PYTHON] if _NO_PYTHON.search(logs) else []
-    data = [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
     said = [*network_advice.advice(logs, container), *_forked(logs, container), *_streams(logs)]
-    return [*missing, *data, *said, *_tables(logs), *_not_given(logs, container)]
+    return [*missing, *_data(logs, container), *said, *_tables(logs), *_not_given(logs, container)]
+
+
+def lasts(logs: str, container: Mapping[str, Any]) -> bool:
+    """Whether a log shows what no waiting puts right: data that cannot be written, or a database without tables."""
+    return bool(_data(logs, container) or _tables(logs))
+
+
+def _data(logs: str, container: Mapping[str, Any]) -> list[str]:
+    return [*_read_only(logs, container), *_sqlite(logs, container), *_denied(logs, container)]
 
 
 def _tables(logs: str) -> list[str]:
@@ -104,8 +112,11 @@ def _streams(logs: str) -> list[str]:
 
 
 def _app_of(container: Mapping[str, Any]) -> str:
-    labels = container.get("Config", {}).get("Labels") or {}
-    return str(labels.get("host.flaskops.app") or "app")
+    return _labels_of(container).get("host.flaskops.app") or "app"
+
+
+def _labels_of(container: Mapping[str, Any]) -> dict[str, str]:
+    return container.get("Config", {}).get("Labels") or {}
 
 
 def _user_of(container: Mapping[str, Any]) -> str:
@@ -215,17 +226,27 @@ def _sqlite(logs: str, container: Mapping[str, Any]) -> list[str]:
     app, user = _app_of(container), _user_of(container)
     targets = [mount["Destination"] for mount in _volumes(container, "")]
     opened = [place(posixpath.join(CODE, match["path"])) for match in _OPENED.finditer(logs)]
-    elsewhere = dict.fromkeys(posixpath.dirname(path) for path in opened if not is_inside(path, [CODE, "/tmp", *targets]))
-    if elsewhere and not any(map(hides_needed, elsewhere)):
-        return [f"SQLite writes its database and files beside it: write volumes: [{as_volumes([*elsewhere], app)}]."]
+    opened = [path for path in dict.fromkeys(opened) if not is_inside(path, ["/tmp", *targets])]
+    beside = [path for path in opened if _has_code(posixpath.dirname(path), logs)]
+    directories = list(dict.fromkeys(posixpath.dirname(path) for path in opened if path not in beside))
+    if directories and not any(map(hides_needed, directories)):
+        return [f"SQLite writes its database and files beside it: write volumes: [{as_volumes(directories, app)}]."]
+    kept = "" if opened else _keep(_labels_of(container).get(DATABASE) or "", app)
+    if kept and not targets:
+        return [f"SQLite writes its database and files beside it, which the source has where nothing may be written: write {kept}."]
     words = "SQLite writes its database and files beside it: "
     words += f"have it below {' or '.join(targets)}" if targets else f"keep it on a volume. Write volumes: [{app}-data:/data]"
     words += (
         f" where the application is told its place, such as env: {{DATABASE_URL: 'sqlite:///{(targets or ['/data'])[0]}/app.db'}}, and "
     )
-    beside = dict.fromkeys(path.removeprefix(f"{CODE}/") for path in opened if path.startswith(f"{CODE}/"))
-    words += f"data_files: [{', '.join(beside)}]" if beside else "data_files: [app.db], with its name,"
-    words += " where it lies beside the code."
+    files = [path.removeprefix(f"{CODE}/") for path in beside if path.startswith(f"{CODE}/")]
+    if kept:
+        words += f"{kept} where it stays as the source has it."
+    else:
+        words += f"data_files: [{', '.join(files)}]" if files else "data_files: [app.db], with its name,"
+        words += " where it lies beside the code."
+        if not files:
+            words += f" One in Flask's instance folder needs volumes: [{as_volumes([f'{CODE}/instance'], app)}]."
     if owned := _owned(container, "", user):
         words += f" What is mounted there does not belong to {user}, the user of the container{owned}."
     return [words]
@@ -264,8 +285,7 @@ def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]
 
     None of the release's own, and none that Docker made for a VOLUME of the image, which goes with the container.
     """
-    labels = container.get("Config", {}).get("Labels") or {}
-    app = str(labels.get("host.flaskops.app"))
+    app = str(_labels_of(container).get("host.flaskops.app"))
     found = []
     for mount in container.get("Mounts") or []:
         there = mount["Destination"].rstrip("/")
@@ -273,6 +293,20 @@ def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]
         if mount.get("RW") and not own and not _NAMELESS.fullmatch(mount.get("Name") or ""):
             found += [mount] if not path or is_inside(path, [there]) else []
     return found
+
+
+def _has_code(directory: str, logs: str) -> bool:
+    """Whether a directory has code of the application, as far as a traceback shows it."""
+    return hides_needed(directory) or f'File "{directory}/' in logs
+
+
+def _keep(places: str, app: str) -> str:
+    """What to write for the places of databases that the source names."""
+    named = [path for path in places.split(",") if path]
+    directories = [path.rstrip("/") for path in named if path.endswith("/")]
+    files = [path.removeprefix(f"{CODE}/") for path in named if not path.endswith("/")]
+    keys = [f"volumes: [{as_volumes(directories, app)}]"] if directories else []
+    return " and ".join([*keys, *([f"data_files: [{', '.join(files)}]"] if files else [])])
 
 
 def _owned(container: Mapping[str, Any], path: str, user: str) -> str:

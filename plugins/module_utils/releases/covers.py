@@ -15,6 +15,8 @@ from ..host.places import ACCOUNTS, CONTAINER_RUN, CONTAINER_SECRETS, CONTAINER_
 CODE = "/app"
 # Where data_files are in the container, on the volume <name>-data-files.
 DATA_FILES = "/var/lib/data-files"
+# The label of a container whose source has databases where nothing may be written: directories, which end with a slash, and files.
+DATABASE = "host.flaskops.database"
 # The code, the interpreter, the server, or what the system needs: without them nothing starts.
 _NEEDED = frozenset(
     ("/", CODE, "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/opt/app", "/opt/pip", "/opt/runtime", "/proc", "/sbin")
@@ -35,7 +37,7 @@ def is_inside(path: str, places: Iterable[str]) -> bool:
 
 def as_volumes(directories: list[str], app: str) -> str:
     """Each on a volume that is called after it, for the key volumes; of two that are called alike, after its whole path."""
-    last = [posixpath.basename(path) for path in directories]
+    last = ["data" if path == f"{CODE}/instance" else posixpath.basename(path) for path in directories]
     names = [name if last.count(name) == 1 else path.strip("/").replace("/", "-") for name, path in zip(last, directories, strict=True)]
     return ", ".join(f"{app}-{name}:{path}" for name, path in zip(names, directories, strict=True))
 
@@ -43,6 +45,17 @@ def as_volumes(directories: list[str], app: str) -> str:
 def hides_needed(path: str) -> bool:
     """Whether a directory in this place would hide what the container cannot do without."""
     return place(path) in _NEEDED
+
+
+def not_kept(found: Iterable[str], covered: Iterable[str], data_files: Iterable[str]) -> list[str]:
+    """Those of these places of databases that no volume has, nor another directory that may be written to."""
+    kept = {f"{CODE}/{file}" for file in data_files}
+    directories = [*map(place, covered), "/tmp", "/var/tmp"]
+    return [
+        path
+        for path in found
+        if not is_inside(path.rstrip("/"), directories) and path not in kept and not any(file.startswith(path) for file in kept)
+    ]
 
 
 def cover_problems(app: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from ..host.places import CONTAINER_RUN, CONTAINER_SETTINGS, CONTAINER_SPOOL, ENVIRONMENT, Place, container_socket
 from .app_path import AppPath
 from .command import shell_line
+from .covers import DATABASE, not_kept
 from .secrets import PLACE as SECRETS
 from .secrets import config_mounts, laid, variables
 
@@ -113,6 +114,8 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
         "stop_timeout": app["drain_seconds"] + 5,
         "labels": {f"{LABEL}.app": app["name"], f"{LABEL}.release": release},
     }
+    if lost := not_kept(app["build"].get("database", []), [*targets, *app["writable"]], app["data_files"]):
+        options["labels"][DATABASE] = ",".join(lost)
     if app["engine"] == "command":
         options["entrypoint"] = ["python3", f"{CONTAINER_SETTINGS}/{settings}"]
     if resources["cpus"]:

@@ -387,15 +387,14 @@ def fault(root: Path, file: Path, error: Exception) -> str:
     """What is wrong with a module of the root that Python does not parse, and what to do."""
     name, words = file.relative_to(root), str(getattr(error, "msg", error))
     content = file.read_bytes()
-    if b"\0" in content or "codec can't decode" in words:
-        start = next((place for place in (content.find(b"\0"), _not_utf8(content)) if place >= 0), 0)
+    if (start := not_utf8(content)) >= 0 and (b"\0" in content or "codec can't decode" in words):
         line = content.count(b"\n", 0, start) + 1
         return f"{name} is not UTF-8 in line {line}. Save it as UTF-8, or write its encoding in the first line: # -*- coding: latin-1 -*-."
     kind = "wrong indentation" if isinstance(error, IndentationError) else "a syntax error"
     return f"{name} has {kind} in line {getattr(error, 'lineno', None) or 1}: {words}. Correct it."
 
 
-def _not_utf8(content: bytes) -> int:
+def not_utf8(content: bytes) -> int:
     """Where the first byte is that is no UTF-8; -1 where all is."""
     try:
         content.decode()

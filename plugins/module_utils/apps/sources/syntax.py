@@ -50,6 +50,8 @@ def problem(root: Path, files: Iterable[str], python: str) -> str:
 def _may_be_newer(content: bytes, words: str, python: str) -> bool:
     if re.fullmatch(r"3\.\d{1,2}", python) and tuple(map(int, python.split("."))) <= sys.version_info[:2]:
         return False
+    if words.startswith("too many") or (b"\0" in content and find.not_utf8(content) < 0):
+        return True  # a limit of this Python, or a file that is no text
     text = content.decode(errors="replace")
     newer = any(version > sys.version_info[:2] and re.search(pattern, text, re.MULTILINE) for version, pattern in _NEWER)
     return newer or (sys.version_info < (3, 12) and words.startswith("f-string"))
