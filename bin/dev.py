@@ -39,7 +39,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1 (5000)")
     parser.add_argument("--env", metavar="FILE", help="lines NAME=VALUE for its environment")
     parser.add_argument("--secrets", metavar="FILE", help="lines NAME=VALUE for its secrets, variables and files as in production")
-    parser.add_argument("-i", "--inventory", metavar="INVENTORY", help="an inventory with its entry and the variables of the role")
+    parser.add_argument("-i", "--inventory", metavar="INVENTORY", help="one with its entry and the variables of the role (inventories/local)")
     parser.add_argument("-e", metavar="VARIABLE=VALUE", action="append", default=[], help="a variable of the role, as for ansible-playbook")
     return parser.parse_intermixed_args(arguments)
 
@@ -99,14 +99,27 @@ def check_machine(port: int) -> None:
             stop(f"port {port} of 127.0.0.1 cannot be had: {error.strerror}. Choose another with --port.")
 
 
-def prepare(options: argparse.Namespace, place: Path) -> dict[str, Any]:
-    """Have Ansible build the image and write down how it is run."""
+def source_of(options: argparse.Namespace) -> Path:
     source = (CALLER / options.app).resolve()
     if not source.is_dir():
         stop(f"{source} is no directory.")
     owner = source.stat()
     if owner.st_uid == 0 and owner.st_mode & 0o005 != 0o005:
         stop(f"{source} is for root alone, and no container runs as root: chmod -R go+rX {source}, or give it to a user of its own.")
+    return source
+
+
+def inventory_of(options: argparse.Namespace) -> str:
+    """The one that was named; else that of bin/deploy where its base image is, or can be made: the application runs on the same here."""
+    if options.inventory:
+        return str(CALLER / options.inventory) if (CALLER / options.inventory).exists() else str(options.inventory)
+    made = subprocess.run(["docker", "image", "ls", "--quiet", "flaskops/base"], capture_output=True, text=True).stdout.strip()
+    return "inventories/local" if made or (os.geteuid() == 0 and shutil.which("apt-get")) else "localhost,"
+
+
+def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str, Any]:
+    """Have Ansible build the image and write down how it is run."""
+    owner = source.stat()
     known = {"source": str(source), "entry": keys_of(options), "port": options.port, "place": str(place)}
     variables: dict[str, Any] = {"flask_apps_dev": known, "flask_apps_root": str(place), "flask_apps_release_key_file": f"{place}/key"}
     if owner.st_uid > 0:
@@ -115,8 +128,7 @@ def prepare(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     file = place / "variables.json"
     file.write_text(json.dumps(variables))
     command = [str(ROOT / ".venv/bin/ansible-playbook"), "playbooks/dev.yml", "-e", f"@{file}"]
-    inventory = str(CALLER / options.inventory) if options.inventory and (CALLER / options.inventory).exists() else options.inventory
-    command += ["-i", inventory or "localhost,"]
+    command += ["-i", inventory_of(options)]
     for variable in options.e:
         command += ["-e", variable]
     quiet = {"ANSIBLE_DISPLAY_OK_HOSTS": "false", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOCALHOST_WARNING": "false"}
@@ -129,13 +141,12 @@ def prepare(options: argparse.Namespace, place: Path) -> dict[str, Any]:
     return run
 
 
-def serve(run: dict[str, Any], port: int) -> int:
+def serve(run: dict[str, Any]) -> int:
     """Until Ctrl-C. Whatever happens, the container is gone afterwards."""
     process = subprocess.Popen(["docker", "run", *run["words"]])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # The terminal gives Ctrl-C to both of us; docker hands it on, and so it does what a kill of us alone brings.
         signal.signal(number, lambda number, _frame: process.send_signal(signal.SIGTERM) if number != signal.SIGINT else None)
-    print(f"==> http://127.0.0.1:{port}{run['prefix']}/   Ctrl-C ends it", file=sys.stderr, flush=True)
     try:
         code = process.wait()
     finally:
@@ -145,10 +156,11 @@ def serve(run: dict[str, Any], port: int) -> int:
 
 def main() -> int:
     options = parse(sys.argv[1:])
+    source = source_of(options)
     check_machine(options.port)
     place = Path(tempfile.mkdtemp(prefix="flaskops-dev."))
     try:
-        return serve(prepare(options, place), options.port)
+        return serve(prepare(options, source, place))
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

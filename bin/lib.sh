@@ -2,6 +2,20 @@
 # What the commands for users share: .venv with the pinned Ansible. Sourced at the root of the clone.
 
 say() { printf '==> %s\n' "$*" >&2; }
+# Of a command that has no .venv yet; with it Ansible and Python tell more.
+show_help() {
+    local script=$1 argument
+    shift
+    if [ -f .venv/deploy.stamp ]; then return; fi
+    for argument in "$@"; do
+        case $argument in
+            -h | --help)
+                sed -n '2,/^[^#]/s/^# \?//p' "bin/${script##*/}"
+                exit 0
+                ;;
+        esac
+    done
+}
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # Ansible 12 wants Python 3.11; an older distribution may have a newer one beside its own.

@@ -5,8 +5,10 @@
 import asyncio
 import importlib.util
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -21,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("dev", ROOT / "roles/flask_apps/files/dev.py")
 dev = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(dev)
+COMMAND = importlib.util.spec_from_file_location("dev_command", ROOT / "bin/dev.py")
+command = importlib.util.module_from_spec(COMMAND)
+COMMAND.loader.exec_module(command)
 
 
 def entry(tmp_path, apps=(), **keys):
@@ -83,6 +88,7 @@ def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tm
     assert "--memory 512m" in joined
     assert "--cap-drop ALL --security-opt no-new-privileges" in joined
     assert f"--volume {tmp_path}:/app:ro" in joined
+    assert "--env FLASKOPS_URL=http://127.0.0.1:5001/shop/" in joined
     assert joined.endswith("/etc/flaskops/dev.py /opt/runtime/bin/python3 -I /opt/runtime/flaskops/entrypoint.py")
 
 
@@ -156,7 +162,7 @@ SERVER = """
 """
 
 
-def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch):
+def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsys):
     source, server = tmp_path / "source", tmp_path / "server.py"
     source.mkdir()
     server.write_text(textwrap.dedent(SERVER))
@@ -192,12 +198,71 @@ def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch):
 
     async def both():
         environment = {"FLASKOPS_SOCKET": str(tmp_path / "s"), "FLASKOPS_WATCH": str(source), "FLASKOPS_PREFIX": "/shop"}
+        environment["FLASKOPS_URL"] = "http://127.0.0.1:5001/shop/"
         await asyncio.gather(dev.run(environment, [sys.executable, str(server), str(file)]), visit())
 
     asyncio.run(both())
+    assert capsys.readouterr().out.count("==> http://127.0.0.1:5001/shop/   Ctrl-C ends it\n") == 1
     assert [answer.split("\r\n\r\n")[1] for answer in answers[:2]] == ["one", "two"]
     assert answers[2].startswith("HTTP/1.1 502 ")
     assert "it is broken" in answers[2]
     assert answers[3].endswith("three")
     assert "Location: /shop/?a=b" in answers[4]
     assert answers[5].endswith("The application is at /shop/\n")
+
+
+BANNER = ["*** Starting uWSGI 2.0.31 ***\n", "compiled with version: 14.2.0\n"]
+FIRST = ["Traceback (most recent call last):\n", '  File "/app/app.py", line 1\n', "KeyError: 'A'\n"]
+SECOND = ["\n", "During handling of the above exception, another exception occurred:\n", "\n", *FIRST]
+END = ["unable to load app 0\n"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([*BANNER, *FIRST, *END], [*FIRST, *END]),
+        ([*BANNER, *FIRST, *SECOND, *END], [*FIRST, *SECOND, *END]),
+        ([*FIRST, *BANNER, *FIRST, *END], [*FIRST, *END]),
+        ([*BANNER, "flaskops: app.py has a syntax error in line 2.\n"], ["flaskops: app.py has a syntax error in line 2.\n"]),
+        ([*BANNER, "ModuleNotFoundError: No module named 'x'\n", *END], ["ModuleNotFoundError: No module named 'x'\n", *END]),
+        (BANNER, BANNER),
+        ([], []),
+    ],
+)
+def test_the_page_of_one_that_does_not_start_begins_with_its_error(lines, told):
+    assert dev.telling(lines) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "root", "apt", "inventory"),
+    [
+        ("prod", "", True, True, "prod"),
+        ("", "0123", False, True, "inventories/local"),
+        ("", "", True, True, "inventories/local"),
+        ("", "", False, True, "localhost,"),  # the base could not be made
+        ("", "", True, False, "localhost,"),
+    ],
+)
+def test_the_inventory_is_that_of_bin_deploy_where_its_base_is(monkeypatch, given, base, root, apt, inventory):
+    monkeypatch.setattr(command, "CALLER", Path("/nowhere"))
+    monkeypatch.setattr(command.subprocess, "run", lambda *_words, **_how: subprocess.CompletedProcess([], 0, f"{base}\n"))
+    monkeypatch.setattr(command.os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(command.shutil, "which", lambda _name: "/usr/bin/apt-get" if apt else None)
+    assert command.inventory_of(command.parse(["shop", *(["-i", given] if given else [])])) == inventory
+
+
+def test_a_directory_that_is_not_there_is_told_before_the_machine_is_looked_at(monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "check_machine", lambda _port: command.stop("port 5000 of 127.0.0.1 cannot be had"))
+    monkeypatch.setattr(sys, "argv", ["bin/dev", str(tmp_path / "shpo")])
+    with pytest.raises(SystemExit, match="shpo is no directory"):
+        command.main()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["deploy", "--help"], "Deploy: bin/deploy"), (["dev", "x", "-h"], "Development: bin/dev APP_DIR")]
+)
+def test_help_comes_before_anything_is_installed(tmp_path, words, said):
+    shutil.copytree(ROOT / "bin", tmp_path / "bin")
+    done = subprocess.run([str(tmp_path / "bin" / words[0]), *words[1:]], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.startswith(said)
+    assert os.listdir(tmp_path) == ["bin"]

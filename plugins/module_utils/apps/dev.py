@@ -130,7 +130,7 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
     # Files that are read at every request need no new server.
     static = ":".join(str(PurePosixPath("/app", entry["path"])) for entry in app["static"])
     mode = "strip" if path.stripped else "tell" if path.mapped else ""
-    words += ["--env", f"FLASKOPS_PREFIX_MODE={mode}"]
+    words += ["--env", f"FLASKOPS_PREFIX_MODE={mode}", "--env", f"FLASKOPS_URL=http://127.0.0.1:{port}{path.prefix}/"]
     words += ["--env", f"FLASKOPS_WATCH={':'.join(sorted(mounts))}", "--env", f"FLASKOPS_UNWATCHED={static}"]
     python = ENTRYPOINT[:2] if ours else ["python3"]
     theirs = [] if app["command"] else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]

@@ -9,6 +9,7 @@ import asyncio
 import collections
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,12 @@ SKIPPED = {"__pycache__", "node_modules", "venv", "env"}
 PASSING = ("~", ".swp", ".swx", ".tmp", ".pyc", ".log")
 # Said by us alone, as by Nginx.
 OURS = ("connection", "keep-alive", "expect", "proxy", "forwarded", "x-real-ip", "x-request-id")
+
+
+# What begins an error, and what goes on from one to its cause.
+TRACEBACK = "Traceback (most recent call last):"
+CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
+ERROR = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Exit)(?::|$)")
 
 
 def say(text):
@@ -142,6 +149,17 @@ def answer(status, text, *headers):
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def telling(lines):
+    """Of what a server wrote, what begins with its last error; all of it where there is none."""
+    starts = [number for number, line in enumerate(lines) if line.startswith(TRACEBACK)]
+    while len(starts) > 1 and any(line.startswith(CHAINED) for line in lines[starts[-2] : starts[-1]]):
+        starts.pop()
+    errors = starts or [number for number, line in enumerate(lines) if ERROR.match(line)]
+    if not errors and lines and lines[-1].startswith("flaskops: "):  # the entrypoint has ended
+        return lines[-1:]
+    return lines[errors[-1] :] if errors else lines
+
+
 async def pump(reader, writer):
     """All that comes from one side, to the other side. How many bytes there were."""
     count = 0
@@ -186,7 +204,7 @@ class Front:
                 up.cancel()
             if not count:
                 await asyncio.sleep(0.2)  # its last lines
-                text = "The application gave no answer. The last lines that it wrote:\n\n" + "".join(self.server.lines)
+                text = "The application gave no answer. The last lines that it wrote:\n\n" + "".join(telling(list(self.server.lines)))
                 writer.write(answer("502 Bad Gateway", text))
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # the client has gone, or does not speak HTTP
@@ -226,6 +244,9 @@ async def run(environment, command):
         asyncio.get_event_loop().add_signal_handler(number, ended.set)
 
     async def watch():
+        await server.fresh()
+        if environment.get("FLASKOPS_URL"):
+            print(f"==> {environment['FLASKOPS_URL']}   Ctrl-C ends it", flush=True)
         while True:
             await server.fresh()
             await asyncio.sleep(PAUSE)
