@@ -39,7 +39,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1 (5000)")
     parser.add_argument("--env", metavar="FILE", help="lines NAME=VALUE for its environment")
     parser.add_argument("--secrets", metavar="FILE", help="lines NAME=VALUE for its secrets, variables and files as in production")
-    parser.add_argument("-i", "--inventory", metavar="INVENTORY", help="one with its entry and the variables of the role (inventories/local)")
+    parser.add_argument("-i", "--inventory", metavar="INVENTORY", help="one with its entry and the role's variables (inventories/local)")
     parser.add_argument("-e", metavar="VARIABLE=VALUE", action="append", default=[], help="a variable of the role, as for ansible-playbook")
     return parser.parse_intermixed_args(arguments)
 

@@ -101,6 +101,13 @@ def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]
     return removed, attempts
 
 
+def kept_volumes(names: list[str], docker: Docker) -> str:
+    """Which volumes stay, with their data, and how to remove them; "" where there are none."""
+    listed = [docker.run("volume", "ls", "--quiet", "--filter", f"label=host.flaskops.app={name}", check=False).split() for name in names]
+    volumes = " ".join(volume for found in listed for volume in found)
+    return f"Volumes stay, with their data: {volumes}. To remove them: docker volume rm {volumes}" if volumes else ""
+
+
 def _drain_all(root: str, names: list[str], links: dict[str, list[dict[str, str]]], docker: Docker) -> None:
     """All of them together finish what they have begun, and stop."""
     # One whose place another has taken in this run has no route any more, and still has to drain.
@@ -127,9 +134,10 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
     try:
         removed, attempts = remove(module.params, Docker())
+        stay = kept_volumes(module.params["names"], Docker())
     except (HostError, NginxError, OSError) as error:
         module.fail_json(msg=with_advice(f"{', '.join(module.params['names'])} could not be removed: {error}"))
-    for warning in attempts.warnings:
+    for warning in filter(None, (*attempts.warnings, stay)):
         module.warn(warning)
     if attempts.failures:
         module.fail_json(msg="Not all of it could be removed:\n" + "\n".join(attempts.failures.values()), removed=removed)

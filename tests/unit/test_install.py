@@ -147,6 +147,10 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
     said = capsys.readouterr().out
     assert said.startswith("flaskops warning: the project could not be built, so it runs from its source") and said.count("\n") == 1
     assert "error: Multiple top-level packages discovered" in said
+    assert "runs from its source (src/ is on the path) and has no" in said
+    (tmp_path / "app/src").rmdir()
+    project("exit 2")
+    assert "runs from its source and has no" in capsys.readouterr().out
     assert (tmp_path / "project").is_dir()
 
 

@@ -700,6 +700,16 @@ def test_an_application_is_removed_whatever_it_left(world, monkeypatch, trouble)
     assert place(world, "neighbour", "state.json").exists()
 
 
+def test_who_is_removed_is_told_the_volumes_that_stay():
+    class Volumes:
+        def run(self, *words, **_more):
+            return {"label=host.flaskops.app=shop": "shop-data\nshop-data-files\n"}.get(words[-1], "")
+
+    words = "Volumes stay, with their data: shop-data shop-data-files. To remove them: docker volume rm shop-data shop-data-files"
+    assert release_remove.kept_volumes(["shop", "blog"], Volumes()) == words
+    assert release_remove.kept_volumes(["blog"], Volumes()) == ""
+
+
 @pytest.mark.parametrize("trouble", [no_record, a_record_of_another_kind])
 def test_one_that_cannot_be_planned_keeps_no_other_from_its_release(world, monkeypatch, trouble):
     for app in ("intruder", "neighbour"):

@@ -71,6 +71,11 @@ class Option:
         return kept
 
 
+def _deeper(key: Any, options: Mapping[str, Option]) -> list[str]:
+    """Where a key has its place that was written one level too high."""
+    return [f"{name}.{key}" for name, option in options.items() if option.kind == "dict" and option.options and key in option.options]
+
+
 class _Unfit(ValueError):
     """The value does not fit; the text says what it must be, in the words that follow "must"."""
 
@@ -145,7 +150,8 @@ def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: st
     for key in value:
         if key not in options:
             near = difflib.get_close_matches(key[:SHOWN], list(options), n=1) if isinstance(key, str) else []
-            hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(sorted(options))}."
+            near = _deeper(key, options) or [repr(name) for name in near]
+            hint = f"did you mean {' or '.join(near)}?" if near else f"allowed are {', '.join(sorted(options))}."
             problems.append(f"{place}{show_name(key)} is not a known key (its value is hidden); {hint}")
     for key, option in options.items():
         given = value.get(key)

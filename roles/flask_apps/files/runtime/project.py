@@ -91,8 +91,9 @@ def main(version="0.0.0"):
             said = getattr(error, "output", "") or str(error)
             lines = [line.strip() for line in said.splitlines() if line.strip()]
             why = next((line for pattern in ERRORS for line in reversed(lines) if pattern.search(line)), lines[-1] if lines else "")
+            path = " (src/ is on the path)" if (APP / "src").is_dir() else ""
             print(
-                "flaskops warning: the project could not be built, so it runs from its source (src/ is on the path) and has no "
+                f"flaskops warning: the project could not be built, so it runs from its source{path} and has no "
                 f"metadata of its own; {advice(said)}. The build said: {why[:300]}"
             )
     for path in {path for pattern in LEFT for path in APP.glob(pattern)} - before:
