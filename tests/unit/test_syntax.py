@@ -4,7 +4,7 @@
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import syntax
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find, syntax
 
 APP = b"from flask import Flask\napp = Flask(__name__)\n"
 BROKEN = b"from flask import Flask\n\napp = Flask(__name__\n"
@@ -72,6 +72,12 @@ def test_what_the_application_imports_is_read_too(problems, files, name):
 def test_what_may_never_be_loaded_is_left_alone(problems):
     app = b"import sys\nif sys.version_info < (3,):\n    import old\ntry:\n    import other\nexcept ImportError:\n    pass\n" + APP
     assert problems({"app.py": app, "old.py": BROKEN, "other.py": BROKEN, "tools/x.py": BROKEN, "unused.py": BROKEN}) == []
+
+
+def test_the_container_says_the_same(tmp_path):
+    (tmp_path / "app.py").write_bytes(BROKEN)
+    with pytest.raises(find.Unreadable, match=r"^app\.py has a syntax error in line 3: '\(' was never closed\. Correct it\.$"):
+        find.find(tmp_path)
 
 
 NEWER = [
