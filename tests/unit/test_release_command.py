@@ -57,4 +57,4 @@ def test_one_that_never_ends_names_its_deadline(run):
 
 def test_one_that_ends_well_in_spite_of_it_tells_it_too(run):
     (words,) = run(0, WRITES)[1]
-    assert "volumes: [shop-instance:/app/instance]" in words
+    assert "volumes: [shop-data:/app/instance]" in words
