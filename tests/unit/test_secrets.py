@@ -328,6 +328,14 @@ def test_one_that_would_be_in_the_image_is_told(app, tmp_path):
     assert note not in app(env_file=".env")["notes"]
 
 
+@pytest.mark.parametrize("env_file", [".env", ""])
+def test_one_in_a_source_that_cannot_be_read_adds_no_error_of_its_own(app, tmp_path, env_file):
+    (tmp_path / ".env").write_text("COLOUR=red\n")
+    (tmp_path / "outside").symlink_to("/dev/shm")
+    with pytest.raises(AssertionError, match="'outside' is a link that leads out of the source"):
+        app(env_file=env_file)
+
+
 def test_with_secrets_as_file_its_variables_are_variables_all_the_same(app, tmp_path):
     (tmp_path / "shop.env").write_text("COLOUR=red\n")
     assert told(app(env_file="shop.env", secrets={"KEY": "x"}, secrets_as="file")) == ["COLOUR"]

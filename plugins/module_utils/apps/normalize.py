@@ -125,7 +125,7 @@ def normalize_apps(
         if not found:
             _finish(app)
             problems.extend(f"{where}: {problem}" for problem in (*engine.problems(app), *secret_problems(app)))
-            app["notes"] += [*secret_notes(app), *_env_file_in_image(app)]
+            app["notes"] += [*secret_notes(app), *([] if made else _env_file_in_image(app))]
         result.append(app)
     names = [_text(app["name"]) for app in (*gone, *result)]
     gone_names = names[: len(gone)]
@@ -212,9 +212,9 @@ def _env_file(app: dict[str, Any], source_root: str) -> list[str]:
 
 
 def _env_file_in_image(app: Mapping[str, Any]) -> list[str]:
-    """A note, where the env_file of a complete entry is part of its source."""
-    file, source = Path(app["env_file"] or "/"), app["source"]
-    if app["build"]["kind"] == "image" or not file.is_relative_to(source) or not is_directory(Path(source)):
+    """A note, where the env_file of a complete entry is part of its source, which can be read."""
+    file, source = Path(app["env_file"]), app["source"]
+    if not app["env_file"] or app["build"]["kind"] == "image" or not file.is_relative_to(source) or not is_directory(Path(source)):
         return []
     name = str(file.relative_to(source))
     return [f"env_file is in the source, so that the image has it: list {name} in .dockerignore."] if name in source_files(source) else []
