@@ -80,6 +80,7 @@ from ..module_utils.releases import release
 from ..module_utils.releases.app_path import AppPath
 from ..module_utils.releases.covers import DATA_FILES
 from ..module_utils.releases.deploy import image_builds, registry_login, release_facts
+from ..module_utils.releases.engines.known import engine_of
 from ..module_utils.releases.processes import one_off_command, process_containers
 from ..module_utils.releases.secrets import laid
 
@@ -171,10 +172,10 @@ class LookupModule(LookupBase):
 
     def _settings(self, app: dict[str, Any], words: dict[str, Any]) -> dict[str, str]:
         """The file that the engine reads; the relay is the same for all."""
-        file = release.SETTINGS[app["engine"]]
-        if app["engine"] == "command":
-            return {file: Path(self.get_option("templates")).parent.joinpath("files/relay.py").read_text()}
-        return {file: self._render_ours(file, words)}
+        engine = engine_of(app)
+        if engine.in_runtime:
+            return {engine.settings: self._render_ours(engine.settings, words)}
+        return {engine.settings: Path(self.get_option("templates")).parent.joinpath("files", engine.settings).read_text()}
 
     def _render_ours(self, file: str, words: dict[str, Any]) -> str:
         self._ours.available_variables = words

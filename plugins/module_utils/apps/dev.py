@@ -15,7 +15,8 @@ from ..host.places import CONTAINER_RUN, CONTAINER_SETTINGS, CONTAINER_SPOOL, EN
 from ..images import dockerfile
 from ..inputs.options import merge
 from ..releases.app_path import AppPath
-from ..releases.release import LABEL, SETTINGS
+from ..releases.engines.known import engine_of
+from ..releases.release import LABEL
 from ..releases.secrets import PLACE as SECRETS
 from ..releases.secrets import config_mounts, laid
 from ..releases.uids import as_user
@@ -92,8 +93,8 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         config: the engine's own words about it; they start the server of one that is not ours.
     """
     app, container = release["app"], as_user(release["container"], UID)
-    path, settings, secrets = AppPath.of(app), SETTINGS[app["engine"]], ReleasePlace(Path(place)).secrets
-    ours = app["engine"] != "command"
+    path, settings, secrets = AppPath.of(app), engine_of(app).settings, ReleasePlace(Path(place)).secrets
+    ours = engine_of(app).in_runtime
     mounts = source_mounts(app, list(source_files(app["source"])))
     words = [
         *("--name", f"dev-{app['name']}", "--label", f"{LABEL}.dev={app['name']}", "--rm", "--init"),

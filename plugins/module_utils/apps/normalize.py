@@ -19,12 +19,13 @@ from ..images.base import problem_of, python_of
 from ..inputs.options import merge, normalize, plain_text, refusal, show
 from ..releases.app_path import AppPath
 from ..releases.covers import add_data_files, cover_problems
+from ..releases.engines.known import engine_of
 from ..releases.networks import network_problems, pool_problem
 from ..releases.processes import process_problems, twice
 from ..releases.secrets import is_setting
 from ..releases.secrets import notes as secret_notes
 from ..releases.secrets import problems as secret_problems
-from . import dotenv, engine, origin
+from . import dotenv, origin
 from .schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
 from .sources.source import controller_path, file_problem, is_directory, source_files
 
@@ -124,7 +125,7 @@ def normalize_apps(
         problems.extend(f"{where}: {problem}" for problem in made)
         if not found:
             _finish(app)
-            problems.extend(f"{where}: {problem}" for problem in (*engine.problems(app), *secret_problems(app)))
+            problems.extend(f"{where}: {problem}" for problem in (*engine_of(app).problems(app), *secret_problems(app)))
             app["notes"] += [*secret_notes(app), *([] if made else _env_file_in_image(app))]
         result.append(app)
     names = [_text(app["name"]) for app in (*gone, *result)]

@@ -19,6 +19,8 @@ from ..images import dockerfile
 from ..images.pull import is_reserved
 from ..inputs.options import hidden, normalize, plain_text
 from ..releases.app_path import AppPath
+from ..releases.engines.engine import Engine
+from ..releases.engines.known import DEFAULT, ENGINES, OF_IMAGE, engine_of
 from . import foreign, presets
 from .schema import OPTIONS
 from .sources import database, find, left_out, own_prefix, requirements, syntax
@@ -99,7 +101,7 @@ def complete(
             problems.append(f"image is {app['image']!r}; names that begin with flaskops/ are reserved for images of this collection.")
         app["build"].update(kind="image", image=app["image"], archive=app["image_archive"])
         if sound:
-            app["engine"] = app["engine"] or "command"
+            app["engine"] = app["engine"] or OF_IMAGE.name
             problems += _senseless(app, own) + _translated(app, given, {})
         return problems
     if ways == ["git"]:
@@ -141,8 +143,8 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
         app["build"].update(apt_packages=app["apt_packages"], command=app["build_command"], inputs=app["build_inputs"])
         problems += _build_step(app, files)
         problems += found
-        app["engine"] = app["engine"] or "uwsgi"
-        if app["engine"] == "command":
+        app["engine"] = app["engine"] or DEFAULT.name
+        if not engine_of(app).in_runtime:
             app["build"]["requirements"]["left_out"] = []
         if servers := app["build"]["requirements"]["left_out"]:
             app["notes"].append(f"{' and '.join(servers)} of its requirements is not installed; the runtime image has the server.")
@@ -166,12 +168,20 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
         problems += _senseless(app, own) + _translated(app, given, env)
         if app["preset"]:
             _path_mode(app, given, source, files)
-    if ours and app["engine"] != "command":
+    if ours and engine_of(app).in_runtime:
         problems += _find_callable(app, source)
-    conf = next((file for file in files if file in ("gunicorn.conf.py", "gunicorn_conf.py")), "")
-    if ours and conf and app["engine"] == "uwsgi":
-        app["notes"].append(f"its {conf} has no effect with engine: uwsgi; write engine: gunicorn where its settings are needed.")
+        app["notes"] += _settings_of_another(engine_of(app), files)
     return problems
+
+
+def _settings_of_another(engine: Engine, files: list[str]) -> list[str]:
+    """A note for each server that the application has settings for, and that does not run it."""
+    found = [(other, next((file for file in files if file in other.own_settings), "")) for other in ENGINES.values() if other != engine]
+    return [
+        f"its {file} has no effect with engine: {engine.name}; write engine: {other.name} where its settings are needed."
+        for other, file in found
+        if file
+    ]
 
 
 def _build_step(app: dict[str, Any], files: list[str]) -> list[str]:
@@ -250,9 +260,9 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
         app["notes"].append(f"its {name} begins with {base}; our runtime takes its place and keeps its conventions, and {python}.")
         app["notes"] += presets.nginx_notes(dockerfile.copied(chain, files[:NOTED_FILES], env))
     else:
-        app["engine"] = app["engine"] or ("uwsgi" if base.startswith(RUNTIME) else "command")
+        app["engine"] = app["engine"] or (DEFAULT if base.startswith(RUNTIME) else OF_IMAGE).name
         app["build"]["server"] = _server(source, files, dockerfile.started(chain))
-        if app["engine"] == "command" and not app["port"] and not app["command"] and len(ports) == 1:
+        if not engine_of(app).in_runtime and not app["port"] and not app["command"] and len(ports) == 1:
             app["port"] = ports[0]
             app["notes"].append(f"its server listens on port {ports[0]}, as EXPOSE says.")
     if problem := _old_name(source / name, text):
@@ -345,7 +355,7 @@ def _senseless(app: dict[str, Any], own: Mapping[str, Any]) -> list[str]:
         problems.append(f"registry: {missing} is missing; a login has username and password.")
     if own.get("registry") and app["image_archive"]:
         problems.append("registry is written beside image_archive, which is loaded and not pulled; leave it out.")
-    if app["engine"] == "command":
+    if not engine_of(app).in_runtime:
         problems += [f"{key} is written, and with engine: command the server in the image knows it; leave it out."
                      for key in ("module", "callable") if own.get(key)]  # fmt: skip
         if kind == "source" and not app["command"]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..releases.engines.known import engine_of
 from ..releases.replaced import VARIABLES, VARIABLES_OF_PRESETS, variable
 from .schema import OPTIONS
 
@@ -50,7 +51,7 @@ def translate(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, s
     _static(app, given, env, notes, problems)
     _uploads(app, given, env, notes, problems)
     _processes(app, given, env, notes, problems)
-    if app["engine"] != "command":
+    if engine_of(app).in_runtime:
         replaced = (*VARIABLES, *(VARIABLES_OF_PRESETS if app["preset"] else ()))
         notes += [variable(name) for name in replaced if name in env]
     return notes, problems
@@ -104,8 +105,7 @@ def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str
 
 
 def _uploads(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str], notes: list[str], problems: list[str]) -> None:
-    nginx = app["preset"] and PRESETS[app["preset"]] == "uwsgi"
-    if "body_size" in (given.get("proxy") or {}) or not ("NGINX_MAX_UPLOAD" in env or nginx):
+    if "body_size" in (given.get("proxy") or {}) or not ("NGINX_MAX_UPLOAD" in env or "nginx" in app["preset"]):
         return
     size = env.get("NGINX_MAX_UPLOAD", "0").lower()
     option = (OPTIONS["proxy"].options or {})["body_size"]

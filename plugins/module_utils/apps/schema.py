@@ -10,6 +10,8 @@ from typing import Any
 
 from ..images.base import problem_of
 from ..inputs.options import Option
+from ..releases.command import one_line
+from ..releases.engines.known import ENGINES, options_of
 from .sources.find import is_constant
 
 NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
@@ -22,13 +24,6 @@ PATH_LIMIT = 3000  # of a path on the controller; Linux has 4096 for it and what
 FILE_NAME_LIMIT = 255
 CONFIG_BYTES = 2**20  # of one of config_files
 SOCKET_LIMIT = 107  # bytes of sun_path that Linux leaves to a name, unix(7)
-
-
-def _one_line(text: str) -> str:
-    if set(text) & set("\n\r\0"):
-        return "be one line (longer values go into secrets)"
-    # What reads the env file strips its lines.
-    return "not end with spaces, which would be lost (put it into secrets)" if text != text.rstrip() else ""
 
 
 def _command(text: str) -> str:
@@ -174,13 +169,13 @@ OPTIONS: dict[str, Option] = {
         options={
             "username": Option(
                 default="",
-                check=_one_line,
+                check=one_line,
                 secret=True,
                 about="The name of the account.",
             ),
             "password": Option(
                 default="",
-                check=_one_line,
+                check=one_line,
                 secret=True,
                 about="Its password or token, best taken from Ansible Vault.",
             ),
@@ -316,7 +311,7 @@ OPTIONS: dict[str, Option] = {
         """,
     ),
     "engine": Option(
-        choices=("uwsgi", "gunicorn", "command"),
+        choices=tuple(ENGINES),
         about="""
             The application server in the container. V(command) runs the server that is in an image of your own,
             with O(command) and O(port).
@@ -324,30 +319,7 @@ OPTIONS: dict[str, Option] = {
             Left out, V(uwsgi); for an O(image) and a O(dockerfile) that is not built on our runtime, V(command).
         """,
     ),
-    "command": Option(
-        default="",
-        check=_one_line,
-        secret=True,
-        about="""
-            With O(engine=command), the command line of the server; empty for the image's own. It is run by a shell,
-            whose place the program takes.
-
-            It may listen on the unix socket C($FLASKOPS_SOCKET), as V(gunicorn --bind unix:$FLASKOPS_SOCKET
-            main:app), or on O(port).
-        """,
-    ),
-    "port": Option(
-        kind="int",
-        default=0,
-        minimum=0,
-        maximum=65535,
-        allowed="the TCP port of the server in the image, 0 for none",
-        about="""
-            With O(engine=command), the TCP port in the container that the server listens on. A relay of ours, for
-            which the image needs a C(python3), connects it to the socket; no port is published. 0 when it listens
-            on C($FLASKOPS_SOCKET).
-        """,
-    ),
+    **options_of(in_runtime=False),
     "module": Option(
         pattern=r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*",
         allowed="a Python module such as main or shop.web",
@@ -378,189 +350,13 @@ OPTIONS: dict[str, Option] = {
             of a thread, so that an open websocket, or an event stream, holds no process.
         """,
     ),
-    "uwsgi": Option(
-        kind="dict",
-        default={},
-        options={
-            "processes": Option(
-                default="auto",
-                pattern=r"auto|[1-9]\d{0,2}",
-                allowed="auto (from the CPU limit) or a number from 1 to 999",
-                about="""
-                    How many processes answer requests. V(auto) takes one for each processor that the container may
-                    use, two at the least.
-
-                    More memory for each of them; fewer for an application that keeps much in memory.
-                """,
-            ),
-            "threads": Option(
-                kind="int",
-                default=4,
-                minimum=1,
-                allowed="a number of threads",
-                about="""
-                    Threads in each process; as many requests are answered at once. Not used with O(websocket=true).
-                """,
-            ),
-            "gevent": Option(
-                kind="int",
-                default=100,
-                minimum=1,
-                allowed="a number of greenlets in each process",
-                about="""
-                    Greenlets in each process; as many requests and open websockets at once. Only used with
-                    O(websocket=true).
-                """,
-            ),
-            "harakiri_seconds": Option(
-                kind="int",
-                default=0,
-                minimum=0,
-                allowed="a number of seconds, 0 for none",
-                about="After how many seconds a process that is stuck in a request is killed; 0 for never.",
-            ),
-            "cheaper": Option(
-                kind="int",
-                default=0,
-                minimum=0,
-                allowed="a number of processes below processes, 0 for none",
-                about="""
-                    How many processes run when there is little to do; more start under load, up to
-                    O(uwsgi.processes). 0 for all, always.
-                """,
-            ),
-            "cheaper_algorithm": Option(
-                default="spare",
-                choices=("spare", "spare2", "backlog", "busyness"),
-                about="What decides how many processes run, with O(uwsgi.cheaper).",
-            ),
-            "max_requests": Option(
-                kind="int",
-                default=0,
-                minimum=0,
-                allowed="a number of requests, 0 for no limit",
-                about="""
-                    After how many requests a process is replaced, against memory that is not given back; 0 for
-                    never.
-                """,
-            ),
-            "buffer_size": Option(
-                kind="int",
-                default=65535,
-                minimum=4096,
-                maximum=65535,
-                allowed="a number of bytes from 4096 to 65535",
-                about="The largest head of a request, in bytes. More for large cookies.",
-            ),
-            "offload_threads": Option(
-                kind="int",
-                default=0,
-                minimum=0,
-                allowed="a number of threads, 0 for none",
-                about="""
-                    Threads in each process that send files, so that no other thread waits for a slow client.
-                """,
-            ),
-            "lazy_apps": Option(
-                kind="bool",
-                default=False,
-                about="""
-                    Whether each process loads the application for itself, for code that does not survive a fork.
-                    Takes more memory.
-                """,
-            ),
-            "stats": Option(
-                kind="bool",
-                default=False,
-                about="""
-                    Whether uWSGI tells its figures as JSON at the socket C(stats.sock) beside that of the
-                    application.
-                """,
-            ),
-            "options": Option(
-                kind="dict",
-                default={},
-                pattern=r"[a-z][a-z0-9-]*",
-                allowed="options are written as uWSGI writes them, such as max-worker-lifetime",
-                elements=Option(check=_one_line, secret=True),
-                about="""
-                    Any other option by uWSGI's own name, such as V(max-worker-lifetime). One that uWSGI does not
-                    know stops the release.
-
-                    Those that the role sets are refused.
-                """,
-            ),
-        },
-        about="Settings of uWSGI.",
-    ),
-    "gunicorn": Option(
-        kind="dict",
-        default={},
-        options={
-            "workers": Option(
-                default="auto",
-                pattern=r"auto|[1-9]\d{0,2}",
-                allowed="auto (from the CPU limit) or a number from 1 to 999",
-                about="""
-                    How many processes answer requests. V(auto) takes one for each processor that the container may
-                    use, two at the least.
-                """,
-            ),
-            "threads": Option(
-                kind="int",
-                default=4,
-                minimum=1,
-                allowed="a number of threads",
-                about="Threads in each worker. Not used with O(websocket=true).",
-            ),
-            "gevent": Option(
-                kind="int",
-                default=100,
-                minimum=1,
-                allowed="a number of greenlets in each worker",
-                about="""
-                    Greenlets in each worker; as many requests and open websockets at once. Only used with
-                    O(websocket=true).
-                """,
-            ),
-            "timeout_seconds": Option(
-                kind="int",
-                default=60,
-                minimum=0,
-                allowed="a number of seconds, 0 for none",
-                about="After how many seconds a worker that is stuck is replaced; 0 for never.",
-            ),
-            "max_requests": Option(
-                kind="int",
-                default=0,
-                minimum=0,
-                allowed="a number of requests, 0 for no limit",
-                about="""
-                    After how many requests a worker is replaced, against memory that is not given back; 0 for
-                    never.
-                """,
-            ),
-            "max_requests_jitter": Option(
-                kind="int",
-                default=0,
-                minimum=0,
-                allowed="a number of requests",
-                about="Up to how many requests more, by chance, so that not all workers are replaced at once.",
-            ),
-            "log_level": Option(
-                default="info",
-                choices=("debug", "info", "warning", "error", "critical"),
-                about="The least severe messages that are logged.",
-            ),
-        },
-        about="Settings of Gunicorn.",
-    ),
+    **options_of(in_runtime=True),
     "env": Option(
         kind="dict",
         default={},
         pattern=VARIABLE,
         allowed="names are made of letters, digits and _",
-        elements=Option(check=_one_line, secret=True),
+        elements=Option(check=one_line, secret=True),
         secret=True,
         about="""
             Environment variables of the container, each value one line.
@@ -690,7 +486,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "release_command": Option(
         default="",
-        check=_one_line,
+        check=one_line,
         secret=True,
         about="""
             A shell command such as V(flask db upgrade) that runs before a new release starts, in a container of its
@@ -1103,7 +899,7 @@ OPTIONS: dict[str, Option] = {
             ),
             "command": Option(
                 required=True,
-                check=_one_line,
+                check=one_line,
                 secret=True,
                 about="""
                     Its command line, such as V(celery --app tasks worker). It is run by a shell, whose place the

@@ -16,15 +16,10 @@ from ..images import outdated
 from ..images.libraries import of_start
 from . import network_advice, programs
 from .covers import CODE, DATABASE, OURS, as_volumes, hides_needed, is_inside, place
+from .engines.known import DEFAULT, ENGINES, engine_in
 
-# What uWSGI and Gunicorn say at every start; it would hide what the application said.
-BANNER = re.compile(
-    r"^(\[uWSGI\]|\*\*\* (Starting|dumping|end of|Operational)|compiled with|os: |nodename|machine|clock source|pcre jit|detected |"
-    r"current working|chdir|your (processes|memory|server|mercy)|- async|lock engine|thunder lock|uwsgi socket|Python (version|main)|"
-    r"PEP 405|Set PythonHome|python threads|mapped |added /app|\[rule: |VACUUM|"
-    r"\[[-+: \d]+\] \[\d+\] \[(INFO|DEBUG)\] (Starting gunicorn|Listening at|Control socket|Using worker|Booting worker|Worker exiting|"
-    r"Handling signal|Shutting down))"
-)
+# What the application servers say at every start; it would hide what the application said.
+BANNER = re.compile(f"^({'|'.join(engine.noise for engine in ENGINES.values() if engine.noise)})")
 NO_PYTHON = (
     "The image has no python3 on its PATH, which engine: command needs, with secrets_as: file too: it starts the server and hands "
     "the requests and the secrets to it. Install it in the Dockerfile, such as RUN apk add python3, or choose an image that has it."
@@ -141,8 +136,7 @@ def _not_given(logs: str, container: Mapping[str, Any]) -> list[str]:
 
 def _forked(logs: str, container: Mapping[str, Any]) -> list[str]:
     """Against what the application began while it was loaded, before its processes were forked or in each of them."""
-    gunicorn = "FLASKOPS_ENGINE=gunicorn" in (container.get("Config", {}).get("Env") or [])
-    after = f"{'leave out preload_app' if gunicorn else 'write uwsgi.lazy_apps: true'}, so that each process loads it"
+    after = f"{(engine_in(container) or DEFAULT).load_late}, so that each process loads it"
     once = "processes: [{name: scheduler, command: ..., overlap: false}]"
     instead = {
         "thread": f"The requests are answered in other processes: where they need it, {after}; what must run once belongs into {once}.",
@@ -184,8 +178,7 @@ def _directories(paths: list[tuple[str, str]]) -> list[str]:
 def _instead(files: list[str], container: Mapping[str, Any]) -> str:
     """Where files may go whose directory has to stay as it is."""
     app, own = _app_of(container), [file.removeprefix(f"{CODE}/") for file in files]
-    ours = "FLASKOPS_ENGINE=command" not in (container.get("Config", {}).get("Env") or [])
-    if ours and all(file.startswith(f"{CODE}/") for file in files):
+    if (engine_in(container) or DEFAULT).in_runtime and all(file.startswith(f"{CODE}/") for file in files):
         return f"beside the code: write data_files: [{', '.join(own)}], which keeps it on a volume, or have it write below /tmp."
     return (
         "beside the code: have it write below /tmp, and what has to outlive the container to a volume, such as "

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from ..host.places import route_name
+from .engines.known import engine_named
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class AppPath:
     @property
     def stripped(self) -> bool:
         """Whether Nginx takes the path off, for a server that does not."""
-        return self.mapped and self.engine == "command" and not self.script_name
+        return self.mapped and not engine_named(self.engine).in_runtime and not self.script_name
 
     @property
     def socket_prefix(self) -> str:
@@ -63,7 +64,7 @@ class AppPath:
     @property
     def mount(self) -> str:
         """What a server of ours takes off and tells the application as SCRIPT_NAME."""
-        return self.prefix if self.mapped and self.engine != "command" else ""
+        return self.prefix if self.mapped and engine_named(self.engine).in_runtime else ""
 
     @property
     def route(self) -> str:

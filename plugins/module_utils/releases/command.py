@@ -24,6 +24,14 @@ _OF_THE_SHELL = re.compile(
 )
 
 
+def one_line(text: str) -> str:
+    """What a value of an environment, or a command line, must be; "" when it is."""
+    if set(text) & set("\n\r\0"):
+        return "be one line (longer values go into secrets)"
+    # What reads the env file strips its lines.
+    return "not end with spaces, which would be lost (put it into secrets)" if text != text.rstrip() else ""
+
+
 def shell_line(command: str) -> str:
     """A command line whose program takes the place of the shell, so that it is the one that gets the signal to stop.
 

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ..host.engine import Docker
+from .engines.known import engine_in
 
 # One may be bad luck, such as a request that was too large; from here on it is the rule.
 TOO_MANY = 2
 FULL = 0.9  # of its limit
-# Where the number of processes is written, by engine.
-_PROCESSES = {"gunicorn": "gunicorn.workers", "uwsgi": "uwsgi.processes"}
 
 
 def killed(pid: int, root: Path = Path("/")) -> int:
@@ -57,10 +56,9 @@ def advice(container: Mapping[str, Any], count: int) -> str:
         container: what C(docker inspect) says of it.
         count: how many were killed.
     """
-    variables = dict(each.partition("=")[::2] for each in container.get("Config", {}).get("Env") or [])
     limit = int(container.get("HostConfig", {}).get("Memory") or 0) >> 20
-    processes = _PROCESSES.get(variables.get("FLASKOPS_ENGINE", ""))
-    fewer = f", or fewer processes in {processes}" if processes else ""
+    engine = engine_in(container)
+    fewer = f", or fewer processes in {engine.processes}" if engine and engine.processes else ""
     return (
         f"the kernel killed {count} of its processes, because they need more than resources.memory{f' ({limit}m)' if limit else ''}; "
         f"write a larger resources.memory{fewer}."

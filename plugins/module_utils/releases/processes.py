@@ -10,6 +10,7 @@ from typing import Any
 
 from ..host.places import CONTAINER_RUN
 from .command import shell_words
+from .engines.known import engine_of
 
 LABEL = "host.flaskops.process"
 # Beside NAME-ID-PROCESS there are NAME-ID-pin and NAME-ID-command.
@@ -43,17 +44,18 @@ def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Ma
     }
     if hosts := container.get("etc_hosts"):
         options["etc_hosts"] = {own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()}
-    if app["engine"] == "command" and variables:
+    in_runtime = engine_of(app).in_runtime
+    if not in_runtime and variables:
         options["command"] = ["--run", *words]
-    elif "entrypoint" in container or app["engine"] == "command":
+    elif "entrypoint" in container or not in_runtime:
         # Of an image of one's own nobody knows what its entrypoint does with a command; ours runs it.
         options.update(entrypoint=words[:-1], command=words[-1:])
     return options
 
 
 def one_off_command(app: Mapping[str, Any]) -> list[str]:
-    """The command of the container that runs release_command; with the engine "command" its first process is the relay, which is told."""
-    return [*(["--run"] if app["engine"] == "command" else []), *shell_words(app["release_command"])]
+    """The command of the container that runs release_command; where its first process is the relay, that is told."""
+    return [*([] if engine_of(app).in_runtime else ["--run"]), *shell_words(app["release_command"])]
 
 
 def process_problems(processes: Any) -> list[str]:

@@ -16,8 +16,8 @@ from typing import Any
 
 from ..host.places import CONTAINER_RUN, CONTAINER_SETTINGS, CONTAINER_SPOOL, ENVIRONMENT, Place, container_socket
 from .app_path import AppPath
-from .command import shell_line
 from .covers import DATABASE, not_kept
+from .engines.known import engine_of
 from .secrets import PLACE as SECRETS
 from .secrets import config_mounts, laid, variables
 
@@ -34,10 +34,6 @@ LABEL = "host.flaskops"
 BACKLOG = 1024
 
 
-# What each engine reads, beside its environment: a file of the release.
-SETTINGS = {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py", "command": "relay.py"}
-
-
 def environment(app: Mapping[str, Any]) -> dict[str, str]:
     """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's own, and where the secrets lie."""
     path = AppPath.of(app)
@@ -50,18 +46,7 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
         "FLASKOPS_SOCKET": container_socket(PLACEHOLDER),
         "TMPDIR": CONTAINER_SPOOL,
     }
-    if app["engine"] == "command":
-        known = {"FLASKOPS_COMMAND": shell_line(app["command"]), "FLASKOPS_PORT": str(app["port"] or ""), "SCRIPT_NAME": app["script_name"]}
-    else:
-        processes = app["gunicorn"]["workers"] if app["engine"] == "gunicorn" else app["uwsgi"]["processes"]
-        known = {
-            "FLASKOPS_MODULE": app["module"] or "",
-            "FLASKOPS_CALLABLE": app["callable"] or "",
-            "FLASKOPS_DIRECTORY": app["build"].get("directory", ""),
-            "FLASKOPS_PATH": app["build"].get("path", ""),
-            "FLASKOPS_MOUNT": path.mount,
-            "FLASKOPS_PROCESSES": processes,
-        }
+    known = {"FLASKOPS_MOUNT": path.mount, **engine_of(app).environment(app)}
     ours.update((name, value) for name, value in known.items() if value)
     files = {f"{name}_FILE": f"{SECRETS}/{name}" for name in app["secrets"]}
     values = {**ours, **files, **app["env"]}
@@ -73,11 +58,12 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
 def container(app: Mapping[str, Any], release: str, image: str, root: str) -> dict[str, Any]:
     """The options of community.docker.docker_container, except the state and the restart policy.
 
-    With the engine "command" our relay starts the server: without a command of the user's, the arguments of the container have to be
-    the image's own entrypoint and command, which only the host knows.
+    A server that is not in our runtime image is started by our relay: without a command of the user's, the arguments of the container
+    have to be the image's own entrypoint and command, which only the host knows.
     """
     place = Place(root).app(app["name"]).release(release)
-    settings = SETTINGS[app["engine"]]
+    engine = engine_of(app)
+    settings = engine.settings
     mounts = [
         f"{place.run}:{CONTAINER_RUN}/{release}",
         f"{place.file(settings)}:{CONTAINER_SETTINGS}/{settings}:ro",
@@ -116,7 +102,7 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
     }
     if lost := not_kept(app["build"].get("database", []), [*targets, *app["writable"]], app["data_files"]):
         options["labels"][DATABASE] = ",".join(lost)
-    if app["engine"] == "command":
+    if not engine.in_runtime:
         options["entrypoint"] = ["python3", f"{CONTAINER_SETTINGS}/{settings}"]
     if resources["cpus"]:
         options["cpus"] = resources["cpus"]

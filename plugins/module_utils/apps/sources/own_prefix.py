@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ...releases.engines.known import OF_IMAGE, engine_of
 from . import own_code
 
 # Of the whole application; API_URL_PREFIX and the like are of a part of it, and BASE_PATH is a directory as often as not.
@@ -54,7 +55,7 @@ def setting(app: Mapping[str, Any]) -> str:
 
 def of_program(source: str, prefix: str, path_mode: str) -> str:
     """The setting or header by which a program of the source learns its path, before an entry names the program; else ""."""
-    entry = {"source": source, "prefix": prefix, "path_mode": path_mode, "engine": "command", "command": ""}
+    entry = {"source": source, "prefix": prefix, "path_mode": path_mode, "engine": OF_IMAGE.name, "command": ""}
     try:
         return _sentence({**entry, "env": {}, "private_env": {}, "secrets": {}, "config_files": [], "proxy": {}}) if prefix else ""
     except OSError:
@@ -73,7 +74,7 @@ def _sentence(app: Mapping[str, Any]) -> str:
             forced = forced or ("" if b"HTTP_X_" in content else f"{file}, line {line}")
         sets_path = sets_path or bool(_assigned(tree, "PATH_INFO"))
         reads_header = reads_header or b"HTTP_X_SCRIPT_NAME" in content
-    kinds = ("environment", "option", "configuration") if app["engine"] == "command" else ("environment", "configuration")
+    kinds = ("environment", "configuration") if engine_of(app).in_runtime else ("environment", "option", "configuration")
     best = next((same for kind in kinds if (same := [each for each in found if each.kind == kind])), [])
     prefix = app["prefix"]
     if sets_name and reads_header:

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of an application server. Its settings file is rendered by the template of that name, its start is in the entrypoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...inputs.options import Option
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One application server.
+
+    name: what an entry writes as engine. settings: the file of the release that it reads. options: the keys of an entry that are its
+    own. in_runtime: whether our runtime image has it, and our entrypoint starts it; else the image has a server of its own, which our
+    relay starts. environment: what of an entry its start in the container wants to know. problems: what does not fit together in a
+    complete, well-formed entry, as sentences. processes: the key that says how many there are. own_settings: files of an application
+    that are settings for this server alone. load_late: what to write so that each process loads the application for itself. noise: how
+    the lines of its log begin that would hide what the application said, as the alternatives of a pattern.
+    """
+
+    name: str
+    settings: str
+    options: Mapping[str, Option]
+    in_runtime: bool
+    environment: Callable[[Mapping[str, Any]], dict[str, str]]
+    problems: Callable[[Mapping[str, Any]], list[str]] = lambda app: []
+    processes: str = ""
+    own_settings: tuple[str, ...] = ()
+    load_late: str = ""
+    noise: str = ""
+
+
+def environment_in_runtime(app: Mapping[str, Any], processes: str) -> dict[str, str]:
+    """What our entrypoint wants to know, whichever server it starts."""
+    return {
+        "FLASKOPS_MODULE": app["module"] or "",
+        "FLASKOPS_CALLABLE": app["callable"] or "",
+        "FLASKOPS_DIRECTORY": app["build"].get("directory", ""),
+        "FLASKOPS_PATH": app["build"].get("path", ""),
+        "FLASKOPS_PROCESSES": processes,
+    }

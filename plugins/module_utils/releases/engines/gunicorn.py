@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gunicorn of our runtime image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...inputs.options import Option
+from .engine import Engine, environment_in_runtime
+
+OPTIONS = {
+    "gunicorn": Option(
+        kind="dict",
+        default={},
+        options={
+            "workers": Option(
+                default="auto",
+                pattern=r"auto|[1-9]\d{0,2}",
+                allowed="auto (from the CPU limit) or a number from 1 to 999",
+                about="""
+                    How many processes answer requests. V(auto) takes one for each processor that the container may
+                    use, two at the least.
+                """,
+            ),
+            "threads": Option(
+                kind="int",
+                default=4,
+                minimum=1,
+                allowed="a number of threads",
+                about="Threads in each worker. Not used with O(websocket=true).",
+            ),
+            "gevent": Option(
+                kind="int",
+                default=100,
+                minimum=1,
+                allowed="a number of greenlets in each worker",
+                about="""
+                    Greenlets in each worker; as many requests and open websockets at once. Only used with
+                    O(websocket=true).
+                """,
+            ),
+            "timeout_seconds": Option(
+                kind="int",
+                default=60,
+                minimum=0,
+                allowed="a number of seconds, 0 for none",
+                about="After how many seconds a worker that is stuck is replaced; 0 for never.",
+            ),
+            "max_requests": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of requests, 0 for no limit",
+                about="""
+                    After how many requests a worker is replaced, against memory that is not given back; 0 for
+                    never.
+                """,
+            ),
+            "max_requests_jitter": Option(
+                kind="int",
+                default=0,
+                minimum=0,
+                allowed="a number of requests",
+                about="Up to how many requests more, by chance, so that not all workers are replaced at once.",
+            ),
+            "log_level": Option(
+                default="info",
+                choices=("debug", "info", "warning", "error", "critical"),
+                about="The least severe messages that are logged.",
+            ),
+        },
+        about="Settings of Gunicorn.",
+    ),
+}
+
+
+def _environment(app: Mapping[str, Any]) -> dict[str, str]:
+    return environment_in_runtime(app, app["gunicorn"]["workers"])
+
+
+ENGINE = Engine(
+    name="gunicorn",
+    settings="gunicorn.conf.py",
+    options=OPTIONS,
+    in_runtime=True,
+    environment=_environment,
+    processes="gunicorn.workers",
+    own_settings=("gunicorn.conf.py", "gunicorn_conf.py"),
+    load_late="leave out preload_app",
+    noise=(
+        r"\[[-+: \d]+\] \[\d+\] \[(INFO|DEBUG)\] (Starting gunicorn|Listening at|Control socket|Using worker|Booting worker|"
+        r"Worker exiting|Handling signal|Shutting down)"
+    ),
+)

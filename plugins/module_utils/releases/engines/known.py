@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which application servers there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...inputs.options import Option
+from . import command, gunicorn, uwsgi
+from .engine import Engine
+
+ENGINES = {engine.name: engine for engine in (uwsgi.ENGINE, gunicorn.ENGINE, command.ENGINE)}
+# What an entry has that says nothing of it: from our runtime image, and from an image with a server of its own.
+DEFAULT, OF_IMAGE = uwsgi.ENGINE, command.ENGINE
+
+
+def engine_named(name: Any) -> Engine:
+    """That of an entry or a release.json; the default where nothing is said, or what is said has been refused."""
+    return ENGINES.get(name, DEFAULT) if isinstance(name, str) else DEFAULT
+
+
+def engine_of(app: Mapping[str, Any]) -> Engine:
+    """That of an entry."""
+    return engine_named(app["engine"])
+
+
+def engine_in(container: Mapping[str, Any]) -> Engine | None:
+    """That of a container, by what C(docker inspect) says of it."""
+    variables = dict(each.partition("=")[::2] for each in container.get("Config", {}).get("Env") or [])
+    return ENGINES.get(variables.get("FLASKOPS_ENGINE", ""))
+
+
+def options_of(in_runtime: bool) -> dict[str, Option]:
+    """The keys of an entry that belong to one of them."""
+    return {key: option for engine in ENGINES.values() if engine.in_runtime == in_runtime for key, option in engine.options.items()}
