@@ -76,6 +76,7 @@ from ..module_utils.host.places import (
     container_statistics,
 )
 from ..module_utils.images.base import base_of
+from ..module_utils.nginx.upstream import Upstream
 from ..module_utils.releases import release
 from ..module_utils.releases.app_path import AppPath
 from ..module_utils.releases.covers import DATA_FILES
@@ -105,7 +106,8 @@ class LookupModule(LookupBase):
     def _release(self, app: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         name, root, identity = app["name"], self.get_option("root"), release.PLACEHOLDER
         runtime = self.get_option("runtimes")[base_of(app)]
-        place, route = Place(root), AppPath.of(app).route
+        place, path = Place(root), AppPath.of(app)
+        route = path.route
         # What Nginx goes through, and not the directory of this release: an unchanged fragment serves the next one too.
         served = ReleasePlace(place.app(name).route(route))
         words = {
@@ -114,6 +116,7 @@ class LookupModule(LookupBase):
             "runtime": runtime,
             "directory": str(served.directory),
             "socket": str(served.socket),
+            "upstream": Upstream(str(served.socket)).words(f"{path.socket_prefix}$flaskops_rest"),
             "static_directory": str(served.static),
             "release_text": str(served.file(RELEASE_TEXT)),
             "maintenance_page": str(served.file(MAINTENANCE_PAGE)),

@@ -82,6 +82,7 @@ from ..module_utils.host.engine import Docker, logs
 from ..module_utils.host.files import HostError
 from ..module_utils.host.reason import failed
 from ..module_utils.host.shown import shown_line
+from ..module_utils.nginx.site import heard
 from ..module_utils.releases import advice, memory, page
 from ..module_utils.releases.app_path import AppPath
 from ..module_utils.releases.lock import renew
@@ -202,7 +203,7 @@ class Gate:
         if not 300 <= status < 400 or str(status) in self.params["status"]:
             return True
         try:
-            found = page.walk(self._get, f"http://{self.params['host']}{self.asked}", self._followed)
+            found = page.walk(self._get, heard(self.params["host"], self.asked), self._followed)
         except PROBLEMS as error:
             self.answers.append(f"{self.answers.pop()}, which leads to {problem(error)}")
             return False

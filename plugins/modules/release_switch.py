@@ -80,6 +80,7 @@ from ..module_utils.host.engine import Docker, logs, tail
 from ..module_utils.host.files import HostError
 from ..module_utils.host.places import Place
 from ..module_utils.host.reason import apart, told_by
+from ..module_utils.nginx.site import site_named
 from ..module_utils.nginx.steps import NginxError
 from ..module_utils.nginx.tree import move_links
 from ..module_utils.releases import memory, process_steps, routes
@@ -175,15 +176,13 @@ class Switch:
         pages = [name for name in names if self.releases[name]["state"] == "present"]
         served = self._served() if pages else []
         with ThreadPoolExecutor(AT_ONCE) as beside:
-            found = list(beside.map(lambda name: look(self._page(name), self._neighbours(name, served)), pages))
+            found = list(beside.map(lambda name: self._wrong(name, served), pages))
         for name, sentences in zip(pages, found, strict=True):
             self.warnings += [f"{name} serves, but {sentence}" for sentence in sentences]
 
-    def _page(self, name: str) -> dict[str, Any]:
+    def _wrong(self, name: str, served: list[tuple[str, str, str]]) -> list[str]:
         release = self.releases[name]
-        tls = any(site.get("tls") for site in self.params["sites"] if site["name"] == release["site"])
-        keys = ("path_mode", "engine", "script_name", "own_prefix")
-        return {**self._question(name), "tls": tls, **{key: release.get(key, "") for key in keys}}
+        return look(site_named(release["site"], self.params["sites"]), release, self._neighbours(name, served))
 
     def _served(self) -> list[tuple[str, str, str]]:
         """Each application that Nginx leads to, with its site and its path without the last slash."""

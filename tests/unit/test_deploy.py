@@ -223,30 +223,6 @@ def test_the_status_has_a_column_for_reasons_where_there_are_some():
     assert blog.split()[-2:] == ["none", "-"]
 
 
-# --- the names of sites ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("names", "host"),
-    [
-        (["www.example.com"], "www.example.com"),
-        (["*.example.com", "example.com"], "example.com"),
-        (["*.example.com"], "localhost"),
-        (["_"], "localhost"),
-        (["~^x"], "localhost"),
-        ([".example.com"], "localhost"),
-        ([], "localhost"),
-        (None, "localhost"),
-    ],
-)
-def test_a_request_for_a_site_carries_its_first_plain_name(names, host):
-    assert deploy.site_host("www", [{"name": "www", "server_names": names}]) == host
-
-
-def test_a_site_that_nobody_described_is_localhost_on_port_80():
-    assert (deploy.site_host("x", SITES), deploy.site_port("x", SITES)) == ("localhost", 80)
-
-
 # --- what the plan and the record are told ---------------------------------------------------------------------------
 
 

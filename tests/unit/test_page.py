@@ -8,13 +8,14 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.site import Site
 from ansible_collections.flaskops.host.plugins.module_utils.releases import page as _page
 from ansible_collections.flaskops.host.plugins.modules import release_gate
 
 HOST = "shop.example.org"
 
 
-class Site(BaseHTTPRequestHandler):
+class Server(BaseHTTPRequestHandler):
     """Answers by a table: text of a page, a status, or a status with a place; all with the same delay."""
 
     table: dict
@@ -48,13 +49,14 @@ class Site(BaseHTTPRequestHandler):
 def look():
     servers = []
 
-    def run(table, neighbours=(), delay=0.0, **keys):
-        site = type("Table", (Site,), {"table": table, "asked": [], "delay": delay})
-        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), site))
+    def run(table, neighbours=(), delay=0.0, tls=False, host=HOST, **keys):
+        server = type("Table", (Server,), {"table": table, "asked": [], "delay": delay})
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), server))
         threading.Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
-        release = {"prefix": "/shop", "host": HOST, "tls": False, "path_mode": "script_name", "engine": "uwsgi"}
-        run.asked = site.asked
-        return _page.look({**release, "port": servers[-1].server_port, **keys}, neighbours)
+        release = {"path": "/shop", "path_mode": "script_name", "engine": "uwsgi"}
+        run.asked = server.asked
+        site = Site("default", (host,), servers[-1].server_port, tls=tls)
+        return _page.look(site, {**release, **keys}, neighbours)
 
     yield run
     for server in servers:
@@ -134,7 +136,7 @@ def test_one_link_to_elsewhere_is_no_fault_and_neither_is_another_application(lo
 
 
 def test_at_the_root_nothing_leaves(look):
-    assert look({"/": '<a href="/inside">x</a><script src="/x.js"></script>', "/x.js": "x"}, prefix="") == []
+    assert look({"/": '<a href="/inside">x</a><script src="/x.js"></script>', "/x.js": "x"}, path="/") == []
 
 
 def test_a_style_out_of_the_path_is_one_too(look):

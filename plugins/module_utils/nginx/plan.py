@@ -9,12 +9,14 @@ import difflib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..host.places import NGINX_BACKUPS, NGINX_SITES
 from ..host.places import NGINX_ROOT as ROOT
 from . import schema
 from .config import DEFAULT_SITES
+from .site import Site
 
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
 LINES_SHOWN = 40
@@ -23,16 +25,16 @@ LINES_SHOWN = 40
 # --- the sites ----------------------------------------------------------------------------------------------------------
 
 
-def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: bool, port: int) -> list[dict[str, Any]]:
+def server_blocks(sites: Sequence[Site], inputs: Mapping[str, Any], ipv6: bool, port: int) -> list[dict[str, Any]]:
     """The site files, the catch-all first. It answers on every port, or Nginx would choose another one for that."""
 
     def listens(ports: list[int], words: str) -> list[str]:
         return [f"{address}{number}{words}" for number in ports for address in (["", "[::]:"] if ipv6 else [""])]
 
-    ports = sorted({port, *(site["http_port"] for site in sites)})
+    ports = sorted({port, *(site.port for site in sites)})
     own = inputs["header_buffer_size"] or ""
     # What comes before Host is read as the catch-all has it, whichever site it is for.
-    largest = max([own, *(site["header_buffer_size"] for site in sites)], key=lambda size: int(size.rstrip("k") or 8))
+    largest = max([own, *(site.header_buffer_size for site in sites)], key=lambda size: int(size.rstrip("k") or 8))
     default = {
         "name": "default",
         "catch_all": True,
@@ -44,35 +46,30 @@ def server_blocks(sites: list[dict[str, Any]], inputs: Mapping[str, Any], ipv6: 
     }
     named = [
         {
-            "name": site["name"],
+            "name": site.name,
             "catch_all": False,
             "enabled": True,
-            "server_names": site["server_names"],
-            "ports": [site["http_port"]],
-            "listens": listens([site["http_port"]], ""),
-            "header_buffer_size": site["header_buffer_size"] or own,
+            "server_names": list(site.server_names),
+            "ports": [site.port],
+            "listens": listens([site.port], ""),
+            "header_buffer_size": site.header_buffer_size or own,
         }
         for site in sites
     ]
     return [default, *named]
 
 
-def addresses(names: Sequence[str], blocks: Sequence[Mapping[str, Any]], port: int, tls: bool) -> list[dict[str, Any]]:
+def addresses(names: Sequence[str], sites: Sequence[Site], port: int, tls: bool) -> list[dict[str, Any]]:
     """Under which names and on which port each site is reached; an Nginx of the user's own may know more than we are told.
 
     Args:
         names: of the sites.
-        blocks: the server blocks, as server_blocks gives them.
-        port: where no block says another one.
+        sites: those of nginx_sites.
+        port: that of the others.
         tls: whether clients may come by https: through a proxy that is believed, or to an Nginx of the user's own.
     """
-    told = {block["name"]: block for block in blocks}
-    return [
-        {"name": name, "server_names": told[name]["server_names"], "port": told[name]["ports"][0], "tls": tls}
-        if name in told and name != "default"
-        else {"name": name, "server_names": [], "port": port, "tls": tls}
-        for name in names
-    ]
+    told = {site.name: site for site in sites}
+    return [replace(told.get(name, Site(name, port=port)), tls=tls).to_dict() for name in names]
 
 
 # --- the host --------------------------------------------------------------------------------------------------------
@@ -230,7 +227,7 @@ def make_plan(facts: Mapping[str, Any] | None, inputs: Mapping[str, Any], render
         "managed": managed,
         "sites": blocks if managed else [],
         "site_names": names,
-        "addresses": addresses(names, blocks, port, tls=bool(proxies) or not managed),
+        "addresses": addresses(names, sites, port, tls=bool(proxies) or not managed),
         "trusted_proxies": proxies,
         "ports": blocks[0]["ports"] if managed else [],
         "directories": [NGINX_SITES, *(f"{NGINX_SITES}/{name}" for name in names)],

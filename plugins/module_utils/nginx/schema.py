@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..inputs.options import Option, convert, normalize, read_inputs, refusal, show
+from .site import PORTS, SCHEME, Site
 
 NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -111,7 +112,7 @@ def read(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             f"nginx_worker_rlimit_nofile must be at least {2 * connections}, twice nginx_worker_connections, for a proxied request needs"
             f" two files; got {files}."
         )
-    values["http_port"] = values["http_port"] or 80
+    values["http_port"] = values["http_port"] or PORTS[SCHEME]
     values["sites"], found = _sites(inputs["sites"], values["http_port"])
     values["trusted_proxies"], believed = _proxies(values["trusted_proxies"])
     return values, [*found, *problems, *believed]
@@ -129,11 +130,11 @@ def _proxies(given: list[str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(written)), problems
 
 
-def _sites(given: Any, port: int) -> tuple[list[dict[str, Any]], list[str]]:
+def _sites(given: Any, port: int) -> tuple[list[Site], list[str]]:
     """nginx_sites with every default filled in."""
     if not isinstance(given, (list, tuple)):
         return [], [refusal("nginx_sites", "be a list of dictionaries with name and server_names", given)]
-    found: list[dict[str, Any]] = []
+    found: list[Site] = []
     problems: list[str] = []
     for position, entry in enumerate(given):
         where = f"nginx_sites[{position}]"
@@ -148,19 +149,19 @@ def _sites(given: Any, port: int) -> tuple[list[dict[str, Any]], list[str]]:
         twice = [text for text in dict.fromkeys(names) if names.count(text) > 1]
         problems += [f"nginx_sites: {name}: server_names: {text} is there twice; leave one out." for text in twice]
         found.append(
-            {
-                "name": name,
-                "server_names": list(dict.fromkeys(names)),
-                "http_port": _fitting(site, "http_port") or port,
-                "header_buffer_size": _fitting(site, "header_buffer_size") or "",
-            }
+            Site(
+                name,
+                tuple(dict.fromkeys(names)),
+                _fitting(site, "http_port") or port,
+                header_buffer_size=_fitting(site, "header_buffer_size") or "",
+            )
         )
     return found, problems + _shared(found)
 
 
-def _shared(sites: list[dict[str, Any]]) -> list[str]:
+def _shared(sites: list[Site]) -> list[str]:
     """Names that two sites have."""
-    names = [site["name"] for site in sites if site["name"]]
+    names = [site.name for site in sites if site.name]
     problems = [
         f"nginx_sites: {name}: {names.count(name)} entries have this name; names have to differ."
         for name in dict.fromkeys(names)
@@ -168,12 +169,12 @@ def _shared(sites: list[dict[str, Any]]) -> list[str]:
     ]
     seen: dict[tuple[str, int], str] = {}
     for site in sites:
-        for server_name in site["server_names"]:
-            other = seen.setdefault((server_name, site["http_port"]), site["name"])
-            if other != site["name"]:
+        for server_name in site.server_names:
+            other = seen.setdefault((server_name, site.port), site.name)
+            if other != site.name:
                 problems.append(
-                    f"nginx_sites: {site['name']}: server_names: {server_name} belongs to the site {other} already"
-                    f" (port {site['http_port']}); a name leads to one site."
+                    f"nginx_sites: {site.name}: server_names: {server_name} belongs to the site {other} already"
+                    f" (port {site.port}); a name leads to one site."
                 )
     return problems
 

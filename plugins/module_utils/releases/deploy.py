@@ -17,6 +17,7 @@ from ..host.shown import shown, shown_line
 from ..images.base import base_of
 from ..images.registry import advice
 from ..inputs.options import plain_text
+from ..nginx.site import site_named
 from .app_path import AppPath
 
 # What Nginx is linked to in each state of an application that is on the host.
@@ -202,29 +203,14 @@ def kept_release(facts: Mapping[str, Any], place: Place, state: str) -> dict[str
     return {"name": facts["app"], **places, "files": {}, "secrets": {}, "app": app, **kept}
 
 
-def site_host(name: str, sites: Iterable[Mapping[str, Any]]) -> str:
-    """The name that a request for this site carries: the first of its own that is not a pattern, else localhost."""
-    names = next((site.get("server_names") or [] for site in sites if site["name"] == name), [])
-    return next((host for host in names if host[:1].isalnum() and "*" not in host), "localhost")
-
-
 def health_host(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]]) -> str:
     """The name that an application is asked by for its health: its own, or that of its site."""
-    return str(facts["health"].get("host") or site_host(facts["site"], sites))
-
-
-def site_port(name: str, sites: Iterable[Mapping[str, Any]]) -> int:
-    """The port that this site listens on for plain HTTP."""
-    return next((int(site.get("port") or 80) for site in sites if site["name"] == name), 80)
+    return str(facts["health"].get("host") or site_named(facts["site"], sites).host)
 
 
 def url_of(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], address: str) -> str:
     """Where users reach an application; by the address of the host where its site has no name."""
-    sites = list(sites)
-    host, port = site_host(facts["site"], sites), site_port(facts["site"], sites)
-    named = address if host == "localhost" else host
-    place = (f"[{named}]" if ":" in named else named) + ("" if port == 80 else f":{port}")
-    return f"http://{place}{AppPath.of(facts).at_nginx('/')}"
+    return site_named(facts["site"], sites).url(AppPath.of(facts).at_nginx("/"), address)
 
 
 def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], file: str) -> dict[str, Any]:
@@ -237,16 +223,15 @@ def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable
         sites: the server blocks.
         file: what the link leads to; under maintenance, and when stopped, another answer is the right one.
     """
-    sites = list(sites)
-    path, health = AppPath.of(facts), facts["health"]
+    site, path, health = site_named(facts["site"], sites), AppPath.of(facts), facts["health"]
     answers = file == FILES["present"] or (file == FILES["maintenance"] and health["path"] != "/")
     return {
         "name": name,
         "id": identity,
         "prefix": path.prefix,
         "path": path.at_nginx(health["path"]),
-        "host": site_host(facts["site"], sites),
-        "port": site_port(facts["site"], sites),
+        "host": site.host,
+        "port": site.port,
         "status": health["status"] if answers else ["503"],
         **({"health_host": health["host"]} if health.get("host") else {}),
     }

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from ..host.shown import shown_line
+from ..nginx.site import PORTS, Site
 from .app_path import AppPath
 from .probe import GUARDED, PROBLEMS, Connection, Fetched, fetch
 
@@ -55,7 +56,7 @@ def is_own(url: str, host: str, prefix: str = "") -> bool:
     """Whether an address is one of this host, below a path."""
     try:
         parts = urlsplit(url)
-        same = parts.scheme in ("http", "https") and parts.port in (None, 80, 443) and parts.hostname == urlsplit(f"//{host}").hostname
+        same = parts.scheme in PORTS and parts.port in (None, *PORTS.values()) and parts.hostname == urlsplit(f"//{host}").hostname
     except ValueError:
         return False
     return same and f"{parts.path}/".startswith(f"{prefix}/")
@@ -155,26 +156,26 @@ class Page(HTMLParser):
                 return
 
 
-def look(release: Mapping[str, Any], neighbours: Collection[str] = ()) -> list[str]:
+def look(site: Site, release: Mapping[str, Any], neighbours: Collection[str] = ()) -> list[str]:
     """What is wrong with the first page of a release that serves, as sentences.
 
     Args:
-        release: C(prefix), C(host) and C(port), as check_of gives them, C(tls) of the site, C(path_mode), C(engine) and
-            C(script_name).
+        site: that of the release.
+        release: C(path), C(path_mode), C(engine) and C(script_name), and C(own_prefix), what to write where its links leave the path.
         neighbours: the paths of the other applications of the site, without their last slash.
     """
     try:
-        return _Look(release, neighbours).sentences()
+        return _Look(site, release, neighbours).sentences()
     except PROBLEMS:
         return []  # the health check has the word on what does not answer
 
 
 class _Look:
-    def __init__(self, release: Mapping[str, Any], neighbours: Collection[str]) -> None:
-        self.release, self.neighbours = release, neighbours
-        self.path, self.host = AppPath.of({**release, "path": release["prefix"]}), release["host"]
+    def __init__(self, site: Site, release: Mapping[str, Any], neighbours: Collection[str]) -> None:
+        self.site, self.release, self.neighbours = site, release, neighbours
+        self.path, self.host = AppPath.of(release), site.host
         self.prefix = self.path.prefix
-        self.first = f"http://{self.host}{self.path.at_nginx('/')}"
+        self.first = site.heard(self.path.at_nginx("/"))
         self.asked, self.until = 0, 0.0
 
     def sentences(self) -> list[str]:
@@ -196,14 +197,14 @@ class _Look:
     def _get(self, url: str, until: float, headers: dict[str, str] | None = None, size: int = PAGE_BYTES, kinds: str = "html") -> Fetched:
         if time.monotonic() > until:
             raise TimeoutError
-        connection = Connection(until, self.release["port"])
+        connection = Connection(until, self.site.port)
         try:
             return fetch(connection, path_of(url), {"Host": self.host, **(headers or {})}, size, kinds)
         finally:
             connection.close()
 
     def _followed(self, target: str) -> str:
-        return target if urlsplit(target).scheme == "http" and is_own(target, self.host, self.prefix) else ""
+        return target if urlsplit(target).scheme == self.site.scheme and is_own(target, self.host, self.prefix) else ""
 
     def _way(self, found: Walk) -> str:
         start, end = (_shown(path_of(url)) for url in (self.first, found.url))
@@ -216,8 +217,8 @@ class _Look:
             return [f"{page} redirects to {target}, which is another machine for each browser. {_ADDRESS}"]
         if not is_own(found.target, self.host):
             return []
-        if urlsplit(found.target).scheme == "https" and is_own(found.target, self.host, self.prefix):
-            if self.release.get("tls"):
+        if urlsplit(found.target).scheme != self.site.scheme and is_own(found.target, self.host, self.prefix):
+            if self.site.tls:
                 return []
             return [
                 f"{page} redirects to {target}, and this host speaks http alone: let a proxy in front open TLS, and write its address in "

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..host.shown import decoded, shown_line
+from ..nginx.site import SCHEME
 
 # What one question is worth, whatever answers: seconds from its connection to its end, and bytes.
 QUESTION_SECONDS = 10
@@ -37,7 +38,7 @@ class Connection(http.client.HTTPConnection):
         port: where it is asked.
     """
 
-    def __init__(self, deadline: float, port: int = 80) -> None:
+    def __init__(self, deadline: float, port: int | None = None) -> None:
         super().__init__("127.0.0.1", port)
         self.deadline, self.ends, self.room = deadline, 0.0, 0
 
@@ -163,7 +164,7 @@ def headers_for(host: str) -> dict[str, str]:
         "Host": host,
         "X-Real-IP": "127.0.0.1",
         "X-Forwarded-For": "127.0.0.1",
-        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Proto": SCHEME,
         "X-Forwarded-Host": host,
     }
 
