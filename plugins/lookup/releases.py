@@ -46,8 +46,8 @@ RETURN = """
 _list:
   description:
     - One dictionary for each application with C(name), C(id), C(image), C(directory), C(socket), C(image_archive), C(build_directory)
-      (places on the host), C(runtime), C(app) (the normalised entry), C(dockerfile), C(files) (content by name), C(container) (options of
-      M(community.docker.docker_container)), C(process_containers) (the same for each of its processes), C(release_command) (the words
+      (places on the host), C(runtime), C(app) (the normalised entry), C(dockerfile), C(files) (content by name), C(container) (its options,
+      as module_utils/host/container.py has them), C(process_containers) (the same for each of its processes), C(release_command) (the words
       of its container), C(secrets) (the files that hold them, by name), C(variables) (the names of those that are variables too),
       C(login) (for the registry of its image), C(facts) (what C(release.json) keeps), C(runtime_builds) (how the images of this
       collection that it needs are built).

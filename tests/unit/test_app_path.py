@@ -3,9 +3,10 @@
 """What follows from the path of an application, for each kind: all that asks it or is told of it says the same."""
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import check_of, url_of
-from ansible_collections.flaskops.host.plugins.modules import release_gate
+from ansible_collections.flaskops.host.plugins.modules import release_start
 
 SITES = [{"name": "default", "server_names": [], "port": 80}]
 KINDS = {
@@ -32,7 +33,7 @@ def test_each_fact_follows_from_the_entry(facts, prefix, mapped, stripped, insid
 @pytest.mark.parametrize(("facts", "prefix", "inside"), [(kind[0], kind[1], kind[4]) for kind in KINDS.values()], ids=KINDS)
 def test_the_gate_and_the_switch_ask_by_it(monkeypatch, facts, prefix, inside):
     monkeypatch.setattr(release_gate, "Docker", object)
-    defaults = {name: option.get("default") for name, option in release_gate.ARGUMENTS.items()}
+    defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
     gate = release_gate.Gate({**defaults, **facts, "health_path": "/well"})
     assert gate.asked == f"{inside}/well"
     assert gate._followed(f"http://localhost{prefix}/login") == f"http://localhost{inside}/login"

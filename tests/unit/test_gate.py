@@ -4,7 +4,7 @@
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.modules import release_gate
+from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 
 PARAMS = {
     **{"root": "/x", "token": "t", "name": "shop", "container": "shop-1", "socket": "/x/app.sock", "host": "localhost"},

@@ -6,8 +6,9 @@ import json
 import time
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import memory
-from ansible_collections.flaskops.host.plugins.modules import release_finish, release_gate, release_switch
+from ansible_collections.flaskops.host.plugins.modules import release_finish, release_start, release_switch
 
 ID = "3f0c" * 16
 # As they were read on hosts with Docker: /proc/PID/cgroup, where the files are, and the files.
@@ -122,7 +123,7 @@ def gate(tmp_path, monkeypatch):
         monkeypatch.setattr(release_gate, "Docker", Engine)
         monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
         monkeypatch.setattr(release_gate, "ask", lambda *_words: (200, "well"))
-        params = {name: option.get("default") for name, option in release_gate.ARGUMENTS.items()}
+        params = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
         return release_gate.Gate({**params, "name": "shop", "container": "shop-1", "socket": "/x", "path": "/"}).run()
 
     return run

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.site import Site
+from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import page as _page
-from ansible_collections.flaskops.host.plugins.modules import release_gate
+from ansible_collections.flaskops.host.plugins.modules import release_start
 
 HOST = "shop.example.org"
 
@@ -392,7 +393,7 @@ def gate(monkeypatch):
         monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
         monkeypatch.setattr(release_gate, "ask", lambda _connection, path, _headers: (answer(path)[0], "well"))
         monkeypatch.setattr(release_gate, "fetch", lambda _connection, path, _headers, _size: release_gate.Fetched(*answer(path), (), ""))
-        defaults = {name: option.get("default") for name, option in release_gate.ARGUMENTS.items()}
+        defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
         given = {"name": "shop", "container": "shop-1", "socket": "/x", "path": "/shop"}
         limits = {"deadline_seconds": 0.3, "interval_seconds": 0.1}
         run.asked = asked

@@ -10,9 +10,10 @@ import time
 from contextlib import contextmanager, suppress
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import probe
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import check_of
-from ansible_collections.flaskops.host.plugins.modules import release_gate, release_status, release_switch
+from ansible_collections.flaskops.host.plugins.modules import release_status, release_switch
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 HEAD = b"HTTP/1.1 200 OK\r\n"

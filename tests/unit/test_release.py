@@ -9,6 +9,7 @@ import stat
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.host.container import env_lines
 from ansible_collections.flaskops.host.plugins.module_utils.releases import release
 
 ROOT = "/var/lib/flaskops"
@@ -97,14 +98,11 @@ def test_the_env_file_has_one_line_for_each_variable():
     assert release.env_file({}) == ""
 
 
-def test_what_community_docker_reads_from_the_env_file_is_what_was_said(app, tmp_path):
-    from ansible_collections.community.docker.plugins.module_utils._api.utils.utils import parse_env_file
-
+def test_what_is_read_from_the_env_file_is_what_was_said(app):
     own = {"EMPTY": "", "EQUALS": "a=b=c", "HASH": "# x", "QUOTES": "\"it's\"", "SPACE": " before", "DOLLAR": "$x${y}", "SIZE": "größe"}
+    own["LINES"] = "a\x0bb\x85c\u2028d"
     values = release.environment(app(env=own))
-    file = tmp_path / "container.env"
-    file.write_text(release.env_file(values))
-    assert parse_env_file(str(file)) == values
+    assert env_lines(release.env_file(values)) == [f"{name}={value}" for name, value in values.items()]
 
 
 # --- the container ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.engine import NoAnswer
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.modules import release_command
+from ansible_collections.flaskops.host.plugins.module_utils.releases import one_off as release_command
 
 PARAMS = {"root": "/x", "name": "shop", "token": "t", "container": "shop-1-command", "deadline_seconds": 9}
 WRITES = "OSError: [Errno 30] Read-only file system: '/app/instance/shop.db'"

@@ -15,7 +15,9 @@ from ansible_collections.flaskops.host.plugins.module_utils.host import engine a
 from ansible_collections.flaskops.host.plugins.module_utils.host.shown import decoded, shown, shown_line
 from ansible_collections.flaskops.host.plugins.module_utils.images import build, pull
 from ansible_collections.flaskops.host.plugins.module_utils.releases import audit, deploy, probe, process_steps
-from ansible_collections.flaskops.host.plugins.modules import release_assets, release_command, release_gate
+from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
+from ansible_collections.flaskops.host.plugins.module_utils.releases import one_off as release_command
+from ansible_collections.flaskops.host.plugins.modules import release_assets, release_start
 
 # The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage return, a backspace, no UTF-8.
 BYTES = b"\x1b]0;x\x07\x1b[2J\x1b[8m\xc2\x9b2J\xe2\x80\xae\xe2\x81\xa6\rgone\x08\x7f\x00\xff\xfe\xed\xa0\x80 end"
@@ -113,7 +115,7 @@ def of_a_log(_monkeypatch, tmp_path):
 def of_a_refused_release(monkeypatch, _tmp_path):
     monkeypatch.setattr(release_gate, "Docker", Says)
     monkeypatch.setattr(release_gate, "renew", lambda *_: None)
-    params = {name: option.get("default") for name, option in release_gate.ARGUMENTS.items()}
+    params = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
     return raised(release_gate.Gate({**params, "name": "x", "container": "x", "socket": "/x", "path": "/"}).run)
 
 

@@ -67,19 +67,21 @@ def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
 
 
 BUILD = "release | Build its image, keep it and take out its static files"
+START = "release | Start it and wait for its health check"
 STEPS = [
     "release | Create the release directory",
     "context | Send of its source what the host has not got, and unpack it",
     BUILD,
-    "container | Create the container",
-    "release | Wait for the health check",
+    START,
     "work | Switch to them",
     "work | Drain, stop what served before, prune and unlock",
     "releases | Set flask_apps_live",
 ]
 SWITCH = "work | Switch to them"
 LAST = "work | Drain, stop what served before, prune and unlock"
-LATER = [pytest.param(step, marks=pytest.mark.long) for step in STEPS if step != SWITCH]
+# The second time within the step, when its container runs.
+CUTS = [*((step, 0.0) for step in STEPS if step != SWITCH), (START, 2.0)]
+LATER = [pytest.param(step, after, marks=pytest.mark.long, id=f"{step.split(' | ')[1]} {after:g}") for step, after in CUTS]
 
 
 def cut(start, step, name, after=0.0):
@@ -91,10 +93,10 @@ def cut(start, step, name, after=0.0):
 KILLER = {"ANSIBLE_CALLBACK_PLUGINS": str(SCENARIO / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "kill_at"}
 
 
-@pytest.mark.parametrize("step", [SWITCH, *LATER], ids=lambda step: step.split(" | ")[1])
-def test_the_controller_is_killed_at(serving, start, deploy, version, load, left, step):
+@pytest.mark.parametrize(("step", "after"), [pytest.param(SWITCH, 0.0, id="Switch to them"), *LATER])
+def test_the_controller_is_killed_at(serving, start, deploy, version, load, left, step, after):
     with load() as found:
-        assert cut(start, step, f"cut {step}") == -signal.SIGKILL
+        assert cut(start, step, f"cut {step} {after}", after) in ((-signal.SIGKILL, 0) if after else (-signal.SIGKILL,))
         assert version()
         deploy(shop("after")).ok()
         assert version() == "after"
@@ -300,7 +302,8 @@ def test_a_release_with_a_broken_process_is_refused(working, deploy, host, versi
 @pytest.mark.parametrize(
     ("step", "after", "then"),
     [
-        ("container | Create the container", 0.0, "1"),
+        (START, 0.0, "1"),
+        (START, 2.0, "1"),
         (SWITCH, 0.0, "2"),
         (SWITCH, 1.5, "1"),
         (SWITCH, 3.0, "2"),

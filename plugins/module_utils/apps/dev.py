@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..host.container import Container
 from ..host.places import CONTAINER_RUN, CONTAINER_SETTINGS, CONTAINER_SPOOL, ENVIRONMENT, ReleasePlace
 from ..images import dockerfile
 from ..inputs.options import merge
@@ -92,53 +94,52 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         image: the image that was built.
         config: the engine's own words about it; they start the server of one that is not ours.
     """
-    app, container = release["app"], as_user(release["container"], UID)
+    app, options = release["app"], as_user(release["container"], UID)
     path, settings, secrets = AppPath.of(app), engine_of(app).settings, ReleasePlace(Path(place)).secrets
     ours = engine_of(app).in_runtime
     mounts = source_mounts(app, list(source_files(app["source"])))
-    words = [
-        *("--name", f"dev-{app['name']}", "--label", f"{LABEL}.dev={app['name']}", "--rm", "--init"),
-        *("--publish", f"127.0.0.1:{port}:{PORT}", "--user", container["user"], "--read-only"),
-        *("--memory", container["memory"], "--memory-swap", container["memory_swap"], "--pids-limit", str(container["pids_limit"])),
-        *(word for capability in container["cap_drop"] for word in ("--cap-drop", capability)),
-        *(word for option in container["security_opts"] for word in ("--security-opt", option)),
-        *(word for name, value in container["sysctls"].items() for word in ("--sysctl", f"{name}={value}")),
-        *(word for mount in container["tmpfs"] for word in ("--tmpfs", mount)),
-        *("--tmpfs", f"{CONTAINER_RUN}/{release['id']}:rw,nosuid,nodev,mode=1777"),
-        *("--env-file", f"{place}/{ENVIRONMENT}", "--env", f"FLASKOPS_PREFIX={path.prefix}"),
-        *(
-            "--volume",
-            f"{place}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro",
-            "--volume",
-            f"{place}/dev.py:{CONTAINER_SETTINGS}/dev.py:ro",
-        ),
-    ]
+    tmpfs = [*options["tmpfs"], f"{CONTAINER_RUN}/{release['id']}:rw,nosuid,nodev,mode=1777"]
     if CONTAINER_SPOOL not in app["writable"]:
-        words += ["--tmpfs", f"{CONTAINER_SPOOL}:rw,nosuid,nodev,mode=1777"]
-    if laid(app):
-        words += ["--volume", f"{secrets}:{SECRETS}:ro"]
-    if container.get("cpus"):
-        words += ["--cpus", str(container["cpus"])]
-    # With internet, it is Docker's default network here: there are no neighbours.
-    for network in app["networks"]:
-        words += ["--network", network]
-    if app["host_access"]:
-        words += ["--add-host", "host.docker.internal:host-gateway"]
-    for target, directory in sorted(mounts.items()):
-        words += ["--volume", f"{Path(app['source'], directory)}:{target}:ro"]
-    for volume in (*app["volumes"], *config_mounts(app, str(secrets))):
-        words += ["--volume", volume]
+        tmpfs.append(f"{CONTAINER_SPOOL}:rw,nosuid,nodev,mode=1777")
+    files = [f"{place}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro", f"{place}/dev.py:{CONTAINER_SETTINGS}/dev.py:ro"]
+    files += [f"{secrets}:{SECRETS}:ro"] if laid(app) else []
+    files += [f"{Path(app['source'], directory)}:{target}:ro" for target, directory in sorted(mounts.items())]
     # Files that are read at every request need no new server.
     static = ":".join(str(PurePosixPath("/app", entry["path"])) for entry in app["static"])
-    mode = "strip" if path.stripped else "tell" if path.mapped else ""
-    words += ["--env", f"FLASKOPS_PREFIX_MODE={mode}", "--env", f"FLASKOPS_URL=http://127.0.0.1:{port}{path.prefix}/"]
-    words += ["--env", f"FLASKOPS_WATCH={':'.join(sorted(mounts))}", "--env", f"FLASKOPS_UNWATCHED={static}"]
+    told = {
+        "FLASKOPS_PREFIX": path.prefix,
+        "FLASKOPS_PREFIX_MODE": "strip" if path.stripped else "tell" if path.mapped else "",
+        "FLASKOPS_URL": f"http://127.0.0.1:{port}{path.prefix}/",
+        "FLASKOPS_WATCH": ":".join(sorted(mounts)),
+        "FLASKOPS_UNWATCHED": static,
+    }
     python = ENTRYPOINT[:2] if ours else ["python3"]
     theirs = [] if app["command"] else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
     server = ENTRYPOINT if ours else ["python3", f"{CONTAINER_SETTINGS}/{settings}", *theirs]
-    words += ["--entrypoint", python[0], image, *python[1:], f"{CONTAINER_SETTINGS}/dev.py", *server]
+    # With internet, it is Docker's default network here: there are no neighbours.
+    network, *more = app["networks"] or ["bridge"]
+    container = replace(
+        Container.from_dict(options),
+        name=f"dev-{app['name']}",
+        image=image,
+        hostname=None,
+        labels={f"{LABEL}.dev": app["name"]},
+        network_mode=network,
+        etc_hosts={"host.docker.internal": "host-gateway"} if app["host_access"] else None,
+        env_file=f"{place}/{ENVIRONMENT}",
+        tmpfs=tmpfs,
+        volumes=[*files, *app["volumes"], *config_mounts(app, str(secrets))],
+        entrypoint=python,
+        command=[f"{CONTAINER_SETTINGS}/dev.py", *server],
+    )
+    words = [
+        *(word for name, value in told.items() for word in ("--env", f"{name}={value}")),
+        *(word for name in more for word in ("--network", name)),
+        *("--rm", "--publish", f"127.0.0.1:{port}:{PORT}"),
+        *container.words,
+    ]
     problem = _no_place(app, mounts)
-    return {"name": f"dev-{app['name']}", "prefix": path.prefix, "words": words, **({"problem": problem} if problem else {})}
+    return {"name": container.name, "prefix": path.prefix, "words": words, **({"problem": problem} if problem else {})}
 
 
 def _no_place(app: Mapping[str, Any], mounts: Mapping[str, str]) -> str:

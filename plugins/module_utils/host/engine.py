@@ -53,10 +53,11 @@ class Docker:
         seconds: float = 600,
         environment: Mapping[str, str] | None = None,
         last: int = 0,
+        given: str | None = None,
     ) -> str:
         """Its standard output, with the standard error where merge says so; its own words in the error.
 
-        With last, it is the end of both, of so many bytes, and being slow or failing is no error.
+        What is given is its standard input. With last, it is the end of both, of so many bytes, and being slow or failing is no error.
         """
         if not self.command:
             raise HostError("there is no docker command on this host; run the role flaskops.host.docker first.")
@@ -66,7 +67,7 @@ class Docker:
         try:
             done = subprocess.run(
                 [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds,
-                env={**os.environ, **(environment or {})}, check=False,
+                env={**os.environ, **(environment or {})}, check=False, input=given,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise NoAnswer(f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine at work?") from None

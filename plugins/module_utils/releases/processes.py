@@ -18,7 +18,7 @@ RESERVED = ("pin", "command")
 
 
 def process_containers(app: Mapping[str, Any], container: Mapping[str, Any], variables: bool = False) -> list[dict[str, Any]]:
-    """The options of community.docker.docker_container for each process of an application.
+    """The options of host/container.py for each process of an application.
 
     Args:
         app: an entry as normalize_apps gives it.

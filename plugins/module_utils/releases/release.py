@@ -56,7 +56,7 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
 
 
 def container(app: Mapping[str, Any], release: str, image: str, root: str) -> dict[str, Any]:
-    """The options of community.docker.docker_container, except the state and the restart policy.
+    """The options of host/container.py, as release.json keeps them.
 
     A server that is not in our runtime image is started by our relay: without a command of the user's, the arguments of the container
     have to be the image's own entrypoint and command, which only the host knows.

@@ -1,92 +1,28 @@
-#!/usr/bin/python
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits until a new release answers its health check.
+
+It asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
+A redirect is followed as far as it stays below the path; one that leads to an answer of 5xx is not good. One whose number is asked for is
+good by itself.
+"""
+
 from __future__ import annotations
-
-DOCUMENTATION = r"""
-module: release_gate
-short_description: Wait until a new release answers its health check
-version_added: 0.1.0
-author: flaskops contributors (@flaskops)
-description:
-  - Asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
-  - A redirect is followed as far as it stays below the path; one that leads to an answer of 5xx is not good. One whose number is in
-    O(status) is good by itself.
-  - Fails early when the container exits. The error has the container's last log lines and the answers, and what to write where the
-    log shows a cause that a key of the application puts right.
-  - Refuses a release whose processes the kernel kills for want of memory, by the counters of its control group, although it answers.
-  - Warns when a healthy container has logged such a cause, for example that it could not write to its read-only root file system,
-    or that a thread which was started while the application was loaded does not run where requests are answered.
-extends_documentation_fragment:
-  - flaskops.host.attributes.step
-  - flaskops.host.arguments.root
-  - flaskops.host.arguments.name
-  - flaskops.host.arguments.token
-attributes:
-  idempotent: {support: full, description: The same release gives the same.}
-options:
-  container: {description: The container of the release., type: str, required: true}
-  socket: {description: The socket on the host., type: path, required: true}
-  path: {description: The path of the application., type: str, required: true}
-  path_mode: {description: How it learns its path., type: str, default: domain}
-  engine: {description: What serves in its container., type: str, default: ""}
-  script_name: {description: What a Gunicorn that is the image's own is told of the path., type: str, default: ""}
-  health_path: {description: "The page that is asked for, below the path.", type: str, default: /}
-  host: {description: The name that it is asked by., type: str, default: localhost}
-  status: {description: The good answers such as C(200) or C(2xx)., type: list, elements: str, default: ['2xx', '3xx', '401', '403']}
-  deadline_seconds: {description: How long the release may take., type: float, default: 60}
-  interval_seconds: {description: The pause between two questions., type: float, default: 0.5}
-"""
-
-EXAMPLES = r"""
-- name: Wait for the release
-  flaskops.host.release_gate:
-    root: "{{ flask_apps_root }}"
-    name: shop
-    token: "{{ plan.lock.token }}"
-    container: shop-0123456789ab
-    socket: "{{ release.socket }}"
-    path: /shop
-"""
-
-RETURN = r"""
-log:
-  description: The last lines of what the container said.
-  type: str
-  returned: failure
-status:
-  description: The good answer.
-  type: int
-  returned: success
-seconds:
-  description: How long it took.
-  type: float
-  returned: success
-advice:
-  description: What to write against failures that its log shows although it is healthy.
-  type: list
-  elements: str
-  returned: success
-"""
 
 import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.host.arguments import shared
-from ..module_utils.host.engine import Docker, logs
-from ..module_utils.host.files import HostError
-from ..module_utils.host.reason import failed
-from ..module_utils.host.shown import shown_line
-from ..module_utils.nginx.site import heard
-from ..module_utils.releases import advice, memory, page
-from ..module_utils.releases.app_path import AppPath
-from ..module_utils.releases.lock import renew
-from ..module_utils.releases.probe import (
+from ..host.engine import Docker, logs
+from ..host.files import HostError
+from ..host.shown import shown_line
+from ..nginx.site import heard
+from . import advice, memory, page
+from .app_path import AppPath
+from .lock import renew
+from .probe import (
     PROBLEMS,
     SHOWN_BYTES,
     Fetched,
@@ -100,20 +36,6 @@ from ..module_utils.releases.probe import (
     summary,
 )
 
-ARGUMENTS: dict[str, Any] = {
-    **shared("root", "name", "token"),
-    "container": {"type": "str", "required": True},
-    "socket": {"type": "path", "required": True},
-    "path": {"type": "str", "required": True},
-    "path_mode": {"type": "str", "default": "domain"},
-    "engine": {"type": "str", "default": ""},
-    "script_name": {"type": "str", "default": ""},
-    "health_path": {"type": "str", "default": "/"},
-    "host": {"type": "str", "default": "localhost"},
-    "status": {"type": "list", "elements": "str", "default": ["2xx", "3xx", "401", "403"]},
-    "deadline_seconds": {"type": "float", "default": 60},
-    "interval_seconds": {"type": "float", "default": 0.5},
-}
 LOG_LINES = 40
 READ_LINES = 1000  # in which what is to be written differently is looked for
 # A module may have an application that gets its routes elsewhere.
@@ -265,18 +187,3 @@ class Gate:
 
     def _advice(self, logs: str) -> list[str]:
         return advice.advice(logs, self.docker.inspect(self.params["container"]))
-
-
-def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
-    try:
-        result = Gate(module.params).run()
-    except (HostError, OSError) as error:
-        module.fail_json(**failed(f"{module.params['name']} did not get healthy: {error}"))
-    for words in result["advice"]:
-        module.warn(f"{module.params['name']} is healthy, but docker logs {module.params['container']} shows a fault. {words}")
-    module.exit_json(**result)
-
-
-if __name__ == "__main__":
-    main()

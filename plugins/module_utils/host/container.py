@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A container as it is wanted: the words that make it, and what of one that is there is not as it should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from .engine import Docker
+from .files import HostError
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+# What docker update changes while a container runs; whatever else is not as wanted makes another of it.
+UPDATED = ("memory", "memory_swap")
+# docker reads no longer line of an env file. A longer one is a word of its own, as the engine's API has it.
+ENV_LINE = 60_000
+# The proxies of root's own ~/.docker/config.json are none of the application's: docker create would give them to it.
+NO_CONFIG = {"DOCKER_CONFIG": "/nonexistent"}
+STOP_SECONDS = 24 * 3600  # at most; each container has a bound of its own
+
+
+@dataclass(frozen=True)
+class Container:
+    """The options of a container. release.json keeps them under these names; what an older collection wrote may lack some."""
+
+    name: str
+    image: str
+    env_file: str
+    user: str
+    network_mode: str
+    memory: str
+    memory_swap: str
+    pids_limit: int
+    stop_timeout: int
+    volumes: Sequence[str]
+    labels: Mapping[str, str]
+    stop_signal: str = "SIGTERM"
+    init: bool = True
+    read_only: bool = True
+    tmpfs: Sequence[str] = ()
+    cap_drop: Sequence[str] = ("ALL",)
+    security_opts: Sequence[str] = ("no-new-privileges",)
+    sysctls: Mapping[str, str] | None = None
+    hostname: str | None = None
+    entrypoint: Sequence[str] | None = None
+    command: Sequence[str] | None = None
+    cpus: float | None = None
+    networks: Sequence[Mapping[str, str]] = ()
+    etc_hosts: Mapping[str, str] | None = None
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> Container:
+        """The options as release.json has them."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{key: value for key, value in options.items() if key in known})
+
+    @property
+    def words(self) -> list[str]:
+        """What docker create and docker run are told, from the user to the last word of the command."""
+        words = ["--user", self.user, *_flag("--read-only", self.read_only), *_flag("--init", self.init), "--name", self.name]
+        words += ["--memory", self.memory, "--memory-swap", self.memory_swap, "--pids-limit", str(self.pids_limit)]
+        words += ["--cpus", _decimal(self.cpus)] if self.cpus else []
+        words += ["--hostname", self.hostname] if self.hostname else []
+        words += ["--network", self.network_mode, "--env-file", self.env_file]
+        words += ["--stop-signal", self.stop_signal, "--stop-timeout", str(self.stop_timeout)]
+        words += _each("--cap-drop", self.cap_drop)
+        words += _each("--security-opt", self.security_opts)
+        words += _each("--sysctl", _pairs(self.sysctls, "="))
+        words += _each("--add-host", _pairs(self.etc_hosts, ":"))
+        words += _each("--label", _pairs(self.labels, "="))
+        words += _each("--tmpfs", self.tmpfs)
+        words += _each("--volume", self.volumes)
+        first, *more = self.entrypoint or [""]
+        words += ["--entrypoint", first] if first else []
+        return [*words, self.image, *more, *(self.command or [])]
+
+    @property
+    def more_networks(self) -> list[str]:
+        """Those beside the first one: engines before Docker 25 take only one when a container is made."""
+        return [network["name"] for network in self.networks if network["name"] != self.network_mode]
+
+    def with_image(self, image: Mapping[str, Any]) -> Container:
+        """Where its first process is ours and nobody said what that is to start: what the image would have started by itself."""
+        config = image.get("Config") or {}
+        theirs = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+        return replace(self, command=theirs) if self.entrypoint and self.command is None and theirs else self
+
+    def differences(self, found: Mapping[str, Any], image: Mapping[str, Any], environment: Iterable[str]) -> list[str]:
+        """The options that a container has not got as they are wanted.
+
+        Args:
+            found: what docker inspect says of the container.
+            image: what it says of the image that is wanted.
+            environment: the lines of the env file.
+        """
+        config, host, default = found["Config"], found["HostConfig"], image.get("Config") or {}
+        server = [*(self.entrypoint or default.get("Entrypoint") or [])]
+        server += self.command or ([] if self.entrypoint else default.get("Cmd") or [])
+        same = {
+            "image": (image["Id"], self.image) == (found["Image"], config["Image"]),
+            "hostname": self.hostname in (None, config.get("Hostname")),
+            "user": self.user == config.get("User"),
+            "command": server == [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])],
+            "env_file": set(environment) <= set(config.get("Env") or []),
+            "labels": self.labels.items() <= (config.get("Labels") or {}).items(),
+            "stop_signal": self.stop_signal == config.get("StopSignal"),
+            "stop_timeout": self.stop_timeout == config.get("StopTimeout"),
+            "init": self.init is bool(host.get("Init")),
+            "read_only": self.read_only is bool(host.get("ReadonlyRootfs")),
+            "tmpfs": dict(each.partition(":")[::2] for each in self.tmpfs) == (host.get("Tmpfs") or {}),
+            "cap_drop": set(self.cap_drop) == set(host.get("CapDrop") or []),
+            "security_opts": {_option(each) for each in self.security_opts} <= {_option(each) for each in host.get("SecurityOpt") or []},
+            "memory": size(self.memory) == host.get("Memory"),
+            "memory_swap": size(self.memory_swap) == host.get("MemorySwap"),
+            "pids_limit": self.pids_limit == host.get("PidsLimit"),
+            "cpus": round((self.cpus or 0) * 10**9) == (host.get("NanoCpus") or 0),
+            "sysctls": (self.sysctls or {}).items() <= (host.get("Sysctls") or {}).items(),
+            "network_mode": self.network_mode == host.get("NetworkMode"),
+            "etc_hosts": set(_pairs(self.etc_hosts, ":")) <= set(host.get("ExtraHosts") or []),
+            "volumes": {_mount(each) for each in self.volumes} == {_mount(each) for each in host.get("Binds") or []},
+        }
+        return [option for option, is_same in same.items() if not is_same]
+
+
+def settle(
+    docker: Docker,
+    wanted: Container,
+    restart: str = "no",
+    recreate: bool = False,
+    log: Sequence[str] = (),
+    start: bool = False,
+) -> bool:
+    """See that a container is there as it is wanted, and runs where start says so; a paused one goes on. Returns whether anything was done.
+
+    Args:
+        restart: its restart policy, which the host decides as time goes on; it makes no other container.
+        recreate: whether it has to be another one, whatever it is like.
+        log: what docker create is told of its log. The host decides it; it makes no other container either.
+    """
+    image = docker.inspect(wanted.image, "image")
+    if not image:
+        raise HostError(f"there is no image {wanted.image} on this host; deploy the application again, which builds it.")
+    wanted, environment = wanted.with_image(image), env_lines(Path(wanted.env_file).read_text())
+    found = docker.inspect(wanted.name)
+    different = wanted.differences(found, image, environment) if found else []
+    if found and (recreate or set(different) - set(UPDATED)):
+        docker.run("stop", wanted.name, check=False, seconds=STOP_SECONDS)
+        docker.run("rm", "--force", wanted.name)
+        found = {}
+    changed = not found
+    if not found:
+        _create(docker, wanted, environment, ["--restart", restart, *log])
+        found = docker.inspect(wanted.name)
+    elif different or restart != found["HostConfig"]["RestartPolicy"]["Name"]:
+        limits = ["--memory", wanted.memory, "--memory-swap", wanted.memory_swap] if different else []
+        docker.run("update", *limits, "--restart", restart, wanted.name)
+        changed = True
+    for network in set(wanted.more_networks) - set(found["NetworkSettings"]["Networks"]):
+        docker.run("network", "connect", network, wanted.name)
+        changed = True
+    state = found["State"]
+    if state.get("Paused") or (start and not state["Running"]):
+        docker.run("unpause" if state.get("Paused") else "start", wanted.name)
+        changed = True
+    return changed
+
+
+def _create(docker: Docker, wanted: Container, environment: Sequence[str], options: Sequence[str]) -> None:
+    long, given = [line for line in environment if len(line.encode()) > ENV_LINE], None
+    if long:
+        given = "".join(f"{line}\n" for line in environment if line not in long)
+        wanted = replace(wanted, env_file="/dev/stdin")
+    docker.run("create", "--pull", "never", *options, *_each("--env", long), *wanted.words, given=given, environment=NO_CONFIG)
+
+
+def env_lines(text: str) -> list[str]:
+    """The variables of an env file, NAME=VALUE each: one is a line, and no character of it means anything but itself."""
+    return [line for line in text.split("\n") if line]
+
+
+def size(text: str) -> int:
+    """How many bytes a size such as 512m is."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise HostError(f"a size must be such as 512m or 2g; got {text!r}.")
+    return int(float(match[1]) * (1 << _UNITS[match[2].lower()]))
+
+
+def _each(option: str, values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+def _pairs(values: Mapping[str, str] | None, between: str) -> list[str]:
+    return [f"{key}{between}{value}" for key, value in (values or {}).items()]
+
+
+def _flag(option: str, value: bool) -> list[str]:
+    return [option if value else f"{option}=false"]
+
+
+def _decimal(number: float | None) -> str:
+    return f"{number or 0:.9f}".rstrip("0").rstrip(".")
+
+
+def _option(text: str) -> str:
+    """A security option, which engines write in several ways."""
+    return text.replace("=", ":").removesuffix(":true")
+
+
+def _mount(text: str) -> tuple[str, str, frozenset[str]]:
+    """A volume: what it is, where it is, and how; docker has it that one may be written to unless it says otherwise."""
+    source, target, mode = [*text.split(":"), ""][:3]
+    return source, target, frozenset(mode.split(",")) - {"", "rw"}

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs release_command in a container that was made for it, before the new code serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..host.engine import Docker, NoAnswer, logs, tail
+from ..host.files import HostError
+from .advice import advice as advice_on
+from .drain import remove
+from .lock import renew
+
+LINES = 40
+READ = 1000  # lines, in which what is to be written differently is looked for
+
+
+def run(params: dict[str, Any], docker: Docker) -> tuple[list[str], list[str]]:
+    """The last lines of the command's output, and what they say to write differently; HostError when it fails."""
+    renew(params["root"], [params["name"]], params["token"], "release command")
+    container, seconds = params["container"], params["deadline_seconds"]
+    try:
+        docker.run("start", container)
+        try:
+            code = docker.run("wait", container, seconds=seconds).strip()
+        except NoAnswer:
+            code = f"none within {seconds:g} s (release_command_seconds)"
+        log = logs(docker, container, READ)
+        advice = advice_on(log, docker.inspect(container))
+    finally:
+        remove([container], docker)
+    if code != "0":
+        said = "".join(f"\n  {line}" for line in tail(log, LINES)) or "\n  (nothing)"
+        write = "".join(f"\n{words}" for words in advice)
+        raise HostError(f"exit code {code}. The new release was not started. The last lines of its output:{said}{write}")
+    return tail(log, LINES), advice

@@ -1,0 +1,294 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a container is made, and when one that is there is left, changed or replaced; with an engine that is made up."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.host.container import ENV_LINE, Container, env_lines, settle, size
+from ansible_collections.flaskops.host.plugins.module_utils.host.engine import Docker
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+
+IMAGE = {"Id": "sha256:1", "Config": {"Entrypoint": ["/entry"], "Cmd": ["serve", "now"]}}
+ENVIRONMENT = "A=1\nB=a=b # \"x\" 'y' $z ${w}\nC=  before\nD=\nE=größe\tx\x0by\x85z\n"
+
+
+def options(env_file, **more):
+    """As release.json has them."""
+    return {
+        "name": "shop-1",
+        "image": "flaskops/shop:1",
+        "hostname": "shop-1",
+        "user": "70000:70000",
+        "init": True,
+        "read_only": True,
+        "tmpfs": ["/tmp:rw,nosuid,nodev,size=64m,mode=1777", "/app/cache:rw,size=64m"],
+        "cap_drop": ["ALL"],
+        "security_opts": ["no-new-privileges"],
+        "memory": "512m",
+        "memory_swap": "512m",
+        "pids_limit": 512,
+        "cpus": 1.5,
+        "sysctls": {"net.core.somaxconn": "1024"},
+        "network_mode": "flaskops-shop",
+        "networks": [{"name": "flaskops-shop"}, {"name": "db"}],
+        "etc_hosts": {"host.docker.internal": "host-gateway"},
+        "env_file": str(env_file),
+        "volumes": ["/r/run:/run/flaskops/1", "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro", "shop-data:/data:nocopy"],
+        "stop_signal": "SIGTERM",
+        "stop_timeout": 9,
+        "labels": {"host.flaskops.app": "shop", "host.flaskops.release": "1"},
+        **more,
+    }
+
+
+# As Docker 26.1 tells a container that community.docker.docker_container had made of these options.
+FOUND = {
+    "Name": "/shop-1",
+    "Image": "sha256:1",
+    "State": {"Running": True, "Paused": False},
+    "Config": {
+        "Hostname": "shop-1",
+        "User": "70000:70000",
+        "Image": "flaskops/shop:1",
+        "Env": [*ENVIRONMENT.strip("\n").split("\n"), "PATH=/bin", "LANG=C.UTF-8"],
+        "Entrypoint": ["/entry"],
+        "Cmd": ["serve", "now"],
+        "Labels": {"host.flaskops.app": "shop", "host.flaskops.release": "1", "of.the.image": "x"},
+        "StopSignal": "SIGTERM",
+        "StopTimeout": 9,
+    },
+    "HostConfig": {
+        "Binds": ["shop-data:/data:nocopy", "/r/run:/run/flaskops/1:rw", "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro"],
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
+        "NetworkMode": "flaskops-shop",
+        "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+        "CapDrop": ["ALL"],
+        "ExtraHosts": ["host.docker.internal:host-gateway"],
+        "ReadonlyRootfs": True,
+        "SecurityOpt": ["no-new-privileges"],
+        "Tmpfs": {"/tmp": "rw,nosuid,nodev,size=64m,mode=1777", "/app/cache": "rw,size=64m"},
+        "Sysctls": {"net.core.somaxconn": "1024"},
+        "Memory": 536870912,
+        "MemorySwap": 536870912,
+        "NanoCpus": 1500000000,
+        "PidsLimit": 512,
+        "Init": True,
+    },
+    "NetworkSettings": {"Networks": {"flaskops-shop": {}, "db": {}}},
+}
+
+
+class Engine(Docker):
+    """It has an image, and maybe a container; what it is told is kept."""
+
+    def __init__(self, found=None, image=IMAGE):
+        self.command, self.found, self.image, self.told, self.how = "docker", found, image, [], {}
+
+    def inspect(self, name, kind="container"):
+        if kind == "image":
+            return self.image
+        return copy.deepcopy(self.found or {})
+
+    def run(self, *words, **how):
+        self.told.append(words)
+        if words[0] == "create":
+            self.how = how
+            self.found = changed("State.Running", False)
+            self.found["NetworkSettings"]["Networks"].pop("db")
+        return ""
+
+
+def changed(place, value, found=FOUND):
+    """What the engine says of a container of which one thing is otherwise."""
+    result = copy.deepcopy(found)
+    *path, last = place.split(".")
+    inner = result
+    for key in path:
+        inner = inner[key]
+    inner[last] = value
+    return result
+
+
+@pytest.fixture
+def wanted(tmp_path):
+    (tmp_path / "container.env").write_text(ENVIRONMENT)
+    return Container.from_dict(options(tmp_path / "container.env"))
+
+
+def told(engine, wanted, restart="unless-stopped", start=True, **how):
+    settle(engine, wanted, restart, start=start, **how)
+    return [" ".join(words[:-1] if words[0] in ("stop", "start", "unpause", "rm", "update") else words[:1]) for words in engine.told]
+
+
+# --- the words -------------------------------------------------------------------------------------------------------
+
+
+def test_the_words_of_a_container(wanted):
+    words = wanted.words
+    joined = " ".join(words)
+    assert words[-1] == "flaskops/shop:1"
+    for each in (
+        "--name shop-1", "--user 70000:70000", "--read-only --init", "--memory 512m --memory-swap 512m --pids-limit 512", "--cpus 1.5",
+        "--hostname shop-1", "--network flaskops-shop", "--cap-drop ALL --security-opt no-new-privileges",
+        "--sysctl net.core.somaxconn=1024", "--add-host host.docker.internal:host-gateway", "--stop-signal SIGTERM --stop-timeout 9",
+        "--tmpfs /app/cache:rw,size=64m", "--volume /r/run:/run/flaskops/1", "--volume shop-data:/data:nocopy",
+        "--label host.flaskops.app=shop", f"--env-file {wanted.env_file}",
+    ):  # fmt: skip
+        assert f"{each} " in f"{joined} ", each
+    assert "--network db" not in joined  # engines before Docker 25 take one
+    assert "A=1" not in joined  # the file alone has it
+
+
+def test_an_entrypoint_of_several_words_is_the_beginning_of_the_command(wanted):
+    words = replace(wanted, entrypoint=["python3", "/relay.py"], command=["--run", "sh", "-c", "x y"]).words
+    assert words[-8:] == ["--entrypoint", "python3", "flaskops/shop:1", "/relay.py", "--run", "sh", "-c", "x y"]
+
+
+def test_what_is_switched_off_is_said(wanted):
+    words = replace(wanted, init=False, read_only=False).words
+    assert {"--init=false", "--read-only=false"} <= set(words)
+
+
+def test_a_release_of_an_older_collection_lacks_some_options(wanted):
+    kept = {key: value for key, value in options("/e").items() if key not in ("hostname", "etc_hosts", "networks", "cpus")}
+    words = Container.from_dict({**kept, "network_mode": "none", "of_a_newer_one": 1}).words
+    assert not {"--hostname", "--add-host", "--cpus"} & set(words)
+    assert words[words.index("--network") + 1] == "none"
+
+
+@pytest.mark.parametrize(("text", "number"), [("512m", 2**29), ("2g", 2**31), ("7b", 7), ("7", 7), ("1.5G", 1610612736), ("3kb", 3072)])
+def test_sizes(text, number):
+    assert size(text) == number
+
+
+def test_what_is_no_size_is_refused():
+    with pytest.raises(HostError, match="a size must be such as 512m or 2g; got 'much'"):
+        size("much")
+
+
+# --- one that is not there -------------------------------------------------------------------------------------------
+
+
+def test_it_is_created_connected_and_started(wanted):
+    engine = Engine()
+    assert settle(engine, wanted, "no", log=["--log-opt", "max-size=10m"], start=True)
+    create, *rest = engine.told
+    assert create[:7] == ("create", "--pull", "never", "--restart", "no", "--log-opt", "max-size=10m")
+    assert rest == [("network", "connect", "db", "shop-1"), ("start", "shop-1")]
+    assert (engine.how["given"], engine.how["environment"]) == (None, {"DOCKER_CONFIG": "/nonexistent"})
+
+
+def test_that_of_a_process_is_created_and_not_started(wanted):
+    engine = Engine()
+    assert settle(engine, wanted, "no")
+    assert [words[0] for words in engine.told] == ["create", "network"]
+
+
+def test_a_line_that_docker_does_not_read_comes_as_a_word_of_its_own(wanted, tmp_path):
+    long = f"LONG={'x' * ENV_LINE}"
+    (tmp_path / "container.env").write_text(f"{ENVIRONMENT}{long}\n")
+    engine = Engine()
+    settle(engine, wanted)
+    create = engine.told[0]
+    assert create[create.index("--env") + 1] == long
+    assert create[create.index("--env-file") + 1] == "/dev/stdin"
+    assert engine.how["given"] == ENVIRONMENT
+
+
+def test_without_its_image_nothing_is_done(wanted):
+    engine = Engine(FOUND, image={})
+    with pytest.raises(HostError, match="there is no image flaskops/shop:1 on this host; deploy the application again"):
+        settle(engine, wanted, recreate=True)
+    assert engine.told == []
+
+
+def test_the_first_process_of_a_foreign_image_is_told_what_the_image_starts(wanted):
+    relay = replace(wanted, entrypoint=["python3", "/relay.py"])
+    engine = Engine()
+    settle(engine, relay)
+    assert engine.told[0][-5:] == ("flaskops/shop:1", "/relay.py", "/entry", "serve", "now")
+    settle(engine := Engine(), replace(relay, command=["--run", "x"]))
+    assert engine.told[0][-4:] == ("flaskops/shop:1", "/relay.py", "--run", "x")
+
+
+# --- one that is there -----------------------------------------------------------------------------------------------
+
+
+def test_one_that_docker_container_made_is_left_alone(wanted):
+    engine = Engine(FOUND)
+    assert not settle(engine, wanted, "unless-stopped", log=["--log-opt", "max-size=99m"], start=True)
+    assert engine.told == []
+
+
+def test_so_is_one_whose_entrypoint_stands_in_the_command(wanted):
+    relay = replace(wanted, entrypoint=["python3", "/relay.py"], command=["--run", "x"])
+    for entrypoint, command in ((["python3", "/relay.py"], ["--run", "x"]), (["python3"], ["/relay.py", "--run", "x"])):
+        found = changed("Config.Entrypoint", entrypoint, changed("Config.Cmd", command))
+        assert relay.differences(found, IMAGE, env_lines(ENVIRONMENT)) == []
+    assert relay.differences(FOUND, IMAGE, env_lines(ENVIRONMENT)) == ["command"]
+
+
+DRIFT = {
+    "image": ("Image", "sha256:2"),
+    "image (its name)": ("Config.Image", "flaskops/shop:2"),
+    "hostname": ("Config.Hostname", "x"),
+    "user": ("Config.User", "0"),
+    "command": ("Config.Cmd", ["serve", "later"]),
+    "env_file": ("Config.Env", [line for line in FOUND["Config"]["Env"] if not line.startswith("C=")] + ["C=before"]),
+    "labels": ("Config.Labels", {"host.flaskops.app": "shop"}),
+    "stop_signal": ("Config.StopSignal", "SIGINT"),
+    "stop_timeout": ("Config.StopTimeout", None),
+    "init": ("HostConfig.Init", None),
+    "read_only": ("HostConfig.ReadonlyRootfs", False),
+    "tmpfs": ("HostConfig.Tmpfs", {"/tmp": "rw"}),
+    "cap_drop": ("HostConfig.CapDrop", None),
+    "security_opts": ("HostConfig.SecurityOpt", None),
+    "pids_limit": ("HostConfig.PidsLimit", 100),
+    "cpus": ("HostConfig.NanoCpus", 500000000),
+    "sysctls": ("HostConfig.Sysctls", {"net.core.somaxconn": "128"}),
+    "network_mode": ("HostConfig.NetworkMode", "bridge"),
+    "etc_hosts": ("HostConfig.ExtraHosts", []),
+    "volumes": ("HostConfig.Binds", [*FOUND["HostConfig"]["Binds"], "/:/host"]),
+    "volumes (written to)": ("HostConfig.Binds", [each.replace(":ro", "") for each in FOUND["HostConfig"]["Binds"]]),
+}
+
+
+@pytest.mark.parametrize("option", DRIFT)
+def test_one_that_differs_is_replaced(wanted, option):
+    found = changed(*DRIFT[option])
+    assert wanted.differences(found, IMAGE, env_lines(ENVIRONMENT)) == [option.split(" ")[0]]
+    assert told(Engine(found), wanted) == ["stop", "rm --force", "create", "network", "start"]
+
+
+def test_each_option_but_those_that_are_updated_is_compared(wanted):
+    known = set(Container.__dataclass_fields__) - {"name", "networks", "entrypoint"}
+    assert {option.split(" ")[0] for option in DRIFT} | {"memory", "memory_swap"} == known
+
+
+def test_one_whose_fault_is_elsewhere_is_replaced_when_it_is_told_so(wanted):
+    assert told(Engine(FOUND), wanted, recreate=True) == ["stop", "rm --force", "create", "network", "start"]
+
+
+@pytest.mark.parametrize("option", ["HostConfig.Memory", "HostConfig.MemorySwap"])
+def test_other_memory_is_changed_while_it_runs(wanted, option):
+    assert told(Engine(changed(option, 2**28)), wanted) == ["update --memory 512m --memory-swap 512m --restart unless-stopped"]
+
+
+def test_so_is_the_restart_policy(wanted):
+    assert told(Engine(FOUND), wanted, restart="no") == ["update --restart no"]
+
+
+@pytest.mark.parametrize("start", [True, False])
+def test_a_paused_one_goes_on(wanted, start):
+    assert told(Engine(changed("State", {"Running": True, "Paused": True})), wanted, start=start) == ["unpause"]
+
+
+def test_one_that_stopped_is_started_and_a_process_waits_for_the_switch(wanted):
+    assert told(Engine(changed("State.Running", False)), wanted) == ["start"]
+    assert told(Engine(changed("State.Running", False)), wanted, start=False) == []
+
+
+def test_a_network_that_it_has_lost_is_connected(wanted):
+    assert told(Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {}})), wanted) == ["network"]

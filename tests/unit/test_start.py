@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps from an image to a release that answers: their order, what each is told, and the words of what fails."""
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.releases import gate, one_off, start
+from ansible_collections.flaskops.host.plugins.modules import release_start
+
+OPTIONS = {
+    "name": "shop-1", "image": "flaskops/shop:1", "env_file": "/e", "user": "1:1", "network_mode": "none", "memory": "512m",
+    "memory_swap": "512m", "pids_limit": 9, "stop_timeout": 9, "volumes": [], "labels": {},
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """All steps, each of which is only noted; one of them may fail."""
+
+    def steps(fails="", **params):
+        noted = []
+
+        def note(what, *more):
+            noted.append((what, *more))
+            if what == fails:
+                raise HostError("of this cause")
+
+        class Gate:
+            def __init__(self, params):
+                self.container = params["container"]
+
+            def run(self):
+                note("asked", self.container)
+                return {"status": 200, "seconds": 0.1, "advice": ["Write x."]}
+
+        def settle(_docker, wanted, restart="no", recreate=False, log=(), start=False):
+            note(wanted.name, restart, recreate, [*log], start)
+            return True
+
+        def command(params, _docker):
+            note("ran", params["container"], params["deadline_seconds"])
+            return ["done"], ["Write y."]
+
+        monkeypatch.setattr(start, "settle", settle)
+        monkeypatch.setattr(start, "renew", lambda _root, _names, _token, step: note(f"lock for {step}"))
+        monkeypatch.setattr(gate, "Gate", Gate)
+        monkeypatch.setattr(one_off, "run", command)
+        defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
+        given = {"root": "/x", "name": "shop", "token": "t", "container": OPTIONS}
+        given["process_containers"] = [{**OPTIONS, "name": "shop-1-worker"}]
+        begun = start.Start({**defaults, **given, **params}, docker=object())
+        return noted, begun
+
+    return steps
+
+
+def test_the_command_the_container_the_answer_and_the_processes(run):
+    log = {"log_driver": "local", "log_options": {"max-size": "1m"}}
+    noted, begin = run(release_command=["sh", "-c", "x"], release_command_seconds=7, restart="unless-stopped", recreate=True, **log)
+    result = begin.run()
+    words = ["--log-driver", "local", "--log-opt", "max-size=1m"]
+    assert noted == [
+        ("lock for release command",),
+        ("shop-1-command", "no", True, words, False),
+        ("ran", "shop-1-command", 7),
+        ("lock for start",),
+        ("shop-1", "unless-stopped", True, words, True),
+        ("asked", "shop-1"),
+        ("lock for start",),
+        ("shop-1-worker", "unless-stopped", True, words, False),
+    ]
+    assert (result["changed"], result["status"], result["stdout"]) == (True, 200, "done")
+    assert begin.warnings == [
+        "release_command of shop ended well, but its output shows a fault. Write y.",
+        "shop is healthy, but docker logs shop-1 shows a fault. Write x.",
+    ]
+
+
+def test_one_that_is_to_be_stopped_runs_its_command_alone(run):
+    noted, begin = run(release_command=["x"], start=False)
+    assert "status" not in begin.run()
+    assert [each[0] for each in noted] == ["lock for release command", "shop-1-command", "ran"]
+
+
+def test_without_a_command_and_processes_one_container_is_started(run):
+    noted, begin = run(process_containers=[])
+    begin.run()
+    assert noted == [("lock for start",), ("shop-1", "no", False, [], True), ("asked", "shop-1")]
+
+
+@pytest.mark.parametrize(
+    ("fails", "words"),
+    [
+        ("shop-1-command", "release_command of shop failed: of this cause"),
+        ("ran", "release_command of shop failed: of this cause"),
+        ("shop-1", "The container shop-1 could not be started: of this cause"),
+        ("asked", "shop did not get healthy: of this cause"),
+        ("shop-1-worker", "The container shop-1-worker could not be created: of this cause"),
+    ],
+)
+def test_what_fails_is_said_and_ends_it(run, fails, words):
+    noted, begin = run(fails, release_command=["x"])
+    with pytest.raises(HostError) as refused:
+        begin.run()
+    assert str(refused.value) == words
+    assert noted[-1][0] == fails
+    assert bool(begin.warnings) is (fails not in ("shop-1-command", "ran"))  # what the release command said is told all the same
+
+
+@pytest.mark.parametrize("step", ["release command", "start"])
+def test_who_has_lost_the_lock_changes_nothing_more(run, step):
+    noted, begin = run(f"lock for {step}", release_command=["x"])
+    with pytest.raises(HostError):
+        begin.run()
+    assert noted[-1] == (f"lock for {step}",)
