@@ -63,7 +63,6 @@ import contextlib
 import glob
 import grp
 import http.client
-import importlib.util
 import json
 import os
 import pwd
@@ -71,7 +70,6 @@ import resource
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -167,8 +165,6 @@ class DockerFacts:
         return {
             "root": os.geteuid() == 0,
             "pid1": self.pid1,
-            "python": sys.executable,
-            "python_requests": importlib.util.find_spec("requests") is not None,
             "engine": engine,
             "engine_error": error,
             "log": "" if engine or not self.params["wait_seconds"] else self.log(),

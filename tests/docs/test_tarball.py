@@ -22,7 +22,6 @@ TOP = {
     "meta",
     "playbooks",
     "plugins",
-    "requirements.yml",
     "roles",
 }
 SECOND = {

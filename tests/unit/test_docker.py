@@ -35,7 +35,6 @@ BARE = {
     "root": True,
     "pid1": "systemd",
     "python": "/usr/bin/python3",
-    "python_requests": False,
     "engine": None,
     "engine_error": "[Errno 2] No such file or directory",
     "swarm": False,
@@ -98,7 +97,7 @@ ENGINE = {
     "started_by": "service",
 }
 CLI = {"path": "/usr/bin/docker", "kind": "docker", "buildx": "0.13.1", "compose": "2.26.1"}
-DEBIAN_13 = ["docker.io", "docker-cli", "docker-buildx", "docker-compose", "apparmor", "iptables", "python3-requests"]
+DEBIAN_13 = ["docker.io", "docker-cli", "docker-buildx", "docker-compose", "apparmor", "iptables"]
 
 
 def with_file(facts, text, ours=True, applied=True):
@@ -119,7 +118,7 @@ def settled(packages=DEBIAN_13, text=DEFAULT_TEXT, version="26.1.5+dfsg1-9"):
     facts = copy.deepcopy(BARE)
     facts["packages"].update(dict.fromkeys(packages, version))
     facts["service"].update(active=True, enabled=True, pid=700)
-    facts.update(engine=dict(ENGINE), engine_error="", python_requests=True, clis=[dict(CLI)], group=True)
+    facts.update(engine=dict(ENGINE), engine_error="", clis=[dict(CLI)], group=True)
     return with_file(facts, text)
 
 
@@ -210,7 +209,7 @@ PACKAGES = [
 @pytest.mark.parametrize(("inputs", "expected"), PACKAGES)
 def test_packages_of_a_bare_host(inputs, expected):
     install = plan(BARE, **inputs)["install"]
-    companions = {"apparmor", "iptables", "python3-requests"}
+    companions = {"apparmor", "iptables"}
     assert [name for name in install["packages"] if name not in companions] == expected
     assert companions <= set(install["packages"])
 
@@ -247,10 +246,11 @@ def test_a_pin_moves_only_an_engine_that_it_does_not_match(version, packages):
     assert plan(settled_ubuntu(), **UBUNTU, version=version)["install"]["packages"] == packages
 
 
-def test_only_the_client_library_is_installed_where_docker_is_not_managed():
-    facts = changed(settled(), python_requests=False)
-    facts["packages"].pop("python3-requests")
-    assert plan(facts, manage=False)["install"]["actions"] == ["install python3-requests"]
+def test_nothing_is_installed_where_docker_is_not_managed():
+    facts = changed(settled())
+    facts["packages"].pop("iptables")
+    assert plan(facts, manage=False)["install"]["actions"] == []
+    assert plan(facts)["install"]["actions"] == ["install iptables"]
 
 
 # --- the APT source ------------------------------------------------------------------------------------------------
@@ -554,10 +554,6 @@ REFUSED = [
         "docker_apt_key_url must be an http:// or https:// address, the path of a key file on the host, or the armoured "
         "key itself; got 'key'.",
     ]),
-    ("a Python without requests", changed(settled(), python_requests=False, python="/opt/py/bin/python"), {}, [
-        "The Python that Ansible uses on this host (/opt/py/bin/python) has no module requests, which the modules of "
-        "community.docker need; install it there, or set ansible_python_interpreter: /usr/bin/python3.",
-    ]),
     ("the distribution's engine", changed(settled(["docker.io", "containerd"]), engine={"containers_running": 1}), UBUNTU, [
         "docker_source is 'auto' (that is 'docker' on Ubuntu), which installs docker-ce and removes docker.io 26.1.5+dfsg1-9, "
         "containerd 26.1.5+dfsg1-9. Docker Engine 26.1.5 answers, with 1 running container. Set docker_source: distribution to "
@@ -636,7 +632,7 @@ def test_a_permitted_replacement_removes_what_is_in_the_way():
 
 
 def test_a_dockerd_started_by_hand_is_left_alone_and_used():
-    facts = changed(BARE, engine={**ENGINE, "started_by": "hand"}, clis=[CLI], python_requests=True)
+    facts = changed(BARE, engine={**ENGINE, "started_by": "hand"}, clis=[CLI])
     result = plan(facts, source="docker", daemon_options={"debug": True})
     assert (result["mode"], result["changed"], result["problems"]) == ("found", False, [])
     assert result["notes"] == [

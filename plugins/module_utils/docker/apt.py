@@ -28,7 +28,6 @@ DISTRIBUTION_PACKAGES = {
 }
 # What the engine package only recommends: without iptables it does not start, without AppArmor it does not confine.
 COMPANIONS = ["apparmor", "ca-certificates", "iptables"]
-CLIENT_LIBRARY = "python3-requests"
 REPOSITORY_TOOLS = ["ca-certificates", "python3-debian"]
 CONFLICTS = {
     "docker": [
@@ -44,7 +43,7 @@ CONFLICTS = {
     "distribution": [*DOCKER_PACKAGES, "docker-ce-rootless-extras", "podman-docker"],
 }
 INTERESTING_PACKAGES = sorted(
-    {*DOCKER_PACKAGES, *CONFLICTS["docker"], *CONFLICTS["distribution"], *COMPANIONS, *REPOSITORY_TOOLS, CLIENT_LIBRARY}
+    {*DOCKER_PACKAGES, *CONFLICTS["docker"], *CONFLICTS["distribution"], *COMPANIONS, *REPOSITORY_TOOLS}
 )
 
 

@@ -13,7 +13,6 @@ from . import schema
 from .apt import (
     APT_NAME,
     APT_SOURCE,
-    CLIENT_LIBRARY,
     COMPANIONS,
     DISTRIBUTION_PACKAGES,
     DOCKER_PACKAGES,
@@ -88,15 +87,7 @@ class DockerPlan:
             "downgrade": False, "limits": False,
         }  # fmt: skip
         here, packages, actions = self.here, self.here.packages, result["actions"]
-        if not self.facts["python_requests"] and CLIENT_LIBRARY not in packages:
-            result["packages"] = [CLIENT_LIBRARY]
-        elif not self.facts["python_requests"]:
-            self.problems.append(
-                f"The Python that Ansible uses on this host ({self.facts['python']}) has no module requests, which the modules "
-                "of community.docker need; install it there, or set ansible_python_interpreter: /usr/bin/python3."
-            )
         if not self.managed:
-            actions += [f"install {name}" for name in result["packages"]]
             return result
         if here.source == "docker" and (repository := self.repository()):
             result["repository"] = repository
