@@ -15,6 +15,7 @@ nox.options.sessions = ["lint"]
 
 REPORTS = Path(os.environ.get("FLASKOPS_TEST_REPORTS", Path(".cache/test-reports").absolute()))
 DOCKER = Path(".cache/docker/environment")  # tests/hosts/docker writes it
+SERVERS = Path(".cache/servers").absolute()
 
 SHELL_SCRIPTS = ["bin", ".ci/run", "tests/hosts", "tests/sanity", "roles", "molecule/*"]
 # .pre-commit-config.yaml calls each by its name.
@@ -51,7 +52,12 @@ def sanity(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """Pure Python, rendered templates, documents; and the tests of the sample application."""
-    session.run("tests/hosts/with-nginx", "pytest", f"--junitxml={REPORTS}/unit-collection.xml", "tests", *session.posargs)
+    session.run("python3", "-m", "venv", str(SERVERS))
+    session.run(f"{SERVERS}/bin/pip", "install", "--quiet", "--requirement", "tests/unit/servers.txt")
+    session.run(
+        "tests/hosts/with-nginx", "pytest", f"--junitxml={REPORTS}/unit-collection.xml", "tests", *session.posargs,
+        env={"FLASKOPS_TEST_SERVERS": str(SERVERS)},
+    )  # fmt: skip
     session.chdir("files/pc-builder-app")
     session.run("pytest", f"--junitxml={REPORTS}/unit-sample-app.xml", "tests", *session.posargs)
 

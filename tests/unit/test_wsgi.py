@@ -20,6 +20,7 @@ import pytest
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
 SERVERS = os.environ.get("FLASKOPS_TEST_SERVERS", "")
+SERVERS_FILE = Path(__file__).with_name("servers.txt")
 
 
 @pytest.fixture
@@ -44,6 +45,12 @@ def call(application, **environ):
 
 
 # --- who asks --------------------------------------------------------------------------------------------------------
+
+
+def test_the_servers_here_are_those_of_the_runtime_image():
+    pins = [dict(re.findall(r"^([a-z-]+)==([\w.]+)", file.read_text(), re.M)) for file in (SERVERS_FILE, RUNTIME / "requirements.txt")]
+    assert {name: pins[0][name] for name in ("gunicorn", "gevent")} == {name: pins[1][name] for name in ("gunicorn", "gevent")}
+    assert pins[0]["pyuwsgi"].split(".")[:2] == pins[1]["uwsgi"].split(".")[:2]  # its wheels come later
 
 
 def test_address_and_scheme_are_those_that_nginx_says(wrapper):
