@@ -18,11 +18,15 @@ DOCKER = Path(".cache/docker/environment")  # tests/hosts/docker writes it
 SERVERS = Path(".cache/servers").absolute()
 
 SHELL_SCRIPTS = ["bin", ".ci/run", "tests/hosts", "tests/sanity", "roles", "molecule/*"]
+# What runs on hosts: of the rooms, all but what the controller alone has.
+ON_HOSTS = [f"plugins/module_utils/{room}" for room in ("host", "inputs", "docker", "images", "nginx", "releases")]
 # .pre-commit-config.yaml calls each by its name.
 LINTERS = {
     "yamllint": ["yamllint", "--strict", "."],
     "ruff": ["ruff", "check", "."],
     "mypy": ["mypy", "plugins"],
+    # Ubuntu 22.04 has Python 3.10.
+    "vermin": ["vermin", "--target=3.10-", "--no-tips", "--violations", "plugins/modules", *ON_HOSTS],
     "shellcheck": ["shellcheck"],
     "ansible-lint": ["ansible-lint", "--offline"],
 }
