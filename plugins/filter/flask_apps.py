@@ -42,7 +42,7 @@ def normalize_apps(
         given = [dev_entry(apps, dev["source"], context["source_root"], dev["entry"])] if dev else apps
         checkout = Checkouts(run=str(os.getppid()))  # a worker of the run that all hosts have in common
         result, problems = normalize.normalize_apps(given, checkout=checkout, **_known_sites(nginx), **context)
-        problems += [_missing_hook(str(file)) for file in hooks if file and not Path(str(file)).is_file()]
+        problems += [_missing_hook(str(file)) for file in (() if dev else hooks) if file and not Path(str(file)).is_file()]
     else:
         # What is deployed now may be wrong, and a way back is wanted all the same.
         result, problems = [], []
@@ -80,8 +80,9 @@ def _known_sites(nginx: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     if not nginx["manage"]:
         return {"sites": None}
-    path = nginx["health_path"]
-    return {"sites": plan.make_plan(None, nginx)["site_names"], "taken_paths": [path] if path and isinstance(path, str) else []}
+    path, found = nginx["health_path"], plan.make_plan(None, nginx)
+    # What is wrong with them is told by the role nginx, in its own words.
+    return {"sites": None if found["problems"] else found["site_names"], "taken_paths": [path] if path and isinstance(path, str) else []}
 
 
 def _missing_hook(file: str) -> str:

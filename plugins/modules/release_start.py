@@ -117,11 +117,14 @@ ARGUMENTS: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=False)
-    start = Start(module.params)
+    try:
+        start = Start(module.params)
+    except HostError as error:
+        module.fail_json(**failed(str(error)))
     try:
         result: dict[str, Any] = start.run()
     except (HostError, OSError) as error:
-        result = {**failed(str(error))}
+        result = {**failed(str(error)), **({"changed": True, "stdout": "\n".join(start.said)} if start.said else {})}
     for words in start.warnings:
         module.warn(words)
     if "msg" in result:

@@ -903,6 +903,16 @@ def test_the_sites_are_those_of_the_inputs_of_nginx(source, nginx):
     assert (found["problems"], found["sites"]) == ([], ["shop"])
 
 
+def test_what_is_wrong_with_the_sites_is_left_to_the_role_nginx(source, nginx):
+    shop = {"name": "a", "source": str(source), "path": "/a", "site": "www"}
+    assert filters.normalize_apps([shop], nginx={**nginx, "sites": {"www": {}}})["problems"] == []
+
+
+def test_bin_dev_runs_no_hook_and_misses_none(source):
+    dev = {"source": str(source), "entry": {}}
+    assert filters.normalize_apps([], hooks=["/none.yml"], dev=dev, source_root=".")["problems"] == []
+
+
 def test_a_hook_that_is_missing_is_told_with_the_rest(source, tmp_path):
     (tmp_path / "there.yml").touch()
     hooks = ["", str(tmp_path / "there.yml"), str(tmp_path / "none.yml")]

@@ -23,6 +23,15 @@ ENVIRON = "URL = os.environ.get('DATABASE_URL') or "
 UNABLE = "sqlite3.OperationalError: unable to open database file"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["WHERE = 'sqlite' " + "+ 'a' " * 950, "a0 = 'sqlite'\n" + "".join(f"a{n + 1} = a{n} + a{n}\n" for n in range(40))],
+)
+def test_no_expression_keeps_the_search_busy(tmp_path, text):
+    (tmp_path / "shop.py").write_text(f"{text}\nURL = 'sqlite:////srv/data/x.db'\n")
+    assert database.places(str(tmp_path)) in ([], ["/srv/data/"])
+
+
 @pytest.fixture
 def normal(tmp_path):
     def run(files, **keys):

@@ -12,6 +12,7 @@ PARAMS = {
     **{"status": ["2xx"], "deadline_seconds": 5.0, "interval_seconds": 0.1},
 }
 WRITES = "OSError: [Errno 30] Read-only file system: '/app/uploads'"
+TRACEBACK = "Traceback (most recent call last):\n  File \"/app/shop.py\", line 7, in index\n"
 NOISE = "[2026-01-02 03:04:05 +0000] [1] [INFO] Starting gunicorn 23.0.0"
 
 
@@ -66,11 +67,13 @@ def test_one_that_answers_404_alone_may_be_the_wrong_module_or_have_a_program(ru
 @pytest.mark.parametrize(
     ("status", "log", "soon"),
     [
-        (500, "sqlite3.OperationalError: unable to open database file", True),
-        (500, "sqlite3.OperationalError: no such table: post", True),
-        (500, WRITES, True),
+        (500, f"{TRACEBACK}sqlite3.OperationalError: unable to open database file", True),
+        (500, f"{TRACEBACK}sqlite3.OperationalError: no such table: post", True),
+        (500, f"{TRACEBACK}{WRITES}", True),
+        (500, WRITES, False),  # a warning of a library, say, that an application lives with
+        (500, f"{TRACEBACK}{WRITES}\n{TRACEBACK}OperationalError: Connection refused", False),  # and this is why it fails
         (500, "socket.gaierror: [Errno -3] Temporary failure in name resolution", False),  # the server may come
-        (503, WRITES, False),  # it says itself that it is not ready yet
+        (503, f"{TRACEBACK}{WRITES}", False),  # it says itself that it is not ready yet
     ],
 )
 def test_one_that_fails_for_good_is_not_waited_for(run, monkeypatch, status, log, soon):

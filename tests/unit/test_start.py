@@ -113,3 +113,15 @@ def test_who_has_lost_the_lock_changes_nothing_more(run, step):
     with pytest.raises(HostError):
         begin.run()
     assert noted[-1] == (f"lock for {step}",)
+
+
+def test_what_the_release_command_said_is_there_when_a_later_step_fails(run):
+    _, begin = run("asked", release_command=["sh", "-c", "x"])
+    with pytest.raises(HostError):
+        begin.run()
+    assert begin.said == ["done"]
+
+
+def test_a_record_without_an_option_is_told_in_words(run):
+    with pytest.raises(HostError, match=r"release\.json has not all options of a container .*pids_limit.*; deploy the application again"):
+        run(container={key: value for key, value in OPTIONS.items() if key != "pids_limit"})

@@ -56,9 +56,16 @@ class Container:
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Container:
-        """The options as release.json has them."""
+        """The options as release.json has them.
+
+        Raises:
+            HostError: one is missing that every release has.
+        """
         known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in options.items() if key in known})
+        try:
+            return cls(**{key: value for key, value in options.items() if key in known})
+        except TypeError as error:
+            raise HostError(f"release.json has not all options of a container ({error}); deploy the application again.") from error
 
     @property
     def words(self) -> list[str]:
@@ -157,6 +164,8 @@ def settle(
     if not found:
         _create(docker, wanted, environment, ["--restart", restart, *log])
         found = docker.inspect(wanted.name)
+        if not found:
+            raise HostError(f"the container {wanted.name} was removed meanwhile; run again.")
     elif different or restart != found["HostConfig"]["RestartPolicy"]["Name"]:
         limits = ["--memory", wanted.memory, "--memory-swap", wanted.memory_swap] if different else []
         docker.run("update", *limits, "--restart", restart, wanted.name)

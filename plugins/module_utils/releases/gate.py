@@ -45,6 +45,7 @@ OTHER_MODULE = (
 )
 # An application that has answered nothing but 404 for so long does not know its path, and will not learn it.
 NOT_FOUND_SECONDS = 10
+TRACEBACK = "Traceback (most recent call last)"
 # One that has answered nothing but 500 for so long may have written why, and then will not answer otherwise.
 FAILING_SECONDS = 10
 # How long one is watched that is healthy and has no memory left, or has lost a process for want of it.
@@ -88,11 +89,16 @@ class Gate:
         raise HostError(self._report(f"no answer was one of {wanted} within {self._seconds():.0f} s"))
 
     def _fails_for_good(self, container: Mapping[str, Any]) -> bool:
-        """Whether it has failed for long enough, and its log shows what no waiting puts right. The log is read once in that time."""
+        """Whether it has failed for long enough, and its last traceback shows what no waiting puts right.
+
+        What stands before that may be a warning that an application lives with. The log is read once in that time.
+        """
         if self._seconds() - self.failing <= FAILING_SECONDS:
             return False
         self.failing = self._seconds()
-        return advice.lasts(self._logs(), container)
+        log = self._logs()
+        last = log.rfind(TRACEBACK)
+        return last >= 0 and advice.lasts(log[last:], container)
 
     def _memory(self, container: Mapping[str, Any], until: float) -> None:
         """The kernel kills workers, the server starts them again, and whoever is asked is well: that is not healthy."""

@@ -33,17 +33,19 @@ class Start:
         self.log = [*(["--log-driver", params["log_driver"]] if params["log_driver"] else [])]
         self.log += [word for option in options for word in ("--log-opt", option)]
         self.warnings: list[str] = []
+        self.said: list[str] = []  # by its release command
 
     def run(self) -> dict[str, Any]:
         """What M(flaskops.host.release_start) returns. What is to be said beside it is in C(warnings), also where a later step fails."""
-        said = self._command() if self.params["release_command"] else []
+        if self.params["release_command"]:
+            self.said = self._command()
         changed, answer = bool(self.params["release_command"]), {}
         if self.params["start"]:
             changed |= self._settle(self.container, start=True)
             answer = self._wait()
             for options in self.params["process_containers"]:
                 changed |= self._settle(Container.from_dict(options), start=False)
-        return {"changed": changed, "stdout": "\n".join(said), **answer}
+        return {"changed": changed, "stdout": "\n".join(self.said), **answer}
 
     def _command(self) -> list[str]:
         """In a container of the new image with the new environment, before the new code serves."""

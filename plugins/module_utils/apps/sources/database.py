@@ -9,6 +9,7 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from ...releases.covers import CODE, hides_needed, is_inside
 from . import own_code
@@ -22,6 +23,7 @@ _URL = re.compile(r"sqlite(?:\+\w+)?://(?:/(?P<path>[^?]*).*)?", re.DOTALL)
 _PLACE = re.compile(r"/[\w./-]{1,200}", re.ASCII)
 _SAME = ("abspath", "realpath", "normpath", "str", "fspath", "Path", "PurePath", "resolve", "absolute", "as_posix")
 DEPTH = 30  # of an expression
+LONGEST = 4096  # characters of a text, as Linux has it for a path
 
 
 def places(source: str, base: str = "") -> list[str]:
@@ -43,8 +45,9 @@ def places(source: str, base: str = "") -> list[str]:
     relative = known["instance"] if any(b"flask_sqlalchemy" in content for _file, content in own_code.contents(source, files)) else start
     found: dict[str, None] = {}
     for file, _content, tree in modules:
-        for path in _Reader(file, {**known, "file": f"{CODE}/{file}"}).paths(tree, relative):
-            found[_to_keep(path, files)] = None
+        with suppress(RecursionError, MemoryError):  # of an expression without end
+            for path in _Reader(file, {**known, "file": f"{CODE}/{file}"}).paths(tree, relative):
+                found[_to_keep(path, files)] = None
     return [path for path in found if path][:PLACES]
 
 
@@ -110,7 +113,7 @@ class _Reader:
     def _joined(self, nodes: Iterable[ast.AST], depth: int, between: str) -> str | None:
         texts = [self.text(node, depth + 1) for node in nodes]
         parts = [text for text in texts if text is not None]
-        if len(parts) != len(texts) or not parts:
+        if len(parts) != len(texts) or not parts or sum(map(len, parts)) > LONGEST:
             return None
         return posixpath.join(*parts) if between else "".join(parts)
 
