@@ -233,6 +233,15 @@ def test_the_plan_is_told_digests_of_secrets_and_no_contents():
     assert deploy.wanted_releases([release()]) == [wanted]
 
 
+def test_no_command_of_a_process_is_in_the_work():
+    """The plan is shown at -v, and a broker's address has a password in it."""
+    process = {"name": "worker", "command": "celery --broker redis://:s3cret@db/0", "ready_seconds": 2, "overlap": True}
+    made = release()
+    made["app"]["processes"] = [process]
+    found = deploy.with_release(work(OLD), made, SITES)
+    assert found["processes"] == [{"name": "worker", "ready_seconds": 2, "overlap": True}]
+
+
 def test_the_work_of_an_application_stands_for_itself_and_has_no_secret():
     found = deploy.with_release(work(OLD), release(site="www"), SITES)
     assert (found["name"], found["live"], found["site"], found["drain_seconds"]) == ("shop", OLD, "www", 30)

@@ -146,10 +146,12 @@ def engine():
 @pytest.fixture
 def start(engine, tmp_path):
     def run(*processes, live=OLD, identity=NEW, state="present", old=()):
-        place = tmp_path / f"apps/shop/releases/{OLD}"
-        place.mkdir(parents=True)
-        (place / "release.json").write_text(json.dumps({"container": {}, "processes": list(old)}))
-        release = {"name": "shop", "id": identity, "live": live, "state": state, "processes": list(processes)}
+        for one, known in {identity: list(processes), OLD: list(old)}.items():
+            place = tmp_path / f"apps/shop/releases/{one}"
+            place.mkdir(parents=True)
+            (place / "release.json").write_text(json.dumps({"container": {}, "processes": known}))
+        planned = [{key: value for key, value in process.items() if key != "command"} for process in processes]
+        release = {"name": "shop", "id": identity, "live": live, "state": state, "processes": planned}
         return steps.Start(str(tmp_path), engine, lambda: engine.now, engine.sleep).run([release])
 
     return run

@@ -129,9 +129,10 @@ SWITCHED = ("site", "path", "path_mode", "engine", "script_name", "health", "sta
 
 
 def with_release(work: Mapping[str, Any], release: Release, sites: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The work of one application with what its later steps have to know of its release; nothing of it is secret."""
+    """The work of one application with what its later steps have to know of its release; nothing of it is secret, as a command may be."""
     app = release["app"]
-    return {**work, **{key: app[key] for key in SWITCHED}, "health_host": health_host(app, sites)}
+    processes = [{key: value for key, value in process.items() if key != "command"} for process in app["processes"]]
+    return {**work, **{key: app[key] for key in SWITCHED}, "processes": processes, "health_host": health_host(app, sites)}
 
 
 def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:

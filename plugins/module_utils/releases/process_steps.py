@@ -171,10 +171,15 @@ class Start:
         serves = still_serves(release["live"], release["id"])
         said = logs(self.docker, container, READ_LINES)
         lines = [f"{name}: its process {process['name']} of release {release['id']} {what}; {serves}."]
-        lines += [f"Its command: {process['command']}", "The last lines of its log:"]
+        lines += [f"Its command: {self._command(release, process)}", "The last lines of its log:"]
         lines += [f"  {line}" for line in advice.spoken(said)[-LOG_LINES:]] or ["  (nothing)"]
         lines += advice.advice(said, self.docker.inspect(container))
         self.failures[name] = "\n".join(lines)
+
+    def _command(self, release: Mapping[str, Any], process: Mapping[str, Any]) -> str:
+        """What its record says; it is in no plan, for it may hold a password."""
+        known = read_release(self.root, release["name"], release["id"]).get("processes", [])
+        return next((str(each["command"]) for each in known if each["name"] == process["name"]), "")
 
     def _take_back(self, release: Mapping[str, Any]) -> None:
         if release["live"] != release["id"]:
