@@ -36,14 +36,9 @@ def problem(root: Path, files: Iterable[str], python: str) -> str:
         files: modules below it.
         python: the version of Python that the application asks for, such as 3.12; "" where that is not known.
     """
-    for file in _loaded(root, files):
-        try:
-            find.parse(file)
-        except (SyntaxError, ValueError) as error:
-            if not _may_be_newer(file.read_bytes(), str(getattr(error, "msg", error)), python):
-                return find.fault(root, file, error)
-        except (OSError, RecursionError, MemoryError):
-            continue
+    for file, error in _broken(root, files):
+        if not _may_be_newer(file.read_bytes(), str(getattr(error, "msg", error)), python):
+            return find.fault(root, file, error)
     return ""
 
 
@@ -57,25 +52,27 @@ def _may_be_newer(content: bytes, words: str, python: str) -> bool:
     return newer or (sys.version_info < (3, 12) and words.startswith("f-string"))
 
 
-def _loaded(root: Path, files: Iterable[str]) -> Iterator[Path]:
-    """Each module once, and what its own statements import from the same source, packages before what is in them."""
+def _broken(root: Path, files: Iterable[str]) -> Iterator[tuple[Path, SyntaxError | ValueError]]:
+    """The modules that do not parse, of these and what their own statements import from the source, packages before what is in them."""
     ahead, seen = [root / file for file in files], set[Path]()
     while ahead and len(seen) < FILES:
         file = ahead.pop(0)
         if file in seen:
             continue
         seen.add(file)
-        yield file
-        ahead += _imported(root, file)
+        try:
+            tree = find.parse(file)
+        except (SyntaxError, ValueError) as error:
+            yield file, error
+        except (OSError, RecursionError, MemoryError):
+            continue
+        else:
+            ahead += _imported(root, file, tree)
 
 
-def _imported(root: Path, file: Path) -> list[Path]:
-    try:
-        body = find.parse(file).body
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+def _imported(root: Path, file: Path, tree: ast.Module) -> list[Path]:
     found = []
-    for node in body:  # not below if, try and functions: it may never be loaded
+    for node in tree.body:  # not below if, try and functions: it may never be loaded
         names = [alias.name for alias in getattr(node, "names", [])]
         if isinstance(node, ast.Import):
             found += [each for name in names for each in _files(_bases(root, file), name)]
