@@ -17,9 +17,8 @@ REPORTS = Path(os.environ.get("FLASKOPS_TEST_REPORTS", Path(".cache/test-reports
 DOCKER = Path(".cache/docker/environment")  # tests/hosts/docker writes it
 SERVERS = Path(".cache/servers").absolute()
 
-SHELL_SCRIPTS = ["bin", ".ci/run", "tests/hosts", "tests/sanity", "roles", "molecule/*"]
 # What runs on hosts: of the rooms, all but what the controller alone has.
-ON_HOSTS = [f"plugins/module_utils/{room}" for room in ("host", "inputs", "docker", "images", "nginx", "releases")]
+ON_HOSTS = sorted({str(file.parent) for file in Path("plugins/module_utils").glob("*/__init__.py")} - {"plugins/module_utils/apps"})
 # .pre-commit-config.yaml calls each by its name.
 LINTERS = {
     "yamllint": ["yamllint", "--strict", "."],

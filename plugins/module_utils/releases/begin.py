@@ -184,9 +184,10 @@ class Begin:
     def _link(self, name: str, site: str, identity: str, links: list[dict[str, str]]) -> None:
         # What it is under stays: maintenance, above all.
         target = Place(self.root).app(name).release(identity).file(links[0]["file"])
-        absent = [f"flaskops/{link['site']}/{name}.conf" for link in links if link["site"] != site]
+        below = NginxPlace("")
+        absent = [str(below.link(link["site"], name)) for link in links if link["site"] != site]
         routes.lead(self.root, name, identity)
-        move_links(self.params["nginx_root"], [{"path": f"flaskops/{site}/{name}.conf", "target": str(target)}], absent)
+        move_links(self.params["nginx_root"], [{"path": str(below.link(site, name)), "target": str(target)}], absent)
 
     def _sweep(self, name: str) -> None:
         """What belongs to no release that serves or is kept. What cannot go now keeps no release from being made."""
