@@ -26,7 +26,7 @@ def run(monkeypatch):
                 raise HostError("of this cause")
 
         class Gate:
-            def __init__(self, params):
+            def __init__(self, params, _docker):
                 self.container = params["container"]
 
             def run(self):

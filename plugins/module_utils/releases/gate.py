@@ -55,11 +55,11 @@ MEMORY_SECONDS = 5
 class Gate:
     """A bad release never serves: this is where it is stopped."""
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: dict[str, Any], docker: Docker | None = None) -> None:
         self.params = params
         self.path = AppPath.of(params)
         self.asked = self.path.at_socket(params["health_path"])
-        self.docker = Docker()
+        self.docker = docker or Docker()
         self.answers: list[str] = []
         self.started = time.monotonic()
         self.found = 0.0  # until when something else than 404 was answered
@@ -79,7 +79,7 @@ class Gate:
             self._memory(container, self.started + self._seconds() + MEMORY_SECONDS if good else 0)
             if good:
                 seconds = round(self._seconds(), 2)
-                return {"changed": False, "status": status, "seconds": seconds, "advice": self._advice(self._logs())}
+                return {"status": status, "seconds": seconds, "advice": self._advice(self._logs())}
             self.found = self.found if status == 404 else self._seconds()
             self.failing = self.failing if status == 500 else self._seconds()
             if self._seconds() - self.found > NOT_FOUND_SECONDS or self._fails_for_good(container):

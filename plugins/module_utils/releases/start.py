@@ -66,7 +66,7 @@ class Start:
     def _wait(self) -> dict[str, Any]:
         container = self.container.name
         with _told(f"{self.name} did not get healthy:"):
-            found = gate.Gate({**self.params, "container": container}).run()
+            found = gate.Gate({**self.params, "container": container}, self.docker).run()
         self.warnings += [f"{self.name} is healthy, but docker logs {container} shows a fault. {words}" for words in found["advice"]]
         return {"status": found["status"], "seconds": found["seconds"]}
 
