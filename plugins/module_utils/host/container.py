@@ -69,7 +69,7 @@ class Container:
 
     @property
     def words(self) -> list[str]:
-        """What docker create and docker run are told, from the user to the last word of the command."""
+        """The arguments of docker create and docker run, from the user to the last word of the command."""
         words = ["--user", self.user, *_flag("--read-only", self.read_only), *_flag("--init", self.init), "--name", self.name]
         words += ["--memory", self.memory, "--memory-swap", self.memory_swap, "--pids-limit", str(self.pids_limit)]
         words += ["--cpus", _decimal(self.cpus)] if self.cpus else []
@@ -147,8 +147,8 @@ def settle(
 
     Args:
         restart: its restart policy, which the host decides as time goes on; it makes no other container.
-        recreate: whether it has to be another one, whatever it is like.
-        log: what docker create is told of its log. The host decides it; it makes no other container either.
+        recreate: whether another one must take its place, whatever it is like.
+        log: the options of docker create for its log. The host decides it; it makes no other container either.
     """
     image = docker.inspect(wanted.image, "image")
     if not image:

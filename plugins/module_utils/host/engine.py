@@ -18,7 +18,7 @@ from typing import Any
 from .files import HostError
 from .shown import shown
 
-# What the engine is told, and how much of its log a container keeps, wherever nobody says otherwise.
+# The settings of the engine, and how much of its log a container keeps where nothing else is set.
 DAEMON_FILE = "/etc/docker/daemon.json"
 LOG_BOUND = {"max-file": "3", "max-size": "10m"}
 # The engine's own command first: one that comes earlier in PATH may be foreign and lack the plugins.

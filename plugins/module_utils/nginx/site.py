@@ -15,7 +15,7 @@ SCHEME = "http"
 
 
 def heard(host: str, path: str, scheme: str = SCHEME) -> str:
-    """The address of a path as an application hears it, which is told the name alone."""
+    """The address of a path as an application hears it, which gets the name alone."""
     return f"{scheme}://{host}{path}"
 
 

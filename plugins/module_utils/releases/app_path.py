@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The path of an application: who takes it off, who is told it, and what is asked for."""
+"""The path of an application: who takes it off, who gets it, and what is asked for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AppPath:
         path: where that is.
         path_mode: how the application learns it.
         engine: what serves in the container.
-        script_name: what a Gunicorn that is the image's own is told of it, and takes off itself.
+        script_name: what a Gunicorn that is the image's own gets of it, and takes off itself.
     """
 
     path: str
@@ -58,7 +58,7 @@ class AppPath:
 
     @property
     def domain(self) -> str:
-        """What the application is told to put before its routes, as DOMAIN."""
+        """What the application puts before its routes, as DOMAIN."""
         return "" if self.mapped else self.prefix
 
     @property

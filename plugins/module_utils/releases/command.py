@@ -49,5 +49,5 @@ def shell_line(command: str) -> str:
 
 
 def shell_words(command: str) -> list[str]:
-    """What a container is told to start for a command line."""
+    """What a container starts for a command line."""
     return ["sh", "-c", shell_line(command)]

@@ -36,7 +36,7 @@ def places(source: str, base: str = "") -> list[str]:
     try:
         files = list(source_files(source))
     except (OSError, ValueError):
-        return []  # what is wrong with it is told elsewhere
+        return []  # what is wrong with it is reported elsewhere
     modules = list(own_code.modules(source, _WORDS, files=files))
     start = posixpath.normpath(posixpath.join(CODE, base))
     known = {"instance": f"{start}/instance", "start": start, "code": start}
@@ -61,7 +61,7 @@ def _to_keep(path: str, files: Iterable[str]) -> str:
 
 
 def _given_instance(tree: ast.AST) -> str:
-    """The folder that Flask is told to take."""
+    """The folder that instance_path names."""
     keywords = (keyword for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords)
     given = (keyword.value.value for keyword in keywords if keyword.arg == "instance_path" and isinstance(keyword.value, ast.Constant))
     return next((value.rstrip("/") for value in given if isinstance(value, str) and value.startswith("/")), "")
