@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What each stage of bin/test runs. One alone: bin/test lint; or, in a clone that bin/test has set up, nox --session lint."""
+"""What each stage of bin/test runs. One alone: bin/test lint; or, in a clone that bin/test has set
+up, nox --session lint.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,25 @@ DOCKER = Path(".cache/docker/environment")  # tests/hosts/docker writes it
 SERVERS = Path(".cache/servers").absolute()
 
 # What runs on hosts: of the rooms, all but what the controller alone has.
-ON_HOSTS = sorted({str(file.parent) for file in Path("plugins/module_utils").glob("*/__init__.py")} - {"plugins/module_utils/apps"})
+ON_HOSTS = sorted(
+    {str(file.parent) for file in Path("plugins/module_utils").glob("*/__init__.py")}
+    - {"plugins/module_utils/apps"}
+)
 # .pre-commit-config.yaml calls each by its name.
 LINTERS = {
     "yamllint": ["yamllint", "--strict", "."],
     "ruff": ["ruff", "check", "."],
+    "ruff-format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy", "plugins"],
     # Ubuntu 22.04 has Python 3.10.
-    "vermin": ["vermin", "--target=3.10-", "--no-tips", "--violations", "plugins/modules", *ON_HOSTS],
+    "vermin": [
+        "vermin",
+        "--target=3.10-",
+        "--no-tips",
+        "--violations",
+        "plugins/modules",
+        *ON_HOSTS,
+    ],
     "shellcheck": ["shellcheck"],
     "ansible-lint": ["ansible-lint", "--offline"],
 }
@@ -33,9 +46,18 @@ LINTERS = {
 
 def shell_scripts() -> list[str]:
     """Those that are ours; below molecule/*/apps are applications as people write them."""
-    places = [*Path("bin").iterdir(), *Path(".ci").iterdir(), *Path("tests/hosts").rglob("*"), *Path("tests/sanity").iterdir()]
+    places = [
+        *Path("bin").iterdir(),
+        *Path(".ci").iterdir(),
+        *Path("tests/hosts").rglob("*"),
+        *Path("tests/sanity").iterdir(),
+    ]
     places += [*Path("roles").rglob("*.sh"), *Path("molecule").glob("*/*.sh")]
-    scripts = [place for place in places if place.is_file() and place.read_bytes().startswith((b"#!/usr/bin/env bash", b"#!/bin/sh"))]
+    scripts = [
+        place
+        for place in places
+        if place.is_file() and place.read_bytes().startswith((b"#!/usr/bin/env bash", b"#!/bin/sh"))
+    ]
     return [*map(str, sorted(scripts)), "bin/lib.sh"]
 
 
@@ -56,7 +78,9 @@ def sanity(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Pure Python, rendered templates, documents; and the tests of the sample application."""
     session.run("python3", "-m", "venv", str(SERVERS))
-    session.run(f"{SERVERS}/bin/pip", "install", "--quiet", "--requirement", "tests/unit/servers.txt")
+    session.run(
+        f"{SERVERS}/bin/pip", "install", "--quiet", "--requirement", "tests/unit/servers.txt"
+    )
     session.run(
         "tests/hosts/with-nginx", "pytest", f"--junitxml={REPORTS}/unit-collection.xml", "tests", *session.posargs,
         env={"FLASKOPS_TEST_SERVERS": str(SERVERS)},

@@ -7,8 +7,8 @@
     bin/dev files/shop --path / engine=gunicorn     with any key of an application, as in flask_apps
     bin/dev files/shop -i prod                      with the entry that it has in that inventory
 
-The source is mounted: what you save is seen by the next request, and an application that does not start says why in
-the browser. Ctrl-C ends it.
+The source is mounted: what you save is seen by the next request, and an application that does not
+start says why in the browser. Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,39 @@ CALLER = Path(os.environ.get("FLASKOPS_CALLER", "."))
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bin/dev", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bin/dev", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("app", metavar="APP_DIR", help="the directory of the application")
-    parser.add_argument("keys", metavar="KEY=VALUE", nargs="*", help="a key of the application, such as uwsgi.threads=2; its value is YAML")
-    parser.add_argument("--path", help="where it is reached (the entry's, or / and the name of the directory)")
+    parser.add_argument(
+        "keys",
+        metavar="KEY=VALUE",
+        nargs="*",
+        help="a key of the application, such as uwsgi.threads=2; its value is YAML",
+    )
+    parser.add_argument(
+        "--path", help="where it is reached (the entry's, or / and the name of the directory)"
+    )
     parser.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1 (5000)")
     parser.add_argument("--env", metavar="FILE", help="lines NAME=VALUE for its environment")
-    parser.add_argument("--secrets", metavar="FILE", help="lines NAME=VALUE for its secrets, variables and files as in production")
-    parser.add_argument("-i", "--inventory", metavar="INVENTORY", help="one with its entry and the role's variables (inventories/local)")
-    parser.add_argument("-e", metavar="VARIABLE=VALUE", action="append", default=[], help="a variable of the role, as for ansible-playbook")
+    parser.add_argument(
+        "--secrets",
+        metavar="FILE",
+        help="lines NAME=VALUE for its secrets, variables and files as in production",
+    )
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        metavar="INVENTORY",
+        help="one with its entry and the role's variables (inventories/local)",
+    )
+    parser.add_argument(
+        "-e",
+        metavar="VARIABLE=VALUE",
+        action="append",
+        default=[],
+        help="a variable of the role, as for ansible-playbook",
+    )
     return parser.parse_intermixed_args(arguments)
 
 
@@ -64,7 +88,12 @@ def lines_of(file: str) -> dict[str, str]:
         stop(f"{path} is no file.")
     lines = [line.strip().removeprefix("export ") for line in path.read_text().splitlines()]
     found = pairs([line for line in lines if line and not line.startswith("#")], str(path))
-    return {name: value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value for name, value in found.items()}
+    return {
+        name: (
+            value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+        )
+        for name, value in found.items()
+    }
 
 
 def keys_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -87,16 +116,27 @@ def keys_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def check_machine(port: int) -> None:
     if not shutil.which("docker"):
-        stop("there is no docker command here; install Docker, or run bin/deploy once on a Debian or Ubuntu.")
-    said = subprocess.run(["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True)
+        stop(
+            "there is no docker command here; install Docker, or run bin/deploy once on a Debian or"
+            " Ubuntu."
+        )
+    said = subprocess.run(
+        ["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True
+    )
     if said.returncode:
-        stop(f"Docker does not answer: {said.stderr.strip() or said.stdout.strip()}\nStart it, or become a member of the group docker.")
+        stop(
+            f"Docker does not answer: {said.stderr.strip() or said.stdout.strip()}\nStart it, or"
+            " become a member of the group docker."
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            stop(f"port {port} of 127.0.0.1 cannot be had: {error.strerror}. Choose another with --port.")
+            stop(
+                f"port {port} of 127.0.0.1 cannot be had: {error.strerror}. Choose another with"
+                " --port."
+            )
 
 
 def source_of(options: argparse.Namespace) -> Path:
@@ -105,23 +145,47 @@ def source_of(options: argparse.Namespace) -> Path:
         stop(f"{source} is no directory.")
     owner = source.stat()
     if owner.st_uid == 0 and owner.st_mode & 0o005 != 0o005:
-        stop(f"{source} is for root alone, and no container runs as root: chmod -R go+rX {source}, or give it to a user of its own.")
+        stop(
+            f"{source} is for root alone, and no container runs as root: chmod -R go+rX {source},"
+            " or give it to a user of its own."
+        )
     return source
 
 
 def inventory_of(options: argparse.Namespace) -> str:
-    """The one that was named; else that of bin/deploy where its base image is, or can be made: the application runs on the same here."""
+    """The one that was named; else that of bin/deploy where its base image is, or can be made: the
+    application runs on the same here.
+    """
     if options.inventory:
-        return str(CALLER / options.inventory) if (CALLER / options.inventory).exists() else str(options.inventory)
-    made = subprocess.run(["docker", "image", "ls", "--quiet", "flaskops/base"], capture_output=True, text=True).stdout.strip()
-    return "inventories/local" if made or (os.geteuid() == 0 and shutil.which("apt-get")) else "localhost,"
+        return (
+            str(CALLER / options.inventory)
+            if (CALLER / options.inventory).exists()
+            else str(options.inventory)
+        )
+    made = subprocess.run(
+        ["docker", "image", "ls", "--quiet", "flaskops/base"], capture_output=True, text=True
+    ).stdout.strip()
+    return (
+        "inventories/local"
+        if made or (os.geteuid() == 0 and shutil.which("apt-get"))
+        else "localhost,"
+    )
 
 
 def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str, Any]:
     """Have Ansible build the image and write down how it is run."""
     owner = source.stat()
-    known = {"source": str(source), "entry": keys_of(options), "port": options.port, "place": str(place)}
-    variables: dict[str, Any] = {"flask_apps_dev": known, "flask_apps_root": str(place), "flask_apps_release_key_file": f"{place}/key"}
+    known = {
+        "source": str(source),
+        "entry": keys_of(options),
+        "port": options.port,
+        "place": str(place),
+    }
+    variables: dict[str, Any] = {
+        "flask_apps_dev": known,
+        "flask_apps_root": str(place),
+        "flask_apps_release_key_file": f"{place}/key",
+    }
     if owner.st_uid > 0:
         # Its files may be readable by their owner alone.
         variables["flask_apps_uid"] = owner.st_uid
@@ -131,7 +195,11 @@ def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str,
     command += ["-i", inventory_of(options)]
     for variable in options.e:
         command += ["-e", variable]
-    quiet = {"ANSIBLE_DISPLAY_OK_HOSTS": "false", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOCALHOST_WARNING": "false"}
+    quiet = {
+        "ANSIBLE_DISPLAY_OK_HOSTS": "false",
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+    }
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **quiet})
     if done.returncode:
         sys.exit(done.returncode)
@@ -145,12 +213,22 @@ def serve(run: dict[str, Any]) -> int:
     """Until Ctrl-C. Whatever happens, the container is gone afterwards."""
     process = subprocess.Popen(["docker", "run", *run["words"]])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The terminal gives Ctrl-C to both of us; docker hands it on, and so it does what a kill of us alone brings.
-        signal.signal(number, lambda number, _frame: process.send_signal(signal.SIGTERM) if number != signal.SIGINT else None)
+        # The terminal gives Ctrl-C to both of us; docker hands it on, and so it does what a kill of
+        # us alone brings.
+        signal.signal(
+            number,
+            lambda number, _frame: (
+                process.send_signal(signal.SIGTERM) if number != signal.SIGINT else None
+            ),
+        )
     try:
         code = process.wait()
     finally:
-        subprocess.run(["docker", "rm", "--force", run["name"]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["docker", "rm", "--force", run["name"]],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     return code
 
 

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What the tests of all scenarios share: a browser and a websocket client on the test host, and what Docker says there.
+"""What the tests of all scenarios share: a browser and a websocket client on the test host, and
+what Docker says there.
 
-The clients are small and use the standard library only, so that a test host needs no curl and a role cannot come to
-depend on one.
+The clients are small and use the standard library only, so that a test host needs no curl and a
+role cannot come to depend on one.
 """
 
 from __future__ import annotations
@@ -135,11 +136,28 @@ def start(key_file: str, warm: dict[str, str]) -> Callable[..., subprocess.Popen
         arguments: Sequence[str] = (),
         **variables: Any,
     ) -> Any:
-        values = {"flask_apps_source_root": str(SCENARIO), "flask_apps_release_key_file": key_file, **variables}
+        values = {
+            "flask_apps_source_root": str(SCENARIO),
+            "flask_apps_release_key_file": key_file,
+            **variables,
+        }
         if apps is not None:
             values["flask_apps"] = apps
-        command = ["ansible-playbook", "-i", INVENTORY, str(PROJECT / f"playbooks/{playbook}.yml"), "-e", json.dumps(values), *arguments]
-        known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **warm, **(environment or {})}
+        command = [
+            "ansible-playbook",
+            "-i",
+            INVENTORY,
+            str(PROJECT / f"playbooks/{playbook}.yml"),
+            "-e",
+            json.dumps(values),
+            *arguments,
+        ]
+        known = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
+            **warm,
+            **(environment or {}),
+        }
         return subprocess.Popen(
             command, cwd=PROJECT, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
@@ -182,7 +200,14 @@ def http(host: Any) -> Callable[..., Answer]:
         port: int = 80,
     ) -> Answer:
         sent = {"Host": "localhost"} | (headers or {})
-        question = {"address": address, "port": port, "method": method, "path": path, "headers": sent, "body": body}
+        question = {
+            "address": address,
+            "port": port,
+            "method": method,
+            "path": path,
+            "headers": sent,
+            "body": body,
+        }
         return Answer(**json.loads(on_host(host, HTTP_CLIENT, question)))
 
     return ask
@@ -211,7 +236,9 @@ def container(host: Any) -> Callable[[str], dict[str, Any]]:
 
     @cache
     def inspect(app: str) -> dict[str, Any]:
-        names = host.check_output("docker ps --quiet --filter label=host.flaskops.app=%s", app).split()
+        names = host.check_output(
+            "docker ps --quiet --filter label=host.flaskops.app=%s", app
+        ).split()
         assert len(names) == 1, f"{app}: {names}"
         return json.loads(host.check_output("docker inspect %s", names[0]))[0]
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Runs stages (the sessions of noxfile.py), each as soon as those that it needs have passed; bin/test calls it.
+"""Runs stages (the sessions of noxfile.py), each as soon as those that it needs have passed;
+bin/test calls it.
 
-The output of each is in .cache/test-logs, what pytest has counted in .cache/test-reports. The first stage that fails ends the run; of
-scenarios that run side by side, all come to their end. At the end: what failed, a table, a line that counts.
+The output of each is in .cache/test-logs, what pytest has counted in .cache/test-reports. The first
+stage that fails ends the run; of scenarios that run side by side, all come to their end. At the
+end: what failed, a table, a line that counts.
 """
 
 from __future__ import annotations
@@ -36,11 +38,18 @@ NEEDS = {
     "hosts": ("docker",),
     "default": ("hosts",),
     "apps": ("hosts",),
-    **dict.fromkeys(("releases", "recovery", "trust", "consumer", "local"), ("default", "apps", "unit", "sanity")),
+    **dict.fromkeys(
+        ("releases", "recovery", "trust", "consumer", "local"),
+        ("default", "apps", "unit", "sanity"),
+    ),
 }
 # Headings: of Molecule's actions, of nox, and our own; not the output of every task.
-HEADING = re.compile(r"^INFO +\[(\w+ > \w+)\] Executing$|^nox > (?!Running|Session|Command)(.*)|^-- (.*)")
-WORDS_OF_A_FAILURE = re.compile(r"(FAILED|ERROR) [^ ]*::|fatal: |\[ERROR\]: |ERROR: |bin/test: |tests/hosts/prepare: ")
+HEADING = re.compile(
+    r"^INFO +\[(\w+ > \w+)\] Executing$|^nox > (?!Running|Session|Command)(.*)|^-- (.*)"
+)
+WORDS_OF_A_FAILURE = re.compile(
+    r"(FAILED|ERROR) [^ ]*::|fatal: |\[ERROR\]: |ERROR: |bin/test: |tests/hosts/prepare: "
+)
 
 
 @dataclass
@@ -90,9 +99,15 @@ class Stage:
         self.status = status
 
     def count(self) -> None:
-        for file in (*REPORTS.glob(f"{self.name}-*.xml"), *REPORTS.glob(f"molecule-{self.name}-*.xml")):
+        for file in (
+            *REPORTS.glob(f"{self.name}-*.xml"),
+            *REPORTS.glob(f"molecule-{self.name}-*.xml"),
+        ):
             for suite in ElementTree.parse(file).iter("testsuite"):
-                failed, skipped = int(suite.get("failures", 0)) + int(suite.get("errors", 0)), int(suite.get("skipped", 0))
+                failed, skipped = (
+                    int(suite.get("failures", 0)) + int(suite.get("errors", 0)),
+                    int(suite.get("skipped", 0)),
+                )
                 self.failed += failed
                 self.skipped += skipped
                 self.passed += int(suite.get("tests", 0)) - failed - skipped
@@ -135,7 +150,9 @@ def run(stages: list[Stage], show: bool, at_once: bool) -> bool:
     names = {stage.name for stage in stages}
     done: set[str] = set()
     while waiting or running:
-        for stage in [stage for stage in waiting if done.issuperset(names.intersection(stage.needs))]:
+        for stage in [
+            stage for stage in waiting if done.issuperset(names.intersection(stage.needs))
+        ]:
             if running and not at_once:
                 break
             say(f"== {stage.name} ({time.strftime('%T')})")
@@ -156,14 +173,21 @@ def run(stages: list[Stage], show: bool, at_once: bool) -> bool:
 
 def table(stages: Iterable[Stage], setup_seconds: float, seconds: float) -> str:
     rows = [("setup", 0, 0, 0, setup_seconds)]
-    rows += [(s.name, s.passed, s.failed, s.skipped, s.seconds) for s in stages if s.status is not None]
+    rows += [
+        (s.name, s.passed, s.failed, s.skipped, s.seconds) for s in stages if s.status is not None
+    ]
     rows.append(("total", *(sum(row[column] for row in rows) for column in (1, 2, 3)), seconds))  # type: ignore[arg-type, misc]
     lines = [f"{'stage':<10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
-    lines += [f"{name:<10}{passed:>8}{failed:>8}{skipped:>9}{took:>9.0f}" for name, passed, failed, skipped, took in rows]
+    lines += [
+        f"{name:<10}{passed:>8}{failed:>8}{skipped:>9}{took:>9.0f}"
+        for name, passed, failed, skipped, took in rows
+    ]
     return "\n".join(lines)
 
 
-def report(stages: list[Stage], show: bool, setup_seconds: float, seconds: float, status: int) -> None:
+def report(
+    stages: list[Stage], show: bool, setup_seconds: float, seconds: float, status: int
+) -> None:
     failed = [stage for stage in stages if stage.status and not stage.ended]
     for stage in failed:
         if not show:
@@ -173,7 +197,9 @@ def report(stages: list[Stage], show: bool, setup_seconds: float, seconds: float
         stage.last_words()
     say(f"\n{table(stages, setup_seconds, seconds)}")
     took = [f"{stage.name} {stage.seconds:.0f}" for stage in stages if stage.status is not None]
-    counts = [sum(getattr(stage, name) for stage in stages) for name in ("passed", "failed", "skipped")]
+    counts = [
+        sum(getattr(stage, name) for stage in stages) for name in ("passed", "failed", "skipped")
+    ]
     counts[1] = counts[1] or int(status != 0)
     seconds_of = ", ".join([f"setup {setup_seconds:.0f}", *took])
     say("\n{} passed, {} failed, {} skipped; seconds: {}".format(*counts, seconds_of))
@@ -181,10 +207,16 @@ def report(stages: list[Stage], show: bool, setup_seconds: float, seconds: float
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one-at-a-time", action="store_true", help="in the order given, with their whole output")
+    parser.add_argument(
+        "--one-at-a-time", action="store_true", help="in the order given, with their whole output"
+    )
     parser.add_argument("--setup-seconds", type=float, default=0)
-    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="handed to the last of the stages")
-    parser.add_argument("names", nargs="*", metavar="STAGE", help=f"of: {' '.join(NEEDS)}; all by default")
+    parser.add_argument(
+        "--options", nargs=argparse.REMAINDER, default=[], help="handed to the last of the stages"
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="STAGE", help=f"of: {' '.join(NEEDS)}; all by default"
+    )
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in NEEDS]
     if unknown:
@@ -209,7 +241,13 @@ def main() -> int:
         for stage in stages:
             stage.end()
         subprocess.run([ROOT / "tests/hosts/docker", "stop"], check=False)
-        report(stages, show, arguments.setup_seconds, arguments.setup_seconds + time.monotonic() - started, status)
+        report(
+            stages,
+            show,
+            arguments.setup_seconds,
+            arguments.setup_seconds + time.monotonic() - started,
+            status,
+        )
     return status
 
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How long a change of code takes until it serves, against compose; and how long a run takes that has nothing to do.
+"""How long a change of code takes until it serves, against compose; and how long a run takes that
+has nothing to do.
 
-    benchmarks/release/run.py CONTAINER      a test host that `molecule converge -s releases` has made
+    benchmarks/release/run.py CONTAINER      a test host that `molecule converge -s releases` has
+    made
 
 Both tables are ratios of one run on one machine. See README.md beside this file.
 """
@@ -26,9 +28,12 @@ ROOT = HERE.parents[1]
 HOST = sys.argv[1] if len(sys.argv) > 1 else sys.exit(__doc__)
 ROUNDS = int(os.environ.get("FLASKOPS_BENCHMARK_ROUNDS", "3"))
 PROJECT = "/srv/compose"  # on the host
-COUNTS = [int(number) for number in os.environ.get("FLASKOPS_BENCHMARK_APPS", "1,5,20,50").split(",")]
+COUNTS = [
+    int(number) for number in os.environ.get("FLASKOPS_BENCHMARK_APPS", "1,5,20,50").split(",")
+]
 
-# Asks without a pause until it is told to stop; on the host, so that nothing but the host is measured.
+# Asks without a pause until it is told to stop; on the host, so that nothing but the host is
+# measured.
 POLLER = r"""
 import http.client, json, signal, sys, time
 port, path, seen, failed, gap, last = int(sys.argv[1]), sys.argv[2], {}, 0, 0.0, time.time()
@@ -55,7 +60,13 @@ print(json.dumps({"seen": seen, "failed": failed, "gap": gap}))
 
 
 def on_host(*command: str, check: bool = True, **more: Any) -> str:
-    done = subprocess.run(["docker", "exec", HOST, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+    done = subprocess.run(
+        ["docker", "exec", HOST, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **more,
+    )
     if check and done.returncode:
         sys.exit(f"{command}: {done.stdout}")
     return done.stdout
@@ -74,7 +85,11 @@ def play(inventory: Path, *words: str) -> str:
 
 def watched(port: int, path: str, wanted: str, change: Any) -> dict[str, float]:
     """Seconds from the command to its first answer, failed requests and the longest gap meanwhile."""
-    poller = subprocess.Popen(["docker", "exec", HOST, "python3", "-c", POLLER, str(port), path], stdout=subprocess.PIPE, text=True)
+    poller = subprocess.Popen(
+        ["docker", "exec", HOST, "python3", "-c", POLLER, str(port), path],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     time.sleep(1)
     began = time.time()
     change()
@@ -84,7 +99,12 @@ def watched(port: int, path: str, wanted: str, change: Any) -> dict[str, float]:
     found = json.loads(poller.communicate(timeout=30)[0])
     if wanted not in found["seen"]:
         sys.exit(f"{path} never answered {wanted!r}: {found}")
-    return {"live": found["seen"][wanted] - began, "whole": ended - began, "failed": found["failed"], "gap": found["gap"]}
+    return {
+        "live": found["seen"][wanted] - began,
+        "whole": ended - began,
+        "failed": found["failed"],
+        "gap": found["gap"],
+    }
 
 
 class Bench:
@@ -109,10 +129,22 @@ class Bench:
         return f"{version} of {self.began}"
 
     def list(self, count: int) -> None:
-        same = {"source": str(self.source), "drain_seconds": 1, "uwsgi": {"processes": 2, "threads": 2}}
+        same = {
+            "source": str(self.source),
+            "drain_seconds": 1,
+            "uwsgi": {"processes": 2, "threads": 2},
+        }
         apps = [{**same, "name": f"bench-{n}", "path": f"/bench-{n}"} for n in range(count)]
-        connection = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
-        variables = {"flask_apps": apps, "flask_apps_release_key_file": str(self.key), **connection, **self.variables}
+        connection = {
+            "ansible_connection": "community.docker.docker",
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        variables = {
+            "flask_apps": apps,
+            "flask_apps_release_key_file": str(self.key),
+            **connection,
+            **self.variables,
+        }
         self.inventory.write_text(json.dumps({"all": {"hosts": {HOST: variables}}}))
 
 
@@ -120,8 +152,19 @@ class Compose:
     """The other way, in one of its two images."""
 
     def __init__(self, dockerfile: str, runtime: str, ca_bundle: str) -> None:
-        values = {"DOCKERFILE": dockerfile, "RUNTIME": runtime, "PIP_CERT": "/app/ca-bundle.crt" if ca_bundle else ""}
-        self.command = ["env", *(f"{name}={value}" for name, value in values.items()), "docker", "compose", "--project-directory", PROJECT]
+        values = {
+            "DOCKERFILE": dockerfile,
+            "RUNTIME": runtime,
+            "PIP_CERT": "/app/ca-bundle.crt" if ca_bundle else "",
+        }
+        self.command = [
+            "env",
+            *(f"{name}={value}" for name, value in values.items()),
+            "docker",
+            "compose",
+            "--project-directory",
+            PROJECT,
+        ]
         on_host("mkdir", "-p", PROJECT)
         subprocess.run(["docker", "cp", "-q", f"{HERE}/compose/.", f"{HOST}:{PROJECT}"], check=True)
         if ca_bundle:
@@ -146,7 +189,9 @@ def by_compose(bench: Bench, dockerfile: str, runtime: str) -> list[dict[str, fl
         compose.change(bench.write("0"))
         for number in range(1, ROUNDS + 1):
             code = bench.write(f"c{number}")
-            run = watched(8000, "/compose/", bench.named(f"c{number}"), lambda code=code: compose.change(code))
+            run = watched(
+                8000, "/compose/", bench.named(f"c{number}"), lambda code=code: compose.change(code)
+            )
             runs.append({**run, "stop": compose("stop")})
             compose("start")
             time.sleep(3)
@@ -159,7 +204,14 @@ def by_ours(bench: Bench) -> list[dict[str, float]]:
     runs = []
     for number in range(1, ROUNDS + 1):
         bench.write(f"o{number}")
-        runs.append({**watched(80, "/bench-0/", bench.named(f"o{number}"), lambda: play(bench.inventory)), "stop": 0.0})
+        runs.append(
+            {
+                **watched(
+                    80, "/bench-0/", bench.named(f"o{number}"), lambda: play(bench.inventory)
+                ),
+                "stop": 0.0,
+            }
+        )
     return runs
 
 
@@ -169,29 +221,50 @@ def change_of_code(bench: Bench) -> None:
     play(bench.inventory)
     served = on_host("docker", "ps", "-q", "-f", "label=host.flaskops.app=bench-0").split()
     app = on_host("docker", "inspect", "-f", "{{.Config.Image}}", *served).strip()
-    tags = on_host("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flaskops/runtime").split()
+    tags = on_host(
+        "docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flaskops/runtime"
+    ).split()
     build = next(tag for tag in tags if tag.endswith("-build"))
-    on_host("docker", "tag", app, "flaskops-benchmark:app")  # the release itself may be pruned meanwhile
+    on_host(
+        "docker", "tag", app, "flaskops-benchmark:app"
+    )  # the release itself may be pruned meanwhile
     try:
         runs = {
             "ours": by_ours(bench),
             "compose, as written": by_compose(bench, "Dockerfile", build),
-            "compose, requirements in the base": by_compose(bench, "Dockerfile.kind", "flaskops-benchmark:app"),
+            "compose, requirements in the base": by_compose(
+                bench, "Dockerfile.kind", "flaskops-benchmark:app"
+            ),
         }
     finally:
         on_host("docker", "image", "rm", "flaskops-benchmark:app", check=False)
-    middle = {name: {key: statistics.median(run[key] for run in found) for key in found[0]} for name, found in runs.items()}
+    middle = {
+        name: {key: statistics.median(run[key] for run in found) for key in found[0]}
+        for name, found in runs.items()
+    }
     ours = middle["ours"]["live"]
     print(f"\nchange of code -> live, median of {ROUNDS}\n")
-    print("| | until it serves, s | the whole command, s | failed requests | longest gap, s | its stop, s | ours : this | without its stop")
+    print(
+        "| | until it serves, s | the whole command, s | failed requests | longest gap, s | its"
+        " stop, s | ours : this | without its stop"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for name, row in middle.items():
-        seconds = f"{row['live']:.1f} | {row['whole']:.1f} | {row['failed']:.0f} | {row['gap']:.2f} | {row['stop']:.1f}"
-        print(f"| {name} | {seconds} | {ours / row['live']:.2f} | {ours / (row['live'] - row['stop']):.2f} |")
+        seconds = (
+            f"{row['live']:.1f} | {row['whole']:.1f} | {row['failed']:.0f} | {row['gap']:.2f} |"
+            f" {row['stop']:.1f}"
+        )
+        print(
+            f"| {name} | {seconds} | {ours / row['live']:.2f} |"
+            f" {ours / (row['live'] - row['stop']):.2f} |"
+        )
 
 
 def nothing_to_do(bench: Bench) -> None:
-    print("\nno-op run of site.yml\n\n| apps | seconds | tasks | remote calls | to deploy them, s |\n|---|---|---|---|---|")
+    print(
+        "\nno-op run of site.yml\n\n| apps | seconds | tasks | remote calls | to deploy them, s"
+        " |\n|---|---|---|---|---|"
+    )
     for count in COUNTS:
         bench.list(count)
         began = time.time()
@@ -205,7 +278,11 @@ def nothing_to_do(bench: Bench) -> None:
             assert " changed=0 " in output, output
         tasks = re.search(r"TIME .* (\d+) tasks", output)
         calls = len(re.findall(r"^<\S+> EXEC ", play(bench.inventory, "-vvv"), re.MULTILINE))
-        print(f"| {count} | {statistics.median(times):.1f} | {tasks[1] if tasks else '?'} | {calls} | {deployed:.0f} |", flush=True)
+        print(
+            f"| {count} | {statistics.median(times):.1f} | {tasks[1] if tasks else '?'} | {calls} |"
+            f" {deployed:.0f} |",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs on the test host: asks each way for each page in turn, and says what it took. Plan in JSON on stdin, measurements in JSON on stdout.
+"""Runs on the test host: asks each way for each page in turn, and says what it took. Plan in JSON
+on stdin, measurements in JSON on stdout.
 
 measure.py slow URL UPLOAD    is what it starts for slow clients
 """
@@ -25,7 +26,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 TICK = os.sysconf("SC_CLK_TCK")
-# What serves outside of the containers: the host's Nginx, and the engine's parts that forward a published port and take the log.
+# What serves outside of the containers: the host's Nginx, and the engine's parts that forward a
+# published port and take the log.
 OUTSIDE = ("nginx", "docker-proxy", "dockerd", "containerd-shim")
 SLOW_CLIENTS = 100
 
@@ -45,9 +47,16 @@ def cgroup_seconds(containers: list[str]) -> float:
         ]
         file = next((file for file in files if file.exists()), None)
         if file is None:
-            sys.exit(f"there is no CPU account of the container {identity} among {', '.join(map(str, files))}")
+            sys.exit(
+                f"there is no CPU account of the container {identity} among"
+                f" {', '.join(map(str, files))}"
+            )
         text = file.read_text()
-        total += int(text) / 1e9 if file.name == "cpuacct.usage" else int(text.split("usage_usec ")[1].split()[0]) / 1e6
+        total += (
+            int(text) / 1e9
+            if file.name == "cpuacct.usage"
+            else int(text.split("usage_usec ")[1].split()[0]) / 1e6
+        )
     return total
 
 
@@ -57,7 +66,9 @@ def outside_seconds() -> float:
         if not process.name.isdigit():
             continue
         try:
-            if (process / "comm").read_text().strip().startswith(OUTSIDE) and not in_container(process):
+            if (process / "comm").read_text().strip().startswith(OUTSIDE) and not in_container(
+                process
+            ):
                 fields = (process / "stat").read_text().rpartition(")")[2].split()
                 total += int(fields[11]) + int(fields[12])
         except OSError:
@@ -71,42 +82,83 @@ def milliseconds(text: str) -> float:
 
 
 def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
-    command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", url]
+    command = [
+        "wrk",
+        "--latency",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds:g}s",
+        "--timeout",
+        "10s",
+        url,
+    ]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     count, took = re.search(r"(\d+) requests in ([\d.]+\w+)", text).groups()  # type: ignore[union-attr]
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    broken = re.search(
+        r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text
+    )
     failed = (int(refused[1]) if refused else 0) + (sum(map(int, broken.groups())) if broken else 0)
     good = int(count) - (int(refused[1]) if refused else 0)
     p99 = re.search(r"99%\s+([\d.]+\w+)", text)
-    return {"good": good, "failed": failed, "rate": good / (milliseconds(took) / 1000), "p99": milliseconds(p99[1]) if p99 else 0.0}
+    return {
+        "good": good,
+        "failed": failed,
+        "rate": good / (milliseconds(took) / 1000),
+        "p99": milliseconds(p99[1]) if p99 else 0.0,
+    }
 
 
 def hey(url: str, connections: int, seconds: float, rate: float) -> dict[str, float]:
-    """At a rate that is given, however much the way could do: what a visitor waits for when the machine is not full."""
+    """At a rate that is given, however much the way could do: what a visitor waits for when the
+    machine is not full.
+    """
     numbers = [f"-c={connections}", f"-z={seconds:g}s", f"-q={rate / connections:.3f}", "-t=10"]
     began = time.monotonic()
-    text = subprocess.run(["hey", *numbers, "-o=csv", url], capture_output=True, text=True, check=True, timeout=60).stdout
+    text = subprocess.run(
+        ["hey", *numbers, "-o=csv", url], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
     # Each connection waits for its turn before its first request.
     took = time.monotonic() - began - connections / rate
     # Who was not answered is not in the list, and is missed in the rate.
     answers = list(csv.DictReader(text.splitlines()))
-    waits = sorted(float(answer["response-time"]) * 1000 for answer in answers if answer["status-code"] == "200")
+    waits = sorted(
+        float(answer["response-time"]) * 1000
+        for answer in answers
+        if answer["status-code"] == "200"
+    )
     p99 = waits[len(waits) * 99 // 100] if waits else 0.0
-    return {"good": len(waits), "failed": len(answers) - len(waits), "rate": len(waits) / took, "p99": p99}
+    return {
+        "good": len(waits),
+        "failed": len(answers) - len(waits),
+        "rate": len(waits) / took,
+        "p99": p99,
+    }
 
 
 def warm_up(url: str, connections: int, seconds: float) -> None:
     """wrk itself takes whole seconds."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(["wrk", "-t1", f"-c{connections}", "-d60s", url], stdout=subprocess.DEVNULL, timeout=seconds)
+        subprocess.run(
+            ["wrk", "-t1", f"-c{connections}", "-d60s", url],
+            stdout=subprocess.DEVNULL,
+            timeout=seconds,
+        )
 
 
-def measure(way: dict[str, Any], row: dict[str, Any], warm: float, seconds: float) -> dict[str, float]:
+def measure(
+    way: dict[str, Any], row: dict[str, Any], warm: float, seconds: float
+) -> dict[str, float]:
     url = way["url"] + row["path"]
     slow = None
     if row.get("slow"):
-        command = [sys.executable, __file__, "slow", way["url"] + "/static/image.jpg", way["url"] + "/upload"]
+        command = [
+            sys.executable,
+            __file__,
+            "slow",
+            way["url"] + "/static/image.jpg",
+            way["url"] + "/upload",
+        ]
         slow = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         time.sleep(max(warm, 1))
     try:
@@ -123,10 +175,15 @@ def measure(way: dict[str, Any], row: dict[str, Any], warm: float, seconds: floa
 
 
 def slow_clients(download: str, upload: str) -> None:
-    """Half of them send a form a little at a time, half take an image a little at a time; who has done begins again."""
+    """Half of them send a form a little at a time, half take an image a little at a time; who has
+    done begins again.
+    """
     at = urlsplit(download)
     body = 30000
-    head = f"POST {urlsplit(upload).path} HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Length: {body}\r\nConnection: close\r\n\r\n".encode()
+    head = (
+        f"POST {urlsplit(upload).path} HTTP/1.1\r\nHost: {at.netloc}\r\nContent-Length:"
+        f" {body}\r\nConnection: close\r\n\r\n".encode()
+    )
     get = f"GET {at.path} HTTP/1.1\r\nHost: {at.netloc}\r\nConnection: close\r\n\r\n".encode()
     lines: list[Any] = [None] * SLOW_CLIENTS
     left = [0] * SLOW_CLIENTS
@@ -181,10 +238,14 @@ def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
                 try:
                     with urllib.request.urlopen(way["url"] + row["path"], timeout=30) as answer:
                         # Each way has a path of its own in the page.
-                        length = len(answer.read()) - len(urlsplit(way["url"]).path) * row.get("paths", 0)
+                        length = len(answer.read()) - len(urlsplit(way["url"]).path) * row.get(
+                            "paths", 0
+                        )
                     wanted = wanted or length
                     if length != wanted:
-                        faults.append(f"{way['name']}: {row['path']} has {length} bytes and not {wanted}")
+                        faults.append(
+                            f"{way['name']}: {row['path']} has {length} bytes and not {wanted}"
+                        )
                 except IncompleteRead:
                     faults.append(f"{way['name']}: {row['path']} came truncated")
                 except (OSError, HTTPException) as error:
@@ -205,10 +266,16 @@ def docker(action: str, back: str, ways: list[dict[str, Any]]) -> Iterator[None]
 def main() -> None:
     plan = json.load(sys.stdin)
     ways = plan["ways"]
-    turns = [(row, way) for row in plan["rows"] for way in ways if not row.get("only") or way["name"] in row["only"]]
+    turns = [
+        (row, way)
+        for row in plan["rows"]
+        for way in ways
+        if not row.get("only") or way["name"] in row["only"]
+    ]
     faults = check(ways, plan["rows"])
     results = []
-    # One at a time: a server that works on after its clients have gone would be counted against the others.
+    # One at a time: a server that works on after its clients have gone would be counted against the
+    # others.
     with docker("pause", "unpause", ways):
         for number in range(plan["rounds"]):
             for row, way in turns:

@@ -1,7 +1,8 @@
 """PC Builder: pick the parts of a PC, see what they cost and whether they fit, order them.
 
-The app that flaskops.host deploys to show what it does. All routes, templates and static files sit in one Blueprint;
-with ENV=PROD it is registered under DOMAIN (say /pc-builder-app), otherwise at the root.
+The app that flaskops.host deploys to show what it does. All routes, templates and static files sit
+in one Blueprint; with ENV=PROD it is registered under DOMAIN (say /pc-builder-app), otherwise at
+the root.
 """
 
 from __future__ import annotations
@@ -15,12 +16,30 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, abort, current_app, flash, g, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    abort,
+    current_app,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from pcbuilder import live, market, websocket
 from pcbuilder.builds import Build, hints, read_build
 from pcbuilder.catalogue import Catalogue
-from pcbuilder.orders import DELIVERIES, LARGEST_QUANTITY, LONGEST_NAME, InvalidOrder, decode, read_order
+from pcbuilder.orders import (
+    DELIVERIES,
+    LARGEST_QUANTITY,
+    LONGEST_NAME,
+    InvalidOrder,
+    decode,
+    read_order,
+)
 from pcbuilder.settings import Settings, read_settings
 
 HERE = Path(__file__).parent
@@ -41,12 +60,16 @@ def home() -> ResponseReturnValue:
 def main() -> ResponseReturnValue:
     """The builder; a link with parts in its query opens it with them chosen."""
     build, unknown = read_build(request.args, catalogue)
-    return render_template("main.html", build=build, hints=hints(build), unknown=unknown, presets=presets)
+    return render_template(
+        "main.html", build=build, hints=hints(build), unknown=unknown, presets=presets
+    )
 
 
 @app_bp.get("/table")
 def table() -> ResponseReturnValue:
-    """All components; the browser filters and sorts, and without JavaScript the query does the filtering."""
+    """All components; the browser filters and sorts, and without JavaScript the query does the
+    filtering.
+    """
     wanted, text = request.args.get("category", ""), request.args.get("q", "")
     words = text.lower().split()
     names = {category.id: category.name for category in catalogue.categories}
@@ -54,9 +77,14 @@ def table() -> ResponseReturnValue:
         component
         for component in catalogue.components
         if wanted in ("", component.category)
-        and all(word in f"{component.name} {names[component.category]} {component.summary}".lower() for word in words)
+        and all(
+            word in f"{component.name} {names[component.category]} {component.summary}".lower()
+            for word in words
+        )
     ]
-    return render_template("table.html", components=components, names=names, wanted=wanted, text=text)
+    return render_template(
+        "table.html", components=components, names=names, wanted=wanted, text=text
+    )
 
 
 @app_bp.route("/order", methods=["GET", "POST"])
@@ -107,7 +135,9 @@ def health() -> ResponseReturnValue:
 
 @app_bp.get("/api/whoami")
 def whoami() -> ResponseReturnValue:
-    """What the app sees of the request: behind a proxy this must be the real client, scheme and host."""
+    """What the app sees of the request: behind a proxy this must be the real client, scheme and
+    host.
+    """
     return {
         "remote_addr": request.remote_addr,
         "scheme": request.scheme,
@@ -126,7 +156,9 @@ def whoami() -> ResponseReturnValue:
 @app_bp.get("/api/components")
 def api_components() -> ResponseReturnValue:
     tick = market.current_tick()
-    components = [{**part.fields(), **vars(market.quote(part, tick))} for part in catalogue.components]
+    components = [
+        {**part.fields(), **vars(market.quote(part, tick))} for part in catalogue.components
+    ]
     return {"tick": tick, "components": components}
 
 
@@ -158,7 +190,11 @@ def live_prices() -> ResponseReturnValue:
 
 @app_bp.get("/ws")
 def websocket_only() -> ResponseReturnValue:
-    return {"error": "Open this address as a websocket."}, 426, {"Upgrade": "websocket", "Connection": "upgrade"}
+    return (
+        {"error": "Open this address as a websocket."},
+        426,
+        {"Upgrade": "websocket", "Connection": "upgrade"},
+    )
 
 
 # What all pages share
@@ -187,7 +223,9 @@ def euros(cents: int) -> str:
 
 @app_bp.after_app_request
 def guard(response: Any) -> Any:
-    """Only our own scripts and styles run, and a cache asks again for all but static files: prices move."""
+    """Only our own scripts and styles run, and a cache asks again for all but static files: prices
+    move.
+    """
     response.headers["Content-Security-Policy"] = (
         f"default-src 'self'; script-src 'self' 'nonce-{_nonce()}'; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
@@ -208,7 +246,11 @@ def _settings() -> Settings:
 
 
 def _server() -> str:
-    return "uWSGI" if websocket.uwsgi else request.environ.get("SERVER_SOFTWARE", "unknown").split("/")[0]
+    return (
+        "uWSGI"
+        if websocket.uwsgi
+        else request.environ.get("SERVER_SOFTWARE", "unknown").split("/")[0]
+    )
 
 
 def _nonce() -> str:
@@ -218,7 +260,9 @@ def _nonce() -> str:
 
 
 def _static_url(filename: str) -> str:
-    """The URL of a static file, with a digest of its content: a new release is never mixed with cached old files."""
+    """The URL of a static file, with a digest of its content: a new release is never mixed with
+    cached old files.
+    """
     return url_for("app_bp.static", filename=filename, v=_digest(filename))
 
 
@@ -231,7 +275,9 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     settings = read_settings(environ)
     logging.basicConfig(format="%(asctime)s %(levelname)s [%(name)s] %(message)s")
 
-    app = Flask("PcBuilderApp", root_path=str(HERE), static_folder=None)  # static files are the Blueprint's
+    app = Flask(
+        "PcBuilderApp", root_path=str(HERE), static_folder=None
+    )  # static files are the Blueprint's
     app.logger.setLevel(settings.log_level)
     app.config.update(
         SETTINGS=settings,
@@ -243,9 +289,13 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
     )
     app.register_blueprint(app_bp, url_prefix=settings.app_domain or None)
 
-    app.logger.info("%d components loaded; routes under %s/", len(catalogue.components), settings.app_domain)
+    app.logger.info(
+        "%d components loaded; routes under %s/", len(catalogue.components), settings.app_domain
+    )
     if settings.secret_key_from == "random":
-        app.logger.warning("SECRET_KEY is not set: using a random key, so sessions end when the app restarts")
+        app.logger.warning(
+            "SECRET_KEY is not set: using a random key, so sessions end when the app restarts"
+        )
     return app
 
 

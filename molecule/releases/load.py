@@ -1,9 +1,11 @@
-"""Load on the test host: wrk, and beside it what wrk cannot do: slow answers, slow uploads, websockets that stay open.
+"""Load on the test host: wrk, and beside it what wrk cannot do: slow answers, slow uploads,
+websockets that stay open.
 
     python3 load.py URL OUTPUT      until SIGTERM; then the counts are in OUTPUT, as JSON
 
-Every request has a connection of its own, so that a count of 0 is a count of 0: on a kept connection a client has to be ready
-that the server closes it while a request is on its way (RFC 9112, 9.5), whatever the server does.
+Every request has a connection of its own, so that a count of 0 is a count of 0: on a kept
+connection a client has to be ready that the server closes it while a request is on its way (RFC
+9112, 9.5), whatever the server does.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ end
 
 counts: Counter[str] = Counter()
 problems: list[str] = []
-# When the version changed: between the asking that the old one answered last, and the answer of the new one.
+# When the version changed: between the asking that the old one answered last, and the answer of the
+# new one.
 changed: list[tuple[float, float]] = []
 closed: list[float] = []  # when a server closed a websocket
 stopping = asyncio.Event()
@@ -76,7 +79,10 @@ async def exchange(url, head: str, parts, check, kind: str) -> None:
 
 
 async def slow(url) -> None:
-    head = f"GET {url.path}slow?seconds={SLOW_SECONDS} HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\n\r\n"
+    head = (
+        f"GET {url.path}slow?seconds={SLOW_SECONDS} HTTP/1.1\r\nHost: {url.hostname}\r\nConnection:"
+        " close\r\n\r\n"
+    )
     while not stopping.is_set():
         await exchange(url, head, [], lambda body: body == b"s" * 65536, "slow")
 
@@ -104,14 +110,19 @@ async def upload(url) -> None:
     """256 KiB in a second; Nginx passes them on only when it has all of them."""
     content = os.urandom(262144)
     wanted = sha256(content).hexdigest().encode()
-    head = f"POST {url.path}upload HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = (
+        f"POST {url.path}upload HTTP/1.1\r\nHost: {url.hostname}\r\nConnection:"
+        f" close\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
     parts = [(content[start : start + 26215], 0.1) for start in range(0, len(content), 26215)]
     while not stopping.is_set():
         await exchange(url, head, parts, lambda body: body == wanted, "upload")
 
 
 async def websocket(url) -> None:
-    """An echo five times a second. A server may close it, once its drain is over; it is opened again."""
+    """An echo five times a second. A server may close it, once its drain is over; it is opened
+    again.
+    """
     while not stopping.is_set():
         try:
             reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
@@ -121,8 +132,9 @@ async def websocket(url) -> None:
         try:
             key = base64.b64encode(os.urandom(16)).decode()
             writer.write(
-                f"GET {url.path}ws HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+                f"GET {url.path}ws HTTP/1.1\r\nHost: {url.hostname}\r\nConnection:"
+                " Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key:"
+                f" {key}\r\n\r\n".encode()
             )
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
             if b" 101 " not in head.split(b"\r\n")[0]:
@@ -175,7 +187,13 @@ async def main() -> None:
     if any(plain[name] for name in ("status", "connect", "read", "write", "timeout")):
         problems.append(f"wrk: {said.decode()}")
     aside = output.with_suffix(".part")
-    found = {"counts": counts, "problems": problems, "longest": plain["longest"], "changed": changed, "closed": closed}
+    found = {
+        "counts": counts,
+        "problems": problems,
+        "longest": plain["longest"],
+        "changed": changed,
+        "closed": closed,
+    }
     aside.write_text(json.dumps(found))
     aside.replace(output)
 

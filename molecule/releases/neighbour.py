@@ -1,9 +1,10 @@
-"""What an application's neighbour has open: a download, an event stream and a websocket, and beside them one long upload.
+"""What an application's neighbour has open: a download, an event stream and a websocket, and beside
+them one long upload.
 
     python3 neighbour.py NEIGHBOUR UPLOAD SECONDS OUTPUT
 
-NEIGHBOUR and UPLOAD are the paths of two applications. The upload takes SECONDS; the others stay open until SIGTERM, then the download is
-read to its end. What became of each is in OUTPUT, as JSON.
+NEIGHBOUR and UPLOAD are the paths of two applications. The upload takes SECONDS; the others stay
+open until SIGTERM, then the download is read to its end. What became of each is in OUTPUT, as JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ found: dict[str, dict[str, object]] = {}
 async def ask(request: str, *headers: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection of its own, on which the request was begun."""
     reader, writer = await asyncio.open_connection("127.0.0.1", 80, limit=65536)
-    writer.write("".join(f"{line}\r\n" for line in (f"{request} HTTP/1.1", "Host: localhost", *headers, "")).encode())
+    writer.write(
+        "".join(
+            f"{line}\r\n" for line in (f"{request} HTTP/1.1", "Host: localhost", *headers, "")
+        ).encode()
+    )
     return reader, writer
 
 
@@ -43,7 +48,11 @@ async def download(path: str) -> None:
         size += len(chunk)
         if not stopping.is_set():
             await asyncio.sleep(0.1)
-    found["download"] = {"status": status, "bytes": size, "whole": size == SIZE and stopping.is_set()}
+    found["download"] = {
+        "status": status,
+        "bytes": size,
+        "whole": size == SIZE and stopping.is_set(),
+    }
 
 
 async def events(path: str) -> None:
@@ -59,12 +68,22 @@ async def events(path: str) -> None:
                 break
             wanted += 1
             longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    found["events"] = {"status": status, "events": wanted, "longest": round(longest, 2), "whole": stopping.is_set()}
+    found["events"] = {
+        "status": status,
+        "events": wanted,
+        "longest": round(longest, 2),
+        "whole": stopping.is_set(),
+    }
 
 
 async def websocket(path: str) -> None:
     key = base64.b64encode(os.urandom(16)).decode()
-    words = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}")
+    words = (
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {key}",
+    )
     reader, writer = await ask(f"GET {path}/ws", *words)
     status, echoes = await head(reader), 0
     try:
@@ -83,7 +102,9 @@ async def websocket(path: str) -> None:
 
 async def upload(path: str, seconds: float) -> None:
     content = os.urandom(1 << 20)
-    reader, writer = await ask(f"POST {path}/upload", "Connection: close", f"Content-Length: {len(content)}")
+    reader, writer = await ask(
+        f"POST {path}/upload", "Connection: close", f"Content-Length: {len(content)}"
+    )
     step = len(content) // 100
     started = time.monotonic()
     for begin in range(0, len(content), step):
@@ -93,11 +114,20 @@ async def upload(path: str, seconds: float) -> None:
     taken = time.monotonic() - started
     status = await asyncio.wait_for(head(reader), 30)
     body = await reader.read(-1)
-    found["upload"] = {"status": status, "seconds": round(taken, 1), "whole": body == sha256(content).hexdigest().encode()}
+    found["upload"] = {
+        "status": status,
+        "seconds": round(taken, 1),
+        "whole": body == sha256(content).hexdigest().encode(),
+    }
 
 
 async def main() -> None:
-    neighbour, other, seconds, output = sys.argv[1], sys.argv[2], float(sys.argv[3]), Path(sys.argv[4])
+    neighbour, other, seconds, output = (
+        sys.argv[1],
+        sys.argv[2],
+        float(sys.argv[3]),
+        Path(sys.argv[4]),
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     tasks = {
         "download": download(neighbour),
@@ -106,7 +136,9 @@ async def main() -> None:
         "upload": upload(other, seconds),
     }
     output.with_suffix(".started").touch()
-    for name, result in zip(tasks, await asyncio.gather(*tasks.values(), return_exceptions=True), strict=True):
+    for name, result in zip(
+        tasks, await asyncio.gather(*tasks.values(), return_exceptions=True), strict=True
+    ):
         if isinstance(result, BaseException):
             found[name] = {"whole": False, "error": repr(result)}
     aside = output.with_suffix(".part")

@@ -16,19 +16,24 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.images.delta import write_delta
 
 MODULE = "flaskops.host.release_context"
-# Bytes. A little goes along with the call of the module; more is a file of its own, which costs two calls more.
+# Bytes. A little goes along with the call of the module; more is a file of its own, which costs two
+# calls more.
 PACKED, INLINE = 4 << 20, 256 << 10
 
 
 class ActionModule(ActionBase):
-    """Sends what is new and has the whole put together and unpacked; once more with everything when the host has lost something."""
+    """Sends what is new and has the whole put together and unpacked; once more with everything when
+    the host has lost something.
+    """
 
     TRANSFERS_FILES = True
     _supports_check_mode = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        arguments = {key: value for key, value in self._task.args.items() if key not in ("src", "known")}
+        arguments = {
+            key: value for key, value in self._task.args.items() if key not in ("src", "known")
+        }
         if not self._task.args.get("src"):
             return dict(self._execute_module(MODULE, module_args=arguments, task_vars=task_vars))
         archive = Path(self._task.args["src"])
@@ -37,7 +42,9 @@ class ActionModule(ActionBase):
             result = self._send(archive, (), arguments, task_vars)
         return result
 
-    def _send(self, archive: Path, known: Collection[str], arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+    def _send(
+        self, archive: Path, known: Collection[str], arguments: dict[str, Any], task_vars: Any
+    ) -> dict[str, Any]:
         delta = archive.with_suffix(".delta")
         try:
             write_delta(archive, delta, known)
@@ -54,6 +61,10 @@ class ActionModule(ActionBase):
 
     def _as_a_file(self, delta: Path) -> str:
         directory = self._connection._shell.tmpdir or self._make_tmp_path()
-        remote = str(self._transfer_file(str(delta), self._connection._shell.join_path(directory, "context.delta")))
+        remote = str(
+            self._transfer_file(
+                str(delta), self._connection._shell.join_path(directory, "context.delta")
+            )
+        )
         self._fixup_perms2((directory, remote))
         return remote

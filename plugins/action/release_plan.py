@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of release_plan: it knows the releases, who runs, and whether the run that holds a lock still lives."""
+"""The controller's part of release_plan: it knows the releases, who runs, and whether the run that
+holds a lock still lives.
+"""
 
 from __future__ import annotations
 
@@ -17,30 +19,52 @@ MODULE = "flaskops.host.release_plan"
 
 
 class ActionModule(ActionBase):
-    """Calls the module with the owner of this run and what it has to know of the releases, and once more when the lock is a dead run's."""
+    """Calls the module with the owner of this run and what it has to know of the releases, and once
+    more when the lock is a dead run's.
+    """
 
     _supports_check_mode = True
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         releases, sites = self._task.args["releases"], self._task.args.get("sites", [])
-        wanted = {"releases": deploy.wanted_releases(releases), "images": deploy.needed_images(releases)}
+        wanted = {
+            "releases": deploy.wanted_releases(releases),
+            "images": deploy.needed_images(releases),
+        }
         arguments = {**self._task.args, **wanted, "owner": this_run()}
-        result: dict[str, Any] = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
+        result: dict[str, Any] = self._execute_module(
+            MODULE, module_args=arguments, task_vars=task_vars
+        )
         dead = [holder for holder in result.get("holders", []) if is_dead(holder)]
         if result.get("failed") and dead:
             tokens = [*arguments.get("break_tokens", []), *(holder["token"] for holder in dead)]
-            result = self._execute_module(MODULE, module_args={**arguments, "break_tokens": tokens}, task_vars=task_vars)
-        return {**result, **_completed(result, {release["name"]: release for release in releases}, sites)}
+            result = self._execute_module(
+                MODULE, module_args={**arguments, "break_tokens": tokens}, task_vars=task_vars
+            )
+        return {
+            **result,
+            **_completed(result, {release["name"]: release for release in releases}, sites),
+        }
 
 
-def _completed(plan: dict[str, Any], releases: dict[str, Any], sites: list[dict[str, Any]]) -> dict[str, Any]:
-    """The work and the missing images with what later steps have to know of the releases, so that each entry stands for itself."""
+def _completed(
+    plan: dict[str, Any], releases: dict[str, Any], sites: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The work and the missing images with what later steps have to know of the releases, so that
+    each entry stands for itself.
+    """
     if "work" not in plan:
         return {}
     work = [
-        {**deploy.with_release(entry, release, sites), "own_prefix": own_prefix.setting(release["app"])}
+        {
+            **deploy.with_release(entry, release, sites),
+            "own_prefix": own_prefix.setting(release["app"]),
+        }
         for entry in plan["work"]
         for release in [releases[entry["name"]]]
     ]
-    return {"work": work, "missing_images": deploy.image_builds(releases.values(), plan["missing_images"])}
+    return {
+        "work": work,
+        "missing_images": deploy.image_builds(releases.values(), plan["missing_images"]),
+    }

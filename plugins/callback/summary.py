@@ -94,8 +94,12 @@ class CallbackModule(CallbackBase):
             self._display.banner("STATUS")
             for line in status_table(status):
                 self._display.display(line)
-        self._display.banner(f"TIME {time.monotonic() - self.started:.1f} s, {len(self.tasks)} tasks")
-        for name, seconds in sorted(self.tasks, key=lambda task: -task[1])[: self.get_option("slowest")]:
+        self._display.banner(
+            f"TIME {time.monotonic() - self.started:.1f} s, {len(self.tasks)} tasks"
+        )
+        for name, seconds in sorted(self.tasks, key=lambda task: -task[1])[
+            : self.get_option("slowest")
+        ]:
             self._display.display(f"{seconds:7.1f} s  {shown_line(name)}")
 
     def _state(self, app: dict[str, Any]) -> str:

@@ -37,7 +37,8 @@ options:
 options:
   dockerfile: {description: The text of the Dockerfile; empty for the C(Dockerfile) of the archive., type: str, default: ''}
   ca_bundle:
-    description: A PEM file on the host with the certificate authorities to trust; empty for the image's own.
+    description: A PEM file on the host with the certificate authorities to trust; empty for the
+      image's own.
     type: str
     default: ''
   index_url: {description: The package index that pip uses; empty for PyPI., type: str, default: ''}

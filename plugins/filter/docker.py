@@ -16,15 +16,29 @@ from ..module_utils.docker.plan import plan as plan_of
 
 def docker_plan(facts: Any, inputs: Any) -> dict[str, Any]:
     """What the docker role has to do on a host, and what stands against it."""
-    _expect("docker_plan", facts, "the value 'docker' that the module flaskops.host.docker_facts returns", "engine")
-    _expect("docker_plan", inputs, "a dictionary of the inputs of the docker role", "daemon_options")
+    _expect(
+        "docker_plan",
+        facts,
+        "the value 'docker' that the module flaskops.host.docker_facts returns",
+        "engine",
+    )
+    _expect(
+        "docker_plan", inputs, "a dictionary of the inputs of the docker role", "daemon_options"
+    )
     return plan_of(facts, inputs)
 
 
 def docker_engine(facts: Any, plan: Any) -> dict[str, Any]:
     """The output docker_engine of the docker role."""
-    _expect("docker_engine", facts, "the value 'docker' that the module flaskops.host.docker_facts returns", "engine")
-    _expect("docker_engine", plan, "what the filter flaskops.host.docker_plan made", "predicted_engine")
+    _expect(
+        "docker_engine",
+        facts,
+        "the value 'docker' that the module flaskops.host.docker_facts returns",
+        "engine",
+    )
+    _expect(
+        "docker_engine", plan, "what the filter flaskops.host.docker_plan made", "predicted_engine"
+    )
     return engine_output(facts, plan)
 
 

@@ -36,21 +36,40 @@ def normalize_apps(
     dev: Mapping[str, Any] | None = None,
     **context: Any,
 ) -> dict[str, Any]:
-    """The complete entries of flask_apps with all that follows from them, and all problems as sentences and as one message."""
+    """The complete entries of flask_apps with all that follows from them, and all problems as
+    sentences and as one message.
+    """
     defaults = context.get("defaults")
     if restored is None:
-        given = [dev_entry(apps, dev["source"], context["source_root"], dev["entry"])] if dev else apps
-        checkout = Checkouts(run=str(os.getppid()))  # a worker of the run that all hosts have in common
-        result, problems = normalize.normalize_apps(given, checkout=checkout, **_known_sites(nginx), **context)
-        problems += [_missing_hook(str(file)) for file in (() if dev else hooks) if file and not Path(str(file)).is_file()]
+        given = (
+            [dev_entry(apps, dev["source"], context["source_root"], dev["entry"])] if dev else apps
+        )
+        checkout = Checkouts(
+            run=str(os.getppid())
+        )  # a worker of the run that all hosts have in common
+        result, problems = normalize.normalize_apps(
+            given, checkout=checkout, **_known_sites(nginx), **context
+        )
+        problems += [
+            _missing_hook(str(file))
+            for file in (() if dev else hooks)
+            if file and not Path(str(file)).is_file()
+        ]
     else:
         # What is deployed now may be wrong, and a way back is wanted all the same.
         result, problems = [], []
     # A source, its Dockerfile and a Git server may have a word in them.
     problems = [printable(problem) for problem in problems]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    message = "\n".join([f"{count} in the inputs; nothing was changed.", *problems]) if problems else ""
-    notes = [printable(f"{app['name']}: {note}") for app in result if isinstance(app["name"], str) for note in app.get("notes", [])]
+    message = (
+        "\n".join([f"{count} in the inputs; nothing was changed.", *problems]) if problems else ""
+    )
+    notes = [
+        printable(f"{app['name']}: {note}")
+        for app in result
+        if isinstance(app["name"], str)
+        for note in app.get("notes", [])
+    ]
     present = [] if problems else [app for app in result if app["state"] != "absent"]
     if warn:
         for text in filter(None, map(public_defaults.warning, present)):
@@ -74,7 +93,8 @@ def normalize_apps(
 
 
 def _known_sites(nginx: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Of the inputs of the role nginx: which sites there are, and where they answer themselves. Of an Nginx of the user's own only the host
+    """Of the inputs of the role nginx: which sites there are, and where they answer themselves. Of
+    an Nginx of the user's own only the host
     knows it."""
     if not nginx:
         return {}
@@ -82,22 +102,34 @@ def _known_sites(nginx: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"sites": None}
     path, found = nginx["health_path"], plan.make_plan(None, nginx)
     # What is wrong with them is reported by the role nginx, in its own words.
-    return {"sites": None if found["problems"] else found["site_names"], "taken_paths": [path] if path and isinstance(path, str) else []}
+    return {
+        "sites": None if found["problems"] else found["site_names"],
+        "taken_paths": [path] if path and isinstance(path, str) else [],
+    }
 
 
 def _missing_hook(file: str) -> str:
     return f"{file} is no file on the controller; name it from {{{{ playbook_dir }}}}/ on."
 
 
-def runtimes(apps: Iterable[Mapping[str, Any]], directory: str, base: str, refresh: str = "") -> dict[str, str]:
-    """By the base that entries have, the name of the runtime image on it; "" is the base of the host.
+def runtimes(
+    apps: Iterable[Mapping[str, Any]], directory: str, base: str, refresh: str = ""
+) -> dict[str, str]:
+    """By the base that entries have, the name of the runtime image on it; "" is the base of the
+    host.
 
-    Its recipe, with the modules of ours that go into it, its base and when that was taken decide the tag.
+    Its recipe, with the modules of ours that go into it, its base and when that was taken decide
+    the tag.
     """
-    shared = "\n".join(sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (find, replaced))
+    shared = "\n".join(
+        sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (find, replaced)
+    )
     recipe = f"{FORMAT}\n{source_digest(directory)}\n{shared}"
     texts = {own: f"{recipe}\n{own or base}\n{refresh}" for own in bases(apps)}
-    return {own: f"flaskops/runtime:{sha256(text.encode()).hexdigest()[:12]}" for own, text in texts.items()}
+    return {
+        own: f"flaskops/runtime:{sha256(text.encode()).hexdigest()[:12]}"
+        for own, text in texts.items()
+    }
 
 
 class FilterModule:

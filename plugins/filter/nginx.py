@@ -17,7 +17,12 @@ def nginx_plan(inputs: Any, facts: Any = None, main_config: str = "") -> dict[st
     """What the nginx role has to do on a host, and what stands against it."""
     _expect("nginx_plan", inputs, "a dictionary of the inputs of the nginx role", "sites")
     if facts:
-        _expect("nginx_plan", facts, "the fact flaskops_nginx of the module flaskops.host.nginx_facts", "installed")
+        _expect(
+            "nginx_plan",
+            facts,
+            "the fact flaskops_nginx of the module flaskops.host.nginx_facts",
+            "installed",
+        )
     return plan.make_plan(facts or None, inputs, main_config)
 
 
@@ -30,8 +35,15 @@ def nginx_split_files(text: Any) -> list[dict[str, str]]:
 
 def nginx_is_current(facts: Any, tree: Any) -> bool:
     """Whether a host has the wanted files already."""
-    _expect("nginx_is_current", facts, "the fact flaskops_nginx of the module flaskops.host.nginx_facts", "files")
-    _expect("nginx_is_current", tree, "the parameters of the module flaskops.host.nginx_tree", "files")
+    _expect(
+        "nginx_is_current",
+        facts,
+        "the fact flaskops_nginx of the module flaskops.host.nginx_facts",
+        "files",
+    )
+    _expect(
+        "nginx_is_current", tree, "the parameters of the module flaskops.host.nginx_tree", "files"
+    )
     return plan.is_current(facts, tree)
 
 

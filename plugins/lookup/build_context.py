@@ -55,7 +55,9 @@ from ..module_utils.apps.sources.source import write_context
 class LookupModule(LookupBase):
     """The archives lie in Ansible's own temporary directory, which it removes when it ends."""
 
-    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
+    def run(
+        self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         return [self._archive(str(term)) for term in terms]
 

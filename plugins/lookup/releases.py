@@ -87,19 +87,30 @@ from ..module_utils.releases.secrets import laid
 
 
 class LookupModule(LookupBase):
-    """Renders what the user wrote with Ansible's own template lookup, so that it sees the host's variables.
+    """Renders what the user wrote with Ansible's own template lookup, so that it sees the host's
+    variables.
 
-    Our templates need none of them, and are compiled once for all applications: that lookup compiles them, and copies all variables,
-    for each file of each application.
+    Our templates need none of them, and are compiled once for all applications: that lookup
+    compiles them, and copies all variables, for each file of each application.
     """
 
-    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+    def run(
+        self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[dict[str, Any]]:
         self.set_options(var_options=variables, direct=kwargs)
-        self._ours = self._templar.copy_with_new_env(searchpath=[self.get_option("templates")], available_variables={})
+        self._ours = self._templar.copy_with_new_env(
+            searchpath=[self.get_option("templates")], available_variables={}
+        )
         self._ends: dict[str, bool] = {}
         try:
-            self._managed = self._render(f"{self.get_option('templates')}/managed.j2", {}, variables or {})
-            return [self._release(app, variables or {}) for app in (app for term in terms for app in term) if app["state"] != "absent"]
+            self._managed = self._render(
+                f"{self.get_option('templates')}/managed.j2", {}, variables or {}
+            )
+            return [
+                self._release(app, variables or {})
+                for app in (app for term in terms for app in term)
+                if app["state"] != "absent"
+            ]
         except (OSError, ValueError) as error:  # a file that has changed since it was checked
             raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
 
@@ -108,7 +119,8 @@ class LookupModule(LookupBase):
         runtime = self.get_option("runtimes")[base_of(app)]
         place, path = Place(root), AppPath.of(app)
         route = path.route
-        # What Nginx goes through, and not the directory of this release: an unchanged fragment serves the next one too.
+        # What Nginx goes through, and not the directory of this release: an unchanged fragment
+        # serves the next one too.
         served = ReleasePlace(place.app(name).route(route))
         words = {
             "app": app,
@@ -140,12 +152,17 @@ class LookupModule(LookupBase):
                 ENVIRONMENT: release.env_file(environment),
                 RELEASE_TEXT: f"{name} {identity}\n",
                 "nginx.conf": self._fragment("fragment.conf" if own else "nginx.conf", words),
-                **{file: self._fragment(file, words) for file in ("maintenance.conf", "stopped.conf")},
+                **{
+                    file: self._fragment(file, words)
+                    for file in ("maintenance.conf", "stopped.conf")
+                },
                 MAINTENANCE_PAGE: self._render_ours(MAINTENANCE_PAGE, words),
                 **self._settings(app, words),
             },
             "container": options,
-            "process_containers": process_containers(app, options, "FLASKOPS_SECRETS" in environment),
+            "process_containers": process_containers(
+                app, options, "FLASKOPS_SECRETS" in environment
+            ),
             "route": route,
             "source": "" if app["build"]["kind"] == "image" else source_digest(app["source"]),
             "taken": image_parts(app),
@@ -155,11 +172,28 @@ class LookupModule(LookupBase):
         secrets = laid(app)
         key = release.release_key(self.get_option("key_file")) if secrets else b""
         finished = release.release_id(parts, secrets, key)
-        named = {"name": name, "id": identity, "image": image, **place.of_release(name, identity), "runtime": runtime, **parts}
+        named = {
+            "name": name,
+            "id": identity,
+            "image": image,
+            **place.of_release(name, identity),
+            "runtime": runtime,
+            **parts,
+        }
         names = environment.get("FLASKOPS_SECRETS", "").split()
-        known = {"app": app, "release_command": one_off_command(app), "secrets": secrets, "variables": names}
+        known = {
+            "app": app,
+            "release_command": one_off_command(app),
+            "secrets": secrets,
+            "variables": names,
+        }
         whole = {**release.replace_placeholder(named, finished), **known}
-        return {**whole, "login": registry_login([app], name), "facts": release_facts(whole), "runtime_builds": image_builds([whole])}
+        return {
+            **whole,
+            "login": registry_login([app], name),
+            "facts": release_facts(whole),
+            "runtime_builds": image_builds([whole]),
+        }
 
     def _fragment(self, file: str, words: dict[str, Any]) -> str:
         return release.with_own_digest(self._render_ours(file, words))
@@ -171,18 +205,28 @@ class LookupModule(LookupBase):
         if app["build"]["kind"] == "dockerfile":
             return own_dockerfile(app, words["runtime"])
         requirements = app["build"]["requirements"]
-        return self._render_ours("Dockerfile", {**words, "requirements": arguments(requirements), "export": export(requirements)})
+        return self._render_ours(
+            "Dockerfile",
+            {**words, "requirements": arguments(requirements), "export": export(requirements)},
+        )
 
     def _settings(self, app: dict[str, Any], words: dict[str, Any]) -> dict[str, str]:
         """The file that the engine reads; the relay is the same for all."""
         engine = engine_of(app)
         if engine.in_runtime:
             return {engine.settings: self._render_ours(engine.settings, words)}
-        return {engine.settings: Path(self.get_option("templates")).parent.joinpath("files", engine.settings).read_text()}
+        return {
+            engine.settings: (
+                Path(self.get_option("templates"))
+                .parent.joinpath("files", engine.settings)
+                .read_text()
+            )
+        }
 
     def _render_ours(self, file: str, words: dict[str, Any]) -> str:
         self._ours.available_variables = words
-        # What is included is compiled once. Its last newline is left out, which a template of its own keeps after text.
+        # What is included is compiled once. Its last newline is left out, which a template of its
+        # own keeps after text.
         text = str(self._ours.template(trust_as_template(f"{{% include '{file}.j2' %}}")))
         return text if self._ends_with_tag(file) else f"{text}\n"
 
@@ -193,5 +237,7 @@ class LookupModule(LookupBase):
         return self._ends[file]
 
     def _render(self, template: str, words: dict[str, Any], variables: dict[str, Any]) -> str:
-        lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+        lookup = lookup_loader.get(
+            "ansible.builtin.template", loader=self._loader, templar=self._templar
+        )
         return str(lookup.run([template], variables=variables, template_vars=words)[0])

@@ -10,8 +10,8 @@ short_description: Bootstrap a base image from the host's own APT sources
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - For hosts that reach no registry. Runs C(mmdebstrap) with the distribution's own entries of the host's APT sources,
-    and imports the result.
+  - For hosts that reach no registry. Runs C(mmdebstrap) with the distribution's own entries of the
+    host's APT sources, and imports the result.
   - The image has the distribution's Python.
 attributes:
   check_mode: {support: full, description: Says whether an image would be made.}
@@ -61,12 +61,17 @@ ARGUMENTS = {
 }
 ORIGINS = ("Debian", "Ubuntu")
 FIELDS = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)"
-HOOKS = ('ln -sf python3 "$1/usr/bin/python"', 'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin')
+HOOKS = (
+    'ln -sf python3 "$1/usr/bin/python"',
+    'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin',
+)
 LEFT_OUT = ("man", "doc", "locale", "info", "lintian")
 
 
 def source_lines(targets: str, suite: str) -> list[str]:
-    """The host's sources of its own distribution, as lines of sources.list; third parties are left out."""
+    """The host's sources of its own distribution, as lines of sources.list; third parties are left
+    out.
+    """
     lines: dict[str, None] = {}
     for target in targets.splitlines():
         origin, uri, release, component, key = (target.split("|") + [""] * 5)[:5]
@@ -79,28 +84,58 @@ def source_lines(targets: str, suite: str) -> list[str]:
 def bootstrap(params: dict[str, Any], docker: Docker) -> list[str]:
     """Make the image."""
     targets = subprocess.run(
-        ["apt-get", "indextargets", "--format", FIELDS, "Created-By: Packages"], capture_output=True, text=True, check=True
+        ["apt-get", "indextargets", "--format", FIELDS, "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     sources = source_lines(targets, params["suite"])
     if not sources:
         raise HostError(
-            f"the APT sources of this host have no entry of {' or '.join(ORIGINS)} for {params['suite']} with a downloaded list; "
-            "run apt-get update, or set flask_apps_base_source to registry."
+            f"the APT sources of this host have no entry of {' or '.join(ORIGINS)} for"
+            f" {params['suite']} with a downloaded list; run apt-get update, or set"
+            " flask_apps_base_source to registry."
         )
     with tempfile.TemporaryDirectory(prefix="base.", dir=params["workdir"]) as directory:
         listing, archive = Path(directory, "sources.list"), Path(directory, "base.tar")
         listing.write_text("\n".join(sources) + "\n")
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(params['packages'])}"]
+        command = [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            f"--include={','.join(params['packages'])}",
+        ]
         command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
-        command += ["--dpkgopt=path-include=/usr/share/doc/*/copyright", *(f"--customize-hook={hook}" for hook in HOOKS)]
+        command += [
+            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            *(f"--customize-hook={hook}" for hook in HOOKS),
+        ]
         command += [params["suite"], str(archive), str(listing)]
-        # A session of its own: mmdebstrap hangs up its whole process group when something goes wrong.
+        # A session of its own: mmdebstrap hangs up its whole process group when something goes
+        # wrong.
         environment = {**os.environ, "TMPDIR": directory}
-        done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, env=environment, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+            env=environment,
+            check=False,
+        )
         if done.returncode:
             said = "\n".join(line[-400:] for line in tail(done.stderr, 20))
-            raise HostError("\n".join(filter(None, ("mmdebstrap failed:", said, of_host(done.stderr)))))
-        docker.run("import", "--change", 'CMD ["python3"]', "--change", "ENV LANG=C.UTF-8", str(archive), params["name"])
+            raise HostError(
+                "\n".join(filter(None, ("mmdebstrap failed:", said, of_host(done.stderr))))
+            )
+        docker.run(
+            "import",
+            "--change",
+            'CMD ["python3"]',
+            "--change",
+            "ENV LANG=C.UTF-8",
+            str(archive),
+            params["name"],
+        )
     return sources
 
 

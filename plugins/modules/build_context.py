@@ -11,9 +11,9 @@ version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
   - Unpacks an archive into C(context/) of a fresh directory and lays the Dockerfile beside it.
-  - Where the build has to trust further authorities or to use another package index, every C(RUN) of the Dockerfile gets them as
-    secrets of BuildKit, with the variables by which pip, apt, curl and the like find them. A secret is in no layer, so the
-    image has no trace of them.
+  - Where the build has to trust further authorities or to use another package index, every C(RUN)
+    of the Dockerfile gets them as secrets of BuildKit, with the variables by which pip, apt, curl
+    and the like find them. A secret is in no layer, so the image has no trace of them.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.build
@@ -62,7 +62,9 @@ ARGUMENTS: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=ARGUMENTS, required_if=[("state", "present", ["archive"])], supports_check_mode=False
+        argument_spec=ARGUMENTS,
+        required_if=[("state", "present", ["archive"])],
+        supports_check_mode=False,
     )
     secrets: list[str] = []
     try:

@@ -11,7 +11,8 @@ module: docker_facts
 short_description: Say in one call all that the docker role wants to know of a host
 version_added: 0.1.0
 description:
-  - Looks at the engine, the packages, the configuration, the service and the users of a host, and changes nothing.
+  - Looks at the engine, the packages, the configuration, the service and the users of a host, and
+    changes nothing.
   - It needs neither the Docker SDK for Python nor C(requests), so it works on a bare host.
 author: flaskops contributors (@flaskops)
 options:
@@ -23,11 +24,13 @@ options:
   daemon_options:
     description:
       - What V(docker_daemon_options) of the role holds.
-      - When the file that comes of it differs from the one on the host, its C(dockerd) is asked to validate it.
+      - When the file that comes of it differs from the one on the host, its C(dockerd) is asked to
+        validate it.
     type: dict
     default: {}
   wake:
-    description: Ask the engine also when that makes systemd start it (its socket listens, its service is stopped).
+    description: Ask the engine also when that makes systemd start it (its socket listens, its
+      service is stopped).
     type: bool
     default: false
   wait_seconds:
@@ -115,7 +118,9 @@ class EngineConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(SOCKET)
-        credentials = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        credentials = self.sock.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
+        )
         self.peer_pid = struct.unpack("3i", credentials)[0]
 
     def ask(self, path: str) -> dict[str, Any]:
@@ -123,7 +128,9 @@ class EngineConnection(http.client.HTTPConnection):
         answer = self.getresponse()
         body = answer.read()
         if answer.status != 200:
-            raise OSError(f"{path} answered {answer.status}: {body[:200].decode(errors='replace').strip()}")
+            raise OSError(
+                f"{path} answered {answer.status}: {body[:200].decode(errors='replace').strip()}"
+            )
         return dict(json.loads(body))
 
 
@@ -200,11 +207,15 @@ class DockerFacts:
         finally:
             connection.close()
         security = [option.split(",")[0] for option in info.get("SecurityOptions") or []]
-        by_service = connection.peer_pid in ((1, service["pid"]) if self.pid1 == "systemd" else (service["pid"],))
+        by_service = connection.peer_pid in (
+            (1, service["pid"]) if self.pid1 == "systemd" else (service["pid"],)
+        )
         return {
             "version": version.get("Version", ""),
             "api_version": version.get("ApiVersion", ""),
-            "podman": any("Podman" in part.get("Name", "") for part in version.get("Components") or []),
+            "podman": any(
+                "Podman" in part.get("Name", "") for part in version.get("Components") or []
+            ),
             "snap": info.get("DockerRootDir", "").startswith("/var/snap/"),
             "rootless": "name=rootless" in security,
             "userns_remap": "name=userns" in security,
@@ -212,7 +223,9 @@ class DockerFacts:
             "containers_running": info.get("ContainersRunning", 0),
             "storage_driver": info.get("Driver", ""),
             "root_dir": info.get("DockerRootDir", ""),
-            "swarm": info.get("Swarm", {}).get("LocalNodeState", "inactive") not in ("", "inactive"),
+            "swarm": (
+                info.get("Swarm", {}).get("LocalNodeState", "inactive") not in ("", "inactive")
+            ),
             "pid": connection.peer_pid if connection.peer_pid != 1 else service["pid"],
             "started_by": "service" if by_service else "hand",
         }, ""
@@ -238,7 +251,8 @@ class DockerFacts:
             "--property=LoadState,ActiveState,UnitFileState,MainPID,ExecStart",
         )[1]  # fmt: skip
         blocks = [
-            dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n")
+            dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+            for block in output.split("\n\n")
         ]
         unit, listener = [*blocks, {}, {}][:2]
         pid = int(unit.get("MainPID") or 0)
@@ -248,7 +262,10 @@ class DockerFacts:
             command = unit["ExecStart"].split("argv[]=", 1)[1].split(" ; ", 1)[0]
         return {
             "active": active,
-            "enabled": unit.get("UnitFileState") in ("enabled", "enabled-runtime", "static", "alias", "linked"),
+            "enabled": (
+                unit.get("UnitFileState")
+                in ("enabled", "enabled-runtime", "static", "alias", "linked")
+            ),
             "masked": unit.get("LoadState") == "masked",
             "sleeping": not active and listener.get("ActiveState") == "active",
             "pid": pid,
@@ -258,7 +275,13 @@ class DockerFacts:
 
     def log(self) -> str:
         if self.pid1 == "systemd":
-            return run("journalctl", "--unit=docker.service", f"--lines={LOG_LINES}", "--no-pager", "--output=cat")[1]
+            return run(
+                "journalctl",
+                "--unit=docker.service",
+                f"--lines={LOG_LINES}",
+                "--no-pager",
+                "--output=cat",
+            )[1]
         return "\n".join(read("/var/log/docker.log").splitlines()[-LOG_LINES:])
 
     def was_in_swarm(self) -> bool:
@@ -284,10 +307,19 @@ class DockerFacts:
     def clis(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         seen = set()
-        for directory in [*os.environ.get("PATH", "").split(":"), *SYSTEM_PATH.split(":"), "/snap/bin"]:
+        for directory in [
+            *os.environ.get("PATH", "").split(":"),
+            *SYSTEM_PATH.split(":"),
+            "/snap/bin",
+        ]:
             path = os.path.join(directory, "docker")
             real = os.path.realpath(path)
-            if not directory.startswith("/") or real in seen or not os.access(path, os.X_OK) or os.path.isdir(path):
+            if (
+                not directory.startswith("/")
+                or real in seen
+                or not os.access(path, os.X_OK)
+                or os.path.isdir(path)
+            ):
                 continue
             seen.add(real)
             kind = self.cli_kind(real)
@@ -313,7 +345,9 @@ class DockerFacts:
 
     def plugin(self, cli: str, name: str) -> str:
         """The version of a plugin as this command finds it, or nothing."""
-        if not any(os.access(f"{directory}/docker-{name}", os.X_OK) for directory in PLUGIN_DIRECTORIES):
+        if not any(
+            os.access(f"{directory}/docker-{name}", os.X_OK) for directory in PLUGIN_DIRECTORIES
+        ):
             return ""
         code, output = run(cli, name, "version")
         words = [word.lstrip("v") for word in output.split() if word.lstrip("v")[:1].isdigit()]
@@ -349,8 +383,17 @@ class DockerFacts:
         }
 
     def validate(self, text: str) -> str:
-        """What dockerd has against this file; nothing when it has none, is absent, or too old to say (before 23)."""
-        dockerd = next((path for path in ("/usr/bin/dockerd", "/usr/sbin/dockerd") if os.access(path, os.X_OK)), "")
+        """What dockerd has against this file; nothing when it has none, is absent, or too old to
+        say (before 23).
+        """
+        dockerd = next(
+            (
+                path
+                for path in ("/usr/bin/dockerd", "/usr/sbin/dockerd")
+                if os.access(path, os.X_OK)
+            ),
+            "",
+        )
         if not dockerd:
             return ""
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
@@ -372,13 +415,20 @@ class DockerFacts:
         keys = [entry["signed_by"] for entry in sources if entry["path"] == APT_SOURCE]
         return {
             "sources": sources,
-            "key_exists": bool(keys) and all(not key.startswith("/") or os.path.exists(key) for key in keys),
+            "key_exists": (
+                bool(keys) and all(not key.startswith("/") or os.path.exists(key) for key in keys)
+            ),
         }
 
     def limits(self) -> dict[str, Any]:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         effective = next(
-            (line.split()[1] for line in read("/proc/self/status").splitlines() if line.startswith("CapEff:")), "0"
+            (
+                line.split()[1]
+                for line in read("/proc/self/status").splitlines()
+                if line.startswith("CapEff:")
+            ),
+            "0",
         )
         return {
             "nofile": hard if hard != resource.RLIM_INFINITY else 2**31,
@@ -399,7 +449,10 @@ class DockerFacts:
         except KeyError:
             return {"exists": False, "member": False}
         group = self.group()
-        return {"exists": True, "member": bool(group and (name in group.gr_mem or account.pw_gid == group.gr_gid))}
+        return {
+            "exists": True,
+            "member": bool(group and (name in group.gr_mem or account.pw_gid == group.gr_gid)),
+        }
 
 
 def main() -> None:

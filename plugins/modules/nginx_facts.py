@@ -9,7 +9,8 @@ module: nginx_facts
 short_description: Look once at the Nginx of a host
 version_added: 0.1.0
 description:
-  - Tells all that the role P(flaskops.host.nginx#role) wants to know before it changes anything, in one call.
+  - Tells all that the role P(flaskops.host.nginx#role) wants to know before it changes anything, in
+    one call.
   - Reads files and C(/proc), and runs C(nginx -T), C(nginx -V) and C(systemctl is-enabled).
 author:
   - flaskops contributors (@flaskops)
@@ -70,17 +71,21 @@ ansible_facts:
           description: V(enabled), V(disabled), V(masked), or empty when there is no service.
           type: str
         configuration_error:
-          description: What C(nginx -T) has to say against the configuration on the host; empty when it is good.
+          description: What C(nginx -T) has to say against the configuration on the host; empty when
+            it is good.
           type: str
         main_config:
-          description: State of C(nginx.conf) (V(absent), V(ours), V(untouched), V(changed)) and its content if changed.
+          description: State of C(nginx.conf) (V(absent), V(ours), V(untouched), V(changed)) and its
+            content if changed.
           type: dict
         default_sites:
-          description: The package's default sites that are switched on, with state and, if changed, content.
+          description: The package's default sites that are switched on, with state and, if changed,
+            content.
           type: list
           elements: dict
         foreign:
-          description: Configuration of somebody else, and the ports on which it is the default server.
+          description: Configuration of somebody else, and the ports on which it is the default
+            server.
           type: list
           elements: dict
         files:

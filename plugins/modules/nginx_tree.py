@@ -9,15 +9,16 @@ module: nginx_tree
 short_description: Change files and links of the Nginx configuration as one transaction
 version_added: 0.1.0
 description:
-  - Writes files, sets links, makes directories and removes entries below C(/etc/nginx) so that either all of it
-    takes place or none of it.
-  - The whole change is tested with C(nginx -t) before anything of it is on the disk, on a private copy of the tree
-    that lies over C(/etc/nginx) in a mount namespace of its own. A refused change has never been there.
-  - Files are put in place by rename, in an order that Nginx accepts after every single step. A run that is killed at
-    any point leaves a configuration that Nginx starts with; the next run goes on from there, and loads it if that
-    was what was cut off.
-  - A running Nginx is reloaded and must show workers of the new configuration. If it does not, the old contents are
-    put back and loaded again, and the task fails with Nginx's own words.
+  - Writes files, sets links, makes directories and removes entries below C(/etc/nginx) so that
+    either all of it takes place or none of it.
+  - The whole change is tested with C(nginx -t) before anything of it is on the disk, on a private
+    copy of the tree that lies over C(/etc/nginx) in a mount namespace of its own. A refused change
+    has never been there.
+  - Files are put in place by rename, in an order that Nginx accepts after every single step. A run
+    that is killed at any point leaves a configuration that Nginx starts with; the next run goes on
+    from there, and loads it if that was what was cut off.
+  - A running Nginx is reloaded and must show workers of the new configuration. If it does not, the
+    old contents are put back and loaded again, and the task fails with Nginx's own words.
   - One change at a time on a host, whoever asks for it (lock C(/run/flaskops-nginx/lock)).
 author:
   - flaskops contributors (@flaskops)
@@ -43,7 +44,8 @@ options:
     type: path
     default: /usr/sbin/nginx
   directories:
-    description: Directories that must exist, relative to O(root) or below it. New ones get the mode V(0755).
+    description: Directories that must exist, relative to O(root) or below it. New ones get the mode
+      V(0755).
     type: list
     elements: str
     default: []
@@ -67,7 +69,8 @@ options:
         default: "0644"
       backup:
         description:
-          - Keep a copy of a file that was not written by this collection in C(/var/backups/flaskops/nginx).
+          - Keep a copy of a file that was not written by this collection in
+            C(/var/backups/flaskops/nginx).
           - Files that O(absent) removes are always kept in that way.
         type: bool
         default: false
@@ -82,7 +85,8 @@ options:
         type: str
         required: true
       target:
-        description: Absolute path the link leads to; it must exist (in check mode it may be missing).
+        description: Absolute path the link leads to; it must exist (in check mode it may be
+          missing).
         type: path
         required: true
   absent:
@@ -141,7 +145,8 @@ reloaded:
 tested:
   description:
     - Whether Nginx has tested the change.
-    - It does not when nothing differs, and cannot in check mode before Nginx or the target of a link is there.
+    - It does not when nothing differs, and cannot in check mode before Nginx or the target of a
+      link is there.
   returned: success
   type: bool
 version:
@@ -193,7 +198,9 @@ ARGUMENTS = {
 
 
 def interrupted(number: int, frame: object) -> None:
-    """A broken connection or a polite kill takes the way of every other failure: everything is put back."""
+    """A broken connection or a polite kill takes the way of every other failure: everything is put
+    back.
+    """
     for other in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(other, signal.SIG_IGN)  # the way back is not to be interrupted
     raise Interrupted(f"The run was interrupted (signal {signal.Signals(number).name}).")

@@ -10,10 +10,14 @@ short_description: Build the image of a release, keep it and take its static fil
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Builds what M(flaskops.host.release_context) has unpacked. An image that was pulled or loaded is there already.
-  - Pins the image with a container that is created and never started, so that C(docker image prune -a) leaves the way back.
-  - Copies the static files out of the image, without links, for Nginx to serve. They lie under the URL that they have.
-  - Compresses what is text, once, so that Nginx does not have to for every request. A C(name.gz) of the image's own stands.
+  - Builds what M(flaskops.host.release_context) has unpacked. An image that was pulled or loaded is
+    there already.
+  - Pins the image with a container that is created and never started, so that C(docker image prune
+    -a) leaves the way back.
+  - Copies the static files out of the image, without links, for Nginx to serve. They lie under the
+    URL that they have.
+  - Compresses what is text, once, so that Nginx does not have to for every request. A C(name.gz) of
+    the image's own stands.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
@@ -41,7 +45,8 @@ options:
   build: {description: "The directory of the build, where there is one; it is removed when the image is there.", type: path}
   secrets: {description: "What M(flaskops.host.release_context) returned.", type: list, elements: str, default: []}
   container:
-    description: The options of the container. Its named volumes are prepared, and it is compared with what the image has.
+    description: The options of the container. Its named volumes are prepared, and it is compared
+      with what the image has.
     type: dict
     default: {}
 """
@@ -119,11 +124,29 @@ ARGUMENTS: dict[str, Any] = {
 
 # What becomes much smaller; the same that Nginx compresses itself.
 DEEPEST = 200  # directories within each other; what walks through them goes that deep
-TEXT = {".css", ".htm", ".html", ".js", ".json", ".map", ".mjs", ".rss", ".svg", ".txt", ".wasm", ".webmanifest", ".xml"}
+TEXT = {
+    ".css",
+    ".htm",
+    ".html",
+    ".js",
+    ".json",
+    ".map",
+    ".mjs",
+    ".rss",
+    ".svg",
+    ".txt",
+    ".wasm",
+    ".webmanifest",
+    ".xml",
+}
 NAME_BYTES = 255  # of a file, on Linux
 PATH_BYTES = 2048  # of the path of a static file; what lies deeper is no file that anybody asks for
 LARGEST = 64 * 2**20  # bytes; a larger one is compressed in no memory that a small host has
-PLACEHOLDERS = (".gitkeep", ".gitignore", ".keep")  # files that are there so that their directory is
+PLACEHOLDERS = (
+    ".gitkeep",
+    ".gitignore",
+    ".keep",
+)  # files that are there so that their directory is
 SMALLEST = 256  # bytes; below, a packet is a packet
 
 
@@ -131,7 +154,11 @@ def compress(tree: Path) -> None:
     """Put name.gz beside each text file that gets smaller by it."""
     for path in [path for path in tree.rglob("*") if path.suffix in TEXT and path.is_file()]:
         packed = path.with_name(f"{path.name}.gz")
-        if len(os.fsencode(packed.name)) > NAME_BYTES or packed.exists() or not SMALLEST <= path.stat().st_size <= LARGEST:
+        if (
+            len(os.fsencode(packed.name)) > NAME_BYTES
+            or packed.exists()
+            or not SMALLEST <= path.stat().st_size <= LARGEST
+        ):
             continue
         content = path.read_bytes()
         small = gzip.compress(content, 9, mtime=0)
@@ -142,7 +169,9 @@ def compress(tree: Path) -> None:
 
 
 def extract(archive: tarfile.TarFile, target: Path) -> int:
-    """Write the files of an archive below a directory; links and devices stay out, and hard links to them. Returns how many."""
+    """Write the files of an archive below a directory; links and devices stay out, and hard links
+    to them. Returns how many.
+    """
     count = 0
     for member in archive:
         parts = Path(member.name).parts[1:]  # the first is the directory that was asked for
@@ -187,10 +216,17 @@ class Assets:
         self.pin = f"{params['name']}-{params['id']}-pin"
 
     def run(self) -> dict[str, Any]:
-        renew(self.params["root"], [self.params["name"]], self.params["token"], "build and keep the image")
+        renew(
+            self.params["root"],
+            [self.params["name"]],
+            self.params["token"],
+            "build and keep the image",
+        )
         name, warnings = self.params["name"], list[str]()
         if self.params["build"] and Path(self.params["build"]).is_dir():
-            built = build(self.docker, self.params["build"], self.params["image"], self.params["secrets"])
+            built = build(
+                self.docker, self.params["build"], self.params["image"], self.params["secrets"]
+            )
             warnings = [f"{name}: {words}" for words in built]
             shutil.rmtree(self.params["build"], ignore_errors=True)
         found = self.docker.inspect(self.params["image"], "image")
@@ -199,24 +235,43 @@ class Assets:
         write_accounts(self.docker, self.pin, self.place.directory, self.params["uid"])
         files = self._static()
         mounts = self.params["container"]
-        volumes = Volumes(self.docker, self.params["root"], name, self.params["id"], self.params["uid"])
+        volumes = Volumes(
+            self.docker, self.params["root"], name, self.params["id"], self.params["uid"]
+        )
         warnings += volumes.prepare(self.params["image"], mounts.get("volumes") or [])
-        warnings += [f"{name}: {words}" for words in covers.warnings(name, found, mounts, self._first_file)]
+        warnings += [
+            f"{name}: {words}" for words in covers.warnings(name, found, mounts, self._first_file)
+        ]
         record = Record(self.params["root"], self.params["name"])
         changed = record.data["releases"].get(self.params["id"], {}).get("image") != image
         if changed:
-            record.data["releases"].setdefault(self.params["id"], {"state": "prepared"}).update(image=image)
+            record.data["releases"].setdefault(self.params["id"], {"state": "prepared"}).update(
+                image=image
+            )
             record.save()
         return {"changed": changed, "files": files, "image_id": image, "warnings": warnings}
 
     def _first_file(self, path: str) -> str:
-        """A file of the image below a directory, as a path; "" where there is none. No more of it is read than that."""
+        """A file of the image below a directory, as a path; "" where there is none. No more of it
+        is read than that.
+        """
         command = [self.docker.command, "cp", f"{self.pin}:{path}", "-"]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
             try:
                 with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-                    parts = (Path(member.name).parts[1:] for member in archive if not member.isdir())
-                    return next((str(Path(path, *each)) for each in parts if each and each[-1] not in PLACEHOLDERS), "")
+                    parts = (
+                        Path(member.name).parts[1:] for member in archive if not member.isdir()
+                    )
+                    return next(
+                        (
+                            str(Path(path, *each))
+                            for each in parts
+                            if each and each[-1] not in PLACEHOLDERS
+                        ),
+                        "",
+                    )
             except tarfile.TarError:
                 return ""
             finally:
@@ -233,7 +288,9 @@ class Assets:
                     if self._copy_out(static, file):
                         file.seek(0)
                         with tarfile.open(fileobj=file) as archive:
-                            count += extract(archive, Path(f"{tree}{self.params['prefix']}{static['url']}"))
+                            count += extract(
+                                archive, Path(f"{tree}{self.params['prefix']}{static['url']}")
+                            )
             compress(tree)
             for path in [tree, *tree.rglob("*")]:
                 if path.is_dir():
@@ -248,14 +305,24 @@ class Assets:
     def _copy_out(self, static: dict[str, Any], file: Any) -> bool:
         path = static["path"] if static["path"].startswith("/") else f"/app/{static['path']}"
         command = [self.docker.command, "cp", f"{self.pin}:{path.rstrip('/')}", "-"]
-        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, errors="replace", timeout=600, check=False)
+        done = subprocess.run(
+            command,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=600,
+            check=False,
+        )
         if done.returncode == 0:
             return True
         missing = "ould not find the file" in done.stderr or "No such container:path" in done.stderr
         if missing and not static["required"]:
             return False
         why = "is not in" if missing else "could not be taken out of"
-        raise HostError(f"static: {path} {why} the image {self.params['image']}: {shown(done.stderr.strip())}")
+        raise HostError(
+            f"static: {path} {why} the image {self.params['image']}: {shown(done.stderr.strip())}"
+        )
 
 
 def main() -> None:
@@ -263,7 +330,9 @@ def main() -> None:
     try:
         result = Assets(module.params).run()
     except (HostError, OSError, tarfile.TarError, subprocess.TimeoutExpired) as error:
-        module.fail_json(**failed(shown(f"Release {module.params['id']} of {module.params['name']}: {error}")))
+        module.fail_json(
+            **failed(shown(f"Release {module.params['id']} of {module.params['name']}: {error}"))
+        )
     for words in result.pop("warnings"):
         module.warn(shown(words))
     module.exit_json(**result)

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_context
-short_description: Send the build context of a release, of it only what the host has not got, and unpack it for the build
+short_description: Send the build context of a release, of it only what the host has not got, and
+  unpack it for the build
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Its action plugin on the controller sends an archive of the contents that the kept releases of the application have not got, and the
-    module writes the whole archive C(context.tar) into the directory of the release.
+  - Its action plugin on the controller sends an archive of the contents that the kept releases of
+    the application have not got, and the module writes the whole archive C(context.tar) into the
+    directory of the release.
   - When a kept archive is damaged, all of it is sent.
-  - Then the archive is unpacked, with a Dockerfile and with what the build trusts, as M(flaskops.host.build_context) does.
+  - Then the archive is unpacked, with a Dockerfile and with what the build trusts, as
+    M(flaskops.host.build_context) does.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
@@ -25,7 +28,8 @@ attributes:
   idempotent: {support: full, description: The same source gives the same archive.}
 options:
   src:
-    description: The whole archive on the controller, as P(flaskops.host.build_context#lookup) writes it. Without it the release has it.
+    description: The whole archive on the controller, as P(flaskops.host.build_context#lookup)
+      writes it. Without it the release has it.
     type: str
   known: {description: "What the host has, as M(flaskops.host.release_files) returns it.", type: list, elements: str, default: []}
   inline: {description: "Set by the action plugin; what is sent, when it is little.", type: str}
@@ -96,14 +100,22 @@ def main() -> None:
     try:
         renew(params["root"], [params["name"]], params["token"], "send the source")
         if params["inline"] or params["delta"]:
-            with io.BytesIO(base64.b64decode(params["inline"])) if params["inline"] else Path(params["delta"]).open("rb") as sent:
+            with (
+                io.BytesIO(base64.b64decode(params["inline"]))
+                if params["inline"]
+                else Path(params["delta"]).open("rb")
+            ) as sent:
                 assemble(sent, archive, app.releases)
         what = "unpacked"
         secrets = unpack({**params, "archive": archive})
     except Damaged as error:
-        module.fail_json(msg=f"The source of {params['name']} could not be {what}: {error}", damaged=True)
+        module.fail_json(
+            msg=f"The source of {params['name']} could not be {what}: {error}", damaged=True
+        )
     except (HostError, OSError, tarfile.TarError, binascii.Error) as error:
-        module.fail_json(msg=with_advice(f"The source of {params['name']} could not be {what}: {error}"))
+        module.fail_json(
+            msg=with_advice(f"The source of {params['name']} could not be {what}: {error}")
+        )
     module.exit_json(changed=True, secrets=secrets)
 
 

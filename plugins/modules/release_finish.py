@@ -6,19 +6,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_finish
-short_description: Undo what failed, drain and stop what served before, prune, write the audit, unlock
+short_description: Undo what failed, drain and stop what served before, prune, write the audit,
+  unlock
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - The end of every run that took locks, whether it went well or not. All applications drain together.
-  - The containers that served before go on until the old workers of Nginx are gone and nobody is connected to their sockets, or
-    until their time is over; then they are stopped side by side.
-  - Their processes, the containers that answer no requests, are stopped in the meantime, each within its own C(stop_seconds). Where
-    the release before goes on serving, its processes run again.
+  - The end of every run that took locks, whether it went well or not. All applications drain
+    together.
+  - The containers that served before go on until the old workers of Nginx are gone and nobody is
+    connected to their sockets, or until their time is over; then they are stopped side by side.
+  - Their processes, the containers that answer no requests, are stopped in the meantime, each
+    within its own C(stop_seconds). Where the release before goes on serving, its processes run
+    again.
   - Warns of a release that serves while the kernel kills its processes for want of memory.
-  - Of the releases that were live, the newest are kept, always the one that serves and the one before it.
-  - What a container wrote to C(spool) and C(run) of its release is removed with it. Deleting takes five seconds at most; later runs go
-    on with it.
+  - Of the releases that were live, the newest are kept, always the one that serves and the one
+    before it.
+  - What a container wrote to C(spool) and C(run) of its release is removed with it. Deleting takes
+    five seconds at most; later runs go on with it.
   - Nothing that fails for one application keeps another, or its own audit and lock, from their end.
   - Only what bears our label, or lies in our directories, is ever removed.
 extends_documentation_fragment:
@@ -50,7 +54,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 drained:
-  description: By container that served before, the C(seconds) it had left to do, and the connections that were C(cut) then.
+  description: By container that served before, the C(seconds) it had left to do, and the
+    connections that were C(cut) then.
   type: dict
   returned: success
 pruned:
@@ -107,7 +112,9 @@ class Finish:
         self.attempts = Attempts()
 
     def run(self) -> dict[str, Any]:
-        """Each step of each application is an attempt of its own, so that nothing keeps a lock, an audit or a prune from its end."""
+        """Each step of each application is an attempt of its own, so that nothing keeps a lock, an
+        audit or a prune from its end.
+        """
         there = [name for name in self.names if Place(self.root).app(name).directory.is_dir()]
         held = []
         for name in there:
@@ -117,12 +124,16 @@ class Finish:
         self.releases = [entry for entry in self.releases if entry["name"] in held]
         drained: dict[str, Any] = {}
         pruned: list[str] = []
-        with self.attempts.of("", "What serves could not be found out, so nothing was stopped or removed"):
+        with self.attempts.of(
+            "", "What serves could not be found out, so nothing was stopped or removed"
+        ):
             self.links = live_links(self.nginx_root)
             self._undo()
             with self.attempts.of("", "What served before could not be drained"):
                 drained = self._drain()
-            with self.attempts.of("", "Whether a release dies of memory could not be found out", warn=True):
+            with self.attempts.of(
+                "", "Whether a release dies of memory could not be found out", warn=True
+            ):
                 self._warn_of_starved()
             for name in held:
                 with self.attempts.of(name, "the links of its earlier paths could not be removed"):
@@ -131,33 +142,56 @@ class Finish:
                 with self.attempts.of(entry["name"], "its old releases could not be removed"):
                     pruned += [f"{entry['name']} {old}" for old in self._prune(entry)]
         for entry in self.releases:
-            with self.attempts.of(entry["name"], "the network that it asks for no more could not be removed", warn=True):
+            with self.attempts.of(
+                entry["name"],
+                "the network that it asks for no more could not be removed",
+                warn=True,
+            ):
                 self._remove_network(entry)
         for entry in self.releases:
-            with self.attempts.of(entry["name"], f"this run is not in {Place(self.root).app(entry['name']).audit}"):
+            with self.attempts.of(
+                entry["name"], f"this run is not in {Place(self.root).app(entry['name']).audit}"
+            ):
                 self._audit(entry, drained)
         for name in held:
             self._empty(name)
         for name in there:
-            with self.attempts.of(name, f"its lock could not be given back; break it with -e flask_apps_break_lock={self.token}"):
+            with self.attempts.of(
+                name,
+                "its lock could not be given back; break it with -e"
+                f" flask_apps_break_lock={self.token}",
+            ):
                 release(self.root, [name], self.token)
         with self.attempts.of("", "The trash could not be emptied", warn=True):
             self.attempts.warnings += trees.sweep(self.root)
         failures = list(self.attempts.failures.values())
-        return {"changed": True, "drained": drained, "pruned": pruned, "failures": failures, "warnings": self.attempts.warnings}
+        return {
+            "changed": True,
+            "drained": drained,
+            "pruned": pruned,
+            "failures": failures,
+            "warnings": self.attempts.warnings,
+        }
 
     def _undo(self) -> None:
         """What did not get to serve goes; what serves is not touched."""
         # What the link leads to serves, whatever became of the switch; the next run settles it.
-        failed = [entry for entry in self.releases if entry["result"] == "failed" and not self._serves(entry)]
+        failed = [
+            entry
+            for entry in self.releases
+            if entry["result"] == "failed" and not self._serves(entry)
+        ]
         gone = [f"{entry['name']}-{entry['id']}" for entry in failed]
         self._all("stopped", lambda names, docker: drain.stop(names, docker, 2), gone)
         self._all("removed", drain.remove, gone)
         for entry in failed:
-            with self.attempts.of(entry["name"], "its processes that did not get to serve could not be removed"):
+            with self.attempts.of(
+                entry["name"], "its processes that did not get to serve could not be removed"
+            ):
                 process_steps.undo(self.docker, entry["name"], entry["id"])
         for entry in self.releases:
-            # Whatever serves now has its processes, even where a release did not get as far as to stop one.
+            # Whatever serves now has its processes, even where a release did not get as far as to
+            # stop one.
             links = self.links.get(entry["name"], [])
             if entry["result"] == "failed" and links and links[0]["file"] != FILES["stopped"]:
                 with self.attempts.of(entry["name"], "its processes could not be started again"):
@@ -183,13 +217,22 @@ class Finish:
     def _drain(self) -> dict[str, Any]:
         """What served before finishes what it has begun."""
         old = [
-            {**drain.entry(self.root, entry["name"], entry["before"]), "drain_seconds": entry["drain_seconds"]}
+            {
+                **drain.entry(self.root, entry["name"], entry["before"]),
+                "drain_seconds": entry["drain_seconds"],
+            }
             for entry in self.releases
-            if entry["result"] == "live" and entry["before"] and (entry["before"] != entry["id"] or entry["state"] == "stopped")
+            if entry["result"] == "live"
+            and entry["before"]
+            and (entry["before"] != entry["id"] or entry["state"] == "stopped")
         ]
         names = [entry["container"] for entry in old]
         # Standing still: the container of this very release stops, and stays.
-        still = [f"{entry['name']}-{entry['id']}" for entry in self.releases if entry["state"] == "stopped"]
+        still = [
+            f"{entry['name']}-{entry['id']}"
+            for entry in self.releases
+            if entry["state"] == "stopped"
+        ]
         leaving, staying = self._processes()
         self._stand_still([name for name in names if name in still] + staying)
         with ThreadPoolExecutor(1) as beside:
@@ -203,12 +246,20 @@ class Finish:
 
     def _warn_of_starved(self) -> None:
         """What serves, and dies of memory."""
-        serving = [entry for entry in self.releases if entry["result"] == "live" and entry["state"] != "stopped"]
+        serving = [
+            entry
+            for entry in self.releases
+            if entry["result"] == "live" and entry["state"] != "stopped"
+        ]
         live = {f"{entry['name']}-{entry['id']}": entry for entry in serving}
         for container, words in memory.starved(self.docker, live).items():
-            self.attempts.warnings.append(f"{live[container]['name']}: release {live[container]['id']} serves, and {words}")
+            self.attempts.warnings.append(
+                f"{live[container]['name']}: release {live[container]['id']} serves, and {words}"
+            )
 
-    def _all(self, what: str, step: Callable[[list[str], Docker], None], containers: list[str]) -> None:
+    def _all(
+        self, what: str, step: Callable[[list[str], Docker], None], containers: list[str]
+    ) -> None:
         """All at once; where that fails, each on its own."""
         try:
             step(containers, self.docker)
@@ -218,7 +269,9 @@ class Finish:
                     step([container], self.docker)
 
     def _processes(self) -> tuple[list[str], list[str]]:
-        """Containers without a route: those of releases that serve no more, and those that stand still with theirs."""
+        """Containers without a route: those of releases that serve no more, and those that stand
+        still with theirs.
+        """
         leaving, staying = [], []
         for entry in self.releases:
             if entry["result"] == "live":
@@ -231,7 +284,9 @@ class Finish:
 
     def _stand_still(self, containers: list[str]) -> None:
         if containers:
-            with self.attempts.of("", "Containers that stand still could not be kept from starting by themselves"):
+            with self.attempts.of(
+                "", "Containers that stand still could not be kept from starting by themselves"
+            ):
                 self.docker.run("update", "--restart", "no", *containers, check=False)
 
     def _prune(self, entry: dict[str, Any]) -> list[str]:
@@ -239,9 +294,20 @@ class Finish:
         name = entry["name"]
         record = Record(self.root, name)
         live = record.data["live"]
-        numbered = sorted((data["number"], identity) for identity, data in record.releases.items() if data.get("number"))
-        keep: set[str | None] = {identity for _number, identity in numbered[-max(entry["keep_releases"], 2) :]}
-        keep |= {live, record.before(live) if live else None, entry["id"], *(link["id"] for link in self.links.get(name, []))}
+        numbered = sorted(
+            (data["number"], identity)
+            for identity, data in record.releases.items()
+            if data.get("number")
+        )
+        keep: set[str | None] = {
+            identity for _number, identity in numbered[-max(entry["keep_releases"], 2) :]
+        }
+        keep |= {
+            live,
+            record.before(live) if live else None,
+            entry["id"],
+            *(link["id"] for link in self.links.get(name, [])),
+        }
         laid = {release.directory.name for release in Place(self.root).app(name).all_releases()}
         there = laid | set(record.releases) | set(self._images(name))
         gone = []
@@ -257,14 +323,26 @@ class Finish:
     def _remove_network(self, entry: dict[str, Any]) -> None:
         """Of one that had a network of its own, and has none with this release."""
         name, now_live = entry["name"], entry["id"] if entry["result"] == "live" else None
-        asked, asks = (read_release(self.root, name, identity) if identity else {} for identity in (entry["before"], now_live))
-        if asked and asks and networks.asks_for_own(asked["container"], name) and not networks.asks_for_own(asks["container"], name):
+        asked, asks = (
+            read_release(self.root, name, identity) if identity else {}
+            for identity in (entry["before"], now_live)
+        )
+        if (
+            asked
+            and asks
+            and networks.asks_for_own(asked["container"], name)
+            and not networks.asks_for_own(asks["container"], name)
+        ):
             networks.remove(self.docker, name)
 
     def _empty(self, name: str) -> None:
         """What a container wrote goes with it, also of releases that are kept."""
         with self.attempts.of(name, "what its containers wrote could not be removed", warn=True):
-            there = [entry for entry in self.docker.containers(f"{LABEL}={name}") if not entry["Names"].endswith("-pin")]
+            there = [
+                entry
+                for entry in self.docker.containers(f"{LABEL}={name}")
+                if not entry["Names"].endswith("-pin")
+            ]
             used = {entry["Labels"].get(RELEASE) for entry in there}
             for release in Place(self.root).app(name).all_releases():
                 for path in release.written if release.directory.name not in used else []:

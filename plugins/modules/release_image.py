@@ -10,11 +10,15 @@ short_description: Take a ready image for a release
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Pulls an image, or loads it from an archive, and gives it the name of the release. What it was called before the engine forgets,
-    unless it knew that name already, so that the image is gone when the release is.
-  - Of an archive nothing is loaded but the image that is wanted, and under the name of the release alone.
-  - A login is made in a directory of its own that is removed again; nothing of it stays on the host.
-  - What a tag led to is recorded, so that a release that has to be pulled once more gets the same image.
+  - Pulls an image, or loads it from an archive, and gives it the name of the release. What it was
+    called before the engine forgets, unless it knew that name already, so that the image is gone
+    when the release is.
+  - Of an archive nothing is loaded but the image that is wanted, and under the name of the release
+    alone.
+  - A login is made in a directory of its own that is removed again; nothing of it stays on the
+    host.
+  - What a tag led to is recorded, so that a release that has to be pulled once more gets the same
+    image.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
@@ -81,7 +85,9 @@ class Image:
         before = self.docker.inspect(self.name, "image").get("Id")
         reference = self._same() or self.params["reference"]
         login = (self.params["username"], self.params["password"])
-        found = self._load() if self.params["archive"] else pull.pull(self.docker, reference, *login)
+        found = (
+            self._load() if self.params["archive"] else pull.pull(self.docker, reference, *login)
+        )
         self.docker.run("tag", found["Id"], self.name)
         self._remember(found)
         pull.forget_names(self.docker, found, known)
@@ -92,9 +98,15 @@ class Image:
         wanted = pull.familiar(self.params["reference"])
         names = {wanted, wanted if ":" in wanted.rsplit("/", 1)[-1] else f"{wanted}:latest"}
         there = [name for name in archive.images if not pull.is_reserved(name)]
-        found = next((name for name in there if pull.familiar(name) in names), there[0] if len(there) == 1 and "@" in wanted else "")
+        found = next(
+            (name for name in there if pull.familiar(name) in names),
+            there[0] if len(there) == 1 and "@" in wanted else "",
+        )
         if not found:
-            raise HostError(f"image is {wanted!r}, and its image_archive holds {archive.names}; write one of these as image.")
+            raise HostError(
+                f"image is {wanted!r}, and its image_archive holds {archive.names}; write one of"
+                " these as image."
+            )
         archive.load(self.docker, {found: self.name})
         return self.docker.inspect(self.name, "image")
 
@@ -105,10 +117,16 @@ class Image:
 
     def _remember(self, found: dict[str, Any]) -> None:
         repository = pull.familiar(self.params["reference"].split("@")[0])
-        repository = repository.rsplit(":", 1)[0] if ":" in repository.rsplit("/", 1)[-1] else repository
-        digests = [name for name in found.get("RepoDigests") or [] if name.partition("@")[0] == repository]
+        repository = (
+            repository.rsplit(":", 1)[0] if ":" in repository.rsplit("/", 1)[-1] else repository
+        )
+        digests = [
+            name for name in found.get("RepoDigests") or [] if name.partition("@")[0] == repository
+        ]
         if digests and not self.params["archive"] and not self._same():
-            self.record.releases.setdefault(self.params["id"], {"state": "prepared"}).update(pulled=digests[0])
+            self.record.releases.setdefault(self.params["id"], {"state": "prepared"}).update(
+                pulled=digests[0]
+            )
             self.record.save()
 
 

@@ -10,12 +10,14 @@ short_description: Say which applications of a host have work, and which, and be
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Reads the links of Nginx, the records of releases, the files of the live ones and the containers, for all applications in one call.
-  - Where there is work, it takes the locks of all applications that have some, or of none. The lock of a run that has ended on the same
-    controller is taken over; of any other it says who holds it, since when, and how to break it.
+  - Reads the links of Nginx, the records of releases, the files of the live ones and the
+    containers, for all applications in one call.
+  - Where there is work, it takes the locks of all applications that have some, or of none. The lock
+    of a run that has ended on the same controller is taken over; of any other it says who holds it,
+    since when, and how to break it.
   - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
-  - Containers, pins, builds and unfinished releases that a cut-off run left are removed; missing pins are made again. A process that
-    it stopped, of the release that still serves, runs again.
+  - Containers, pins, builds and unfinished releases that a cut-off run left are removed; missing
+    pins are made again. A process that it stopped, of the release that still serves, runs again.
   - Then it plans anew, for things may have changed until the locks were there.
   - In check mode it only reads, and reports C(changed) where the real run will change something.
 extends_documentation_fragment:
@@ -33,7 +35,8 @@ options:
     elements: str
     default: []
   releases:
-    description: The wanted release of each application, as P(flaskops.host.releases#lookup) gives it. The host is told of the following.
+    description: The wanted release of each application, as P(flaskops.host.releases#lookup) gives
+      it. The host is told of the following.
     type: list
     elements: dict
     required: true
@@ -68,7 +71,8 @@ options:
     choices: [deploy, rollback]
     default: deploy
   free_space:
-    description: How much must be free on the disks of O(root) and of Docker's data, such as V(1g), to build a release; V(0) for no check.
+    description: How much must be free on the disks of O(root) and of Docker's data, such as V(1g),
+      to build a release; V(0) for no check.
     type: str
     default: "0"
   owner: {description: Set by the action plugin; who runs., type: dict, required: true}
@@ -85,11 +89,12 @@ EXAMPLES = r"""
 RETURN = r"""
 work:
   description:
-    - The applications with work. C(name), C(id) and C(state) are those of the wanted release, C(live) is the release that serves now,
-      C(links) where, C(reason) a sentence, C(build) and C(recreate) what there is to do.
-    - Of the release also C(site), C(path), C(path_mode), C(engine), C(script_name), C(health), C(processes),
-      C(drain_seconds) and C(keep_releases);
-      C(health_host) is the name that it is asked by, C(own_prefix) what to write where its links leave the path.
+    - The applications with work. C(name), C(id) and C(state) are those of the wanted release,
+      C(live) is the release that serves now, C(links) where, C(reason) a sentence, C(build) and
+      C(recreate) what there is to do.
+    - Of the release also C(site), C(path), C(path_mode), C(engine), C(script_name), C(health),
+      C(processes), C(drain_seconds) and C(keep_releases); C(health_host) is the name that it is
+      asked by, C(own_prefix) what to write where its links leave the path.
   type: list
   elements: dict
   returned: always
@@ -116,13 +121,15 @@ unlisted:
   elements: str
   returned: always
 missing_images:
-  description: The images of this collection that are not on the host, empty when there is no work. C(image) is the name, C(base) what it
-    is built on, empty for the base of the host, C(target) the stage, C(first) whether it is the first of its runtime.
+  description: The images of this collection that are not on the host, empty when there is no work.
+    C(image) is the name, C(base) what it is built on, empty for the base of the host, C(target) the
+    stage, C(first) whether it is the first of its runtime.
   type: list
   elements: dict
   returned: always
 lock:
-  description: The C(token) that the other modules want, and the C(names) that are locked; empty when nothing is to be done.
+  description: The C(token) that the other modules want, and the C(names) that are locked; empty
+    when nothing is to be done.
   type: dict
   returned: always
 actions:
@@ -136,8 +143,9 @@ holders:
   elements: dict
   returned: failure
 docker:
-  description: The C(command) of Docker, whether it has the plugins C(buildx) and C(compose), and with which C(log_driver) and
-    C(log_options) containers are created; both are empty where the daemon's own hold.
+  description: The C(command) of Docker, whether it has the plugins C(buildx) and C(compose), and
+    with which C(log_driver) and C(log_options) containers are created; both are empty where the
+    daemon's own hold.
   type: dict
   returned: always
 """

@@ -10,9 +10,12 @@ short_description: Remove applications with all their releases
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Takes the routes away, lets the containers finish what they have begun, and removes containers, images, releases and records.
-  - Directories are moved to C(apps/.trash) below O(root), which M(flaskops.host.release_finish) empties.
-  - Only what bears our label and the name of the application, or lies in its directories. Named volumes stay, for they hold data.
+  - Takes the routes away, lets the containers finish what they have begun, and removes containers,
+    images, releases and records.
+  - Directories are moved to C(apps/.trash) below O(root), which M(flaskops.host.release_finish)
+    empties.
+  - Only what bears our label and the name of the application, or lies in its directories. Named
+    volumes stay, for they hold data.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
@@ -67,11 +70,17 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]:
-    """First the routes, then what they led to; the record last, so that a cut-off run can be repeated."""
+    """First the routes, then what they led to; the record last, so that a cut-off run can be
+    repeated.
+    """
     root, names, attempts = params["root"], params["names"], Attempts()
     renew(root, names, params["token"], "remove")
     links = live_links(params["nginx_root"])
-    absent = [str(NginxPlace("").link(link["site"], name)) for name in names for link in links.get(name, [])]
+    absent = [
+        str(NginxPlace("").link(link["site"], name))
+        for name in names
+        for link in links.get(name, [])
+    ]
     if absent:
         move_links(params["nginx_root"], [], absent)
     with attempts.of("", "What served could not be drained"):
@@ -79,12 +88,18 @@ def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]
     removed = [f"link {path}" for path in absent]
     for name in names:
         with attempts.of(name, "its containers and images could not be removed"):
-            containers = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
+            containers = [
+                entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")
+            ]
             drain.remove(containers, docker)
-            images = docker.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"flaskops/{name}").split()
+            images = docker.run(
+                "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"flaskops/{name}"
+            ).split()
             if images:
                 docker.run("image", "rm", *images, check=False)
-            removed += [f"container {container}" for container in containers] + [f"image {image}" for image in images]
+            removed += [f"container {container}" for container in containers] + [
+                f"image {image}" for image in images
+            ]
         with attempts.of(name, "its network could not be removed"):
             if networks.remove(docker, name):
                 removed.append(f"network {own_network(name)}")
@@ -103,17 +118,30 @@ def remove(params: dict[str, Any], docker: Docker) -> tuple[list[str], Attempts]
 
 def kept_volumes(names: list[str], docker: Docker) -> str:
     """Which volumes stay, with their data, and how to remove them; "" where there are none."""
-    listed = [docker.run("volume", "ls", "--quiet", "--filter", f"label=host.flaskops.app={name}", check=False).split() for name in names]
+    listed = [
+        docker.run(
+            "volume", "ls", "--quiet", "--filter", f"label=host.flaskops.app={name}", check=False
+        ).split()
+        for name in names
+    ]
     volumes = " ".join(volume for found in listed for volume in found)
-    return f"Volumes stay, with their data: {volumes}. To remove them: docker volume rm {volumes}" if volumes else ""
+    return (
+        f"Volumes stay, with their data: {volumes}. To remove them: docker volume rm {volumes}"
+        if volumes
+        else ""
+    )
 
 
-def _drain_all(root: str, names: list[str], links: dict[str, list[dict[str, str]]], docker: Docker) -> None:
+def _drain_all(
+    root: str, names: list[str], links: dict[str, list[dict[str, str]]], docker: Docker
+) -> None:
     """All of them together finish what they have begun, and stop."""
     # One whose place another has taken in this run has no route any more, and still has to drain.
     last = [(name, links[name][0]["id"] if name in links else _last(root, name)) for name in names]
     serving = [drain.entry(root, name, identity) for name, identity in last if identity]
-    processes = [process.container for name in names for process in process_steps.found(docker, name)]
+    processes = [
+        process.container for name in names for process in process_steps.found(docker, name)
+    ]
     with ThreadPoolExecutor(1) as beside:
         stopped = beside.submit(process_steps.stop, processes, docker)
         drain.drain(serving)
@@ -122,7 +150,9 @@ def _drain_all(root: str, names: list[str], links: dict[str, list[dict[str, str]
 
 
 def _last(root: str, name: str) -> str | None:
-    """Which release of it was live by its record; None for one that cannot be read, which is no reason to keep the application."""
+    """Which release of it was live by its record; None for one that cannot be read, which is no
+    reason to keep the application.
+    """
     try:
         live: str | None = Record(root, name).data["live"]
     except HostError:
@@ -136,11 +166,16 @@ def main() -> None:
         removed, attempts = remove(module.params, Docker())
         stay = kept_volumes(module.params["names"], Docker())
     except (HostError, NginxError, OSError) as error:
-        module.fail_json(msg=with_advice(f"{', '.join(module.params['names'])} could not be removed: {error}"))
+        module.fail_json(
+            msg=with_advice(f"{', '.join(module.params['names'])} could not be removed: {error}")
+        )
     for warning in filter(None, (*attempts.warnings, stay)):
         module.warn(warning)
     if attempts.failures:
-        module.fail_json(msg="Not all of it could be removed:\n" + "\n".join(attempts.failures.values()), removed=removed)
+        module.fail_json(
+            msg="Not all of it could be removed:\n" + "\n".join(attempts.failures.values()),
+            removed=removed,
+        )
     module.exit_json(changed=bool(removed), removed=removed)
 
 

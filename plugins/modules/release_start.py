@@ -10,18 +10,21 @@ short_description: Start the container of a release and wait until it answers it
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Runs the C(release_command) of the application in a container of its own, which is gone afterwards. Its output is the result, or the
-    error.
-  - Creates and starts the container of the release. One that is there is left as it is, unless an option of it, its image or its
-    environment is not what is wanted. One that is paused goes on.
-  - Asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
-    Fails early when the container exits. The error has the container's last log lines and the answers, and what to write where the
-    log shows a cause that a key of the application puts right.
-  - Refuses a release whose processes the kernel kills for want of memory, by the counters of its control group, although it answers.
-  - Warns when a healthy container has logged such a cause, for example that it could not write to its read-only root file system,
-    or that a thread which was started while the application was loaded does not run where requests are answered.
-  - Creates the containers of its processes. M(flaskops.host.release_switch) starts them when all applications are ready, so that what
-    they replace stops for a moment only.
+  - Runs the C(release_command) of the application in a container of its own, which is gone
+    afterwards. Its output is the result, or the error.
+  - Creates and starts the container of the release. One that is there is left as it is, unless an
+    option of it, its image or its environment is not what is wanted. One that is paused goes on.
+  - Asks through the socket of the release, with the headers that Nginx will send, until the answer
+    is good or the deadline is over. Fails early when the container exits. The error has the
+    container's last log lines and the answers, and what to write where the log shows a cause that a
+    key of the application puts right.
+  - Refuses a release whose processes the kernel kills for want of memory, by the counters of its
+    control group, although it answers.
+  - Warns when a healthy container has logged such a cause, for example that it could not write to
+    its read-only root file system, or that a thread which was started while the application was
+    loaded does not run where requests are answered.
+  - Creates the containers of its processes. M(flaskops.host.release_switch) starts them when all
+    applications are ready, so that what they replace stops for a moment only.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
@@ -124,7 +127,10 @@ def main() -> None:
     try:
         result: dict[str, Any] = start.run()
     except (HostError, OSError) as error:
-        result = {**failed(str(error)), **({"changed": True, "stdout": "\n".join(start.said)} if start.said else {})}
+        result = {
+            **failed(str(error)),
+            **({"changed": True, "stdout": "\n".join(start.said)} if start.said else {}),
+        }
     for words in start.warnings:
         module.warn(words)
     if "msg" in result:

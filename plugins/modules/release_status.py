@@ -10,10 +10,12 @@ short_description: What runs on a host, and the releases that one can go back to
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - For every application of the host, listed or not, its live release, whether it is well, its container, and its releases.
-  - Of each that runs, what to write against faults that its log shows (C(advice)), such as a read-only root file system.
-  - Asks each application through its own socket, so that the answer is its own, whatever Nginx says. All are asked side by side, and
-    each question ends after 10 seconds.
+  - For every application of the host, listed or not, its live release, whether it is well, its
+    container, and its releases.
+  - Of each that runs, what to write against faults that its log shows (C(advice)), such as a
+    read-only root file system.
+  - Asks each application through its own socket, so that the answer is its own, whatever Nginx
+    says. All are asked side by side, and each question ends after 10 seconds.
 extends_documentation_fragment:
   - flaskops.host.attributes.info
   - flaskops.host.arguments.root
@@ -40,7 +42,8 @@ apps:
   elements: dict
   returned: success
 releases:
-  description: With O(rollback), the releases to go back to, as P(flaskops.host.releases#lookup) gives releases.
+  description: With O(rollback), the releases to go back to, as P(flaskops.host.releases#lookup)
+    gives releases.
   type: list
   elements: dict
   returned: success
@@ -65,7 +68,15 @@ from ..module_utils.releases.deploy import FILES, health_host, kept_release, url
 from ..module_utils.releases.lock import holder
 from ..module_utils.releases.memory import TOO_MANY, in_status, killed
 from ..module_utils.releases.memory import advice as memory_advice
-from ..module_utils.releases.probe import PROBLEMS, QUESTION_SECONDS, SocketConnection, accepts, ask, headers_for, problem
+from ..module_utils.releases.probe import (
+    PROBLEMS,
+    QUESTION_SECONDS,
+    SocketConnection,
+    accepts,
+    ask,
+    headers_for,
+    problem,
+)
 from ..module_utils.releases.record import Record, live_links, read_release
 from ..module_utils.releases.release import FORMAT
 
@@ -102,37 +113,72 @@ class Status:
         known = {app.directory.name for app in Place(self.root).all_apps()} | set(self.links)
         self.names = sorted(name for name in known if not params["only"] or name in params["only"])
         if unknown := sorted(set(params["only"]) - known):
-            raise HostError(f"there is no {', '.join(unknown)} on this host; there is {', '.join(sorted(known)) or 'no application'}.")
+            raise HostError(
+                f"there is no {', '.join(unknown)} on this host; there is"
+                f" {', '.join(sorted(known)) or 'no application'}."
+            )
 
     def apps(self) -> list[dict[str, Any]]:
         live = {name: links[0] for name, links in self.links.items() if name in self.names}
         containers = {name: f"{name}-{link['id']}" for name, link in live.items()}
-        processes = {f"{name}-{link['id']}-{one}" for name, link in live.items() for one in self._processes(name, link["id"])}
+        processes = {
+            f"{name}-{link['id']}-{one}"
+            for name, link in live.items()
+            for one in self._processes(name, link["id"])
+        }
         details = self._inspect([*containers.values(), *sorted(processes)])
-        memory = self._memory([name for name, found in details.items() if found["State"]["Running"]])
+        memory = self._memory(
+            [name for name, found in details.items() if found["State"]["Running"]]
+        )
         # Side by side: one that does not answer holds up no other.
         with ThreadPoolExecutor(AT_ONCE) as beside:
-            return list(beside.map(lambda name: self._app_or_reason(name, live.get(name), details, memory), self.names))
+            return list(
+                beside.map(
+                    lambda name: self._app_or_reason(name, live.get(name), details, memory),
+                    self.names,
+                )
+            )
 
     def _processes(self, name: str, identity: str) -> list[str]:
-        return [process["name"] for process in read_release(self.root, name, identity).get("processes", [])]
+        return [
+            process["name"]
+            for process in read_release(self.root, name, identity).get("processes", [])
+        ]
 
     def _state(self, details: dict[str, Any]) -> str:
         """In words, with the number of restarts where there were some."""
-        state, restarts = details.get("State", {}).get("Status", "missing"), details.get("RestartCount")
+        state, restarts = (
+            details.get("State", {}).get("Status", "missing"),
+            details.get("RestartCount"),
+        )
         return f"{state} ({restarts} restarts)" if restarts else state
 
-    def _app_or_reason(self, name: str, link: dict[str, str] | None, found: dict[str, Any], memory: dict[str, str]) -> dict[str, Any]:
+    def _app_or_reason(
+        self, name: str, link: dict[str, str] | None, found: dict[str, Any], memory: dict[str, str]
+    ) -> dict[str, Any]:
         """One that cannot be read is shown as that, beside the others."""
         try:
             return self._app(name, link, found, memory)
         except Exception as error:
-            reason = str(error) if isinstance(error, (HostError, OSError)) else f"{type(error).__name__}: {error}"
-            return {**UNREADABLE, "name": name, "release": link["id"] if link else None, "reason": reason}
+            reason = (
+                str(error)
+                if isinstance(error, (HostError, OSError))
+                else f"{type(error).__name__}: {error}"
+            )
+            return {
+                **UNREADABLE,
+                "name": name,
+                "release": link["id"] if link else None,
+                "reason": reason,
+            }
 
     def _disk(self, name: str) -> Size:
         """What its containers have written, of all releases that are kept."""
-        places = [path for release in Place(self.root).app(name).all_releases() for path in release.written]
+        places = [
+            path
+            for release in Place(self.root).app(name).all_releases()
+            for path in release.written
+        ]
         return size(places, DISK_SECONDS / len(self.names))
 
     def _refused(self, name: str) -> dict[str, Any]:
@@ -143,31 +189,58 @@ class Status:
                 last = json.loads(file.read().splitlines()[-1])
             if last["result"] == "live":
                 return {}
-            return {"state": RESULTS.get(last["result"], last["result"]), "since": last["time"], "reason": last["reason"]}
+            return {
+                "state": RESULTS.get(last["result"], last["result"]),
+                "since": last["time"],
+                "reason": last["reason"],
+            }
         except (OSError, ValueError, LookupError, TypeError):
             return {}
 
-    def _app(self, name: str, link: dict[str, str] | None, found: dict[str, Any], memory: dict[str, str]) -> dict[str, Any]:
+    def _app(
+        self, name: str, link: dict[str, str] | None, found: dict[str, Any], memory: dict[str, str]
+    ) -> dict[str, Any]:
         record = Record(self.root, name)
         identity = link["id"] if link else None
         facts = read_release(self.root, name, identity) if identity else {}
         details = found.get(f"{name}-{identity}", {})
         state = details.get("State", {})
         refused, disk = {} if link else self._refused(name), self._disk(name)
-        numbered = sorted(((data["number"], release) for release, data in record.releases.items() if data.get("number")), reverse=True)
+        numbered = sorted(
+            (
+                (data["number"], release)
+                for release, data in record.releases.items()
+                if data.get("number")
+            ),
+            reverse=True,
+        )
         return {
             "name": name,
             "release": identity,
-            "state": next((word for word, file in FILES.items() if link and file == link["file"]), refused.get("state", "absent")),
+            "state": next(
+                (word for word, file in FILES.items() if link and file == link["file"]),
+                refused.get("state", "absent"),
+            ),
             "since": refused.get("since") or record.releases.get(identity or "", {}).get("live"),
-            "image": record.releases.get(identity or "", {}).get("image", "-").removeprefix("sha256:")[:12],
-            "health": self._health(name, facts, details) if state.get("Running") else f"container {state.get('Status', 'missing')}",
+            "image": (
+                record.releases.get(identity or "", {})
+                .get("image", "-")
+                .removeprefix("sha256:")[:12]
+            ),
+            "health": (
+                self._health(name, facts, details)
+                if state.get("Running")
+                else f"container {state.get('Status', 'missing')}"
+            ),
             "container": f"{name}-{identity}" if identity else "-",
             "path": facts.get("path"),
             "url": url_of(facts, self.params["sites"], self.params["address"]) if facts else None,
             "memory": memory.get(f"{name}-{identity}", "-"),
             "restarts": details.get("RestartCount"),
-            "processes": {one: self._state(found.get(f"{name}-{identity}-{one}", {})) for one in self._processes(name, identity or "-")},
+            "processes": {
+                one: self._state(found.get(f"{name}-{identity}-{one}", {}))
+                for one in self._processes(name, identity or "-")
+            },
             "previous": [release for _number, release in numbered if release != identity],
             "locked_by": holder(self.root, name).get("who"),
             "disk": str(disk),
@@ -182,7 +255,10 @@ class Status:
             return []
         count = killed(int(details["State"].get("Pid") or 0))
         starved = [memory_advice(details, count)] if count >= TOO_MANY else []
-        return advice.advice(logs(self.docker, details["Name"].lstrip("/"), LOG_LINES), details) + starved
+        return (
+            advice.advice(logs(self.docker, details["Name"].lstrip("/"), LOG_LINES), details)
+            + starved
+        )
 
     def _health(self, name: str, facts: dict[str, Any], details: dict[str, Any]) -> str:
         """Its own answer to its health check, and whether the kernel kills what answers."""
@@ -190,55 +266,96 @@ class Status:
         connection = SocketConnection(str(socket), time.monotonic() + QUESTION_SECONDS)
         try:
             path = AppPath.of(facts).at_socket(facts["health"]["path"])
-            status, _body = ask(connection, path, headers_for(health_host(facts, self.params["sites"])))
+            status, _body = ask(
+                connection, path, headers_for(health_host(facts, self.params["sites"]))
+            )
         except PROBLEMS as error:
             return f"bad ({problem(error)})"
         finally:
             connection.close()
-        return f"{'ok' if accepts(status, facts['health']['status']) else 'bad'} ({status}){in_status(details)}"
+        return (
+            f"{'ok' if accepts(status, facts['health']['status']) else 'bad'}"
+            f" ({status}){in_status(details)}"
+        )
 
     def _inspect(self, names: list[str]) -> dict[str, dict[str, Any]]:
-        found = json.loads(self.docker.run("inspect", "--type", "container", *names, check=False) or "[]") if names else []
+        found = (
+            json.loads(
+                self.docker.run("inspect", "--type", "container", *names, check=False) or "[]"
+            )
+            if names
+            else []
+        )
         return {entry["Name"].lstrip("/"): entry for entry in found}
 
     def _memory(self, names: list[str]) -> dict[str, str]:
         if not names:
             return {}
-        lines = self.docker.run("stats", "--no-stream", "--format", "{{.Name}}\t{{.MemUsage}}", *names, check=False).splitlines()
-        return {name: usage.replace(" / ", "/") for name, usage in (line.split("\t") for line in lines)}
+        lines = self.docker.run(
+            "stats", "--no-stream", "--format", "{{.Name}}\t{{.MemUsage}}", *names, check=False
+        ).splitlines()
+        return {
+            name: usage.replace(" / ", "/") for name, usage in (line.split("\t") for line in lines)
+        }
 
     def releases(self) -> list[dict[str, Any]]:
-        """What a rollback goes to: the release that was named, or the one before, of the applications of the last run."""
+        """What a rollback goes to: the release that was named, or the one before, of the
+        applications of the last run.
+        """
         targets = self._named(self.params["target"]) if self.params["target"] else self._before()
         result = []
         for name, identity in targets.items():
             facts = read_release(self.root, name, identity)
             if not facts:
                 path = Place(self.root).app(name).release(identity).record
-                raise HostError(f"{path} is missing or broken, so {name} cannot go back to {identity}. {self._choices(name)}")
+                raise HostError(
+                    f"{path} is missing or broken, so {name} cannot go back to {identity}."
+                    f" {self._choices(name)}"
+                )
             if facts.get("format") != FORMAT:
-                raise HostError(f"release {identity} of {name} was made by another version of flaskops.host; deploy its source again.")
+                raise HostError(
+                    f"release {identity} of {name} was made by another version of flaskops.host;"
+                    " deploy its source again."
+                )
             link = self.links.get(name, [{"file": FILES["present"]}])[0]
             state = next((word for word, file in FILES.items() if file == link["file"]), "present")
             result.append(kept_release(facts, Place(self.root), state))
         return result
 
     def _named(self, target: str) -> dict[str, str]:
-        found = {name: target for name in self.names if Record(self.root, name).releases.get(target, {}).get("number")}
+        found = {
+            name: target
+            for name in self.names
+            if Record(self.root, name).releases.get(target, {}).get("number")
+        }
         if not found:
-            raise HostError(f"no application has been served by release {target}. " + " ".join(self._choices(name) for name in self.names))
+            raise HostError(
+                f"no application has been served by release {target}. "
+                + " ".join(self._choices(name) for name in self.names)
+            )
         return found
 
     def _before(self) -> dict[str, str]:
         records = {name: Record(self.root, name) for name in self.names if name in self.links}
         live = {name: self.links[name][0]["id"] for name in records}
         if not live:
-            raise HostError("no application serves on this host, so there is nothing to go back from.")
-        # A route that was moved and not recorded: the run was cut off, and what is recorded served before.
-        cut = {name: records[name].data["live"] for name in live if records[name].data["live"] not in (None, live[name])}
+            raise HostError(
+                "no application serves on this host, so there is nothing to go back from."
+            )
+        # A route that was moved and not recorded: the run was cut off, and what is recorded served
+        # before.
+        cut = {
+            name: records[name].data["live"]
+            for name in live
+            if records[name].data["live"] not in (None, live[name])
+        }
         chosen = list(live) if self.params["only"] else list(cut) or self._last_run(records, live)
         found = {name: cut.get(name) or records[name].before(live[name]) for name in chosen}
-        missing = [f"{name} has no release before {live[name]}." for name, identity in found.items() if not identity]
+        missing = [
+            f"{name} has no release before {live[name]}."
+            for name, identity in found.items()
+            if not identity
+        ]
         if missing:
             raise HostError(" ".join([*missing, *(self._choices(name) for name in chosen)]))
         return {name: identity for name, identity in found.items() if identity}
@@ -247,11 +364,22 @@ class Status:
         """What was released together goes back together."""
         entries = {name: record.releases.get(live[name], {}) for name, record in records.items()}
         last = max(entries.values(), key=lambda data: str(data.get("live", "")))
-        return [name for name, data in entries.items() if data is last or data.get("run", name) == last.get("run")]
+        return [
+            name
+            for name, data in entries.items()
+            if data is last or data.get("run", name) == last.get("run")
+        ]
 
     def _choices(self, name: str) -> str:
-        known = {identity: data for identity, data in Record(self.root, name).releases.items() if data.get("number")}
-        words = [f"{identity} (live since {data['live']})" for identity, data in sorted(known.items(), key=lambda item: -item[1]["number"])]
+        known = {
+            identity: data
+            for identity, data in Record(self.root, name).releases.items()
+            if data.get("number")
+        }
+        words = [
+            f"{identity} (live since {data['live']})"
+            for identity, data in sorted(known.items(), key=lambda item: -item[1]["number"])
+        ]
         return f"Releases of {name}: {', '.join(words) or 'none'}."
 
 

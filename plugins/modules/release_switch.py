@@ -6,21 +6,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_switch
-short_description: Start the processes of new releases, let them serve, see that they do, and record it
+short_description: Start the processes of new releases, let them serve, see that they do, and record
+  it
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - First the processes of each release, the containers that answer no requests. Those of the release before that may not run beside
-    them are stopped, and each new one has to run for its C(ready_seconds); else its release fails, and the old ones run again.
+  - First the processes of each release, the containers that answer no requests. Those of the
+    release before that may not run beside them are stopped, and each new one has to run for its
+    C(ready_seconds); else its release fails, and the old ones run again.
   - Refuses a release whose processes the kernel has killed more than once for want of memory.
-  - Lets their containers start by themselves, and moves the links of Nginx for all releases as one transaction. When Nginx refuses
-    them together, each is tried alone, so that one bad fragment holds up its own application only. Nginx is reloaded only where a
-    fragment differs from the one before; then the link that the fragment goes through leads to the new release.
-  - An application that this run removes gives its place to a release of another name in the same transaction.
-  - Asks each through Nginx, moves the links of those back that do not serve, and records the others as live. Where another has the
-    place of one that has to go back, all of them do.
-  - Looks at the first page of each that serves, for two seconds, and at its scripts, styles and images, for one. Redirects and links
-    that leave the path, and files that are missing, are warnings.
+  - Lets their containers start by themselves, and moves the links of Nginx for all releases as one
+    transaction. When Nginx refuses them together, each is tried alone, so that one bad fragment
+    holds up its own application only. Nginx is reloaded only where a fragment differs from the one
+    before; then the link that the fragment goes through leads to the new release.
+  - An application that this run removes gives its place to a release of another name in the same
+    transaction.
+  - Asks each through Nginx, moves the links of those back that do not serve, and records the others
+    as live. Where another has the place of one that has to go back, all of them do.
+  - Looks at the first page of each that serves, for two seconds, and at its scripts, styles and
+    images, for one. Redirects and links that leave the path, and files that are missing, are
+    warnings.
   - All of it is one call, for a controller may be lost at any time.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
@@ -35,7 +40,8 @@ options:
   remove: {description: Applications that this run removes., type: list, elements: str, default: []}
   deadline_seconds: {description: How long the question through Nginx may take for all of them., type: float, default: 15}
   releases:
-    description: The applications whose releases are ready, as M(flaskops.host.release_plan) returned them in C(work).
+    description: The applications whose releases are ready, as M(flaskops.host.release_plan)
+      returned them in C(work).
     type: list
     elements: dict
     required: true
@@ -120,7 +126,11 @@ class Switch:
         renew(self.root, self.releases, self.params["token"], "switch")
         try:
             self._stage()
-            self.failures.update(process_steps.Start(self.root, self.docker).run([self.releases[name] for name in self._left()]))
+            self.failures.update(
+                process_steps.Start(self.root, self.docker).run(
+                    [self.releases[name] for name in self._left()]
+                )
+            )
             self._refuse_starved(self._left())
             self._let_it_start_by_itself(self._left())
             self._move(self._left())
@@ -135,16 +145,36 @@ class Switch:
         live = self._left()
         told = {name: apart(text) for name, text in self.failures.items()}
         logs_of = {name: log for name, (_reason, log) in told.items() if log}
-        reasons = {name: "\n".join(filter(None, (reason, told_by(log, reason)))) for name, (reason, log) in told.items()}
-        return {"changed": bool(live), "live": live, "failures": reasons, "logs": logs_of, "warnings": self.warnings}
+        reasons = {
+            name: "\n".join(filter(None, (reason, told_by(log, reason))))
+            for name, (reason, log) in told.items()
+        }
+        return {
+            "changed": bool(live),
+            "live": live,
+            "failures": reasons,
+            "logs": logs_of,
+            "warnings": self.warnings,
+        }
 
     def _displaced(self, release: dict[str, Any]) -> list[dict[str, str]]:
-        """The routes of applications that this run removes, and whose place a release takes: an application that is renamed."""
+        """The routes of applications that this run removes, and whose place a release takes: an
+        application that is renamed.
+        """
         links = live_links(self.nginx_root)
-        there = [{**link, "name": name} for name in self.params["remove"] for link in links.get(name, [])]
+        there = [
+            {**link, "name": name} for name in self.params["remove"] for link in links.get(name, [])
+        ]
         place = (release["site"], AppPath.of(release).prefix)
-        paths = [AppPath(read_release(self.root, entry["name"], entry["id"]).get("path", "")).prefix for entry in there]
-        return [entry for entry, path in zip(there, paths, strict=True) if (entry["site"], path) == place]
+        paths = [
+            AppPath(read_release(self.root, entry["name"], entry["id"]).get("path", "")).prefix
+            for entry in there
+        ]
+        return [
+            entry
+            for entry, path in zip(there, paths, strict=True)
+            if (entry["site"], path) == place
+        ]
 
     def _left(self) -> list[str]:
         """Those that have not failed."""
@@ -156,7 +186,9 @@ class Switch:
             try:
                 self._remember_static(name, release)
                 record = self.records[name] = Record(self.root, name)
-                record.mark(release["id"], "live", self.params["rollback"], run=self.params["token"])
+                record.mark(
+                    release["id"], "live", self.params["rollback"], run=self.params["token"]
+                )
                 record.stage()
             except (HostError, OSError) as error:
                 self._failed(name, "could not be recorded", error)
@@ -169,10 +201,15 @@ class Switch:
         for name, why in zip(moved, answers, strict=True):
             if why:
                 release = self.releases[name]
-                self.failures[name] = f"{name}: release {release['id']} did not serve and was taken back: {why}{self._log(release)}"
+                self.failures[name] = (
+                    f"{name}: release {release['id']} did not serve and was taken back:"
+                    f" {why}{self._log(release)}"
+                )
 
     def _look(self, names: list[str]) -> None:
-        """At the first page of each that serves, side by side. What is found there is told and takes nothing back."""
+        """At the first page of each that serves, side by side. What is found there is told and
+        takes nothing back.
+        """
         pages = [name for name in names if self.releases[name]["state"] == "present"]
         served = self._served() if pages else []
         with ThreadPoolExecutor(AT_ONCE) as beside:
@@ -182,17 +219,30 @@ class Switch:
 
     def _wrong(self, name: str, served: list[tuple[str, str, str]]) -> list[str]:
         release = self.releases[name]
-        return look(site_named(release["site"], self.params["sites"]), release, self._neighbours(name, served))
+        return look(
+            site_named(release["site"], self.params["sites"]),
+            release,
+            self._neighbours(name, served),
+        )
 
     def _served(self) -> list[tuple[str, str, str]]:
         """Each application that Nginx leads to, with its site and its path without the last slash."""
-        links = [(name, link) for name, found in live_links(self.nginx_root).items() for link in found]
-        known = [(name, link["site"], read_release(self.root, name, link["id"]).get("path")) for name, link in links]
+        links = [
+            (name, link) for name, found in live_links(self.nginx_root).items() for link in found
+        ]
+        known = [
+            (name, link["site"], read_release(self.root, name, link["id"]).get("path"))
+            for name, link in links
+        ]
         return [(name, site, AppPath(path).prefix) for name, site, path in known if path]
 
     def _neighbours(self, name: str, served: list[tuple[str, str, str]]) -> list[str]:
         """The paths of the other applications of its site."""
-        return [path for other, site, path in served if other != name and site == self.releases[name]["site"]]
+        return [
+            path
+            for other, site, path in served
+            if other != name and site == self.releases[name]["site"]
+        ]
 
     def _question(self, name: str) -> dict[str, Any]:
         release = self.releases[name]
@@ -233,7 +283,9 @@ class Switch:
     def _forward(self, names: list[str]) -> None:
         for name in names:
             routes.make(self.root, name, self.releases[name]["id"])
-        self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names])
+        self._apply(
+            [switch_steps(self.releases[name], self.root, self.nginx_root) for name in names]
+        )
         for name in names:
             try:
                 routes.lead(self.root, name, self.releases[name]["id"])
@@ -244,16 +296,23 @@ class Switch:
         for name in names:
             if live := self.releases[name]["live"]:
                 routes.lead(self.root, name, live)
-        self._apply([switch_steps(self.releases[name], self.root, self.nginx_root) for name in names], "back_")
+        self._apply(
+            [switch_steps(self.releases[name], self.root, self.nginx_root) for name in names],
+            "back_",
+        )
 
     def _failed(self, name: str, what: str, error: Exception) -> None:
         release = self.releases[name]
         serves = still_serves(release["live"], release["id"])
-        self.failures[name] = with_advice(f"{name}: release {release['id']} {what}; {serves}.\n{error}")
+        self.failures[name] = with_advice(
+            f"{name}: release {release['id']} {what}; {serves}.\n{error}"
+        )
 
     def _apply(self, steps: list[dict[str, Any]], prefix: str = "") -> None:
         links = [link for step in steps for link in step[f"{prefix}links"]]
-        self.warnings += move_links(self.nginx_root, links, [path for step in steps for path in step[f"{prefix}absent"]])
+        self.warnings += move_links(
+            self.nginx_root, links, [path for step in steps for path in step[f"{prefix}absent"]]
+        )
 
     def _move_back(self, moved: list[str]) -> None:
         """Those that failed; and where another has their place by now, all of this switch."""
@@ -266,16 +325,26 @@ class Switch:
             if failed == moved:
                 raise
             for name in self._left():
-                self._failed(name, f"was taken back, for {', '.join(failed)} did not serve and has to have its place again", error)
+                self._failed(
+                    name,
+                    f"was taken back, for {', '.join(failed)} did not serve and has to have its"
+                    " place again",
+                    error,
+                )
             self._backward(moved)
 
     def _log(self, release: dict[str, Any]) -> str:
         words = logs(self.docker, f"{release['name']}-{release['id']}", 20)
-        return "".join(["\nThe last lines of its log:", *(f"\n  {line}" for line in tail(words, 20))])
+        return "".join(
+            ["\nThe last lines of its log:", *(f"\n  {line}" for line in tail(words, 20))]
+        )
 
     def _refuse_starved(self, names: list[str]) -> None:
         """Those that were healthy and have gone on to die of memory."""
-        starved = memory.starved(self.docker, [self._container(name) for name in names if self.releases[name]["state"] != "stopped"])
+        starved = memory.starved(
+            self.docker,
+            [self._container(name) for name in names if self.releases[name]["state"] != "stopped"],
+        )
         for name in names:
             if words := starved.get(self._container(name)):
                 self._failed(name, "dies of memory", HostError(words))
@@ -284,12 +353,20 @@ class Switch:
         return f"{name}-{self.releases[name]['id']}"
 
     def _let_it_start_by_itself(self, names: list[str]) -> None:
-        """Before the routes move: whenever the host goes down from now on, what they lead to comes up with it."""
+        """Before the routes move: whenever the host goes down from now on, what they lead to comes
+        up with it.
+        """
         running = []
         for name in names:
             release = self.releases[name]
             if release["state"] != "stopped":
-                running += [f"{name}-{release['id']}", *(process_steps.container_of(release, process) for process in release["processes"])]
+                running += [
+                    f"{name}-{release['id']}",
+                    *(
+                        process_steps.container_of(release, process)
+                        for process in release["processes"]
+                    ),
+                ]
         try:
             if running:
                 self.docker.run("update", "--restart", "unless-stopped", *running)

@@ -10,9 +10,11 @@ short_description: Take the runtime image from a registry or an archive instead 
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - The tags of the runtime image say which recipe it was made by, so what is taken is what would have been built. A repository or an
-    archive that has other tags only is refused, and the message says which are missing. Of an archive only these images are loaded.
-  - A login is made in a directory of its own that is removed again; nothing of it stays on the host.
+  - The tags of the runtime image say which recipe it was made by, so what is taken is what would
+    have been built. A repository or an archive that has other tags only is refused, and the message
+    says which are missing. Of an archive only these images are loaded.
+  - A login is made in a directory of its own that is removed again; nothing of it stays on the
+    host.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.login
@@ -59,8 +61,9 @@ ARGUMENTS: dict[str, Any] = {
     "archive": {"type": "str", "default": ""},
 }
 ADVICE = (
-    "These tags belong to this version of the collection and to the base image of this inventory. Leave flask_apps_runtime_image out"
-    " once to have them built on a host, and bring them from there: docs/sources.md, chapter \"A runtime image that is ready\"."
+    "These tags belong to this version of the collection and to the base image of this inventory."
+    " Leave flask_apps_runtime_image out once to have them built on a host, and bring them from"
+    ' there: docs/sources.md, chapter "A runtime image that is ready".'
 )
 
 
@@ -77,7 +80,9 @@ def take(params: Mapping[str, Any], docker: Docker) -> dict[str, str]:
         try:
             found = pull.pull(docker, reference, params["username"], params["password"])
         except HostError as error:
-            raise HostError(f"{error}\nA login for it is that of flask_apps_defaults.registry. {ADVICE}") from error
+            raise HostError(
+                f"{error}\nA login for it is that of flask_apps_defaults.registry. {ADVICE}"
+            ) from error
         docker.run("tag", found["Id"], image)
         pull.forget_names(docker, found, known | {image})
     return {image: docker.inspect(image, "image").get("Id", "") for image in params["images"]}

@@ -16,7 +16,13 @@ def expressions(value):
     """What is templated in a value of YAML."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            if key in ("when", "that", "failed_when", "changed_when", "loop"):  # expressions without braces
+            if key in (
+                "when",
+                "that",
+                "failed_when",
+                "changed_when",
+                "loop",
+            ):  # expressions without braces
                 yield from [str(each) for each in (inner if isinstance(inner, list) else [inner])]
             yield from expressions(inner)
     elif isinstance(value, list):
@@ -29,30 +35,46 @@ def expressions(value):
 def readers(root):
     """The files of tasks, variables and templates that read flask_apps."""
     found = []
-    for pattern in ("roles/*/tasks/**/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "playbooks/*.yml"):
+    for pattern in (
+        "roles/*/tasks/**/*.yml",
+        "roles/*/vars/*.yml",
+        "roles/*/defaults/*.yml",
+        "playbooks/*.yml",
+    ):
         for file in root.glob(pattern):
             if any(VARIABLE.search(text) for text in expressions(yaml.safe_load(file.read_text()))):
                 found.append(file)
     for file in root.glob("roles/*/templates/**/*.j2"):
         if any(VARIABLE.search(text) for text in expressions(file.read_text())):
             found.append(file)
-    for file in root.glob("plugins/*/*.py"):  # of the variables of a host, which lookups and actions get
-        if re.search(r"variables(?:\.get\(|\[)\s*['\"]flask_apps['\"]|task_vars(?:\.get\(|\[)\s*['\"]flask_apps['\"]", file.read_text()):
+    for file in root.glob(
+        "plugins/*/*.py"
+    ):  # of the variables of a host, which lookups and actions get
+        if re.search(
+            r"variables(?:\.get\(|\[)\s*['\"]flask_apps['\"]|task_vars(?:\.get\(|\[)\s*['\"]flask_apps['\"]",
+            file.read_text(),
+        ):
             found.append(file)
     return sorted(str(file.relative_to(root)) for file in found)
 
 
 def test_flask_apps_is_read_in_one_place(root):
     assert readers(root) == [READER]
-    assert sum(bool(VARIABLE.search(text)) for text in expressions(yaml.safe_load((root / READER).read_text()))) == 1
+    assert (
+        sum(
+            bool(VARIABLE.search(text))
+            for text in expressions(yaml.safe_load((root / READER).read_text()))
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("roles/a/tasks/main.yml", "- debug: {msg: \"{{ flask_apps | length }}\"}"),
+        ("roles/a/tasks/main.yml", '- debug: {msg: "{{ flask_apps | length }}"}'),
         ("roles/a/tasks/main.yml", "- debug: {}\n  when: flask_apps | length > 0"),
-        ("roles/a/vars/main.yml", "x: \"{{ [1] + flask_apps }}\""),
+        ("roles/a/vars/main.yml", 'x: "{{ [1] + flask_apps }}"'),
         ("roles/a/templates/a.j2", "{% for app in flask_apps %}{% endfor %}"),
         ("roles/a/tasks/main.yml", "- debug: {msg: \"{{ hostvars['a']['flask_apps'] }}\"}"),
         ("plugins/lookup/a.py", "variables['flask_apps']"),
@@ -66,7 +88,16 @@ def test_the_scan_finds_another_reader(tmp_path, file, text):
 
 
 def test_no_documented_name_is_private(root):
-    files = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("docs/**/*.yml"), *root.glob("roles/*/README.md")]
+    files = [
+        root / "README.md",
+        *root.glob("docs/**/*.md"),
+        *root.glob("docs/**/*.yml"),
+        *root.glob("roles/*/README.md"),
+    ]
     files += root.glob("roles/*/meta/*.yml")
-    found = [f"{file.name}: {name}" for file in files for name in re.findall(r"\b__(?:flask_apps|nginx|docker)_\w+", file.read_text())]
+    found = [
+        f"{file.name}: {name}"
+        for file in files
+        for name in re.findall(r"\b__(?:flask_apps|nginx|docker)_\w+", file.read_text())
+    ]
     assert found == []

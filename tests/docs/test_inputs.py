@@ -20,7 +20,11 @@ def load(root, role, file):
 
 def plain(option):
     """An entry of a spec without its words."""
-    kept = {key: option[key] for key in ("type", "elements", "required", "choices", "default") if key in option}
+    kept = {
+        key: option[key]
+        for key in ("type", "elements", "required", "choices", "default")
+        if key in option
+    }
     if "options" in option:
         kept["options"] = {name: plain(below) for name, below in option["options"].items()}
     return kept
@@ -38,7 +42,9 @@ def test_defaults_and_argument_specs_name_the_same_inputs_with_the_same_values(r
 
 @pytest.mark.parametrize("role", ROLES)
 def test_defaults_are_of_the_type_that_the_spec_says(root, role):
-    for name, option in load(root, role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"].items():
+    for name, option in load(root, role, "meta/argument_specs.yml")["argument_specs"]["main"][
+        "options"
+    ].items():
         default = option["default"]
         if not (isinstance(default, str) and default.startswith("{{")):
             assert isinstance(default, TYPES[option["type"]]), name
@@ -58,13 +64,21 @@ def test_every_entry_point_takes_the_inputs_of_main_and_has_its_tasks(root, role
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_input_begins_with_the_name_of_its_role(root, role):
-    assert [name for name in load(root, role, "defaults/main.yml") if not f"{name}_".startswith(f"{role}_")] == []
+    assert [
+        name
+        for name in load(root, role, "defaults/main.yml")
+        if not f"{name}_".startswith(f"{role}_")
+    ] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_default_has_a_comment(root, role):
     lines = (root / "roles" / role / "defaults/main.yml").read_text().splitlines()
-    bare = [line for before, line in pairwise(lines) if line[:1].isalpha() and not before.startswith("#")]
+    bare = [
+        line
+        for before, line in pairwise(lines)
+        if line[:1].isalpha() and not before.startswith("#")
+    ]
     assert bare == []
 
 
@@ -75,7 +89,9 @@ def options_below(options, where=""):
 
 
 @pytest.mark.parametrize(("name", "option"), list(options_below(OPTIONS)))
-def test_every_key_of_an_application_is_described_and_its_messages_say_what_is_allowed(name, option):
+def test_every_key_of_an_application_is_described_and_its_messages_say_what_is_allowed(
+    name, option
+):
     words = option.elements or option
     assert option.about.strip(), name
     assert not (words.pattern or words.minimum is not None) or words.allowed, name
@@ -83,10 +99,14 @@ def test_every_key_of_an_application_is_described_and_its_messages_say_what_is_a
 
 def test_the_main_spec_leaves_the_entries_of_flask_apps_to_the_filter(root):
     """Ansible's own check would come first, and name neither the application nor the value."""
-    option = load(root, "flask_apps", "meta/argument_specs.yml")["argument_specs"]["main"]["options"]["flask_apps"]
+    option = load(root, "flask_apps", "meta/argument_specs.yml")["argument_specs"]["main"][
+        "options"
+    ]["flask_apps"]
     assert plain(option) == {"type": "list", "elements": "dict", "default": []}
 
 
 def test_reference_and_readmes_are_current(root):
-    run = subprocess.run([sys.executable, str(root / "bin/docs"), "--check"], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, str(root / "bin/docs"), "--check"], capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stdout + run.stderr

@@ -16,15 +16,25 @@ def described(root):
 def returned(file, function):
     """The keys of the largest dictionary that a function writes down."""
     tree = ast.parse(file.read_text())
-    body = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function)
+    body = next(
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name == function
+    )
     return max(
-        ([key.value for key in node.keys if isinstance(key, ast.Constant)] for node in ast.walk(body) if isinstance(node, ast.Dict)),
+        (
+            [key.value for key in node.keys if isinstance(key, ast.Constant)]
+            for node in ast.walk(body)
+            if isinstance(node, ast.Dict)
+        ),
         key=len,
     )
 
 
 def test_docker_engine(root, described):
-    assert list(described["docker"]["docker_engine"]["keys"]) == returned(root / "plugins/module_utils/docker/plan.py", "engine_output")
+    assert list(described["docker"]["docker_engine"]["keys"]) == returned(
+        root / "plugins/module_utils/docker/plan.py", "engine_output"
+    )
 
 
 def test_flask_apps_live(root, described):
@@ -35,7 +45,9 @@ def test_flask_apps_live(root, described):
 
 
 def test_flask_apps_status(root, described):
-    assert list(described["flask_apps"]["flask_apps_status"]["keys"]) == returned(root / "plugins/modules/release_status.py", "_app")
+    assert list(described["flask_apps"]["flask_apps_status"]["keys"]) == returned(
+        root / "plugins/modules/release_status.py", "_app"
+    )
 
 
 def test_nginx_host(root, described):

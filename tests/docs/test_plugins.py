@@ -17,7 +17,9 @@ PREFIX = "flaskops.host."
 
 
 def stems(kind):
-    return sorted(file.stem for file in (ROOT / "plugins" / kind).glob("*.py") if file.stem != "__init__")
+    return sorted(
+        file.stem for file in (ROOT / "plugins" / kind).glob("*.py") if file.stem != "__init__"
+    )
 
 
 def filters():
@@ -31,7 +33,13 @@ def filters():
 
 def ansible_doc(kind, names):
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    command = [str(Path(sys.executable).parent / "ansible-doc"), "-t", kind, "--json", *(PREFIX + name for name in names)]
+    command = [
+        str(Path(sys.executable).parent / "ansible-doc"),
+        "-t",
+        kind,
+        "--json",
+        *(PREFIX + name for name in names),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert run.returncode == 0, run.stderr
     return {name.removeprefix(PREFIX): entry for name, entry in json.loads(run.stdout).items()}
@@ -39,7 +47,12 @@ def ansible_doc(kind, names):
 
 @pytest.mark.parametrize(
     ("kind", "names"),
-    [("module", stems("modules")), ("filter", sorted(filters())), ("lookup", stems("lookup")), ("callback", stems("callback"))],
+    [
+        ("module", stems("modules")),
+        ("filter", sorted(filters())),
+        ("lookup", stems("lookup")),
+        ("callback", stems("callback")),
+    ],
     ids=["modules", "filters", "lookups", "callbacks"],
 )
 def test_every_plugin_has_a_page(kind, names):
@@ -82,7 +95,11 @@ def spec(arguments):
     """The same of an argument_spec, without what the documentation leaves out."""
     found = {}
     for name, argument in arguments.items():
-        found[name] = {key: value for key, value in argument.items() if key != "no_log" and value not in (None, False)}
+        found[name] = {
+            key: value
+            for key, value in argument.items()
+            if key != "no_log" and value not in (None, False)
+        }
         if "options" in argument:
             found[name]["options"] = spec(argument["options"])
     return found
@@ -90,7 +107,9 @@ def spec(arguments):
 
 def test_the_page_of_a_module_shows_its_arguments():
     for name, page in ansible_doc("module", stems("modules")).items():
-        module = importlib.import_module(f"ansible_collections.flaskops.host.plugins.modules.{name}")
+        module = importlib.import_module(
+            f"ansible_collections.flaskops.host.plugins.modules.{name}"
+        )
         assert documented(page["doc"]["options"]) == spec(module.ARGUMENTS), name
 
 
@@ -98,6 +117,8 @@ def test_every_role_has_a_page():
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     command = [str(Path(sys.executable).parent / "ansible-doc"), "-t", "role", "--json"]
     names = [PREFIX + path.name for path in (ROOT / "roles").iterdir() if (path / "tasks").is_dir()]
-    run = subprocess.run([*command, *names], capture_output=True, text=True, cwd=ROOT, env=environment)
+    run = subprocess.run(
+        [*command, *names], capture_output=True, text=True, cwd=ROOT, env=environment
+    )
     assert run.returncode == 0, run.stderr
     assert sorted(json.loads(run.stdout)) == sorted(names)

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
-from ansible_collections.flaskops.host.plugins.module_utils.releases.replaced import READ, UWSGI, VARIABLES, VARIABLES_OF_PRESETS, variable
+from ansible_collections.flaskops.host.plugins.module_utils.releases.replaced import (
+    READ,
+    UWSGI,
+    VARIABLES,
+    VARIABLES_OF_PRESETS,
+    variable,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/presets.md").read_text()
@@ -44,13 +50,17 @@ def names(options, prefix=""):
     for name, option in options.items():
         yield f"{prefix}{name}"
         if option.options:
-            yield from names(option.options, f"{prefix}{name}{'[]' if option.kind == 'list' else ''}.")
+            yield from names(
+                option.options, f"{prefix}{name}{'[]' if option.kind == 'list' else ''}."
+            )
 
 
 def variables():
     """Every variable of the three roles."""
     for role in ("docker", "nginx", "flask_apps"):
-        yield from yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+        yield from yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())[
+            "argument_specs"
+        ]["main"]["options"]
 
 
 def rows():
@@ -88,4 +98,8 @@ def test_every_key_exists():
 def test_a_setting_that_has_no_sense_here_names_its_key():
     """But for those of which nothing has to be said here."""
     without = {"`plugins`", "`socket`, `chown-socket`, `chmod-socket`", "`socket = ./uwsgi.sock`"}
-    assert [cells[0] for cells in rows() if cells[1] == "told" and not cells[2] and cells[0] not in without] == []
+    assert [
+        cells[0]
+        for cells in rows()
+        if cells[1] == "told" and not cells[2] and cells[0] not in without
+    ] == []

@@ -40,7 +40,15 @@ SECOND = {
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
     "playbooks": {"deploy.yml", "dev.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
-    "plugins": {"action", "callback", "doc_fragments", "filter", "lookup", "module_utils", "modules"},
+    "plugins": {
+        "action",
+        "callback",
+        "doc_fragments",
+        "filter",
+        "lookup",
+        "module_utils",
+        "modules",
+    },
     "roles": {"docker", "flask_apps", "nginx"},
 }
 
@@ -50,7 +58,16 @@ def members(tmp_path_factory):
     """The names in the tarball that is built of what git would give to a stranger."""
     root = Path(__file__).resolve().parents[2]
     listing = subprocess.run(
-        ["git", "-c", f"safe.directory={root}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        [
+            "git",
+            "-c",
+            f"safe.directory={root}",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ],
         cwd=root,
         capture_output=True,
         check=True,
@@ -63,7 +80,11 @@ def members(tmp_path_factory):
             shutil.copy2(source, target, follow_symlinks=False)
     built = tmp_path_factory.mktemp("built")
     galaxy = str(Path(sys.executable).parent / "ansible-galaxy")
-    run = subprocess.run([galaxy, "collection", "build", "--output-path", str(built), str(export)], capture_output=True, text=True)
+    run = subprocess.run(
+        [galaxy, "collection", "build", "--output-path", str(built), str(export)],
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     with tarfile.open(next(built.glob("flaskops-host-*.tar.gz"))) as archive:
         return sorted(member.name for member in archive if not member.isdir())
@@ -72,7 +93,11 @@ def members(tmp_path_factory):
 def below(members, *parents):
     """The names of what lies in a directory of the tarball."""
     split = [Path(name).parts for name in members]
-    return {parts[len(parents)] for parts in split if parts[: len(parents)] == parents and len(parts) > len(parents)}
+    return {
+        parts[len(parents)]
+        for parts in split
+        if parts[: len(parents)] == parents and len(parts) > len(parents)
+    }
 
 
 def test_the_top_of_the_tarball_is_what_was_agreed_on(members):
@@ -85,13 +110,32 @@ def test_so_is_what_lies_below(members, name):
 
 
 def test_nothing_for_development_is_in_it(members):
-    unwanted = {"tests", "molecule", "__pycache__", ".git", ".venv", ".cache", ".github", ".ci", "collections", "inventories", "benchmarks"}
+    unwanted = {
+        "tests",
+        "molecule",
+        "__pycache__",
+        ".git",
+        ".venv",
+        ".cache",
+        ".github",
+        ".ci",
+        "collections",
+        "inventories",
+        "benchmarks",
+    }
     assert [name for name in members if unwanted & set(Path(name).parts)] == []
 
 
 def test_the_sample_application_is_complete(members):
     files = below(members, "files", "pc-builder-app")
-    assert {"app.py", "requirements.txt", ".dockerignore", "templates", "static", "README.md"} <= files
+    assert {
+        "app.py",
+        "requirements.txt",
+        ".dockerignore",
+        "templates",
+        "static",
+        "README.md",
+    } <= files
 
 
 def test_the_recipe_of_the_runtime_image_is_complete(members):

@@ -11,28 +11,48 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-# Written in two parts, so that this file does not find itself.
-MACHINES = re.compile("|".join(("/opt" "/dev", "/work" "/(main|shared)", "/home" "/(?!app|runner)[a-z]+", "/root" "/")))
+# The brackets keep this file from finding itself.
+MACHINES = re.compile("/[o]pt/dev|/[w]ork/(main|shared)|/[h]ome/(?!app|runner)[a-z]+|/[r]oot/")
 
 
 def tracked():
     run = subprocess.run(
-        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        [
+            "git",
+            "-c",
+            f"safe.directory={ROOT}",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ],
         cwd=ROOT,
         capture_output=True,
         check=True,
     )
-    return [ROOT / name for name in run.stdout.decode().split("\0") if name and (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
+    return [
+        ROOT / name
+        for name in run.stdout.decode().split("\0")
+        if name and (ROOT / name).is_file() and not (ROOT / name).is_symlink()
+    ]
 
 
 def headings(text):
     """The anchors that GitHub makes of the headings."""
     lines = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE).splitlines()
     words = (line.lstrip("#").strip().lower() for line in lines if line.startswith("#"))
-    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", word)).replace(" ", "-") for word in words}
+    return {
+        re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", word)).replace(" ", "-")
+        for word in words
+    }
 
 
-@pytest.mark.parametrize("document", [file for file in tracked() if file.suffix == ".md"], ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "document",
+    [file for file in tracked() if file.suffix == ".md"],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
 def test_every_relative_link_leads_somewhere(document):
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     broken = []
@@ -41,7 +61,9 @@ def test_every_relative_link_leads_somewhere(document):
         if "://" in target or target.startswith("mailto:"):
             continue
         file = (document.parent / target).resolve() if target else document
-        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in headings(file.read_text())):
+        if not file.exists() or (
+            anchor and file.suffix == ".md" and anchor not in headings(file.read_text())
+        ):
             broken.append(found[0])
     assert broken == []
 
@@ -61,17 +83,21 @@ def test_no_file_names_a_machine_of_a_developer():
 
 def test_the_changelog_has_an_entry_for_the_version():
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
-    lines = [line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
+    lines = [
+        line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")
+    ]
     assert lines
     assert re.match(rf"## \[?{re.escape(version)}\b", lines[0]), lines[0]
 
 
 def test_no_other_collection_is_needed():
     assert yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"] == {}
-    files = [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("plugins/**/*.py")]
-    task = r"^\s*(?:- )?(?!ansible\.|flaskops\.)\w+\.\w+\.\w+:"
-    named = re.compile(rf"{task}|ansible_collections\.(?!flaskops)|\bcommunity\.docker\b", re.MULTILINE)
-    assert [str(file.relative_to(ROOT)) for file in files if named.search(file.read_text())] == []
+    tasks = [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("playbooks/*.yml")]
+    task = re.compile(r"^\s*(?:- )?(?!ansible\.|flaskops\.)\w+\.\w+\.\w+:", re.MULTILINE)
+    assert [str(file) for file in tasks if task.search(file.read_text())] == []
+    other = re.compile(r"ansible_collections\.(?!flaskops)|\bcommunity\.docker\b")
+    files = [*tasks, *ROOT.glob("plugins/**/*.py")]
+    assert [str(file) for file in files if other.search(file.read_text())] == []
 
 
 def test_every_file_that_galaxy_points_to_is_there():
@@ -79,6 +105,6 @@ def test_every_file_that_galaxy_points_to_is_there():
     assert (ROOT / galaxy["readme"]).is_file()
     for pattern in galaxy["build_ignore"]:
         if "*" not in pattern and pattern != "benchmarks":
-            assert (ROOT / pattern).exists() or (ROOT / pattern).is_symlink(), f"build_ignore: {pattern} is not there"
-
-
+            assert (ROOT / pattern).exists() or (ROOT / pattern).is_symlink(), (
+                f"build_ignore: {pattern} is not there"
+            )

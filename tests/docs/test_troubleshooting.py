@@ -13,7 +13,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import O
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\|(?P<message>.+?)\|(?P<meaning>.+?)\| ?(?P<write>.+?) ?\|$", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
-# `key: value`, `key.of.key`, `key`, `-e variable=value`; a command has a space and no colon before it.
+# `key: value`, `key.of.key`, `key`, `-e variable=value`; a command has a space and no colon before
+# it.
 KEY = re.compile(r"(?:.* -e |-e )?([a-z_]+(?:\.(?!txt|toml)[a-z_]+)*)(?:: .*|=.*)?")
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
@@ -23,8 +24,14 @@ OTHERS = {"chown", "host.docker.internal", "default_server", "dependencies", "ur
 
 
 def texts(file):
-    """The texts of a Python file, the parts of one around its values apart; adjacent literals are one."""
-    return [node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    """The texts of a Python file, the parts of one around its values apart; adjacent literals are
+    one.
+    """
+    return [
+        node.value
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +56,9 @@ def keys():
     return {*below(OPTIONS), *variables}
 
 
-@pytest.mark.parametrize("message", [message for row in ROWS for message in CODE.findall(row["message"])])
+@pytest.mark.parametrize(
+    "message", [message for row in ROWS for message in CODE.findall(row["message"])]
+)
 def test_each_message_is_one_of_ours(message, said):
     parts = [part.strip() for part in re.split(r"…", message) if len(part.strip()) > 2]
     assert parts
@@ -64,4 +73,15 @@ def test_each_key_to_write_is_in_the_schema(row, keys):
 
 def test_it_has_rows_with_keys(keys):
     assert len(ROWS) > 40
-    assert len({found[1] for row in ROWS for code in CODE.findall(row["write"]) if (found := KEY.fullmatch(code))} & keys) > 30
+    assert (
+        len(
+            {
+                found[1]
+                for row in ROWS
+                for code in CODE.findall(row["write"])
+                if (found := KEY.fullmatch(code))
+            }
+            & keys
+        )
+        > 30
+    )

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Lay a root file system out as the storage directory of a container registry (the "distribution" registry, API v2).
+"""Lay a root file system out as the storage directory of a container registry (the "distribution"
+registry, API v2).
 
     registry_layout.py ROOTFS.tar DIRECTORY NAME:TAG
 
-A registry served from DIRECTORY then hands out NAME:TAG, one layer, without an engine having pushed it.
+A registry served from DIRECTORY then hands out NAME:TAG, one layer, without an engine having pushed
+it.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class Storage:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.write_text(digest)
 
-    def add_image(self, config: dict[str, object], layer: dict[str, object], manifest: Path, tag: str) -> None:
+    def add_image(
+        self, config: dict[str, object], layer: dict[str, object], manifest: Path, tag: str
+    ) -> None:
         for descriptor in (config, layer):
             self.link(f"_layers/{path_of(descriptor)}", str(descriptor["digest"]))
         added = self.add_blob(manifest)
@@ -65,11 +69,16 @@ def main() -> None:
     name, tag = sys.argv[3].split(":")
     storage = Storage(directory, name)
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
-        layer_file, config_file, manifest_file = (Path(temporary, part) for part in ("layer", "config", "manifest"))
+        layer_file, config_file, manifest_file = (
+            Path(temporary, part) for part in ("layer", "config", "manifest")
+        )
         with rootfs.open("rb") as source, gzip.open(layer_file, "wb", compresslevel=1) as target:
             shutil.copyfileobj(source, target, 1 << 20)
         layer = {"mediaType": LAYER_TYPE, **storage.add_blob(layer_file)}
-        environment = ["PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+        environment = [
+            "PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG=C.UTF-8",
+        ]
         config_file.write_text(
             json.dumps(
                 {
@@ -83,7 +92,14 @@ def main() -> None:
         )
         config = {"mediaType": CONFIG_TYPE, **storage.add_blob(config_file)}
         manifest_file.write_text(
-            json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": config, "layers": [layer]})
+            json.dumps(
+                {
+                    "schemaVersion": 2,
+                    "mediaType": MANIFEST_TYPE,
+                    "config": config,
+                    "layers": [layer],
+                }
+            )
         )
         storage.add_image(config, layer, manifest_file, tag)
 

@@ -1,4 +1,6 @@
-"""In the place of the script that ansible-test downloads to bring pip into its environments: the pip that Python itself ships."""
+"""In the place of the script that ansible-test downloads to bring pip into its environments: the
+pip that Python itself ships.
+"""
 
 import subprocess
 import sys

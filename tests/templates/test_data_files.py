@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Dockerfile of an application with data files leads them to their volume; that of another one does not know them."""
+"""The Dockerfile of an application with data files leads them to their volume; that of another one
+does not know them.
+"""
 
 import subprocess
 
@@ -12,7 +14,10 @@ def commands(release, tmp_path):
     """What its RUN lines after the code do, in a directory that stands for the image."""
     text = release["dockerfile"].partition("COPY app/ /app/\n")[2].replace("\\\n", " ")
     lines = [line.removeprefix("RUN ") for line in text.splitlines() if line.startswith("RUN ")]
-    return [line.replace("/app/", f"{tmp_path}/app/").replace("/var/lib/data-files", f"{tmp_path}/data") for line in lines]
+    return [
+        line.replace("/app/", f"{tmp_path}/app/").replace("/var/lib/data-files", f"{tmp_path}/data")
+        for line in lines
+    ]
 
 
 def test_without_them_nothing_comes_after_the_code(make):  # noqa: F811
@@ -28,8 +33,14 @@ def test_links_lead_to_the_volume_and_take_along_what_the_source_has(make, tmp_p
     for command in commands(make(data_files=["a.db", "instance/shop.db", "new/b.db"]), image):
         subprocess.run(["sh", "-c", command], check=True)
     assert (image / "data").stat().st_mode & 0o777 == 0o750
-    assert [path.name for path in sorted((image / "data").iterdir())] == (["instance_shop.db"] if seeded else [])
-    for link, name in (("a.db", "a.db"), ("instance/shop.db", "instance_shop.db"), ("new/b.db", "new_b.db")):
+    assert [path.name for path in sorted((image / "data").iterdir())] == (
+        ["instance_shop.db"] if seeded else []
+    )
+    for link, name in (
+        ("a.db", "a.db"),
+        ("instance/shop.db", "instance_shop.db"),
+        ("new/b.db", "new_b.db"),
+    ):
         assert (image / "app" / link).readlink() == image / "data" / name
     if seeded:
         assert (image / "data/instance_shop.db").stat().st_mode & 0o777 == 0o666

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the lookup releases makes of an application: its files, and an id that changes when it has to and only then."""
+"""What the lookup releases makes of an application: its files, and an id that changes when it has
+to and only then.
+"""
 
 import configparser
 import os
@@ -19,7 +21,13 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.release imp
 # bin/test names one; then the tests that need it have to run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
-KINDS = [{}, {"path": "/"}, {"websocket": True}, {"static": []}, {"proxy": {"buffering": False, "body_size": "1g"}}]
+KINDS = [
+    {},
+    {"path": "/"},
+    {"websocket": True},
+    {"static": []},
+    {"proxy": {"buffering": False, "body_size": "1g"}},
+]
 ALL_OF_UWSGI = {
     "processes": 4,
     "cheaper": 2,
@@ -32,7 +40,11 @@ ALL_OF_UWSGI = {
     "stats": True,
     "options": {"max-worker-lifetime": "3600", "cheaper-overload": "5"},
 }
-KINDS += [{"uwsgi": ALL_OF_UWSGI}, {"engine": "gunicorn"}, {"engine": "gunicorn", "websocket": True, "gunicorn": {"max_requests": 9}}]
+KINDS += [
+    {"uwsgi": ALL_OF_UWSGI},
+    {"engine": "gunicorn"},
+    {"engine": "gunicorn", "websocket": True, "gunicorn": {"max_requests": 9}},
+]
 RUNTIME = "flaskops/runtime:0123456789ab"
 NAMES = ROLE.parent / "nginx/templates/flaskops.conf.j2"
 
@@ -55,11 +67,19 @@ def make(source, tmp_path):
         entry = {"name": "shop", "source": str(source), "path": "/shop", **keys}
         apps, problems = normalize_apps([entry], sites=["default", "www"], root=root)
         assert problems == []
-        known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)], **(variables or {})}
+        known = {
+            "ansible_managed": "Ansible managed",
+            "ansible_search_path": [str(ROLE)],
+            **(variables or {}),
+        }
         loader = DataLoader()
-        lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
+        lookup = lookup_loader.get(
+            "flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known)
+        )
         options = {"templates": str(ROLE / "templates"), "key_file": str(tmp_path / "release.key")}
-        (release,) = lookup.run([apps], variables=known, runtimes={"": runtime}, root=root, **options)
+        (release,) = lookup.run(
+            [apps], variables=known, runtimes={"": runtime}, root=root, **options
+        )
         return release
 
     return run
@@ -88,7 +108,7 @@ def locations(text):
     return dict(re.findall(r"^location ([^{]+) \{\n(.*?)^\}", text, re.DOTALL | re.MULTILINE))
 
 
-# --- the id ----------------------------------------------------------------------------------------------------------
+# --- the id ---------------------------------------------------------------------------------------
 
 
 def test_the_same_inputs_give_the_same_release(make):
@@ -159,31 +179,55 @@ def test_times_caches_and_ignored_files_do_not(make, source):
 def test_another_value_of_a_secret_makes_another_release_and_is_nowhere_in_it(make):
     first, second = make(secrets={"KEY": "hunter2"}), make(secrets={"KEY": "hunter3"})
     assert first["id"] != second["id"]
-    assert "hunter2" not in str({key: value for key, value in first.items() if key not in ("app", "secrets")})
+    assert "hunter2" not in str(
+        {key: value for key, value in first.items() if key not in ("app", "secrets")}
+    )
 
 
 def test_variables_of_the_user_do_not_reach_the_templates(make):
-    mine = {"app": {"name": "mine"}, "release": "mine", "runtime": "mine", "socket": "mine", "directory": "mine", "backlog": 1}
+    mine = {
+        "app": {"name": "mine"},
+        "release": "mine",
+        "runtime": "mine",
+        "socket": "mine",
+        "directory": "mine",
+        "backlog": 1,
+    }
     assert make(variables=mine) == make()
 
 
 def test_what_is_in_files_of_settings_and_of_variables_is_a_secret_too(make, tmp_path):
     def release(content, variable):
         (tmp_path / "shop.env").write_text(f"COLOUR={variable}\n")
-        return make(env_file=str(tmp_path / "shop.env"), config_files=[{"path": "/app/x.cfg", "content": content}])
+        return make(
+            env_file=str(tmp_path / "shop.env"),
+            config_files=[{"path": "/app/x.cfg", "content": content}],
+        )
 
-    first, others = release("hunter2", "hunter4"), [release("hunter3", "hunter4"), release("hunter2", "hunter5")]
+    first, others = (
+        release("hunter2", "hunter4"),
+        [release("hunter3", "hunter4"), release("hunter2", "hunter5")],
+    )
     assert len({release["id"] for release in (first, *others)}) == 3
-    assert "hunter" not in str({key: value for key, value in first.items() if key not in ("app", "secrets")})
+    assert "hunter" not in str(
+        {key: value for key, value in first.items() if key not in ("app", "secrets")}
+    )
     assert "FLASKOPS_SECRETS=COLOUR\n" in first["files"]["container.env"]
     assert sorted(first["secrets"].values()) == ["hunter2", "hunter4"]
     assert first["variables"] == ["COLOUR"]
 
 
 def test_processes_of_another_image_get_their_secrets_from_the_relay(make):
-    keys = {"engine": "command", "command": "serve", "processes": [{"name": "worker", "command": "work"}]}
+    keys = {
+        "engine": "command",
+        "command": "serve",
+        "processes": [{"name": "worker", "command": "work"}],
+    }
     (process,) = make(secrets={"KEY": "x"}, **keys)["process_containers"]
-    assert (process["entrypoint"][-1], process["command"]) == ("/etc/flaskops/relay.py", ["--run", "sh", "-c", "exec work"])
+    assert (process["entrypoint"][-1], process["command"]) == (
+        "/etc/flaskops/relay.py",
+        ["--run", "sh", "-c", "exec work"],
+    )
     (process,) = make(**keys)["process_containers"]
     assert (process["entrypoint"], process["command"]) == (["sh", "-c"], ["exec work"])
 
@@ -211,7 +255,10 @@ def test_a_fragment_does_not_hold_the_id_so_that_a_change_of_code_needs_no_reloa
     assert one["id"] != two["id"]
     for file in ("nginx.conf", "maintenance.conf", "stopped.conf"):
         assert one["files"][file] == two["files"][file]
-    assert f"proxy_pass http://unix:/var/lib/flaskops/apps/shop/{one['route']}/run/app.sock;" in one["files"]["nginx.conf"]
+    assert (
+        f"proxy_pass http://unix:/var/lib/flaskops/apps/shop/{one['route']}/run/app.sock;"
+        in one["files"]["nginx.conf"]
+    )
 
 
 def test_a_fragment_with_a_cache_holds_the_id_so_that_no_answer_outlives_its_release(make):
@@ -221,7 +268,10 @@ def test_a_fragment_with_a_cache_holds_the_id_so_that_no_answer_outlives_its_rel
 
 def test_a_fragment_answers_to_its_own_digest(make):
     one, two = make(), make(proxy={"read_timeout_seconds": 7})
-    digests = [re.findall(r'arg_config !~ "\^\(\|([0-9a-f]{12})\)\$"', release["files"]["nginx.conf"]) for release in (one, two)]
+    digests = [
+        re.findall(r'arg_config !~ "\^\(\|([0-9a-f]{12})\)\$"', release["files"]["nginx.conf"])
+        for release in (one, two)
+    ]
     assert [len(found) for found in digests] == [1, 1]
     assert digests[0] != digests[1]
 
@@ -252,14 +302,19 @@ def test_the_files_read_well(make, keys):
         assert "\n\n\n" not in text, name
         assert "\t" not in text, name
         assert not re.search(r" +$", text, re.MULTILINE), name
-        assert not re.search(r"\{\{|\}\}|\{%|%\}|None|False" + ("" if name.endswith(".py") else "|True"), text), name
+        assert not re.search(
+            r"\{\{|\}\}|\{%|%\}|None|False" + ("" if name.endswith(".py") else "|True"), text
+        ), name
 
 
-# --- Nginx -----------------------------------------------------------------------------------------------------------
+# --- Nginx ----------------------------------------------------------------------------------------
 
 
 def test_a_path_without_its_slash_is_redirected_relatively_and_keeps_the_query(nginx):
-    for text, head in ((nginx(path_mode="script_name"), "= /shop"), (nginx(), "@flaskops_shop_bare")):
+    for text, head in (
+        (nginx(path_mode="script_name"), "= /shop"),
+        (nginx(), "@flaskops_shop_bare"),
+    ):
         block = locations(text)[head]
         assert "absolute_redirect off;" in block
         assert "return 308 /shop/$is_args$args;" in block
@@ -267,12 +322,23 @@ def test_a_path_without_its_slash_is_redirected_relatively_and_keeps_the_query(n
 
 def test_a_path_catches_what_is_below_it_and_not_what_begins_like_it(nginx):
     found = locations(nginx(static=[]))
-    assert set(found) == {"= /shop", "@flaskops_shop_bare", "^~ /shop/", "= /shop/.flaskops/release"}
+    assert set(found) == {
+        "= /shop",
+        "@flaskops_shop_bare",
+        "^~ /shop/",
+        "= /shop/.flaskops/release",
+    }
 
 
 def test_at_the_root_there_is_nothing_to_redirect(nginx):
     text = nginx(path="/")
-    assert set(locations(text)) == {"/", "^~ /static/", "@flaskops_shop_before", "@flaskops_shop", "= /.flaskops/release"}
+    assert set(locations(text)) == {
+        "/",
+        "^~ /static/",
+        "@flaskops_shop_before",
+        "@flaskops_shop",
+        "= /.flaskops/release",
+    }
     assert "308" not in text
 
 
@@ -303,7 +369,9 @@ def test_forwarded_headers_are_said_by_nginx_alone(nginx):
         }
 
 
-def test_static_files_come_from_the_release_then_from_the_one_before_then_from_the_application(nginx, make):
+def test_static_files_come_from_the_release_then_from_the_one_before_then_from_the_application(
+    nginx, make
+):
     found = locations(nginx())
     own, before = found["^~ /shop/static/"], found["@flaskops_shop_before"]
     assert f"root /var/lib/flaskops/apps/shop/{make()['route']}/static;" in own
@@ -317,7 +385,12 @@ def test_static_files_come_from_the_release_then_from_the_one_before_then_from_t
 def test_under_maintenance_everybody_is_told_to_come_back(make):
     release = make(maintenance={"retry_after_seconds": 60})
     found = locations(release["files"]["maintenance.conf"])
-    assert set(found) == {"= /shop", "^~ /shop/", "= /shop/.flaskops/maintenance", "= /shop/.flaskops/release"}
+    assert set(found) == {
+        "= /shop",
+        "^~ /shop/",
+        "= /shop/.flaskops/maintenance",
+        "= /shop/.flaskops/release",
+    }
     for head in ("= /shop", "^~ /shop/"):
         assert "return 503;" in found[head]
     assert "add_header Retry-After 60 always;" in found["= /shop/.flaskops/maintenance"]
@@ -325,13 +398,20 @@ def test_under_maintenance_everybody_is_told_to_come_back(make):
 
 
 def test_under_maintenance_a_health_check_of_its_own_stays_honest(make):
-    block = locations(make(health={"path": "/health?deep=1"})["files"]["maintenance.conf"])["^~ /shop/"]
-    assert re.search(r"    location = /shop/health \{.*proxy_pass http://unix:[^:;]+\.sock;", block, re.DOTALL)
+    block = locations(make(health={"path": "/health?deep=1"})["files"]["maintenance.conf"])[
+        "^~ /shop/"
+    ]
+    assert re.search(
+        r"    location = /shop/health \{.*proxy_pass http://unix:[^:;]+\.sock;", block, re.DOTALL
+    )
 
 
 def test_the_page_of_the_maintenance_may_be_the_users(make, tmp_path):
     (tmp_path / "page.html").write_text("<p>We move.</p>")
-    assert make(maintenance={"page": str(tmp_path / "page.html")})["files"]["maintenance.html"].strip() == "<p>We move.</p>"
+    assert (
+        make(maintenance={"page": str(tmp_path / "page.html")})["files"]["maintenance.html"].strip()
+        == "<p>We move.</p>"
+    )
 
 
 def test_a_stopped_application_answers_503_without_asking_it(make):
@@ -342,7 +422,9 @@ def test_a_stopped_application_answers_503_without_asking_it(make):
 
 
 def test_each_static_url_has_its_place(nginx):
-    found = locations(nginx(static=[{"url": "/css", "path": "web/css"}, {"url": "/js/", "path": "/usr/share/js"}]))
+    found = locations(
+        nginx(static=[{"url": "/css", "path": "web/css"}, {"url": "/js/", "path": "/usr/share/js"}])
+    )
     assert {"^~ /shop/css/", "^~ /shop/js/"} <= set(found)
     assert "^~ /shop/static/" not in found
 
@@ -360,8 +442,20 @@ def test_the_release_is_told_to_the_host_itself_only(nginx, make):
 
 
 def test_settings_of_the_proxy(nginx):
-    text = nginx(proxy={"connect_timeout_seconds": 3, "read_timeout_seconds": 90, "body_size": "20m", "buffering": False})
-    for line in ("proxy_connect_timeout 3s;", "proxy_read_timeout 90s;", "client_max_body_size 20m;", "proxy_buffering off;"):
+    text = nginx(
+        proxy={
+            "connect_timeout_seconds": 3,
+            "read_timeout_seconds": 90,
+            "body_size": "20m",
+            "buffering": False,
+        }
+    )
+    for line in (
+        "proxy_connect_timeout 3s;",
+        "proxy_read_timeout 90s;",
+        "client_max_body_size 20m;",
+        "proxy_buffering off;",
+    ):
         assert line in text
     text = nginx()
     assert "client_max_body_size" not in text
@@ -371,25 +465,46 @@ def test_settings_of_the_proxy(nginx):
 def test_every_variable_is_nginx_own_or_is_laid_down_by_the_nginx_role(nginx):
     """With an Nginx of the user's own, conf.d/flaskops.conf is all there is."""
     used = set(re.findall(r"\$(\w+)", nginx()))
-    own = set(re.findall(r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) \$(\w+) \{", NAMES.read_text(), re.MULTILINE))
-    known = {"remote_addr", "scheme", "request_id", "http_upgrade", "is_args", "args", "arg_config", "uri", "document_root"}
+    own = set(
+        re.findall(
+            r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) \$(\w+) \{", NAMES.read_text(), re.MULTILINE
+        )
+    )
+    known = {
+        "remote_addr",
+        "scheme",
+        "request_id",
+        "http_upgrade",
+        "is_args",
+        "args",
+        "arg_config",
+        "uri",
+        "document_root",
+    }
     assert used <= own | known
 
 
-@pytest.mark.skipif("FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx")
+@pytest.mark.skipif(
+    "FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx"
+)
 @pytest.mark.parametrize("keys", KINDS, ids=str)
 def test_nginx_takes_it(nginx, keys, tmp_path):
     names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache", str(tmp_path))
     fragment = nginx(**keys).replace("/etc/nginx/conf.d/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver {{\n{fragment}\n}}\n}}\n"
+        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver"
+        f" {{\n{fragment}\n}}\n}}\n"
     )
-    (tmp_path / "flaskops.types").write_text(re.sub(r"\{\{.*?\}\}", "", NAMES.with_name("flaskops.types.j2").read_text()))
-    run = subprocess.run([NGINX, "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True)
+    (tmp_path / "flaskops.types").write_text(
+        re.sub(r"\{\{.*?\}\}", "", NAMES.with_name("flaskops.types.j2").read_text())
+    )
+    run = subprocess.run(
+        [NGINX, "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
 
 
-# --- uWSGI -----------------------------------------------------------------------------------------------------------
+# --- uWSGI ----------------------------------------------------------------------------------------
 
 
 def test_plain_requests_are_answered_by_processes_and_threads(uwsgi):
@@ -400,7 +515,11 @@ def test_plain_requests_are_answered_by_processes_and_threads(uwsgi):
 
 def test_websockets_are_answered_by_greenlets(uwsgi):
     options = uwsgi(websocket=True, uwsgi={"gevent": 250})
-    assert (options["gevent"], options["http-websockets"], options["gevent-monkey-patch"]) == (["250"], ["true"], ["true"])
+    assert (options["gevent"], options["http-websockets"], options["gevent-monkey-patch"]) == (
+        ["250"],
+        ["true"],
+        ["true"],
+    )
     assert "threads" not in options
 
 
@@ -410,7 +529,9 @@ def test_a_number_of_processes_that_the_container_works_out_is_not_written(uwsgi
 
 def test_an_application_that_does_not_load_ends_the_container(uwsgi):
     options = uwsgi()
-    assert (options["strict"], options["need-app"], options["master"], options["vacuum"]) == (["true"],) * 4
+    assert (options["strict"], options["need-app"], options["master"], options["vacuum"]) == (
+        ["true"],
+    ) * 4
 
 
 def test_the_wrapper_is_what_is_served(uwsgi, make, source):
@@ -448,7 +569,9 @@ def test_all_settings_of_uwsgi(uwsgi):
         "max-worker-lifetime": "3600",
         "cheaper-overload": "5",
     }
-    assert {name: options[name] for name in expected} == {name: [value] for name, value in expected.items()}
+    assert {name: options[name] for name in expected} == {
+        name: [value] for name, value in expected.items()
+    }
     assert re.fullmatch(r"/run/flaskops/[0-9a-f]{12}/stats\.sock", options["stats"][0])
     assert not {*expected, "stats"} - {"buffer-size"} & set(uwsgi())
     assert uwsgi()["buffer-size"] == ["65535"]
@@ -460,7 +583,7 @@ def test_the_settings_are_an_ini_file(make):
     assert parser.sections() == ["uwsgi"]
 
 
-# --- Gunicorn --------------------------------------------------------------------------------------------------------
+# --- Gunicorn -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -479,7 +602,12 @@ def gunicorn(make):
 
 def test_gunicorn_answers_plain_requests_with_threads(gunicorn):
     options = gunicorn(gunicorn={"threads": 8, "timeout_seconds": 9, "log_level": "warning"})
-    assert (options["worker_class"], options["threads"], options["timeout"], options["loglevel"]) == ("gthread", 8, 9, "warning")
+    assert (
+        options["worker_class"],
+        options["threads"],
+        options["timeout"],
+        options["loglevel"],
+    ) == ("gthread", 8, 9, "warning")
     assert not {"worker_connections", "max_requests", "accesslog", "workers"} & set(options)
 
 
@@ -491,7 +619,11 @@ def test_gunicorn_answers_websockets_with_greenlets(gunicorn):
 
 def test_gunicorn_lets_requests_finish_and_replaces_workers(gunicorn):
     options = gunicorn(drain_seconds=12, gunicorn={"max_requests": 100, "max_requests_jitter": 10})
-    assert (options["graceful_timeout"], options["max_requests"], options["max_requests_jitter"]) == (12, 100, 10)
+    assert (
+        options["graceful_timeout"],
+        options["max_requests"],
+        options["max_requests_jitter"],
+    ) == (12, 100, 10)
     assert gunicorn(drain_seconds=0)["graceful_timeout"] == 1
 
 
@@ -499,21 +631,31 @@ def test_gunicorn_listens_where_nginx_may_connect_and_writes_nowhere_else(gunico
     options = gunicorn()
     assert re.fullmatch(r"unix:/run/flaskops/[0-9a-f]{12}/app\.sock", options["bind"])
     assert 0o777 & ~options["umask"] == 0o666
-    assert (options["worker_tmp_dir"], options["control_socket_disable"], options["errorlog"]) == ("/dev/shm", True, "-")
+    assert (options["worker_tmp_dir"], options["control_socket_disable"], options["errorlog"]) == (
+        "/dev/shm",
+        True,
+        "-",
+    )
 
 
 def test_gunicorn_takes_whatever_nginx_lets_through(gunicorn):
-    """999k is the most that nginx_header_buffer_size may be. A 0 would be its own default for the second, which is 8190."""
+    """999k is the most that nginx_header_buffer_size may be. A 0 would be its own default for the
+    second, which is 8190.
+    """
     options = gunicorn()
     assert (options["limit_request_line"], options["limit_request_field_size"]) == (0, 1024**2)
 
 
 def test_gunicorn_leaves_the_headers_to_the_wrapper(gunicorn):
     options = gunicorn()
-    assert (options["forwarded_allow_ips"], options["secure_scheme_headers"], options["forwarder_headers"]) == ("", {}, "")
+    assert (
+        options["forwarded_allow_ips"],
+        options["secure_scheme_headers"],
+        options["forwarder_headers"],
+    ) == ("", {}, "")
 
 
-# --- the image -------------------------------------------------------------------------------------------------------
+# --- the image ------------------------------------------------------------------------------------
 
 
 def test_requirements_are_installed_before_the_code_comes_in(make):
@@ -530,7 +672,9 @@ def test_what_the_build_trusts_is_not_in_the_final_image(make):
 
 def test_the_image_does_not_depend_on_settings(make):
     """Or every change of a setting would rebuild it."""
-    assert make(uwsgi={"threads": 9}, env={"A": "1"}, path="/x")["dockerfile"] == make()["dockerfile"]
+    assert (
+        make(uwsgi={"threads": 9}, env={"A": "1"}, path="/x")["dockerfile"] == make()["dockerfile"]
+    )
 
 
 def test_our_templates_are_compiled_once_for_all_applications(source, tmp_path, monkeypatch):
@@ -545,13 +689,29 @@ def test_our_templates_are_compiled_once_for_all_applications(source, tmp_path, 
     monkeypatch.setattr(jinja2.Environment, "compile", compile_)
 
     def size_of(count):
-        entries = [{"name": f"shop{number}", "source": str(source), "path": f"/shop{number}"} for number in range(count)]
+        entries = [
+            {"name": f"shop{number}", "source": str(source), "path": f"/shop{number}"}
+            for number in range(count)
+        ]
         known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
         loader = DataLoader()
-        lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
-        options = {"templates": str(ROLE / "templates"), "key_file": str(tmp_path / "release.key"), "root": "/var/lib/flaskops"}
+        lookup = lookup_loader.get(
+            "flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known)
+        )
+        options = {
+            "templates": str(ROLE / "templates"),
+            "key_file": str(tmp_path / "release.key"),
+            "root": "/var/lib/flaskops",
+        }
         read.clear()
-        assert len(lookup.run([normalize_apps(entries)[0]], variables=known, runtimes={"": RUNTIME}, **options)) == count
+        assert (
+            len(
+                lookup.run(
+                    [normalize_apps(entries)[0]], variables=known, runtimes={"": RUNTIME}, **options
+                )
+            )
+            == count
+        )
         return sum(read)
 
     assert size_of(20) < 2 * size_of(1)

@@ -1,4 +1,6 @@
-"""What the templates of the nginx role make of its defaults and of a change to each; `nginx -t` where there is an Nginx."""
+"""What the templates of the nginx role make of its defaults and of a change to each; `nginx -t`
+where there is an Nginx.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def render(**overrides) -> dict[str, str]:
     facts = {**FACTS, **overrides.pop("facts", {})}
     variables |= overrides | {"__nginx_preflight": facts}
     templar = Templar(loader, variables=variables)
-    plan = templar.template(trust_as_template("{{ __nginx_inputs | flaskops.host.nginx_plan(__nginx_preflight) }}"))
+    plan = templar.template(
+        trust_as_template("{{ __nginx_inputs | flaskops.host.nginx_plan(__nginx_preflight) }}")
+    )
     assert plan["problems"] == []
     variables["__nginx_plan"] = plan
     tree = Templar(loader, variables=variables).template(trust_as_template("{{ __nginx_tree }}"))
@@ -52,9 +56,16 @@ def render(**overrides) -> dict[str, str]:
 
 def test_the_files_with_nothing_set():
     files = render()
-    assert list(files) == ["conf.d/flaskops.conf", "conf.d/flaskops.types", "flaskops/default.conf", "nginx.conf"]
+    assert list(files) == [
+        "conf.d/flaskops.conf",
+        "conf.d/flaskops.types",
+        "flaskops/default.conf",
+        "nginx.conf",
+    ]
     for path, content in files.items():
-        assert content.startswith("#\n# Ansible managed\n#\n# Written by flaskops.host (role nginx)"), path
+        assert content.startswith(
+            "#\n# Ansible managed\n#\n# Written by flaskops.host (role nginx)"
+        ), path
         assert content.endswith("\n") and not content.endswith("\n\n"), path
         assert "\n\n\n" not in content and "\t" not in content, path
         assert not re.search(r" +$", content, re.MULTILINE), path
@@ -64,14 +75,21 @@ def test_the_files_with_nothing_set():
 
 def test_names_for_the_fragments():
     names = render()["conf.d/flaskops.conf"]
-    defined = re.findall(r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) (\$\w+) \{|^log_format (\w+)", names, re.MULTILINE)
+    defined = re.findall(
+        r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) (\$\w+) \{|^log_format (\w+)", names, re.MULTILINE
+    )
     assert [variable or name for variable, name in defined] == [
         "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host", "$flaskops_reached", "$flaskops_address",
         "$flaskops_own_port", "$flaskops_trusted", "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
         "$flaskops_prefix", "$flaskops_target", "$flaskops_taken", "$flaskops_location", "$flaskops_cache_control", "$flaskops_wants_page",
         "flaskops",
     ]  # fmt: skip
-    for word in ("$request_id", "$upstream_response_time", "$upstream_connect_time", "$request_time"):
+    for word in (
+        "$request_id",
+        "$upstream_response_time",
+        "$upstream_connect_time",
+        "$request_time",
+    ):
         assert word in names
 
 
@@ -79,8 +97,15 @@ def test_the_main_configuration_keeps_the_places_of_others():
     main = render()["nginx.conf"]
     for place in ("modules-enabled/*.conf", "conf.d/*.conf", "sites-enabled/*", "flaskops/*.conf"):
         assert f"include /etc/nginx/{place};" in main
-    assert main.index("conf.d/*.conf") < main.index("access_log /var/log/nginx/access.log flaskops;")
-    for line in ("server_tokens off;", "worker_processes auto;", "worker_shutdown_timeout 14400s;", "gzip on;"):
+    assert main.index("conf.d/*.conf") < main.index(
+        "access_log /var/log/nginx/access.log flaskops;"
+    )
+    for line in (
+        "server_tokens off;",
+        "worker_processes auto;",
+        "worker_shutdown_timeout 14400s;",
+        "gzip on;",
+    ):
         assert line in main
 
 
@@ -104,7 +129,9 @@ def test_the_main_configuration_keeps_the_places_of_others():
     ],
 )
 def test_each_setting_changes_its_line(name, value, line):
-    changed = {name: value} | ({"nginx_worker_rlimit_nofile": 20000} if name == "nginx_worker_connections" else {})
+    changed = {name: value} | (
+        {"nginx_worker_rlimit_nofile": 20000} if name == "nginx_worker_connections" else {}
+    )
     main = render(**changed)["nginx.conf"]
     assert line in main.splitlines()
     assert line not in render()["nginx.conf"].splitlines()
@@ -118,25 +145,49 @@ def test_gzip_off_leaves_its_settings_out():
     assert "gzip_types" not in render(nginx_gzip_enabled=False)["nginx.conf"]
 
 
-SHOP = [{"name": "shop", "server_names": ["shop.example.org", "www.shop.example.org"], "http_port": 8080}]
+SHOP = [
+    {
+        "name": "shop",
+        "server_names": ["shop.example.org", "www.shop.example.org"],
+        "http_port": 8080,
+    }
+]
 
 
 def test_room_for_the_headers_of_requests():
     def of(path, **settings):
-        return re.findall(r"^    large_client_header_buffers (.*);$", render(**settings)[f"flaskops/{path}.conf"], re.MULTILINE)
+        return re.findall(
+            r"^    large_client_header_buffers (.*);$",
+            render(**settings)[f"flaskops/{path}.conf"],
+            re.MULTILINE,
+        )
 
-    large = [{**SHOP[0], "header_buffer_size": "64k"}, {"name": "blog", "server_names": ["blog.example.org"]}]
+    large = [
+        {**SHOP[0], "header_buffer_size": "64k"},
+        {"name": "blog", "server_names": ["blog.example.org"]},
+    ]
     assert of("default") == of("shop", nginx_sites=SHOP) == []
-    assert of("default", nginx_header_buffer_size="16k") == of("shop", nginx_sites=SHOP, nginx_header_buffer_size="16k") == ["4 16k"]
+    assert (
+        of("default", nginx_header_buffer_size="16k")
+        == of("shop", nginx_sites=SHOP, nginx_header_buffer_size="16k")
+        == ["4 16k"]
+    )
     # What comes before Host is read as the catch-all has it.
-    assert (of("shop", nginx_sites=large), of("blog", nginx_sites=large), of("default", nginx_sites=large)) == (["4 64k"], [], ["4 64k"])
+    assert (
+        of("shop", nginx_sites=large),
+        of("blog", nginx_sites=large),
+        of("default", nginx_sites=large),
+    ) == (["4 64k"], [], ["4 64k"])
     assert of("default", nginx_sites=large, nginx_header_buffer_size="128k") == ["4 128k"]
 
 
 def test_the_catch_all_carries_applications_while_it_is_alone():
     site = render()["flaskops/default.conf"]
     assert "include /etc/nginx/flaskops/default/*.conf;" in site and "444" not in site
-    assert "    listen 80 default_server;\n    listen [::]:80 default_server;\n    server_name _;\n" in site
+    assert (
+        "    listen 80 default_server;\n    listen [::]:80 default_server;\n    server_name _;\n"
+        in site
+    )
     assert "location = /healthz {" in site
 
 
@@ -170,19 +221,36 @@ def test_the_health_path_can_be_moved_or_left_out():
 
 def test_an_nginx_of_the_users_own_gets_the_names_only():
     facts = {"included_sites": ["default"], "conf_d_included": True}
-    assert list(render(nginx_manage=False, facts=facts)) == ["conf.d/flaskops.conf", "conf.d/flaskops.types"]
+    assert list(render(nginx_manage=False, facts=facts)) == [
+        "conf.d/flaskops.conf",
+        "conf.d/flaskops.types",
+    ]
 
 
-@pytest.mark.skipif("FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx")
+@pytest.mark.skipif(
+    "FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx"
+)
 @pytest.mark.parametrize(
     "overrides",
     [
         {},
         {"nginx_sites": SHOP},
-        {"nginx_sites": [{**SHOP[0], "header_buffer_size": "64k"}], "nginx_header_buffer_size": "16k"},
-        {"nginx_sites": SHOP, "nginx_default_site_enabled": True, "nginx_health_path": "", "nginx_gzip_types": []},
+        {
+            "nginx_sites": [{**SHOP[0], "header_buffer_size": "64k"}],
+            "nginx_header_buffer_size": "16k",
+        },
+        {
+            "nginx_sites": SHOP,
+            "nginx_default_site_enabled": True,
+            "nginx_health_path": "",
+            "nginx_gzip_types": [],
+        },
         {"nginx_trusted_proxies": ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"]},
-        {"nginx_gzip_enabled": False, "nginx_access_log_enabled": False, "nginx_client_max_body_size": ""},
+        {
+            "nginx_gzip_enabled": False,
+            "nginx_access_log_enabled": False,
+            "nginx_client_max_body_size": "",
+        },
     ],
 )
 def test_nginx_accepts_it(tmp_path, overrides):
@@ -194,7 +262,11 @@ def test_nginx_accepts_it(tmp_path, overrides):
     (tree / "mime.types").write_text("types { text/html html; }\n")
     (tree / "sites-enabled").mkdir()
     main = tree / "nginx.conf"
-    main.write_text(main.read_text().replace("/run/nginx.pid", f"{tmp_path}/pid").replace("/var/log/nginx", str(tmp_path)))
+    main.write_text(
+        main.read_text()
+        .replace("/run/nginx.pid", f"{tmp_path}/pid")
+        .replace("/var/log/nginx", str(tmp_path))
+    )
     result = subprocess.run([NGINX, "-t", "-c", main], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "[warn]" not in result.stderr

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a client gets through the fragment of an application: a real Nginx in a directory of its own, and an application that tells
+"""What a client gets through the fragment of an application: a real Nginx in a directory of its
+own, and an application that tells
 what reached it. Skipped where there is no Nginx."""
 
 from __future__ import annotations
@@ -41,24 +42,40 @@ SPA = [{"url": "/static", "path": "static", "index": True, "fallback": True}]
 STRIPPED = {"engine": "command", "path_mode": "script_name"}
 FOREVER = "public, max-age=31536000, immutable"
 
-needs_nginx = pytest.mark.skipif("FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx")
+needs_nginx = pytest.mark.skipif(
+    "FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx"
+)
 
 
 def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
-    """The release of one application; keys as the user writes them. Its root is short: sockets have to be."""
+    """The release of one application; keys as the user writes them. Its root is short: sockets have
+    to be.
+    """
     source = base / "source"
     source.mkdir(exist_ok=True)
     (source / "app.py").write_text("app = 1\n")
     (source / "requirements.txt").write_text("flask\n")
-    apps, problems = normalize_apps([{"name": "shop", "source": str(source), "path": path, **keys}], source_root=str(base), root=str(base))
+    apps, problems = normalize_apps(
+        [{"name": "shop", "source": str(source), "path": path, **keys}],
+        source_root=str(base),
+        root=str(base),
+    )
     assert problems == []
     apps[0]["engine"], apps[0]["build"]["server"] = engine, server
     normalize._finish(apps[0])
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
-    lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
-    options = {"templates": str(ROLE / "templates"), "key_file": str(base / "release.key"), "root": str(base)}
-    return lookup.run([apps], variables=known, runtimes={"": "flaskops/runtime:0123456789ab"}, **options)[0]
+    lookup = lookup_loader.get(
+        "flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known)
+    )
+    options = {
+        "templates": str(ROLE / "templates"),
+        "key_file": str(base / "release.key"),
+        "root": str(base),
+    }
+    return lookup.run(
+        [apps], variables=known, runtimes={"": "flaskops/runtime:0123456789ab"}, **options
+    )[0]
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -76,7 +93,12 @@ class Echo(BaseHTTPRequestHandler):
         plain = self.path.split("?")[0]
         self.send_response(404 if "missing" in plain else self.bare if plain == "/shop" else 200)
         if plain.endswith("/login"):
-            for cookie in ("session=1; Path=/; HttpOnly", "here=1; Path=/shop/", "deep=1; path=/admin", "none=1"):
+            for cookie in (
+                "session=1; Path=/; HttpOnly",
+                "here=1; Path=/shop/",
+                "deep=1; path=/admin",
+                "none=1",
+            ):
                 self.send_header("Set-Cookie", cookie)
         if plain.endswith("/huge-header"):
             self.send_header("X-Big", "x" * 40000)
@@ -94,7 +116,13 @@ class Echo(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        told = {"method": self.command, "path": self.path, "headers": headers, "count": self.count, "length": length}
+        told = {
+            "method": self.command,
+            "path": self.path,
+            "headers": headers,
+            "count": self.count,
+            "length": length,
+        }
         self.wfile.write(json.dumps(told).encode())
 
     do_POST = do_HEAD = do_PUT = do_GET
@@ -148,15 +176,18 @@ class Place:
         return file
 
     def start(self) -> None:
-        names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache/", f"{self.base}/")
+        names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace(
+            "/var/cache/", f"{self.base}/"
+        )
         (self.base / "flaskops.types").write_text(re.sub(r"\{\{.*?\}\}", "", TYPES.read_text()))
         fragment = self.release["files"][self.serves].replace("/etc/nginx/conf.d/", f"{self.base}/")
         temporary = "\n".join(f"{kind}_temp_path {self.base}/{kind};" for kind in KINDS)
         user = "user root root;" if os.geteuid() == 0 else ""
         (self.base / "nginx.conf").write_text(
-            f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp {{\n"
-            f"types {{ text/html html; text/css css; application/javascript js; }}\naccess_log off;\n{temporary}\n{names}\n"
-            f"server {{\nlisten unix:{self.base}/web;\nserver_name {self.server_names or chr(34) * 2};\n{self.others}\n{fragment}\n}}\n}}\n"
+            f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp"
+            " {\ntypes { text/html html; text/css css; application/javascript js; }\naccess_log"
+            f" off;\n{temporary}\n{names}\nserver {{\nlisten unix:{self.base}/web;\nserver_name"
+            f" {self.server_names or chr(34) * 2};\n{self.others}\n{fragment}\n}}\n}}\n"
         )
         command = [NGINX, "-e", "stderr", "-c", f"{self.base}/nginx.conf", "-g", "daemon off;"]
         self.nginx = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -176,7 +207,12 @@ class Place:
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(f"{self.base}/web")
         with contextlib.closing(connection):
-            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            connection.request(
+                method,
+                path,
+                body,
+                {name.replace("_", "-"): value for name, value in headers.items()},
+            )
             return Answer(connection.getresponse())
 
     def raw(self, request: str) -> Answer:
@@ -219,7 +255,7 @@ def place(base):
         one.stop()
 
 
-# --- static files ----------------------------------------------------------------------------------------------------
+# --- static files ---------------------------------------------------------------------------------
 
 
 @needs_nginx
@@ -259,10 +295,16 @@ def test_an_unchanged_file_is_304_a_part_is_206_and_head_has_no_body(place):
     here = place()
     here.file("/shop/static/a.css", "0123456789")
     answer = here.get("/shop/static/a.css")
-    assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == ("text/css; charset=utf-8", "10")
+    assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == (
+        "text/css; charset=utf-8",
+        "10",
+    )
     again = here.get("/shop/static/a.css", If_None_Match=answer.headers["ETag"])
     assert (again.status, again.body, again.headers["Cache-Control"]) == (304, b"", "no-cache")
-    assert here.get("/shop/static/a.css", If_Modified_Since=answer.headers["Last-Modified"]).status == 304
+    assert (
+        here.get("/shop/static/a.css", If_Modified_Since=answer.headers["Last-Modified"]).status
+        == 304
+    )
     part = here.get("/shop/static/a.css", Range="bytes=2-4")
     assert (part.status, part.body) == (206, b"234")
     head = here.get("/shop/static/a.css", "HEAD")
@@ -276,15 +318,37 @@ def test_a_precompressed_file_goes_to_whom_takes_it_and_has_an_etag_of_its_own(p
     packed = here.file("/shop/static/app.js.gz", gzip.compress(b"let a = 1;", mtime=0))
     os.utime(plain, (1000, 1000))
     os.utime(packed, (2000, 2000))
-    as_is, small = here.get("/shop/static/app.js"), here.get("/shop/static/app.js", Accept_Encoding="gzip")
+    as_is, small = (
+        here.get("/shop/static/app.js"),
+        here.get("/shop/static/app.js", Accept_Encoding="gzip"),
+    )
     assert (as_is.body, as_is.headers["Content-Encoding"]) == (b"let a = 1;", None)
-    assert (gzip.decompress(small.body), small.headers["Content-Encoding"]) == (b"let a = 1;", "gzip")
+    assert (gzip.decompress(small.body), small.headers["Content-Encoding"]) == (
+        b"let a = 1;",
+        "gzip",
+    )
     assert as_is.headers["Vary"] == small.headers["Vary"] == "Accept-Encoding"
-    assert as_is.headers["Content-Type"] == small.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert (
+        as_is.headers["Content-Type"]
+        == small.headers["Content-Type"]
+        == "text/javascript; charset=utf-8"
+    )
     assert as_is.headers["ETag"] != small.headers["ETag"]
     for answer, encoding in ((as_is, "identity"), (small, "gzip")):
-        assert here.get("/shop/static/app.js", Accept_Encoding=encoding, If_None_Match=answer.headers["ETag"]).status == 304
-    assert here.get("/shop/static/app.js", Accept_Encoding="gzip", If_None_Match=as_is.headers["ETag"]).status == 200
+        assert (
+            here.get(
+                "/shop/static/app.js",
+                Accept_Encoding=encoding,
+                If_None_Match=answer.headers["ETag"],
+            ).status
+            == 304
+        )
+    assert (
+        here.get(
+            "/shop/static/app.js", Accept_Encoding="gzip", If_None_Match=as_is.headers["ETag"]
+        ).status
+        == 200
+    )
 
 
 @needs_nginx
@@ -305,7 +369,10 @@ def test_a_file_of_the_release_before_is_found_and_a_missing_one_is_the_applicat
     old = here.get("/shop/static/old.3f2a9c41.js")
     assert (old.body, old.headers["Cache-Control"]) == (b"old", FOREVER)
     asked = here.get("/shop/static/drawn.svg?x=1")
-    assert (asked.told["path"], asked.headers["Cache-Control"]) == ("/shop/static/drawn.svg?x=1", None)
+    assert (asked.told["path"], asked.headers["Cache-Control"]) == (
+        "/shop/static/drawn.svg?x=1",
+        None,
+    )
 
 
 PINNED = {
@@ -340,12 +407,18 @@ def test_types_and_charsets_of_static_files_are_those_of_flask(place, tmp_path, 
         (tmp_path / f"a.{extension}").write_text("x")
         here.file(f"/shop/static/a.{extension}", "x")
         wanted = flask.get(f"/static/a.{extension}").headers["Content-Type"]
-        assert here.get(f"/shop/static/a.{extension}").headers.get_all("Content-Type") == [wanted], extension
+        assert here.get(f"/shop/static/a.{extension}").headers.get_all("Content-Type") == [
+            wanted
+        ], extension
         assert PINNED.get(extension, wanted) == wanted, extension
 
 
 def test_python_in_the_container_reads_the_same_table():
-    rows = [line.split() for line in (ROLE / "files/runtime/mime.types").read_text().splitlines() if line[0] != "#"]
+    rows = [
+        line.split()
+        for line in (ROLE / "files/runtime/mime.types").read_text().splitlines()
+        if line[0] != "#"
+    ]
     assert {extension: row[0] for row in rows for extension in row[1:]} == types_table()
 
 
@@ -354,12 +427,18 @@ def test_the_table_says_what_pythons_own_says():
     differ = {"js", "mjs", "rtf", "3gp", "3gpp", "3g2", "3gpp2"}
     table = types_table()
     python = {extension[1:]: kind for extension, kind in mimetypes._types_map_default.items()}
-    assert {extension for extension, kind in python.items() if table.get(extension) != kind} <= differ
+    assert {
+        extension for extension, kind in python.items() if table.get(extension) != kind
+    } <= differ
 
 
 @needs_nginx
 def test_headers_of_static_files(place):
-    headers = {"Access-Control-Allow-Origin": "*", "X-Frame-Options": "DENY", "Report-To": '{"group": "a\\b", "max_age": 1}'}
+    headers = {
+        "Access-Control-Allow-Origin": "*",
+        "X-Frame-Options": "DENY",
+        "Report-To": '{"group": "a\\b", "max_age": 1}',
+    }
     here = place(static=SPA, proxy={"static_headers": headers})
     here.file("/shop/static/index.html", "page")
     here.file("/shop/static/a.woff2", "font")
@@ -368,7 +447,9 @@ def test_headers_of_static_files(place):
         answer = here.get(path, **PAGE)
         assert {name: answer.headers[name] for name in headers} == headers, path
         assert answer.headers.get_all("Cache-Control") == ["no-cache"]
-    assert here.get("/shop/static/a.woff2", Range="bytes=9-").headers["X-Frame-Options"] == "DENY"  # 416
+    assert (
+        here.get("/shop/static/a.woff2", Range="bytes=9-").headers["X-Frame-Options"] == "DENY"
+    )  # 416
     assert here.get("/shop/x").headers["X-Frame-Options"] is None
 
 
@@ -376,7 +457,9 @@ def test_headers_of_static_files(place):
 def test_one_of_them_may_say_how_long_they_are_kept(place):
     here = place(proxy={"static_headers": {"cache-control": "private, max-age=60"}})
     here.file("/shop/static/a.3f2a9c41.js", "x")
-    assert here.get("/shop/static/a.3f2a9c41.js").headers.get_all("Cache-Control") == ["private, max-age=60"]
+    assert here.get("/shop/static/a.3f2a9c41.js").headers.get_all("Cache-Control") == [
+        "private, max-age=60"
+    ]
 
 
 @needs_nginx
@@ -392,7 +475,16 @@ def test_who_may_not_ask_the_application_does_not_get_its_files(place, directive
     here.file("/shop/static/index.html", "page")
     here.file("/shop/static/a.js", "x")
     here.file("/shop/static/old.js", "x", here.before)
-    for path in ("", "/", "/x", "/ws", "/static/a.js", "/static/old.js", "/static/none", "/missing"):
+    for path in (
+        "",
+        "/",
+        "/x",
+        "/ws",
+        "/static/a.js",
+        "/static/old.js",
+        "/static/none",
+        "/missing",
+    ):
         path = f"/shop{path}"
         answer = here.get(path, **PAGE)
         assert answer.status in (401, 403), path
@@ -402,14 +494,16 @@ def test_who_may_not_ask_the_application_does_not_get_its_files(place, directive
 
 @needs_nginx
 @pytest.mark.parametrize(("directives", "etag"), [([], 'W/"1"'), (["gzip off"], '"1"')], ids=str)
-def test_what_nginx_compresses_itself_has_a_weak_etag_and_without_gzip_it_stays_strong(place, directives, etag):
+def test_what_nginx_compresses_itself_has_a_weak_etag_and_without_gzip_it_stays_strong(
+    place, directives, etag
+):
     """If-Match takes strong ones alone: docs/proxy.md says what to write."""
     here = place(proxy={"directives": directives})
     here.others = "gzip on; gzip_types application/json; gzip_min_length 1;"
     assert here.get("/shop/etag", Accept_Encoding="gzip").headers["ETag"] == etag
 
 
-# --- a single page application ---------------------------------------------------------------------------------------
+# --- a single page application --------------------------------------------------------------------
 
 
 @needs_nginx
@@ -417,7 +511,11 @@ def test_the_path_shows_the_index_of_the_directory(place):
     here = place(static=SPA)
     here.file("/shop/static/index.html", "<h1>shop</h1>")
     answer = here.get("/shop/?q=1", **PAGE)
-    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"<h1>shop</h1>", "text/html; charset=utf-8")
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (
+        200,
+        b"<h1>shop</h1>",
+        "text/html; charset=utf-8",
+    )
     assert answer.headers["Cache-Control"] == "no-cache"
     assert here.get("/shop/", If_None_Match=answer.headers["ETag"]).status == 304
     assert here.get("/shop/", "HEAD").headers["Content-Length"] == "13"
@@ -445,11 +543,19 @@ def test_a_route_of_the_browser_gets_the_page_and_a_404_of_the_api_stays(place):
     here = place(static=SPA)
     here.file("/shop/static/index.html", "page")
     answer = here.get("/shop/missing/route", **PAGE)
-    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"page", "text/html; charset=utf-8")
+    assert (answer.status, answer.body, answer.headers["Content-Type"]) == (
+        200,
+        b"page",
+        "text/html; charset=utf-8",
+    )
     assert answer.headers["Cache-Control"] == "no-cache"
     head = here.get("/shop/missing/route", "HEAD", **PAGE)
     assert (head.status, head.body) == (200, b"")
-    api = [here.get("/shop/missing"), here.get("/shop/missing", "POST", b"x", **PAGE), here.get("/shop/static/missing.js", **PAGE)]
+    api = [
+        here.get("/shop/missing"),
+        here.get("/shop/missing", "POST", b"x", **PAGE),
+        here.get("/shop/static/missing.js", **PAGE),
+    ]
     for answer in api:
         assert (answer.status, answer.headers["Content-Type"]) == (404, "application/json")
         assert answer.told["path"].startswith("/shop/")
@@ -461,9 +567,20 @@ def test_without_the_fallback_a_404_is_the_applications(place):
     assert place().get("/shop/missing", **PAGE).status == 404
 
 
-# --- the path --------------------------------------------------------------------------------------------------------
+# --- the path -------------------------------------------------------------------------------------
 
-RAW = ["/a%2Fb", "/a%20b", "/a%3Fb?c=%26&d=1", "/a//b", "/", "/?x=%2F", "/%E2%82%AC", "/a;b", "/a+b", "/a/../b"]
+RAW = [
+    "/a%2Fb",
+    "/a%20b",
+    "/a%3Fb?c=%26&d=1",
+    "/a//b",
+    "/",
+    "/?x=%2F",
+    "/%E2%82%AC",
+    "/a;b",
+    "/a+b",
+    "/a/../b",
+]
 
 
 @needs_nginx
@@ -513,25 +630,36 @@ def test_the_prefix_is_told_only_to_an_application_that_does_not_know_it(place):
 @needs_nginx
 @pytest.mark.parametrize("keys", [{}, {"path_mode": "script_name", "path": "/"}], ids=str)
 def test_the_prefix_is_not_told_to_others(place, keys):
-    assert "x-forwarded-prefix" not in place(**keys).get("/shop/x", X_Forwarded_Prefix="/evil").told["headers"]
+    assert (
+        "x-forwarded-prefix"
+        not in place(**keys).get("/shop/x", X_Forwarded_Prefix="/evil").told["headers"]
+    )
 
 
 @needs_nginx
 @pytest.mark.parametrize(("mode", "path"), [("script_name", "/shop/"), ("domain", "/shop")])
 def test_a_cookie_for_the_root_is_one_for_the_prefix(place, mode, path):
-    """Where the application answers at /shop too, the cookie is wanted there: /shop/ would not match it."""
+    """Where the application answers at /shop too, the cookie is wanted there: /shop/ would not
+    match it.
+    """
     own = ["here=1; Path=/shop/", "deep=1; path=/admin", "none=1"]
-    assert place(path_mode=mode).get("/shop/login").headers.get_all("Set-Cookie") == [f"session=1; Path={path}; HttpOnly", *own]
+    assert place(path_mode=mode).get("/shop/login").headers.get_all("Set-Cookie") == [
+        f"session=1; Path={path}; HttpOnly",
+        *own,
+    ]
 
 
 @needs_nginx
 @pytest.mark.parametrize("keys", [{"proxy": {"cookie_path": "keep"}}, {"path": "/"}], ids=str)
 @pytest.mark.parametrize("mode", ["script_name", "domain"])
 def test_a_cookie_is_left_as_it_is_at_the_root_and_where_it_is_asked_for(place, keys, mode):
-    assert place(path_mode=mode, **keys).get("/shop/login").headers.get_all("Set-Cookie")[0] == "session=1; Path=/; HttpOnly"
+    assert (
+        place(path_mode=mode, **keys).get("/shop/login").headers.get_all("Set-Cookie")[0]
+        == "session=1; Path=/; HttpOnly"
+    )
 
 
-# --- the path without its slash --------------------------------------------------------------------------------------
+# --- the path without its slash -------------------------------------------------------------------
 
 
 @needs_nginx
@@ -544,16 +672,24 @@ def test_the_bare_path_belongs_to_an_application_that_knows_it(place, method, en
     assert answer.status == 201
     if method != "HEAD":
         length = 5 if method in ("POST", "PUT") else 0
-        assert (answer.told["method"], answer.told["path"], answer.told["length"]) == (method, "/shop?a=%2F&b", length)
+        assert (answer.told["method"], answer.told["path"], answer.told["length"]) == (
+            method,
+            "/shop?a=%2F&b",
+            length,
+        )
 
 
 @needs_nginx
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT"])
-@pytest.mark.parametrize("keys", [{"path_mode": "script_name"}, STRIPPED, {"static": SPA}, {}], ids=str)
+@pytest.mark.parametrize(
+    "keys", [{"path_mode": "script_name"}, STRIPPED, {"static": SPA}, {}], ids=str
+)
 def test_else_it_leads_to_the_one_with_the_slash_and_keeps_method_and_query(place, method, keys):
     here = place(**keys)
     here.app.bare = 404
-    answer = here.get("/shop?a=%2F&b", method, b"order" if method in ("POST", "PUT") else None, **PAGE)
+    answer = here.get(
+        "/shop?a=%2F&b", method, b"order" if method in ("POST", "PUT") else None, **PAGE
+    )
     assert (answer.status, answer.headers["Location"]) == (308, "/shop/?a=%2F&b")
     assert here.app.count == (0 if "path_mode" in keys else 1)
 
@@ -595,23 +731,37 @@ def test_under_maintenance_and_stopped_both_say_503(place, file, mode):
         for method in ("GET", "POST"):
             answer = here.get(path, method)
             assert answer.status == 503, path
-            assert (answer.headers["Retry-After"], b"back soon" in answer.body) == (("120", True) if file[0] == "m" else (None, False))
+            assert (answer.headers["Retry-After"], b"back soon" in answer.body) == (
+                ("120", True) if file[0] == "m" else (None, False)
+            )
     assert here.get("/shop/up").status == (200 if file[0] == "m" else 503)
     assert here.get("/shop/upx").status == 503
 
 
 @needs_nginx
-@pytest.mark.parametrize("health", ["/healthz", "/other", "/other/ws", "/ws", "/static/up", "/?x=1", "//up", "/a%20b"])
+@pytest.mark.parametrize(
+    "health", ["/healthz", "/other", "/other/ws", "/ws", "/static/up", "/?x=1", "//up", "/a%20b"]
+)
 @pytest.mark.parametrize("file", ["nginx.conf", "maintenance.conf", "stopped.conf"])
 def test_a_health_check_takes_no_place_of_another_location(place, file, health):
-    """All of one site: its own page, and another application with its path, its websocket and its files."""
+    """All of one site: its own page, and another application with its path, its websocket and its
+    files.
+    """
     here = place(path="/", health={"path": health}, proxy={"websocket_paths": ["/ws"]})
-    here.others = "\n".join(f"location {head} {{ return 204; }}" for head in ("= /healthz", "= /other", "^~ /other/", "= /other/ws"))
+    here.others = "\n".join(
+        f"location {head} {{ return 204; }}"
+        for head in ("= /healthz", "= /other", "^~ /other/", "= /other/ws")
+    )
     here.serves = file
-    assert here.get("/healthz").status == here.get("/other").status == here.get("/other/ws").status == 204
+    assert (
+        here.get("/healthz").status
+        == here.get("/other").status
+        == here.get("/other/ws").status
+        == 204
+    )
 
 
-# --- what an answer may ask of Nginx ---------------------------------------------------------------------------------
+# --- what an answer may ask of Nginx --------------------------------------------------------------
 
 OTHER = "location /other/internal { internal; return 200 secret; }"
 
@@ -622,7 +772,11 @@ def test_an_answer_leads_nowhere_else(place, path):
     here = place(proxy={"websocket_paths": ["/ws"]})
     here.others = OTHER
     answer = here.get(path)
-    assert (answer.status, answer.told["path"], answer.headers["X-Accel-Redirect"]) == (200, path, None)
+    assert (answer.status, answer.told["path"], answer.headers["X-Accel-Redirect"]) == (
+        200,
+        path,
+        None,
+    )
 
 
 @needs_nginx
@@ -644,7 +798,7 @@ def test_a_session_that_fills_a_cookie_fits(place):
     assert place().get("/shop/big-header").status == 200
 
 
-# --- clients that write what no browser does -------------------------------------------------------------------------
+# --- clients that write what no browser does ------------------------------------------------------
 
 
 @needs_nginx
@@ -653,9 +807,18 @@ def test_a_session_that_fills_a_cookie_fits(place):
     [
         ("Upgrade: websocket\nConnection: Upgrade", True),
         ("upgrade: WebSocket\nConnection: keep-alive, Upgrade", True),
-        ("Upgrade: h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA", False),
+        (
+            (
+                "Upgrade: h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings:"
+                " AAMAAABkAARAAAAAAAIAAAAA"
+            ),
+            False,
+        ),
         ("Upgrade: H2C\nConnection: upgrade", False),
-        ("Upgrade: websocket, h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMA", False),
+        (
+            "Upgrade: websocket, h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMA",
+            False,
+        ),
         ("Upgrade: h2c, websocket\nConnection: Upgrade", False),
         ("Upgrade: h2c\nUpgrade: websocket\nConnection: Upgrade", False),
         ("Upgrade: websocketx\nConnection: Upgrade", False),
@@ -668,13 +831,26 @@ def test_of_upgrades_the_websocket_alone_is_passed_on(place, sent, passed):
     here = place(proxy={"websocket_paths": ["/ws"]})
     wanted = {"upgrade": "websocket", "connection": "upgrade"} if passed else {}
     for path in ("/shop/x", "/shop/ws", "/shop/static/x"):
-        headers = here.raw(f"GET {path} HTTP/1.1\nHost: shop.example.org\n{sent}\n\n").told["headers"]
-        assert {name: headers[name] for name in ("upgrade", "connection", "http2-settings") if name in headers} == wanted
+        headers = here.raw(f"GET {path} HTTP/1.1\nHost: shop.example.org\n{sent}\n\n").told[
+            "headers"
+        ]
+        assert {
+            name: headers[name]
+            for name in ("upgrade", "connection", "http2-settings")
+            if name in headers
+        } == wanted
 
 
 @needs_nginx
 def test_of_two_upgrades_nothing_else_than_the_websocket_is_passed_on(place):
-    headers = place().raw("GET /shop/x HTTP/1.1\nHost: x\nUpgrade: websocket\nUpgrade: h2c\nConnection: Upgrade\n\n").told["headers"]
+    headers = (
+        place()
+        .raw(
+            "GET /shop/x HTTP/1.1\nHost: x\nUpgrade: websocket\nUpgrade: h2c\nConnection:"
+            " Upgrade\n\n"
+        )
+        .told["headers"]
+    )
     assert headers.get("upgrade") in (None, "websocket")
 
 
@@ -704,7 +880,9 @@ def test_of_two_upgrades_nothing_else_than_the_websocket_is_passed_on(place):
 )
 def test_the_application_sees_the_host_that_chose_the_site(place, target, host, seen):
     here = place(path_mode="script_name")
-    headers = here.raw(f"GET {target} HTTP/1.1\nHost: {host}\nX-Forwarded-Host: evil.example\n\n").told["headers"]
+    headers = here.raw(
+        f"GET {target} HTTP/1.1\nHost: {host}\nX-Forwarded-Host: evil.example\n\n"
+    ).told["headers"]
     assert (headers["host"], headers["x-forwarded-host"]) == (seen, seen)
     assert "evil" not in str(headers)
 
@@ -724,7 +902,16 @@ def test_a_host_that_is_none_is_refused(place, host):
 
 
 @needs_nginx
-@pytest.mark.parametrize("target", ["http:///shop/x", "http://user@localhost/shop/x", "http://a b/shop/x", "localhost:80", "http://:80/shop/x"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http:///shop/x",
+        "http://user@localhost/shop/x",
+        "http://a b/shop/x",
+        "localhost:80",
+        "http://:80/shop/x",
+    ],
+)
 def test_a_request_line_without_a_host_that_is_one_is_refused(place, target):
     here = place()
     assert here.raw(f"GET {target} HTTP/1.1\nHost: shop.example.org\n\n").status == 400
@@ -750,11 +937,16 @@ def test_a_client_that_names_no_host_gets_one_that_leads_back(place, names, seen
     here = place()
     here.server_names = names
     assert here.raw("GET /shop/x HTTP/1.0\n\n").told["headers"]["host"] == seen
-    assert here.raw("GET http://localhost:81/shop/x HTTP/1.0\n\n").told["headers"]["host"] == "localhost:81"
+    assert (
+        here.raw("GET http://localhost:81/shop/x HTTP/1.0\n\n").told["headers"]["host"]
+        == "localhost:81"
+    )
 
 
 @needs_nginx
-@pytest.mark.parametrize(("address", "seen"), [("127.0.0.1", "127.0.0.1:{port}"), ("[::1]", "[::1]:{port}")])
+@pytest.mark.parametrize(
+    ("address", "seen"), [("127.0.0.1", "127.0.0.1:{port}"), ("[::1]", "[::1]:{port}")]
+)
 def test_over_tcp_it_is_the_address_and_the_port(place, address, seen):
     here = place()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -770,7 +962,7 @@ def test_over_tcp_it_is_the_address_and_the_port(place, address, seen):
         assert Answer(response).told["headers"]["host"] == seen.format(port=port)
 
 
-# --- the cache -------------------------------------------------------------------------------------------------------
+# --- the cache ------------------------------------------------------------------------------------
 
 CACHED = {"proxy": {"cache_seconds": 60, "cache_bypass_cookies": ["session", "token"]}}
 
@@ -789,7 +981,13 @@ def test_an_answer_is_kept_and_given_to_everybody(place):
 @needs_nginx
 @pytest.mark.parametrize(
     "headers",
-    [{"Cookie": "session=abc"}, {"Cookie": "x=1; token=0"}, {"Authorization": "Basic eDp5"}, {"Authorization": "0"}, {"Upgrade": "x"}],
+    [
+        {"Cookie": "session=abc"},
+        {"Cookie": "x=1; token=0"},
+        {"Authorization": "Basic eDp5"},
+        {"Authorization": "0"},
+        {"Upgrade": "x"},
+    ],
     ids=str,
 )
 def test_whom_the_application_knows_gets_and_leaves_nothing(place, headers):
@@ -840,11 +1038,15 @@ def test_nothing_is_kept_unless_asked_for(base):
     assert "proxy_cache" not in release(base)["files"]["nginx.conf"]
 
 
-# --- websockets, directives, a fragment of one's own -----------------------------------------------------------------
+# --- websockets, directives, a fragment of one's own ----------------------------------------------
 
 
 def test_websockets_may_be_silent_for_long_on_their_own_paths(base):
-    proxy = {"websocket_paths": ["/ws", "/live/"], "websocket_timeout_seconds": 7200, "cache_seconds": 1}
+    proxy = {
+        "websocket_paths": ["/ws", "/live/"],
+        "websocket_timeout_seconds": 7200,
+        "cache_seconds": 1,
+    }
     text = release(base, proxy=proxy)["files"]["nginx.conf"]
     found = dict(re.findall(r"^location ([^{]+) \{\n(.*?)^\}", text, re.DOTALL | re.MULTILINE))
     for head in ("= /shop/ws", "^~ /shop/ws/", "= /shop/live", "^~ /shop/live/"):
@@ -863,10 +1065,17 @@ def test_the_path_of_a_websocket_catches_nothing_that_begins_like_it(place):
 
 @needs_nginx
 def test_directives_of_the_users_own(place):
-    here = place(proxy={"directives": ["add_header X-Frame-Options DENY always", "proxy_set_header X-Mine 1"]})
+    here = place(
+        proxy={
+            "directives": ["add_header X-Frame-Options DENY always", "proxy_set_header X-Mine 1"]
+        }
+    )
     for path in ("/shop/x", "/shop/static/x"):
         answer = here.get(path)
-        assert (answer.headers["X-Frame-Options"], answer.told["headers"]["x-mine"]) == ("DENY", "1")
+        assert (answer.headers["X-Frame-Options"], answer.told["headers"]["x-mine"]) == (
+            "DENY",
+            "1",
+        )
         assert answer.told["headers"]["host"] == "shop.example.org"
 
 
@@ -889,25 +1098,46 @@ ALL_OF_OURS = [
 def written(text):
     """The directives of each location that passes requests on, by its head."""
     blocks = re.findall(r"^location ([^{]+) \{\n(.*?)^\}", text, re.DOTALL | re.MULTILINE)
-    found = {head: [line.split()[0] for line in block.splitlines() if re.match("    [a-z]", line)] for head, block in blocks}
+    found = {
+        head: [line.split()[0] for line in block.splitlines() if re.match("    [a-z]", line)]
+        for head, block in blocks
+    }
     return {head: names for head, names in found.items() if "proxy_pass" in names}
 
 
 @needs_nginx
 @pytest.mark.parametrize("keys", ALL_OF_OURS, ids=str)
 def test_a_directive_takes_the_place_of_the_roles_own(place, base, keys):
-    """Whichever the role writes is in the list: one that is added to the templates has to be added here."""
-    known = {line.split()[0] for line in EVERY_DIRECTIVE} | {"if", "error_page", "set"}  # of these Nginx takes many
+    """Whichever the role writes is in the list: one that is added to the templates has to be added
+    here.
+    """
+    known = {line.split()[0] for line in EVERY_DIRECTIVE} | {
+        "if",
+        "error_page",
+        "set",
+    }  # of these Nginx takes many
     ours = release(base, **keys)
     for head, names in written(ours["files"]["nginx.conf"]).items():
         assert set(names) <= known, head
-    socket_path = "http://unix:$document_root" if keys is STRIPPED else f"http://unix:{base}/app.sock"
-    directives = [line.format(socket=socket_path.removeprefix("http://unix:")) for line in EVERY_DIRECTIVE]
+    socket_path = (
+        "http://unix:$document_root" if keys is STRIPPED else f"http://unix:{base}/app.sock"
+    )
+    directives = [
+        line.format(socket=socket_path.removeprefix("http://unix:")) for line in EVERY_DIRECTIVE
+    ]
     here = place(**{**keys, "proxy": {**keys.get("proxy", {}), "directives": directives}})
     for file in ("nginx.conf", "maintenance.conf"):
         here.serves = file
         for head, names in written(here.release["files"][file]).items():
-            many = {"proxy_set_header", "proxy_ignore_headers", "proxy_cache_bypass", "proxy_no_cache", "if", "error_page", "set"}
+            many = {
+                "proxy_set_header",
+                "proxy_ignore_headers",
+                "proxy_cache_bypass",
+                "proxy_no_cache",
+                "if",
+                "error_page",
+                "set",
+            }
             assert [name for name in set(names) - many if names.count(name) > 1] == [], head
     here.serves = "nginx.conf"
     here.start()
@@ -915,13 +1145,20 @@ def test_a_directive_takes_the_place_of_the_roles_own(place, base, keys):
 
 @needs_nginx
 def test_what_is_personal_stays_out_of_the_cache_whatever_is_added(place):
-    here = place(proxy={"cache_seconds": 60, "directives": ["proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh"]})
+    here = place(
+        proxy={
+            "cache_seconds": 60,
+            "directives": ["proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh"],
+        }
+    )
     assert [here.get("/shop/page", Cookie="session=1").told["count"] for _ in range(2)] == [1, 2]
     assert [here.get("/shop/page?fresh=1").told["count"] for _ in range(2)] == [3, 4]
 
 
 @needs_nginx
-@pytest.mark.parametrize(("keys", "status"), [({}, 502), ({"header_buffer_size": "64k"}, 200)], ids=str)
+@pytest.mark.parametrize(
+    ("keys", "status"), [({}, 502), ({"header_buffer_size": "64k"}, 200)], ids=str
+)
 def test_the_headers_of_an_answer_may_be_larger(place, keys, status):
     assert place(proxy=keys).get("/shop/huge-header").status == status
 
@@ -958,7 +1195,8 @@ def test_a_fragment_of_the_users_own_stands_for_ours(place, base):
 @needs_nginx
 def test_a_fragment_may_use_what_ours_is_made_of(place, base):
     (base / "shop.conf.j2").write_text(
-        "{% from 'macros.j2' import proxy with context %}\nlocation {{ app.prefix }}/ {\n{{ proxy() -}}\n    add_header X-Mine 1;\n}\n"
+        "{% from 'macros.j2' import proxy with context %}\nlocation {{ app.prefix }}/ {\n{{ proxy()"
+        " -}}\n    add_header X-Mine 1;\n}\n"
     )
     answer = place(proxy={"fragment": "shop.conf.j2"}).get("/shop/x")
     assert (answer.headers["X-Mine"], answer.told["headers"]["x-forwarded-proto"]) == ("1", "http")
@@ -977,7 +1215,10 @@ def test_another_fragment_is_another_release(base):
         {"static": SPA},
         STRIPPED,
         CACHED,
-        {"proxy": {"websocket_paths": ["/ws"], "directives": ["proxy_set_header X-Mine 1"]}, "static": []},
+        {
+            "proxy": {"websocket_paths": ["/ws"], "directives": ["proxy_set_header X-Mine 1"]},
+            "static": [],
+        },
         {"static": [], "path": "/", **CACHED},
         {"proxy": {"fragment": "shop.conf.j2"}},
     ],
@@ -992,4 +1233,6 @@ def test_the_fragments_read_well(base, keys):
             assert "\n\n}" not in text and "{\n\n" not in text, name
             assert not re.search(r" +$", text, re.MULTILINE), name
             assert not re.search(r"\{\{|\}\}|\{%|%\}|None|False|True", text), name
-            assert all((len(line) - len(line.lstrip())) % 4 == 0 for line in text.splitlines()), name
+            assert all((len(line) - len(line.lstrip())) % 4 == 0 for line in text.splitlines()), (
+                name
+            )

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a client is led by a redirect that an application has written by hand, through a real Nginx."""
+"""Where a client is led by a redirect that an application has written by hand, through a real
+Nginx.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from test_proxy import STRIPPED, base, needs_nginx, place  # noqa: F401
 MOUNTED = {"path_mode": "script_name"}
 WHOLE = {"engine": "command", "path_mode": "script_name", "server": "gunicorn"}
 HOST = "http://shop.example.org"
-BLOG, ROOT = 'set $flaskops_paths "$flaskops_paths /blog";', 'set $flaskops_paths "$flaskops_paths /";'
+BLOG, ROOT = (
+    'set $flaskops_paths "$flaskops_paths /blog";',
+    'set $flaskops_paths "$flaskops_paths /";',
+)
 
 
 def led(made, location, path="/shop/"):
@@ -60,7 +65,9 @@ def test_one_that_knows_its_path_is_left_alone(place):  # noqa: F811
 
 @needs_nginx
 def test_a_directive_turns_it_off(place):  # noqa: F811
-    assert led(place(**MOUNTED, proxy={"directives": ["proxy_redirect off"]}), "/inside") == "/inside"
+    assert (
+        led(place(**MOUNTED, proxy={"directives": ["proxy_redirect off"]}), "/inside") == "/inside"
+    )
 
 
 @needs_nginx
@@ -79,7 +86,9 @@ def test_a_redirect_that_is_kept_is_mapped_too(place):  # noqa: F811
 def test_a_long_one_takes_no_time(place):  # noqa: F811
     """The application is not trusted with the processor of all the others."""
     location = "/" + "a/" * 4000
-    others = "\n".join(f'set $flaskops_paths "$flaskops_paths /{"a/" * 30}{number}";' for number in range(50))
+    others = "\n".join(
+        f'set $flaskops_paths "$flaskops_paths /{"a/" * 30}{number}";' for number in range(50)
+    )
     made = place(**MOUNTED)
     made.app.location, made.others = location, others
     assert made.get("/shop/").headers["Location"] == f"/shop{location}"
@@ -87,7 +96,9 @@ def test_a_long_one_takes_no_time(place):  # noqa: F811
 
 @pytest.mark.parametrize("state", ["nginx.conf", "maintenance.conf", "stopped.conf"])
 def test_each_state_says_where_the_application_is(place, state):  # noqa: F811
-    assert 'set $flaskops_paths "$flaskops_paths /shop";' in place(**MOUNTED).release["files"][state]
+    assert (
+        'set $flaskops_paths "$flaskops_paths /shop";' in place(**MOUNTED).release["files"][state]
+    )
 
 
 @needs_nginx
@@ -95,4 +106,7 @@ def test_a_gunicorn_of_the_images_own_gets_the_path_and_takes_it_off_itself(plac
     made = place(**WHOLE)
     for path in ("/shop/%2F/a%20b?x=%3F", "/shop//a", "//shop/a"):
         told = made.get(path).told
-        assert (told["path"], told["headers"]["x-forwarded-prefix"]) == (path.replace("//shop", "/shop"), "/shop")
+        assert (told["path"], told["headers"]["x-forwarded-prefix"]) == (
+            path.replace("//shop", "/shop"),
+            "/shop",
+        )

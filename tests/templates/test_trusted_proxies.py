@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whom a site and an application take for the client, behind proxies that are believed and others; a real Nginx on loopback."""
+"""Whom a site and an application take for the client, behind proxies that are believed and others;
+a real Nginx on loopback.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +29,30 @@ def site(base, place):  # noqa: F811
 
     def start(trusted, **keys):
         made = place(**keys)
-        files = render(facts={"ipv6": False}, nginx_http_port=PORT, nginx_trusted_proxies=trusted, nginx_worker_processes=1)
+        files = render(
+            facts={"ipv6": False},
+            nginx_http_port=PORT,
+            nginx_trusted_proxies=trusted,
+            nginx_worker_processes=1,
+        )
         tree = base / "nginx"
         for path, content in files.items():
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
-            text = content.replace("/etc/nginx/", f"{tree}/").replace("/var/cache/flaskops", f"{base}/cache")
-            text = text.replace("/run/nginx.pid", f"{base}/pid").replace("/var/log/nginx", str(base))
-            (tree / path).write_text(re.sub(r"^user .*", "user root root;", text, flags=re.MULTILINE))
+            text = content.replace("/etc/nginx/", f"{tree}/").replace(
+                "/var/cache/flaskops", f"{base}/cache"
+            )
+            text = text.replace("/run/nginx.pid", f"{base}/pid").replace(
+                "/var/log/nginx", str(base)
+            )
+            (tree / path).write_text(
+                re.sub(r"^user .*", "user root root;", text, flags=re.MULTILINE)
+            )
         (tree / "mime.types").write_text("types { text/html html; }\n")
         (tree / "sites-enabled").mkdir()
         (tree / "flaskops/default").mkdir(parents=True)
-        (tree / "flaskops/default/shop.conf").write_text(made.release["files"]["nginx.conf"].replace("/etc/nginx/", f"{tree}/"))
+        (tree / "flaskops/default/shop.conf").write_text(
+            made.release["files"]["nginx.conf"].replace("/etc/nginx/", f"{tree}/")
+        )
         command = [NGINX, "-e", "stderr", "-c", str(tree / "nginx.conf"), "-g", "daemon off;"]
         running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
         for _time in range(200):
@@ -55,10 +70,15 @@ def site(base, place):  # noqa: F811
 
 
 def ask(source, path="/shop/", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10, source_address=(source, 0))
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", PORT, timeout=10, source_address=(source, 0)
+    )
     with closing(connection):
         connection.putrequest("GET", path, skip_host=True)
-        for name, value in [("Host", "shop.example.org"), *((name.replace("_", "-"), value) for name, value in headers.items())]:
+        for name, value in [
+            ("Host", "shop.example.org"),
+            *((name.replace("_", "-"), value) for name, value in headers.items()),
+        ]:
             for each in value if isinstance(value, list) else [value]:
                 connection.putheader(name, each)
         connection.endheaders()
@@ -82,7 +102,10 @@ HTTPS = {"X_Forwarded_Proto": "https"}
 def test_a_proxy_that_is_named_is_believed_and_nobody_else(site):
     site([PROXY])
     assert told(PROXY, X_Forwarded_For=FAR, **HTTPS) == (FAR, "https")
-    assert told(PROXY, X_Forwarded_For=f"10.1.1.1, {FAR}", **HTTPS) == (FAR, "https")  # a client has written the first
+    assert told(PROXY, X_Forwarded_For=f"10.1.1.1, {FAR}", **HTTPS) == (
+        FAR,
+        "https",
+    )  # a client has written the first
     assert told(PROXY, X_Forwarded_For=["127.0.0.1", FAR]) == (FAR, "http")
     assert told(PROXY, X_Forwarded_For=FAR, X_Forwarded_Proto="http, HTTPS") == (FAR, "https")
     assert told(PROXY, X_Forwarded_For=FAR, X_Forwarded_Proto="https, http") == (FAR, "http")
@@ -105,7 +128,9 @@ def test_proxies_in_a_row_are_passed_over(site):
 @needs_nginx
 @pytest.mark.parametrize("proxy", [CLIENT, PROXY], ids=["on this host", "elsewhere"])
 def test_a_forged_address_of_the_host_opens_nothing(site, proxy):
-    """What the deploy asks for is told to the host alone, and an allow goes by the believed address."""
+    """What the deploy asks for is told to the host alone, and an allow goes by the believed
+    address.
+    """
     site([proxy], proxy={"directives": ["allow 127.0.0.1", "deny all"]})
     assert ask(proxy, X_Forwarded_For=f"127.0.0.1, {FAR}")[0] == 403
     for forged in ("127.0.0.1", f"127.0.0.1, {FAR}", "::1"):

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What follows from the path of an application, for each kind: all that asks it or is told of it says the same."""
+"""What follows from the path of an application, for each kind: all that asks it or is told of it
+says the same.
+"""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
@@ -22,15 +24,28 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("facts", "prefix", "mapped", "stripped", "inside", "domain", "mount"), KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize(
+    ("facts", "prefix", "mapped", "stripped", "inside", "domain", "mount"),
+    KINDS.values(),
+    ids=KINDS,
+)
 def test_each_fact_follows_from_the_entry(facts, prefix, mapped, stripped, inside, domain, mount):
     path = AppPath.of(facts)
-    assert path.words() == {"prefix": prefix, "mapped": mapped, "stripped": stripped, "socket_prefix": inside}
+    assert path.words() == {
+        "prefix": prefix,
+        "mapped": mapped,
+        "stripped": stripped,
+        "socket_prefix": inside,
+    }
     assert (path.domain, path.mount) == (domain, mount)
     assert (path.at_socket("/well"), path.at_nginx("/well")) == (f"{inside}/well", f"{prefix}/well")
 
 
-@pytest.mark.parametrize(("facts", "prefix", "inside"), [(kind[0], kind[1], kind[4]) for kind in KINDS.values()], ids=KINDS)
+@pytest.mark.parametrize(
+    ("facts", "prefix", "inside"),
+    [(kind[0], kind[1], kind[4]) for kind in KINDS.values()],
+    ids=KINDS,
+)
 def test_the_gate_and_the_switch_ask_by_it(monkeypatch, facts, prefix, inside):
     monkeypatch.setattr(release_gate, "Docker", object)
     defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
@@ -38,7 +53,9 @@ def test_the_gate_and_the_switch_ask_by_it(monkeypatch, facts, prefix, inside):
     assert gate.asked == f"{inside}/well"
     assert gate._followed(f"http://localhost{prefix}/login") == f"http://localhost{inside}/login"
     health = {"path": "/well", "status": ["2xx"]}
-    asked = check_of("shop", "1", {**facts, "site": "default", "health": health}, SITES, "nginx.conf")
+    asked = check_of(
+        "shop", "1", {**facts, "site": "default", "health": health}, SITES, "nginx.conf"
+    )
     assert (asked["prefix"], asked["path"]) == (prefix, f"{prefix}/well")
     assert url_of({**facts, "site": "default"}, SITES, "10.0.0.1") == f"http://10.0.0.1{prefix}/"
 
@@ -47,4 +64,14 @@ def test_a_link_leads_to_releases_alone_that_expect_the_same_path():
     routes = {kind: AppPath.of(facts).route for kind, (facts, *_more) in KINDS.items()}
     assert routes["at the root"] == routes["at the root, foreign"] == "route-80e19280"
     assert routes["knows its path"] == routes["ours"] == routes["foreign Gunicorn"]
-    assert len({routes["ours"], routes["foreign"], routes["at the root"], routes["knows its path, foreign"]}) == 4
+    assert (
+        len(
+            {
+                routes["ours"],
+                routes["foreign"],
+                routes["at the root"],
+                routes["knows its path, foreign"],
+            }
+        )
+        == 4
+    )

@@ -15,7 +15,10 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import depl
 from hypothesis import given
 from hypothesis import strategies as st
 
-SOURCE_WORDS = "source is missing; write source: the directory of the application, for example files/shop; or git: {repo: …}; or image: …"
+SOURCE_WORDS = (
+    "source is missing; write source: the directory of the application, for example files/shop; or"
+    " git: {repo: …}; or image: …"
+)
 GIT = schema.OPTIONS["git"].options["repo"]
 NAME_WORDS = "must be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"
 PATH_WORDS = f"must be {schema.PATH_WORDS}"
@@ -39,13 +42,15 @@ def check(source):
 
     def run(**keys):
         entry = {"name": "shop", "source": str(source), "path": "/shop", **keys}
-        apps, problems = normalize_apps([{key: value for key, value in entry.items() if value is not ...}])
+        apps, problems = normalize_apps(
+            [{key: value for key, value in entry.items() if value is not ...}]
+        )
         return (apps[0] if apps else {}), problems
 
     return run
 
 
-# --- three lines are enough -----------------------------------------------------------------------------------------
+# --- three lines are enough -----------------------------------------------------------------------
 
 
 def test_name_source_and_path_are_enough(check, source):
@@ -108,7 +113,13 @@ def test_name_source_and_path_are_enough(check, source):
         "env_file": "",
         "private_env": {},
         "config_files": [],
-        "health": {"path": "/", "host": "", "status": ["2xx", "3xx", "401", "403"], "deadline_seconds": 60, "interval_seconds": 0.5},
+        "health": {
+            "path": "/",
+            "host": "",
+            "status": ["2xx", "3xx", "401", "403"],
+            "deadline_seconds": 60,
+            "interval_seconds": 0.5,
+        },
         "release_command": "",
         "release_command_seconds": 600,
         "drain_seconds": 30,
@@ -121,7 +132,16 @@ def test_name_source_and_path_are_enough(check, source):
         "networks": [],
         "internet": False,
         "host_access": False,
-        "static": [{"url": "/static", "path": "static", "required": False, "index": False, "fallback": False, "immutable": False}],
+        "static": [
+            {
+                "url": "/static",
+                "path": "static",
+                "required": False,
+                "index": False,
+                "fallback": False,
+                "immutable": False,
+            }
+        ],
         "proxy": {
             "connect_timeout_seconds": 60,
             "read_timeout_seconds": 60,
@@ -184,8 +204,13 @@ def test_of_an_application_that_must_not_be_there_the_name_is_enough(check):
 
 
 def test_an_application_is_not_there_and_not_there_at_once(source):
-    entries = [{"name": "shop", "source": str(source), "path": "/shop"}, {"name": "shop", "state": "absent"}]
-    assert normalize_apps(entries)[1] == ["flask_apps: shop: it is absent and listed twice; keep one entry."]
+    entries = [
+        {"name": "shop", "source": str(source), "path": "/shop"},
+        {"name": "shop", "state": "absent"},
+    ]
+    assert normalize_apps(entries)[1] == [
+        "flask_apps: shop: it is absent and listed twice; keep one entry."
+    ]
 
 
 def test_the_page_of_the_maintenance_has_to_be_there(check, tmp_path):
@@ -209,12 +234,20 @@ def test_a_fragment_of_the_users_own_has_to_be_there(check, tmp_path):
     ("keys", "problem"),
     [
         (
-            {"static": [{"url": "/a", "path": "a", "index": True}, {"url": "/b", "path": "b", "index": True}]},
+            {
+                "static": [
+                    {"url": "/a", "path": "a", "index": True},
+                    {"url": "/b", "path": "b", "index": True},
+                ]
+            },
             "static: index is set for /a and /b; keep it for one of them.",
         ),
         (
             {"proxy": {"cache_seconds": 1, "buffering": False}},
-            "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them out.",
+            (
+                "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of"
+                " them out."
+            ),
         ),
         (
             {"proxy": {"websocket_paths": ["/static/"]}},
@@ -241,7 +274,12 @@ def test_no_applications_are_fine():
 
 @pytest.mark.parametrize(
     ("path", "kept", "prefix"),
-    [("/", "/", ""), ("/shop", "/shop", "/shop"), ("/shop/", "/shop", "/shop"), ("/a/b-c_d.e~f", "/a/b-c_d.e~f", "/a/b-c_d.e~f")],
+    [
+        ("/", "/", ""),
+        ("/shop", "/shop", "/shop"),
+        ("/shop/", "/shop", "/shop"),
+        ("/a/b-c_d.e~f", "/a/b-c_d.e~f", "/a/b-c_d.e~f"),
+    ],
 )
 def test_paths_lose_their_last_slash(check, path, kept, prefix):
     app, problems = check(path=path)
@@ -249,17 +287,42 @@ def test_paths_lose_their_last_slash(check, path, kept, prefix):
 
 
 def test_everything_may_be_said_as_text_as_it_comes_from_the_command_line(check):
-    app, problems = check(websocket="yes", drain_seconds="5", uwsgi={"processes": 3, "threads": "2"}, resources={"cpus": "1.5"})
+    app, problems = check(
+        websocket="yes",
+        drain_seconds="5",
+        uwsgi={"processes": 3, "threads": "2"},
+        resources={"cpus": "1.5"},
+    )
     assert problems == []
-    assert (app["websocket"], app["drain_seconds"], app["uwsgi"]["processes"], app["uwsgi"]["threads"]) == (True, 5, "3", 2)
+    assert (
+        app["websocket"],
+        app["drain_seconds"],
+        app["uwsgi"]["processes"],
+        app["uwsgi"]["threads"],
+    ) == (True, 5, "3", 2)
     assert app["resources"]["cpus"] == 1.5
 
 
-# --- what does not fit ----------------------------------------------------------------------------------------------
+# --- what does not fit ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "name", ["Shop", "my_shop", "-shop", "shop-", "a" * 41, "", "shop/../x", "shop shop", "shop\n", "a;b", "größe", "..", "shop.web"]
+    "name",
+    [
+        "Shop",
+        "my_shop",
+        "-shop",
+        "shop-",
+        "a" * 41,
+        "",
+        "shop/../x",
+        "shop shop",
+        "shop\n",
+        "a;b",
+        "größe",
+        "..",
+        "shop.web",
+    ],
 )
 def test_bad_names(check, name):
     _, problems = check(name=name)
@@ -309,8 +372,20 @@ def test_bad_paths(check, path):
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ({"name": ...}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
-        ({"name": None}, "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"),
+        (
+            {"name": ...},
+            (
+                "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the"
+                " ends, for example shop"
+            ),
+        ),
+        (
+            {"name": None},
+            (
+                "flask_apps[0]: name is missing; write name: 1 to 40 of a-z, 0-9 and -, not at the"
+                " ends, for example shop"
+            ),
+        ),
         ({"name": ["shop"]}, f"flask_apps[0]: name {NAME_WORDS}; got a list."),
         ({"name": {"a": 1}}, f"flask_apps[0]: name {NAME_WORDS}; got a dictionary."),
         ({"path": ...}, f"flask_apps: shop: path is missing; write path: {schema.PATH_WORDS}"),
@@ -318,79 +393,219 @@ def test_bad_paths(check, path):
         ({"source": ...}, f"flask_apps: shop: {SOURCE_WORDS}"),
         (
             {"git": {"repo": "/srv/shop"}},
-            "flask_apps: shop: source and git are written; an application comes from one of source, git and image, so keep one.",
+            (
+                "flask_apps: shop: source and git are written; an application comes from one of"
+                " source, git and image, so keep one."
+            ),
         ),
-        ({"source": ..., "git": {"version": "main"}}, f"flask_apps: shop: git: repo is missing; write repo: {GIT.allowed}"),
-        ({"source": ..., "git": {"repo": "/srv/shop"}}, "flask_apps: shop: git: /srv/shop has not been fetched."),
-        ({"env": {"FLASKOPS_X": "1"}}, "flask_apps: shop: env sets FLASKOPS_X; names that begin with FLASKOPS_ are ours; leave it out."),
-        ({"pth": "/x"}, "flask_apps: shop: 'pth' is not a known key (its value is hidden); did you mean 'path'?"),
-        ({"websockets": True}, "flask_apps: shop: 'websockets' is not a known key (its value is hidden); did you mean 'websocket'?"),
-        ({"memory": "1g"}, "flask_apps: shop: 'memory' is not a known key (its value is hidden); did you mean resources.memory?"),
-        ({"workers": 2}, "flask_apps: shop: 'workers' is not a known key (its value is hidden); did you mean gunicorn.workers?"),
-        ({"uwsgi": {"thread": 2}}, "flask_apps: shop: uwsgi: 'thread' is not a known key (its value is hidden); did you mean 'threads'?"),
-        ({"engine": "gunicron"}, "flask_apps: shop: engine must be uwsgi, gunicorn or command; got 'gunicron'."),
-        ({"path_mode": "strip"}, "flask_apps: shop: path_mode must be domain or script_name; got 'strip'."),
+        (
+            {"source": ..., "git": {"version": "main"}},
+            f"flask_apps: shop: git: repo is missing; write repo: {GIT.allowed}",
+        ),
+        (
+            {"source": ..., "git": {"repo": "/srv/shop"}},
+            "flask_apps: shop: git: /srv/shop has not been fetched.",
+        ),
+        (
+            {"env": {"FLASKOPS_X": "1"}},
+            (
+                "flask_apps: shop: env sets FLASKOPS_X; names that begin with FLASKOPS_ are ours;"
+                " leave it out."
+            ),
+        ),
+        (
+            {"pth": "/x"},
+            (
+                "flask_apps: shop: 'pth' is not a known key (its value is hidden); did you mean"
+                " 'path'?"
+            ),
+        ),
+        (
+            {"websockets": True},
+            (
+                "flask_apps: shop: 'websockets' is not a known key (its value is hidden); did you"
+                " mean 'websocket'?"
+            ),
+        ),
+        (
+            {"memory": "1g"},
+            (
+                "flask_apps: shop: 'memory' is not a known key (its value is hidden); did you mean"
+                " resources.memory?"
+            ),
+        ),
+        (
+            {"workers": 2},
+            (
+                "flask_apps: shop: 'workers' is not a known key (its value is hidden); did you mean"
+                " gunicorn.workers?"
+            ),
+        ),
+        (
+            {"uwsgi": {"thread": 2}},
+            (
+                "flask_apps: shop: uwsgi: 'thread' is not a known key (its value is hidden); did"
+                " you mean 'threads'?"
+            ),
+        ),
+        (
+            {"engine": "gunicron"},
+            "flask_apps: shop: engine must be uwsgi, gunicorn or command; got 'gunicron'.",
+        ),
+        (
+            {"path_mode": "strip"},
+            "flask_apps: shop: path_mode must be domain or script_name; got 'strip'.",
+        ),
         ({"websocket": "maybe"}, "flask_apps: shop: websocket must be true or false; got 'maybe'."),
-        ({"module": "shop/web"}, "flask_apps: shop: module must be a Python module such as main or shop.web; got 'shop/web'."),
+        (
+            {"module": "shop/web"},
+            (
+                "flask_apps: shop: module must be a Python module such as main or shop.web; got"
+                " 'shop/web'."
+            ),
+        ),
         (
             {"callable": "app; x"},
-            "flask_apps: shop: callable must be a name in the module such as app, create_app() or "
-            "create_app('production'); got 'app; x'.",
+            (
+                "flask_apps: shop: callable must be a name in the module such as app, create_app()"
+                " or create_app('production'); got 'app; x'."
+            ),
         ),
-        ({"env": {"A B": "x"}}, "flask_apps: shop: env has the name 'A…'; names are made of letters, digits and _."),
-        ({"env": {"A": "x\ny"}}, "flask_apps: shop: env: A must be one line (longer values go into secrets); its value is hidden."),
+        (
+            {"env": {"A B": "x"}},
+            "flask_apps: shop: env has the name 'A…'; names are made of letters, digits and _.",
+        ),
+        (
+            {"env": {"A": "x\ny"}},
+            (
+                "flask_apps: shop: env: A must be one line (longer values go into secrets); its"
+                " value is hidden."
+            ),
+        ),
         (
             {"env": {"A": "x "}},
-            "flask_apps: shop: env: A must not end with spaces, which would be lost (put it into secrets); its value is hidden.",
+            (
+                "flask_apps: shop: env: A must not end with spaces, which would be lost (put it"
+                " into secrets); its value is hidden."
+            ),
         ),
-        ({"env": {"DEBUG": True}}, "flask_apps: shop: env: DEBUG must be a string in quotes; its value is hidden."),
-        ({"env": {"DOMAIN": "/x"}}, "flask_apps: shop: env sets DOMAIN, which we set from path; leave it out."),
-        ({"env": {"FLASKOPS_APP": "x"}}, "flask_apps: shop: env sets FLASKOPS_APP, which we set from name; leave it out."),
-        ({"env": {"FLASKOPS_RELEASE": "x"}}, "flask_apps: shop: env sets FLASKOPS_RELEASE, which we set from the release; leave it out."),
+        (
+            {"env": {"DEBUG": True}},
+            "flask_apps: shop: env: DEBUG must be a string in quotes; its value is hidden.",
+        ),
+        (
+            {"env": {"DOMAIN": "/x"}},
+            "flask_apps: shop: env sets DOMAIN, which we set from path; leave it out.",
+        ),
+        (
+            {"env": {"FLASKOPS_APP": "x"}},
+            "flask_apps: shop: env sets FLASKOPS_APP, which we set from name; leave it out.",
+        ),
+        (
+            {"env": {"FLASKOPS_RELEASE": "x"}},
+            (
+                "flask_apps: shop: env sets FLASKOPS_RELEASE, which we set from the release; leave"
+                " it out."
+            ),
+        ),
         (
             {"env": {"KEY_FILE": "/x"}, "secrets": {"KEY": "x"}},
             "flask_apps: shop: env sets KEY_FILE, which we set from secrets; leave it out.",
         ),
-        ({"secrets": {"../KEY": "x"}}, "flask_apps: shop: secrets has the name '../KEY'; names are made of letters, digits and _."),
-        ({"site": "www"}, "flask_apps: shop: no site 'www'; defined sites: default. Add it to nginx_sites or choose one of these."),
+        (
+            {"secrets": {"../KEY": "x"}},
+            (
+                "flask_apps: shop: secrets has the name '../KEY'; names are made of letters, digits"
+                " and _."
+            ),
+        ),
+        (
+            {"site": "www"},
+            (
+                "flask_apps: shop: no site 'www'; defined sites: default. Add it to nginx_sites or"
+                " choose one of these."
+            ),
+        ),
         (
             {"health": {"path": "health"}},
-            "flask_apps: shop: health: path must be a path below the application's own, such as /health; got 'health'.",
+            (
+                "flask_apps: shop: health: path must be a path below the application's own, such as"
+                " /health; got 'health'."
+            ),
         ),
-        ({"health": {"status": ["ok"]}}, "flask_apps: shop: health: status[0] must be a status such as 200 or 2xx; got 'ok'."),
+        (
+            {"health": {"status": ["ok"]}},
+            "flask_apps: shop: health: status[0] must be a status such as 200 or 2xx; got 'ok'.",
+        ),
         ({"health": {"status": 200}}, "flask_apps: shop: health: status must be a list; got 200."),
         (
             {"health": {"deadline_seconds": 0}},
-            "flask_apps: shop: health: deadline_seconds must be a number of seconds, at least 1; got 0.",
+            (
+                "flask_apps: shop: health: deadline_seconds must be a number of seconds, at least"
+                " 1; got 0."
+            ),
         ),
-        ({"drain_seconds": -1}, "flask_apps: shop: drain_seconds must be a number of seconds, at least 0; got -1."),
-        ({"resources": {"memory": "512"}}, "flask_apps: shop: resources: memory must be a size such as 512m or 2g; got '512'."),
+        (
+            {"drain_seconds": -1},
+            "flask_apps: shop: drain_seconds must be a number of seconds, at least 0; got -1.",
+        ),
+        (
+            {"resources": {"memory": "512"}},
+            "flask_apps: shop: resources: memory must be a size such as 512m or 2g; got '512'.",
+        ),
         (
             {"uwsgi": {"processes": 0}},
-            "flask_apps: shop: uwsgi: processes must be auto (from the CPU limit) or a number from 1 to 999; got 0.",
+            (
+                "flask_apps: shop: uwsgi: processes must be auto (from the CPU limit) or a number"
+                " from 1 to 999; got 0."
+            ),
         ),
         ({"uwsgi": "many"}, "flask_apps: shop: uwsgi must be a dictionary; got 'many'."),
-        ({"writable": ["cache"]}, "flask_apps: shop: writable[0] must be an absolute path such as /app/cache; got 'cache'."),
-        ({"writable": ["/app/../etc"]}, "flask_apps: shop: writable[0] must have no '..' in it; got '/app/../etc'."),
+        (
+            {"writable": ["cache"]},
+            (
+                "flask_apps: shop: writable[0] must be an absolute path such as /app/cache; got"
+                " 'cache'."
+            ),
+        ),
+        (
+            {"writable": ["/app/../etc"]},
+            "flask_apps: shop: writable[0] must have no '..' in it; got '/app/../etc'.",
+        ),
         (
             {"networks": ["host"]},
-            "flask_apps: shop: networks[0] must be the name of a Docker network such as backend, not host or none; got 'host'.",
+            (
+                "flask_apps: shop: networks[0] must be the name of a Docker network such as"
+                " backend, not host or none; got 'host'."
+            ),
         ),
         (
             {"proxy": {"body_size": "20 MB"}},
-            "flask_apps: shop: proxy: body_size must be a size such as 20m, 0 for no limit, or '' for the host's; got '20 MB'.",
+            (
+                "flask_apps: shop: proxy: body_size must be a size such as 20m, 0 for no limit, or"
+                " '' for the host's; got '20 MB'."
+            ),
         ),
         (
             {"static": [{"url": "/static"}]},
-            "flask_apps: shop: static[0]: path is missing; write path: a directory of the image, absolute or below /app, such as static",
+            (
+                "flask_apps: shop: static[0]: path is missing; write path: a directory of the"
+                " image, absolute or below /app, such as static"
+            ),
         ),
         (
             {"static": [{"url": "/st;atic", "path": "static"}]},
-            "flask_apps: shop: static[0]: url must be a path below the application's own, such as /static; got '/st;atic'.",
+            (
+                "flask_apps: shop: static[0]: url must be a path below the application's own, such"
+                " as /static; got '/st;atic'."
+            ),
         ),
         (
             {"static": [{"url": "/static", "path": "../etc"}]},
-            "flask_apps: shop: static[0]: path must be a directory of the image, absolute or below /app, such as static; got '../etc'.",
+            (
+                "flask_apps: shop: static[0]: path must be a directory of the image, absolute or"
+                " below /app, such as static; got '../etc'."
+            ),
         ),
     ],
 )
@@ -401,8 +616,17 @@ def test_every_problem_names_application_key_value_and_what_is_allowed(check, ke
 @pytest.mark.parametrize(
     ("apps", "problem"),
     [
-        ({"name": "shop"}, "flask_apps must be a list of dictionaries with name, source and path; got a dictionary."),
-        ("shop", "flask_apps must be a list of dictionaries with name, source and path; got 'shop'."),
+        (
+            {"name": "shop"},
+            (
+                "flask_apps must be a list of dictionaries with name, source and path; got a"
+                " dictionary."
+            ),
+        ),
+        (
+            "shop",
+            "flask_apps must be a list of dictionaries with name, source and path; got 'shop'.",
+        ),
         (["shop"], "flask_apps[0] must be a dictionary with name, source and path; got 'shop'."),
     ],
 )
@@ -426,18 +650,23 @@ def test_volumes(check, volume, good):
     assert (check(volumes=[volume])[1] == []) is good
 
 
-# --- the source -----------------------------------------------------------------------------------------------------
+# --- the source -----------------------------------------------------------------------------------
 
 
 def test_a_source_that_is_not_there_is_named_by_its_absolute_path(tmp_path):
-    _, problems = normalize_apps([{"name": "shop", "source": "files/shop", "path": "/"}], source_root=str(tmp_path))
+    _, problems = normalize_apps(
+        [{"name": "shop", "source": "files/shop", "path": "/"}], source_root=str(tmp_path)
+    )
     assert problems == [
-        f"flask_apps: shop: source is not a directory: {tmp_path}/files/shop. Relative sources start from flask_apps_source_root."
+        f"flask_apps: shop: source is not a directory: {tmp_path}/files/shop. Relative sources"
+        " start from flask_apps_source_root."
     ]
 
 
 def test_a_relative_source_starts_from_the_source_root(source):
-    apps, problems = normalize_apps([{"name": "shop", "source": "shop", "path": "/"}], source_root=str(source.parent))
+    apps, problems = normalize_apps(
+        [{"name": "shop", "source": "shop", "path": "/"}], source_root=str(source.parent)
+    )
     assert (problems, apps[0]["source"]) == ([], str(source))
 
 
@@ -448,7 +677,10 @@ def test_an_empty_source(tmp_path):
 
 def test_a_source_without_requirements(check, source):
     (source / "requirements.txt").unlink()
-    assert check()[1] == [f"flask_apps: shop: source has no requirements.txt: {source}. Write one; at least Flask has to be in it."]
+    assert check()[1] == [
+        f"flask_apps: shop: source has no requirements.txt: {source}. Write one; at least Flask has"
+        " to be in it."
+    ]
 
 
 def test_a_source_without_requirements_and_without_an_application_has_both_said(check, source):
@@ -465,24 +697,40 @@ def test_a_source_without_requirements_and_without_an_application_has_both_said(
         ({"main.py": "application = Flask(__name__)"}, {}, ("main", "application")),
         ({"wsgi.py": "from shop import app", "app.py": "app = 1"}, {}, ("wsgi", "app")),
         ({"app.py": "def create_app():\n    return Flask(__name__)"}, {}, ("app", "create_app()")),
-        ({"app.py": "def create_app(config=None, *, debug=False):\n    return 1"}, {}, ("app", "create_app()")),
+        (
+            {"app.py": "def create_app(config=None, *, debug=False):\n    return 1"},
+            {},
+            ("app", "create_app()"),
+        ),
         ({"app.py": "def make_app():\n    return 1"}, {}, ("app", "make_app()")),
         ({"app.py": "app: Flask = Flask(__name__)"}, {}, ("app", "app")),
         ({"app.py": "app, socket = make()"}, {}, ("app", "app")),
         ({"app.py": "if True:\n    app = 1\nelse:\n    app = 2"}, {}, ("app", "app")),
-        ({"app.py": "try:\n    from a import app\nexcept ImportError:\n    app = None"}, {}, ("app", "app")),
+        (
+            {"app.py": "try:\n    from a import app\nexcept ImportError:\n    app = None"},
+            {},
+            ("app", "app"),
+        ),
         ({"app/__init__.py": "app = 1"}, {}, ("app", "app")),
         ({"app/__init__.py": "", "app/main.py": "app = 1"}, {}, ("app.main", "app")),
         ({"app/__init__.py": "from app.factory import create_app"}, {}, ("app", "create_app()")),
         ({"my_shop.py": "app = 1"}, {"name": "my-shop"}, ("my_shop", "app")),
-        ({"shop/web.py": "site = 1"}, {"module": "shop.web", "callable": "site"}, ("shop.web", "site")),
+        (
+            {"shop/web.py": "site = 1"},
+            {"module": "shop.web", "callable": "site"},
+            ("shop.web", "site"),
+        ),
         ({"web.py": "app = 1"}, {"module": "web"}, ("web", "app")),
         ({"main.py": "server = 1"}, {"callable": "server"}, ("main", "server")),
         ({"app.py": "def build():\n    return 1"}, {"callable": "build()"}, ("app", "build()")),
         # They may come with the requirements.
         ({"README": ""}, {"module": "elsewhere", "callable": "app"}, ("elsewhere", "app")),
         # A Python newer than the controller's.
-        ({"app.py": "this is not Python of today"}, {"module": "app", "callable": "app"}, ("app", "app")),
+        (
+            {"app.py": "this is not Python of today"},
+            {"module": "app", "callable": "app"},
+            ("app", "app"),
+        ),
     ],
 )
 def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
@@ -490,7 +738,9 @@ def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    apps, problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/", **keys}])
+    apps, problems = normalize_apps(
+        [{"name": "shop", "source": str(tmp_path), "path": "/", **keys}]
+    )
     assert (problems, (apps[0]["module"], apps[0]["callable"])) == ([], found)
 
 
@@ -500,14 +750,28 @@ def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
         (
             {},
             {},
-            "app, application, create_app(), make_app() in the modules wsgi, app, main, application, app.main, "
-            "shop, of which there is none",
+            (
+                "app, application, create_app(), make_app() in the modules wsgi, app, main,"
+                " application, app.main, shop, of which there is none"
+            ),
         ),
         ({"app.py": "server = 1"}, {}, "app, application, create_app(), make_app() in app.py"),
-        ({"app.py": "def f():\n    app = 1"}, {}, "app, application, create_app(), make_app() in app.py"),
-        ({"app.py": "", "main.py": ""}, {}, "app, application, create_app(), make_app() in app.py, main.py"),
+        (
+            {"app.py": "def f():\n    app = 1"},
+            {},
+            "app, application, create_app(), make_app() in app.py",
+        ),
+        (
+            {"app.py": "", "main.py": ""},
+            {},
+            "app, application, create_app(), make_app() in app.py, main.py",
+        ),
         ({"app.py": "site = 1"}, {"callable": "server"}, "server in app.py"),
-        ({"app.py": "x = 1"}, {"module": "web"}, "app, application, create_app(), make_app() in the modules web, of which there is none"),
+        (
+            {"app.py": "x = 1"},
+            {"module": "web"},
+            "app, application, create_app(), make_app() in the modules web, of which there is none",
+        ),
     ],
 )
 def test_where_it_was_looked_for_is_said(tmp_path, files, keys, looked):
@@ -525,7 +789,11 @@ def test_where_it_was_looked_for_is_said(tmp_path, files, keys, looked):
     ("text", "keys", "line"),
     [
         *(
-            (f"def create_app({arguments}): ...", {}, "app.py has create_app: write module: app, callable: create_app('…').")
+            (
+                f"def create_app({arguments}): ...",
+                {},
+                "app.py has create_app: write module: app, callable: create_app('…').",
+            )
             for arguments in ("config", "*, config", "config, /")
         ),
         ("app = 1", {"callable": "server"}, "app.py has app: write module: app."),
@@ -536,7 +804,9 @@ def test_what_may_be_meant_is_said(tmp_path, text, keys, line):
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "app.py").write_text(text)
     (problem,) = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/", **keys}])[1]
-    assert problem.startswith(f"flask_apps: shop: no Flask application was found in {tmp_path}: looked for ")
+    assert problem.startswith(
+        f"flask_apps: shop: no Flask application was found in {tmp_path}: looked for "
+    )
     assert problem.endswith(line)
 
 
@@ -546,27 +816,48 @@ def test_the_source_is_read_and_never_run(check, source):
     assert not (source / "ran").exists()
 
 
-# --- applications against each other, and the whole -------------------------------------------------------------------
+# --- applications against each other, and the whole -----------------------------------------------
 
 
 def entries(source, *places):
-    return [{"name": name, "source": str(source), "path": path, **(more[0] if more else {})} for name, path, *more in places]
+    return [
+        {"name": name, "source": str(source), "path": path, **(more[0] if more else {})}
+        for name, path, *more in places
+    ]
 
 
 @pytest.mark.parametrize(
     ("pairs", "problem"),
     [
-        ([("shop", "/a"), ("shop", "/b")], "flask_apps: shop: 2 entries have this name; names have to differ."),
-        ([("a", "/x"), ("b", "/x")], "flask_apps: a and b: path is '/x' on site 'default' in each; give each its own."),
-        ([("a", "/x"), ("b", "/x/")], "flask_apps: a and b: path is '/x' on site 'default' in each; give each its own."),
-        ([("a", "/"), ("b", "/")], "flask_apps: a and b: path is '/' on site 'default' in each; give each its own."),
+        (
+            [("shop", "/a"), ("shop", "/b")],
+            "flask_apps: shop: 2 entries have this name; names have to differ.",
+        ),
+        (
+            [("a", "/x"), ("b", "/x")],
+            "flask_apps: a and b: path is '/x' on site 'default' in each; give each its own.",
+        ),
+        (
+            [("a", "/x"), ("b", "/x/")],
+            "flask_apps: a and b: path is '/x' on site 'default' in each; give each its own.",
+        ),
+        (
+            [("a", "/"), ("b", "/")],
+            "flask_apps: a and b: path is '/' on site 'default' in each; give each its own.",
+        ),
         (
             [("a", "/x"), ("b", "/x/static")],
-            "flask_apps: a and b: '/x/static/' on site 'default' is static of a and path of b; change one of them.",
+            (
+                "flask_apps: a and b: '/x/static/' on site 'default' is static of a and path of b;"
+                " change one of them."
+            ),
         ),
         (
             [("a", "/"), ("b", "/static")],
-            "flask_apps: a and b: '/static/' on site 'default' is static of a and path of b; change one of them.",
+            (
+                "flask_apps: a and b: '/static/' on site 'default' is static of a and path of b;"
+                " change one of them."
+            ),
         ),
     ],
 )
@@ -576,11 +867,16 @@ def test_two_applications_in_one_place(source, pairs, problem):
 
 def test_one_application_with_the_same_static_files_twice(check):
     static = [{"url": "/static", "path": "static"}, {"url": "/static/", "path": "more"}]
-    assert check(static=static)[1] == ["flask_apps: shop: '/shop/static/' on site 'default' is static twice; change one of them."]
+    assert check(static=static)[1] == [
+        "flask_apps: shop: '/shop/static/' on site 'default' is static twice; change one of them."
+    ]
 
 
 def test_applications_side_by_side_and_below_each_other_are_fine(source):
-    assert normalize_apps(entries(source, ("a", "/"), ("b", "/x"), ("c", "/x2"), ("d", "/x/admin")))[1] == []
+    assert (
+        normalize_apps(entries(source, ("a", "/"), ("b", "/x"), ("c", "/x2"), ("d", "/x/admin")))[1]
+        == []
+    )
 
 
 def test_one_path_on_two_sites_is_fine(source):
@@ -590,11 +886,13 @@ def test_one_path_on_two_sites_is_fine(source):
 
 def test_a_socket_path_that_is_too_long(source):
     root = "/srv/" + "x" * 40
-    _, problems = normalize_apps([{"name": "a" * 40, "source": str(source), "path": "/"}], root=root)
+    _, problems = normalize_apps(
+        [{"name": "a" * 40, "source": str(source), "path": "/"}], root=root
+    )
     socket = f"{root}/apps/{'a' * 40}/releases/000000000000/run/app.sock"
     assert problems == [
-        f"flask_apps: {'a' * 40}: the socket {socket} has {len(socket)} bytes and Linux allows 107; "
-        "choose a shorter name or a shorter flask_apps_root."
+        f"flask_apps: {'a' * 40}: the socket {socket} has {len(socket)} bytes and Linux allows 107;"
+        " choose a shorter name or a shorter flask_apps_root."
     ]
 
 
@@ -603,20 +901,42 @@ def test_the_longest_name_fits_into_the_default_root(source):
 
 
 def test_defaults_lie_under_every_entry(source):
-    apps = entries(source, ("a", "/a"), ("b", "/b", {"uwsgi": {"threads": 8}, "env": {"A": "2"}, "networks": []}))
-    defaults = {"uwsgi": {"processes": 2, "threads": 1}, "env": {"A": "1", "B": "1"}, "networks": ["bridge"]}
+    apps = entries(
+        source,
+        ("a", "/a"),
+        ("b", "/b", {"uwsgi": {"threads": 8}, "env": {"A": "2"}, "networks": []}),
+    )
+    defaults = {
+        "uwsgi": {"processes": 2, "threads": 1},
+        "env": {"A": "1", "B": "1"},
+        "networks": ["bridge"],
+    }
     (first, second), problems = normalize_apps(apps, defaults=defaults)
     assert problems == []
-    assert (first["uwsgi"]["processes"], first["uwsgi"]["threads"], first["env"]) == ("2", 1, {"A": "1", "B": "1"})
-    assert (second["uwsgi"]["processes"], second["uwsgi"]["threads"], second["env"]) == ("2", 8, {"A": "2", "B": "1"})
+    assert (first["uwsgi"]["processes"], first["uwsgi"]["threads"], first["env"]) == (
+        "2",
+        1,
+        {"A": "1", "B": "1"},
+    )
+    assert (second["uwsgi"]["processes"], second["uwsgi"]["threads"], second["env"]) == (
+        "2",
+        8,
+        {"A": "2", "B": "1"},
+    )
     assert (first["networks"], second["networks"]) == (["bridge"], [])
 
 
 def test_defaults_hold_nothing_that_belongs_to_one_application(source):
     _, problems = normalize_apps(entries(source, ("a", "/a")), defaults={"path": "/x", "name": "y"})
     assert problems == [
-        "flask_apps_defaults: 'name' belongs to one application; write it into its entry of flask_apps.",
-        "flask_apps_defaults: 'path' belongs to one application; write it into its entry of flask_apps.",
+        (
+            "flask_apps_defaults: 'name' belongs to one application; write it into its entry of"
+            " flask_apps."
+        ),
+        (
+            "flask_apps_defaults: 'path' belongs to one application; write it into its entry of"
+            " flask_apps."
+        ),
     ]
 
 
@@ -634,31 +954,54 @@ def test_all_problems_of_all_applications_are_one_message(source, tmp_path):
         "x",
     ]
     found = filters.normalize_apps(apps)
-    assert (found["sites"], found["drain_seconds"]) == ([], 0)  # the host is not asked about what is wrong
+    assert (found["sites"], found["drain_seconds"]) == (
+        [],
+        0,
+    )  # the host is not asked about what is wrong
     lines = found["message"].splitlines()
     assert lines == [
         "9 problems in the inputs; nothing was changed.",
-        "flask_apps: Shop: 'engin' is not a known key (its value is hidden); did you mean 'engine'?",
+        (
+            "flask_apps: Shop: 'engin' is not a known key (its value is hidden); did you mean"
+            " 'engine'?"
+        ),
         f"flask_apps: Shop: name {NAME_WORDS}; got 'Shop'.",
         f"flask_apps: Shop: path {PATH_WORDS}; got 'shop'.",
-        f"flask_apps: Shop: source is not a directory: {Path.cwd()}/nowhere. Relative sources start from flask_apps_source_root.",
-        "flask_apps: blog: no site 'www'; defined sites: default. Add it to nginx_sites or choose one of these.",
-        f"flask_apps: blog: source is not a directory: {tmp_path}/none. Relative sources start from flask_apps_source_root.",
-        "flask_apps: wiki: no site 'www'; defined sites: default. Add it to nginx_sites or choose one of these.",
+        (
+            f"flask_apps: Shop: source is not a directory: {Path.cwd()}/nowhere. Relative sources"
+            " start from flask_apps_source_root."
+        ),
+        (
+            "flask_apps: blog: no site 'www'; defined sites: default. Add it to nginx_sites or"
+            " choose one of these."
+        ),
+        (
+            f"flask_apps: blog: source is not a directory: {tmp_path}/none. Relative sources start"
+            " from flask_apps_source_root."
+        ),
+        (
+            "flask_apps: wiki: no site 'www'; defined sites: default. Add it to nginx_sites or"
+            " choose one of these."
+        ),
         "flask_apps[3] must be a dictionary with name, source and path; got 'x'.",
         "flask_apps: blog and wiki: path is '/blog' on site 'www' in each; give each its own.",
     ]
 
 
 def test_the_values_of_secrets_are_in_no_message(check):
-    for keys in ({"secrets": {"KEY": ["hunter2"]}}, {"secrets": "hunter2"}, {"secret": {"KEY": "hunter2"}}, {"db_password": "hunter2"}):
+    for keys in (
+        {"secrets": {"KEY": ["hunter2"]}},
+        {"secrets": "hunter2"},
+        {"secret": {"KEY": "hunter2"}},
+        {"db_password": "hunter2"},
+    ):
         _, problems = check(**keys)
         assert len(problems) == 1
         assert "hidden" in problems[0]
         assert "hunter2" not in problems[0]
 
 
-# --- whatever passes is harmless --------------------------------------------------------------------------------------
+# --- whatever passes is harmless ------------------------------------------------------------------
 
 
 @given(st.one_of(st.from_regex(schema.NAME, fullmatch=True), st.text(max_size=50)))
@@ -670,7 +1013,11 @@ def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
 
 
 @given(
-    st.one_of(st.from_regex(schema.PATH, fullmatch=True), st.text(max_size=50), st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12))
+    st.one_of(
+        st.from_regex(schema.PATH, fullmatch=True),
+        st.text(max_size=50),
+        st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12),
+    )
 )
 def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
     _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": path}])
@@ -682,44 +1029,81 @@ def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
         assert not any(part.startswith(".") for part in path.split("/"))
 
 
-@given(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.text()), st.dictionaries(st.text(), st.text())))
+@given(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.text(),
+        st.lists(st.text()),
+        st.dictionaries(st.text(), st.text()),
+    )
+)
 def test_whatever_is_written_is_answered_in_sentences(value):
     """Whatever is at whichever key: there may be problems, never a traceback."""
     for key in schema.OPTIONS:
-        _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": "/", key: value}] * 2)
+        _, problems = normalize_apps(
+            [{"name": "shop", "source": "/nowhere", "path": "/", key: value}] * 2
+        )
         assert problems
         assert all(isinstance(problem, str) for problem in problems)
 
 
-# --- what the host has taken -----------------------------------------------------------------------------------------
+# --- what the host has taken ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["base", "runtime"])
 def test_the_names_of_our_own_images_are_refused(check, name):
-    assert check(name=name)[1] == [f"flask_apps: {name}: name must not be {name!r}, which is reserved for this collection's images."]
+    assert check(name=name)[1] == [
+        f"flask_apps: {name}: name must not be {name!r}, which is reserved for this collection's"
+        " images."
+    ]
 
 
 @pytest.mark.parametrize(("path", "url"), [("/", "/healthz"), ("/shop", "/up/"), ("/shop/", "/up")])
 def test_a_websocket_where_the_site_itself_answers_is_refused(source, path, url):
-    apps = [{"name": "shop", "source": str(source), "path": path, "proxy": {"websocket_paths": ["/ws", url]}}]
+    apps = [
+        {
+            "name": "shop",
+            "source": str(source),
+            "path": path,
+            "proxy": {"websocket_paths": ["/ws", url]},
+        }
+    ]
     (problem,) = normalize_apps(apps, taken_paths=["/healthz", "/shop/up"])[1]
-    words = f"proxy.websocket_paths must not have {url.rstrip('/')!r}, where the site itself answers (nginx_health_path)."
+    words = (
+        f"proxy.websocket_paths must not have {url.rstrip('/')!r}, where the site itself answers"
+        " (nginx_health_path)."
+    )
     assert problem == f"flask_apps: shop: {words}"
     assert normalize_apps(apps, taken_paths=["/health", "/healthz/x"])[1] == []
 
 
-@pytest.mark.parametrize("health", ["/.flaskops", "/.flaskops/release", "/.flaskops?x=1", "//.flaskops/release"])
+@pytest.mark.parametrize(
+    "health", ["/.flaskops", "/.flaskops/release", "/.flaskops?x=1", "//.flaskops/release"]
+)
 def test_a_health_check_of_the_roles_own_places_is_refused(source, health):
     apps = [{"name": "shop", "source": str(source), "path": "/shop", "health": {"path": health}}]
     assert normalize_apps(apps)[1] == [
-        f"flask_apps: shop: health.path must be a page of the application; got {health!r}, where the role itself answers. Choose another."
+        f"flask_apps: shop: health.path must be a page of the application; got {health!r}, where"
+        " the role itself answers. Choose another."
     ]
 
 
-@pytest.mark.parametrize("health", ["/healthz", "/ws", "/.flaskopsx", "/a/.flaskops", "/.well-known/health"])
+@pytest.mark.parametrize(
+    "health", ["/healthz", "/ws", "/.flaskopsx", "/a/.flaskops", "/.well-known/health"]
+)
 def test_a_health_check_may_be_where_others_are(source, health):
     """It is asked in the container; under maintenance its location is inside of the application's."""
-    apps = [{"name": "shop", "source": str(source), "path": "/", "health": {"path": health}, "proxy": {"websocket_paths": ["/ws"]}}]
+    apps = [
+        {
+            "name": "shop",
+            "source": str(source),
+            "path": "/",
+            "health": {"path": health},
+            "proxy": {"websocket_paths": ["/ws"]},
+        }
+    ]
     assert normalize_apps(apps, taken_paths=["/healthz"])[1] == []
 
 
@@ -731,29 +1115,40 @@ def test_a_health_check_may_be_where_others_are(source, health):
         ({"header_buffer_size": "1000k"}, "header_buffer_size"),
         ({"header_buffer_size": "64k; deny all"}, "header_buffer_size"),
         ({"accel_redirect": "perhaps"}, "accel_redirect"),
-        *(({"static_headers": {name: "x"}}, name) for name in ("content-Type", "ETag", "Last-Modified", "X_Y", "", "-x")),
-        *(({"static_headers": {name: "x"}}, "'X…'") for name in ("X Y", "X:")),  # what comes after a name may be its value
-        *(({"static_headers": {"X-Mine": value}}, "X-Mine") for value in ("", "a\nb", "$host", "\0", [], {})),
+        *(
+            ({"static_headers": {name: "x"}}, name)
+            for name in ("content-Type", "ETag", "Last-Modified", "X_Y", "", "-x")
+        ),
+        *(
+            ({"static_headers": {name: "x"}}, "'X…'") for name in ("X Y", "X:")
+        ),  # what comes after a name may be its value
+        *(
+            ({"static_headers": {"X-Mine": value}}, "X-Mine")
+            for value in ("", "a\nb", "$host", "\0", [], {})
+        ),
     ],
     ids=str,
 )
 def test_what_nginx_would_not_take_is_refused(source, proxy, words):
-    problems = normalize_apps([{"name": "shop", "source": str(source), "path": "/shop", "proxy": proxy}])[1]
+    problems = normalize_apps(
+        [{"name": "shop", "source": str(source), "path": "/shop", "proxy": proxy}]
+    )[1]
     assert len(problems) == 1 and words in problems[0], problems
 
 
 def test_a_path_where_the_site_itself_answers_is_refused(source):
     apps = [{"name": "shop", "source": str(source), "path": "/healthz"}]
     assert normalize_apps(apps, taken_paths=["/healthz"])[1] == [
-        "flask_apps: shop: path must not be '/healthz', where the site itself answers (nginx_health_path)."
+        "flask_apps: shop: path must not be '/healthz', where the site itself answers"
+        " (nginx_health_path)."
     ]
 
 
 def test_requirements_that_the_build_would_not_see_are_refused(check, source):
     (source / ".dockerignore").write_text("*.txt\n")
     assert check()[1] == [
-        f"flask_apps: shop: source has no requirements.txt that .dockerignore lets through: {source}. "
-        "Write one; at least Flask has to be in it."
+        "flask_apps: shop: source has no requirements.txt that .dockerignore lets through:"
+        f" {source}. Write one; at least Flask has to be in it."
     ]
 
 
@@ -771,14 +1166,34 @@ def test_a_root_that_nginx_or_docker_would_read_otherwise_is_refused(root):
 def test_a_uid_of_the_range_is_another_s_unless_all_who_share_it_have_it(tmp_path):
     (tmp_path / "app.py").write_text("app = 1\n")
     (tmp_path / "requirements.txt").write_text("flask\n")
-    one, two = ({"name": name, "source": str(tmp_path), "path": f"/{name}", "uid": 70000} for name in ("one", "two"))
+    one, two = (
+        {"name": name, "source": str(tmp_path), "path": f"/{name}", "uid": 70000}
+        for name in ("one", "two")
+    )
     assert normalize_apps([one, two])[1] == []
     assert normalize_apps([{**one, "uid": 20001}])[1] == []
     (problem,) = normalize_apps([one, {**two, "uid": 0}])[1]
-    assert problem.startswith("flask_apps: one: uid must be outside of flask_apps_uids (70000-99999), of which each application gets one")
+    assert problem.startswith(
+        "flask_apps: one: uid must be outside of flask_apps_uids (70000-99999), of which each"
+        " application gets one"
+    )
 
 
-@pytest.mark.parametrize("uids", ["0-10", "70000", "99999-70000", "70000-70000", "-1", "7e4-8e4", "70000-99999999999", 70000, "", None])
+@pytest.mark.parametrize(
+    "uids",
+    [
+        "0-10",
+        "70000",
+        "99999-70000",
+        "70000-70000",
+        "-1",
+        "7e4-8e4",
+        "70000-99999999999",
+        70000,
+        "",
+        None,
+    ],
+)
 def test_no_container_runs_as_root_or_as_a_user_of_the_host(uids):
     words = "must be a range of user ids from 1000 on, such as 70000-99999"
     assert normalize_apps([], uids=uids)[1] == [f"flask_apps_uids {words}; got {uids!r}."]
@@ -790,15 +1205,23 @@ def test_a_number_that_nginx_would_refuse_is_refused(check):
 
 def test_a_source_that_cannot_be_read_names_the_application(check, source):
     (source / ".dockerignore").write_bytes(b"\xff")
-    assert check()[1][0].startswith(f"flask_apps: shop: source {source} cannot be read: '.dockerignore' must be UTF-8")
+    assert check()[1][0].startswith(
+        f"flask_apps: shop: source {source} cannot be read: '.dockerignore' must be UTF-8"
+    )
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         ({"base_refresh": "next month"}, "flask_apps_base_refresh must be a word of letters"),
-        ({"runtime_image": "registry.example.org/flaskops/runtime:1"}, "flask_apps_runtime_image must be a repository without a tag"),
-        ({"runtime_image": "images/runtime.tar"}, "flask_apps_runtime_image: there is no file /srv/nowhere/images/runtime.tar. It starts"),
+        (
+            {"runtime_image": "registry.example.org/flaskops/runtime:1"},
+            "flask_apps_runtime_image must be a repository without a tag",
+        ),
+        (
+            {"runtime_image": "images/runtime.tar"},
+            "flask_apps_runtime_image: there is no file /srv/nowhere/images/runtime.tar. It starts",
+        ),
     ],
 )
 def test_what_is_wrong_with_what_is_said_of_the_runtime_image(given, words):
@@ -808,12 +1231,24 @@ def test_what_is_wrong_with_what_is_said_of_the_runtime_image(given, words):
 
 def test_a_runtime_image_that_is_ready(tmp_path):
     (tmp_path / "runtime.tgz").write_bytes(b"")
-    for image in ("", "runtime.tgz", "registry.example.org:5000/flaskops/runtime", "flaskops/runtime"):
-        assert normalize_apps([], source_root=str(tmp_path), base_refresh="2026-12", runtime_image=image)[1] == []
+    for image in (
+        "",
+        "runtime.tgz",
+        "registry.example.org:5000/flaskops/runtime",
+        "flaskops/runtime",
+    ):
+        assert (
+            normalize_apps(
+                [], source_root=str(tmp_path), base_refresh="2026-12", runtime_image=image
+            )[1]
+            == []
+        )
 
 
 @pytest.mark.parametrize("line", ['label = f"{d["a"]}"', "type X = int", "def f[T](x: T): ..."])
-def test_python_that_is_newer_than_the_controllers_is_left_to_the_container(tmp_path, line, monkeypatch):
+def test_python_that_is_newer_than_the_controllers_is_left_to_the_container(
+    tmp_path, line, monkeypatch
+):
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "app.py").write_text(f"d = {{}}\n{line}\napp = 1\n")
 
@@ -837,7 +1272,9 @@ def test_the_arguments_of_a_factory(tmp_path):
     assert (problems, app["module"]) == ([], "main")
     (problem,) = normalize_apps([{**entry, "env": {"APP_MODULE": "main:create_app(config)"}}])[1]
     assert "env: APP_MODULE must be a module" in problem
-    (problem,) = normalize_apps([{**entry, "module": "main", "callable": "create_app(open('x'))"}])[1]
+    (problem,) = normalize_apps([{**entry, "module": "main", "callable": "create_app(open('x'))"}])[
+        1
+    ]
     assert "callable must have constants as arguments" in problem
 
 
@@ -871,9 +1308,13 @@ def test_a_static_url_of_a_common_application_is_its_own_matter(check):
     assert "STATIC_URL is left to the application" in " ".join(app["notes"])
 
 
-# --- what follows from the entries, for all roles ------------------------------------------------------------------------
+# --- what follows from the entries, for all roles -------------------------------------------------
 
-NGINX = {"manage": True, "sites": [{"name": "www", "server_names": ["www.example.org"]}], "health_path": "/healthz"}
+NGINX = {
+    "manage": True,
+    "sites": [{"name": "www", "server_names": ["www.example.org"]}],
+    "health_path": "/healthz",
+}
 
 
 @pytest.fixture
@@ -881,22 +1322,43 @@ def nginx(root):
     """The inputs of the role nginx, as its variables have them."""
     defaults = yaml.safe_load((root / "roles/nginx/defaults/main.yml").read_text())
     given = {name.removeprefix("nginx_"): value for name, value in defaults.items()}
-    return {**given, "required_sites": [], "required_shutdown_timeout_seconds": 0, "default_site_enabled": True, **NGINX}
+    return {
+        **given,
+        "required_sites": [],
+        "required_shutdown_timeout_seconds": 0,
+        "default_site_enabled": True,
+        **NGINX,
+    }
 
 
 def test_nginx_is_told_the_sites_and_the_longest_drain(source, nginx):
     shop = {"name": "a", "source": str(source), "path": "/a"}
-    apps = [shop, {**shop, "name": "b", "path": "/b", "site": "www", "drain_seconds": "70"}, {"name": "c", "state": "absent"}]
+    apps = [
+        shop,
+        {**shop, "name": "b", "path": "/b", "site": "www", "drain_seconds": "70"},
+        {"name": "c", "state": "absent"},
+    ]
     found = filters.normalize_apps(apps, nginx=nginx, defaults={"drain_seconds": 60})
-    assert (found["problems"], found["sites"], found["drain_seconds"], found["absent"]) == ([], ["default", "www"], 70, ["c"])
+    assert (found["problems"], found["sites"], found["drain_seconds"], found["absent"]) == (
+        [],
+        ["default", "www"],
+        70,
+        ["c"],
+    )
     assert filters.normalize_apps([])["drain_seconds"] == 0
 
 
 def test_the_sites_are_those_of_the_inputs_of_nginx(source, nginx):
     shop = {"name": "a", "source": str(source), "path": "/healthz", "site": "shop"}
     assert filters.normalize_apps([shop], nginx=nginx)["problems"] == [
-        "flask_apps: a: no site 'shop'; defined sites: default, www. Add it to nginx_sites or choose one of these.",
-        "flask_apps: a: path must not be '/healthz', where the site itself answers (nginx_health_path).",
+        (
+            "flask_apps: a: no site 'shop'; defined sites: default, www. Add it to nginx_sites or"
+            " choose one of these."
+        ),
+        (
+            "flask_apps: a: path must not be '/healthz', where the site itself answers"
+            " (nginx_health_path)."
+        ),
     ]
     # Those of an Nginx of the user's own are looked for on the host.
     found = filters.normalize_apps([shop], nginx={**nginx, "manage": False})
@@ -910,23 +1372,43 @@ def test_what_is_wrong_with_the_sites_is_left_to_the_role_nginx(source, nginx):
 
 def test_bin_dev_runs_no_hook_and_misses_none(source):
     dev = {"source": str(source), "entry": {}}
-    assert filters.normalize_apps([], hooks=["/none.yml"], dev=dev, source_root=".")["problems"] == []
+    assert (
+        filters.normalize_apps([], hooks=["/none.yml"], dev=dev, source_root=".")["problems"] == []
+    )
 
 
 def test_a_hook_that_is_missing_is_told_with_the_rest(source, tmp_path):
     (tmp_path / "there.yml").touch()
     hooks = ["", str(tmp_path / "there.yml"), str(tmp_path / "none.yml")]
-    (first, second) = filters.normalize_apps([5], hooks=hooks)["problems"]
+    first, second = filters.normalize_apps([5], hooks=hooks)["problems"]
     assert first.startswith("flask_apps[0]")
-    assert second == f"{tmp_path}/none.yml is no file on the controller; name it from {{{{ playbook_dir }}}}/ on."
+    assert (
+        second
+        == f"{tmp_path}/none.yml is no file on the controller; name it from {{{{ playbook_dir"
+        " }}/ on."
+    )
 
 
 def test_a_way_back_is_open_whatever_is_wrong_with_the_entries(root):
-    kept = {"name": "shop", "dockerfile": "FROM flaskops/runtime:0123456789ab\n", "app": dict.fromkeys(deploy.FACTS, "x")}
+    kept = {
+        "name": "shop",
+        "dockerfile": "FROM flaskops/runtime:0123456789ab\n",
+        "app": dict.fromkeys(deploy.FACTS, "x"),
+    }
     kept["app"].update(build={"base": "python:3.12"}, script_name="", uid=0)
-    kept |= dict.fromkeys(("image", "container", "process_containers", "source", "route", "secrets", "variables"), "")
+    kept |= dict.fromkeys(
+        ("image", "container", "process_containers", "source", "route", "secrets", "variables"), ""
+    )
     apps = [{"name": "shop", "registry": {"username": "u", "password": "p"}, "path": "wrong"}]
-    found = filters.normalize_apps(apps, restored=[kept], recipe=str(root / "roles/flask_apps/files/runtime"), base_image="python:3.13")
+    found = filters.normalize_apps(
+        apps,
+        restored=[kept],
+        recipe=str(root / "roles/flask_apps/files/runtime"),
+        base_image="python:3.13",
+    )
     (release,) = found["restored"]
     assert (found["problems"], release["login"]) == ([], {"username": "u", "password": "p"})
-    assert release["runtime"] == found["runtimes"]["python:3.12"] and release["dockerfile"] == f"FROM {release['runtime']}\n"
+    assert (
+        release["runtime"] == found["runtimes"]["python:3.12"]
+        and release["dockerfile"] == f"FROM {release['runtime']}\n"
+    )

@@ -16,12 +16,21 @@ TEXT = b"body { color: red; }\n" * 50
 
 
 def test_text_is_compressed_and_the_rest_is_as_it_is(tmp_path):
-    for name, content in {"a.css": TEXT, "b.png": TEXT, "small.js": b"1;", "deep/c.svg": TEXT, "README": TEXT}.items():
+    for name, content in {
+        "a.css": TEXT,
+        "b.png": TEXT,
+        "small.js": b"1;",
+        "deep/c.svg": TEXT,
+        "README": TEXT,
+    }.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     compress(tmp_path)
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.gz")) == ["a.css.gz", "deep/c.svg.gz"]
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.gz")) == [
+        "a.css.gz",
+        "deep/c.svg.gz",
+    ]
     packed = tmp_path / "a.css.gz"
     assert gzip.decompress(packed.read_bytes()) == TEXT
     assert packed.stat().st_mode & 0o777 == 0o644
@@ -71,7 +80,13 @@ def archive(*members):
     return tarfile.open(fileobj=file)
 
 
-@pytest.mark.parametrize("where", [*(f"static/{name}" for name in ("soft", "loop", "gone", "hard", "pipe", "directory")), "/etc/passwd"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(f"static/{name}" for name in ("soft", "loop", "gone", "hard", "pipe", "directory")),
+        "/etc/passwd",
+    ],
+)
 def test_a_hard_link_to_what_is_no_file_stays_out(tmp_path, where):
     odd = archive(
         ("soft", tarfile.SYMTYPE, "/etc/passwd"),
@@ -83,10 +98,15 @@ def test_a_hard_link_to_what_is_no_file_stays_out(tmp_path, where):
         ("good", tarfile.LNKTYPE, "static/a.css"),
     )
     assert extract(odd, tmp_path) == 2
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.css": TEXT, "good": TEXT}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "a.css": TEXT,
+        "good": TEXT,
+    }
 
 
-@pytest.mark.parametrize("name", ["d/" * 1100 + "a.css", "d/" * 900 + "a.css", "long/" * 201 + "a.css"])
+@pytest.mark.parametrize(
+    "name", ["d/" * 1100 + "a.css", "d/" * 900 + "a.css", "long/" * 201 + "a.css"]
+)
 def test_static_files_that_lie_too_deep_are_refused(tmp_path, name):
     with pytest.raises(HostError, match="lies too deep"):
         extract(archive((name, tarfile.REGTYPE, "")), tmp_path)

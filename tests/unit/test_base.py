@@ -8,7 +8,12 @@ import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import runtimes
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.images.base import base_of, bases
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import FACTS, image_builds, needed_images, restored_releases
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
+    FACTS,
+    image_builds,
+    needed_images,
+    restored_releases,
+)
 
 RECIPE = str(Path(__file__).parents[2] / "roles/flask_apps/files/runtime")
 HOST = "python:3.13-slim-trixie"
@@ -22,8 +27,15 @@ def check(tmp_path):
     def run(files=None, host=HOST, bootstrapped="", defaults=None, **keys):
         for name, text in {**FILES, **(files or {})}.items():
             (tmp_path / name).write_text(text)
-        entry = {"name": "shop", "path": "/shop", **({} if "image" in keys else {"source": str(tmp_path)}), **keys}
-        (app,), problems = normalize_apps([entry], defaults=defaults, base_image=host, bootstrapped=bootstrapped)
+        entry = {
+            "name": "shop",
+            "path": "/shop",
+            **({} if "image" in keys else {"source": str(tmp_path)}),
+            **keys,
+        }
+        (app,), problems = normalize_apps(
+            [entry], defaults=defaults, base_image=host, bootstrapped=bootstrapped
+        )
         return app, [problem.removeprefix("flask_apps: shop: ") for problem in problems]
 
     return run
@@ -38,7 +50,10 @@ def check(tmp_path):
         ({"python": "3.12", "host": "python:3.13"}, "python:3.12"),
         ({"python": "3.12", "host": "python:3.13.1-slim"}, "python:3.12-slim"),
         ({"python": "3.13", "host": "python:3.13.1-slim"}, ""),
-        ({"python": "3.10", "host": "mirror.example:5000/hub/python:3.13-bookworm"}, "mirror.example:5000/hub/python:3.10-bookworm"),
+        (
+            {"python": "3.10", "host": "mirror.example:5000/hub/python:3.13-bookworm"},
+            "mirror.example:5000/hub/python:3.10-bookworm",
+        ),
         ({"base_image": "registry.example.org/ours:1"}, "registry.example.org/ours:1"),
         ({"base_image": HOST}, ""),
         ({"base_image": "python:3.12", "defaults": {"python": "3.11"}}, "python:3.12"),
@@ -55,24 +70,58 @@ def test_the_base_of_an_application(check, keys, base):
 
 @pytest.mark.parametrize("base", ["${FLASKOPS_RUNTIME}", "tiangolo/uwsgi-nginx-flask:python3.8"])
 def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
-    app, problems = check({"Dockerfile": f"ARG FLASKOPS_RUNTIME\nFROM {base}\nCOPY . /app\n"}, dockerfile="Dockerfile", python="3.12")
+    app, problems = check(
+        {"Dockerfile": f"ARG FLASKOPS_RUNTIME\nFROM {base}\nCOPY . /app\n"},
+        dockerfile="Dockerfile",
+        python="3.12",
+    )
     assert (problems, base_of(app)) == ([], "python:3.12-slim-trixie")
 
 
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"python": 3.12}, "python must be in quotes, for YAML may lose digits of a fraction: '3.12'; got 3.12."),
-        ({"python": 3.1}, 'of a fraction, and be a version of Python from 3.10 on, in quotes, such as "3.12"; got 3.1.'),
+        (
+            {"python": 3.12},
+            "python must be in quotes, for YAML may lose digits of a fraction: '3.12'; got 3.12.",
+        ),
+        (
+            {"python": 3.1},
+            (
+                'of a fraction, and be a version of Python from 3.10 on, in quotes, such as "3.12";'
+                " got 3.1."
+            ),
+        ),
         ({"python": "3.9"}, "must be a version of Python from 3.10 on"),
         ({"python": "3.12", "base_image": "a:1"}, "base_image and python are written; keep one."),
-        ({"base_image": "python:3.12-alpine"}, "must be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie; got"),
-        ({"python": "3.12", "host": "ours:1"}, "write base_image, such as python:3.12-slim-trixie."),
-        ({"python": "3.12", "host": f"{HOST}@sha256:{'0' * 64}"}, "write base_image, such as python:3.12-slim-trixie."),
-        ({"python": "3.12", "bootstrapped": "3.13"}, "python must be 3.13, for flask_apps_base_source: bootstrap makes the base from"),
-        ({"base_image": "a:1", "bootstrapped": "3.13"}, "leave it out, or set flask_apps_base_source: registry."),
-        ({"image": "a/b", "port": 80, "python": "3.12"}, "the image has its own, and leave python out."),
-        ({"files": {"D": "FROM a\nCMD b"}, "dockerfile": "D", "port": 80, "base_image": "a:1"}, "write it into the FROM of its Dockerfile"),
+        (
+            {"base_image": "python:3.12-alpine"},
+            "must be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie; got",
+        ),
+        (
+            {"python": "3.12", "host": "ours:1"},
+            "write base_image, such as python:3.12-slim-trixie.",
+        ),
+        (
+            {"python": "3.12", "host": f"{HOST}@sha256:{'0' * 64}"},
+            "write base_image, such as python:3.12-slim-trixie.",
+        ),
+        (
+            {"python": "3.12", "bootstrapped": "3.13"},
+            "python must be 3.13, for flask_apps_base_source: bootstrap makes the base from",
+        ),
+        (
+            {"base_image": "a:1", "bootstrapped": "3.13"},
+            "leave it out, or set flask_apps_base_source: registry.",
+        ),
+        (
+            {"image": "a/b", "port": 80, "python": "3.12"},
+            "the image has its own, and leave python out.",
+        ),
+        (
+            {"files": {"D": "FROM a\nCMD b"}, "dockerfile": "D", "port": 80, "base_image": "a:1"},
+            "write it into the FROM of its Dockerfile",
+        ),
     ],
 )
 def test_what_is_refused_before_anything_is_built(check, keys, words):
@@ -90,8 +139,13 @@ def test_a_base_of_the_host_without_apt_is_refused():
 
 
 def test_who_names_no_base_has_the_runtime_of_the_host():
-    """The digest is over the recipe, the base and the word of flask_apps_base_refresh, in this form from the first version on."""
-    alone, beside = runtimes([{"build": {"base": ""}}], RECIPE, HOST), runtimes([{"build": {"base": "a:1"}}, {}], RECIPE, HOST)
+    """The digest is over the recipe, the base and the word of flask_apps_base_refresh, in this form
+    from the first version on.
+    """
+    alone, beside = (
+        runtimes([{"build": {"base": ""}}], RECIPE, HOST),
+        runtimes([{"build": {"base": "a:1"}}, {}], RECIPE, HOST),
+    )
     assert alone[""] == beside[""] != beside["a:1"]
     assert beside["a:1"] == runtimes([], RECIPE, "a:1")[""]
 
@@ -108,7 +162,12 @@ def test_one_runtime_for_each_base():
     assert bases([{"build": {"base": base}} for base in ("b", "", "b", "a")]) == ["", "a", "b"]
     known, made = releases("", "python:3.12", "python:3.12")
     images = needed_images(made)
-    assert images == [f"{known['']}-build", known[""], f"{known['python:3.12']}-build", known["python:3.12"]]
+    assert images == [
+        f"{known['']}-build",
+        known[""],
+        f"{known['python:3.12']}-build",
+        known["python:3.12"],
+    ]
     assert image_builds(made) == [
         {"image": images[0], "base": "", "target": "build", "first": True},
         {"image": images[1], "base": "", "target": "", "first": False},
@@ -116,7 +175,9 @@ def test_one_runtime_for_each_base():
         {"image": images[3], "base": "python:3.12", "target": "", "first": False},
     ]
     # Of those that are missing, the first of a runtime may be another one.
-    assert image_builds(made, images[1:2]) == [{"image": images[1], "base": "", "target": "", "first": True}]
+    assert image_builds(made, images[1:2]) == [
+        {"image": images[1], "base": "", "target": "", "first": True}
+    ]
 
 
 def test_a_rollback_builds_on_the_base_that_the_release_has():
@@ -124,7 +185,13 @@ def test_a_rollback_builds_on_the_base_that_the_release_has():
     kept = [{**release, "dockerfile": release["dockerfile"].replace(release["runtime"], "flaskops/runtime:0123456789ab"), "runtime": ""}
             for release in made]  # fmt: skip
     facts = dict.fromkeys((*FACTS, "script_name", "uid"), "")
-    more = dict.fromkeys(("image", "container", "process_containers", "source", "route", "secrets", "variables"), "")
-    kept = [{**release, **more, "name": "shop", "app": {**facts, **release["app"]}} for release in kept]
+    more = dict.fromkeys(
+        ("image", "container", "process_containers", "source", "route", "secrets", "variables"), ""
+    )
+    kept = [
+        {**release, **more, "name": "shop", "app": {**facts, **release["app"]}} for release in kept
+    ]
     restored = restored_releases(kept, known, [])
-    assert [(release["runtime"], release["dockerfile"]) for release in restored] == [(each["runtime"], each["dockerfile"]) for each in made]
+    assert [(release["runtime"], release["dockerfile"]) for release in restored] == [
+        (each["runtime"], each["dockerfile"]) for each in made
+    ]

@@ -7,15 +7,21 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import NOTHING, arguments
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import (
+    NOTHING,
+    arguments,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.host import files as _files
 from ansible_collections.flaskops.host.plugins.module_utils.images import pull as _pull
 from ansible_collections.flaskops.host.plugins.module_utils.images import unpack as _unpack
 from ansible_collections.flaskops.host.plugins.module_utils.releases import record
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images, registry_login
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
+    needed_images,
+    registry_login,
+)
 from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
 
-# --- the build context -------------------------------------------------------------------------------------------------
+# --- the build context ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -54,14 +60,23 @@ def test_a_build_that_has_to_trust_nobody_is_as_it_is_written(unpack):
 def test_what_a_build_trusts_comes_as_secrets_and_is_not_in_the_context(unpack, tmp_path):
     (tmp_path / "ca.pem").write_text("the authority")
     path, secrets = unpack(
-        {"x": ""}, dockerfile="FROM a\nRUN b\n", ca_bundle=str(tmp_path / "ca.pem"), index_url="https://u:hunter2@x/simple"
+        {"x": ""},
+        dockerfile="FROM a\nRUN b\n",
+        ca_bundle=str(tmp_path / "ca.pem"),
+        index_url="https://u:hunter2@x/simple",
     )
     text = (path / "Dockerfile").read_text()
     assert "ARG PIP_CONFIG_FILE=/run/trust/pip.conf\n" in text
-    assert "RUN --mount=type=secret,id=flaskops-ca-bundle.crt,target=/run/trust/ca-bundle.crt,mode=0444 " in text
+    assert (
+        "RUN --mount=type=secret,id=flaskops-ca-bundle.crt,target=/run/trust/ca-bundle.crt,mode=0444 "
+        in text
+    )
     assert text.endswith(" b\n")
     assert not any(word in text for word in ("authority", "hunter2"))
-    assert (path / "trust/pip.conf").read_text() == "[global]\ncert = /run/trust/ca-bundle.crt\nindex-url = https://u:hunter2@x/simple\n"
+    assert (
+        (path / "trust/pip.conf").read_text()
+        == "[global]\ncert = /run/trust/ca-bundle.crt\nindex-url = https://u:hunter2@x/simple\n"
+    )
     assert f"--secret=id=flaskops-pip.conf,src={path}/trust/pip.conf" in secrets
     assert [file.name for file in (path / "context").iterdir()] == ["x"]
 
@@ -79,7 +94,10 @@ def test_a_bundle_that_is_not_there_or_too_large(unpack, tmp_path):
     [
         ({"kind": "pip", "file": "r/a b.txt"}, "-r 'r/a b.txt'"),
         ({"kind": "uv", "file": "uv.lock"}, "-r /run/requirements.txt"),
-        ({"kind": "list", "packages": ["flask>=3", "x; python_version < '4'"]}, "'flask>=3' 'x; python_version < '\"'\"'4'\"'\"''"),
+        (
+            {"kind": "list", "packages": ["flask>=3", "x; python_version < '4'"]},
+            "'flask>=3' 'x; python_version < '\"'\"'4'\"'\"''",
+        ),
     ],
 )
 def test_what_pip_is_told(requirements, words):
@@ -102,7 +120,11 @@ def test_which_images_of_ours_a_run_needs():
     ("apps", "defaults", "login"),
     [
         ([{"name": "a", "registry": {"username": "u", "password": "p"}}], None, ("u", "p")),
-        ([{"name": "a", "registry": {"password": "p"}}], {"registry": {"username": "u"}}, ("u", "p")),
+        (
+            [{"name": "a", "registry": {"password": "p"}}],
+            {"registry": {"username": "u"}},
+            ("u", "p"),
+        ),
         ([{"name": "b", "registry": {"username": "u", "password": "p"}}], None, ("", "")),
         ("x", [], ("", "")),
     ],
@@ -111,7 +133,7 @@ def test_the_login_comes_from_the_inputs(apps, defaults, login):
     assert tuple(registry_login(apps, "a", defaults).values()) == login
 
 
-# --- a ready image -----------------------------------------------------------------------------------------------------
+# --- a ready image --------------------------------------------------------------------------------
 
 DIGEST = "registry.example.org/shop@sha256:" + "1" * 64
 FOUND = {"Id": "sha256:new", "RepoTags": ["registry.example.org/shop:1"], "RepoDigests": [DIGEST]}
@@ -148,8 +170,18 @@ def image(tmp_path, monkeypatch):
             return subprocess.CompletedProcess(command, code, "", error)
 
         monkeypatch.setattr(_pull.subprocess, "run", call)
-        params = {name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()}
-        params.update({"root": str(tmp_path), "name": "shop", "id": "2" * 12, "token": "t", "reference": "registry.example.org/shop:1"})
+        params = {
+            name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()
+        }
+        params.update(
+            {
+                "root": str(tmp_path),
+                "name": "shop",
+                "id": "2" * 12,
+                "token": "t",
+                "reference": "registry.example.org/shop:1",
+            }
+        )
         params.update(more)
         return release_image.Image(params, docker).run(), calls
 
@@ -161,15 +193,30 @@ def test_an_image_is_pulled_gets_our_name_and_loses_its_own(image, tmp_path):
     result, calls = image(docker)
     assert result == {"changed": True, "image_id": "sha256:new"}
     assert calls == [(["docker", "pull", "registry.example.org/shop:1"], "")]
-    assert docker.said[1:] == [("tag", "sha256:new", "flaskops/shop:222222222222"), ("rmi", FOUND["RepoTags"][0]), ("rmi", DIGEST)]
+    assert docker.said[1:] == [
+        ("tag", "sha256:new", "flaskops/shop:222222222222"),
+        ("rmi", FOUND["RepoTags"][0]),
+        ("rmi", DIGEST),
+    ]
     assert record.Record(str(tmp_path), "shop").releases["2" * 12]["pulled"] == DIGEST
 
 
-def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(image, tmp_path, monkeypatch):
-    found = {"Id": "sha256:new", "RepoTags": ["acme/shop:1"], "RepoDigests": [f"acme/shop@sha256:{'1' * 64}"]}
-    for number, reference in enumerate(("docker.io/acme/shop:1", "index.docker.io/acme/shop:1", "acme/shop:1")):
+def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(
+    image, tmp_path, monkeypatch
+):
+    found = {
+        "Id": "sha256:new",
+        "RepoTags": ["acme/shop:1"],
+        "RepoDigests": [f"acme/shop@sha256:{'1' * 64}"],
+    }
+    for number, reference in enumerate(
+        ("docker.io/acme/shop:1", "index.docker.io/acme/shop:1", "acme/shop:1")
+    ):
         image(FakeDocker({reference: found}), reference=reference, id=f"{number}" * 12)
-        assert record.Record(str(tmp_path), "shop").releases[f"{number}" * 12]["pulled"] == found["RepoDigests"][0]
+        assert (
+            record.Record(str(tmp_path), "shop").releases[f"{number}" * 12]["pulled"]
+            == found["RepoDigests"][0]
+        )
 
 
 def test_a_release_that_is_pulled_once_more_is_the_same(image):
@@ -179,9 +226,14 @@ def test_a_release_that_is_pulled_once_more_is_the_same(image):
 
 
 def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
-    _, calls = image(FakeDocker({"registry.example.org/shop:1": FOUND}), username="me", password="hunter2")
+    _, calls = image(
+        FakeDocker({"registry.example.org/shop:1": FOUND}), username="me", password="hunter2"
+    )
     (login, text), (pull, _) = calls
-    assert (login[1], login[3:]) == ("--config", ["login", "--username", "me", "--password-stdin", "registry.example.org"])
+    assert (login[1], login[3:]) == (
+        "--config",
+        ["login", "--username", "me", "--password-stdin", "registry.example.org"],
+    )
     assert (text, pull[1:3]) == ("hunter2", login[1:3])
     assert not any("hunter2" in word for word in login + pull)
 
@@ -189,7 +241,11 @@ def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
 @pytest.mark.parametrize(
     ("error", "more", "words"),
     [
-        ("Error: pull access denied", {}, "it may be private, so write registry: username and password"),
+        (
+            "Error: pull access denied",
+            {},
+            "it may be private, so write registry: username and password",
+        ),
         (
             "unauthorized: authentication required",
             {"username": "me", "password": "x"},
@@ -226,7 +282,12 @@ def take(docker, **more):
 
 def test_the_runtime_image_is_pulled_by_the_tags_that_it_would_be_built_with(pulls):
     docker, place = FakeDocker({}), "registry.example.org/flaskops/runtime:0123456789ab"
-    take(docker, repository="registry.example.org/flaskops/runtime", username="me", password="hunter2")
+    take(
+        docker,
+        repository="registry.example.org/flaskops/runtime",
+        username="me",
+        password="hunter2",
+    )
     assert pulls == [(f"{place}-build", "me", "hunter2"), (place, "me", "hunter2")]
     assert [words for words in docker.said if words[0] in ("tag", "rmi")] == [
         ("tag", f"sha256:{place}-build", f"{RUNTIME}-build"), ("rmi", f"{place}-build"),
@@ -239,5 +300,8 @@ def test_a_runtime_image_that_has_another_recipe_is_refused(monkeypatch):
         raise _files.HostError("image … could not be pulled: manifest unknown")
 
     monkeypatch.setattr(_pull, "pull", pull)
-    with pytest.raises(_files.HostError, match=r"(?s)manifest unknown.*flask_apps_defaults.registry.*docs/sources.md"):
+    with pytest.raises(
+        _files.HostError,
+        match=r"(?s)manifest unknown.*flask_apps_defaults.registry.*docs/sources.md",
+    ):
         take(FakeDocker({}), repository="registry.example.org/flaskops/runtime")

@@ -1,13 +1,21 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a command line of a user is run: one rule for command, release_command, build_command and processes."""
+"""How a command line of a user is run: one rule for command, release_command, build_command and
+processes.
+"""
 
 import shutil
 import subprocess
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.releases.command import shell_line, shell_words
-from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import one_off_command, process_containers
+from ansible_collections.flaskops.host.plugins.module_utils.releases.command import (
+    shell_line,
+    shell_words,
+)
+from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
+    one_off_command,
+    process_containers,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import environment
 
 SHELLS = [shell for shell in map(shutil.which, ("dash", "bash", "busybox")) if shell]
@@ -21,7 +29,10 @@ SHELLS = [shell for shell in map(shutil.which, ("dash", "bash", "busybox")) if s
         ("worker >&2 2>&1", "exec worker >&2 2>&1"),
         ("python worker.py --name $HOSTNAME", "exec python worker.py --name $HOSTNAME"),
         ("A=1 python3 serve.py", "A=1 exec python3 serve.py"),
-        ("QUEUE='a b' B=\"$QUEUE c\" C=${D:-d e} python worker.py", "QUEUE='a b' B=\"$QUEUE c\" C=${D:-d e} exec python worker.py"),
+        (
+            "QUEUE='a b' B=\"$QUEUE c\" C=${D:-d e} python worker.py",
+            "QUEUE='a b' B=\"$QUEUE c\" C=${D:-d e} exec python worker.py",
+        ),
         ("STARTED=$(date +%s) worker", "STARTED=$(date +%s) exec worker"),
         ("job $(cat list)", "exec job $(cat list)"),
         ("'my server' 1", "exec 'my server' 1"),
@@ -63,7 +74,12 @@ def test_a_line_means_what_was_written(shell, command):
     shell = [shell, "sh", "-c"] if shell.endswith("busybox") else [shell, "-c"]
 
     def run(line):
-        done = subprocess.run([*shell, line], env={"PATH": "/usr/bin:/bin", "HOME": "/", "GIVEN": "a *  b"}, capture_output=True, text=True)
+        done = subprocess.run(
+            [*shell, line],
+            env={"PATH": "/usr/bin:/bin", "HOME": "/", "GIVEN": "a *  b"},
+            capture_output=True,
+            text=True,
+        )
         return done.stdout, done.returncode
 
     assert run(shell_line(command)) == run(command)
@@ -82,5 +98,12 @@ def test_each_key_is_run_alike(engine):
         (process,) = process_containers(app, container, variables)
         assert [*process.get("entrypoint", []), *process["command"]][-3:] == words
     given = {"path": "/", "path_mode": "domain", "prefix": "", "script_name": "", "port": 0}
-    given |= {"secrets": {}, "secrets_as": "file", "private_env": {}, "env": {}, "engine": "command", "command": "A=1 job"}
+    given |= {
+        "secrets": {},
+        "secrets_as": "file",
+        "private_env": {},
+        "env": {},
+        "engine": "command",
+        "command": "A=1 job",
+    }
     assert environment({**app, **given})["FLASKOPS_COMMAND"] == words[-1]

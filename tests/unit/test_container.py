@@ -1,12 +1,20 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a container is made, and when one that is there is left, changed or replaced; with an engine that is made up."""
+"""How a container is made, and when one that is there is left, changed or replaced; with an engine
+that is made up.
+"""
 
 import copy
 from dataclasses import replace
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.host.container import ENV_LINE, Container, env_lines, settle, size
+from ansible_collections.flaskops.host.plugins.module_utils.host.container import (
+    ENV_LINE,
+    Container,
+    env_lines,
+    settle,
+    size,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.host.engine import Docker
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 
@@ -35,7 +43,11 @@ def options(env_file, **more):
         "networks": [{"name": "flaskops-shop"}, {"name": "db"}],
         "etc_hosts": {"host.docker.internal": "host-gateway"},
         "env_file": str(env_file),
-        "volumes": ["/r/run:/run/flaskops/1", "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro", "shop-data:/data:nocopy"],
+        "volumes": [
+            "/r/run:/run/flaskops/1",
+            "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro",
+            "shop-data:/data:nocopy",
+        ],
         "stop_signal": "SIGTERM",
         "stop_timeout": 9,
         "labels": {"host.flaskops.app": "shop", "host.flaskops.release": "1"},
@@ -60,7 +72,11 @@ FOUND = {
         "StopTimeout": 9,
     },
     "HostConfig": {
-        "Binds": ["shop-data:/data:nocopy", "/r/run:/run/flaskops/1:rw", "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro"],
+        "Binds": [
+            "shop-data:/data:nocopy",
+            "/r/run:/run/flaskops/1:rw",
+            "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro",
+        ],
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
         "NetworkMode": "flaskops-shop",
         "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
@@ -119,10 +135,15 @@ def wanted(tmp_path):
 
 def told(engine, wanted, restart="unless-stopped", start=True, **how):
     settle(engine, wanted, restart, start=start, **how)
-    return [" ".join(words[:-1] if words[0] in ("stop", "start", "unpause", "rm", "update") else words[:1]) for words in engine.told]
+    return [
+        " ".join(
+            words[:-1] if words[0] in ("stop", "start", "unpause", "rm", "update") else words[:1]
+        )
+        for words in engine.told
+    ]
 
 
-# --- the words -------------------------------------------------------------------------------------------------------
+# --- the words ------------------------------------------------------------------------------------
 
 
 def test_the_words_of_a_container(wanted):
@@ -142,8 +163,19 @@ def test_the_words_of_a_container(wanted):
 
 
 def test_an_entrypoint_of_several_words_is_the_beginning_of_the_command(wanted):
-    words = replace(wanted, entrypoint=["python3", "/relay.py"], command=["--run", "sh", "-c", "x y"]).words
-    assert words[-8:] == ["--entrypoint", "python3", "flaskops/shop:1", "/relay.py", "--run", "sh", "-c", "x y"]
+    words = replace(
+        wanted, entrypoint=["python3", "/relay.py"], command=["--run", "sh", "-c", "x y"]
+    ).words
+    assert words[-8:] == [
+        "--entrypoint",
+        "python3",
+        "flaskops/shop:1",
+        "/relay.py",
+        "--run",
+        "sh",
+        "-c",
+        "x y",
+    ]
 
 
 def test_what_is_switched_off_is_said(wanted):
@@ -152,13 +184,20 @@ def test_what_is_switched_off_is_said(wanted):
 
 
 def test_a_release_of_an_older_collection_lacks_some_options(wanted):
-    kept = {key: value for key, value in options("/e").items() if key not in ("hostname", "etc_hosts", "networks", "cpus")}
+    kept = {
+        key: value
+        for key, value in options("/e").items()
+        if key not in ("hostname", "etc_hosts", "networks", "cpus")
+    }
     words = Container.from_dict({**kept, "network_mode": "none", "of_a_newer_one": 1}).words
     assert not {"--hostname", "--add-host", "--cpus"} & set(words)
     assert words[words.index("--network") + 1] == "none"
 
 
-@pytest.mark.parametrize(("text", "number"), [("512m", 2**29), ("2g", 2**31), ("7b", 7), ("7", 7), ("1.5G", 1610612736), ("3kb", 3072)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("512m", 2**29), ("2g", 2**31), ("7b", 7), ("7", 7), ("1.5G", 1610612736), ("3kb", 3072)],
+)
 def test_sizes(text, number):
     assert size(text) == number
 
@@ -168,16 +207,27 @@ def test_what_is_no_size_is_refused():
         size("much")
 
 
-# --- one that is not there -------------------------------------------------------------------------------------------
+# --- one that is not there ------------------------------------------------------------------------
 
 
 def test_it_is_created_connected_and_started(wanted):
     engine = Engine()
     assert settle(engine, wanted, "no", log=["--log-opt", "max-size=10m"], start=True)
     create, *rest = engine.told
-    assert create[:7] == ("create", "--pull", "never", "--restart", "no", "--log-opt", "max-size=10m")
+    assert create[:7] == (
+        "create",
+        "--pull",
+        "never",
+        "--restart",
+        "no",
+        "--log-opt",
+        "max-size=10m",
+    )
     assert rest == [("network", "connect", "db", "shop-1"), ("start", "shop-1")]
-    assert (engine.how["given"], engine.how["environment"]) == (None, {"DOCKER_CONFIG": "/nonexistent"})
+    assert (engine.how["given"], engine.how["environment"]) == (
+        None,
+        {"DOCKER_CONFIG": "/nonexistent"},
+    )
 
 
 def test_that_of_a_process_is_created_and_not_started(wanted):
@@ -199,7 +249,10 @@ def test_a_line_that_docker_does_not_read_comes_as_a_word_of_its_own(wanted, tmp
 
 def test_without_its_image_nothing_is_done(wanted):
     engine = Engine(FOUND, image={})
-    with pytest.raises(HostError, match="there is no image flaskops/shop:1 on this host; deploy the application again"):
+    with pytest.raises(
+        HostError,
+        match="there is no image flaskops/shop:1 on this host; deploy the application again",
+    ):
         settle(engine, wanted, recreate=True)
     assert engine.told == []
 
@@ -213,18 +266,23 @@ def test_the_first_process_of_a_foreign_image_is_told_what_the_image_starts(want
     assert engine.told[0][-4:] == ("flaskops/shop:1", "/relay.py", "--run", "x")
 
 
-# --- one that is there -----------------------------------------------------------------------------------------------
+# --- one that is there ----------------------------------------------------------------------------
 
 
 def test_one_that_docker_container_made_is_left_alone(wanted):
     engine = Engine(FOUND)
-    assert not settle(engine, wanted, "unless-stopped", log=["--log-opt", "max-size=99m"], start=True)
+    assert not settle(
+        engine, wanted, "unless-stopped", log=["--log-opt", "max-size=99m"], start=True
+    )
     assert engine.told == []
 
 
 def test_so_is_one_whose_entrypoint_stands_in_the_command(wanted):
     relay = replace(wanted, entrypoint=["python3", "/relay.py"], command=["--run", "x"])
-    for entrypoint, command in ((["python3", "/relay.py"], ["--run", "x"]), (["python3"], ["/relay.py", "--run", "x"])):
+    for entrypoint, command in (
+        (["python3", "/relay.py"], ["--run", "x"]),
+        (["python3"], ["/relay.py", "--run", "x"]),
+    ):
         found = changed("Config.Entrypoint", entrypoint, changed("Config.Cmd", command))
         assert relay.differences(found, IMAGE, env_lines(ENVIRONMENT)) == []
     assert relay.differences(FOUND, IMAGE, env_lines(ENVIRONMENT)) == ["command"]
@@ -236,7 +294,10 @@ DRIFT = {
     "hostname": ("Config.Hostname", "x"),
     "user": ("Config.User", "0"),
     "command": ("Config.Cmd", ["serve", "later"]),
-    "env_file": ("Config.Env", [line for line in FOUND["Config"]["Env"] if not line.startswith("C=")] + ["C=before"]),
+    "env_file": (
+        "Config.Env",
+        [line for line in FOUND["Config"]["Env"] if not line.startswith("C=")] + ["C=before"],
+    ),
     "labels": ("Config.Labels", {"host.flaskops.app": "shop"}),
     "stop_signal": ("Config.StopSignal", "SIGINT"),
     "stop_timeout": ("Config.StopTimeout", None),
@@ -251,7 +312,10 @@ DRIFT = {
     "network_mode": ("HostConfig.NetworkMode", "bridge"),
     "etc_hosts": ("HostConfig.ExtraHosts", []),
     "volumes": ("HostConfig.Binds", [*FOUND["HostConfig"]["Binds"], "/:/host"]),
-    "volumes (written to)": ("HostConfig.Binds", [each.replace(":ro", "") for each in FOUND["HostConfig"]["Binds"]]),
+    "volumes (written to)": (
+        "HostConfig.Binds",
+        [each.replace(":ro", "") for each in FOUND["HostConfig"]["Binds"]],
+    ),
 }
 
 
@@ -268,12 +332,20 @@ def test_each_option_but_those_that_are_updated_is_compared(wanted):
 
 
 def test_one_whose_fault_is_elsewhere_is_replaced_when_it_is_told_so(wanted):
-    assert told(Engine(FOUND), wanted, recreate=True) == ["stop", "rm --force", "create", "network", "start"]
+    assert told(Engine(FOUND), wanted, recreate=True) == [
+        "stop",
+        "rm --force",
+        "create",
+        "network",
+        "start",
+    ]
 
 
 @pytest.mark.parametrize("option", ["HostConfig.Memory", "HostConfig.MemorySwap"])
 def test_other_memory_is_changed_while_it_runs(wanted, option):
-    assert told(Engine(changed(option, 2**28)), wanted) == ["update --memory 512m --memory-swap 512m --restart unless-stopped"]
+    assert told(Engine(changed(option, 2**28)), wanted) == [
+        "update --memory 512m --memory-swap 512m --restart unless-stopped"
+    ]
 
 
 def test_so_is_the_restart_policy(wanted):
@@ -282,7 +354,9 @@ def test_so_is_the_restart_policy(wanted):
 
 @pytest.mark.parametrize("start", [True, False])
 def test_a_paused_one_goes_on(wanted, start):
-    assert told(Engine(changed("State", {"Running": True, "Paused": True})), wanted, start=start) == ["unpause"]
+    assert told(
+        Engine(changed("State", {"Running": True, "Paused": True})), wanted, start=start
+    ) == ["unpause"]
 
 
 def test_one_that_stopped_is_started_and_a_process_waits_for_the_switch(wanted):
@@ -291,4 +365,6 @@ def test_one_that_stopped_is_started_and_a_process_waits_for_the_switch(wanted):
 
 
 def test_a_network_that_it_has_lost_is_connected(wanted):
-    assert told(Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {}})), wanted) == ["network"]
+    assert told(Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {}})), wanted) == [
+        "network"
+    ]

@@ -15,18 +15,24 @@ def check(tmp_path):
     (tmp_path / "uploads").mkdir()
 
     def run(**keys):
-        apps, problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
+        apps, problems = normalize_apps(
+            [{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}]
+        )
         return apps[0], [problem.removeprefix("flask_apps: shop: ") for problem in problems]
 
     return run
 
 
-@pytest.mark.parametrize("path", ["/app", "/app/.", "/usr", "/opt", "/etc", "/usr/local/lib", "/opt/runtime"])
+@pytest.mark.parametrize(
+    "path", ["/app", "/app/.", "/usr", "/opt", "/etc", "/usr/local/lib", "/opt/runtime"]
+)
 def test_what_a_container_needs_is_not_covered(check, path):
     (problem,) = check(writable=[path])[1]
     assert problem.startswith(f"writable must not have {path}: ")
     assert "data_files" in problem
-    assert check(volumes=[f"shop-code:{path}/"])[1][0].startswith(f"volumes must not cover {path}/: ")
+    assert check(volumes=[f"shop-code:{path}/"])[1][0].startswith(
+        f"volumes must not cover {path}/: "
+    )
 
 
 def test_the_root_is_refused_by_either_key(check):
@@ -34,7 +40,9 @@ def test_the_root_is_refused_by_either_key(check):
     assert check(volumes=["x1://"])[1][0].startswith("volumes must not cover //: ")
 
 
-@pytest.mark.parametrize("path", ["/app/uploads", "/var/log", "/etc/shop", "/srv", "/home/app", "/usr/share/shop"])
+@pytest.mark.parametrize(
+    "path", ["/app/uploads", "/var/log", "/etc/shop", "/srv", "/home/app", "/usr/share/shop"]
+)
 def test_others_may_be(check, path):
     assert check(writable=[path])[1] == []
     assert check(volumes=[f"shop-data:{path}"])[1] == []
@@ -48,11 +56,15 @@ def test_a_place_is_named_once(check):
 
 @pytest.mark.parametrize("path", ["/run/secrets", "/etc/flaskops/x", "/etc/passwd"])
 def test_places_of_the_role_are_refused(check, path):
-    assert check(volumes=[f"shop-data:{path}"])[1] == [f"{path} is the role's own in the container; choose another place."]
+    assert check(volumes=[f"shop-data:{path}"])[1] == [
+        f"{path} is the role's own in the container; choose another place."
+    ]
 
 
 def test_data_files_come_with_a_volume_of_their_own(check):
-    app, problems = check(data_files=["/app/app.db", "instance/shop.db"], volumes=["shop-media:/media"])
+    app, problems = check(
+        data_files=["/app/app.db", "instance/shop.db"], volumes=["shop-media:/media"]
+    )
     assert problems == []
     assert app["data_files"] == ["app.db", "instance/shop.db"]
     assert app["volumes"] == ["shop-media:/media", "shop-data-files:/var/lib/data-files"]
@@ -61,10 +73,25 @@ def test_data_files_come_with_a_volume_of_their_own(check):
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"data_files": ["uploads"]}, "data_files has uploads, a directory of the source; write volumes: [shop-uploads:/app/uploads]."),
-        ({"data_files": ["a_b", "a/b"]}, "data_files has a_b twice, or one that is called like it; keep one."),
-        ({"data_files": ["x/a.db"], "volumes": ["d1:/app/x"]}, "data_files has x/a.db, and /app/x is on a volume or writable already;"),
-        ({"data_files": ["a.db"], "volumes": ["d1:/var/lib/data-files"]}, "/var/lib/data-files is where data_files lie in the container;"),
+        (
+            {"data_files": ["uploads"]},
+            (
+                "data_files has uploads, a directory of the source; write volumes:"
+                " [shop-uploads:/app/uploads]."
+            ),
+        ),
+        (
+            {"data_files": ["a_b", "a/b"]},
+            "data_files has a_b twice, or one that is called like it; keep one.",
+        ),
+        (
+            {"data_files": ["x/a.db"], "volumes": ["d1:/app/x"]},
+            "data_files has x/a.db, and /app/x is on a volume or writable already;",
+        ),
+        (
+            {"data_files": ["a.db"], "volumes": ["d1:/var/lib/data-files"]},
+            "/var/lib/data-files is where data_files lie in the container;",
+        ),
         ({"data_files": ["../a.db"]}, "data_files[0] must have no '..' in it; got '../a.db'."),
     ],
 )
@@ -86,13 +113,21 @@ CONTAINER = {"tmpfs": ["/tmp:rw", "/app/cache:rw", "/app/empty:rw"], "volumes": 
 def test_what_is_hidden_and_what_is_lost_is_told():
     files = {"/app/cache": "/app/cache/index.json"}
     hidden, lost = covers.warnings("shop", IMAGE, CONTAINER, lambda path: files.get(path, ""))
-    assert hidden.startswith("writable has /app/cache, which hides files of the image, such as /app/cache/index.json.")
+    assert hidden.startswith(
+        "writable has /app/cache, which hides files of the image, such as /app/cache/index.json."
+    )
     assert "volumes: [shop-cache:/app/cache]" in hidden
-    assert lost == (
-        "its image keeps data in /config (VOLUME), which goes with each release: write volumes: [shop-config:/config], or writable: "
-        "[/config] for what may go."
+    assert (
+        lost
+        == "its image keeps data in /config (VOLUME), which goes with each release: write volumes:"
+        " [shop-config:/config], or writable: [/config] for what may go."
     )
 
 
 def test_an_image_that_loses_nothing_is_not_spoken_of():
-    assert covers.warnings("shop", {"Config": {}}, {"tmpfs": ["/tmp:rw"], "volumes": []}, lambda _path: "x") == []
+    assert (
+        covers.warnings(
+            "shop", {"Config": {}}, {"tmpfs": ["/tmp:rw"], "volumes": []}, lambda _path: "x"
+        )
+        == []
+    )

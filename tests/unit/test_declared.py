@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What projects without a requirements.txt say that they depend on: setup.py, setup.cfg, pyproject.toml, and archives of PyPI."""
+"""What projects without a requirements.txt say that they depend on: setup.py, setup.cfg,
+pyproject.toml, and archives of PyPI.
+"""
 
 import itertools
 import time
@@ -8,11 +10,18 @@ import tracemalloc
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.declared import Project
-from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import arguments, find, python_problem
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import (
+    arguments,
+    find,
+    python_problem,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import source_files
 
 SETUP = "from setuptools import setup\n"
-CFG = "[metadata]\nname = shop\n[options]\ninstall_requires =\n    flask>=3\n    # not this\n    redis; python_version > '3'\n"
+CFG = (
+    "[metadata]\nname = shop\n[options]\ninstall_requires =\n    flask>=3\n    # not this\n   "
+    " redis; python_version > '3'\n"
+)
 INFO = "Metadata-Version: 2.1\nName: shop\nVersion: 2.0\n"
 LEGACY = {"requires": ["setuptools<81", "wheel"], "version": ""}
 
@@ -59,7 +68,12 @@ def look(place, files, wanted=""):
 )  # fmt: skip
 def test_what_a_project_says(tmp_path, files, packages):
     found, problems = look(tmp_path, files)
-    assert (problems, found["kind"], found["packages"], found["whole"]) == ([], "list", packages, False)
+    assert (problems, found["kind"], found["packages"], found["whole"]) == (
+        [],
+        "list",
+        packages,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,17 +101,32 @@ def test_what_a_project_says(tmp_path, files, packages):
 def test_what_nobody_can_tell_is_left_to_a_build_in_the_image(tmp_path, files):
     began = time.monotonic()
     found, problems = look(tmp_path, files)
-    assert (problems, found["packages"], found["whole"], found["project"], arguments(found)) == ([], ["."], True, {}, ".")
+    assert (problems, found["packages"], found["whole"], found["project"], arguments(found)) == (
+        [],
+        ["."],
+        True,
+        {},
+        ".",
+    )
     assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({"setup.py": SETUP + "setup(name='x')"}, "setup.py names no dependencies in install_requires; write at least flask there, or"),
+        (
+            {"setup.py": SETUP + "setup(name='x')"},
+            "setup.py names no dependencies in install_requires; write at least flask there, or",
+        ),
         # Of another kind: it sets the database up.
-        ({"setup.py": "from shop import db\ndb.create_all()\n"}, "source has no requirements.txt: "),
-        ({"setup.py": "from shop import setup\nsetup(install_requires=['flask'])\n"}, "source has no requirements.txt: "),
+        (
+            {"setup.py": "from shop import db\ndb.create_all()\n"},
+            "source has no requirements.txt: ",
+        ),
+        (
+            {"setup.py": "from shop import setup\nsetup(install_requires=['flask'])\n"},
+            "source has no requirements.txt: ",
+        ),
         ({"setup.cfg": "[flake8]\nmax-line-length = 99\n"}, "source has no requirements.txt: "),
         ({"setup.cfg": "no section\n"}, "source has no requirements.txt: "),
         ({"setup.py": "(" * 60_000}, "source has no requirements.txt: "),
@@ -110,7 +139,9 @@ def test_what_is_no_project_or_says_nothing(tmp_path, files, problem):
 def test_binary_files_and_long_ones_are_no_project(tmp_path):
     (tmp_path / "setup.py").write_bytes(b"\xff\xfe setuptools \0" * 9)
     (tmp_path / "setup.cfg").write_bytes(b"[metadata]\nname = x\n" + b"#" * 2**21)
-    assert find(tmp_path, ["setup.py", "setup.cfg"])[1][0].startswith("source has no requirements.txt: ")
+    assert find(tmp_path, ["setup.py", "setup.cfg"])[1][0].startswith(
+        "source has no requirements.txt: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,15 +158,25 @@ def test_extras_are_asked_for_by_the_key_of_the_requirements(tmp_path, files):
     found, problems = look(tmp_path, {**files, "requirements.txt": "pinned==1\n"}, ".[post-gres]")
     assert (problems, found["packages"]) == ([], ["flask", "pg>1"])
     assert look(tmp_path, {}, ".[post-gres, nosuch]")[1] == [
-        f"requirements: no extra 'nosuch' in {next(iter(files))}; defined extras: more, post-gres. Write defined ones alone, as in "
-        'requirements: ".[NAME]", or requirements: ".".'
+        f"requirements: no extra 'nosuch' in {next(iter(files))}; defined extras: more,"
+        ' post-gres. Write defined ones alone, as in requirements: ".[NAME]", or requirements:'
+        ' ".".'
     ]
     assert look(tmp_path, {}, ".")[0]["packages"] == ["flask"]
 
 
 def test_extras_that_nobody_can_tell_are_left_to_a_build(tmp_path):
-    found, problems = look(tmp_path, {"setup.py": SETUP + "setup(install_requires=['flask'], extras_require=read())"}, ".[web, db]")
-    assert (problems, found["packages"], found["whole"], arguments(found)) == ([], [".[web,db]"], True, "'.[web,db]'")
+    found, problems = look(
+        tmp_path,
+        {"setup.py": SETUP + "setup(install_requires=['flask'], extras_require=read())"},
+        ".[web, db]",
+    )
+    assert (problems, found["packages"], found["whole"], arguments(found)) == (
+        [],
+        [".[web,db]"],
+        True,
+        "'.[web,db]'",
+    )
     assert "that describes one" in look(tmp_path, {"setup.py": ""}, ".[web]")[1][0]
 
 
@@ -168,16 +209,51 @@ BOMB = "".join(f"a{n} = a{n - 1} + a{n - 1}\n" for n in range(1, 12))
 @pytest.mark.parametrize(
     "files",
     [
-        {"setup.py": SETUP + "a0 = '" + "x" * 200_000 + "'\n" + BOMB + "setup(install_requires=[a11])"},
-        {"setup.py": SETUP + "a0 = ['x']\n" + BOMB.replace("a0 + a0", "[" + "*a0, " * 2000 + "]") + "setup(install_requires=a11)"},
-        {"setup.py": SETUP + "a0 = open('r').readlines()\n" + BOMB + "setup(install_requires=a11)", "r": "a\n" * 100_000},
-        {"setup.cfg": "[metadata]\nname = x\n[options]\ninstall_requires = file: " + ", ".join(["r"] * 1000), "r": "a\n" * 100_000},
-        {"setup.cfg": CFG + "[options.extras_require]\n" + "".join(f"a{n} = file: r\n" for n in range(1000)), "r": "a\n" * 100_000},
-        {"setup.py": SETUP + "".join(f"b{n} = 1\n" for n in range(30_000)) + "setup(install_requires=b1)"},
+        {
+            "setup.py": (
+                SETUP + "a0 = '" + "x" * 200_000 + "'\n" + BOMB + "setup(install_requires=[a11])"
+            )
+        },
+        {
+            "setup.py": (
+                SETUP
+                + "a0 = ['x']\n"
+                + BOMB.replace("a0 + a0", "[" + "*a0, " * 2000 + "]")
+                + "setup(install_requires=a11)"
+            )
+        },
+        {
+            "setup.py": (
+                SETUP + "a0 = open('r').readlines()\n" + BOMB + "setup(install_requires=a11)"
+            ),
+            "r": "a\n" * 100_000,
+        },
+        {
+            "setup.cfg": (
+                "[metadata]\nname = x\n[options]\ninstall_requires = file: "
+                + ", ".join(["r"] * 1000)
+            ),
+            "r": "a\n" * 100_000,
+        },
+        {
+            "setup.cfg": (
+                CFG
+                + "[options.extras_require]\n"
+                + "".join(f"a{n} = file: r\n" for n in range(1000))
+            ),
+            "r": "a\n" * 100_000,
+        },
+        {
+            "setup.py": (
+                SETUP + "".join(f"b{n} = 1\n" for n in range(30_000)) + "setup(install_requires=b1)"
+            )
+        },
     ],
     ids=["text", "lists", "file", "files", "extras", "names"],
 )
-def test_what_grows_without_end_is_left_to_a_build_and_takes_neither_time_nor_memory(tmp_path, files):
+def test_what_grows_without_end_is_left_to_a_build_and_takes_neither_time_nor_memory(
+    tmp_path, files
+):
     tracemalloc.start()
     began = time.monotonic()
     for name, text in files.items():
@@ -190,19 +266,47 @@ def test_what_grows_without_end_is_left_to_a_build_and_takes_neither_time_nor_me
 
 
 def test_requirements_that_name_the_project_do_not_change_with_its_code(tmp_path):
-    files = {"setup.py": SETUP + "setup(install_requires=['flask'], extras_require={'web': ['gevent']})", "requirements.txt": "-e .[web]\n"}
+    files = {
+        "setup.py": SETUP + "setup(install_requires=['flask'], extras_require={'web': ['gevent']})",
+        "requirements.txt": "-e .[web]\n",
+    }
     found, problems = look(tmp_path, files)
-    assert (problems, found["own"], found["whole"], arguments(found)) == ([], True, False, "-r requirements.txt flask gevent")
+    assert (problems, found["own"], found["whole"], arguments(found)) == (
+        [],
+        True,
+        False,
+        "-r requirements.txt flask gevent",
+    )
 
 
 @pytest.mark.parametrize(
     ("files", "old"),
     [
-        ({"shop/a.py": "import pkg_resources\n", "b.py": "from distutils.util import strtobool\n"}, ["distutils", "pkg_resources"]),
-        ({"shop/a.py": "def version():\n    with x:\n        from pkg_resources import require\n"}, ["pkg_resources"]),
+        (
+            {
+                "shop/a.py": "import pkg_resources\n",
+                "b.py": "from distutils.util import strtobool\n",
+            },
+            ["distutils", "pkg_resources"],
+        ),
+        (
+            {
+                "shop/a.py": (
+                    "def version():\n    with x:\n        from pkg_resources import require\n"
+                )
+            },
+            ["pkg_resources"],
+        ),
         ({"a.py": "try:\n    import pkg_resources\nexcept ImportError:\n    pass\n"}, []),
         ({"a.py": "if sys.version_info < (3, 12):\n    import distutils\n"}, []),
-        ({"a.py": "# pkg_resources\nfrom . import distutils\n", "setup.py": "import distutils\n", "tests/t.py": "import distutils\n"}, []),
+        (
+            {
+                "a.py": "# pkg_resources\nfrom . import distutils\n",
+                "setup.py": "import distutils\n",
+                "tests/t.py": "import distutils\n",
+            },
+            [],
+        ),
         ({"versioneer.py": "def commands():\n    from distutils.core import Command\n"}, []),
         ({"a.py": "import distutils (\n", "b.py": "import distutils" + "(" * 60_000}, []),
     ],
@@ -213,25 +317,43 @@ def test_what_its_own_modules_import_of_setuptools(tmp_path, files, old):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("setup.py", SETUP + "setup(python_requires='<3.9')"), ("setup.cfg", "[metadata]\nname = x\n[options]\npython_requires = <3.9\n")],
+    [
+        ("setup.py", SETUP + "setup(python_requires='<3.9')"),
+        ("setup.cfg", "[metadata]\nname = x\n[options]\npython_requires = <3.9\n"),
+    ],
 )
 def test_the_python_that_it_asks_for(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    assert python_problem(tmp_path, [name], "3.13").startswith(f"python_requires in {name} is '<3.9'")
+    assert python_problem(tmp_path, [name], "3.13").startswith(
+        f"python_requires in {name} is '<3.9'"
+    )
     assert python_problem(tmp_path, [name], "3.8") == ""
 
 
-TABLE = "[build-system]\nrequires = ['setuptools']\n[project]\nname = 'The_Shop'\ndependencies = ['flask']\n"
+TABLE = (
+    "[build-system]\nrequires = ['setuptools']\n[project]\nname = 'The_Shop'\ndependencies ="
+    " ['flask']\n"
+)
 TABLE += "[project.optional-dependencies]\n"
 EXTRAS = {
-    "pyproject.toml": {"pyproject.toml": TABLE + "pg = ['psycopg2']\nall = ['the-shop[pg]', 'the.shop[all]', 'redis[x]']\n"},
+    "pyproject.toml": {
+        "pyproject.toml": (
+            TABLE + "pg = ['psycopg2']\nall = ['the-shop[pg]', 'the.shop[all]', 'redis[x]']\n"
+        )
+    },
     "setup.cfg": {
-        "setup.cfg": CFG + "[options.extras_require]\npg = psycopg2\nall =\n    Shop[pg]\n    shop[all]\n    redis[x]\n",
+        "setup.cfg": (
+            CFG + "[options.extras_require]\npg = psycopg2\nall =\n    Shop[pg]\n    shop[all]\n   "
+            " redis[x]\n"
+        ),
         "setup.py": SETUP + "setup()",
     },
     "setup.py": {
-        "setup.py": SETUP
-        + "setup(name='shop', install_requires=['flask'], extras_require={'pg': ['psycopg2'], 'all': ['shop[pg]', 'redis[x]']})"
+        "setup.py": (
+            SETUP
+            + "setup(name='shop', install_requires=['flask'], extras_require={'pg': ['psycopg2'],"
+            " 'all': ['shop[pg]', 'redis[x]']})"
+        )
     },
 }
 
@@ -249,7 +371,9 @@ def test_an_extra_of_the_project_on_a_condition_is_left_to_a_build(tmp_path):
     assert found["packages"] == [".[all]"] and found["whole"]
 
 
-@pytest.mark.parametrize("content", [b"flask # \xe9\n", b"flask\n" * 400_000], ids=["latin", "large"])
+@pytest.mark.parametrize(
+    "content", [b"flask # \xe9\n", b"flask\n" * 400_000], ids=["latin", "large"]
+)
 def test_dynamic_dependencies_in_a_file_that_cannot_be_read_are_left_to_a_build(tmp_path, content):
     (tmp_path / "req.in").write_bytes(content)
     text = "[build-system]\nrequires = []\n[project]\nname = 'x'\ndynamic = ['dependencies']\n"
@@ -258,7 +382,9 @@ def test_dynamic_dependencies_in_a_file_that_cannot_be_read_are_left_to_a_build(
 
 
 LETTERS = "abcdefghijklm"
-DOUBLED = "\n".join(f"{after} = [*{before}, *{before}]" for before, after in itertools.pairwise(LETTERS))
+DOUBLED = "\n".join(
+    f"{after} = [*{before}, *{before}]" for before, after in itertools.pairwise(LETTERS)
+)
 ADDED = "\n".join(f"{after} = {before} + {before}" for before, after in itertools.pairwise(LETTERS))
 HOSTILE = {
     "a name of itself": {"setup.py": SETUP + "from x import a\na = a.strip()\nsetup(install_requires=a.split())"},
@@ -280,5 +406,8 @@ def test_no_source_keeps_the_controller_busy(tmp_path, files):
 
 
 def test_hooks_that_are_no_table_are_none(tmp_path):
-    text = "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\ndependencies = ['flask']\n[tool.hatch.build]\nhooks = 3\n"
+    text = (
+        "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\ndependencies ="
+        " ['flask']\n[tool.hatch.build]\nhooks = 3\n"
+    )
     assert look(tmp_path, {"pyproject.toml": text})[0]["project"]["requires"] == ["hatchling"]

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Only what is new of a source is sent, and what is put together is the whole archive, byte for byte."""
+"""Only what is new of a source is sent, and what is put together is the whole archive, byte for
+byte.
+"""
 
 import gzip
 import io
@@ -13,7 +15,9 @@ from ansible_collections.flaskops.host.plugins.module_utils.images import delta
 
 @pytest.fixture
 def host(tmp_path):
-    """The directory of releases, and what sends a source there as the release of that name; returns the bytes sent."""
+    """The directory of releases, and what sends a source there as the release of that name; returns
+    the bytes sent.
+    """
     releases = tmp_path / "releases"
     source = tmp_path / "source"
     (source / "static").mkdir(parents=True)
@@ -27,7 +31,11 @@ def host(tmp_path):
         (releases / release).mkdir(parents=True, exist_ok=True)
         delta.write_delta(archive, part, delta.kept_digests(releases) if known is None else known)
         # A little comes packed, along with the call of the module.
-        sent = io.BytesIO(gzip.compress(part.read_bytes())) if part.stat().st_size < 30_000 else part.open("rb")
+        sent = (
+            io.BytesIO(gzip.compress(part.read_bytes()))
+            if part.stat().st_size < 30_000
+            else part.open("rb")
+        )
         with sent:
             delta.assemble(sent, releases / release / "context.tar", releases)
         assert (releases / release / "context.tar").read_bytes() == archive.read_bytes()
@@ -73,5 +81,8 @@ def test_what_the_host_has_lost_is_noticed(host, harm):
 def test_the_index_and_the_archive_are_for_root_alone(host):
     host("a" * 12, {"app.py": b"1" * 5000})
     place = host.releases / ("a" * 12)
-    assert {file.name: file.stat().st_mode & 0o777 for file in place.iterdir()} == {"context.tar": 0o600, "context.json": 0o600}
+    assert {file.name: file.stat().st_mode & 0o777 for file in place.iterdir()} == {
+        "context.tar": 0o600,
+        "context.json": 0o600,
+    }
     assert next(iter(json.loads((place / "context.json").read_text()).values()))[1] == 5000

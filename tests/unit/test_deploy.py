@@ -31,7 +31,12 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "stripped": False,
         "module": "app",
         "callable": "app",
-        "health": {"path": "/health", "status": ["2xx"], "deadline_seconds": 60, "interval_seconds": 0.5},
+        "health": {
+            "path": "/health",
+            "status": ["2xx"],
+            "deadline_seconds": 60,
+            "interval_seconds": 0.5,
+        },
         "drain_seconds": 30,
         "keep_releases": 5,
         "static": [],
@@ -78,13 +83,19 @@ def link(site, target):
     return {"path": f"/etc/nginx/flaskops/{site}/shop.conf", "target": f"{RELEASES}/{target}"}
 
 
-# --- the switch ------------------------------------------------------------------------------------------------------
+# --- the switch -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("keys", "links", "absent", "back_links", "back_absent"),
     [
-        ({"before": work()}, [link("default", f"{NEW}/nginx.conf")], [], [], [link("default", "")["path"]]),
+        (
+            {"before": work()},
+            [link("default", f"{NEW}/nginx.conf")],
+            [],
+            [],
+            [link("default", "")["path"]],
+        ),
         (
             {"before": work(OLD, [("default", OLD)])},
             [link("default", f"{NEW}/nginx.conf")],
@@ -117,7 +128,12 @@ def link(site, target):
     ids=["first deploy", "new release", "another site", "maintenance", "stopped"],
 )
 def test_which_links_move_and_which_way_leads_back(keys, links, absent, back_links, back_absent):
-    assert steps(**keys) == {"links": links, "absent": absent, "back_links": back_links, "back_absent": back_absent}
+    assert steps(**keys) == {
+        "links": links,
+        "absent": absent,
+        "back_links": back_links,
+        "back_absent": back_absent,
+    }
 
 
 def question(file="nginx.conf", **more):
@@ -126,7 +142,15 @@ def question(file="nginx.conf", **more):
 
 
 def test_nginx_is_asked_for_the_health_check_under_the_name_of_the_site():
-    wanted = {"name": "shop", "id": NEW, "prefix": "/shop", "path": "/shop/health", "host": "localhost", "port": 80, "status": ["2xx"]}
+    wanted = {
+        "name": "shop",
+        "id": NEW,
+        "prefix": "/shop",
+        "path": "/shop/health",
+        "host": "localhost",
+        "port": 80,
+        "status": ["2xx"],
+    }
     assert question() == wanted
     assert question(site="www") == {**wanted, "host": "www.example.com", "port": 8080}
     assert question(path="/")["path"] == "/health"
@@ -146,7 +170,7 @@ def test_what_is_a_good_answer_follows_from_the_state(file, path, status):
     assert deploy.check_of("shop", NEW, facts, SITES, file)["status"] == status
 
 
-# --- the end of the run ----------------------------------------------------------------------------------------------
+# --- the end of the run ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -158,7 +182,9 @@ def test_what_is_a_good_answer_follows_from_the_state(file, path, status):
     ],
 )
 def test_what_became_of_an_application(failed, live, result, reason):
-    (found,) = deploy.finished_releases([deploy.with_release(work(OLD), release(), SITES)], failed, live)
+    (found,) = deploy.finished_releases(
+        [deploy.with_release(work(OLD), release(), SITES)], failed, live
+    )
     assert found == {
         "name": "shop",
         "id": NEW,
@@ -174,9 +200,21 @@ def test_what_became_of_an_application(failed, live, result, reason):
 
 def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
     facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
-    kept = deploy.kept_release(json.loads(json.dumps(facts)), Place("/var/lib/flaskops"), "maintenance")
+    kept = deploy.kept_release(
+        json.loads(json.dumps(facts)), Place("/var/lib/flaskops"), "maintenance"
+    )
     first = release()
-    for key in ("name", "id", "image", "directory", "container", "process_containers", "dockerfile", "source", "route"):
+    for key in (
+        "name",
+        "id",
+        "image",
+        "directory",
+        "container",
+        "process_containers",
+        "dockerfile",
+        "source",
+        "route",
+    ):
         assert kept[key] == first[key], key
     assert kept["app"] == {**first["app"], "state": "maintenance", "release_command": ""}
     assert (kept["secrets"], kept["variables"]) == ({}, ["KEY"])
@@ -192,8 +230,24 @@ def test_a_release_of_an_older_version_has_no_route_and_no_uid_and_is_a_way_back
 
 def test_the_status_of_all_hosts_is_one_table():
     app = {
-        **{"name": "shop", "state": "present", "release": NEW, "since": None, "health": "ok (200)", "image": "x", "container": "c"},
-        **{"path": "/shop", "url": "http://h/shop/", "memory": "1MiB", "disk": "0 B", "restarts": 0, "previous": [OLD], "locked_by": None},
+        **{
+            "name": "shop",
+            "state": "present",
+            "release": NEW,
+            "since": None,
+            "health": "ok (200)",
+            "image": "x",
+            "container": "c",
+        },
+        **{
+            "path": "/shop",
+            "url": "http://h/shop/",
+            "memory": "1MiB",
+            "disk": "0 B",
+            "restarts": 0,
+            "previous": [OLD],
+            "locked_by": None,
+        },
         "processes": {},
         "reason": None,
     }
@@ -205,9 +259,31 @@ def test_the_status_of_all_hosts_is_one_table():
 
 
 def test_the_status_has_a_column_for_processes_where_there_are_some():
-    keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "disk", "restarts")
-    app = {**dict.fromkeys(keys, "x"), "previous": [], "locked_by": None, "processes": {}, "reason": None}
-    working = {**app, "name": "shop", "processes": {"worker": "running", "beat": "exited (3 restarts)"}}
+    keys = (
+        "state",
+        "release",
+        "since",
+        "health",
+        "image",
+        "container",
+        "path",
+        "url",
+        "memory",
+        "disk",
+        "restarts",
+    )
+    app = {
+        **dict.fromkeys(keys, "x"),
+        "previous": [],
+        "locked_by": None,
+        "processes": {},
+        "reason": None,
+    }
+    working = {
+        **app,
+        "name": "shop",
+        "processes": {"worker": "running", "beat": "exited (3 restarts)"},
+    }
     head, shop, blog = deploy.status_table({"www": [working, {**app, "name": "blog"}]})
     assert head.split()[-1] == "processes"
     assert shop.endswith("  none      worker running, beat exited (3 restarts)")
@@ -215,27 +291,66 @@ def test_the_status_has_a_column_for_processes_where_there_are_some():
 
 
 def test_the_status_has_a_column_for_reasons_where_there_are_some():
-    keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "disk", "restarts", "reason")
-    app = {**dict.fromkeys(keys), "name": "shop", "previous": [], "locked_by": None, "processes": {}, "state": "present"}
-    head, shop, blog = deploy.status_table({"www": [{**app, "state": "refused", "reason": "it was not healthy"}, {**app, "name": "blog"}]})
+    keys = (
+        "state",
+        "release",
+        "since",
+        "health",
+        "image",
+        "container",
+        "path",
+        "url",
+        "memory",
+        "disk",
+        "restarts",
+        "reason",
+    )
+    app = {
+        **dict.fromkeys(keys),
+        "name": "shop",
+        "previous": [],
+        "locked_by": None,
+        "processes": {},
+        "state": "present",
+    }
+    head, shop, blog = deploy.status_table(
+        {
+            "www": [
+                {**app, "state": "refused", "reason": "it was not healthy"},
+                {**app, "name": "blog"},
+            ]
+        }
+    )
     assert head.split()[-1] == "reason"
     assert shop.endswith("  none      it was not healthy")
     assert blog.split()[-2:] == ["none", "-"]
 
 
-# --- what the plan and the record are told ---------------------------------------------------------------------------
+# --- what the plan and the record are told --------------------------------------------------------
 
 
 def test_the_plan_is_told_digests_of_secrets_and_no_contents():
     secrets = {"KEY": sha256(b"hunter2").hexdigest()}
-    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": secrets, "variables": ["KEY"]}
+    wanted = {
+        "name": "shop",
+        "id": NEW,
+        "site": "default",
+        "state": "present",
+        "secrets": secrets,
+        "variables": ["KEY"],
+    }
     wanted |= {"uid": 0, "volumes": False}
     assert deploy.wanted_releases([release()]) == [wanted]
 
 
 def test_no_command_of_a_process_is_in_the_work():
     """The plan is shown at -v, and a broker's address has a password in it."""
-    process = {"name": "worker", "command": "celery --broker redis://:s3cret@db/0", "ready_seconds": 2, "overlap": True}
+    process = {
+        "name": "worker",
+        "command": "celery --broker redis://:s3cret@db/0",
+        "ready_seconds": 2,
+        "overlap": True,
+    }
     made = release()
     made["app"]["processes"] = [process]
     found = deploy.with_release(work(OLD), made, SITES)
@@ -244,7 +359,12 @@ def test_no_command_of_a_process_is_in_the_work():
 
 def test_the_work_of_an_application_stands_for_itself_and_has_no_secret():
     found = deploy.with_release(work(OLD), release(site="www"), SITES)
-    assert (found["name"], found["live"], found["site"], found["drain_seconds"]) == ("shop", OLD, "www", 30)
+    assert (found["name"], found["live"], found["site"], found["drain_seconds"]) == (
+        "shop",
+        OLD,
+        "www",
+        30,
+    )
     assert found["health_host"] == "www.example.com"
     assert "hunter2" not in json.dumps(found)
 
@@ -268,20 +388,38 @@ def test_the_record_of_a_release_names_its_secrets_and_does_not_hold_them():
     facts = deploy.release_facts(release())
     assert (facts["secrets"], facts["variables"]) == (["KEY"], ["KEY"])
     assert "hunter2" not in json.dumps(facts)
-    assert {"image", "container", "dockerfile", "source", "site", "path", "module", "callable", "health", "static"} <= set(facts)
+    assert {
+        "image",
+        "container",
+        "dockerfile",
+        "source",
+        "site",
+        "path",
+        "module",
+        "callable",
+        "health",
+        "static",
+    } <= set(facts)
 
 
-# --- messages and outputs --------------------------------------------------------------------------------------------
+# --- messages and outputs -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("live", "result", "message"),
     [
-        (None, {"msg": " no. "}, f"shop: release {NEW} failed at 'release | Build'; it serves nothing yet.\nno."),
+        (
+            None,
+            {"msg": " no. "},
+            f"shop: release {NEW} failed at 'release | Build'; it serves nothing yet.\nno.",
+        ),
         (
             OLD,
             {"msg": "no", "stderr": "why\n", "stdout": "not told"},
-            f"shop: release {NEW} failed at 'release | Build'; release {OLD} goes on serving.\nno\nwhy",
+            (
+                f"shop: release {NEW} failed at 'release | Build'; release {OLD} goes on"
+                " serving.\nno\nwhy"
+            ),
         ),
     ],
 )
@@ -290,20 +428,34 @@ def test_a_failure_says_what_where_why_and_what_serves_now(live, result, message
 
 
 def test_the_failure_of_a_loop_is_that_of_its_item():
-    result = {"msg": "One or more items failed", "results": [{"msg": "built"}, {"failed": True, "msg": "no base image"}]}
-    assert deploy.failure({}, "image_build | Build the runtime image", result).endswith("\nno base image")
+    result = {
+        "msg": "One or more items failed",
+        "results": [{"msg": "built"}, {"failed": True, "msg": "no base image"}],
+    }
+    assert deploy.failure({}, "image_build | Build the runtime image", result).endswith(
+        "\nno base image"
+    )
 
 
 def test_a_failure_of_the_runtime_image_is_nobodys_in_particular():
-    message = deploy.failure({}, "build | Build with BuildKit", {"msg": "non-zero return code", "stderr": "No space left on device"})
+    message = deploy.failure(
+        {},
+        "build | Build with BuildKit",
+        {"msg": "non-zero return code", "stderr": "No space left on device"},
+    )
     first, *_reason, advice = message.splitlines()
-    assert first.startswith("The runtime image failed at 'build | Build with BuildKit'; no application was released, and what served ")
+    assert first.startswith(
+        "The runtime image failed at 'build | Build with BuildKit'; no application was released,"
+        " and what served "
+    )
     assert advice.startswith("A disk of this host is full.")
 
 
 def live(*releases, plan=(), failed=(), **more):
     found = {"work": list(plan), "live": {"shop": OLD}}
-    return deploy.live_releases(releases, found, dict.fromkeys(failed, "x"), SITES, "192.0.2.1", **more)
+    return deploy.live_releases(
+        releases, found, dict.fromkeys(failed, "x"), SITES, "192.0.2.1", **more
+    )
 
 
 def test_an_unchanged_application_is_told_as_it_is():
@@ -334,26 +486,52 @@ def test_an_unchanged_application_is_told_as_it_is():
         ([work()], [], True, (None, False)),
         ([], [], True, (NEW, False)),
     ],
-    ids=["first", "new", "mended", "failed", "failed first", "not mended", "not planned", "check", "check first", "check unchanged"],
+    ids=[
+        "first",
+        "new",
+        "mended",
+        "failed",
+        "failed first",
+        "not mended",
+        "not planned",
+        "check",
+        "check first",
+        "check unchanged",
+    ],
 )
 def test_what_serves_after_the_run(plan, failed, check, told):
     found = live(release(), plan=plan, failed=failed, check=check)
-    assert [(entry["release"], entry["changed"], entry["wanted"]) for entry in found] == [(*told, NEW)]
+    assert [(entry["release"], entry["changed"], entry["wanted"]) for entry in found] == [
+        (*told, NEW)
+    ]
 
 
 @pytest.mark.parametrize(
     ("site", "path", "url"),
-    [("default", "/", "http://192.0.2.1/"), ("www", "/shop", "http://www.example.com:8080/shop/"), ("www", "/", "http://www.example.com:8080/")],
+    [
+        ("default", "/", "http://192.0.2.1/"),
+        ("www", "/shop", "http://www.example.com:8080/shop/"),
+        ("www", "/", "http://www.example.com:8080/"),
+    ],
 )
 def test_the_url_is_what_one_types(site, path, url):
     assert live(release(site=site, path=path))[0]["url"] == url
 
 
 def test_a_kept_release_is_built_on_the_runtime_image_of_today():
-    text = "FROM flaskops/runtime:0123456789ab-build AS build\nFROM flaskops/runtime:0123456789ab\nCOPY app/ /app/\n"
+    text = (
+        "FROM flaskops/runtime:0123456789ab-build AS build\nFROM"
+        " flaskops/runtime:0123456789ab\nCOPY app/ /app/\n"
+    )
     # One that an older version has made says nothing of its base.
-    (restored,) = deploy.restored_releases([release(dockerfile=text)], {"": "flaskops/runtime:ba9876543210"}, [])
-    assert restored["dockerfile"] == restored["facts"]["dockerfile"] == text.replace("0123456789ab", "ba9876543210")
+    (restored,) = deploy.restored_releases(
+        [release(dockerfile=text)], {"": "flaskops/runtime:ba9876543210"}, []
+    )
+    assert (
+        restored["dockerfile"]
+        == restored["facts"]["dockerfile"]
+        == text.replace("0123456789ab", "ba9876543210")
+    )
     assert deploy.needed_images([restored]) == [
         "flaskops/runtime:ba9876543210-build",
         "flaskops/runtime:ba9876543210",
@@ -362,20 +540,53 @@ def test_a_kept_release_is_built_on_the_runtime_image_of_today():
 
 @pytest.mark.parametrize(
     "text",
-    ["FROM {0}-seed\n", "ARG FLASKOPS_RUNTIME={0}\nFROM ${{FLASKOPS_RUNTIME}}-seed\n", "FROM $FLASKOPS_RUNTIME-seed\n"],
+    [
+        "FROM {0}-seed\n",
+        "ARG FLASKOPS_RUNTIME={0}\nFROM ${{FLASKOPS_RUNTIME}}-seed\n",
+        "FROM $FLASKOPS_RUNTIME-seed\n",
+    ],
 )
 def test_one_from_before_the_compatibility_image_had_its_name_is_built_on_that_of_today(text):
     old, new = "flaskops/runtime:0123456789ab", "flaskops/runtime:ba9876543210"
-    more = dict.fromkeys(("image", "container", "process_containers", "source", "route", "secrets", "variables"), "")
+    more = dict.fromkeys(
+        ("image", "container", "process_containers", "source", "route", "secrets", "variables"), ""
+    )
     app = {**dict.fromkeys((*deploy.FACTS, "script_name", "uid"), ""), "build": {}}
-    (release,) = deploy.restored_releases([{**more, "name": "shop", "dockerfile": text.format(old), "app": app}], {"": new}, [])
+    (release,) = deploy.restored_releases(
+        [{**more, "name": "shop", "dockerfile": text.format(old), "app": app}], {"": new}, []
+    )
     assert release["dockerfile"] == text.format(new).replace("-seed", "-compat")
     assert deploy.needed_images([release]) == [f"{new}-compat"]
 
 
 def test_below_the_table_of_the_status_stands_what_to_write():
-    keys = ("state", "release", "since", "health", "image", "container", "path", "url", "memory", "disk", "restarts")
-    app = {**dict.fromkeys(keys, "x"), "previous": [], "locked_by": None, "processes": {}, "reason": None, "name": "shop"}
+    keys = (
+        "state",
+        "release",
+        "since",
+        "health",
+        "image",
+        "container",
+        "path",
+        "url",
+        "memory",
+        "disk",
+        "restarts",
+    )
+    app = {
+        **dict.fromkeys(keys, "x"),
+        "previous": [],
+        "locked_by": None,
+        "processes": {},
+        "reason": None,
+        "name": "shop",
+    }
     advised = {**app, "advice": ["write writable: [/a\x1b].", "and more."]}
-    assert deploy.status_table({"www": [advised]})[2:] == ["shop: write writable: [/a\\x1b].", "shop: and more."]
-    assert deploy.status_table({"www": [advised], "api": [app]})[3] == "www: shop: write writable: [/a\\x1b]."
+    assert deploy.status_table({"www": [advised]})[2:] == [
+        "shop: write writable: [/a\\x1b].",
+        "shop: and more.",
+    ]
+    assert (
+        deploy.status_table({"www": [advised], "api": [app]})[3]
+        == "www: shop: write writable: [/a\\x1b]."
+    )

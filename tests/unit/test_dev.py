@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What bin/dev makes of an application, and the first process of its container with a server that stands for uWSGI."""
+"""What bin/dev makes of an application, and the first process of its container with a server that
+stands for uWSGI.
+"""
 
 import asyncio
 import importlib.util
@@ -35,19 +37,48 @@ def entry(tmp_path, apps=(), **keys):
 def test_without_an_inventory_the_directory_gives_the_name_and_the_path(tmp_path):
     directory = tmp_path / "My_Shop"
     directory.mkdir()
-    assert _dev.dev_entry([], str(directory), "", {}) == {"name": "my-shop", "path": "/my-shop", "source": str(directory)}
-    assert _dev.dev_entry([], str(directory), "", {"name": "s"}) == {"name": "s", "path": "/s", "source": str(directory)}
+    assert _dev.dev_entry([], str(directory), "", {}) == {
+        "name": "my-shop",
+        "path": "/my-shop",
+        "source": str(directory),
+    }
+    assert _dev.dev_entry([], str(directory), "", {"name": "s"}) == {
+        "name": "s",
+        "path": "/s",
+        "source": str(directory),
+    }
 
 
 def test_the_entry_with_this_source_counts_without_what_concerns_a_host(tmp_path):
-    listed = {"name": "shop", "source": tmp_path.name, "path": "/s", "site": "example", "state": "maintenance", "uwsgi": {"threads": 2}}
-    found = _dev.dev_entry([{"name": "other", "source": "x"}, listed], str(tmp_path), str(tmp_path.parent), {"uwsgi": {"processes": 1}})
-    assert found == {"name": "shop", "source": str(tmp_path), "path": "/s", "uwsgi": {"threads": 2, "processes": 1}}
+    listed = {
+        "name": "shop",
+        "source": tmp_path.name,
+        "path": "/s",
+        "site": "example",
+        "state": "maintenance",
+        "uwsgi": {"threads": 2},
+    }
+    found = _dev.dev_entry(
+        [{"name": "other", "source": "x"}, listed],
+        str(tmp_path),
+        str(tmp_path.parent),
+        {"uwsgi": {"processes": 1}},
+    )
+    assert found == {
+        "name": "shop",
+        "source": str(tmp_path),
+        "path": "/s",
+        "uwsgi": {"threads": 2, "processes": 1},
+    }
 
 
 def test_an_entry_from_git_is_found_by_its_name(tmp_path):
     listed = {"name": "shop", "git": {"repo": "https://git.example.org/shop.git"}, "path": "/s"}
-    assert entry(tmp_path, [listed], name="shop") == {"name": "shop", "path": "/s", "source": str(tmp_path)}
+    assert entry(tmp_path, [listed], name="shop") == {
+        "name": "shop",
+        "path": "/s",
+        "source": str(tmp_path),
+    }
 
 
 @pytest.mark.parametrize(
@@ -74,10 +105,22 @@ def test_the_source_is_mounted_where_the_dockerfile_copies_it(tmp_path, dockerfi
 def words(tmp_path, **keys):
     (tmp_path / "app.py").write_text("app = 1\n")
     (tmp_path / "requirements.txt").write_text("flask\n")
-    apps, problems = normalize_apps([entry(tmp_path, name="shop", path="/shop", **keys)], {}, ["default"], "/", "/var/lib/flaskops")
+    apps, problems = normalize_apps(
+        [entry(tmp_path, name="shop", path="/shop", **keys)],
+        {},
+        ["default"],
+        "/",
+        "/var/lib/flaskops",
+    )
     assert not problems
-    release = {"id": "0123456789ab", "app": apps[0], "container": container(apps[0], "0123456789ab", "x", "/tmp/place")}
-    return _dev.dev_run(release, "/tmp/place", 5001, "flaskops-dev/shop", {"Entrypoint": ["/start"], "Cmd": ["now"]})
+    release = {
+        "id": "0123456789ab",
+        "app": apps[0],
+        "container": container(apps[0], "0123456789ab", "x", "/tmp/place"),
+    }
+    return _dev.dev_run(
+        release, "/tmp/place", 5001, "flaskops-dev/shop", {"Entrypoint": ["/start"], "Cmd": ["now"]}
+    )
 
 
 def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tmp_path):
@@ -89,12 +132,18 @@ def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tm
     assert "--cap-drop ALL --security-opt no-new-privileges" in joined
     assert f"--volume {tmp_path}:/app:ro" in joined
     assert "--env FLASKOPS_URL=http://127.0.0.1:5001/shop/" in joined
-    assert joined.endswith("/etc/flaskops/dev.py /opt/runtime/bin/python3 -I /opt/runtime/flaskops/entrypoint.py")
+    assert joined.endswith(
+        "/etc/flaskops/dev.py /opt/runtime/bin/python3 -I /opt/runtime/flaskops/entrypoint.py"
+    )
 
 
 def test_secrets_and_files_of_settings_are_there_as_in_production(tmp_path):
     file = secrets.config_name("/etc/shop.cfg")
-    run = words(tmp_path, secrets={"KEY": "hunter2"}, config_files=[{"path": "/etc/shop.cfg", "content": "hunter3"}])
+    run = words(
+        tmp_path,
+        secrets={"KEY": "hunter2"},
+        config_files=[{"path": "/etc/shop.cfg", "content": "hunter3"}],
+    )
     joined = " ".join(run["words"])
     assert "--volume /tmp/place/secrets:/run/secrets:ro" in joined
     assert f"--volume /tmp/place/secrets/{file}:/etc/shop.cfg:ro" in joined
@@ -104,8 +153,13 @@ def test_secrets_and_files_of_settings_are_there_as_in_production(tmp_path):
 
 def test_a_file_of_settings_inside_of_the_mounted_source_needs_a_place_there(tmp_path):
     config = [{"path": "/app/instance/config.py", "content": "x"}]
-    said = "config_files has /app/instance/config.py, which is in the source here: make an empty {}, which it covers."
-    assert words(tmp_path, config_files=config)["problem"] == said.format(tmp_path / "instance/config.py")
+    said = (
+        "config_files has /app/instance/config.py, which is in the source here: make an empty {},"
+        " which it covers."
+    )
+    assert words(tmp_path, config_files=config)["problem"] == said.format(
+        tmp_path / "instance/config.py"
+    )
     (tmp_path / "instance").mkdir()
     (tmp_path / "instance/config.py").touch()
     assert "problem" not in words(tmp_path, config_files=config)
@@ -113,16 +167,33 @@ def test_a_file_of_settings_inside_of_the_mounted_source_needs_a_place_there(tmp
 
 def test_the_server_of_a_foreign_image_is_started_by_the_relay(tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM python:3.13\nCOPY . /srv\n")
-    run = words(tmp_path, dockerfile="Dockerfile", engine="command", port=8000, path_mode="script_name")
-    assert run["words"][-5:] == ["/etc/flaskops/dev.py", "python3", "/etc/flaskops/relay.py", "/start", "now"]
+    run = words(
+        tmp_path, dockerfile="Dockerfile", engine="command", port=8000, path_mode="script_name"
+    )
+    assert run["words"][-5:] == [
+        "/etc/flaskops/dev.py",
+        "python3",
+        "/etc/flaskops/relay.py",
+        "/start",
+        "now",
+    ]
     assert "FLASKOPS_PREFIX_MODE=strip" in run["words"]
-    keys = {"dockerfile": "Dockerfile", "engine": "command", "port": 8000, "path_mode": "script_name", "command": "gunicorn app:app"}
+    keys = {
+        "dockerfile": "Dockerfile",
+        "engine": "command",
+        "port": 8000,
+        "path_mode": "script_name",
+        "command": "gunicorn app:app",
+    }
     assert "FLASKOPS_PREFIX_MODE=tell" in words(tmp_path, **keys)["words"]  # as Nginx does
     assert "FLASKOPS_PREFIX_MODE=" in words(tmp_path, **{**keys, "path_mode": "domain"})["words"]
 
 
 def test_the_head_of_a_request_says_what_nginx_would_say():
-    sent = b"GET /a HTTP/1.1\r\nHost: x:5000\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nConnection: keep-alive\r\nCookie: a=b"
+    sent = (
+        b"GET /a HTTP/1.1\r\nHost: x:5000\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP:"
+        b" 6.6.6.6\r\nConnection: keep-alive\r\nCookie: a=b"
+    )
     head, waits = dev.rewrite(sent, "")
     assert not waits
     assert head.split(b"\r\n") == [
@@ -132,18 +203,32 @@ def test_the_head_of_a_request_says_what_nginx_would_say():
 
 
 def test_an_upgrade_stays_one_and_a_client_that_waits_is_noticed():
-    head, _ = dev.rewrite(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade", "/shop")
+    head, _ = dev.rewrite(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade", "/shop"
+    )
     assert b"\r\nUpgrade: websocket\r\n" in head
     assert head.endswith(b"X-Forwarded-Prefix: /shop\r\nConnection: upgrade\r\n\r\n")
     assert dev.rewrite(b"POST / HTTP/1.1\r\nExpect: 100-continue", "")[1]
 
 
 def test_what_editors_and_static_files_change_is_not_watched(tmp_path):
-    for name in ("app.py", "app.py~", ".app.py.swp", "4913", "__pycache__/app.pyc", ".git/HEAD", "static/a.css", "templates/a.html"):
+    for name in (
+        "app.py",
+        "app.py~",
+        ".app.py.swp",
+        "4913",
+        "__pycache__/app.pyc",
+        ".git/HEAD",
+        "static/a.css",
+        "templates/a.html",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     found = dev.snapshot([str(tmp_path)], [str(tmp_path / "static")])
-    assert sorted(os.path.relpath(path, tmp_path) for path in found) == ["app.py", "templates/a.html"]
+    assert sorted(os.path.relpath(path, tmp_path) for path in found) == [
+        "app.py",
+        "templates/a.html",
+    ]
 
 
 SERVER = """
@@ -197,9 +282,15 @@ def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsy
         os.kill(os.getpid(), signal.SIGTERM)
 
     async def both():
-        environment = {"FLASKOPS_SOCKET": str(tmp_path / "s"), "FLASKOPS_WATCH": str(source), "FLASKOPS_PREFIX": "/shop"}
+        environment = {
+            "FLASKOPS_SOCKET": str(tmp_path / "s"),
+            "FLASKOPS_WATCH": str(source),
+            "FLASKOPS_PREFIX": "/shop",
+        }
         environment["FLASKOPS_URL"] = "http://127.0.0.1:5001/shop/"
-        await asyncio.gather(dev.run(environment, [sys.executable, str(server), str(file)]), visit())
+        await asyncio.gather(
+            dev.run(environment, [sys.executable, str(server), str(file)]), visit()
+        )
 
     asyncio.run(both())
     assert capsys.readouterr().out.count("==> http://127.0.0.1:5001/shop/   Ctrl-C ends it\n") == 1
@@ -212,8 +303,17 @@ def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsy
 
 
 BANNER = ["*** Starting uWSGI 2.0.31 ***\n", "compiled with version: 14.2.0\n"]
-FIRST = ["Traceback (most recent call last):\n", '  File "/app/app.py", line 1\n', "KeyError: 'A'\n"]
-SECOND = ["\n", "During handling of the above exception, another exception occurred:\n", "\n", *FIRST]
+FIRST = [
+    "Traceback (most recent call last):\n",
+    '  File "/app/app.py", line 1\n',
+    "KeyError: 'A'\n",
+]
+SECOND = [
+    "\n",
+    "During handling of the above exception, another exception occurred:\n",
+    "\n",
+    *FIRST,
+]
 END = ["unable to load app 0\n"]
 
 
@@ -223,8 +323,14 @@ END = ["unable to load app 0\n"]
         ([*BANNER, *FIRST, *END], [*FIRST, *END]),
         ([*BANNER, *FIRST, *SECOND, *END], [*FIRST, *SECOND, *END]),
         ([*FIRST, *BANNER, *FIRST, *END], [*FIRST, *END]),
-        ([*BANNER, "flaskops: app.py has a syntax error in line 2.\n"], ["flaskops: app.py has a syntax error in line 2.\n"]),
-        ([*BANNER, "ModuleNotFoundError: No module named 'x'\n", *END], ["ModuleNotFoundError: No module named 'x'\n", *END]),
+        (
+            [*BANNER, "flaskops: app.py has a syntax error in line 2.\n"],
+            ["flaskops: app.py has a syntax error in line 2.\n"],
+        ),
+        (
+            [*BANNER, "ModuleNotFoundError: No module named 'x'\n", *END],
+            ["ModuleNotFoundError: No module named 'x'\n", *END],
+        ),
         (BANNER, BANNER),
         ([], []),
     ],
@@ -243,26 +349,49 @@ def test_the_page_of_one_that_does_not_start_begins_with_its_error(lines, told):
         ("", "", True, False, "localhost,"),
     ],
 )
-def test_the_inventory_is_that_of_bin_deploy_where_its_base_is(monkeypatch, given, base, root, apt, inventory):
+def test_the_inventory_is_that_of_bin_deploy_where_its_base_is(
+    monkeypatch, given, base, root, apt, inventory
+):
     monkeypatch.setattr(command, "CALLER", Path("/nowhere"))
-    monkeypatch.setattr(command.subprocess, "run", lambda *_words, **_how: subprocess.CompletedProcess([], 0, f"{base}\n"))
+    monkeypatch.setattr(
+        command.subprocess,
+        "run",
+        lambda *_words, **_how: subprocess.CompletedProcess([], 0, f"{base}\n"),
+    )
     monkeypatch.setattr(command.os, "geteuid", lambda: 0 if root else 1000)
     monkeypatch.setattr(command.shutil, "which", lambda _name: "/usr/bin/apt-get" if apt else None)
-    assert command.inventory_of(command.parse(["shop", *(["-i", given] if given else [])])) == inventory
+    assert (
+        command.inventory_of(command.parse(["shop", *(["-i", given] if given else [])]))
+        == inventory
+    )
 
 
-def test_a_directory_that_is_not_there_is_told_before_the_machine_is_looked_at(monkeypatch, tmp_path):
-    monkeypatch.setattr(command, "check_machine", lambda _port: command.stop("port 5000 of 127.0.0.1 cannot be had"))
+def test_a_directory_that_is_not_there_is_told_before_the_machine_is_looked_at(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        command, "check_machine", lambda _port: command.stop("port 5000 of 127.0.0.1 cannot be had")
+    )
     monkeypatch.setattr(sys, "argv", ["bin/dev", str(tmp_path / "shpo")])
     with pytest.raises(SystemExit, match="shpo is no directory"):
         command.main()
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(["deploy", "--help"], "Deploy: bin/deploy"), (["dev", "x", "-h"], "Development: bin/dev APP_DIR")]
+    ("words", "said"),
+    [
+        (["deploy", "--help"], "Deploy: bin/deploy"),
+        (["dev", "x", "-h"], "Development: bin/dev APP_DIR"),
+    ],
 )
 def test_help_comes_before_anything_is_installed(tmp_path, words, said):
     shutil.copytree(ROOT / "bin", tmp_path / "bin")
-    done = subprocess.run([str(tmp_path / "bin" / words[0]), *words[1:]], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(
+        [str(tmp_path / "bin" / words[0]), *words[1:]],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
     assert done.stdout.startswith(said)
     assert os.listdir(tmp_path) == ["bin"]

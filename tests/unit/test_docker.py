@@ -80,7 +80,11 @@ INPUTS = {
     "distribution_version": "13.2",
     "distribution_release": "trixie",
 }
-UBUNTU = {"distribution": "Ubuntu", "distribution_version": "24.04", "distribution_release": "noble"}
+UBUNTU = {
+    "distribution": "Ubuntu",
+    "distribution_version": "24.04",
+    "distribution_release": "noble",
+}
 ENGINE = {
     "version": "26.1.5",
     "api_version": "1.45",
@@ -107,7 +111,9 @@ def with_file(facts, text, ours=True, applied=True):
         config, error = json.loads(text or "{}"), ""
     except ValueError as problem:
         config, error = {}, str(problem)
-    facts["daemon"].update(exists=True, directory=True, text=text, config=config, error=error, sha256=sha256)
+    facts["daemon"].update(
+        exists=True, directory=True, text=text, config=config, error=error, sha256=sha256
+    )
     if ours:
         facts["record"].update(daemon_config=[sha256], applied=sha256 if applied else "")
     return facts
@@ -123,9 +129,17 @@ def settled(packages=DEBIAN_13, text=DEFAULT_TEXT, version="26.1.5+dfsg1-9"):
 
 
 def settled_ubuntu():
-    facts = settled([*DOCKER_PACKAGES, "apparmor", "iptables"], version="5:26.1.5-1~ubuntu.24.04~noble")
+    facts = settled(
+        [*DOCKER_PACKAGES, "apparmor", "iptables"], version="5:26.1.5-1~ubuntu.24.04~noble"
+    )
     url = "https://download.docker.com/linux/ubuntu"
-    entry = {"path": APT_SOURCE, "uris": [url], "suites": ["noble"], "components": ["stable"], "signed_by": "/k"}
+    entry = {
+        "path": APT_SOURCE,
+        "uris": [url],
+        "suites": ["noble"],
+        "components": ["stable"],
+        "signed_by": "/k",
+    }
     facts["apt"] = {"sources": [entry], "key_exists": True}
     facts["record"]["apt_key"] = f"{url}/gpg"
     return facts
@@ -146,7 +160,7 @@ def changed(facts, **parts):
     return facts
 
 
-# --- nothing to do, and drift --------------------------------------------------------------------------------------
+# --- nothing to do, and drift ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("facts", "inputs"), [(settled(), {}), (settled_ubuntu(), UBUNTU)])
@@ -184,7 +198,11 @@ DRIFT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("drift", "inputs", "part", "actions"), [row[1:] for row in DRIFT], ids=[row[0] for row in DRIFT])
+@pytest.mark.parametrize(
+    ("drift", "inputs", "part", "actions"),
+    [row[1:] for row in DRIFT],
+    ids=[row[0] for row in DRIFT],
+)
 def test_drift_is_seen(drift, inputs, part, actions):
     facts = settled()
     drift(facts)
@@ -193,7 +211,7 @@ def test_drift_is_seen(drift, inputs, part, actions):
     assert result[part]["actions"] == actions
 
 
-# --- packages ------------------------------------------------------------------------------------------------------
+# --- packages -------------------------------------------------------------------------------------
 
 PACKAGES = [
     ({"distribution_version": "12.11", "distribution_release": "bookworm"}, ["docker.io"]),
@@ -253,7 +271,7 @@ def test_nothing_is_installed_where_docker_is_not_managed():
     assert plan(facts)["install"]["actions"] == ["install iptables"]
 
 
-# --- the APT source ------------------------------------------------------------------------------------------------
+# --- the APT source -------------------------------------------------------------------------------
 
 
 def test_a_bare_host_gets_the_source_after_its_suite_was_asked_for():
@@ -274,7 +292,10 @@ def test_the_suite_cannot_be_asked_for_over_https_without_certificates():
     facts = changed(BARE)
     facts["packages"] = {}
     assert plan(facts, **UBUNTU)["install"]["suite_url"] == ""
-    assert plan(facts, **UBUNTU, apt_url="http://mirror/u")["install"]["suite_url"] == "http://mirror/u/dists/noble/InRelease"
+    assert (
+        plan(facts, **UBUNTU, apt_url="http://mirror/u")["install"]["suite_url"]
+        == "http://mirror/u/dists/noble/InRelease"
+    )
 
 
 SOURCE_DRIFT = [
@@ -297,13 +318,16 @@ def test_a_source_that_somebody_else_wrote_is_used():
     facts["apt"]["sources"][0]["path"] = "/etc/apt/sources.list.d/docker.list"
     assert plan(facts, **UBUNTU)["install"]["repository"] == {}
     assert plan(facts, **UBUNTU, channel="test")["problems"] == [
-        "/etc/apt/sources.list.d/docker.list already names https://download.docker.com/linux/ubuntu noble, without the "
-        "component test; add it there (docker_channel), or remove that file."
+        "/etc/apt/sources.list.d/docker.list already names https://download.docker.com/linux/ubuntu"
+        " noble, without the component test; add it there (docker_channel), or remove that file."
     ]
 
 
 def test_apt_sources_are_read_in_both_forms():
-    line = "# deb http://no/ x y\ndeb [arch=amd64 signed-by=/k.asc] https://d.example/ubuntu/ noble stable test # mine\n"
+    line = (
+        "# deb http://no/ x y\ndeb [arch=amd64 signed-by=/k.asc] https://d.example/ubuntu/ noble"
+        " stable test # mine\n"
+    )
     assert parse_apt_sources("a.list", line) == [
         {
             "path": "a.list",
@@ -314,14 +338,17 @@ def test_apt_sources_are_read_in_both_forms():
         }
     ]
     stanza = (
-        "# comment\nTypes: deb\nURIs: https://d.example/ubuntu\nSuites: noble\nComponents: stable\nSigned-By:\n"
-        " -----BEGIN\n .\n x\n\nEnabled: no\nURIs: http://off/\n"
+        "# comment\nTypes: deb\nURIs: https://d.example/ubuntu\nSuites: noble\nComponents:"
+        " stable\nSigned-By:\n -----BEGIN\n .\n x\n\nEnabled: no\nURIs: http://off/\n"
     )
     [entry] = parse_apt_sources("a.sources", stanza)
-    assert (entry["uris"], entry["signed_by"]) == (["https://d.example/ubuntu"], "\n-----BEGIN\n.\nx")
+    assert (entry["uris"], entry["signed_by"]) == (
+        ["https://d.example/ubuntu"],
+        "\n-----BEGIN\n.\nx",
+    )
 
 
-# --- daemon.json ---------------------------------------------------------------------------------------------------
+# --- daemon.json ----------------------------------------------------------------------------------
 
 SAFE = {
     "live-restore": True,
@@ -399,23 +426,28 @@ def test_live_restore_is_switched_on_before_the_restart_that_needs_it():
     result = plan(facts, daemon_options={"live-restore": False})
     assert result["daemon"]["keep_containers"] is False
     assert result["notes"] == [
-        "The restart of Docker stops 2 running container(s), because live-restore is off; those with a restart policy come back with it."
+        "The restart of Docker stops 2 running container(s), because live-restore is off; those"
+        " with a restart policy come back with it."
     ]
 
 
 def test_a_foreign_daemon_file_is_refused_with_the_difference():
     facts = settled()
     facts["record"] = {}
-    with_file(facts, json.dumps({"bip": "10.0.0.1/24", "log-driver": "journald", **{"userland-proxy": False}}), ours=False)
-    assert plan(facts)["message"] == (
-        "docker: 1 problem, nothing has been changed:\n"
-        "- /etc/docker/daemon.json was not written by this role and differs from what is wanted:\n"
-        '    bip: "10.0.0.1/24" is in the file and not in docker_daemon_options\n'
-        "    live-restore: true is wanted and not in the file\n"
-        '    log-driver: "journald" is in the file, "json-file" is wanted\n'
-        '    log-opts: {"max-file": "3", "max-size": "10m"} is wanted and not in the file\n'
-        "  Put what you want to keep into docker_daemon_options, then set docker_replace_daemon_config: true to have the file "
-        "replaced (a backup is kept)."
+    with_file(
+        facts,
+        json.dumps({"bip": "10.0.0.1/24", "log-driver": "journald", **{"userland-proxy": False}}),
+        ours=False,
+    )
+    assert (
+        plan(facts)["message"]
+        == "docker: 1 problem, nothing has been changed:\n- /etc/docker/daemon.json was not written"
+        ' by this role and differs from what is wanted:\n    bip: "10.0.0.1/24" is in the file'
+        " and not in docker_daemon_options\n    live-restore: true is wanted and not in the"
+        ' file\n    log-driver: "journald" is in the file, "json-file" is wanted\n    log-opts:'
+        ' {"max-file": "3", "max-size": "10m"} is wanted and not in the file\n  Put what you'
+        " want to keep into docker_daemon_options, then set docker_replace_daemon_config: true"
+        " to have the file replaced (a backup is kept)."
     )
     daemon = plan(facts, replace_daemon_config=True)["daemon"]
     assert (daemon["write"], daemon["backup"], daemon["action"]) == (True, True, "restart")
@@ -430,7 +462,11 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize(("text", "write", "action", "words"), [row[1:] for row in FOREIGN], ids=[row[0] for row in FOREIGN])
+@pytest.mark.parametrize(
+    ("text", "write", "action", "words"),
+    [row[1:] for row in FOREIGN],
+    ids=[row[0] for row in FOREIGN],
+)
 def test_other_foreign_daemon_files(text, write, action, words):
     facts = settled()
     facts["record"] = {}
@@ -443,7 +479,9 @@ def test_other_foreign_daemon_files(text, write, action, words):
 def test_a_file_of_ours_that_was_edited_is_refused():
     facts = with_file(settled(), DEFAULT_TEXT.replace("10m", "50m"), ours=False)
     [problem] = plan(facts)["problems"]
-    assert problem.startswith("/etc/docker/daemon.json was edited after this role wrote it and differs")
+    assert problem.startswith(
+        "/etc/docker/daemon.json was edited after this role wrote it and differs"
+    )
 
 
 COMMAND = "/usr/sbin/dockerd -H fd:// --log-driver=journald -p /var/run/docker.pid"
@@ -489,13 +527,16 @@ def test_option_problems(options, command, swarm, old, expected):
 
 
 def test_what_dockerd_says_of_the_options_is_told():
-    facts = changed(settled(), daemon={"validation": "unable to configure: directives don't match: foo"})
+    facts = changed(
+        settled(), daemon={"validation": "unable to configure: directives don't match: foo"}
+    )
     assert plan(facts, daemon_options={"foo": 1})["problems"] == [
-        "docker_daemon_options are refused by dockerd: unable to configure: directives don't match: foo"
+        "docker_daemon_options are refused by dockerd: unable to configure: directives don't"
+        " match: foo"
     ]
 
 
-# --- refused hosts and engines -------------------------------------------------------------------------------------
+# --- refused hosts and engines --------------------------------------------------------------------
 
 REFUSED = [
     ("an unsupported release", BARE, {"distribution": "Debian", "distribution_version": "11.9"}, [
@@ -572,7 +613,9 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("facts", "inputs", "problems"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+@pytest.mark.parametrize(
+    ("facts", "inputs", "problems"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
 def test_what_is_refused(facts, inputs, problems):
     assert plan(facts, **inputs)["problems"] == problems
 
@@ -615,7 +658,9 @@ def test_the_table_and_the_argument_spec_say_the_same():
 
 
 def test_all_problems_come_at_once():
-    message = plan(changed(BARE, root=False), users=["bob"], version="x", distribution_version="11")["message"]
+    message = plan(
+        changed(BARE, root=False), users=["bob"], version="x", distribution_version="11"
+    )["message"]
     assert message.startswith("docker: 4 problems, nothing has been changed:\n- ")
     assert message.count("\n- ") == 4
 
@@ -628,7 +673,7 @@ def test_a_permitted_replacement_removes_what_is_in_the_way():
     assert plan(facts, **UBUNTU, replace_engine=True)["install"]["remove"] == ["docker.io", "runc"]
 
 
-# --- engines of somebody else's ------------------------------------------------------------------------------------
+# --- engines of somebody else's -------------------------------------------------------------------
 
 
 def test_a_dockerd_started_by_hand_is_left_alone_and_used():
@@ -636,13 +681,13 @@ def test_a_dockerd_started_by_hand_is_left_alone_and_used():
     result = plan(facts, source="docker", daemon_options={"debug": True})
     assert (result["mode"], result["changed"], result["problems"]) == ("found", False, [])
     assert result["notes"] == [
-        "Docker Engine 26.1.5 was started by hand (process 700), not by its service: it is used as it is; nothing is installed "
-        "or started, and /etc/docker/daemon.json is not touched."
+        "Docker Engine 26.1.5 was started by hand (process 700), not by its service: it is used as"
+        " it is; nothing is installed or started, and /etc/docker/daemon.json is not touched."
     ]
     facts["users"]["bob"] = {"exists": True, "member": False}
     assert plan(facts, users=["bob"])["problems"] == [
-        "docker_users: this host has no group docker, because the engine that was started by hand comes from no package; create "
-        "the group and restart that engine, or empty the list."
+        "docker_users: this host has no group docker, because the engine that was started by hand"
+        " comes from no package; create the group and restart that engine, or empty the list."
     ]
 
 
@@ -672,7 +717,7 @@ def test_a_foreign_command_that_comes_first_is_told_and_not_used(first, notes):
     assert engine_output(facts, result)["cli"] == "/usr/bin/docker"
 
 
-# --- init scripts --------------------------------------------------------------------------------------------------
+# --- init scripts ---------------------------------------------------------------------------------
 
 LIMITS = [
     ("sleep", {"nofile": 20000, "may_raise": False, "handled": False}, True),
@@ -688,7 +733,7 @@ def test_the_init_script_is_only_helped_where_it_would_die(pid1, limits, expecte
     assert plan(changed(BARE, pid1=pid1, limits=limits))["install"]["limits"] is expected
 
 
-# --- the output and the filters ------------------------------------------------------------------------------------
+# --- the output and the filters -------------------------------------------------------------------
 
 
 def test_the_output_of_a_settled_host():
@@ -705,7 +750,9 @@ def test_the_output_of_a_settled_host():
     }
 
 
-@pytest.mark.parametrize(("inputs", "buildx"), [({}, True), ({"distribution_version": "12"}, False), (UBUNTU, True)])
+@pytest.mark.parametrize(
+    ("inputs", "buildx"), [({}, True), ({"distribution_version": "12"}, False), (UBUNTU, True)]
+)
 def test_the_output_of_a_bare_host_is_predicted(inputs, buildx):
     output = engine_output(BARE, plan(BARE, **inputs))
     assert (output["buildx"], output["compose"], output["predicted"]) == (buildx, buildx, True)
@@ -715,7 +762,10 @@ def test_the_filters_say_what_they_expect():
     filters = FilterModule().filters()
     assert filters["docker_plan"](BARE, INPUTS)["changed"] is True
     assert filters["docker_engine"](BARE, plan(BARE))["predicted"] is True
-    with pytest.raises(AnsibleFilterError, match=r"docker_plan: got \[\]; expected the value 'docker' that the module"):
+    with pytest.raises(
+        AnsibleFilterError,
+        match=r"docker_plan: got \[\]; expected the value 'docker' that the module",
+    ):
         filters["docker_plan"]([], INPUTS)
 
 
@@ -742,5 +792,13 @@ def test_options_that_give_the_engine_to_more_than_root_are_refused(options, wor
 
 def test_the_user_of_a_proxy_is_in_no_message():
     have = daemon_config({"proxies": {"http-proxy": "http://deploy:hunter2@proxy:3128"}})
-    for lines in (daemon_differences(have, {}), daemon_differences({}, have), daemon_differences(have, daemon_config({"proxies": {}}))):
-        assert "hunter2" not in "".join(lines) and "deploy" not in "".join(lines) and "proxy:3128" in "".join(lines)
+    for lines in (
+        daemon_differences(have, {}),
+        daemon_differences({}, have),
+        daemon_differences(have, daemon_config({"proxies": {}})),
+    ):
+        assert (
+            "hunter2" not in "".join(lines)
+            and "deploy" not in "".join(lines)
+            and "proxy:3128" in "".join(lines)
+        )

@@ -15,19 +15,36 @@ def chain(text, arguments=None):
     [
         ("FROM a\nRUN b\n", [("FROM", "a", 0, 0), ("RUN", "b", 1, 1)]),
         ("from a\nrun  b c", [("FROM", "a", 0, 0), ("RUN", "b c", 1, 1)]),
-        ("# x\n\nFROM a\nRUN b \\\n  c \\\n# no\n\n  d\nCMD e", [("FROM", "a", 2, 2), ("RUN", "b c d", 3, 7), ("CMD", "e", 8, 8)]),
+        (
+            "# x\n\nFROM a\nRUN b \\\n  c \\\n# no\n\n  d\nCMD e",
+            [("FROM", "a", 2, 2), ("RUN", "b c d", 3, 7), ("CMD", "e", 8, 8)],
+        ),
         ("# escape=`\nFROM a\nRUN b `\n c", [("FROM", "a", 1, 1), ("RUN", "b c", 2, 3)]),
-        ("FROM a\nRUN <<EOF\nFROM b\nEOF\nCMD c", [("FROM", "a", 0, 0), ("RUN", "<<EOF", 1, 3), ("CMD", "c", 4, 4)]),
+        (
+            "FROM a\nRUN <<EOF\nFROM b\nEOF\nCMD c",
+            [("FROM", "a", 0, 0), ("RUN", "<<EOF", 1, 3), ("CMD", "c", 4, 4)],
+        ),
         ("FROM a\nRUN b\n\\\n\n", [("FROM", "a", 0, 0), ("RUN", "b", 1, 1), ("", "", 2, 3)]),
         ("FROM\ta\nRUN\tb", [("FROM", "a", 0, 0), ("RUN", "b", 1, 1)]),
-        ('FROM a\nRUN cat <<< "x"\nCMD c', [("FROM", "a", 0, 0), ("RUN", 'cat <<< "x"', 1, 1), ("CMD", "c", 2, 2)]),
-        ("FROM a\nRUN echo $((1<<X))\nCMD c", [("FROM", "a", 0, 0), ("RUN", "echo $((1<<X))", 1, 1), ("CMD", "c", 2, 2)]),
-        ("FROM a\nCOPY <<-'E' /x\n\tb\n\tE\nCMD c", [("FROM", "a", 0, 0), ("COPY", "<<-'E' /x", 1, 3), ("CMD", "c", 4, 4)]),
+        (
+            'FROM a\nRUN cat <<< "x"\nCMD c',
+            [("FROM", "a", 0, 0), ("RUN", 'cat <<< "x"', 1, 1), ("CMD", "c", 2, 2)],
+        ),
+        (
+            "FROM a\nRUN echo $((1<<X))\nCMD c",
+            [("FROM", "a", 0, 0), ("RUN", "echo $((1<<X))", 1, 1), ("CMD", "c", 2, 2)],
+        ),
+        (
+            "FROM a\nCOPY <<-'E' /x\n\tb\n\tE\nCMD c",
+            [("FROM", "a", 0, 0), ("COPY", "<<-'E' /x", 1, 3), ("CMD", "c", 4, 4)],
+        ),
         ("", []),
     ],
 )
 def test_instructions_and_their_lines(text, found):
-    assert [(each.word, each.text, each.first, each.last) for each in dockerfile.instructions(text)] == found
+    assert [
+        (each.word, each.text, each.first, each.last) for each in dockerfile.instructions(text)
+    ] == found
 
 
 @pytest.mark.parametrize(
@@ -54,7 +71,10 @@ def test_a_build_argument_that_is_given_goes_before_its_default():
     [
         ("FROM a\nENV STATIC_INDEX 1", {"STATIC_INDEX": "1"}),
         ("FROM a\nENV A=1 B='x y' C=\"z\"", {"A": "1", "B": "x y", "C": "z"}),
-        ("FROM a\nARG X=5\nENV A=$X B=${X:+six}\nENV C=${A}${Y:-no}", {"A": "5", "B": "six", "C": "5no"}),
+        (
+            "FROM a\nARG X=5\nENV A=$X B=${X:+six}\nENV C=${A}${Y:-no}",
+            {"A": "5", "B": "six", "C": "5no"},
+        ),
         ("FROM a AS b\nENV A=1 B=1\nFROM b\nENV B=2", {"A": "1", "B": "2"}),
         ("FROM a AS other\nENV A=1\nFROM b", {}),
         ("FROM a\nENV A=\\$X", {"A": "$X"}),
@@ -72,7 +92,10 @@ FILES = ["Dockerfile", "app/main.py", "app/nginx.conf", "custom.conf", "conf/one
     [
         ("COPY ./app /app", {"/app/main.py": "app/main.py", "/app/nginx.conf": "app/nginx.conf"}),
         ("COPY custom.conf /etc/nginx/conf.d/", {"/etc/nginx/conf.d/custom.conf": "custom.conf"}),
-        ("COPY custom.conf /etc/nginx/conf.d/mine.conf", {"/etc/nginx/conf.d/mine.conf": "custom.conf"}),
+        (
+            "COPY custom.conf /etc/nginx/conf.d/mine.conf",
+            {"/etc/nginx/conf.d/mine.conf": "custom.conf"},
+        ),
         ("COPY conf/*.conf /etc/nginx/conf.d", {"/etc/nginx/conf.d/one.conf": "conf/one.conf"}),
         ('ADD ["custom.conf", "/x/"]', {"/x/custom.conf": "custom.conf"}),
         ("WORKDIR /application\nCOPY conf .", {"/application/one.conf": "conf/one.conf"}),
@@ -86,29 +109,46 @@ def test_where_files_are_in_the_image(lines, paths):
 
 
 def test_everything_is_copied_with_a_dot():
-    assert set(dockerfile.copied(chain("FROM a\nCOPY . /app"), FILES)) == {f"/app/{file}" for file in FILES}
+    assert set(dockerfile.copied(chain("FROM a\nCOPY . /app"), FILES)) == {
+        f"/app/{file}" for file in FILES
+    }
 
 
 def test_the_ports_of_expose():
-    assert dockerfile.exposed(chain("FROM a\nENV P=81\nEXPOSE 80/tcp $P 53/udp"), {"P": "81"}) == [80, 81]
+    assert dockerfile.exposed(chain("FROM a\nENV P=81\nEXPOSE 80/tcp $P 53/udp"), {"P": "81"}) == [
+        80,
+        81,
+    ]
 
 
 def test_another_base_in_the_place_of_a_known_one():
-    text = "ARG TAG=1\nFROM node AS web\nFROM --platform=x \\\n  old:${TAG} AS base\nRUN x\nFROM base\n"
+    text = (
+        "ARG TAG=1\nFROM node AS web\nFROM --platform=x \\\n  old:${TAG} AS base\nRUN x\nFROM"
+        " base\n"
+    )
     wanted = "ARG TAG=1\nFROM node AS web\n# instead of old:1\nFROM new AS base\nRUN x\nFROM base\n"
-    assert dockerfile.replace_bases(text, lambda image: "new" if image.startswith("old") else "") == wanted
+    assert (
+        dockerfile.replace_bases(text, lambda image: "new" if image.startswith("old") else "")
+        == wanted
+    )
 
 
 def test_mounts_and_arguments_at_every_run():
     text = "FROM a\nRUN b \\\n c\nFROM d AS e\nrun --network=none <<E\nRUN f\nE\n"
     mount = "--mount=type=secret,id=s"
-    wanted = f"FROM a\nARG P=/x\nRUN {mount} b \\\n c\nFROM d AS e\nARG P=/x\nrun {mount} --network=none <<E\nRUN f\nE\n"
+    wanted = (
+        f"FROM a\nARG P=/x\nRUN {mount} b \\\n c\nFROM d AS e\nARG P=/x\nrun {mount} --network=none"
+        " <<E\nRUN f\nE\n"
+    )
     assert dockerfile.mount(text, ["type=secret,id=s"], {"P": "/x"}) == wanted
 
 
 def test_a_stage_without_a_run_stays_as_it_is():
     text = "FROM a AS b\nRUN c\nFROM d\nCOPY --from=b /x /x\n"
-    assert dockerfile.mount(text, ["m"], {"P": "/x"}) == "FROM a AS b\nARG P=/x\nRUN --mount=m c\nFROM d\nCOPY --from=b /x /x\n"
+    assert (
+        dockerfile.mount(text, ["m"], {"P": "/x"})
+        == "FROM a AS b\nARG P=/x\nRUN --mount=m c\nFROM d\nCOPY --from=b /x /x\n"
+    )
 
 
 def test_nothing_to_mount_changes_nothing():

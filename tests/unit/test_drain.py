@@ -12,12 +12,20 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import drai
 
 @pytest.fixture
 def run(monkeypatch):
-    """A drain in a made-up world: what there is at each look, and a clock that goes on by the pause."""
+    """A drain in a made-up world: what there is at each look, and a clock that goes on by the
+    pause.
+    """
 
     def drain(looks, workers=(), seconds=2.0, led_to=True):
         time, looks, workers = [0.0], list(looks), [set(found) for found in workers] or [set()]
-        monkeypatch.setattr(_drain, "connections", lambda _path: looks.pop(0) if len(looks) > 1 else looks[0])
-        monkeypatch.setattr(_drain, "leaving_workers", lambda: set(workers.pop(0) if len(workers) > 1 else workers[0]))
+        monkeypatch.setattr(
+            _drain, "connections", lambda _path: looks.pop(0) if len(looks) > 1 else looks[0]
+        )
+        monkeypatch.setattr(
+            _drain,
+            "leaving_workers",
+            lambda: set(workers.pop(0) if len(workers) > 1 else workers[0]),
+        )
 
         def sleep(pause):
             time[0] += pause
@@ -56,13 +64,13 @@ def test_when_its_time_is_over_the_rest_is_cut_and_counted(run):
 def test_connections_are_counted_by_the_whole_path(tmp_path):
     table = tmp_path / "unix"
     table.write_text(
-        "Num       RefCount Protocol Flags    Type St Inode Path\n"
-        "0000: 00000002 00000000 00010000 0001 01 536412 /run/flaskops/0123456789ab/app.sock\n"
-        "0000: 00000003 00000000 00000000 0001 03 538691 /run/flaskops/0123456789ab/app.sock\n"
-        "0000: 00000003 00000000 00000000 0001 03 538692 /run/flaskops/ba9876543210/app.sock\n"
-        "0000: 00000003 00000000 00000000 0001 03 538693\n"
-        "0000: 00000003 00000000 00000000 0001 03 538694 /run/flaskops/ba9876543210/0123456789ab/app.sock\n"
-        "0000: 00000003 00000000 00000000 0001 03 538695 /tmp/x y/run/flaskops/0123456789ab/app.sock\n"
+        "Num       RefCount Protocol Flags    Type St Inode Path\n0000: 00000002 00000000 00010000"
+        " 0001 01 536412 /run/flaskops/0123456789ab/app.sock\n0000: 00000003 00000000 00000000 0001"
+        " 03 538691 /run/flaskops/0123456789ab/app.sock\n0000: 00000003 00000000 00000000 0001 03"
+        " 538692 /run/flaskops/ba9876543210/app.sock\n0000: 00000003 00000000 00000000 0001 03"
+        " 538693\n0000: 00000003 00000000 00000000 0001 03 538694"
+        " /run/flaskops/ba9876543210/0123456789ab/app.sock\n0000: 00000003 00000000 00000000 0001"
+        " 03 538695 /tmp/x y/run/flaskops/0123456789ab/app.sock\n"
     )
     assert _drain.connections(_drain.container_socket("0123456789ab"), table) == 1
 
@@ -72,7 +80,9 @@ def test_an_odd_name_of_one_socket_hides_no_connection_of_another(tmp_path, name
     odd, path = os.fsencode(tmp_path) + b"/" + name, tmp_path / "app.sock"
     with ExitStack() as sockets:
         for place in (odd, os.fsencode(path)):
-            server, client = (sockets.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
+            server, client = (
+                sockets.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)
+            )
             server.bind(place)
             server.listen()
             client.connect(place)

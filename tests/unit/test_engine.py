@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils.releases.replaced import UWSGI, UWSGI_KEYS
+from ansible_collections.flaskops.host.plugins.module_utils.releases.replaced import (
+    UWSGI,
+    UWSGI_KEYS,
+)
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "roles/flask_apps/templates/uwsgi.ini.j2"
 
@@ -18,15 +21,29 @@ def problems(tmp_path):
     (tmp_path / "requirements.txt").write_text("flask\n")
 
     def check(**keys):
-        return normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])[1]
+        return normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])[
+            1
+        ]
 
     return check
 
 
 def test_options_that_the_role_writes_are_refused_with_their_key(problems):
-    found = problems(uwsgi={"options": {"max-worker-lifetime": "60", "threads": "2", "master": "false", "socket": ":5000"}})
+    found = problems(
+        uwsgi={
+            "options": {
+                "max-worker-lifetime": "60",
+                "threads": "2",
+                "master": "false",
+                "socket": ":5000",
+            }
+        }
+    )
     assert found == [
-        "flask_apps: shop: uwsgi.options must not have threads: the role decides it; the key for it is uwsgi.threads.",
+        (
+            "flask_apps: shop: uwsgi.options must not have threads: the role decides it; the key"
+            " for it is uwsgi.threads."
+        ),
         "flask_apps: shop: uwsgi.options must not have master: the role decides it.",
         "flask_apps: shop: uwsgi.options must not have socket: the role decides it.",
     ]
@@ -36,7 +53,12 @@ def test_every_option_of_the_template_is_known():
     """Or the user's would stand beside ours."""
     written = set(re.findall(r"^([a-z0-9-]+) = ", TEMPLATE.read_text(), re.MULTILINE))
     # These may be said twice or otherwise without harm.
-    assert written - {*UWSGI, *UWSGI_KEYS} <= {"disable-logging", "log-5xx", "log-x-forwarded-for", "max-requests-delta"}
+    assert written - {*UWSGI, *UWSGI_KEYS} <= {
+        "disable-logging",
+        "log-5xx",
+        "log-x-forwarded-for",
+        "max-requests-delta",
+    }
 
 
 @pytest.mark.parametrize(
@@ -47,13 +69,22 @@ def test_harakiri_comes_before_nginx_gives_up(problems, harakiri, timeout, said)
     found = problems(uwsgi={"harakiri_seconds": harakiri}, proxy={"read_timeout_seconds": timeout})
     assert bool(found) == said
     if said:
-        assert f"uwsgi.harakiri_seconds is {harakiri}, and Nginx waits {timeout} s for an answer (proxy.read_timeout_seconds)" in found[0]
+        assert (
+            f"uwsgi.harakiri_seconds is {harakiri}, and Nginx waits {timeout} s for an answer"
+            " (proxy.read_timeout_seconds)" in found[0]
+        )
 
 
-@pytest.mark.parametrize(("processes", "cheaper", "said"), [(4, 2, False), (4, 4, True), (2, 3, True), ("auto", 8, False), (1, 0, False)])
+@pytest.mark.parametrize(
+    ("processes", "cheaper", "said"),
+    [(4, 2, False), (4, 4, True), (2, 3, True), ("auto", 8, False), (1, 0, False)],
+)
 def test_cheaper_is_less_than_processes(problems, processes, cheaper, said):
     found = problems(uwsgi={"processes": processes, "cheaper": cheaper})
-    expected = f"flask_apps: shop: uwsgi.cheaper must be less than uwsgi.processes, which is {processes}; got {cheaper}."
+    expected = (
+        f"flask_apps: shop: uwsgi.cheaper must be less than uwsgi.processes, which is {processes};"
+        f" got {cheaper}."
+    )
     assert found == ([expected] if said else [])
 
 

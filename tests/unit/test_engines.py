@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The application servers: what each has, and that no other file of the code has to know them one by one."""
+"""The application servers: what each has, and that no other file of the code has to know them one
+by one.
+"""
 
 import ast
 import re
@@ -21,20 +23,37 @@ PLUGINS, ROLES = ROOT / "plugins", ROOT / "roles"
 TEMPLATES = ROLES / "flask_apps/templates"
 # Where a server is named outside of its own file, how often, and why it stays there.
 NAMED = {
-    "plugins/module_utils/apps/normalize.py": (1, "a Gunicorn that is the image's own, whatever the engine"),
-    "plugins/module_utils/apps/origin.py": (4, "what a uwsgi.ini of the source says of module and callable"),
-    "plugins/module_utils/apps/presets.py": (9, "which server the known images have, and UWSGI_PROCESSES of them"),
+    "plugins/module_utils/apps/normalize.py": (
+        1,
+        "a Gunicorn that is the image's own, whatever the engine",
+    ),
+    "plugins/module_utils/apps/origin.py": (
+        4,
+        "what a uwsgi.ini of the source says of module and callable",
+    ),
+    "plugins/module_utils/apps/presets.py": (
+        9,
+        "which server the known images have, and UWSGI_PROCESSES of them",
+    ),
     "plugins/module_utils/apps/foreign.py": (1, "a package of a Dockerfile"),
-    "plugins/module_utils/apps/sources/own_prefix.py": (1, "the command of an entry that none has written yet"),
-    "plugins/module_utils/apps/sources/find.py": (3, "programs of a Procfile; the runtime image has this file"),
+    "plugins/module_utils/apps/sources/find.py": (
+        3,
+        "programs of a Procfile; the runtime image has this file",
+    ),
     "plugins/module_utils/images/dockerfile.py": (1, "a program of a Dockerfile"),
 }
 
 
 def named_in_code(text):
-    """The strings of a Python file that are an engine's name; "command" only beside the word engine, for it is a word of many uses."""
+    """The strings of a Python file that are an engine's name; "command" only beside the word
+    engine, for it is a word of many uses.
+    """
     lines = text.splitlines()
-    constants = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    constants = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
     return [
         node.value
         for node in constants
@@ -51,19 +70,31 @@ def named_in_templates(text):
 def files_of_code():
     own = {PLUGINS / "module_utils/releases/engines" / f"{name}.py" for name in ENGINES}
     # Not those of the runtime image, which holds the servers themselves.
-    files = [*PLUGINS.rglob("*.py"), *(ROOT / "bin").glob("*.py"), *(ROLES / "flask_apps/files").glob("*.py")]
+    files = [
+        *PLUGINS.rglob("*.py"),
+        *(ROOT / "bin").glob("*.py"),
+        *(ROLES / "flask_apps/files").glob("*.py"),
+    ]
     # Which options of uWSGI are the role's own is one table, which that image has, too.
     return sorted(set(files) - own - {PLUGINS / "module_utils/releases/replaced.py"})
 
 
 def test_no_other_file_names_an_application_server():
-    found = {str(path.relative_to(ROOT)): named_in_code(path.read_text()) for path in files_of_code()}
-    assert {path: len(names) for path, names in found.items() if names} == {path: count for path, (count, _why) in NAMED.items()}
+    found = {
+        str(path.relative_to(ROOT)): named_in_code(path.read_text()) for path in files_of_code()
+    }
+    assert {path: len(names) for path, names in found.items() if names} == {
+        path: count for path, (count, _why) in NAMED.items()
+    }
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted(path for path in ROLES.rglob("*") if path.suffix in (".j2", ".yml") and "argument_specs" not in path.name),
+    sorted(
+        path
+        for path in ROLES.rglob("*")
+        if path.suffix in (".j2", ".yml") and "argument_specs" not in path.name
+    ),
     ids=lambda path: str(path.relative_to(ROLES)),
 )
 def test_no_template_and_no_task_but_its_own_asks_for_an_engine(path):
@@ -86,15 +117,23 @@ def test_what_the_scan_finds(line, count):
     assert len(named_in_code(line)) == count
 
 
-@pytest.mark.parametrize("line", ["{% if app.engine == 'uwsgi' %}", "when: engine != 'command'", "{{ app.gunicorn.threads }}"])
+@pytest.mark.parametrize(
+    "line",
+    ["{% if app.engine == 'uwsgi' %}", "when: engine != 'command'", "{{ app.gunicorn.threads }}"],
+)
 def test_what_the_scan_of_templates_finds(line):
     assert len(named_in_templates(line)) == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.name)
 def test_each_has_what_a_release_needs(engine):
-    """A new one is a file, a template and a branch in the entrypoint; here it says which of them is missing."""
-    template, file = TEMPLATES / f"{engine.settings}.j2", ROLES / "flask_apps/files" / engine.settings
+    """A new one is a file, a template and a branch in the entrypoint; here it says which of them is
+    missing.
+    """
+    template, file = (
+        TEMPLATES / f"{engine.settings}.j2",
+        ROLES / "flask_apps/files" / engine.settings,
+    )
     assert (template if engine.in_runtime else file).is_file()
     assert set(engine.options) <= set(OPTIONS) and engine.name in OPTIONS["engine"].choices
     if engine.in_runtime:
@@ -107,6 +146,13 @@ def test_each_has_what_a_release_needs(engine):
 
 def test_which_one_it_is():
     assert (DEFAULT.name, OF_IMAGE.name) == ("uwsgi", "command")
-    assert engine_in({"Config": {"Env": ["A=b", "FLASKOPS_ENGINE=gunicorn"]}}) is ENGINES["gunicorn"]
+    assert (
+        engine_in({"Config": {"Env": ["A=b", "FLASKOPS_ENGINE=gunicorn"]}}) is ENGINES["gunicorn"]
+    )
     assert engine_in({"Config": {"Env": None}}) is None and engine_in({}) is None
-    assert [engine_named(name) for name in ("command", "", "apache", ["uwsgi"])] == [OF_IMAGE, DEFAULT, DEFAULT, DEFAULT]
+    assert [engine_named(name) for name in ("command", "", "apache", ["uwsgi"])] == [
+        OF_IMAGE,
+        DEFAULT,
+        DEFAULT,
+        DEFAULT,
+    ]

@@ -27,7 +27,9 @@ def load(name, monkeypatch):
 
 @pytest.fixture
 def entrypoint(monkeypatch, tmp_path):
-    """The module on a machine of eight processors, in a container with /app and the settings of both engines."""
+    """The module on a machine of eight processors, in a container with /app and the settings of
+    both engines.
+    """
     monkeypatch.setitem(sys.modules, "_find", find)
     monkeypatch.setitem(sys.modules, "_replaced", replaced)
     load("_uwsgi", monkeypatch)
@@ -72,7 +74,7 @@ def started(entrypoint):
     return run
 
 
-# --- secrets ---------------------------------------------------------------------------------------------------------
+# --- secrets --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -82,7 +84,9 @@ def secret(entrypoint, tmp_path, monkeypatch):
     return {"FLASKOPS_SECRETS": "SECRET_KEY"}
 
 
-@pytest.mark.parametrize("command", [(), ("sh", "-c", "flask db upgrade")], ids=["server", "command"])
+@pytest.mark.parametrize(
+    "command", [(), ("sh", "-c", "flask db upgrade")], ids=["server", "command"]
+)
 @pytest.mark.parametrize("engine", ["uwsgi", "gunicorn"])
 def test_whatever_is_started_has_its_secrets_as_variables(started, app, secret, command, engine):
     app()
@@ -94,13 +98,18 @@ def test_whatever_is_started_has_its_secrets_as_variables(started, app, secret, 
 def test_what_prestart_makes_of_a_secret_stands(started, app, secret):
     app(prestart__sh='SECRET_KEY="$SECRET_KEY, salted"\nexport SECRET_KEY\n')
     command, env = started(**secret)
-    told = subprocess.run([*command[:3], command[3], "env"], env={**env, "PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    told = subprocess.run(
+        [*command[:3], command[3], "env"],
+        env={**env, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+    )
     after = dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)
     _, env = started(**after)
     assert env["SECRET_KEY"] == "of the vault, salted"
 
 
-# --- the limit -------------------------------------------------------------------------------------------------------
+# --- the limit ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -116,7 +125,9 @@ def test_what_prestart_makes_of_a_secret_stands(started, app, secret):
     ],
     ids=["v2 none", "v2 1.5", "v2 more than there are", "v1 none", "v1 0.5", "no cgroup", "empty"],
 )
-def test_the_limit_is_the_quota_of_the_container_or_the_processors(entrypoint, tmp_path, monkeypatch, files, limit):
+def test_the_limit_is_the_quota_of_the_container_or_the_processors(
+    entrypoint, tmp_path, monkeypatch, files, limit
+):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -128,7 +139,7 @@ def test_the_limit_is_the_quota_of_the_container_or_the_processors(entrypoint, t
     assert load("entrypoint", monkeypatch).cpu_limit(tmp_path) == limit
 
 
-# --- uWSGI -----------------------------------------------------------------------------------------------------------
+# --- uWSGI ----------------------------------------------------------------------------------------
 
 
 def server(tmp_path, *more):
@@ -136,27 +147,45 @@ def server(tmp_path, *more):
     return ["/opt/runtime/bin/uwsgi", "--ini", f"{tmp_path}/etc/uwsgi.ini", *home, *more]
 
 
-@pytest.mark.parametrize(("limit", "processes"), [(0.5, "2"), (1, "2"), (2, "2"), (2.5, "3"), (4, "4"), (64, "16")])
-def test_processes_follow_the_limit_and_are_two_at_the_least(entrypoint, started, app, monkeypatch, tmp_path, capsys, limit, processes):
+@pytest.mark.parametrize(
+    ("limit", "processes"), [(0.5, "2"), (1, "2"), (2, "2"), (2.5, "3"), (4, "4"), (64, "16")]
+)
+def test_processes_follow_the_limit_and_are_two_at_the_least(
+    entrypoint, started, app, monkeypatch, tmp_path, capsys, limit, processes
+):
     app()
     monkeypatch.setattr(entrypoint, "cpu_limit", lambda: limit)
     command, _ = started(FLASKOPS_PROCESSES="auto")
     assert command == server(tmp_path, "--processes", processes)
-    assert capsys.readouterr().out == f"flaskops: uwsgi runs main:app: {processes} processes, from a limit of {limit:g} processors\n"
+    assert (
+        capsys.readouterr().out
+        == f"flaskops: uwsgi runs main:app: {processes} processes, from a limit of {limit:g}"
+        " processors\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("env", "ini", "more"),
     [
-        ({"FLASKOPS_PROCESSES": "3", "UWSGI_PROCESSES": "9"}, "processes = 7", ["--processes", "3"]),
-        ({"UWSGI_PROCESSES": "9", "UWSGI_CHEAPER": "2"}, "processes = 7", ["--cheaper", "2", "--processes", "9"]),
+        (
+            {"FLASKOPS_PROCESSES": "3", "UWSGI_PROCESSES": "9"},
+            "processes = 7",
+            ["--processes", "3"],
+        ),
+        (
+            {"UWSGI_PROCESSES": "9", "UWSGI_CHEAPER": "2"},
+            "processes = 7",
+            ["--cheaper", "2", "--processes", "9"],
+        ),
         ({"UWSGI_CHEAPER": "4"}, "", ["--cheaper", "4", "--processes", "5"]),
         ({}, "processes = 7", []),
         ({}, "workers = %(%k + 1)\ncheaper = %k", []),
     ],
     ids=["the key", "the environment", "cheaper alone", "uwsgi.ini", "sums"],
 )
-def test_the_number_comes_from_the_key_the_environment_or_the_applications_own_settings(started, app, tmp_path, env, ini, more):
+def test_the_number_comes_from_the_key_the_environment_or_the_applications_own_settings(
+    started, app, tmp_path, env, ini, more
+):
     app(uwsgi__ini=f"[uwsgi]\nmodule = main\ncallable = app\n{ini}\n")
     command, found = started(**env)
     copied = ["--ini", f"{tmp_path}/copy.ini"] if ini else []
@@ -166,18 +195,26 @@ def test_the_number_comes_from_the_key_the_environment_or_the_applications_own_s
 
 def test_cheaper_has_to_be_less_than_processes(entrypoint, started, app):
     app()
-    with pytest.raises(entrypoint.Stop, match="cheaper must be less than the processes, 4 as UWSGI_PROCESSES says; got 4"):
+    with pytest.raises(
+        entrypoint.Stop,
+        match="cheaper must be less than the processes, 4 as UWSGI_PROCESSES says; got 4",
+    ):
         started(UWSGI_PROCESSES="4", UWSGI_CHEAPER="4")
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-1", "1.5"])
 def test_a_number_that_is_none_is_refused(entrypoint, started, app, value):
     app()
-    with pytest.raises(entrypoint.Stop, match=re.escape(f"UWSGI_PROCESSES must be a number above 0; got '{value}'.")):
+    with pytest.raises(
+        entrypoint.Stop,
+        match=re.escape(f"UWSGI_PROCESSES must be a number above 0; got '{value}'."),
+    ):
         started(UWSGI_PROCESSES=value)
 
 
-def test_what_the_role_decides_is_left_out_of_an_own_uwsgi_ini_with_a_note(started, app, tmp_path, capsys):
+def test_what_the_role_decides_is_left_out_of_an_own_uwsgi_ini_with_a_note(
+    started, app, tmp_path, capsys
+):
     own = """
 [other]
 workers = 99
@@ -197,38 +234,77 @@ harakiri = 20
 static-map = /a=%d/a
 """
     place = app(uwsgi__ini=own)
-    command, env = started(UWSGI_INI=str(place / "uwsgi.ini"), UWSGI_SOCKET=":5000", UWSGI_POST_BUFFERING="1")
+    command, env = started(
+        UWSGI_INI=str(place / "uwsgi.ini"), UWSGI_SOCKET=":5000", UWSGI_POST_BUFFERING="1"
+    )
     assert "--ini" in command[3:]
-    assert (tmp_path / "copy.ini").read_text() == f"[uwsgi]\nenable-threads = true\nharakiri = 20\nstatic-map = /a={place}//a\n"
+    assert (
+        tmp_path / "copy.ini"
+    ).read_text() == f"[uwsgi]\nenable-threads = true\nharakiri = 20\nstatic-map = /a={place}//a\n"
     said = capsys.readouterr().out
-    for option in ("socket = ./uwsgi.sock", "vacum = true", "uid = nginx", "plugins = /usr/lib/uwsgi/python"):
+    for option in (
+        "socket = ./uwsgi.sock",
+        "vacum = true",
+        "uid = nginx",
+        "plugins = /usr/lib/uwsgi/python",
+    ):
         assert f"uwsgi.ini: {option} is left out: " in said
-    assert "die-on-term = true is left out: the role decides it; the key for it is drain_seconds" in said
+    assert (
+        "die-on-term = true is left out: the role decides it; the key for it is drain_seconds"
+        in said
+    )
     assert "UWSGI_SOCKET is left out: the role decides it" in said
     assert "master" not in said
-    assert {name: value for name, value in env.items() if name.startswith("UWSGI")} == {"UWSGI_POST_BUFFERING": "1"}
+    assert {name: value for name, value in env.items() if name.startswith("UWSGI")} == {
+        "UWSGI_POST_BUFFERING": "1"
+    }
     assert (env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"]) == (f"{place}/main.py", "app")
 
 
-def test_placeholders_of_an_own_uwsgi_ini_are_put_in(entrypoint, started, app, tmp_path, monkeypatch):
+def test_placeholders_of_an_own_uwsgi_ini_are_put_in(
+    entrypoint, started, app, tmp_path, monkeypatch
+):
     """As tutorials write them. uWSGI in strict mode ends with: unknown config directive project."""
-    monkeypatch.setattr(entrypoint, "options_of", lambda _server: frozenset({"harakiri", "http-timeout", "log-date"}))
-    app(uwsgi__ini="[uwsgi]\nproject = main\nmodule = %(project):app\nharakiri = 20\nhttp-timeout = %(harakiri)\nlog-date = %%Y-%%d\n")
+    monkeypatch.setattr(
+        entrypoint,
+        "options_of",
+        lambda _server: frozenset({"harakiri", "http-timeout", "log-date"}),
+    )
+    app(
+        uwsgi__ini=(
+            "[uwsgi]\nproject = main\nmodule = %(project):app\nharakiri = 20\nhttp-timeout ="
+            " %(harakiri)\nlog-date = %%Y-%%d\n"
+        )
+    )
     _, env = started()
     assert (env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"]) == ("main", "app")
-    assert (tmp_path / "copy.ini").read_text() == "[uwsgi]\nharakiri = 20\nhttp-timeout = 20\nlog-date = %%Y-%%d\n"
+    assert (
+        tmp_path / "copy.ini"
+    ).read_text() == "[uwsgi]\nharakiri = 20\nhttp-timeout = 20\nlog-date = %%Y-%%d\n"
 
 
-def test_a_placeholder_is_the_first_of_its_name_wherever_it_stands(entrypoint, started, app, tmp_path, monkeypatch):
+def test_a_placeholder_is_the_first_of_its_name_wherever_it_stands(
+    entrypoint, started, app, tmp_path, monkeypatch
+):
     monkeypatch.setattr(entrypoint, "options_of", lambda _server: frozenset({"pythonpath", "env"}))
-    app(uwsgi__ini="[uwsgi]\npythonpath = %(base)/lib\nbase = %(root)/one\nbase = /srv/two\nroot = /srv\nenv = X=%(none)\n")
+    app(
+        uwsgi__ini=(
+            "[uwsgi]\npythonpath = %(base)/lib\nbase = %(root)/one\nbase = /srv/two\nroot ="
+            " /srv\nenv = X=%(none)\n"
+        )
+    )
     started()
-    assert (tmp_path / "copy.ini").read_text() == "[uwsgi]\npythonpath = /srv/one/lib\nenv = X=%(none)\n"
+    assert (
+        tmp_path / "copy.ini"
+    ).read_text() == "[uwsgi]\npythonpath = /srv/one/lib\nenv = X=%(none)\n"
 
 
 def test_the_options_of_uwsgi_are_read_from_its_help(entrypoint, tmp_path):
     server = tmp_path / "uwsgi"
-    server.write_text("#!/bin/sh\necho '    -s|--socket             bind to it'\necho '    --http-timeout         set it'\n")
+    server.write_text(
+        "#!/bin/sh\necho '    -s|--socket             bind to it'\necho '    --http-timeout        "
+        " set it'\n"
+    )
     server.chmod(0o755)
     assert entrypoint.options_of(str(server)) == {"socket", "http-timeout"}
 
@@ -245,7 +321,7 @@ def test_an_own_directory_and_ini(started, app, tmp_path):
     assert env["PYTHONPATH"] == f"{place}:{tmp_path}/app"
 
 
-# --- Gunicorn --------------------------------------------------------------------------------------------------------
+# --- Gunicorn -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -268,7 +344,14 @@ def test_workers_of_gunicorn(entrypoint, started, app, monkeypatch, limit, env, 
     assert found["WEB_CONCURRENCY"] == workers
     explicit = ["--workers", workers] if env.get("FLASKOPS_PROCESSES", "auto") != "auto" else []
     settings = ["--config", str(RUNTIME / "flaskops_gunicorn.py")]
-    assert command == ["/opt/runtime/bin/python3", "-m", "gunicorn", *settings, *explicit, "flaskops_wsgi:application"]
+    assert command == [
+        "/opt/runtime/bin/python3",
+        "-m",
+        "gunicorn",
+        *settings,
+        *explicit,
+        "flaskops_wsgi:application",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -279,16 +362,24 @@ def test_workers_of_gunicorn(entrypoint, started, app, monkeypatch, limit, env, 
         ({}, None),
     ],
 )
-def test_a_configuration_of_gunicorn_is_looked_for_where_the_preset_looks(started, app, files, expected):
+def test_a_configuration_of_gunicorn_is_looked_for_where_the_preset_looks(
+    started, app, files, expected
+):
     place = app(**files)
     _, env = started(FLASKOPS_ENGINE="gunicorn")
     assert env.get("FLASKOPS_GUNICORN_CONF") == (f"{place}/{expected}" if expected else None)
 
 
-def test_arguments_for_gunicorn_in_the_environment_do_not_take_the_socket_away(started, app, capsys):
+def test_arguments_for_gunicorn_in_the_environment_do_not_take_the_socket_away(
+    started, app, capsys
+):
     app()
     words = "--bind=0.0.0.0:8000 --threads=9"
-    command, env = started(FLASKOPS_ENGINE="gunicorn", FLASKOPS_SOCKET="/run/flaskops/1/app.sock", GUNICORN_CMD_ARGS=words)
+    command, env = started(
+        FLASKOPS_ENGINE="gunicorn",
+        FLASKOPS_SOCKET="/run/flaskops/1/app.sock",
+        GUNICORN_CMD_ARGS=words,
+    )
     assert command[-3:] == ["--bind", "unix:/run/flaskops/1/app.sock", "flaskops_wsgi:application"]
     assert env["GUNICORN_CMD_ARGS"] == words
     assert "GUNICORN_CMD_ARGS counts, but for an address in it" in capsys.readouterr().out
@@ -298,7 +389,9 @@ def test_a_configuration_of_gunicorn_may_be_named(entrypoint, started, app):
     place = app(custom__py="")
     _, env = started(FLASKOPS_ENGINE="gunicorn", GUNICORN_CONF=f"{place}/custom.py")
     assert env["FLASKOPS_GUNICORN_CONF"] == f"{place}/custom.py"
-    with pytest.raises(entrypoint.Stop, match=r"GUNICORN_CONF is '/none\.py', and there is no such file"):
+    with pytest.raises(
+        entrypoint.Stop, match=r"GUNICORN_CONF is '/none\.py', and there is no such file"
+    ):
         started(FLASKOPS_ENGINE="gunicorn", GUNICORN_CONF="/none.py")
 
 
@@ -308,33 +401,64 @@ def merged(monkeypatch):
 
 
 def test_own_settings_of_gunicorn_count_as_far_as_the_role_does_not_decide(merged):
-    release = {"bind": "unix:/run/x", "threads": 4, "worker_class": "gthread", "graceful_timeout": 30, "timeout": 60}
-    own = {"bind": "0.0.0.0:80", "threads": 8, "worker_class": "egg:meinheld#gunicorn_worker", "graceful_timeout": 120, "keepalive": 5}
+    release = {
+        "bind": "unix:/run/x",
+        "threads": 4,
+        "worker_class": "gthread",
+        "graceful_timeout": 30,
+        "timeout": 60,
+    }
+    own = {
+        "bind": "0.0.0.0:80",
+        "threads": 8,
+        "worker_class": "egg:meinheld#gunicorn_worker",
+        "graceful_timeout": 120,
+        "keepalive": 5,
+    }
     settings, notes = merged(release, own)
     assert settings == {**release, "threads": 8, "keepalive": 5}
     assert notes == [
         "bind is set by the role",
         "graceful_timeout is set by the role: write drain_seconds instead",
-        "worker_class egg:meinheld#gunicorn_worker is replaced by gthread: Meinheld does not run on a Python that is maintained",
+        (
+            "worker_class egg:meinheld#gunicorn_worker is replaced by gthread: Meinheld does not"
+            " run on a Python that is maintained"
+        ),
     ]
 
 
-# --- which application -----------------------------------------------------------------------------------------------
+# --- which application ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("env", "files", "expected"),
     [
         ({}, {}, "main:app"),
-        ({"FLASKOPS_MODULE": "web", "FLASKOPS_CALLABLE": "api", "MODULE_NAME": "main"}, {"web__py": "api = 1"}, "web:api"),
-        ({"MODULE_NAME": "custom.web"}, {"custom_in_web__py": "app = 1", "custom_in___init____py": ""}, "custom.web:app"),
+        (
+            {"FLASKOPS_MODULE": "web", "FLASKOPS_CALLABLE": "api", "MODULE_NAME": "main"},
+            {"web__py": "api = 1"},
+            "web:api",
+        ),
+        (
+            {"MODULE_NAME": "custom.web"},
+            {"custom_in_web__py": "app = 1", "custom_in___init____py": ""},
+            "custom.web:app",
+        ),
         ({"MODULE_NAME": "main", "VARIABLE_NAME": "api"}, {"main__py": "api = 1"}, "main:api"),
         ({"VARIABLE_NAME": "api"}, {"main__py": "app = api = 1"}, "main:api"),
         ({"APP_MODULE": "web:api", "MODULE_NAME": "main"}, {"web__py": "api = 1"}, "web:api"),
-        ({"APP_MODULE": "web:create_app()"}, {"web__py": "def create_app(): pass"}, "web:create_app()"),
+        (
+            {"APP_MODULE": "web:create_app()"},
+            {"web__py": "def create_app(): pass"},
+            "web:create_app()",
+        ),
         ({}, {"uwsgi__ini": "[uwsgi]\nmodule = web:api\n", "web__py": "api = 1"}, "web:api"),
         ({}, {"uwsgi__ini": "[uwsgi]\nmount = /x=web:api\n", "web__py": "api = 1"}, "web:api"),
-        ({"MODULE_NAME": "main"}, {"uwsgi__ini": "[uwsgi]\nmodule = web\n", "web__py": "app = 1"}, "main:app"),
+        (
+            {"MODULE_NAME": "main"},
+            {"uwsgi__ini": "[uwsgi]\nmodule = web\n", "web__py": "app = 1"},
+            "main:app",
+        ),
     ],
     ids=str,
 )
@@ -345,9 +469,17 @@ def test_each_way_to_name_the_application(started, app, engine, env, files, expe
     assert f"{found['FLASKOPS_MODULE']}:{found['FLASKOPS_CALLABLE']}" == expected
 
 
-def test_without_an_application_the_container_ends_and_says_where_it_looked(entrypoint, started, app):
+def test_without_an_application_the_container_ends_and_says_where_it_looked(
+    entrypoint, started, app
+):
     app(main__py="x = 1\n")
-    with pytest.raises(entrypoint.Stop, match=r"no Flask application was found in .*/app: looked for app, .* in main\.py; write module"):
+    with pytest.raises(
+        entrypoint.Stop,
+        match=(
+            r"no Flask application was found in .*/app: looked for app, .* in main\.py; write"
+            r" module"
+        ),
+    ):
         started()
 
 
@@ -360,7 +492,9 @@ def test_a_file_that_uwsgi_ini_names_and_that_is_not_there(entrypoint, started, 
 def test_without_settings_the_container_says_what_is_missing(entrypoint, started, app, tmp_path):
     app()
     (tmp_path / "etc/uwsgi.ini").unlink()
-    with pytest.raises(entrypoint.Stop, match=r"uwsgi\.ini is missing\. The role flask_apps mounts it"):
+    with pytest.raises(
+        entrypoint.Stop, match=r"uwsgi\.ini is missing\. The role flask_apps mounts it"
+    ):
         started()
 
 
@@ -369,10 +503,16 @@ def test_what_has_no_effect_any_more_is_said(started, app, capsys):
     started(BIND="0.0.0.0:80", STATIC_INDEX="1", FLASKOPS_MOUNT="/shop")
     said = capsys.readouterr().out.splitlines()
     assert said[:2] == [
-        "flaskops: BIND has no effect: the server listens on a unix socket; site, path and nginx_http_port say where users reach it",
+        (
+            "flaskops: BIND has no effect: the server listens on a unix socket; site, path and"
+            " nginx_http_port say where users reach it"
+        ),
         "flaskops: STATIC_INDEX has no effect: the deploy has read it as static[].index",
     ]
-    assert said[2] == "flaskops: uwsgi runs main:app, mounted at /shop: 2 processes, from a limit of 1 processors"
+    assert (
+        said[2] == "flaskops: uwsgi runs main:app, mounted at /shop: 2 processes, from a limit of 1"
+        " processors"
+    )
 
 
 def test_a_command_of_ones_own_is_run_in_place_of_the_server(started, app, tmp_path):
@@ -388,7 +528,7 @@ def test_a_command_needs_no_application(started, app):
     assert "FLASK_APP" not in started("sh")[1]
 
 
-# --- prestart.sh -----------------------------------------------------------------------------------------------------
+# --- prestart.sh ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -399,7 +539,9 @@ def prestarted(entrypoint, app, monkeypatch):
         app(prestart__sh=script)
         command = entrypoint.prestart({})
         words = [*command[: command.index(sys.executable)], "env"]
-        return subprocess.run(words, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+        return subprocess.run(
+            words, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}
+        )
 
     return run
 
@@ -408,7 +550,9 @@ def prestarted(entrypoint, app, monkeypatch):
 def test_variables_of_prestart_persist(prestarted, shell):
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
-    body = "export COLOURS=${X:-red}\n" + ("a=(1 2); export SECOND=${a[1]}\n" if shell == "bash" else "")
+    body = "export COLOURS=${X:-red}\n" + (
+        "a=(1 2); export SECOND=${a[1]}\n" if shell == "bash" else ""
+    )
     run = prestarted(f"#! /usr/bin/env {shell}\necho before\n{body}")
     assert run.returncode == 0, run.stderr
     assert {"before", "COLOURS=red", "FLASKOPS_PRESTART=done"} <= set(run.stdout.splitlines())
@@ -426,7 +570,9 @@ def test_a_uwsgi_ini_from_windows_counts(started, app, tmp_path):
 def test_a_prestart_from_windows_is_sourced_as_it_was_meant(prestarted, shell, start):
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
-    body = "if true; then\n  export MODE=live\nfi\nexport TEXT=$(cat <<END\none\ntwo\nEND\n)\n" + ("a=(1 2)\n" if shell == "bash" else "")
+    body = "if true; then\n  export MODE=live\nfi\nexport TEXT=$(cat <<END\none\ntwo\nEND\n)\n" + (
+        "a=(1 2)\n" if shell == "bash" else ""
+    )
     run = prestarted((start + f"#! /usr/bin/env {shell}\n{body}").replace("\n", "\r\n"))
     assert (run.returncode, run.stderr) == (0, "")
     assert "MODE=live\n" in run.stdout
@@ -440,11 +586,16 @@ def test_a_prestart_from_windows_that_fails_is_named(prestarted):
     assert "/app/prestart.sh ended the container with code 3" in run.stderr
 
 
-@pytest.mark.parametrize(("script", "code", "said"), [("false\n", 1, 1), ("exit 7\n", 7, 7), ("exit 0\n", 1, 0)])
+@pytest.mark.parametrize(
+    ("script", "code", "said"), [("false\n", 1, 1), ("exit 7\n", 7, 7), ("exit 0\n", 1, 0)]
+)
 def test_a_prestart_that_fails_ends_the_container(prestarted, app, script, code, said):
     run = prestarted(script)
     assert run.returncode == code
-    assert f"prestart.sh ended the container with code {said}; it is sourced, and has to come to its end." in run.stderr
+    assert (
+        f"prestart.sh ended the container with code {said}; it is sourced, and has to come to its"
+        " end." in run.stderr
+    )
 
 
 def test_prestart_comes_back_to_the_entrypoint_once(entrypoint, started, app):
@@ -456,27 +607,37 @@ def test_prestart_comes_back_to_the_entrypoint_once(entrypoint, started, app):
     assert "FLASKOPS_PRESTART" not in env
 
 
-# --- layouts ---------------------------------------------------------------------------------------------------------
+# --- layouts --------------------------------------------------------------------------------------
 
 
 def test_code_in_src_is_on_the_path(started, tmp_path):
     (tmp_path / "app/src/shop").mkdir(parents=True)
-    (tmp_path / "app/src/shop/__init__.py").write_text("from flask import Flask\ndef create_app():\n    return Flask('x')\n")
-    for env in ({}, {"FLASKOPS_MODULE": "shop", "FLASKOPS_CALLABLE": "create_app()", "FLASKOPS_PATH": "src"}):
+    (tmp_path / "app/src/shop/__init__.py").write_text(
+        "from flask import Flask\ndef create_app():\n    return Flask('x')\n"
+    )
+    for env in (
+        {},
+        {"FLASKOPS_MODULE": "shop", "FLASKOPS_CALLABLE": "create_app()", "FLASKOPS_PATH": "src"},
+    ):
         _, found = started(**env)
         assert (found["FLASKOPS_MODULE"], found["FLASKOPS_CALLABLE"]) == ("shop", "create_app()")
         assert set(found["PYTHONPATH"].split(":")) == {f"{tmp_path}/app", f"{tmp_path}/app/src"}
         assert Path.cwd() == tmp_path / "app"
 
 
-@pytest.mark.parametrize("env", [{}, {"FLASKOPS_MODULE": "main", "FLASKOPS_CALLABLE": "app", "FLASKOPS_DIRECTORY": "app"}])
+@pytest.mark.parametrize(
+    "env",
+    [{}, {"FLASKOPS_MODULE": "main", "FLASKOPS_CALLABLE": "app", "FLASKOPS_DIRECTORY": "app"}],
+)
 @pytest.mark.parametrize("arguments", [(), ("flask", "init-db")])
 def test_code_in_app_is_started_there(started, tmp_path, env, arguments):
     (tmp_path / "app/app").mkdir(parents=True)
     (tmp_path / "app/app/main.py").write_text("import models\napp = 1\n")
     (tmp_path / "app/app/models.py").write_text("")
     _, found = started(*arguments, **env)
-    assert found["FLASK_APP" if arguments else "FLASKOPS_MODULE"] == ("main:app" if arguments else "main")
+    assert found["FLASK_APP" if arguments else "FLASKOPS_MODULE"] == (
+        "main:app" if arguments else "main"
+    )
     assert found["PYTHONPATH"].split(":")[0] == f"{tmp_path}/app/app"
     assert Path.cwd() == tmp_path / "app/app"
 
@@ -497,9 +658,22 @@ def test_code_in_app_is_started_there_after_its_prestart(started, tmp_path):
     [
         ({"gunicorn__conf__py": "workers = 3\n"}, "gunicorn.conf.py"),
         ({"gunicorn__conf__py": "", "gunicorn_conf__py": ""}, "gunicorn_conf.py"),
-        ({"gunicorn__conf__py": "", "Procfile": "web: gunicorn -c etc/g.py main:app\n", "etc_in_g__py": ""}, "etc/g.py"),
-        ({"gunicorn__conf__py": "", "Procfile": "web: gunicorn --config=python:x main:app\n"}, "gunicorn.conf.py"),
-        ({"gunicorn__conf__py": "", "Procfile": "web: gunicorn -c ../g.py main:app\n"}, "gunicorn.conf.py"),
+        (
+            {
+                "gunicorn__conf__py": "",
+                "Procfile": "web: gunicorn -c etc/g.py main:app\n",
+                "etc_in_g__py": "",
+            },
+            "etc/g.py",
+        ),
+        (
+            {"gunicorn__conf__py": "", "Procfile": "web: gunicorn --config=python:x main:app\n"},
+            "gunicorn.conf.py",
+        ),
+        (
+            {"gunicorn__conf__py": "", "Procfile": "web: gunicorn -c ../g.py main:app\n"},
+            "gunicorn.conf.py",
+        ),
     ],
 )
 def test_the_configuration_of_gunicorn_has_its_default_name(started, app, tmp_path, files, wanted):

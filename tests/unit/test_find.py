@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which application a source has, by its files: the order, the layouts, and what the message says when there is none or more than one."""
+"""Which application a source has, by its files: the order, the layouts, and what the message says
+when there is none or more than one.
+"""
 
 import os
 import time
@@ -25,7 +27,7 @@ def look(tmp_path):
     return run
 
 
-# --- the order ---------------------------------------------------------------------------------------------------------
+# --- the order ------------------------------------------------------------------------------------
 
 EVERYTHING = {
     "Procfile": "worker: celery -A tasks worker\nweb: gunicorn -c gunicorn.conf.py one:app\n",
@@ -63,7 +65,10 @@ def test_the_order(look, without, keys, found):
         ("gunicorn shop.web:site", "shop.web:site"),
         ("gunicorn shop.web", "shop.web:site"),
         ("gunicorn --preload shop.web", "shop.web:site"),
-        ("gunicorn --bind 0.0.0.0:$PORT -k gevent -w 4 --log-file - shop.web:site", "shop.web:site"),
+        (
+            "gunicorn --bind 0.0.0.0:$PORT -k gevent -w 4 --log-file - shop.web:site",
+            "shop.web:site",
+        ),
         ("gunicorn -b localhost:8000 -c python:shop.conf 'shop.web:make(1)'", "shop.web:make(1)"),
         ("flask db upgrade && exec gunicorn 'shop.web:site' --timeout 60", "shop.web:site"),
         ("FLASK_ENV=x newrelic-admin run-program gunicorn shop.web:site", "shop.web:site"),
@@ -80,7 +85,12 @@ def test_the_order(look, without, keys, found):
     ],
 )
 def test_what_a_command_serves(look, command, found):
-    files = {"Procfile": f"web: {command}\n", "shop/__init__.py": FACTORY, "shop/web.py": APP.replace("app", "site"), "app.py": APP}
+    files = {
+        "Procfile": f"web: {command}\n",
+        "shop/__init__.py": FACTORY,
+        "shop/web.py": APP.replace("app", "site"),
+        "app.py": APP,
+    }
     assert ":".join(look(files)[:2]) == found
 
 
@@ -90,7 +100,9 @@ def test_what_a_command_serves(look, command, found):
      "npm start", "gunicorn 'app:app", "bash -c", "gunicorn --chdir ../.. none:app", "uwsgi --ini uwsgi.ini", "uwsgi uwsgi.ini"],
 )  # fmt: skip
 def test_a_procfile_that_names_nothing_of_the_source_is_passed_over(look, command):
-    assert look({"Procfile": f"web: {command}\n", "main.py": APP, "manage.py": "import sys\n"})[:2] == ("main", "app")
+    assert look({"Procfile": f"web: {command}\n", "main.py": APP, "manage.py": "import sys\n"})[
+        :2
+    ] == ("main", "app")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +124,13 @@ def test_a_procfile_that_names_nothing_of_the_source_is_passed_over(look, comman
 )
 @pytest.mark.parametrize("file", [".flaskenv", ".env", "the environment"])
 def test_flask_app_as_flask_reads_it(look, value, found, file):
-    files = {"shop/__init__.py": FACTORY, "shop/web.py": APP.replace("app", "site"), "run.py": APP, "deploy/start.py": APP, "wsgi.py": APP}
+    files = {
+        "shop/__init__.py": FACTORY,
+        "shop/web.py": APP.replace("app", "site"),
+        "run.py": APP,
+        "deploy/start.py": APP,
+        "wsgi.py": APP,
+    }
     files["src/store/__init__.py"] = FACTORY
     if file == "the environment":
         place = look(files, flask_app=value.strip("'"))
@@ -121,36 +139,111 @@ def test_flask_app_as_flask_reads_it(look, value, found, file):
     assert place[: len(found)] == found
 
 
-# --- layouts -----------------------------------------------------------------------------------------------------------
+# --- layouts --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("files", "keys", "place"),
     [
-        ({"src/shop/__init__.py": FACTORY, "pyproject.toml": "[project]\nname = 'shop'"}, {}, ("shop", "create_app()", "", "src")),
+        (
+            {"src/shop/__init__.py": FACTORY, "pyproject.toml": "[project]\nname = 'shop'"},
+            {},
+            ("shop", "create_app()", "", "src"),
+        ),
         ({"src/shop/__init__.py": FACTORY}, {}, ("shop", "create_app()", "", "src")),
-        ({"src/shop/__init__.py": FACTORY}, {"module": "shop"}, ("shop", "create_app()", "", "src")),
-        ({"src/shop/__init__.py": "", "src/shop/web.py": APP}, {"module": "shop.web"}, ("shop.web", "app", "", "src")),
-        ({"src/shop/__init__.py": "", "src/shop/wsgi.py": APP}, {}, ("shop.wsgi", "app", "", "src")),
+        (
+            {"src/shop/__init__.py": FACTORY},
+            {"module": "shop"},
+            ("shop", "create_app()", "", "src"),
+        ),
+        (
+            {"src/shop/__init__.py": "", "src/shop/web.py": APP},
+            {"module": "shop.web"},
+            ("shop.web", "app", "", "src"),
+        ),
+        (
+            {"src/shop/__init__.py": "", "src/shop/wsgi.py": APP},
+            {},
+            ("shop.wsgi", "app", "", "src"),
+        ),
         ({"src/main.py": APP}, {}, ("main", "app", "", "src")),
         ({"app/app.py": APP, "app/models.py": ""}, {}, ("app", "app", "app", "")),
-        ({"app/main.py": APP + "import models\n", "app/models.py": ""}, {}, ("main", "app", "app", "")),
-        ({"app/main.py": APP + "import models\n", "app/models.py": "", "app/__init__.py": ""}, {}, ("main", "app", "app", "")),
-        ({"app/main.py": APP + "from app.models import x\n", "app/models.py": ""}, {}, ("app.main", "app", "", "")),
-        ({"app/main.py": APP + "from .models import x\n", "app/models.py": "", "app/__init__.py": ""}, {}, ("app.main", "app", "", "")),
-        ({"app/main.py": APP + "import models\n", "app/models.py": ""}, {"module": "app.main"}, ("app.main", "app", "", "app")),
-        ({"app/main.py": APP + "import models\n", "app/models.py": ""}, {"module": "main"}, ("main", "app", "app", "")),
-        ({"Procfile": "web: gunicorn --chdir web serve:app", "web/serve.py": APP, "app.py": APP}, {}, ("serve", "app", "web", "")),
-        ({"Procfile": "web: cd web && gunicorn serve:app", "web/serve.py": APP, "app.py": APP}, {}, ("serve", "app", "web", "")),
-        ({"Procfile": "web: gunicorn --pythonpath lib serve:app", "lib/serve.py": APP, "app.py": APP}, {}, ("serve", "app", "", "lib")),
-        ({"Procfile": "web: gunicorn shop:create_app()", "src/shop/__init__.py": FACTORY}, {}, ("shop", "create_app()", "", "src")),
-        ({"pyproject.toml": "[tool.poetry]\nname = 'Blog'\n", "blog/__init__.py": FACTORY}, {}, ("blog", "create_app()", "", "")),
         (
-            {"pyproject.toml": "[tool.poetry]\npackages = [{include = 'blog', from = 'src'}]\n", "src/blog/__init__.py": FACTORY},
+            {"app/main.py": APP + "import models\n", "app/models.py": ""},
+            {},
+            ("main", "app", "app", ""),
+        ),
+        (
+            {"app/main.py": APP + "import models\n", "app/models.py": "", "app/__init__.py": ""},
+            {},
+            ("main", "app", "app", ""),
+        ),
+        (
+            {"app/main.py": APP + "from app.models import x\n", "app/models.py": ""},
+            {},
+            ("app.main", "app", "", ""),
+        ),
+        (
+            {
+                "app/main.py": APP + "from .models import x\n",
+                "app/models.py": "",
+                "app/__init__.py": "",
+            },
+            {},
+            ("app.main", "app", "", ""),
+        ),
+        (
+            {"app/main.py": APP + "import models\n", "app/models.py": ""},
+            {"module": "app.main"},
+            ("app.main", "app", "", "app"),
+        ),
+        (
+            {"app/main.py": APP + "import models\n", "app/models.py": ""},
+            {"module": "main"},
+            ("main", "app", "app", ""),
+        ),
+        (
+            {"Procfile": "web: gunicorn --chdir web serve:app", "web/serve.py": APP, "app.py": APP},
+            {},
+            ("serve", "app", "web", ""),
+        ),
+        (
+            {"Procfile": "web: cd web && gunicorn serve:app", "web/serve.py": APP, "app.py": APP},
+            {},
+            ("serve", "app", "web", ""),
+        ),
+        (
+            {
+                "Procfile": "web: gunicorn --pythonpath lib serve:app",
+                "lib/serve.py": APP,
+                "app.py": APP,
+            },
+            {},
+            ("serve", "app", "", "lib"),
+        ),
+        (
+            {"Procfile": "web: gunicorn shop:create_app()", "src/shop/__init__.py": FACTORY},
+            {},
+            ("shop", "create_app()", "", "src"),
+        ),
+        (
+            {"pyproject.toml": "[tool.poetry]\nname = 'Blog'\n", "blog/__init__.py": FACTORY},
+            {},
+            ("blog", "create_app()", "", ""),
+        ),
+        (
+            {
+                "pyproject.toml": "[tool.poetry]\npackages = [{include = 'blog', from = 'src'}]\n",
+                "src/blog/__init__.py": FACTORY,
+            },
             {},
             ("blog", "create_app()", "", "src"),
         ),
-        ({"my_shop/__init__.py": "", "my_shop/app.py": APP}, {"name": "my-shop"}, ("my_shop.app", "app", "", "")),
+        (
+            {"my_shop/__init__.py": "", "my_shop/app.py": APP},
+            {"name": "my-shop"},
+            ("my_shop.app", "app", "", ""),
+        ),
         ({"app.py": APP.replace("app", "server")}, {}, ("app", "server", "", "")),
         ({"main.py": "import flask\nsite = flask.Flask('x')\n"}, {}, ("main", "site", "", "")),
     ],
@@ -159,23 +252,45 @@ def test_where_imports_start(look, files, keys, place):
     assert look(files, **keys)[:4] == place
 
 
-# --- two of one rank ---------------------------------------------------------------------------------------------------
+# --- two of one rank ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"app.py": APP, "main.py": APP}, "app.py has app and main.py has app; write one of these lines: module: app, or module: main."),
+        (
+            {"app.py": APP, "main.py": APP},
+            (
+                "app.py has app and main.py has app; write one of these lines: module: app, or"
+                " module: main."
+            ),
+        ),
         (
             {"application.py": APP, "app/__init__.py": FACTORY},
-            "app/__init__.py has create_app() and application.py has app; write one of these lines: module: app, or module: application.",
+            (
+                "app/__init__.py has create_app() and application.py has app; write one of these"
+                " lines: module: app, or module: application."
+            ),
         ),
         (
-            {"Procfile": "api: gunicorn one:app\npages: gunicorn two:site\n", "one.py": APP, "two.py": APP.replace("app", "site")},
-            "one.py has app and two.py has site; write one of these lines: module: one, or module: two, callable: site.",
+            {
+                "Procfile": "api: gunicorn one:app\npages: gunicorn two:site\n",
+                "one.py": APP,
+                "two.py": APP.replace("app", "site"),
+            },
+            (
+                "one.py has app and two.py has site; write one of these lines: module: one, or"
+                " module: two, callable: site."
+            ),
         ),
-        ({"src/one/__init__.py": FACTORY, "src/two/__init__.py": FACTORY}, "module: one, or module: two."),
-        ({"app/app.py": APP, "app/main.py": APP}, "app/app.py has app and app/main.py has app; write one of these lines: module: app, or"),
+        (
+            {"src/one/__init__.py": FACTORY, "src/two/__init__.py": FACTORY},
+            "module: one, or module: two.",
+        ),
+        (
+            {"app/app.py": APP, "app/main.py": APP},
+            "app/app.py has app and app/main.py has app; write one of these lines: module: app, or",
+        ),
         (
             {"app.py": APP, "main.py": APP, "Dockerfile": "FROM x\nCMD gunicorn main:app"},
             "module: app, or module: main. Its Dockerfile starts main:app: write module: main.",
@@ -192,10 +307,37 @@ def test_two_of_one_rank_are_refused(look, files, words):
     ("files", "found"),
     [
         ({"app.py": APP, "main.py": "from app import app\n"}, ("main", "app")),
-        ({"app/__init__.py": FACTORY, "main.py": "from app import create_app\napp = create_app()\n"}, ("main", "app")),
-        ({"app/__init__.py": APP + "from app import main\n", "app/main.py": "from app import app\n"}, ("app", "app")),
-        ({"main.py": "from core import app\n", "core.py": APP, "app.py": "from core import app\n"}, ("app", "app")),
-        ({"app.py": APP, "main.py": "import app\nif __name__ == '__main__':\n    app = app.app\n    app.run()\n"}, ("app", "app")),
+        (
+            {
+                "app/__init__.py": FACTORY,
+                "main.py": "from app import create_app\napp = create_app()\n",
+            },
+            ("main", "app"),
+        ),
+        (
+            {
+                "app/__init__.py": APP + "from app import main\n",
+                "app/main.py": "from app import app\n",
+            },
+            ("app", "app"),
+        ),
+        (
+            {
+                "main.py": "from core import app\n",
+                "core.py": APP,
+                "app.py": "from core import app\n",
+            },
+            ("app", "app"),
+        ),
+        (
+            {
+                "app.py": APP,
+                "main.py": (
+                    "import app\nif __name__ == '__main__':\n    app = app.app\n    app.run()\n"
+                ),
+            },
+            ("app", "app"),
+        ),
         ({"app.py": APP, "wsgi.py": APP}, ("wsgi", "app")),
         ({"app.py": APP + "application = app\n"}, ("app", "app")),
     ],
@@ -204,7 +346,7 @@ def test_one_that_imports_the_other_is_no_second(look, files, found):
     assert look(files)[:2] == found
 
 
-# --- none --------------------------------------------------------------------------------------------------------------
+# --- none -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -240,7 +382,9 @@ def test_what_runs_only_as_a_program_is_no_application(look):
     assert look({"app.py": "if __name__ != '__main__':\n    app = make()\n"})[:2] == ("app", "app")
 
 
-@pytest.mark.parametrize("name", ["Procfile", ".env", ".flaskenv", "pyproject.toml", "Dockerfile", "compose.yaml"])
+@pytest.mark.parametrize(
+    "name", ["Procfile", ".env", ".flaskenv", "pyproject.toml", "Dockerfile", "compose.yaml"]
+)
 @pytest.mark.parametrize(
     "content",
     [b"\xff\xfe\x00", b"web: gunicorn " + b"x" * (2 << 20), b"\0" * 100, b"[" * 50_000, b"web: " + b"a:" * 30_000,
@@ -269,7 +413,7 @@ def test_odd_files_beside_it_are_passed_over(tmp_path, name, content):
     assert find.find(source)[:2] == ("main", "app")
 
 
-# --- the only one, and what comes before others in the message ------------------------------------------------------------
+# --- the only one, and what comes before others in the message ------------------------------------
 
 ROUTES = APP + "@app.get('/')\ndef page():\n    return ''\n"
 RUN = "if __name__ == '__main__':\n    app.run(debug=True)\n"
@@ -333,10 +477,22 @@ def test_one_that_is_not_sure_is_not_taken(look, files):
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("from flask import Flask\nfrom x import create_app\nshop = create_app(config='x.cfg')\n", "shop"),
+        (
+            (
+                "from flask import Flask\nfrom x import create_app\nshop ="
+                " create_app(config='x.cfg')\n"
+            ),
+            "shop",
+        ),
         (FACTORY + "shop = create_app()\n", "shop"),
         (FACTORY + "shop = create_app()\nother = create_app()\n", "create_app()"),
-        ("from x import create_app, make_celery\nworker = make_celery(create_app())\ncelery = create_celery_app()\n", "create_app()"),
+        (
+            (
+                "from x import create_app, make_celery\nworker = make_celery(create_app())\ncelery"
+                " = create_celery_app()\n"
+            ),
+            "create_app()",
+        ),
         ("from dash import Dash\napp = Dash(__name__)\ninner = app.server\n", "inner"),
         ("import connexion\napp = connexion.App(__name__)\napplication = app.app\n", "application"),
         ("from x import wrapped\napp = wrapped.app\n", "app"),
@@ -346,8 +502,14 @@ def test_what_is_made_goes_before_what_makes_it(look, text, name):
     assert look({"wsgi.py": text})[:2] == ("wsgi", name)
 
 
-SERVER = "def main():\n    port = 7070\n    app = make()\n    WSGIServer(('', port), app).serve_forever()\n"
-BUILT = "[build-system]\nrequires = []\n[project.scripts]\nhall-web = 'hall.cli:main'\nhall-load = 'hall.load:main'\n[tool.x]\ny = 'z:a'\n"
+SERVER = (
+    "def main():\n    port = 7070\n    app = make()\n    WSGIServer(('', port),"
+    " app).serve_forever()\n"
+)
+BUILT = (
+    "[build-system]\nrequires = []\n[project.scripts]\nhall-web = 'hall.cli:main'\nhall-load ="
+    " 'hall.load:main'\n[tool.x]\ny = 'z:a'\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +544,14 @@ def test_the_best_line_comes_first(look, files, words):
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["import subprocess\nif __name__ == '__main__':\n    subprocess.run(['x'])\n", "cli.run()\n", SERVER])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import subprocess\nif __name__ == '__main__':\n    subprocess.run(['x'])\n",
+        "cli.run()\n",
+        SERVER,
+    ],
+)
 def test_what_starts_no_server_is_no_program(look, text):
     with pytest.raises(find.NotFound) as error:
         look({"go.py": text})
@@ -394,7 +563,12 @@ def test_what_starts_no_server_is_no_program(look, text):
     [
         {"Procfile": f"web: a{' ' * 100_000}b"},
         {"Procfile": "web: " + "gunicorn " * 50_000},
-        {"shop.py": "from flask import Flask\n" + "".join(f"a{number} = Flask(__name__)\n" for number in range(5000))},
+        {
+            "shop.py": (
+                "from flask import Flask\n"
+                + "".join(f"a{number} = Flask(__name__)\n" for number in range(5000))
+            )
+        },
         {f"a{number}/big.py": "x = [\n" + "1,\n" * 300_000 + "]\n" for number in range(60)},
     ],
     ids=["spaces", "servers", "names", "bytes"],
@@ -416,7 +590,10 @@ def test_what_dash_has_inside_goes_before_it_whatever_its_name_is(look):
     assert look({"board.py": DASH.format("board")}, module="board")[:2] == ("board", "server")
     with pytest.raises(find.NotFound) as error:
         look({"other.py": DASH.format("other")})
-    assert "board.py has server: write module: board, callable: server; other.py has server: write" in str(error.value)
+    assert (
+        "board.py has server: write module: board, callable: server; other.py has server: write"
+        in str(error.value)
+    )
 
 
 def test_a_refusal_reads_the_texts_once(look, monkeypatch):

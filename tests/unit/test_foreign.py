@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Dockerfiles of known images that were made for another distribution, that copy no code, or that are not to be used."""
+"""Dockerfiles of known images that were made for another distribution, that copy no code, or that
+are not to be used.
+"""
 
 import time
 
@@ -22,20 +24,25 @@ def check(tmp_path):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text("app = 1\n")
         (tmp_path / "Dockerfile").write_text(text)
-        (app,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
-        return app, [problem.removeprefix("flask_apps: shop: ").replace(f"{tmp_path}/", "") for problem in problems]
+        (app,), problems = normalize_apps(
+            [{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}]
+        )
+        return app, [
+            problem.removeprefix("flask_apps: shop: ").replace(f"{tmp_path}/", "")
+            for problem in problems
+        ]
 
     return run
 
 
-# --- another distribution ----------------------------------------------------------------------------------------------
+# --- another distribution -------------------------------------------------------------------------
 
 
 def test_apk_is_refused_with_what_to_write(check):
     assert check(f"{ALPINE}RUN apk add --no-cache bash\nCOPY . /app\n")[1] == [
-        "dockerfile Dockerfile, line 2, runs apk of another distribution; our runtime, which takes the place of "
-        "tiangolo/uwsgi-nginx-flask:python3.8-alpine, is Debian. Write dockerfile: none to have our Dockerfile in its place, or change it "
-        "to apt-get, groupadd and useradd."
+        "dockerfile Dockerfile, line 2, runs apk of another distribution; our runtime, which takes"
+        " the place of tiangolo/uwsgi-nginx-flask:python3.8-alpine, is Debian. Write dockerfile:"
+        " none to have our Dockerfile in its place, or change it to apt-get, groupadd and useradd."
     ]
 
 
@@ -48,7 +55,10 @@ RUN apk update \\
  && pip install psycopg2 && apk del .build
 RUN ["/sbin/apk", "add", "zlib-dev"]
 """
-    assert "Write dockerfile: none and apt_packages: [libpq-dev, imagemagick, zlib1g-dev] (by the names of Debian) to" in check(text)[1][0]
+    assert (
+        "Write dockerfile: none and apt_packages: [libpq-dev, imagemagick, zlib1g-dev] (by the"
+        " names of Debian) to" in check(text)[1][0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +80,9 @@ RUN ["/sbin/apk", "add", "zlib-dev"]
 )
 @pytest.mark.parametrize("base", [ALPINE, "FROM hellt/nginx-uwsgi-flask-alpine-docker:py3\n"])
 def test_programs_of_other_distributions_are_found(check, base, line):
-    assert [problem[:30] for problem in check(f"{base}COPY . /app\n{line}\n")[1]] == ["dockerfile Dockerfile, line 3,"]
+    assert [problem[:30] for problem in check(f"{base}COPY . /app\n{line}\n")[1]] == [
+        "dockerfile Dockerfile, line 3,"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +102,10 @@ def test_what_debian_has_is_left_alone(check, lines):
 
 
 def test_a_stage_of_another_image_may_be_alpine(check):
-    text = f"FROM node:22-alpine AS assets\nRUN apk add git\n{DEBIAN}COPY --from=assets /x /app/static\nCOPY . /app\n"
+    text = (
+        f"FROM node:22-alpine AS assets\nRUN apk add git\n{DEBIAN}COPY --from=assets /x"
+        " /app/static\nCOPY . /app\n"
+    )
     assert check(text)[1] == []
 
 
@@ -100,12 +115,22 @@ def test_a_stage_on_a_stage_of_the_known_image_may_not(check):
 
 
 def test_one_on_our_runtime_may_not(check):
-    problems = check("ARG FLASKOPS_RUNTIME\nFROM ${FLASKOPS_RUNTIME}-compat\nRUN apk add git\nCOPY . .\n", dockerfile="Dockerfile")[1]
-    assert "runs apk of another distribution; our runtime, is Debian" in problems[0].replace("runtime, which", "runtime, ")
+    problems = check(
+        "ARG FLASKOPS_RUNTIME\nFROM ${FLASKOPS_RUNTIME}-compat\nRUN apk add git\nCOPY . .\n",
+        dockerfile="Dockerfile",
+    )[1]
+    assert "runs apk of another distribution; our runtime, is Debian" in problems[0].replace(
+        "runtime, which", "runtime, "
+    )
 
 
 def test_an_image_of_ones_own_may_be_alpine(check):
-    assert check("FROM python:3.12-alpine\nRUN apk add bash\nCMD x\n", dockerfile="Dockerfile", port=80)[1] == []
+    assert (
+        check(
+            "FROM python:3.12-alpine\nRUN apk add bash\nCMD x\n", dockerfile="Dockerfile", port=80
+        )[1]
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,14 +154,18 @@ def test_no_command_holds_the_controller(check, word):
     assert time.monotonic() - started < 2
 
 
-# --- no code -----------------------------------------------------------------------------------------------------------
+# --- no code --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "files", "copied"),
     [
         (DEBIAN, ["main.py"], "."),
-        (f"{DEBIAN}COPY requirements.txt /\nRUN pip install -r /requirements.txt", ["main.py", "requirements.txt"], "."),
+        (
+            f"{DEBIAN}COPY requirements.txt /\nRUN pip install -r /requirements.txt",
+            ["main.py", "requirements.txt"],
+            ".",
+        ),
         (DEBIAN, ["app/main.py", "app/static/x.css"], "app"),
         (DEBIAN, ["app/main.py", "app/__init__.py"], "."),
         (DEBIAN, ["app/main.py", "main.py"], "."),
@@ -145,7 +174,9 @@ def test_no_command_holds_the_controller(check, word):
 def test_one_that_copies_no_code_gets_the_source(check, text, files, copied):
     app, problems = check(text, files)
     assert problems == []
-    assert own_dockerfile(app, "r:1").endswith(f"\n# It copies no code itself.\nCOPY {copied} /app\n")
+    assert own_dockerfile(app, "r:1").endswith(
+        f"\n# It copies no code itself.\nCOPY {copied} /app\n"
+    )
     assert any("copies no code" in note for note in app["notes"])
 
 
@@ -167,24 +198,40 @@ def test_one_that_copies_no_code_gets_the_source(check, text, files, copied):
 def test_one_that_has_its_code_is_left_as_it_is(check, line):
     app, problems = check(f"{DEBIAN}{line}\n")
     assert problems == []
-    assert own_dockerfile(app, "r:1") == f"# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM r:1-compat\n{line}\n"
+    assert (
+        own_dockerfile(app, "r:1")
+        == f"# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM r:1-compat\n{line}\n"
+    )
 
 
-# --- one key ignores it ------------------------------------------------------------------------------------------------
+# --- one key ignores it ---------------------------------------------------------------------------
 
 
 def test_a_dockerfile_may_be_ignored(check):
     """What such an image does by itself stays: the engine, the path, Flask."""
     app, problems = check(f"{ALPINE}RUN apk add bash\nCOPY . /app\n", dockerfile="none")
     assert problems == []
-    assert (app["build"]["kind"], app["engine"], app["path_mode"], app["module"]) == ("source", "uwsgi", "script_name", "main")
-    assert (app["build"]["requirements"]["kind"], app["build"]["requirements"]["packages"]) == ("list", ["flask"])
+    assert (app["build"]["kind"], app["engine"], app["path_mode"], app["module"]) == (
+        "source",
+        "uwsgi",
+        "script_name",
+        "main",
+    )
+    assert (app["build"]["requirements"]["kind"], app["build"]["requirements"]["packages"]) == (
+        "list",
+        ["flask"],
+    )
 
 
 def test_its_requirements_count_where_there_are_some(check):
     app, _ = check(ALPINE, ["main.py"], dockerfile="none")
     assert app["build"]["requirements"]["packages"] == ["flask"]
-    assert check(ALPINE, ["main.py", "requirements.txt"], dockerfile="none")[0]["build"]["requirements"]["file"] == "requirements.txt"
+    assert (
+        check(ALPINE, ["main.py", "requirements.txt"], dockerfile="none")[0]["build"][
+            "requirements"
+        ]["file"]
+        == "requirements.txt"
+    )
 
 
 def test_a_dockerfile_that_is_ignored_is_not_told(check):

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the wrapper finds that an application has begun while it was loaded, and what the deploy says about it."""
+"""What the wrapper finds that an application has begun while it was loaded, and what the deploy
+says about it.
+"""
 
 import contextlib
 import importlib.util
@@ -86,7 +88,9 @@ def test_a_thread_does_not_come_along_into_a_forked_process(fork, started):
     assert lines(fork, forks=False) == []
 
 
-@pytest.mark.parametrize("module", ["apscheduler.schedulers.background", "huey.consumer", "rocketry.core"])
+@pytest.mark.parametrize(
+    "module", ["apscheduler.schedulers.background", "huey.consumer", "rocketry.core"]
+)
 def test_a_thread_of_a_scheduler_is_one(fork, started, module):
     started(module)
     assert lines(fork) == ["scheduler 'one' runs in the first process"]
@@ -94,7 +98,10 @@ def test_a_thread_of_a_scheduler_is_one(fork, started, module):
     assert lines(fork, forks=False, processes=1) == []
 
 
-@pytest.mark.parametrize("known", [{"any": ModuleType("schedule")}, {"run_pending": type("X", (), {"__module__": "schedule"})}])
+@pytest.mark.parametrize(
+    "known",
+    [{"any": ModuleType("schedule")}, {"run_pending": type("X", (), {"__module__": "schedule"})}],
+)
 def test_a_loop_that_uses_one_is_too(fork, started, known):
     started("shop.jobs", **known)
     assert lines(fork) == ["scheduler 'one' runs in the first process"]
@@ -105,7 +112,10 @@ def test_a_loop_that_uses_a_function_or_a_method_of_one_is_too(fork, started):
     exec("def every(): pass\nclass Job:\n    def do(self): pass\n", module.__dict__)
     started("shop.jobs", every=module.every)
     started("shop.more", "two", do=module.Job().do)
-    assert lines(fork) == ["scheduler 'one' runs in the first process", "scheduler 'two' runs in the first process"]
+    assert lines(fork) == [
+        "scheduler 'one' runs in the first process",
+        "scheduler 'two' runs in the first process",
+    ]
 
 
 def test_a_proxy_is_not_asked_what_it_stands_for(fork, started):
@@ -118,7 +128,11 @@ def test_a_proxy_is_not_asked_what_it_stands_for(fork, started):
 
 
 def test_a_thread_beside_a_scheduler_of_the_same_module_is_none(fork, started):
-    started("shop.jobs", "consumer", scheduler=type("BackgroundScheduler", (), {"__module__": "apscheduler.schedulers"})())
+    started(
+        "shop.jobs",
+        "consumer",
+        scheduler=type("BackgroundScheduler", (), {"__module__": "apscheduler.schedulers"})(),
+    )
     assert lines(fork) == ["thread 'consumer' runs in the first process only"]
 
 
@@ -144,7 +158,9 @@ def test_a_connection_is_shared(fork, opened):
     server = opened(socket.create_server(("127.0.0.1", 0)))
     before = fork.sockets()
     opened(socket.create_connection(server.getsockname()))
-    assert lines(fork, before) == [f"connection to '127.0.0.1:{server.getsockname()[1]}' is shared by all processes"]
+    assert lines(fork, before) == [
+        f"connection to '127.0.0.1:{server.getsockname()[1]}' is shared by all processes"
+    ]
     assert lines(fork, before, forks=False) == []
     assert lines(fork) == []  # it was there before
 
@@ -155,14 +171,18 @@ def test_a_connection_to_a_unix_socket_is_too(fork, opened, tmp_path):
     server.listen()
     before = fork.sockets()
     opened(socket.socket(socket.AF_UNIX)).connect(f"{tmp_path}/redis.sock")
-    assert lines(fork, before) == [f"connection to '{tmp_path}/redis.sock' is shared by all processes"]
+    assert lines(fork, before) == [
+        f"connection to '{tmp_path}/redis.sock' is shared by all processes"
+    ]
 
 
 def test_what_is_no_connection_has_no_line(fork, opened):
     before = fork.sockets()
     opened(socket.create_server(("127.0.0.1", 0)))
     opened(socket.socket())
-    opened(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).connect(("127.0.0.1", 9))  # statsd, syslog
+    opened(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).connect(
+        ("127.0.0.1", 9)
+    )  # statsd, syslog
     for one in socket.socketpair():  # an event loop of asyncio
         opened(one)
     assert lines(fork, before) == []
@@ -179,11 +199,13 @@ def test_looking_at_a_socket_leaves_it_as_it_is(fork, opened):
     assert (client.getblocking(), client.recv(1)) == (True, b"x")
 
 
-# --- the words -------------------------------------------------------------------------------------------------------
+# --- the words ------------------------------------------------------------------------------------
 
 
 def container(engine="uwsgi"):
-    return {"Config": {"Env": [f"FLASKOPS_ENGINE={engine}"], "Labels": {"host.flaskops.app": "shop"}}}
+    return {
+        "Config": {"Env": [f"FLASKOPS_ENGINE={engine}"], "Labels": {"host.flaskops.app": "shop"}}
+    }
 
 
 def test_against_a_thread_and_a_connection_there_is_a_key(fork, started, opened):
@@ -205,7 +227,9 @@ def test_against_a_thread_and_a_connection_there_is_a_key(fork, started, opened)
 @pytest.mark.parametrize("forks", [True, False])
 def test_against_a_scheduler_there_is_another_one(fork, started, forks):
     started("apscheduler.schedulers")
-    logs = "".join(f"flaskops: {line}\n" for line in lines(fork, forks=forks)) * 2  # each worker says it
+    logs = (
+        "".join(f"flaskops: {line}\n" for line in lines(fork, forks=forks)) * 2
+    )  # each worker says it
     (words,) = advice(logs, container())
     assert "processes: [{name: scheduler" in words
     assert "overlap: false" in words
@@ -213,11 +237,19 @@ def test_against_a_scheduler_there_is_another_one(fork, started, forks):
 
 
 def test_what_the_application_itself_says_is_no_finding():
-    assert advice("a flaskops: thread 'x' runs in circles\nflaskops: uwsgi runs app:app: 2 processes\n", container()) == []
+    assert (
+        advice(
+            "a flaskops: thread 'x' runs in circles\nflaskops: uwsgi runs app:app: 2 processes\n",
+            container(),
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("early", [True, False])
-@pytest.mark.parametrize(("module", "ended_by"), [("gunicorn.workers.base", signal.SIGTERM), ("shop.web", 0)])
+@pytest.mark.parametrize(
+    ("module", "ended_by"), [("gunicorn.workers.base", signal.SIGTERM), ("shop.web", 0)]
+)
 def test_a_child_is_ended_by_sigterm_unless_the_application_handles_it(module, ended_by, early):
     """In a process of its own, for what is registered to happen after a fork stays."""
     program = f"""
@@ -247,5 +279,7 @@ print(os.WTERMSIG(os.waitpid(child, 0)[1]))
 assert signal.getsignal(signal.SIGTERM).__name__ == "handle_exit"
 assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30
+    )
     assert (done.stdout, done.stderr) == (f"{int(ended_by)}\n", "")

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Any value of any kind of YAML in any key is answered by a message or taken, and never ends in a traceback.
+"""Any value of any kind of YAML in any key is answered by a message or taken, and never ends in a
+traceback.
 
 Each case is made of its number alone, so that one that fails can be made again: case(NUMBER).
 """
@@ -29,7 +30,12 @@ from test_nginx_plan import BARE as NGINX_FACTS
 from test_nginx_plan import INPUTS as NGINX_INPUTS
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
-APPS, ROLES, GIT, RENDERED = 3500, 2000, 500, 60  # cases of applications, of inputs of the roles, of git; and how many are rendered
+APPS, ROLES, GIT, RENDERED = (
+    3500,
+    2000,
+    500,
+    60,
+)  # cases of applications, of inputs of the roles, of git; and how many are rendered
 SECRET = "hunter2"
 LEAVES = [
     None, True, False, 0, 1, -1, 2**63, 10**300, -(16**6000), 0.0, -0.0, 1.5, 1e308, float("inf"), float("-inf"), float("nan"),
@@ -42,7 +48,24 @@ LEAVES = [
     b"bytes", b"\xff\xfe", datetime.date(2026, 1, 1), datetime.datetime(2026, 1, 1, 10, tzinfo=datetime.UTC), {1, 2}, frozenset("a"),
     (1, 2), complex(1, 2), object(), range(3),
 ]  # fmt: skip
-KEYS = ["a", "", "name", 0, 1.5, True, None, (1, 2), datetime.date(2026, 1, 1), b"k", "\ud800", "a\nb", "x" * 5000, 10**5000, "A", "PATH"]
+KEYS = [
+    "a",
+    "",
+    "name",
+    0,
+    1.5,
+    True,
+    None,
+    (1, 2),
+    datetime.date(2026, 1, 1),
+    b"k",
+    "\ud800",
+    "a\nb",
+    "x" * 5000,
+    10**5000,
+    "A",
+    "PATH",
+]
 UNKNOWN = [key for key in KEYS if key != "name"]  # a name is shown
 
 
@@ -75,8 +98,20 @@ def odd(chance, depth=0):
 
 def secret(chance):
     """The same with a secret in it that no message may show."""
-    value = chance.choice([f"a\n{SECRET}", f"{SECRET} ", [SECRET], {"x": SECRET}, {"A": [SECRET]}, f"\0{SECRET}", {"A": {"B": SECRET}}])
-    return chance.choice([value, {"A": value}, [{"A": value}], {f"A={SECRET}": 1}, {f"A B {SECRET}": None}])
+    value = chance.choice(
+        [
+            f"a\n{SECRET}",
+            f"{SECRET} ",
+            [SECRET],
+            {"x": SECRET},
+            {"A": [SECRET]},
+            f"\0{SECRET}",
+            {"A": {"B": SECRET}},
+        ]
+    )
+    return chance.choice(
+        [value, {"A": value}, [{"A": value}], {f"A={SECRET}": 1}, {f"A B {SECRET}": None}]
+    )
 
 
 def fitting(chance, option: Option, source, depth=0):
@@ -86,21 +121,34 @@ def fitting(chance, option: Option, source, depth=0):
     if chance.random() < 0.15:
         return odd(chance)
     if option.options is not None:
-        entry = {key: fitting(chance, below, source, depth + 1) for key, below in option.options.items() if chance.random() < 0.3}
+        entry = {
+            key: fitting(chance, below, source, depth + 1)
+            for key, below in option.options.items()
+            if chance.random() < 0.3
+        }
         if chance.random() < 0.1:
             entry[chance.choice(UNKNOWN)] = secret(chance)
         return [entry, entry][: chance.randrange(3)] if option.kind == "list" else entry
     if option.kind == "list":
-        return [fitting(chance, option.elements or Option(), source) for _ in range(chance.randrange(3))]
+        return [
+            fitting(chance, option.elements or Option(), source) for _ in range(chance.randrange(3))
+        ]
     if option.kind == "dict":
-        return {chance.choice(KEYS): fitting(chance, option.elements or Option(), source) for _ in range(chance.randrange(3))}
+        return {
+            chance.choice(KEYS): fitting(chance, option.elements or Option(), source)
+            for _ in range(chance.randrange(3))
+        }
     if option.choices and chance.random() < 0.8:
         return chance.choice(option.choices)
     if option.kind == "bool":
         return chance.choice([True, False, "yes", 0])
     if option.kind in ("int", "float"):
         return chance.choice([0, 1, 2, 5, 30, "7", 0.5, 100])
-    return option.default if option.default is not None and chance.random() < 0.7 else chance.choice(LEAVES)
+    return (
+        option.default
+        if option.default is not None and chance.random() < 0.7
+        else chance.choice(LEAVES)
+    )
 
 
 def entry(chance, source):
@@ -123,7 +171,9 @@ def case(number, source):
         apps[chance.randrange(len(apps))] = odd(chance)
     if chance.random() < 0.03:
         apps = odd(chance)
-    defaults = chance.choice([None, {}, entry(chance, source), {"env": apps, "uwsgi": odd(chance)}, odd(chance)])
+    defaults = chance.choice(
+        [None, {}, entry(chance, source), {"env": apps, "uwsgi": odd(chance)}, odd(chance)]
+    )
     context = {"defaults": defaults, "source_root": str(source.parent)}
     for key in ("root", "uids", "free_space", "base_refresh", "runtime_image", "source_root"):
         if chance.random() < 0.02:
@@ -153,8 +203,14 @@ def test_any_value_in_any_key_of_an_application(source, tmp_path, monkeypatch, c
     monkeypatch.setattr(_git, "_checkout", lambda git, key_file, run: {"problem": "not asked."})
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
-    lookup = lookup_loader.get("flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known))
-    options = {"templates": str(ROLE / "templates"), "key_file": str(tmp_path / "key"), "root": "/var/lib/flaskops"}
+    lookup = lookup_loader.get(
+        "flaskops.host.releases", loader=loader, templar=Templar(loader, variables=known)
+    )
+    options = {
+        "templates": str(ROLE / "templates"),
+        "key_file": str(tmp_path / "key"),
+        "root": "/var/lib/flaskops",
+    }
     refused = rendered = 0
     for number in range(APPS):
         apps, context = case(number, source)
@@ -173,9 +229,14 @@ def test_any_value_in_any_key_of_an_application(source, tmp_path, monkeypatch, c
                 runtimes = dict.fromkeys(bases(sound), "flaskops/runtime:0123456789ab")
                 assert lookup.run([sound], variables=known, runtimes=runtimes, **options)
             except AnsibleError as error:  # the template of a user may be anything
-                assert any(app["proxy"]["fragment"] or app["maintenance"]["page"] for app in sound), (number, error)
+                assert any(
+                    app["proxy"]["fragment"] or app["maintenance"]["page"] for app in sound
+                ), (number, error)
     with capsys.disabled():
-        print(f"\n-- fuzz: {APPS} cases of applications, {refused} refused, {rendered} of the rest rendered")
+        print(
+            f"\n-- fuzz: {APPS} cases of applications, {refused} refused, {rendered} of the rest"
+            " rendered"
+        )
     assert refused > APPS / 4 and rendered == RENDERED
 
 
@@ -191,9 +252,14 @@ def test_any_value_in_any_input_of_the_roles(capsys):
                     continue
                 inputs[key] = odd(chance)
                 if chance.random() < 0.3:
-                    inputs[key] = [{chance.choice(["name", "server_names", "http_port", *KEYS]): odd(chance)}, odd(chance)]
+                    inputs[key] = [
+                        {chance.choice(["name", "server_names", "http_port", *KEYS]): odd(chance)},
+                        odd(chance),
+                    ]
         if chance.random() < 0.5:
-            docker["daemon_options"] = {chance.choice(["hosts", "group", "log-opts", "log-driver", *KEYS]): odd(chance)}
+            docker["daemon_options"] = {
+                chance.choice(["hosts", "group", "log-opts", "log-driver", *KEYS]): odd(chance)
+            }
         try:
             for result in (
                 _nginx_plan.make_plan(None, nginx, ""),

@@ -7,12 +7,19 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.files import Ho
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 
 PARAMS = {
-    **{"root": "/x", "token": "t", "name": "shop", "container": "shop-1", "socket": "/x/app.sock", "host": "localhost"},
+    **{
+        "root": "/x",
+        "token": "t",
+        "name": "shop",
+        "container": "shop-1",
+        "socket": "/x/app.sock",
+        "host": "localhost",
+    },
     **{"path": "/shop", "health_path": "/"},
     **{"status": ["2xx"], "deadline_seconds": 5.0, "interval_seconds": 0.1},
 }
 WRITES = "OSError: [Errno 30] Read-only file system: '/app/uploads'"
-TRACEBACK = "Traceback (most recent call last):\n  File \"/app/shop.py\", line 7, in index\n"
+TRACEBACK = 'Traceback (most recent call last):\n  File "/app/shop.py", line 7, in index\n'
 NOISE = "[2026-01-02 03:04:05 +0000] [1] [INFO] Starting gunicorn 23.0.0"
 
 
@@ -24,7 +31,11 @@ def run(monkeypatch):
         class Engine:
             def inspect(self, _name):
                 labels = {"host.flaskops.app": "shop"}
-                return {"State": {"Running": running, "ExitCode": 1}, "Config": {"User": "10001:10001", "Labels": labels}, "Mounts": []}
+                return {
+                    "State": {"Running": running, "ExitCode": 1},
+                    "Config": {"User": "10001:10001", "Labels": labels},
+                    "Mounts": [],
+                }
 
             def run(self, *_words, **_how):
                 return log
@@ -61,7 +72,11 @@ def test_one_that_answers_404_alone_may_be_the_wrong_module_or_have_a_program(ru
     with pytest.raises(HostError) as refused:
         run(True, NOISE, 404)
     words = str(refused.value)
-    assert "health.path" in words and "(write module and callable)" in words and "(write engine: command, command and port)" in words
+    assert (
+        "health.path" in words
+        and "(write module and callable)" in words
+        and "(write engine: command, command and port)" in words
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,8 +86,16 @@ def test_one_that_answers_404_alone_may_be_the_wrong_module_or_have_a_program(ru
         (500, f"{TRACEBACK}sqlite3.OperationalError: no such table: post", True),
         (500, f"{TRACEBACK}{WRITES}", True),
         (500, WRITES, False),  # a warning of a library, say, that an application lives with
-        (500, f"{TRACEBACK}{WRITES}\n{TRACEBACK}OperationalError: Connection refused", False),  # and this is why it fails
-        (500, "socket.gaierror: [Errno -3] Temporary failure in name resolution", False),  # the server may come
+        (
+            500,
+            f"{TRACEBACK}{WRITES}\n{TRACEBACK}OperationalError: Connection refused",
+            False,
+        ),  # and this is why it fails
+        (
+            500,
+            "socket.gaierror: [Errno -3] Temporary failure in name resolution",
+            False,
+        ),  # the server may come
         (503, f"{TRACEBACK}{WRITES}", False),  # it says itself that it is not ready yet
     ],
 )

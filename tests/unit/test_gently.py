@@ -18,7 +18,11 @@ print(json.dumps([len(os.sched_getaffinity(0)), idle, os.environ["MAKEFLAGS"], o
 
 def run(**env):
     command = [sys.executable, GENTLY, sys.executable, "-c", ASK]
-    return json.loads(subprocess.run(command, env={**os.environ, **env}, stdout=subprocess.PIPE, check=True).stdout)
+    return json.loads(
+        subprocess.run(
+            command, env={**os.environ, **env}, stdout=subprocess.PIPE, check=True
+        ).stdout
+    )
 
 
 def test_a_build_has_half_of_the_processors_and_runs_when_nobody_else_does():
@@ -28,8 +32,22 @@ def test_a_build_has_half_of_the_processors_and_runs_when_nobody_else_does():
 
 def test_one_processor_is_one():
     one = min(os.sched_getaffinity(0))
-    command = ["taskset", "--cpu-list", str(one), sys.executable, str(GENTLY), sys.executable, "-c", ASK]
-    assert json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout) == [1, True, "-j1", "1"]
+    command = [
+        "taskset",
+        "--cpu-list",
+        str(one),
+        sys.executable,
+        str(GENTLY),
+        sys.executable,
+        "-c",
+        ASK,
+    ]
+    assert json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout) == [
+        1,
+        True,
+        "-j1",
+        "1",
+    ]
 
 
 def test_what_is_set_stays():

@@ -13,7 +13,9 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import 
 
 def git(place, *words):
     identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
-    return subprocess.run(["git", *identity, *words], cwd=place, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *identity, *words], cwd=place, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def commit(place, text):
@@ -58,7 +60,9 @@ def calls(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize(("version", "text"), [("HEAD", "app = 2"), ("main", "app = 2"), ("v1", "app = 1")])
+@pytest.mark.parametrize(
+    ("version", "text"), [("HEAD", "app = 2"), ("main", "app = 2"), ("v1", "app = 1")]
+)
 def test_a_branch_a_tag_and_the_head(repository, origin, version, text):
     tree, found = repository.checkout(version)
     assert (tree / "app.py").read_text() == text
@@ -133,9 +137,13 @@ def test_a_commit_that_is_not_there(repository, origin):
 
 def test_a_repository_that_is_not_there_is_named_without_its_credentials(tmp_path):
     with pytest.raises(_git.GitError) as failure:
-        _git.Repository(f"file://user:hunter2@localhost{tmp_path}/none", cache=tmp_path / "cache").checkout("main")
+        _git.Repository(
+            f"file://user:hunter2@localhost{tmp_path}/none", cache=tmp_path / "cache"
+        ).checkout("main")
     text = str(failure.value)
-    assert text.startswith(f"git: file://***@localhost{tmp_path}/none cannot be read at 'main'; git ls-remote said: ")
+    assert text.startswith(
+        f"git: file://***@localhost{tmp_path}/none cannot be read at 'main'; git ls-remote said: "
+    )
     assert "hunter2" not in text
 
 
@@ -150,11 +158,14 @@ def test_the_key_is_given_to_ssh_and_nobody_is_asked(tmp_path, monkeypatch):
     with pytest.raises(_git.GitError) as failure:
         _git.Repository("git@example.org:shop.git", "/keys/my key", tmp_path).checkout("main")
     assert "Permission denied (publickey)." in str(failure.value)
-    assert seen["env"]["GIT_SSH_COMMAND"] == "ssh -i '/keys/my key' -o IdentitiesOnly=yes -o BatchMode=yes"
+    assert (
+        seen["env"]["GIT_SSH_COMMAND"]
+        == "ssh -i '/keys/my key' -o IdentitiesOnly=yes -o BatchMode=yes"
+    )
     assert (seen["env"]["GIT_TERMINAL_PROMPT"], seen["stdin"]) == ("0", subprocess.DEVNULL)
 
 
-# --- as an entry of flask_apps -----------------------------------------------------------------------------------------
+# --- as an entry of flask_apps --------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -168,7 +179,10 @@ def test_an_application_from_git(fetch, origin, tmp_path):
     (app,), problems = normalize_apps(apps, checkout=fetch)
     assert problems == []
     assert app["source"].startswith(f"{tmp_path}/cache/flaskops/git/")
-    assert (app["module"], app["build"]["origin"]) == ("app", f"{origin} at v1 ({app['source'][-40:-28]})")
+    assert (app["module"], app["build"]["origin"]) == (
+        "app",
+        f"{origin} at v1 ({app['source'][-40:-28]})",
+    )
 
 
 def test_what_is_wrong_with_a_repository_is_told_with_the_rest(fetch, origin):
@@ -182,11 +196,18 @@ def test_what_is_wrong_with_a_repository_is_told_with_the_rest(fetch, origin):
     ]
     _, problems = normalize_apps(apps, checkout=fetch)
     assert problems[0] == f"flask_apps: a: git: {origin} has no branch, tag or commit 'nowhere'."
-    assert problems[1].startswith(f"flask_apps: b: git: directory is 'web'; there is no such directory in {origin} at HEAD (")
-    assert problems[2] == "flask_apps: c: git.key_file is not a file: /none. It starts from flask_apps_source_root."
+    assert problems[1].startswith(
+        f"flask_apps: b: git: directory is 'web'; there is no such directory in {origin} at HEAD ("
+    )
+    assert (
+        problems[2] == "flask_apps: c: git.key_file is not a file: /none. It starts from"
+        " flask_apps_source_root."
+    )
     assert problems[3:] == [
-        "flask_apps: d: git: repo must be the address of a repository, such as https://git.example.org/shop.git or "
-        "git@git.example.org:shop.git; got 'ext::sh -c x'.",
+        (
+            "flask_apps: d: git: repo must be the address of a repository, such as"
+            " https://git.example.org/shop.git or git@git.example.org:shop.git; got 'ext::sh -c x'."
+        ),
         "flask_apps: e: git must be a dictionary; got 'x'.",
         "flask_apps[5] must be a dictionary with name, source and path; got 'f'.",
     ]
@@ -201,27 +222,49 @@ def test_files_of_git_lfs_stay_pointers_whatever_the_controller_has(origin, tmp_
     (origin / ".gitattributes").write_text("*.bin filter=lfs\n")
     (origin / "large.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
     commit(origin, "large")
-    (tmp_path / ".gitconfig").write_text('[filter "lfs"]\n\tprocess = git-lfs-gone filter-process\n\trequired = true\n\tsmudge = false\n')
+    (tmp_path / ".gitconfig").write_text(
+        '[filter "lfs"]\n\tprocess = git-lfs-gone filter-process\n\trequired = true\n\tsmudge ='
+        " false\n"
+    )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / ".gitconfig"))
-    tree, _ = _git.Repository(f"file://{origin}", cache=tmp_path / "cache", run="1").checkout("main")
+    tree, _ = _git.Repository(f"file://{origin}", cache=tmp_path / "cache", run="1").checkout(
+        "main"
+    )
     assert (tree / "large.bin").read_text().startswith("version https://git-lfs")
 
 
 def test_what_to_do_about_a_host_that_ssh_does_not_know(tmp_path, monkeypatch):
     said = "Host key verification failed.\nfatal: Could not read from remote repository."
-    monkeypatch.setattr(_git.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 128, "", said))
+    monkeypatch.setattr(
+        _git.subprocess,
+        "run",
+        lambda command, **_: subprocess.CompletedProcess(command, 128, "", said),
+    )
     with pytest.raises(_git.GitError, match="connect to it once with ssh, or add its key to "):
         _git.Repository("git@example.org:shop.git", "", tmp_path).checkout("main")
 
 
-def test_trees_that_hold_each_other_a_billion_times_are_listed_no_further_than_a_source_may_go(origin, tmp_path):
+def test_trees_that_hold_each_other_a_billion_times_are_listed_no_further_than_a_source_may_go(
+    origin, tmp_path
+):
     blob = git(origin, "hash-object", "-w", "app.py")
-    tree = subprocess.run(["git", "mktree"], input=f"100644 blob {blob}\tx\n", cwd=origin, capture_output=True, text=True).stdout.strip()
+    tree = subprocess.run(
+        ["git", "mktree"],
+        input=f"100644 blob {blob}\tx\n",
+        cwd=origin,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
     for _ in range(5):
         lines = "".join(f"040000 tree {tree}\td{number:02}\n" for number in range(100))
-        tree = subprocess.run(["git", "mktree"], input=lines, cwd=origin, capture_output=True, text=True).stdout.strip()
+        tree = subprocess.run(
+            ["git", "mktree"], input=lines, cwd=origin, capture_output=True, text=True
+        ).stdout.strip()
     git(origin, "update-ref", "refs/heads/bomb", git(origin, "commit-tree", "-m", "bomb", tree))
     started = time.monotonic()
-    with pytest.raises(_git.GitError, match="at 'bomb' is too large for a source; it must have at most 200000 files with 4 GB"):
+    with pytest.raises(
+        _git.GitError,
+        match="at 'bomb' is too large for a source; it must have at most 200000 files with 4 GB",
+    ):
         _git.Repository(f"file://{origin}", cache=tmp_path / "cache", run="1").checkout("bomb")
     assert time.monotonic() - started < 60

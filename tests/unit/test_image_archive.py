@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Of an archive the engine gets the image that is wanted, under the name that we say, whatever else the archive carries."""
+"""Of an archive the engine gets the image that is wanted, under the name that we say, whatever else
+the archive carries.
+"""
 
 import bz2
 import gzip
@@ -28,21 +30,45 @@ def member(name, **more):
 
 
 def saved(path, images, extra=(), pack=None, manifest=None):
-    """What docker save would write: images by their names, comma between several; and further members."""
+    """What docker save would write: images by their names, comma between several; and further
+    members.
+    """
     files, entries = [], []
     for number, (names, layers) in enumerate(images.items()):
         config = f"blobs/sha256/c{number}"
-        files += [(config, f"config of {names}".encode()), *((f"blobs/sha256/{layer}", layer.encode() * 1000) for layer in layers)]
+        files += [
+            (config, f"config of {names}".encode()),
+            *((f"blobs/sha256/{layer}", layer.encode() * 1000) for layer in layers),
+        ]
         layers = [f"blobs/sha256/{layer}" for layer in layers]
-        entries.append({"Config": config, "RepoTags": names.split(",") if names else None, "Layers": layers})
-    repositories = {name.split(":")[0]: {name.split(":")[1]: "0" * 64} for names in images for name in names.split(",") if name}
-    index = {"manifests": [{"annotations": {"io.containerd.image.name": name}} for names in images for name in names.split(",")]}
-    files += [("repositories", json.dumps(repositories).encode()), ("index.json", json.dumps(index).encode())]
+        entries.append(
+            {"Config": config, "RepoTags": names.split(",") if names else None, "Layers": layers}
+        )
+    repositories = {
+        name.split(":")[0]: {name.split(":")[1]: "0" * 64}
+        for names in images
+        for name in names.split(",")
+        if name
+    }
+    index = {
+        "manifests": [
+            {"annotations": {"io.containerd.image.name": name}}
+            for names in images
+            for name in names.split(",")
+        ]
+    }
+    files += [
+        ("repositories", json.dumps(repositories).encode()),
+        ("index.json", json.dumps(index).encode()),
+    ]
     files += [("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')]
     files += [("manifest.json", json.dumps(entries).encode() if manifest is None else manifest)]
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
-        for name, data in [*files, *((one, two) for one, two in extra if not isinstance(one, tarfile.TarInfo))]:
+        for name, data in [
+            *files,
+            *((one, two) for one, two in extra if not isinstance(one, tarfile.TarInfo)),
+        ]:
             archive.addfile(member(name, size=len(data)), io.BytesIO(data))
         for info, data in extra:
             if isinstance(info, tarfile.TarInfo):
@@ -57,7 +83,10 @@ class Engine:
     def __init__(self, tmp_path, code=0):
         self.got, self.said = tmp_path / "got.tar", []
         program = tmp_path / "docker"
-        program.write_text(f'#!/bin/sh\n[ "$*" = load ] || exit 9\ncat > {self.got}\necho the engine spoke\nexit {code}\n')
+        program.write_text(
+            f'#!/bin/sh\n[ "$*" = load ] || exit 9\ncat > {self.got}\necho the engine spoke\nexit'
+            f" {code}\n"
+        )
         program.chmod(0o755)
         self.command = str(program)
 
@@ -86,8 +115,19 @@ def take(tmp_path, monkeypatch):
 
     def run(archive, reference="shop:1", **more):
         engine = Engine(tmp_path, **more)
-        params = {name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()}
-        params.update({"root": str(tmp_path), "name": "shop", "id": "2" * 12, "token": "t", "reference": reference, "archive": archive})
+        params = {
+            name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()
+        }
+        params.update(
+            {
+                "root": str(tmp_path),
+                "name": "shop",
+                "id": "2" * 12,
+                "token": "t",
+                "reference": reference,
+                "archive": archive,
+            }
+        )
         result = release_image.Image(params, engine).run()
         assert result["image_id"] == "sha256:new"
         return engine.loaded()
@@ -97,8 +137,14 @@ def take(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("pack", [None, gzip.compress, bz2.compress, lzma.compress])
 @pytest.mark.parametrize("names", ["shop:1", f"shop:1,{RUNTIME}", f"{RUNTIME},shop:1,postgres:16"])
-def test_the_wanted_image_is_loaded_under_the_name_of_the_release_alone(take, tmp_path, names, pack):
-    archive = saved(tmp_path / "image.tar", {names: ["aaa", "bbb"], RUNTIME: ["evil"], "redis:7": ["aaa", "red"]}, pack=pack)
+def test_the_wanted_image_is_loaded_under_the_name_of_the_release_alone(
+    take, tmp_path, names, pack
+):
+    archive = saved(
+        tmp_path / "image.tar",
+        {names: ["aaa", "bbb"], RUNTIME: ["evil"], "redis:7": ["aaa", "red"]},
+        pack=pack,
+    )
     files, layers = take(archive)
     assert layers == {OURS: [b"aaa", b"bbb"]}
     assert sorted(files) == ["content/0", "content/1", "content/2", "manifest.json"]
@@ -131,7 +177,9 @@ def test_it_is_known_by_any_of_its_names(take, tmp_path, names, reference):
         ({"a\x1b[2J:1": []}, "shop:1", r"holds a\\x1b\[2J:1;"),
     ],
 )
-def test_an_archive_without_it_is_refused_before_anything_is_loaded(take, tmp_path, images, reference, words):
+def test_an_archive_without_it_is_refused_before_anything_is_loaded(
+    take, tmp_path, images, reference, words
+):
     with pytest.raises(_files.HostError, match=words):
         take(saved(tmp_path / "image.tar", images), reference)
     assert not (tmp_path / "got.tar").exists()
@@ -142,12 +190,25 @@ def test_layers_that_are_links_are_followed_inside_of_the_archive_alone(take, tm
         (member("one/layer.tar", type=tarfile.SYMTYPE, linkname="../blobs/sha256/aaa"), b""),
         (member("two/layer.tar", type=tarfile.LNKTYPE, linkname="blobs/sha256/bbb"), b""),
     ]
-    manifest = [{"Config": "blobs/sha256/c0", "RepoTags": ["shop:1"], "Layers": ["one/layer.tar", "two/layer.tar"]}]
-    archive = saved(tmp_path / "image.tar", {"shop:1": ["aaa", "bbb"]}, links, manifest=json.dumps(manifest).encode())
+    manifest = [
+        {
+            "Config": "blobs/sha256/c0",
+            "RepoTags": ["shop:1"],
+            "Layers": ["one/layer.tar", "two/layer.tar"],
+        }
+    ]
+    archive = saved(
+        tmp_path / "image.tar",
+        {"shop:1": ["aaa", "bbb"]},
+        links,
+        manifest=json.dumps(manifest).encode(),
+    )
     assert take(archive)[1] == {OURS: [b"aaa", b"bbb"]}
 
 
-EVIL = json.dumps([{"Config": "blobs/sha256/c0", "RepoTags": [RUNTIME], "Layers": ["blobs/sha256/aaa"]}]).encode()
+EVIL = json.dumps(
+    [{"Config": "blobs/sha256/c0", "RepoTags": [RUNTIME], "Layers": ["blobs/sha256/aaa"]}]
+).encode()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +217,12 @@ EVIL = json.dumps([{"Config": "blobs/sha256/c0", "RepoTags": [RUNTIME], "Layers"
         [("./repositories", b'{"flaskops/runtime": {"0123456789ab": "0"}}')],
         [(member("a", type=tarfile.SYMTYPE, linkname="."), b""), ("a/manifest.json", EVIL)],
         [(member("../../etc/cron.d/x", size=3), b"abc")],
-        [("index.json", b'{"manifests":[{"annotations":{"io.containerd.image.name":"flaskops/runtime:0123456789ab"}}]}')],
+        [
+            (
+                "index.json",
+                b'{"manifests":[{"annotations":{"io.containerd.image.name":"flaskops/runtime:0123456789ab"}}]}',
+            )
+        ],
     ],
 )
 def test_nothing_beside_it_reaches_the_engine(take, tmp_path, extra):
@@ -166,22 +232,32 @@ def test_nothing_beside_it_reaches_the_engine(take, tmp_path, extra):
 
 
 @pytest.mark.parametrize("place", ["Config", "Layers"])
-@pytest.mark.parametrize("name", ["manifest.json", "./manifest.json", "index.json", "oci-layout", "repositories"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "./manifest.json", "index.json", "oci-layout", "repositories"]
+)
 def test_no_content_takes_the_place_of_a_list_of_names(take, tmp_path, name, place):
     image = {"Config": "blobs/sha256/c0", "RepoTags": ["shop:1"], "Layers": ["blobs/sha256/aaa"]}
     image[place] = name if place == "Config" else [*image["Layers"], name]
     evil = {"Config": "blobs/sha256/c0", "RepoTags": [RUNTIME], "Layers": ["blobs/sha256/aaa"]}
-    archive = saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, manifest=json.dumps([evil, image]).encode())
+    archive = saved(
+        tmp_path / "image.tar", {"shop:1": ["aaa"]}, manifest=json.dumps([evil, image]).encode()
+    )
     files, layers = take(archive)
     assert list(layers) == [OURS]
     assert files[0] == "manifest.json"
     assert all(file.startswith("content/") for file in files[1:])
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "./manifest.json", "/manifest.json", "x/../manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "./manifest.json", "/manifest.json", "x/../manifest.json"]
+)
 def test_of_two_lists_the_last_counts_and_its_names_are_looked_at(take, tmp_path, name):
     with pytest.raises(_files.HostError, match=f"holds {RUNTIME}"):
-        take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, [(member(name, size=len(EVIL)), EVIL)]))
+        take(
+            saved(
+                tmp_path / "image.tar", {"shop:1": ["aaa"]}, [(member(name, size=len(EVIL)), EVIL)]
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -211,10 +287,14 @@ def test_a_list_that_is_none_is_refused(take, tmp_path, manifest):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, manifest=manifest))
 
 
-@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize(
+    "kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
+)
 def test_a_header_that_is_larger_than_any_name_is_not_read(take, tmp_path, kind):
     size = 8 << 30
-    (tmp_path / "image.tar").write_bytes(member("x", type=kind, size=size).tobuf(tarfile.GNU_FORMAT) + bytes(10240))
+    (tmp_path / "image.tar").write_bytes(
+        member("x", type=kind, size=size).tobuf(tarfile.GNU_FORMAT) + bytes(10240)
+    )
     with pytest.raises(_files.HostError, match="cannot be read"):
         take(str(tmp_path / "image.tar"))
 
@@ -230,7 +310,9 @@ def test_what_the_engine_says_when_it_refuses_is_said(take, tmp_path):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}), code=1)
 
 
-def test_an_engine_that_does_not_read_is_waited_for_no_longer_than_it_may_take(take, tmp_path, monkeypatch):
+def test_an_engine_that_does_not_read_is_waited_for_no_longer_than_it_may_take(
+    take, tmp_path, monkeypatch
+):
     archive = saved(tmp_path / "image.tar", {"shop:1": ["aaa" * 1000]})
     monkeypatch.setattr(_image_archive, "SECONDS", 0.5)
     engine = Engine(tmp_path)
@@ -241,7 +323,7 @@ def test_an_engine_that_does_not_read_is_waited_for_no_longer_than_it_may_take(t
     assert time.monotonic() - started < 5
 
 
-# --- the runtime image -------------------------------------------------------------------------------------------------
+# --- the runtime image ----------------------------------------------------------------------------
 
 
 def runtime(tmp_path, archive, *images):
@@ -252,22 +334,42 @@ def runtime(tmp_path, archive, *images):
 
 
 def test_of_an_archive_of_the_runtime_image_only_the_expected_tags_are_loaded(tmp_path):
-    images = {f"{RUNTIME}-build": ["aaa"], f"{RUNTIME},postgres:16": ["bbb"], "flaskops/shop:2": ["ccc"], "flaskops/runtime:fff": ["ddd"]}
+    images = {
+        f"{RUNTIME}-build": ["aaa"],
+        f"{RUNTIME},postgres:16": ["bbb"],
+        "flaskops/shop:2": ["ccc"],
+        "flaskops/runtime:fff": ["ddd"],
+    }
     archive = saved(tmp_path / "runtime.tgz", images, pack=gzip.compress)
-    assert runtime(tmp_path, archive, f"{RUNTIME}-build", RUNTIME) == {f"{RUNTIME}-build": [b"aaa"], RUNTIME: [b"bbb"]}
+    assert runtime(tmp_path, archive, f"{RUNTIME}-build", RUNTIME) == {
+        f"{RUNTIME}-build": [b"aaa"],
+        RUNTIME: [b"bbb"],
+    }
 
 
 def test_an_archive_with_another_recipe_is_refused(tmp_path):
-    with pytest.raises(_files.HostError, match=f"the archive has no {RUNTIME}-build, it has {RUNTIME}"):
-        runtime(tmp_path, saved(tmp_path / "runtime.tar", {RUNTIME: ["aaa"]}), f"{RUNTIME}-build", RUNTIME)
+    with pytest.raises(
+        _files.HostError, match=f"the archive has no {RUNTIME}-build, it has {RUNTIME}"
+    ):
+        runtime(
+            tmp_path,
+            saved(tmp_path / "runtime.tar", {RUNTIME: ["aaa"]}),
+            f"{RUNTIME}-build",
+            RUNTIME,
+        )
 
 
-@pytest.mark.parametrize("image", [RUNTIME, f"docker.io/{RUNTIME}", "index.docker.io/flaskops/shop:1", "flaskops/neighbour:2"])
+@pytest.mark.parametrize(
+    "image",
+    [RUNTIME, f"docker.io/{RUNTIME}", "index.docker.io/flaskops/shop:1", "flaskops/neighbour:2"],
+)
 def test_an_image_of_ours_is_no_image_of_an_application(image):
     _apps, problems = normalize_apps([{"name": "shop", "path": "/", "image": image, "port": 80}])
     assert any("names that begin with flaskops/ are reserved" in problem for problem in problems)
 
 
 def test_another_registry_may_have_the_same_name():
-    _apps, problems = normalize_apps([{"name": "shop", "path": "/", "image": "registry.example.org/flaskops/shop:1", "port": 80}])
+    _apps, problems = normalize_apps(
+        [{"name": "shop", "path": "/", "image": "registry.example.org/flaskops/shop:1", "port": 80}]
+    )
     assert problems == []

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What runs in the stages of a build: pip with setuptools for old packages, and the application as a package."""
+"""What runs in the stages of a build: pip with setuptools for old packages, and the application as
+a package.
+"""
 
 import ast
 import importlib.util
@@ -24,7 +26,11 @@ def load(name):
 
 def test_the_last_setuptools_that_old_packages_take_is_the_same_everywhere():
     """The runtime's files are read in the image alone, and the controller's on the controller."""
-    named = [line for line in (RUNTIME / "setuptools.in").read_text().splitlines() if not line.startswith("#")]
+    named = [
+        line
+        for line in (RUNTIME / "setuptools.in").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     assert named == [load("install").OLDER] == [SETUPTOOLS]
     locked = re.match(r"setuptools==(\S+)", (RUNTIME / "setuptools.txt").read_text())[1]
     assert SpecifierSet(SETUPTOOLS.removeprefix("setuptools")).contains(locked)
@@ -37,13 +43,33 @@ def test_the_last_setuptools_that_old_packages_take_is_the_same_everywhere():
         ({"old.py": "from pkg_resources import parse_version\n"}, True, ("old", "pkg_resources")),
         ({"old/x.py": "from distutils.version import LooseVersion\n"}, False, ("old", "distutils")),
         ({"old/x.py": "from distutils.version import LooseVersion\n"}, True, None),
-        ({"new/x.py": "try:\n    import pkg_resources\nexcept ImportError:\n    pass\n"}, False, None),
+        (
+            {"new/x.py": "try:\n    import pkg_resources\nexcept ImportError:\n    pass\n"},
+            False,
+            None,
+        ),
         ({"new/x.py": "def version():\n    import pkg_resources\n"}, False, None),
-        ({"new/tests/x.py": "import pkg_resources\n", "new/setup.py": "import distutils\n"}, False, None),
+        (
+            {"new/tests/x.py": "import pkg_resources\n", "new/setup.py": "import distutils\n"},
+            False,
+            None,
+        ),
         ({"new/distutils/y.py": "import distutils\n"}, False, None),
-        ({"old/x.py": "import pkg_resources\n", "setuptools/__init__.py": "", "pkg_resources/__init__.py": ""}, False, None),
+        (
+            {
+                "old/x.py": "import pkg_resources\n",
+                "setuptools/__init__.py": "",
+                "pkg_resources/__init__.py": "",
+            },
+            False,
+            None,
+        ),
         # Newer versions have it no more.
-        ({"old/x.py": "import pkg_resources\n", "setuptools/__init__.py": ""}, False, ("old", "pkg_resources")),
+        (
+            {"old/x.py": "import pkg_resources\n", "setuptools/__init__.py": ""},
+            False,
+            ("old", "pkg_resources"),
+        ),
         ({"old/x.py": "import distutils\n", "setuptools/__init__.py": ""}, False, None),
         ({"odd/x.py": "import pkg_resources\n(((\n"}, False, None),
         ({"odd/x.py": "# pkg_resources\n" + "(" * 50_000}, False, None),
@@ -69,7 +95,9 @@ def pip(tmp_path, monkeypatch):
     python.chmod(0o755)
 
     def run(text, *arguments):
-        script.write_text(f"#!/bin/sh\necho \"$PIP_BUILD_CONSTRAINT|$*\" >> {tmp_path}/calls\n{text}\n")
+        script.write_text(
+            f'#!/bin/sh\necho "$PIP_BUILD_CONSTRAINT|$*" >> {tmp_path}/calls\n{text}\n'
+        )
         script.chmod(0o755)
         monkeypatch.setattr(module, "PIP", [str(script), "--python", str(python), "install"])
         code = module.main(list(arguments))
@@ -80,9 +108,14 @@ def pip(tmp_path, monkeypatch):
 
 def test_an_old_build_is_tried_again_with_an_older_setuptools(pip):
     run, _site = pip
-    text = "[ -n \"$PIP_BUILD_CONSTRAINT\" ] || { echo \"ModuleNotFoundError: No module named 'pkg_resources'\"; exit 1; }"
+    text = (
+        '[ -n "$PIP_BUILD_CONSTRAINT" ] || { echo "ModuleNotFoundError: No module named'
+        " 'pkg_resources'\"; exit 1; }"
+    )
     code, calls = run(text, "-r", "r.txt")
-    assert code == 0 and len(calls) == 2 and calls[0].startswith("|") and not calls[1].startswith("|")
+    assert (
+        code == 0 and len(calls) == 2 and calls[0].startswith("|") and not calls[1].startswith("|")
+    )
 
 
 def test_any_other_failure_is_none_of_ours(pip):
@@ -95,13 +128,18 @@ def test_setuptools_comes_with_an_old_package_alone(pip):
     assert len(run("exit 0", "-r", "r.txt")[1]) == 1
     (site / "old.py").write_text("import pkg_resources\n")
     calls = run("exit 0", "-r", "r.txt")[1]
-    assert len(calls) == 3 and calls[2].endswith("--no-deps --require-hashes -r /run/setuptools.txt")
+    assert len(calls) == 3 and calls[2].endswith(
+        "--no-deps --require-hashes -r /run/setuptools.txt"
+    )
 
 
 def test_setuptools_comes_for_what_the_application_itself_imports(pip):
     run, site = pip
     calls = run("exit 0", "--imported=distutils,pkg_resources", "-r", "r.txt")[1]
-    assert [call.partition(" install ")[2] for call in calls] == ["-r r.txt", "--no-deps --require-hashes -r /run/setuptools.txt"]
+    assert [call.partition(" install ")[2] for call in calls] == [
+        "-r r.txt",
+        "--no-deps --require-hashes -r /run/setuptools.txt",
+    ]
     (site / "setuptools").mkdir()  # it has distutils, and this one no pkg_resources
     assert len(run("exit 0", "--imported=distutils", "-r", "r.txt")[1]) == 3
     assert len(run("exit 0", "--imported=pkg_resources", "-r", "r.txt")[1]) == 5
@@ -128,24 +166,48 @@ def test_what_a_backend_leaves_is_removed_and_what_it_writes_stays(project, tmp_
     here = tmp_path / "app"
     (here / "dist").mkdir()
     (here / "dist/site.js").write_text("")
-    text = f"[ $1 = pip ] && exit; cd {here}; mkdir -p build/lib src/shop.egg-info; touch src/_version.py"
+    text = (
+        f"[ $1 = pip ] && exit; cd {here}; mkdir -p build/lib src/shop.egg-info; touch"
+        " src/_version.py"
+    )
     project(f"{text}; while [ $1 != --out-dir ]; do shift; done; touch $2/x.whl", "1.2")
     assert capsys.readouterr().out == ""
-    assert sorted(str(path.relative_to(here)) for path in here.rglob("*")) == ["dist", "dist/site.js", "src", "src/_version.py"]
+    assert sorted(str(path.relative_to(here)) for path in here.rglob("*")) == [
+        "dist",
+        "dist/site.js",
+        "src",
+        "src/_version.py",
+    ]
 
 
 def test_the_backend_learns_the_version_and_has_no_network(project, tmp_path):
     project(f"env > {tmp_path}/env; exit 1", "1.2")
     env = (tmp_path / "env").read_text()
-    assert "SETUPTOOLS_SCM_PRETEND_VERSION=1.2\n" in env and "UV_OFFLINE=1\n" in env and "POETRY_DYNAMIC_VERSIONING_BYPASS=1.2\n" in env
+    assert (
+        "SETUPTOOLS_SCM_PRETEND_VERSION=1.2\n" in env
+        and "UV_OFFLINE=1\n" in env
+        and "POETRY_DYNAMIC_VERSIONING_BYPASS=1.2\n" in env
+    )
 
 
 def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_path, capsys):
-    project("echo \"  ModuleNotFoundError: No module named 'x'\"; echo 'error: Failed to build'; exit 2")
-    assert capsys.readouterr().out.endswith("The build said: ModuleNotFoundError: No module named 'x'\n")
-    project("echo Building; echo 'error: Multiple top-level packages discovered in a flat-layout'; echo hint; exit 2")
+    project(
+        "echo \"  ModuleNotFoundError: No module named 'x'\"; echo 'error: Failed to build'; exit 2"
+    )
+    assert capsys.readouterr().out.endswith(
+        "The build said: ModuleNotFoundError: No module named 'x'\n"
+    )
+    project(
+        "echo Building; echo 'error: Multiple top-level packages discovered in a flat-layout'; echo"
+        " hint; exit 2"
+    )
     said = capsys.readouterr().out
-    assert said.startswith("flaskops warning: the project could not be built, so it runs from its source") and said.count("\n") == 1
+    assert (
+        said.startswith(
+            "flaskops warning: the project could not be built, so it runs from its source"
+        )
+        and said.count("\n") == 1
+    )
     assert "error: Multiple top-level packages discovered" in said
     assert "runs from its source (src/ is on the path) and has no" in said
     (tmp_path / "app/src").rmdir()
@@ -157,13 +219,25 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
-        ("ModuleNotFoundError: No module named 'jinja2'", "the Python module jinja2: add its package to requires of [build-system], or"),
-        ("RuntimeError: npm is missing", "the program npm: write build_command with what it does, and apt_packages"),
+        (
+            "ModuleNotFoundError: No module named 'jinja2'",
+            "the Python module jinja2: add its package to requires of [build-system], or",
+        ),
+        (
+            "RuntimeError: npm is missing",
+            "the program npm: write build_command with what it does, and apt_packages",
+        ),
         ("/bin/sh: 1: yarn: not found", "the program yarn: "),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'sass'", "the program sass: "),
         ("error: command 'gcc' failed: No such file or directory", "the program gcc: "),
-        ("error: Multiple top-level packages discovered", "where it needs its commands or its version, the build has to work"),
-        ("OSError: [Errno 2] No such file or directory: '/app/README.rst'", "where it needs its commands"),
+        (
+            "error: Multiple top-level packages discovered",
+            "where it needs its commands or its version, the build has to work",
+        ),
+        (
+            "OSError: [Errno 2] No such file or directory: '/app/README.rst'",
+            "where it needs its commands",
+        ),
     ],
 )
 def test_what_a_build_misses_is_told_with_what_to_write(project, capsys, said, advice):
@@ -171,7 +245,9 @@ def test_what_a_build_misses_is_told_with_what_to_write(project, capsys, said, a
     assert advice in capsys.readouterr().out
 
 
-def test_hooks_have_the_packages_of_the_application_after_those_of_the_backend(project, tmp_path, monkeypatch):
+def test_hooks_have_the_packages_of_the_application_after_those_of_the_backend(
+    project, tmp_path, monkeypatch
+):
     module = load("project")
     for name in ("backend", "own"):
         (tmp_path / name / "lib/python3.99/site-packages").mkdir(parents=True)
@@ -190,12 +266,16 @@ def test_what_was_built_before_is_not_older_than_its_source_while_it_is_built(pr
     for name, seconds in (("site.js", 1000), ("site.ts", 2000), ("changed.js", 3000)):
         (here / name).write_text(name)
         os.utime(here / name, (seconds, seconds))
-    project(f"cd {here}; [ site.ts -nt site.js ] && echo built >> site.js; echo x >> changed.js; exit 1")
+    project(
+        f"cd {here}; [ site.ts -nt site.js ] && echo built >> site.js; echo x >> changed.js; exit 1"
+    )
     assert (here / "site.js").read_text() == "site.js"
     times = [(here / name).stat().st_mtime for name in ("site.js", "site.ts", "changed.js")]
     assert times[:2] == [1000, 2000] and times[2] > 1e9
 
 
-@pytest.mark.parametrize("file", [*sorted(RUNTIME.glob("*.py")), RUNTIME.parent / "relay.py"], ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", [*sorted(RUNTIME.glob("*.py")), RUNTIME.parent / "relay.py"], ids=lambda file: file.name
+)
 def test_the_scripts_run_on_every_python_of_a_base(file):
     ast.parse(file.read_text(), feature_version=(3, 9))

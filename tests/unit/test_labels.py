@@ -25,9 +25,13 @@ def engine(monkeypatch):
         form = words[-1]
         lines = []
         for name, labels in there.items():
-            line = form.replace("{{json .Names}}", json.dumps(name)).replace("{{json .State}}", '"running"')
+            line = form.replace("{{json .Names}}", json.dumps(name)).replace(
+                "{{json .State}}", '"running"'
+            )
             for label in _engine.LABELS:
-                line = line.replace(f'{{{{json (.Label "{label}")}}}}', json.dumps(labels.get(label, "")))
+                line = line.replace(
+                    f'{{{{json (.Label "{label}")}}}}', json.dumps(labels.get(label, ""))
+                )
             lines.append(line)
         return "\n".join(lines)
 
@@ -43,12 +47,27 @@ def ours(release=ID, **more):
 
 def test_a_label_of_the_image_makes_no_process_of_an_application(engine):
     engine.there[f"shop-{ID}"] = ours(**{"host.flaskops.process": "worker"})
-    engine.there[f"shop-{ID}-pin"] = ours(**{"host.flaskops.process": "worker", "host.flaskops.pin": ID})
+    engine.there[f"shop-{ID}-pin"] = ours(
+        **{"host.flaskops.process": "worker", "host.flaskops.pin": ID}
+    )
     engine.there[f"shop-{ID}-worker"] = ours(**{"host.flaskops.process": "worker"})
-    assert [process.container for process in process_steps.found(engine, "shop")] == [f"shop-{ID}-worker"]
+    assert [process.container for process in process_steps.found(engine, "shop")] == [
+        f"shop-{ID}-worker"
+    ]
 
 
-@pytest.mark.parametrize("value", [f"x,host.flaskops.process=worker,host.flaskops.release={ID}", ",", "a=b,c", '"}', "a\nb", "\\", "{{.}}"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"x,host.flaskops.process=worker,host.flaskops.release={ID}",
+        ",",
+        "a=b,c",
+        '"}',
+        "a\nb",
+        "\\",
+        "{{.}}",
+    ],
+)
 def test_a_value_is_what_it_is(engine, value):
     engine.there[f"shop-{ID}"] = {**ours(), "description": value, "host.flaskops.pin": value}
     (entry,) = engine.containers("host.flaskops.app=shop")
@@ -73,7 +92,12 @@ RESERVED = [
     "ONBUILD LABEL host.flaskops.app=shop",
     "LABEL host.flaskops=x",
 ]
-FREE = ["LABEL org.opencontainers.image.title=shop", "LABEL a='b,host.flaskops.app=shop'", "LABEL host.flaskopsx=1", "RUN echo LABEL"]
+FREE = [
+    "LABEL org.opencontainers.image.title=shop",
+    "LABEL a='b,host.flaskops.app=shop'",
+    "LABEL host.flaskopsx=1",
+    "RUN echo LABEL",
+]
 
 
 @pytest.mark.parametrize("line", RESERVED)
@@ -89,12 +113,22 @@ def test_other_labels_are_free(line):
     assert dockerfile.reserved_labels(dockerfile.stages(f"FROM python\n{line}\n")) == []
 
 
-@pytest.mark.parametrize("label", ["host.flaskops.app", "host.flaskops.process", "host.flaskops.new"])
+@pytest.mark.parametrize(
+    "label", ["host.flaskops.app", "host.flaskops.process", "host.flaskops.new"]
+)
 def test_an_image_with_our_labels_is_refused(label):
     with pytest.raises(HostError, match=f"the image shop:1 has the label {label}"):
         refuse_labels({"Config": {"Labels": {"a": "b", label: ""}}}, "shop:1")
 
 
-@pytest.mark.parametrize("image", [{}, {"Config": {}}, {"Config": {"Labels": None}}, {"Config": {"Labels": {"a": "host.flaskops.app"}}}])
+@pytest.mark.parametrize(
+    "image",
+    [
+        {},
+        {"Config": {}},
+        {"Config": {"Labels": None}},
+        {"Config": {"Labels": {"a": "host.flaskops.app"}}},
+    ],
+)
 def test_any_other_image_is_not(image):
     refuse_labels(image, "shop:1")

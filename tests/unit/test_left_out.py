@@ -5,7 +5,10 @@
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 
-HEAD = "from flask import Flask\nimport store\nsite = Flask(__name__)\n@site.get('/')\ndef page(): return ''\ndef init_db(): pass\n"
+HEAD = (
+    "from flask import Flask\nimport store\nsite = Flask(__name__)\n@site.get('/')\ndef page():"
+    " return ''\ndef init_db(): pass\n"
+)
 MAIN = "if __name__ == '__main__':\n"
 
 
@@ -15,7 +18,9 @@ def notes(tmp_path):
         (tmp_path / "requirements.txt").write_text("flask\n")
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-        found = filters.normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
+        found = filters.normalize_apps(
+            [{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}]
+        )
         assert found["problems"] == []
         return " ".join(note for note in found["apps"][0]["notes"] if "no server runs" in note)
 
@@ -38,15 +43,28 @@ def test_what_makes_the_tables_is_told_with_its_line(notes, body, written):
     assert notes(HEAD + MAIN + body, release_command="true") == ""
 
 
-@pytest.mark.parametrize("body", ["    site.run()\n", "    print('create_all')\n", "    store.init_db(site)\n", "    create_all\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    site.run()\n",
+        "    print('create_all')\n",
+        "    store.init_db(site)\n",
+        "    create_all\n",
+    ],
+)
 def test_a_run_for_developers_alone_is_not(notes, body):
     assert notes(HEAD + MAIN + body) == ""
 
 
 def test_what_each_import_makes_is_not(notes):
-    assert notes(f"{HEAD}with site.app_context():\n    db.create_all()\n{MAIN}    site.run()\n") == ""
+    assert (
+        notes(f"{HEAD}with site.app_context():\n    db.create_all()\n{MAIN}    site.run()\n") == ""
+    )
 
 
 def test_a_factory_has_no_application_to_import(notes):
-    text = "from flask import Flask\ndef create_app(): return Flask(__name__)\nif __name__ == '__main__':\n    db.create_all()\n"
+    text = (
+        "from flask import Flask\ndef create_app(): return Flask(__name__)\nif __name__ =="
+        " '__main__':\n    db.create_all()\n"
+    )
     assert notes(text, "app.py").endswith("write release_command with what does the same.")

@@ -54,7 +54,9 @@ def test_all_locks_are_taken_or_none(root):
 def test_a_broken_lock_is_the_breakers_and_the_first_run_changes_nothing_more(root):
     lock.acquire(root, ["shop"], owner("a"))
     lock.acquire(root, ["shop"], owner("b"), ["a"])
-    with pytest.raises(HostError, match=r"does not hold the lock of shop any more \(b@laptop has broken it\)"):
+    with pytest.raises(
+        HostError, match=r"does not hold the lock of shop any more \(b@laptop has broken it\)"
+    ):
         lock.renew(root, ["shop"], "a", "switch")
     lock.release(root, ["shop"], "a")
     assert lock.holder(root, "shop")["token"] == "b"
@@ -99,7 +101,7 @@ def test_of_many_at_once_one_gets_it(root):
     assert len(got) == 1
 
 
-# --- the controller ---------------------------------------------------------------------------------------------------
+# --- the controller -------------------------------------------------------------------------------
 
 
 def test_this_run_lives():

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The kernel's counters of killed processes, as both versions of control groups show them, and what a run makes of them."""
+"""The kernel's counters of killed processes, as both versions of control groups show them, and what
+a run makes of them.
+"""
 
 import json
 import time
@@ -8,7 +10,11 @@ import time
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import memory
-from ansible_collections.flaskops.host.plugins.modules import release_finish, release_start, release_switch
+from ansible_collections.flaskops.host.plugins.modules import (
+    release_finish,
+    release_start,
+    release_switch,
+)
 
 ID = "3f0c" * 16
 # As they were read on hosts with Docker: /proc/PID/cgroup, where the files are, and the files.
@@ -19,7 +25,9 @@ V1 = (
         "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n",
         "memory.usage_in_bytes": "{usage}\n",
         "memory.limit_in_bytes": "536870912\n",
-        "memory.stat": "cache 4096\nrss 1000\ninactive_file 0\ntotal_cache 4096\ntotal_inactive_file 0\n",
+        "memory.stat": (
+            "cache 4096\nrss 1000\ninactive_file 0\ntotal_cache 4096\ntotal_inactive_file 0\n"
+        ),
     },
 )
 HYBRID = (
@@ -50,7 +58,9 @@ def host(tmp_path):
         (tmp_path / "proc/77/cgroup").write_text(cgroup)
         (tmp_path / place).mkdir(parents=True)
         for name, text in {**contents, **files}.items():
-            (tmp_path / place / name).write_text(text.replace("{usage}", str(usage)).replace("{}", str(killed)))
+            (tmp_path / place / name).write_text(
+                text.replace("{usage}", str(usage)).replace("{}", str(killed))
+            )
         return tmp_path
 
     return make
@@ -63,14 +73,24 @@ def test_the_kernel_has_counted(host, layout, count):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(("usage", "full"), [(100, False), (400 << 20, False), (500 << 20, True), (512 << 20, True)])
+@pytest.mark.parametrize(
+    ("usage", "full"), [(100, False), (400 << 20, False), (500 << 20, True), (512 << 20, True)]
+)
 def test_little_is_left(host, layout, usage, full):
     assert memory.is_full(77, host(layout, 0, usage)) is full
 
 
-@pytest.mark.parametrize(("layout", "counter"), [(V1, "total_inactive_file"), (HYBRID, "total_inactive_file"), (V2, "inactive_file")])
+@pytest.mark.parametrize(
+    ("layout", "counter"),
+    [(V1, "total_inactive_file"), (HYBRID, "total_inactive_file"), (V2, "inactive_file")],
+)
 def test_files_that_were_read_give_way(host, layout, counter):
-    assert memory.is_full(77, host(layout, 0, 500 << 20, **{"memory.stat": f"{counter} {200 << 20}\n"})) is False
+    assert (
+        memory.is_full(
+            77, host(layout, 0, 500 << 20, **{"memory.stat": f"{counter} {200 << 20}\n"})
+        )
+        is False
+    )
 
 
 def test_without_a_limit_nothing_is_full(host):
@@ -88,17 +108,31 @@ def test_what_cannot_be_read_counts_nothing(host, events):
     assert memory.killed(77, host(V2, 0, **{"memory.events": events})) == 0
 
 
-@pytest.mark.parametrize(("engine", "key"), [("gunicorn", "gunicorn.workers"), ("uwsgi", "uwsgi.processes"), ("command", "")])
+@pytest.mark.parametrize(
+    ("engine", "key"),
+    [("gunicorn", "gunicorn.workers"), ("uwsgi", "uwsgi.processes"), ("command", "")],
+)
 def test_the_advice_names_the_keys(engine, key):
-    container = {"Config": {"Env": ["A=b", f"FLASKOPS_ENGINE={engine}"]}, "HostConfig": {"Memory": 512 << 20}}
+    container = {
+        "Config": {"Env": ["A=b", f"FLASKOPS_ENGINE={engine}"]},
+        "HostConfig": {"Memory": 512 << 20},
+    }
     words = memory.advice(container, 689)
-    assert words.startswith("the kernel killed 689 of its processes, because they need more than resources.memory (512m)")
+    assert words.startswith(
+        "the kernel killed 689 of its processes, because they need more than resources.memory"
+        " (512m)"
+    )
     assert (f"fewer processes in {key}." in words) if key else ("fewer processes" not in words)
 
 
-# --- the run -----------------------------------------------------------------------------------------------------------
+# --- the run --------------------------------------------------------------------------------------
 
-SHOP = {"Name": "/shop-1", "State": {"Running": True, "Pid": 77}, "Config": {"Env": ["FLASKOPS_ENGINE=gunicorn"]}, "HostConfig": {}}
+SHOP = {
+    "Name": "/shop-1",
+    "State": {"Running": True, "Pid": 77},
+    "Config": {"Env": ["FLASKOPS_ENGINE=gunicorn"]},
+    "HostConfig": {},
+}
 
 
 class Engine:
@@ -113,7 +147,9 @@ class Engine:
 
 @pytest.fixture
 def gate(tmp_path, monkeypatch):
-    """A gate before a container that answers 200; the kernel counts by the seconds since it was first asked."""
+    """A gate before a container that answers 200; the kernel counts by the seconds since it was
+    first asked.
+    """
 
     def run(killed, full=False):
         started = time.monotonic()
@@ -124,20 +160,27 @@ def gate(tmp_path, monkeypatch):
         monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
         monkeypatch.setattr(release_gate, "ask", lambda *_words: (200, "well"))
         params = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
-        return release_gate.Gate({**params, "name": "shop", "container": "shop-1", "socket": "/x", "path": "/"}).run()
+        return release_gate.Gate(
+            {**params, "name": "shop", "container": "shop-1", "socket": "/x", "path": "/"}
+        ).run()
 
     return run
 
 
 def test_one_that_answers_and_loses_its_workers_is_refused(gate):
-    with pytest.raises(release_gate.HostError, match=r"the kernel killed 2 of its processes.*gunicorn\.workers"):
+    with pytest.raises(
+        release_gate.HostError, match=r"the kernel killed 2 of its processes.*gunicorn\.workers"
+    ):
         gate(lambda _seconds: 2)
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_one_that_begins_to_lose_them_is_watched(gate, full):
     with pytest.raises(release_gate.HostError, match="the kernel killed 2 of its processes"):
-        gate(lambda seconds: (2 if seconds > 0.5 else 0) if full else (2 if seconds > 0.5 else 1), full)
+        gate(
+            lambda seconds: (2 if seconds > 0.5 else 0) if full else (2 if seconds > 0.5 else 1),
+            full,
+        )
 
 
 def test_one_kill_alone_is_let_through(gate):
@@ -153,11 +196,24 @@ def test_one_with_room_is_not_waited_for(gate):
 def test_a_release_that_has_begun_to_die_is_not_switched_to(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "killed", lambda _pid: 2)
     monkeypatch.setattr(release_switch, "Docker", Engine)
-    release = {"name": "shop", "id": "1", "site": "default", "path": "/", "live": "0", "links": [], "state": "present", "processes": []}
+    release = {
+        "name": "shop",
+        "id": "1",
+        "site": "default",
+        "path": "/",
+        "live": "0",
+        "links": [],
+        "state": "present",
+        "processes": [],
+    }
     defaults = {name: option.get("default") for name, option in release_switch.ARGUMENTS.items()}
-    switch = release_switch.Switch({**defaults, "root": str(tmp_path), "nginx_root": str(tmp_path), "releases": [release]})
+    switch = release_switch.Switch(
+        {**defaults, "root": str(tmp_path), "nginx_root": str(tmp_path), "releases": [release]}
+    )
     switch._refuse_starved(["shop"])
-    assert switch.failures["shop"].startswith("shop: release 1 dies of memory; release 0 goes on serving.\nthe kernel killed 2 of its")
+    assert switch.failures["shop"].startswith(
+        "shop: release 1 dies of memory; release 0 goes on serving.\nthe kernel killed 2 of its"
+    )
 
 
 def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
@@ -165,10 +221,15 @@ def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
     monkeypatch.setattr(release_finish, "Docker", Engine)
     entry = {"name": "shop", "id": "1", "result": "live", "state": "present"}
     lock = {"token": "t", "names": ["shop"]}
-    finish = release_finish.Finish({"root": "/x", "nginx_root": "/x", "lock": lock, "releases": [entry]})
+    finish = release_finish.Finish(
+        {"root": "/x", "nginx_root": "/x", "lock": lock, "releases": [entry]}
+    )
     finish._warn_of_starved()
     (words,) = finish.attempts.warnings
-    assert words.startswith("shop: release 1 serves, and the kernel killed 689 of its processes, because they need more than resources")
+    assert words.startswith(
+        "shop: release 1 serves, and the kernel killed 689 of its processes, because they need more"
+        " than resources"
+    )
 
 
 @pytest.mark.parametrize("more", [{"result": "failed"}, {"state": "stopped"}])
@@ -176,7 +237,9 @@ def test_what_does_not_serve_is_not_warned_of(monkeypatch, more):
     monkeypatch.setattr(memory, "killed", lambda _pid: 689)
     monkeypatch.setattr(release_finish, "Docker", Engine)
     entry = {"name": "shop", "id": "1", "result": "live", "state": "present", **more}
-    finish = release_finish.Finish({"root": "/x", "nginx_root": "/x", "lock": {"token": "t", "names": []}, "releases": [entry]})
+    finish = release_finish.Finish(
+        {"root": "/x", "nginx_root": "/x", "lock": {"token": "t", "names": []}, "releases": [entry]}
+    )
     finish._warn_of_starved()
     assert finish.attempts.warnings == []
 

@@ -13,7 +13,9 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.places import P
 from ansible_collections.flaskops.host.plugins.module_utils.releases import mount
 
 may_mount = pytest.mark.skipif(
-    os.geteuid() != 0 or bool(subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode), reason="mounts"
+    os.geteuid() != 0
+    or bool(subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode),
+    reason="mounts",
 )
 
 
@@ -28,7 +30,11 @@ def root(tmp_path, monkeypatch):
 @pytest.fixture
 def commands(root, monkeypatch):
     called = []
-    monkeypatch.setattr(mount, "is_closed", lambda _place: any("restart" in words or "mount" in words[:1] for words in called))
+    monkeypatch.setattr(
+        mount,
+        "is_closed",
+        lambda _place: any("restart" in words or "mount" in words[:1] for words in called),
+    )
     monkeypatch.setattr(mount, "_run", called.append)
     return called
 
@@ -36,7 +42,10 @@ def commands(root, monkeypatch):
 def test_with_systemd_a_unit_mounts_it_now_and_before_docker_at_boot(root, commands):
     mount.SYSTEMD.mkdir()
     assert mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev, now and at boot"]
-    assert commands == [["systemctl", "daemon-reload"], *(["systemctl", verb, "flaskops-mount.service"] for verb in ("enable", "restart"))]
+    assert commands == [
+        ["systemctl", "daemon-reload"],
+        *(["systemctl", verb, "flaskops-mount.service"] for verb in ("enable", "restart")),
+    ]
     unit = mount.UNIT.read_text()
     assert f"\nExecStart=mount -o bind,nosuid,nodev {root}/apps {root}/apps\n" in unit
     assert f"\nRequiresMountsFor={root}/apps\nBefore=docker.service\n" in unit
@@ -65,7 +74,11 @@ def test_what_mount_says_is_the_reason(root, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "reason"), [("echo mount: permission denied. >&2; exit 32", "permission denied"), ("exit 1", "exit code 1")]
+    ("words", "reason"),
+    [
+        ("echo mount: permission denied. >&2; exit 32", "permission denied"),
+        ("exit 1", "exit code 1"),
+    ],
 )
 def test_a_host_that_does_not_allow_it_is_named_with_its_words(root, monkeypatch, words, reason):
     tools = root.parent / "bin"

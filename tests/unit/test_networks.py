@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A network of an application's own: taken from where nobody is, never somebody else's, and asked for by a key."""
+"""A network of an application's own: taken from where nobody is, never somebody else's, and asked
+for by a key.
+"""
 
 import json
 from ipaddress import IPv4Network
@@ -10,7 +12,9 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize impor
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.releases import networks as _networks
 from ansible_collections.flaskops.host.plugins.module_utils.releases import release
-from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import process_containers
+from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
+    process_containers,
+)
 
 ROUTES = """default via 192.168.1.1 dev eth0
 0.0.0.0/1 via 10.8.0.1 dev tun0
@@ -23,7 +27,11 @@ unreachable 10.201.0.48/29 metric 7
 
 class Engine:
     def __init__(self, *networks, refuses=()):
-        self.networks, self.refuses, self.made = {network["Name"]: network for network in networks}, list(refuses), []
+        self.networks, self.refuses, self.made = (
+            {network["Name"]: network for network in networks},
+            list(refuses),
+            [],
+        )
 
     def inspect(self, name, kind):
         return self.networks.get(name, {}) if kind == "network" else {}
@@ -44,7 +52,11 @@ class Engine:
 
 
 def network(name, subnet, **labels):
-    return {"Name": name, "IPAM": {"Config": [{"Subnet": subnet}, {"Subnet": "fd00::/64"}]}, "Labels": labels}
+    return {
+        "Name": name,
+        "IPAM": {"Config": [{"Subnet": subnet}, {"Subnet": "fd00::/64"}]},
+        "Labels": labels,
+    }
 
 
 @pytest.fixture
@@ -95,7 +107,13 @@ def test_it_goes_with_its_application():
 
 
 def test_a_pool_that_is_in_use_is_told_with_who_uses_it(ensure):
-    with pytest.raises(HostError, match=r"flask_apps_networks_pool \(10.201.0.0/16\) has no 16 free addresses .* 10.0.0.0/8\. Set it"):
+    with pytest.raises(
+        HostError,
+        match=(
+            r"flask_apps_networks_pool \(10.201.0.0/16\) has no 16 free addresses .* 10.0.0.0/8\."
+            r" Set it"
+        ),
+    ):
         ensure(Engine(), routes="10.0.0.0/8 via 10.1.1.1 dev tun0\n")
 
 
@@ -114,11 +132,24 @@ def test_pools_that_may_be(pool):
 
 @pytest.mark.parametrize(
     "pool",
-    ["", 5, None, "10.0.0.0", "10.201.0.1/16", "8.8.0.0/16", "127.0.0.0/8", "10.0.0.0/29", "fd00::/64", ["10.0.0.0/8"]],
+    [
+        "",
+        5,
+        None,
+        "10.0.0.0",
+        "10.201.0.1/16",
+        "8.8.0.0/16",
+        "127.0.0.0/8",
+        "10.0.0.0/29",
+        "fd00::/64",
+        ["10.0.0.0/8"],
+    ],
 )
 def test_pools_that_may_not(pool):
     (words,) = _networks.pool_problem(pool)
-    assert words.startswith("flask_apps_networks_pool must be a private IPv4 network of at least 16 addresses")
+    assert words.startswith(
+        "flask_apps_networks_pool must be a private IPv4 network of at least 16 addresses"
+    )
 
 
 @pytest.fixture
@@ -127,7 +158,9 @@ def entry(tmp_path):
     (tmp_path / "requirements.txt").write_text("flask\n")
 
     def make(**keys):
-        (app,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
+        (app,), problems = normalize_apps(
+            [{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}]
+        )
         return app, [problem.removeprefix("flask_apps: shop: ") for problem in problems]
 
     return make
@@ -145,7 +178,11 @@ def test_who_does_not_ask_has_none(entry):
 
 def test_who_asks_has_its_own_and_never_the_bridge_of_docker(entry):
     found = container(entry(internet=True)[0])
-    assert (found["network_mode"], found["networks"], "etc_hosts" in found) == ("flaskops-shop", [{"name": "flaskops-shop"}], False)
+    assert (found["network_mode"], found["networks"], "etc_hosts" in found) == (
+        "flaskops-shop",
+        [{"name": "flaskops-shop"}],
+        False,
+    )
     assert _networks.asks_for_own(found, "shop")
     assert not _networks.asks_for_own(found, "blog")
 
@@ -156,7 +193,9 @@ def test_it_goes_together_with_others(entry):
 
 
 def test_the_host_has_a_name_for_web_and_processes_by_a_key(entry):
-    app, problems = entry(internet=True, host_access=True, processes=[{"name": "worker", "command": "work"}])
+    app, problems = entry(
+        internet=True, host_access=True, processes=[{"name": "worker", "command": "work"}]
+    )
     assert problems == []
     found = container(app)
     (worker,) = process_containers(app, found)
@@ -165,8 +204,12 @@ def test_the_host_has_a_name_for_web_and_processes_by_a_key(entry):
 
 
 def test_what_does_not_fit_together_is_told(entry):
-    assert entry(host_access=True)[1] == ["host_access needs a network; write internet: true, or networks."]
+    assert entry(host_access=True)[1] == [
+        "host_access needs a network; write internet: true, or networks."
+    ]
     assert entry(host_access=True, networks=["backend"])[1] == []
     processes = [{"name": f"w{number}", "command": "work"} for number in range(6)]
-    assert entry(internet=True, processes=processes)[1][0].startswith("internet: true has room for 5 processes; got 6.")
+    assert entry(internet=True, processes=processes)[1][0].startswith(
+        "internet: true has room for 5 processes; got 6."
+    )
     assert entry(internet=True, processes=processes[:5])[1] == []

@@ -29,7 +29,10 @@ def test_a_configuration_is_read_with_its_quotes_and_comments():
     [server] = config.parse(SITE)
     names = [(directive.name, directive.arguments) for directive in server.block]
     assert names[:2] == [("listen", ["80"]), ("listen", ["[::]:80", "default_server"])]
-    assert names[2] == ("server_name", ["a.example", "b {c};", "~^x", "2"]) or names[2][0] == "server_name"
+    assert (
+        names[2] == ("server_name", ["a.example", "b {c};", "~^x", "2"])
+        or names[2][0] == "server_name"
+    )
     assert ("set", ["$x", "${y}z"]) in names
     assert ("include", ["/etc/nginx/flaskops/default/*.conf"]) in names
     contexts = {directive.name: context for context, directive in config.walk([server])}
@@ -89,13 +92,22 @@ def test_a_dump_is_taken_apart():
 
 
 def test_dpkg_knows_what_it_brought():
-    status = "Package: nginx-common\nConffiles:\n /etc/nginx/nginx.conf 0123456789abcdef0123456789abcdef obsolete\n /etc/x 1\n"
-    assert facts.conffile_sums(status, "/etc/nginx") == {"/etc/nginx/nginx.conf": "0123456789abcdef0123456789abcdef"}
+    status = (
+        "Package: nginx-common\nConffiles:\n /etc/nginx/nginx.conf 0123456789abcdef0123456789abcdef"
+        " obsolete\n /etc/x 1\n"
+    )
+    assert facts.conffile_sums(status, "/etc/nginx") == {
+        "/etc/nginx/nginx.conf": "0123456789abcdef0123456789abcdef"
+    }
 
 
 def test_os_release():
     text = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n'
-    assert facts.os_release(text) == {"id": "ubuntu", "version": "24.04", "name": "Ubuntu 24.04.3 LTS"}
+    assert facts.os_release(text) == {
+        "id": "ubuntu",
+        "version": "24.04",
+        "name": "Ubuntu 24.04.3 LTS",
+    }
 
 
 def test_a_port_of_another_program_is_found():
@@ -120,10 +132,13 @@ def host(tmp_path):
     (root / "sites-enabled/default").symlink_to(root / "sites-available/default")
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     lines = [
-        f" /etc/nginx/{name} {hashlib.md5((root / name).read_bytes(), usedforsecurity=False).hexdigest()}\n"
+        f" /etc/nginx/{name}"
+        f" {hashlib.md5((root / name).read_bytes(), usedforsecurity=False).hexdigest()}\n"
         for name in ("nginx.conf", "sites-available/default")
     ]
-    (tmp_path / "var/lib/dpkg/status").write_text("Package: nginx-common\nConffiles:\n" + "".join(lines))
+    (tmp_path / "var/lib/dpkg/status").write_text(
+        "Package: nginx-common\nConffiles:\n" + "".join(lines)
+    )
     (tmp_path / "etc/logrotate.d").mkdir()
     (tmp_path / "etc/logrotate.d/nginx").write_text("/var/log/nginx/*.log {\n}\n")
     (tmp_path / "etc/os-release").write_text("ID=debian\nVERSION_ID=13\n")
@@ -139,11 +154,18 @@ def look(host):
 def test_an_untouched_host(host):
     found = look(host)
     assert found["main_config"] == {"state": "untouched", "content": ""}
-    assert found["default_sites"] == [{"path": "sites-enabled/default", "state": "untouched", "content": ""}]
+    assert found["default_sites"] == [
+        {"path": "sites-enabled/default", "state": "untouched", "content": ""}
+    ]
     assert (found["foreign"], found["files"], found["directories"]) == ([], {}, ["default"])
     assert found["log_rotation"] == {"by": "theirs", "sha256": "", "installed": False}
     assert found["service"] == "disabled" and found["distribution"]["version"] == "13"
-    assert (found["installed"], found["running"], found["version"], found["ipv6"]) == (False, False, None, False)
+    assert (found["installed"], found["running"], found["version"], found["ipv6"]) == (
+        False,
+        False,
+        None,
+        False,
+    )
 
 
 def test_what_somebody_changed(host):
@@ -151,7 +173,11 @@ def test_what_somebody_changed(host):
     (host.root / "sites-available/default").write_text("server { }\n")
     found = look(host)
     assert found["main_config"] == {"state": "changed", "content": "user nobody;\n"}
-    assert found["default_sites"][0] == {"path": "sites-enabled/default", "state": "changed", "content": "server { }\n"}
+    assert found["default_sites"][0] == {
+        "path": "sites-enabled/default",
+        "state": "changed",
+        "content": "server { }\n",
+    }
 
 
 def test_a_default_site_that_leads_elsewhere_or_nowhere_is_not_the_packages(host):
@@ -190,20 +216,28 @@ def test_who_guards_the_start(host):
     assert look(host)["boot_guard"] == "missing"
     drop_in = host.system / "etc/systemd/system/nginx.service.d/flaskops.conf"
     drop_in.parent.mkdir(parents=True)
-    drop_in.write_text((Path(__file__).resolve().parents[2] / "roles/nginx/files/boot-guard.conf").read_text())
+    drop_in.write_text(
+        (Path(__file__).resolve().parents[2] / "roles/nginx/files/boot-guard.conf").read_text()
+    )
     assert look(host)["boot_guard"] == "ours"
 
 
 def test_logs_that_nobody_rotates(host):
     (host.system / "etc/logrotate.d/nginx").unlink()
     assert look(host)["log_rotation"]["by"] == "nobody"
-    (host.system / "etc/logrotate.d/flaskops-nginx").write_text(f"# {MARKER}\n/var/log/nginx/*.log {{\n}}\n")
+    (host.system / "etc/logrotate.d/flaskops-nginx").write_text(
+        f"# {MARKER}\n/var/log/nginx/*.log {{\n}}\n"
+    )
     assert look(host)["log_rotation"]["by"] == "ours"
 
 
 def test_an_empty_host(tmp_path):
     found = look(facts.Places(root=tmp_path / "etc/nginx", nginx="/no/such/nginx", system=tmp_path))
-    assert found["main_config"]["state"] == "absent" and found["default_sites"] == [] and found["service"] == ""
+    assert (
+        found["main_config"]["state"] == "absent"
+        and found["default_sites"] == []
+        and found["service"] == ""
+    )
 
 
 def test_a_cut_run_is_seen(host):

@@ -93,7 +93,12 @@ def test_a_bare_host_gets_everything():
 
 def test_the_site_default_is_alone_on_a_fresh_host():
     result = plan(FRESH)
-    assert result["problems"] == [] and result["packages"] == [] and not result["start"] and not result["enable"]
+    assert (
+        result["problems"] == []
+        and result["packages"] == []
+        and not result["start"]
+        and not result["enable"]
+    )
     assert result["sites"] == [
         {
             "name": "default",
@@ -138,7 +143,10 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
 @pytest.mark.parametrize(
     ("sites", "messages"),
     [
-        ("shop", ["nginx_sites must be a list of dictionaries with name and server_names; got 'shop'."]),
+        (
+            "shop",
+            ["nginx_sites must be a list of dictionaries with name and server_names; got 'shop'."],
+        ),
         (["shop"], ["nginx_sites[0] must be a dictionary with name and server_names; got 'shop'."]),
         (
             [{"server_names": ["a.example"]}],
@@ -151,7 +159,8 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
         (
             [{"name": "default", "server_names": ["a.example"]}],
             [
-                "nginx_sites: default: name must be another than the built-in site's (leave the entry out to use that one); got 'default'."
+                "nginx_sites: default: name must be another than the built-in site's (leave the"
+                " entry out to use that one); got 'default'."
             ],
         ),
         (
@@ -161,32 +170,61 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
         (
             [{**SHOP, "servername": "x", "ssl": True}],
             [
-                "nginx_sites: shop: 'servername' is not a known key (its value is hidden); did you mean 'server_names'?",
-                "nginx_sites: shop: 'ssl' is not a known key (its value is hidden); allowed are header_buffer_size, http_port, name, "
-                "server_names.",
+                (
+                    "nginx_sites: shop: 'servername' is not a known key (its value is hidden); did"
+                    " you mean 'server_names'?"
+                ),
+                (
+                    "nginx_sites: shop: 'ssl' is not a known key (its value is hidden); allowed are"
+                    " header_buffer_size, http_port, name, server_names."
+                ),
             ],
         ),
         (
             [{"name": "shop"}],
-            ["nginx_sites: shop: server_names is missing; write server_names: a list of host names, for example [shop.example.org]"],
+            [
+                "nginx_sites: shop: server_names is missing; write server_names: a list of host"
+                " names, for example [shop.example.org]"
+            ],
         ),
         (
             [{"name": "shop", "server_names": []}],
-            ["nginx_sites: shop: server_names is an empty list; write a host name such as shop.example.org or *.example.org."],
+            [
+                "nginx_sites: shop: server_names is an empty list; write a host name such as"
+                " shop.example.org or *.example.org."
+            ],
         ),
         (
             [{"name": "shop", "server_names": "a.example"}],
             ["nginx_sites: shop: server_names must be a list; got 'a.example'."],
         ),
         (
-            [{"name": "shop", "server_names": ["a.example; return 200", "~^x", "$host", "bücher.example", 7, "_"]}],
+            [
+                {
+                    "name": "shop",
+                    "server_names": [
+                        "a.example; return 200",
+                        "~^x",
+                        "$host",
+                        "bücher.example",
+                        7,
+                        "_",
+                    ],
+                }
+            ],
             [
                 f"nginx_sites: shop: server_names[0] must be {HOST}; got 'a.example; return 200'.",
                 f"nginx_sites: shop: server_names[1] must be {HOST}; got '~^x'.",
                 f"nginx_sites: shop: server_names[2] must be {HOST}; got '$host'.",
-                f"nginx_sites: shop: server_names[3] must be {HOST} (international names in their xn-- form); got 'bücher.example'.",
+                (
+                    f"nginx_sites: shop: server_names[3] must be {HOST} (international names in"
+                    " their xn-- form); got 'bücher.example'."
+                ),
                 f"nginx_sites: shop: server_names[4] must be {HOST}; got 7.",
-                "nginx_sites: shop: server_names[5] must be a name; to catch every host is the job of the site default; got '_'.",
+                (
+                    "nginx_sites: shop: server_names[5] must be a name; to catch every host is the"
+                    " job of the site default; got '_'."
+                ),
             ],
         ),
         (
@@ -195,18 +233,29 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
         ),
         (
             [SHOP, {"name": "blog", "server_names": ["SHOP.example.org"]}],
-            ["nginx_sites: blog: server_names: shop.example.org belongs to the site shop already (port 80); a name leads to one site."],
+            [
+                "nginx_sites: blog: server_names: shop.example.org belongs to the site shop already"
+                " (port 80); a name leads to one site."
+            ],
         ),
         ([SHOP, {"name": "blog", "server_names": ["shop.example.org"], "http_port": 81}], []),
         (
             [{**SHOP, "http_port": 70000}],
-            ["nginx_sites: shop: http_port must be the number of a port, at most 65535; got 70000."],
+            [
+                "nginx_sites: shop: http_port must be the number of a port, at most 65535; got"
+                " 70000."
+            ],
         ),
         (
-            [{**SHOP, "http_port": 81, "ssl": True}, {"name": "blog", "server_names": ["shop.example.org"]}],
             [
-                "nginx_sites: shop: 'ssl' is not a known key (its value is hidden); allowed are header_buffer_size, http_port, name, "
-                "server_names.",
+                {**SHOP, "http_port": 81, "ssl": True},
+                {"name": "blog", "server_names": ["shop.example.org"]},
+            ],
+            [
+                (
+                    "nginx_sites: shop: 'ssl' is not a known key (its value is hidden); allowed are"
+                    " header_buffer_size, http_port, name, server_names."
+                ),
             ],
         ),
         ([{**SHOP, "header_buffer_size": "32k"}], []),
@@ -224,7 +273,9 @@ def test_bad_sites(sites, messages):
     assert plan(sites=sites)["problems"] == messages
 
 
-@pytest.mark.parametrize("name", ["a.example\n", "a.example\n;", "", "-a.example", "a..example", "a.example.", "*"])
+@pytest.mark.parametrize(
+    "name", ["a.example\n", "a.example\n;", "", "-a.example", "a..example", "a.example.", "*"]
+)
 def test_names_that_nginx_would_read_otherwise_are_refused(name):
     assert len(plan(sites=[{"name": "shop", "server_names": [name]}])["problems"]) == 1
 
@@ -279,64 +330,103 @@ def test_all_problems_are_told_at_once():
 
 
 REFUSALS = [
-    ({"administrator": False}, {}, "nginx: the tasks do not run as root on this host; add become: true to the play."),
+    (
+        {"administrator": False},
+        {},
+        "nginx: the tasks do not run as root on this host; add become: true to the play.",
+    ),
     (
         {"namespace_error": "unshare: unshare failed: Operation not permitted"},
         {},
-        "nginx: this host refuses a private mount namespace, in which every change of the Nginx configuration is tested"
-        " (unshare: unshare failed: Operation not permitted). In a container give it CAP_SYS_ADMIN (--cap-add SYS_ADMIN).",
+        (
+            "nginx: this host refuses a private mount namespace, in which every change of the Nginx"
+            " configuration is tested (unshare: unshare failed: Operation not permitted). In a"
+            " container give it CAP_SYS_ADMIN (--cap-add SYS_ADMIN)."
+        ),
     ),
     (
         {"distribution": {"id": "fedora", "version": "43", "name": "Fedora Linux 43"}},
         {},
-        "nginx: this host runs Fedora Linux 43, which is not supported; supported are Debian 12, 13;"
-        " Ubuntu 22.04, 24.04, 26.04. With nginx_manage: false an Nginx of your own is used.",
+        (
+            "nginx: this host runs Fedora Linux 43, which is not supported; supported are Debian"
+            " 12, 13; Ubuntu 22.04, 24.04, 26.04. With nginx_manage: false an Nginx of your own is"
+            " used."
+        ),
     ),
     (
         {"service": "masked"},
         {},
-        "nginx: the service is masked on this host; run `systemctl unmask nginx`, or set nginx_manage: false.",
+        (
+            "nginx: the service is masked on this host; run `systemctl unmask nginx`, or set"
+            " nginx_manage: false."
+        ),
     ),
     (
         {"port_holders": [{"port": 80, "program": "apache2", "pid": 123}]},
         {},
-        "nginx: port 80 is held by apache2 (process 123); stop it,"
-        " or choose another port with nginx_http_port (and http_port of the sites).",
+        (
+            "nginx: port 80 is held by apache2 (process 123); stop it,"
+            " or choose another port with nginx_http_port (and http_port of the sites)."
+        ),
     ),
     (
         {"main_config": {"state": "changed", "content": "user nobody;\nevents {}\n"}},
         {"rendered": "user www-data;\nevents {}\n"},
-        "nginx: /etc/nginx/nginx.conf was changed by somebody and would be replaced:\n"
-        "    --- nginx.conf (on the host)\n    +++ nginx.conf (ours)\n    @@ -1,2 +1,2 @@\n    -user nobody;\n"
-        "    +user www-data;\n     events {}\n"
-        "  Set nginx_replace_main_config: true to replace it (a copy is kept in /var/backups/flaskops/nginx),"
-        " or nginx_manage: false to keep your own.",
+        (
+            "nginx: /etc/nginx/nginx.conf was changed by somebody and would be replaced:\n    ---"
+            " nginx.conf (on the host)\n    +++ nginx.conf (ours)\n    @@ -1,2 +1,2 @@\n    -user"
+            " nobody;\n    +user www-data;\n     events {}\n  Set nginx_replace_main_config: true"
+            " to replace it (a copy is kept in /var/backups/flaskops/nginx), or nginx_manage: false"
+            " to keep your own."
+        ),
     ),
     (
         {"foreign": [{"path": "sites-enabled/shop", "default_ports": []}]},
         {},
-        "nginx: /etc/nginx/nginx.conf would be replaced under configuration of somebody else (sites-enabled/shop)."
-        " Set nginx_replace_main_config: true if they may run under ours (they stay as they are and included),"
-        " or nginx_manage: false to keep your own.",
+        (
+            "nginx: /etc/nginx/nginx.conf would be replaced under configuration of somebody else"
+            " (sites-enabled/shop). Set nginx_replace_main_config: true if they may run under ours"
+            " (they stay as they are and included), or nginx_manage: false to keep your own."
+        ),
     ),
     (
-        {"default_sites": [{"path": "sites-enabled/default", "state": "changed", "content": "# c\n\nserver {}\n"}]},
+        {
+            "default_sites": [
+                {
+                    "path": "sites-enabled/default",
+                    "state": "changed",
+                    "content": "# c\n\nserver {}\n",
+                }
+            ]
+        },
         {},
-        "nginx: /etc/nginx/sites-enabled/default is not the distribution's default site any more and would be switched"
-        " off:\n    server {}\n  Set nginx_replace_default_site: true to switch it off (a copy of a file is kept in"
-        " /var/backups/flaskops/nginx), or rename it.",
+        (
+            "nginx: /etc/nginx/sites-enabled/default is not the distribution's default site any"
+            " more and would be switched off:\n    server {}\n  Set nginx_replace_default_site:"
+            " true to switch it off (a copy of a file is kept in /var/backups/flaskops/nginx), or"
+            " rename it."
+        ),
     ),
     (
-        {"foreign": [{"path": "conf.d/x.conf", "default_ports": [80, 443]}], "main_config": {"state": "ours"}},
+        {
+            "foreign": [{"path": "conf.d/x.conf", "default_ports": [80, 443]}],
+            "main_config": {"state": "ours"},
+        },
         {},
-        "nginx: /etc/nginx/conf.d/x.conf is the default server of port 80, and so is our site default; Nginx starts with"
-        " one only. Take default_server away from its listen line, or set nginx_http_port.",
+        (
+            "nginx: /etc/nginx/conf.d/x.conf is the default server of port 80, and so is our site"
+            " default; Nginx starts with one only. Take default_server away from its listen line,"
+            " or set nginx_http_port."
+        ),
     ),
     (
         {"configuration_error": '[emerg] unknown directive "x" in /etc/nginx/conf.d/x.conf:1'},
         {},
-        'nginx: the configuration on this host is refused by Nginx:\n    [emerg] unknown directive "x" in'
-        " /etc/nginx/conf.d/x.conf:1\n  Mend or move what it names (`nginx -t` shows it), then run again.",
+        (
+            "nginx: the configuration on this host is refused by Nginx:\n    [emerg] unknown"
+            ' directive "x" in /etc/nginx/conf.d/x.conf:1\n  Mend or move what it names (`nginx -t`'
+            " shows it), then run again."
+        ),
     ),
 ]
 
@@ -350,18 +440,35 @@ def test_a_host_is_refused(facts, inputs, message):
     ("facts", "inputs"),
     [
         ({"main_config": {"state": "changed", "content": "x"}}, {"replace_main_config": True}),
-        ({"foreign": [{"path": "sites-enabled/shop", "default_ports": []}]}, {"replace_main_config": True}),
         (
-            {"foreign": [{"path": "sites-enabled/shop", "default_ports": [8080]}], "main_config": {"state": "ours"}},
+            {"foreign": [{"path": "sites-enabled/shop", "default_ports": []}]},
+            {"replace_main_config": True},
+        ),
+        (
+            {
+                "foreign": [{"path": "sites-enabled/shop", "default_ports": [8080]}],
+                "main_config": {"state": "ours"},
+            },
             {},
         ),
         (
-            {"default_sites": [{"path": "sites-enabled/default", "state": "changed", "content": "x"}]},
+            {
+                "default_sites": [
+                    {"path": "sites-enabled/default", "state": "changed", "content": "x"}
+                ]
+            },
             {"replace_default_site": True},
         ),
         ({"configuration_error": "[emerg] x in /etc/nginx/sites-enabled/default:2"}, {}),
         ({"configuration_error": "[emerg] x in /etc/nginx/nginx.conf:2"}, {}),
-        ({"configuration_error": "[emerg] socket() [::]:80 failed (97: Address family not supported)"}, {}),
+        (
+            {
+                "configuration_error": (
+                    "[emerg] socket() [::]:80 failed (97: Address family not supported)"
+                )
+            },
+            {},
+        ),
         (
             {
                 "configuration_error": "[emerg] x in /etc/nginx/flaskops/default.conf:2",
@@ -377,7 +484,15 @@ def test_a_host_is_accepted(facts, inputs):
 
 
 def test_a_site_that_is_gone_is_removed():
-    files = {name: {} for name in ("nginx.conf", "conf.d/flaskops.conf", "flaskops/default.conf", "flaskops/old.conf")}
+    files = {
+        name: {}
+        for name in (
+            "nginx.conf",
+            "conf.d/flaskops.conf",
+            "flaskops/default.conf",
+            "flaskops/old.conf",
+        )
+    }
     assert "flaskops/old.conf" in plan({**FRESH, "files": files})["absent"]
     assert "flaskops/default.conf" not in plan({**FRESH, "files": files})["absent"]
 
@@ -399,7 +514,12 @@ OWN = {**FRESH, "included_sites": ["default"]}
 def test_an_nginx_of_the_users_own_is_only_asked():
     result = plan(OWN, manage=False)
     assert result["problems"] == []
-    assert (result["packages"], result["absent"], result["start"], result["enable"]) == ([], [], False, False)
+    assert (result["packages"], result["absent"], result["start"], result["enable"]) == (
+        [],
+        [],
+        False,
+        False,
+    )
     assert result["site_names"] == ["default"] and result["sites"] == [] and result["ports"] == []
 
 
@@ -408,29 +528,44 @@ def test_an_nginx_of_the_users_own_is_only_asked():
     [
         (
             {"installed": False},
-            "nginx: nginx_manage is false and Nginx is not installed on this host (/usr/sbin/nginx);"
-            " install it, or set nginx_manage: true.",
+            (
+                "nginx: nginx_manage is false and Nginx is not installed on this host"
+                " (/usr/sbin/nginx); install it, or set nginx_manage: true."
+            ),
         ),
-        ({"running": False}, "nginx: nginx_manage is false and Nginx does not run on this host; start it."),
+        (
+            {"running": False},
+            "nginx: nginx_manage is false and Nginx does not run on this host; start it.",
+        ),
         (
             {"gzip_static": False},
-            "nginx: this Nginx was built without --with-http_gzip_static_module, which static files need (`nginx -V` shows it);"
-            " the packages of Debian, Ubuntu and nginx.org have it.",
+            (
+                "nginx: this Nginx was built without --with-http_gzip_static_module, which static"
+                " files need (`nginx -V` shows it); the packages of Debian, Ubuntu and nginx.org"
+                " have it."
+            ),
         ),
         (
             {"included_sites": []},
-            "nginx: no server block includes the applications of the site default; add this line to the server block"
-            " that is to serve them (`nginx -T` shows where it is):\n    include /etc/nginx/flaskops/default/*.conf;",
+            (
+                "nginx: no server block includes the applications of the site default; add this"
+                " line to the server block that is to serve them (`nginx -T` shows where it is):\n "
+                "   include /etc/nginx/flaskops/default/*.conf;"
+            ),
         ),
         (
             {"conf_d_included": False},
-            "nginx: nothing includes /etc/nginx/conf.d/flaskops.conf; add this line to the http block of"
-            " /etc/nginx/nginx.conf:\n    include /etc/nginx/conf.d/*.conf;",
+            (
+                "nginx: nothing includes /etc/nginx/conf.d/flaskops.conf; add this line to the http"
+                " block of /etc/nginx/nginx.conf:\n    include /etc/nginx/conf.d/*.conf;"
+            ),
         ),
         (
             {"configuration_error": "[emerg] a\n[emerg] b"},
-            "nginx: the configuration on this host is refused by Nginx:\n    [emerg] a\n    [emerg] b\n"
-            "  Mend or move what it names (`nginx -t` shows it), then run again.",
+            (
+                "nginx: the configuration on this host is refused by Nginx:\n    [emerg] a\n   "
+                " [emerg] b\n  Mend or move what it names (`nginx -t` shows it), then run again."
+            ),
         ),
     ],
 )
@@ -454,8 +589,14 @@ def tree():
         ({"directories": []}, False),
         ({"default_sites": [{"path": "sites-enabled/default"}]}, False),
         ({"files": {}}, False),
-        ({"files": {"nginx.conf": {"sha256": hashlib.sha256(b"x").hexdigest(), "mode": "0600"}}}, False),
-        ({"files": {"nginx.conf": {"sha256": hashlib.sha256(b"y").hexdigest(), "mode": "0644"}}}, False),
+        (
+            {"files": {"nginx.conf": {"sha256": hashlib.sha256(b"x").hexdigest(), "mode": "0600"}}},
+            False,
+        ),
+        (
+            {"files": {"nginx.conf": {"sha256": hashlib.sha256(b"y").hexdigest(), "mode": "0644"}}},
+            False,
+        ),
     ],
 )
 def test_a_host_that_has_it_all_is_not_asked_again(facts, current):
@@ -485,7 +626,11 @@ def test_filters_say_what_they_expect():
         with pytest.raises(filters.AnsibleFilterError, match="expected"):
             call()
     assert filters.nginx_plan(INPUTS)["problems"] == []
-    assert set(filters.FilterModule().filters()) == {"nginx_plan", "nginx_split_files", "nginx_is_current"}
+    assert set(filters.FilterModule().filters()) == {
+        "nginx_plan",
+        "nginx_split_files",
+        "nginx_is_current",
+    }
 
 
 def test_a_long_difference_is_cut():
@@ -501,7 +646,9 @@ def test_the_known_keys_of_a_site_are_documented():
 
 
 def test_the_tables_and_the_argument_spec_say_the_same():
-    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"][
+        "main"
+    ]["options"]
     for name, option in schema.INPUTS.items():
         spec = specs[f"nginx_{name}"]
         assert (option.kind, list(option.choices)) == (spec["type"], spec.get("choices", [])), name
@@ -520,19 +667,38 @@ def test_every_input_reaches_the_plan():
     ("given", "proxies", "message"),
     [
         ([], [], None),
-        (["192.0.2.7", "10.0.0.0/8", "192.0.2.7/32", "2001:DB8::/32"], ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32"], None),
+        (
+            ["192.0.2.7", "10.0.0.0/8", "192.0.2.7/32", "2001:DB8::/32"],
+            ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32"],
+            None,
+        ),
         ("192.0.2.7", [], "nginx_trusted_proxies must be a list; got '192.0.2.7'."),
         (None, [], "nginx_trusted_proxies must be a list; got None."),
         (["10.0.0.1/8"], [], "2001:db8::/32, without bits beside the network; got '10.0.0.1/8'."),
-        (["proxy.example.org"], [], "an address or a network such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; got 'proxy.example.org'."),
+        (
+            ["proxy.example.org"],
+            [],
+            (
+                "an address or a network such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32; got"
+                " 'proxy.example.org'."
+            ),
+        ),
         ([7], [], "; got 7."),
         (["10.0.0.1; allow all"], [], "; got '10.0.0.1; allow all'."),
-        (["0.0.0.0/0"], ["0.0.0.0/0"], "'0.0.0.0/0' is every client, and each could pass for another address"),
+        (
+            ["0.0.0.0/0"],
+            ["0.0.0.0/0"],
+            "'0.0.0.0/0' is every client, and each could pass for another address",
+        ),
         (["::/0"], ["::/0"], "'::/0' is every client"),
     ],
 )
 def test_the_proxies_that_are_believed(given, proxies, message):
     result = plan(FRESH, trusted_proxies=given)
     assert result["trusted_proxies"] == proxies
-    assert [message in problem for problem in result["problems"]] == [True] if message else result["problems"] == []
+    assert (
+        [message in problem for problem in result["problems"]] == [True]
+        if message
+        else result["problems"] == []
+    )
     assert [site["tls"] for site in result["addresses"]] == [bool(proxies)]

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import tree as _nginx_tree
-from ansible_collections.flaskops.host.plugins.module_utils.nginx.files import MARKER, Transaction, copy_tree
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.files import (
+    MARKER,
+    Transaction,
+    copy_tree,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.process import (
     Host,
     emergencies,
@@ -19,14 +23,30 @@ from ansible_collections.flaskops.host.plugins.module_utils.nginx.process import
     nginx_warnings,
     pid_path,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import ABSENT, Entry, NginxError, Step, parse_wanted, safe_order
-from ansible_collections.flaskops.host.plugins.module_utils.nginx.tree import Interrupted, NginxTree, Settings, host_lock
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import (
+    ABSENT,
+    Entry,
+    NginxError,
+    Step,
+    parse_wanted,
+    safe_order,
+)
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.tree import (
+    Interrupted,
+    NginxTree,
+    Settings,
+    host_lock,
+)
 
 
 def verdict(root: Path) -> str:
-    """Nginx in miniature: a main file, what is used is defined, no location twice, no link to nothing."""
+    """Nginx in miniature: a main file, what is used is defined, no location twice, no link to
+    nothing.
+    """
     text = ""
-    names = sorted([*root.glob("nginx.conf"), *root.glob("[!.]*/[!.]*"), *root.glob("[!.]*/[!.]*/[!.]*")])
+    names = sorted(
+        [*root.glob("nginx.conf"), *root.glob("[!.]*/[!.]*"), *root.glob("[!.]*/[!.]*/[!.]*")]
+    )
     for name in names:
         if name.is_dir():
             continue
@@ -112,7 +132,9 @@ class Place:
 
     def tree(self, check_mode: bool = False, **params) -> NginxTree:
         reload = params.pop("reload", True)
-        return NginxTree(parse_wanted(self.root, params), self.settings, self.host, reload, check_mode)
+        return NginxTree(
+            parse_wanted(self.root, params), self.settings, self.host, reload, check_mode
+        )
 
     def change(self, check_mode: bool = False, **params):
         return self.tree(check_mode, **params).run()
@@ -182,7 +204,11 @@ def test_check_mode_tells_the_same_and_writes_nothing(place):
     before = snapshot(place.root)
     predicted = place.change(check_mode=True, **INSTALL)
     assert snapshot(place.root) == before
-    assert not place.settings.runtime.exists() and not place.settings.lock.exists() and not place.host.loaded
+    assert (
+        not place.settings.runtime.exists()
+        and not place.settings.lock.exists()
+        and not place.host.loaded
+    )
     real = place.change(**INSTALL)
     for key in ("changed", "actions", "diff", "tested"):
         assert predicted[key] == real[key], key
@@ -203,7 +229,9 @@ def test_check_mode_predicts_a_link_to_what_a_real_run_would_have_made(place):
     link = {"path": "flaskops/default/a.conf", "target": str(place.base / "later.conf")}
     result = place.change(check_mode=True, links=[link])
     assert result["changed"] and not result["tested"]
-    with pytest.raises(NginxError, match=r"targets of links do not exist, Nginx would not start: .*later.conf"):
+    with pytest.raises(
+        NginxError, match=r"targets of links do not exist, Nginx would not start: .*later.conf"
+    ):
         place.change(links=[link])
 
 
@@ -222,8 +250,10 @@ def test_a_refused_change_was_never_on_the_disk(place):
     before = snapshot(place.root)
     with pytest.raises(NginxError) as caught:
         place.change(files=[{"path": "conf.d/x.conf", "content": "bad;"}])
-    assert str(caught.value) == (
-        "Nginx refuses the new configuration:\n[emerg] unknown directive bad\nNothing was changed, the old configuration goes on serving."
+    assert (
+        str(caught.value)
+        == "Nginx refuses the new configuration:\n[emerg] unknown directive bad\nNothing was"
+        " changed, the old configuration goes on serving."
     )
     assert snapshot(place.root) == before and not place.host.loaded
 
@@ -232,8 +262,9 @@ def test_a_configuration_that_was_broken_before_is_named_as_such(place):
     (place.root / "conf.d/theirs.conf").write_text("bad;")
     with pytest.raises(NginxError) as caught:
         place.change(files=[{"path": "conf.d/x.conf", "content": "fine;"}])
-    assert str(caught.value) == (
-        "Nginx refuses the configuration that this host has already, before the change:\n"
+    assert (
+        str(caught.value)
+        == "Nginx refuses the configuration that this host has already, before the change:\n"
         "[emerg] unknown directive bad\n"
         "Mend or move what it names (`nginx -t` shows it), then run again. Nothing was changed."
     )
@@ -241,7 +272,10 @@ def test_a_configuration_that_was_broken_before_is_named_as_such(place):
 
 def test_a_change_may_mend_what_was_broken_before(place):
     (place.root / "conf.d/x.conf").write_text("bad;")
-    files = [{"path": "conf.d/x.conf", "content": "fine;"}, {"path": "nginx.conf", "content": "new;"}]
+    files = [
+        {"path": "conf.d/x.conf", "content": "fine;"},
+        {"path": "nginx.conf", "content": "new;"},
+    ]
     assert place.change(files=files)["changed"]
 
 
@@ -250,8 +284,8 @@ def test_a_failed_reload_puts_everything_back_and_loads_it(place):
     place.host.refuse_reload = ["[emerg] bind() to 0.0.0.0:81 failed (98: Address already in use)"]
     with pytest.raises(NginxError) as caught:
         place.change(**INSTALL)
-    assert str(caught.value) == (
-        "Nginx did not load the new configuration:\n"
+    assert (
+        str(caught.value) == "Nginx did not load the new configuration:\n"
         "[emerg] bind() to 0.0.0.0:81 failed (98: Address already in use)\n"
         "The old configuration is back in its place and loaded."
     )
@@ -264,8 +298,8 @@ def test_when_the_old_one_does_not_load_either_both_are_told(place):
     place.host.refuse_reload = ["second", "first"]
     with pytest.raises(NginxError) as caught:
         place.change(**INSTALL)
-    assert str(caught.value) == (
-        "Nginx did not load the new configuration:\nfirst\n"
+    assert (
+        str(caught.value) == "Nginx did not load the new configuration:\nfirst\n"
         "The old configuration is back in its place. Nginx did not load it again, though: second"
     )
 
@@ -286,7 +320,10 @@ def test_a_link_is_moved_by_rename(place):
     link = {"path": "flaskops/default/a.conf", "target": str(place.base / "a.conf")}
     place.change(links=[link])
     result = place.change(links=[{**link, "target": str(place.base / "b.conf")}])
-    assert result["actions"] == [f"Link {place.root}/flaskops/default/a.conf to {place.base}/b.conf", "Reload Nginx"]
+    assert result["actions"] == [
+        f"Link {place.root}/flaskops/default/a.conf to {place.base}/b.conf",
+        "Reload Nginx",
+    ]
     assert result["diff"][0]["before"] == f"-> {place.base}/a.conf\n"
     assert result["diff"][0]["after"] == f"-> {place.base}/b.conf\n"
 
@@ -294,9 +331,18 @@ def test_a_link_is_moved_by_rename(place):
 def test_two_apps_may_swap_their_paths(place):
     paths = ("flaskops/default/one.conf", "flaskops/default/two.conf")
     targets = [str(place.base / "a.conf"), str(place.base / "b.conf")]
-    place.change(links=[{"path": path, "target": target} for path, target in zip(paths, targets, strict=True)])
+    place.change(
+        links=[
+            {"path": path, "target": target} for path, target in zip(paths, targets, strict=True)
+        ]
+    )
     states = watch(place)
-    result = place.change(links=[{"path": path, "target": target} for path, target in zip(paths, reversed(targets), strict=True)])
+    result = place.change(
+        links=[
+            {"path": path, "target": target}
+            for path, target in zip(paths, reversed(targets), strict=True)
+        ]
+    )
     assert result["changed"] and not [state for state in states if state]
     assert os.readlink(place.root / paths[0]) == targets[1]
     assert os.readlink(place.root / paths[1]) == targets[0]
@@ -365,14 +411,20 @@ CALLS = ("rename", "fsync", "link", "symlink", "unlink", "mkdir", "fchmod", "rmd
 
 def prepared(base: Path) -> Place:
     place = Place(base)
-    links = [{"path": f"flaskops/default/{name}.conf", "target": str(base / f"{name}.conf")} for name in "ab"]
+    links = [
+        {"path": f"flaskops/default/{name}.conf", "target": str(base / f"{name}.conf")}
+        for name in "ab"
+    ]
     place.change(**INSTALL, links=links)
     place.host.loaded.clear()
     return place
 
 
 def wanted_change(place: Place) -> dict:
-    return {**CHANGE, "links": [{"path": "flaskops/default/a.conf", "target": str(place.base / "b.conf")}]}
+    return {
+        **CHANGE,
+        "links": [{"path": "flaskops/default/a.conf", "target": str(place.base / "b.conf")}],
+    }
 
 
 class Faults:
@@ -387,7 +439,11 @@ class Faults:
 
     def wrap(self, original, number, when, error):
         def call(*args, **kwargs):
-            where = os.readlink(f"/proc/self/fd/{args[0]}") if isinstance(args[0], int) else str(args[0])
+            where = (
+                os.readlink(f"/proc/self/fd/{args[0]}")
+                if isinstance(args[0], int)
+                else str(args[0])
+            )
             self.count += "candidate-" not in where
             now = self.count == number and not self.fired
             self.fired = self.fired or now
@@ -423,11 +479,18 @@ def test_a_fault_anywhere_leaves_the_old_tree_or_the_new_one(tmp_path, error, wh
                 assert not (place.root / "flaskops/other").exists()
                 assert not place.host.loaded or place.host.loaded[-1] == before
             except OSError:
-                assert snapshot(place.root) in (before, without_dots(snapshot(place.root))), f"fault {number}"
+                assert snapshot(place.root) in (
+                    before,
+                    without_dots(snapshot(place.root)),
+                ), f"fault {number}"
         result = place.change(**wanted_change(place))
         again = snapshot(place.root)
-        assert "newer main" in again["nginx.conf"] and without_dots(again) == again, f"fault {number}"
-        assert place.host.loaded[-1] == again, f"fault {number}: what lies there is loaded ({result})"
+        assert "newer main" in again["nginx.conf"] and without_dots(again) == again, (
+            f"fault {number}"
+        )
+        assert place.host.loaded[-1] == again, (
+            f"fault {number}: what lies there is loaded ({result})"
+        )
         if not faults.fired:
             break
     assert seen["failed"] > 12
@@ -438,7 +501,9 @@ def without_dots(state: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_kill_anywhere_leaves_a_tree_that_nginx_accepts_and_the_next_run_ends_the_work(tmp_path, when):
+def test_a_kill_anywhere_leaves_a_tree_that_nginx_accepts_and_the_next_run_ends_the_work(
+    tmp_path, when
+):
     number = 0
     while True:
         number += 1
@@ -453,7 +518,9 @@ def test_a_kill_anywhere_leaves_a_tree_that_nginx_accepts_and_the_next_run_ends_
                 assert verdict(place.root) == "", f"kill {number}"
         place.change(**wanted_change(place))
         state = snapshot(place.root)
-        assert without_dots(state) == state and "newer main" in state["nginx.conf"], f"kill {number}"
+        assert without_dots(state) == state and "newer main" in state["nginx.conf"], (
+            f"kill {number}"
+        )
         assert place.host.loaded[-1] == state, f"kill {number}: what lies there is loaded"
         assert not list(place.settings.runtime.iterdir()), f"kill {number}"
         if not faults.fired:
@@ -464,7 +531,10 @@ def test_a_kill_anywhere_leaves_a_tree_that_nginx_accepts_and_the_next_run_ends_
 def test_a_second_run_waits_for_the_lock_and_then_says_who_holds_it(place):
     with (
         host_lock(place.settings.lock, 1, False),
-        pytest.raises(NginxError, match=rf"Another run .* \(process {os.getpid()}, lock {place.settings.lock}\)"),
+        pytest.raises(
+            NginxError,
+            match=rf"Another run .* \(process {os.getpid()}, lock {place.settings.lock}\)",
+        ),
     ):
         place.change(**INSTALL)
     assert place.change(**INSTALL)["changed"]
@@ -492,7 +562,9 @@ def test_links_in_the_tree_stay_links_in_the_candidate(place, tmp_path):
 def test_nothing_is_reached_through_a_link(place, tmp_path):
     (tmp_path / "outside").mkdir()
     (place.root / "linked").symlink_to(tmp_path / "outside")
-    with pytest.raises(NginxError, match=r"linked is a link; flaskops.host needs a real directory there\."):
+    with pytest.raises(
+        NginxError, match=r"linked is a link; flaskops.host needs a real directory there\."
+    ):
         place.change(files=[{"path": "linked/x.conf", "content": "x"}])
 
 
@@ -505,7 +577,10 @@ def test_files_of_others_do_not_become_links_and_full_directories_stay(place):
             absent=["conf.d"],
         )
     assert str(caught.value).replace(str(place.root), "R").splitlines() == [
-        "R/conf.d/a.conf is a file that flaskops.host did not put there; move it away, a link belongs there.",
+        (
+            "R/conf.d/a.conf is a file that flaskops.host did not put there; move it away, a link"
+            " belongs there."
+        ),
         "R/sites-enabled is a directory; move it away, a file belongs there.",
         "R/conf.d is to be removed but holds a.conf; move that away.",
     ]
@@ -521,10 +596,22 @@ def test_a_directory_goes_with_the_last_file_in_it(place):
     ("params", "message"),
     [
         ({"files": [{"path": "../x", "content": ""}]}, "files: '../x' is not a plain path"),
-        ({"files": [{"path": "/etc/passwd", "content": ""}]}, "files: '/etc/passwd' is not below /etc/nginx"),
-        ({"files": [{"path": "a", "content": "", "mode": "rw"}]}, "files: a: mode is 'rw'; write it as \"0644\"."),
-        ({"links": [{"path": "a", "target": "b"}]}, "links: a: target is 'b'; give an absolute path."),
-        ({"absent": ["a", "/etc/nginx/a"]}, "absent: a is named twice; a path is either a file, a link or absent."),
+        (
+            {"files": [{"path": "/etc/passwd", "content": ""}]},
+            "files: '/etc/passwd' is not below /etc/nginx",
+        ),
+        (
+            {"files": [{"path": "a", "content": "", "mode": "rw"}]},
+            "files: a: mode is 'rw'; write it as \"0644\".",
+        ),
+        (
+            {"links": [{"path": "a", "target": "b"}]},
+            "links: a: target is 'b'; give an absolute path.",
+        ),
+        (
+            {"absent": ["a", "/etc/nginx/a"]},
+            "absent: a is named twice; a path is either a file, a link or absent.",
+        ),
         ({"directories": ["/etc/nginx/"]}, "directories: '/etc/nginx/' is not a plain path"),
         ({"absent": ["a\nb"]}, "absent: 'a\\nb' is not a plain path"),
     ],
@@ -537,7 +624,9 @@ def test_bad_parameters(params, message):
 
 def test_all_bad_parameters_are_told_at_once():
     with pytest.raises(NginxError) as caught:
-        parse_wanted(Path("/etc/nginx"), {"absent": ["..", "a//b"], "links": [{"path": "x", "target": "y"}]})
+        parse_wanted(
+            Path("/etc/nginx"), {"absent": ["..", "a//b"], "links": [{"path": "x", "target": "y"}]}
+        )
     assert len(str(caught.value).splitlines()) == 3
 
 
@@ -554,11 +643,17 @@ def test_safe_order_asks_only_what_it_needs():
 
 
 def test_nginxs_own_words_without_the_rest():
-    text = "flaskops:mounted\nnginx: [warn] w\nnginx: [emerg] e in /etc/nginx/x:1\nnginx: configuration file test failed\n"
+    text = (
+        "flaskops:mounted\nnginx: [warn] w\nnginx: [emerg] e in /etc/nginx/x:1\nnginx:"
+        " configuration file test failed\n"
+    )
     assert emergencies(text) == "[emerg] e in /etc/nginx/x:1"
     assert nginx_warnings(text + text) == ["w"]
     assert emergencies("strange\n") == "strange"
-    assert emergencies('2026/11/21 08:54:17 [emerg] 92#92: unknown "x"\nbye\n') == '[emerg] unknown "x"'
+    assert (
+        emergencies('2026/11/21 08:54:17 [emerg] 92#92: unknown "x"\nbye\n')
+        == '[emerg] unknown "x"'
+    )
 
 
 def test_the_pid_file_is_read_from_the_main_configuration():
@@ -577,6 +672,13 @@ def test_a_stale_pid_file_is_not_believed(tmp_path):
 
 def test_a_refused_namespace_says_what_it_needs(tmp_path, monkeypatch):
     host = Host()
-    monkeypatch.setattr(Host, "_run", staticmethod(lambda *_: (1, "unshare: unshare failed: Operation not permitted\n")))
-    with pytest.raises(NginxError, match=r"unshare failed: Operation not permitted.*CAP_SYS_ADMIN.*Nothing was changed"):
+    monkeypatch.setattr(
+        Host,
+        "_run",
+        staticmethod(lambda *_: (1, "unshare: unshare failed: Operation not permitted\n")),
+    )
+    with pytest.raises(
+        NginxError,
+        match=r"unshare failed: Operation not permitted.*CAP_SYS_ADMIN.*Nothing was changed",
+    ):
         host.test(tmp_path, tmp_path)

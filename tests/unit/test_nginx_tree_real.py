@@ -1,4 +1,6 @@
-"""The transaction with a real Nginx in a directory of its own; skipped where there is no Nginx or no namespace."""
+"""The transaction with a real Nginx in a directory of its own; skipped where there is no Nginx or
+no namespace.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.process import Host
-from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import NginxError, parse_wanted
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import (
+    NginxError,
+    parse_wanted,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.tree import NginxTree, Settings
 
 # bin/test names one; then these tests have to run.
@@ -21,7 +26,10 @@ NAMESPACE = ["unshare", "--mount", "true"]
 
 pytestmark = pytest.mark.skipif(
     "FLASKOPS_TEST_NGINX" not in os.environ
-    and (not os.access(NGINX, os.X_OK) or subprocess.run(NAMESPACE, capture_output=True, check=False).returncode != 0),
+    and (
+        not os.access(NGINX, os.X_OK)
+        or subprocess.run(NAMESPACE, capture_output=True, check=False).returncode != 0
+    ),
     reason="needs Nginx and the right to make a mount namespace",
 )
 
@@ -79,7 +87,11 @@ class Place:
             answer = b""
             while chunk := client.recv(4096):
                 answer += chunk
-        return answer.decode().split("\r\n\r\n", 1)[1] if b" 200 " in answer else answer.decode().split()[1]
+        return (
+            answer.decode().split("\r\n\r\n", 1)[1]
+            if b" 200 " in answer
+            else answer.decode().split()[1]
+        )
 
     def accepted(self) -> bool:
         command = [NGINX, "-t", "-c", self.root / "nginx.conf"]
@@ -105,8 +117,9 @@ def test_a_change_is_served_when_it_returns(place):
 def test_a_bad_file_is_refused_in_nginxs_words_and_was_never_there(place):
     with pytest.raises(NginxError) as caught:
         place.change(files=[{"path": "conf.d/x.conf", "content": "bad;\n"}])
-    assert str(caught.value) == (
-        'Nginx refuses the new configuration:\n[emerg] unknown directive "bad" in '
+    assert (
+        str(caught.value)
+        == 'Nginx refuses the new configuration:\n[emerg] unknown directive "bad" in '
         f"{place.root}/conf.d/x.conf:1\nNothing was changed, the old configuration goes on serving."
     )
     assert not (place.root / "conf.d/x.conf").exists()
@@ -125,10 +138,15 @@ def test_a_port_that_is_taken_is_found_by_the_reload_and_everything_is_put_back(
                 links=[place.link("two", "b")],
                 absent=["site/one.conf"],
             )
-    assert f"[emerg] bind() to 127.0.0.1:{port} failed (98: Address already in use)" in str(caught.value)
+    assert f"[emerg] bind() to 127.0.0.1:{port} failed (98: Address already in use)" in str(
+        caught.value
+    )
     assert str(caught.value).endswith("The old configuration is back in its place and loaded.")
     assert (place.get("/a"), place.get("/b")) == ("a", "404")
-    assert sorted(path.name for path in place.root.rglob("*") if not path.is_dir()) == ["nginx.conf", "one.conf"]
+    assert sorted(path.name for path in place.root.rglob("*") if not path.is_dir()) == [
+        "nginx.conf",
+        "one.conf",
+    ]
 
 
 def test_two_apps_swap_their_paths(place):
@@ -150,10 +168,15 @@ def test_a_stopped_nginx_is_tested_and_not_reloaded(place):
 
 
 def test_a_kill_at_any_step_leaves_what_nginx_accepts_and_the_next_run_ends_it(place):
-    """kill -9 of a real process at each rename and at the reload; the kills in between are in test_nginx_tree.py."""
+    """kill -9 of a real process at each rename and at the reload; the kills in between are in
+    test_nginx_tree.py.
+    """
     place.change(links=[place.link("one", "a"), place.link("two", "b")])
     swap = {"links": [place.link("one", "b"), place.link("two", "a")]}
-    back = {"links": [place.link("one", "a"), place.link("two", "b")], "absent": ["conf.d/x.conf", "conf.d/y.conf"]}
+    back = {
+        "links": [place.link("one", "a"), place.link("two", "b")],
+        "absent": ["conf.d/x.conf", "conf.d/y.conf"],
+    }
     swap["files"] = [
         {"path": "conf.d/x.conf", "content": "map $uri $x { default $y; }\n"},
         {"path": "conf.d/y.conf", "content": "map $uri $y { default 1; }\n"},

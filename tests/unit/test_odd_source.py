@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An odd source is refused by the name of what is odd, or taken; it does not hang, exhaust or crash the controller."""
+"""An odd source is refused by the name of what is odd, or taken; it does not hang, exhaust or crash
+the controller.
+"""
 
 import io
 import os
@@ -46,10 +48,13 @@ def quick():
 
 
 def problems(place, **keys):
-    return normalize_apps([{"name": "shop", "source": str(place), "path": "/shop", **keys}], source_root=str(place.parent))[1]
+    return normalize_apps(
+        [{"name": "shop", "source": str(place), "path": "/shop", **keys}],
+        source_root=str(place.parent),
+    )[1]
 
 
-# --- links -----------------------------------------------------------------------------------------------------------
+# --- links ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,9 @@ def test_a_link_that_leads_out_is_refused_by_its_name(source, target):
         source_digest(str(source))
 
 
-@pytest.mark.parametrize("target", ["app.py", "deep/../app.py", "./deep", "missing", "deep/inner", "odd", "two"])
+@pytest.mark.parametrize(
+    "target", ["app.py", "deep/../app.py", "./deep", "missing", "deep/inner", "odd", "two"]
+)
 def test_a_link_that_stays_inside_stays_a_link(source, target):
     (source / "deep").mkdir()
     (source / "deep/inner").symlink_to("../app.py")
@@ -100,7 +107,10 @@ def test_a_link_that_is_ignored_may_lead_anywhere(source):
     assert problems(source) == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "Dockerfile", ".dockerignore", "app.py", "uv.lock", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.txt", "Dockerfile", ".dockerignore", "app.py", "uv.lock", "pyproject.toml"],
+)
 def test_what_the_controller_reads_is_not_read_through_a_link_that_leads_out(source, name):
     (source / name).unlink(missing_ok=True)
     (source / name).symlink_to("../outside")
@@ -108,10 +118,13 @@ def test_what_the_controller_reads_is_not_read_through_a_link_that_leads_out(sou
     assert not any("secret" in problem for problem in problems(source))
 
 
-# --- what is no regular file -----------------------------------------------------------------------------------------
+# --- what is no regular file ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "Dockerfile", ".dockerignore", "app.py", "pipe", "wsgi.py", "uwsgi.ini"])
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.txt", "Dockerfile", ".dockerignore", "app.py", "pipe", "wsgi.py", "uwsgi.ini"],
+)
 @pytest.mark.parametrize("kind", ["pipe", "socket", "directory"])
 def test_no_pipe_is_waited_for(source, name, kind):
     (source / name).unlink(missing_ok=True)
@@ -138,7 +151,10 @@ def test_no_pipe_is_waited_for(source, name, kind):
         ({"proxy": {"fragment": "odd"}}, "proxy.fragment"),
         ({"maintenance": {"page": "odd"}}, "maintenance.page"),
         ({"source": "", "image": "shop:1", "image_archive": "odd"}, "image_archive"),
-        ({"source": "", "git": {"repo": "https://git.example.org/x", "key_file": "odd"}}, "git.key_file"),
+        (
+            {"source": "", "git": {"repo": "https://git.example.org/x", "key_file": "odd"}},
+            "git.key_file",
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", ["pipe", "device", "loop", "missing", "huge"])
@@ -157,7 +173,7 @@ def test_files_beside_the_source_are_regular_and_not_too_large(source, keys, nam
     assert [problem for problem in found if f"{name} is " in problem and str(odd) in problem], found
 
 
-# --- too much --------------------------------------------------------------------------------------------------------
+# --- too much -------------------------------------------------------------------------------------
 
 
 def test_a_huge_file_is_not_read(source):
@@ -166,7 +182,10 @@ def test_a_huge_file_is_not_read(source):
     assert "model.bin" in problems(source)[0]
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "Dockerfile", ".dockerignore", "app.py", "uv.lock", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.txt", "Dockerfile", ".dockerignore", "app.py", "uv.lock", "pyproject.toml"],
+)
 def test_a_large_file_that_is_read_whole_is_refused(source, name):
     (source / "pyproject.toml").write_text("[project]\ndependencies = ['flask']\n")
     if name in ("uv.lock", "pyproject.toml"):
@@ -245,7 +264,7 @@ def test_what_has_become_a_pipe_is_not_waited_for(source):
         read_inside(source, "pipe")
 
 
-# --- what is written in its files ------------------------------------------------------------------------------------
+# --- what is written in its files -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -319,7 +338,7 @@ def test_requirements_that_include_nothing(source):
     assert problems(source) == []
 
 
-# --- .dockerignore ---------------------------------------------------------------------------------------------------
+# --- .dockerignore --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -346,7 +365,10 @@ def test_no_pattern_takes_long(source, pattern):
     assert "app.py" in list(source_files(str(source))) or "*" in pattern
 
 
-@pytest.mark.parametrize(("text", "words"), [("a" * 2000, "in line 1"), ("a\n" * 3_000_000, "too large"), (b"\xff", "UTF-8")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a" * 2000, "in line 1"), ("a\n" * 3_000_000, "too large"), (b"\xff", "UTF-8")],
+)
 def test_a_dockerignore_that_is_too_large(source, text, words):
     (source / ".dockerignore").write_bytes(text if isinstance(text, bytes) else text.encode())
     (problem,) = problems(source)
@@ -391,7 +413,10 @@ def test_the_patterns_match_what_those_of_community_docker_match(tmp_path):
     fill(tmp_path, 3)
     everything = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")]
     for _ in range(600):
-        lines = ["/".join(chance.choice(parts) for _ in range(chance.randint(1, 4))) for _ in range(chance.randint(1, 3))]
+        lines = [
+            "/".join(chance.choice(parts) for _ in range(chance.randint(1, 4)))
+            for _ in range(chance.randint(1, 3))
+        ]
         patterns = Patterns([*lines, "!Dockerfile", "!.dockerignore"])
         kept = set()
         for path in everything:
@@ -422,9 +447,13 @@ def test_the_patterns_match_what_those_of_community_docker_match(tmp_path):
     ],
 )
 def test_a_pattern_means_what_it_means_to_docker(pattern, left_out):
-    """Of names as they are, large and small letters too, with the escapes and sets of filepath.Match of Go."""
+    """Of names as they are, large and small letters too, with the escapes and sets of
+    filepath.Match of Go.
+    """
     patterns = Patterns([pattern])
-    assert {name for name in "abA*!^-[" if patterns.drops(patterns.step(patterns.start, name))} == left_out
+    assert {
+        name for name in "abA*!^-[" if patterns.drops(patterns.step(patterns.start, name))
+    } == left_out
 
 
 def test_a_pattern_covers_what_is_below_beside_an_exception_too(source):
@@ -432,4 +461,7 @@ def test_a_pattern_covers_what_is_below_beside_an_exception_too(source):
     for name in ("a/b/vendor/x/big.bin", "a/b/vendor/keep.txt", "a/b/own.txt"):
         (source / name).touch()
     (source / ".dockerignore").write_text("**/vendor\n!a/b/vendor/keep.txt\n")
-    assert [name for name in source_files(str(source)) if name.startswith("a/")] == ["a/b/own.txt", "a/b/vendor/keep.txt"]
+    assert [name for name in source_files(str(source)) if name.startswith("a/")] == [
+        "a/b/own.txt",
+        "a/b/vendor/keep.txt",
+    ]

@@ -3,7 +3,13 @@
 """A table of options: defaults, conversions, and words for everything that does not fit."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import Option, hidden, merge, normalize, printable
+from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import (
+    Option,
+    hidden,
+    merge,
+    normalize,
+    printable,
+)
 
 WHERE = "flask_apps: shop"
 
@@ -36,7 +42,11 @@ def one(option, value):
         (Option(kind="list"), ["a", 1], ["a", "1"]),
         (Option(kind="list"), ("a",), ["a"]),
         (Option(kind="list", elements=Option(kind="int")), ["1", 2], [1, 2]),
-        (Option(kind="list", options={"a": Option(), "on": Option(kind="bool", default=True)}), [{"a": "x"}], [{"a": "x", "on": True}]),
+        (
+            Option(kind="list", options={"a": Option(), "on": Option(kind="bool", default=True)}),
+            [{"a": "x"}],
+            [{"a": "x", "on": True}],
+        ),
         (Option(kind="dict", elements=Option()), {"A": 1}, {"A": "1"}),
         (Option(kind="dict"), {"A": 1}, {"A": 1}),
         (Option(kind="dict", default={}, options={"a": Option(default="x")}), None, {"a": "x"}),
@@ -57,34 +67,82 @@ def test_values_are_converted(option, given, value):
         (Option(), ["a"], "key must be a string in quotes; got a list."),
         (Option(allowed="a word"), {}, "key must be a word; got a dictionary."),
         (Option(pattern="[a-z]+", allowed="a word"), "A b", "key must be a word; got 'A b'."),
-        (Option(pattern="[a-z]+", allowed="a word"), "shop\n", "key must be a word; got 'shop\\n'."),
+        (
+            Option(pattern="[a-z]+", allowed="a word"),
+            "shop\n",
+            "key must be a word; got 'shop\\n'.",
+        ),
         (Option(pattern=r"\d+", allowed="a number"), "١٢", "key must be a number; got '١٢'."),
-        (Option(choices=("uwsgi", "gunicorn")), "gunicron", "key must be uwsgi or gunicorn; got 'gunicron'."),
+        (
+            Option(choices=("uwsgi", "gunicorn")),
+            "gunicron",
+            "key must be uwsgi or gunicorn; got 'gunicron'.",
+        ),
         (Option(kind="bool"), "maybe", "key must be true or false; got 'maybe'."),
         (Option(kind="int"), "many", "key must be a number; got 'many'."),
         (Option(kind="int"), 1.5, "key must be a number; got 1.5."),
-        (Option(), 1.1, "key must be in quotes, for YAML may lose digits of a fraction: '1.1'; got 1.1."),
+        (
+            Option(),
+            1.1,
+            "key must be in quotes, for YAML may lose digits of a fraction: '1.1'; got 1.1.",
+        ),
         (Option(kind="int"), True, "key must be a number; got True."),
-        (Option(kind="int", minimum=1, allowed="a number of seconds"), 0, "key must be a number of seconds, at least 1; got 0."),
+        (
+            Option(kind="int", minimum=1, allowed="a number of seconds"),
+            0,
+            "key must be a number of seconds, at least 1; got 0.",
+        ),
         (Option(kind="float", minimum=0.1), 0, "key must be a number, at least 0.1; got 0."),
         (Option(kind="float"), float("nan"), "key must be a number; got nan."),
         (Option(kind="float"), "inf", "key must be a number; got 'inf'."),
         (Option(kind="list"), "a", "key must be a list; got 'a'."),
-        (Option(kind="list", elements=Option(pattern="a", allowed="an a")), ["a", "b"], "key[1] must be an a; got 'b'."),
+        (
+            Option(kind="list", elements=Option(pattern="a", allowed="an a")),
+            ["a", "b"],
+            "key[1] must be an a; got 'b'.",
+        ),
         (Option(kind="list"), ["a", None], "key[1] must be a string in quotes; got None."),
-        (Option(kind="list", options={"url": Option()}), ["/x"], "key[0] must be a dictionary; got '/x'."),
-        (Option(kind="list", options={"url": Option(required=True, allowed="a path")}), [{}], "key[0]: url is missing; write url: a path"),
+        (
+            Option(kind="list", options={"url": Option()}),
+            ["/x"],
+            "key[0] must be a dictionary; got '/x'.",
+        ),
+        (
+            Option(kind="list", options={"url": Option(required=True, allowed="a path")}),
+            [{}],
+            "key[0]: url is missing; write url: a path",
+        ),
         (Option(kind="dict"), "a", "key must be a dictionary; got 'a'."),
-        (Option(kind="dict", options={"a": Option(kind="int")}), {"a": "x"}, "key: a must be a number; got 'x'."),
+        (
+            Option(kind="dict", options={"a": Option(kind="int")}),
+            {"a": "x"},
+            "key: a must be a number; got 'x'.",
+        ),
         (
             Option(kind="dict", options={"processes": Option()}),
             {"proceses": 2},
             "key: 'proceses' is not a known key (its value is hidden); did you mean 'processes'?",
         ),
-        (Option(kind="dict", pattern="[A-Z]+", allowed="names are large"), {"a": 1}, "key has the name 'a'; names are large."),
-        (Option(kind="dict", elements=Option()), {"A": False}, "key: A must be a string in quotes; got False."),
-        (Option(kind="dict", elements=Option()), {"A": None}, "key: A must be a string in quotes; got None."),
-        (Option(check=lambda text: "not be this" if text == "x" else ""), "x", "key must not be this; got 'x'."),
+        (
+            Option(kind="dict", pattern="[A-Z]+", allowed="names are large"),
+            {"a": 1},
+            "key has the name 'a'; names are large.",
+        ),
+        (
+            Option(kind="dict", elements=Option()),
+            {"A": False},
+            "key: A must be a string in quotes; got False.",
+        ),
+        (
+            Option(kind="dict", elements=Option()),
+            {"A": None},
+            "key: A must be a string in quotes; got None.",
+        ),
+        (
+            Option(check=lambda text: "not be this" if text == "x" else ""),
+            "x",
+            "key must not be this; got 'x'.",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_what_is_allowed(option, given, problem):
@@ -93,11 +151,18 @@ def test_what_does_not_fit_is_named_with_what_is_allowed(option, given, problem)
 
 def test_an_unknown_key_that_resembles_none_is_answered_with_all_there_are():
     _, problems = normalize({"zzz": [1]}, {"b": Option(), "a": Option()}, WHERE)
-    assert problems == ["flask_apps: shop: 'zzz' is not a known key (its value is hidden); allowed are a, b."]
+    assert problems == [
+        "flask_apps: shop: 'zzz' is not a known key (its value is hidden); allowed are a, b."
+    ]
 
 
 def test_all_problems_are_told_at_once_and_the_good_values_kept():
-    options = {"a": Option(kind="int"), "b": Option(required=True, allowed="a word"), "c": Option(kind="bool"), "d": Option()}
+    options = {
+        "a": Option(kind="int"),
+        "b": Option(required=True, allowed="a word"),
+        "c": Option(kind="bool"),
+        "d": Option(),
+    }
     result, problems = normalize({"a": "x", "c": "y", "d": "good", "e": 1}, options, WHERE)
     assert len(problems) == 4
     assert result["d"] == "good"
@@ -105,7 +170,14 @@ def test_all_problems_are_told_at_once_and_the_good_values_kept():
 
 def test_what_the_user_wrote_is_not_changed():
     written = {"uwsgi": {"threads": "8"}, "networks": [1]}
-    normalize(written, {"uwsgi": Option(kind="dict", options={"threads": Option(kind="int")}), "networks": Option(kind="list")}, WHERE)
+    normalize(
+        written,
+        {
+            "uwsgi": Option(kind="dict", options={"threads": Option(kind="int")}),
+            "networks": Option(kind="list"),
+        },
+        WHERE,
+    )
     assert written == {"uwsgi": {"threads": "8"}, "networks": [1]}
 
 
@@ -137,11 +209,26 @@ def test_dictionaries_merge_and_everything_else_replaces(below, above, merged):
 
 @pytest.mark.parametrize(
     "value",
-    ["hunter2", ["hunter2"], {"a": "hunter2"}, {"x": {"a": "hunter2"}}, 1.5, {"A=hunter2": 1}, {"A": "hunter2\n"}, ("hunter2",)],
+    [
+        "hunter2",
+        ["hunter2"],
+        {"a": "hunter2"},
+        {"x": {"a": "hunter2"}},
+        1.5,
+        {"A=hunter2": 1},
+        {"A": "hunter2\n"},
+        ("hunter2",),
+    ],
 )
 @pytest.mark.parametrize("kind", ["str", "int", "bool", "list", "dict"])
 def test_no_message_shows_a_secret(kind, value):
-    option = Option(kind=kind, secret=True, pattern="never", elements=Option(secret=True, pattern="never", allowed="x"), allowed="x")
+    option = Option(
+        kind=kind,
+        secret=True,
+        pattern="never",
+        elements=Option(secret=True, pattern="never", allowed="x"),
+        allowed="x",
+    )
     _, problems = normalize({"key": value}, {"key": option}, WHERE)
     assert "hunter2" not in "".join(problems) and "1.5" not in "".join(problems)
     assert problems or kind == "str"
@@ -158,7 +245,10 @@ def test_no_message_shows_a_secret(kind, value):
         ("https://host/x?token=hunter2", "https://host/x?***"),
         ("https://host/x", "https://host/x"),
         ("shop@sha256:0123", "shop@sha256:0123"),
-        ("shop:1@sha256:0123 host:5000/shop:1@sha256:0123", "shop:1@sha256:0123 host:5000/shop:1@sha256:0123"),
+        (
+            "shop:1@sha256:0123 host:5000/shop:1@sha256:0123",
+            "shop:1@sha256:0123 host:5000/shop:1@sha256:0123",
+        ),
         ('{"http-proxy": "user:hunter2@proxy:3128"}', '{"http-proxy": "***@proxy:3128"}'),
         ("x" * 100_000, "x" * 100_000),
     ],
@@ -167,14 +257,26 @@ def test_the_user_of_an_address_is_hidden(text, shown):
     assert hidden(text) == shown
 
 
-@pytest.mark.parametrize("repo", ["https://user:hunter2@host/a b", "user:hunter2@host/x", "ftp://hunter2@host/x", "https://u:hun\nter2@host"])
+@pytest.mark.parametrize(
+    "repo",
+    [
+        "https://user:hunter2@host/a b",
+        "user:hunter2@host/x",
+        "ftp://hunter2@host/x",
+        "https://u:hun\nter2@host",
+    ],
+)
 def test_an_address_that_does_not_fit_is_shown_without_its_user(repo):
-    _, problems = normalize({"repo": repo}, {"repo": Option(pattern="never", allowed="an address")}, WHERE)
+    _, problems = normalize(
+        {"repo": repo}, {"repo": Option(pattern="never", allowed="an address")}, WHERE
+    )
     assert "hun" not in problems[0] and "@" in problems[0]
 
 
 def test_a_message_has_nothing_that_a_terminal_obeys():
-    assert printable("a\nb\x1b[31m\x07\x9b\u202e\ud800é") == "a\nb\\x1b[31m\\x07\\x9b\\u202e\\ud800é"
+    assert (
+        printable("a\nb\x1b[31m\x07\x9b\u202e\ud800é") == "a\nb\\x1b[31m\\x07\\x9b\\u202e\\ud800é"
+    )
 
 
 def test_a_list_that_must_not_be_empty():

@@ -24,12 +24,18 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import 
         ("Build", False, False, False),
     ],
 )
-def test_one_list_of_directories_says_what_is_the_applications(tmp_path, directory, searched, run, own):
+def test_one_list_of_directories_says_what_is_the_applications(
+    tmp_path, directory, searched, run, own
+):
     """An application is looked for in it; it is run; it is written by who wrote the application."""
     file = tmp_path / directory / "a.py"
     file.parent.mkdir()
     file.write_text("import flask\n")
     name = f"{directory}/a.py"
     assert list(find._python_files(tmp_path)) == ([file] if searched else [])
-    assert list(own_code.contents(str(tmp_path), [name], own_code.NOT_RUN)) == ([(name, b"import flask\n")] if run else [])
-    assert list(own_code.contents(str(tmp_path), [name])) == ([(name, b"import flask\n")] if own else [])
+    assert list(own_code.contents(str(tmp_path), [name], own_code.NOT_RUN)) == (
+        [(name, b"import flask\n")] if run else []
+    )
+    assert list(own_code.contents(str(tmp_path), [name])) == (
+        [(name, b"import flask\n")] if own else []
+    )

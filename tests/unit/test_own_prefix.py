@@ -14,7 +14,10 @@ class Prefixed:
         environ["SCRIPT_NAME"] = self.prefix
         return self.app(environ, start_response)
 """
-TELLS = 'class P:\n    def __call__(self, environ, start):\n        environ["SCRIPT_NAME"] = {}\n        return self.app(environ, start)\n'
+TELLS = (
+    'class P:\n    def __call__(self, environ, start):\n        environ["SCRIPT_NAME"] = {}\n      '
+    "  return self.app(environ, start)\n"
+)
 
 
 @pytest.fixture
@@ -25,7 +28,9 @@ def said(tmp_path):
         for name, text in {"requirements.txt": "flask\n", "app.py": "app = 1\n", **files}.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
-        found = filters.normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
+        found = filters.normalize_apps(
+            [{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}]
+        )
         assert found["problems"] == []
         return own_prefix.setting(found["apps"][0])
 
@@ -38,28 +43,49 @@ def said(tmp_path):
         ('x = os.environ.get("SHOP_URL_PREFIX", "")', "env: {SHOP_URL_PREFIX: /shop}"),
         ('x = os.getenv("URL_PREFIX")', "env: {URL_PREFIX: /shop}"),
         ('x = env("APPLICATION_ROOT", "/")', "env: {APPLICATION_ROOT: /shop}"),
-        ('x = app.config["APPLICATION_ROOT"]', "APPLICATION_ROOT = '/shop' in the file of settings that it reads (config_files)"),
-        ('x = current_app.config.get("URL_PREFIX")', "URL_PREFIX = '/shop' in the file of settings"),
+        (
+            'x = app.config["APPLICATION_ROOT"]',
+            "APPLICATION_ROOT = '/shop' in the file of settings that it reads (config_files)",
+        ),
+        (
+            'x = current_app.config.get("URL_PREFIX")',
+            "URL_PREFIX = '/shop' in the file of settings",
+        ),
         ("x = settings.APP_BASE_PATH", "APP_BASE_PATH = '/shop' in the file of settings"),
-        ('x = app.config["URL_PREFIX"]\nfor k in app.config:\n    app.config[k] = os.environ[k]', "env: {URL_PREFIX: /shop}"),
+        (
+            'x = app.config["URL_PREFIX"]\nfor k in app.config:\n    app.config[k] = os.environ[k]',
+            "env: {URL_PREFIX: /shop}",
+        ),
     ],
 )
 def test_the_setting_is_named_with_its_place_and_what_to_write(said, text, key):
     words = said({"web/a.py": f"import os\n{text}\n"})
-    assert words.startswith("It has a setting of its own for its path (web/a.py, line 2): write ") and key in words
+    assert (
+        words.startswith("It has a setting of its own for its path (web/a.py, line 2): write ")
+        and key in words
+    )
     assert "path_mode" not in words
 
 
 def test_a_header_is_written_by_nginx(said):
     files = {"web/a.py": TELLS.format('environ.get("HTTP_X_SCRIPT_NAME", "")')}
     header = "proxy_set_header X-Script-Name /shop"
-    assert said(files) == f"It takes its path from a header: write proxy: {{directives: [{header}]}}, and path_mode: script_name."
+    assert (
+        said(files)
+        == f"It takes its path from a header: write proxy: {{directives: [{header}]}}, and"
+        " path_mode: script_name."
+    )
     assert said(files, path_mode="script_name").endswith(f"{{directives: [{header}]}}.")
     assert said(files, path_mode="script_name", proxy={"directives": [header]}) == ""
 
 
 def test_a_variable_goes_before_the_configuration_and_an_option_is_one_of_a_command(said):
-    files = {"web/a.py": 'x = app.config["URL_PREFIX"]\nx = os.environ["SHOP_URL_PREFIX"]\np.add_argument("--url-prefix", default="")\n'}
+    files = {
+        "web/a.py": (
+            'x = app.config["URL_PREFIX"]\nx ='
+            ' os.environ["SHOP_URL_PREFIX"]\np.add_argument("--url-prefix", default="")\n'
+        )
+    }
     assert "env: {SHOP_URL_PREFIX: /shop}" in said(files)
     files = {"web/a.py": 'parser.add_argument("-p", "--url-prefix", default="")\n'}
     assert said(files) == ""
@@ -85,20 +111,32 @@ def test_the_mode_that_it_goes_with_is_named(said, middleware, now, told):
     words = said(files, path_mode=now)
     assert ("path_mode" in words) == bool(told) and told in words
     config = [{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/shop'\n"}]
-    wanted = f"It has URL_PREFIX for its path, which goes with another path_mode: write {told}." if told else ""
+    wanted = (
+        f"It has URL_PREFIX for its path, which goes with another path_mode: write {told}."
+        if told
+        else ""
+    )
     assert said(files, path_mode=now, config_files=config) == wanted
 
 
 def test_one_file_of_settings_is_named_and_a_wrong_value_is_none(said):
     files = {"a.py": 'x = app.config["URL_PREFIX"]\n'}
-    assert "in /etc/shop.cfg (config_files)" in said(files, config_files=[{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/'\n"}])
+    assert "in /etc/shop.cfg (config_files)" in said(
+        files, config_files=[{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/'\n"}]
+    )
     assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, env={"URL_PREFIX": "/shop/"}) == ""
-    assert "env: {URL_PREFIX: /shop}" in said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, env={"URL_PREFIX": "/old"})
+    assert "env: {URL_PREFIX: /shop}" in said(
+        {"a.py": 'x = os.environ["URL_PREFIX"]\n'}, env={"URL_PREFIX": "/old"}
+    )
 
 
 def test_a_source_that_forces_the_path_is_told(said):
     words = said({"a.py": TELLS.format('"/"')})
-    assert words == "Its source sets SCRIPT_NAME itself (a.py, line 3), over the one of its path: have it take /shop, or leave that out."
+    assert (
+        words
+        == "Its source sets SCRIPT_NAME itself (a.py, line 3), over the one of its path: have it"
+        " take /shop, or leave that out."
+    )
     assert said({"a.py": TELLS.format('environ.get("HTTP_X_FORWARDED_PREFIX", "")')}) == ""
 
 
@@ -125,8 +163,21 @@ def test_who_only_has_blueprints_costs_no_reading(tmp_path):
 
 def test_at_the_root_and_without_a_source_there_is_none(said):
     assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
-    assert own_prefix.setting({"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"}) == ""
-    assert own_prefix.setting({"prefix": "/shop", "build": {"kind": "source"}, "source": "/nowhere", "engine": "uwsgi"}) == ""
+    assert (
+        own_prefix.setting({"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"})
+        == ""
+    )
+    assert (
+        own_prefix.setting(
+            {
+                "prefix": "/shop",
+                "build": {"kind": "source"},
+                "source": "/nowhere",
+                "engine": "uwsgi",
+            }
+        )
+        == ""
+    )
 
 
 SERVER = """
@@ -142,5 +193,10 @@ if __name__ == "__main__":
 def test_the_line_of_a_program_comes_with_what_tells_it_the_path(tmp_path):
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "depot.py").write_text(SERVER)
-    (words,) = filters.normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop"}])["problems"]
-    assert "engine: command, command: python3 depot.py" in words and "write --url-prefix /shop in command" in words
+    (words,) = filters.normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop"}])[
+        "problems"
+    ]
+    assert (
+        "engine: command, command: python3 depot.py" in words
+        and "write --url-prefix /shop in command" in words
+    )

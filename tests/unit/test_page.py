@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is said of the first page of a release that serves, and where a redirect of its health check ends."""
+"""What is said of the first page of a release that serves, and where a redirect of its health check
+ends.
+"""
 
 import threading
 import time
@@ -17,7 +19,9 @@ HOST = "shop.example.org"
 
 
 class Server(BaseHTTPRequestHandler):
-    """Answers by a table: text of a page, a status, or a status with a place; all with the same delay."""
+    """Answers by a table: text of a page, a status, or a status with a place; all with the same
+    delay.
+    """
 
     table: dict
     asked: list
@@ -28,7 +32,9 @@ class Server(BaseHTTPRequestHandler):
         time.sleep(self.delay)
         found = self.table.get(self.path, 404)
         kind: list[str] = []
-        status, location, body, cookie = (200, "", found, "") if isinstance(found, str) else (found, "", "", "")
+        status, location, body, cookie = (
+            (200, "", found, "") if isinstance(found, str) else (found, "", "", "")
+        )
         if isinstance(found, tuple):
             status, location, cookie = (*found, "")[:3]
         if callable(found):
@@ -73,7 +79,9 @@ FILES = {"/shop/static/a.css": "x", "/shop/static/a.js": "x"}
 
 def test_of_a_page_that_is_well_nothing_is_said(look):
     assert look({"/shop/": GOOD, **FILES}) == []
-    assert look.asked == ["/shop/", "/shop/static/a.js", "/shop/static/a.css"] or set(look.asked) == {"/shop/", *FILES}
+    assert look.asked == ["/shop/", "/shop/static/a.js", "/shop/static/a.css"] or set(
+        look.asked
+    ) == {"/shop/", *FILES}
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
@@ -84,7 +92,11 @@ def test_what_is_guarded_or_has_no_page_is_left_alone(look, status):
 def test_files_that_are_missing_are_listed(look):
     (said,) = look({"/shop/": GOOD, "/shop/static/a.css": 500})
     assert said.startswith("/shop/ asks for what is not there: ")
-    assert "/shop/static/a.js (404)" in said and "/shop/static/a.css (500)" in said and "static: [{url: /static" in said
+    assert (
+        "/shop/static/a.js (404)" in said
+        and "/shop/static/a.css (500)" in said
+        and "static: [{url: /static" in said
+    )
 
 
 def test_no_more_than_twenty_files_are_asked_for(look):
@@ -120,10 +132,15 @@ def test_a_page_without_an_end_takes_its_time_and_no_more(look, monkeypatch):
     ids=str,
 )
 def test_links_that_leave_the_path_are_told_with_the_key(look, keys, key):
-    page = '<a href="/inside">here</a> <form action="/send" method="post"></form> <a href="../z">z</a> '
+    page = (
+        '<a href="/inside">here</a> <form action="/send" method="post"></form> <a'
+        ' href="../z">z</a> '
+    )
     page += '<a href="cart">x</a> <a href="/shop/y">y</a>'
     (said,) = look({"/shop/": page}, **keys)
-    assert said.startswith("3 of 5 links of /shop/ lead out of its path /shop: /inside, /send, /z. ")
+    assert said.startswith(
+        "3 of 5 links of /shop/ lead out of its path /shop: /inside, /send, /z. "
+    )
     assert key in said and "path: /" in said
 
 
@@ -137,13 +154,24 @@ def test_one_link_to_elsewhere_is_no_fault_and_neither_is_another_application(lo
 
 
 def test_at_the_root_nothing_leaves(look):
-    assert look({"/": '<a href="/inside">x</a><script src="/x.js"></script>', "/x.js": "x"}, path="/") == []
+    assert (
+        look({"/": '<a href="/inside">x</a><script src="/x.js"></script>', "/x.js": "x"}, path="/")
+        == []
+    )
 
 
 def test_a_style_out_of_the_path_is_one_too(look):
     (said,) = look({"/shop/": '<link rel="stylesheet" href="/static/a.css"><a href="x">x</a>'})
     assert said.startswith("1 of 1 files of /shop/ lead out of its path /shop: /static/a.css.")
-    assert look({"/shop/": '<link rel="stylesheet" href="/static/a.css">', "/static/a.css": "somebody has it"}) == []
+    assert (
+        look(
+            {
+                "/shop/": '<link rel="stylesheet" href="/static/a.css">',
+                "/static/a.css": "somebody has it",
+            }
+        )
+        == []
+    )
 
 
 def test_a_base_counts(look):
@@ -159,12 +187,24 @@ def test_a_redirect_is_followed_to_its_page(look):
 @pytest.mark.parametrize(
     ("table", "keys", "words"),
     [
-        ({"/shop/": (302, "/inside")}, {"path_mode": "domain"}, "redirects to http://shop.example.org/inside, out of its path /shop. "),
-        ({"/shop/": (302, "login"), "/shop/login": 500}, {}, "/shop/ redirects to /shop/login, which answers 500"),
+        (
+            {"/shop/": (302, "/inside")},
+            {"path_mode": "domain"},
+            "redirects to http://shop.example.org/inside, out of its path /shop. ",
+        ),
+        (
+            {"/shop/": (302, "login"), "/shop/login": 500},
+            {},
+            "/shop/ redirects to /shop/login, which answers 500",
+        ),
         ({"/shop/": (302, "login")}, {}, "/shop/ redirects to /shop/login, which answers 404"),
         ({"/shop/": 500}, {}, "/shop/ answers 500"),
         ({"/shop/": (302, "/shop/")}, {}, "/shop/ redirects to /shop/, and so on, in a circle."),
-        ({"/shop/": (301, f"https://{HOST}/shop/")}, {}, "write its address in nginx_trusted_proxies"),
+        (
+            {"/shop/": (301, f"https://{HOST}/shop/")},
+            {},
+            "write its address in nginx_trusted_proxies",
+        ),
     ],
 )
 def test_a_redirect_that_leads_nowhere_is_told(look, table, keys, words):
@@ -188,7 +228,11 @@ def test_a_redirect_that_may_well_be_meant_is_not(look, location, keys, neighbou
 
 def test_a_cookie_that_is_set_on_the_way_is_sent(look):
     def page(headers):
-        return (200, "", "in", "") if "seen=1" in headers.get("Cookie", "") else (302, "/shop/", "", "seen=1; Path=/shop/; HttpOnly")
+        return (
+            (200, "", "in", "")
+            if "seen=1" in headers.get("Cookie", "")
+            else (302, "/shop/", "", "seen=1; Path=/shop/; HttpOnly")
+        )
 
     assert look({"/shop/": page}) == []
     assert look.asked == ["/shop/"] * 2
@@ -214,24 +258,40 @@ def test_no_page_holds_the_run_up(page):
     assert time.monotonic() - started < 3
     assert len(read.links) <= _page.NAMED
 
-# --- more of what is green and broken -----------------------------------------------------------------------------------
+
+# --- more of what is green and broken -------------------------------------------------------------
 
 
-OWN = "It has a setting of its own for its path (shop/a.py, line 3): write env: {SHOP_URL_PREFIX: /shop}."
+OWN = (
+    "It has a setting of its own for its path (shop/a.py, line 3): write env: {SHOP_URL_PREFIX:"
+    " /shop}."
+)
 
 
-@pytest.mark.parametrize("table", [{"/shop/": '<a href="/in">x</a><a href="/out">y</a>'}, {"/shop/": (302, "/in")}], ids=str)
+@pytest.mark.parametrize(
+    "table",
+    [{"/shop/": '<a href="/in">x</a><a href="/out">y</a>'}, {"/shop/": (302, "/in")}],
+    ids=str,
+)
 def test_a_setting_of_its_own_goes_before_what_is_true_of_most(look, table):
     (said,) = look(table, own_prefix=OWN)
     assert said.endswith(OWN) and "url_for" not in said
 
 
 def test_a_setting_of_its_own_is_not_what_a_page_needs_that_knows_its_path(look):
-    (said,) = look({"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, own_prefix=OWN)
+    (said,) = look(
+        {"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, own_prefix=OWN
+    )
     assert "need url_for" in said and OWN not in said
     for mode in ({"path_mode": "domain"}, {"engine": "command"}):
-        (said,) = look({"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, **mode)
-        assert "/. Addresses that are written by hand need url_for" in said and "DOMAIN" not in said and "SCRIPT_NAME" not in said
+        (said,) = look(
+            {"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, **mode
+        )
+        assert (
+            "/. Addresses that are written by hand need url_for" in said
+            and "DOMAIN" not in said
+            and "SCRIPT_NAME" not in said
+        )
 
 
 def test_where_all_links_and_files_leave_something_may_replace_our_path(look):
@@ -248,30 +308,64 @@ def test_where_all_links_and_files_leave_something_may_replace_our_path(look):
 
 def test_a_base_that_leads_out_is_named(look):
     (said,) = look({"/shop/": '<base href="/"><a href="cart">x</a><script src="a.js"></script>'})
-    assert said.startswith("1 of 1 links of /shop/ lead out of its path /shop: /a.js, /cart. Its <base href> leads there; ")
+    assert said.startswith(
+        "1 of 1 links of /shop/ lead out of its path /shop: /a.js, /cart. Its <base href> leads"
+        " there; "
+    )
     assert said.endswith('below this path it is <base href="/shop/">.')
     assert look({"/shop/": '<base href="/shop/"><a href="cart">x</a>'}) == []
 
 
 def test_the_option_of_a_build_is_named(look):
-    (said,) = look({"/shop/": '<div id=root></div><script type="module" src="/assets/x.js"></script>'})
+    (said,) = look(
+        {"/shop/": '<div id=root></div><script type="module" src="/assets/x.js"></script>'}
+    )
     assert "A build has an option for that, such as base: /shop/ of Vite." in said
 
 
-@pytest.mark.parametrize("target", ["http://localhost:5000/in", "http://127.0.0.1/shop/in", "https://localhost/in", "http://[::1]:80/in"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://localhost:5000/in",
+        "http://127.0.0.1/shop/in",
+        "https://localhost/in",
+        "http://[::1]:80/in",
+    ],
+)
 def test_a_redirect_to_the_machine_of_each_browser_is_told(look, target):
     (said,) = look({"/shop/": (302, target)})
-    assert said.startswith(f"/shop/ redirects to {target}, which is another machine for each browser. ") and "SERVER_NAME" in said
+    assert (
+        said.startswith(
+            f"/shop/ redirects to {target}, which is another machine for each browser. "
+        )
+        and "SERVER_NAME" in said
+    )
 
 
 def test_a_site_that_is_called_localhost_is_itself(look):
-    assert look({"/shop/": (302, "http://localhost/shop/in"), "/shop/in": GOOD, **FILES}, host="localhost") == []
+    assert (
+        look(
+            {"/shop/": (302, "http://localhost/shop/in"), "/shop/in": GOOD, **FILES},
+            host="localhost",
+        )
+        == []
+    )
     assert "out of its path" in look({"/shop/": (302, "http://localhost/in")}, host="localhost")[0]
 
 
 def test_files_of_a_server_for_development_are_told_and_its_links_are_not(look):
-    (said,) = look({"/shop/": '<script type=module src="http://localhost:5173/@vite/client"></script><a href="http://localhost:80/x">x</a>'})
-    assert said.startswith("/shop/ asks for http://localhost:5173/@vite/client, which is another machine for each browser. ")
+    (said,) = look(
+        {
+            "/shop/": (
+                '<script type=module src="http://localhost:5173/@vite/client"></script><a'
+                ' href="http://localhost:80/x">x</a>'
+            )
+        }
+    )
+    assert said.startswith(
+        "/shop/ asks for http://localhost:5173/@vite/client, which is another machine for each"
+        " browser. "
+    )
     assert "build_command" in said
 
 
@@ -289,7 +383,9 @@ def typed(kind, text):
 def test_a_call_in_a_script_that_leaves_the_path_is_told_and_not_made(look, text):
     (said,) = look({"/shop/": f"<a href=x>x</a><script>{text}</script>"})
     assert said.startswith("/shop/ has scripts that call out of its path /shop: /api/items. ")
-    (said,) = look({"/shop/": '<script src="a.js"></script>', "/shop/a.js": typed("text/javascript", text)})
+    (said,) = look(
+        {"/shop/": '<script src="a.js"></script>', "/shop/a.js": typed("text/javascript", text)}
+    )
     assert "/api/items" in said and "/api/items" not in look.asked
 
 
@@ -306,12 +402,16 @@ def test_a_call_that_may_be_right_is_not(look, text):
     assert look({"/shop/": f"<a href=x>x</a><script>{text}</script>"}, ["/blog"]) == []
 
 
-@pytest.mark.parametrize("text", ["var socket = io();", "const s=io.connect()", "let s = io('/chat')", "use(io( ))"])
+@pytest.mark.parametrize(
+    "text", ["var socket = io();", "const s=io.connect()", "let s = io('/chat')", "use(io( ))"]
+)
 def test_a_socket_that_is_opened_at_the_root_of_the_site_is_told(look, text):
     wanted = "/shop/ has a script that opens Socket.IO at /socket.io/, out of its path /shop. "
     wanted += 'Write its path there: io({path: "/shop/socket.io/"}).'
     assert look({"/shop/": f"<script>{text}</script>"}) == [wanted]
-    assert look({"/shop/": '<script src="a.js"></script>', "/shop/a.js": typed("text/javascript", text)}) == [wanted]
+    assert look(
+        {"/shop/": '<script src="a.js"></script>', "/shop/a.js": typed("text/javascript", text)}
+    ) == [wanted]
 
 
 @pytest.mark.parametrize(
@@ -326,8 +426,14 @@ def test_a_socket_that_may_be_right_is_not(look, text):
 
 
 def test_a_style_that_asks_for_what_is_out_of_the_path_is_told(look):
-    style = "a { background: url('/static/a.png') } b { background: url(img/b.png) } c { background: url(data:image/png;base64,AA) }"
-    table = {"/shop/": '<link rel=stylesheet href="a.css"><a href=x>x</a>', "/shop/a.css": typed("text/css", style)}
+    style = (
+        "a { background: url('/static/a.png') } b { background: url(img/b.png) } c { background:"
+        " url(data:image/png;base64,AA) }"
+    )
+    table = {
+        "/shop/": '<link rel=stylesheet href="a.css"><a href=x>x</a>',
+        "/shop/a.css": typed("text/css", style),
+    }
     (said,) = look(table)
     assert said.startswith("1 of 2 files of /shop/ lead out of its path /shop: /static/a.png. ")
     assert look({**table, "/static/a.png": typed("image/png", "x")}) == []
@@ -359,7 +465,17 @@ def test_of_a_long_page_its_start_counts(look):
     assert time.monotonic() - started < 1
 
 
-@pytest.mark.parametrize("text", ["/*" * 30000, "fetch(" * 10000, " \n" * 30000, "url(/" * 12000, ".open('GET'," * 5000, "//\n" * 20000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/*" * 30000,
+        "fetch(" * 10000,
+        " \n" * 30000,
+        "url(/" * 12000,
+        ".open('GET'," * 5000,
+        "//\n" * 20000,
+    ],
+)
 def test_no_script_holds_the_run_up(text):
     started = time.monotonic()
     for pattern in (_page._STYLED, _page._CALLED):
@@ -367,12 +483,14 @@ def test_no_script_holds_the_run_up(text):
     assert time.monotonic() - started < 1
 
 
-# --- the gate ------------------------------------------------------------------------------------------------------------
+# --- the gate -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def gate(monkeypatch):
-    """The gate before an application that answers by a table; the words of its refusal, "" for none."""
+    """The gate before an application that answers by a table; the words of its refusal, "" for
+    none.
+    """
 
     def run(table, **params):
         asked = []
@@ -391,8 +509,14 @@ def gate(monkeypatch):
 
         monkeypatch.setattr(release_gate, "Docker", Engine)
         monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
-        monkeypatch.setattr(release_gate, "ask", lambda _connection, path, _headers: (answer(path)[0], "well"))
-        monkeypatch.setattr(release_gate, "fetch", lambda _connection, path, _headers, _size: release_gate.Fetched(*answer(path), (), ""))
+        monkeypatch.setattr(
+            release_gate, "ask", lambda _connection, path, _headers: (answer(path)[0], "well")
+        )
+        monkeypatch.setattr(
+            release_gate,
+            "fetch",
+            lambda _connection, path, _headers, _size: release_gate.Fetched(*answer(path), (), ""),
+        )
         defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
         given = {"name": "shop", "container": "shop-1", "socket": "/x", "path": "/shop"}
         limits = {"deadline_seconds": 0.3, "interval_seconds": 0.1}
@@ -412,9 +536,15 @@ def gate(monkeypatch):
         ({"/shop/": (302, "/shop/login"), "/shop/login": 401}, {}),
         ({"/shop/": (302, "/shop/static/index.html")}, {}),  # Nginx may have it
         ({"/shop/": (302, "https://sso.example.org/")}, {}),
-        ({"/shop/": (302, "/elsewhere"), "/elsewhere": 500}, {}),  # in path_mode: domain it is somebody else's
+        (
+            {"/shop/": (302, "/elsewhere"), "/elsewhere": 500},
+            {},
+        ),  # in path_mode: domain it is somebody else's
         ({"/shop/": (302, "/shop/")}, {}),
-        ({"/shop/": (302, "/shop/login"), "/shop/login": 500}, {"status": ["302"]}),  # this very answer was asked for
+        (
+            {"/shop/": (302, "/shop/login"), "/shop/login": 500},
+            {"status": ["302"]},
+        ),  # this very answer was asked for
     ],
 )
 def test_a_redirect_to_an_answer_is_good(gate, table, params):
@@ -429,7 +559,10 @@ def test_a_redirect_to_an_answer_is_good(gate, table, params):
         ({"/shop/": (302, "https://localhost/shop/login"), "/shop/login": 503}, {}),
         ({"/shop/": (302, "/login"), "/shop/login": 500}, {"path_mode": "script_name"}),
         ({"/": (302, "/login"), "/login": 500}, {"path_mode": "script_name", "engine": "command"}),
-        ({"/": (302, "/shop/login"), "/login": 500}, {"path_mode": "script_name", "engine": "command"}),
+        (
+            {"/": (302, "/shop/login"), "/login": 500},
+            {"path_mode": "script_name", "engine": "command"},
+        ),
         ({"/shop/": (302, "/shop/a"), "/shop/a": (307, "/shop/b"), "/shop/b": 500}, {}),
     ],
 )

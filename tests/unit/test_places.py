@@ -39,7 +39,10 @@ def test_what_an_older_version_wrote_is_found(place, wanted):
 
 
 def test_the_links_of_nginx_and_the_socket_in_a_container():
-    assert str(NginxPlace("/etc/nginx").link("default", "shop")) == "/etc/nginx/flaskops/default/shop.conf"
+    assert (
+        str(NginxPlace("/etc/nginx").link("default", "shop"))
+        == "/etc/nginx/flaskops/default/shop.conf"
+    )
     assert places.container_socket("0123456789ab") == "/run/flaskops/0123456789ab/app.sock"
 
 
@@ -69,9 +72,13 @@ def test_what_runs_in_a_container_looks_for_its_secrets_there(file):
 # The names on a host that stand in places.py alone, wherever they are a part of a path.
 NAMES = r"app\.sock|stats\.sock|audit\.jsonl|uids\.json|state\.json|release\.json|docker\.json|\.trash|secrets\.own|container\.env"
 NAMES += r"|context\.(?:tar|json)|image\.tar|runtime(?:-image)?\.tar"
-PATH = re.compile(rf"(?:^|/)(?:{NAMES})$|/releases/|/run/flaskops|/run/secrets|{places.ROOT}|{places.NGINX_BACKUPS}|^route-$")
+PATH = re.compile(
+    rf"(?:^|/)(?:{NAMES})$|/releases/|/run/flaskops|/run/secrets|{places.ROOT}|{places.NGINX_BACKUPS}|^route-$"
+)
 # What is only of a path where it is joined to one.
-JOINED = re.compile(rf"^(?:{NAMES}|apps|releases|spool|secrets|lock|before|flaskops(?:/.*)?|run(?:/.*)?)$")
+JOINED = re.compile(
+    rf"^(?:{NAMES}|apps|releases|spool|secrets|lock|before|flaskops(?:/.*)?|run(?:/.*)?)$"
+)
 JOINS = {"Path", "PurePosixPath", "joinpath", "glob", "rglob", "with_name"}
 # In YAML and in templates: a directory of ours with something behind it.
 WRITTEN = re.compile(
@@ -79,8 +86,14 @@ WRITTEN = re.compile(
     r"|(?:root|(?<!data_)directory|before)\s*(?:\}\}/|~ *'/)"
 )
 KINDS = (".py", ".yml", ".j2", ".sh", ".conf")
-# The default itself; the guard runs before Nginx, by /bin/sh; the files of the runtime are in an image; clones are on the controller.
-ALLOWED = ("roles/flask_apps/defaults/", "roles/flask_apps/meta/", "roles/nginx/files/boot-guard", "roles/flask_apps/files/")
+# The default itself; the guard runs before Nginx, by /bin/sh; the files of the runtime are in an
+# image; clones are on the controller.
+ALLOWED = (
+    "roles/flask_apps/defaults/",
+    "roles/flask_apps/meta/",
+    "roles/nginx/files/boot-guard",
+    "roles/flask_apps/files/",
+)
 ALLOWED += ("plugins/module_utils/apps/sources/git.py",)
 OURS = "module_utils/releases/"  # a room of this collection
 
@@ -90,11 +103,18 @@ def texts(tree):
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     joined = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in (
+            "DOCUMENTATION",
+            "EXAMPLES",
+            "RETURN",
+        ):
             prose.add(id(node.value))
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             joined.update((id(node.left), id(node.right)))
-        if isinstance(node, ast.Call) and (getattr(node.func, "id", "") or getattr(node.func, "attr", "")) in JOINS:
+        if (
+            isinstance(node, ast.Call)
+            and (getattr(node.func, "id", "") or getattr(node.func, "attr", "")) in JOINS
+        ):
             joined.update(id(argument) for argument in node.args)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
@@ -104,17 +124,35 @@ def texts(tree):
 def by_hand(name, text):
     """The paths that a file writes itself."""
     if name.endswith(".py"):
-        found = [(line, word) for line, word, joined in texts(ast.parse(text)) if PATH.search(word) or (joined and JOINED.match(word))]
+        found = [
+            (line, word)
+            for line, word, joined in texts(ast.parse(text))
+            if PATH.search(word) or (joined and JOINED.match(word))
+        ]
         return [f"{name}:{line}: {word}" for line, word in found if " " not in word]
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if not line.lstrip().startswith("#")]
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if not line.lstrip().startswith("#")
+    ]
     return [f"{name}:{number}: {line.strip()}" for number, line in lines if WRITTEN.search(line)]
 
 
 def test_no_other_file_writes_a_path_of_a_host_by_hand():
-    files = [path for top in ("plugins", "roles") for path in (TOP / top).rglob("*") if path.suffix in KINDS]
+    files = [
+        path
+        for top in ("plugins", "roles")
+        for path in (TOP / top).rglob("*")
+        if path.suffix in KINDS
+    ]
     texts = {str(path.relative_to(TOP)): path.read_text() for path in files}
     del texts[str(Path(places.__file__).resolve().relative_to(TOP))]
-    found = [line for name, text in texts.items() if not name.startswith(ALLOWED) for line in by_hand(name, text.replace(OURS, ""))]
+    found = [
+        line
+        for name, text in texts.items()
+        if not name.startswith(ALLOWED)
+        for line in by_hand(name, text.replace(OURS, ""))
+    ]
     assert sorted(found) == []
 
 
@@ -137,6 +175,13 @@ def test_the_search_finds_one(name, text):
     assert len(by_hand(name, text)) >= 1
 
 
-@pytest.mark.parametrize("text", ['"""Raised without release.json."""', 'params["releases"]', 'problem("its release.json is broken")'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""Raised without release.json."""',
+        'params["releases"]',
+        'problem("its release.json is broken")',
+    ],
+)
 def test_the_search_leaves_words_alone(text):
     assert by_hand("a.py", text) == []

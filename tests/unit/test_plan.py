@@ -27,7 +27,10 @@ class Engine:
         self.images = {}
 
     def containers(self, label):
-        return [{"Names": name, "State": state, "Labels": {label: "shop", **_more(name)}} for name, state in self.states.items()]
+        return [
+            {"Names": name, "State": state, "Labels": {label: "shop", **_more(name)}}
+            for name, state in self.states.items()
+        ]
 
     def inspect(self, name, kind="container"):
         return {"Id": self.images[name]} if name in self.images else {}
@@ -36,7 +39,11 @@ class Engine:
 def _more(container):
     """The labels of a container that answers no requests."""
     _app, identity, name, *_rest = [*container.split("-"), "", ""]
-    return {"host.flaskops.release": identity, "host.flaskops.process": name} if name not in ("", "pin", "command") else {}
+    return (
+        {"host.flaskops.release": identity, "host.flaskops.process": name}
+        if name not in ("", "pin", "command")
+        else {}
+    )
 
 
 @pytest.fixture
@@ -78,8 +85,17 @@ def serve(tmp_path, engine, monkeypatch):
 @pytest.fixture
 def plan(tmp_path, engine):
     def make(identity=OLD, site="default", state="present", absent=(), releases=None):
-        wanted = [{"name": "shop", "id": identity, "site": site, "state": state, "secrets": {}}] if releases is None else releases
-        params = {"root": str(tmp_path / "flaskops"), "nginx_root": str(tmp_path / "nginx"), "images": ["runtime"], "releases": wanted}
+        wanted = (
+            [{"name": "shop", "id": identity, "site": site, "state": state, "secrets": {}}]
+            if releases is None
+            else releases
+        )
+        params = {
+            "root": str(tmp_path / "flaskops"),
+            "nginx_root": str(tmp_path / "nginx"),
+            "images": ["runtime"],
+            "releases": wanted,
+        }
         return Plan({**params, "absent": list(absent)}, engine).run()
 
     return make
@@ -95,14 +111,24 @@ def test_what_serves_as_wanted_has_no_work(serve, plan):
         "live": {"shop": OLD},
         "unlisted": [],
         "missing_images": [],
-        "docker": {"command": "/usr/bin/docker", "buildx": True, "compose": True, "log_driver": "", "log_options": {}},
+        "docker": {
+            "command": "/usr/bin/docker",
+            "buildx": True,
+            "compose": True,
+            "log_driver": "",
+            "log_options": {},
+        },
     }
 
 
 def test_a_bare_host_needs_everything(plan):
     found = plan()
     (work,) = found["work"]
-    assert (work["reason"], work["live"], work["build"]) == ("it is not on this host yet", None, True)
+    assert (work["reason"], work["live"], work["build"]) == (
+        "it is not on this host yet",
+        None,
+        True,
+    )
     assert found["missing_images"] == ["runtime"]
 
 
@@ -122,11 +148,36 @@ def test_a_release_that_is_still_there_is_not_built_again(serve, plan):
 @pytest.mark.parametrize(
     ("break_it", "reason", "build", "recreate"),
     [
-        (lambda place, engine: (place / "uwsgi.ini").write_text("x"), "changed on the host", True, True),
-        (lambda place, engine: (place / "release.json").write_text("{"), "its release.json is missing or broken", True, True),
-        (lambda place, engine: (place / "run/app.sock").unlink(), "app.sock is missing", False, True),
-        (lambda place, engine: engine.states.update({f"shop-{OLD}": "exited"}), "its container is exited", False, False),
-        (lambda place, engine: engine.states.pop(f"shop-{OLD}"), "its container is missing", False, False),
+        (
+            lambda place, engine: (place / "uwsgi.ini").write_text("x"),
+            "changed on the host",
+            True,
+            True,
+        ),
+        (
+            lambda place, engine: (place / "release.json").write_text("{"),
+            "its release.json is missing or broken",
+            True,
+            True,
+        ),
+        (
+            lambda place, engine: (place / "run/app.sock").unlink(),
+            "app.sock is missing",
+            False,
+            True,
+        ),
+        (
+            lambda place, engine: engine.states.update({f"shop-{OLD}": "exited"}),
+            "its container is exited",
+            False,
+            False,
+        ),
+        (
+            lambda place, engine: engine.states.pop(f"shop-{OLD}"),
+            "its container is missing",
+            False,
+            False,
+        ),
     ],
     ids=["file", "release.json", "socket", "exited", "container"],
 )
@@ -141,7 +192,11 @@ def test_a_state_that_is_another_is_work_without_a_build(serve, plan):
     serve()
     for state in ("maintenance", "stopped"):
         (work,) = plan(state=state)["work"]
-        assert (work["reason"], work["build"], work["state"]) == ("it is present on site default", False, state)
+        assert (work["reason"], work["build"], work["state"]) == (
+            "it is present on site default",
+            False,
+            state,
+        )
 
 
 def test_under_maintenance_it_runs_and_stopped_it_does_not(serve, plan):
@@ -174,7 +229,9 @@ def test_processes_stand_still_with_their_release(serve, plan, engine):
 def test_processes_of_no_release_that_serves_are_left_over(serve, plan, engine):
     serve(processes=["worker"])
     engine.states.update({f"shop-{NEW}-worker": "running", f"shop-{OLD}-command": "exited"})
-    assert plan()["repairs"] == {"shop": [f"container shop-{OLD}-command", f"container shop-{NEW}-worker"]}
+    assert plan()["repairs"] == {
+        "shop": [f"container shop-{OLD}-command", f"container shop-{NEW}-worker"]
+    }
 
 
 def test_a_moved_and_not_recorded_route_is_work(serve, plan):
@@ -192,7 +249,11 @@ def test_what_a_cut_off_run_left_is_set_right(serve, plan, engine, tmp_path):
     found = plan()
     assert found["work"] == []
     assert found["repairs"] == {
-        "shop": ["container shop-333333333333", f"directory {tmp_path}/flaskops/build/shop-333333333333", f"the pin of release {OLD}"]
+        "shop": [
+            "container shop-333333333333",
+            f"directory {tmp_path}/flaskops/build/shop-333333333333",
+            f"the pin of release {OLD}",
+        ]
     }
 
 
@@ -200,7 +261,9 @@ def test_a_release_that_was_begun_and_is_wanted_no_more_is_left_over(serve, plan
     serve()
     record = Record(str(tmp_path / "flaskops"), "shop")
     record.mark("333333333333", "prepared")
-    record.mark("444444444444", "failed", reason="it answered 500")  # is told by status, and pruned in its turn
+    record.mark(
+        "444444444444", "failed", reason="it answered 500"
+    )  # is told by status, and pruned in its turn
     record.save()
     assert plan()["repairs"] == {"shop": ["release 333333333333, which never served"]}
     # The one that is wanted goes on where it was cut off.
@@ -224,6 +287,9 @@ def test_the_way_back_goes_to_the_release_before_and_not_back_and_forth(tmp_path
     record.mark("d", "live")
     assert record.before("d") == "b"  # what served before, not what was refused by its users
     record.mark("a", "live")
-    assert (record.before("a"), record.releases["a"]["number"]) == ("d", 5)  # an old source that is deployed again
+    assert (record.before("a"), record.releases["a"]["number"]) == (
+        "d",
+        5,
+    )  # an old source that is deployed again
     record.mark("a", "live")
     assert record.before("a") == "d"  # mended, not deployed

@@ -37,7 +37,10 @@ def test_check_mode_says_it_and_changes_nothing(kernel):
 
 def test_a_host_where_it_cannot_be_set_is_refused_with_the_way(kernel, monkeypatch, tmp_path):
     monkeypatch.setattr(planted, "SETTING", tmp_path / "missing/protected_symlinks")
-    with pytest.raises(HostError, match=r"must be 1 on this host.*cannot be set here.*sysctl -w fs\.protected_symlinks=1"):
+    with pytest.raises(
+        HostError,
+        match=r"must be 1 on this host.*cannot be set here.*sysctl -w fs\.protected_symlinks=1",
+    ):
         planted.protect()
 
 
@@ -56,7 +59,10 @@ def test_the_link_is_planted_where_nobody_else_can_put_anything(monkeypatch, fol
         def stat(self, **more):
             if not (self.name == "link" and not more):
                 return super().stat(**more)
-            seen.append([stat.S_IMODE(os.stat(path).st_mode) for path in (self.parent, self.parent.parent)] + [os.lstat(self).st_uid])
+            seen.append(
+                [stat.S_IMODE(os.stat(path).st_mode) for path in (self.parent, self.parent.parent)]
+                + [os.lstat(self).st_uid]
+            )
             if not follows:
                 raise PermissionError
 

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Applications that were made for one of the known images need no key; their settings keep their names."""
+"""Applications that were made for one of the known images need no key; their settings keep their
+names.
+"""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
@@ -19,7 +21,9 @@ def check(tmp_path):
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
-        (app,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/", **keys}])
+        (app,), problems = normalize_apps(
+            [{"name": "shop", "source": str(tmp_path), "path": "/", **keys}]
+        )
         return app, problems
 
     return run
@@ -53,7 +57,12 @@ def test_which_image_it_is(image, preset):
 def test_such_an_application_needs_no_key(check, base, engine):
     app, problems = check({"Dockerfile": f"FROM {base}\nCOPY ./app /app\n", "app/main.py": "x = 1"})
     assert problems == []
-    assert (app["preset"], app["engine"], app["module"], app["callable"]) == (preset_of(base), engine, None, None)
+    assert (app["preset"], app["engine"], app["module"], app["callable"]) == (
+        preset_of(base),
+        engine,
+        None,
+        None,
+    )
     assert (app["build"]["kind"], app["build"]["dockerfile"]) == ("dockerfile", "Dockerfile")
     assert base in app["notes"][0]
 
@@ -61,42 +70,85 @@ def test_such_an_application_needs_no_key(check, base, engine):
 def test_our_runtime_takes_the_place_of_the_image(check):
     app, _ = check({"Dockerfile": FLASK, "app/main.py": ""})
     text = own_dockerfile(app, "flaskops/runtime:1")
-    assert text == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-compat\nCOPY ./app /app\n"
-    assert needed_images([{"dockerfile": text, "runtime": "flaskops/runtime:1"}]) == ["flaskops/runtime:1-compat"]
+    assert (
+        text
+        == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-compat\nCOPY"
+        " ./app /app\n"
+    )
+    assert needed_images([{"dockerfile": text, "runtime": "flaskops/runtime:1"}]) == [
+        "flaskops/runtime:1-compat"
+    ]
 
 
 @pytest.mark.parametrize("name", ["${FLASKOPS_RUNTIME}", "$FLASKOPS_RUNTIME"])
 @pytest.mark.parametrize(
     "lines",
-    ["FROM {}-seed\n", "FROM {0} AS first\nFROM {0}-build\nCOPY --from={0}-seed /x /x\n", "ARG BASE={0}-seed\nFROM $BASE\n"],
+    [
+        "FROM {}-seed\n",
+        "FROM {0} AS first\nFROM {0}-build\nCOPY --from={0}-seed /x /x\n",
+        "ARG BASE={0}-seed\nFROM $BASE\n",
+    ],
 )
-def test_the_old_name_of_the_compatibility_image_is_refused_with_the_new_one(check, tmp_path, name, lines):
+def test_the_old_name_of_the_compatibility_image_is_refused_with_the_new_one(
+    check, tmp_path, name, lines
+):
     text = f"ARG FLASKOPS_RUNTIME\n# {name}-seed\n{lines.format(name)}"
-    line = next(number for number, each in enumerate(text.splitlines(), 1) if "-seed" in each and each[0] != "#")
+    line = next(
+        number
+        for number, each in enumerate(text.splitlines(), 1)
+        if "-seed" in each and each[0] != "#"
+    )
     problems = check({"Dockerfile": text, "main.py": ""}, dockerfile="Dockerfile")[1]
     assert problems == [
-        f"flask_apps: shop: dockerfile {tmp_path}/Dockerfile, line {line}, names {name}-seed; write {name}-compat, "
-        "the name of the compatibility image."
+        f"flask_apps: shop: dockerfile {tmp_path}/Dockerfile, line {line}, names {name}-seed; write"
+        f" {name}-compat, the name of the compatibility image."
     ]
-    assert check({"Dockerfile": text.replace("-seed", "-compat"), "main.py": ""}, dockerfile="Dockerfile")[1] == []
+    assert (
+        check(
+            {"Dockerfile": text.replace("-seed", "-compat"), "main.py": ""}, dockerfile="Dockerfile"
+        )[1]
+        == []
+    )
 
 
 def test_what_is_written_goes_before_what_is_recognised(check):
     app, problems = check(
-        {"Dockerfile": FLASK, "app/main.py": ""}, engine="gunicorn", module="main", callable="app", path="/shop", path_mode="domain"
+        {"Dockerfile": FLASK, "app/main.py": ""},
+        engine="gunicorn",
+        module="main",
+        callable="app",
+        path="/shop",
+        path_mode="domain",
     )
     assert problems == []
-    assert (app["engine"], app["module"], app["callable"], app["path_mode"]) == ("gunicorn", "main", "app", "domain")
+    assert (app["engine"], app["module"], app["callable"], app["path_mode"]) == (
+        "gunicorn",
+        "main",
+        "app",
+        "domain",
+    )
 
 
 @pytest.mark.parametrize(
     ("env", "keys", "static"),
     [
         ("STATIC_INDEX 1", {}, {"url": "/static", "path": "/app/static", "index": True}),
-        ("STATIC_PATH /app/app/static", {}, {"url": "/static", "path": "/app/app/static", "index": False}),
+        (
+            "STATIC_PATH /app/app/static",
+            {},
+            {"url": "/static", "path": "/app/app/static", "index": False},
+        ),
         ("STATIC_URL /content", {}, {"url": "/content", "path": "/app/static", "index": False}),
-        ("STATIC_URL /content", {"env": {"STATIC_URL": "/other"}}, {"url": "/other", "path": "/app/static", "index": False}),
-        ("STATIC_URL /content", {"static": [{"url": "/mine", "path": "x"}]}, {"url": "/mine", "path": "x", "index": False}),
+        (
+            "STATIC_URL /content",
+            {"env": {"STATIC_URL": "/other"}},
+            {"url": "/other", "path": "/app/static", "index": False},
+        ),
+        (
+            "STATIC_URL /content",
+            {"static": [{"url": "/mine", "path": "x"}]},
+            {"url": "/mine", "path": "x", "index": False},
+        ),
     ],
 )
 def test_static_files(check, env, keys, static):
@@ -108,7 +160,11 @@ def test_static_files(check, env, keys, static):
 
 @pytest.mark.parametrize(
     ("env", "keys", "size"),
-    [("A=1", {}, "0"), ("NGINX_MAX_UPLOAD 1M", {}, "1m"), ("NGINX_MAX_UPLOAD 1m", {"proxy": {"body_size": "5m"}}, "5m")],
+    [
+        ("A=1", {}, "0"),
+        ("NGINX_MAX_UPLOAD 1M", {}, "1m"),
+        ("NGINX_MAX_UPLOAD 1m", {"proxy": {"body_size": "5m"}}, "5m"),
+    ],
 )
 def test_the_largest_upload(check, env, keys, size):
     app, problems = check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""}, **keys)
@@ -134,14 +190,34 @@ def test_processes(check, env, keys, found):
 @pytest.mark.parametrize(
     ("env", "problem"),
     [
-        ("UWSGI_CHEAPER=16", "env: UWSGI_CHEAPER must be less than UWSGI_PROCESSES, which is 16; got 16."),
-        ("UWSGI_PROCESSES=many", "env: UWSGI_PROCESSES must be a number from 1 to 999; its value is hidden."),
-        ("NGINX_MAX_UPLOAD=huge", "env: NGINX_MAX_UPLOAD must be a size such as 20m, 0 for no limit; its value is hidden."),
-        ("STATIC_URL=x;", "env: STATIC_URL must be a path below the application's own, such as /static; its value is hidden."),
+        (
+            "UWSGI_CHEAPER=16",
+            "env: UWSGI_CHEAPER must be less than UWSGI_PROCESSES, which is 16; got 16.",
+        ),
+        (
+            "UWSGI_PROCESSES=many",
+            "env: UWSGI_PROCESSES must be a number from 1 to 999; its value is hidden.",
+        ),
+        (
+            "NGINX_MAX_UPLOAD=huge",
+            (
+                "env: NGINX_MAX_UPLOAD must be a size such as 20m, 0 for no limit; its value is"
+                " hidden."
+            ),
+        ),
+        (
+            "STATIC_URL=x;",
+            (
+                "env: STATIC_URL must be a path below the application's own, such as /static; its"
+                " value is hidden."
+            ),
+        ),
     ],
 )
 def test_values_that_do_not_fit(check, env, problem):
-    assert check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""})[1] == [f"flask_apps: shop: {problem}"]
+    assert check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""})[1] == [
+        f"flask_apps: shop: {problem}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -154,12 +230,17 @@ def test_values_that_do_not_fit(check, env, problem):
         ("ENV NGINX_WORKER_PROCESSES auto", "write nginx_worker_processes"),
         ("ENV NGINX_WORKER_CONNECTIONS 2048", "write nginx_worker_connections"),
         ("ENV NGINX_WORKER_OPEN_FILES 2048", "write nginx_worker_rlimit_nofile"),
-        ("COPY custom.conf /etc/nginx/conf.d/", "custom.conf has no effect at /etc/nginx/conf.d/custom.conf"),
+        (
+            "COPY custom.conf /etc/nginx/conf.d/",
+            "custom.conf has no effect at /etc/nginx/conf.d/custom.conf",
+        ),
         ("COPY nginx.conf /app/nginx.conf", "nginx.conf has no effect at /app/nginx.conf"),
     ],
 )
 def test_what_has_no_sense_here_is_said_with_the_key_that_replaces_it(check, lines, words):
-    app, problems = check({"Dockerfile": f"{FLASK}{lines}\n", "app/main.py": "", "custom.conf": "", "nginx.conf": ""})
+    app, problems = check(
+        {"Dockerfile": f"{FLASK}{lines}\n", "app/main.py": "", "custom.conf": "", "nginx.conf": ""}
+    )
     assert problems == []
     assert any(words in note for note in app["notes"]), app["notes"]
 
@@ -171,15 +252,35 @@ def test_one_that_knows_nothing_of_a_prefix_gets_script_name(check):
 
 
 def test_one_that_reads_domain_keeps_it(check):
-    app, _ = check({"Dockerfile": FLASK, "app/main.py": "import os\nx = os.environ.get('DOMAIN')"}, path="/shop")
+    app, _ = check(
+        {"Dockerfile": FLASK, "app/main.py": "import os\nx = os.environ.get('DOMAIN')"},
+        path="/shop",
+    )
     assert app["path_mode"] == "domain"
 
 
 def test_the_same_names_work_for_a_common_source(check):
     files = {"main.py": "app = 1", "requirements.txt": "flask"}
-    env = {"STATIC_INDEX": "1", "NGINX_MAX_UPLOAD": "2m", "UWSGI_PROCESSES": "4", "PORT": "80", "LISTEN_PORT": "81"}
+    env = {
+        "STATIC_INDEX": "1",
+        "NGINX_MAX_UPLOAD": "2m",
+        "UWSGI_PROCESSES": "4",
+        "PORT": "80",
+        "LISTEN_PORT": "81",
+    }
     app, problems = check(files, env=env)
     assert problems == []
-    assert app["static"][0] == {"url": "/static", "path": "static", "required": False, "index": True, "fallback": False, "immutable": False}
-    assert (app["proxy"]["body_size"], app["uwsgi"]["processes"], app["uwsgi"]["cheaper"]) == ("2m", "4", 0)
+    assert app["static"][0] == {
+        "url": "/static",
+        "path": "static",
+        "required": False,
+        "index": True,
+        "fallback": False,
+        "immutable": False,
+    }
+    assert (app["proxy"]["body_size"], app["uwsgi"]["processes"], app["uwsgi"]["cheaper"]) == (
+        "2m",
+        "4",
+        0,
+    )
     assert [note.split(" ")[0] for note in app["notes"] if "no effect" in note] == ["LISTEN_PORT"]

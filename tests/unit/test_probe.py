@@ -18,7 +18,8 @@ from ansible_collections.flaskops.host.plugins.modules import release_status, re
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 SECONDS = 1.0
-# What it sends for ever, a pause, and whether it may be called well all the same: its header is whole and its body begins.
+# What it sends for ever, a pause, and whether it may be called well all the same: its header is
+# whole and its body begins.
 ENDLESS = {
     "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0, False),
     "100 Continue, slowly": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.2, False),
@@ -27,13 +28,33 @@ ENDLESS = {
     "a header without an end": (HEAD + b"X: ", b"x" * 4096, 0, False),
     "headers without an end": (HEAD, b"X: y\r\n", 0, False),
     "large headers": (HEAD, b"X: " + b"y" * 16000 + b"\r\n", 0, False),
-    "large headers of 100 Continue": (b"", b"HTTP/1.1 100 Continue\r\nX: " + b"y" * 16000 + b"\r\n\r\n", 0, False),
+    "large headers of 100 Continue": (
+        b"",
+        b"HTTP/1.1 100 Continue\r\nX: " + b"y" * 16000 + b"\r\n\r\n",
+        0,
+        False,
+    ),
     "a body": (HEAD + b"\r\n", b"x" * 4096, 0, True),
     "a body, slowly": (HEAD + b"\r\n", b"x", 0.2, True),
-    "an extension of a chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x" * 100, 0, False),
-    "chunks of nothing but an extension, slowly": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b";", 0.2, False),
+    "an extension of a chunk": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;",
+        b"x" * 100,
+        0,
+        False,
+    ),
+    "chunks of nothing but an extension, slowly": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+        b";",
+        0.2,
+        False,
+    ),
     "trailers": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n", 0, False),
-    "trailers, slowly": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n", 0.2, False),
+    "trailers, slowly": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"X: y\r\n",
+        0.2,
+        False,
+    ),
     "nothing": (b"", b"", 0.2, False),
     "nothing after its header": (HEAD + b"Content-Length: 5\r\n\r\n", b"", 0.2, False),
 }
@@ -41,7 +62,9 @@ ENDLESS = {
 
 @contextmanager
 def served(path, first, again=b"", pause=0.0, family=socket.AF_UNIX, heard=None):
-    """A server at a path, or at a port that it gives: what it sends at first, and what it sends again and again."""
+    """A server at a path, or at a port that it gives: what it sends at first, and what it sends
+    again and again.
+    """
     listener = socket.socket(family)
     listener.bind(str(path) if family == socket.AF_UNIX else ("127.0.0.1", 0))
     listener.listen(300)
@@ -149,17 +172,22 @@ def test_what_is_good_is_good_and_the_connection_is_asked_again(tmp_path):
         assert asked(path)[0] == 200
 
 
-# --- where a path leads ------------------------------------------------------------------------------------------------
+# --- where a path leads ---------------------------------------------------------------------------
 
 
 def test_a_link_to_a_socket_is_not_followed(tmp_path):
     with served(tmp_path / "neighbour", GOOD) as path:
         (tmp_path / "s").symlink_to(path)
-        assert "Too many levels of symbolic links" in asked(tmp_path / "s")[0] or "not a socket" in asked(tmp_path / "s")[0]
+        assert (
+            "Too many levels of symbolic links" in asked(tmp_path / "s")[0]
+            or "not a socket" in asked(tmp_path / "s")[0]
+        )
         assert asked(path)[0] == 200
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: open(path, "w").close(), lambda path: None])
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, os.mkdir, lambda path: open(path, "w").close(), lambda path: None]
+)
 def test_what_is_no_socket_is_not_asked(tmp_path, make):
     make(tmp_path / "s")
     found, seconds = asked(tmp_path / "s")
@@ -174,7 +202,7 @@ def test_a_path_may_be_longer_than_a_socket_address(tmp_path):
         assert asked(deep / "s")[0] == 200
 
 
-# --- through Nginx -----------------------------------------------------------------------------------------------------
+# --- through Nginx --------------------------------------------------------------------------------
 
 FACTS = {"site": "default", "path": "/shop", "health": {"path": "/", "status": ["2xx"]}}
 SITES = [{"name": "default", "server_names": [], "port": 80}]
@@ -182,7 +210,11 @@ SITES = [{"name": "default", "server_names": [], "port": 80}]
 
 def question(port, **health):
     facts = {**FACTS, "health": {**FACTS["health"], **health}}
-    return {**check_of("shop", "1", facts, SITES, "nginx.conf"), "port": port, "config": "0123456789ab"}
+    return {
+        **check_of("shop", "1", facts, SITES, "nginx.conf"),
+        "port": port,
+        "config": "0123456789ab",
+    }
 
 
 @pytest.mark.parametrize("what", [what for what in ENDLESS if not ENDLESS[what][3]])
@@ -218,7 +250,9 @@ class Nginx:
         (["localhost"], ["shop.example.org"], "", "write one of them as health.host"),
     ],
 )
-def test_nginx_is_asked_by_the_name_that_the_application_answers_to(monkeypatch, routed, known, host, words):
+def test_nginx_is_asked_by_the_name_that_the_application_answers_to(
+    monkeypatch, routed, known, host, words
+):
     nginx = Nginx(routed, known)
     monkeypatch.setattr(probe, "ask", nginx.ask)
     monkeypatch.setattr(probe, "UNWELL_SECONDS", 0.1)
@@ -226,10 +260,17 @@ def test_nginx_is_asked_by_the_name_that_the_application_answers_to(monkeypatch,
     assert words in found if words else found == ""
 
 
-# --- the gate and the status -------------------------------------------------------------------------------------------
+# --- the gate and the status ----------------------------------------------------------------------
 
 PARAMS = {
-    **{"root": "/x", "token": "t", "name": "shop", "container": "shop-1", "path": "/shop", "health_path": "/"},
+    **{
+        "root": "/x",
+        "token": "t",
+        "name": "shop",
+        "container": "shop-1",
+        "path": "/shop",
+        "health_path": "/",
+    },
     **{"host": "localhost", "status": ["2xx"]},
     **{"deadline_seconds": 1.0, "interval_seconds": 0.1},
 }
@@ -243,17 +284,27 @@ class Engine:
 
     def run(self, *words, **_how):
         if words[0] == "inspect":
-            return json.dumps([{"Name": f"/{name}", "State": {"Running": True, "Status": "running"}} for name in words[3:]])
+            return json.dumps(
+                [
+                    {"Name": f"/{name}", "State": {"Running": True, "Status": "running"}}
+                    for name in words[3:]
+                ]
+            )
         return ""
 
 
-@pytest.mark.parametrize("what", ["100 Continue", "one byte after the other of a header", "nothing"])
+@pytest.mark.parametrize(
+    "what", ["100 Continue", "one byte after the other of a header", "nothing"]
+)
 def test_the_gate_ends_with_its_deadline(tmp_path, monkeypatch, what):
     first, again, pause, _well = ENDLESS[what]
     monkeypatch.setattr(release_gate, "Docker", Engine)
     monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
     started = time.monotonic()
-    with served(tmp_path / "s", first, again, pause) as path, pytest.raises(release_gate.HostError, match="no answer was one of"):
+    with (
+        served(tmp_path / "s", first, again, pause) as path,
+        pytest.raises(release_gate.HostError, match="no answer was one of"),
+    ):
         release_gate.Gate({**PARAMS, "socket": str(path)}).run()
     assert time.monotonic() - started < PARAMS["deadline_seconds"] + 1
 
@@ -275,8 +326,12 @@ def host(tmp_path, monkeypatch):
             server.__enter__()
             servers.append(server)
         monkeypatch.setattr(release_status, "Docker", Engine)
-        defaults = {name: option.get("default") for name, option in release_status.ARGUMENTS.items()}
-        return release_status.Status({**defaults, "root": str(tmp_path), "nginx_root": str(nginx)}).apps()
+        defaults = {
+            name: option.get("default") for name, option in release_status.ARGUMENTS.items()
+        }
+        return release_status.Status(
+            {**defaults, "root": str(tmp_path), "nginx_root": str(nginx)}
+        ).apps()
 
     monkeypatch.chdir(tmp_path)
     yield ask
@@ -298,7 +353,9 @@ def test_the_status_of_one_that_answers(host):
     assert [app["health"] for app in host(1, GOOD, b"", 0)] == ["ok (200)"]
 
 
-def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(tmp_path, monkeypatch):
+def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(
+    tmp_path, monkeypatch
+):
     def check(question, deadline):
         assert deadline - time.monotonic() > 14, "its time has been taken"
         time.sleep(1 if question["name"] != "b" else 0)
@@ -306,9 +363,25 @@ def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(tm
 
     monkeypatch.setattr(release_switch, "Docker", Engine)
     monkeypatch.setattr(release_switch, "check", check)
-    releases = [{**FACTS, "name": name, "id": "1", "live": None, "links": [], "state": "present", "processes": []} for name in "abc"]
+    releases = [
+        {
+            **FACTS,
+            "name": name,
+            "id": "1",
+            "live": None,
+            "links": [],
+            "state": "present",
+            "processes": [],
+        }
+        for name in "abc"
+    ]
     defaults = {name: option.get("default") for name, option in release_switch.ARGUMENTS.items()}
-    more = {"root": str(tmp_path), "nginx_root": str(tmp_path), "sites": SITES, "releases": releases}
+    more = {
+        "root": str(tmp_path),
+        "nginx_root": str(tmp_path),
+        "sites": SITES,
+        "releases": releases,
+    }
     switch = release_switch.Switch({**defaults, **more})
     started = time.monotonic()
     switch._check(["a", "b", "c"])
@@ -318,9 +391,16 @@ def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(tm
 
 @pytest.mark.parametrize("killed", [0, 3])
 def test_the_status_has_the_advice_of_the_live_log(host, monkeypatch, killed):
-    said = "OSError: [Errno 30] Read-only file system: '/app/uploads'\nflaskops: open streams hold all 4 threads of a process, and so on."
+    said = (
+        "OSError: [Errno 30] Read-only file system: '/app/uploads'\nflaskops: open streams hold all"
+        " 4 threads of a process, and so on."
+    )
     run = Engine.run
-    monkeypatch.setattr(Engine, "run", lambda self, *words, **how: said if words[0] == "logs" else run(self, *words, **how))
+    monkeypatch.setattr(
+        Engine,
+        "run",
+        lambda self, *words, **how: said if words[0] == "logs" else run(self, *words, **how),
+    )
     monkeypatch.setattr(release_status, "killed", lambda _pid: killed)
     (app,) = host(1, GOOD, b"", 0)
     assert [words for words in app["advice"] if "writable: [/app/uploads]" in words]

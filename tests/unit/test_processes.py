@@ -1,22 +1,35 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Containers of a release that answer no requests: what they are, and how they start, fail and come back."""
+"""Containers of a release that answer no requests: what they are, and how they start, fail and come
+back.
+"""
 
 import json
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.releases import process_steps as steps
-from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import LABEL, process_containers, process_problems
+from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
+    LABEL,
+    process_containers,
+    process_problems,
+)
 
 NEW, OLD = "222222222222", "111111111111"
 
 
-# --- what they are ---------------------------------------------------------------------------------------------------
+# --- what they are --------------------------------------------------------------------------------
 
 
 def entry(**more):
-    return {"name": "worker", "command": "celery worker", "overlap": True, "ready_seconds": 2, "stop_seconds": 30, **more}
+    return {
+        "name": "worker",
+        "command": "celery worker",
+        "overlap": True,
+        "ready_seconds": 2,
+        "stop_seconds": 30,
+        **more,
+    }
 
 
 OPTIONS = {
@@ -24,7 +37,11 @@ OPTIONS = {
     "image": "x",
     "hostname": f"shop-{NEW}",
     "env_file": "e",
-    "volumes": [f"/var/lib/flaskops/r/run:/run/flaskops/{NEW}", "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro", "data:/data"],
+    "volumes": [
+        f"/var/lib/flaskops/r/run:/run/flaskops/{NEW}",
+        "/r/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro",
+        "data:/data",
+    ],
     "stop_signal": "SIGTERM",
     "stop_timeout": 35,
     "labels": {"host.flaskops.app": "shop", "host.flaskops.release": NEW},
@@ -32,7 +49,9 @@ OPTIONS = {
 
 
 def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
-    (found,) = process_containers({"engine": "uwsgi", "processes": [entry(stop_seconds=9)]}, OPTIONS)
+    (found,) = process_containers(
+        {"engine": "uwsgi", "processes": [entry(stop_seconds=9)]}, OPTIONS
+    )
     assert found == {
         **OPTIONS,
         "name": f"shop-{NEW}-worker",
@@ -45,14 +64,21 @@ def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
 
 
 def test_without_a_network_their_own_name_is_known_to_them_too():
-    (found,) = process_containers({"engine": "uwsgi", "processes": [entry(name="w" * 20)]}, {**OPTIONS, "etc_hosts": {"x": "127.0.0.1"}})
+    (found,) = process_containers(
+        {"engine": "uwsgi", "processes": [entry(name="w" * 20)]},
+        {**OPTIONS, "etc_hosts": {"x": "127.0.0.1"}},
+    )
     assert found["etc_hosts"] == {found["hostname"]: "127.0.0.1"}
     assert len(found["hostname"]) <= 63
 
 
-@pytest.mark.parametrize(("engine", "options"), [("command", {}), ("uwsgi", {"entrypoint": ["/x"]})])
+@pytest.mark.parametrize(
+    ("engine", "options"), [("command", {}), ("uwsgi", {"entrypoint": ["/x"]})]
+)
 def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
-    (found,) = process_containers({"engine": engine, "processes": [entry()]}, {**OPTIONS, **options})
+    (found,) = process_containers(
+        {"engine": engine, "processes": [entry()]}, {**OPTIONS, **options}
+    )
     assert (found["entrypoint"], found["command"]) == (["sh", "-c"], ["exec celery worker"])
 
 
@@ -62,8 +88,20 @@ def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
         ([], []),
         (["a", "b"], []),
         (["a", "b", "a"], ["processes has 'a' 2 times; names have to differ."]),
-        (["pin"], ["processes: name must not be 'pin', which is reserved for this collection's containers."]),
-        (["command"], ["processes: name must not be 'command', which is reserved for this collection's containers."]),
+        (
+            ["pin"],
+            [
+                "processes: name must not be 'pin', which is reserved for this collection's"
+                " containers."
+            ],
+        ),
+        (
+            ["command"],
+            [
+                "processes: name must not be 'command', which is reserved for this collection's"
+                " containers."
+            ],
+        ),
         ([None, 5], []),
     ],
 )
@@ -76,7 +114,7 @@ def test_malformed_lists_are_answered_elsewhere(malformed):
     assert process_problems(malformed) == []
 
 
-# --- how they start --------------------------------------------------------------------------------------------------
+# --- how they start -------------------------------------------------------------------------------
 
 
 class Engine:
@@ -90,10 +128,21 @@ class Engine:
         self.said = []
 
     def add(self, release, name, state="created", ends=None, app="shop"):
-        self.all[f"{app}-{release}-{name}"] = {"app": app, "release": release, "name": name, "state": state, "ends": ends, "since": ""}
+        self.all[f"{app}-{release}-{name}"] = {
+            "app": app,
+            "release": release,
+            "name": name,
+            "state": state,
+            "ends": ends,
+            "since": "",
+        }
 
     def _state(self, one):
-        return "exited" if one["state"] == "running" and one["ends"] is not None and self.now >= one["ends"] else one["state"]
+        return (
+            "exited"
+            if one["state"] == "running" and one["ends"] is not None and self.now >= one["ends"]
+            else one["state"]
+        )
 
     def containers(self, label):
         app = label.partition("=")[2]
@@ -101,11 +150,21 @@ class Engine:
             {
                 "Names": container,
                 "State": self._state(one),
-                "Labels": {"host.flaskops.app": app, "host.flaskops.release": one["release"], LABEL: one["name"]},
+                "Labels": {
+                    "host.flaskops.app": app,
+                    "host.flaskops.release": one["release"],
+                    LABEL: one["name"],
+                },
             }
             for container, one in self.all.items()
             if one["app"] == app
-        ] + [{"Names": f"{app}-{OLD}", "State": "running", "Labels": {"host.flaskops.app": app, "host.flaskops.release": OLD}}]
+        ] + [
+            {
+                "Names": f"{app}-{OLD}",
+                "State": "running",
+                "Labels": {"host.flaskops.app": app, "host.flaskops.release": OLD},
+            }
+        ]
 
     def inspect(self, name, kind="container"):
         return {}
@@ -113,10 +172,15 @@ class Engine:
     def run(self, *words, **_how):
         verb, names = words[0], [word for word in words if word in self.all]
         if verb == "inspect":
-            states = [(name, self._state(self.all[name]), self.all[name]["since"]) for name in names]
+            states = [
+                (name, self._state(self.all[name]), self.all[name]["since"]) for name in names
+            ]
             return json.dumps(
                 [
-                    {"Name": f"/{name}", "State": {"Running": state == "running", "StartedAt": since, "ExitCode": 3}}
+                    {
+                        "Name": f"/{name}",
+                        "State": {"Running": state == "running", "StartedAt": since, "ExitCode": 3},
+                    }
                     for name, state, since in states
                 ]
             )
@@ -150,8 +214,17 @@ def start(engine, tmp_path):
             place = tmp_path / f"apps/shop/releases/{one}"
             place.mkdir(parents=True)
             (place / "release.json").write_text(json.dumps({"container": {}, "processes": known}))
-        planned = [{key: value for key, value in process.items() if key != "command"} for process in processes]
-        release = {"name": "shop", "id": identity, "live": live, "state": state, "processes": planned}
+        planned = [
+            {key: value for key, value in process.items() if key != "command"}
+            for process in processes
+        ]
+        release = {
+            "name": "shop",
+            "id": identity,
+            "live": live,
+            "state": state,
+            "processes": planned,
+        }
         return steps.Start(str(tmp_path), engine, lambda: engine.now, engine.sleep).run([release])
 
     return run
@@ -174,7 +247,13 @@ def test_a_new_one_runs_beside_the_old_one(engine, start):
         ([], [entry()], False),
         ([], [], False),
     ],
-    ids=["new says no", "new says yes", "renamed", "renamed and harmless", "of an older collection"],
+    ids=[
+        "new says no",
+        "new says yes",
+        "renamed",
+        "renamed and harmless",
+        "of an older collection",
+    ],
 )
 def test_one_that_may_not_run_twice_is_stopped_before(engine, start, new, old, first):
     engine.add(OLD, "worker", "running")
@@ -191,7 +270,10 @@ def test_one_that_ends_at_once_fails_its_release_and_the_old_ones_run_again(engi
     engine.add(NEW, "worker", ends=0.5)
     failures = start(entry(), entry(name="beat", overlap=False))
     assert failures["shop"].splitlines() == [
-        f"shop: its process worker of release {NEW} exited with code 3 within its ready_seconds (2); release {OLD} goes on serving.",
+        (
+            f"shop: its process worker of release {NEW} exited with code 3 within its ready_seconds"
+            f" (2); release {OLD} goes on serving."
+        ),
         "Its command: celery worker",
         "The last lines of its log:",
         "  ImportError: no module tasks",
@@ -206,7 +288,10 @@ def test_one_that_ends_at_once_fails_its_release_and_the_old_ones_run_again(engi
 def test_one_that_cannot_be_started_fails_its_release(engine, start):
     engine.add(NEW, "worker")
     engine.all[f"shop-{NEW}-worker"]["broken"] = True
-    assert "its process worker of release 222222222222 could not be started (no such file: sh)" in start(entry())["shop"]
+    assert (
+        "its process worker of release 222222222222 could not be started (no such file: sh)"
+        in start(entry())["shop"]
+    )
     assert engine.all == {}
 
 

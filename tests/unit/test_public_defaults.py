@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import own_code, public_defaults
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import (
+    own_code,
+    public_defaults,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def warned(tmp_path, monkeypatch):
     """The warnings of an application with these modules."""
     said = []
-    monkeypatch.setattr(filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)}))
+    monkeypatch.setattr(
+        filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)})
+    )
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "app.py").write_text("import os\napp = 1\n")
 
@@ -35,10 +40,14 @@ def warned(tmp_path, monkeypatch):
 
 
 def test_the_warning_names_the_place_and_what_to_write(warned):
-    (words,) = warned({"config.py": 'import os\n\nSECRET_KEY = os.environ.get("SECRET_KEY", "hunter2")\n'})
-    assert words == (
-        "shop: the source has a public default for SECRET_KEY (config.py, line 3), and the entry gives no other. Write "
-        "secrets: {SECRET_KEY: …}, with a value that only you know, or env: {SECRET_KEY: …} where the default is no secret."
+    (words,) = warned(
+        {"config.py": 'import os\n\nSECRET_KEY = os.environ.get("SECRET_KEY", "hunter2")\n'}
+    )
+    assert (
+        words
+        == "shop: the source has a public default for SECRET_KEY (config.py, line 3), and the entry"
+        " gives no other. Write secrets: {SECRET_KEY: …}, with a value that only you know, or"
+        " env: {SECRET_KEY: …} where the default is no secret."
     )
 
 
@@ -58,7 +67,10 @@ def test_the_warning_names_the_place_and_what_to_write(warned):
         'x = env("SECRET_KEY", "dev")',
         'x = env.str("SECRET_KEY", "dev")',
         'x = os.environ.get("SECRET_KEY", "dev").encode()',
-        'class C:\n    def f(self):\n        return dict(SECRET_KEY=os.environ.get("SECRET_KEY", "dev"))',
+        (
+            "class C:\n    def f(self):\n        return"
+            ' dict(SECRET_KEY=os.environ.get("SECRET_KEY", "dev"))'
+        ),
     ],
 )
 def test_every_way_to_write_a_default_is_found(warned, text):
@@ -132,7 +144,10 @@ def test_nor_is_a_variable_of_an_env_file(warned, tmp_path):
 def test_a_secret_that_is_a_file_alone_is_none_for_who_reads_the_variable(warned):
     keys = {"secrets": {"SECRET_KEY": "x"}, "secrets_as": "file"}
     (words,) = warned({"a.py": DEFAULT}, **keys)
-    assert "Write secrets_as: environment, for the secret of that name is a file alone, which is not read there, or env: " in words
+    assert (
+        "Write secrets_as: environment, for the secret of that name is a file alone, which is not"
+        " read there, or env: " in words
+    )
 
 
 def test_who_reads_the_file_has_it(warned):
@@ -144,18 +159,38 @@ MAPPING = 'app.config.from_mapping(SECRET_KEY="dev", DATABASE="x")\n'
 
 
 def test_a_default_of_the_configuration_that_a_file_replaces_names_the_file(warned):
-    (words,) = warned({"blog/__init__.py": f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'}, secrets={"SECRET_KEY": "x"})
-    assert words.startswith("shop: the source has a public default for SECRET_KEY (blog/__init__.py, line 1), and the entry ")
-    assert "Write config_files: [{path: …, content: …}] with the file that it reads, and SECRET_KEY in it, or env: " in words
+    (words,) = warned(
+        {"blog/__init__.py": f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'},
+        secrets={"SECRET_KEY": "x"},
+    )
+    assert words.startswith(
+        "shop: the source has a public default for SECRET_KEY (blog/__init__.py, line 1), and the"
+        " entry "
+    )
+    assert (
+        "Write config_files: [{path: …, content: …}] with the file that it reads, and SECRET_KEY in"
+        " it, or env: " in words
+    )
 
 
 def test_with_that_file_it_is_given(warned):
     config = [{"path": "/app/instance/config.py", "content": "SECRET_KEY = 'x'\n"}]
-    assert warned({"a.py": f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'}, config_files=config) == []
+    assert (
+        warned(
+            {"a.py": f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'},
+            config_files=config,
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
-    ("call", "name"), [("()", "FLASK_SECRET_KEY"), ('("SHOP")', "SHOP_SECRET_KEY"), ('(prefix="SHOP")', "SHOP_SECRET_KEY")]
+    ("call", "name"),
+    [
+        ("()", "FLASK_SECRET_KEY"),
+        ('("SHOP")', "SHOP_SECRET_KEY"),
+        ('(prefix="SHOP")', "SHOP_SECRET_KEY"),
+    ],
 )
 def test_or_a_variable_with_a_prefix(warned, call, name):
     module = {"a.py": f"{MAPPING}app.config.from_prefixed_env{call}\n"}
@@ -174,7 +209,9 @@ def test_one_that_no_key_replaces_is_not_told(warned, text):
 
 
 def test_many_are_one_warning(warned):
-    text = "import os\n" + "".join(f'x = os.environ.get("TOKEN_{letter}", "dev")\n' * 2 for letter in "ABCDEFG")
+    text = "import os\n" + "".join(
+        f'x = os.environ.get("TOKEN_{letter}", "dev")\n' * 2 for letter in "ABCDEFG"
+    )
     (words,) = warned({"a.py": text, "b.py": text})
     assert "TOKEN_A (a.py, line 2), TOKEN_B (a.py, line 4)" in words
     assert "TOKEN_E (a.py, line 10) and 2 more, and the entry" in words
@@ -195,7 +232,12 @@ def test_nor_does_what_is_not_in_the_image(warned):
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xff\xfe\0", b"x = (\n" + DEFAULT.encode(), b"(" * 5000 + DEFAULT.encode(), DEFAULT.encode() + b"#" * 2**19],
+    [
+        b"\xff\xfe\0",
+        b"x = (\n" + DEFAULT.encode(),
+        b"(" * 5000 + DEFAULT.encode(),
+        DEFAULT.encode() + b"#" * 2**19,
+    ],
     ids=["binary", "no Python", "deep", "large"],
 )
 def test_what_cannot_be_read_is_passed_over(warned, content):
@@ -230,7 +272,9 @@ def test_a_large_source_costs_little(warned):
 
 
 def test_many_defaults_cost_little(warned):
-    module = "import os\n" + "".join(f'x = os.environ.get("A{number}_SECRET", "dev")\n' for number in range(8000))
+    module = "import os\n" + "".join(
+        f'x = os.environ.get("A{number}_SECRET", "dev")\n' for number in range(8000)
+    )
     started = time.process_time()
     assert "and 7995 more" in warned({"a.py": module})[0]
     assert time.process_time() - started < 10
@@ -238,7 +282,9 @@ def test_many_defaults_cost_little(warned):
 
 def test_the_applications_of_this_repository_have_none(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)}))
+    monkeypatch.setattr(
+        filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)})
+    )
     scenario = ROOT / "molecule/apps"
     text = (scenario / "vars/apps.yml").read_text().replace("{{ project }}", str(ROOT))
     entries = [entry for entry in yaml.safe_load(text)["flask_apps"] if "source" in entry]
@@ -294,8 +340,22 @@ def test_a_source_that_takes_variables_by_any_name_has_what_is_given(warned, fil
         ({"a.py": FILE}, "SECRET_KEY"),
         ({"a.py": DEFAULT}, "SHOP_SECRET_KEY"),
         ({"a.py": FILE + 'x = os.environ["SECRET_KEY_OLD"]\n'}, "SECRET_KEY"),
-        ({"a.py": FILE, "b.py": "run(env=os.environ)\nrun(env=dict(os.environ))\nrun(env=os.environ.copy())\n"}, "SECRET_KEY"),
-        ({"a.py": FILE, "b.py": 'if "SECRET" in os.environ:\n    x = os.environ.get("SECRET")\n'}, "SECRET_KEY"),
+        (
+            {
+                "a.py": FILE,
+                "b.py": (
+                    "run(env=os.environ)\nrun(env=dict(os.environ))\nrun(env=os.environ.copy())\n"
+                ),
+            },
+            "SECRET_KEY",
+        ),
+        (
+            {
+                "a.py": FILE,
+                "b.py": 'if "SECRET" in os.environ:\n    x = os.environ.get("SECRET")\n',
+            },
+            "SECRET_KEY",
+        ),
         ({"a.py": LOOP}, "SECRET"),
     ],
 )

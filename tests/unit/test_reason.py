@@ -4,7 +4,13 @@
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.module_utils.host.reason import apart, failed, of_build, told_by, with_log
+from ansible_collections.flaskops.host.plugins.module_utils.host.reason import (
+    apart,
+    failed,
+    of_build,
+    told_by,
+    with_log,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.images import build
 from ansible_collections.flaskops.host.plugins.module_utils.images.registry import advice
 from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
@@ -21,14 +27,21 @@ PIP = """#9 [requirements 4/4] RUN gently /opt/pip/bin/pip install -r requiremen
 ------
 ERROR: failed to build: failed to solve: process "/bin/sh -c gently" did not complete successfully: exit code: 1"""
 HUB = (
-    "ERROR: failed to build: failed to solve: python:3.13: failed to resolve source metadata for docker.io/library/python:3.13: "
-    'failed to do request: Head "https://registry-1.docker.io/v2/library/python/manifests/3.13": {}'
+    "ERROR: failed to build: failed to solve: python:3.13: failed to resolve source metadata for"
+    " docker.io/library/python:3.13: failed to do request: Head"
+    ' "https://registry-1.docker.io/v2/library/python/manifests/3.13": {}'
 )
 
 
 def test_the_log_and_the_reason_are_apart():
-    text = with_log("shop did not get healthy: no answer.", ["one", "", "  two "]) + "\nWrite writable: [/app/x]."
-    assert apart(text) == ("shop did not get healthy: no answer.\nWrite writable: [/app/x].", "one\n\n  two")
+    text = (
+        with_log("shop did not get healthy: no answer.", ["one", "", "  two "])
+        + "\nWrite writable: [/app/x]."
+    )
+    assert apart(text) == (
+        "shop did not get healthy: no answer.\nWrite writable: [/app/x].",
+        "one\n\n  two",
+    )
     assert failed(text) == {"msg": apart(text)[0], "log": apart(text)[1]}
 
 
@@ -37,7 +50,10 @@ def test_a_reason_without_a_log_stays_what_it_is():
 
 
 def test_the_log_within_a_line():
-    assert apart("exit code 1. The last lines of its output:\n  no table\n  (nothing)") == ("exit code 1.", "no table\n(nothing)")
+    assert apart("exit code 1. The last lines of its output:\n  no table\n  (nothing)") == (
+        "exit code 1.",
+        "no table\n(nothing)",
+    )
 
 
 def test_an_empty_log():
@@ -46,17 +62,25 @@ def test_an_empty_log():
 
 def test_of_a_build_the_errors_are_the_reason():
     assert of_build(PIP).splitlines() == [
-        "ERROR: Could not find a version that satisfies the requirement flask==99 (from versions: 3.1)",
+        (
+            "ERROR: Could not find a version that satisfies the requirement flask==99 (from"
+            " versions: 3.1)"
+        ),
         "ERROR: No matching distribution found for flask==99",
     ]
-    assert of_build(PIP.splitlines()[4]) == 'ERROR: process "/bin/sh -c gently" did not complete successfully: exit code: 1'
+    assert (
+        of_build(PIP.splitlines()[4])
+        == 'ERROR: process "/bin/sh -c gently" did not complete successfully: exit code: 1'
+    )
     assert of_build("one\nexit code: 1") == "exit code: 1"
     assert of_build("") == ""
 
 
 class Engine:
     def run(self, *_words, **_options):
-        raise HostError(f"docker build: {PIP}\nLooking in indexes: https://user:word@index.example/simple")
+        raise HostError(
+            f"docker build: {PIP}\nLooking in indexes: https://user:word@index.example/simple"
+        )
 
 
 def test_a_build_that_fails_shows_its_log_and_no_password():
@@ -71,11 +95,16 @@ def test_a_build_that_fails_shows_its_log_and_no_password():
 
 
 def test_the_last_message_has_the_reason_and_not_the_log():
-    result = failed(with_log("shop did not get healthy: no answer.", ["Traceback"]) + "\nWrite writable: [/app/x].")
+    result = failed(
+        with_log("shop did not get healthy: no answer.", ["Traceback"])
+        + "\nWrite writable: [/app/x]."
+    )
     said = deploy.failure(WORK, "release | Wait for the health check", result)
-    assert said == (
-        f"shop: release {'b' * 12} failed at 'release | Wait for the health check', where its log is shown; it serves nothing yet.\n"
-        "shop did not get healthy: no answer.\nWrite writable: [/app/x].\nIts log says: Traceback"
+    assert (
+        said
+        == f"shop: release {'b' * 12} failed at 'release | Wait for the health check', where its"
+        " log is shown; it serves nothing yet.\nshop did not get healthy: no answer.\nWrite"
+        " writable: [/app/x].\nIts log says: Traceback"
     )
 
 
@@ -84,8 +113,14 @@ def test_the_last_message_has_the_reason_and_not_the_log():
     [
         ("", ""),
         ("one\ntwo\n\n", "Its log says: two"),
-        ("Traceback\nModuleNotFoundError: No module 'x'\nunable to load app 0", "Its log says: ModuleNotFoundError: No module 'x'"),
-        ("sqlalchemy.exc.OperationalError: (x)\nflaskops: main has no 'app'.\nbye", "Its log says: flaskops: main has no 'app'."),
+        (
+            "Traceback\nModuleNotFoundError: No module 'x'\nunable to load app 0",
+            "Its log says: ModuleNotFoundError: No module 'x'",
+        ),
+        (
+            "sqlalchemy.exc.OperationalError: (x)\nflaskops: main has no 'app'.\nbye",
+            "Its log says: flaskops: main has no 'app'.",
+        ),
         ("KeyError\nbye", "Its log says: KeyError"),
         ("known", ""),
         (PIP, ""),  # the reason of a build has all of it
@@ -95,33 +130,62 @@ def test_of_a_log_the_line_that_says_most(log, line):
     assert told_by(log, "all of it is known") == line
 
 
-# --- a registry --------------------------------------------------------------------------------------------------------
+# --- a registry -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        (HUB.format("dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host"), "does not reach Docker Hub. Write a mirror"),
-        (HUB.format("dial tcp 1.2.3.4:443: i/o timeout"), "flask_apps_base_source: bootstrap"),
-        (HUB.format("dial tcp 1.2.3.4:443: connect: connection refused"), "flask_apps_runtime_image"),
-        (HUB.format("net/http: TLS handshake timeout"), "docker_daemon_options: {registry-mirrors: [https://"),
-        (HUB.format("tls: failed to verify: x509: certificate signed by unknown authority"), "does not trust the certificate of"),
-        (HUB.format("429 Too Many Requests - toomanyrequests: You have reached"), "gives this address no more images"),
         (
-            'Error response from daemon: Get "https://registry-1.docker.io/v2/": net/http: request canceled while waiting for connection',
+            HUB.format("dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host"),
+            "does not reach Docker Hub. Write a mirror",
+        ),
+        (HUB.format("dial tcp 1.2.3.4:443: i/o timeout"), "flask_apps_base_source: bootstrap"),
+        (
+            HUB.format("dial tcp 1.2.3.4:443: connect: connection refused"),
+            "flask_apps_runtime_image",
+        ),
+        (
+            HUB.format("net/http: TLS handshake timeout"),
+            "docker_daemon_options: {registry-mirrors: [https://",
+        ),
+        (
+            HUB.format("tls: failed to verify: x509: certificate signed by unknown authority"),
+            "does not trust the certificate of",
+        ),
+        (
+            HUB.format("429 Too Many Requests - toomanyrequests: You have reached"),
+            "gives this address no more images",
+        ),
+        (
+            (
+                'Error response from daemon: Get "https://registry-1.docker.io/v2/": net/http:'
+                " request canceled while waiting for connection"
+            ),
             "This host does not reach Docker Hub.",
         ),
         (
-            'Error response from daemon: Get "https://registry.example.org/v2/": dial tcp: lookup registry.example.org: no such host',
-            "This host does not reach the registry registry.example.org. Write a proxy, docker_daemon_options: {proxies:",
+            (
+                'Error response from daemon: Get "https://registry.example.org/v2/": dial tcp:'
+                " lookup registry.example.org: no such host"
+            ),
+            (
+                "This host does not reach the registry registry.example.org. Write a proxy,"
+                " docker_daemon_options: {proxies:"
+            ),
         ),
         (
-            'failed to resolve reference "localhost:5000/a:1": failed to do request: Head "http://localhost:5000/v2/a/manifests/1": EOF',
+            (
+                'failed to resolve reference "localhost:5000/a:1": failed to do request: Head'
+                ' "http://localhost:5000/v2/a/manifests/1": EOF'
+            ),
             "does not reach the registry localhost:5000.",
         ),
         (
-            "ERROR: failed to solve: python:3.99: failed to resolve source metadata for docker.io/library/python:3.99: "
-            "docker.io/library/python:3.99: not found",
+            (
+                "ERROR: failed to solve: python:3.99: failed to resolve source metadata for"
+                " docker.io/library/python:3.99: docker.io/library/python:3.99: not found"
+            ),
             "Docker Hub answers, and has no such image: see base_image, python",
         ),
     ],

@@ -74,9 +74,20 @@ def relay(tmp_path):
     processes = []
 
     def start(*arguments, **env):
-        known = {"PATH": "/usr/bin:/bin", "FLASKOPS_SOCKET": str(tmp_path / "app.sock"), "PYTHONUNBUFFERED": "1", **env}
+        known = {
+            "PATH": "/usr/bin:/bin",
+            "FLASKOPS_SOCKET": str(tmp_path / "app.sock"),
+            "PYTHONUNBUFFERED": "1",
+            **env,
+        }
         log = (tmp_path / "log").open("w")
-        process = subprocess.Popen([sys.executable, str(RELAY), *arguments], env=known, stdout=log, stderr=log, cwd=tmp_path)
+        process = subprocess.Popen(
+            [sys.executable, str(RELAY), *arguments],
+            env=known,
+            stdout=log,
+            stderr=log,
+            cwd=tmp_path,
+        )
         processes.append(process)
         return process
 
@@ -109,13 +120,20 @@ def get(path):
 
 
 def test_a_server_on_a_port_is_reached_over_the_socket(relay, port, tmp_path):
-    process = relay(FLASKOPS_COMMAND=shell_line(f"{sys.executable} server.py {port}"), FLASKOPS_PORT=str(port))
+    process = relay(
+        FLASKOPS_COMMAND=shell_line(f"{sys.executable} server.py {port}"), FLASKOPS_PORT=str(port)
+    )
     socket_file = tmp_path / "app.sock"
     assert ask(socket_file, get("/hello")).endswith(b"\r\n\r\n/hello")
     assert stat.S_IMODE(socket_file.stat().st_mode) == 0o666
     body = b"x" * 3_000_000
-    assert ask(socket_file, b"POST / HTTP/1.0\r\nContent-Length: 3000000\r\n\r\n" + body).endswith(b"\r\n\r\n3000000")
-    assert f"flaskops: starts sh -c exec {sys.executable} server.py {port}, relayed to port {port}\n" == (tmp_path / "log").read_text()
+    assert ask(socket_file, b"POST / HTTP/1.0\r\nContent-Length: 3000000\r\n\r\n" + body).endswith(
+        b"\r\n\r\n3000000"
+    )
+    assert (
+        f"flaskops: starts sh -c exec {sys.executable} server.py {port}, relayed to port {port}\n"
+        == (tmp_path / "log").read_text()
+    )
     process.terminate()
     assert process.wait(15) == 3
     assert not socket_file.exists()
@@ -123,7 +141,10 @@ def test_a_server_on_a_port_is_reached_over_the_socket(relay, port, tmp_path):
 
 @pytest.mark.parametrize("before", ["", "A=1 "])
 def test_sigterm_lets_a_running_request_finish(relay, port, tmp_path, before):
-    process = relay(FLASKOPS_COMMAND=shell_line(f"{before}{sys.executable} server.py {port}"), FLASKOPS_PORT=str(port))
+    process = relay(
+        FLASKOPS_COMMAND=shell_line(f"{before}{sys.executable} server.py {port}"),
+        FLASKOPS_PORT=str(port),
+    )
     ask(tmp_path / "app.sock", get("/"))
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / "app.sock"))
@@ -143,13 +164,18 @@ def test_a_socket_of_the_servers_own_is_opened_to_nginx(relay, tmp_path):
     relay(FLASKOPS_COMMAND=f"umask 077; {sys.executable} server.py 0 $FLASKOPS_SOCKET")
     assert ask(tmp_path / "app.sock", get("/unix")).endswith(b"/unix")
     deadline = time.monotonic() + 5
-    while stat.S_IMODE((tmp_path / "app.sock").stat().st_mode) != 0o666 and time.monotonic() < deadline:
+    while (
+        stat.S_IMODE((tmp_path / "app.sock").stat().st_mode) != 0o666
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     assert stat.S_IMODE((tmp_path / "app.sock").stat().st_mode) == 0o666
 
 
 def test_behind_a_shell_that_stays_a_running_request_finishes_too(relay, port, tmp_path):
-    process = relay(FLASKOPS_COMMAND=f"umask 077; {sys.executable} server.py {port}", FLASKOPS_PORT=str(port))
+    process = relay(
+        FLASKOPS_COMMAND=f"umask 077; {sys.executable} server.py {port}", FLASKOPS_PORT=str(port)
+    )
     ask(tmp_path / "app.sock", get("/"))
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / "app.sock"))
@@ -158,7 +184,10 @@ def test_behind_a_shell_that_stays_a_running_request_finishes_too(relay, port, t
         process.send_signal(signal.SIGTERM)
         assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(b"/slow")
     process.wait(15)
-    with socket.socket() as again, pytest.raises(ConnectionRefusedError):  # the server is gone as well
+    with (
+        socket.socket() as again,
+        pytest.raises(ConnectionRefusedError),
+    ):  # the server is gone as well
         again.connect(("127.0.0.1", port))
 
 
@@ -168,7 +197,11 @@ def test_behind_a_shell_that_stays_a_running_request_finishes_too(relay, port, t
         ({"FLASKOPS_COMMAND": "exit 7"}, 7, ""),
         ({"FLASKOPS_COMMAND": "kill -9 $$; true"}, 137, ""),
         ({}, 1, "the image has no command of its own; write command"),
-        ({"arguments": ["/none/such"]}, 127, "/none/such cannot be started: No such file or directory"),
+        (
+            {"arguments": ["/none/such"]},
+            127,
+            "/none/such cannot be started: No such file or directory",
+        ),
     ],
     ids=["its code", "a signal", "none", "no file"],
 )
@@ -186,9 +219,24 @@ def test_a_program_that_is_not_there_is_told_with_those_that_are(tmp_path):
         (tmp_path / "bin" / name).touch()
     text = RELAY.read_text()
     assert '("/opt/app/bin", "/opt/project/bin")' in text
-    script.write_text(text.replace("/opt/app/bin", str(tmp_path / "bin")).replace("/opt/project/bin", str(tmp_path / "none")))
-    env = {**os.environ, "FLASKOPS_SOCKET": str(tmp_path / "app.sock"), "FLASKOPS_COMMAND": "no-such-shop --port 80"}
-    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False, timeout=30)
+    script.write_text(
+        text.replace("/opt/app/bin", str(tmp_path / "bin")).replace(
+            "/opt/project/bin", str(tmp_path / "none")
+        )
+    )
+    env = {
+        **os.environ,
+        "FLASKOPS_SOCKET": str(tmp_path / "app.sock"),
+        "FLASKOPS_COMMAND": "no-such-shop --port 80",
+    }
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     assert done.returncode == 127
     assert "flaskops: programs that its packages brought: flask, shop\n" in done.stdout
 

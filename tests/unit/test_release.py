@@ -23,7 +23,9 @@ def app(tmp_path):
     (tmp_path / "requirements.txt").write_text("flask\n")
 
     def make(**keys):
-        (entry,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])
+        (entry,), problems = normalize_apps(
+            [{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}]
+        )
         assert problems == []
         return entry
 
@@ -34,7 +36,7 @@ def container(entry):
     return release.container(entry, ID, f"flaskops/shop:{ID}", ROOT)
 
 
-# --- the environment -------------------------------------------------------------------------------------------------
+# --- the environment ------------------------------------------------------------------------------
 
 
 def test_the_environment_has_domain_and_env(app):
@@ -72,10 +74,19 @@ def test_what_is_found_in_the_container_is_not_said(app):
 
 
 def test_a_server_of_an_image_of_its_own_is_told_to_the_relay(app):
-    values = release.environment({**app(), "engine": "command", "command": "node server.js", "port": 3000})
+    values = release.environment(
+        {**app(), "engine": "command", "command": "node server.js", "port": 3000}
+    )
     assert (values["FLASKOPS_COMMAND"], values["FLASKOPS_PORT"]) == ("exec node server.js", "3000")
-    assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE", "FLASKOPS_MOUNT", "FLASKOPS_PROCESSES"} & set(values)
-    assert not {"FLASKOPS_COMMAND", "FLASKOPS_PORT"} & set(release.environment({**app(), "engine": "command"}))
+    assert not {
+        "FLASKOPS_MODULE",
+        "FLASKOPS_CALLABLE",
+        "FLASKOPS_MOUNT",
+        "FLASKOPS_PROCESSES",
+    } & set(values)
+    assert not {"FLASKOPS_COMMAND", "FLASKOPS_PORT"} & set(
+        release.environment({**app(), "engine": "command"})
+    )
 
 
 def test_at_the_root_of_a_site_domain_is_empty(app):
@@ -99,13 +110,23 @@ def test_the_env_file_has_one_line_for_each_variable():
 
 
 def test_what_is_read_from_the_env_file_is_what_was_said(app):
-    own = {"EMPTY": "", "EQUALS": "a=b=c", "HASH": "# x", "QUOTES": "\"it's\"", "SPACE": " before", "DOLLAR": "$x${y}", "SIZE": "größe"}
+    own = {
+        "EMPTY": "",
+        "EQUALS": "a=b=c",
+        "HASH": "# x",
+        "QUOTES": '"it\'s"',
+        "SPACE": " before",
+        "DOLLAR": "$x${y}",
+        "SIZE": "größe",
+    }
     own["LINES"] = "a\x0bb\x85c\u2028d"
     values = release.environment(app(env=own))
-    assert env_lines(release.env_file(values)) == [f"{name}={value}" for name, value in values.items()]
+    assert env_lines(release.env_file(values)) == [
+        f"{name}={value}" for name, value in values.items()
+    ]
 
 
-# --- the container ---------------------------------------------------------------------------------------------------
+# --- the container --------------------------------------------------------------------------------
 
 
 def test_a_container_is_hardened_without_being_asked(app):
@@ -117,8 +138,21 @@ def test_a_container_is_hardened_without_being_asked(app):
     assert options["security_opts"] == ["no-new-privileges"]
     assert options["network_mode"] == "none"
     assert options["etc_hosts"] == {options["hostname"]: "127.0.0.1"}
-    assert (options["memory"], options["memory_swap"], options["pids_limit"]) == ("512m", "512m", 512)
-    assert not {"published_ports", "ports", "exposed_ports", "privileged", "capabilities", "devices", "networks", "cpus"} & set(options)
+    assert (options["memory"], options["memory_swap"], options["pids_limit"]) == (
+        "512m",
+        "512m",
+        512,
+    )
+    assert not {
+        "published_ports",
+        "ports",
+        "exposed_ports",
+        "privileged",
+        "capabilities",
+        "devices",
+        "networks",
+        "cpus",
+    } & set(options)
     assert options["volumes"] == [
         f"{ROOT}/apps/shop/releases/{ID}/run:/run/flaskops/{ID}",
         f"{ROOT}/apps/shop/releases/{ID}/uwsgi.ini:/etc/flaskops/uwsgi.ini:ro",
@@ -126,14 +160,21 @@ def test_a_container_is_hardened_without_being_asked(app):
     ]
 
 
-@pytest.mark.parametrize("keys", [{"writable": ["/var/tmp"]}, {"volumes": ["shop-tmp:/var/tmp/"]}], ids=str)
+@pytest.mark.parametrize(
+    "keys", [{"writable": ["/var/tmp"]}, {"volumes": ["shop-tmp:/var/tmp/"]}], ids=str
+)
 def test_a_place_of_the_users_own_for_large_uploads_stands(app, keys):
-    assert not [volume for volume in container(app(**keys))["volumes"] if volume.endswith("/spool:/var/tmp")]
+    assert not [
+        volume for volume in container(app(**keys))["volumes"] if volume.endswith("/spool:/var/tmp")
+    ]
 
 
 def test_each_engine_reads_a_file_of_its_own(app):
     place = f"{ROOT}/apps/shop/releases/{ID}"
-    assert container(app(engine="gunicorn"))["volumes"][1] == f"{place}/gunicorn.conf.py:/etc/flaskops/gunicorn.conf.py:ro"
+    assert (
+        container(app(engine="gunicorn"))["volumes"][1]
+        == f"{place}/gunicorn.conf.py:/etc/flaskops/gunicorn.conf.py:ro"
+    )
     options = container({**app(), "engine": "command"})
     assert options["volumes"][1] == f"{place}/relay.py:/etc/flaskops/relay.py:ro"
     assert options["entrypoint"] == ["python3", "/etc/flaskops/relay.py"]
@@ -159,14 +200,25 @@ def test_what_was_asked_for_reaches_the_container(app):
             secrets={"KEY": "x"},
         )
     )
-    assert (options["network_mode"], options["networks"]) == ("bridge", [{"name": "bridge"}, {"name": "db"}])
+    assert (options["network_mode"], options["networks"]) == (
+        "bridge",
+        [{"name": "bridge"}, {"name": "db"}],
+    )
     assert "etc_hosts" not in options
-    assert options["volumes"][3:] == [f"{ROOT}/apps/shop/releases/0123456789ab/secrets:/run/secrets:ro", "shop-data:/data"]
+    assert options["volumes"][3:] == [
+        f"{ROOT}/apps/shop/releases/0123456789ab/secrets:/run/secrets:ro",
+        "shop-data:/data",
+    ]
     assert options["tmpfs"] == [
         "/tmp:rw,nosuid,nodev,size=8m,mode=1777",
         "/app/cache:rw,nosuid,nodev,size=8m,uid=@flaskops-uid@,gid=@flaskops-uid@,mode=0700",
     ]
-    assert (options["memory"], options["memory_swap"], options["pids_limit"], options["cpus"]) == ("1g", "1g", 99, 1.5)
+    assert (options["memory"], options["memory_swap"], options["pids_limit"], options["cpus"]) == (
+        "1g",
+        "1g",
+        99,
+        1.5,
+    )
     assert options["stop_timeout"] == 12
 
 
@@ -174,18 +226,25 @@ def test_secrets_are_not_among_the_options_of_the_container(app):
     assert "hunter2" not in json.dumps(container(app(secrets={"KEY": "hunter2"})))
 
 
-# --- the id ----------------------------------------------------------------------------------------------------------
+# --- the id ---------------------------------------------------------------------------------------
 
 
 def test_the_id_is_twelve_hex_digits_and_always_the_same():
     parts = {"files": {"b": "2", "a": "1"}, "source": "s"}
     identity = release.release_id(parts, {}, b"")
     assert re.fullmatch("[0-9a-f]{12}", identity)
-    assert release.release_id({"source": "s", "files": {"a": "1", "b": "2"}}, {}, b"other key, no secrets") == identity
+    assert (
+        release.release_id(
+            {"source": "s", "files": {"a": "1", "b": "2"}}, {}, b"other key, no secrets"
+        )
+        == identity
+    )
 
 
 def test_the_id_does_not_change_with_the_collection_unless_format_does():
-    """A new id for the same inputs would release every application of every user anew: raise FORMAT when it has to."""
+    """A new id for the same inputs would release every application of every user anew: raise FORMAT
+    when it has to.
+    """
     assert release.FORMAT == 3
     assert release.release_id({"source": "x"}, {"KEY": "secret"}, b"key") == "0b8f18a26be6"
 
@@ -202,7 +261,9 @@ def test_the_id_does_not_change_with_the_collection_unless_format_does():
     ids=["source", "secret", "name of a secret", "key", "no secret"],
 )
 def test_whatever_makes_a_release_changes_its_id(other):
-    assert release.release_id({"source": "s"}, {"KEY": "secret"}, b"key") != release.release_id(*other)
+    assert release.release_id({"source": "s"}, {"KEY": "secret"}, b"key") != release.release_id(
+        *other
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,19 +282,34 @@ def test_whatever_makes_a_release_changes_its_id(other):
 def test_environment_and_container_are_part_of_the_id(app, before, after):
     def identity(keys):
         entry = app(**keys)
-        return release.release_id({"env": release.environment(entry), "container": container(entry)}, {}, b"")
+        return release.release_id(
+            {"env": release.environment(entry), "container": container(entry)}, {}, b""
+        )
 
     assert identity(before) != identity(after)
     assert identity(after) == identity(after)
 
 
-@pytest.mark.parametrize("after", [{"health": {"path": "/health", "deadline_seconds": 5}}, {"static": []}, {"proxy": {"buffering": False}}])
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"health": {"path": "/health", "deadline_seconds": 5}},
+        {"static": []},
+        {"proxy": {"buffering": False}},
+    ],
+)
 def test_what_does_not_concern_the_container_does_not_change_it(app, after):
     assert container(app()) == container(app(**after))
 
 
 def test_the_placeholder_goes_wherever_it_stands():
-    described = {"a": release.PLACEHOLDER, "b": [{"c": f"x/{release.PLACEHOLDER}/y"}], "d": 1, "e": None, "f": 'quotes " and \\ and \n'}
+    described = {
+        "a": release.PLACEHOLDER,
+        "b": [{"c": f"x/{release.PLACEHOLDER}/y"}],
+        "d": 1,
+        "e": None,
+        "f": 'quotes " and \\ and \n',
+    }
     assert release.replace_placeholder(described, ID) == {
         "a": ID,
         "b": [{"c": f"x/{ID}/y"}],
@@ -243,7 +319,7 @@ def test_the_placeholder_goes_wherever_it_stands():
     }
 
 
-# --- the key ---------------------------------------------------------------------------------------------------------
+# --- the key --------------------------------------------------------------------------------------
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):

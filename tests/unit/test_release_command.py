@@ -1,27 +1,42 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A release command is often the first that writes, or asks for a server: what it says of that is told with it."""
+"""A release command is often the first that writes, or asks for a server: what it says of that is
+told with it.
+"""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.engine import NoAnswer
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.module_utils.releases import one_off as release_command
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    one_off as release_command,
+)
 
-PARAMS = {"root": "/x", "name": "shop", "token": "t", "container": "shop-1-command", "deadline_seconds": 9}
+PARAMS = {
+    "root": "/x",
+    "name": "shop",
+    "token": "t",
+    "container": "shop-1-command",
+    "deadline_seconds": 9,
+}
 WRITES = "OSError: [Errno 30] Read-only file system: '/app/instance/shop.db'"
 ASKS = 'could not translate host name "db" to address: Name or service not known'
 
 
 @pytest.fixture
 def run(monkeypatch):
-    """The command, whose container ends with a code and has said some lines; it is gone when it is asked too late."""
+    """The command, whose container ends with a code and has said some lines; it is gone when it is
+    asked too late.
+    """
 
     def command(code, log):
         class Engine:
             there = True
 
             def inspect(self, _name):
-                found = {"Config": {"Labels": {"host.flaskops.app": "shop"}}, "HostConfig": {"NetworkMode": "none"}}
+                found = {
+                    "Config": {"Labels": {"host.flaskops.app": "shop"}},
+                    "HostConfig": {"NetworkMode": "none"},
+                }
                 return found if self.there else {}
 
             def run(self, word, *_words, **_how):
@@ -41,7 +56,9 @@ def test_one_that_ends_well_says_nothing_more(run):
 
 
 @pytest.mark.parametrize("code", [1, None])
-@pytest.mark.parametrize(("log", "key"), [(WRITES, "writable: [/app/instance]"), (ASKS, "networks: [NAME]")])
+@pytest.mark.parametrize(
+    ("log", "key"), [(WRITES, "writable: [/app/instance]"), (ASKS, "networks: [NAME]")]
+)
 def test_one_that_fails_or_never_ends_names_the_key(run, code, log, key):
     with pytest.raises(HostError) as refused:
         run(code, log)

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A setting that has no effect: the deploy, which reads it, and the container, which finds it, say the same."""
+"""A setting that has no effect: the deploy, which reads it, and the container, which finds it, say
+the same.
+"""
 
 import re
 
@@ -11,9 +13,29 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import repl
 from test_entrypoint import RUNTIME, app, entrypoint, started  # noqa: F401
 
 TASKS = RUNTIME.parents[1] / "tasks/image_build.yml"
-NAMES = ["BIND", "LISTEN_PORT", "NGINX_WORKER_PROCESSES", "NGINX_WORKER_CONNECTIONS", "NGINX_WORKER_OPEN_FILES", "HOST", "PORT"]
-# In a uwsgi.ini of the application, each of these was left out; uwsgi.options was refused some of them.
-OPTIONS = ["socket", "fastcgi-socket", "chown-socket", "plugins", "emperor", "pidfile2", "log-master", "die-on-term", "mount", "uid"]
+NAMES = [
+    "BIND",
+    "LISTEN_PORT",
+    "NGINX_WORKER_PROCESSES",
+    "NGINX_WORKER_CONNECTIONS",
+    "NGINX_WORKER_OPEN_FILES",
+    "HOST",
+    "PORT",
+]
+# In a uwsgi.ini of the application, each of these was left out; uwsgi.options was refused some of
+# them.
+OPTIONS = [
+    "socket",
+    "fastcgi-socket",
+    "chown-socket",
+    "plugins",
+    "emperor",
+    "pidfile2",
+    "log-master",
+    "die-on-term",
+    "mount",
+    "uid",
+]
 
 
 @pytest.fixture
@@ -23,7 +45,9 @@ def deployed(tmp_path):
     (tmp_path / "source/requirements.txt").write_text("flask\n")
 
     def check(**keys):
-        (shop,), problems = normalize_apps([{"name": "shop", "source": str(tmp_path / "source"), "path": "/", **keys}])
+        (shop,), problems = normalize_apps(
+            [{"name": "shop", "source": str(tmp_path / "source"), "path": "/", **keys}]
+        )
         return shop, problems
 
     return check
@@ -33,7 +57,11 @@ def deployed(tmp_path):
 def test_of_a_variable(started, app, deployed, capsys, name):  # noqa: F811
     app()
     started(**{name: "80"})
-    container = [line.removeprefix("flaskops: ") for line in capsys.readouterr().out.splitlines() if name in line]
+    container = [
+        line.removeprefix("flaskops: ")
+        for line in capsys.readouterr().out.splitlines()
+        if name in line
+    ]
     assert container == [note for note in deployed(env={name: "80"})[0]["notes"] if name in note]
 
 
@@ -42,7 +70,9 @@ def test_of_an_option_of_uwsgi(started, app, deployed, capsys, option):  # noqa:
     app(uwsgi__ini=f"[uwsgi]\n{option} = odd\n")
     started()
     (container,) = re.findall(f"{option} = odd is left out: (.*)", capsys.readouterr().out)
-    assert deployed(uwsgi={"options": {option: "odd"}})[1] == [f"flask_apps: shop: uwsgi.options must not have {option}: {container}."]
+    assert deployed(uwsgi={"options": {option: "odd"}})[1] == [
+        f"flask_apps: shop: uwsgi.options must not have {option}: {container}."
+    ]
 
 
 def test_the_runtime_image_has_the_table_and_its_tag_follows_it(tmp_path, monkeypatch):
@@ -52,4 +82,6 @@ def test_the_runtime_image_has_the_table_and_its_tag_follows_it(tmp_path, monkey
     monkeypatch.setattr(replaced, "__file__", str(changed))
     assert filters.runtimes([], str(RUNTIME), "debian") != before
     assert "/plugins/module_utils/releases/replaced.py" in TASKS.read_text()
-    assert re.search(r"(?m)^COPY entrypoint.py .*\b_replaced\.py\b", (RUNTIME / "Dockerfile").read_text())
+    assert re.search(
+        r"(?m)^COPY entrypoint.py .*\b_replaced\.py\b", (RUNTIME / "Dockerfile").read_text()
+    )

@@ -6,7 +6,12 @@ import tracemalloc
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import declared
-from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import arguments, export, find, python_problem
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import (
+    arguments,
+    export,
+    find,
+    python_problem,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import source_files
 
 
@@ -20,68 +25,203 @@ def look(place, files, wanted=""):
 @pytest.mark.parametrize(
     ("files", "wanted", "found"),
     [
-        ({"requirements.txt": "flask\n"}, "", {"kind": "pip", "file": "requirements.txt", "files": ["requirements.txt"]}),
+        (
+            {"requirements.txt": "flask\n"},
+            "",
+            {"kind": "pip", "file": "requirements.txt", "files": ["requirements.txt"]},
+        ),
         ({"requirements.txt": "flask\n", "uv.lock": "", "pyproject.toml": ""}, "", {"kind": "pip"}),
-        ({"uv.lock": "", "pyproject.toml": ""}, "", {"kind": "uv", "file": "uv.lock", "files": ["pyproject.toml", "uv.lock"]}),
+        (
+            {"uv.lock": "", "pyproject.toml": ""},
+            "",
+            {"kind": "uv", "file": "uv.lock", "files": ["pyproject.toml", "uv.lock"]},
+        ),
         (
             {"pyproject.toml": "[project]\ndependencies = ['flask>=3', 'b']"},
             "",
             {"kind": "list", "packages": ["b", "flask>=3"], "files": []},
         ),
-        ({"requirements.txt": "", "deploy/uv.lock": "", "deploy/pyproject.toml": ""}, "deploy/uv.lock", {"kind": "uv"}),
+        (
+            {"requirements.txt": "", "deploy/uv.lock": "", "deploy/pyproject.toml": ""},
+            "deploy/uv.lock",
+            {"kind": "uv"},
+        ),
         (
             {"r/prod.txt": "-r base.txt\n", "r/base.txt": "flask\n"},
             "r/prod.txt",
             {"file": "r/prod.txt", "files": ["r/prod.txt", "r/base.txt"]},
         ),
         (
-            {"requirements.txt": "-r r/a.txt # one\n--constraint=c.txt\n", "r/a.txt": "-rb.txt\n", "r/b.txt": "-r a.txt", "c.txt": ""},
+            {
+                "requirements.txt": "-r r/a.txt # one\n--constraint=c.txt\n",
+                "r/a.txt": "-rb.txt\n",
+                "r/b.txt": "-r a.txt",
+                "c.txt": "",
+            },
             "",
             {"files": ["requirements.txt", "r/a.txt", "c.txt", "r/b.txt"], "whole": False},
         ),
-        ({"requirements.txt": "-r https://example.org/r.txt\nflask @ https://x/y.whl\n-f https://x/\n"}, "", {"whole": False}),
+        (
+            {
+                "requirements.txt": (
+                    "-r https://example.org/r.txt\nflask @ https://x/y.whl\n-f https://x/\n"
+                )
+            },
+            "",
+            {"whole": False},
+        ),
         ({"requirements.txt": "-e .\n"}, "", {"whole": True}),
         ({"requirements.txt": "./lib\n"}, "", {"whole": True}),
         ({"requirements.txt": ".[web]\n"}, "", {"whole": True}),
         ({"requirements.txt": "--find-links wheels\nflask\n"}, "", {"whole": True}),
         ({"requirements.txt": "lib @ file:///app/lib\n"}, "", {"whole": True}),
-        ({"requirements.txt": "vendor/foo-1.0-py3-none-any.whl\n", "vendor/foo-1.0-py3-none-any.whl": ""}, "", {"whole": True}),
-        ({"requirements.txt": "libs/common[x]; python_version > '3'\n", "libs/common/setup.py": ""}, "", {"whole": True}),
+        (
+            {
+                "requirements.txt": "vendor/foo-1.0-py3-none-any.whl\n",
+                "vendor/foo-1.0-py3-none-any.whl": "",
+            },
+            "",
+            {"whole": True},
+        ),
+        (
+            {
+                "requirements.txt": "libs/common[x]; python_version > '3'\n",
+                "libs/common/setup.py": "",
+            },
+            "",
+            {"whole": True},
+        ),
         ({"requirements.txt": "flask\n", "flask/__init__.py": ""}, "", {"whole": False}),
-        ({"requirements.txt": "shop @ git+https://example.org/shop.git\n"}, "", {"git": True, "whole": False}),
-        ({"pyproject.toml": "[project]\ndependencies = ['shop @ git+ssh://git@example.org/shop']"}, "", {"git": True}),
-        ({"uv.lock": 'source = { git = "https://example.org/x?rev=1#2" }\n', "pyproject.toml": ""}, "", {"git": True, "whole": False}),
-        ({"uv.lock": 'source = { editable = "libs/a" }\n', "pyproject.toml": ""}, "", {"git": False, "whole": True}),
+        (
+            {"requirements.txt": "shop @ git+https://example.org/shop.git\n"},
+            "",
+            {"git": True, "whole": False},
+        ),
+        (
+            {
+                "pyproject.toml": (
+                    "[project]\ndependencies = ['shop @ git+ssh://git@example.org/shop']"
+                )
+            },
+            "",
+            {"git": True},
+        ),
+        (
+            {
+                "uv.lock": 'source = { git = "https://example.org/x?rev=1#2" }\n',
+                "pyproject.toml": "",
+            },
+            "",
+            {"git": True, "whole": False},
+        ),
+        (
+            {"uv.lock": 'source = { editable = "libs/a" }\n', "pyproject.toml": ""},
+            "",
+            {"git": False, "whole": True},
+        ),
         ({"requirements.txt": "flask \\\n  --hash=sha256:0\n"}, "", {"whole": False}),
         ({"requirements.txt": "uWSGI==2.0.25.1\nflask\n"}, "", {"left_out": ["uwsgi"]}),
-        ({"requirements.txt": "-r b.txt\n", "b.txt": "Meinheld\nuwsgi[x]>2\n"}, "", {"left_out": ["meinheld", "uwsgi"]}),
+        (
+            {"requirements.txt": "-r b.txt\n", "b.txt": "Meinheld\nuwsgi[x]>2\n"},
+            "",
+            {"left_out": ["meinheld", "uwsgi"]},
+        ),
         ({"requirements.txt": "uwsgitop\nuwsgi-tools\n"}, "", {"left_out": []}),
-        ({"uv.lock": 'name = "uwsgi"\nname = "uwsgitop"\n', "pyproject.toml": ""}, "", {"left_out": ["uwsgi"]}),
-        ({"pyproject.toml": "[project]\ndependencies = ['uwsgi', 'flask']"}, "", {"left_out": ["uwsgi"]}),
-        ({"requirements.txt": "flask\npkg-resources==0.0.0\n"}, "", {"frozen": True, "left_out": []}),
-        ({"requirements.txt": "-r b.txt\n", "b.txt": "pkg_resources == 0.0.0"}, "", {"frozen": True}),
+        (
+            {"uv.lock": 'name = "uwsgi"\nname = "uwsgitop"\n', "pyproject.toml": ""},
+            "",
+            {"left_out": ["uwsgi"]},
+        ),
+        (
+            {"pyproject.toml": "[project]\ndependencies = ['uwsgi', 'flask']"},
+            "",
+            {"left_out": ["uwsgi"]},
+        ),
+        (
+            {"requirements.txt": "flask\npkg-resources==0.0.0\n"},
+            "",
+            {"frozen": True, "left_out": []},
+        ),
+        (
+            {"requirements.txt": "-r b.txt\n", "b.txt": "pkg_resources == 0.0.0"},
+            "",
+            {"frozen": True},
+        ),
         ({"requirements.txt": "pkg-resources==0.0.0.1\n"}, "", {"frozen": False}),
         # Locks, each read by the tool that wrote it.
         (
             {"Pipfile.lock": '{"default": {}}'},
             "",
-            {"kind": "lock", "exporter": "pipenv", "files": ["Pipfile.lock"], "git": False, "whole": False},
+            {
+                "kind": "lock",
+                "exporter": "pipenv",
+                "files": ["Pipfile.lock"],
+                "git": False,
+                "whole": False,
+            },
         ),
-        ({"poetry.lock": "", "pyproject.toml": ""}, "", {"kind": "lock", "exporter": "poetry", "files": ["poetry.lock", "pyproject.toml"]}),
-        ({"pdm.lock": 'name = "uwsgi"\n', "pyproject.toml": ""}, "", {"kind": "lock", "exporter": "pdm", "left_out": ["uwsgi"]}),
-        ({"pylock.toml": "", "pyproject.toml": ""}, "", {"kind": "pylock", "files": ["pylock.toml"], "exporter": ""}),
+        (
+            {"poetry.lock": "", "pyproject.toml": ""},
+            "",
+            {"kind": "lock", "exporter": "poetry", "files": ["poetry.lock", "pyproject.toml"]},
+        ),
+        (
+            {"pdm.lock": 'name = "uwsgi"\n', "pyproject.toml": ""},
+            "",
+            {"kind": "lock", "exporter": "pdm", "left_out": ["uwsgi"]},
+        ),
+        (
+            {"pylock.toml": "", "pyproject.toml": ""},
+            "",
+            {"kind": "pylock", "files": ["pylock.toml"], "exporter": ""},
+        ),
         ({"pylock.toml": "", "requirements.txt": "flask"}, "", {"kind": "pip"}),
-        ({"pylock.web.toml": "", "requirements.txt": "flask"}, "pylock.web.toml", {"kind": "pylock", "file": "pylock.web.toml"}),
-        ({"d/poetry.lock": "", "d/pyproject.toml": ""}, "d/poetry.lock", {"kind": "lock", "files": ["d/poetry.lock", "d/pyproject.toml"]}),
-        ({"Pipfile.lock": '{"default": {"shop": {"editable": true, "path": "."}}}'}, "", {"whole": True}),
-        ({"Pipfile.lock": '{"default": {"x": {"git": "https://example.org/x", "ref": "1"}}}'}, "", {"git": True, "whole": False}),
-        ({"Pipfile.lock": '{\n  "default": {\n    "uwsgi": {"version": "==2"}}}'}, "", {"left_out": ["uwsgi"]}),
-        ({"poetry.lock": '[package.source]\ntype = "git"\n', "pyproject.toml": ""}, "", {"git": True, "whole": False}),
-        ({"poetry.lock": '[package.source]\ntype = "directory"\nurl = "lib"\n', "pyproject.toml": ""}, "", {"whole": True}),
+        (
+            {"pylock.web.toml": "", "requirements.txt": "flask"},
+            "pylock.web.toml",
+            {"kind": "pylock", "file": "pylock.web.toml"},
+        ),
+        (
+            {"d/poetry.lock": "", "d/pyproject.toml": ""},
+            "d/poetry.lock",
+            {"kind": "lock", "files": ["d/poetry.lock", "d/pyproject.toml"]},
+        ),
+        (
+            {"Pipfile.lock": '{"default": {"shop": {"editable": true, "path": "."}}}'},
+            "",
+            {"whole": True},
+        ),
+        (
+            {"Pipfile.lock": '{"default": {"x": {"git": "https://example.org/x", "ref": "1"}}}'},
+            "",
+            {"git": True, "whole": False},
+        ),
+        (
+            {"Pipfile.lock": '{\n  "default": {\n    "uwsgi": {"version": "==2"}}}'},
+            "",
+            {"left_out": ["uwsgi"]},
+        ),
+        (
+            {"poetry.lock": '[package.source]\ntype = "git"\n', "pyproject.toml": ""},
+            "",
+            {"git": True, "whole": False},
+        ),
+        (
+            {
+                "poetry.lock": '[package.source]\ntype = "directory"\nurl = "lib"\n',
+                "pyproject.toml": "",
+            },
+            "",
+            {"whole": True},
+        ),
         ({"pdm.lock": 'git = "https://example.org/x"\n', "pyproject.toml": ""}, "", {"git": True}),
         ({"pdm.lock": 'path = "./lib"\n', "pyproject.toml": ""}, "", {"whole": True}),
         ({"pylock.toml": "[packages.vcs]\ntype = 'git'\n"}, "", {"git": True}),
-        ({"pylock.toml": "[[packages]]\nname = 'x'\ndirectory = {path = 'lib'}\n"}, "", {"whole": True}),
+        (
+            {"pylock.toml": "[[packages]]\nname = 'x'\ndirectory = {path = 'lib'}\n"},
+            "",
+            {"whole": True},
+        ),
     ],
 )
 def test_what_is_installed(tmp_path, files, wanted, found):
@@ -93,45 +233,76 @@ def test_what_is_installed(tmp_path, files, wanted, found):
 @pytest.mark.parametrize(
     ("files", "wanted", "problem"),
     [
-        ({"app.py": ""}, "", "source has no requirements.txt: {place}. Write one; at least Flask has to be in it."),
-        ({"app.py": ""}, "r.txt", "requirements is 'r.txt'; source has no such file: {place}/r.txt."),
-        ({"requirements.txt": "-r more.txt"}, "", "requirements.txt includes more.txt, which is not in the source: {place}/more.txt."),
+        (
+            {"app.py": ""},
+            "",
+            "source has no requirements.txt: {place}. Write one; at least Flask has to be in it.",
+        ),
+        (
+            {"app.py": ""},
+            "r.txt",
+            "requirements is 'r.txt'; source has no such file: {place}/r.txt.",
+        ),
+        (
+            {"requirements.txt": "-r more.txt"},
+            "",
+            "requirements.txt includes more.txt, which is not in the source: {place}/more.txt.",
+        ),
         (
             {"requirements.txt": "-r ../more.txt"},
             "",
-            "requirements.txt includes ../more.txt, which is not in the source: {place}/../more.txt.",
+            (
+                "requirements.txt includes ../more.txt, which is not in the source:"
+                " {place}/../more.txt."
+            ),
         ),
         (
             {"uv.lock": ""},
             "",
-            "source has a uv.lock and no pyproject.toml beside it, which uv needs; add it, or name another file in requirements.",
+            (
+                "source has a uv.lock and no pyproject.toml beside it, which uv needs; add it, or"
+                " name another file in requirements."
+            ),
         ),
         (
             {"Pipfile": "[packages]"},
             "",
-            "source has a Pipfile and no Pipfile.lock, which says what to install; write one with: pipenv lock",
+            (
+                "source has a Pipfile and no Pipfile.lock, which says what to install; write one"
+                " with: pipenv lock"
+            ),
         ),
         (
             {"poetry.lock": ""},
             "",
-            "source has a poetry.lock and no pyproject.toml beside it, which poetry needs; add it, or name another file in requirements.",
+            (
+                "source has a poetry.lock and no pyproject.toml beside it, which poetry needs; add"
+                " it, or name another file in requirements."
+            ),
         ),
         (
             {"pyproject.toml": "[project]\ndynamic = ['dependencies']"},
             "",
-            "pyproject.toml says that its dependencies are dynamic, so only a build of it knows them; "
-            "write a requirements.txt, for example with: pip-compile pyproject.toml",
+            (
+                "pyproject.toml says that its dependencies are dynamic, so only a build of it knows"
+                " them; write a requirements.txt, for example with: pip-compile pyproject.toml"
+            ),
         ),
         (
             {"pyproject.toml": "[tool.ruff]\n"},
             "",
-            "pyproject.toml has no [project], so it does not say what to install; "
-            "write a requirements.txt, for example with: pip-compile pyproject.toml",
+            (
+                "pyproject.toml has no [project], so it does not say what to install; "
+                "write a requirements.txt, for example with: pip-compile pyproject.toml"
+            ),
         ),
         (
             {"pyproject.toml": "[project]\nname = 'x'\n"},
             "",
-            "pyproject.toml names no dependencies in [project]; write at least dependencies = ['flask'] there, or a requirements.txt.",
+            (
+                "pyproject.toml names no dependencies in [project]; write at least dependencies ="
+                " ['flask'] there, or a requirements.txt."
+            ),
         ),
     ],
 )
@@ -140,16 +311,28 @@ def test_what_is_wrong_with_it(tmp_path, files, wanted, problem):
 
 
 def test_a_broken_file_is_named(tmp_path):
-    assert look(tmp_path, {"pyproject.toml": "["})[1][0].startswith(f"{tmp_path}/pyproject.toml cannot be read: ")
+    assert look(tmp_path, {"pyproject.toml": "["})[1][0].startswith(
+        f"{tmp_path}/pyproject.toml cannot be read: "
+    )
 
 
-@pytest.mark.parametrize("text", ["a" + ".a" * 10_000 + " = 1", "[a" + ". 'a'" * 10_000 + "]", "b = {a" + ".a" * 10_000 + " = 1}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + ".a" * 10_000 + " = 1",
+        "[a" + ". 'a'" * 10_000 + "]",
+        "b = {a" + ".a" * 10_000 + " = 1}",
+    ],
+)
 def test_a_key_with_very_many_parts_takes_no_memory(tmp_path, text):
     tracemalloc.start()
     (problem,) = look(tmp_path, {"pyproject.toml": text})[1]
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (problem, most < 20_000_000) == (f"{tmp_path}/pyproject.toml cannot be read: it has a key of more than 1000 parts", True)
+    assert (problem, most < 20_000_000) == (
+        f"{tmp_path}/pyproject.toml cannot be read: it has a key of more than 1000 parts",
+        True,
+    )
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
@@ -162,7 +345,7 @@ def test_a_file_is_decoded_by_the_mark_at_its_beginning_as_pip_does(tmp_path, en
     assert found["left_out"] == (["uwsgi"] if encoding == "utf-8-sig" else [])
 
 
-# --- the application as a package --------------------------------------------------------------------------------------
+# --- the application as a package -----------------------------------------------------------------
 
 BUILD = "[build-system]\nrequires = ['hatchling', 'a']\n"
 PROJECT = "[project]\nname = 'shop'\ndependencies = ['flask']\n"
@@ -172,24 +355,66 @@ PROJECT = "[project]\nname = 'shop'\ndependencies = ['flask']\n"
     ("files", "found"),
     [
         ({"pyproject.toml": PROJECT + BUILD}, {"requires": ["a", "hatchling"], "version": ""}),
-        ({"pyproject.toml": PROJECT + BUILD, "requirements.txt": "flask"}, {"requires": ["a", "hatchling"], "version": ""}),
-        ({"pyproject.toml": PROJECT + BUILD, "uv.lock": ""}, {"requires": ["a", "hatchling"], "version": ""}),
-        ({"pyproject.toml": "[tool.poetry]\nname = 'x'\n" + BUILD, "poetry.lock": ""}, {"requires": ["a", "hatchling"], "version": ""}),
-        ({"pyproject.toml": PROJECT + BUILD, "PKG-INFO": "Name: x\nVersion: 1.2\n"}, {"requires": ["a", "hatchling"], "version": "1.2"}),
-        ({"pyproject.toml": BUILD, "setup.py": "", "requirements.txt": "flask"}, {"requires": ["a", "hatchling"], "version": ""}),
+        (
+            {"pyproject.toml": PROJECT + BUILD, "requirements.txt": "flask"},
+            {"requires": ["a", "hatchling"], "version": ""},
+        ),
+        (
+            {"pyproject.toml": PROJECT + BUILD, "uv.lock": ""},
+            {"requires": ["a", "hatchling"], "version": ""},
+        ),
+        (
+            {"pyproject.toml": "[tool.poetry]\nname = 'x'\n" + BUILD, "poetry.lock": ""},
+            {"requires": ["a", "hatchling"], "version": ""},
+        ),
+        (
+            {"pyproject.toml": PROJECT + BUILD, "PKG-INFO": "Name: x\nVersion: 1.2\n"},
+            {"requires": ["a", "hatchling"], "version": "1.2"},
+        ),
+        (
+            {"pyproject.toml": BUILD, "setup.py": "", "requirements.txt": "flask"},
+            {"requires": ["a", "hatchling"], "version": ""},
+        ),
         ({"pyproject.toml": BUILD, "requirements.txt": "flask"}, {}),
         ({"pyproject.toml": PROJECT}, {}),
         ({"pyproject.toml": PROJECT + BUILD + "[tool.uv]\npackage = false\n"}, {}),
-        ({"pyproject.toml": "[tool.poetry]\npackage-mode = false\n" + BUILD, "poetry.lock": ""}, {}),
+        (
+            {"pyproject.toml": "[tool.poetry]\npackage-mode = false\n" + BUILD, "poetry.lock": ""},
+            {},
+        ),
         # Its requirements name it.
-        ({"pyproject.toml": PROJECT + BUILD, "requirements.txt": "-e .\n"}, {"requires": ["a", "hatchling"], "version": ""}),
+        (
+            {"pyproject.toml": PROJECT + BUILD, "requirements.txt": "-e .\n"},
+            {"requires": ["a", "hatchling"], "version": ""},
+        ),
         # It is installed with what it needs of the source.
         ({"pyproject.toml": PROJECT + BUILD, "requirements.txt": "-e .\n./lib\n"}, {}),
-        ({"pyproject.toml": "[project]\ndynamic = ['dependencies']\n" + BUILD, "requirements.txt": "."}, {}),
-        ({"pyproject.toml": PROJECT + "[build-system]\nrequires = 'x'\n", "requirements.txt": "flask"}, {}),
-        ({"pyproject.toml": PROJECT + '[build-system]\nrequires = ["a\\nb"]\n', "requirements.txt": "flask"}, {}),
+        (
+            {
+                "pyproject.toml": "[project]\ndynamic = ['dependencies']\n" + BUILD,
+                "requirements.txt": ".",
+            },
+            {},
+        ),
+        (
+            {
+                "pyproject.toml": PROJECT + "[build-system]\nrequires = 'x'\n",
+                "requirements.txt": "flask",
+            },
+            {},
+        ),
+        (
+            {
+                "pyproject.toml": PROJECT + '[build-system]\nrequires = ["a\\nb"]\n',
+                "requirements.txt": "flask",
+            },
+            {},
+        ),
         ({"pyproject.toml": "[", "requirements.txt": "flask"}, {}),
-        ({"pyproject.toml": PROJECT + BUILD, "PKG-INFO": "Version: $(x)\n"}, {"requires": ["a", "hatchling"], "version": ""}),
+        (
+            {"pyproject.toml": PROJECT + BUILD, "PKG-INFO": "Version: $(x)\n"},
+            {"requires": ["a", "hatchling"], "version": ""},
+        ),
     ],
 )
 def test_what_builds_the_application_itself(tmp_path, files, found):
@@ -231,16 +456,31 @@ def test_requirements_in_the_directory_above_are_named(tmp_path):
     (tmp_path / "requirements.txt").write_text("flask")
     (tmp_path / "app").mkdir()
     (problem,) = find(tmp_path / "app", [], "")[1]
-    assert problem.startswith(f"source has no requirements.txt: {tmp_path}/app, and the directory above it has requirements.txt;")
+    assert problem.startswith(
+        f"source has no requirements.txt: {tmp_path}/app, and the directory above it has"
+        " requirements.txt;"
+    )
 
 
 @pytest.mark.parametrize(
     ("files", "command"),
     [
-        ({"poetry.lock": "", "pyproject.toml": ""}, "export --no-interaction --format requirements.txt --output /run/requirements.txt"),
-        ({"poetry.lock": 'type = "git"\n', "pyproject.toml": ""}, "requirements.txt --without-hashes --output /run/requirements.txt"),
-        ({"pdm.lock": "", "pyproject.toml": ""}, "pdm export --format requirements --prod --output /run/requirements.txt"),
-        ({"pdm.lock": 'path = "./x"\n', "pyproject.toml": ""}, "--prod --no-hashes --output /run/requirements.txt"),
+        (
+            {"poetry.lock": "", "pyproject.toml": ""},
+            "export --no-interaction --format requirements.txt --output /run/requirements.txt",
+        ),
+        (
+            {"poetry.lock": 'type = "git"\n', "pyproject.toml": ""},
+            "requirements.txt --without-hashes --output /run/requirements.txt",
+        ),
+        (
+            {"pdm.lock": "", "pyproject.toml": ""},
+            "pdm export --format requirements --prod --output /run/requirements.txt",
+        ),
+        (
+            {"pdm.lock": 'path = "./x"\n', "pyproject.toml": ""},
+            "--prod --no-hashes --output /run/requirements.txt",
+        ),
         ({"Pipfile.lock": ""}, "pipenv requirements --hash > /run/requirements.txt"),
         ({"Pipfile.lock": '"git": "x"'}, "pipenv requirements > /run/requirements.txt"),
         ({"pylock.toml": ""}, ""),
@@ -263,16 +503,25 @@ def test_hashes_are_kept_where_all_packages_have_one(tmp_path, files, command):
         ("--editable=.[web] # all of it", "-r requirements.txt b flask 'gevent>1'"),
     ],
 )
-def test_requirements_that_name_the_application_itself_do_not_change_with_its_code(tmp_path, line, words):
-    text = "[project]\nname = 'x'\ndependencies = ['flask', 'b']\noptional-dependencies = {web = ['gevent>1']}\n" + BUILD
-    result, problems = look(tmp_path, {"pyproject.toml": text, "requirements.txt": f"waitress\n{line}\n"})
+def test_requirements_that_name_the_application_itself_do_not_change_with_its_code(
+    tmp_path, line, words
+):
+    text = (
+        "[project]\nname = 'x'\ndependencies = ['flask', 'b']\noptional-dependencies = {web ="
+        " ['gevent>1']}\n" + BUILD
+    )
+    result, problems = look(
+        tmp_path, {"pyproject.toml": text, "requirements.txt": f"waitress\n{line}\n"}
+    )
     assert (problems, result["whole"], result["own"], arguments(result)) == ([], False, True, words)
 
 
 @pytest.mark.parametrize("line", [".[nosuch]", "./lib", "-e ./lib", "lib @ file:."])
 def test_other_parts_of_the_source_are_still_installed_with_all_of_it(tmp_path, line):
     text = "[project]\nname = 'x'\ndependencies = ['flask', 'b']\n" + BUILD
-    result, problems = look(tmp_path, {"pyproject.toml": text, "requirements.txt": f"{line}\n", "lib/setup.py": ""})
+    result, problems = look(
+        tmp_path, {"pyproject.toml": text, "requirements.txt": f"{line}\n", "lib/setup.py": ""}
+    )
     assert (problems, result["whole"], result["own"], result["project"]) == ([], True, False, {})
 
 
@@ -280,7 +529,10 @@ def test_other_parts_of_the_source_are_still_installed_with_all_of_it(tmp_path, 
 def test_the_project_is_parsed_once(tmp_path, monkeypatch, wanted):
     read, parse = [], declared.load_toml
     monkeypatch.setattr(declared, "load_toml", lambda text: read.append(text) or parse(text))
-    text = "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\ndependencies = ['flask']\n"
+    text = (
+        "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\ndependencies ="
+        " ['flask']\n"
+    )
     text += "optional-dependencies = {extra = ['a']}\n"
     found, problems = look(tmp_path, {"pyproject.toml": text}, wanted)
     assert (problems, found["project"]["requires"], read) == ([], ["hatchling"], [text])

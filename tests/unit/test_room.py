@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""On a full disk the message says what to do, no file is half written, and what was begun can be undone."""
+"""On a full disk the message says what to do, no file is half written, and what was begun can be
+undone.
+"""
 
 import errno
 import json
@@ -9,7 +11,12 @@ import os
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import disk as _room
 from ansible_collections.flaskops.host.plugins.module_utils.host import files
-from ansible_collections.flaskops.host.plugins.module_utils.releases import audit, container_log, deploy, lock
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    audit,
+    container_log,
+    deploy,
+    lock,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases import record as _record
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -61,7 +68,11 @@ def test_a_full_disk_is_known_by_its_number_and_by_its_words(reason, full):
 def test_the_advice_is_given_once():
     once = _room.with_advice(FULL)
     assert _room.with_advice(once) == once
-    message = deploy.failure({"name": "shop", "id": "1", "live": "0"}, "release | Build", {"msg": once, "stderr": str(FULL)})
+    message = deploy.failure(
+        {"name": "shop", "id": "1", "live": "0"},
+        "release | Build",
+        {"msg": once, "stderr": str(FULL)},
+    )
     assert message.count(_room.ADVICE) == 1
     assert "release 0 goes on serving" in message
 
@@ -131,7 +142,15 @@ def test_a_run_that_holds_its_lock_may_go_on_and_give_it_back(root, fill):
 
 @pytest.mark.parametrize(
     ("size", "bytes_"),
-    [("0", 0), (0, 0), ("1g", 1024**3), ("500m", 500 * 1024**2), ("1.5G", 3 * 1024**3 // 2), ("2 t", 2 * 1024**4), (7, 7)],
+    [
+        ("0", 0),
+        (0, 0),
+        ("1g", 1024**3),
+        ("500m", 500 * 1024**2),
+        ("1.5G", 3 * 1024**3 // 2),
+        ("2 t", 2 * 1024**4),
+        (7, 7),
+    ],
 )
 def test_a_size_in_bytes(size, bytes_):
     assert _room.bytes_of(size) == bytes_
@@ -144,9 +163,15 @@ def test_a_link_that_was_to_take_the_place_of_another_is_left_aside_too(tmp_path
     assert files.left_aside(tmp_path) == [tmp_path / ".route-1.12"]
 
 
-@pytest.mark.parametrize("size", ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g", "9" * 400, "\u0661", "1\u212a"])
+@pytest.mark.parametrize(
+    "size",
+    ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g", "9" * 400, "\u0661", "1\u212a"],
+)
 def test_what_is_no_size(size):
-    with pytest.raises(ValueError, match="flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got"):
+    with pytest.raises(
+        ValueError,
+        match="flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got",
+    ):
         _room.bytes_of(size)
 
 
@@ -165,8 +190,19 @@ class Disk:
     [
         (Disk(1 << 30), 1 << 30, ""),
         (Disk(100 << 20), 0, ""),
-        (Disk(100 << 20), 1 << 30, "100 MiB are free on the disk of {} and {}/data, and a deploy needs 1024 MiB. Nothing was changed."),
-        (Disk(1 << 40, f_favail=12), 1, "12 inodes are free on the disk of {} and {}/data, and a deploy needs 10000."),
+        (
+            Disk(100 << 20),
+            1 << 30,
+            (
+                "100 MiB are free on the disk of {} and {}/data, and a deploy needs 1024 MiB."
+                " Nothing was changed."
+            ),
+        ),
+        (
+            Disk(1 << 40, f_favail=12),
+            1,
+            "12 inodes are free on the disk of {} and {}/data, and a deploy needs 10000.",
+        ),
         (Disk(1 << 40, f_files=0, f_favail=0), 1, ""),  # such as btrfs
     ],
 )
@@ -176,7 +212,9 @@ def test_too_little_room(tmp_path, monkeypatch, disk, wanted, words):
     found = _room.too_little([tmp_path / "missing/flaskops", tmp_path / "data"], wanted)
     assert found.startswith(words.format(tmp_path, tmp_path))
     assert bool(found) is bool(words)
-    assert ("docker builder prune" in found and "flask_apps_free_space; 0 turns it off" in found) is bool(words)
+    assert (
+        "docker builder prune" in found and "flask_apps_free_space; 0 turns it off" in found
+    ) is bool(words)
 
 
 OURS = {"max-size": "10m", "max-file": "3"}
@@ -201,4 +239,7 @@ def test_the_log_of_a_container_has_a_bound(tmp_path, driver, daemon, options):
     file = tmp_path / "daemon.json"
     if daemon is not None:
         file.write_text(json.dumps(daemon))
-    assert container_log.log_of({"LoggingDriver": driver}, str(file)) == {"log_driver": driver if options else "", "log_options": options}
+    assert container_log.log_of({"LoggingDriver": driver}, str(file)) == {
+        "log_driver": driver if options else "",
+        "log_options": options,
+    }

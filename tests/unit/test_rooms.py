@@ -33,7 +33,10 @@ def imports_of(path: Path, text: str) -> list[tuple[str, ...]]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.level:
             assert node.level <= len(here) + 1, f"{path}: leaves module_utils"
-            module = (*here[: len(here) + 1 - node.level], *(node.module.split(".") if node.module else ()))
+            module = (
+                *here[: len(here) + 1 - node.level],
+                *(node.module.split(".") if node.module else ()),
+            )
             is_file = module and not ROOMS.joinpath(*module).is_dir()
             found += [module] if is_file else [(*module, name.name) for name in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -46,11 +49,17 @@ def imports_of(path: Path, text: str) -> list[tuple[str, ...]]:
 def strangers(path: Path, text: str) -> list[str]:
     """The imports of a file that its room must not have."""
     room = path.relative_to(ROOMS).parts[0]
-    return [".".join(place) for place in imports_of(path, text) if place[0] != room and place[0] not in MAY_IMPORT[room]]
+    return [
+        ".".join(place)
+        for place in imports_of(path, text)
+        if place[0] != room and place[0] not in MAY_IMPORT[room]
+    ]
 
 
 def test_there_are_just_these_rooms():
-    assert {path.name for path in ROOMS.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(MAY_IMPORT)
+    assert {
+        path.name for path in ROOMS.iterdir() if path.is_dir() and path.name != "__pycache__"
+    } == set(MAY_IMPORT)
     assert [path.name for path in ROOMS.iterdir() if path.is_file()] == []
 
 
@@ -81,10 +90,14 @@ def test_a_room_has_a_docstring_and_imports_nothing(path):
     """Ansible sends it along with each module that takes anything of the room."""
     (only,) = ast.parse(path.read_text()).body
     assert isinstance(only, ast.Expr)
-    assert len(ast.literal_eval(only.value).split()) > 15, "what comes in, what goes out, what it must not know"
+    assert len(ast.literal_eval(only.value).split()) > 15, (
+        "what comes in, what goes out, what it must not know"
+    )
 
 
-@pytest.mark.parametrize("path", sorted(PLUGINS.rglob("*.py")), ids=lambda path: str(path.relative_to(PLUGINS)))
+@pytest.mark.parametrize(
+    "path", sorted(PLUGINS.rglob("*.py")), ids=lambda path: str(path.relative_to(PLUGINS))
+)
 def test_no_plugin_imports_its_own_collection_by_name(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):

@@ -1,12 +1,17 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which server of an image's own is told its path as SCRIPT_NAME, and takes it off itself: Gunicorn, wherever it is started."""
+"""Which server of an image's own is told its path as SCRIPT_NAME, and takes it off itself:
+Gunicorn, wherever it is started.
+"""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import kept_release, release_facts
+from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
+    kept_release,
+    release_facts,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import environment
 
 FROM = "FROM python:3.13-slim\nCOPY . /app\nEXPOSE 8000\n"
@@ -22,7 +27,9 @@ def entry(tmp_path):
         if dockerfile is not None:
             (tmp_path / "Dockerfile").write_text(FROM + dockerfile)
             came = {"source": str(tmp_path), "dockerfile": "Dockerfile"}
-        (app,), problems = normalize_apps([{"name": "shop", "path": "/shop", "path_mode": "script_name", **came, **keys}])
+        (app,), problems = normalize_apps(
+            [{"name": "shop", "path": "/shop", "path_mode": "script_name", **came, **keys}]
+        )
         assert problems == []
         return app
 
@@ -36,15 +43,35 @@ def entry(tmp_path):
         ("CMD gunicorn -b 0.0.0.0:8000 app:app", {}, True),
         ("CMD exec /venv/bin/gunicorn app:app", {}, True),
         ('ENTRYPOINT ["python", "-m", "gunicorn"]\nCMD ["app:app"]', {}, True),
-        ('ENTRYPOINT ["/app/start.sh"]', {"start.sh": '#!/bin/sh\nset -e\nexec gunicorn "app:create_app()"\n'}, True),
-        ('ENTRYPOINT ["sh", "boot.sh"]', {"boot.sh": "flask db upgrade\r\nexec gunicorn -b :5000 app:app\r\n"}, True),
-        ('CMD ["supervisord", "-c", "/app/supervisor.conf"]', {"supervisor.conf": "[program:web]\ncommand=gunicorn app:app\n"}, True),
+        (
+            'ENTRYPOINT ["/app/start.sh"]',
+            {"start.sh": '#!/bin/sh\nset -e\nexec gunicorn "app:create_app()"\n'},
+            True,
+        ),
+        (
+            'ENTRYPOINT ["sh", "boot.sh"]',
+            {"boot.sh": "flask db upgrade\r\nexec gunicorn -b :5000 app:app\r\n"},
+            True,
+        ),
+        (
+            'CMD ["supervisord", "-c", "/app/supervisor.conf"]',
+            {"supervisor.conf": "[program:web]\ncommand=gunicorn app:app\n"},
+            True,
+        ),
         ('CMD ["waitress-serve", "--port=8000", "app:app"]', {}, False),
         ('CMD ["flask", "run"]', {"gunicorn.conf.py": "workers = 2\n"}, False),
         ('CMD ["gunicorn-like", "x"]', {}, False),
-        ('ENTRYPOINT ["/app/start.sh"]', {"start.sh": "# gunicorn is not used\nexec flask run\n"}, False),
+        (
+            'ENTRYPOINT ["/app/start.sh"]',
+            {"start.sh": "# gunicorn is not used\nexec flask run\n"},
+            False,
+        ),
         ('ENTRYPOINT ["/app/start.sh"]', {"start.sh": "\x00\xff" * 100}, False),
-        ('ENTRYPOINT ["/app/start.sh"]', {"start.sh": "exec gunicorn app:app\n" + "#" * (1 << 20)}, False),
+        (
+            'ENTRYPOINT ["/app/start.sh"]',
+            {"start.sh": "exec gunicorn app:app\n" + "#" * (1 << 20)},
+            False,
+        ),
         ('CMD ["gunicorn", "app:app"]\nCMD ["flask", "run"]', {}, False),
         ("", {}, False),
     ],
@@ -70,7 +97,9 @@ def test_a_gunicorn_of_the_dockerfile_is_found(entry, dockerfile, files, found):
 def test_the_entry_says_it_for_a_ready_image(entry, keys, prefix):
     app = entry(**keys)
     assert app["socket_prefix"] == prefix
-    assert environment(app).get("SCRIPT_NAME", "") == (app["script_name"] or keys.get("env", {}).get("SCRIPT_NAME", ""))
+    assert environment(app).get("SCRIPT_NAME", "") == (
+        app["script_name"] or keys.get("env", {}).get("SCRIPT_NAME", "")
+    )
 
 
 def test_a_command_of_the_entry_goes_before_the_dockerfile(entry):
@@ -84,8 +113,15 @@ def test_a_release_remembers_it_and_one_of_before_is_stripped(entry):
     facts = {"app": "shop", "id": "0123456789ab", **release_facts(release)}
     assert kept_release(facts, Place("/x"), "present")["app"]["socket_prefix"] == "/shop"
     del facts["script_name"]
-    assert kept_release(facts, Place("/x"), "present")["app"]["socket_prefix"] == AppPath.of(facts).socket_prefix == ""
+    assert (
+        kept_release(facts, Place("/x"), "present")["app"]["socket_prefix"]
+        == AppPath.of(facts).socket_prefix
+        == ""
+    )
 
 
 def test_an_old_worker_reaches_no_release_that_expects_another_path(entry):
-    assert AppPath.of(entry('CMD ["gunicorn", "app:app"]')).route != AppPath.of(entry('CMD ["flask", "run"]')).route
+    assert (
+        AppPath.of(entry('CMD ["gunicorn", "app:app"]')).route
+        != AppPath.of(entry('CMD ["flask", "run"]')).route
+    )

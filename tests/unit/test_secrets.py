@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Secrets as variables and files, the file of variables, and files of settings: from the entry to the process."""
+"""Secrets as variables and files, the file of variables, and files of settings: from the entry to
+the process.
+"""
 
 import importlib.util
 import json
@@ -15,9 +17,16 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.flaskops.host.plugins.module_utils.apps import dotenv
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
-from ansible_collections.flaskops.host.plugins.module_utils.releases import advice, release, replaced, secrets
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    advice,
+    release,
+    replaced,
+    secrets,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
-from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import process_containers
+from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
+    process_containers,
+)
 from ansible_collections.flaskops.host.plugins.modules import release_files
 
 FILES = Path(__file__).resolve().parents[2] / "roles/flask_apps/files"
@@ -52,7 +61,7 @@ def told(app):
     return release.environment(app).get("FLASKOPS_SECRETS", "").split()
 
 
-# --- which become variables ------------------------------------------------------------------------------------------
+# --- which become variables -----------------------------------------------------------------------
 
 
 def test_secrets_are_named_to_the_container_and_nowhere_shown(app):
@@ -85,7 +94,10 @@ def test_a_name_that_steers_a_process_stays_a_file(app, name):
     entry = app(secrets={name: "x", "KEY": "x"})
     assert told(entry) == ["KEY"]
     assert release.environment(entry)[f"{name}_FILE"] == f"/run/secrets/{name}"
-    assert f"{name}: stays a file below /run/secrets, for the name steers processes; env sets such a name." in entry["notes"]
+    assert (
+        f"{name}: stays a file below /run/secrets, for the name steers processes; env sets such a"
+        " name." in entry["notes"]
+    )
 
 
 @pytest.mark.parametrize("name", FREE.split())
@@ -110,14 +122,20 @@ def test_a_name_that_only_looks_like_it_is_a_variable(app, name):
 def test_what_no_variable_can_hold_stays_a_file(app, value, stays):
     entry = app(secrets={"KEY": value})
     assert (told(entry) == []) is stays
-    assert ("KEY: stays a file below /run/secrets, for a variable has at most 100 kB and no NUL." in entry["notes"]) is stays
+    assert (
+        "KEY: stays a file below /run/secrets, for a variable has at most 100 kB and no NUL."
+        in entry["notes"]
+    ) is stays
 
 
 def test_env_wins_over_a_secret_of_the_same_name(app):
     entry = app(secrets={"KEY": "of the vault", "OTHER": "x"}, env={"KEY": "of env"})
     assert told(entry) == ["OTHER"]
     assert release.environment(entry)["KEY"] == "of env"
-    assert "KEY: the variable is what env says, the secret of the same name is a file." in entry["notes"]
+    assert (
+        "KEY: the variable is what env says, the secret of the same name is a file."
+        in entry["notes"]
+    )
 
 
 @pytest.mark.parametrize("name", ["DOMAIN", "ENV", "KEY_FILE"])
@@ -136,12 +154,15 @@ def test_secrets_as_file_keeps_them_files_alone(app):
 
 def test_more_than_an_environment_takes_is_refused(check):
     many = {f"KEY{number}": "x" * 99_000 for number in range(11)}
-    words = "secrets and env_file have together more than 1 MB, too much for an environment; write secrets_as: file."
+    words = (
+        "secrets and env_file have together more than 1 MB, too much for an environment; write"
+        " secrets_as: file."
+    )
     assert check(secrets=many)[1] == [f"flask_apps: shop: {words}"]
     assert check(secrets=many, secrets_as="file")[1] == []
 
 
-# --- in the container ------------------------------------------------------------------------------------------------
+# --- in the container -----------------------------------------------------------------------------
 
 
 def load(name, directory, monkeypatch):
@@ -159,7 +180,9 @@ def first(request, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "_replaced", replaced)
     load("_uwsgi", FILES / "runtime", monkeypatch)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    module = load(request.param, FILES / "runtime" if request.param == "entrypoint" else FILES, monkeypatch)
+    module = load(
+        request.param, FILES / "runtime" if request.param == "entrypoint" else FILES, monkeypatch
+    )
     place = tmp_path / "secrets"
     place.mkdir()
     monkeypatch.setattr(module, "SECRETS", place)
@@ -174,7 +197,13 @@ def test_the_first_process_reads_what_it_is_told(first):
     (place / "OTHER").write_bytes(b"not named")
     env = {"FLASKOPS_SECRETS": " ".join(values), "KEY": "of the image", "PATH": "/bin"}
     module.give_secrets(env)
-    assert env == {"PATH": "/bin", "KEY": "of the vault", "LINES": "two\nlines\n", "EMPTY": "", "ODD": "\udcff\udcfe"}
+    assert env == {
+        "PATH": "/bin",
+        "KEY": "of the vault",
+        "LINES": "two\nlines\n",
+        "EMPTY": "",
+        "ODD": "\udcff\udcfe",
+    }
 
 
 def test_after_a_rollback_a_value_that_does_not_fit_stays_a_file(first, capsys):
@@ -206,31 +235,57 @@ def relay(tmp_path, *arguments, **env):
     (tmp_path / "KEY").write_text("of the vault")
     file = tmp_path / "relay.py"
     file.write_text((FILES / "relay.py").read_text().replace('"/run/secrets"', repr(str(tmp_path))))
-    env = {"PATH": "/usr/bin:/bin", "FLASKOPS_SECRETS": "KEY", "FLASKOPS_SOCKET": str(tmp_path / "app.sock"), **env}
-    return subprocess.run([sys.executable, file, *arguments], env=env, capture_output=True, text=True, timeout=120)
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "FLASKOPS_SECRETS": "KEY",
+        "FLASKOPS_SOCKET": str(tmp_path / "app.sock"),
+        **env,
+    }
+    return subprocess.run(
+        [sys.executable, file, *arguments], env=env, capture_output=True, text=True, timeout=120
+    )
 
 
 def test_the_server_of_another_image_has_the_variables(tmp_path):
     assert "of the vault None" in relay(tmp_path, sys.executable, "-c", PRINT).stdout
-    assert "of the vault None" in relay(tmp_path, FLASKOPS_COMMAND=f'{sys.executable} -c "{PRINT}"').stdout
+    assert (
+        "of the vault None"
+        in relay(tmp_path, FLASKOPS_COMMAND=f'{sys.executable} -c "{PRINT}"').stdout
+    )
 
 
 def test_its_release_command_is_run_with_them_and_not_its_server(tmp_path):
-    done = relay(tmp_path, "--run", "sh", "-c", f'{sys.executable} -c "{PRINT}"; exit 7', FLASKOPS_COMMAND="echo the server")
+    done = relay(
+        tmp_path,
+        "--run",
+        "sh",
+        "-c",
+        f'{sys.executable} -c "{PRINT}"; exit 7',
+        FLASKOPS_COMMAND="echo the server",
+    )
     assert (done.stdout, done.returncode) == ("of the vault None\n", 7)
 
 
 def test_its_processes_go_the_same_way_where_there_are_secrets():
-    options = {"name": f"shop-{ID}", "entrypoint": ["python3", "/etc/flaskops/relay.py"], "volumes": []}
+    options = {
+        "name": f"shop-{ID}",
+        "entrypoint": ["python3", "/etc/flaskops/relay.py"],
+        "volumes": [],
+    }
     options["labels"] = {"host.flaskops.release": ID}
     process = {"name": "worker", "command": "celery worker", "stop_seconds": 9}
     (found,) = process_containers({"engine": "command", "processes": [process]}, options, True)
-    assert (found["entrypoint"], found["command"]) == (options["entrypoint"], ["--run", "sh", "-c", "exec celery worker"])
-    (found,) = process_containers({"engine": "uwsgi", "processes": [process]}, {**options, "entrypoint": ["/x"]}, True)
+    assert (found["entrypoint"], found["command"]) == (
+        options["entrypoint"],
+        ["--run", "sh", "-c", "exec celery worker"],
+    )
+    (found,) = process_containers(
+        {"engine": "uwsgi", "processes": [process]}, {**options, "entrypoint": ["/x"]}, True
+    )
     assert found["command"] == ["exec celery worker"]
 
 
-# --- env_file --------------------------------------------------------------------------------------------------------
+# --- env_file -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -254,7 +309,10 @@ def test_lines_are_read_as_others_read_them(text, values):
     assert dotenv.parse(text) == (values, [])
 
 
-EXPANDS = "line 1: the value of A has ${…}, $(…) or `…`, which is not expanded; put it in single quotes to keep it"
+EXPANDS = (
+    "line 1: the value of A has ${…}, $(…) or `…`, which is not expanded; put it in single quotes"
+    " to keep it"
+)
 NAMES = "must be NAME=VALUE, with a name of letters, digits and _"
 
 
@@ -262,15 +320,24 @@ NAMES = "must be NAME=VALUE, with a name of letters, digits and _"
     ("text", "problems"),
     [
         ("A=1\nhunter2\n", [f"line 2: {NAMES}"]),
-        ("A: hunter2\n1A=hunter2\nA-B=hunter2\n=x\n", [f"line {number}: {NAMES}" for number in (1, 2, 3, 4)]),
+        (
+            "A: hunter2\n1A=hunter2\nA-B=hunter2\n=x\n",
+            [f"line {number}: {NAMES}" for number in (1, 2, 3, 4)],
+        ),
         ("A=1\nB=2\nA=hunter2\n", ["line 3: A is also set in line 1; keep one"]),
         ("A=${hunter2}\n", [EXPANDS]),
         ('A="x\n$(hunter2)"\nB=\n', [EXPANDS]),
         ("A=`hunter2`\n", [EXPANDS]),
         ("A='hunter2\nB=1\n", ["line 1: the quote that the value of A begins with is not closed"]),
         ('A="hunter2\nB=1\n', ["line 1: the quote that the value of A begins with is not closed"]),
-        ("A='it\\'s hunter2'\n", ["line 1: the value of A has text after its closing quote; put all of it in quotes"]),
-        (f"A={'x' * 100_001}\nB=1", ["line 1: the value of A has more than 100 kB; write it into secrets"]),
+        (
+            "A='it\\'s hunter2'\n",
+            ["line 1: the value of A has text after its closing quote; put all of it in quotes"],
+        ),
+        (
+            f"A={'x' * 100_001}\nB=1",
+            ["line 1: the value of A has more than 100 kB; write it into secrets"],
+        ),
     ],
 )
 def test_what_readers_differ_on_is_refused_by_line_and_without_its_value(text, problems):
@@ -297,12 +364,21 @@ def test_what_readers_differ_on_is_refused_by_line_and_without_its_value(text, p
 def test_a_file_that_cannot_be_taken_is_named(check, tmp_path, content, words):
     if content is not None:
         (tmp_path / "shop.env").write_bytes(content)
-    problem = f"flask_apps: shop: {words.format(tmp_path / 'shop.env')} It starts from flask_apps_source_root."
+    problem = (
+        f"flask_apps: shop: {words.format(tmp_path / 'shop.env')} It starts from"
+        " flask_apps_source_root."
+    )
     assert check(env_file="shop.env")[1] == [problem]
 
 
 def test_a_hostile_file_is_read_in_a_moment(check, tmp_path):
-    for content in ("\n" * (2**20 - 1), "A='\n" * 200_000, 'A="' + "\\" * 1_000_000, "x\n" * 500_000, "A=`" * 300_000):
+    for content in (
+        "\n" * (2**20 - 1),
+        "A='\n" * 200_000,
+        'A="' + "\\" * 1_000_000,
+        "x\n" * 500_000,
+        "A=`" * 300_000,
+    ):
         (tmp_path / "shop.env").write_text(content)
         started = time.process_time()
         check(env_file="shop.env")
@@ -315,9 +391,17 @@ def test_its_variables_are_kept_as_secrets_are_and_settings_are_env(app, tmp_pat
     entry = app(env_file="shop.env", env={"COLOUR": "blue"}, secrets={"TOKEN": "vault"})
     environment = release.environment(entry)
     assert told(entry) == ["DATABASE_URL", "SECRET_KEY", "TOKEN"]
-    assert (environment["FLASK_APP"], environment["PYTHONPATH"], environment["COLOUR"]) == ("web", "/app/lib", "blue")
+    assert (environment["FLASK_APP"], environment["PYTHONPATH"], environment["COLOUR"]) == (
+        "web",
+        "/app/lib",
+        "blue",
+    )
     assert not {"SECRET_KEY", "SECRET_KEY_FILE", "DATABASE_URL_FILE"} & set(environment)
-    assert secrets.laid(entry) == {"SECRET_KEY": "hunter2", "DATABASE_URL": "x://y", "TOKEN": "vault"}
+    assert secrets.laid(entry) == {
+        "SECRET_KEY": "hunter2",
+        "DATABASE_URL": "x://y",
+        "TOKEN": "vault",
+    }
 
 
 def test_one_that_would_be_in_the_image_is_told(app, tmp_path):
@@ -346,15 +430,23 @@ def test_with_secrets_as_file_its_variables_are_variables_all_the_same(app, tmp_
     [
         ("DOMAIN=example.org", "env_file sets DOMAIN, which is set from path; take it out of {}."),
         ("FLASKOPS_X=1", "env_file sets FLASKOPS_X, which is ours; take it out of {}."),
-        ('PATH="a\nb"', "env_file sets PATH to more than one line, or with spaces at its end; correct it in {}."),
+        (
+            'PATH="a\nb"',
+            (
+                "env_file sets PATH to more than one line, or with spaces at its end; correct it"
+                " in {}."
+            ),
+        ),
     ],
 )
 def test_what_env_may_not_set_the_file_may_not_either(check, tmp_path, line, words):
     (tmp_path / "shop.env").write_text(line)
-    assert check(env_file="shop.env")[1] == [f"flask_apps: shop: {words.format(tmp_path / 'shop.env')}"]
+    assert check(env_file="shop.env")[1] == [
+        f"flask_apps: shop: {words.format(tmp_path / 'shop.env')}"
+    ]
 
 
-# --- config_files ----------------------------------------------------------------------------------------------------
+# --- config_files ---------------------------------------------------------------------------------
 
 CONFIG = "/app/instance/config.py"
 
@@ -391,24 +483,42 @@ TAKEN = "where the role or the kernel has files of its own; choose another."
 )  # fmt: skip
 def test_a_path_that_cannot_be_is_refused(check, path, words):
     keys = {"volumes": ["shop-data:/data", "/srv/media:/media:ro"], "writable": ["/app/cache"]}
-    assert check(config_files=[{"path": path, "content": "x"}], **keys)[1] == [f"flask_apps: shop: {words}"]
+    assert check(config_files=[{"path": path, "content": "x"}], **keys)[1] == [
+        f"flask_apps: shop: {words}"
+    ]
 
 
-@pytest.mark.parametrize("path", ["/data/app.cfg", "/app/cache/x", "/etc/passwd.d", "/app/config.py", "/etc/shop.ini", "/proclaim/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/app.cfg",
+        "/app/cache/x",
+        "/etc/passwd.d",
+        "/app/config.py",
+        "/etc/shop.ini",
+        "/proclaim/x",
+    ],
+)
 def test_any_other_is_taken(app, path):
-    app(config_files=[{"path": path, "content": "x"}], volumes=["shop-data:/data"], writable=["/app/cache"])
+    app(
+        config_files=[{"path": path, "content": "x"}],
+        volumes=["shop-data:/data"],
+        writable=["/app/cache"],
+    )
 
 
 def test_a_path_is_written_once_and_its_content_is_text_that_no_message_shows(check):
     twice = [{"path": CONFIG, "content": "x"}, {"path": CONFIG, "content": "y"}]
-    assert check(config_files=twice)[1] == [f"flask_apps: shop: config_files has the path {CONFIG!r} twice; keep one."]
+    assert check(config_files=twice)[1] == [
+        f"flask_apps: shop: config_files has the path {CONFIG!r} twice; keep one."
+    ]
     for content in ({"KEY": "hunter2"}, ["hunter2"], "hunter2" * 200_000):
         (problem,) = check(config_files=[{"path": CONFIG, "content": content}])[1]
         assert problem.startswith("flask_apps: shop: config_files[0]: content must be ")
         assert "hunter2" not in problem
 
 
-# --- an upgrade ------------------------------------------------------------------------------------------------------
+# --- an upgrade -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -422,23 +532,38 @@ def test_a_path_is_written_once_and_its_content_is_text_that_no_message_shows(ch
         ({"secrets": ["KEY"]}, ["KEY"], ID, False),
         ({}, ["KEY"], None, False),
     ],
-    ids=["older", "files until now", "told before", "no secrets", "secrets_as: file", "the same release", "first deploy"],
+    ids=[
+        "older",
+        "files until now",
+        "told before",
+        "no secrets",
+        "secrets_as: file",
+        "the same release",
+        "first deploy",
+    ],
 )
 @pytest.mark.parametrize("action", ["deploy", "rollback"])
 def test_an_upgrade_says_once_what_changed(monkeypatch, action, before, variables, live, told):
     monkeypatch.setattr(_begin, "read_release", lambda _root, _name, _id: before)
     wanted = {"name": "shop", "id": ID, "variables": variables}
-    params = {"root": "/r", "nginx_root": "/n", "uids": "70000-99999", "releases": [wanted], "action": action}
+    params = {
+        "root": "/r",
+        "nginx_root": "/n",
+        "uids": "70000-99999",
+        "releases": [wanted],
+        "action": action,
+    }
     begin = _begin.Begin(params)
     begin._tell_of_variables({"work": [{"name": "shop", "id": ID, "live": live}]})
     words = (
-        "shop: its secrets are variables of its processes from this release on, and files as before: KEY. Child processes and crash "
-        "reporters see them; secrets_as: file keeps them files alone."
+        "shop: its secrets are variables of its processes from this release on, and files as"
+        " before: KEY. Child processes and crash reporters see them; secrets_as: file keeps them"
+        " files alone."
     )
     assert begin.attempts.warnings == ([words] if told and action == "deploy" else [])
 
 
-# --- when one is missing ---------------------------------------------------------------------------------------------
+# --- when one is missing --------------------------------------------------------------------------
 
 MISSING = """
   File "/app/app.py", line 5, in <module>
@@ -452,28 +577,48 @@ KeyError: '{0}'
     ("log", "name"),
     [
         (MISSING.format("DATABASE_URL"), "DATABASE_URL"),
-        ("decouple.UndefinedValueError: TOKEN not found. Declare it as envvar or define a default value.", "TOKEN"),
+        (
+            (
+                "decouple.UndefinedValueError: TOKEN not found. Declare it as envvar or define a"
+                " default value."
+            ),
+            "TOKEN",
+        ),
         ('environs.exceptions.EnvError: Environment variable "TOKEN" not set', "TOKEN"),
         ("ImproperlyConfigured: Set the TOKEN environment variable", "TOKEN"),
-        ("RuntimeError: The session is unavailable because no secret key was set.  Set the secret_key", "SECRET_KEY"),
+        (
+            (
+                "RuntimeError: The session is unavailable because no secret key was set.  Set the"
+                " secret_key"
+            ),
+            "SECRET_KEY",
+        ),
     ],
 )
 def test_a_start_that_misses_a_variable_names_the_key(log, name):
-    assert advice.advice(log, {}) == [f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no secret."]
+    assert advice.advice(log, {}) == [
+        f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no"
+        " secret."
+    ]
 
 
 def test_with_secrets_as_file_it_is_that_key():
     container = {"Config": {"Env": ["DATABASE_URL_FILE=/run/secrets/DATABASE_URL"]}}
-    words = "It reads the variable DATABASE_URL, and has a file of it alone: write secrets_as: environment."
+    words = (
+        "It reads the variable DATABASE_URL, and has a file of it alone: write secrets_as:"
+        " environment."
+    )
     assert advice.advice(MISSING.format("DATABASE_URL"), container) == [words]
 
 
-@pytest.mark.parametrize("log", ["", "KeyError: 'name'", '    row["name"]\nKeyError: \'name\'', "KeyError: 5"])
+@pytest.mark.parametrize(
+    "log", ["", "KeyError: 'name'", "    row[\"name\"]\nKeyError: 'name'", "KeyError: 5"]
+)
 def test_a_key_of_something_else_is_none(log):
     assert advice.advice(log, {}) == []
 
 
-# --- on the way to the host ------------------------------------------------------------------------------------------
+# --- on the way to the host -----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -485,7 +630,15 @@ def way():
 
 def test_a_short_secret_masks_nothing_in_the_paths_that_the_module_returns(way):
     """Ansible takes each value of its own out of the result: of the path of the release as well."""
-    given = {"root": "/var/lib/flaskops", "name": "shop", "id": ID, "files": {}, "token": "t", "group": "g", "secrets": way[1]}
+    given = {
+        "root": "/var/lib/flaskops",
+        "name": "shop",
+        "id": ID,
+        "files": {},
+        "token": "t",
+        "group": "g",
+        "secrets": way[1],
+    }
     result = ModuleArgumentSpecValidator(release_files.ARGUMENTS).validate(given)
     assert not result.error_messages
     assert result._no_log_values - {release_files.NO_SECRETS} == {way[1]}

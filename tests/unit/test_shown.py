@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""No text of an application, an image, a build, a repository or a client moves the cursor of a terminal, wherever it comes in."""
+"""No text of an application, an image, a build, a repository or a client moves the cursor of a
+terminal, wherever it comes in.
+"""
 
 import json
 import subprocess
@@ -12,14 +14,26 @@ from ansible_collections.flaskops.host.plugins.callback import summary
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git
 from ansible_collections.flaskops.host.plugins.module_utils.host import engine as _engine
-from ansible_collections.flaskops.host.plugins.module_utils.host.shown import decoded, shown, shown_line
+from ansible_collections.flaskops.host.plugins.module_utils.host.shown import (
+    decoded,
+    shown,
+    shown_line,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.images import build, pull
-from ansible_collections.flaskops.host.plugins.module_utils.releases import audit, deploy, probe, process_steps
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    audit,
+    deploy,
+    probe,
+    process_steps,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
-from ansible_collections.flaskops.host.plugins.module_utils.releases import one_off as release_command
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    one_off as release_command,
+)
 from ansible_collections.flaskops.host.plugins.modules import release_assets, release_start
 
-# The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage return, a backspace, no UTF-8.
+# The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage
+# return, a backspace, no UTF-8.
 BYTES = b"\x1b]0;x\x07\x1b[2J\x1b[8m\xc2\x9b2J\xe2\x80\xae\xe2\x81\xa6\rgone\x08\x7f\x00\xff\xfe\xed\xa0\x80 end"
 TEXT = BYTES.decode(errors="replace")
 # What may be in a text that is shown: letters of all languages, and the end of a line.
@@ -29,13 +43,21 @@ BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 def harmful(text):
     found = [char for char in str(text) if char not in "\n\t"]
-    return [char for char in found if unicodedata.category(char) in HARMFUL or unicodedata.bidirectional(char) in BIDI]
+    return [
+        char
+        for char in found
+        if unicodedata.category(char) in HARMFUL or unicodedata.bidirectional(char) in BIDI
+    ]
 
 
 def test_every_character_that_a_terminal_obeys_is_escaped():
     everything = "".join(map(chr, range(0x110000)))
     assert not harmful(shown(everything))
-    assert not harmful(shown_line(everything)) and "\n" not in shown_line(everything) and "\t" not in shown_line(everything)
+    assert (
+        not harmful(shown_line(everything))
+        and "\n" not in shown_line(everything)
+        and "\t" not in shown_line(everything)
+    )
 
 
 def test_all_other_text_is_as_it_was():
@@ -105,7 +127,9 @@ def of_a_label(_monkeypatch, _tmp_path):
 
 
 def of_a_log(_monkeypatch, tmp_path):
-    (tmp_path / "docker").write_bytes(b"#!/bin/sh\nprintf '%s\\n' '" + BYTES.replace(b"\x00", b"") + b"'\n")
+    (tmp_path / "docker").write_bytes(
+        b"#!/bin/sh\nprintf '%s\\n' '" + BYTES.replace(b"\x00", b"") + b"'\n"
+    )
     (tmp_path / "docker").chmod(0o755)
     engine = _engine.Docker()
     engine.command = str(tmp_path / "docker")
@@ -116,12 +140,20 @@ def of_a_refused_release(monkeypatch, _tmp_path):
     monkeypatch.setattr(release_gate, "Docker", Says)
     monkeypatch.setattr(release_gate, "renew", lambda *_: None)
     params = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
-    return raised(release_gate.Gate({**params, "name": "x", "container": "x", "socket": "/x", "path": "/"}).run)
+    return raised(
+        release_gate.Gate(
+            {**params, "name": "x", "container": "x", "socket": "/x", "path": "/"}
+        ).run
+    )
 
 
 def of_a_release_command(monkeypatch, _tmp_path):
     monkeypatch.setattr(release_command, "renew", lambda *_: None)
-    return raised(release_command.run, {"root": "/x", "name": "x", "token": "t", "container": "x", "deadline_seconds": 1}, Says())
+    return raised(
+        release_command.run,
+        {"root": "/x", "name": "x", "token": "t", "container": "x", "deadline_seconds": 1},
+        Says(),
+    )
 
 
 def of_a_process(_monkeypatch, _tmp_path):
@@ -137,7 +169,9 @@ def of_an_answer(_monkeypatch, tmp_path):
         def read1(self, _size):
             return BYTES
 
-    connection = types.SimpleNamespace(begin=lambda: None, request=lambda *_, **__: None, getresponse=Answer)
+    connection = types.SimpleNamespace(
+        begin=lambda: None, request=lambda *_, **__: None, getresponse=Answer
+    )
     return probe.ask(connection, "/", {})[1]
 
 
@@ -147,7 +181,19 @@ def of_what_is_no_answer(_monkeypatch, _tmp_path):
 
 def of_an_answer_through_nginx(monkeypatch, _tmp_path):
     monkeypatch.setattr(probe, "ask", lambda *_: (200, TEXT))
-    return probe.check({"name": "x", "id": "1", "prefix": "", "path": "/", "host": "h", "port": 1, "status": ["200"], "config": ""}, 0)
+    return probe.check(
+        {
+            "name": "x",
+            "id": "1",
+            "prefix": "",
+            "path": "/",
+            "host": "h",
+            "port": 1,
+            "status": ["200"],
+            "config": "",
+        },
+        0,
+    )
 
 
 def of_static_files(monkeypatch, tmp_path):
@@ -157,7 +203,9 @@ def of_static_files(monkeypatch, tmp_path):
 
 
 def of_a_task_that_failed(_monkeypatch, _tmp_path):
-    return deploy.failure({"name": "x", "id": "1", "live": None}, "a task", {"msg": TEXT, "stderr": TEXT})
+    return deploy.failure(
+        {"name": "x", "id": "1", "live": None}, "a task", {"msg": TEXT, "stderr": TEXT}
+    )
 
 
 def of_a_repository(monkeypatch, tmp_path):
@@ -174,16 +222,40 @@ def of_a_dockerfile(_monkeypatch, tmp_path):
 
 
 def of_the_status(_monkeypatch, _tmp_path):
-    keys = ("name", "state", "release", "since", "health", "image", "container", "path", "url", "memory", "restarts", "locked_by")
+    keys = (
+        "name",
+        "state",
+        "release",
+        "since",
+        "health",
+        "image",
+        "container",
+        "path",
+        "url",
+        "memory",
+        "restarts",
+        "locked_by",
+    )
     keys += ("disk", "reason")
-    lines = deploy.status_table({TEXT: [{**dict.fromkeys(keys, TEXT), "processes": {TEXT: TEXT}, "previous": [TEXT]}]})
+    lines = deploy.status_table(
+        {TEXT: [{**dict.fromkeys(keys, TEXT), "processes": {TEXT: TEXT}, "previous": [TEXT]}]}
+    )
     assert len(lines) == 2
     return "\n".join(lines)
 
 
 def of_the_audit(monkeypatch, tmp_path):
     (tmp_path / "apps/x").mkdir(parents=True)
-    audit.write(str(tmp_path), "x", {"who": TEXT}, action=TEXT, before=TEXT, to=TEXT, result=TEXT, reason=TEXT)
+    audit.write(
+        str(tmp_path),
+        "x",
+        {"who": TEXT},
+        action=TEXT,
+        before=TEXT,
+        to=TEXT,
+        result=TEXT,
+        reason=TEXT,
+    )
     line = (tmp_path / "apps/x/audit.jsonl").read_text()
     assert json.loads(line)["reason"] == TEXT
     return line
@@ -197,8 +269,15 @@ def of_the_summary(monkeypatch, _tmp_path):
     callback.check = False
     callback.tasks = [(TEXT, 1.0)]
     app = {**dict.fromkeys(("name", "url", "release", "wanted"), TEXT), "changed": True}
-    task, host = types.SimpleNamespace(action="ansible.builtin.set_fact"), types.SimpleNamespace(get_name=lambda: TEXT)
-    callback.v2_runner_on_ok(types.SimpleNamespace(task=task, host=host, result={"ansible_facts": {"flask_apps_live": [app]}}))
+    task, host = (
+        types.SimpleNamespace(action="ansible.builtin.set_fact"),
+        types.SimpleNamespace(get_name=lambda: TEXT),
+    )
+    callback.v2_runner_on_ok(
+        types.SimpleNamespace(
+            task=task, host=host, result={"ansible_facts": {"flask_apps_live": [app]}}
+        )
+    )
     callback.v2_playbook_on_stats(None)
     assert len(lines) > 4
     return "\n".join(lines)
@@ -224,7 +303,9 @@ def test_a_log_without_an_end_is_read_to_its_bound(tmp_path, monkeypatch):
 
 
 def test_a_line_without_an_end_is_cut(tmp_path):
-    (tmp_path / "docker").write_text("#!/bin/sh\nhead -c 50000000 /dev/zero | tr '\\0' x\necho; echo last\n")
+    (tmp_path / "docker").write_text(
+        "#!/bin/sh\nhead -c 50000000 /dev/zero | tr '\\0' x\necho; echo last\n"
+    )
     (tmp_path / "docker").chmod(0o755)
     engine = _engine.Docker()
     engine.command = str(tmp_path / "docker")

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A site and how it is reached, and where Nginx meets a release: no other file puts one of these addresses together."""
+"""A site and how it is reached, and where Nginx meets a release: no other file puts one of these
+addresses together.
+"""
 
 import ast
 import re
@@ -8,11 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.nginx.site import Site, heard, site_named
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.site import (
+    Site,
+    heard,
+    site_named,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.upstream import Upstream
 
 ROOT = Path(__file__).parents[2]
-WWW = {"name": "www", "server_names": ["*.example.org", "www.example.org"], "port": 8080, "tls": True}
+WWW = {
+    "name": "www",
+    "server_names": ["*.example.org", "www.example.org"],
+    "port": 8080,
+    "tls": True,
+}
 # Files with an address in them that is none of a site, and why.
 ADDRESSES = {
     "plugins/module_utils/nginx/site.py": "the one place",
@@ -44,7 +55,13 @@ def test_a_request_for_a_site_carries_its_first_plain_name(names, host):
 
 def test_a_site_that_nobody_described_is_localhost_on_port_80():
     site = site_named("x", [WWW])
-    assert (site.name, site.host, site.port, site.scheme, site.certificate) == ("x", "localhost", 80, "http", None)
+    assert (site.name, site.host, site.port, site.scheme, site.certificate) == (
+        "x",
+        "localhost",
+        80,
+        "http",
+        None,
+    )
 
 
 def test_what_a_playbook_sees_of_a_site_is_the_whole_of_it():
@@ -72,29 +89,51 @@ def test_an_ipv6_address_stands_in_brackets():
 
 
 def test_an_application_hears_no_port():
-    assert Site.from_dict(WWW).heard("/shop/") == heard("www.example.org", "/shop/") == "http://www.example.org/shop/"
+    assert (
+        Site.from_dict(WWW).heard("/shop/")
+        == heard("www.example.org", "/shop/")
+        == "http://www.example.org/shop/"
+    )
     assert replace(Site.from_dict(WWW), scheme="https").heard("/") == "https://www.example.org/"
 
 
 def test_where_nginx_meets_a_release():
-    assert Upstream("/run/app.sock").words("/shop$rest") == {"whole": "http://unix:/run/app.sock", "path": "http://unix:/run/app.sock:/shop$rest"}
+    assert Upstream("/run/app.sock").words("/shop$rest") == {
+        "whole": "http://unix:/run/app.sock",
+        "path": "http://unix:/run/app.sock:/shop$rest",
+    }
 
 
 def addresses(text):
-    """The strings of a Python file that begin an address or are a scheme, but for what documents it."""
+    """The strings of a Python file that begin an address or are a scheme, but for what documents
+    it.
+    """
     tree = ast.parse(text)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     documents = ("DOCUMENTATION", "EXAMPLES", "RETURN")
-    prose |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in documents}
-    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose]
-    return [text for text in texts if isinstance(text, str) and re.search(r"\bhttp://|^https?$", text)]
+    prose |= {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in documents
+    }
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in prose
+    ]
+    return [
+        text for text in texts if isinstance(text, str) and re.search(r"\bhttp://|^https?$", text)
+    ]
 
 
 def test_no_other_file_writes_an_address():
     files = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "bin").glob("*.py")]
     found = {str(path.relative_to(ROOT)) for path in files if addresses(path.read_text())}
     assert found == set(ADDRESSES)
-    templates = [*(ROOT / "roles").glob("*/templates/*.j2"), *(ROOT / "roles").glob("*/tasks/*.yml")]
+    templates = [
+        *(ROOT / "roles").glob("*/templates/*.j2"),
+        *(ROOT / "roles").glob("*/tasks/*.yml"),
+    ]
     assert [str(path) for path in templates if "http://" in path.read_text()] == []
 
 

@@ -8,7 +8,11 @@ import shutil
 import tarfile
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import source_digest, source_files, write_context
+from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import (
+    source_digest,
+    source_files,
+    write_context,
+)
 
 
 @pytest.fixture
@@ -35,16 +39,30 @@ def put(source, name, text=""):
     (source / name).write_text(text)
 
 
-# --- what belongs to it ----------------------------------------------------------------------------------------------
+# --- what belongs to it ---------------------------------------------------------------------------
 
 
 def test_files_come_sorted_and_without_directories(source):
-    assert list(source_files(str(source))) == ["app.py", "link", "requirements.txt", "run.sh", "static/css/site.css"]
+    assert list(source_files(str(source))) == [
+        "app.py",
+        "link",
+        "requirements.txt",
+        "run.sh",
+        "static/css/site.css",
+    ]
 
 
 @pytest.mark.parametrize(
     "name",
-    [".git/HEAD", "__pycache__/app.pyc", "a/__pycache__/x.pyc", "old.pyc", "a/b.pyc", ".venv/bin/python", "a/.pytest_cache/x"],
+    [
+        ".git/HEAD",
+        "__pycache__/app.pyc",
+        "a/__pycache__/x.pyc",
+        "old.pyc",
+        "a/b.pyc",
+        ".venv/bin/python",
+        "a/.pytest_cache/x",
+    ],
 )
 def test_what_never_belongs_to_it(source, name):
     before = source_digest(str(source))
@@ -94,7 +112,7 @@ def test_sockets_and_pipes_are_left_out(source):
     assert "pipe" not in source_files(str(source))
 
 
-# --- the digest ------------------------------------------------------------------------------------------------------
+# --- the digest -----------------------------------------------------------------------------------
 
 
 def test_a_copy_has_the_same_digest(source, tmp_path):
@@ -122,7 +140,16 @@ def test_times_and_modes_that_do_not_matter_do_not_count(source):
         lambda place: ((place / "link").unlink(), (place / "link").write_text("app.py")),
         lambda place: (place / ".dockerignore").write_text("app.py"),
     ],
-    ids=["a byte", "a name", "executable", "one more", "one less", "where a link leads", "link or file", "one ignored"],
+    ids=[
+        "a byte",
+        "a name",
+        "executable",
+        "one more",
+        "one less",
+        "where a link leads",
+        "link or file",
+        "one ignored",
+    ],
 )
 def test_everything_else_counts(source, change):
     before = source_digest(str(source))
@@ -132,14 +159,16 @@ def test_everything_else_counts(source, change):
 
 def test_contents_cannot_move_from_one_file_to_another_unseen(tmp_path):
     digests = set()
-    for number, files in enumerate(({"a": "1", "b": "2"}, {"a": "2", "b": "1"}, {"a": "12", "b": ""}, {"ab": "12"})):
+    for number, files in enumerate(
+        ({"a": "1", "b": "2"}, {"a": "2", "b": "1"}, {"a": "12", "b": ""}, {"ab": "12"})
+    ):
         for name, text in files.items():
             put(tmp_path / str(number), name, text)
         digests.add(source_digest(str(tmp_path / str(number))))
     assert len(digests) == 4
 
 
-# --- the archive -----------------------------------------------------------------------------------------------------
+# --- the archive ----------------------------------------------------------------------------------
 
 
 def test_the_archive_is_the_same_byte_for_byte_wherever_it_is_made(source, tmp_path):
@@ -150,7 +179,9 @@ def test_the_archive_is_the_same_byte_for_byte_wherever_it_is_made(source, tmp_p
 
 
 def test_the_archive_has_the_source_below_app_and_further_files_beside_it(source):
-    with tarfile.open(fileobj=io.BytesIO(archive(source, {"Dockerfile": "FROM scratch\n"}))) as opened:
+    with tarfile.open(
+        fileobj=io.BytesIO(archive(source, {"Dockerfile": "FROM scratch\n"}))
+    ) as opened:
         members = {member.name: member for member in opened}
         assert opened.extractfile("Dockerfile").read() == b"FROM scratch\n"
         assert opened.extractfile("app/app.py").read() == b"app = 1\n"
@@ -165,11 +196,15 @@ def test_the_archive_has_the_source_below_app_and_further_files_beside_it(source
     assert members["app/link"].issym()
     assert members["app/link"].linkname == "app.py"
     assert (members["app/run.sh"].mode, members["app/app.py"].mode) == (0o755, 0o644)
-    assert {(member.uid, member.gid, member.uname, member.gname) for member in members.values()} == {(0, 0, "", "")}
+    assert {
+        (member.uid, member.gid, member.uname, member.gname) for member in members.values()
+    } == {(0, 0, "", "")}
 
 
 def test_the_time_of_a_file_follows_from_its_content(source):
-    """Nginx and the build cache compare times: the same file has the same one in every release, another content another one."""
+    """Nginx and the build cache compare times: the same file has the same one in every release,
+    another content another one.
+    """
 
     def times():
         with tarfile.open(fileobj=io.BytesIO(archive(source))) as opened:

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""bin/test: which stage runs when, what its last lines say, and that pre-commit knows the same linters."""
+"""bin/test: which stage runs when, what its last lines say, and that pre-commit knows the same
+linters.
+"""
 
 import importlib.util
 import signal
@@ -60,10 +62,20 @@ def test_each_stage_runs_after_those_that_it_needs(stages):
 
 
 def test_every_stage_is_a_session_and_every_scenario_a_stage(stages):
-    listed = subprocess.run(["nox", "--list"], cwd=ROOT, capture_output=True, text=True, env={"PATH": f"{Path(sys.executable).parent}"})
-    sessions = {line.split()[1] for line in listed.stdout.splitlines() if line.startswith(("* ", "- "))}
+    listed = subprocess.run(
+        ["nox", "--list"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{Path(sys.executable).parent}"},
+    )
+    sessions = {
+        line.split()[1] for line in listed.stdout.splitlines() if line.startswith(("* ", "- "))
+    }
     assert set(stages.NEEDS) == sessions, listed
-    assert set(stages.SCENARIOS) == {file.parent.name for file in (ROOT / "molecule").glob("*/molecule.yml")}
+    assert set(stages.SCENARIOS) == {
+        file.parent.name for file in (ROOT / "molecule").glob("*/molecule.yml")
+    }
 
 
 def test_nothing_begins_after_a_failure_and_what_runs_beside_it_is_ended(stages):
@@ -90,7 +102,9 @@ def test_a_scenario_that_fails_leaves_its_neighbours_their_time(stages):
 
 
 def test_the_end_counts_and_says_what_failed(stages, capsys):
-    (stages.tools / "unit.py").write_text("print('FAILED tests/unit/test_a.py::test_b - assert 0'); sys.exit(1)")
+    (stages.tools / "unit.py").write_text(
+        "print('FAILED tests/unit/test_a.py::test_b - assert 0'); sys.exit(1)"
+    )
     suite = '<testsuites><testsuite tests="9" failures="1" errors="1" skipped="2"/></testsuites>'
     (stages.REPORTS / "unit-collection.xml").write_text(suite)
     _, made = go(stages, "lint", "unit", at_once=False)
@@ -111,17 +125,27 @@ def test_a_signal_ends_what_runs_takes_the_docker_away_and_counts(stages, tmp_pa
     for name in (".cache/test-logs", ".cache/test-reports", "tests/hosts"):
         (clone / name).mkdir(parents=True)
     (clone / "tests/stages.py").write_text((ROOT / "tests/stages.py").read_text())
-    (clone / "tests/hosts/docker").write_text(f'#!/bin/sh\necho "docker $1" >>{stages.tools}/order\n')
+    (clone / "tests/hosts/docker").write_text(
+        f'#!/bin/sh\necho "docker $1" >>{stages.tools}/order\n'
+    )
     (clone / "tests/hosts/docker").chmod(0o755)
     (stages.tools / "lint.py").write_text("print('-- it runs'); time.sleep(60)")
-    process = subprocess.Popen([sys.executable, "tests/stages.py"], cwd=clone, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "tests/stages.py"],
+        cwd=clone,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     while "it runs" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert stages.order() == ["begin lint", "docker stop"]
-    assert output.splitlines()[-1].startswith("0 passed, 1 failed, 0 skipped; seconds: setup 0, lint ")
+    assert output.splitlines()[-1].startswith(
+        "0 passed, 1 failed, 0 skipped; seconds: setup 0, lint "
+    )
 
 
 def test_pre_commit_runs_the_same_linters():
@@ -131,6 +155,10 @@ def test_pre_commit_runs_the_same_linters():
         assert command == [".venv/bin/nox", "--session", "lint", "--"], hook
         found[hook["id"]] = name
     listed = subprocess.run(
-        [sys.executable, "-c", "import noxfile; print(*noxfile.LINTERS)"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", "import noxfile; print(*noxfile.LINTERS)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert found == {name: name for name in listed.stdout.split()}

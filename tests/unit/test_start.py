@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The steps from an image to a release that answers: their order, what each is told, and the words of what fails."""
+"""The steps from an image to a release that answers: their order, what each is told, and the words
+of what fails.
+"""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
@@ -42,7 +44,9 @@ def run(monkeypatch):
             return ["done"], ["Write y."]
 
         monkeypatch.setattr(start, "settle", settle)
-        monkeypatch.setattr(start, "renew", lambda _root, _names, _token, step: note(f"lock for {step}"))
+        monkeypatch.setattr(
+            start, "renew", lambda _root, _names, _token, step: note(f"lock for {step}")
+        )
         monkeypatch.setattr(gate, "Gate", Gate)
         monkeypatch.setattr(one_off, "run", command)
         defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
@@ -56,7 +60,13 @@ def run(monkeypatch):
 
 def test_the_command_the_container_the_answer_and_the_processes(run):
     log = {"log_driver": "local", "log_options": {"max-size": "1m"}}
-    noted, begin = run(release_command=["sh", "-c", "x"], release_command_seconds=7, restart="unless-stopped", recreate=True, **log)
+    noted, begin = run(
+        release_command=["sh", "-c", "x"],
+        release_command_seconds=7,
+        restart="unless-stopped",
+        recreate=True,
+        **log,
+    )
     result = begin.run()
     words = ["--log-driver", "local", "--log-opt", "max-size=1m"]
     assert noted == [
@@ -104,7 +114,9 @@ def test_what_fails_is_said_and_ends_it(run, fails, words):
         begin.run()
     assert str(refused.value) == words
     assert noted[-1][0] == fails
-    assert bool(begin.warnings) is (fails not in ("shop-1-command", "ran"))  # what the release command said is told all the same
+    assert bool(begin.warnings) is (
+        fails not in ("shop-1-command", "ran")
+    )  # what the release command said is told all the same
 
 
 @pytest.mark.parametrize("step", ["release command", "start"])
@@ -123,5 +135,11 @@ def test_what_the_release_command_said_is_there_when_a_later_step_fails(run):
 
 
 def test_a_record_without_an_option_is_told_in_words(run):
-    with pytest.raises(HostError, match=r"release\.json has not all options of a container .*pids_limit.*; deploy the application again"):
+    with pytest.raises(
+        HostError,
+        match=(
+            r"release\.json has not all options of a container .*pids_limit.*; deploy the"
+            r" application again"
+        ),
+    ):
         run(container={key: value for key, value in OPTIONS.items() if key != "pids_limit"})

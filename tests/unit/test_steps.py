@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The steps of a run on a host of files: real records, locks and links, an Nginx that reads them, and an engine that remembers."""
+"""The steps of a run on a host of files: real records, locks and links, an Nginx that reads them,
+and an engine that remembers.
+"""
 
 import json
 import os
@@ -17,13 +19,29 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import lock
 from ansible_collections.flaskops.host.plugins.module_utils.releases import routes
 from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Record
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import FORMAT
-from ansible_collections.flaskops.host.plugins.modules import release_files, release_finish, release_remove, release_status, release_switch
+from ansible_collections.flaskops.host.plugins.modules import (
+    release_files,
+    release_finish,
+    release_remove,
+    release_status,
+    release_switch,
+)
 from test_nginx_tree import FakeHost
 from test_trees import dig
 
 MODULES = (_begin, release_finish, release_remove, release_status, release_switch)
 OLDEST, OLD, NEW, LATER = "0" * 12, "a" * 12, "b" * 12, "c" * 12
-TEXTS = ("path_mode", "engine", "module", "callable", "static", "build", "image", "dockerfile", "source")
+TEXTS = (
+    "path_mode",
+    "engine",
+    "module",
+    "callable",
+    "static",
+    "build",
+    "image",
+    "dockerfile",
+    "source",
+)
 
 
 class Engine:
@@ -39,7 +57,10 @@ class Engine:
 
     def put(self, app, identity, state, pin=False):
         name = f"{app}-{identity}-pin" if pin else f"{app}-{identity}"
-        self.states[name], self.labels[name] = state, {"host.flaskops.app": app, "host.flaskops.release": identity}
+        self.states[name], self.labels[name] = (
+            state,
+            {"host.flaskops.app": app, "host.flaskops.release": identity},
+        )
 
     def run(self, *words, **_more):
         if words[0] == "rm":
@@ -50,7 +71,11 @@ class Engine:
         elif words[:2] == ("update", "--restart"):
             self.restarts.update(words[3:])
         elif words[:2] == ("image", "ls"):
-            return "\n".join(image.partition(":")[2] for image in self.images if image.startswith(f"{words[-1]}:"))
+            return "\n".join(
+                image.partition(":")[2]
+                for image in self.images
+                if image.startswith(f"{words[-1]}:")
+            )
         elif words[:2] == ("image", "rm"):
             for name in words[2:]:
                 self.images.pop(name, None)
@@ -59,12 +84,19 @@ class Engine:
     def containers(self, label):
         key, _equals, value = label.partition("=")
         fitting = (name for name in self.states if not value or self.labels[name][key] == value)
-        return [{"Names": name, "State": self.states[name], "Labels": self.labels[name]} for name in fitting]
+        return [
+            {"Names": name, "State": self.states[name], "Labels": self.labels[name]}
+            for name in fitting
+        ]
 
     def inspect(self, name, kind="container"):
         if kind == "image":
             return {"Id": self.images[name]} if name in self.images else {}
-        return {"State": {"Running": self.states[name] == "running"}, "Image": "sha"} if name in self.states else {}
+        return (
+            {"State": {"Running": self.states[name] == "running"}, "Image": "sha"}
+            if name in self.states
+            else {}
+        )
 
 
 class World:
@@ -75,17 +107,27 @@ class World:
         (place / "n/flaskops/default").mkdir(parents=True)
         (place / "n/nginx.conf").write_text("main;\n")
         self.broken = set()  # releases that do not answer
-        host, settings = FakeHost(), tree.Settings(place / "n", place / "lock", place / "runtime", place / "backups", 0.2)
+        host, settings = (
+            FakeHost(),
+            tree.Settings(place / "n", place / "lock", place / "runtime", place / "backups", 0.2),
+        )
 
         def move(root, links, absent):
             wanted = {"directories": [], "files": [], "links": links, "absent": absent}
-            return tree.NginxTree(tree.parse_wanted(Path(root), wanted), settings, host).run()["warnings"]
+            return tree.NginxTree(tree.parse_wanted(Path(root), wanted), settings, host).run()[
+                "warnings"
+            ]
 
         self.host = host
         for module in MODULES:
             monkeypatch.setattr(module, "Docker", lambda: self.engine)
             monkeypatch.setattr(module, "move_links", move, raising=False)
-            monkeypatch.setattr(module, "check", lambda asked, _deadline: "502" if asked["id"] in self.broken else "", raising=False)
+            monkeypatch.setattr(
+                module,
+                "check",
+                lambda asked, _deadline: "502" if asked["id"] in self.broken else "",
+                raising=False,
+            )
         for module in (_begin, release_finish, release_remove):
             monkeypatch.setattr(module.drain, "drain", lambda _containers: {})
         monkeypatch.setattr(_begin.planted, "protect", lambda _check_mode: [])
@@ -99,10 +141,26 @@ class World:
             (directory / place).mkdir(parents=True, exist_ok=True)
         for file in ("nginx.conf", "maintenance.conf"):
             (directory / file).write_text(f"location {path};\n")
-        facts = {"format": FORMAT, "app": app, "id": identity, "site": "default", "path": path, "drain_seconds": 1, "keep_releases": 5}
+        facts = {
+            "format": FORMAT,
+            "app": app,
+            "id": identity,
+            "site": "default",
+            "path": path,
+            "drain_seconds": 1,
+            "keep_releases": 5,
+        }
         facts.update(route=f"route-{path.strip('/')}" if route is None else route)
-        facts.update(container={}, processes=[], process_containers=[], files={}, health={"path": "/", "status": ["2xx"]})
-        (directory / "release.json").write_text(json.dumps({**facts, **{key: "" for key in TEXTS if key not in facts}}))
+        facts.update(
+            container={},
+            processes=[],
+            process_containers=[],
+            files={},
+            health={"path": "/", "status": ["2xx"]},
+        )
+        (directory / "release.json").write_text(
+            json.dumps({**facts, **{key: "" for key in TEXTS if key not in facts}})
+        )
         order = 1_700_000_000 + [OLDEST, OLD, NEW, LATER].index(identity)
         os.utime(directory / "release.json", (order, order))
         self.engine.images[f"flaskops/{app}:{identity}"] = "sha"
@@ -132,7 +190,10 @@ class World:
     @property
     def links(self):
         places = Path(self.nginx, "flaskops/default").glob("*.conf")
-        return {place.stem: f"{Path(os.readlink(place)).parent.name}/{Path(os.readlink(place)).name}" for place in places}
+        return {
+            place.stem: f"{Path(os.readlink(place)).parent.name}/{Path(os.readlink(place)).name}"
+            for place in places
+        }
 
     def lock(self, *names, token="t", break_tokens=()):
         _lock.acquire(self.root, names, {"token": token, "who": "me"}, break_tokens, seconds=0)
@@ -141,28 +202,69 @@ class World:
         wanted = []
         for app, identity, before, path in releases:
             links = [{"site": "default", "id": before, "file": "nginx.conf"}] if before else []
-            more = {"state": "present", "processes": [], "drain_seconds": 1, "keep_releases": 5, "health": {"path": "/", "status": ["2xx"]}}
-            wanted.append({"name": app, "id": identity, "live": before, "links": links, "site": "default", "path": path, **more})
-        params = {"rollback": False, "remove": list(remove), "deadline_seconds": 1, "releases": wanted, "sites": [], "token": token}
+            more = {
+                "state": "present",
+                "processes": [],
+                "drain_seconds": 1,
+                "keep_releases": 5,
+                "health": {"path": "/", "status": ["2xx"]},
+            }
+            wanted.append(
+                {
+                    "name": app,
+                    "id": identity,
+                    "live": before,
+                    "links": links,
+                    "site": "default",
+                    "path": path,
+                    **more,
+                }
+            )
+        params = {
+            "rollback": False,
+            "remove": list(remove),
+            "deadline_seconds": 1,
+            "releases": wanted,
+            "sites": [],
+            "token": token,
+        }
         return release_switch.Switch({"root": self.root, "nginx_root": self.nginx, **params}).run()
 
     def begin(self, *wanted, token="t"):
         releases = [{"name": app, "id": identity, "site": "default", "state": "present", "secrets": {}, "uid": 0, "volumes": False}
                     for app, identity in wanted]  # fmt: skip
-        params = {"images": [], "releases": releases, "absent": [], "sites": [], "break_tokens": ["dead"], "action": "deploy"}
+        params = {
+            "images": [],
+            "releases": releases,
+            "absent": [],
+            "sites": [],
+            "break_tokens": ["dead"],
+            "action": "deploy",
+        }
         params.update(uids="70000-99999", move_uid=[], free_space="0")
         params["owner"] = {"token": token, "who": "me"}
         return _begin.Begin({"root": self.root, "nginx_root": self.nginx, **params}).run()
 
     def finish(self, app, identity, before, token="t"):
-        entry = {"name": app, "id": identity, "before": before, "state": "present", "drain_seconds": 1, "keep_releases": 5}
+        entry = {
+            "name": app,
+            "id": identity,
+            "before": before,
+            "state": "present",
+            "drain_seconds": 1,
+            "keep_releases": 5,
+        }
         entry.update(action="deploy", result="live", reason="")
         lock = {"token": token, "names": [app]}
-        return release_finish.Finish({"root": self.root, "nginx_root": self.nginx, "lock": lock, "releases": [entry]}).run()
+        return release_finish.Finish(
+            {"root": self.root, "nginx_root": self.nginx, "lock": lock, "releases": [entry]}
+        ).run()
 
     def targets(self):
         params = {"sites": [], "address": "x", "target": "", "only": [], "rollback": True}
-        found = release_status.Status({"root": self.root, "nginx_root": self.nginx, **params}).releases()
+        found = release_status.Status(
+            {"root": self.root, "nginx_root": self.nginx, **params}
+        ).releases()
         return {release["name"]: release["id"] for release in found}
 
 
@@ -175,7 +277,7 @@ def world(tmp_path, monkeypatch):
     subprocess.run(["rm", "-rf", tmp_path / "f"], check=True)  # pytest's own removal recurses
 
 
-# --- the link that Nginx goes through ----------------------------------------------------------------------------------
+# --- the link that Nginx goes through -------------------------------------------------------------
 
 
 def test_a_release_with_the_same_fragment_serves_without_a_reload(world):
@@ -240,12 +342,15 @@ def test_a_run_that_was_cut_off_between_the_two_links(world, answers):
     if not answers:
         world.broken.add(NEW)
     actions = world.begin(("shop", NEW))["actions"]
-    assert f"shop: led the route from {OLD} to release {NEW}, which the last run did not come to" in actions
+    assert (
+        f"shop: led the route from {OLD} to release {NEW}, which the last run did not come to"
+        in actions
+    )
     serves = NEW if answers else OLD
     assert (world.links["shop"], world.led_to("shop")) == (f"{serves}/nginx.conf", serves)
 
 
-# --- a new name for an application -------------------------------------------------------------------------------------
+# --- a new name for an application ----------------------------------------------------------------
 
 
 def test_an_application_that_is_renamed_gives_its_place_in_one_transaction(world):
@@ -255,8 +360,13 @@ def test_an_application_that_is_renamed_gives_its_place_in_one_transaction(world
     assert world.switch(("new", NEW, None, "/shop"), remove=["old"])["live"] == ["new"]
     assert world.links == {"new": f"{NEW}/nginx.conf"}
     asked = []
-    release_remove.drain.drain = lambda containers: asked.extend(entry["container"] for entry in containers)
-    release_remove.remove({"root": world.root, "nginx_root": world.nginx, "token": "t", "names": ["old"]}, world.engine)
+    release_remove.drain.drain = lambda containers: asked.extend(
+        entry["container"] for entry in containers
+    )
+    release_remove.remove(
+        {"root": world.root, "nginx_root": world.nginx, "token": "t", "names": ["old"]},
+        world.engine,
+    )
     assert asked == [f"old-{OLD}"]  # it has no route any more, and finishes what it has begun
 
 
@@ -269,7 +379,7 @@ def test_one_that_is_renamed_and_does_not_serve_gives_the_place_back(world):
     assert world.links == {"old": f"{OLD}/nginx.conf"}
 
 
-# --- two that change places --------------------------------------------------------------------------------------------
+# --- two that change places -----------------------------------------------------------------------
 
 
 def test_two_change_places_and_one_does_not_serve(world):
@@ -280,7 +390,10 @@ def test_two_change_places_and_one_does_not_serve(world):
     world.broken.add(NEW)
     failures = world.switch(("a", NEW, OLD, "/y"), ("b", LATER, OLD, "/x"))["failures"]
     assert "did not serve and was taken back" in failures["a"]
-    assert "for a did not serve and has to have its place again; release aaaaaaaaaaaa goes on serving" in failures["b"]
+    assert (
+        "for a did not serve and has to have its place again; release aaaaaaaaaaaa goes on serving"
+        in failures["b"]
+    )
     assert world.links == {"a": f"{OLD}/nginx.conf", "b": f"{OLD}/nginx.conf"}
     assert {Record(world.root, app).data["live"] for app in "ab"} == {OLD}
 
@@ -293,17 +406,24 @@ def test_a_place_that_is_taken_does_not_keep_the_next_run_from_beginning(world):
     world.live("b", OLD, path="/x")
     world.broken.add(NEW)
     actions = world.begin(("a", LATER), ("b", OLD))["actions"]
-    assert any(action.startswith(f"a: release {NEW} does not serve (502), and Nginx does not take {OLD} back") for action in actions)
+    assert any(
+        action.startswith(
+            f"a: release {NEW} does not serve (502), and Nginx does not take {OLD} back"
+        )
+        for action in actions
+    )
 
 
-# --- cut off -----------------------------------------------------------------------------------------------------------
+# --- cut off --------------------------------------------------------------------------------------
 
 
 def test_what_a_route_leads_to_starts_by_itself_before_the_route_moves(world, monkeypatch):
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.lock("shop")
-    monkeypatch.setattr(release_switch, "move_links", lambda *_: pytest.fail(str(world.engine.restarts)))
+    monkeypatch.setattr(
+        release_switch, "move_links", lambda *_: pytest.fail(str(world.engine.restarts))
+    )
     with pytest.raises(pytest.fail.Exception, match=f"shop-{NEW}"):
         world.switch(("shop", NEW, OLD, "/shop"))
 
@@ -330,7 +450,9 @@ def test_what_served_until_the_cut_drains_before_it_is_removed(world, monkeypatc
     world.mark("shop", NEW, "prepared")
     world.link("shop", NEW)
     asked = []
-    monkeypatch.setattr(_begin.drain, "drain", lambda containers: asked.extend(dict(entry) for entry in containers))
+    monkeypatch.setattr(
+        _begin.drain, "drain", lambda containers: asked.extend(dict(entry) for entry in containers)
+    )
     world.begin(("shop", NEW))
     assert asked == [{"container": f"shop-{OLD}", "id": OLD, "drain_seconds": 1, "led_to": False}]
     assert f"shop-{OLD}" not in world.engine.states
@@ -348,7 +470,9 @@ def test_a_maintenance_that_was_cut_off_goes_on(world):
 
 def dead_run(world, who="ann@desk"):
     """The lock of a run whose controller is gone."""
-    _lock.acquire(world.root, ["shop"], {"token": "dead", "who": who, "action": "deploy"}, seconds=0)
+    _lock.acquire(
+        world.root, ["shop"], {"token": "dead", "who": who, "action": "deploy"}, seconds=0
+    )
     for handle in _lock.HELD.values():
         os.close(handle)
     _lock.HELD.clear()
@@ -357,7 +481,11 @@ def dead_run(world, who="ann@desk"):
 def audit(world):
     file = Path(world.root, "apps/shop/audit.jsonl")
     keys = ("who", "action", "from", "to", "result")
-    return [tuple(json.loads(line)[key] for key in keys) for line in file.read_text().splitlines()] if file.exists() else []
+    return (
+        [tuple(json.loads(line)[key] for key in keys) for line in file.read_text().splitlines()]
+        if file.exists()
+        else []
+    )
 
 
 def test_a_run_that_was_cut_off_after_its_switch_is_in_the_audit(world):
@@ -380,7 +508,11 @@ def test_a_run_that_was_cut_off_between_its_switch_and_the_record_is_in_the_audi
     assert Record(world.root, "shop").releases[NEW]["run"] == "dead"
 
 
-@pytest.mark.parametrize(("broken", "linked"), [(False, False), (True, True)], ids=["before its switch", "and did not serve"])
+@pytest.mark.parametrize(
+    ("broken", "linked"),
+    [(False, False), (True, True)],
+    ids=["before its switch", "and did not serve"],
+)
 def test_a_run_that_was_cut_off_and_changed_nothing_is_in_the_audit(world, broken, linked):
     world.live("shop", OLD)
     dead_run(world)
@@ -406,7 +538,7 @@ def test_a_run_after_one_that_ended_well_adds_nothing_to_the_audit(world):
     assert audit(world) == []
 
 
-# --- steps that outlive their controller ---------------------------------------------------------------------------------
+# --- steps that outlive their controller ----------------------------------------------------------
 
 STEP = """
 import sys, time
@@ -464,7 +596,9 @@ def test_a_run_whose_last_step_went_to_its_end_was_not_cut_off(world, step):
 
 def test_and_does_not_wait_for_ever(world, step):
     step(60)
-    with pytest.raises(HostError, match=r"an earlier step still works on shop: .* This run changed nothing"):
+    with pytest.raises(
+        HostError, match=r"an earlier step still works on shop: .* This run changed nothing"
+    ):
         world.lock("shop", token="mine", break_tokens=["dead"])
     assert _lock.holder(world.root, "shop")["token"] == "dead"
 
@@ -477,16 +611,25 @@ def test_a_step_of_the_same_run_waits_too(world, step):
 
 def test_a_step_whose_lock_was_broken_does_not_wait_for_the_breaker(world, step):
     step(60)
-    with pytest.raises(HostError, match=r"does not hold the lock of shop any more \(me has broken it\), so it changes nothing more"):
+    with pytest.raises(
+        HostError,
+        match=(
+            r"does not hold the lock of shop any more \(me has broken it\), so it changes nothing"
+            r" more"
+        ),
+    ):
         _lock.renew(world.root, ["shop"], "mine", "undo", seconds=60)
 
 
-# --- records -------------------------------------------------------------------------------------------------------------
+# --- records --------------------------------------------------------------------------------------
 
 
 def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(world, monkeypatch):
     clock = iter(f"2026-11-25T00:00:{second:02}Z" for second in range(60))
-    monkeypatch.setattr("ansible_collections.flaskops.host.plugins.module_utils.releases.record.now", lambda: next(clock))
+    monkeypatch.setattr(
+        "ansible_collections.flaskops.host.plugins.module_utils.releases.record.now",
+        lambda: next(clock),
+    )
     for app in ("alpha", "beta"):
         world.live(app, OLDEST, run="r0", path=f"/{app}")
     world.live("alpha", OLD, run="r1", path="/alpha")
@@ -505,8 +648,19 @@ def lay_down(world, monkeypatch):
 
     def run(identity):
         params = {name: option.get("default") for name, option in release_files.ARGUMENTS.items()}
-        params.update(root=world.root, name="shop", id=identity, files={"nginx.conf": "x"}, token="t", group="x")
-        params["facts"] = {"container": {"tmpfs": [], "volumes": []}, "process_containers": [], "uid": 0}
+        params.update(
+            root=world.root,
+            name="shop",
+            id=identity,
+            files={"nginx.conf": "x"},
+            token="t",
+            group="x",
+        )
+        params["facts"] = {
+            "container": {"tmpfs": [], "volumes": []},
+            "process_containers": [],
+            "uid": 0,
+        }
         release_files.ReleaseFiles(params).run()
 
     return run
@@ -515,17 +669,35 @@ def lay_down(world, monkeypatch):
 def test_the_first_release_is_prepared_and_never_one_that_served(world, lay_down):
     world.lock("shop")
     lay_down(NEW)
-    assert {key: value for key, value in Record(world.root, "shop").releases[NEW].items() if key != "prepared"} == {"state": "prepared"}
-    entry = {"name": "shop", "id": NEW, "before": None, "state": "present", "drain_seconds": 1, "keep_releases": 5}
+    assert {
+        key: value
+        for key, value in Record(world.root, "shop").releases[NEW].items()
+        if key != "prepared"
+    } == {"state": "prepared"}
+    entry = {
+        "name": "shop",
+        "id": NEW,
+        "before": None,
+        "state": "present",
+        "drain_seconds": 1,
+        "keep_releases": 5,
+    }
     entry.update(action="deploy", result="failed", reason="it crashed")
-    params = {"lock": {"token": "t", "names": ["shop"]}, "releases": [entry], "root": world.root, "nginx_root": world.nginx}
+    params = {
+        "lock": {"token": "t", "names": ["shop"]},
+        "releases": [entry],
+        "root": world.root,
+        "nginx_root": world.nginx,
+    }
     release_finish.Finish(params).run()
     assert Record(world.root, "shop").releases[NEW]["reason"] == "it crashed"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
 @pytest.mark.parametrize("kind", ["directory", "link", "fifo", "file", "another's"])
-def test_what_an_application_puts_in_the_place_of_its_socket_keeps_none_from_starting(world, lay_down, kind):
+def test_what_an_application_puts_in_the_place_of_its_socket_keeps_none_from_starting(
+    world, lay_down, kind
+):
     world.lock("shop")
     lay_down(NEW)
     there = place(world, "shop", "releases", NEW, "run", "app.sock")
@@ -558,11 +730,13 @@ def test_a_lost_record_takes_no_way_back_with_it(world):
     assert world.targets() == {"shop": OLD}
 
 
-# --- one application keeps no other from its end ---------------------------------------------------------------------------
+# --- one application keeps no other from its end --------------------------------------------------
 
 
 def neighbours(world, **more):
-    """Two applications of which a new release serves, in one run; the first is the one that makes trouble."""
+    """Two applications of which a new release serves, in one run; the first is the one that makes
+    trouble.
+    """
     for app in ("intruder", "neighbour"):
         for identity in (OLDEST, OLD, NEW):
             world.live(app, identity, path=f"/{app}", state="running" if identity == NEW else "")
@@ -571,10 +745,19 @@ def neighbours(world, **more):
         world.link(app, LATER)
     world.lock("intruder", "neighbour")
     names = ["intruder", "neighbour"]
-    entry = {"id": LATER, "before": NEW, "state": "present", "drain_seconds": 1, "keep_releases": 2, "action": "deploy"}
+    entry = {
+        "id": LATER,
+        "before": NEW,
+        "state": "present",
+        "drain_seconds": 1,
+        "keep_releases": 2,
+        "action": "deploy",
+    }
     entries = [{**entry, "name": name, "result": "live", "reason": "", **more} for name in names]
     lock = {"token": "t", "names": names}
-    return release_finish.Finish({"root": world.root, "nginx_root": world.nginx, "lock": lock, "releases": entries})
+    return release_finish.Finish(
+        {"root": world.root, "nginx_root": world.nginx, "lock": lock, "releases": entries}
+    )
 
 
 def place(world, app, *parts):
@@ -609,7 +792,9 @@ def no_audit(world, monkeypatch):
 
 
 def no_release_file(world, monkeypatch):
-    place(world, "intruder", "releases", LATER, "release.json").write_text('{"container": 1, "processes": 7}')
+    place(world, "intruder", "releases", LATER, "release.json").write_text(
+        '{"container": 1, "processes": 7}'
+    )
 
 
 def a_broken_lock(world, monkeypatch):
@@ -670,12 +855,21 @@ def test_a_neighbour_has_its_audit_its_prune_and_its_lock(world, monkeypatch, tr
     assert bool(result["failures"]) is (trouble not in harmless), result
     if trouble in harmless:
         ended_well(world, "intruder")
-    if trouble in (no_record, a_record_of_another_kind, no_audit, an_engine_that_hangs, an_error_that_nobody_thought_of):
+    if trouble in (
+        no_record,
+        a_record_of_another_kind,
+        no_audit,
+        an_engine_that_hangs,
+        an_error_that_nobody_thought_of,
+    ):
         assert not place(world, "intruder", "lock").exists()
     assert all("intruder" in failure for failure in result["failures"]), result
 
 
-@pytest.mark.parametrize("trouble", [a_deep_directory, no_record, no_audit, an_engine_that_hangs, an_error_that_nobody_thought_of])
+@pytest.mark.parametrize(
+    "trouble",
+    [a_deep_directory, no_record, no_audit, an_engine_that_hangs, an_error_that_nobody_thought_of],
+)
 def test_and_so_it_has_when_the_run_failed(world, monkeypatch, trouble):
     finish = neighbours(world, result="failed", reason="it was not healthy", id=OLDEST)
     for app in ("intruder", "neighbour"):
@@ -688,7 +882,9 @@ def test_and_so_it_has_when_the_run_failed(world, monkeypatch, trouble):
     assert not place(world, "intruder", "lock").exists()
 
 
-@pytest.mark.parametrize("trouble", [a_deep_directory, no_record, a_record_of_another_kind, no_audit, no_release_file])
+@pytest.mark.parametrize(
+    "trouble", [a_deep_directory, no_record, a_record_of_another_kind, no_audit, no_release_file]
+)
 def test_an_application_is_removed_whatever_it_left(world, monkeypatch, trouble):
     neighbours(world)
     trouble(world, monkeypatch)
@@ -703,9 +899,14 @@ def test_an_application_is_removed_whatever_it_left(world, monkeypatch, trouble)
 def test_who_is_removed_is_told_the_volumes_that_stay():
     class Volumes:
         def run(self, *words, **_more):
-            return {"label=host.flaskops.app=shop": "shop-data\nshop-data-files\n"}.get(words[-1], "")
+            return {"label=host.flaskops.app=shop": "shop-data\nshop-data-files\n"}.get(
+                words[-1], ""
+            )
 
-    words = "Volumes stay, with their data: shop-data shop-data-files. To remove them: docker volume rm shop-data shop-data-files"
+    words = (
+        "Volumes stay, with their data: shop-data shop-data-files. To remove them: docker volume rm"
+        " shop-data shop-data-files"
+    )
     assert release_remove.kept_volumes(["shop", "blog"], Volumes()) == words
     assert release_remove.kept_volumes(["blog"], Volumes()) == ""
 
@@ -722,7 +923,9 @@ def test_one_that_cannot_be_planned_keeps_no_other_from_its_release(world, monke
     assert not place(world, "intruder", "lock").exists()
 
 
-def test_what_a_run_that_was_cut_off_left_and_cannot_go_keeps_no_release_from_being_made(world, monkeypatch):
+def test_what_a_run_that_was_cut_off_left_and_cannot_go_keeps_no_release_from_being_made(
+    world, monkeypatch
+):
     world.live("shop", OLD)
     world.lay("shop", LATER)
     world.mark("shop", LATER, "prepared")
@@ -736,7 +939,7 @@ def test_what_a_run_that_was_cut_off_left_and_cannot_go_keeps_no_release_from_be
     assert any("shop" in warning and "busy" in warning for warning in plan["warnings"])
 
 
-# --- what containers wrote -------------------------------------------------------------------------------------------------
+# --- what containers wrote ------------------------------------------------------------------------
 
 
 def test_what_a_container_wrote_goes_with_it(world):
@@ -760,7 +963,15 @@ def test_a_run_without_work_goes_on_with_what_had_no_time(world):
     world.live("shop", OLD)
     trash = Path(world.root, "apps/.trash")
     (trash / "1/2/3").mkdir(parents=True)
-    unchanged = {"images": [], "releases": [], "absent": [], "sites": [], "break_tokens": [], "action": "deploy", "owner": {"token": "t"}}
+    unchanged = {
+        "images": [],
+        "releases": [],
+        "absent": [],
+        "sites": [],
+        "break_tokens": [],
+        "action": "deploy",
+        "owner": {"token": "t"},
+    }
     unchanged.update(uids="70000-99999", move_uid=[])
     begin = _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged})
     assert begin.run(check_mode=True)["changed"]
@@ -768,16 +979,44 @@ def test_a_run_without_work_goes_on_with_what_had_no_time(world):
     begin = _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged})
     assert begin.run()["actions"] == [f"deleted more of what lies in {trash}"]
     assert list(trash.iterdir()) == []
-    assert not _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged}).run()["changed"]
+    assert not _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged}).run()[
+        "changed"
+    ]
 
 
 def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, monkeypatch):
     world.live("shop", OLD)
     free = [10]
-    monkeypatch.setattr(_begin, "too_little", lambda places, wanted: "10 MiB are free" if free[0] < wanted / 1024**2 else "")
-    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {}, "uid": 0, "volumes": False}
-    params = {"root": world.root, "nginx_root": world.nginx, "images": [], "absent": [], "sites": [], "break_tokens": []}
-    params.update(releases=[wanted], owner={"token": "t", "who": "me"}, action="deploy", free_space="1g", uids="70000-99999", move_uid=[])
+    monkeypatch.setattr(
+        _begin,
+        "too_little",
+        lambda places, wanted: "10 MiB are free" if free[0] < wanted / 1024**2 else "",
+    )
+    wanted = {
+        "name": "shop",
+        "id": NEW,
+        "site": "default",
+        "state": "present",
+        "secrets": {},
+        "uid": 0,
+        "volumes": False,
+    }
+    params = {
+        "root": world.root,
+        "nginx_root": world.nginx,
+        "images": [],
+        "absent": [],
+        "sites": [],
+        "break_tokens": [],
+    }
+    params.update(
+        releases=[wanted],
+        owner={"token": "t", "who": "me"},
+        action="deploy",
+        free_space="1g",
+        uids="70000-99999",
+        move_uid=[],
+    )
     for check_mode in (True, False):
         with pytest.raises(HostError, match="10 MiB are free"):
             _begin.Begin(params).run(check_mode)
@@ -791,19 +1030,48 @@ def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, 
 @pytest.mark.parametrize("change", [{"action": "rollback"}, {"free_space": "0"}, {"releases": []}])
 def test_without_room_there_are_still_ways(world, monkeypatch, change):
     world.live("shop", OLD)
-    monkeypatch.setattr(_begin, "too_little", lambda _places, wanted: "too little" if wanted else "")
-    wanted = {"name": "shop", "id": NEW, "site": "default", "state": "present", "secrets": {}, "uid": 0, "volumes": False}
-    params = {"root": world.root, "nginx_root": world.nginx, "images": [], "absent": [], "sites": [], "break_tokens": []}
-    params.update(releases=[wanted], owner={"token": "t", "who": "me"}, action="deploy", free_space="1g", uids="70000-99999", move_uid=[])
+    monkeypatch.setattr(
+        _begin, "too_little", lambda _places, wanted: "too little" if wanted else ""
+    )
+    wanted = {
+        "name": "shop",
+        "id": NEW,
+        "site": "default",
+        "state": "present",
+        "secrets": {},
+        "uid": 0,
+        "volumes": False,
+    }
+    params = {
+        "root": world.root,
+        "nginx_root": world.nginx,
+        "images": [],
+        "absent": [],
+        "sites": [],
+        "break_tokens": [],
+    }
+    params.update(
+        releases=[wanted],
+        owner={"token": "t", "who": "me"},
+        action="deploy",
+        free_space="1g",
+        uids="70000-99999",
+        move_uid=[],
+    )
     _begin.Begin({**params, **change}).run()
 
 
-# --- the status ------------------------------------------------------------------------------------------------------------
+# --- the status -----------------------------------------------------------------------------------
 
 
 def status(world):
     params = {"sites": [], "address": "x", "target": "", "only": [], "rollback": False}
-    return {app["name"]: app for app in release_status.Status({"root": world.root, "nginx_root": world.nginx, **params}).apps()}
+    return {
+        app["name"]: app
+        for app in release_status.Status(
+            {"root": world.root, "nginx_root": world.nginx, **params}
+        ).apps()
+    }
 
 
 @pytest.mark.parametrize(("result", "state"), [("failed", "refused"), ("cut off", "cut off")])
@@ -811,14 +1079,25 @@ def test_an_application_whose_first_release_was_refused_is_shown_as_that(world, 
     world.live("blog", OLD)
     world.lay("shop", NEW, state="")
     world.mark("shop", NEW, "failed", reason="it was not healthy")
-    lines = [{"time": f"2026-11-26T00:00:0{second}Z", "result": result, "reason": f"reason {second}"} for second in (1, 2)]
-    place(world, "shop", "audit.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    lines = [
+        {"time": f"2026-11-26T00:00:0{second}Z", "result": result, "reason": f"reason {second}"}
+        for second in (1, 2)
+    ]
+    place(world, "shop", "audit.jsonl").write_text(
+        "".join(f"{json.dumps(line)}\n" for line in lines)
+    )
     found = status(world)
-    assert [found["shop"][key] for key in ("state", "since", "reason")] == [state, "2026-11-26T00:00:02Z", "reason 2"]
+    assert [found["shop"][key] for key in ("state", "since", "reason")] == [
+        state,
+        "2026-11-26T00:00:02Z",
+        "reason 2",
+    ]
     assert [found["blog"][key] for key in ("state", "reason")] == ["present", None]
 
 
-@pytest.mark.parametrize("audit", ["", "{", "[]", '{"result": "live", "time": "x", "reason": ""}', "7"])
+@pytest.mark.parametrize(
+    "audit", ["", "{", "[]", '{"result": "live", "time": "x", "reason": ""}', "7"]
+)
 def test_one_without_a_reason_is_absent(world, audit):
     world.lay("shop", NEW, state="")
     place(world, "shop", "audit.jsonl").write_text(audit)

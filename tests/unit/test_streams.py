@@ -14,13 +14,20 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
-PLAIN = {"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "PATH_INFO": "/", "CONTENT_LENGTH": ""}
+PLAIN = {
+    "REQUEST_METHOD": "GET",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "PATH_INFO": "/",
+    "CONTENT_LENGTH": "",
+}
 
 
 @pytest.fixture
 def wsgi(monkeypatch):
     monkeypatch.syspath_prepend(str(RUNTIME))
-    spec = importlib.util.spec_from_file_location("flaskops_wsgi_of_streams", RUNTIME / "flaskops_wsgi.py")
+    spec = importlib.util.spec_from_file_location(
+        "flaskops_wsgi_of_streams", RUNTIME / "flaskops_wsgi.py"
+    )
     module = importlib.util.module_from_spec(spec)
     monkeypatch.delenv("FLASKOPS_MODULE", raising=False)
     spec.loader.exec_module(module)
@@ -31,7 +38,12 @@ def wsgi(monkeypatch):
 
 
 def uwsgi_of(threads):
-    return SimpleNamespace(opt=dict(threads), worker_id=lambda: 0, numproc=2, connection_fd=lambda: os.open(os.devnull, os.O_RDONLY))
+    return SimpleNamespace(
+        opt=dict(threads),
+        worker_id=lambda: 0,
+        numproc=2,
+        connection_fd=lambda: os.open(os.devnull, os.O_RDONLY),
+    )
 
 
 def stream(environ, start_response):
@@ -65,7 +77,10 @@ def test_two_streams_on_two_threads_are_told_once_with_the_key(gunicorn, capsys)
     answers = [opened(app) for _number in range(2)]
     words = said(capsys)
     assert words.count("\n") == 1
-    assert words.startswith("flaskops: open streams hold all 2 threads of a process") and "websocket: true" in words
+    assert (
+        words.startswith("flaskops: open streams hold all 2 threads of a process")
+        and "websocket: true" in words
+    )
     assert "gunicorn.threads" in words
     assert advice(words, {}) == [words.strip().removeprefix("flaskops: ")]
     for answer in answers:
@@ -101,7 +116,9 @@ def test_a_later_time_is_told_too_where_the_first_was_short(gunicorn, capsys, mo
 
 def test_what_the_application_gives_is_not_touched_where_it_has_a_length(gunicorn):
     given = [b"ok"]
-    assert opened(gunicorn.wrap(lambda environ, begin: (short(environ, begin), given)[1], "")) is given
+    assert (
+        opened(gunicorn.wrap(lambda environ, begin: (short(environ, begin), given)[1], "")) is given
+    )
 
 
 def test_a_websocket_holds_a_thread_as_well(gunicorn, capsys):
@@ -112,13 +129,20 @@ def test_a_websocket_holds_a_thread_as_well(gunicorn, capsys):
         heard.append(said(capsys))
         return []
 
-    app = gunicorn.wrap(lambda environ, begin: talk(environ, begin) if "HTTP_UPGRADE" in environ else stream(environ, begin), "")
+    app = gunicorn.wrap(
+        lambda environ, begin: (
+            talk(environ, begin) if "HTTP_UPGRADE" in environ else stream(environ, begin)
+        ),
+        "",
+    )
     answer = opened(app)
     opened(app, HTTP_UPGRADE="websocket")
     assert "open streams hold all 2 threads" in heard[0] and answer
 
 
-@pytest.mark.parametrize("opt", [{"gevent": b"100"}, {"gevent": b"100", "threads": b"2"}, {}], ids=str)
+@pytest.mark.parametrize(
+    "opt", [{"gevent": b"100"}, {"gevent": b"100", "threads": b"2"}, {}], ids=str
+)
 def test_greenlets_are_not_counted(wsgi, monkeypatch, opt):
     monkeypatch.setattr(wsgi, "uwsgi", uwsgi_of(opt))
     assert wsgi._streams() is None
@@ -150,7 +174,9 @@ def test_under_uwsgi_it_is_told_only_while_somebody_waits(wsgi, monkeypatch, cap
     answer.close()
 
 
-def test_under_uwsgi_one_that_says_nothing_yet_holds_its_thread(wsgi, monkeypatch, capsys, listener):
+def test_under_uwsgi_one_that_says_nothing_yet_holds_its_thread(
+    wsgi, monkeypatch, capsys, listener
+):
     monkeypatch.setattr(wsgi, "uwsgi", uwsgi_of({"threads": b"1"}))
     heard = []
 
@@ -199,6 +225,10 @@ def test_gunicorn_tells_how_many_threads_there_are(tmp_path, monkeypatch, own, a
     monkeypatch.setenv("FLASKOPS_GUNICORN_CONF", str(tmp_path / "own.py") if own else "")
     monkeypatch.setenv("GUNICORN_CMD_ARGS", arguments)
     monkeypatch.setenv("FLASKOPS_THREADS", "0")
-    text = (RUNTIME / "flaskops_gunicorn.py").read_text().replace("/etc/flaskops/gunicorn.conf.py", str(tmp_path / "release.py"))
+    text = (
+        (RUNTIME / "flaskops_gunicorn.py")
+        .read_text()
+        .replace("/etc/flaskops/gunicorn.conf.py", str(tmp_path / "release.py"))
+    )
     exec(compile(text, "flaskops_gunicorn.py", "exec"), {"__name__": "__config__"})
     assert os.environ["FLASKOPS_THREADS"] == threads

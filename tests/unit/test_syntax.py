@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A module that no Python would load is told before a host is touched; what a newer one may read is left to the container."""
+"""A module that no Python would load is told before a host is touched; what a newer one may read is
+left to the container.
+"""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
@@ -17,7 +19,9 @@ def problems(tmp_path):
         for name, content in {"requirements.txt": b"flask\n", **files}.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(content)
-        return normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])[1]
+        return normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}])[
+            1
+        ]
 
     return run
 
@@ -26,13 +30,24 @@ def problems(tmp_path):
     ("content", "words"),
     [
         (BROKEN, NEVER),
-        (APP + b"if app:\n\tx = 1\n        y = 2\n", "wrong indentation in line 5: inconsistent use of tabs and spaces in indentation."),
-        (APP + b"def f():\n    x = 1\n  y = 2\n", "wrong indentation in line 5: unindent does not match any outer indentation level."),
+        (
+            APP + b"if app:\n\tx = 1\n        y = 2\n",
+            "wrong indentation in line 5: inconsistent use of tabs and spaces in indentation.",
+        ),
+        (
+            APP + b"def f():\n    x = 1\n  y = 2\n",
+            "wrong indentation in line 5: unindent does not match any outer indentation level.",
+        ),
         (APP + b"print 'x'\n", "a syntax error in line 3: Missing parentheses in call to 'print'."),
-        (APP + b"x = \xe2\x80\x9chello\xe2\x80\x9d\n", "a syntax error in line 3: invalid character"),
+        (
+            APP + b"x = \xe2\x80\x9chello\xe2\x80\x9d\n",
+            "a syntax error in line 3: invalid character",
+        ),
     ],
 )
-@pytest.mark.parametrize("keys", [{}, {"module": "app"}, {"callable": "app"}, {"engine": "gunicorn"}])
+@pytest.mark.parametrize(
+    "keys", [{}, {"module": "app"}, {"callable": "app"}, {"engine": "gunicorn"}]
+)
 def test_what_is_wrong_and_where(problems, content, words, keys):
     (problem,) = problems({"app.py": content}, **keys)
     assert f"flask_apps: shop: app.py has {words}" in problem
@@ -44,7 +59,10 @@ def test_what_is_wrong_and_where(problems, content, words, keys):
 def test_what_is_not_utf_8(problems, content):
     line = 1 if content.startswith(b"\xff") else 3
     (problem,) = problems({"app.py": content})
-    assert f"app.py is not UTF-8 in line {line}. Save it as UTF-8, or write its encoding in the first line" in problem
+    assert (
+        f"app.py is not UTF-8 in line {line}. Save it as UTF-8, or write its encoding in the first"
+        " line" in problem
+    )
 
 
 def test_a_module_and_a_callable_that_are_written_are_believed(problems):
@@ -60,8 +78,18 @@ def test_what_names_its_encoding_is_read(problems):
     [
         ({"wsgi.py": b"from app import app\n", "app.py": BROKEN}, "app.py"),
         ({"app.py": b"import views\n" + APP, "views.py": BROKEN}, "views.py"),
-        ({"wsgi.py": b"from s import app\n", "s/__init__.py": b"from . import views\n" + APP, "s/views.py": BROKEN}, "s/views.py"),
-        ({"src/shop/__init__.py": b"from shop.web import x\n" + APP, "src/shop/web.py": BROKEN}, "src/shop/web.py"),
+        (
+            {
+                "wsgi.py": b"from s import app\n",
+                "s/__init__.py": b"from . import views\n" + APP,
+                "s/views.py": BROKEN,
+            },
+            "s/views.py",
+        ),
+        (
+            {"src/shop/__init__.py": b"from shop.web import x\n" + APP, "src/shop/web.py": BROKEN},
+            "src/shop/web.py",
+        ),
     ],
 )
 def test_what_the_application_imports_is_read_too(problems, files, name):
@@ -70,13 +98,30 @@ def test_what_the_application_imports_is_read_too(problems, files, name):
 
 
 def test_what_may_never_be_loaded_is_left_alone(problems):
-    app = b"import sys\nif sys.version_info < (3,):\n    import old\ntry:\n    import other\nexcept ImportError:\n    pass\n" + APP
-    assert problems({"app.py": app, "old.py": BROKEN, "other.py": BROKEN, "tools/x.py": BROKEN, "unused.py": BROKEN}) == []
+    app = (
+        b"import sys\nif sys.version_info < (3,):\n    import old\ntry:\n    import other\nexcept"
+        b" ImportError:\n    pass\n" + APP
+    )
+    assert (
+        problems(
+            {
+                "app.py": app,
+                "old.py": BROKEN,
+                "other.py": BROKEN,
+                "tools/x.py": BROKEN,
+                "unused.py": BROKEN,
+            }
+        )
+        == []
+    )
 
 
 def test_the_container_says_the_same(tmp_path):
     (tmp_path / "app.py").write_bytes(BROKEN)
-    with pytest.raises(find.Unreadable, match=r"^app\.py has a syntax error in line 3: '\(' was never closed\. Correct it\.$"):
+    with pytest.raises(
+        find.Unreadable,
+        match=r"^app\.py has a syntax error in line 3: '\(' was never closed\. Correct it\.$",
+    ):
         find.find(tmp_path)
 
 
@@ -103,11 +148,15 @@ def test_the_syntax_of_a_newer_python_is_left_to_the_container(tmp_path, line, v
     assert syntax.problem(tmp_path, ["app.py"], "") == ""
     older = ".".join(map(str, syntax.sys.version_info[:2]))
     told = syntax.problem(tmp_path, ["app.py"], older)
-    assert bool(told) == (version > syntax.sys.version_info[:2])  # it is no Python of the application either
+    assert bool(told) == (
+        version > syntax.sys.version_info[:2]
+    )  # it is no Python of the application either
 
 
 def test_an_odd_source_keeps_no_reader_busy(tmp_path):
-    for number, text in enumerate(["f'" + "{" * 900_000, "(* " * 300_000, "\n" * 900_000 + "(", "except " * 100_000]):
+    for number, text in enumerate(
+        ["f'" + "{" * 900_000, "(* " * 300_000, "\n" * 900_000 + "(", "except " * 100_000]
+    ):
         (tmp_path / f"m{number}.py").write_text(text)
     (tmp_path / "app.py").write_text("import m0\n" * 50 + "import app, m1, m2, m3\n")
     assert "syntax error" in syntax.problem(tmp_path, ["app.py"], "")

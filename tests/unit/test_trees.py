@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Trees as an application may leave them: no depth, name, mode or number keeps them, and nothing outside is touched."""
+"""Trees as an application may leave them: no depth, name, mode or number keeps them, and nothing
+outside is touched.
+"""
 
 import errno
 import fcntl
@@ -17,7 +19,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import trees
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root is not stopped by modes and may make devices")
+AS_ROOT = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root is not stopped by modes and may make devices"
+)
 
 
 def dig(top: Path, depth: int, name: str = "d") -> None:
@@ -40,7 +44,17 @@ def deep_with_long_names(top: Path) -> None:
 
 
 def names_that_are_no_text(top: Path) -> None:
-    for name in (b"\xff\xfe", b"\n", b"-rf", b"*", b"\x1b[31m", b"a" * 255, "ä".encode() * 127, b"\\", b" "):
+    for name in (
+        b"\xff\xfe",
+        b"\n",
+        b"-rf",
+        b"*",
+        b"\x1b[31m",
+        b"a" * 255,
+        "ä".encode() * 127,
+        b"\\",
+        b" ",
+    ):
         os.mkdir(os.fsencode(top) + b"/" + name)
         os.close(os.open(os.fsencode(top) + b"/" + name + b"/" + name, os.O_CREAT | os.O_WRONLY))
 
@@ -152,8 +166,12 @@ def test_a_tree_is_measured(tree, make):
     found = trees.size([tree], 30)
     assert found.whole
     du = subprocess.run(["du", "-sxB1", tree], capture_output=True, text=True).stdout
-    hard = (tree / "d/hard").stat().st_blocks * 512 if make is links else 0  # du does not know of the name outside
-    assert found.bytes == int(du.split()[0]) - tree.stat().st_blocks * 512 - hard // 2  # itself is root's
+    hard = (
+        (tree / "d/hard").stat().st_blocks * 512 if make is links else 0
+    )  # du does not know of the name outside
+    assert (
+        found.bytes == int(du.split()[0]) - tree.stat().st_blocks * 512 - hard // 2
+    )  # itself is root's
 
 
 def test_what_is_gone_or_no_directory_is_no_error(tmp_path):
@@ -202,7 +220,13 @@ def test_a_number_of_directories_takes_no_memory(tmp_path, tree, root):
         "print(trees.is_clean(sys.argv[2]), peak() - before)\n"
     )
     place = {**os.environ, "PYTHONPATH": str(root / "collections")}
-    done = subprocess.run([sys.executable, "-c", program, tree, tmp_path], capture_output=True, text=True, check=True, env=place)
+    done = subprocess.run(
+        [sys.executable, "-c", program, tree, tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=place,
+    )
     (whole, walked), (clean, swept) = (line.split() for line in done.stdout.splitlines())
     assert (whole, clean) == ("False", "True")
     assert int(walked) < 50
@@ -223,7 +247,9 @@ def test_two_descriptors_suffice(tmp_path, tree):
 
 @pytest.fixture
 def swapping(tmp_path, tree, precious):
-    """A program of the application that goes on: it makes directories, and exchanges them for links to what is not its own."""
+    """A program of the application that goes on: it makes directories, and exchanges them for links
+    to what is not its own.
+    """
     end, rounds = threading.Event(), [0]
 
     def swap():
@@ -248,7 +274,9 @@ def swapping(tmp_path, tree, precious):
     thread.join()
 
 
-def test_links_put_in_place_of_directories_meanwhile_lead_nowhere(tmp_path, tree, precious, swapping):
+def test_links_put_in_place_of_directories_meanwhile_lead_nowhere(
+    tmp_path, tree, precious, swapping
+):
     for name in ("a", "b", "c"):
         (precious / name).mkdir()
         (precious / name / "file").touch()
@@ -306,7 +334,9 @@ def test_what_cannot_be_deleted_is_told_and_the_rest_goes(tmp_path, tree, monkey
     (problem,) = trees.sweep(str(tmp_path))
     assert f"'kept' ({os.strerror(number)})" in problem
     assert "chattr -R -i" in problem
-    assert [name for _path, _dirs, files in os.walk(tmp_path / "apps/.trash") for name in files] == ["kept"]
+    assert [
+        name for _path, _dirs, files in os.walk(tmp_path / "apps/.trash") for name in files
+    ] == ["kept"]
     assert len(left(tmp_path)) == 1
     monkeypatch.undo()
     assert trees.sweep(str(tmp_path)) == []

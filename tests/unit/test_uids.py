@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Each application has a uid of its own, for ever; one with data keeps the one it had until it is moved."""
+"""Each application has a uid of its own, for ever; one with data keeps the one it had until it is
+moved.
+"""
 
 import io
 import json
@@ -19,7 +21,9 @@ OLD = 10001
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    """A host whose own users are not asked; an application of before has its files in a directory of its uid."""
+    """A host whose own users are not asked; an application of before has its files in a directory
+    of its uid.
+    """
     monkeypatch.setattr(_uids, "_is_known", lambda uid: uid in host.known)
     host = SimpleNamespace(known={70001})
     (tmp_path / "f/apps").mkdir(parents=True)
@@ -32,7 +36,9 @@ def host(tmp_path, monkeypatch):
         (tmp_path / f"n/flaskops/default/{name}.conf").symlink_to(spool.parent / "nginx.conf")
 
     host.serve = serve
-    host.uids = lambda span="70000-70009": _uids.Uids(str(tmp_path / "f"), str(tmp_path / "n"), span)
+    host.uids = lambda span="70000-70009": _uids.Uids(
+        str(tmp_path / "f"), str(tmp_path / "n"), span
+    )
     host.file = tmp_path / "f/uids.json"
     return host
 
@@ -41,7 +47,13 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
 
 
 def test_each_gets_its_own_and_keeps_it(host):
-    assert [host.uids().of(name) for name in ("a", "b", "a", "c", "b")] == [70000, 70002, 70000, 70003, 70002]
+    assert [host.uids().of(name) for name in ("a", "b", "a", "c", "b")] == [
+        70000,
+        70002,
+        70000,
+        70003,
+        70002,
+    ]
     assert host.file.stat().st_mode & 0o777 == 0o600
 
 
@@ -57,7 +69,11 @@ def test_a_lost_record_makes_no_two_applications_one(host):
     for name, uid in (("a", 70000), ("b", 70002), ("data", 70003)):
         host.serve(name, uid)
     assert host.uids().of("new") == 70004
-    assert [host.uids().of(name, volumes=name == "data") for name in ("b", "a", "data")] == [70002, 70000, 70003]
+    assert [host.uids().of(name, volumes=name == "data") for name in ("b", "a", "data")] == [
+        70002,
+        70000,
+        70003,
+    ]
     assert host.uids().move_of("data") == (0, 0)
 
 
@@ -69,15 +85,24 @@ def test_what_two_shared_when_the_record_was_lost_is_neithers_own(host):
 
 
 @pytest.mark.parametrize("key", ["own", "current", "moving"])
-@pytest.mark.parametrize("section", [[], None, 7, "x", {"a": None}, {"a": "70000"}, {"a": True}, {"a": -1}, {"a": [70000]}])
+@pytest.mark.parametrize(
+    "section",
+    [[], None, 7, "x", {"a": None}, {"a": "70000"}, {"a": True}, {"a": -1}, {"a": [70000]}],
+)
 def test_a_garbled_record_is_refused_with_words(host, key, section):
-    host.file.write_text(json.dumps({"format": 1, "own": {}, "current": {}, "moving": {}, key: section}))
+    host.file.write_text(
+        json.dumps({"format": 1, "own": {}, "current": {}, "moving": {}, key: section})
+    )
     with pytest.raises(HostError, match=r"cannot be read.*put it back from a backup"):
         host.uids().of("a")
 
 
 def test_the_key_decides_and_two_may_share_on_purpose(host):
-    assert host.uids().of("a", wanted=20001, volumes=True) == host.uids().of("b", wanted=20001, volumes=True) == 20001
+    assert (
+        host.uids().of("a", wanted=20001, volumes=True)
+        == host.uids().of("b", wanted=20001, volumes=True)
+        == 20001
+    )
 
 
 def test_a_uid_that_a_key_names_is_given_to_no_other(host):
@@ -117,7 +142,9 @@ def test_the_way_back_to_data_that_no_move_has_met_takes_its_uid(host):
 
 
 def test_where_the_engine_gives_nothing_what_was_laid_down_stays(tmp_path, monkeypatch):
-    (tmp_path / "passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:10001:10001:app:/var/tmp:/usr/sbin/nologin\n")
+    (tmp_path / "passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\napp:x:10001:10001:app:/var/tmp:/usr/sbin/nologin\n"
+    )
     monkeypatch.setattr(accounts, "_lines", lambda *_: None)
     accounts.write_accounts(SimpleNamespace(command="docker"), "shop-1-pin", tmp_path, 70003)
     assert (tmp_path / "passwd").read_text().splitlines()[0] == "root:x:0:0::/root:/bin/sh"
@@ -147,7 +174,10 @@ def test_a_move_that_is_cut_off_is_remembered_with_where_it_came_from(host):
 def test_a_range_that_is_used_up_is_refused_with_the_variable(host):
     for name in "abcdefghi":
         host.uids().of(name)
-    with pytest.raises(HostError, match=r"no uid of 70000-70009 is free for j; set flask_apps_uids to a larger range"):
+    with pytest.raises(
+        HostError,
+        match=r"no uid of 70000-70009 is free for j; set flask_apps_uids to a larger range",
+    ):
         host.uids().of("j")
 
 
@@ -164,7 +194,12 @@ def test_users_and_subordinate_ids_of_the_host_are_known(tmp_path, monkeypatch):
     file.write_text("root:90000:10\nbroken\nx:y:z\n# a comment\n")
     monkeypatch.setattr(_uids, "SUBORDINATE", (file, tmp_path / "missing"))
     assert _uids._is_known(0)
-    assert [_uids._is_known(uid) for uid in (89999, 90000, 90009, 90010)] == [False, True, True, False]
+    assert [_uids._is_known(uid) for uid in (89999, 90000, 90009, 90010)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_the_options_of_a_container_get_the_user_whoever_wrote_them():
@@ -175,17 +210,25 @@ def test_the_options_of_a_container_get_the_user_whoever_wrote_them():
         assert found["user"] == "70003:70003"
         assert found["tmpfs"][0] == "/tmp:rw,mode=1777"
         assert found["tmpfs"][1].endswith(":rw,uid=70003,gid=70003,mode=0700")
-        assert found["volumes"] == ["/r/run:/run/flaskops/x", "/r/passwd:/etc/passwd:ro", "/r/group:/etc/group:ro"]
+        assert found["volumes"] == [
+            "/r/run:/run/flaskops/x",
+            "/r/passwd:/etc/passwd:ro",
+            "/r/group:/etc/group:ro",
+        ]
 
 
-# --- name and home -----------------------------------------------------------------------------------------------------
+# --- name and home --------------------------------------------------------------------------------
 
 
 def archive(content, kind=tarfile.REGTYPE, size=None):
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as tar:
         member = tarfile.TarInfo("passwd")
-        member.type, member.size, member.linkname = kind, len(content) if size is None else size, "/etc/shadow"
+        member.type, member.size, member.linkname = (
+            kind,
+            len(content) if size is None else size,
+            "/etc/shadow",
+        )
         tar.addfile(member, io.BytesIO(content))
     return target.getvalue()
 
@@ -216,7 +259,10 @@ IMAGE = b"root:x:0:0:root:/root:/bin/bash\napp:x:10001:10001::/app:/bin/sh\nothe
 )
 def test_the_user_has_a_name_and_a_home_beside_those_of_the_image(tmp_path, stdout, others):
     accounts.write_accounts(engine(tmp_path, stdout), "shop-1-pin", tmp_path, 70003)
-    assert (tmp_path / "passwd").read_text().splitlines() == [*others, "app:x:70003:70003:app:/var/tmp:/usr/sbin/nologin"]
+    assert (tmp_path / "passwd").read_text().splitlines() == [
+        *others,
+        "app:x:70003:70003:app:/var/tmp:/usr/sbin/nologin",
+    ]
     assert (tmp_path / "group").read_text().splitlines()[-1] == "app:x:70003:"
 
 
@@ -226,12 +272,14 @@ def test_of_an_image_no_more_is_read_than_can_be_an_account(tmp_path, monkeypatc
     started = time.monotonic()
     head = tarfile.TarInfo("passwd")
     head.size = size
-    accounts.write_accounts(engine(tmp_path, head.tobuf(), "exec sleep 30"), "shop-1-pin", tmp_path, 70003)
+    accounts.write_accounts(
+        engine(tmp_path, head.tobuf(), "exec sleep 30"), "shop-1-pin", tmp_path, 70003
+    )
     assert (tmp_path / "passwd").read_text() == "app:x:70003:70003:app:/var/tmp:/usr/sbin/nologin\n"
     assert time.monotonic() - started < 10
 
 
-# --- a move ------------------------------------------------------------------------------------------------------------
+# --- a move ---------------------------------------------------------------------------------------
 
 
 class Engine:
@@ -243,8 +291,13 @@ class Engine:
         return [{"Names": name} for name in self.mounts if name.startswith(app)]
 
     def inspect(self, name):
-        found = [{"Source": source, "RW": writable} for source, writable in self.mounts.get(name, [])]
-        return {"Mounts": found, "Config": {"Labels": {"host.flaskops.app": name.partition("-")[0]}}}
+        found = [
+            {"Source": source, "RW": writable} for source, writable in self.mounts.get(name, [])
+        ]
+        return {
+            "Mounts": found,
+            "Config": {"Labels": {"host.flaskops.app": name.partition("-")[0]}},
+        }
 
     def run(self, *words, **_more):
         self.done.append(words[0])
@@ -263,11 +316,22 @@ def test_a_move_gives_the_data_of_the_old_uid_and_follows_no_link(host, tmp_path
     os.chown(data / "foreign", 0, OLD)
     for path in (data, data / "deep", data / "deep/own", data / "link"):
         os.chown(path, OLD, OLD, follow_symlinks=False)
-    engine = Engine({"a-1": [(str(data), True), ("/srv/read-only", False), (f"{uids.root}/apps/a/releases/1/run", True)]})
+    engine = Engine(
+        {
+            "a-1": [
+                (str(data), True),
+                ("/srv/read-only", False),
+                (f"{uids.root}/apps/a/releases/1/run", True),
+            ]
+        }
+    )
     words = move.move(engine, uids, "a", 0)
     assert f"a: moved from uid 10001 to 70000, with {data}; that took " in words
     assert [path.lstat().st_uid for path in (data, data / "deep/own", data / "link")] == [70000] * 3
-    assert [(path.lstat().st_uid, path.lstat().st_gid) for path in (data / "foreign", private)] == [(0, 70000), (0, 0)]
+    assert [(path.lstat().st_uid, path.lstat().st_gid) for path in (data / "foreign", private)] == [
+        (0, 70000),
+        (0, 0),
+    ]
     assert engine.done == ["stop", "rm"]
     assert json.loads(host.file.read_text())["current"] == {"a": 70000}
 
@@ -278,7 +342,9 @@ def test_data_behind_a_link_of_the_host_is_moved_too(host, tmp_path):
     (tmp_path / "disk").mkdir()
     os.chown(tmp_path / "disk", OLD, OLD)
     (tmp_path / "data").symlink_to(tmp_path / "disk")
-    words = move.move(Engine({"a-1": [(str(tmp_path / "data"), True), ("", True)]}), host.uids(), "a", 0)
+    words = move.move(
+        Engine({"a-1": [(str(tmp_path / "data"), True), ("", True)]}), host.uids(), "a", 0
+    )
     assert f"with {tmp_path / 'disk'}; that took " in words
     assert (tmp_path / "disk").stat().st_uid == 70000
 
@@ -286,19 +352,31 @@ def test_data_behind_a_link_of_the_host_is_moved_too(host, tmp_path):
 @as_root
 def test_one_without_a_container_is_refused_unless_its_move_was_cut_off(host):
     host.serve("a")
-    with pytest.raises(HostError, match=r"it has no container.*state: present first; nothing was changed"):
+    with pytest.raises(
+        HostError, match=r"it has no container.*state: present first; nothing was changed"
+    ):
         move.move(Engine({}), host.uids(), "a", 0)
     assert not host.file.exists()
     host.uids().begin("a")
-    assert "a: moved from uid 10001 to 70000, with no data" in move.move(Engine({}), host.uids(), "a", 0)
+    assert "a: moved from uid 10001 to 70000, with no data" in move.move(
+        Engine({}), host.uids(), "a", 0
+    )
 
 
 @as_root
 @pytest.mark.parametrize("other", ["/srv/media", "/srv/media/b", "/srv", "/"])
 def test_data_that_two_write_to_is_not_taken_from_the_other(host, other):
     host.serve("a")
-    engine = Engine({"a-1": [("/srv/media", True)], "b-1": [(other, True)], "c-1": [("/srv/media-of-c", True)]})
-    with pytest.raises(HostError, match=r"is on a volume of a and of b, so a alone cannot move\. Give both entries the same key uid"):
+    engine = Engine(
+        {"a-1": [("/srv/media", True)], "b-1": [(other, True)], "c-1": [("/srv/media-of-c", True)]}
+    )
+    with pytest.raises(
+        HostError,
+        match=(
+            r"is on a volume of a and of b, so a alone cannot move\. Give both entries the same"
+            r" key uid"
+        ),
+    ):
         move.move(engine, host.uids(), "a", 0)
     assert engine.done == []
 
@@ -309,7 +387,12 @@ def test_a_move_that_was_cut_off_goes_on_also_with_a_new_release(host, live):
     host.serve("a")
     wanted = {"name": "a", "id": "b" * 12, "uid": 0, "volumes": True}
     uids = host.uids()
-    params = {"root": uids.root, "nginx_root": str(host.file.parent.parent / "n"), "uids": "70000-70009", "releases": [wanted]}
+    params = {
+        "root": uids.root,
+        "nginx_root": str(host.file.parent.parent / "n"),
+        "uids": "70000-70009",
+        "releases": [wanted],
+    }
     plan = {"work": [{"name": "a", "id": "b" * 12, "live": live}]}
     if live != wanted["id"]:
         with pytest.raises(HostError, match="a uid moves in a run of its own"):

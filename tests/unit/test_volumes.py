@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A new named volume belongs to the application from the start; what may be somebody else's is left as it is and told."""
+"""A new named volume belongs to the application from the start; what may be somebody else's is left
+as it is and told.
+"""
 
 import json
 import os
@@ -13,7 +15,9 @@ UID = 70000
 
 
 class Engine:
-    """One that keeps volumes below a directory, and copies a file of the image into those that are empty when a container is made."""
+    """One that keeps volumes below a directory, and copies a file of the image into those that are
+    empty when a container is made.
+    """
 
     def __init__(self, place):
         self.place, self.volumes, self.said = place, {}, []
@@ -25,7 +29,14 @@ class Engine:
             (path / file).write_text("theirs")
         os.chown(path, owner, owner)
         path.chmod(mode)
-        self.volumes[name] = {"Name": name, "Driver": "local", "Options": None, "Labels": None, "Mountpoint": str(path), **more}
+        self.volumes[name] = {
+            "Name": name,
+            "Driver": "local",
+            "Options": None,
+            "Labels": None,
+            "Mountpoint": str(path),
+            **more,
+        }
 
     def run(self, *words, **_how):
         self.said.append(words)
@@ -47,7 +58,9 @@ class Engine:
 
 @pytest.fixture
 def engine(tmp_path):
-    (tmp_path / "uids.json").write_text(json.dumps({"own": {}, "moving": {}, "current": {"shop": UID, "blog": 70001}}))
+    (tmp_path / "uids.json").write_text(
+        json.dumps({"own": {}, "moving": {}, "current": {"shop": UID, "blog": 70001}})
+    )
     return Engine(tmp_path)
 
 
@@ -94,10 +107,23 @@ def test_one_that_was_filled_by_a_run_that_was_cut_off_is_given(engine):
     [
         (0, ["theirs"], None, "on the host: chown -R 70000:70000 "),
         (0, ["theirs"], {"host.flaskops.app": "blog"}, "on the host: chown -R 70000:70000 "),
-        (999, ["theirs"], None, "write uid: 999 in its entry, or if it is its own data, on the host: chown -R 70000:70000 "),
+        (
+            999,
+            ["theirs"],
+            None,
+            (
+                "write uid: 999 in its entry, or if it is its own data, on the host: chown -R"
+                " 70000:70000 "
+            ),
+        ),
         (999, [], None, "write uid: 999 in its entry, or "),
         (999, [], {"host.flaskops.app": "shop"}, "write uid: 999 in its entry, or "),
-        (70001, ["theirs"], None, "give both entries the same key uid, or this one a volume of its own."),
+        (
+            70001,
+            ["theirs"],
+            None,
+            "give both entries the same key uid, or this one a volume of its own.",
+        ),
     ],
 )
 def test_one_with_somebody_elses_data_is_left_and_told(engine, owner, files, labels, write):
@@ -105,7 +131,9 @@ def test_one_with_somebody_elses_data_is_left_and_told(engine, owner, files, lab
     (words,) = prepare(engine, "d1:/data")
     assert engine.owner("d1") == owner
     of = ", of blog" if owner == 70001 else ""
-    assert words.startswith(f"shop: the volume d1 (/data) belongs to uid {owner}{of}, and is left as it is")
+    assert words.startswith(
+        f"shop: the volume d1 (/data) belongs to uid {owner}{of}, and is left as it is"
+    )
     assert write in words
 
 

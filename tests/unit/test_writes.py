@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An application that is refused one write is asked for all of them, and one message of the deploy names them."""
+"""An application that is refused one write is asked for all of them, and one message of the deploy
+names them.
+"""
 
 import os
 import socket
@@ -41,7 +43,9 @@ LOADS = "import os; os.environ['FLASKOPS_MODULE'] = 'shop'; import flaskops_wsgi
 
 @pytest.fixture
 def log(tmp_path):
-    """What the log of an application has whose source is on a read-only file system, as if that were /app."""
+    """What the log of an application has whose source is on a read-only file system, as if that
+    were /app.
+    """
     code, temporary = tmp_path / "code", tmp_path / "tmp"
 
     def run(text, name="app"):
@@ -50,10 +54,20 @@ def log(tmp_path):
         if "symlink" in text:
             (code / "var").mkdir()
         (code / "sitecustomize.py").write_text(REFUSES)
-        (code / "shop.py").write_text(f"import os, pathlib, logging.handlers, sqlite3\n{text}\napp = print\n")
+        (code / "shop.py").write_text(
+            f"import os, pathlib, logging.handlers, sqlite3\n{text}\napp = print\n"
+        )
         env = {"READ_ONLY": f"{code}/", "TMPDIR": str(temporary), "PATH": os.environ["PATH"]}
         env |= {"FLASKOPS_CALLABLE": name, "PYTHONPATH": f"{code}:{RUNTIME}"}
-        done = subprocess.run([sys.executable, "-c", LOADS], cwd=code, env=env, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", LOADS],
+            cwd=code,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         return (done.stdout + done.stderr).replace(str(code), "/app")
 
     return run
@@ -68,8 +82,14 @@ def words(log):
     [
         "os.mkdir('logs')\nos.makedirs('var/cache/pages')\nopen('uploads', 'w')",
         "pathlib.Path('logs').mkdir(exist_ok=True)\npathlib.Path('var/x').mkdir(parents=True)",
-        "os.makedirs('logs')\nlogging.handlers.RotatingFileHandler('logs/shop.log')\nos.makedirs('var')\nos.replace('var/a', 'var/b')",
-        "try:\n    os.mkdir('logs')\nexcept OSError as error:\n    raise RuntimeError('no place') from error\nos.mkdir('var')",
+        (
+            "os.makedirs('logs')\nlogging.handlers.RotatingFileHandler('logs/shop.log')\nos.makedirs('var')\nos.replace('var/a',"
+            " 'var/b')"
+        ),
+        (
+            "try:\n    os.mkdir('logs')\nexcept OSError as error:\n    raise RuntimeError('no"
+            " place') from error\nos.mkdir('var')"
+        ),
         "os.mkdir('logs')\nos.symlink('/etc/hosts', 'var/hosts')",
     ],
     ids=lambda text: text[:24],
@@ -85,17 +105,26 @@ def test_a_database_beside_the_code_and_a_directory_are_named_at_once(log, name)
 
 
 def test_what_is_made_in_it_can_be_read_again(log):
-    text = "os.mkdir('keys')\nopen('keys/a', 'w').write('x')\nassert open('keys/a').read() == 'x'\nos.mkdir('z')"
+    text = (
+        "os.mkdir('keys')\nopen('keys/a', 'w').write('x')\nassert open('keys/a').read() =="
+        " 'x'\nos.mkdir('z')"
+    )
     assert "writable: [/app/keys, /app/z]" in words(log(text))
 
 
-@pytest.mark.parametrize("text", ["os.environ['X']", "os.mkdir('/proc/x')", "os.mkdir('/nowhere/x')", "raise SystemExit(1)", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["os.environ['X']", "os.mkdir('/proc/x')", "os.mkdir('/nowhere/x')", "raise SystemExit(1)", ""],
+)
 def test_another_failure_is_not_looked_into(log, text):
     assert "it would also be refused" not in log(text)
 
 
 def test_it_ends_with_what_the_application_began(log):
-    text = "import threading, time\nos.mkdir('a') if 1 else 0\nthreading.Thread(target=time.sleep, args=[600]).start()\nos.mkdir('b')"
+    text = (
+        "import threading, time\nos.mkdir('a') if 1 else 0\nthreading.Thread(target=time.sleep,"
+        " args=[600]).start()\nos.mkdir('b')"
+    )
     assert "writable: [/app/a, /app/b]" in words(log(text))
     assert "it would also be refused" not in log(text)  # once in a container
 
@@ -128,7 +157,10 @@ def test_the_second_load_does_nothing_that_lasts(log, tmp_path, harm):
         server.settimeout(0.2)
         text = harm.replace("DATA", str(data)).replace("PORT", str(server.getsockname()[1]))
         # The first one ends at the directory; the second one passes it.
-        before = f"import shutil, subprocess\nos.mkdir('logs')\nos.mkdir('more')\nos.makedirs('{data}', exist_ok=True)"
+        before = (
+            f"import shutil, subprocess\nos.mkdir('logs')\nos.mkdir('more')\nos.makedirs('{data}',"
+            " exist_ok=True)"
+        )
         said = log(f"{before}\n{text}\nos.mkdir('late')")
         with pytest.raises(TimeoutError):
             server.accept()

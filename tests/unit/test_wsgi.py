@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The wrapper that both servers call, alone and, with FLASKOPS_TEST_SERVERS=<a venv with uwsgi, gunicorn, flask-sock>, under them."""
+"""The wrapper that both servers call, alone and, with FLASKOPS_TEST_SERVERS=<a venv with uwsgi,
+gunicorn, flask-sock>, under them.
+"""
 
 import importlib.util
 import io
@@ -40,34 +42,61 @@ def echo(environ, start_response):
 def call(application, **environ):
     """What the application saw, or the status and the headers of an answer that is not its own."""
     answer = []
-    body = application({"PATH_INFO": "/", "SCRIPT_NAME": "", "wsgi.url_scheme": "http", **environ}, lambda *words: answer.extend(words))
+    body = application(
+        {"PATH_INFO": "/", "SCRIPT_NAME": "", "wsgi.url_scheme": "http", **environ},
+        lambda *words: answer.extend(words),
+    )
     return body[0] if answer[0] == "200 OK" else tuple(answer)
 
 
-# --- who asks --------------------------------------------------------------------------------------------------------
+# --- who asks -------------------------------------------------------------------------------------
 
 
 def test_the_servers_here_are_those_of_the_runtime_image():
-    pins = [dict(re.findall(r"^([a-z-]+)==([\w.]+)", file.read_text(), re.M)) for file in (SERVERS_FILE, RUNTIME / "requirements.txt")]
-    assert {name: pins[0][name] for name in ("gunicorn", "gevent")} == {name: pins[1][name] for name in ("gunicorn", "gevent")}
-    assert pins[0]["pyuwsgi"].split(".")[:2] == pins[1]["uwsgi"].split(".")[:2]  # its wheels come later
+    pins = [
+        dict(re.findall(r"^([a-z-]+)==([\w.]+)", file.read_text(), re.M))
+        for file in (SERVERS_FILE, RUNTIME / "requirements.txt")
+    ]
+    assert {name: pins[0][name] for name in ("gunicorn", "gevent")} == {
+        name: pins[1][name] for name in ("gunicorn", "gevent")
+    }
+    assert (
+        pins[0]["pyuwsgi"].split(".")[:2] == pins[1]["uwsgi"].split(".")[:2]
+    )  # its wheels come later
 
 
 def test_address_and_scheme_are_those_that_nginx_says(wrapper):
-    seen = call(wrapper.wrap(echo, ""), HTTP_X_REAL_IP="192.0.2.7", HTTP_X_FORWARDED_PROTO="https", REMOTE_ADDR="")
+    seen = call(
+        wrapper.wrap(echo, ""),
+        HTTP_X_REAL_IP="192.0.2.7",
+        HTTP_X_FORWARDED_PROTO="https",
+        REMOTE_ADDR="",
+    )
     assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("192.0.2.7", "https")
 
 
 def test_what_is_not_said_stays(wrapper):
     seen = call(wrapper.wrap(echo, ""), REMOTE_ADDR="127.0.0.1", PATH_INFO="/shop/x")
-    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"], seen["PATH_INFO"], seen["SCRIPT_NAME"]) == ("127.0.0.1", "http", "/shop/x", "")
+    assert (
+        seen["REMOTE_ADDR"],
+        seen["wsgi.url_scheme"],
+        seen["PATH_INFO"],
+        seen["SCRIPT_NAME"],
+    ) == ("127.0.0.1", "http", "/shop/x", "")
 
 
-# --- where it is mounted ---------------------------------------------------------------------------------------------
+# --- where it is mounted --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("path", "rest"), [("/shop/", "/"), ("/shop/a/b", "/a/b"), ("/shop//", "//"), ("/shop/shop/x", "/shop/x"), ("/shop/ü", "/ü")]
+    ("path", "rest"),
+    [
+        ("/shop/", "/"),
+        ("/shop/a/b", "/a/b"),
+        ("/shop//", "//"),
+        ("/shop/shop/x", "/shop/x"),
+        ("/shop/ü", "/ü"),
+    ],
 )
 def test_the_path_is_taken_off_and_told(wrapper, path, rest):
     seen = call(wrapper.wrap(echo, "/shop"), PATH_INFO=path)
@@ -92,7 +121,10 @@ def test_the_path_is_found_as_nginx_has_found_it(wrapper, path, rest):
 
 
 def test_the_path_without_its_slash_is_found_too(wrapper):
-    assert dict(call(wrapper.wrap(echo, "/shop/cart"), PATH_INFO="//shop//cart")[1])["Location"] == "/shop/cart/"
+    assert (
+        dict(call(wrapper.wrap(echo, "/shop/cart"), PATH_INFO="//shop//cart")[1])["Location"]
+        == "/shop/cart/"
+    )
 
 
 @pytest.mark.parametrize(("query", "target"), [("", "/shop/"), ("a=1&b=2", "/shop/?a=1&b=2")])
@@ -101,12 +133,14 @@ def test_the_path_without_its_slash_is_redirected_relatively(wrapper, query, tar
     assert (status, dict(headers)["Location"]) == ("308 Permanent Redirect", target)
 
 
-@pytest.mark.parametrize("path", ["/", "/shopping", "/x/shop/", "", "//", "//shopping", "/shop.", "/.."])
+@pytest.mark.parametrize(
+    "path", ["/", "/shopping", "/x/shop/", "", "//", "//shopping", "/shop.", "/.."]
+)
 def test_what_is_not_below_it_is_not_found(wrapper, path):
     assert call(wrapper.wrap(echo, "/shop"), PATH_INFO=path)[0] == "404 Not Found"
 
 
-# --- which application -----------------------------------------------------------------------------------------------
+# --- which application ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -127,7 +161,11 @@ def test_a_callable_and_a_factory(wrapper, modules, name):
 
 
 def test_a_factory_gets_the_arguments_that_are_written(wrapper, modules):
-    modules(shop="def create_app(config='dev', *, debug=False):\n    return lambda *_: (config, debug)\n")
+    modules(
+        shop=(
+            "def create_app(config='dev', *, debug=False):\n    return lambda *_: (config, debug)\n"
+        )
+    )
     assert wrapper.load("shop", "create_app()")() == ("dev", False)
     assert wrapper.load("shop", "create_app('prod', debug=True)")() == ("prod", True)
     with pytest.raises(RuntimeError, match="are no constants"):
@@ -135,17 +173,35 @@ def test_a_factory_gets_the_arguments_that_are_written(wrapper, modules):
 
 
 def test_a_file(wrapper, modules):
-    place = modules(some_file="import sys\nthere = __name__ in sys.modules\ndef application(*_): return there\n")
+    place = modules(
+        some_file="import sys\nthere = __name__ in sys.modules\ndef application(*_): return there\n"
+    )
     assert wrapper.load(f"{place}/some_file.py", "application")() is True
 
 
 @pytest.mark.parametrize(
     ("text", "name", "words"),
     [
-        ("def web(): pass\n_x = len\n", "app", r"flaskops: broken_0 has no 'app'; what can be called in it: web\. Write module"),
-        ("app = 7\n", "app", r"flaskops: 'app' of broken_1 is int, which cannot be called\. Write module"),
-        ("def make(): pass\n", "make()", r"flaskops: 'make\(\)' of broken_2 is NoneType, which cannot be called"),
-        ("raise SystemExit('no database')\n", "app", r"flaskops: broken_3 ended the program while it was imported: no database"),
+        (
+            "def web(): pass\n_x = len\n",
+            "app",
+            r"flaskops: broken_0 has no 'app'; what can be called in it: web\. Write module",
+        ),
+        (
+            "app = 7\n",
+            "app",
+            r"flaskops: 'app' of broken_1 is int, which cannot be called\. Write module",
+        ),
+        (
+            "def make(): pass\n",
+            "make()",
+            r"flaskops: 'make\(\)' of broken_2 is NoneType, which cannot be called",
+        ),
+        (
+            "raise SystemExit('no database')\n",
+            "app",
+            r"flaskops: broken_3 ended the program while it was imported: no database",
+        ),
     ],
     ids=["0", "1", "2", "3"],
 )
@@ -156,13 +212,15 @@ def test_what_is_broken_ends_the_server_with_words(wrapper, modules, request, te
         wrapper.load(module, name)
 
 
-# --- websockets under uWSGI ------------------------------------------------------------------------------------------
+# --- websockets under uWSGI -----------------------------------------------------------------------
 
 
 @pytest.fixture
 def under_uwsgi(wrapper, monkeypatch):
     ours, theirs = socket.socketpair()
-    monkeypatch.setattr(wrapper, "uwsgi", SimpleNamespace(connection_fd=ours.fileno, opt={"threads": b"4"}))
+    monkeypatch.setattr(
+        wrapper, "uwsgi", SimpleNamespace(connection_fd=ours.fileno, opt={"threads": b"4"})
+    )
     yield wrapper, theirs
     ours.close()
     theirs.close()
@@ -234,7 +292,7 @@ def test_a_child_of_a_thread_of_uwsgi_gets_signals(under_uwsgi):
     assert codes == [-signal.SIGTERM] * 2
 
 
-# --- an answer without a length, under uWSGI --------------------------------------------------------------------------
+# --- an answer without a length, under uWSGI ------------------------------------------------------
 
 
 class Parts:
@@ -260,7 +318,9 @@ class Exchange:
     def __init__(self, wrapper, app, **environ):
         self.sent, self.error = [], None
         try:
-            answer = wrapper.wrap(app, "")({"SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": "GET", **environ}, self.start)
+            answer = wrapper.wrap(app, "")(
+                {"SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": "GET", **environ}, self.start
+            )
         except RuntimeError as error:
             self.error = error
             return
@@ -307,18 +367,28 @@ def test_an_answer_of_nothing_has_its_last_chunk(under_uwsgi, parts):
     assert (seen.sent[0], seen.body) == (("200 OK", [CHUNKED]), b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("environ", [{"SERVER_PROTOCOL": "HTTP/1.0"}, {"REQUEST_METHOD": "HEAD"}], ids=str)
+@pytest.mark.parametrize(
+    "environ", [{"SERVER_PROTOCOL": "HTTP/1.0"}, {"REQUEST_METHOD": "HEAD"}], ids=str
+)
 @pytest.mark.parametrize("status", ["200 OK", "500 Broken"])
 def test_a_client_that_knows_no_chunks_gets_none(under_uwsgi, environ, status):
-    assert Exchange(under_uwsgi[0], answers([b"one"], status), **environ).sent == [(status, []), b"one"]
+    assert Exchange(under_uwsgi[0], answers([b"one"], status), **environ).sent == [
+        (status, []),
+        b"one",
+    ]
 
 
-@pytest.mark.parametrize("status", ["101 Switching Protocols", "103 Early Hints", "204 No Content", "304 Not Modified"])
+@pytest.mark.parametrize(
+    "status", ["101 Switching Protocols", "103 Early Hints", "204 No Content", "304 Not Modified"]
+)
 def test_a_status_that_has_no_body_gets_no_chunks(under_uwsgi, status):
     assert Exchange(under_uwsgi[0], answers([], status)).sent == [(status, [])]
 
 
-@pytest.mark.parametrize("name", ["Content-Length", "content-length", "CONTENT-LENGTH", "Content-length", "Transfer-Encoding"])
+@pytest.mark.parametrize(
+    "name",
+    ["Content-Length", "content-length", "CONTENT-LENGTH", "Content-length", "Transfer-Encoding"],
+)
 def test_an_answer_that_says_where_it_ends_is_left_alone(under_uwsgi, name):
     parts = [b"one"]
     app = under_uwsgi[0].wrap(answers(parts, headers=[("X-A", "b"), (name, "3")]), "")
@@ -340,11 +410,17 @@ def raises_after_its_head(_environ, start_response):
     raise RuntimeError("at once")
 
 
-@pytest.mark.parametrize("app", [answers(Parts(RuntimeError("at once"))), raises, raises_after_its_head])
+@pytest.mark.parametrize(
+    "app", [answers(Parts(RuntimeError("at once"))), raises, raises_after_its_head]
+)
 def test_what_breaks_before_its_first_part_is_an_error(under_uwsgi, capsys, app):
     seen = Exchange(under_uwsgi[0], app)
     status, headers = seen.sent[-2]
-    assert (seen.error, status, dict(headers)["Content-Length"]) == (None, "500 Internal Server Error", str(len(seen.sent[-1])))
+    assert (seen.error, status, dict(headers)["Content-Length"]) == (
+        None,
+        "500 Internal Server Error",
+        str(len(seen.sent[-1])),
+    )
     assert "RuntimeError: at once" in capsys.readouterr().err
 
 
@@ -371,13 +447,25 @@ def test_an_application_that_begins_when_it_is_read(under_uwsgi):
     wrapper, _ = under_uwsgi
     assert Exchange(wrapper, late([b"one"], [])).body == b"3\r\none\r\n0\r\n\r\n"
     length = [("Content-Length", "6")]
-    assert Exchange(wrapper, late([b"one", b"two"], length)).sent == [("200 OK", length), b"one", b"two"]
-    assert Exchange(wrapper, late(Parts(RuntimeError("broken")), length)).sent[-2][0] == "500 Internal Server Error"
+    assert Exchange(wrapper, late([b"one", b"two"], length)).sent == [
+        ("200 OK", length),
+        b"one",
+        b"two",
+    ]
+    assert (
+        Exchange(wrapper, late(Parts(RuntimeError("broken")), length)).sent[-2][0]
+        == "500 Internal Server Error"
+    )
 
 
 def test_a_websocket_that_answers_nothing_sends_nothing(under_uwsgi):
     for nothing in ([], "", None):
-        assert Exchange(under_uwsgi[0], lambda *_, nothing=nothing: nothing, HTTP_UPGRADE="websocket").sent == []
+        assert (
+            Exchange(
+                under_uwsgi[0], lambda *_, nothing=nothing: nothing, HTTP_UPGRADE="websocket"
+            ).sent
+            == []
+        )
 
 
 def test_what_is_written_goes_out_in_chunks_too(under_uwsgi):
@@ -415,7 +503,7 @@ def test_a_file_is_not_read_by_its_lines(under_uwsgi):
     assert file.closed
 
 
-# --- under the servers -----------------------------------------------------------------------------------------------
+# --- under the servers ----------------------------------------------------------------------------
 
 APP = r"""
 import os, time
@@ -463,9 +551,25 @@ def refuse():
 def echo(ws):
     ws.send(ws.receive())
 """
-UWSGI = ["uwsgi", "--master", "--strict", "--need-app", "--module", "flaskops_wsgi:application", "--buffer-size", "32768"]
+UWSGI = [
+    "uwsgi",
+    "--master",
+    "--strict",
+    "--need-app",
+    "--module",
+    "flaskops_wsgi:application",
+    "--buffer-size",
+    "32768",
+]
 UWSGI += ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all", "--processes", "1"]
-GUNICORN = ["gunicorn", "--no-control-socket", "flaskops_wsgi:application", "--umask", "0111", "--worker-class"]
+GUNICORN = [
+    "gunicorn",
+    "--no-control-socket",
+    "flaskops_wsgi:application",
+    "--umask",
+    "0111",
+    "--worker-class",
+]
 KINDS = {
     "uwsgi threads": [*UWSGI, "--threads", "4"],
     "uwsgi gevent": [*UWSGI, "--gevent", "10", "--gevent-monkey-patch"],
@@ -483,13 +587,28 @@ def served(request, tmp_path):
 
     def start(text=APP):
         (tmp_path / "main.py").write_text(text)
-        env = {"PYTHONPATH": f"{tmp_path}:{RUNTIME}", "FLASKOPS_MODULE": "main", "FLASKOPS_CALLABLE": "app", "FLASKOPS_MOUNT": "/shop"}
+        env = {
+            "PYTHONPATH": f"{tmp_path}:{RUNTIME}",
+            "FLASKOPS_MODULE": "main",
+            "FLASKOPS_CALLABLE": "app",
+            "FLASKOPS_MOUNT": "/shop",
+        }
         name, *options = request.param
         path = tmp_path / "app.sock"
-        listen = ["--home", SERVERS, "--http-socket", str(path)] if name == "uwsgi" else ["--bind", f"unix:{path}"]
+        listen = (
+            ["--home", SERVERS, "--http-socket", str(path)]
+            if name == "uwsgi"
+            else ["--bind", f"unix:{path}"]
+        )
         env = {**env, "PATH": f"{SERVERS}/bin:{os.environ['PATH']}", "HOME": str(tmp_path)}
         log = (tmp_path / "log").open("w")
-        process = subprocess.Popen([f"{SERVERS}/bin/{name}", *options, *listen], env=env, cwd=tmp_path, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [f"{SERVERS}/bin/{name}", *options, *listen],
+            env=env,
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+        )
         started.append(process)
         deadline = time.monotonic() + 20
         while not path.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -503,7 +622,10 @@ def served(request, tmp_path):
 
 
 HEADERS = b"Host: shop.example\r\nX-Real-IP: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n"
-UPGRADE = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+UPGRADE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key:"
+    b" dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
 
 
 def connect(path, target, more=b"Connection: close\r\n"):
@@ -593,7 +715,10 @@ def test_a_request_that_nobody_reads_is_answered(served):
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(10)
         client.connect(str(path))
-        client.sendall(b"POST /shop/refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\nConnection: close\r\n\r\n")
+        client.sendall(
+            b"POST /shop/refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\nConnection:"
+            b" close\r\n\r\n"
+        )
         client.sendall(b"x" * 5_000_000)
         assert b"too large" in b"".join(iter(lambda: client.recv(65536), b"")), log()
 
@@ -608,8 +733,14 @@ def test_sigterm_lets_a_running_request_finish(served):
     assert process.wait(20) == 0
 
 
-@pytest.mark.parametrize("text", ["api = 1\n", "import none_such\n", "raise SystemExit('crashed')\n"])
+@pytest.mark.parametrize(
+    "text", ["api = 1\n", "import none_such\n", "raise SystemExit('crashed')\n"]
+)
 def test_a_broken_application_ends_the_server(served, text):
     process, _, log = served(text)
     assert process.wait(20) != 0
-    assert re.search("flaskops: main has no 'app'|No module named 'none_such'|flaskops: main ended the program .*: crashed", log())
+    assert re.search(
+        "flaskops: main has no 'app'|No module named 'none_such'|flaskops: main ended the program"
+        " .*: crashed",
+        log(),
+    )

@@ -1,4 +1,6 @@
-"""The application that all ways run: nothing in it waits for anything, so that what is measured is the way to it."""
+"""The application that all ways run: nothing in it waits for anything, so that what is measured is
+the way to it.
+"""
 
 import os
 from typing import Any
@@ -6,7 +8,13 @@ from typing import Any
 from flask import Blueprint, Flask, jsonify, render_template, request
 
 PARTS = [
-    {"id": number, "name": f"Part {number}", "price": number * 1.25, "stock": number % 7, "tags": ["new", "sale"][: number % 3]}
+    {
+        "id": number,
+        "name": f"Part {number}",
+        "price": number * 1.25,
+        "stock": number % 7,
+        "tags": ["new", "sale"][: number % 3],
+    }
     for number in range(144)
 ]
 bench = Blueprint("bench", __name__, static_folder="static")

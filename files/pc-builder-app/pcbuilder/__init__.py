@@ -1,1 +1,3 @@
-"""The thinking behind the PC builder: small modules without Flask, so that each can be tested alone."""
+"""The thinking behind the PC builder: small modules without Flask, so that each can be tested
+alone.
+"""

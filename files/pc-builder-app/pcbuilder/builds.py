@@ -48,7 +48,9 @@ class Build:
 
 
 def read_build(arguments: Mapping[str, str], catalogue: Catalogue) -> tuple[Build, list[str]]:
-    """Read a build from query or form arguments; unknown parts are left out and named in the second value."""
+    """Read a build from query or form arguments; unknown parts are left out and named in the second
+    value.
+    """
     parts: dict[str, Component] = {}
     unknown: list[str] = []
     for category in catalogue.categories:
@@ -58,44 +60,74 @@ def read_build(arguments: Mapping[str, str], catalogue: Catalogue) -> tuple[Buil
         if component and component.category == category.id:
             parts[category.id] = component
         else:
-            unknown.append(f"There is no {category.name.lower()} called “{wanted[:40]}”; choose one from the builder.")
+            unknown.append(
+                f"There is no {category.name.lower()} called “{wanted[:40]}”; choose one from the"
+                " builder."
+            )
     return Build(parts), unknown
 
 
 def hints(build: Build) -> list[Hint]:
     """All remarks on a build, problems first."""
-    return sorted(_hints(build.parts, build.watts), key=lambda hint: ("problem", "warning", "info").index(hint.level))
+    return sorted(
+        _hints(build.parts, build.watts),
+        key=lambda hint: ("problem", "warning", "info").index(hint.level),
+    )
 
 
 def _hints(parts: dict[str, Component], watts: int) -> Iterator[Hint]:
     cpu, board, memory = parts.get("cpu"), parts.get("motherboard"), parts.get("memory")
-    card, cooler, case, psu = parts.get("graphics"), parts.get("cooler"), parts.get("case"), parts.get("psu")
+    card, cooler, case, psu = (
+        parts.get("graphics"),
+        parts.get("cooler"),
+        parts.get("case"),
+        parts.get("psu"),
+    )
 
     if cpu and board and cpu["socket"] != board["socket"]:
-        yield Hint("problem", f"{cpu.name} needs socket {cpu['socket']}; {board.name} has {board['socket']}.")
+        yield Hint(
+            "problem",
+            f"{cpu.name} needs socket {cpu['socket']}; {board.name} has {board['socket']}.",
+        )
     if memory and board and memory["memory_type"] != board["memory_type"]:
-        yield Hint("problem", f"{board.name} takes {board['memory_type']}; {memory.name} is {memory['memory_type']}.")
+        yield Hint(
+            "problem",
+            f"{board.name} takes {board['memory_type']}; {memory.name} is {memory['memory_type']}.",
+        )
     if board and case and board["form_factor"] not in case["form_factors"]:
         yield Hint("problem", f"{case.name} has no room for {board.name} ({board['form_factor']}).")
     if card and case and card["length_mm"] > case["max_card_mm"]:
         yield Hint(
-            "problem", f"{card.name} is {card['length_mm']} mm long; {case.name} takes {case['max_card_mm']} mm."
+            "problem",
+            f"{card.name} is {card['length_mm']} mm long; {case.name} takes"
+            f" {case['max_card_mm']} mm.",
         )
     if cooler and case and cooler["height_mm"] > case["max_cooler_mm"]:
         yield Hint(
-            "problem", f"{cooler.name} is {cooler['height_mm']} mm high; {case.name} takes {case['max_cooler_mm']} mm."
+            "problem",
+            f"{cooler.name} is {cooler['height_mm']} mm high; {case.name} takes"
+            f" {case['max_cooler_mm']} mm.",
         )
     if cpu and cooler and cpu["socket"] not in cooler["sockets"]:
         yield Hint("problem", f"{cooler.name} does not fit socket {cpu['socket']}.")
     if cpu and cooler and cpu.watts > cooler["rated_watts"]:
         yield Hint(
-            "warning", f"{cpu.name} gives off {cpu.watts} W; {cooler.name} is made for {cooler['rated_watts']} W."
+            "warning",
+            f"{cpu.name} gives off {cpu.watts} W; {cooler.name} is made for"
+            f" {cooler['rated_watts']} W.",
         )
     if psu and watts > psu["output_watts"]:
-        yield Hint("problem", f"The parts draw {watts} W; {psu.name} delivers {psu['output_watts']} W.")
+        yield Hint(
+            "problem", f"The parts draw {watts} W; {psu.name} delivers {psu['output_watts']} W."
+        )
     elif psu and watts * RESERVE > psu["output_watts"]:
-        yield Hint("warning", f"The parts draw {watts} W; a {round(watts * RESERVE)} W supply would leave a reserve.")
+        yield Hint(
+            "warning",
+            f"The parts draw {watts} W; a {round(watts * RESERVE)} W supply would leave a reserve.",
+        )
     if cpu and not card and not cpu["integrated_graphics"]:
-        yield Hint("warning", f"{cpu.name} has no graphics built in: add a graphics card to see a picture.")
+        yield Hint(
+            "warning", f"{cpu.name} has no graphics built in: add a graphics card to see a picture."
+        )
     if cpu and board and memory and case and psu and (card or cpu["integrated_graphics"]):
         yield Hint("info", "All the essentials are there.")

@@ -37,7 +37,9 @@ class Component:
     @property
     def summary(self) -> str:
         """The specs in a few words, for people."""
-        return " · ".join(_in_words(key, value) for key, value in self.specs.items() if value is not False)
+        return " · ".join(
+            _in_words(key, value) for key, value in self.specs.items() if value is not False
+        )
 
     def fields(self) -> dict[str, Any]:
         """All of it in one flat dictionary, as in the data file."""
@@ -71,16 +73,22 @@ class Catalogue:
         return self._by_id.get(component_id)
 
     def of_category(self, category_id: str) -> list[Component]:
-        return sorted((c for c in self.components if c.category == category_id), key=lambda c: c.price)
+        return sorted(
+            (c for c in self.components if c.category == category_id), key=lambda c: c.price
+        )
 
     def _preset(self, item: dict[str, Any]) -> Preset:
         parts = [self._by_id[part] for part in item["parts"]]
-        return Preset(item["id"], item["name"], item["text"], {part.category: part for part in parts})
+        return Preset(
+            item["id"], item["name"], item["text"], {part.category: part for part in parts}
+        )
 
 
 def _component(item: dict[str, Any]) -> Component:
     common = {key: item[key] for key in COMMON}
-    return Component(**common, specs={key: value for key, value in item.items() if key not in common})
+    return Component(
+        **common, specs={key: value for key, value in item.items() if key not in common}
+    )
 
 
 def _in_words(key: str, value: Any) -> str:

@@ -1,4 +1,6 @@
-"""The conversation on the websocket: prices every few seconds, and an echo for who wants to test the line."""
+"""The conversation on the websocket: prices every few seconds, and an echo for who wants to test
+the line.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,11 @@ from .websocket import Closed, Connection
 
 
 def stream(connection: Connection, catalogue: Catalogue, since: int) -> None:
-    """Talk until the client is gone. `since` is the tick of the prices that the client shows already.
+    """Talk until the client is gone. `since` is the tick of the prices that the client shows
+    already.
 
-    There is a message every TICK_SECONDS even when no price moved, so no proxy on the way takes the line for idle.
+    There is a message every TICK_SECONDS even when no price moved, so no proxy on the way takes the
+    line for idle.
     """
     due = time.monotonic() + market.TICK_SECONDS
     try:

@@ -1,7 +1,8 @@
 """Live prices and stock without a database.
 
-A quote is a pure function of component and tick (a count of seconds), so every process of every container
-shows the same price at the same time, and the price of an old order can be computed again.
+A quote is a pure function of component and tick (a count of seconds), so every process of every
+container shows the same price at the same time, and the price of an old order can be computed
+again.
 """
 
 from __future__ import annotations
@@ -46,7 +47,12 @@ def changes(components: Iterable[Component], since: int, tick: int) -> list[dict
         before, now = quote(component, since), quote(component, tick)
         if before != now:
             result.append(
-                {"id": component.id, "price": now.price, "stock": now.stock, "move": now.price - before.price}
+                {
+                    "id": component.id,
+                    "price": now.price,
+                    "stock": now.stock,
+                    "move": now.price - before.price,
+                }
             )
     return result
 

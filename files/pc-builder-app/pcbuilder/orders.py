@@ -1,8 +1,8 @@
 """Orders: checking the form, and an order number that holds the whole order.
 
-Nothing is stored: whichever process answers the confirmation page reads the order out of its number. The number is
-compressed, not secret and not signed (who changes it sees another order, at the prices of that moment), so the
-e-mail address stays out of it.
+Nothing is stored: whichever process answers the confirmation page reads the order out of its
+number. The number is compressed, not secret and not signed (who changes it sees another order, at
+the prices of that moment), so the e-mail address stays out of it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Order:
         return "PC-" + hashlib.sha256(self.number.encode()).hexdigest()[:8].upper()
 
 
-def read_order(form: Mapping[str, str], catalogue: Catalogue) -> tuple[Order | None, dict[str, str]]:
+def read_order(
+    form: Mapping[str, str], catalogue: Catalogue
+) -> tuple[Order | None, dict[str, str]]:
     """Check an order form: the order, or what is wrong by field (all of it at once)."""
     errors: dict[str, str] = {}
     name = form.get("name", "").strip()
@@ -118,7 +120,9 @@ def decode(number: str, catalogue: Catalogue) -> Order:
 
 
 def _check(name: object, quantity: object, delivery: object, tick: object, query: object) -> None:
-    """A number may have been written by anybody: every field has the type and range that read_order allows."""
+    """A number may have been written by anybody: every field has the type and range that read_order
+    allows.
+    """
     good = (
         isinstance(name, str)
         and 1 <= len(name) <= LONGEST_NAME
@@ -127,7 +131,9 @@ def _check(name: object, quantity: object, delivery: object, tick: object, query
         and isinstance(delivery, str)
         and delivery in DELIVERIES
         and type(tick) is int
-        and 0 <= tick <= market.current_tick() + 20  # the clocks of two hosts may differ by a minute
+        and 0
+        <= tick
+        <= market.current_tick() + 20  # the clocks of two hosts may differ by a minute
         and isinstance(query, dict)
         and all(isinstance(part, str) for part in query.values())
     )

@@ -28,7 +28,9 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Build the settings from environment variables; raise SettingsError with what to write instead."""
+    """Build the settings from environment variables; raise SettingsError with what to write
+    instead.
+    """
     secret_key, secret_key_from = _secret_key(environ)
     return Settings(
         app_domain=_app_domain(environ),
@@ -45,7 +47,9 @@ def _app_domain(environ: Mapping[str, str]) -> str:
         return ""
     domain = environ.get("DOMAIN", "").rstrip("/")
     if domain and not PREFIX.fullmatch(domain):
-        raise SettingsError(f"DOMAIN is {domain!r}; write a path such as /pc-builder-app, or nothing for the root.")
+        raise SettingsError(
+            f"DOMAIN is {domain!r}; write a path such as /pc-builder-app, or nothing for the root."
+        )
     return domain
 
 
@@ -61,9 +65,13 @@ def _secret_key(environ: Mapping[str, str]) -> tuple[str, str]:
         try:
             key = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"SECRET_KEY_FILE is {path!r}, which cannot be read: {error}") from error
+            raise SettingsError(
+                f"SECRET_KEY_FILE is {path!r}, which cannot be read: {error}"
+            ) from error
         if not key:
-            raise SettingsError(f"SECRET_KEY_FILE is {path!r}, which is empty; put a long random text into it.")
+            raise SettingsError(
+                f"SECRET_KEY_FILE is {path!r}, which is empty; put a long random text into it."
+            )
         return key, "SECRET_KEY_FILE"
     if environ.get("SECRET_KEY"):
         return environ["SECRET_KEY"], "SECRET_KEY"

@@ -1,7 +1,8 @@
 """One websocket for all servers: uWSGI through its own API, the others through simple-websocket.
 
-uWSGI keeps the client's socket to itself and must be asked for each frame; Gunicorn and the development server hand
-the socket over. `accept` hides the difference: what it returns can `receive`, `send` and say how the view must end.
+uWSGI keeps the client's socket to itself and must be asked for each frame; Gunicorn and the
+development server hand the socket over. `accept` hides the difference: what it returns can
+`receive`, `send` and say how the view must end.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Connection(Protocol):
     """An open websocket."""
 
     def receive(self, timeout: float) -> str | None:
-        """The next text message, or None when none came within `timeout` seconds (it may return earlier)."""
+        """The next text message, or None when none came within `timeout` seconds (it may return
+        earlier).
+        """
 
     def send(self, text: str) -> None: ...
 
@@ -49,7 +52,9 @@ def accept(environ: dict[str, Any]) -> Connection:
 
 
 class UwsgiConnection:
-    """uWSGI answers pings and notices dead clients by itself, as long as it is asked for frames regularly."""
+    """uWSGI answers pings and notices dead clients by itself, as long as it is asked for frames
+    regularly.
+    """
 
     def __init__(self) -> None:
         try:
@@ -62,7 +67,9 @@ class UwsgiConnection:
 
     def receive(self, timeout: float) -> str | None:
         try:
-            message = uwsgi.websocket_recv_nb()  # a frame that is already in uWSGI's buffer does not wake the poll
+            message = (
+                uwsgi.websocket_recv_nb()
+            )  # a frame that is already in uWSGI's buffer does not wake the poll
             if not message and self._poll.poll(timeout * 1000):
                 message = uwsgi.websocket_recv_nb()
         except OSError as error:
@@ -86,8 +93,14 @@ class SocketConnection:
 
     def __init__(self, environ: dict[str, Any]) -> None:
         try:
-            self._socket = simple_websocket.Server(environ, ping_interval=25, max_message_size=LARGEST_MESSAGE)
-        except (simple_websocket.ConnectionError, ProtocolError, RuntimeError) as error:  # RuntimeError: no socket
+            self._socket = simple_websocket.Server(
+                environ, ping_interval=25, max_message_size=LARGEST_MESSAGE
+            )
+        except (
+            simple_websocket.ConnectionError,
+            ProtocolError,
+            RuntimeError,
+        ) as error:  # RuntimeError: no socket
             raise Closed from error
 
     def receive(self, timeout: float) -> str | None:
@@ -95,7 +108,11 @@ class SocketConnection:
             message = self._socket.receive(timeout=timeout)
         except simple_websocket.ConnectionClosed as error:
             raise Closed from error
-        return message.decode("utf-8", "replace") if isinstance(message, (bytes, bytearray)) else message
+        return (
+            message.decode("utf-8", "replace")
+            if isinstance(message, (bytes, bytearray))
+            else message
+        )
 
     def send(self, text: str) -> None:
         try:
@@ -108,7 +125,9 @@ class SocketConnection:
 
 
 class _Finished(Response):
-    """The handshake was the answer: nothing more may be written, and each server is told so in its own way."""
+    """The handshake was the answer: nothing more may be written, and each server is told so in its
+    own way.
+    """
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -128,7 +147,9 @@ def _poll() -> Any:
 
 
 def _leaving() -> bool:
-    """Whether this worker was told to go: uWSGI waits for open requests, and a websocket would never end."""
+    """Whether this worker was told to go: uWSGI waits for open requests, and a websocket would
+    never end.
+    """
     return GEVENT and _hang_up().is_set()
 
 

@@ -13,7 +13,10 @@ sys.path.insert(0, str(ROOT))
 from app import create_app
 
 PREFIX = "/pc-builder-app"
-ENVIRONMENTS = {"": {}, PREFIX: {"ENV": "PROD", "DOMAIN": PREFIX, "FLASKOPS_RELEASE": "0123456789ab"}}
+ENVIRONMENTS = {
+    "": {},
+    PREFIX: {"ENV": "PROD", "DOMAIN": PREFIX, "FLASKOPS_RELEASE": "0123456789ab"},
+}
 
 
 @pytest.fixture(params=list(ENVIRONMENTS), ids=["at the root", "under a prefix"])

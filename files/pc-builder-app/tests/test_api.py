@@ -29,8 +29,13 @@ def test_whoami_shows_the_request_as_the_app_sees_it(client, prefix):
 
 
 def test_whoami_believes_no_forwarded_header_by_itself(client, prefix):
-    """Who the client is, is decided by the server in front of the app, not by what a client may send."""
-    seen = client.get(prefix + "/api/whoami", headers={"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Proto": "https"})
+    """Who the client is, is decided by the server in front of the app, not by what a client may
+    send.
+    """
+    seen = client.get(
+        prefix + "/api/whoami",
+        headers={"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Proto": "https"},
+    )
     assert seen.json["remote_addr"] == "127.0.0.1"
     assert seen.json["scheme"] == "http"
 
@@ -54,11 +59,15 @@ def test_components_carry_live_prices(client, prefix):
 
 
 def test_a_build_is_judged(client, prefix):
-    answer = client.get(prefix + "/api/build?cpu=cpu-kestrel-5&motherboard=board-quarry-pro&psu=nonsense").json
+    answer = client.get(
+        prefix + "/api/build?cpu=cpu-kestrel-5&motherboard=board-quarry-pro&psu=nonsense"
+    ).json
     assert answer["watts"] == 105
     assert answer["hints"][0] == {
         "level": "problem",
         "text": "Kestrel 5 needs socket AM5; Quarry Pro has LGA1700.",
     }
     assert "Memory" in answer["missing"]
-    assert answer["unknown"] == ["There is no power supply called “nonsense”; choose one from the builder."]
+    assert answer["unknown"] == [
+        "There is no power supply called “nonsense”; choose one from the builder."
+    ]

@@ -11,7 +11,13 @@ from app import catalogue
 from pcbuilder import market
 from pcbuilder.orders import InvalidOrder, decode, read_order
 
-FORM = {"cpu": "cpu-kestrel-5g", "name": "Owl", "email": "ada@example.org", "quantity": "2", "delivery": "courier"}
+FORM = {
+    "cpu": "cpu-kestrel-5g",
+    "name": "Owl",
+    "email": "ada@example.org",
+    "quantity": "2",
+    "delivery": "courier",
+}
 
 
 def number_of(value: object) -> str:
@@ -23,7 +29,9 @@ def test_an_order_number_holds_the_order_but_not_the_address():
     order, errors = read_order({**FORM, "name": "Eule “Ø” <b>"}, catalogue)
     assert errors == {}
     assert decode(order.number, catalogue) == order
-    unpacked = zlib.decompress(base64.urlsafe_b64decode(order.number + "=" * (-len(order.number) % 4)))
+    unpacked = zlib.decompress(
+        base64.urlsafe_b64decode(order.number + "=" * (-len(order.number) % 4))
+    )
     assert b"example.org" not in unpacked
 
 

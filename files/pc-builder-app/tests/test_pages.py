@@ -12,7 +12,13 @@ from conftest import PREFIX, ROOT
 
 PAGES = ["/", "/main", "/table", "/order"]
 BUILD = {"cpu": "cpu-kestrel-5g", "motherboard": "board-slate-pro"}
-ORDER = {**BUILD, "name": "Night Owl", "email": "ada@example.org", "quantity": "2", "delivery": "parcel"}
+ORDER = {
+    **BUILD,
+    "name": "Night Owl",
+    "email": "ada@example.org",
+    "quantity": "2",
+    "delivery": "parcel",
+}
 
 
 class Page(HTMLParser):
@@ -73,7 +79,9 @@ def test_scripts_and_styles_hold_no_address_of_their_own():
             text = path.read_text(encoding="utf-8")
             assert "url(" not in text and "@import" not in text, path.name
             for address in re.findall(r"""["'`](/[a-z]\S*)["'`]""", text):
-                assert f'appDomain + "{address}' in text, f"{path.name}: {address} without appDomain"
+                assert f'appDomain + "{address}' in text, (
+                    f"{path.name}: {address} without appDomain"
+                )
             assert "://" not in text.replace('"wss://" : "ws://"', ""), path.name
 
 
@@ -128,7 +136,9 @@ def test_an_order_is_placed_by_post_redirect_get_and_needs_no_cookie(client, pre
     page = other_process.get(placed.location)
     assert page.status_code == 200
     assert "Night Owl" in page.text and "Slate Pro" in page.text
-    assert "Thank you" not in page.text  # the flash lives in a cookie that this client does not have
+    assert (
+        "Thank you" not in page.text
+    )  # the flash lives in a cookie that this client does not have
     assert "Thank you" in client.get(placed.location).text
 
 
@@ -139,7 +149,9 @@ def test_a_session_cookie_stays_under_the_prefix(client, prefix):
 
 
 def test_a_refused_order_says_all_that_is_wrong_and_keeps_what_was_written(client, prefix):
-    answer = client.post(prefix + "/order", data={**ORDER, "email": "ada<at>example", "quantity": "0", "name": ""})
+    answer = client.post(
+        prefix + "/order", data={**ORDER, "email": "ada<at>example", "quantity": "0", "name": ""}
+    )
     assert answer.status_code == 422
     for sentence in ("Give your build a name", "Write an e-mail address", "Order between 1 and 20"):
         assert sentence in answer.text
@@ -163,8 +175,12 @@ def test_the_table_filters_without_javascript(client, prefix):
     assert page.count('<tr data-category="cpu">') == 4
     assert page.count("<tr data-category=") == 4
     assert "No part matches" in client.get(prefix + "/table?q=toaster").text
-    assert client.get(prefix + "/table").text.count("<tr data-category=") == len(catalogue.components)
+    assert client.get(prefix + "/table").text.count("<tr data-category=") == len(
+        catalogue.components
+    )
 
 
 def test_routes_and_files_belong_to_the_blueprint(client):
-    assert {rule.endpoint.split(".")[0] for rule in client.application.url_map.iter_rules()} == {app_bp.name}
+    assert {rule.endpoint.split(".")[0] for rule in client.application.url_map.iter_rules()} == {
+        app_bp.name
+    }

@@ -1,4 +1,6 @@
-"""The websocket: refused politely without a handshake, and a real round trip with the development server."""
+"""The websocket: refused politely without a handshake, and a real round trip with the development
+server.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +70,17 @@ def test_prices_are_sent_since_the_tick_that_the_client_shows(monkeypatch):
     connection = FakeConnection([None, None])
     live.stream(connection, catalogue, since=900)
     first, second = connection.sent
-    assert first == {"type": "prices", "tick": 1000, "changes": market.changes(catalogue.components, 900, 1000)}
+    assert first == {
+        "type": "prices",
+        "tick": 1000,
+        "changes": market.changes(catalogue.components, 900, 1000),
+    }
     assert len(first["changes"]) > 50
-    assert second == {"type": "prices", "tick": 1000, "changes": []}  # sent all the same: the line is not idle
+    assert second == {
+        "type": "prices",
+        "tick": 1000,
+        "changes": [],
+    }  # sent all the same: the line is not idle
 
 
 def test_the_first_message_is_the_answer_and_not_the_prices():

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""The applications of the scenario as the tests know them, the clients that speak to them, and the table at the end."""
+"""The applications of the scenario as the tests know them, the clients that speak to them, and the
+table at the end.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,20 @@ import yaml
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[3]))
 SCENARIO = PROJECT / "molecule/apps"
 VARIABLES = yaml.safe_load((SCENARIO / "vars/main.yml").read_text())
-ENTRIES = {entry["name"]: entry for entry in yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())["flask_apps"]}
+ENTRIES = {
+    entry["name"]: entry
+    for entry in yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())["flask_apps"]
+}
 TABLE: dict[str, dict[str, Any]] = {}
 
 # What a visitor claims is not believed; where it comes from is seen.
 VISITOR = "127.0.0.77"
-CLAIMS = {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/claimed"}
+CLAIMS = {
+    "X-Forwarded-For": "203.0.113.9",
+    "X-Real-IP": "203.0.113.9",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Prefix": "/claimed",
+}
 
 # Asks one question after the other. One that meets a starting container is asked again.
 ASK = """
@@ -53,7 +63,8 @@ for question in json.loads(sys.argv[1]):
 print(json.dumps(answers))
 """
 
-# A browser without pictures: it keeps cookies, sends each where its path says, and follows redirects.
+# A browser without pictures: it keeps cookies, sends each where its path says, and follows
+# redirects.
 BROWSE = """
 import http.client, json, sys, urllib.parse
 from http.cookies import SimpleCookie
@@ -127,7 +138,9 @@ class Answer(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """What one application said: its page, itself, its live release, and where its path without the slash leads."""
+    """What one application said: its page, itself, its live release, and where its path without the
+    slash leads.
+    """
 
     page: Answer
     whoami: Answer
@@ -158,9 +171,17 @@ class Run(NamedTuple):
         return " ".join(self.output.split())
 
 
-def question(path: str, host: str = "localhost", method: str = "GET", body: str | None = None, **headers: str) -> dict[str, Any]:
+def question(
+    path: str, host: str = "localhost", method: str = "GET", body: str | None = None, **headers: str
+) -> dict[str, Any]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return {"path": path, "method": method, "body": body, "source": VISITOR, "headers": {"Host": host} | named}
+    return {
+        "path": path,
+        "method": method,
+        "body": body,
+        "source": VISITOR,
+        "headers": {"Host": host} | named,
+    }
 
 
 def ask(host: Any, questions: list[dict[str, Any]], seconds: int = 0) -> list[Answer]:
@@ -177,7 +198,12 @@ def visit_all(host: Any, seconds: int = 0) -> dict[str, Visit]:
         whoami["headers"].update(CLAIMS)
         # The release is told to the host itself only.
         release = question(f"{app.prefix}/.flaskops/release", app.host) | {"source": "127.0.0.1"}
-        questions += [question(f"{app.prefix}/", app.host), whoami, release, question(app.prefix or "/", app.host)]
+        questions += [
+            question(f"{app.prefix}/", app.host),
+            whoami,
+            release,
+            question(app.prefix or "/", app.host),
+        ]
     answers = iter(ask(host, questions, seconds))
     return {name: Visit(*(next(answers) for _ in Visit._fields)) for name in APPS}
 
@@ -209,8 +235,12 @@ def whoami(get: Callable[..., Answer]) -> Callable[[str], dict[str, Any]]:
 def browse(host: Any) -> Callable[..., tuple[list[Any], list[Page]]]:
     """Walks through pages with the cookies of a jar; the jar afterwards, and the pages."""
 
-    def walk(app: App, steps: list[tuple[str, dict[str, str] | None]], jar: list[Any] | None = None) -> tuple[list[Any], list[Page]]:
-        told = json.dumps([app.host, jar or [], [(app.prefix + path, form) for path, form in steps]])
+    def walk(
+        app: App, steps: list[tuple[str, dict[str, str] | None]], jar: list[Any] | None = None
+    ) -> tuple[list[Any], list[Page]]:
+        told = json.dumps(
+            [app.host, jar or [], [(app.prefix + path, form) for path, form in steps]]
+        )
         result = host.run("python3 -c %s %s", BROWSE, told)
         assert result.rc == 0, result.stderr
         after, visited = json.loads(result.stdout)
@@ -224,7 +254,10 @@ def log(host: Any) -> Callable[[str], str]:
     """What the running container of an application has said."""
 
     def read(name: str) -> str:
-        result = host.run("docker logs $(docker ps --quiet --filter label=host.flaskops.app=%s | tail -n 1) 2>&1", name)
+        result = host.run(
+            "docker logs $(docker ps --quiet --filter label=host.flaskops.app=%s | tail -n 1) 2>&1",
+            name,
+        )
         return str(result.stdout)
 
     return read
@@ -235,7 +268,12 @@ def deploy(warm: dict[str, str]) -> Callable[..., Run]:
     """Runs the entry deploy with the applications of the scenario, or with others."""
 
     def run(*entries: dict[str, Any], **variables: Any) -> Run:
-        command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(SCENARIO / "deploy.yml")]
+        command = [
+            "ansible-playbook",
+            "-i",
+            os.environ["MOLECULE_INVENTORY_FILE"],
+            str(SCENARIO / "deploy.yml"),
+        ]
         command += ["-e", json.dumps({**({"flask_apps": entries} if entries else {}), **variables})]
         known = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **warm}
         found = subprocess.run(
@@ -260,12 +298,21 @@ def megabytes(size: int) -> str:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.section("applications")
     columns = "{:20} {:8} {:24} {:>8} {:>8} {:>10}".format
-    terminalreporter.write_line(columns("application", "engine", "path", "image", "status", "restarted"))
+    terminalreporter.write_line(
+        columns("application", "engine", "path", "image", "status", "restarted")
+    )
     for name, row in TABLE.items():
         if name in APPS:
             app = APPS[name]
             cells = (row.get(key, "-") for key in ("image", "status", "restarted"))
-            terminalreporter.write_line(columns(name, app.engine, f"{app.path} of {app.host}" if not app.prefix else app.path, *cells))
+            terminalreporter.write_line(
+                columns(
+                    name,
+                    app.engine,
+                    f"{app.path} of {app.host}" if not app.prefix else app.path,
+                    *cells,
+                )
+            )
     for name, row in TABLE.items():
         if name not in APPS:
             terminalreporter.write_line(f"{name}: {row['image']}")

@@ -19,14 +19,24 @@ def visits(host):
 @pytest.fixture(scope="module")
 def sizes(host):
     """Into the table: each image, and how much of it is no other image's."""
-    names = host.check_output("docker ps --format '{{.Label \"host.flaskops.app\"}} {{.Image}}'").splitlines()
+    names = host.check_output(
+        "docker ps --format '{{.Label \"host.flaskops.app\"}} {{.Image}}'"
+    ).splitlines()
     images = dict(line.split() for line in names)
     found = {}
-    for line in host.check_output("docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").splitlines():
-        TABLE[line.strip()] = {"image": megabytes(int(host.check_output("docker image inspect --format '{{.Size}}' %s", line.strip())))}
+    for line in host.check_output(
+        "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}}' flaskops/runtime"
+    ).splitlines():
+        TABLE[line.strip()] = {
+            "image": megabytes(
+                int(host.check_output("docker image inspect --format '{{.Size}}' %s", line.strip()))
+            )
+        }
     for name, image in images.items():
         size = int(host.check_output("docker image inspect --format '{{.Size}}' %s", image))
-        layers = json.loads(host.check_output("docker image inspect --format '{{json .RootFS.Layers}}' %s", image))
+        layers = json.loads(
+            host.check_output("docker image inspect --format '{{json .RootFS.Layers}}' %s", image)
+        )
         found[name] = (size, len(layers))
         TABLE.setdefault(name, {})["image"] = megabytes(size)
     return found
@@ -57,7 +67,10 @@ def test_it_knows_where_it_is(visits, app):
 
 
 def test_it_is_of_the_release_that_serves(visits, app):
-    assert visits[app.name].release.body.split() == [app.name, visits[app.name].whoami.json["release"]]
+    assert visits[app.name].release.body.split() == [
+        app.name,
+        visits[app.name].whoami.json["release"],
+    ]
 
 
 def test_its_path_without_a_slash_leads_to_the_one_with_it(visits, app):

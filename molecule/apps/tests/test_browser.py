@@ -1,7 +1,8 @@
-"""What a person sees: Chromium walks four applications below their paths, on a desktop and a phone, in light and in dark.
+"""What a person sees: Chromium walks four applications below their paths, on a desktop and a phone,
+in light and in dark.
 
-Each is walked once for each kind of screen; the tests look at what was met on the way. The pictures of the pages are kept in
-.cache/test-reports/screenshots.
+Each is walked once for each kind of screen; the tests look at what was met on the way. The pictures
+of the pages are kept in .cache/test-reports/screenshots.
 """
 
 import base64
@@ -63,8 +64,15 @@ class Browser:
         self.pages: list[dict[str, Any]] = []
         self.events: dict[str, list[dict[str, Any]]] = {}
         options = ChromeOptions()
-        # In a container in a container there is neither a sandbox of its own nor much shared memory.
-        for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu", "hide-scrollbars"):
+        # In a container in a container there is neither a sandbox of its own nor much shared
+        # memory.
+        for argument in (
+            "headless=new",
+            "no-sandbox",
+            "disable-dev-shm-usage",
+            "disable-gpu",
+            "hide-scrollbars",
+        ):
             options.add_argument(f"--{argument}")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         server = f"{self.origin}:{DRIVER}"
@@ -74,10 +82,15 @@ class Browser:
         self.driver.set_page_load_timeout(30)
         self.devtools("Emulation.setDeviceMetricsOverride", **SCREENS[screen])
         self.devtools("Emulation.setTouchEmulationEnabled", enabled=screen == "phone")
-        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.devtools(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": scheme}],
+        )
 
     def devtools(self, command: str, **parameters: Any) -> Any:
-        return self.driver.execute("executeCdpCommand", {"cmd": command, "params": parameters})["value"]
+        return self.driver.execute("executeCdpCommand", {"cmd": command, "params": parameters})[
+            "value"
+        ]
 
     def log(self, kind: str) -> list[dict[str, Any]]:
         """What it has written since this was asked last."""
@@ -91,12 +104,16 @@ class Browser:
         return self.events.get(f"Network.{event}", [])
 
     def wait(self, selector: str) -> None:
-        WebDriverWait(self.driver, 30).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, selector), f"no {selector}")
+        WebDriverWait(self.driver, 30).until(
+            lambda driver: driver.find_elements(By.CSS_SELECTOR, selector), f"no {selector}"
+        )
 
     def look(self, name: str, ready: str = "body") -> None:
         """Look at the page, once it has loaded and has what it is ready with."""
         self.wait(ready)
-        WebDriverWait(self.driver, 30).until(lambda driver: driver.execute_script("return document.readyState") == "complete")
+        WebDriverWait(self.driver, 30).until(
+            lambda driver: driver.execute_script("return document.readyState") == "complete"
+        )
         self.pages.append({"name": name, **self.driver.execute_script(LOOK)})
         picture = self.devtools("Page.captureScreenshot", format="jpeg", quality=85)["data"]
         (self.pictures / f"{name}-{self.view}.jpg").write_bytes(base64.b64decode(picture))
@@ -108,7 +125,9 @@ class Browser:
     def click(self, selector: str) -> None:
         self.wait(selector)
         element = self.driver.find_element(By.CSS_SELECTOR, selector)
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+        self.driver.execute_script(
+            "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element
+        )
         element.click()
 
     def fill(self, **fields: str) -> None:
@@ -122,7 +141,7 @@ class Browser:
         return list(self.driver.execute_async_script(FOLLOW))
 
 
-# --- the walks -------------------------------------------------------------------------------------------------------
+# --- the walks ------------------------------------------------------------------------------------
 
 
 def walk_sample(browser: Browser, prefix: str) -> list[dict[str, Any]]:
@@ -130,7 +149,9 @@ def walk_sample(browser: Browser, prefix: str) -> list[dict[str, Any]]:
     live = "#live[data-state=on]"  # its script says so, when its websocket is open
     browser.open(f"{prefix}/", "sample-home", live)
     followed = browser.follow()
-    WebDriverWait(browser.driver, 30).until(lambda _: browser.network("webSocketFrameReceived"), "no prices came")
+    WebDriverWait(browser.driver, 30).until(
+        lambda _: browser.network("webSocketFrameReceived"), "no prices came"
+    )
     browser.click("nav a[href$='/table']")
     browser.look("sample-parts", live)
     browser.click("nav a[href$='/']")
@@ -184,10 +205,15 @@ def walk_single_page(browser: Browser, prefix: str) -> list[dict[str, Any]]:
     return browser.follow()
 
 
-WALKS = {"sample-uwsgi": walk_sample, "diary-gunicorn": walk_diary, "subpath-blog": walk_blog, "uwsgi-spa": walk_single_page}
+WALKS = {
+    "sample-uwsgi": walk_sample,
+    "diary-gunicorn": walk_diary,
+    "subpath-blog": walk_blog,
+    "uwsgi-spa": walk_single_page,
+}
 
 
-# --- what they met ---------------------------------------------------------------------------------------------------
+# --- what they met --------------------------------------------------------------------------------
 
 
 class Walk(NamedTuple):
@@ -202,7 +228,9 @@ class Walk(NamedTuple):
 
     @property
     def expected(self) -> set[tuple[str, int]]:
-        """Answers that are no success and are right: an order that is refused, and the icon of a page that names none."""
+        """Answers that are no success and are right: an order that is refused, and the icon of a
+        page that names none.
+        """
         return {(f"{self.inside}order", 422), (urljoin(self.inside, "/favicon.ico"), 404)}
 
     def outside(self, addresses: Iterable[str]) -> list[str]:
@@ -212,13 +240,21 @@ class Walk(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = Path(os.environ.get("FLASKOPS_TEST_REPORTS") or tmp_path_factory.mktemp("reports"), "screenshots")
+    directory = Path(
+        os.environ.get("FLASKOPS_TEST_REPORTS") or tmp_path_factory.mktemp("reports"), "screenshots"
+    )
     directory.mkdir(exist_ok=True)
     return directory
 
 
-@pytest.fixture(scope="module", params=[(screen, scheme) for screen in SCREENS for scheme in ("light", "dark")], ids="-".join)
-def walked(request: pytest.FixtureRequest, host: Any, pictures: Path) -> Iterator[Callable[[str], Walk]]:
+@pytest.fixture(
+    scope="module",
+    params=[(screen, scheme) for screen in SCREENS for scheme in ("light", "dark")],
+    ids="-".join,
+)
+def walked(
+    request: pytest.FixtureRequest, host: Any, pictures: Path
+) -> Iterator[Callable[[str], Walk]]:
     """The walk through an application, walked when it is first asked for."""
     browser = Browser(host.interface.default().addresses[0], *request.param, pictures)
 
@@ -227,8 +263,14 @@ def walked(request: pytest.FixtureRequest, host: Any, pictures: Path) -> Iterato
         browser.pages, browser.events = [], {}
         followed = WALKS[app](browser, APPS[app].prefix)
         browser.network("")
-        console = [f"{entry['level']} {entry['message']}" for entry in browser.log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-        return Walk(f"{browser.origin}{APPS[app].prefix}/", browser.pages, followed, console, browser.events)
+        console = [
+            f"{entry['level']} {entry['message']}"
+            for entry in browser.log("browser")
+            if entry["level"] in ("SEVERE", "WARNING")
+        ]
+        return Walk(
+            f"{browser.origin}{APPS[app].prefix}/", browser.pages, followed, console, browser.events
+        )
 
     yield walk
     browser.driver.quit()
@@ -258,10 +300,17 @@ def test_nothing_is_asked_for_outside_of_the_path(walk):
 
 
 def test_everything_that_is_asked_for_is_there(walk):
-    answers = {(said["response"]["url"].split("?")[0], said["response"]["status"]) for said in walk.network("responseReceived")}
-    assert {page["address"].split("?")[0] for page in walk.pages} <= {address for address, _ in answers}
+    answers = {
+        (said["response"]["url"].split("?")[0], said["response"]["status"])
+        for said in walk.network("responseReceived")
+    }
+    assert {page["address"].split("?")[0] for page in walk.pages} <= {
+        address for address, _ in answers
+    }
     assert [answer for answer in answers - walk.expected if answer[1] >= 400] == []
-    assert [said["errorText"] for said in walk.network("loadingFailed") if not said.get("canceled")] == []
+    assert [
+        said["errorText"] for said in walk.network("loadingFailed") if not said.get("canceled")
+    ] == []
 
 
 def test_every_link_leads_to_a_page_below_the_path(walk):
@@ -270,11 +319,16 @@ def test_every_link_leads_to_a_page_below_the_path(walk):
 
 
 def test_every_address_on_a_page_is_below_the_path(walk):
-    assert walk.outside(address for page in walk.pages for address in page["links"] + page["forms"]) == []
+    assert (
+        walk.outside(address for page in walk.pages for address in page["links"] + page["forms"])
+        == []
+    )
 
 
 def test_every_image_is_shown(walk):
-    assert [image["address"] for page in walk.pages for image in page["images"] if not image["shown"]] == []
+    assert [
+        image["address"] for page in walk.pages for image in page["images"] if not image["shown"]
+    ] == []
 
 
 def test_pages_fit_the_width_of_the_screen(walk):
@@ -307,9 +361,16 @@ def test_the_script_of_a_page_leads_where_it_says(walked):
 
 def test_prices_come_over_the_websocket(walked):
     walk = walked("sample-uwsgi")
-    assert {urlsplit(said["url"]).path for said in walk.network("webSocketCreated")} == {"/sample-uwsgi/ws"}
-    assert {said["response"]["status"] for said in walk.network("webSocketHandshakeResponseReceived")} == {101}
-    assert any('"prices"' in said["response"]["payloadData"] for said in walk.network("webSocketFrameReceived"))
+    assert {urlsplit(said["url"]).path for said in walk.network("webSocketCreated")} == {
+        "/sample-uwsgi/ws"
+    }
+    assert {
+        said["response"]["status"] for said in walk.network("webSocketHandshakeResponseReceived")
+    } == {101}
+    assert any(
+        '"prices"' in said["response"]["payloadData"]
+        for said in walk.network("webSocketFrameReceived")
+    )
     assert walk.network("webSocketFrameError") == []
 
 
@@ -318,4 +379,6 @@ def test_the_sample_application_is_light_or_dark_as_the_screen_is(walked, reques
     pages = walked("sample-uwsgi").pages
     assert {page["dark"] for page in pages} == {wanted}
     colours = {page["background"] for page in pages}
-    assert all((sum(map(int, re.findall(r"\d+", colour)[:3])) < 3 * 128) is wanted for colour in colours), colours
+    assert all(
+        (sum(map(int, re.findall(r"\d+", colour)[:3])) < 3 * 128) is wanted for colour in colours
+    ), colours

@@ -1,4 +1,6 @@
-"""Applications that are green and would be broken: what they wrote by hand, what is missing, and how long streams hold threads."""
+"""Applications that are green and would be broken: what they wrote by hand, what is missing, and
+how long streams hold threads.
+"""
 
 import time
 
@@ -15,7 +17,13 @@ def deployed(deploy):
     return deploy(
         {**BY_HAND, **busy, "name": "by-hand", "path": "/by-hand"},
         {**BY_HAND, "name": "insists", "path": "/insists", "env": {"INSISTS_ON_HTTPS": "1"}},
-        {**MOUNTED, "name": "own-gunicorn", "source": "own-gunicorn", "dockerfile": "Dockerfile", "path": "/own-gunicorn"},
+        {
+            **MOUNTED,
+            "name": "own-gunicorn",
+            "source": "own-gunicorn",
+            "dockerfile": "Dockerfile",
+            "path": "/own-gunicorn",
+        },
     )
 
 
@@ -24,17 +32,26 @@ def test_they_serve(deployed):
 
 
 def test_links_that_leave_the_path_are_told_with_the_key(deployed):
-    assert "by-hand serves, but 2 of 3 links of /by-hand/inside lead out of its path /by-hand: /inside, /send." in deployed.text
+    assert (
+        "by-hand serves, but 2 of 3 links of /by-hand/inside lead out of its path /by-hand:"
+        " /inside, /send." in deployed.text
+    )
     assert "in its entry site: NAME and path: /." in deployed.text
 
 
 def test_a_script_that_is_missing_is_told_and_a_style_that_is_there_is_not(deployed):
-    assert "/by-hand/inside asks for what is not there: /by-hand/missing.js (404). Write" in deployed.text
+    assert (
+        "/by-hand/inside asks for what is not there: /by-hand/missing.js (404). Write"
+        in deployed.text
+    )
     assert "style.css" not in deployed.text
 
 
 def test_one_that_insists_on_https_is_told_whom_to_name(deployed):
-    assert "insists serves, but /insists/ redirects to https://localhost/insists/, and this host speaks http alone" in deployed.text
+    assert (
+        "insists serves, but /insists/ redirects to https://localhost/insists/, and this host"
+        " speaks http alone" in deployed.text
+    )
     assert "nginx_trusted_proxies" in deployed.text
 
 
@@ -45,7 +62,9 @@ def test_a_redirect_by_hand_stays_below_the_path_and_one_to_a_neighbour_leads_th
 
 def test_a_gunicorn_of_its_own_knows_its_path(deployed, get):
     assert get("/own-gunicorn/").headers["location"] == "/own-gunicorn/page"
-    assert get("/own-gunicorn/page").body == '<a href="/own-gunicorn/page">/own-gunicorn /page</a>\n'
+    assert (
+        get("/own-gunicorn/page").body == '<a href="/own-gunicorn/page">/own-gunicorn /page</a>\n'
+    )
     assert "own-gunicorn serves, but" not in deployed.text
 
 
@@ -53,12 +72,17 @@ def test_when_streams_hold_all_threads_the_log_says_so(host, deployed, log):
     """Two streams on the only two threads, and one who waits."""
     ask = "import sys, time, urllib.request as u; answer = u.urlopen(sys.argv[1]); time.sleep(60)"
     for path in ("ticks", "ticks", "inside"):
-        host.check_output(f"python3 -c %s http://127.0.0.1/by-hand/{path} >/dev/null 2>&1 & sleep 0.5", ask)
+        host.check_output(
+            f"python3 -c %s http://127.0.0.1/by-hand/{path} >/dev/null 2>&1 & sleep 0.5", ask
+        )
     until = time.monotonic() + 60
     while "open streams" not in log("by-hand") and time.monotonic() < until:
         time.sleep(1)
     host.run("pkill -f by-hand/[ti]")
-    assert "flaskops: open streams hold all 2 threads of a process, and requests wait. Write websocket: true" in log("by-hand")
+    assert (
+        "flaskops: open streams hold all 2 threads of a process, and requests wait. Write"
+        " websocket: true" in log("by-hand")
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)

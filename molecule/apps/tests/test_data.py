@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What an application keeps: its new volumes are its own from the start, and no command on the host was needed."""
+"""What an application keeps: its new volumes are its own from the start, and no command on the host
+was needed.
+"""
 
 import json
 
@@ -14,7 +16,10 @@ WORD = "kept"
 @pytest.fixture(scope="module")
 def told(host):
     """What it has after it was told a word, which has to survive its container."""
-    words = [question(f"{APP.prefix}/keep", method="POST", body=WORD), question(f"{APP.prefix}/kept")]
+    words = [
+        question(f"{APP.prefix}/keep", method="POST", body=WORD),
+        question(f"{APP.prefix}/kept"),
+    ]
     kept, found = ask(host, words)
     assert kept.status == 204, kept.body
     return found.json
@@ -33,15 +38,24 @@ def test_a_volume_over_a_directory_of_the_image_begins_with_its_files(told):
     assert told["media"] == [f"{WORD}.txt", "logo.txt"]
 
 
-@pytest.mark.parametrize("volume", ["keeps-data", "keeps-media", "keeps-data-files", "keeps-too-data-files"])
+@pytest.mark.parametrize(
+    "volume", ["keeps-data", "keeps-media", "keeps-data-files", "keeps-too-data-files"]
+)
 def test_the_top_directory_of_a_new_volume_is_its_own(host, volume):
     uids = json.loads(host.file("/var/lib/flaskops/uids.json").content_string)["current"]
     uid = uids["keeps-too" if "too" in volume else "keeps"]
-    assert host.check_output("stat -c %%u $(docker volume inspect --format '{{.Mountpoint}}' %s)", volume) == str(uid)
+    assert host.check_output(
+        "stat -c %%u $(docker volume inspect --format '{{.Mountpoint}}' %s)", volume
+    ) == str(uid)
 
 
 def test_what_the_image_had_stays_as_the_engine_copied_it(host):
-    assert host.check_output("stat -c %u $(docker volume inspect --format '{{.Mountpoint}}' keeps-media)/logo.txt") == "0"
+    assert (
+        host.check_output(
+            "stat -c %u $(docker volume inspect --format '{{.Mountpoint}}' keeps-media)/logo.txt"
+        )
+        == "0"
+    )
 
 
 def test_nothing_that_copied_the_files_is_left(host):

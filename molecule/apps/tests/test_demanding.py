@@ -1,4 +1,6 @@
-"""What an application finds around it: children, names, answers that break off, streams, and requests with much in their head."""
+"""What an application finds around it: children, names, answers that break off, streams, and
+requests with much in their head.
+"""
 
 import json
 import re
@@ -9,7 +11,8 @@ from conftest import ENTRIES
 THREADS = ["demanding-uwsgi", "demanding-gunicorn"]
 ALL = [*THREADS, "demanding-greenlets", "demanding-gevent"]
 
-# Sends one request as it is written; the head of the answer, its body as it came, and the seconds after which each part did.
+# Sends one request as it is written; the head of the answer, its body as it came, and the seconds
+# after which each part did.
 RAW = r"""
 import json, socket, sys, time
 
@@ -114,7 +117,9 @@ def test_each_event_arrives_when_it_is_made(raw, name):
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("count", [130, 900])
 def test_many_headers_reach_it(raw, name, count):
-    status, _, body, _ = raw(f"/{name}/headers", *(f"X-Own-{number}: v\r\n" for number in range(count)))
+    status, _, body, _ = raw(
+        f"/{name}/headers", *(f"X-Own-{number}: v\r\n" for number in range(count))
+    )
     assert status == 200, body
     assert json.loads(body)["count"] >= count
 
@@ -130,11 +135,14 @@ def test_large_heads_reach_it(raw, name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_more_than_there_is_room_for_is_refused_and_never_502(raw, name):
-    for lines in ([f"X-{number}: v\r\n" for number in range(3000)], [f"X-{number}: {'v' * 8000}\r\n" for number in range(6)]):
+    for lines in (
+        [f"X-{number}: v\r\n" for number in range(3000)],
+        [f"X-{number}: {'v' * 8000}\r\n" for number in range(6)],
+    ):
         assert raw(f"/{name}/headers", *lines)[0] in (200, 400, 431)
 
 
-# --- what it begins while it is loaded -------------------------------------------------------------------------------
+# --- what it begins while it is loaded ------------------------------------------------------------
 
 BEGUN = {
     "begins": {"env": {"BEGINS": "thread connection"}},
@@ -147,10 +155,15 @@ BEGUN = {
 @pytest.fixture(scope="module")
 def begun(deploy):
     """What a deploy says of applications that begin something, by their names; removed afterwards."""
-    entries = [{"name": name, "source": "begins", "path": f"/{name}", "path_mode": "script_name", **more} for name, more in BEGUN.items()]
+    entries = [
+        {"name": name, "source": "begins", "path": f"/{name}", "path_mode": "script_name", **more}
+        for name, more in BEGUN.items()
+    ]
     run = deploy(*entries)
     assert run.code == 0, run.output
-    said = re.compile(r"\[WARNING\]: (\S+) is healthy, but (.*?)(?=\[WARNING\]|TASK \[| ok: \[)").findall(run.text)
+    said = re.compile(
+        r"\[WARNING\]: (\S+) is healthy, but (.*?)(?=\[WARNING\]|TASK \[| ok: \[)"
+    ).findall(run.text)
     yield {name: [words for other, words in said if other == name] for name in BEGUN}
     assert deploy(*({**entry, "state": "absent"} for entry in entries)).code == 0
 
@@ -162,7 +175,9 @@ def test_threads_and_connections_that_a_fork_leaves_behind_are_warnings(begun):
     assert ["uwsgi.lazy_apps: true" in words for words in begun["begins"]] == [True] * 2
 
 
-@pytest.mark.parametrize(("name", "where"), [("begins-jobs", "in the first process"), ("begins-gunicorn", "in each of")])
+@pytest.mark.parametrize(
+    ("name", "where"), [("begins-jobs", "in the first process"), ("begins-gunicorn", "in each of")]
+)
 def test_a_scheduler_is_sent_into_a_container_of_its_own(begun, name, where):
     (words,) = begun[name]
     assert f"scheduler 'APScheduler' runs {where}" in words

@@ -1,4 +1,6 @@
-"""An application that knows nothing of its path: accounts, a session, redirects, messages, SQLite on a volume."""
+"""An application that knows nothing of its path: accounts, a session, redirects, messages, SQLite
+on a volume.
+"""
 
 import re
 import time
@@ -7,7 +9,9 @@ import pytest
 from conftest import APPS
 
 pytestmark = pytest.mark.parametrize(
-    "app", [APPS[name] for name in ("diary-uwsgi", "diary-gunicorn", "diary-root")], ids=lambda app: app.name
+    "app",
+    [APPS[name] for name in ("diary-uwsgi", "diary-gunicorn", "diary-root")],
+    ids=lambda app: app.name,
 )
 
 

@@ -30,7 +30,14 @@ def test_poetry_lock_is_read_and_poetry_is_not_in_the_image(whoami):
 
 
 def test_what_builds_an_image_is_not_in_it(host):
-    for name, places in (("src-layout", ["app", "project", "runtime"]), ("poetry", ["app", "runtime"])):
-        image = host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/%s", name).split()[0]
+    for name, places in (
+        ("src-layout", ["app", "project", "runtime"]),
+        ("poetry", ["app", "runtime"]),
+    ):
+        image = host.check_output(
+            "docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/%s", name
+        ).split()[0]
         assert host.check_output("docker run --rm --entrypoint ls %s /opt", image).split() == places
-        assert not set(host.check_output("docker run --rm --entrypoint ls %s /app", image).split()) & {"build", "dist", "node_modules"}
+        assert not set(
+            host.check_output("docker run --rm --entrypoint ls %s /app", image).split()
+        ) & {"build", "dist", "node_modules"}

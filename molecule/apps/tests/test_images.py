@@ -1,4 +1,6 @@
-"""Dockerfiles that were made for another base, and bases of the applications' own: each makes its runtime image once."""
+"""Dockerfiles that were made for another base, and bases of the applications' own: each makes its
+runtime image once.
+"""
 
 import pytest
 
@@ -26,12 +28,23 @@ def refused(deploy):
 
 @pytest.fixture(scope="module")
 def made(host, deploy):
-    """In one run: the Alpine one without its Dockerfile, the one without code, two on one base and one on another, one on the host's."""
+    """In one run: the Alpine one without its Dockerfile, the one without code, two on one base and
+    one on another, one on the host's.
+    """
     result = host.run("sh -c %s sh first second", BASE)
     assert result.rc == 0, result.stderr
     before = runtimes(host)
-    bases = [app_on("on-first", "first"), app_on("on-first-too", "first"), app_on("on-second", "second")]
-    run = deploy({**ALPINE, "dockerfile": "none"}, MOUNTED, {**PLAIN, "name": "on-hosts", "path": "/on-hosts"}, *bases)
+    bases = [
+        app_on("on-first", "first"),
+        app_on("on-first-too", "first"),
+        app_on("on-second", "second"),
+    ]
+    run = deploy(
+        {**ALPINE, "dockerfile": "none"},
+        MOUNTED,
+        {**PLAIN, "name": "on-hosts", "path": "/on-hosts"},
+        *bases,
+    )
     assert run.code == 0, run.output
     yield run, before
     for image in runtimes(host) - before:
@@ -39,17 +52,26 @@ def made(host, deploy):
 
 
 def runtimes(host):
-    return set(host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").split())
+    return set(
+        host.check_output(
+            "docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime"
+        ).split()
+    )
 
 
 def base_of(host, name):
-    return host.run("docker exec $(docker ps --quiet --filter label=host.flaskops.app=%s) cat /etc/base", name).stdout.strip()
+    return host.run(
+        "docker exec $(docker ps --quiet --filter label=host.flaskops.app=%s) cat /etc/base", name
+    ).stdout.strip()
 
 
 def test_a_dockerfile_for_alpine_is_refused_before_anything_is_built(refused, get):
     assert refused.code != 0
     assert "line 2, runs apk of another distribution" in refused.text
-    assert "Write dockerfile: none and apt_packages: [libxml2-dev] (by the names of Debian)" in refused.text
+    assert (
+        "Write dockerfile: none and apt_packages: [libxml2-dev] (by the names of Debian)"
+        in refused.text
+    )
     assert "nothing was changed" in refused.text
     assert get("/mounted/").status == 404
 
@@ -64,8 +86,12 @@ def test_one_that_copies_no_code_gets_the_source(made, get):
 
 
 def test_each_application_runs_on_its_own_base(host, made, get):
-    assert [get(f"/{name}/").body for name in ("on-hosts", "on-first", "on-first-too", "on-second")] == ["plain\n"] * 4
-    assert [base_of(host, name) for name in ("on-hosts", "on-first", "on-first-too", "on-second")] == ["", "first", "first", "second"]
+    assert [
+        get(f"/{name}/").body for name in ("on-hosts", "on-first", "on-first-too", "on-second")
+    ] == ["plain\n"] * 4
+    assert [
+        base_of(host, name) for name in ("on-hosts", "on-first", "on-first-too", "on-second")
+    ] == ["", "first", "first", "second"]
 
 
 def test_each_base_has_one_runtime_image(host, made):
@@ -83,7 +109,13 @@ def test_another_application_on_a_base_builds_no_runtime_image(host, made, deplo
 
 
 def test_a_bootstrapped_host_has_the_pythons_of_its_distribution_alone(deploy):
-    run = deploy({**PLAIN, "name": "old", "path": "/old", "python": "3.10"}, flask_apps_base_source="bootstrap")
+    run = deploy(
+        {**PLAIN, "name": "old", "path": "/old", "python": "3.10"},
+        flask_apps_base_source="bootstrap",
+    )
     assert run.code != 0
-    assert "python must be 3.13, for flask_apps_base_source: bootstrap makes the base from the distribution" in run.text
+    assert (
+        "python must be 3.13, for flask_apps_base_source: bootstrap makes the base from the"
+        " distribution" in run.text
+    )
     assert "nothing was changed" in run.text

@@ -5,7 +5,8 @@ import json
 import pytest
 from conftest import VARIABLES
 
-# Reads the images as `docker save` writes them: their layers, one after the other, and their configurations.
+# Reads the images as `docker save` writes them: their layers, one after the other, and their
+# configurations.
 SEARCH = """
 import json, subprocess, sys
 images, texts = json.loads(sys.argv[1])
@@ -27,8 +28,14 @@ print(json.dumps({"found": found, "size": size, "code": saved.returncode}))
 @pytest.fixture(scope="module")
 def images(host):
     """Those of the applications, and the one that most of them begin with."""
-    used = set(host.check_output("docker ps --all --filter label=host.flaskops.app --format '{{.Image}}'").split())
-    runtime = host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").split()
+    used = set(
+        host.check_output(
+            "docker ps --all --filter label=host.flaskops.app --format '{{.Image}}'"
+        ).split()
+    )
+    runtime = host.check_output(
+        "docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime"
+    ).split()
     return sorted(used | {image for image in runtime if not image.endswith(("-build", "-compat"))})
 
 
@@ -37,7 +44,9 @@ def texts(host):
     """By what they are. The last is in an image, or the search would find nothing anywhere."""
     # The middle of a certificate: nobody else's, however it is put between others.
     found = {
-        "our authority": host.file("/etc/flaskops-apps/authority.crt").content_string.splitlines()[3],
+        "our authority": (
+            host.file("/etc/flaskops-apps/authority.crt").content_string.splitlines()[3]
+        ),
         "its name": "flaskops apps scenario authority",
         "password of the registry": VARIABLES["registry_password"],
         "password of the package index": VARIABLES["index_password"],
@@ -67,15 +76,35 @@ def test_neither_an_authority_nor_a_password_is_in_a_layer_or_a_configuration(se
 
 
 def test_nor_in_the_history_of_an_image(host, images, texts):
-    history = host.check_output("for image in %s; do docker history --no-trunc $image; done" % " ".join(images))  # noqa: UP031
+    history = host.check_output(
+        "for image in %s; do docker history --no-trunc $image; done" % " ".join(images)
+    )
     assert len(history.splitlines()) > len(images)
     assert [name for name, text in texts.items() if text in history] == []
 
 
 def test_the_compiler_is_in_no_image_that_we_lay_out(host, images):
-    """The Dockerfiles of the presets are built on what those images bring along, and others on what they name."""
-    theirs = ("uwsgi-", "gunicorn-", "alpine", "mounted", "own-server", "own-socket", "on-first", "on-second")
-    ours = [image for image in images if image.startswith("flaskops/") and not image.removeprefix("flaskops/").startswith(theirs)]
+    """The Dockerfiles of the presets are built on what those images bring along, and others on what
+    they name.
+    """
+    theirs = (
+        "uwsgi-",
+        "gunicorn-",
+        "alpine",
+        "mounted",
+        "own-server",
+        "own-socket",
+        "on-first",
+        "on-second",
+    )
+    ours = [
+        image
+        for image in images
+        if image.startswith("flaskops/") and not image.removeprefix("flaskops/").startswith(theirs)
+    ]
     assert len(ours) > 12
-    command = "for image in %s; do docker run --rm --network none --entrypoint sh $image -c 'command -v gcc' && echo $image; done; true"
+    command = (
+        "for image in %s; do docker run --rm --network none --entrypoint sh $image -c 'command -v"
+        " gcc' && echo $image; done; true"
+    )
     assert host.check_output(command % " ".join(ours)) == ""

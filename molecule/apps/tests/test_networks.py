@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Who asks for the internet has a network alone, from which no neighbour is reached; who does not has none."""
+"""Who asks for the internet has a network alone, from which no neighbour is reached; who does not
+has none.
+"""
 
 import json
 from ipaddress import ip_address, ip_network
@@ -27,14 +29,20 @@ def inspect(host, *words):
 
 @pytest.fixture(scope="module")
 def networks(host):
-    names = host.check_output("docker network ls --filter label=host.flaskops.app --format '{{.Name}}'").split()
+    names = host.check_output(
+        "docker network ls --filter label=host.flaskops.app --format '{{.Name}}'"
+    ).split()
     return {network["Name"]: network for network in inspect(host, "network inspect", *names)}
 
 
 @pytest.fixture(scope="module")
 def containers(host):
-    names = host.check_output("docker ps --filter label=host.flaskops.app --format '{{.Names}}'").split()
-    return {container["Name"].strip("/"): container for container in inspect(host, "inspect", *names)}
+    names = host.check_output(
+        "docker ps --filter label=host.flaskops.app --format '{{.Names}}'"
+    ).split()
+    return {
+        container["Name"].strip("/"): container for container in inspect(host, "inspect", *names)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +51,24 @@ def knock(host, containers):
 
     def one(name, address, port=PORT):
         (inside,) = [found for found in containers if found.rpartition("-")[0] == name]
-        return host.check_output("docker exec %s python3 -c %s %s %s", inside, KNOCK, str(address), str(port))
+        return host.check_output(
+            "docker exec %s python3 -c %s %s %s", inside, KNOCK, str(address), str(port)
+        )
 
     return one
 
 
 def address_of(containers, name):
-    own = [facts for facts in containers.values() if facts["Config"]["Labels"]["host.flaskops.app"] == name]
-    (listener,) = [facts for facts in own if facts["Config"]["Labels"].get("host.flaskops.process") == "listener"]
+    own = [
+        facts
+        for facts in containers.values()
+        if facts["Config"]["Labels"]["host.flaskops.app"] == name
+    ]
+    (listener,) = [
+        facts
+        for facts in own
+        if facts["Config"]["Labels"].get("host.flaskops.process") == "listener"
+    ]
     return listener["NetworkSettings"]["Networks"][f"flaskops-{name}"]["IPAddress"]
 
 
@@ -61,12 +79,17 @@ def gateway_of(networks, name):
 
 def test_only_who_asks_has_a_network(networks, containers):
     assert sorted(networks) == sorted(f"flaskops-{name}" for name in ASKS)
-    names = {container["Config"]["Labels"]["host.flaskops.app"]: container for container in containers.values()}
+    names = {
+        container["Config"]["Labels"]["host.flaskops.app"]: container
+        for container in containers.values()
+    }
     assert names["subpath-blog"]["HostConfig"]["NetworkMode"] == "none"
 
 
 def test_each_has_sixteen_addresses_of_the_pool(networks):
-    subnets = [ip_network(networks[f"flaskops-{name}"]["IPAM"]["Config"][0]["Subnet"]) for name in ASKS]
+    subnets = [
+        ip_network(networks[f"flaskops-{name}"]["IPAM"]["Config"][0]["Subnet"]) for name in ASKS
+    ]
     assert [subnet.prefixlen for subnet in subnets] == [28, 28]
     assert all(subnet.subnet_of(ip_network("10.201.0.0/16")) for subnet in subnets)
     assert not subnets[0].overlaps(subnets[1])
@@ -76,7 +99,9 @@ def test_it_is_in_no_other(containers):
     for container in containers.values():
         name = container["Config"]["Labels"]["host.flaskops.app"]
         if name in ASKS:
-            assert list(container["NetworkSettings"]["Networks"]) == [f"flaskops-{name}"], container["Name"]
+            assert list(container["NetworkSettings"]["Networks"]) == [f"flaskops-{name}"], (
+                container["Name"]
+            )
 
 
 def test_its_own_port_is_reached_and_no_neighbours(knock, containers):

@@ -1,4 +1,6 @@
-"""What a failed run prints: the log of each application once, and at the end which one, why, and what to write."""
+"""What a failed run prints: the log of each application once, and at the end which one, why, and
+what to write.
+"""
 
 import re
 
@@ -13,16 +15,31 @@ DYING = "import os\nprint('said-by-the-container', flush=True)\nos.environ['NO_S
 @pytest.fixture(scope="module")
 def run(deploy, tmp_path_factory):
     """In one run: a release command, a container, a build and a registry that fail."""
-    sources = {"dying": ("app.py", DYING), "build": ("Dockerfile", BUILD), "away": ("Dockerfile", AWAY)}
+    sources = {
+        "dying": ("app.py", DYING),
+        "build": ("Dockerfile", BUILD),
+        "away": ("Dockerfile", AWAY),
+    }
     entries = []
     for name, (file, text) in sources.items():
         place = tmp_path_factory.mktemp(name)
         (place / "requirements.txt").write_text("flask==3.1.3\n")
         (place / "app.py").write_text("app = 1\n")
         (place / file).write_text(text)
-        own = {"dockerfile": "Dockerfile", "port": 80} if file == "Dockerfile" else {"module": "app", "callable": "app"}
-        entries.append({"name": f"says-{name}", "source": str(place), "path": f"/says-{name}", **own})
-    command = {**PLAIN, "name": "says-command", "path": "/says-command", "release_command": "echo said-by-the-command; exit 3"}
+        own = (
+            {"dockerfile": "Dockerfile", "port": 80}
+            if file == "Dockerfile"
+            else {"module": "app", "callable": "app"}
+        )
+        entries.append(
+            {"name": f"says-{name}", "source": str(place), "path": f"/says-{name}", **own}
+        )
+    command = {
+        **PLAIN,
+        "name": "says-command",
+        "path": "/says-command",
+        "release_command": "echo said-by-the-command; exit 3",
+    }
     found = deploy(*entries, command)
     assert found.code != 0
     return found
@@ -30,7 +47,11 @@ def run(deploy, tmp_path_factory):
 
 @pytest.mark.parametrize("who", ["build", "command", "container"])
 def test_what_an_application_says_is_printed_once(run, who):
-    lines = [line for line in run.output.splitlines() if re.search(rf"^\s*(log: )?(#\d+ )?(\d+\.\d+ )?said-by-the-{who}\b", line)]
+    lines = [
+        line
+        for line in run.output.splitlines()
+        if re.search(rf"^\s*(log: )?(#\d+ )?(\d+\.\d+ )?said-by-the-{who}\b", line)
+    ]
     assert len(lines) == 1, run.output
 
 

@@ -75,8 +75,9 @@ def test_the_number_of_processes_follows_the_environment_of_the_image(whoami):
 @pytest.mark.parametrize(("size", "status"), [(900_000, 200), (1_100_000, 413)])
 def test_an_upload_may_be_as_large_as_nginx_max_upload_says(host, size, status):
     program = (
-        "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 80, timeout=30); "
-        "c.request('POST', '/uwsgi-settings/upload', b'u' * int(sys.argv[1]), {'Host': 'localhost'}); print(c.getresponse().status)"
+        "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 80, timeout=30);"
+        " c.request('POST', '/uwsgi-settings/upload', b'u' * int(sys.argv[1]), {'Host':"
+        " 'localhost'}); print(c.getresponse().status)"
     )
     assert host.check_output("python3 -c %s %s", program, str(size)) == str(status)
 
@@ -106,15 +107,24 @@ def test_the_container_says_what_it_chose(log):
         ("gunicorn-app-module", None, 3),
     ],
 )
-def test_gunicorns_configuration_is_found_where_the_image_looks(whoami, app, configuration, workers):
-    """GUNICORN_CONF, else /app/gunicorn_conf.py, else /app/app/gunicorn_conf.py; without one, WORKERS_PER_CORE counts."""
+def test_gunicorns_configuration_is_found_where_the_image_looks(
+    whoami, app, configuration, workers
+):
+    """GUNICORN_CONF, else /app/gunicorn_conf.py, else /app/app/gunicorn_conf.py; without one,
+    WORKERS_PER_CORE counts.
+    """
     seen = whoami(app)
     assert (seen["configuration"], seen["workers"]) == (configuration, workers)
 
 
 def test_the_module_is_found_under_each_of_its_names(get):
     """/app/app/main.py, /app/main.py, MODULE_NAME with VARIABLE_NAME, APP_MODULE."""
-    paths = ("/presets/gunicorn-package/", "/gunicorn-module/", "/gunicorn-names/", "/gunicorn-app-module/")
+    paths = (
+        "/presets/gunicorn-package/",
+        "/gunicorn-module/",
+        "/gunicorn-names/",
+        "/gunicorn-app-module/",
+    )
     assert [get(path).body for path in paths] == ["package\n", "module\n", "custom\n", "custom\n"]
 
 

@@ -1,4 +1,6 @@
-"""The path without its slash, sessions of neighbours, files and their types: as a client gets them through Nginx."""
+"""The path without its slash, sessions of neighbours, files and their types: as a client gets them
+through Nginx.
+"""
 
 import json
 
@@ -43,7 +45,9 @@ def test_a_login_at_one_is_no_logout_at_the_others(host, browse):
 def test_files_have_the_types_that_browsers_want(host, name):
     """By Nginx, and by Flask in the container."""
     answers = ask(host, [question(f"/{name}/static/{file}") for file in TYPES])
-    assert {file: answer.headers["content-type"] for file, answer in zip(TYPES, answers, strict=True)} == TYPES
+    assert {
+        file: answer.headers["content-type"] for file, answer in zip(TYPES, answers, strict=True)
+    } == TYPES
     own = ask(host, [question(f"/{name}/file/{file}") for file in TYPES])
     assert [answer.headers["content-type"] for answer in own] == list(TYPES.values())
     wanted = "*" if name == "edge-uwsgi" else None
@@ -87,9 +91,15 @@ def raw(host):
 @pytest.mark.parametrize("name", EDGES)
 def test_the_host_is_the_one_that_chose_the_site(raw, name):
     asked = {
-        f"GET http://localhost/{name}/whoami HTTP/1.1\nHost: evil.example\nConnection: close\n\n": "localhost",
-        f"GET http://LocalHost:8080/{name}/whoami HTTP/1.1\nHost: evil.example:1\nConnection: close\n\n": "localhost:8080",
-        f"GET /{name}/whoami HTTP/1.1\nHost: Shop.Example:81\nConnection: close\n\n": "shop.example:81",
+        f"GET http://localhost/{name}/whoami HTTP/1.1\nHost: evil.example\nConnection: close\n\n": (
+            "localhost"
+        ),
+        f"GET http://LocalHost:8080/{name}/whoami HTTP/1.1\nHost: evil.example:1\nConnection: close\n\n": (
+            "localhost:8080"
+        ),
+        f"GET /{name}/whoami HTTP/1.1\nHost: Shop.Example:81\nConnection: close\n\n": (
+            "shop.example:81"
+        ),
         f"GET /{name}/whoami HTTP/1.1\nHost: [::1]:81\nConnection: close\n\n": "[::1]:81",
         f"GET /{name}/whoami HTTP/1.0\n\n": "127.0.0.1",
     }
@@ -99,17 +109,24 @@ def test_the_host_is_the_one_that_chose_the_site(raw, name):
 
 def test_a_host_that_is_none_is_refused(raw):
     hosts = ("evil.example:80@localhost", "<script>", "localhost:x", "a,b", "..", "localhost/x")
-    for answer in raw(*(f"GET /edge-uwsgi/whoami HTTP/1.1\nHost: {host}\nConnection: close\n\n" for host in hosts)):
+    for answer in raw(
+        *(f"GET /edge-uwsgi/whoami HTTP/1.1\nHost: {host}\nConnection: close\n\n" for host in hosts)
+    ):
         assert answer.startswith("HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize("name", EDGES)
 @pytest.mark.parametrize("upgrade", ["h2c", "H2C", "websocket, h2c", "h2c, websocket"])
 def test_no_tunnel_of_http_2_reaches_an_application(raw, name, upgrade):
-    head = f"GET /{name}/whoami HTTP/1.1\nHost: localhost\nUpgrade: {upgrade}\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\n"
+    head = (
+        f"GET /{name}/whoami HTTP/1.1\nHost: localhost\nUpgrade: {upgrade}\nHTTP2-Settings:"
+        " AAMAAABkAARAAAAAAAIAAAAA\n"
+    )
     (answer,) = raw(f"{head}Connection: Upgrade, HTTP2-Settings, close\n\n")
     assert answer.startswith("HTTP/1.1 200 ")
-    assert not {"Upgrade", "Http2-Settings"} & set(json.loads(answer.partition("\r\n\r\n")[2])["headers"])
+    assert not {"Upgrade", "Http2-Settings"} & set(
+        json.loads(answer.partition("\r\n\r\n")[2])["headers"]
+    )
 
 
 @pytest.mark.parametrize("name", EDGES)

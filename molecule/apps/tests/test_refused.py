@@ -1,4 +1,6 @@
-"""What cannot be, is refused with words that say what to write; and what else was asked for goes on."""
+"""What cannot be, is refused with words that say what to write; and what else was asked for goes
+on.
+"""
 
 import os
 import re
@@ -11,7 +13,12 @@ from conftest import ENTRIES
 
 REPOSITORY = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", "."), "plain.git")
 MOVED = f"moved at {time.time_ns()}"
-BROKEN = {"name": "broken", "source": "uwsgi-nginx-flask/broken", "path": "/broken", "path_mode": "script_name"}
+BROKEN = {
+    "name": "broken",
+    "source": "uwsgi-nginx-flask/broken",
+    "path": "/broken",
+    "path_mode": "script_name",
+}
 
 
 def push_to_the_branch(directory):
@@ -20,19 +27,26 @@ def push_to_the_branch(directory):
     subprocess.run([*git, "clone", "--quiet", REPOSITORY, directory], check=True)
     app = directory / "app.py"
     app.write_text(re.sub(r'return "[^"\\\\]*', f'return "{MOVED}', app.read_text(), count=1))
-    subprocess.run([*git, "-C", directory, "commit", "--quiet", "--all", "--message", "Say something else"], check=True)
+    subprocess.run(
+        [*git, "-C", directory, "commit", "--quiet", "--all", "--message", "Say something else"],
+        check=True,
+    )
     subprocess.run([*git, "-C", directory, "push", "--quiet", "origin", "main"], check=True)
 
 
 @pytest.fixture(scope="module")
 def mixed(host, deploy, tmp_path_factory):
-    """In one run: one without a callable, one that may not write, one that does not know its path, and one whose branch has moved."""
+    """In one run: one without a callable, one that may not write, one that does not know its path,
+    and one whose branch has moved.
+    """
     before = host.check_output("readlink /etc/nginx/flaskops/default/from-git.conf")
     push_to_the_branch(tmp_path_factory.mktemp("branch") / "work")
     writes = {**ENTRIES["writes"], "name": "refused", "path": "/refused"}
     del writes["writable"]
     lost = {"name": "lost", "source": "plain", "path": "/lost"}
-    return before, deploy({**BROKEN, "module": "main", "callable": "app"}, writes, lost, ENTRIES["from-git"])
+    return before, deploy(
+        {**BROKEN, "module": "main", "callable": "app"}, writes, lost, ENTRIES["from-git"]
+    )
 
 
 def test_the_run_fails(mixed):
@@ -42,7 +56,10 @@ def test_the_run_fails(mixed):
 def test_the_container_of_an_application_without_a_callable_says_what_is_missing(mixed):
     """In the failure of the play, which holds what the container said before it exited."""
     assert "broken did not get healthy: its container exited with code" in mixed[1].text
-    assert "flaskops: main has no 'app'; what can be called in it: none. Write module and callable." in mixed[1].text
+    assert (
+        "flaskops: main has no 'app'; what can be called in it: none. Write module and callable."
+        in mixed[1].text
+    )
 
 
 def test_it_is_not_half_alive(host, mixed, get):
@@ -56,7 +73,10 @@ def test_one_that_writes_where_it_may_not_is_told_what_to_write(mixed, get):
 
 
 def test_one_that_knows_nothing_of_its_path_is_told_what_to_write(mixed):
-    assert "It answers at /, so it knows nothing of its path: write path_mode: script_name." in mixed[1].text
+    assert (
+        "It answers at /, so it knows nothing of its path: write path_mode: script_name."
+        in mixed[1].text
+    )
 
 
 def test_a_branch_that_has_moved_is_a_new_release_beside_those_that_failed(host, mixed, get):
@@ -68,7 +88,9 @@ def test_what_was_not_in_the_run_goes_on(mixed, get):
     assert get("/uwsgi-simple/").status == 200
 
 
-def test_an_application_that_is_nowhere_to_be_found_is_refused_with_what_was_looked_for(deploy, get):
+def test_an_application_that_is_nowhere_to_be_found_is_refused_with_what_was_looked_for(
+    deploy, get
+):
     run = deploy(BROKEN)
     assert run.code != 0
     assert "no Flask application was found in" in run.text

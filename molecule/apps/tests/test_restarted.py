@@ -8,16 +8,27 @@ from conftest import APPS, TABLE, VISITOR, visit_all
 def session(browse):
     """Somebody is logged in to the diary when it happens."""
     form = {"name": "grace", "password": "battery staple"}
-    return browse(APPS["diary-uwsgi"], [("/auth/register", form), ("/auth/login", form), ("/create", {"text": "Before the restart"})])[0]
+    return browse(
+        APPS["diary-uwsgi"],
+        [
+            ("/auth/register", form),
+            ("/auth/login", form),
+            ("/create", {"text": "Before the restart"}),
+        ],
+    )[0]
 
 
 @pytest.fixture(scope="module")
 def started(host, session):
     """When each container was started, before and after."""
-    command = "docker ps --quiet --filter label=host.flaskops.app | xargs docker inspect --format '{{.Name}} {{.State.StartedAt}}'"
+    command = (
+        "docker ps --quiet --filter label=host.flaskops.app | xargs docker inspect --format"
+        " '{{.Name}} {{.State.StartedAt}}'"
+    )
     before = dict(line.split() for line in host.check_output(command).splitlines())
     host.check_output(
-        "docker ps --quiet --filter label=host.flaskops.app | xargs --max-procs 4 --max-args 1 docker restart >/dev/null && echo done"
+        "docker ps --quiet --filter label=host.flaskops.app | xargs --max-procs 4 --max-args 1"
+        " docker restart >/dev/null && echo done"
     )
     return before, dict(line.split() for line in host.check_output(command).splitlines())
 
@@ -54,4 +65,7 @@ def test_a_login_outlives_the_restart(visits, session, browse):
 
 
 def test_what_was_written_outlives_the_restart(visits, browse):
-    assert "<article>Before the restart</article>" in browse(APPS["diary-uwsgi"], [("/", None)])[1][0].page
+    assert (
+        "<article>Before the restart</article>"
+        in browse(APPS["diary-uwsgi"], [("/", None)])[1][0].page
+    )

@@ -3,8 +3,16 @@
 import pytest
 from conftest import VARIABLES
 
-REGISTRY, LOGIN = VARIABLES["registry"], {"username": VARIABLES["registry_username"], "password": VARIABLES["registry_password"]}
-DEFAULTS = {"drain_seconds": 2, "health": {"interval_seconds": 0.2}, "resources": {"memory": "256m"}, "registry": LOGIN}
+REGISTRY, LOGIN = (
+    VARIABLES["registry"],
+    {"username": VARIABLES["registry_username"], "password": VARIABLES["registry_password"]},
+)
+DEFAULTS = {
+    "drain_seconds": 2,
+    "health": {"interval_seconds": 0.2},
+    "resources": {"memory": "256m"},
+    "registry": LOGIN,
+}
 PUSH = """
 set -eu
 export DOCKER_CONFIG=/root/pusher
@@ -20,7 +28,14 @@ done
 rm -r /root/pusher
 """
 PLAIN = {"name": "taken", "source": "plain", "path": "/taken", "path_mode": "script_name"}
-OWN = {**PLAIN, "name": "loaded", "source": "own-runtime", "dockerfile": "Dockerfile", "path": "/loaded", "module": "web"}
+OWN = {
+    **PLAIN,
+    "name": "loaded",
+    "source": "own-runtime",
+    "dockerfile": "Dockerfile",
+    "path": "/loaded",
+    "module": "web",
+}
 
 
 @pytest.fixture
@@ -28,7 +43,10 @@ def runtime(host):
     """The runtime images that were built, by their names; taken from the host, and given back."""
 
     def images():
-        lines = host.check_output("docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' flaskops/runtime")
+        lines = host.check_output(
+            "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'"
+            " flaskops/runtime"
+        )
         return dict(line.split() for line in lines.splitlines())
 
     def forget():
@@ -49,11 +67,15 @@ def test_it_is_pulled_from_a_registry_that_asks_for_a_login(host, runtime, deplo
     words = [LOGIN["username"], LOGIN["password"], REGISTRY, *before]
     assert host.run("sh -c %s sh " + " ".join(["%s"] * len(words)), PUSH, *words).rc == 0
     runtime.forget()
-    run = deploy(PLAIN, flask_apps_defaults=DEFAULTS, flask_apps_runtime_image=f"{REGISTRY}/flaskops/runtime")
+    run = deploy(
+        PLAIN, flask_apps_defaults=DEFAULTS, flask_apps_runtime_image=f"{REGISTRY}/flaskops/runtime"
+    )
     assert run.code == 0, run.output
     assert "image_take | Take the runtime image" in run.output
     assert "image_build" not in run.output
-    assert set(runtime().items()) < set(before.items())  # without the compatibility image, which nobody needed
+    assert set(runtime().items()) < set(
+        before.items()
+    )  # without the compatibility image, which nobody needed
     assert host.check_output(f"docker image ls --quiet {REGISTRY}/flaskops/runtime") == ""
     assert get("/taken/").status == 200
 
@@ -62,10 +84,14 @@ def test_it_is_loaded_from_an_archive(host, runtime, deploy, get, tmp_path):
     before = runtime()
     (last,) = [name for name in before if not name.endswith(("-build", "-compat"))]
     host.check_output(f"docker save --output /root/runtime.tar {last}")
-    host.ansible("fetch", f"src=/root/runtime.tar dest={tmp_path}/ flat=yes", check=False, become=False)
+    host.ansible(
+        "fetch", f"src=/root/runtime.tar dest={tmp_path}/ flat=yes", check=False, become=False
+    )
     host.check_output("rm /root/runtime.tar")
     host.check_output(f"docker image rm {last}")
-    run = deploy(OWN, flask_apps_defaults=DEFAULTS, flask_apps_runtime_image=str(tmp_path / "runtime.tar"))
+    run = deploy(
+        OWN, flask_apps_defaults=DEFAULTS, flask_apps_runtime_image=str(tmp_path / "runtime.tar")
+    )
     assert run.code == 0, run.output
     assert runtime() == before
     assert not host.file("/var/lib/flaskops/build/runtime-image.tar").exists
@@ -74,7 +100,11 @@ def test_it_is_loaded_from_an_archive(host, runtime, deploy, get, tmp_path):
 
 def test_one_that_has_another_recipe_is_refused_and_nothing_is_touched(runtime, deploy, get):
     runtime.forget()
-    run = deploy(PLAIN | {"env": {"NEW": "1"}}, flask_apps_defaults=DEFAULTS, flask_apps_runtime_image=f"{REGISTRY}/nobodys/runtime")
+    run = deploy(
+        PLAIN | {"env": {"NEW": "1"}},
+        flask_apps_defaults=DEFAULTS,
+        flask_apps_runtime_image=f"{REGISTRY}/nobodys/runtime",
+    )
     assert run.code != 0
     assert "docs/sources.md" in run.text
     assert "what served before serves on" in run.text

@@ -22,7 +22,8 @@ def test_no_login_stays_on_the_host(host):
     """Not in Docker's configuration, and nowhere else where it could have been put."""
     assert host.run("grep auth /root/.docker/config.json").stdout == ""
     found = host.run(
-        "grep --recursive --files-with-matches --fixed-strings %s /etc /home /root /run /tmp /var/lib/flaskops /var/log",
+        "grep --recursive --files-with-matches --fixed-strings %s /etc /home /root /run /tmp"
+        " /var/lib/flaskops /var/log",
         VARIABLES["registry_password"],
     )
     assert found.stdout.split() == []
@@ -38,9 +39,16 @@ def test_a_server_of_its_own_is_started_by_a_process_that_relays_and_reaps(whoam
 
 def test_a_job_for_the_worker_comes_back(get, whoami):
     """Over Redis, from a container of the same release."""
-    number = get("/celery/jobs", method="POST", body="text=loud", Content_Type="application/x-www-form-urlencoded").json["id"]
+    number = get(
+        "/celery/jobs",
+        method="POST",
+        body="text=loud",
+        Content_Type="application/x-www-form-urlencoded",
+    ).json["id"]
     deadline = time.monotonic() + 20
-    while (job := get(f"/celery/jobs/{number}").json)["state"] != "SUCCESS" and time.monotonic() < deadline:
+    while (job := get(f"/celery/jobs/{number}").json)[
+        "state"
+    ] != "SUCCESS" and time.monotonic() < deadline:
         time.sleep(0.2)
     assert job["result"]["text"] == "LOUD", job
     assert job["result"]["release"] == whoami("celery")["release"]

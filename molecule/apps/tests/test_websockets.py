@@ -1,4 +1,6 @@
-"""Websockets below a path, each through Nginx, which ends a silent connection of these applications after 2 seconds."""
+"""Websockets below a path, each through Nginx, which ends a silent connection of these applications
+after 2 seconds.
+"""
 
 import json
 import time
@@ -54,7 +56,9 @@ def test_flask_sock_answers_below_the_path(host):
 
 
 def test_a_websocket_that_is_named_may_be_silent_for_longer_than_the_proxy_waits(host):
-    assert host.check_output(f"{PYTHON} -c %s /echo/ws/echo {SILENCE}", ECHO) == "/ws/echo: round trip"
+    assert (
+        host.check_output(f"{PYTHON} -c %s /echo/ws/echo {SILENCE}", ECHO) == "/ws/echo: round trip"
+    )
 
 
 def test_one_that_is_not_named_is_ended(host):
@@ -87,4 +91,6 @@ def test_both_clients_of_the_chat_speak_over_a_websocket(chat):
 
 def test_the_chat_knows_where_it_is_and_who_speaks(chat):
     for messages in chat["heard"].values():
-        assert {(message["root"], message["remote_addr"]) for message in messages} == {("/chat", "127.0.0.1")}
+        assert {(message["root"], message["remote_addr"]) for message in messages} == {
+            ("/chat", "127.0.0.1")
+        }

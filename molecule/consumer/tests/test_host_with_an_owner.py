@@ -33,7 +33,9 @@ def test_the_owners_container_still_answers_through_the_owners_site(http):
 
 @pytest.mark.parametrize("what", ["container", "nginx", "daemon", "packages", "services"])
 def test_what_the_owner_had_is_untouched(inventory, what):
-    """The same container since the same time, the same files, the same packages, services that were not restarted."""
+    """The same container since the same time, the same files, the same packages, services that were
+    not restarted.
+    """
     before, now = inventory(what)
     assert before
     assert now == before
@@ -41,5 +43,10 @@ def test_what_the_owner_had_is_untouched(inventory, what):
 
 def test_of_nginx_we_wrote_only_what_is_ours(host):
     ours = set(host.check_output("find /etc/nginx -newer /root/before/packages ! -type d").split())
-    # The names that fragments use, the types of static files, and the link to the application's fragment.
-    assert ours == {"/etc/nginx/conf.d/flaskops.conf", "/etc/nginx/conf.d/flaskops.types", "/etc/nginx/flaskops/default/shop.conf"}
+    # The names that fragments use, the types of static files, and the link to the application's
+    # fragment.
+    assert ours == {
+        "/etc/nginx/conf.d/flaskops.conf",
+        "/etc/nginx/conf.d/flaskops.types",
+        "/etc/nginx/flaskops/default/shop.conf",
+    }

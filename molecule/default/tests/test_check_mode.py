@@ -9,7 +9,13 @@ SCENARIO = Path(__file__).parent.parent
 def test_check_mode_on_a_converged_host_promises_to_change_nothing():
     """Molecule's own `check` does not look at the result; `idempotence` looks at a real run."""
     run = subprocess.run(
-        ["ansible-playbook", "--check", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], "converge.yml"],
+        [
+            "ansible-playbook",
+            "--check",
+            "--inventory",
+            os.environ["MOLECULE_INVENTORY_FILE"],
+            "converge.yml",
+        ],
         cwd=SCENARIO,
         env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
         capture_output=True,
@@ -25,4 +31,6 @@ def test_check_mode_on_a_converged_host_promises_to_change_nothing():
         if result.get("changed")
     ]
     assert changing == []
-    assert all(host["changed"] == 0 and host["ok"] > 0 for host in report["stats"].values()), report["stats"]
+    assert all(host["changed"] == 0 and host["ok"] > 0 for host in report["stats"].values()), (
+        report["stats"]
+    )

@@ -85,4 +85,6 @@ def test_the_socket_is_reached_by_nginx_and_the_application_only(host, container
     assert (directory.user, directory.mode) == ("root", 0o1777)
     release = host.file(source.removesuffix("/run"))
     assert (release.user, release.mode) == ("root", 0o710)
-    assert release.group == host.check_output("ps -o group= -C nginx | grep -v root | sort -u").strip()
+    assert (
+        release.group == host.check_output("ps -o group= -C nginx | grep -v root | sort -u").strip()
+    )

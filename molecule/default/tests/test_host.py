@@ -17,9 +17,17 @@ def test_the_service_runs_and_starts_with_the_host(host, name):
 
 
 def test_only_nginx_listens_to_the_world(host):
-    """Not the applications (unix sockets), and no Docker API over TCP. The fixtures listen on loopback."""
-    listening = host.check_output("ss --no-header --listening --tcp --numeric --processes").splitlines()
-    world = [line for line in listening if line.split()[3].rsplit(":", 1)[0] not in ("127.0.0.1", "[::1]")]
+    """Not the applications (unix sockets), and no Docker API over TCP. The fixtures listen on
+    loopback.
+    """
+    listening = host.check_output(
+        "ss --no-header --listening --tcp --numeric --processes"
+    ).splitlines()
+    world = [
+        line
+        for line in listening
+        if line.split()[3].rsplit(":", 1)[0] not in ("127.0.0.1", "[::1]")
+    ]
     assert world
     assert [line for line in world if '"nginx"' not in line] == []
 
@@ -55,7 +63,9 @@ def test_the_daemon_configuration_is_ours_and_valid(host):
     assert "max-size" in options["log-opts"]
 
 
-def test_docker_comes_from_dockers_own_repository_on_ubuntu_and_from_the_distribution_on_debian(host):
+def test_docker_comes_from_dockers_own_repository_on_ubuntu_and_from_the_distribution_on_debian(
+    host,
+):
     ubuntu = host.system_info.distribution == "ubuntu"
     assert host.package("docker-ce").is_installed is ubuntu
     assert host.package("docker.io").is_installed is not ubuntu
@@ -63,4 +73,7 @@ def test_docker_comes_from_dockers_own_repository_on_ubuntu_and_from_the_distrib
 
 def test_the_compiler_of_the_runtime_image_is_not_in_the_applications(host, container):
     image = container("hello")["Image"]
-    assert host.run("docker run --rm --network none --entrypoint sh %s -c 'command -v gcc'", image).rc != 0
+    assert (
+        host.run("docker run --rm --network none --entrypoint sh %s -c 'command -v gcc'", image).rc
+        != 0
+    )

@@ -46,7 +46,9 @@ def test_the_path_without_a_slash_redirects_to_the_one_with_it(http):
     answer = http("/pc-builder-app?from=link", headers={"Host": "shop.example:8080"})
     assert answer.status in (301, 308)
     # Relative, or with the host and port that the client asked for.
-    assert re.fullmatch(r"(http://shop\.example:8080)?/pc-builder-app/\?from=link", answer.headers["location"])
+    assert re.fullmatch(
+        r"(http://shop\.example:8080)?/pc-builder-app/\?from=link", answer.headers["location"]
+    )
 
 
 def test_a_longer_name_is_not_caught_by_the_path(http):

@@ -18,7 +18,11 @@ def test_the_application_sees_the_clients_address(host, http):
 
 
 def test_an_address_that_a_client_claims_is_not_believed(http):
-    claims = {"X-Forwarded-For": "203.0.113.7", "X-Real-IP": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    claims = {
+        "X-Forwarded-For": "203.0.113.7",
+        "X-Real-IP": "203.0.113.7",
+        "X-Forwarded-Proto": "https",
+    }
     seen = http("/hello/whoami", headers=claims).json
     assert seen["remote_addr"] == "127.0.0.1"
     assert seen["scheme"] == "http"

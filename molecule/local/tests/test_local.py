@@ -26,24 +26,41 @@ def test_the_application_sees_a_client_that_is_the_machine_itself(http):
 
 
 def test_a_developer_sees_a_changed_file_at_the_next_request(host):
-    """bin/dev, as a newcomer types it, with the entry of the inventory and a copy of the sample application."""
+    """bin/dev, as a newcomer types it, with the entry of the inventory and a copy of the sample
+    application.
+    """
     host.check_output("cp -r /srv/flaskops.host/files/pc-builder-app /srv/builder")
-    command = "bin/dev /srv/builder name=pc-builder-app --path /dev --port 5055 -i inventories/local >/root/dev.log 2>&1 </dev/null"
+    command = (
+        "bin/dev /srv/builder name=pc-builder-app --path /dev --port 5055 -i inventories/local"
+        " >/root/dev.log 2>&1 </dev/null"
+    )
     host.check_output(f"cd /srv/flaskops.host && setsid {command} & echo $! >/root/dev.pid")
     address = "http://127.0.0.1:5055/dev/health"
-    ask = f"python3 -c 'import urllib.request as u; print(u.urlopen(\"{address}\").read().decode())'"
+    ask = (
+        f"python3 -c 'import urllib.request as u; print(u.urlopen(\"{address}\").read().decode())'"
+    )
     try:
         deadline = time.monotonic() + 300
         while host.run(ask).rc:
             assert time.monotonic() < deadline, host.run("cat /root/dev.log").stdout
             time.sleep(1)
-        host.check_output("sed -i 's/\"status\": \"ok\"/\"status\": \"changed\"/' /srv/builder/app.py && grep changed /srv/builder/app.py")
+        host.check_output(
+            'sed -i \'s/"status": "ok"/"status": "changed"/\' /srv/builder/app.py && grep changed'
+            " /srv/builder/app.py"
+        )
         assert '"changed"' in host.check_output(ask)
-        assert host.check_output("docker port dev-pc-builder-app").split() == ["5000/tcp", "->", "127.0.0.1:5055"]
+        assert host.check_output("docker port dev-pc-builder-app").split() == [
+            "5000/tcp",
+            "->",
+            "127.0.0.1:5055",
+        ]
     finally:
         host.run("kill -TERM $(cat /root/dev.pid)")
     deadline = time.monotonic() + 20
-    while host.check_output("docker ps --all --quiet --filter name=dev-") and time.monotonic() < deadline:
+    while (
+        host.check_output("docker ps --all --quiet --filter name=dev-")
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.5)
     assert not host.check_output("docker ps --all --quiet --filter name=dev-")
     # What is deployed beside it is the same as before.
@@ -51,7 +68,11 @@ def test_a_developer_sees_a_changed_file_at_the_next_request(host):
 
 
 def test_transactions_of_the_nginx_configuration_hold_with_a_real_nginx(host):
-    """The unit tests that are skipped on a machine without Nginx; here there is one, and the clone has its pytest."""
-    run = host.run("cd /srv/flaskops.host && .venv/bin/python -m pytest tests/unit/test_nginx_tree_real.py")
+    """The unit tests that are skipped on a machine without Nginx; here there is one, and the clone
+    has its pytest.
+    """
+    run = host.run(
+        "cd /srv/flaskops.host && .venv/bin/python -m pytest tests/unit/test_nginx_tree_real.py"
+    )
     assert run.rc == 0, run.stdout
     assert "skipped" not in run.stdout, run.stdout

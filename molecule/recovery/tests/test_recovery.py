@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Whatever goes wrong, the release that serves goes on serving, and the next run ends what was begun; counted under load."""
+"""Whatever goes wrong, the release that serves goes on serving, and the next run ends what was
+begun; counted under load.
+"""
 
 import json
 import os
@@ -15,7 +17,7 @@ from conftest import OWNER, SCENARIO, audit, nothing_lost, shop, wait_for
 BAD_FRAGMENT = {"proxy": {"body_size": "99999999999999999999g"}}
 
 
-# --- what goes wrong before it serves --------------------------------------------------------------------------------
+# --- what goes wrong before it serves -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,11 @@ BAD_FRAGMENT = {"proxy": {"body_size": "99999999999999999999g"}}
         ({"env": {"CRASH": "1"}}, "this version crashes at start"),
         (BAD_FRAGMENT, "was refused by Nginx"),
         ({"release_command": "echo cannot migrate; exit 3"}, "cannot migrate"),
-        pytest.param({"env": {"UNWELL": "1"}, "health": {"deadline_seconds": 4}}, "500 unwell", marks=pytest.mark.long),
+        pytest.param(
+            {"env": {"UNWELL": "1"}, "health": {"deadline_seconds": 4}},
+            "500 unwell",
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["crashes at start", "fragment refused", "migration fails", "never healthy"],
 )
@@ -40,14 +46,18 @@ def test_a_bad_version(serving, deploy, version, load, left, bad, words):
 
 
 def test_one_bad_application_does_not_hold_up_the_others(serving, deploy, version, http, play):
-    output = deploy(shop(2), {**shop(1), "name": "other", "path": "/other", **BAD_FRAGMENT}).failed().output
+    output = (
+        deploy(shop(2), {**shop(1), "name": "other", "path": "/other", **BAD_FRAGMENT})
+        .failed()
+        .output
+    )
     assert "other: release" in output
     assert version() == "2"
     assert http("/other/").status == 404
     play("remove", flask_apps_remove="other").ok()
 
 
-# --- two at once, and runs that are cut off --------------------------------------------------------------------------
+# --- two at once, and runs that are cut off -------------------------------------------------------
 
 
 def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
@@ -81,22 +91,36 @@ SWITCH = "work | Switch to them"
 LAST = "work | Drain, stop what served before, prune and unlock"
 # The second time within the step, when its container runs.
 CUTS = [*((step, 0.0) for step in STEPS if step != SWITCH), (START, 2.0)]
-LATER = [pytest.param(step, after, marks=pytest.mark.long, id=f"{step.split(' | ')[1]} {after:g}") for step, after in CUTS]
+LATER = [
+    pytest.param(step, after, marks=pytest.mark.long, id=f"{step.split(' | ')[1]} {after:g}")
+    for step, after in CUTS
+]
 
 
 def cut(start, step, name, after=0.0):
-    process = start("deploy", [shop(name)], {"FLASKOPS_KILL_AT": step, "FLASKOPS_KILL_AFTER": str(after), **KILLER})
+    process = start(
+        "deploy",
+        [shop(name)],
+        {"FLASKOPS_KILL_AT": step, "FLASKOPS_KILL_AFTER": str(after), **KILLER},
+    )
     process.communicate(timeout=300)
     return process.returncode
 
 
-KILLER = {"ANSIBLE_CALLBACK_PLUGINS": str(SCENARIO / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "kill_at"}
+KILLER = {
+    "ANSIBLE_CALLBACK_PLUGINS": str(SCENARIO / "callback"),
+    "ANSIBLE_CALLBACKS_ENABLED": "kill_at",
+}
 
 
-@pytest.mark.parametrize(("step", "after"), [pytest.param(SWITCH, 0.0, id="Switch to them"), *LATER])
+@pytest.mark.parametrize(
+    ("step", "after"), [pytest.param(SWITCH, 0.0, id="Switch to them"), *LATER]
+)
 def test_the_controller_is_killed_at(serving, start, deploy, version, load, left, step, after):
     with load() as found:
-        assert cut(start, step, f"cut {step} {after}", after) in ((-signal.SIGKILL, 0) if after else (-signal.SIGKILL,))
+        assert cut(start, step, f"cut {step} {after}", after) in (
+            (-signal.SIGKILL, 0) if after else (-signal.SIGKILL,)
+        )
         assert version()
         deploy(shop("after")).ok()
         assert version() == "after"
@@ -118,8 +142,13 @@ def test_a_release_that_was_cut_off_and_is_wanted_no_more(serving, start, deploy
     assert deploy(shop(1)).ok().changed == 0
 
 
-@pytest.mark.parametrize("after", [0.2, pytest.param(0.3, marks=pytest.mark.long), pytest.param(0.45, marks=pytest.mark.long)])
-def test_the_controller_is_killed_while_the_switch_is_under_way(serving, start, deploy, version, load, left, host, after):
+@pytest.mark.parametrize(
+    "after",
+    [0.2, pytest.param(0.3, marks=pytest.mark.long), pytest.param(0.45, marks=pytest.mark.long)],
+)
+def test_the_controller_is_killed_while_the_switch_is_under_way(
+    serving, start, deploy, version, load, left, host, after
+):
     with load() as found:
         assert cut(start, SWITCH, "cut", after) in (-signal.SIGKILL, 0)
         # The step on the host is still at work: this one waits for it.
@@ -127,23 +156,36 @@ def test_the_controller_is_killed_while_the_switch_is_under_way(serving, start, 
         assert version() == "cut"
     nothing_lost(found)
     assert len(left()["running"]) == 1
-    lines = [json.loads(line) for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()
+    ]
     # By the run itself, or by the one after it.
-    assert [line["result"] for line in lines if line["to"] == lines[-1]["to"]].count("live") == 1, lines[-3:]
+    assert [line["result"] for line in lines if line["to"] == lines[-1]["to"]].count("live") == 1, (
+        lines[-3:]
+    )
 
 
 def test_a_lock_of_somebody_else_is_respected_until_it_is_broken(serving, deploy, host, version):
-    lock = {"who": "ann@elsewhere", "controller": "elsewhere", "pid": 1, "since": "2026-01-01T00:00:00Z", "token": "abcdef123456"}
+    lock = {
+        "who": "ann@elsewhere",
+        "controller": "elsewhere",
+        "pid": 1,
+        "since": "2026-01-01T00:00:00Z",
+        "token": "abcdef123456",
+    }
     host.check_output("echo %s > /var/lib/flaskops/apps/shop/lock", json.dumps(lock))
     refused = deploy(shop("locked")).failed()
-    assert "shop is locked by ann@elsewhere (process 1) since 2026-01-01T00:00:00Z" in refused.output
+    assert (
+        "shop is locked by ann@elsewhere (process 1) since 2026-01-01T00:00:00Z" in refused.output
+    )
     assert refused.changed == 0
     assert version() == "1"
     deploy(shop("locked"), flask_apps_break_lock="abcdef123456").ok()
     assert version() == "locked"
 
 
-# --- a full disk -----------------------------------------------------------------------------------------------------
+# --- a full disk ----------------------------------------------------------------------------------
 
 
 FULL = {"flask_apps_free_space": "0"}  # the disk is to be met, and not foreseen
@@ -163,7 +205,10 @@ def fails_for_want_of_room(deploy, version, left, host):
         assert left() == before
         assert host.check_output("find /var/lib/flaskops -mindepth 1 -name '.*'") == ""
         state = json.loads(host.check_output("cat /var/lib/flaskops/apps/shop/state.json"))
-        assert [state["releases"][state["live"]]["state"], *(entry["state"] for entry in state["releases"].values())].count("live") == 2
+        assert [
+            state["releases"][state["live"]]["state"],
+            *(entry["state"] for entry in state["releases"].values()),
+        ].count("live") == 2
         assert len(audit(host)) in (written, written + 1)  # every line of it is whole
 
     return run
@@ -173,9 +218,12 @@ def fails_for_want_of_room(deploy, version, left, host):
 def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, version, load, tmp_path):
     source = tmp_path / "app"
     shutil.copytree(SCENARIO / "app", source)
-    # Eight MiB are needed for each: what is sent, unpacked, handed to the builder, laid into the image; and for each URL that it
-    # is served under, when it is taken out again. The builder may give room back meanwhile, so each case is far from the next.
-    served = {"static": [{"url": url, "path": "static"} for url in ("/static", "/again", "/and-again")]}
+    # Eight MiB are needed for each: what is sent, unpacked, handed to the builder, laid into the
+    # image; and for each URL that it is served under, when it is taken out again. The builder may
+    # give room back meanwhile, so each case is far from the next.
+    served = {
+        "static": [{"url": url, "path": "static"} for url in ("/static", "/again", "/and-again")]
+    }
     cases = {
         "The run could not begin": 0,
         "could not be put together": 4,
@@ -196,14 +244,20 @@ def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, versio
 
 @pytest.mark.long
 def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, version, load, host):
-    volume = host.check_output("docker volume create shop-data > /dev/null; docker volume inspect -f '{{.Mountpoint}}' shop-data")
+    volume = host.check_output(
+        "docker volume create shop-data > /dev/null; docker volume inspect -f '{{.Mountpoint}}'"
+        " shop-data"
+    )
     host.check_output(f"chown {OWNER} {volume}")
     on_it = {"volumes": ["shop-data:/data"]}
     by_its_command = {"release_command": "cat /dev/zero > /data/filled; true"}
     by_itself = {"env": {"FILL": "/data/filled"}}
     with load() as found:
         # How far the first one comes depends on what its command's container has freed.
-        for where, fills in [("goes on serving", by_its_command), ("could not be recorded", by_itself)]:
+        for where, fills in [
+            ("goes on serving", by_its_command),
+            ("could not be recorded", by_itself),
+        ]:
             disk.room(40)
             fails_for_want_of_room(where, shop("full", **on_it, **fills))
             host.check_output(f"rm {volume}/filled")
@@ -213,11 +267,17 @@ def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, vers
 
 
 @pytest.mark.long
-def test_a_full_disk_while_the_runtime_image_is_made(disk, fails_for_want_of_room, deploy, version, host):
-    tags = host.check_output("docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime").split()
+def test_a_full_disk_while_the_runtime_image_is_made(
+    disk, fails_for_want_of_room, deploy, version, host
+):
+    tags = host.check_output(
+        "docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime"
+    ).split()
     host.check_output(f"docker image rm {' '.join(tags)} && docker builder prune --all --force")
     disk.room(1)
-    fails_for_want_of_room("The runtime image failed at 'image_build | Build the runtime image", shop("without"))
+    fails_for_want_of_room(
+        "The runtime image failed at 'image_build | Build the runtime image", shop("without")
+    )
     disk.room(2000)
     deploy(shop("with")).ok()
     assert version() == "with"
@@ -227,19 +287,27 @@ def test_a_full_disk_while_the_runtime_image_is_made(disk, fails_for_want_of_roo
 def test_no_room_for_the_files_of_ansible_itself(serving, fails_for_want_of_room, deploy, host):
     host.check_output("mkdir -p /run/full && mount -t tmpfs -o nr_inodes=1 full /run/full")
     try:
-        fails_for_want_of_room("could not be sent", shop("unsent"), ansible_remote_tmp="/run/full/ansible")
+        fails_for_want_of_room(
+            "could not be sent", shop("unsent"), ansible_remote_tmp="/run/full/ansible"
+        )
     finally:
         host.check_output("umount /run/full")
     deploy(shop("unsent")).ok()
 
 
-# --- processes without a route -----------------------------------------------------------------------------------
+# --- processes without a route --------------------------------------------------------------------
 
 
 def jobs(version, **more):
     """The application with a worker, and with a scheduler of which there is never more than one."""
     worker = {"name": "worker", "command": "python3 work.py worker", "stop_seconds": 5}
-    scheduler = {"name": "beat", "command": "python3 work.py beat", "overlap": False, "ready_seconds": 1, "stop_seconds": 5}
+    scheduler = {
+        "name": "beat",
+        "command": "python3 work.py beat",
+        "overlap": False,
+        "ready_seconds": 1,
+        "stop_seconds": 5,
+    }
     return shop(version, volumes=["/srv/jobs:/jobs"], processes=[worker, scheduler], **more)
 
 
@@ -260,14 +328,21 @@ def lives(host):
     def look(name="worker"):
         host.check_output(f"rm -f /srv/jobs/{name}.[!l]*")
         time.sleep(1)
-        return sorted(host.check_output(f"cd /srv/jobs && ls | grep '^{name}[.][^l]' || true").replace(f"{name}.", "").split())
+        return sorted(
+            host.check_output(f"cd /srv/jobs && ls | grep '^{name}[.][^l]' || true")
+            .replace(f"{name}.", "")
+            .split()
+        )
 
     return look
 
 
 def noted(host, name):
     """What the process has written down: by line the version and the word."""
-    return [tuple(line.split()[1:]) for line in host.check_output(f"cat /srv/jobs/{name}.log || true").splitlines()]
+    return [
+        tuple(line.split()[1:])
+        for line in host.check_output(f"cat /srv/jobs/{name}.log || true").splitlines()
+    ]
 
 
 def names(left):
@@ -285,7 +360,9 @@ def test_processes_are_released_with_the_application(working, deploy, host, live
     assert deploy(jobs(2)).ok().changed == 0
 
 
-def test_a_release_with_a_broken_process_is_refused(working, deploy, host, version, lives, load, left):
+def test_a_release_with_a_broken_process_is_refused(
+    working, deploy, host, version, lives, load, left
+):
     before = left()["running"]
     with load() as found:
         output = deploy(jobs("bad", env={"BREAK": "worker"})).failed().output
@@ -311,7 +388,9 @@ def test_a_release_with_a_broken_process_is_refused(working, deploy, host, versi
         (LAST, 1.0, "2"),
     ],
 )
-def test_the_controller_is_killed_while_processes_change(working, start, deploy, version, lives, load, left, step, after, then):
+def test_the_controller_is_killed_while_processes_change(
+    working, start, deploy, version, lives, load, left, step, after, then
+):
     with load() as found:
         environment = {"FLASKOPS_KILL_AT": step, "FLASKOPS_KILL_AFTER": str(after), **KILLER}
         process = start("deploy", [jobs(2)], environment)
@@ -319,7 +398,12 @@ def test_the_controller_is_killed_while_processes_change(working, start, deploy,
         assert process.returncode in (-signal.SIGKILL, 0)
         deploy(jobs(then)).ok()
     nothing_lost(found)
-    assert (version(), lives("worker"), lives("beat"), names(left)) == (then, [then], [then], ["beat", "worker"])
+    assert (version(), lives("worker"), lives("beat"), names(left)) == (
+        then,
+        [then],
+        [then],
+        ["beat", "worker"],
+    )
     assert deploy(jobs(then)).ok().changed == 0
 
 
@@ -333,14 +417,25 @@ def test_a_refused_route_gives_the_scheduler_back(working, deploy, version, live
 @pytest.fixture
 def names_of_all(left):
     """The processes of the application, stopped ones too."""
-    return lambda: sorted(name.split("-")[2] for name in left()["containers"] if name.count("-") > 1 and not name.endswith("-pin"))
+    return lambda: sorted(
+        name.split("-")[2]
+        for name in left()["containers"]
+        if name.count("-") > 1 and not name.endswith("-pin")
+    )
 
 
 @pytest.mark.long
-def test_processes_follow_a_rollback_and_every_state(working, deploy, play, version, lives, left, names_of_all):
+def test_processes_follow_a_rollback_and_every_state(
+    working, deploy, play, version, lives, left, names_of_all
+):
     deploy(jobs(2)).ok()
     play("rollback").ok()
-    assert (version(), lives("worker"), lives("beat"), names(left)) == ("1", ["1"], ["1"], ["beat", "worker"])
+    assert (version(), lives("worker"), lives("beat"), names(left)) == (
+        "1",
+        ["1"],
+        ["1"],
+        ["beat", "worker"],
+    )
     deploy(jobs(1, state="maintenance")).ok()
     assert (lives("worker"), lives("beat")) == (["1"], ["1"])
     deploy(jobs(1, state="stopped")).ok()
@@ -361,13 +456,19 @@ def test_a_process_that_is_down_is_told_and_mended(working, deploy, play, host, 
     (worker,) = (name for name in left()["running"] if name.endswith("-worker"))
     host.check_output(f"docker stop {worker}")
     assert "worker exited" in play("status").ok().output
-    assert "its process worker is exited" in play("deploy", [jobs(1)], arguments=["--check", "--diff"]).ok().output
+    assert (
+        "its process worker is exited"
+        in play("deploy", [jobs(1)], arguments=["--check", "--diff"]).ok().output
+    )
     deploy(jobs(1)).ok()
     assert lives("worker") == ["1"]
     host.check_output(f"docker rm --force {worker}")
     deploy(jobs(1)).ok()
     assert lives("worker") == ["1"]
-    assert "beat running, worker running" in play("status").ok().output or "worker running, beat running" in play("status").ok().output
+    assert (
+        "beat running, worker running" in play("status").ok().output
+        or "worker running, beat running" in play("status").ok().output
+    )
 
 
 @pytest.mark.long
@@ -380,7 +481,7 @@ def test_processes_come_back_with_the_host(working, deploy, host, lives, left, v
     assert deploy(jobs(1)).ok().changed == 0
 
 
-# --- prunes ----------------------------------------------------------------------------------------------------------
+# --- prunes ---------------------------------------------------------------------------------------
 
 
 def test_a_rollback_after_an_image_prune(serving, deploy, play, version, host, load):
@@ -394,7 +495,8 @@ def test_a_rollback_after_an_image_prune(serving, deploy, play, version, host, l
 
 @pytest.mark.long
 def test_a_rollback_after_a_system_prune(serving, deploy, play, version, host, tmp_path):
-    # Another source: of the same one the image would be the same, and one that is in use is not pruned.
+    # Another source: of the same one the image would be the same, and one that is in use is not
+    # pruned.
     shutil.copytree(SCENARIO / "app", tmp_path / "app")
     (tmp_path / "app/more.txt").write_text("more")
     deploy(shop("pruned", source=str(tmp_path / "app"))).ok()
@@ -411,18 +513,23 @@ def test_images_are_made_anew_on_request(serving, deploy, play, version, host):
 
     before = images()
     deploy(shop(1), flask_apps_base_refresh="2026-12").ok()
-    assert len(images() - before) == 2  # that of the applications, and the one that they are built in
+    assert (
+        len(images() - before) == 2
+    )  # that of the applications, and the one that they are built in
     assert deploy(shop(1), flask_apps_base_refresh="2026-12").ok().changed == 0
     # What was built on the images of before comes back with them.
     play("rollback").ok()
     assert version() == "1"
 
 
-# --- many, and the machine under it ----------------------------------------------------------------------------------
+# --- many, and the machine under it ---------------------------------------------------------------
 
 
 def open_files(host):
-    return {name: int(host.check_output(f"ls /proc/$(pidof -s {name})/fd | wc -l")) for name in ("nginx", "dockerd", "containerd")}
+    return {
+        name: int(host.check_output(f"ls /proc/$(pidof -s {name})/fd | wc -l"))
+        for name in ("nginx", "dockerd", "containerd")
+    }
 
 
 @pytest.mark.long
@@ -437,11 +544,18 @@ def test_twenty_deploys_in_a_row_leave_nothing_behind(serving, deploy, version, 
     assert version() == "row 19"
     wait_for(lambda: not left()["workers"], 10, "the old workers to leave")
     after = left()
-    assert {name: len(entries) for name, entries in after.items()} == {name: len(entries) for name, entries in before.items()}
+    assert {name: len(entries) for name, entries in after.items()} == {
+        name: len(entries) for name, entries in before.items()
+    }
     assert len(after["releases"]) == len(after["images"]) == 5
     assert len(after["containers"]) == 6  # five pins and the one that serves
-    # The engine gives the pipes of its builds and containers back when it gets to it; what leaks it never gives back.
-    wait_for(lambda: all(count - files[name] <= 10 for name, count in open_files(host).items()), 120, f"no more open files than {files}")
+    # The engine gives the pipes of its builds and containers back when it gets to it; what leaks it
+    # never gives back.
+    wait_for(
+        lambda: all(count - files[name] <= 10 for name, count in open_files(host).items()),
+        120,
+        f"no more open files than {files}",
+    )
 
 
 @pytest.mark.long
@@ -478,8 +592,12 @@ def test_a_reload_of_nginx(serving, host, load):
 
 def boot_again(host):
     name = host.check_output("hostname")
-    subprocess.run(["docker", "restart", "--time", "20", name], check=True, stdout=subprocess.DEVNULL)
-    wait_for(lambda: host.run("systemctl is-system-running --wait").rc in (0, 1), 60, "the host to boot")
+    subprocess.run(
+        ["docker", "restart", "--time", "20", name], check=True, stdout=subprocess.DEVNULL
+    )
+    wait_for(
+        lambda: host.run("systemctl is-system-running --wait").rc in (0, 1), 60, "the host to boot"
+    )
 
 
 def test_a_reboot_of_the_host(serving, deploy, host, version):
@@ -487,7 +605,10 @@ def test_a_reboot_of_the_host(serving, deploy, host, version):
     took = wait_for(lambda: version() == "1", 60, "the release after the reboot")
     print(f"back {took:.1f} s after systemd")
     # The mount without set-uid programs is older than the container that Docker started again.
-    process = host.check_output("docker inspect --format '{{.State.Pid}}' $(docker ps --quiet --filter label=host.flaskops.app=shop)")
+    process = host.check_output(
+        "docker inspect --format '{{.State.Pid}}' $(docker ps --quiet --filter"
+        " label=host.flaskops.app=shop)"
+    )
     assert "nosuid,nodev" in host.check_output(f"grep ' /var/tmp ' /proc/{process}/mountinfo")
     assert deploy(shop(1)).ok().changed == 0
 

@@ -1,4 +1,6 @@
-"""A process without a route: it writes down when it began, that it lives, and when it ended; its environment says how it behaves."""
+"""A process without a route: it writes down when it began, that it lives, and when it ended; its
+environment says how it behaves.
+"""
 
 import os
 import signal

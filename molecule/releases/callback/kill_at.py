@@ -24,5 +24,9 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "kill_at"
 
     def v2_playbook_on_task_start(self, task, is_conditional):
-        if os.environ.get("FLASKOPS_KILL_AT") and task.get_name().endswith(os.environ["FLASKOPS_KILL_AT"]):
-            threading.Timer(float(os.environ.get("FLASKOPS_KILL_AFTER", "0")), os.killpg, (0, signal.SIGKILL)).start()
+        if os.environ.get("FLASKOPS_KILL_AT") and task.get_name().endswith(
+            os.environ["FLASKOPS_KILL_AT"]
+        ):
+            threading.Timer(
+                float(os.environ.get("FLASKOPS_KILL_AFTER", "0")), os.killpg, (0, signal.SIGKILL)
+            ).start()

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Deploys from the controller while the host is under load, and what is counted. The scenario recovery has a link to this file."""
+"""Deploys from the controller while the host is under load, and what is counted. The scenario
+recovery has a link to this file.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).paren
 SCENARIO = PROJECT / "molecule/releases"
 DRAIN = 4  # seconds; a slow answer takes three
 # In a shell of the host: the user of the container of the shop.
-OWNER = "$(docker inspect -f '{{.Config.User}}' $(docker ps --quiet --filter label=host.flaskops.app=shop))"
+OWNER = (
+    "$(docker inspect -f '{{.Config.User}}' $(docker ps --quiet --filter"
+    " label=host.flaskops.app=shop))"
+)
 TABLE: list[tuple[str, dict[str, int], float]] = []
 
 
@@ -29,22 +34,45 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The short set leaves the long cases out; it does not call them passed or skipped."""
     if os.environ.get("FLASKOPS_RELEASES") != "all":
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        config.hook.pytest_deselected(
+            items=[item for item in items if item.get_closest_marker("long")]
+        )
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    columns = ("requests", "slow", "upload", "websockets", "echoes", "failed", "refused", "truncated")
+    columns = (
+        "requests",
+        "slow",
+        "upload",
+        "websockets",
+        "echoes",
+        "failed",
+        "refused",
+        "truncated",
+    )
     terminalreporter.section("under load")
-    terminalreporter.write_line("".join(f"{column:>11}" for column in columns) + "   longest s  case")
+    terminalreporter.write_line(
+        "".join(f"{column:>11}" for column in columns) + "   longest s  case"
+    )
     for case, counts, longest in TABLE:
-        terminalreporter.write_line("".join(f"{counts.get(column, 0):>11}" for column in columns) + f"{longest:>12.3f}  {case}")
+        terminalreporter.write_line(
+            "".join(f"{counts.get(column, 0):>11}" for column in columns)
+            + f"{longest:>12.3f}  {case}"
+        )
 
 
 def shop(version: Any = 1, **more: Any) -> dict[str, Any]:
     """The application under load; a version differs from another by its environment."""
     env = {"VERSION": str(version), **more.pop("env", {})}
-    entry = {"name": "shop", "source": str(SCENARIO / "app"), "path": "/shop", "websocket": True, "drain_seconds": DRAIN, "env": env}
+    entry = {
+        "name": "shop",
+        "source": str(SCENARIO / "app"),
+        "path": "/shop",
+        "websocket": True,
+        "drain_seconds": DRAIN,
+        "env": env,
+    }
     health = {"path": "/health", "interval_seconds": 0.1, **more.pop("health", {})}
     return {**entry, "health": health, **more}
 
@@ -73,13 +101,18 @@ def serving(deploy: Callable[..., Any], version: Callable[[], str]) -> str:
 
 @pytest.fixture
 def load(host: Any, request: pytest.FixtureRequest) -> Callable[[], Any]:
-    """Load on /shop/ while the block runs; its counts are there afterwards, and stand in the table at the end."""
+    """Load on /shop/ while the block runs; its counts are there afterwards, and stand in the table
+    at the end.
+    """
 
     @contextmanager
     def under() -> Iterator[dict[str, Any]]:
         found: dict[str, Any] = {}
         host.run("rm -f /root/out.*")
-        host.check_output("setsid python3 /root/load.py http://localhost/shop/ /root/out.json >/root/out.log 2>&1 </dev/null & echo $!")
+        host.check_output(
+            "setsid python3 /root/load.py http://localhost/shop/ /root/out.json >/root/out.log 2>&1"
+            " </dev/null & echo $!"
+        )
         wait_for(lambda: host.file("/root/out.started").exists, 10, "the load to start")
         time.sleep(1)
         try:
@@ -87,7 +120,11 @@ def load(host: Any, request: pytest.FixtureRequest) -> Callable[[], Any]:
             time.sleep(1)
         finally:
             host.run("pkill -TERM -f '[l]oad.py http'")
-            wait_for(lambda: host.file("/root/out.json").exists, 90, f"the counts: {host.run('cat /root/out.log').stdout}")
+            wait_for(
+                lambda: host.file("/root/out.json").exists,
+                90,
+                f"the counts: {host.run('cat /root/out.log').stdout}",
+            )
         found.update(json.loads(host.check_output("cat /root/out.json")))
         TABLE.append((request.node.name.removeprefix("test_"), found["counts"], found["longest"]))
 
@@ -95,7 +132,10 @@ def load(host: Any, request: pytest.FixtureRequest) -> Callable[[], Any]:
 
 
 def audit(host: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()]
+    return [
+        json.loads(line)
+        for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()
+    ]
 
 
 def nothing_lost(found: dict[str, Any]) -> None:
@@ -115,7 +155,9 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> float:
 
 
 class Disk:
-    """One small disk for Docker's data and the releases: a file system of its own, which is really full when it is."""
+    """One small disk for Docker's data and the releases: a file system of its own, which is really
+    full when it is.
+    """
 
     DIRECTORIES = ("/var/lib/docker", "/var/lib/flaskops")
 
@@ -129,22 +171,32 @@ class Disk:
 
     def begin(self) -> None:
         with self._engine_stopped():
-            self.host.check_output("mkdir -p /run/disk && mount -t tmpfs -o size=6g,mode=0755 disk /run/disk")
+            self.host.check_output(
+                "mkdir -p /run/disk && mount -t tmpfs -o size=6g,mode=0755 disk /run/disk"
+            )
             for directory in self.DIRECTORIES:
-                self.host.check_output(f"cp -a {directory} /run/disk/ && mount --bind /run/disk/{Path(directory).name} {directory}")
+                self.host.check_output(
+                    f"cp -a {directory} /run/disk/ && mount --bind /run/disk/{Path(directory).name}"
+                    f" {directory}"
+                )
 
     def end(self) -> None:
         with self._engine_stopped():
             for directory in self.DIRECTORIES:
                 copy = f"/run/disk/{Path(directory).name}"
-                self.host.check_output(f"umount {directory} && find {directory} -mindepth 1 -delete && cp -a {copy}/. {directory}/")
+                self.host.check_output(
+                    f"umount {directory} && find {directory} -mindepth 1 -delete && cp -a {copy}/."
+                    f" {directory}/"
+                )
             self.host.check_output("umount /run/disk")
 
     @contextmanager
     def _engine_stopped(self) -> Iterator[None]:
         """Containers too: what they have mounted is where it was when they started."""
         running = self.host.check_output("docker ps --quiet").split()
-        self.host.check_output(f"docker stop {' '.join(running)} && systemctl stop docker.socket docker")
+        self.host.check_output(
+            f"docker stop {' '.join(running)} && systemctl stop docker.socket docker"
+        )
         yield
         self.host.check_output(f"systemctl start docker && docker start {' '.join(running)}")
 

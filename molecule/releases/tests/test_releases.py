@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""No request is lost, nothing is half done, and there is always a way back; counted under load. What goes wrong: scenario recovery."""
+"""No request is lost, nothing is half done, and there is always a way back; counted under load.
+What goes wrong: scenario recovery.
+"""
 
 import json
 import re
@@ -10,20 +12,29 @@ import time
 import pytest
 from conftest import DRAIN, OWNER, SCENARIO, audit, nothing_lost, shop, wait_for
 
-# --- neighbours -------------------------------------------------------------------------------------------------------
+# --- neighbours -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def neighbour(host, serving, deploy):
-    """Another application with a download, an event stream and a websocket open, and a long upload to the shop; what became of them."""
+    """Another application with a download, an event stream and a websocket open, and a long upload
+    to the shop; what became of them.
+    """
     deploy(shop(1), {**shop(1), "name": "other", "path": "/other", "keep_releases": 2}).ok()
     host.run("rm -f /root/open.*")
-    host.check_output("setsid python3 /root/neighbour.py /other /shop 60 /root/open.json >/root/open.log 2>&1 </dev/null & echo $!")
+    host.check_output(
+        "setsid python3 /root/neighbour.py /other /shop 60 /root/open.json >/root/open.log 2>&1"
+        " </dev/null & echo $!"
+    )
     wait_for(lambda: host.file("/root/open.started").exists, 10, "the connections to open")
 
     def close():
         host.run("pkill -TERM -f '[n]eighbour.py /other'")
-        wait_for(lambda: host.file("/root/open.json").exists, 90, f"what became of them: {host.run('cat /root/open.log').stdout}")
+        wait_for(
+            lambda: host.file("/root/open.json").exists,
+            90,
+            f"what became of them: {host.run('cat /root/open.log').stdout}",
+        )
         return json.loads(host.check_output("cat /root/open.json"))
 
     yield close
@@ -57,26 +68,32 @@ def test_a_release_of_changed_code_alone_reloads_nothing(serving, deploy, host):
 def test_of_more_than_ten_reloads_the_oldest_workers_end_and_are_named(serving, deploy, host):
     """A websocket holds the workers of each reload."""
     keep = (
-        "import socket, time\nline = socket.create_connection(('127.0.0.1', 80))\n"
-        "line.sendall(b'GET /shop/ws HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n'"
-        " b'Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n\\r\\n')\ntime.sleep(60)\n"
+        "import socket, time\nline = socket.create_connection(('127.0.0.1',"
+        " 80))\nline.sendall(b'GET /shop/ws HTTP/1.1\\r\\nHost: localhost\\r\\nConnection:"
+        " Upgrade\\r\\nUpgrade: websocket\\r\\n' b'Sec-WebSocket-Version:"
+        " 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n\\r\\n')\ntime.sleep(60)\n"
     )
     held = []
     for _ in range(11):
-        held.append(host.check_output("setsid python3 -c %s >/dev/null 2>&1 </dev/null & echo $!", keep))
+        held.append(
+            host.check_output("setsid python3 -c %s >/dev/null 2>&1 </dev/null & echo $!", keep)
+        )
         time.sleep(0.5)
         host.check_output("nginx -s reload")
         time.sleep(1.2)
     leaving = host.check_output("pgrep -f '^nginx: worker process is shutting down'").split()
     run = deploy(shop("eleven", proxy={"read_timeout_seconds": 99})).ok()
-    words = "Nginx was reloaded more than 10 times while connections stayed open. Ended its oldest workers"
+    words = (
+        "Nginx was reloaded more than 10 times while connections stayed open. Ended its oldest"
+        " workers"
+    )
     named = re.search(rf"{words} ([\d, ]+) with", run.output)
     assert named, run.output
     assert set(named[1].split(", ")) <= set(leaving)
     host.run(f"kill {' '.join(held)}")
 
 
-# --- what goes well --------------------------------------------------------------------------------------------------
+# --- what goes well -------------------------------------------------------------------------------
 
 
 def test_deploy_of_a_new_version(serving, deploy, version, load):
@@ -110,15 +127,19 @@ def test_a_rollback_to_a_release_that_is_named(serving, deploy, play, version, h
     play("rollback", flask_apps_release=first).ok()
     assert version() == "1"
     refused = play("rollback", flask_apps_release="000000000000").failed()
-    assert "no application has been served by release 000000000000. Releases of shop: " in refused.output
+    assert (
+        "no application has been served by release 000000000000. Releases of shop: "
+        in refused.output
+    )
 
 
 def test_a_websocket_lives_on_through_a_deploy_until_its_time_is_over(serving, deploy, host, load):
     with load() as found:
         deploy(shop("ws")).ok()
     assert len(found["closed"]) == 4, found
-    # The switch was between the two. Nothing but the end of its container closes a websocket: SIGTERM when the drain is over, and for a
-    # server that waits for its websockets SIGKILL five seconds later.
+    # The switch was between the two. Nothing but the end of its container closes a websocket:
+    # SIGTERM when the drain is over, and for a server that waits for its websockets SIGKILL five
+    # seconds later.
     before, after = found["changed"][0][0], found["changed"][-1][1]
     for closed in found["closed"]:
         assert closed - before >= DRAIN - 0.1, found
@@ -140,8 +161,14 @@ def test_a_page_of_the_old_release_still_finds_its_files(serving, deploy, http, 
 
 
 def test_the_release_command_runs_before_the_new_code_serves(serving, deploy, play, host):
-    migrate = {"release_command": "echo migrated $VERSION >> /data/log", "volumes": ["shop-data:/data"]}
-    host.check_output(f"docker volume create shop-data && chown {OWNER} $(docker volume inspect -f '{{{{.Mountpoint}}}}' shop-data)")
+    migrate = {
+        "release_command": "echo migrated $VERSION >> /data/log",
+        "volumes": ["shop-data:/data"],
+    }
+    host.check_output(
+        f"docker volume create shop-data && chown {OWNER} $(docker volume inspect -f"
+        " '{{.Mountpoint}}' shop-data)"
+    )
     deploy(shop("migrates", **migrate)).ok()
     deploy(shop("migrates", **migrate)).ok()
     play("rollback").ok()
@@ -151,13 +178,23 @@ def test_the_release_command_runs_before_the_new_code_serves(serving, deploy, pl
 
 def test_tasks_of_the_user_run_before_and_after(serving, deploy, tmp_path, host, version):
     before, after = tmp_path / "before.yml", tmp_path / "after.yml"
-    before.write_text("- ansible.builtin.shell: 'echo {{ flask_apps_plan.work[0].name }} > /root/before'\n  changed_when: true\n")
-    after.write_text("- ansible.builtin.shell: 'echo {{ flask_apps_live[0].release }} > /root/after'\n  changed_when: true\n")
-    deploy(shop("hooks"), flask_apps_before_tasks=str(before), flask_apps_after_tasks=str(after)).ok()
+    before.write_text(
+        "- ansible.builtin.shell: 'echo {{ flask_apps_plan.work[0].name }} > /root/before'\n "
+        " changed_when: true\n"
+    )
+    after.write_text(
+        "- ansible.builtin.shell: 'echo {{ flask_apps_live[0].release }} > /root/after'\n "
+        " changed_when: true\n"
+    )
+    deploy(
+        shop("hooks"), flask_apps_before_tasks=str(before), flask_apps_after_tasks=str(after)
+    ).ok()
     assert host.file("/root/before").content_string == "shop\n"
     assert host.file("/root/after").content_string.strip() == audit(host)[-1]["to"]
     before.write_text("- ansible.builtin.fail: {msg: not today}\n")
-    assert "not today" in deploy(shop("hooked"), flask_apps_before_tasks=str(before)).failed().output
+    assert (
+        "not today" in deploy(shop("hooked"), flask_apps_before_tasks=str(before)).failed().output
+    )
     assert version() == "hooks"
     assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
 
@@ -173,7 +210,7 @@ def test_secrets_of_a_rollback_are_the_current_ones_unless_asked(serving, deploy
     assert http("/shop/secret").body == "old"
 
 
-# --- states ----------------------------------------------------------------------------------------------------------
+# --- states ---------------------------------------------------------------------------------------
 
 
 def test_maintenance_stopped_and_back(serving, deploy, http, version, host):
@@ -199,13 +236,18 @@ def test_an_application_under_a_new_name(serving, deploy, host, version, load):
     assert host.check_output("ls /etc/nginx/flaskops/default") == "store.conf"
     # One that does not serve takes nothing from the one whose place it wants.
     bad = {**shop("back"), "env": {"CRASH": "1"}}
-    assert "Because of that not removed: store" in deploy(bad, {"name": "store", "state": "absent"}).failed().output
+    assert (
+        "Because of that not removed: store"
+        in deploy(bad, {"name": "store", "state": "absent"}).failed().output
+    )
     assert version() == "renamed"
     deploy(shop(1), {"name": "store", "state": "absent"}).ok()
     assert (version(), host.check_output("ls /var/lib/flaskops/apps")) == ("1", "shop")
 
 
-def test_absent_removes_everything_of_that_application_and_nothing_else(serving, deploy, http, host, load):
+def test_absent_removes_everything_of_that_application_and_nothing_else(
+    serving, deploy, http, host, load
+):
     other = {**shop(1), "name": "other", "path": "/other"}
     deploy(shop(1), other).ok()
     assert http("/other/").status == 200
@@ -213,7 +255,12 @@ def test_absent_removes_everything_of_that_application_and_nothing_else(serving,
         deploy(shop(1), {"name": "other", "state": "absent"}).ok()
     nothing_lost(found)
     assert http("/other/").status == 404
-    for command in ("docker ps --all", "docker image ls", "ls /var/lib/flaskops/apps", "ls /etc/nginx/flaskops/default"):
+    for command in (
+        "docker ps --all",
+        "docker image ls",
+        "ls /var/lib/flaskops/apps",
+        "ls /etc/nginx/flaskops/default",
+    ):
         assert "other" not in host.check_output(command), command
     assert deploy(shop(1), {"name": "other", "state": "absent"}).ok().changed == 0
 

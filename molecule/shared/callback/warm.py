@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""For tests only: what hundreds of runs of the same tree have in common is done once, or once in a run and not in each of its tasks.
+"""For tests only: what hundreds of runs of the same tree have in common is done once, or once in a
+run and not in each of its tasks.
 
-A run makes the file that it sends for a module of the same sources as the run before. Each task is a process of its own, which reads our
-filters and all that they import. The controller looks a thousand times a second whether a task is done. Together that is half of the
-processor time that a run takes on the controller.
+A run makes the file that it sends for a module of the same sources as the run before. Each task is
+a process of its own, which reads our filters and all that they import. The controller looks a
+thousand times a second whether a task is done. Together that is half of the processor time that a
+run takes on the controller.
 """
 
 from __future__ import annotations

@@ -14,12 +14,17 @@ import yaml
 
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[3]))
 APPS = PROJECT / "molecule/trust/apps"
-ENTRIES = {entry["name"]: entry for entry in yaml.safe_load((APPS.parent / "vars/apps.yml").read_text())["flask_apps"]}
+ENTRIES = {
+    entry["name"]: entry
+    for entry in yaml.safe_load((APPS.parent / "vars/apps.yml").read_text())["flask_apps"]
+}
 
 
 @pytest.fixture
 def inside(http: Callable[..., Any]) -> Callable[[str], str]:
-    """Runs a program of the attacker's in the container of the application intruder; what it printed."""
+    """Runs a program of the attacker's in the container of the application intruder; what it
+    printed.
+    """
 
     def run(program: str) -> str:
         answer = http("/intruder/run", method="POST", body=program)

@@ -18,12 +18,17 @@ with socket.create_connection(("127.0.0.1", 80), 10) as line:
         text += part
 print(json.dumps(text.decode("latin-1")))
 """
-SEEN = "import json; from flask import request; print(json.dumps([request.host, dict(request.headers)]))"
+SEEN = (
+    "import json; from flask import request; print(json.dumps([request.host,"
+    " dict(request.headers)]))"
+)
 
 
 @pytest.fixture
 def send(host):
-    """The head of a request as it goes over the line, and the program that the intruder runs then; status and body of the answer."""
+    """The head of a request as it goes over the line, and the program that the intruder runs then;
+    status and body of the answer.
+    """
 
     def run(head: str, program: str = SEEN) -> tuple[int, str]:
         whole = f"{head}\nContent-Length: {len(program)}\nConnection: close\n\n"
@@ -35,15 +40,29 @@ def send(host):
 
 @pytest.mark.parametrize("host_header", ["evil.example", "neighbour.example:81"])
 def test_a_request_line_with_a_host_goes_before_another_host(send, host_header):
-    status, body = send(f"POST http://localhost:8080/intruder/run HTTP/1.1\nHost: {host_header}\nX-Forwarded-Host: {host_header}")
+    status, body = send(
+        f"POST http://localhost:8080/intruder/run HTTP/1.1\nHost: {host_header}\nX-Forwarded-Host:"
+        f" {host_header}"
+    )
     assert status == 200
     seen, headers = json.loads(body)
-    assert (seen, headers["Host"], headers["X-Forwarded-Host"]) == ("localhost:8080", "localhost:8080", "localhost:8080")
+    assert (seen, headers["Host"], headers["X-Forwarded-Host"]) == (
+        "localhost:8080",
+        "localhost:8080",
+        "localhost:8080",
+    )
     assert host_header not in body
 
 
 @pytest.mark.parametrize(
-    "host_header", ["localhost:80@evil.example", '"><script>', "localhost:evil", "evil.example,localhost", "evil..example"]
+    "host_header",
+    [
+        "localhost:80@evil.example",
+        '"><script>',
+        "localhost:evil",
+        "evil.example,localhost",
+        "evil..example",
+    ],
 )
 def test_a_host_that_is_none_never_reaches_an_application(send, host_header):
     assert send(f"POST /intruder/run HTTP/1.1\nHost: {host_header}")[0] == 400
@@ -51,7 +70,10 @@ def test_a_host_that_is_none_never_reaches_an_application(send, host_header):
 
 @pytest.mark.parametrize("upgrade", ["h2c", "h2c, websocket", "websocket, h2c", "H2c"])
 def test_no_tunnel_goes_past_nginx(send, upgrade):
-    extra = f"Upgrade: {upgrade}\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"
+    extra = (
+        f"Upgrade: {upgrade}\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings:"
+        " AAMAAABkAARAAAAAAAIAAAAA"
+    )
     status, body = send(f"POST /intruder/run HTTP/1.1\nHost: localhost\n{extra}")
     assert status == 200
     assert "h2c" not in body.lower() and "http2" not in body.lower()
@@ -64,7 +86,15 @@ def test_a_header_with_an_underscore_does_not_stand_for_one_of_ours(send, header
     assert "203.0.113.9" not in body
 
 
-@pytest.mark.parametrize("to", ["/neighbour/token", "@flaskops_neighbour", "/neighbour/.flaskops/maintenance", "/neighbour/static/"])
+@pytest.mark.parametrize(
+    "to",
+    [
+        "/neighbour/token",
+        "@flaskops_neighbour",
+        "/neighbour/.flaskops/maintenance",
+        "/neighbour/static/",
+    ],
+)
 def test_an_application_leads_nginx_nowhere(send, to):
     program = f"""
 from flask import after_this_request

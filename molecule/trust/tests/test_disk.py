@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What the intruder leaves on the disk delays nobody for long, is shown, goes with its container, and keeps no neighbour from its end."""
+"""What the intruder leaves on the disk delays nobody for long, is shown, goes with its container,
+and keeps no neighbour from its end.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def audit(host):
     """How each run that changed an application ended."""
 
     def read(app: str) -> list[str]:
-        return [json.loads(line)["result"] for line in host.check_output(f"cat {APPS}/{app}/audit.jsonl").splitlines()]
+        return [
+            json.loads(line)["result"]
+            for line in host.check_output(f"cat {APPS}/{app}/audit.jsonl").splitlines()
+        ]
 
     return read
 
@@ -79,7 +84,9 @@ def both(redeploy, audit, releases, host):
 
     def run(**more):
         before = {app: len(audit(app)) for app in ("intruder", "neighbour")}
-        result = redeploy("intruder", "neighbour", flask_apps_defaults={"keep_releases": 2}, **more).ok()
+        result = redeploy(
+            "intruder", "neighbour", flask_apps_defaults={"keep_releases": 2}, **more
+        ).ok()
         for app in ("intruder", "neighbour"):
             assert audit(app)[before[app] :] == ["live"], app
             assert len(releases(app)) <= 3, app  # the failed one of an earlier test is one
@@ -93,9 +100,13 @@ ALL_TASKS = {"FLASKOPS_SLOWEST": "1000"}
 
 
 def seconds_of_tasks(run):
-    """What each task of a run took: the whole of a run depends on what else the machine does, by more than what is asked here."""
+    """What each task of a run took: the whole of a run depends on what else the machine does, by
+    more than what is asked here.
+    """
     found = {}
-    for seconds, task in re.findall(r"^ *(\d+\.\d) s  (flaskops\.host\..+)$", run.output, re.MULTILINE):
+    for seconds, task in re.findall(
+        r"^ *(\d+\.\d) s  (flaskops\.host\..+)$", run.output, re.MULTILINE
+    ):
         found[task] = max(found.get(task, 0), float(seconds))
     assert len(found) > 30, run.output
     return found
@@ -105,12 +116,16 @@ def is_clean(host):
     return host.check_output("ls -A /var/lib/flaskops/apps/.trash") == ""
 
 
-def test_what_the_intruder_leaves_is_deleted_and_the_neighbour_has_its_audit_and_its_prune(inside, both, host):
+def test_what_the_intruder_leaves_is_deleted_and_the_neighbour_has_its_audit_and_its_prune(
+    inside, both, host
+):
     inside(DEEP)
     inside(ODD)
     both()
     assert is_clean(host)
-    written = host.check_output(f"find {APPS}/intruder/releases -mindepth 3 -path '*/spool/*' | wc -l")
+    written = host.check_output(
+        f"find {APPS}/intruder/releases -mindepth 3 -path '*/spool/*' | wc -l"
+    )
     assert written.strip() == "0"
     both()  # and once more, which prunes the release that it was in
 
@@ -119,7 +134,11 @@ def test_many_files_delay_nobody_for_long(inside, both, host):
     usual = seconds_of_tasks(both(environment=ALL_TASKS))
     inside(MANY)
     took = seconds_of_tasks(both(environment=ALL_TASKS))
-    late = {task: (usual.get(task, 0), seconds) for task, seconds in took.items() if seconds >= usual.get(task, 0) + 10}
+    late = {
+        task: (usual.get(task, 0), seconds)
+        for task, seconds in took.items()
+        if seconds >= usual.get(task, 0) + 10
+    }
     assert not late, late
     for _ in range(5):
         if is_clean(host):
@@ -128,7 +147,9 @@ def test_many_files_delay_nobody_for_long(inside, both, host):
     assert is_clean(host)
 
 
-def test_the_status_shows_what_was_written_and_it_goes_with_the_container(inside, both, status, host):
+def test_the_status_shows_what_was_written_and_it_goes_with_the_container(
+    inside, both, status, host
+):
     inside("open('/var/tmp/big', 'wb').write(bytes(30_000_000))")
     found = status()
     assert "30.0 MB" in found["intruder"], found
@@ -138,7 +159,9 @@ def test_the_status_shows_what_was_written_and_it_goes_with_the_container(inside
     assert host.run(f"ls {APPS}/intruder/releases/*/spool/big").rc != 0
 
 
-def test_a_run_that_was_killed_is_followed_by_one_that_ends(inside, start, redeploy, both, audit, host):
+def test_a_run_that_was_killed_is_followed_by_one_that_ends(
+    inside, start, redeploy, both, audit, host
+):
     inside(DEEP)
     entries = [{**ENTRIES[name], "env": {"CHANGE": "killed"}} for name in ("intruder", "neighbour")]
     process = start("deploy", entries, flask_apps_source_root=str(SOURCES))
@@ -167,12 +190,22 @@ def test_the_log_of_each_container_has_a_bound(host):
     names = host.check_output("docker ps --quiet").split()
     for found in json.loads(host.check_output(f"docker inspect {' '.join(names)}")):
         log = found["HostConfig"]["LogConfig"]
-        assert log["Type"] not in ("json-file", "local") or "max-size" in log["Config"], found["Name"]
+        assert log["Type"] not in ("json-file", "local") or "max-size" in log["Config"], found[
+            "Name"
+        ]
 
 
-def test_one_whose_first_release_was_refused_is_shown_as_that_and_can_be_removed(deploy, play, host):
+def test_one_whose_first_release_was_refused_is_shown_as_that_and_can_be_removed(
+    deploy, play, host
+):
     health = {"path": "/no-such-page", "deadline_seconds": 3, "interval_seconds": 0.2}
-    refused = {"name": "late", "source": "neighbour", "path": "/late", "path_mode": "script_name", "health": health}
+    refused = {
+        "name": "late",
+        "source": "neighbour",
+        "path": "/late",
+        "path_mode": "script_name",
+        "health": health,
+    }
     deploy({**refused, "secrets": {"TOKEN": "x"}}, flask_apps_source_root=str(SOURCES)).failed()
     (line,) = [line for line in play("status").ok().output.splitlines() if " late " in line]
     assert " refused " in line

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What lies on the host of an application is closed to its neighbours and to the other users of the host."""
+"""What lies on the host of an application is closed to its neighbours and to the other users of the
+host.
+"""
 
 import json
 import os
@@ -8,7 +10,8 @@ import os
 import pytest
 
 APPS = "/var/lib/flaskops/apps"
-# In the container: a set-uid program in a place that outlives the request, and that is open as far as the application can open it.
+# In the container: a set-uid program in a place that outlives the request, and that is open as far
+# as the application can open it.
 PROGRAM = """
 import os, shutil
 os.chmod("/var/tmp", 0o777)
@@ -20,7 +23,10 @@ for place in ("/var/tmp", os.path.dirname(os.environ["FLASKOPS_SOCKET"])):
 
 @pytest.fixture(scope="module")
 def live(host):
-    return {app: json.loads(host.check_output(f"cat {APPS}/{app}/state.json"))["live"] for app in ("intruder", "neighbour")}
+    return {
+        app: json.loads(host.check_output(f"cat {APPS}/{app}/state.json"))["live"]
+        for app in ("intruder", "neighbour")
+    }
 
 
 def test_another_user_reaches_no_set_uid_program_of_an_application(host, inside, mallory, live):
@@ -37,7 +43,8 @@ def test_what_an_application_writes_is_mounted_without_set_uid_and_devices(host,
     """In the container, where it writes, and on the host, where its files lie."""
     assert "nosuid" in host.check_output(f"findmnt -no OPTIONS {APPS}").split(",")
     found = inside(
-        "import os; print(*(os.statvfs(place).f_flag & 6 for place in ('/var/tmp', os.path.dirname(os.environ['FLASKOPS_SOCKET']))))"
+        "import os; print(*(os.statvfs(place).f_flag & 6 for place in ('/var/tmp',"
+        " os.path.dirname(os.environ['FLASKOPS_SOCKET']))))"
     )
     assert found.split() == [str(os.ST_NOSUID | os.ST_NODEV)] * 2
 
@@ -53,14 +60,22 @@ def test_a_mount_that_is_gone_is_made_again_by_the_next_run(host, redeploy):
     assert host.check_output(f"findmnt -no TARGET {APPS} | wc -l") == "1"
 
 
-@pytest.mark.parametrize("path", ["", "/intruder", "/neighbour/releases", "/neighbour/state.json", "/neighbour/audit.jsonl"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "/intruder", "/neighbour/releases", "/neighbour/state.json", "/neighbour/audit.jsonl"],
+)
 def test_another_user_sees_nothing_below_the_parents(mallory, path):
     assert "ermission denied" in mallory(f"ls {APPS}{path}").stderr
 
 
 def test_another_user_connects_to_no_application(mallory, live):
     socket = f"{APPS}/neighbour/releases/{live['neighbour']}/run/app.sock"
-    assert "ermission" in mallory(f"python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('{socket}')\"").stderr
+    assert (
+        "ermission"
+        in mallory(
+            f"python3 -c \"import socket; socket.socket(socket.AF_UNIX).connect('{socket}')\""
+        ).stderr
+    )
 
 
 def test_secrets_are_roots_and_their_own_group_alone_reads_them(host, inside, live):
@@ -77,13 +92,24 @@ def test_parents_are_open_to_nginx_alone(host):
 
 
 def test_a_rollback_takes_no_link_for_a_secret(host, http, play, redeploy):
-    """A release of an older version of the collection gave the application its secrets; one may have put a link there."""
+    """A release of an older version of the collection gave the application its secrets; one may
+    have put a link there.
+    """
     redeploy("intruder").ok()
     before = json.loads(host.check_output(f"cat {APPS}/intruder/state.json"))
-    old = next(identity for identity, data in before["releases"].items() if data["state"] == "retired" and data.get("number"))
+    old = next(
+        identity
+        for identity, data in before["releases"].items()
+        if data["state"] == "retired" and data.get("number")
+    )
     place = f"{APPS}/intruder/releases/{before['live']}/secrets"
     host.check_output("echo only root reads this >/root/private && chmod 600 /root/private")
-    host.check_output(f"chown 10001:10001 {place} && rm {place}/OWN && ln -s /root/private {place}/OWN")
+    host.check_output(
+        f"chown 10001:10001 {place} && rm {place}/OWN && ln -s /root/private {place}/OWN"
+    )
     play("rollback", flask_apps_only="intruder").failed()
-    assert "only root reads this" not in host.run(f"cat {APPS}/intruder/releases/{old}/secrets/OWN").stdout
+    assert (
+        "only root reads this"
+        not in host.run(f"cat {APPS}/intruder/releases/{old}/secrets/OWN").stdout
+    )
     assert http("/intruder/").body == "intruder\n"

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What a health check finds out: workers that die of memory behind one that answers, and the name that an application is asked by."""
+"""What a health check finds out: workers that die of memory behind one that answers, and the name
+that an application is asked by.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ def release(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 
     def run(name: str, **keys: Any) -> Any:
         names.add(name)
-        entry = {"name": name, "source": name, "path": f"/{name}", "path_mode": "script_name", "drain_seconds": 0, "static": [], **keys}
+        entry = {
+            "name": name,
+            "source": name,
+            "path": f"/{name}",
+            "path_mode": "script_name",
+            "drain_seconds": 0,
+            "static": [],
+            **keys,
+        }
         return deploy(entry, flask_apps_source_root=str(APPS))
 
     yield run
@@ -51,7 +61,12 @@ def test_one_that_dies_of_it_later_is_seen_in_the_status(release, play):
 
 def test_an_application_that_answers_to_its_own_name(release, http, play):
     run = release("named", health={"deadline_seconds": 3}).failed()
-    assert "Host: localhost was sent." in run.output and "write one of them as health.host" in run.output
+    assert (
+        "Host: localhost was sent." in run.output
+        and "write one of them as health.host" in run.output
+    )
     release("named", health={"host": "shop.example.org"}).ok()
     assert http("/named/", headers={"Host": "shop.example.org"}).body == "well\n"
-    assert "ok (200)" in next(line for line in play("status").ok().output.splitlines() if " named " in line)
+    assert "ok (200)" in next(
+        line for line in play("status").ok().output.splitlines() if " named " in line
+    )

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""An archive replaces no image but that of its application, and a label makes no container another's."""
+"""An archive replaces no image but that of its application, and a label makes no container
+another's.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,12 @@ def archive(tmp_path: Path) -> Callable[..., str]:
         layer = io.BytesIO()
         tarfile.open(fileobj=layer, mode="w").close()
         diff = f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"
-        image = {"architecture": "amd64", "os": "linux", "config": config, "rootfs": {"type": "layers", "diff_ids": [diff]}}
+        image = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": config,
+            "rootfs": {"type": "layers", "diff_ids": [diff]},
+        }
         manifest = [{"Config": "config.json", "RepoTags": list(names), "Layers": ["layer.tar"]}]
         repositories = {name.split(":")[0]: {name.split(":")[1]: "layer"} for name in names}
         content = io.BytesIO()
@@ -51,7 +58,9 @@ def images(host: Any) -> Callable[[], dict[str, str]]:
     """All names of images on the host, and what each leads to."""
 
     def look() -> dict[str, str]:
-        lines = host.check_output("docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'").splitlines()
+        lines = host.check_output(
+            "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'"
+        ).splitlines()
         return dict(line.split() for line in lines)
 
     return look
@@ -62,7 +71,17 @@ def taken(deploy: Callable[..., Any]) -> Any:
     """Deploys an application from an archive; nothing of it is left in the end."""
 
     def run(path: str, **keys: Any) -> Any:
-        return deploy({"name": "taken", "image": "taken:1", "image_archive": path, "path": "/taken", "port": 80, "static": [], **keys})
+        return deploy(
+            {
+                "name": "taken",
+                "image": "taken:1",
+                "image_archive": path,
+                "path": "/taken",
+                "port": 80,
+                "static": [],
+                **keys,
+            }
+        )
 
     yield run
     deploy({"name": "taken", "state": "absent"}).ok()
@@ -70,11 +89,17 @@ def taken(deploy: Callable[..., Any]) -> Any:
 
 def test_an_archive_replaces_no_image_of_others(archive, images, taken):
     before = images()
-    runtime = next(name for name in before if name.startswith("flaskops/runtime:") and not name.endswith(("-build", "-compat")))
+    runtime = next(
+        name
+        for name in before
+        if name.startswith("flaskops/runtime:") and not name.endswith(("-build", "-compat"))
+    )
     (neighbour,) = [name for name in before if name.startswith("flaskops/neighbour:")][:1]
     run = taken(archive(runtime, neighbour, "taken:1", "postgres:16"))
     assert "postgres:16" not in images(), run.output
-    assert {name: image for name, image in images().items() if not name.startswith("flaskops/taken:")} == before
+    assert {
+        name: image for name, image in images().items() if not name.startswith("flaskops/taken:")
+    } == before
 
 
 def test_an_archive_without_the_wanted_image_is_refused_before_it_is_loaded(archive, images, taken):
@@ -85,18 +110,30 @@ def test_an_archive_without_the_wanted_image_is_refused_before_it_is_loaded(arch
 
 
 def test_an_image_with_labels_of_ours_is_refused_before_it_runs(archive, host, taken):
-    run = taken(archive("taken:1", Labels={"host.flaskops.app": "neighbour", "host.flaskops.process": "x"})).failed()
+    run = taken(
+        archive("taken:1", Labels={"host.flaskops.app": "neighbour", "host.flaskops.process": "x"})
+    ).failed()
     assert "has the label host.flaskops.app, host.flaskops.process" in run.output
     assert "taken-" not in host.check_output("docker ps --all --format '{{.Names}}'")
 
 
 def test_a_container_with_labels_that_lie_is_not_taken_for_a_process(host, deploy, http):
-    """One that runs since before such labels were refused: what docker ps joins with commas is not taken apart."""
-    name = host.check_output("docker ps --filter label=host.flaskops.app=neighbour --format '{{.Names}}'")
+    """One that runs since before such labels were refused: what docker ps joins with commas is not
+    taken apart.
+    """
+    name = host.check_output(
+        "docker ps --filter label=host.flaskops.app=neighbour --format '{{.Names}}'"
+    )
     image = host.check_output("docker inspect --format '{{.Image}}' %s", name)
     label = f"a=b,host.flaskops.app=neighbour,host.flaskops.process=x,host.flaskops.release={name.rpartition('-')[2]}"
-    host.check_output("docker run --detach --name bystander --label %s --entrypoint sleep %s 600", label, image)
-    host.check_output("docker run --detach --name bystander-2 --label host.flaskops.app=neighbour --entrypoint sleep %s 600", image)
+    host.check_output(
+        "docker run --detach --name bystander --label %s --entrypoint sleep %s 600", label, image
+    )
+    host.check_output(
+        "docker run --detach --name bystander-2 --label host.flaskops.app=neighbour --entrypoint"
+        " sleep %s 600",
+        image,
+    )
     try:
         entry = {**ENTRIES["neighbour"], "env": {"CHANGE": "labels"}}
         deploy(entry, flask_apps_source_root=str(APPS)).ok()
@@ -109,5 +146,16 @@ def test_a_container_with_labels_that_lie_is_not_taken_for_a_process(host, deplo
 
 def test_a_dockerfile_with_labels_of_ours_is_refused_on_the_controller(deploy, tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL host.flaskops.app=neighbour\n")
-    run = deploy({"name": "own", "source": str(tmp_path), "dockerfile": "Dockerfile", "path": "/own", "port": 80}).failed()
-    assert "sets the label host.flaskops.app; labels that begin with host.flaskops are reserved" in run.output
+    run = deploy(
+        {
+            "name": "own",
+            "source": str(tmp_path),
+            "dockerfile": "Dockerfile",
+            "path": "/own",
+            "port": 80,
+        }
+    ).failed()
+    assert (
+        "sets the label host.flaskops.app; labels that begin with host.flaskops are reserved"
+        in run.output
+    )

@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""An application that answers without an end holds up neither a deploy nor the status, and says nothing to a terminal."""
+"""An application that answers without an end holds up neither a deploy nor the status, and says
+nothing to a terminal.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ def test_no_answer_holds_up_a_deploy(hostile, http):
     run.failed()
     print(f"{len(ways)} endless answers: the deploy took {seconds:.0f} s")
     for way in ways:
-        assert f"hostile-{way} did not get healthy: no answer was one of 2xx, 3xx, 401, 403 within {DEADLINE}" in run.output, run.output
+        assert (
+            f"hostile-{way} did not get healthy: no answer was one of 2xx, 3xx, 401, 403 within"
+            f" {DEADLINE}" in run.output
+        ), run.output
     # Their deadlines one after the other, and what a deploy of five takes beside.
     assert seconds < len(ways) * (DEADLINE + 2) + 90
     assert http("/neighbour/").status == 403
@@ -72,7 +77,9 @@ def test_no_answer_holds_up_the_status(hostile, play):
     started = time.monotonic()
     run = play("status").ok()
     seconds = time.monotonic() - started
-    print(f"the status took {usual:.0f} s, and {seconds:.0f} s with three that do not come to an end")
+    print(
+        f"the status took {usual:.0f} s, and {seconds:.0f} s with three that do not come to an end"
+    )
     assert run.output.count("bad (TimeoutError: timed out)") >= 3, run.output
     assert seconds < usual + 15
 
@@ -82,4 +89,8 @@ def test_no_word_of_an_application_reaches_the_terminal_as_a_command(hostile):
     output = run.failed().output
     assert r"\x1b[2J\x1b[1;1Hall is well\u202e" in output  # its log
     assert r"500 \x1b[2J\u202e\x9b2Jescaped" in output  # its answer
-    assert not [char for char in output if (char not in "\n\t" and unicodedata.category(char) == "Cc") or char in "\u202e\u2066"]
+    assert not [
+        char
+        for char in output
+        if (char not in "\n\t" and unicodedata.category(char) == "Cc") or char in "\u202e\u2066"
+    ]

@@ -7,7 +7,8 @@ import json
 import pytest
 from conftest import APPS, ENTRIES
 
-# In the container, a link in the place of the application's own socket; what it leads to is a path of the host.
+# In the container, a link in the place of the application's own socket; what it leads to is a path
+# of the host.
 PLANT = """
 import os
 directory = os.path.dirname(os.environ["FLASKOPS_SOCKET"])
@@ -32,14 +33,18 @@ socketserver.UnixStreamServer("/run/service.sock", Handler).serve_forever()
 
 @pytest.fixture
 def planted(host, inside):
-    """Puts a link to a path of the host in the place of the intruder's socket; afterwards the socket is back."""
+    """Puts a link to a path of the host in the place of the intruder's socket; afterwards the
+    socket is back.
+    """
     run = "/var/lib/flaskops/apps/intruder/releases/*/run"
 
     def plant(target):
         assert inside(PLANT.format(target=target)) == ""
 
     yield plant
-    host.check_output(f"for one in {run}; do [ ! -e $one/own ] || mv -T $one/own $one/app.sock; done")
+    host.check_output(
+        f"for one in {run}; do [ ! -e $one/own ] || mv -T $one/own $one/app.sock; done"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +70,9 @@ def test_a_link_to_the_socket_of_a_neighbour_reaches_nothing(host, http, planted
         }[way]
     )
     assert http("/intruder/token").status == 502
-    assert "(13: Permission denied) while connecting" in host.check_output("tail -n 5 /var/log/nginx/error.log")
+    assert "(13: Permission denied) while connecting" in host.check_output(
+        "tail -n 5 /var/log/nginx/error.log"
+    )
 
 
 def test_a_link_to_the_socket_of_a_service_of_the_host_reaches_nothing(http, planted, service):
@@ -81,23 +88,33 @@ def test_status_asks_nobody_else_either(host, play, planted, service):
     assert "ok (200)" not in line
 
 
-def test_a_deploy_sees_that_the_socket_is_none_and_mends_it(host, http, inside, deploy, planted, service):
+def test_a_deploy_sees_that_the_socket_is_none_and_mends_it(
+    host, http, inside, deploy, planted, service
+):
     planted(service)
     deploy(ENTRIES["intruder"], ENTRIES["neighbour"], flask_apps_source_root=str(APPS)).ok()
     assert http("/intruder/").body == "intruder\n"
 
 
 def test_the_kernel_follows_no_such_link(host):
-    """It is one for all hosts of the tests, so that none may turn it off to see what a run does: tests/unit/test_planted.py does."""
+    """It is one for all hosts of the tests, so that none may turn it off to see what a run does:
+    tests/unit/test_planted.py does.
+    """
     assert host.check_output("cat /proc/sys/fs/protected_symlinks") == "1"
 
 
 def test_the_directory_of_the_socket_is_roots(host, inside):
-    look = "import os; found = os.stat(os.path.dirname(os.environ['FLASKOPS_SOCKET'])); print(found.st_uid, oct(found.st_mode))"
+    look = (
+        "import os; found = os.stat(os.path.dirname(os.environ['FLASKOPS_SOCKET']));"
+        " print(found.st_uid, oct(found.st_mode))"
+    )
     assert inside(look) == "0 0o41777\n"
 
 
 def test_another_user_cannot_make_the_lock_of_nginx_first(host, mallory, redeploy):
-    mallory("touch /run/lock/flaskops-nginx.lock; mkdir -p /run/flaskops-nginx; touch /run/flaskops-nginx/lock")
+    mallory(
+        "touch /run/lock/flaskops-nginx.lock; mkdir -p /run/flaskops-nginx; touch"
+        " /run/flaskops-nginx/lock"
+    )
     assert host.file("/run/flaskops-nginx").mode == 0o700
     redeploy("intruder").ok()

@@ -3,5 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user wrote becomes an App: the options of an entry, defaults, and checks across entries.
 
-In: flask_apps. Out: entries that are whole, or all problems at once. It runs on the controller alone and asks no host.
+In: flask_apps. Out: entries that are whole, or all problems at once. It runs on the controller
+alone and asks no host.
 """

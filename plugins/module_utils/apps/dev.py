@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An application on the machine of its developer: the container of its release, with the source mounted and a port on loopback."""
+"""An application on the machine of its developer: the container of its release, with the source
+mounted and a port on loopback.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..host.container import Container
-from ..host.places import CONTAINER_RUN, CONTAINER_SETTINGS, CONTAINER_SPOOL, ENVIRONMENT, ReleasePlace
+from ..host.places import (
+    CONTAINER_RUN,
+    CONTAINER_SETTINGS,
+    CONTAINER_SPOOL,
+    ENVIRONMENT,
+    ReleasePlace,
+)
 from ..images import dockerfile
 from ..inputs.options import merge
 from ..releases.app_path import AppPath
@@ -31,7 +39,9 @@ DROPPED = ("git", "image", "image_archive", "registry", "site", "state", "proces
 ENTRYPOINT = ["/opt/runtime/bin/python3", "-I", "/opt/runtime/flaskops/entrypoint.py"]
 
 
-def dev_entry(apps: Sequence[Mapping[str, Any]], source: str, source_root: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+def dev_entry(
+    apps: Sequence[Mapping[str, Any]], source: str, source_root: str, keys: Mapping[str, Any]
+) -> dict[str, Any]:
     """The entry of flask_apps that is meant, for the machine of its developer.
 
     Args:
@@ -42,20 +52,35 @@ def dev_entry(apps: Sequence[Mapping[str, Any]], source: str, source_root: str, 
     """
     directory = Path(source).resolve()
     known = [
-        app for app in apps if isinstance(app, Mapping) and (app.get("name") == keys.get("name") or _lies_in(app, source_root, directory))
+        app
+        for app in apps
+        if isinstance(app, Mapping)
+        and (app.get("name") == keys.get("name") or _lies_in(app, source_root, directory))
     ]
-    name = keys.get("name") or re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-")[:40].strip("-") or "app"
+    name = (
+        keys.get("name")
+        or re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-")[:40].strip("-")
+        or "app"
+    )
     entry = merge(known[0] if known else {"name": name, "path": f"/{name}"}, keys)
-    return {**{key: value for key, value in entry.items() if key not in DROPPED}, "source": str(directory)}
+    return {
+        **{key: value for key, value in entry.items() if key not in DROPPED},
+        "source": str(directory),
+    }
 
 
 def _lies_in(app: Mapping[str, Any], source_root: str, directory: Path) -> bool:
     source = app.get("source")
-    return isinstance(source, str) and bool(source) and Path(source_root, os.path.expanduser(source)).resolve() == directory
+    return (
+        isinstance(source, str)
+        and bool(source)
+        and Path(source_root, os.path.expanduser(source)).resolve() == directory
+    )
 
 
 def source_mounts(app: Mapping[str, Any], files: Sequence[str]) -> dict[str, str]:
-    """Where directories of the source are in the image: the path there, and the directory below the source ("" for all of it).
+    """Where directories of the source are in the image: the path there, and the directory below the
+    source ("" for all of it).
 
     Args:
         app: a complete entry.
@@ -63,29 +88,39 @@ def source_mounts(app: Mapping[str, Any], files: Sequence[str]) -> dict[str, str
     """
     if app["build"]["kind"] != "dockerfile":
         return {"/app": ""}
-    chain = dockerfile.last_chain(dockerfile.stages(Path(app["source"], app["build"]["dockerfile"]).read_text()))
+    chain = dockerfile.last_chain(
+        dockerfile.stages(Path(app["source"], app["build"]["dockerfile"]).read_text())
+    )
     counts: dict[tuple[str, str], int] = {}
     for path, file in dockerfile.copied(chain, files, dockerfile.environment(chain)).items():
         there, here = PurePosixPath(path), PurePosixPath(file)
         if there.name == here.name:
             pair = str(there.parent), str(here.parent).removeprefix(".")
             counts[pair] = counts.get(pair, 0) + 1
-    # Of two directories that are copied to one place the one with more files is the application, or the later one.
-    best = {target: directory for (target, directory), _count in sorted(counts.items(), key=lambda item: item[1])}
+    # Of two directories that are copied to one place the one with more files is the application, or
+    # the later one.
+    best = {
+        target: directory
+        for (target, directory), _count in sorted(counts.items(), key=lambda item: item[1])
+    }
     kept: dict[str, str] = {}
     for target in sorted(best):
         above = next((other for other in reversed(kept) if target.startswith(f"{other}/")), None)
         if above is not None:
             beside = Path(app["source"], kept[above], target[len(above) + 1 :])
             if beside == Path(app["source"], best[target]) or not beside.is_dir():
-                continue  # it comes with the other one, or there is nothing that it could be mounted on
+                # it comes with the other one, or there is nothing that it could be mounted on
+                continue
         if target != "/":
             kept[target] = best[target]
     return kept
 
 
-def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The name of the container, the path of the application without its last slash, and the words of C(docker run).
+def dev_run(
+    release: Mapping[str, Any], place: str, port: int, image: str, config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The name of the container, the path of the application without its last slash, and the words
+    of C(docker run).
 
     Args:
         release: as P(flaskops.host.releases#lookup) gives it.
@@ -95,15 +130,25 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         config: the engine's own words about it; they start the server of one that is not ours.
     """
     app, options = release["app"], as_user(release["container"], UID)
-    path, settings, secrets = AppPath.of(app), engine_of(app).settings, ReleasePlace(Path(place)).secrets
+    path, settings, secrets = (
+        AppPath.of(app),
+        engine_of(app).settings,
+        ReleasePlace(Path(place)).secrets,
+    )
     ours = engine_of(app).in_runtime
     mounts = source_mounts(app, list(source_files(app["source"])))
     tmpfs = [*options["tmpfs"], f"{CONTAINER_RUN}/{release['id']}:rw,nosuid,nodev,mode=1777"]
     if CONTAINER_SPOOL not in app["writable"]:
         tmpfs.append(f"{CONTAINER_SPOOL}:rw,nosuid,nodev,mode=1777")
-    files = [f"{place}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro", f"{place}/dev.py:{CONTAINER_SETTINGS}/dev.py:ro"]
+    files = [
+        f"{place}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro",
+        f"{place}/dev.py:{CONTAINER_SETTINGS}/dev.py:ro",
+    ]
     files += [f"{secrets}:{SECRETS}:ro"] if laid(app) else []
-    files += [f"{Path(app['source'], directory)}:{target}:ro" for target, directory in sorted(mounts.items())]
+    files += [
+        f"{Path(app['source'], directory)}:{target}:ro"
+        for target, directory in sorted(mounts.items())
+    ]
     # Files that are read at every request need no new server.
     static = ":".join(str(PurePosixPath("/app", entry["path"])) for entry in app["static"])
     told = {
@@ -114,7 +159,9 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         "FLASKOPS_UNWATCHED": static,
     }
     python = ENTRYPOINT[:2] if ours else ["python3"]
-    theirs = [] if app["command"] else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    theirs = (
+        [] if app["command"] else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    )
     server = ENTRYPOINT if ours else ["python3", f"{CONTAINER_SETTINGS}/{settings}", *theirs]
     # With internet, it is Docker's default network here: there are no neighbours.
     network, *more = app["networks"] or ["bridge"]
@@ -139,16 +186,26 @@ def dev_run(release: Mapping[str, Any], place: str, port: int, image: str, confi
         *container.words,
     ]
     problem = _no_place(app, mounts)
-    return {"name": container.name, "prefix": path.prefix, "words": words, **({"problem": problem} if problem else {})}
+    return {
+        "name": container.name,
+        "prefix": path.prefix,
+        "words": words,
+        **({"problem": problem} if problem else {}),
+    }
 
 
 def _no_place(app: Mapping[str, Any], mounts: Mapping[str, str]) -> str:
-    """Of config_files what the engine cannot mount: a mounted source is read-only, so the file must be there to be covered."""
+    """Of config_files what the engine cannot mount: a mounted source is read-only, so the file must
+    be there to be covered.
+    """
     for entry in app["config_files"]:
         inside = [target for target in mounts if entry["path"].startswith(f"{target}/")]
         if inside:
             target = max(inside, key=len)
             file = Path(app["source"], mounts[target], entry["path"][len(target) + 1 :])
             if not file.is_file():
-                return f"config_files has {entry['path']}, which is in the source here: make an empty {file}, which it covers."
+                return (
+                    f"config_files has {entry['path']}, which is in the source here: make an empty"
+                    f" {file}, which it covers."
+                )
     return ""

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads a file of lines NAME=VALUE as python-dotenv, Compose and a shell agree on it; where they do not, it is refused.
+"""Reads a file of lines NAME=VALUE as python-dotenv, Compose and a shell agree on it; where they do
+not, it is refused.
 
 No message shows what is in it, only the numbers of lines.
 """
@@ -20,7 +21,9 @@ SHOWN = 5  # problems of one file
 
 _BLANK = re.compile(r"[^\S\n]*(#[^\n]*)?(\n|\Z)")
 _NAME = re.compile(r"[^\S\n]*(?:export[^\S\n]+)?([A-Za-z_][A-Za-z0-9_]*)[^\S\n]*=", re.ASCII)
-_QUOTED = re.compile(r"""[^\S\n]*(?:'(?P<literal>[^']*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")""", re.DOTALL)
+_QUOTED = re.compile(
+    r"""[^\S\n]*(?:'(?P<literal>[^']*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")""", re.DOTALL
+)
 _PLAIN = re.compile(r"[^\n]*")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$"}
 _EXPANDS = re.compile(r"(?<!\\)(?:\\\\)*(\$[{(]|`)")
@@ -50,7 +53,11 @@ def read(file: Path) -> dict[str, str]:
         raise DotenvError(f"must be text in UTF-8: {file}.")
     values, wrong_lines = parse(text)
     if wrong_lines:
-        more = f" There are {len(wrong_lines) - SHOWN} more such lines." if len(wrong_lines) > SHOWN else ""
+        more = (
+            f" There are {len(wrong_lines) - SHOWN} more such lines."
+            if len(wrong_lines) > SHOWN
+            else ""
+        )
         raise DotenvError(f"cannot be read: {file}: {'; '.join(wrong_lines[:SHOWN])}.{more}")
     if len(values) > MOST:
         raise DotenvError(f"must have at most {MOST} variables: {file}; got {len(values)}.")
@@ -88,20 +95,44 @@ def _assignment(text: str, position: int) -> tuple[str, str, int, str]:
     if quoted := _QUOTED.match(text, after):
         end = _BLANK.match(text, quoted.end())
         if not end:
-            return name, "", next_line, f"the value of {name} has text after its closing quote; put all of it in quotes"
+            return (
+                name,
+                "",
+                next_line,
+                f"the value of {name} has text after its closing quote; put all of it in quotes",
+            )
         value, expands = quoted["literal"], False
         if value is None:
             expands = bool(_EXPANDS.search(quoted["escaped"]))
-            value = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), quoted["escaped"], flags=re.DOTALL)
+            value = re.sub(
+                r"\\(.)",
+                lambda found: _ESCAPES.get(found[1], found[0]),
+                quoted["escaped"],
+                flags=re.DOTALL,
+            )
         position = end.end()
     else:
         plain = text[after : next_line - 1]
-        value, position, expands = re.sub(r"\s#.*", "", plain).strip(), next_line, bool(_EXPANDS.search(plain))
+        value, position, expands = (
+            re.sub(r"\s#.*", "", plain).strip(),
+            next_line,
+            bool(_EXPANDS.search(plain)),
+        )
         if value[:1] in ("'", '"'):
-            return name, "", next_line, f"the quote that the value of {name} begins with is not closed"
+            return (
+                name,
+                "",
+                next_line,
+                f"the quote that the value of {name} begins with is not closed",
+            )
     if expands:
         words = "has ${…}, $(…) or `…`, which is not expanded; put it in single quotes to keep it"
         return name, "", position, f"the value of {name} {words}"
     if len(value.encode()) > VARIABLE_BYTES:
-        return name, "", position, f"the value of {name} has more than 100 kB; write it into secrets"
+        return (
+            name,
+            "",
+            position,
+            f"the value of {name} has more than 100 kB; write it into secrets",
+        )
     return name, value, position, ""

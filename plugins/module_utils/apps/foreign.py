@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dockerfiles for a known image whose place our runtime takes: what in them another distribution has, and code that they do not copy."""
+"""Dockerfiles for a known image whose place our runtime takes: what in them another distribution
+has, and code that they do not copy.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +41,19 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 
 
 def commands(text: str, stage: Stage) -> Iterator[tuple[int, str, str]]:
-    """Of each RUN of a stage that Debian cannot run: the number of its line, the program, and the whole command."""
+    """Of each RUN of a stage that Debian cannot run: the number of its line, the program, and the
+    whole command.
+    """
     lines = text.splitlines()
     for instruction in stage.instructions:
         if instruction.word != "RUN":
             continue
         # A heredoc is in the lines alone.
-        said = [line for line in lines[instruction.first : instruction.last + 1] if not line.lstrip().startswith("#")]
+        said = [
+            line
+            for line in lines[instruction.first : instruction.last + 1]
+            if not line.lstrip().startswith("#")
+        ]
         whole = re.sub(r"[\\`]\n", " ", "\n".join(said))
         found = _MANAGER.search(whole) or _BUSYBOX.search(whole)
         if found and not re.search(r"\b(apt|apt-get)\b", whole):  # one that looks which there is
@@ -65,16 +73,24 @@ def packages(command: str) -> list[str]:
             if word in _TAKES_WORD and ahead:
                 ahead.pop(0)
             name = re.split(r"[=<>~@]", word)[0]
-            if not word.startswith((".", "-", "$")) and (name := _DEBIAN.get(name, name)) and _NAME.fullmatch(name):
+            if (
+                not word.startswith((".", "-", "$"))
+                and (name := _DEBIAN.get(name, name))
+                and _NAME.fullmatch(name)
+            ):
                 names[name] = None
     return list(names)
 
 
 def copies_code(chain: Iterable[Stage], files: list[str]) -> bool:
-    """Whether a Dockerfile has the code of the application from anywhere; where that cannot be seen, it has."""
+    """Whether a Dockerfile has the code of the application from anywhere; where that cannot be
+    seen, it has.
+    """
     for stage in chain:
         for instruction in stage.instructions:
-            if instruction.word == "RUN" and _BRINGS.search(" ".join([*instruction.flags, instruction.text])):
+            if instruction.word == "RUN" and _BRINGS.search(
+                " ".join([*instruction.flags, instruction.text])
+            ):
                 return True
             if instruction.word not in ("COPY", "ADD"):
                 continue
@@ -85,6 +101,8 @@ def copies_code(chain: Iterable[Stage], files: list[str]) -> bool:
 
 
 def code_of(files: Iterable[str]) -> str:
-    """What of the source becomes /app of such an image: as its documents have it, app/, else the whole."""
+    """What of the source becomes /app of such an image: as its documents have it, app/, else the
+    whole.
+    """
     known = set(files)
     return "app" if "app/main.py" in known and not {"main.py", "app/__init__.py"} & known else "."

@@ -69,24 +69,35 @@ def normalize_apps(
         base_refresh: flask_apps_base_refresh.
         runtime_image: flask_apps_runtime_image.
         base_image: flask_apps_base_image.
-        bootstrapped: the version of the distribution's Python where the base is bootstrapped from it; else "".
-        free_space: flask_apps_free_space.
-        networks_pool: flask_apps_networks_pool.
+        bootstrapped: the version of the distribution's Python where the base is bootstrapped from
+        it; else "". free_space: flask_apps_free_space. networks_pool: flask_apps_networks_pool.
 
     Returns:
-        The complete entries, each with C(notes) of what was understood, and all problems; both as sentences.
+        The complete entries, each with C(notes) of what was understood, and all problems; both as
+        sentences.
     """
     if not isinstance(apps, (list, tuple)):
-        return [], [refusal("flask_apps", "be a list of dictionaries with name, source and path", apps)]
+        return [], [
+            refusal("flask_apps", "be a list of dictionaries with name, source and path", apps)
+        ]
     if defaults is not None and not isinstance(defaults, Mapping):
-        return [], [refusal("flask_apps_defaults", "be a dictionary of keys as in an entry of flask_apps", defaults)]
+        return [], [
+            refusal(
+                "flask_apps_defaults",
+                "be a dictionary of keys as in an entry of flask_apps",
+                defaults,
+            )
+        ]
     problems = [
-        f"flask_apps_defaults: {key!r} belongs to one application; write it into its entry of flask_apps."
+        f"flask_apps_defaults: {key!r} belongs to one application; write it into its entry of"
+        " flask_apps."
         for key in ("name", "source", "path")
         if key in (defaults or {})
     ]
     if not isinstance(source_root, str):
-        problems.append(refusal("flask_apps_source_root", "be a directory on the controller", source_root))
+        problems.append(
+            refusal("flask_apps_source_root", "be a directory on the controller", source_root)
+        )
         source_root = "."
     if not isinstance(root, str) or not re.fullmatch(ROOT, root) or ".." in root.split("/"):
         words = f"an absolute path of letters, digits and . _ -, such as {PLACES_ROOT}"
@@ -94,8 +105,14 @@ def normalize_apps(
         root = "/"
     problems += _images(base_refresh, runtime_image, base_image, source_root)
     first, _dash, last = (plain_text(uids) or "").partition("-")
-    if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", plain_text(uids) or "", re.ASCII) or int(first) >= int(last):
-        problems.append(refusal("flask_apps_uids", "be a range of user ids from 1000 on, such as 70000-99999", uids))
+    if not re.fullmatch(r"[1-9]\d{3,8}-[1-9]\d{3,8}", plain_text(uids) or "", re.ASCII) or int(
+        first
+    ) >= int(last):
+        problems.append(
+            refusal(
+                "flask_apps_uids", "be a range of user ids from 1000 on, such as 70000-99999", uids
+            )
+        )
     try:
         bytes_of(plain_text(free_space) or "")
     except ValueError as error:
@@ -105,9 +122,17 @@ def normalize_apps(
     gone: list[dict[str, Any]] = []
     for position, entry in enumerate(apps):
         if not isinstance(entry, Mapping):
-            problems.append(refusal(f"flask_apps[{position}]", "be a dictionary with name, source and path", entry))
+            problems.append(
+                refusal(
+                    f"flask_apps[{position}]", "be a dictionary with name, source and path", entry
+                )
+            )
             continue
-        where = f"flask_apps: {entry['name']}" if isinstance(entry.get("name"), str) else f"flask_apps[{position}]"
+        where = (
+            f"flask_apps: {entry['name']}"
+            if isinstance(entry.get("name"), str)
+            else f"flask_apps[{position}]"
+        )
         absent = entry.get("state") == "absent"
         given = merge(defaults or {}, entry)
         app, found = normalize(given, ABSENT_OPTIONS if absent else OPTIONS, where)
@@ -116,35 +141,56 @@ def normalize_apps(
             gone.append(app)
             continue
         problems.extend(f"{where}: {problem}" for problem in _env_file(app, source_root))
-        problems.extend(f"{where}: {problem}" for problem in _against_host(app, sites, root, set(taken_paths)))
+        problems.extend(
+            f"{where}: {problem}" for problem in _against_host(app, sites, root, set(taken_paths))
+        )
         problems.extend(f"{where}: {problem}" for problem in _files_of(app, source_root))
         made = origin.complete(app, given, entry, source_root, checkout, sound=not found)
         if not found:
-            made += complete_base(app, entry, _text(base_image), bootstrapped, origin.is_on_runtime(app))
-            made += origin.python_problems(app, bootstrapped or python_of(app["build"]["base"] or _text(base_image)), bool(bootstrapped))
+            made += complete_base(
+                app, entry, _text(base_image), bootstrapped, origin.is_on_runtime(app)
+            )
+            made += origin.python_problems(
+                app,
+                bootstrapped or python_of(app["build"]["base"] or _text(base_image)),
+                bool(bootstrapped),
+            )
         problems.extend(f"{where}: {problem}" for problem in made)
         if not found:
             _finish(app)
-            problems.extend(f"{where}: {problem}" for problem in (*engine_of(app).problems(app), *secret_problems(app)))
+            problems.extend(
+                f"{where}: {problem}"
+                for problem in (*engine_of(app).problems(app), *secret_problems(app))
+            )
             app["notes"] += [*secret_notes(app), *([] if made else _env_file_in_image(app))]
         result.append(app)
     names = [_text(app["name"]) for app in (*gone, *result)]
     gone_names = names[: len(gone)]
-    problems += [f"flask_apps: {name}: it is absent and listed twice; keep one entry." for name in twice(names) if name in gone_names]
-    return result + gone, problems + _uids_of_others(result, plain_text(uids) or "") + _collisions(result)
+    problems += [
+        f"flask_apps: {name}: it is absent and listed twice; keep one entry."
+        for name in twice(names)
+        if name in gone_names
+    ]
+    return result + gone, problems + _uids_of_others(result, plain_text(uids) or "") + _collisions(
+        result
+    )
 
 
 def _uids_of_others(apps: list[dict[str, Any]], uids: str) -> list[str]:
-    """Of the range each application gets one of its own; who writes one of it may mean another's, and shares it with an entry that does."""
+    """Of the range each application gets one of its own; who writes one of it may mean another's,
+    and shares it with an entry that does.
+    """
     first, _dash, last = uids.partition("-")
     if not (first.isdecimal() and last.isdecimal()):
         return []
     given = [app["uid"] for app in apps]
     return [
-        f"flask_apps: {app['name']}: uid must be outside of flask_apps_uids ({uids}), of which each application gets one of its own, or be "
-        f"written for all that share it; got {app['uid']}."
+        f"flask_apps: {app['name']}: uid must be outside of flask_apps_uids ({uids}), of which each"
+        f" application gets one of its own, or be written for all that share it; got {app['uid']}."
         for app in apps
-        if isinstance(app["uid"], int) and int(first) <= app["uid"] <= int(last) and given.count(app["uid"]) == 1
+        if isinstance(app["uid"], int)
+        and int(first) <= app["uid"] <= int(last)
+        and given.count(app["uid"]) == 1
     ]
 
 
@@ -159,10 +205,17 @@ def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:
     if isinstance(image, str) and image.endswith(ARCHIVES):
         file = controller_path(source_root, image)
         if wrong := file_problem(file, origin.ARCHIVE_BYTES):
-            said = f"there is no file {file}" if wrong.startswith("is not a file") else f"it {wrong}"
-            problems.append(f"flask_apps_runtime_image: {said}. It starts from flask_apps_source_root.")
+            said = (
+                f"there is no file {file}" if wrong.startswith("is not a file") else f"it {wrong}"
+            )
+            problems.append(
+                f"flask_apps_runtime_image: {said}. It starts from flask_apps_source_root."
+            )
     elif not isinstance(image, str) or not re.fullmatch(REPOSITORY, image):
-        words = "a repository without a tag, such as registry.example.org/flaskops/runtime, or a file that ends with .tar, .tar.gz or .tgz"
+        words = (
+            "a repository without a tag, such as registry.example.org/flaskops/runtime, or a file"
+            " that ends with .tar, .tar.gz or .tgz"
+        )
         problems.append(refusal("flask_apps_runtime_image", f"be {words}", image))
     return problems
 
@@ -185,10 +238,17 @@ def _finish(app: dict[str, Any]) -> None:
 
 
 def _env_file(app: dict[str, Any], source_root: str) -> list[str]:
-    """Give what is in its env_file to the entry, which may be malformed: settings to env, the rest to private_env."""
+    """Give what is in its env_file to the entry, which may be malformed: settings to env, the rest
+    to private_env.
+    """
     app["private_env"] = {}
     given, env, secrets = app["env_file"], app["env"], app["secrets"]
-    if not isinstance(given, str) or not given or not isinstance(env, dict) or not isinstance(secrets, Mapping):
+    if (
+        not isinstance(given, str)
+        or not given
+        or not isinstance(env, dict)
+        or not isinstance(secrets, Mapping)
+    ):
         return []
     file = controller_path(source_root, given)
     app["env_file"] = str(file)
@@ -206,7 +266,10 @@ def _env_file(app: dict[str, Any], source_root: str) -> list[str]:
         elif not is_setting(name):
             app["private_env"][name] = value
         elif "\n" in value or "\r" in value or value != value.rstrip():
-            problems.append(f"env_file sets {name} to more than one line, or with spaces at its end; correct it in {file}.")
+            problems.append(
+                f"env_file sets {name} to more than one line, or with spaces at its end; correct it"
+                f" in {file}."
+            )
         else:
             env[name] = value
     return problems
@@ -215,28 +278,52 @@ def _env_file(app: dict[str, Any], source_root: str) -> list[str]:
 def _env_file_in_image(app: Mapping[str, Any]) -> list[str]:
     """A note, where the env_file of a complete entry is part of its source, which can be read."""
     file, source = Path(app["env_file"]), app["source"]
-    if not app["env_file"] or app["build"]["kind"] == "image" or not file.is_relative_to(source) or not is_directory(Path(source)):
+    if (
+        not app["env_file"]
+        or app["build"]["kind"] == "image"
+        or not file.is_relative_to(source)
+        or not is_directory(Path(source))
+    ):
         return []
     name = str(file.relative_to(source))
-    return [f"env_file is in the source, so that the image has it: list {name} in .dockerignore."] if name in source_files(source) else []
+    return (
+        [f"env_file is in the source, so that the image has it: list {name} in .dockerignore."]
+        if name in source_files(source)
+        else []
+    )
 
 
 def _script_name(app: dict[str, Any]) -> str:
-    """What a Gunicorn that is the image's own is told of its path: it takes that off itself. "" where Nginx does it for another server."""
+    """What a Gunicorn that is the image's own is told of its path: it takes that off itself. ""
+    where Nginx does it for another server.
+    """
     server = dockerfile.server_of(app["command"]) if app["command"] else app["build"]["server"]
-    return str(app["env"].get("SCRIPT_NAME", AppPath.of(app).prefix if server == "gunicorn" else ""))
+    return str(
+        app["env"].get("SCRIPT_NAME", AppPath.of(app).prefix if server == "gunicorn" else "")
+    )
 
 
-def _against_host(app: dict[str, Any], sites: Sequence[str] | None, root: str, taken_paths: set[str]) -> list[str]:
-    """What an entry says, checked against what the host has and what we set ourselves. It may be malformed."""
+def _against_host(
+    app: dict[str, Any], sites: Sequence[str] | None, root: str, taken_paths: set[str]
+) -> list[str]:
+    """What an entry says, checked against what the host has and what we set ourselves. It may be
+    malformed.
+    """
     problems = []
     site, path, name = app["site"], app["path"], app["name"]
     if sites is not None and isinstance(site, str) and site not in sites:
-        problems.append(f"no site {show(site)}; defined sites: {', '.join(sites)}. Add it to nginx_sites or choose one of these.")
+        problems.append(
+            f"no site {show(site)}; defined sites: {', '.join(sites)}. Add it to nginx_sites or"
+            " choose one of these."
+        )
     if isinstance(path, str) and AppPath(path).prefix in taken_paths:
-        problems.append(f"path must not be {show(path)}, where the site itself answers (nginx_health_path).")
+        problems.append(
+            f"path must not be {show(path)}, where the site itself answers (nginx_health_path)."
+        )
     if name in RESERVED_NAMES:
-        problems.append(f"name must not be {name!r}, which is reserved for this collection's images.")
+        problems.append(
+            f"name must not be {name!r}, which is reserved for this collection's images."
+        )
     problems += process_problems(app["processes"])
     problems += cover_problems(app)
     problems += network_problems(app)
@@ -244,20 +331,29 @@ def _against_host(app: dict[str, Any], sites: Sequence[str] | None, root: str, t
     secrets = app["secrets"] if isinstance(app["secrets"], Mapping) else {}
     problems += _against_proxy(app)
     problems += _against_locations(app, taken_paths)
-    problems += [f"env sets {name}, which we set from {meaning}; leave it out." for name, meaning in RESERVED_ENV.items() if name in env]
+    problems += [
+        f"env sets {name}, which we set from {meaning}; leave it out."
+        for name, meaning in RESERVED_ENV.items()
+        if name in env
+    ]
     problems += [
         f"env sets {name}; names that begin with {RESERVED_ENV_PREFIX} are ours; leave it out."
         for name in env
-        if isinstance(name, str) and re.fullmatch(rf"{RESERVED_ENV_PREFIX}\w*", name, re.ASCII) and name not in RESERVED_ENV
+        if isinstance(name, str)
+        and re.fullmatch(rf"{RESERVED_ENV_PREFIX}\w*", name, re.ASCII)
+        and name not in RESERVED_ENV
     ]
     files = {f"{secret}_FILE" for secret in secrets if isinstance(secret, str)}
-    problems += [f"env sets {name}, which we set from secrets; leave it out." for name in sorted(files & set(env))]
+    problems += [
+        f"env sets {name}, which we set from secrets; leave it out."
+        for name in sorted(files & set(env))
+    ]
     if isinstance(name, str) and re.fullmatch(NAME, name):
         socket = str(Place(root).app(name).release("0" * 12).socket)
         if len(socket.encode()) > SOCKET_LIMIT:
             problems.append(
-                f"the socket {socket} has {len(socket.encode())} bytes and Linux allows {SOCKET_LIMIT}; "
-                "choose a shorter name or a shorter flask_apps_root."
+                f"the socket {socket} has {len(socket.encode())} bytes and Linux allows"
+                f" {SOCKET_LIMIT}; choose a shorter name or a shorter flask_apps_root."
             )
     return problems
 
@@ -265,14 +361,23 @@ def _against_host(app: dict[str, Any], sites: Sequence[str] | None, root: str, t
 def _against_proxy(app: dict[str, Any]) -> list[str]:
     """What of an entry Nginx would not do together. It may be malformed."""
     problems = []
-    static = [entry for entry in app["static"] if isinstance(entry, Mapping)] if isinstance(app["static"], list) else []
+    static = (
+        [entry for entry in app["static"] if isinstance(entry, Mapping)]
+        if isinstance(app["static"], list)
+        else []
+    )
     for key in ("index", "fallback"):
         urls = [show(entry.get("url")).strip("'") for entry in static if entry.get(key) is True]
         if len(urls) > 1:
-            problems.append(f"static: {key} is set for {' and '.join(urls)}; keep it for one of them.")
+            problems.append(
+                f"static: {key} is set for {' and '.join(urls)}; keep it for one of them."
+            )
     proxy = app["proxy"] if isinstance(app["proxy"], Mapping) else {}
     if proxy.get("cache_seconds") and proxy.get("buffering") is False:
-        problems.append("proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them out.")
+        problems.append(
+            "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them"
+            " out."
+        )
     return problems
 
 
@@ -282,10 +387,16 @@ def _against_locations(app: dict[str, Any], taken_paths: set[str]) -> list[str]:
     prefix = AppPath(app["path"]).prefix if isinstance(app["path"], str) else ""
     for url in _websocket_urls(app):
         if f"{prefix}{url}" in taken_paths:
-            problems.append(f"proxy.websocket_paths must not have {url!r}, where the site itself answers (nginx_health_path).")
+            problems.append(
+                f"proxy.websocket_paths must not have {url!r}, where the site itself answers"
+                " (nginx_health_path)."
+            )
     health = app["health"].get("path") if isinstance(app["health"], Mapping) else ""
     if isinstance(health, str) and re.match(r"/+\.flaskops([/?]|$)", health):
-        problems.append(f"health.path must be a page of the application; got {health!r}, where the role itself answers. Choose another.")
+        problems.append(
+            f"health.path must be a page of the application; got {health!r}, where the role itself"
+            " answers. Choose another."
+        )
     return problems
 
 
@@ -308,10 +419,16 @@ def _collisions(apps: list[dict[str, Any]]) -> list[str]:
     """Names and places that are taken twice. What is of a wrong kind has been answered already."""
     problems = []
     names = [app["name"] for app in apps if isinstance(app["name"], str)]
-    problems += [f"flask_apps: {name}: {names.count(name)} entries have this name; names have to differ." for name in twice(names)]
-    # Nginx knows each location of a site once: path and static files of all applications share them.
+    problems += [
+        f"flask_apps: {name}: {names.count(name)} entries have this name; names have to differ."
+        for name in twice(names)
+    ]
+    # Nginx knows each location of a site once: path and static files of all applications share
+    # them.
     places: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for app in (app for app in apps if isinstance(app["path"], str) and re.fullmatch(PATH, app["path"])):
+    for app in (
+        app for app in apps if isinstance(app["path"], str) and re.fullmatch(PATH, app["path"])
+    ):
         site, path = _text(app["site"]), AppPath(app["path"]).prefix
         known = any(use == "path" for _name, use in places.get((site, f"{path}/"), []))
         # Where the paths are the same, it goes without saying that what is below is too.
@@ -325,22 +442,39 @@ def _collisions(apps: list[dict[str, Any]]) -> list[str]:
             continue
         if {use for _name, use in users} == {"path"}:
             where = " and ".join(name for name, _use in users)
-            problems.append(f"flask_apps: {where}: path is {location.rstrip('/') or '/'!r} on site {site!r} in each; give each its own.")
+            problems.append(
+                f"flask_apps: {where}: path is {location.rstrip('/') or '/'!r} on site {site!r} in"
+                " each; give each its own."
+            )
         else:
             uses = [use for _name, use in users]
             told = f"{uses[0]} twice" if len(set(uses)) == 1 else " and ".join(uses)
-            told = told if where == users[0][0] else " and ".join(f"{use} of {name}" for name, use in users)
-            problems.append(f"flask_apps: {where}: {location!r} on site {site!r} is {told}; change one of them.")
+            told = (
+                told
+                if where == users[0][0]
+                else " and ".join(f"{use} of {name}" for name, use in users)
+            )
+            problems.append(
+                f"flask_apps: {where}: {location!r} on site {site!r} is {told}; change one of them."
+            )
     return problems
 
 
 def _websocket_urls(app: Mapping[str, Any]) -> list[str]:
     """Of an entry that may be malformed."""
     paths = app["proxy"].get("websocket_paths") if isinstance(app["proxy"], Mapping) else []
-    return [path.rstrip("/") for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
+    return (
+        [path.rstrip("/") for path in paths if isinstance(path, str)]
+        if isinstance(paths, list)
+        else []
+    )
 
 
 def _static_urls(app: Mapping[str, Any]) -> list[str]:
     """Of an entry that may be malformed."""
     static = app["static"] if isinstance(app["static"], list) else []
-    return [entry["url"].rstrip("/") for entry in static if isinstance(entry, Mapping) and isinstance(entry.get("url"), str)]
+    return [
+        entry["url"].rstrip("/")
+        for entry in static
+        if isinstance(entry, Mapping) and isinstance(entry.get("url"), str)
+    ]

@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an application comes from, a directory, a repository or an image, and how its image is made of it.
+"""Where an application comes from, a directory, a repository or an image, and how its image is made
+of it.
 
-What is said of an application may be malformed here; that has been answered already and is passed over.
+What is said of an application may be malformed here; that has been answered already and is passed
+over.
 """
 
 from __future__ import annotations
@@ -25,12 +27,19 @@ from . import foreign, presets
 from .schema import OPTIONS
 from .sources import database, find, left_out, own_prefix, requirements, syntax
 from .sources.own_code import NOT_RUN
-from .sources.source import BLOCK, controller_path, file_problem, is_directory, read_inside, source_files
+from .sources.source import (
+    BLOCK,
+    controller_path,
+    file_problem,
+    is_directory,
+    read_inside,
+    source_files,
+)
 
 # Stands in a Dockerfile for the runtime image, whose tag the user does not know.
 RUNTIME = "FLASKOPS_RUNTIME"
-# kind: source (our Dockerfile), dockerfile (its own) or image. code: what of the source a Dockerfile without it gets. base: what the
-# runtime is built on, "" for that of the host.
+# kind: source (our Dockerfile), dockerfile (its own) or image. code: what of the source a
+# Dockerfile without it gets. base: what the runtime is built on, "" for that of the host.
 BUILD: dict[str, Any] = {
     "kind": "source",
     "dockerfile": "",
@@ -42,7 +51,8 @@ BUILD: dict[str, Any] = {
     "code": "",
     "base": "",
     "server": "",
-    # The command that builds something of the source, and what it reads; without them all of the source.
+    # The command that builds something of the source, and what it reads; without them all of the
+    # source.
     "command": "",
     "inputs": [],
     # Below /app: where the application is started, and where its imports start from too.
@@ -54,7 +64,13 @@ BUILD: dict[str, Any] = {
 NO_DOCKERFILE = "none"  # in the place of its name
 _DESCRIBE = ("pyproject.toml", "setup.py", "setup.cfg")  # a project
 # Of a source that says what it needs. One of a known image may have Flask from there.
-_REQUIREMENTS = {"requirements.txt", "pyproject.toml", "uv.lock", "pylock.toml", *requirements.LOCKS}
+_REQUIREMENTS = {
+    "requirements.txt",
+    "pyproject.toml",
+    "uv.lock",
+    "pylock.toml",
+    *requirements.LOCKS,
+}
 # Keys that say how our Dockerfile makes an image, and where it is said instead.
 _OURS_ALONE = ("requirements", "apt_packages", "build_command", "build_inputs")
 ARCHIVE_BYTES = 64 * 2**30  # of an image
@@ -66,9 +82,15 @@ Checkout = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
 def complete(
-    app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source_root: str, checkout: Checkout, sound: bool
+    app: dict[str, Any],
+    given: Mapping[str, Any],
+    own: Mapping[str, Any],
+    source_root: str,
+    checkout: Checkout,
+    sound: bool,
 ) -> list[str]:
-    """Work out how the image of an application is made; fills source, build, preset, engine, module, callable and notes.
+    """Work out how the image of an application is made; fills source, build, preset, engine,
+    module, callable and notes.
 
     Args:
         app: the entry with its defaults.
@@ -85,20 +107,39 @@ def complete(
     if not isinstance(app["git"], Mapping):
         return []
     git = app["git"]
-    if not all(isinstance(value, str) for value in (app["source"], app["image"], git.get("repo", ""))):
+    if not all(
+        isinstance(value, str) for value in (app["source"], app["image"], git.get("repo", ""))
+    ):
         return []
-    ways = [key for key, value in (("source", app["source"]), ("git", git.get("repo")), ("image", app["image"])) if value]
+    ways = [
+        key
+        for key, value in (
+            ("source", app["source"]),
+            ("git", git.get("repo")),
+            ("image", app["image"]),
+        )
+        if value
+    ]
     if not ways:
         if git.get("repo") == "" and isinstance(given.get("git"), Mapping) and given["git"]:
             words = OPTIONS["git"].options or {}
             return [f"git: repo is missing; write repo: {words['repo'].allowed}"]
-        return [f"source is missing; write source: {OPTIONS['source'].allowed}; or git: {{repo: …}}; or image: …"]
+        return [
+            f"source is missing; write source: {OPTIONS['source'].allowed}; or git: {{repo: …}}; or"
+            " image: …"
+        ]
     if len(ways) > 1:
-        return [f"{' and '.join(ways)} are written; an application comes from one of source, git and image, so keep one."]
+        return [
+            f"{' and '.join(ways)} are written; an application comes from one of source, git and"
+            " image, so keep one."
+        ]
     problems = _missing_files(app, source_root)
     if ways == ["image"]:
         if is_reserved(app["image"]):
-            problems.append(f"image is {app['image']!r}; names that begin with flaskops/ are reserved for images of this collection.")
+            problems.append(
+                f"image is {app['image']!r}; names that begin with flaskops/ are reserved for"
+                " images of this collection."
+            )
         app["build"].update(kind="image", image=app["image"], archive=app["image_archive"])
         if sound:
             app["engine"] = app["engine"] or OF_IMAGE.name
@@ -106,24 +147,41 @@ def complete(
         return problems
     if ways == ["git"]:
         words = OPTIONS["git"].options or {}
-        known = isinstance(given.get("git"), Mapping) and not normalize(given["git"], words, "git")[1]
-        found = checkout(git) if known and (not git["key_file"] or Path(git["key_file"]).is_file()) else {}
+        known = (
+            isinstance(given.get("git"), Mapping) and not normalize(given["git"], words, "git")[1]
+        )
+        found = (
+            checkout(git)
+            if known and (not git["key_file"] or Path(git["key_file"]).is_file())
+            else {}
+        )
         if "path" not in found:
             wrong = found.get("problem", f"git: {hidden(git['repo'])} has not been fetched.")
             return problems or ([wrong] if sound else [])
         source = Path(found["path"], plain_text(git.get("directory")) or "")
         app["build"]["origin"] = found["origin"]
         if not is_directory(source):
-            return [*problems, f"git: directory is {git['directory']!r}; there is no such directory in {found['origin']}."]
+            return [
+                *problems,
+                (
+                    f"git: directory is {git['directory']!r}; there is no such directory in"
+                    f" {found['origin']}."
+                ),
+            ]
     else:
         source = controller_path(source_root, app["source"])
     app["source"] = str(source)
     return problems + _directory(app, given, own, source, sound)
 
 
-def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source: Path, sound: bool) -> list[str]:
+def _directory(
+    app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, Any], source: Path, sound: bool
+) -> list[str]:
     if not is_directory(source):
-        return [f"source is not a directory: {source}. Relative sources start from flask_apps_source_root."]
+        return [
+            f"source is not a directory: {source}. Relative sources start from"
+            " flask_apps_source_root."
+        ]
     try:
         files = list(source_files(str(source)))
     except OSError as error:
@@ -135,35 +193,62 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
     found: list[str]
     if ours:
         wanted = app["requirements"] if isinstance(app["requirements"], str) else ""
-        if app["preset"] and not wanted and not _REQUIREMENTS & set(files) and not requirements.is_project(source, files):
-            app["build"]["requirements"], found = {**requirements.NOTHING, "kind": "list", "packages": ["flask"]}, []
-            app["notes"].append("it has no requirements.txt, so Flask alone is installed, which its image brought along.")
+        if (
+            app["preset"]
+            and not wanted
+            and not _REQUIREMENTS & set(files)
+            and not requirements.is_project(source, files)
+        ):
+            app["build"]["requirements"], found = (
+                {**requirements.NOTHING, "kind": "list", "packages": ["flask"]},
+                [],
+            )
+            app["notes"].append(
+                "it has no requirements.txt, so Flask alone is installed, which its image brought"
+                " along."
+            )
         else:
             app["build"]["requirements"], found = requirements.find(source, files, wanted)
-        app["build"].update(apt_packages=app["apt_packages"], command=app["build_command"], inputs=app["build_inputs"])
+        app["build"].update(
+            apt_packages=app["apt_packages"],
+            command=app["build_command"],
+            inputs=app["build_inputs"],
+        )
         problems += _build_step(app, files)
         problems += found
         app["engine"] = app["engine"] or DEFAULT.name
         if not engine_of(app).in_runtime:
             app["build"]["requirements"]["left_out"] = []
         if servers := app["build"]["requirements"]["left_out"]:
-            app["notes"].append(f"{' and '.join(servers)} of its requirements is not installed; the runtime image has the server.")
-        wrong = [file for file in app["data_files"] if isinstance(file, str) and is_directory(source / file.removeprefix("/app/"))]
+            app["notes"].append(
+                f"{' and '.join(servers)} of its requirements is not installed; the runtime image"
+                " has the server."
+            )
+        wrong = [
+            file
+            for file in app["data_files"]
+            if isinstance(file, str) and is_directory(source / file.removeprefix("/app/"))
+        ]
         problems += [
             f"data_files has {file}, a directory of the source; write volumes: [{app['name']}-{PurePosixPath(file).name}:/app/"
             f"{file.removeprefix('/app/')}]."
             for file in wrong
         ]  # fmt: skip
         if app["build"]["requirements"]["frozen"]:
-            app["notes"].append("pkg-resources==0.0.0 of its requirements is left out; it is no package.")
+            app["notes"].append(
+                "pkg-resources==0.0.0 of its requirements is left out; it is no package."
+            )
         built = app["build"]["requirements"]
         if built["kind"] == "list" and built["whole"]:
             app["notes"].append(
-                f"what it depends on follows from a build of it alone ({built['file']}), so a change of code installs all of it again; "
-                "a requirements.txt would not."
+                f"what it depends on follows from a build of it alone ({built['file']}), so a"
+                " change of code installs all of it again; a requirements.txt would not."
             )
         elif built["whole"]:
-            app["notes"].append("its requirements name files of its own, so a change of code installs all of them again.")
+            app["notes"].append(
+                "its requirements name files of its own, so a change of code installs all of them"
+                " again."
+            )
     if sound:
         problems += _senseless(app, own) + _translated(app, given, env)
         if app["preset"]:
@@ -176,9 +261,14 @@ def _directory(app: dict[str, Any], given: Mapping[str, Any], own: Mapping[str, 
 
 def _settings_of_another(engine: Engine, files: list[str]) -> list[str]:
     """A note for each server that the application has settings for, and that does not run it."""
-    found = [(other, next((file for file in files if file in other.own_settings), "")) for other in ENGINES.values() if other != engine]
+    found = [
+        (other, next((file for file in files if file in other.own_settings), ""))
+        for other in ENGINES.values()
+        if other != engine
+    ]
     return [
-        f"its {file} has no effect with engine: {engine.name}; write engine: {other.name} where its settings are needed."
+        f"its {file} has no effect with engine: {engine.name}; write engine: {other.name} where its"
+        " settings are needed."
         for other, file in found
         if file
     ]
@@ -189,7 +279,8 @@ def _build_step(app: dict[str, Any], files: list[str]) -> list[str]:
     inputs = app["build_inputs"] if isinstance(app["build_inputs"], list) else []
     places = [path for path in inputs if isinstance(path, str)]
     problems = [
-        f"build_inputs must be files and directories of the source; got {path!r}, which is not there."
+        f"build_inputs must be files and directories of the source; got {path!r}, which is not"
+        " there."
         for path in places
         if not any(file == path or file.startswith(f"{path.rstrip('/')}/") for file in files)
     ]
@@ -211,18 +302,27 @@ def _unbuilt(app: Mapping[str, Any], files: list[str]) -> Iterator[str]:
 
 
 def _uncompiled(files: list[str], known: set[str]) -> Iterator[str]:
-    """A directory of translations of which none is compiled; where some are, who made the source has left the others out."""
+    """A directory of translations of which none is compiled; where some are, who made the source
+    has left the others out.
+    """
     catalogs: dict[str, list[str]] = {}
     for file in files:
         if file.endswith(".po") and "/LC_MESSAGES/" in f"/{file}" and not NOT_RUN.search(file):
-            catalogs.setdefault(file.split("/LC_MESSAGES/")[0].rpartition("/")[0] or ".", []).append(file)
+            catalogs.setdefault(
+                file.split("/LC_MESSAGES/")[0].rpartition("/")[0] or ".", []
+            ).append(file)
     for place, found in catalogs.items():
         if not any(f"{file[:-3]}.mo" in known for file in found):
-            yield f"{found[0]} is not compiled; write build_command: pybabel compile -d {place}, or what else compiles translations."
+            yield (
+                f"{found[0]} is not compiled; write build_command: pybabel compile -d {place}, or"
+                " what else compiles translations."
+            )
             return
 
 
-def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tuple[dict[str, str], list[str]]:
+def _own_dockerfile(
+    app: dict[str, Any], source: Path, files: list[str]
+) -> tuple[dict[str, str], list[str]]:
     """What the Dockerfile of the source says: the environment of the image, and problems."""
     wanted = app["dockerfile"] if isinstance(app["dockerfile"], str) else ""
     if ignored := wanted == NO_DOCKERFILE:
@@ -231,13 +331,22 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
     try:
         text = read_inside(source, name, dockerfile.LIMIT).decode()
         chain = dockerfile.last_chain(dockerfile.stages(text, {RUNTIME: RUNTIME}))
-        env, ports = dockerfile.environment(chain), dockerfile.exposed(chain, dockerfile.environment(chain))
+        env, ports = (
+            dockerfile.environment(chain),
+            dockerfile.exposed(chain, dockerfile.environment(chain)),
+        )
     except (FileNotFoundError, NotADirectoryError):
-        return {}, [f"dockerfile is {wanted!r}; there is no such file: {source / wanted}."] if wanted else []
+        return {}, (
+            [f"dockerfile is {wanted!r}; there is no such file: {source / wanted}."]
+            if wanted
+            else []
+        )
     except (OSError, ValueError) as error:
         return {}, [f"dockerfile {source / name} cannot be read: {error}"] if wanted else []
     if not chain:
-        return {}, [f"dockerfile {source / name} has no FROM, so it makes no image."] if wanted else []
+        return {}, (
+            [f"dockerfile {source / name} has no FROM, so it makes no image."] if wanted else []
+        )
     base = chain[0].base
     preset = presets.preset_of(base)
     if ignored:  # its instructions; what such an image does by itself stays
@@ -245,24 +354,34 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
         app["engine"] = app["engine"] or presets.PRESETS.get(preset, "")
         return {}, []
     if not wanted and not preset:
-        app["notes"].append(f"its Dockerfile is not used; write dockerfile: {name} to have the image made by it.")
+        app["notes"].append(
+            f"its Dockerfile is not used; write dockerfile: {name} to have the image made by it."
+        )
         return {}, []
     app["build"].update(kind="dockerfile", dockerfile=name)
     app["preset"] = preset
     if labels := dockerfile.reserved_labels(dockerfile.stages(text, {RUNTIME: RUNTIME})):
         return {}, [
-            f"dockerfile {source / name} sets the label {', '.join(labels)}; labels that begin with host.flaskops are reserved for the "
-            "containers of this collection, so remove it."
+            f"dockerfile {source / name} sets the label {', '.join(labels)}; labels that begin with"
+            " host.flaskops are reserved for the containers of this collection, so remove it."
         ]
     if preset:
         app["engine"] = app["engine"] or presets.PRESETS[preset]
         python = "the Python is that of python, base_image or flask_apps_base_image"
-        app["notes"].append(f"its {name} begins with {base}; our runtime takes its place and keeps its conventions, and {python}.")
+        app["notes"].append(
+            f"its {name} begins with {base}; our runtime takes its place and keeps its conventions,"
+            f" and {python}."
+        )
         app["notes"] += presets.nginx_notes(dockerfile.copied(chain, files[:NOTED_FILES], env))
     else:
         app["engine"] = app["engine"] or (DEFAULT if base.startswith(RUNTIME) else OF_IMAGE).name
         app["build"]["server"] = _server(source, files, dockerfile.started(chain))
-        if not engine_of(app).in_runtime and not app["port"] and not app["command"] and len(ports) == 1:
+        if (
+            not engine_of(app).in_runtime
+            and not app["port"]
+            and not app["command"]
+            and len(ports) == 1
+        ):
             app["port"] = ports[0]
             app["notes"].append(f"its server listens on port {ports[0]}, as EXPOSE says.")
     if problem := _old_name(source / name, text):
@@ -270,7 +389,11 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
     if preset or base.startswith(RUNTIME):
         if problem := _for_another(app, source / name, text):
             return env, [problem]
-        if preset and not foreign.copies_code(chain, files[:NOTED_FILES]) and any(file.endswith(".py") for file in files):
+        if (
+            preset
+            and not foreign.copies_code(chain, files[:NOTED_FILES])
+            and any(file.endswith(".py") for file in files)
+        ):
             app["build"]["code"] = foreign.code_of(files)
             what = "the source" if app["build"]["code"] == "." else "app/ of the source"
             app["notes"].append(f"its {name} copies no code, so {what} is copied to /app.")
@@ -280,16 +403,21 @@ def _own_dockerfile(app: dict[str, Any], source: Path, files: list[str]) -> tupl
 def _old_name(file: Path, text: str) -> str:
     """The compatibility image was called -seed before it had a name that says what it is."""
     for instruction in dockerfile.instructions(text):
-        if found := re.search(rf"\$(?:{RUNTIME}|\{{{RUNTIME}\}})-seed\b", " ".join((*instruction.flags, instruction.text))):
+        if found := re.search(
+            rf"\$(?:{RUNTIME}|\{{{RUNTIME}\}})-seed\b",
+            " ".join((*instruction.flags, instruction.text)),
+        ):
             return (
-                f"dockerfile {file}, line {instruction.first + 1}, names {found[0]}; write {found[0].removesuffix('seed')}compat, "
-                "the name of the compatibility image."
+                f"dockerfile {file}, line {instruction.first + 1}, names {found[0]}; write"
+                f" {found[0].removesuffix('seed')}compat, the name of the compatibility image."
             )
     return ""
 
 
 def _for_another(app: dict[str, Any], file: Path, text: str) -> str:
-    """What a Dockerfile does that our runtime cannot, for its distribution is another; with what to write."""
+    """What a Dockerfile does that our runtime cannot, for its distribution is another; with what to
+    write.
+    """
     found = dockerfile.stages(text, {RUNTIME: RUNTIME})
     problem, names = "", dict[str, None]()
     for number, stage in enumerate(found):
@@ -298,72 +426,117 @@ def _for_another(app: dict[str, Any], file: Path, text: str) -> str:
             continue
         for line, program, command in foreign.commands(text, stage):
             place = f"which takes the place of {base}, " if presets.preset_of(base) else ""
-            problem = problem or f"dockerfile {file}, line {line}, runs {program} of another distribution; our runtime, {place}is Debian."
+            problem = (
+                problem
+                or f"dockerfile {file}, line {line}, runs {program} of another distribution; our runtime, {place}is Debian."
+            )
             names.update(dict.fromkeys(foreign.packages(command)))
     if not problem:
         return ""
-    keys = [f"dockerfile: {NO_DOCKERFILE}", *([f"apt_packages: [{', '.join(names)}]"] if names else [])]
+    keys = [
+        f"dockerfile: {NO_DOCKERFILE}",
+        *([f"apt_packages: [{', '.join(names)}]"] if names else []),
+    ]
     written = f"{' and '.join(keys)}{' (by the names of Debian)' if names else ''}"
-    return f"{problem} Write {written} to have our Dockerfile in its place, or change it to apt-get, groupadd and useradd."
+    return (
+        f"{problem} Write {written} to have our Dockerfile in its place, or change it to apt-get,"
+        " groupadd and useradd."
+    )
 
 
 def is_on_runtime(app: Mapping[str, Any]) -> bool:
     """Whether the image of a complete entry begins with our runtime."""
     if app["build"]["kind"] != "dockerfile":
         return bool(app["build"]["kind"] == "source")
-    return bool(app["preset"]) or RUNTIME.encode() in _content(Path(app["source"]), app["build"]["dockerfile"])
+    return bool(app["preset"]) or RUNTIME.encode() in _content(
+        Path(app["source"]), app["build"]["dockerfile"]
+    )
 
 
 def _server(source: Path, files: list[str], command: str) -> str:
-    """The server that an image starts: by its command, or by the files of the source that this runs, such as entrypoint.sh."""
+    """The server that an image starts: by its command, or by the files of the source that this
+    runs, such as entrypoint.sh.
+    """
     names = {PurePosixPath(word).name for word in command.split()}
-    scripts = [file for file in files if PurePosixPath(file).name in names and not file.endswith(".py")][:SCRIPTS]
+    scripts = [
+        file for file in files if PurePosixPath(file).name in names and not file.endswith(".py")
+    ][:SCRIPTS]
     texts = [command, *(_content(source, file).decode(errors="replace") for file in scripts)]
     return next((server for server in map(dockerfile.server_of, texts) if server), "")
 
 
 def python_problems(app: Mapping[str, Any], python: str, bootstrapped: bool) -> list[str]:
-    """What the application says of Python, against the version that its image will have; "" where nobody knows it."""
+    """What the application says of Python, against the version that its image will have; "" where
+    nobody knows it.
+    """
     if app["build"]["kind"] != "source" or not is_directory(Path(app["source"])):
         return []
     found = requirements.python_problem(Path(app["source"]), _DESCRIBE, python)
     if not found:
         return []
-    instead = "set flask_apps_base_source: registry, and write python" if bootstrapped else "write python"
-    return [f"{found}; {instead} with a version that it takes, such as python: '3.12', or a wider requires-python."]
+    instead = (
+        "set flask_apps_base_source: registry, and write python" if bootstrapped else "write python"
+    )
+    return [
+        f"{found}; {instead} with a version that it takes, such as python: '3.12', or a wider"
+        " requires-python."
+    ]
 
 
 def _senseless(app: dict[str, Any], own: Mapping[str, Any]) -> list[str]:
     """Keys that have no sense beside others."""
     kind, problems = app["build"]["kind"], []
-    origin = {"image": "image", "dockerfile": f"the {app['build']['dockerfile']} of the source"}.get(kind, "")
+    origin = {
+        "image": "image",
+        "dockerfile": f"the {app['build']['dockerfile']} of the source",
+    }.get(kind, "")
     if origin:
-        where = "it into the Dockerfile" if kind == "dockerfile" else "it into what builds the image"
-        problems += [f"{key} is written, and {origin} makes the image; write {where}." for key in _OURS_ALONE if own.get(key)]
+        where = (
+            "it into the Dockerfile" if kind == "dockerfile" else "it into what builds the image"
+        )
+        problems += [
+            f"{key} is written, and {origin} makes the image; write {where}."
+            for key in _OURS_ALONE
+            if own.get(key)
+        ]
     if origin and own.get("data_files"):
         problems.append(
-            f"data_files is written, and {origin} makes the image; have what builds it make a link, as RUN ln -s /data/app.db /app/app.db "
-            f"does, and write volumes: [{app['name']}-data:/data]."
+            f"data_files is written, and {origin} makes the image; have what builds it make a link,"
+            " as RUN ln -s /data/app.db /app/app.db does, and write volumes:"
+            f" [{app['name']}-data:/data]."
         )
     if kind == "image" and own.get("dockerfile"):
-        problems.append("dockerfile is written beside image; keep dockerfile with source or git, or keep image.")
+        problems.append(
+            "dockerfile is written beside image; keep dockerfile with source or git, or keep image."
+        )
     if kind != "image":
-        problems += [f"{key} is written without image; leave it out." for key in ("image_archive", "registry") if own.get(key)]
+        problems += [
+            f"{key} is written without image; leave it out."
+            for key in ("image_archive", "registry")
+            if own.get(key)
+        ]
     login = app["registry"]
     if bool(login["username"]) != bool(login["password"]):
         missing = "password" if login["username"] else "username"
         problems.append(f"registry: {missing} is missing; a login has username and password.")
     if own.get("registry") and app["image_archive"]:
-        problems.append("registry is written beside image_archive, which is loaded and not pulled; leave it out.")
+        problems.append(
+            "registry is written beside image_archive, which is loaded and not pulled; leave it"
+            " out."
+        )
     if not engine_of(app).in_runtime:
         problems += [f"{key} is written, and with engine: command the server in the image knows it; leave it out."
                      for key in ("module", "callable") if own.get(key)]  # fmt: skip
         if kind == "source" and not app["command"]:
             problems.append(
-                "engine is command; write command: the command line of the server, such as gunicorn --bind unix:$FLASKOPS_SOCKET main:app"
+                "engine is command; write command: the command line of the server, such as gunicorn"
+                " --bind unix:$FLASKOPS_SOCKET main:app"
             )
         elif not app["command"] and not app["port"]:
-            app["notes"].append("port and command are not written, so the server of the image has to listen on $FLASKOPS_SOCKET.")
+            app["notes"].append(
+                "port and command are not written, so the server of the image has to listen on"
+                " $FLASKOPS_SOCKET."
+            )
     else:
         problems += [f"{key} is written, and only engine: command has it; write engine: command too, or leave it out."
                      for key in ("command", "port") if app[key]]  # fmt: skip
@@ -376,15 +549,30 @@ def _translated(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str,
     return problems
 
 
-def _path_mode(app: dict[str, Any], given: Mapping[str, Any], source: Path, files: list[str]) -> None:
-    """These images know nothing of a prefix, so neither do most applications that were made for them."""
-    if AppPath(app["path"]).prefix and not given.get("path_mode") and not _reads_domain(source, files):
+def _path_mode(
+    app: dict[str, Any], given: Mapping[str, Any], source: Path, files: list[str]
+) -> None:
+    """These images know nothing of a prefix, so neither do most applications that were made for
+    them.
+    """
+    if (
+        AppPath(app["path"]).prefix
+        and not given.get("path_mode")
+        and not _reads_domain(source, files)
+    ):
         app["path_mode"] = "script_name"
-        app["notes"].append(f"it does not read DOMAIN, so it gets path_mode: script_name and answers below {app['path']} all the same.")
+        app["notes"].append(
+            "it does not read DOMAIN, so it gets path_mode: script_name and answers below"
+            f" {app['path']} all the same."
+        )
 
 
 def _reads_domain(source: Path, files: list[str]) -> bool:
-    return any(re.search(rb"[\"']DOMAIN[\"']", _content(source, file)) for file in files if file.endswith(".py"))
+    return any(
+        re.search(rb"[\"']DOMAIN[\"']", _content(source, file))
+        for file in files
+        if file.endswith(".py")
+    )
 
 
 def _content(source: Path, file: str) -> bytes:
@@ -396,9 +584,15 @@ def _content(source: Path, file: str) -> bytes:
 
 
 def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
-    """Fill module and callable: as written, else as the entrypoint would find them in the container."""
+    """Fill module and callable: as written, else as the entrypoint would find them in the
+    container.
+    """
     keys = ("name", "module", "callable")
-    if not all(app[key] is None or (isinstance(app[key], str) and re.fullmatch(OPTIONS[key].pattern, app[key])) for key in keys):
+    if not all(
+        app[key] is None
+        or (isinstance(app[key], str) and re.fullmatch(OPTIONS[key].pattern, app[key]))
+        for key in keys
+    ):
         return []
     module, name = _named(app, source)
     if app["callable"] is None and (problem := _unfit_name(app)):
@@ -407,17 +601,27 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
     flask_app = plain_text(env.get("FLASK_APP", "")) or ""
     python = app["python"] if isinstance(app["python"], str) else ""
     try:
-        place = find.find(source, app["module"] or module, app["callable"] or name, app["name"] or "", flask_app)
+        place = find.find(
+            source, app["module"] or module, app["callable"] or name, app["name"] or "", flask_app
+        )
     except find.Unreadable as error:
         if problem := syntax.problem(source, error.broken, python):
             return [problem]
-        # The Python of the images may be newer than the controller's; the entrypoint looks with that one.
+        # The Python of the images may be newer than the controller's; the entrypoint looks with
+        # that one.
         app["module"], app["callable"] = app["module"] or module, app["callable"] or name
         words = "is not Python that this controller reads; the container looks with its own"
-        app["notes"].append(f"what may hold its Flask application {words}. Write module and callable where it does not start.")
+        app["notes"].append(
+            f"what may hold its Flask application {words}. Write module and callable where it does"
+            " not start."
+        )
     except find.NotFound as error:
         prefix = AppPath(app["path"]).prefix if isinstance(app["path"], str) else ""
-        told = own_prefix.of_program(str(source), prefix, str(app["path_mode"])) if error.program else ""
+        told = (
+            own_prefix.of_program(str(source), prefix, str(app["path_mode"]))
+            if error.program
+            else ""
+        )
         return [f"{error} {told}".rstrip()]
     else:
         believed = app["module"] and app["callable"]  # whatever this Python reads of it
@@ -437,25 +641,39 @@ def _find_callable(app: dict[str, Any], source: Path) -> list[str]:
 
 def _unfit_name(app: Mapping[str, Any]) -> str:
     env = app["env"] if isinstance(app["env"], Mapping) else {}
-    given = (plain_text(env.get("APP_MODULE", "")) or "")
+    given = plain_text(env.get("APP_MODULE", "")) or ""
     module, _colon, name = given.partition(":")
     if (module and not _fits("module", module)) or (name and not _fits("callable", name)):
-        return f"env: APP_MODULE must be a module and {OPTIONS['callable'].allowed}, such as main:app; its value is hidden."
+        return (
+            f"env: APP_MODULE must be a module and {OPTIONS['callable'].allowed}, such as main:app;"
+            " its value is hidden."
+        )
     return ""
 
 
 def _fits(key: str, value: str) -> bool:
     option = OPTIONS[key]
-    return bool(re.fullmatch(option.pattern, value, re.ASCII)) and not (option.check and option.check(value))
+    return bool(re.fullmatch(option.pattern, value, re.ASCII)) and not (
+        option.check and option.check(value)
+    )
 
 
 def _named(app: Mapping[str, Any], source: Path) -> tuple[str, str]:
-    """What the variables of the known images name, else the application's own uwsgi.ini; "" for what they do not say."""
+    """What the variables of the known images name, else the application's own uwsgi.ini; "" for
+    what they do not say.
+    """
     env = app["env"] if isinstance(app["env"], Mapping) else {}
     module, _colon, name = (plain_text(env.get("APP_MODULE", "")) or "").partition(":")
-    found = (module or (plain_text(env.get("MODULE_NAME", "")) or ""), name or (plain_text(env.get("VARIABLE_NAME", "")) or ""))
+    found = (
+        module or (plain_text(env.get("MODULE_NAME", "")) or ""),
+        name or (plain_text(env.get("VARIABLE_NAME", "")) or ""),
+    )
     if not any(found) and app["engine"] == "uwsgi":
-        found = _of_uwsgi_ini(_content(source, (plain_text(env.get("UWSGI_INI", "uwsgi.ini")) or "").removeprefix("/app/")))
+        found = _of_uwsgi_ini(
+            _content(
+                source, (plain_text(env.get("UWSGI_INI", "uwsgi.ini")) or "").removeprefix("/app/")
+            )
+        )
     fits = zip(found, ("module", "callable"), strict=True)
     return tuple(value if _fits(key, value) else "" for value, key in fits)  # type: ignore[return-value]
 
@@ -466,14 +684,21 @@ def _of_uwsgi_ini(content: bytes) -> tuple[str, str]:
         return "", ""
     try:
         parser.read_string(content.decode())
-    except (UnicodeError, configparser.Error, AttributeError):  # the last for a line that goes on after a name without a value
+    except (
+        UnicodeError,
+        configparser.Error,
+        AttributeError,
+    ):  # the last for a line that goes on after a name without a value
         return "", ""
     values = dict(parser["uwsgi"]) if parser.has_section("uwsgi") else {}
     module, _colon, name = (values.get("module") or values.get("wsgi") or "").partition(":")
     file_name = values.get("wsgi-file") or values.get("file") or ""
     if not module and file_name.endswith(".py"):
         module = ".".join(PurePosixPath(file_name.removeprefix("/app/")).with_suffix("").parts)
-    return module.strip(), (name or values.get("callable") or ("application" if file_name else "")).strip()
+    return (
+        module.strip(),
+        (name or values.get("callable") or ("application" if file_name else "")).strip(),
+    )
 
 
 def _missing_files(app: dict[str, Any], source_root: str) -> list[str]:
@@ -492,21 +717,33 @@ def _missing_files(app: dict[str, Any], source_root: str) -> list[str]:
 
 
 def own_dockerfile(app: Mapping[str, Any], runtime: str) -> str:
-    """The Dockerfile of the source as it is built: with our runtime where it names one of the known images, or FLASKOPS_RUNTIME."""
+    """The Dockerfile of the source as it is built: with our runtime where it names one of the known
+    images, or FLASKOPS_RUNTIME.
+    """
     text = read_inside(app["source"], app["build"]["dockerfile"], dockerfile.LIMIT).decode()
     if app["preset"]:
-        text = dockerfile.replace_bases(text, lambda image: f"{runtime}-compat" if presets.preset_of(image) else "")
+        text = dockerfile.replace_bases(
+            text, lambda image: f"{runtime}-compat" if presets.preset_of(image) else ""
+        )
     if code := app["build"]["code"]:
-        text += f"{'' if text.endswith(chr(10)) else chr(10)}# It copies no code itself.\nCOPY {code} /app\n"
+        text += (
+            f"{'' if text.endswith(chr(10)) else chr(10)}# It copies no code itself.\nCOPY {code}"
+            " /app\n"
+        )
     if re.search(rf"(?m)^[ \t]*ARG[ \t]+{RUNTIME}\b", text):
-        return re.sub(rf"(?m)^[ \t]*ARG[ \t]+{RUNTIME}\b.*$", f"ARG {RUNTIME}={runtime}", text, count=1)
+        return re.sub(
+            rf"(?m)^[ \t]*ARG[ \t]+{RUNTIME}\b.*$", f"ARG {RUNTIME}={runtime}", text, count=1
+        )
     return text
 
 
 def image_parts(app: Mapping[str, Any]) -> dict[str, str]:
     """What of a ready image makes the release: its reference, and the archive that it comes in."""
     archive = app["build"]["archive"]
-    return {"reference": app["build"]["image"], "archive": _file_digest(Path(archive)) if archive else ""}
+    return {
+        "reference": app["build"]["image"],
+        "archive": _file_digest(Path(archive)) if archive else "",
+    }
 
 
 def _file_digest(path: Path) -> str:

@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applications that were made for one of the known images with Nginx or Gunicorn in them: their settings, under their own names.
+"""Applications that were made for one of the known images with Nginx or Gunicorn in them: their
+settings, under their own names.
 
-What such an image does at its start is done here by the entrypoint of the runtime image, in the container. What its Nginx does is
-done by the host's, so these settings become keys of the application, or a note that says which key replaces them.
+What such an image does at its start is done here by the entrypoint of the runtime image, in the
+container. What its Nginx does is done by the host's, so these settings become keys of the
+application, or a note that says which key replaces them.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def preset_of(image: str) -> str:
     return name if name in PRESETS else ""
 
 
-def translate(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def translate(
+    app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
     """Give the settings of these images the place that they have here.
 
     Args:
@@ -66,11 +70,20 @@ def nginx_notes(files: Mapping[str, str]) -> list[str]:
     notes = []
     for path, file in sorted(files.items()):
         if re.fullmatch(r"/etc/nginx/conf\.d/[^/]+\.conf", path):
-            words = "write its directives into proxy.directives, or the whole location into a template for proxy.fragment."
+            words = (
+                "write its directives into proxy.directives, or the whole location into a template"
+                " for proxy.fragment."
+            )
             notes.append(f"{file} has no effect at {path}: Nginx is the host's; {words}")
         elif path in ("/app/nginx.conf", "/etc/nginx/nginx.conf"):
-            words = "write the location of the application into a template for proxy.fragment, what concerns the whole host into nginx_*."
-            notes.append(f"{file} has no effect at {path}: Nginx is the host's and other applications share it; {words}")
+            words = (
+                "write the location of the application into a template for proxy.fragment, what"
+                " concerns the whole host into nginx_*."
+            )
+            notes.append(
+                f"{file} has no effect at {path}: Nginx is the host's and other applications share"
+                f" it; {words}"
+            )
     return notes
 
 
@@ -78,54 +91,99 @@ def _are(names: list[str]) -> str:
     return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'}"
 
 
-def _static(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str], notes: list[str], problems: list[str]) -> None:
+def _static(
+    app: dict[str, Any],
+    given: Mapping[str, Any],
+    env: Mapping[str, str],
+    notes: list[str],
+    problems: list[str],
+) -> None:
     names = [name for name in ("STATIC_PATH", "STATIC_URL", "STATIC_INDEX") if name in env]
     if not names:
         return
     if "static" in given:
-        notes.append(f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for static is written.")
+        notes.append(
+            f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for static is"
+            " written."
+        )
         return
     options = OPTIONS["static"].options or {}
-    url, path = env.get("STATIC_URL", "/static"), env.get("STATIC_PATH", "/app/static" if app["preset"] else "static")
+    url, path = (
+        env.get("STATIC_URL", "/static"),
+        env.get("STATIC_PATH", "/app/static" if app["preset"] else "static"),
+    )
     wrong = [
         f"env: {name} must be {options[key].allowed}; its value is hidden."
         for name, key, value in (("STATIC_URL", "url", url), ("STATIC_PATH", "path", path))
         if not re.fullmatch(options[key].pattern, value, re.ASCII)
     ]
     if wrong and not app["preset"]:  # a name that many applications have, for what they like
-        notes.append(f"{_are(names)} left to the application; what Nginx serves of its files is said by static.")
+        notes.append(
+            f"{_are(names)} left to the application; what Nginx serves of its files is said by"
+            " static."
+        )
         return
     problems.extend(wrong)
     if wrong:
         return
     index = env.get("STATIC_INDEX", "0") == "1"
-    app["static"] = [{"url": url, "path": path, "required": False, "index": index, "fallback": False, "immutable": False}]
+    app["static"] = [
+        {
+            "url": url,
+            "path": path,
+            "required": False,
+            "index": index,
+            "fallback": False,
+            "immutable": False,
+        }
+    ]
     meaning = f"static: [{{url: {url}, path: {path}{', index: true' if index else ''}}}]"
     notes.append(f"{_are(names)} understood as {meaning}")
 
 
-def _uploads(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str], notes: list[str], problems: list[str]) -> None:
-    if "body_size" in (given.get("proxy") or {}) or not ("NGINX_MAX_UPLOAD" in env or "nginx" in app["preset"]):
+def _uploads(
+    app: dict[str, Any],
+    given: Mapping[str, Any],
+    env: Mapping[str, str],
+    notes: list[str],
+    problems: list[str],
+) -> None:
+    if "body_size" in (given.get("proxy") or {}) or not (
+        "NGINX_MAX_UPLOAD" in env or "nginx" in app["preset"]
+    ):
         return
     size = env.get("NGINX_MAX_UPLOAD", "0").lower()
     option = (OPTIONS["proxy"].options or {})["body_size"]
     if not size or not re.fullmatch(option.pattern, size, re.ASCII):
-        problems.append("env: NGINX_MAX_UPLOAD must be a size such as 20m, 0 for no limit; its value is hidden.")
+        problems.append(
+            "env: NGINX_MAX_UPLOAD must be a size such as 20m, 0 for no limit; its value is hidden."
+        )
         return
     app["proxy"]["body_size"] = size
     if "NGINX_MAX_UPLOAD" in env:
         notes.append(f"NGINX_MAX_UPLOAD is understood as proxy: {{body_size: {size}}}")
     else:
-        notes.append("uploads have no limit, as in that image; write proxy: {body_size: 20m} for one.")
+        notes.append(
+            "uploads have no limit, as in that image; write proxy: {body_size: 20m} for one."
+        )
 
 
-def _processes(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str], notes: list[str], problems: list[str]) -> None:
+def _processes(
+    app: dict[str, Any],
+    given: Mapping[str, Any],
+    env: Mapping[str, str],
+    notes: list[str],
+    problems: list[str],
+) -> None:
     names = [name for name in ("UWSGI_PROCESSES", "UWSGI_CHEAPER") if name in env]
     if not names or app["engine"] != "uwsgi":
         return
     written = given.get("uwsgi") or {}
     if "processes" in written or "cheaper" in written:
-        notes.append(f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for uwsgi says how many processes there are.")
+        notes.append(
+            f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for uwsgi says"
+            " how many processes there are."
+        )
         return
     wrong = [
         f"env: {name} must be a number from 1 to 999; its value is hidden."
@@ -136,9 +194,18 @@ def _processes(app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, 
     if wrong:
         return
     # 16 and 2 are what these images take for the one that is not said.
-    processes, cheaper = int(env.get("UWSGI_PROCESSES", "16")), int(env.get("UWSGI_CHEAPER", "2" if app["preset"] else "0"))
+    processes, cheaper = (
+        int(env.get("UWSGI_PROCESSES", "16")),
+        int(env.get("UWSGI_CHEAPER", "2" if app["preset"] else "0")),
+    )
     if cheaper >= processes and "UWSGI_CHEAPER" in env:
-        problems.append(f"env: UWSGI_CHEAPER must be less than UWSGI_PROCESSES, which is {processes}; got {cheaper}.")
+        problems.append(
+            f"env: UWSGI_CHEAPER must be less than UWSGI_PROCESSES, which is {processes}; got"
+            f" {cheaper}."
+        )
         return
     app["uwsgi"].update(processes=str(processes), cheaper=cheaper if cheaper < processes else 0)
-    notes.append(f"{_are(names)} understood as uwsgi: {{processes: {processes}, cheaper: {app['uwsgi']['cheaper']}}}")
+    notes.append(
+        f"{_are(names)} understood as uwsgi: {{processes: {processes}, cheaper:"
+        f" {app['uwsgi']['cheaper']}}}"
+    )

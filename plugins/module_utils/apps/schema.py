@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Option schema of one entry of flask_apps: the one source of its checks, its argument spec and its reference (bin/docs writes both)."""
+"""Option schema of one entry of flask_apps: the one source of its checks, its argument spec and its
+reference (bin/docs writes both).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from .sources.find import is_constant
 NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
 # Segments of a URL that mean nothing to Nginx, a shell or a file system; none starts with a dot.
 PATH = r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?"
-PATH_WORDS = "a path such as /shop: letters, digits and . _ ~ -, each part after a slash, no part beginning with a dot"
+PATH_WORDS = (
+    "a path such as /shop: letters, digits and . _ ~ -, each part after a slash, no part beginning"
+    " with a dot"
+)
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 ROOT = r"(/[A-Za-z0-9._-]+)+"
 PATH_LIMIT = 3000  # of a path on the controller; Linux has 4096 for it and what is below
@@ -29,16 +34,24 @@ SOCKET_LIMIT = 107  # bytes of sun_path that Linux leaves to a name, unix(7)
 def _command(text: str) -> str:
     if "<<" in text:
         return "have no here-document (put it into a script of the source)"
-    return "be one line (put a longer one into a script of the source)" if set(text) & set("\n\r\0") else ""
+    return (
+        "be one line (put a longer one into a script of the source)"
+        if set(text) & set("\n\r\0")
+        else ""
+    )
 
 
 def _literal_arguments(text: str) -> str:
-    return "" if is_constant(text) else "have constants as arguments, such as create_app('production')"
+    return (
+        "" if is_constant(text) else "have constants as arguments, such as create_app('production')"
+    )
 
 
 def _path(text: str) -> str:
     """Of a path on the controller what no file system has."""
-    too_long = len(text.encode()) > PATH_LIMIT or any(len(part.encode()) > FILE_NAME_LIMIT for part in text.split("/"))
+    too_long = len(text.encode()) > PATH_LIMIT or any(
+        len(part.encode()) > FILE_NAME_LIMIT for part in text.split("/")
+    )
     if too_long:
         return f"be a path of at most {PATH_LIMIT} bytes, and {FILE_NAME_LIMIT} in each part"
     return "" if text.isprintable() else "be a path without control characters"
@@ -49,7 +62,11 @@ def _file_path(text: str) -> str:
 
 
 def _config(text: str) -> str:
-    return f"be at most {CONFIG_BYTES // 2**20} MB" if len(text.encode(errors="replace")) > CONFIG_BYTES else ""
+    return (
+        f"be at most {CONFIG_BYTES // 2**20} MB"
+        if len(text.encode(errors="replace")) > CONFIG_BYTES
+        else ""
+    )
 
 
 def _inside(text: str) -> str:
@@ -58,11 +75,13 @@ def _inside(text: str) -> str:
 
 # A file or directory below a source, or nothing.
 BELOW = r"([A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?"
-_ABSOLUTE: dict[str, Any] = {"pattern": r"(/[A-Za-z0-9._-]+)+", "allowed": "an absolute path such as /app/cache", "check": _inside}
+_ABSOLUTE: dict[str, Any] = {
+    "pattern": r"(/[A-Za-z0-9._-]+)+",
+    "allowed": "an absolute path such as /app/cache",
+    "check": _inside,
+}
 # The reference of an image, or nothing.
-_IMAGE = (
-    r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?|"
-)
+_IMAGE = r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?|"
 # One word of a directive of Nginx, which has ; { and } only in quotes.
 _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
 _PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
@@ -76,7 +95,8 @@ OPTIONS: dict[str, Option] = {
         pattern=NAME,
         allowed="1 to 40 of a-z, 0-9 and -, not at the ends, for example shop",
         about="""
-            The name of the application on this host, for directories, containers, labels and file names.
+            The name of the application on this host, for directories, containers, labels and file
+            names.
 
             1 to 40 of a-z, 0-9 and -, not at the ends. Different for each application.
         """,
@@ -89,8 +109,9 @@ OPTIONS: dict[str, Option] = {
             The directory of the application on the controller; relative to
             O(flask_apps_source_root#main:flask_apps_source_root).
 
-            What to install comes from its C(requirements.txt), a lock or C(pyproject.toml), see O(requirements).
-            C(.dockerignore) is honoured; C(.git), C(.venv), C(__pycache__) and the like never become part of the image.
+            What to install comes from its C(requirements.txt), a lock or C(pyproject.toml), see
+            O(requirements). C(.dockerignore) is honoured; C(.git), C(.venv), C(__pycache__) and the
+            like never become part of the image.
 
             One of O(source), O(git) and O(image) is needed.
         """,
@@ -102,13 +123,16 @@ OPTIONS: dict[str, Option] = {
             "repo": Option(
                 default="",
                 pattern=r"((https?|ssh|git|file)://[^\s'\"]+|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s'\"]+|/[^\s'\"]+)?",
-                allowed="the address of a repository, such as https://git.example.org/shop.git or git@git.example.org:shop.git",
+                allowed=(
+                    "the address of a repository, such as https://git.example.org/shop.git or"
+                    " git@git.example.org:shop.git"
+                ),
                 about="""
                     The address of the repository, such as V(https://git.example.org/shop.git) or
                     V(git@git.example.org:shop.git).
 
-                    Credentials do not belong into it; use O(git.key_file), or Git's own credential helpers on the
-                    controller.
+                    Credentials do not belong into it; use O(git.key_file), or Git's own credential
+                    helpers on the controller.
                 """,
             ),
             "version": Option(
@@ -117,15 +141,18 @@ OPTIONS: dict[str, Option] = {
                 allowed="a branch, a tag or a commit, such as main or v1.2",
                 check=_inside,
                 about="""
-                    A branch, a tag or a commit, in quotes where it looks like a number. A branch is looked up at
-                    each run.
+                    A branch, a tag or a commit, in quotes where it looks like a number. A branch is
+                    looked up at each run.
                 """,
             ),
             "directory": Option(
                 default="",
                 pattern=BELOW,
                 allowed="a directory of the repository",
-                about="The directory of the repository that holds the application; empty for its root.",
+                about=(
+                    "The directory of the repository that holds the application; empty for its"
+                    " root."
+                ),
             ),
             "key_file": Option(
                 default="",
@@ -135,20 +162,24 @@ OPTIONS: dict[str, Option] = {
             ),
         },
         about="""
-            A repository that the source is taken from, in the place of O(source). It is fetched on the controller.
+            A repository that the source is taken from, in the place of O(source). It is fetched on
+            the controller.
         """,
     ),
     "image": Option(
         default="",
         pattern=_IMAGE,
-        allowed="the reference of an image, such as registry.example.org/shop@sha256:… or registry.example.org/shop:1.2",
+        allowed=(
+            "the reference of an image, such as registry.example.org/shop@sha256:… or"
+            " registry.example.org/shop:1.2"
+        ),
         about="""
             The reference of a ready image, in the place of O(source). With a digest, as
-            V(registry.example.org/shop@sha256:…), it is the same for ever; what is pushed anew under the same tag
-            is not seen.
+            V(registry.example.org/shop@sha256:…), it is the same for ever; what is pushed anew
+            under the same tag is not seen.
 
-            Built on our runtime image it takes O(engine=uwsgi) and O(engine=gunicorn); else O(engine=command) runs
-            the server that is in it.
+            Built on our runtime image it takes O(engine=uwsgi) and O(engine=gunicorn); else
+            O(engine=command) runs the server that is in it.
         """,
     ),
     "image_archive": Option(
@@ -156,8 +187,8 @@ OPTIONS: dict[str, Option] = {
         allowed="a tar archive on the controller that docker save has written",
         check=_path,
         about="""
-            A tar archive on the controller, written by C(docker save), that O(image) is loaded from instead of
-            being pulled.
+            A tar archive on the controller, written by C(docker save), that O(image) is loaded from
+            instead of being pulled.
 
             Relative to O(flask_apps_source_root#main:flask_apps_source_root).
         """,
@@ -181,8 +212,8 @@ OPTIONS: dict[str, Option] = {
             ),
         },
         about="""
-            The login for the registry of O(image). It is used while the image is pulled and is not kept on the
-            host.
+            The login for the registry of O(image). It is used while the image is pulled and is not
+            kept on the host.
         """,
     ),
     "dockerfile": Option(
@@ -192,12 +223,13 @@ OPTIONS: dict[str, Option] = {
         about="""
             A Dockerfile of the source that builds the image, in the place of ours.
 
-            It may begin with V(ARG FLASKOPS_RUNTIME) and V(FROM ${FLASKOPS_RUNTIME}) to have our application
-            servers; any other base runs its own server, see O(engine=command).
+            It may begin with V(ARG FLASKOPS_RUNTIME) and V(FROM ${FLASKOPS_RUNTIME}) to have our
+            application servers; any other base runs its own server, see O(engine=command).
 
             A Dockerfile that begins with one of the images tiangolo/uwsgi-nginx-flask,
-            tiangolo/meinheld-gunicorn-flask or hellt/nginx-uwsgi-flask-alpine-docker is found by itself, and built
-            on a runtime that keeps that image's conventions. V(none) has our Dockerfile in the place of such a one.
+            tiangolo/meinheld-gunicorn-flask or hellt/nginx-uwsgi-flask-alpine-docker is found by
+            itself, and built on a runtime that keeps that image's conventions. V(none) has our
+            Dockerfile in the place of such a one.
         """,
     ),
     "python": Option(
@@ -206,11 +238,12 @@ OPTIONS: dict[str, Option] = {
         allowed='a version of Python from 3.10 on, in quotes, such as "3.12"',
         about="""
             The version of Python, in quotes, where it is another than that of
-            O(flask_apps_base_image#main:flask_apps_base_image), such as V("3.12"). It is the tag in the place of
-            that image's, so V(python:3.12-slim-trixie).
+            O(flask_apps_base_image#main:flask_apps_base_image), such as V("3.12"). It is the tag in
+            the place of that image's, so V(python:3.12-slim-trixie).
 
-            The host makes one runtime image for each base that its applications have, once; each takes about a
-            minute and the room of a Python. A bootstrapped base has the Python of the distribution alone.
+            The host makes one runtime image for each base that its applications have, once; each
+            takes about a minute and the room of a Python. A bootstrapped base has the Python of the
+            distribution alone.
         """,
     ),
     "base_image": Option(
@@ -222,41 +255,49 @@ OPTIONS: dict[str, Option] = {
             The image that this application's runtime is built on; left out, it is
             O(flask_apps_base_image#main:flask_apps_base_image).
 
-            It has to be a Debian or Ubuntu with Python and APT. O(python) is shorter where only the version differs.
+            It has to be a Debian or Ubuntu with Python and APT. O(python) is shorter where only the
+            version differs.
         """,
     ),
     "requirements": Option(
         default="",
         pattern=rf"{BELOW}|\.(\[[A-Za-z0-9][A-Za-z0-9 ,._-]*\])?",
-        allowed="a file of the source, such as requirements/production.txt, or the project itself with extras, such as .[postgres]",
+        allowed=(
+            "a file of the source, such as requirements/production.txt, or the project itself with"
+            " extras, such as .[postgres]"
+        ),
         about="""
-            The file of the source with the Python requirements, for pip; or V(.[postgres]), the dependencies of the
-            project itself with those of its extras.
+            The file of the source with the Python requirements, for pip; or V(.[postgres]), the
+            dependencies of the project itself with those of its extras.
 
-            Left out, C(requirements.txt) with all that it includes, else C(uv.lock), C(pylock.toml),
-            C(poetry.lock), C(pdm.lock) or C(Pipfile.lock), which their own tools read while the image is built, else
-            the dependencies of C(pyproject.toml), C(setup.cfg) or C(setup.py).
+            Left out, C(requirements.txt) with all that it includes, else C(uv.lock),
+            C(pylock.toml), C(poetry.lock), C(pdm.lock) or C(Pipfile.lock), which their own tools
+            read while the image is built, else the dependencies of C(pyproject.toml), C(setup.cfg)
+            or C(setup.py).
         """,
     ),
     "apt_packages": Option(
         kind="list",
         default=[],
-        elements=Option(pattern=r"[a-z0-9][a-z0-9.+-]+", allowed="the name of a Debian package such as libpq5"),
+        elements=Option(
+            pattern=r"[a-z0-9][a-z0-9.+-]+", allowed="the name of a Debian package such as libpq5"
+        ),
         about="""
-            Debian packages that the application needs when it runs, such as V(libpq5). They are there while its
-            requirements are built, too.
+            Debian packages that the application needs when it runs, such as V(libpq5). They are
+            there while its requirements are built, too.
         """,
     ),
     "build_command": Option(
         default="",
         check=_command,
         about="""
-            A command line, for a shell, that builds something of the source while the image is made, such as
-            V(flask translate compile) or V(npm ci && npm run build) with O(apt_packages=[npm]).
+            A command line, for a shell, that builds something of the source while the image is
+            made, such as V(flask translate compile) or V(npm ci && npm run build) with
+            O(apt_packages=[npm]).
 
-            It runs in a copy of the source with the requirements installed, without root and without O(secrets) and
-            O(env). What it leaves in the source is in the image, C(node_modules) and packages for Node
-            (C(nodejs), C(npm)) are not.
+            It runs in a copy of the source with the requirements installed, without root and
+            without O(secrets) and O(env). What it leaves in the source is in the image,
+            C(node_modules) and packages for Node (C(nodejs), C(npm)) are not.
 
             It is run again when anything of the source changes, see O(build_inputs).
         """,
@@ -264,11 +305,13 @@ OPTIONS: dict[str, Option] = {
     "build_inputs": Option(
         kind="list",
         default=[],
-        elements=Option(pattern=BELOW[:-1], allowed="a file or a directory of the source, such as package.json"),
+        elements=Option(
+            pattern=BELOW[:-1], allowed="a file or a directory of the source, such as package.json"
+        ),
         about="""
-            The files and directories of the source that O(build_command) reads, such as V([package.json,
-            package-lock.json, frontend]). A change of anything else does not run it again. Left out, all of the
-            source.
+            The files and directories of the source that O(build_command) reads, such as
+            V([package.json, package-lock.json, frontend]). A change of anything else does not run
+            it again. Left out, all of the source.
         """,
     ),
     "path": Option(
@@ -276,10 +319,11 @@ OPTIONS: dict[str, Option] = {
         pattern=PATH,
         allowed=PATH_WORDS,
         about="""
-            The path under which users reach the application, such as V(/shop), or V(/) for the whole site.
+            The path under which users reach the application, such as V(/shop), or V(/) for the
+            whole site.
 
-            Letters, digits and C(. _ ~ -), each part after a slash, no part beginning with a dot. Different for
-            each application of a site.
+            Letters, digits and C(. _ ~ -), each part after a slash, no part beginning with a dot.
+            Different for each application of a site.
         """,
     ),
     "site": Option(
@@ -287,36 +331,40 @@ OPTIONS: dict[str, Option] = {
         pattern=NAME,
         allowed="the name of an entry of nginx_sites, or default",
         about="""
-            The server block that the application belongs to; V(default) or the name of an entry of C(nginx_sites).
+            The server block that the application belongs to; V(default) or the name of an entry of
+            C(nginx_sites).
         """,
     ),
     "path_mode": Option(
         default="domain",
         choices=("domain", "script_name"),
         about="""
-            How the application learns its path. V(domain) passes the path on whole, and the application puts
-            C(DOMAIN) of its environment before its routes, for example with V(Blueprint(...,
-            url_prefix=os.environ.get("DOMAIN") or None\\)).
+            How the application learns its path. V(domain) passes the path on whole, and the
+            application puts C(DOMAIN) of its environment before its routes, for example with
+            V(Blueprint(..., url_prefix=os.environ.get("DOMAIN") or None\\)).
 
-            V(script_name) is for applications that know nothing of their path. The application server takes the
-            path off and tells it as C(SCRIPT_NAME), so that C(url_for) and redirects are right; a cookie for C(/)
-            becomes one for the path, and a redirect to V(/x) of the same host one to below the path, unless another
-            application of the site answers there.
+            V(script_name) is for applications that know nothing of their path. The application
+            server takes the path off and tells it as C(SCRIPT_NAME), so that C(url_for) and
+            redirects are right; a cookie for C(/) becomes one for the path, and a redirect to V(/x)
+            of the same host one to below the path, unless another application of the site answers
+            there.
 
-            With O(engine=command) it is Nginx that takes the path off, and the server in the image is told it as
-            C(X-Forwarded-Prefix); it has to honour that for its links and redirects to be right, as
-            C(ProxyFix(x_prefix=1\\)) does. Gunicorn is told it as C(SCRIPT_NAME) and gets the path whole; it is
-            found in O(command), and in the Dockerfile and the scripts that this runs. Where it is not found, as in an
-            O(image), V(SCRIPT_NAME) in O(env) says it.
+            With O(engine=command) it is Nginx that takes the path off, and the server in the image
+            is told it as C(X-Forwarded-Prefix); it has to honour that for its links and redirects
+            to be right, as C(ProxyFix(x_prefix=1\\)) does. Gunicorn is told it as C(SCRIPT_NAME)
+            and gets the path whole; it is found in O(command), and in the Dockerfile and the
+            scripts that this runs. Where it is not found, as in an O(image), V(SCRIPT_NAME) in
+            O(env) says it.
         """,
     ),
     "engine": Option(
         choices=tuple(ENGINES),
         about="""
-            The application server in the container. V(command) runs the server that is in an image of your own,
-            with O(command) and O(port).
+            The application server in the container. V(command) runs the server that is in an image
+            of your own, with O(command) and O(port).
 
-            Left out, V(uwsgi); for an O(image) and a O(dockerfile) that is not built on our runtime, V(command).
+            Left out, V(uwsgi); for an O(image) and a O(dockerfile) that is not built on our
+            runtime, V(command).
         """,
     ),
     **options_of(in_runtime=False),
@@ -326,9 +374,10 @@ OPTIONS: dict[str, Option] = {
         about="""
             The Python module with the application, such as V(main) or V(shop.web).
 
-            Left out, what C(Procfile) starts, what C(FLASK_APP) names (in O(env), C(.env) or C(.flaskenv)), C(wsgi),
-            one of C(app), C(main), C(application), C(app.main) and the name of the application, or a package that
-            C(pyproject.toml) names; in the source, in its C(src) or in its C(app).
+            Left out, what C(Procfile) starts, what C(FLASK_APP) names (in O(env), C(.env) or
+            C(.flaskenv)), C(wsgi), one of C(app), C(main), C(application), C(app.main) and the name
+            of the application, or a package that C(pyproject.toml) names; in the source, in its
+            C(src) or in its C(app).
         """,
     ),
     "callable": Option(
@@ -339,15 +388,17 @@ OPTIONS: dict[str, Option] = {
             The name of the application in the module, or of a factory with its parentheses, such as
             V(create_app(\\)).
 
-            Left out, the first of C(app), C(application), V(create_app(\\)) and V(make_app(\\)) that the module has.
+            Left out, the first of C(app), C(application), V(create_app(\\)) and V(make_app(\\))
+            that the module has.
         """,
     ),
     "websocket": Option(
         kind="bool",
         default=False,
         about="""
-            Whether the application speaks websockets. V(true) serves each connection in a greenlet (gevent) instead
-            of a thread, so that an open websocket, or an event stream, holds no process.
+            Whether the application speaks websockets. V(true) serves each connection in a greenlet
+            (gevent) instead of a thread, so that an open websocket, or an event stream, holds no
+            process.
         """,
     ),
     **options_of(in_runtime=True),
@@ -361,8 +412,8 @@ OPTIONS: dict[str, Option] = {
         about="""
             Environment variables of the container, each value one line.
 
-            C(DOMAIN), C(FLASKOPS_APP), C(FLASKOPS_RELEASE) are set by the role and refused here; C(ENV) is V(PROD)
-            unless you set it.
+            C(DOMAIN), C(FLASKOPS_APP), C(FLASKOPS_RELEASE) are set by the role and refused here;
+            C(ENV) is V(PROD) unless you set it.
         """,
     ),
     "secrets": Option(
@@ -373,22 +424,22 @@ OPTIONS: dict[str, Option] = {
         elements=Option(secret=True),
         secret=True,
         about="""
-            Secrets by name, best taken from Ansible Vault. Each is a variable C(<NAME>) of the processes of the
-            application, of O(release_command) and of O(processes), and a file C(/run/secrets/<NAME>) that only the
-            user of the container can read; C(<NAME>_FILE) says where. C(docker inspect), images, labels and command
-            lines do not have them.
+            Secrets by name, best taken from Ansible Vault. Each is a variable C(<NAME>) of the
+            processes of the application, of O(release_command) and of O(processes), and a file
+            C(/run/secrets/<NAME>) that only the user of the container can read; C(<NAME>_FILE) says
+            where. C(docker inspect), images, labels and command lines do not have them.
 
-            Names that steer a process (C(PATH), C(HOME), C(TMPDIR), C(LD_*), C(PYTHON*), C(UWSGI_*), C(GUNICORN_*),
-            C(FLASKOPS_*) and the like), values with a NUL and values of more than 100 kB stay files. A variable of
-            the same name in O(env) goes before.
+            Names that steer a process (C(PATH), C(HOME), C(TMPDIR), C(LD_*), C(PYTHON*),
+            C(UWSGI_*), C(GUNICORN_*), C(FLASKOPS_*) and the like), values with a NUL and values of
+            more than 100 kB stay files. A variable of the same name in O(env) goes before.
         """,
     ),
     "secrets_as": Option(
         default="environment",
         choices=("environment", "file"),
         about="""
-            V(file) keeps O(secrets) out of the environment, for an application that reads C(<NAME>_FILE): child
-            processes and crash reporters see the environment.
+            V(file) keeps O(secrets) out of the environment, for an application that reads
+            C(<NAME>_FILE): child processes and crash reporters see the environment.
         """,
     ),
     "env_file": Option(
@@ -397,12 +448,14 @@ OPTIONS: dict[str, Option] = {
         check=_path,
         about="""
             A file on the controller with lines C(NAME=VALUE), relative to
-            O(flask_apps_source_root#main:flask_apps_source_root), whose variables the application gets. They are
-            kept as O(secrets) are, without C(<NAME>_FILE); those that steer a process or that the role reads, such as
-            C(FLASK_APP), become part of O(env). What O(env) and O(secrets) name goes before.
+            O(flask_apps_source_root#main:flask_apps_source_root), whose variables the application
+            gets. They are kept as O(secrets) are, without C(<NAME>_FILE); those that steer a
+            process or that the role reads, such as C(FLASK_APP), become part of O(env). What O(env)
+            and O(secrets) name goes before.
 
-            C(export), comments, and quotes as in a shell are understood. An expansion such as C(${NAME}), a name that
-            is set twice, and a file that Ansible Vault has encrypted are refused.
+            C(export), comments, and quotes as in a shell are understood. An expansion such as
+            C(${NAME}), a name that is set twice, and a file that Ansible Vault has encrypted are
+            refused.
         """,
     ),
     "config_files": Option(
@@ -418,17 +471,19 @@ OPTIONS: dict[str, Option] = {
             ),
             "content": Option(
                 required=True,
-                allowed="text, such as \"{{ vault_shop_config }}\"",
+                allowed='text, such as "{{ vault_shop_config }}"',
                 check=_config,
                 secret=True,
                 about="""
-                    What is in it, at most 1 MB. It is kept as O(secrets) are, so values of Ansible Vault may be in it.
+                    What is in it, at most 1 MB. It is kept as O(secrets) are, so values of Ansible
+                    Vault may be in it.
                 """,
             ),
         },
         about="""
             Files with settings that the application reads at paths of its own, such as
-            C(/app/instance/config.py). They are root's, readable by the user of the container alone, and read-only.
+            C(/app/instance/config.py). They are root's, readable by the user of the container
+            alone, and read-only.
         """,
     ),
     "health": Option(
@@ -440,21 +495,24 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"/[A-Za-z0-9._~/?&=%-]*",
                 allowed="a path below the application's own, such as /health",
                 about="""
-                    What is asked for, below the application's own path. Choose one that fails when the application
-                    cannot work.
+                    What is asked for, below the application's own path. Choose one that fails when
+                    the application cannot work.
                 """,
             ),
             "host": Option(
                 default="",
                 pattern=r"([A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?(:[1-9]\d{0,4})?)?",
-                allowed="a name that the application answers to, such as shop.example.org, or '' for the name of its site",
+                allowed=(
+                    "a name that the application answers to, such as shop.example.org, or '' for"
+                    " the name of its site"
+                ),
                 about="""
-                    The name that it is asked by, which it gets as C(Host), for an application that answers to names
-                    of its own only (C(TRUSTED_HOSTS), C(ALLOWED_HOSTS)). Empty for the first name of its site, and
-                    C(localhost) where that has none.
+                    The name that it is asked by, which it gets as C(Host), for an application that
+                    answers to names of its own only (C(TRUSTED_HOSTS), C(ALLOWED_HOSTS)). Empty for
+                    the first name of its site, and C(localhost) where that has none.
 
-                    The question through Nginx, after the switch, uses it too where Nginx leads this name to the
-                    application.
+                    The question through Nginx, after the switch, uses it too where Nginx leads this
+                    name to the application.
                 """,
             ),
             "status": Option(
@@ -463,15 +521,17 @@ OPTIONS: dict[str, Option] = {
                 default=["2xx", "3xx", "401", "403"],
                 elements=Option(pattern=r"[1-5](xx|\d\d)", allowed="a status such as 200 or 2xx"),
                 about="""
-                    The good answers, such as V(200) or V(2xx). A redirect is followed as far as it stays below the path, and
-                    one that leads to an answer of 5xx is not good, unless its very number is listed, such as V(302).
+                    The good answers, such as V(200) or V(2xx). A redirect is followed as far as it
+                    stays below the path, and one that leads to an answer of 5xx is not good, unless
+                    its very number is listed, such as V(302).
                 """,
             ),
             "deadline_seconds": Option(
                 default=60,
                 **_SECONDS,
                 about="""
-                    How long a new release may take until its first good answer, in seconds. More for a slow start.
+                    How long a new release may take until its first good answer, in seconds. More
+                    for a slow start.
                 """,
             ),
             "interval_seconds": Option(
@@ -489,12 +549,12 @@ OPTIONS: dict[str, Option] = {
         check=one_line,
         secret=True,
         about="""
-            A shell command such as V(flask db upgrade) that runs before a new release starts, in a container of its
-            own with the new image, environment, secrets, volumes and networks. When it fails, the release is given
-            up and the one before goes on.
+            A shell command such as V(flask db upgrade) that runs before a new release starts, in a
+            container of its own with the new image, environment, secrets, volumes and networks.
+            When it fails, the release is given up and the one before goes on.
 
-            It may run again after a failed release, so it has to be repeatable; the old code serves while and after
-            it runs. A rollback does not run it. It runs on each host.
+            It may run again after a failed release, so it has to be repeatable; the old code serves
+            while and after it runs. A rollback does not run it. It runs on each host.
         """,
     ),
     "release_command_seconds": Option(
@@ -508,8 +568,9 @@ OPTIONS: dict[str, Option] = {
         minimum=0,
         allowed="a number of seconds",
         about="""
-            How long the release before may take to finish requests and websockets after the switch, in seconds, and
-            how long running requests may take when its container is stopped. More for long downloads.
+            How long the release before may take to finish requests and websockets after the switch,
+            in seconds, and how long running requests may take when its container is stopped. More
+            for long downloads.
         """,
     ),
     "keep_releases": Option(
@@ -528,8 +589,8 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"[1-9]\d*[bkmg]",
                 allowed="a size such as 512m or 2g",
                 about="""
-                    Memory, with a unit of V(b), V(k), V(m) or V(g). There is no swap on top. Above it, the kernel
-                    kills a process.
+                    Memory, with a unit of V(b), V(k), V(m) or V(g). There is no swap on top. Above
+                    it, the kernel kills a process.
                 """,
             ),
             "pids": Option(
@@ -551,10 +612,11 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"[1-9]\d*[bkmg]",
                 allowed="a size such as 64m",
                 about="""
-                    The size of C(/tmp), and of each directory in O(writable), with a unit; it is in memory.
+                    The size of C(/tmp), and of each directory in O(writable), with a unit; it is in
+                    memory.
 
-                    Temporary files of Python, such as large uploads, are in C(/var/tmp) (C(TMPDIR)), which is on
-                    the disk.
+                    Temporary files of Python, such as large uploads, are in C(/var/tmp)
+                    (C(TMPDIR)), which is on the disk.
                 """,
             ),
         },
@@ -579,12 +641,12 @@ OPTIONS: dict[str, Option] = {
         default=[],
         elements=Option(**_ABSOLUTE),
         about="""
-            Directories of the container that the application may write to; they are in memory and empty at every
-            start.
+            Directories of the container that the application may write to; they are in memory and
+            empty at every start.
 
-            The rest of its file system is read-only. For what has to last, use O(volumes). What the container needs,
-            such as V(/app) and V(/usr), is refused; a directory with files of the image is warned of, for they are
-            hidden.
+            The rest of its file system is read-only. For what has to last, use O(volumes). What the
+            container needs, such as V(/app) and V(/usr), is refused; a directory with files of the
+            image is warned of, for they are hidden.
         """,
     ),
     "volumes": Option(
@@ -592,17 +654,21 @@ OPTIONS: dict[str, Option] = {
         default=[],
         elements=Option(
             pattern=r"(/[A-Za-z0-9._/-]*|[A-Za-z0-9][A-Za-z0-9_.-]+):/[A-Za-z0-9._/-]+(:ro)?",
-            allowed="a volume or an absolute path, a colon, and where it is mounted, such as shop-data:/data or /srv/media:/media:ro",
+            allowed=(
+                "a volume or an absolute path, a colon, and where it is mounted, such as"
+                " shop-data:/data or /srv/media:/media:ro"
+            ),
             check=_inside,
         ),
         about="""
-            Volumes or directories of the host, written as V(shop-data:/data) or V(/srv/media:/media:ro).
+            Volumes or directories of the host, written as V(shop-data:/data) or
+            V(/srv/media:/media:ro).
 
-            A new volume gets what the image has in that place and belongs to the container's user. One with data of
-            somebody else's is left as it is, and the run says so.
+            A new volume gets what the image has in that place and belongs to the container's user.
+            One with data of somebody else's is left as it is, and the run says so.
 
-            A directory of the host must let the container's user in, which is O(uid) or one of the application's
-            own. The unix socket of a database on the host is such a directory, as in
+            A directory of the host must let the container's user in, which is O(uid) or one of the
+            application's own. The unix socket of a database on the host is such a directory, as in
             V(/run/postgresql:/run/postgresql).
         """,
     ),
@@ -615,9 +681,9 @@ OPTIONS: dict[str, Option] = {
             check=_inside,
         ),
         about="""
-            Files beside the code that the application writes and that have to last, such as an SQLite database,
-            V(app.db). They lie on the volume C(<name>-data-files), links lead to them, and a file of the source is
-            what they begin with.
+            Files beside the code that the application writes and that have to last, such as an
+            SQLite database, V(app.db). They lie on the volume C(<name>-data-files), links lead to
+            them, and a file of the source is what they begin with.
 
             For a whole directory, use O(volumes). A Dockerfile of your own makes such links itself.
         """,
@@ -630,31 +696,32 @@ OPTIONS: dict[str, Option] = {
             allowed="the name of a Docker network such as backend, not host or none",
         ),
         about="""
-            Docker networks that the container joins, such as V(backend). Without one, and without O(internet), it
-            reaches nothing but its own socket.
+            Docker networks that the container joins, such as V(backend). Without one, and without
+            O(internet), it reaches nothing but its own socket.
 
-            No port is published either way. The network has to exist; V(host) and V(none) are refused. In one
-            network, applications reach each other's ports past Nginx.
+            No port is published either way. The network has to exist; V(host) and V(none) are
+            refused. In one network, applications reach each other's ports past Nginx.
         """,
     ),
     "internet": Option(
         kind="bool",
         default=False,
         about="""
-            Whether the application reaches servers elsewhere. It gets a Docker network of its own, called
-            C(flaskops-<name>), with 16 addresses of
-            O(flask_apps_networks_pool#main:flask_apps_networks_pool): no other application can be reached through it.
+            Whether the application reaches servers elsewhere. It gets a Docker network of its own,
+            called C(flaskops-<name>), with 16 addresses of
+            O(flask_apps_networks_pool#main:flask_apps_networks_pool): no other application can be
+            reached through it.
 
-            What listens on the addresses of the host can be reached, too. The network is removed with the
-            application.
+            What listens on the addresses of the host can be reached, too. The network is removed
+            with the application.
         """,
     ),
     "host_access": Option(
         kind="bool",
         default=False,
         about="""
-            Whether C(host.docker.internal) is the address of the host, for a server there that listens on it. Needs
-            O(internet) or O(networks).
+            Whether C(host.docker.internal) is the address of the host, for a server there that
+            listens on it. Needs O(internet) or O(networks).
 
             A unix socket in O(volumes) is simpler, and open to this application alone.
         """,
@@ -684,35 +751,35 @@ OPTIONS: dict[str, Option] = {
                 kind="bool",
                 default=False,
                 about="""
-                    Whether C(index.html) of the directory is what the application's own path shows, as for a single
-                    page application.
+                    Whether C(index.html) of the directory is what the application's own path shows,
+                    as for a single page application.
                 """,
             ),
             "fallback": Option(
                 kind="bool",
                 default=False,
                 about="""
-                    Whether C(index.html) of the directory answers where the application says 404, for the routes
-                    that a single page application has in the browser. Only requests for pages (C(Accept) has
-                    C(text/html)) get it.
+                    Whether C(index.html) of the directory answers where the application says 404,
+                    for the routes that a single page application has in the browser. Only requests
+                    for pages (C(Accept) has C(text/html)) get it.
                 """,
             ),
             "immutable": Option(
                 kind="bool",
                 default=False,
                 about="""
-                    Whether every file has a name that changes with its content, so that browsers may keep it for a
-                    year.
+                    Whether every file has a name that changes with its content, so that browsers
+                    may keep it for a year.
 
-                    Without it, that holds for names with a hash, such as C(app.3f2a9c41.js), and the others are
-                    asked for again each time. A hash is 8 or more of 0-9 and a-f before a dot, with both digits and
-                    letters in it.
+                    Without it, that holds for names with a hash, such as C(app.3f2a9c41.js), and
+                    the others are asked for again each time. A hash is 8 or more of 0-9 and a-f
+                    before a dot, with both digits and letters in it.
                 """,
             ),
         },
         about="""
-            What Nginx serves straight from the release, without asking the application. What is not there goes to
-            the application.
+            What Nginx serves straight from the release, without asking the application. What is not
+            there goes to the application.
 
             An empty list turns it off, for example for files behind a login.
         """,
@@ -724,13 +791,16 @@ OPTIONS: dict[str, Option] = {
             "connect_timeout_seconds": Option(
                 default=60,
                 **_SECONDS,
-                about="How long Nginx waits for the application to accept a connection, in seconds.",
+                about=(
+                    "How long Nginx waits for the application to accept a connection, in seconds."
+                ),
             ),
             "read_timeout_seconds": Option(
                 default=60,
                 **_SECONDS,
                 about="""
-                    How long the application may be silent, in seconds; then Nginx answers 504, or ends a websocket.
+                    How long the application may be silent, in seconds; then Nginx answers 504, or
+                    ends a websocket.
 
                     More for slow answers and for websockets that say nothing for long.
                 """,
@@ -740,10 +810,11 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"0|[1-9]\d{0,5}[mg]",
                 allowed="a size such as 256m or 1g, or 0 for no file",
                 about="""
-                    How much of an answer Nginx keeps in a file for a client that reads slower than the application
-                    writes; V(0) for none.
+                    How much of an answer Nginx keeps in a file for a client that reads slower than
+                    the application writes; V(0) for none.
 
-                    With an answer that is larger, the application writes as slowly as the client reads.
+                    With an answer that is larger, the application writes as slowly as the client
+                    reads.
                 """,
             ),
             "body_size": Option(
@@ -751,17 +822,19 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"(\d+[kmg]?)?",
                 allowed="a size such as 20m, 0 for no limit, or '' for the host's",
                 about="""
-                    The largest request body, such as V(20m); V(0) for no limit, empty for what the host allows.
+                    The largest request body, such as V(20m); V(0) for no limit, empty for what the
+                    host allows.
 
-                    It bounds what uploads take on the disk; they may be larger than O(resources.memory).
+                    It bounds what uploads take on the disk; they may be larger than
+                    O(resources.memory).
                 """,
             ),
             "buffering": Option(
                 kind="bool",
                 default=True,
                 about="""
-                    Whether Nginx takes answers off the application quickly and passes them on; V(false) for answers
-                    that are streamed.
+                    Whether Nginx takes answers off the application quickly and passes them on;
+                    V(false) for answers that are streamed.
                 """,
             ),
             "header_buffer_size": Option(
@@ -769,17 +842,22 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"[1-9]\d{0,2}k",
                 allowed="a size such as 16k, at most 999k",
                 about="""
-                    Room for all headers of an answer, such as V(64k); an answer that needs more is 502, and the
-                    error log says "upstream sent too big header". For those of requests there is
-                    P(flaskops.host.nginx#role).
+                    Room for all headers of an answer, such as V(64k); an answer that needs more is
+                    502, and the error log says "upstream sent too big header". For those of
+                    requests there is P(flaskops.host.nginx#role).
                 """,
             ),
             "static_headers": Option(
                 kind="dict",
                 default={},
                 pattern=_HEADER,
-                allowed="a header such as Access-Control-Allow-Origin, and none that says what the body is, such as Content-Type or ETag",
-                elements=Option(pattern=r"[^$\x00-\x1f\x7f]+", allowed="one line without $, such as '*'"),
+                allowed=(
+                    "a header such as Access-Control-Allow-Origin, and none that says what the body"
+                    " is, such as Content-Type or ETag"
+                ),
+                elements=Option(
+                    pattern=r"[^$\x00-\x1f\x7f]+", allowed="one line without $, such as '*'"
+                ),
                 about="""
                     Headers of static files, such as C(Access-Control-Allow-Origin) for fonts or
                     C(X-Content-Type-Options). C(Cache-Control) takes the place of the role's own.
@@ -789,20 +867,21 @@ OPTIONS: dict[str, Option] = {
                 default="app",
                 choices=("app", "keep"),
                 about="""
-                    V(app) makes C(Path=/) of a cookie the path of the application, so that applications of one host
-                    do not take each other's session. Other paths stay as they are.
+                    V(app) makes C(Path=/) of a cookie the path of the application, so that
+                    applications of one host do not take each other's session. Other paths stay as
+                    they are.
 
-                    V(keep) leaves all as they are, for a cookie that is meant for the whole host or whose name
-                    begins with C(__Host-).
+                    V(keep) leaves all as they are, for a cookie that is meant for the whole host or
+                    whose name begins with C(__Host-).
                 """,
             ),
             "accel_redirect": Option(
                 kind="bool",
                 default=False,
                 about="""
-                    Whether Nginx obeys C(X-Accel-Redirect) of the application's answers. It reaches every location
-                    of the site, also internal and named ones and those of other applications, past their C(deny)
-                    and passwords.
+                    Whether Nginx obeys C(X-Accel-Redirect) of the application's answers. It reaches
+                    every location of the site, also internal and named ones and those of other
+                    applications, past their C(deny) and passwords.
                 """,
             ),
             "websocket_paths": Option(
@@ -828,14 +907,16 @@ OPTIONS: dict[str, Option] = {
                 minimum=0,
                 allowed="a number of seconds, 0 for no cache",
                 about="""
-                    For how long Nginx keeps answers to GET and HEAD and gives them to everybody, in seconds; 0 for
-                    no cache. One second takes the load off a page that many ask for at once.
+                    For how long Nginx keeps answers to GET and HEAD and gives them to everybody, in
+                    seconds; 0 for no cache. One second takes the load off a page that many ask for
+                    at once.
 
-                    Answers that set a cookie or forbid it (C(Cache-Control)) are not kept, nor are requests with
-                    C(Authorization). An answer whose C(Cache-Control) or C(Expires) says for how long is kept for
-                    so long instead.
+                    Answers that set a cookie or forbid it (C(Cache-Control)) are not kept, nor are
+                    requests with C(Authorization). An answer whose C(Cache-Control) or C(Expires)
+                    says for how long is kept for so long instead.
 
-                    What nobody asks for in ten minutes is forgotten, and with another release everything is.
+                    What nobody asks for in ten minutes is forgotten, and with another release
+                    everything is.
                 """,
             ),
             "cache_bypass_cookies": Option(
@@ -843,8 +924,8 @@ OPTIONS: dict[str, Option] = {
                 default=["session"],
                 elements=Option(pattern=VARIABLE, allowed="the name of a cookie such as session"),
                 about="""
-                    Who sends one of these cookies is known to the application, and gets and leaves nothing in the
-                    cache.
+                    Who sends one of these cookies is known to the application, and gets and leaves
+                    nothing in the cache.
                 """,
             ),
             "directives": Option(
@@ -852,20 +933,25 @@ OPTIONS: dict[str, Option] = {
                 default=[],
                 elements=Option(
                     pattern=rf"[a-z][a-z0-9_]*([ \t]+({_QUOTED}|{_PLAIN}))*[ \t]*",
-                    allowed="a directive of Nginx without its semicolon, what has ; { } or # in it in quotes, such as "
-                    "add_header Content-Security-Policy \"default-src 'self'; img-src *\" always",
+                    allowed=(
+                        "a directive of Nginx without its semicolon, what has ; { } or # in it in"
+                        " quotes, such as add_header Content-Security-Policy \"default-src 'self';"
+                        ' img-src *" always'
+                    ),
                     secret=True,
                 ),
                 about="""
-                    Further directives of Nginx for the locations where the application answers, each without its
-                    semicolon. What has C(;), C({), C(}) or C(#) in it stands in quotes, as in Nginx itself.
+                    Further directives of Nginx for the locations where the application answers,
+                    each without its semicolon. What has C(;), C({), C(}) or C(#) in it stands in
+                    quotes, as in Nginx itself.
 
-                    Each takes the place of the role's own of that name, a C(proxy_set_header) of that header. Only
-                    what Nginx adds up is added, which is C(proxy_ignore_headers), C(proxy_cache_bypass) and
-                    C(proxy_no_cache).
+                    Each takes the place of the role's own of that name, a C(proxy_set_header) of
+                    that header. Only what Nginx adds up is added, which is C(proxy_ignore_headers),
+                    C(proxy_cache_bypass) and C(proxy_no_cache).
 
-                    Of static files, those that say who may have them (C(allow), C(deny), C(satisfy), C(auth_…))
-                    hold too; the others do not. O(proxy.fragment) does not get them.
+                    Of static files, those that say who may have them (C(allow), C(deny),
+                    C(satisfy), C(auth_…)) hold too; the others do not. O(proxy.fragment) does not
+                    get them.
                 """,
             ),
             "fragment": Option(
@@ -873,13 +959,14 @@ OPTIONS: dict[str, Option] = {
                 allowed="a template on the controller, such as files/shop.nginx.conf.j2",
                 check=_path,
                 about="""
-                    A template on the controller for the whole of the application's locations, in the place of ours,
-                    such as V(files/shop.nginx.conf.j2). It is tested by Nginx before it serves.
+                    A template on the controller for the whole of the application's locations, in
+                    the place of ours, such as V(files/shop.nginx.conf.j2). It is tested by Nginx
+                    before it serves.
 
-                    It knows C(app), C(socket), C(directory), C(before) (the static files of the release before),
-                    C(release) and C(backlog); the location that the deploy asks is added to it. The macro C(proxy)
-                    of our C(macros.j2) is all that a location needs to pass requests on; C(docs/proxy.md) has an
-                    example.
+                    It knows C(app), C(socket), C(directory), C(before) (the static files of the
+                    release before), C(release) and C(backlog); the location that the deploy asks is
+                    added to it. The macro C(proxy) of our C(macros.j2) is all that a location needs
+                    to pass requests on; C(docs/proxy.md) has an example.
 
                     Relative to O(flask_apps_source_root#main:flask_apps_source_root).
                 """,
@@ -902,17 +989,17 @@ OPTIONS: dict[str, Option] = {
                 check=one_line,
                 secret=True,
                 about="""
-                    Its command line, such as V(celery --app tasks worker). It is run by a shell, whose place the
-                    program takes, so that it gets SIGTERM when it is to stop. In a line of several commands, write
-                    C(exec) before the one that has to get it.
+                    Its command line, such as V(celery --app tasks worker). It is run by a shell,
+                    whose place the program takes, so that it gets SIGTERM when it is to stop. In a
+                    line of several commands, write C(exec) before the one that has to get it.
                 """,
             ),
             "overlap": Option(
                 kind="bool",
                 default=True,
                 about="""
-                    Whether the one of the release before may run beside it for a moment; V(false) for a scheduler,
-                    which stops first.
+                    Whether the one of the release before may run beside it for a moment; V(false)
+                    for a scheduler, which stops first.
                 """,
             ),
             "ready_seconds": Option(
@@ -921,8 +1008,8 @@ OPTIONS: dict[str, Option] = {
                 minimum=0,
                 allowed="a number of seconds",
                 about="""
-                    How long it has to run before the release may serve, in seconds; if it ends sooner, the release
-                    is refused.
+                    How long it has to run before the release may serve, in seconds; if it ends
+                    sooner, the release is refused.
                 """,
             ),
             "stop_seconds": Option(
@@ -934,20 +1021,22 @@ OPTIONS: dict[str, Option] = {
             ),
         },
         about="""
-            Further containers of the same image without a route, such as a Celery worker. They have the
-            environment, secrets, volumes, networks and limits of the application, are started before it serves, and
-            stop when the release before does.
+            Further containers of the same image without a route, such as a Celery worker. They have
+            the environment, secrets, volumes, networks and limits of the application, are started
+            before it serves, and stop when the release before does.
         """,
     ),
     "state": Option(
         default="present",
         choices=("present", "maintenance", "stopped", "absent"),
         about="""
-            V(present) serves. V(maintenance) runs, and answers 503 with a page and C(Retry-After) to everybody;
-            O(health.path), where it is not V(/), goes on telling how the application is.
+            V(present) serves. V(maintenance) runs, and answers 503 with a page and C(Retry-After)
+            to everybody; O(health.path), where it is not V(/), goes on telling how the application
+            is.
 
-            V(stopped) answers 503, and its container stands still. V(absent) removes everything of this application
-            and nothing else; of such an entry O(name) is enough. Named volumes stay.
+            V(stopped) answers 503, and its container stands still. V(absent) removes everything of
+            this application and nothing else; of such an entry O(name) is enough. Named volumes
+            stay.
         """,
     ),
     "maintenance": Option(

@@ -20,13 +20,20 @@ RELEASES = {
 DEFAULT_SOURCE = {"Ubuntu": "docker", "Debian": "distribution"}
 
 ENGINE_PACKAGE = {"docker": "docker-ce", "distribution": "docker.io"}
-DOCKER_PACKAGES = ["docker-ce", "docker-ce-cli", "containerd.io", "docker-buildx-plugin", "docker-compose-plugin"]
+DOCKER_PACKAGES = [
+    "docker-ce",
+    "docker-ce-cli",
+    "containerd.io",
+    "docker-buildx-plugin",
+    "docker-compose-plugin",
+]
 DISTRIBUTION_PACKAGES = {
     "Ubuntu": ["docker.io", "docker-buildx", "docker-compose-v2"],
     "Debian 12": ["docker.io"],  # its engine is 20.10; buildx and compose v2 are not in the archive
     "Debian 13": ["docker.io", "docker-cli", "docker-buildx", "docker-compose"],
 }
-# What the engine package only recommends: without iptables it does not start, without AppArmor it does not confine.
+# What the engine package only recommends: without iptables it does not start, without AppArmor it
+# does not confine.
 COMPANIONS = ["apparmor", "ca-certificates", "iptables"]
 REPOSITORY_TOOLS = ["ca-certificates", "python3-debian"]
 CONFLICTS = {
@@ -43,12 +50,19 @@ CONFLICTS = {
     "distribution": [*DOCKER_PACKAGES, "docker-ce-rootless-extras", "podman-docker"],
 }
 INTERESTING_PACKAGES = sorted(
-    {*DOCKER_PACKAGES, *CONFLICTS["docker"], *CONFLICTS["distribution"], *COMPANIONS, *REPOSITORY_TOOLS}
+    {
+        *DOCKER_PACKAGES,
+        *CONFLICTS["docker"],
+        *CONFLICTS["distribution"],
+        *COMPANIONS,
+        *REPOSITORY_TOOLS,
+    }
 )
 
 
 def version_pattern(source: str, version: str) -> str:
-    """A pin in APT's words: a whole version as it is, a short one as a wildcard that ends at the next dot.
+    """A pin in APT's words: a whole version as it is, a short one as a wildcard that ends at the
+    next dot.
 
     >>> version_pattern("docker", "27.3")
     '5:27.3.*'

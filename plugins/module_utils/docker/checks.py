@@ -16,8 +16,12 @@ from .daemon import SOCKET, USERNS_REASON, option_problems
 
 OLDEST_ENGINE = (20, 10)
 BUILDX_SINCE = 23
-SNAP_REASON = "the snap is confined and sees other directories than the host, so bind mounts fail silently"
-ROOTLESS_REASON = "it has other users and another network than the host, so bind mounts fail silently"
+SNAP_REASON = (
+    "the snap is confined and sees other directories than the host, so bind mounts fail silently"
+)
+ROOTLESS_REASON = (
+    "it has other users and another network than the host, so bind mounts fail silently"
+)
 
 
 class Situation:
@@ -41,11 +45,16 @@ class Situation:
         if self.source == "auto":
             self.source = DEFAULT_SOURCE.get(self.distribution, "distribution")
         self.pattern = version_pattern(self.source, inputs["version"])
-        self.url = inputs["apt_url"].rstrip("/") or f"https://download.docker.com/linux/{self.distribution.lower()}"
+        self.url = (
+            inputs["apt_url"].rstrip("/")
+            or f"https://download.docker.com/linux/{self.distribution.lower()}"
+        )
         self.key = inputs["apt_key_url"] or f"{self.url}/gpg"
         self.conflicts = [name for name in CONFLICTS[self.source] if name in self.packages]
         # docker-compose 1 is a program of its own and stands in nobody's way.
-        if "docker-compose" in self.conflicts and self.packages["docker-compose"].startswith(("1.", "0.")):
+        if "docker-compose" in self.conflicts and self.packages["docker-compose"].startswith(
+            ("1.", "0.")
+        ):
             self.conflicts.remove("docker-compose")
 
 
@@ -63,19 +72,30 @@ def problems(here: Situation) -> Iterator[str]:
 def _engine_problems(here: Situation) -> Iterator[str]:
     managed, snap = here.mode == "managed", here.facts["snap"]
     if managed and snap:
-        yield f"Docker is installed as a snap: {SNAP_REASON}. Remove it (snap remove docker); its containers go with it."
+        yield (
+            f"Docker is installed as a snap: {SNAP_REASON}. Remove it (snap remove docker); its"
+            " containers go with it."
+        )
     engine = here.engine
     if not engine:
         if here.mode == "unmanaged":
             yield (
-                f"docker_manage is false and no Docker Engine answers at {SOCKET} ({here.facts['engine_error']}). "
-                "Start it, or set docker_manage: true to have it installed."
+                f"docker_manage is false and no Docker Engine answers at {SOCKET}"
+                f" ({here.facts['engine_error']}). Start it, or set docker_manage: true to have it"
+                " installed."
             )
         return
     if engine["podman"]:
-        yield f"What answers at {SOCKET} is Podman, not Docker. Remove the package podman-docker first."
+        yield (
+            f"What answers at {SOCKET} is Podman, not Docker. Remove the package podman-docker"
+            " first."
+        )
         return
-    advice = "Set it up without that, or move it off this host." if managed else "Use an ordinary Docker Engine."
+    advice = (
+        "Set it up without that, or move it off this host."
+        if managed
+        else "Use an ordinary Docker Engine."
+    )
     if engine["snap"] and not (managed and snap):
         yield f"The Docker Engine at {SOCKET} is a snap: {SNAP_REASON}. {advice}"
     if engine["rootless"]:
@@ -86,41 +106,61 @@ def _engine_problems(here: Situation) -> Iterator[str]:
     if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_ENGINE and not managed:
         yield f"The Docker Engine at {SOCKET} is {engine['version']}; 20.10 or newer is needed."
     best = choose_cli(here.facts["clis"])
-    if numbers and int(numbers[1]) >= BUILDX_SINCE and not managed and not (best and best["buildx"]):
+    if (
+        numbers
+        and int(numbers[1]) >= BUILDX_SINCE
+        and not managed
+        and not (best and best["buildx"])
+    ):
         yield (
-            f"The Docker Engine at {SOCKET} is {engine['version']}, and no docker command here has the plugin buildx, without which "
-            f"those from {BUILDX_SINCE} on build no image. Install Docker's docker-buildx-plugin or the distribution's docker-buildx."
+            f"The Docker Engine at {SOCKET} is {engine['version']}, and no docker command here has"
+            f" the plugin buildx, without which those from {BUILDX_SINCE} on build no image."
+            " Install Docker's docker-buildx-plugin or the distribution's docker-buildx."
         )
 
 
 def _host_problems(here: Situation) -> Iterator[str]:
     if here.release not in RELEASES.get(here.distribution, {}):
-        releases = " and ".join(f"{name} {', '.join(numbers)}" for name, numbers in RELEASES.items())
+        releases = " and ".join(
+            f"{name} {', '.join(numbers)}" for name, numbers in RELEASES.items()
+        )
         yield (
-            f"{here.distribution} {here.inputs['distribution_version']} is not supported: Docker is installed on "
-            f"{releases}. Set docker_manage: false to use a Docker Engine that is already there."
+            f"{here.distribution} {here.inputs['distribution_version']} is not supported: Docker is"
+            f" installed on {releases}. Set docker_manage: false to use a Docker Engine that is"
+            " already there."
         )
     if here.facts["service"]["masked"]:
         yield (
-            "docker.service is masked, somebody does not want it started. Unmask it (systemctl unmask docker.service "
-            "docker.socket), or set docker_manage: false."
+            "docker.service is masked, somebody does not want it started. Unmask it (systemctl"
+            " unmask docker.service docker.socket), or set docker_manage: false."
         )
 
 
 def _input_problems(here: Situation) -> Iterator[str]:
     inputs = here.inputs
     if inputs["version"] and not re.fullmatch(r"[0-9][0-9A-Za-z.+:~*-]*", inputs["version"]):
-        words = f"be a version of the package {ENGINE_PACKAGE[here.source]}, such as 27.3, 27.3.1 or 5:27.3.1-1~ubuntu.24.04~noble"
+        words = (
+            f"be a version of the package {ENGINE_PACKAGE[here.source]}, such as 27.3, 27.3.1 or"
+            " 5:27.3.1-1~ubuntu.24.04~noble"
+        )
         yield refusal("docker_version", words, inputs["version"])
     if here.source == "docker":
         if not re.fullmatch(r"https?://[^\s\[\]]+", here.url):
-            words = "be an http:// or https:// address that holds dists/, such as https://download.docker.com/linux/ubuntu"
+            words = (
+                "be an http:// or https:// address that holds dists/, such as"
+                " https://download.docker.com/linux/ubuntu"
+            )
             yield refusal("docker_apt_url", words, hidden(inputs["apt_url"]))
         if not re.match(r"https?://\S+$|/\S+$|-----BEGIN PGP PUBLIC KEY BLOCK-----", here.key):
-            words = "be an http:// or https:// address, the path of a key file on the host, or the armoured key itself"
+            words = (
+                "be an http:// or https:// address, the path of a key file on the host, or the"
+                " armoured key itself"
+            )
             yield refusal("docker_apt_key_url", words, hidden(inputs["apt_key_url"]))
     old_engine = (here.source, here.distribution, here.release) == ("distribution", "Debian", "12")
-    yield from option_problems(inputs["daemon_options"], here.facts["service"]["command"], here.swarm, old_engine)
+    yield from option_problems(
+        inputs["daemon_options"], here.facts["service"]["command"], here.swarm, old_engine
+    )
 
 
 def _source_problems(here: Situation) -> Iterator[str]:
@@ -131,17 +171,28 @@ def _source_problems(here: Situation) -> Iterator[str]:
     running = ""
     if here.engine:
         count = here.engine["containers_running"]
-        running = f" Docker Engine {here.engine['version']} answers, with {count} running container{'' if count == 1 else 's'}."
+        running = (
+            f" Docker Engine {here.engine['version']} answers, with {count} running"
+            f" container{'' if count == 1 else 's'}."
+        )
     given = here.inputs["source"]
     meant = f" (that is '{here.source}' on {here.distribution})" if given == "auto" else ""
     listed = ", ".join(f"{name} {here.packages[name]}" for name in here.conflicts)
-    have = f" and removes {listed}" if here.conflicts else ", but no package owns the engine that is there"
+    have = (
+        f" and removes {listed}"
+        if here.conflicts
+        else ", but no package owns the engine that is there"
+    )
     other = next((name for name, engine in ENGINE_PACKAGE.items() if engine in here.conflicts), "")
-    keep = f"docker_source: {other} to keep it" if other else "docker_manage: false to use what is there as it is"
+    keep = (
+        f"docker_source: {other} to keep it"
+        if other
+        else "docker_manage: false to use what is there as it is"
+    )
     yield (
-        f"docker_source is '{given}'{meant}, which installs {ENGINE_PACKAGE[here.source]}{have}.{running} "
-        f"Set {keep}, or docker_replace_engine: true to replace it "
-        "(that stops the containers; they stay, as do images and volumes)."
+        f"docker_source is '{given}'{meant}, which installs"
+        f" {ENGINE_PACKAGE[here.source]}{have}.{running} Set {keep}, or docker_replace_engine: true"
+        " to replace it (that stops the containers; they stay, as do images and volumes)."
     )
 
 
@@ -160,12 +211,17 @@ def notes(here: Situation) -> Iterator[str]:
             )
     if here.mode == "found" and here.engine:
         yield (
-            f"Docker Engine {here.engine['version']} was started by hand (process {here.engine['pid']}), not by its "
-            f"service: it is used as it is; nothing is installed or started, and {DAEMON_FILE} is not touched."
+            f"Docker Engine {here.engine['version']} was started by hand (process"
+            f" {here.engine['pid']}), not by its service: it is used as it is; nothing is installed"
+            f" or started, and {DAEMON_FILE} is not touched."
         )
 
 
 def choose_cli(clis: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The command to call: a real one, best with buildx, best the one of the packages."""
     real = [cli for cli in clis if cli["kind"] == "docker"]
-    return min(real, key=lambda cli: (not cli["buildx"], not cli["compose"], cli["path"] != "/usr/bin/docker"), default=None)
+    return min(
+        real,
+        key=lambda cli: (not cli["buildx"], not cli["compose"], cli["path"] != "/usr/bin/docker"),
+        default=None,
+    )

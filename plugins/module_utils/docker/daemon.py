@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""daemon.json: what is to be in it, how it differs from what is there, and what dockerd would refuse. Pure."""
+"""daemon.json: what is to be in it, how it differs from what is there, and what dockerd would
+refuse. Pure.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from ..inputs.options import hidden, merge, refusal, show_name
 GROUPS = ("docker", "root", "0", "")  # whom the engine's socket may belong to
 SOCKET = "/var/run/docker.sock"
 LIMIT_FILE = "/etc/default/docker"  # read by its init script
-USERNS_REASON = "its containers run as other users than their files belong to, so bind mounts fail silently"
+USERNS_REASON = (
+    "its containers run as other users than their files belong to, so bind mounts fail silently"
+)
 
 DAEMON_DEFAULTS: dict[str, Any] = {
     "live-restore": True,
@@ -68,21 +72,90 @@ SHORT_FLAGS = {
     "l": "log-level",
     "p": "pidfile",
 }
-# Engine 20.10 (Debian 12) has no `dockerd --validate` and does not start with an option it does not know: all of them.
+# Engine 20.10 (Debian 12) has no `dockerd --validate` and does not start with an option it does not
+# know: all of them.
 OPTIONS_20_10 = set(
-    """
-    allow-nondistributable-artifacts api-cors-header authorization-plugins bip bridge builder cgroup-parent
-    cluster-advertise cluster-store cluster-store-opts containerd containerd-namespace
-    containerd-plugin-namespace cpu-rt-period cpu-rt-runtime data-root debug default-address-pools
-    default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode default-runtime default-shm-size
-    default-ulimits dns dns-opts dns-search exec-opts exec-root experimental features fixed-cidr fixed-cidr-v6
-    group hosts icc init init-path insecure-registries ip ip-forward ip-masq ip6tables iptables ipv6 labels
-    live-restore log-driver log-level log-opts max-concurrent-downloads max-concurrent-uploads
-    max-download-attempts metrics-addr mtu network-control-plane-mtu network-diagnostic-port no-new-privileges
-    node-generic-resources oom-score-adjust pidfile raw-logs registry-mirrors runtimes seccomp-profile
-    selinux-enabled shutdown-timeout storage-driver storage-opts swarm-default-advertise-addr tls tlscacert
-    tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap
-    """.split()  # noqa: SIM905 - ninety names in a list of literals read worse
+    [
+        "allow-nondistributable-artifacts",
+        "api-cors-header",
+        "authorization-plugins",
+        "bip",
+        "bridge",
+        "builder",
+        "cgroup-parent",
+        "cluster-advertise",
+        "cluster-store",
+        "cluster-store-opts",
+        "containerd",
+        "containerd-namespace",
+        "containerd-plugin-namespace",
+        "cpu-rt-period",
+        "cpu-rt-runtime",
+        "data-root",
+        "debug",
+        "default-address-pools",
+        "default-cgroupns-mode",
+        "default-gateway",
+        "default-gateway-v6",
+        "default-ipc-mode",
+        "default-runtime",
+        "default-shm-size",
+        "default-ulimits",
+        "dns",
+        "dns-opts",
+        "dns-search",
+        "exec-opts",
+        "exec-root",
+        "experimental",
+        "features",
+        "fixed-cidr",
+        "fixed-cidr-v6",
+        "group",
+        "hosts",
+        "icc",
+        "init",
+        "init-path",
+        "insecure-registries",
+        "ip",
+        "ip-forward",
+        "ip-masq",
+        "ip6tables",
+        "iptables",
+        "ipv6",
+        "labels",
+        "live-restore",
+        "log-driver",
+        "log-level",
+        "log-opts",
+        "max-concurrent-downloads",
+        "max-concurrent-uploads",
+        "max-download-attempts",
+        "metrics-addr",
+        "mtu",
+        "network-control-plane-mtu",
+        "network-diagnostic-port",
+        "no-new-privileges",
+        "node-generic-resources",
+        "oom-score-adjust",
+        "pidfile",
+        "raw-logs",
+        "registry-mirrors",
+        "runtimes",
+        "seccomp-profile",
+        "selinux-enabled",
+        "shutdown-timeout",
+        "storage-driver",
+        "storage-opts",
+        "swarm-default-advertise-addr",
+        "tls",
+        "tlscacert",
+        "tlscert",
+        "tlskey",
+        "tlsverify",
+        "userland-proxy",
+        "userland-proxy-path",
+        "userns-remap",
+    ]
 )
 
 
@@ -92,7 +165,11 @@ def text_digest(text: str) -> str:
 
 
 def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: _without_nulls(value) if isinstance(value, dict) else value for key, value in config.items() if value is not None}
+    return {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if value is not None
+    }
 
 
 def daemon_config(options: dict[str, Any], swarm: bool = False) -> dict[str, Any]:
@@ -105,7 +182,8 @@ def daemon_config(options: dict[str, Any], swarm: bool = False) -> dict[str, Any
     config = _without_nulls(merge(base, options))
     if isinstance(config.get("log-opts"), dict):  # dockerd wants strings there, YAML gives numbers
         config["log-opts"] = {
-            name: json.dumps(value) if isinstance(value, bool | int | float) else value for name, value in config["log-opts"].items()
+            name: json.dumps(value) if isinstance(value, bool | int | float) else value
+            for name, value in config["log-opts"].items()
         }
     return config
 
@@ -132,7 +210,9 @@ def daemon_differences(have: dict[str, Any], want: dict[str, Any]) -> list[str]:
     lines = []
     for key in sorted({*have, *want}):
         if key not in want:
-            lines.append(f"{key}: {shown(have[key])} is in the file and not in docker_daemon_options")
+            lines.append(
+                f"{key}: {shown(have[key])} is in the file and not in docker_daemon_options"
+            )
         elif key not in have:
             lines.append(f"{key}: {shown(want[key])} is wanted and not in the file")
         elif have[key] != want[key]:
@@ -163,15 +243,37 @@ def shape_problems(options: Any) -> list[str]:
     """Why docker_daemon_options are nothing that a daemon.json can hold."""
     where = "docker_daemon_options"
     if not isinstance(options, dict):
-        return [refusal(where, "be a dictionary of what daemon.json holds, such as {debug: true}", options, secret=True)]
+        return [
+            refusal(
+                where,
+                "be a dictionary of what daemon.json holds, such as {debug: true}",
+                options,
+                secret=True,
+            )
+        ]
     try:
         fits = json.loads(json.dumps(options, allow_nan=False)) == options
     except (TypeError, ValueError, RecursionError):
         fits = False
     words = "strings, finite numbers, booleans, lists, and dictionaries whose names are strings"
-    problems = [] if fits else [refusal(where, f"hold what JSON has: {words} (dates and the like in quotes)", options, secret=True)]
+    problems = (
+        []
+        if fits
+        else [
+            refusal(
+                where,
+                f"hold what JSON has: {words} (dates and the like in quotes)",
+                options,
+                secret=True,
+            )
+        ]
+    )
     if fits and options.get("hosts") is not None and not _texts(options["hosts"]):
-        problems.append(refusal(f"{where}: hosts", f"be a list of strings such as unix://{SOCKET}", options["hosts"]))
+        problems.append(
+            refusal(
+                f"{where}: hosts", f"be a list of strings such as unix://{SOCKET}", options["hosts"]
+            )
+        )
     return problems
 
 
@@ -183,21 +285,26 @@ def exposure_problems(options: dict[str, Any], flags: dict[str, str]) -> list[st
     """What would give the engine, and with it the host, to more than root and docker_users."""
     where, problems = "docker_daemon_options", []
     # Without a scheme dockerd takes TCP.
-    open_to = [host for host in options.get("hosts") or [] if not host.startswith(("unix://", "fd://"))]
+    open_to = [
+        host for host in options.get("hosts") or [] if not host.startswith(("unix://", "fd://"))
+    ]
     if open_to and options.get("tlsverify") is not True and "tlsverify" not in flags:
         problems.append(
-            f"{where}: hosts has {shown(open_to[0])}, where whoever connects is root on this host; take it out, "
-            "or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs neither: docker -H ssh://user@host."
+            f"{where}: hosts has {shown(open_to[0])}, where whoever connects is root on this host;"
+            " take it out, or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs"
+            " neither: docker -H ssh://user@host."
         )
     if str(options.get("group", "docker")) not in GROUPS:
         problems.append(
-            f"{where}: group is {shown(options['group'])}, and its members would be root on this host; take it out, "
-            "and name who may use Docker in docker_users."
+            f"{where}: group is {shown(options['group'])}, and its members would be root on this"
+            " host; take it out, and name who may use Docker in docker_users."
         )
     return problems
 
 
-def option_problems(options: dict[str, Any], command: str, swarm: bool, old_engine: bool = False) -> list[str]:
+def option_problems(
+    options: dict[str, Any], command: str, swarm: bool, old_engine: bool = False
+) -> list[str]:
     """What is wrong with docker_daemon_options and can be known without asking dockerd."""
     problems = []
     where = "docker_daemon_options"
@@ -205,31 +312,46 @@ def option_problems(options: dict[str, Any], command: str, swarm: bool, old_engi
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             hint = name.lower().replace("_", "-")
             problems.append(
-                f"{where}: {show_name(name)} is not an option of dockerd, which are written with lower case letters and hyphens; "
-                f"write {show_name(hint)} if that is meant."
+                f"{where}: {show_name(name)} is not an option of dockerd, which are written with"
+                f" lower case letters and hyphens; write {show_name(hint)} if that is meant."
             )
         elif old_engine and name not in OPTIONS_20_10:
             close = difflib.get_close_matches(name, OPTIONS_20_10, 1)
             cure = f"did you mean '{close[0]}'?" if close else "take it out."
             problems.append(
-                f"{where}: '{name}' is not an option of the Docker Engine 20.10 of this distribution, which would not start with it; {cure}"
+                f"{where}: '{name}' is not an option of the Docker Engine 20.10 of this"
+                f" distribution, which would not start with it; {cure}"
             )
     if options.get("userns-remap"):
-        problems.append(f"{where}: userns-remap must be left out, for {USERNS_REASON}; got {shown(options['userns-remap'])}.")
+        problems.append(
+            f"{where}: userns-remap must be left out, for {USERNS_REASON}; got"
+            f" {shown(options['userns-remap'])}."
+        )
     if swarm and options.get("live-restore"):
         problems.append(
-            f"{where}: live-restore must be left out on a host of a swarm, for dockerd refuses the two together; got true."
+            f"{where}: live-restore must be left out on a host of a swarm, for dockerd refuses the"
+            " two together; got true."
         )
     hosts = options.get("hosts")
-    if hosts is not None and not {f"unix://{SOCKET}", "unix:///run/docker.sock", "unix://"} & set(hosts):
-        problems.append(f"{where}: hosts must keep unix://{SOCKET}, which this collection uses; got {shown(hosts)}.")
+    if hosts is not None and not {f"unix://{SOCKET}", "unix:///run/docker.sock", "unix://"} & set(
+        hosts
+    ):
+        problems.append(
+            f"{where}: hosts must keep unix://{SOCKET}, which this collection uses; got"
+            f" {shown(hosts)}."
+        )
     flags = flag_options(command)
     problems += exposure_problems(options, flags)
     for name in sorted(daemon_config(options, swarm)):
         if name in flags:
-            cure = "take it out" if name in options else f"write '{name}: null' to leave it to the flag"
+            cure = (
+                "take it out"
+                if name in options
+                else f"write '{name}: null' to leave it to the flag"
+            )
             problems.append(
-                f"{where}: {name} is already given to dockerd by its service as the flag {flags[name]}, and dockerd "
-                f"refuses to start when daemon.json repeats it; {cure}, or take the flag out of the service first."
+                f"{where}: {name} is already given to dockerd by its service as the flag"
+                f" {flags[name]}, and dockerd refuses to start when daemon.json repeats it; {cure},"
+                " or take the flag out of the service first."
             )
     return problems

@@ -22,7 +22,15 @@ from .apt import (
     version_matches,
 )
 from .checks import Situation, choose_cli, notes, problems
-from .daemon import LIMIT_FILE, daemon_action, daemon_config, daemon_differences, daemon_text, holds, text_digest
+from .daemon import (
+    LIMIT_FILE,
+    daemon_action,
+    daemon_config,
+    daemon_differences,
+    daemon_text,
+    holds,
+    text_digest,
+)
 
 INIT_SCRIPT_NOFILE = 1048576
 
@@ -39,7 +47,10 @@ def message(problems: list[str]) -> str:
     """All problems as one text."""
     if not problems:
         return ""
-    head = f"docker: {len(problems)} problem{'s' if len(problems) > 1 else ''}, nothing has been changed:"
+    head = (
+        f"docker: {len(problems)} problem{'s' if len(problems) > 1 else ''}, nothing has been"
+        " changed:"
+    )
     return "\n".join([head, *(f"- {problem}" for problem in problems)])
 
 
@@ -57,7 +68,9 @@ class DockerPlan:
     def make(self) -> dict[str, Any]:
         install = self.install()
         engine = ENGINE_PACKAGE[self.here.source]
-        daemon = self.daemon(fresh=any(name.split("=")[0] == engine for name in install["packages"]))
+        daemon = self.daemon(
+            fresh=any(name.split("=")[0] == engine for name in install["packages"])
+        )
         users = self.users()
         service = self.service(daemon)
         return {
@@ -93,41 +106,73 @@ class DockerPlan:
             result["repository"] = repository
             result["tools"] = [name for name in REPOSITORY_TOOLS if name not in packages]
             actions += [f"install {name}" for name in result["tools"]]
-            actions.append(f"add the APT source {APT_SOURCE} ({here.url} {repository['suite']} {repository['component']})")
+            actions.append(
+                f"add the APT source {APT_SOURCE} ({here.url} {repository['suite']}"
+                f" {repository['component']})"
+            )
             if "ca-certificates" in packages or here.url.startswith("http:"):
                 result["suite_url"] = f"{here.url}/dists/{repository['suite']}/InRelease"
         result["remove"] = here.conflicts
         actions += [f"remove {name} {packages[name]}" for name in here.conflicts]
         for name in [*self.wanted_packages(), *COMPANIONS]:
-            pattern = here.pattern if name in ("docker-ce", "docker-ce-cli", "docker.io", "docker-cli") else ""
+            pattern = (
+                here.pattern
+                if name in ("docker-ce", "docker-ce-cli", "docker.io", "docker-cli")
+                else ""
+            )
             if name not in packages or not version_matches(packages[name], pattern):
                 result["packages"].append(f"{name}={pattern}" if pattern else name)
         result["packages"].sort()
         result["downgrade"] = bool(here.pattern)
         actions += [f"install {name}" for name in result["packages"]]
         limits = self.facts["limits"]
-        if self.facts["pid1"] != "systemd" and limits["nofile"] < INIT_SCRIPT_NOFILE and not limits["may_raise"] and not limits["handled"]:
+        if (
+            self.facts["pid1"] != "systemd"
+            and limits["nofile"] < INIT_SCRIPT_NOFILE
+            and not limits["may_raise"]
+            and not limits["handled"]
+        ):
             result["limits"] = True
-            actions.append(f"write to {LIMIT_FILE} that Docker's init script goes on with the limits of this host")
+            actions.append(
+                f"write to {LIMIT_FILE} that Docker's init script goes on with the limits of this"
+                " host"
+            )
         return result
 
     def repository(self) -> dict[str, Any]:
-        """The APT source that is to be written; empty when it is there as wanted, ours or somebody else's."""
+        """The APT source that is to be written; empty when it is there as wanted, ours or somebody
+        else's.
+        """
         here, channel = self.here, self.inputs["channel"]
-        suite = RELEASES.get(here.distribution, {}).get(here.release, self.inputs["distribution_release"])
-        same = [entry for entry in self.facts["apt"]["sources"] if here.url in entry["uris"] and suite in entry["suites"]]
+        suite = RELEASES.get(here.distribution, {}).get(
+            here.release, self.inputs["distribution_release"]
+        )
+        same = [
+            entry
+            for entry in self.facts["apt"]["sources"]
+            if here.url in entry["uris"] and suite in entry["suites"]
+        ]
         foreign = [entry for entry in same if entry["path"] != APT_SOURCE]
         if any(channel in entry["components"] for entry in foreign):
             return {}
         if foreign:
-            # APT refuses one address with two keys, so a second source beside it would break every apt-get.
+            # APT refuses one address with two keys, so a second source beside it would break every
+            # apt-get.
             self.problems.append(
-                f"{foreign[0]['path']} already names {here.url} {suite}, without the component {channel}; add it there "
-                "(docker_channel), or remove that file."
+                f"{foreign[0]['path']} already names {here.url} {suite}, without the component"
+                f" {channel}; add it there (docker_channel), or remove that file."
             )
-        ours = [[entry["uris"], entry["suites"], entry["components"]] for entry in same if entry["path"] == APT_SOURCE]
+        ours = [
+            [entry["uris"], entry["suites"], entry["components"]]
+            for entry in same
+            if entry["path"] == APT_SOURCE
+        ]
         current = ours == [[[here.url], [suite], [channel]]]
-        if current and self.facts["apt"]["key_exists"] and self.facts["record"].get("apt_key") == self.key_id():
+        if (
+            current
+            and self.facts["apt"]["key_exists"]
+            and self.facts["record"].get("apt_key") == self.key_id()
+        ):
             return {}
         return {
             "name": APT_NAME,
@@ -143,7 +188,9 @@ class DockerPlan:
         return self.here.key if len(self.here.key) < 200 else text_digest(self.here.key)
 
     def daemon(self, fresh: bool) -> dict[str, Any]:
-        """The file and what the engine needs to take it over. fresh: the engine is installed in this run."""
+        """The file and what the engine needs to take it over. fresh: the engine is installed in
+        this run.
+        """
         file, engine = self.facts["daemon"], self.here.engine
         result: dict[str, Any] = {
             "actions": [], "write": False, "text": "", "action": "none", "keep_containers": False, "backup": False,
@@ -162,7 +209,9 @@ class DockerPlan:
         if foreign and not self.inputs["replace_daemon_config"]:
             self.refuse_daemon_file(have, config, edited=bool(record.get("daemon_config")))
         if file["validation"]:
-            self.problems.append(f"docker_daemon_options are refused by dockerd: {hidden(file['validation'])}")
+            self.problems.append(
+                f"docker_daemon_options are refused by dockerd: {hidden(file['validation'])}"
+            )
         result["text"] = text
         result["write"] = file["text"] != text
         result["backup"] = foreign
@@ -174,7 +223,9 @@ class DockerPlan:
             result["action"] = "restart"  # the package has started it already, or not
         elif not engine and not self.facts["service"]["active"]:
             result["action"] = "none"  # it reads the file when it is started
-        before, after = self.records(text_digest(text), [file["sha256"]] if ours else [], result["write"])
+        before, after = self.records(
+            text_digest(text), [file["sha256"]] if ours else [], result["write"]
+        )
         result["record_before"] = daemon_text(before) if result["write"] else ""
         result["record_after"] = daemon_text(after) if after != record else ""
         running = engine["containers_running"] if engine else 0
@@ -183,34 +234,46 @@ class DockerPlan:
                 result["keep_containers"] = not engine["live_restore"]
             else:
                 self.notes.append(
-                    f"The restart of Docker stops {running} running container(s), because live-restore is off; those with "
-                    "a restart policy come back with it."
+                    f"The restart of Docker stops {running} running container(s), because"
+                    " live-restore is off; those with a restart policy come back with it."
                 )
         if result["write"]:
-            result["actions"] += [f"write {DAEMON_FILE}", *(f"  {line}" for line in daemon_differences(have, config))]
+            result["actions"] += [
+                f"write {DAEMON_FILE}",
+                *(f"  {line}" for line in daemon_differences(have, config)),
+            ]
         if result["action"] != "none":
             result["actions"].append(f"{result['action']} Docker")
         return result
 
-    def records(self, wanted: str, present: list[str], write: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The record as it has to be before the file is written, and once the engine has taken it over."""
+    def records(
+        self, wanted: str, present: list[str], write: bool
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The record as it has to be before the file is written, and once the engine has taken it
+        over.
+        """
         record = self.facts["record"]
         before: dict[str, Any] = {"apt_key": self.key_id()} if self.here.source == "docker" else {}
-        before |= {"daemon_config": list(dict.fromkeys([wanted, *present])), "applied": record.get("applied", "")}
+        before |= {
+            "daemon_config": list(dict.fromkeys([wanted, *present])),
+            "applied": record.get("applied", ""),
+        }
         after = {**before, "applied": wanted}
         if not write:
             after["daemon_config"] = record.get("daemon_config", after["daemon_config"])
         return before, after
 
-    def refuse_daemon_file(self, have: dict[str, Any], config: dict[str, Any], edited: bool) -> None:
+    def refuse_daemon_file(
+        self, have: dict[str, Any], config: dict[str, Any], edited: bool
+    ) -> None:
         whose = "was edited after this role wrote it" if edited else "was not written by this role"
         error = self.facts["daemon"]["error"]
         lines = [f"it is not valid JSON: {error}"] if error else daemon_differences(have, config)
         self.problems.append(
             f"{DAEMON_FILE} {whose} and differs from what is wanted:\n"
             + "".join(f"    {line}\n" for line in lines)
-            + "  Put what you want to keep into docker_daemon_options, then set docker_replace_daemon_config: true to "
-            "have the file replaced (a backup is kept)."
+            + "  Put what you want to keep into docker_daemon_options, then set"
+            " docker_replace_daemon_config: true to have the file replaced (a backup is kept)."
         )
 
     def users(self) -> dict[str, Any]:
@@ -220,13 +283,17 @@ class DockerPlan:
         for name in self.inputs["users"]:
             state = self.facts["users"].get(name, {"exists": False, "member": False})
             if not state["exists"]:
-                self.problems.append(f"docker_users: no user {name!r} on this host; create it first, or take it out of the list.")
+                self.problems.append(
+                    f"docker_users: no user {name!r} on this host; create it first, or take it out"
+                    " of the list."
+                )
             elif not state["member"]:
                 result["add"].append(name)
         if result["add"] and self.here.mode == "found" and not self.facts["group"]:
             self.problems.append(
-                "docker_users: this host has no group docker, because the engine that was started by hand comes from no "
-                "package; create the group and restart that engine, or empty the list."
+                "docker_users: this host has no group docker, because the engine that was started"
+                " by hand comes from no package; create the group and restart that engine, or empty"
+                " the list."
             )
         result["actions"] = [f"add {name} to the group docker" for name in result["add"]]
         return result

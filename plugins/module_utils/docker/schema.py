@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inputs of the docker role as a table for _options. Pure. What a host makes of them is in _docker_checks."""
+"""The inputs of the docker role as a table for _options. Pure. What a host makes of them is in
+_docker_checks.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ INPUTS: dict[str, Option] = {
     "apt_key_url": Option(strict=True),
     "users": Option(
         kind="list",
-        elements=Option(strict=True, pattern=r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}\$?", allowed="the name of a user"),
+        elements=Option(
+            strict=True,
+            pattern=r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}\$?",
+            allowed="the name of a user",
+        ),
     ),
     "replace_engine": Option(kind="bool"),
     "replace_daemon_config": Option(kind="bool"),

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arguments that several modules have. Their documentation is in plugins/doc_fragments/arguments.py, under the same names."""
+"""The arguments that several modules have. Their documentation is in
+plugins/doc_fragments/arguments.py, under the same names.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A container as it is wanted: the words that make it, and what of one that is there is not as it should be."""
+"""A container as it is wanted: the words that make it, and what of one that is there is not as it
+should be.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,23 @@ from .files import HostError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
-# What docker update changes while a container runs; whatever else is not as wanted makes another of it.
+# What docker update changes while a container runs; whatever else is not as wanted makes another of
+# it.
 UPDATED = ("memory", "memory_swap")
-# docker reads no longer line of an env file. A longer one is a word of its own, as the engine's API has it.
+# docker reads no longer line of an env file. A longer one is a word of its own, as the engine's API
+# has it.
 ENV_LINE = 60_000
-# The proxies of root's own ~/.docker/config.json are none of the application's: docker create would give them to it.
+# The proxies of root's own ~/.docker/config.json are none of the application's: docker create would
+# give them to it.
 NO_CONFIG = {"DOCKER_CONFIG": "/nonexistent"}
 STOP_SECONDS = 24 * 3600  # at most; each container has a bound of its own
 
 
 @dataclass(frozen=True)
 class Container:
-    """The options of a container. release.json keeps them under these names; what an older collection wrote may lack some."""
+    """The options of a container. release.json keeps them under these names; what an older
+    collection wrote may lack some.
+    """
 
     name: str
     image: str
@@ -65,13 +72,32 @@ class Container:
         try:
             return cls(**{key: value for key, value in options.items() if key in known})
         except TypeError as error:
-            raise HostError(f"release.json has not all options of a container ({error}); deploy the application again.") from error
+            raise HostError(
+                f"release.json has not all options of a container ({error}); deploy the application"
+                " again."
+            ) from error
 
     @property
     def words(self) -> list[str]:
-        """The arguments of docker create and docker run, from the user to the last word of the command."""
-        words = ["--user", self.user, *_flag("--read-only", self.read_only), *_flag("--init", self.init), "--name", self.name]
-        words += ["--memory", self.memory, "--memory-swap", self.memory_swap, "--pids-limit", str(self.pids_limit)]
+        """The arguments of docker create and docker run, from the user to the last word of the
+        command.
+        """
+        words = [
+            "--user",
+            self.user,
+            *_flag("--read-only", self.read_only),
+            *_flag("--init", self.init),
+            "--name",
+            self.name,
+        ]
+        words += [
+            "--memory",
+            self.memory,
+            "--memory-swap",
+            self.memory_swap,
+            "--pids-limit",
+            str(self.pids_limit),
+        ]
         words += ["--cpus", _decimal(self.cpus)] if self.cpus else []
         words += ["--hostname", self.hostname] if self.hostname else []
         words += ["--network", self.network_mode, "--env-file", self.env_file]
@@ -89,16 +115,28 @@ class Container:
 
     @property
     def more_networks(self) -> list[str]:
-        """Those beside the first one: engines before Docker 25 take only one when a container is made."""
-        return [network["name"] for network in self.networks if network["name"] != self.network_mode]
+        """Those beside the first one: engines before Docker 25 take only one when a container is
+        made.
+        """
+        return [
+            network["name"] for network in self.networks if network["name"] != self.network_mode
+        ]
 
     def with_image(self, image: Mapping[str, Any]) -> Container:
-        """Where its first process is ours and nobody said what that is to start: what the image would have started by itself."""
+        """Where its first process is ours and nobody said what that is to start: what the image
+        would have started by itself.
+        """
         config = image.get("Config") or {}
         theirs = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-        return replace(self, command=theirs) if self.entrypoint and self.command is None and theirs else self
+        return (
+            replace(self, command=theirs)
+            if self.entrypoint and self.command is None and theirs
+            else self
+        )
 
-    def differences(self, found: Mapping[str, Any], image: Mapping[str, Any], environment: Iterable[str]) -> list[str]:
+    def differences(
+        self, found: Mapping[str, Any], image: Mapping[str, Any], environment: Iterable[str]
+    ) -> list[str]:
         """The options that a container has not got as they are wanted.
 
         Args:
@@ -120,9 +158,14 @@ class Container:
             "stop_timeout": self.stop_timeout == config.get("StopTimeout"),
             "init": self.init is bool(host.get("Init")),
             "read_only": self.read_only is bool(host.get("ReadonlyRootfs")),
-            "tmpfs": dict(each.partition(":")[::2] for each in self.tmpfs) == (host.get("Tmpfs") or {}),
+            "tmpfs": (
+                dict(each.partition(":")[::2] for each in self.tmpfs) == (host.get("Tmpfs") or {})
+            ),
             "cap_drop": set(self.cap_drop) == set(host.get("CapDrop") or []),
-            "security_opts": {_option(each) for each in self.security_opts} <= {_option(each) for each in host.get("SecurityOpt") or []},
+            "security_opts": (
+                {_option(each) for each in self.security_opts}
+                <= {_option(each) for each in host.get("SecurityOpt") or []}
+            ),
             "memory": size(self.memory) == host.get("Memory"),
             "memory_swap": size(self.memory_swap) == host.get("MemorySwap"),
             "pids_limit": self.pids_limit == host.get("PidsLimit"),
@@ -130,7 +173,10 @@ class Container:
             "sysctls": (self.sysctls or {}).items() <= (host.get("Sysctls") or {}).items(),
             "network_mode": self.network_mode == host.get("NetworkMode"),
             "etc_hosts": set(_pairs(self.etc_hosts, ":")) <= set(host.get("ExtraHosts") or []),
-            "volumes": {_mount(each) for each in self.volumes} == {_mount(each) for each in host.get("Binds") or []},
+            "volumes": (
+                {_mount(each) for each in self.volumes}
+                == {_mount(each) for each in host.get("Binds") or []}
+            ),
         }
         return [option for option, is_same in same.items() if not is_same]
 
@@ -143,16 +189,21 @@ def settle(
     log: Sequence[str] = (),
     start: bool = False,
 ) -> bool:
-    """See that a container is there as it is wanted, and runs where start says so; a paused one goes on. Returns whether anything was done.
+    """See that a container is there as it is wanted, and runs where start says so; a paused one
+    goes on. Returns whether anything was done.
 
     Args:
-        restart: its restart policy, which the host decides as time goes on; it makes no other container.
-        recreate: whether another one must take its place, whatever it is like.
-        log: the options of docker create for its log. The host decides it; it makes no other container either.
+        restart: its restart policy, which the host decides as time goes on; it makes no other
+        container. recreate: whether another one must take its place, whatever it is like. log: the
+        options of docker create for its log. The host decides it; it makes no other container
+        either.
     """
     image = docker.inspect(wanted.image, "image")
     if not image:
-        raise HostError(f"there is no image {wanted.image} on this host; deploy the application again, which builds it.")
+        raise HostError(
+            f"there is no image {wanted.image} on this host; deploy the application again, which"
+            " builds it."
+        )
     wanted, environment = wanted.with_image(image), env_lines(Path(wanted.env_file).read_text())
     found = docker.inspect(wanted.name)
     different = wanted.differences(found, image, environment) if found else []
@@ -167,7 +218,9 @@ def settle(
         if not found:
             raise HostError(f"the container {wanted.name} was removed meanwhile; run again.")
     elif different or restart != found["HostConfig"]["RestartPolicy"]["Name"]:
-        limits = ["--memory", wanted.memory, "--memory-swap", wanted.memory_swap] if different else []
+        limits = (
+            ["--memory", wanted.memory, "--memory-swap", wanted.memory_swap] if different else []
+        )
         docker.run("update", *limits, "--restart", restart, wanted.name)
         changed = True
     for network in set(wanted.more_networks) - set(found["NetworkSettings"]["Networks"]):
@@ -180,16 +233,29 @@ def settle(
     return changed
 
 
-def _create(docker: Docker, wanted: Container, environment: Sequence[str], options: Sequence[str]) -> None:
+def _create(
+    docker: Docker, wanted: Container, environment: Sequence[str], options: Sequence[str]
+) -> None:
     long, given = [line for line in environment if len(line.encode()) > ENV_LINE], None
     if long:
         given = "".join(f"{line}\n" for line in environment if line not in long)
         wanted = replace(wanted, env_file="/dev/stdin")
-    docker.run("create", "--pull", "never", *options, *_each("--env", long), *wanted.words, given=given, environment=NO_CONFIG)
+    docker.run(
+        "create",
+        "--pull",
+        "never",
+        *options,
+        *_each("--env", long),
+        *wanted.words,
+        given=given,
+        environment=NO_CONFIG,
+    )
 
 
 def env_lines(text: str) -> list[str]:
-    """The variables of an env file, NAME=VALUE each: one is a line, and no character of it means anything but itself."""
+    """The variables of an env file, NAME=VALUE each: one is a line, and no character of it means
+    anything but itself.
+    """
     return [line for line in text.split("\n") if line]
 
 
@@ -223,6 +289,8 @@ def _option(text: str) -> str:
 
 
 def _mount(text: str) -> tuple[str, str, frozenset[str]]:
-    """A volume: what it is, where it is, and how; docker has it that one may be written to unless it says otherwise."""
+    """A volume: what it is, where it is, and how; docker has it that one may be written to unless
+    it says otherwise.
+    """
     source, target, mode = [*text.split(":"), ""][:3]
     return source, target, frozenset(mode.split(",")) - {"", "rw"}

@@ -14,8 +14,9 @@ from pathlib import Path
 FULL = (errno.ENOSPC, errno.EDQUOT)
 WORDS = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 ADVICE = (
-    "A disk of this host is full. Make room and run again: `df -h` shows which one (`df -i`: whether it has run out of inodes),"
-    " `docker system df` what images and build cache take of it, and `docker builder prune` gives the build cache back."
+    "A disk of this host is full. Make room and run again: `df -h` shows which one (`df -i`:"
+    " whether it has run out of inodes), `docker system df` what images and build cache take of it,"
+    " and `docker builder prune` gives the build cache back."
 )
 
 
@@ -42,7 +43,10 @@ def bytes_of(size: str) -> int:
     """
     found = SIZE.fullmatch(str(size).strip())
     if not found:
-        raise ValueError(f"flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got {size!r}")
+        raise ValueError(
+            "flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got"
+            f" {size!r}"
+        )
     return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
 
 
@@ -61,15 +65,22 @@ def too_little(places: Iterable[str], wanted: int) -> str:
     for found in systems.values() if wanted else ():
         room, names = os.statvfs(found[0]), " and ".join(dict.fromkeys(map(str, found)))
         if (free := room.f_bavail * room.f_frsize) < wanted:
-            short.append(f"{_mebibytes(free)} are free on the disk of {names}, and a deploy needs {_mebibytes(wanted)}")
+            short.append(
+                f"{_mebibytes(free)} are free on the disk of {names}, and a deploy needs"
+                f" {_mebibytes(wanted)}"
+            )
         elif room.f_files and room.f_favail < INODES:
-            short.append(f"{room.f_favail} inodes are free on the disk of {names}, and a deploy needs {INODES}")
+            short.append(
+                f"{room.f_favail} inodes are free on the disk of {names}, and a deploy needs"
+                f" {INODES}"
+            )
     if not short:
         return ""
     return (
-        f"{'; '.join(short)}. Nothing was changed. Make room and run again: `docker builder prune` gives the build cache back,"
-        " `docker system df` and `df -h` (`df -i`) show what takes it, and playbooks/status.yml (column disk) what applications have"
-        " written. The limit is flask_apps_free_space; 0 turns it off."
+        f"{'; '.join(short)}. Nothing was changed. Make room and run again: `docker builder prune`"
+        " gives the build cache back, `docker system df` and `df -h` (`df -i`) show what takes it,"
+        " and playbooks/status.yml (column disk) what applications have written. The limit is"
+        " flask_apps_free_space; 0 turns it off."
     )
 
 

@@ -21,13 +21,19 @@ from .shown import shown
 # The settings of the engine, and how much of its log a container keeps where nothing else is set.
 DAEMON_FILE = "/etc/docker/daemon.json"
 LOG_BOUND = {"max-file": "3", "max-size": "10m"}
-# The engine's own command first: one that comes earlier in PATH may be foreign and lack the plugins.
+# The engine's own command first: one that comes earlier in PATH may be foreign and lack the
+# plugins.
 DOCKER = ("/usr/bin/docker", "docker")
-# Of a log: how much of its end is read, how long a line may be, and how long the engine may take to find it.
+# Of a log: how much of its end is read, how long a line may be, and how long the engine may take to
+# find it.
 LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
 # The labels that are read of those that this collection gives to containers.
 LABELS = tuple(f"host.flaskops.{name}" for name in ("app", "release", "process", "pin"))
-PLUGINS = ("/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", "/usr/local/lib/docker/cli-plugins")
+PLUGINS = (
+    "/usr/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/local/lib/docker/cli-plugins",
+)
 
 
 class NoAnswer(HostError):
@@ -43,7 +49,10 @@ class Docker:
     @property
     def plugins(self) -> dict[str, bool]:
         """Which of the plugins that we can use are there."""
-        return {name: any(Path(place, f"docker-{name}").exists() for place in PLUGINS) for name in ("buildx", "compose")}
+        return {
+            name: any(Path(place, f"docker-{name}").exists() for place in PLUGINS)
+            for name in ("buildx", "compose")
+        }
 
     def run(
         self,
@@ -55,12 +64,16 @@ class Docker:
         last: int = 0,
         given: str | None = None,
     ) -> str:
-        """Its standard output, with the standard error where merge says so; its own words in the error.
+        """Its standard output, with the standard error where merge says so; its own words in the
+        error.
 
-        What is given is its standard input. With last, it is the end of both, of so many bytes, and being slow or failing is no error.
+        What is given is its standard input. With last, it is the end of both, of so many bytes, and
+        being slow or failing is no error.
         """
         if not self.command:
-            raise HostError("there is no docker command on this host; run the role flaskops.host.docker first.")
+            raise HostError(
+                "there is no docker command on this host; run the role flaskops.host.docker first."
+            )
         if last:
             return self._end(arguments, last, seconds)
         errors = subprocess.STDOUT if merge else subprocess.PIPE
@@ -70,9 +83,14 @@ class Docker:
                 env={**os.environ, **(environment or {})}, check=False, input=given,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise NoAnswer(f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine at work?") from None
+            raise NoAnswer(
+                f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine"
+                " at work?"
+            ) from None
         if check and done.returncode:
-            raise HostError(shown(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}"))
+            raise HostError(
+                shown(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}")
+            )
         return done.stdout
 
     @cached_property
@@ -84,13 +102,20 @@ class Docker:
     @property
     def data(self) -> list[str]:
         """Where the engine keeps images and containers."""
-        containerd = any("io.containerd" in str(entry) for entry in self.info.get("DriverStatus") or [])
-        return [self.info.get("DockerRootDir") or "/var/lib/docker", *(["/var/lib/containerd"] if containerd else [])]
+        containerd = any(
+            "io.containerd" in str(entry) for entry in self.info.get("DriverStatus") or []
+        )
+        return [
+            self.info.get("DockerRootDir") or "/var/lib/docker",
+            *(["/var/lib/containerd"] if containerd else []),
+        ]
 
     def _end(self, arguments: Iterable[str], size: int, seconds: float) -> str:
         """The last bytes of all it says, of whatever came in time."""
         kept, command = b"", [self.command, *arguments]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
             overdue = threading.Timer(seconds, process.kill)
             overdue.start()
             while process.stdout and (part := process.stdout.read(1 << 16)):
@@ -99,16 +124,24 @@ class Docker:
         return kept.decode(errors="backslashreplace")
 
     def containers(self, label: str) -> list[dict[str, Any]]:
-        """All containers of applications, stopped ones too, that bear a label: C(Names), C(State), and C(Labels) that we know.
+        """All containers of applications, stopped ones too, that bear a label: C(Names), C(State),
+        and C(Labels) that we know.
 
-        A container has the labels of its image too: one of somebody else's, which is not called after its application, is left out.
+        A container has the labels of its image too: one of somebody else's, which is not called
+        after its application, is left out.
         """
         # Each by itself: what docker ps joins with commas cannot be taken apart again.
         labels = ",".join(f'"{name}":{{{{json (.Label "{name}")}}}}' for name in LABELS)
         line = f'{{"Names":{{{{json .Names}}}},"State":{{{{json .State}}}},"Labels":{{{labels}}}}}'
-        lines = self.run("ps", "--all", "--no-trunc", "--filter", f"label={label}", "--format", line).splitlines()
+        lines = self.run(
+            "ps", "--all", "--no-trunc", "--filter", f"label={label}", "--format", line
+        ).splitlines()
         found = [json.loads(text) for text in lines]
-        return [entry for entry in found if entry["Names"].startswith(f"{entry['Labels']['host.flaskops.app']}-")]
+        return [
+            entry
+            for entry in found
+            if entry["Names"].startswith(f"{entry['Labels']['host.flaskops.app']}-")
+        ]
 
     def inspect(self, name: str, kind: str = "container") -> dict[str, Any]:
         """What the engine says of a container or image; {} when there is none."""
@@ -117,14 +150,29 @@ class Docker:
 
 
 def logs(docker: Docker, container: str, lines: int) -> str:
-    """The last lines of what a container has said, as they may be shown; bounded, whatever it has said."""
-    said = docker.run("logs", "--tail", str(lines), container, merge=True, check=False, seconds=LOG_SECONDS, last=LOG_BYTES)
+    """The last lines of what a container has said, as they may be shown; bounded, whatever it has
+    said.
+    """
+    said = docker.run(
+        "logs",
+        "--tail",
+        str(lines),
+        container,
+        merge=True,
+        check=False,
+        seconds=LOG_SECONDS,
+        last=LOG_BYTES,
+    )
     return "\n".join(shortened(line) for line in tail(shown(said), lines))
 
 
 def shortened(line: str) -> str:
     """A line of a log, no longer than anybody reads."""
-    return line if len(line) <= LINE_LENGTH else f"{line[:LINE_LENGTH]}… ({len(line) - LINE_LENGTH} more)"
+    return (
+        line
+        if len(line) <= LINE_LENGTH
+        else f"{line[:LINE_LENGTH]}… ({len(line) - LINE_LENGTH} more)"
+    )
 
 
 def tail(text: str, lines: int) -> list[str]:

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files written as a whole, times that follow from a content, and the one error that every module of this collection reports."""
+"""Files written as a whole, times that follow from a content, and the one error that every module
+of this collection reports.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,14 @@ def write_file(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid:
 
 
 def write_aside(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Path:
-    """Write what is to replace a file beside it, and onto the disk: what can fail for want of room has not failed then."""
+    """Write what is to replace a file beside it, and onto the disk: what can fail for want of room
+    has not failed then.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600
+        )
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             os.fchown(file.fileno(), uid, gid)
@@ -52,8 +58,14 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 def left_aside(directory: Path) -> list[Path]:
-    """What was to replace a file or a link, and was left in a directory when its process was killed."""
-    return sorted(path for path in directory.glob(".*") if path.suffix[1:].isdecimal() and (path.is_symlink() or not path.is_dir()))
+    """What was to replace a file or a link, and was left in a directory when its process was
+    killed.
+    """
+    return sorted(
+        path
+        for path in directory.glob(".*")
+        if path.suffix[1:].isdecimal() and (path.is_symlink() or not path.is_dir())
+    )
 
 
 def sync_directory(path: Path) -> None:
@@ -86,8 +98,9 @@ EPOCH, SPAN = 946684800, 631152000  # 2000-01-01, and twenty years
 def stable_time(content: bytes) -> int:
     """A modification time that follows from the content.
 
-    Nginx and Flask make the ETag of time and size, and BuildKit decides by them whether a file has changed: the same file
-    keeps its time from release to release, and another content, be it of the same size, has another.
+    Nginx and Flask make the ETag of time and size, and BuildKit decides by them whether a file has
+    changed: the same file keeps its time from release to release, and another content, be it of the
+    same size, has another.
     """
     return stable_time_of(sha256(content).digest())
 

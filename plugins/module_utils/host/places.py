@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where things are on a host and in its containers: every path of this collection, written once.
 
-    Place(root).app("shop").release("0123456789ab").socket
+Place(root).app("shop").release("0123456789ab").socket
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ ROOT = "/var/lib/flaskops"
 DOCKER_RECORD = f"{ROOT}/docker.json"
 NGINX_ROOT = "/etc/nginx"
 NGINX_SITES = "flaskops"  # below it
-NGINX_RUNTIME = Path("/run/flaskops-nginx")  # root's own: in /run/lock every user of the host may create a file first
+NGINX_RUNTIME = Path(
+    "/run/flaskops-nginx"
+)  # root's own: in /run/lock every user of the host may create a file first
 NGINX_LOCK = NGINX_RUNTIME / "lock"
 NGINX_BACKUPS = Path("/var/backups/flaskops/nginx")
 
-# In a container: the run directory of its release, the settings of its engine, its secrets, and uploads while they are read
-# (on disk, for /tmp is memory and counts against the container's limit).
+# In a container: the run directory of its release, the settings of its engine, its secrets, and
+# uploads while they are read (on disk, for /tmp is memory and counts against the container's
+# limit).
 CONTAINER_RUN = "/run/flaskops"
 CONTAINER_SETTINGS = "/etc/flaskops"
 CONTAINER_SECRETS = "/run/secrets"
@@ -38,7 +41,14 @@ MAINTENANCE_PAGE = "maintenance.html"
 CONTEXT = "context.tar"
 CONTEXT_INDEX = "context.json"
 
-_APPS, _RELEASES, _RUN, _SOCKET, _RECORD, _ROUTE = "apps", "releases", "run", "app.sock", "release.json", "route-"
+_APPS, _RELEASES, _RUN, _SOCKET, _RECORD, _ROUTE = (
+    "apps",
+    "releases",
+    "run",
+    "app.sock",
+    "release.json",
+    "route-",
+)
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,9 @@ class Place:
 
     @property
     def trash(self) -> Path:
-        """Trees that are still to be deleted: on the mount of the releases, or nothing of theirs could be moved there."""
+        """Trees that are still to be deleted: on the mount of the releases, or nothing of theirs
+        could be moved there.
+        """
         return self.apps / ".trash"
 
     @property
@@ -175,7 +187,9 @@ class Place:
         return self.builds / f"{name}-{identity}"
 
     def builds_of(self, name: str) -> list[Path]:
-        return sorted(path for path in self.builds.glob(f"{name}-*") if path.name.rpartition("-")[0] == name)
+        return sorted(
+            path for path in self.builds.glob(f"{name}-*") if path.name.rpartition("-")[0] == name
+        )
 
     @property
     def for_tasks(self) -> dict[str, str]:
@@ -202,7 +216,9 @@ class Place:
 
 @dataclass(frozen=True)
 class NginxPlace:
-    """The part of the Nginx configuration that is ours: one directory for each site, with a link for each application."""
+    """The part of the Nginx configuration that is ours: one directory for each site, with a link
+    for each application.
+    """
 
     root: str | os.PathLike[str] = NGINX_ROOT
 

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why something failed, and the log that belongs to it, apart: a run shows the log once, where it failed, and ends with the reason."""
+"""Why something failed, and the log that belongs to it, apart: a run shows the log once, where it
+failed, and ends with the reason.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,13 @@ _LOG = re.compile(r"[ \n]?The last lines of its (?:log|output):((?:\n  .*)*)")
 # BuildKit's number of a step and its time.
 _STEP = re.compile(r"^(?:#\d+ )?(?:\d+\.\d+ )?")
 _ERROR = re.compile(r"(?:\berror|Error|ERROR|fatal)\b(?: \[[^\]]*\])?:|^E: ")
-_SAYS = re.compile(r"flaskops: |(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Exit)(?::|$)")
+_SAYS = re.compile(
+    r"flaskops: |(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Exit)(?::|$)"
+)
 # BuildKit's own words for a step that failed, which has said why before.
-_FAILED_STEP = re.compile(r"process \".*\" did not complete successfully: exit code: \d+$", re.MULTILINE)
+_FAILED_STEP = re.compile(
+    r"process \".*\" did not complete successfully: exit code: \d+$", re.MULTILINE
+)
 ERRORS = 6  # lines of a build's log that say what went wrong
 
 
@@ -38,7 +44,8 @@ def failed(text: str) -> dict[str, str]:
 def told_by(log: str, reason: str) -> str:
     """The line of a log that says most, as a sentence for the reason; "" where the reason has it.
 
-    It is the last one of the entrypoint, or the end of a traceback, or what comes last. Of a build of_build has said all.
+    It is the last one of the entrypoint, or the end of a traceback, or what comes last. Of a build
+    of_build has said all.
     """
     if _FAILED_STEP.search(log):
         return ""
@@ -53,7 +60,9 @@ def without_step(line: str) -> str:
 
 
 def of_build(log: str) -> str:
-    """The lines of a build's log that say what went wrong, without what BuildKit puts before them; else its last line."""
+    """The lines of a build's log that say what went wrong, without what BuildKit puts before them;
+    else its last line.
+    """
     lines = [without_step(line) for line in log.splitlines()]
     found = list(dict.fromkeys(line for line in lines if _ERROR.search(line)))
     said = [line for line in found if not _FAILED_STEP.search(line)]

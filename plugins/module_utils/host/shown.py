@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
-# C0 except newline and tab, DEL and C1; what turns the direction of a line, or breaks it; halves of pairs, which bytes that are no
-# UTF-8 become as well.
+# C0 except newline and tab, DEL and C1; what turns the direction of a line, or breaks it; halves of
+# pairs, which bytes that are no UTF-8 become as well.
 _CONTROL = [*range(0x20), *range(0x7F, 0xA0)]
 _DIRECTION = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _BREAKS = [0x2028, 0x2029]
 _ESCAPED: dict[int, str] = {code: f"\\x{code:02x}" for code in _CONTROL}
-_ESCAPED.update({code: f"\\u{code:04x}" for code in [*_DIRECTION, *_BREAKS, *range(0xD800, 0xE000)]})
+_ESCAPED.update(
+    {code: f"\\u{code:04x}" for code in [*_DIRECTION, *_BREAKS, *range(0xD800, 0xE000)]}
+)
 _IN_LINES = {code: text for code, text in _ESCAPED.items() if chr(code) not in "\n\t"}
 
 
 def shown(text: object) -> str:
-    """A text with its control characters escaped, such as \\x1b; the ends of its lines, and tabs, stay."""
+    """A text with its control characters escaped, such as \\x1b; the ends of its lines, and tabs,
+    stay.
+    """
     return str(text).replace("\r\n", "\n").translate(_IN_LINES)
 
 

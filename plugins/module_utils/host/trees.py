@@ -1,15 +1,17 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Delete, empty and measure directories that an application writes to, whatever it has put there and while it goes on.
+"""Delete, empty and measure directories that an application writes to, whatever it has put there
+and while it goes on.
 
-Nothing below such a directory is reached by its path, which has no bound and may be a link by the time it is used: only by one name
-below an open directory, and no link is followed. To delete, what lies deeper is moved up, directory by directory, to the one that is
-deleted from. So two descriptors suffice for any depth, and nothing is remembered however many names there are. A directory is opened
+Nothing below such a directory is reached by its path, which has no bound and may be a link by the
+time it is used: only by one name below an open directory, and no link is followed. To delete, what
+lies deeper is moved up, directory by directory, to the one that is deleted from. So two descriptors
+suffice for any depth, and nothing is remembered however many names there are. A directory is opened
 only after it has been moved, which a mount point cannot be: what is mounted there is left alone.
 
-Deleting many files takes its time. So a tree is moved to the trash beside the applications, which takes none, and that is emptied within a
-budget; what is left then is deleted by later runs.
+Deleting many files takes its time. So a tree is moved to the trash beside the applications, which
+takes none, and that is emptied within a budget; what is left then is deleted by later runs.
 """
 
 from __future__ import annotations
@@ -52,8 +54,8 @@ def put_away(path: Path, root: str) -> None:
     """Take a tree out of the way, so that nothing is left at its path; sweep deletes it.
 
     Args:
-        path: a directory, a file or a link, in a directory of root's own. One that is gone is no error.
-        root: the directory of the releases.
+        path: a directory, a file or a link, in a directory of root's own. One that is gone is no
+        error. root: the directory of the releases.
 
     Raises:
         OSError: some of it is still there, such as a mount point or what is immutable.
@@ -67,7 +69,8 @@ def put_away(path: Path, root: str) -> None:
 
 
 def empty(path: Path, root: str) -> bool:
-    """Take all that is in a directory out of the way: an empty one with the same owner and mode takes its place.
+    """Take all that is in a directory out of the way: an empty one with the same owner and mode
+    takes its place.
 
     No container may use it. One that is missing, or is no directory, stays as it is.
 
@@ -151,7 +154,9 @@ def delete(path: Path, seconds: float = float("inf")) -> None:
 
 
 def size(paths: Iterable[Path], seconds: float) -> Size:
-    """How much of the disk trees take, as far as that can be seen in some seconds. What is mounted there does not count."""
+    """How much of the disk trees take, as far as that can be seen in some seconds. What is mounted
+    there does not count.
+    """
     deadline = time.monotonic() + seconds
     found = [_measure(path, deadline) for path in paths]
     return Size(sum(one.bytes for one in found), all(one.whole for one in found))
@@ -171,13 +176,15 @@ def _move_to_trash(path: Path, root: str) -> None:
 def _advice(place: Path, problems: dict[str, str]) -> str:
     reasons = "; ".join(f"{name} ({reason})" for reason, name in problems.items())
     return (
-        f"below {place} some cannot be deleted: {reasons}. Unmount what is mounted there (`findmnt -R {place}`),"
-        f" take the attribute immutable away (`chattr -R -i {place}`), and run again."
+        f"below {place} some cannot be deleted: {reasons}. Unmount what is mounted there (`findmnt"
+        f" -R {place}`), take the attribute immutable away (`chattr -R -i {place}`), and run again."
     )
 
 
 def _hollow(top: int, deadline: float, problems: dict[str, str]) -> None:
-    """Delete all that is in a directory, until the deadline; problems says what cannot be deleted: one name for each reason."""
+    """Delete all that is in a directory, until the deadline; problems says what cannot be deleted:
+    one name for each reason.
+    """
     moved = True
     while moved:
         moved = False
@@ -197,9 +204,15 @@ def _hollow_or_fail(top: int, path: Path, seconds: float) -> None:
 
 
 def _remove(place: int, name: str, top: int, deadline: float, problems: dict[str, str]) -> bool:
-    """Delete one name of a directory, or move it up to the top, where its turn comes. Returns whether anything changed."""
+    """Delete one name of a directory, or move it up to the top, where its turn comes. Returns
+    whether anything changed.
+    """
     try:
-        return _unlink(place, name) or (_remove_directory(name, top, deadline, problems) if place == top else _move_up(place, name, top))
+        return _unlink(place, name) or (
+            _remove_directory(name, top, deadline, problems)
+            if place == top
+            else _move_up(place, name, top)
+        )
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -248,13 +261,17 @@ def _remove_directory(name: str, top: int, deadline: float, problems: dict[str, 
 
 
 def _measure(path: Path, deadline: float) -> Size:
-    """Walk through a tree with one descriptor: up again by `..`, which must be the directory that the way down came from."""
+    """Walk through a tree with one descriptor: up again by `..`, which must be the directory that
+    the way down came from.
+    """
     try:
         here = os.open(path, DIRECTORY)
     except OSError:
         return Size(0, True)
     total, whole, room = 0, True, NAMES
-    above: list[tuple[tuple[int, int], list[str]]] = []  # the directories above, and what is still to be entered in each
+    above: list[
+        tuple[tuple[int, int], list[str]]
+    ] = []  # the directories above, and what is still to be entered in each
     try:
         below = [""]  # the top itself
         while below or above:
@@ -296,7 +313,9 @@ def _exchange(old: int, new: int) -> int:
 
 
 def _enter(place: int, name: str) -> int | None:
-    """Open a directory below; None for one that is gone, has become a link, or is another file system's."""
+    """Open a directory below; None for one that is gone, has become a link, or is another file
+    system's.
+    """
     try:
         handle = os.open(name, DIRECTORY, dir_fd=place)
     except OSError:
@@ -308,7 +327,9 @@ def _enter(place: int, name: str) -> int | None:
 
 
 def _look(place: int, deadline: float, room: int) -> tuple[int, list[str], bool]:
-    """What is in a directory: the size of it, the names of the directories, and whether that is all."""
+    """What is in a directory: the size of it, the names of the directories, and whether that is
+    all.
+    """
     total = 0
     names: list[str] = []
     whole = True
@@ -321,7 +342,9 @@ def _look(place: int, deadline: float, room: int) -> tuple[int, list[str], bool]
             except OSError:
                 continue
             if not stat.S_ISDIR(found.st_mode):
-                total += found.st_blocks * 512 // found.st_nlink  # a file with several names counts once
+                total += (
+                    found.st_blocks * 512 // found.st_nlink
+                )  # a file with several names counts once
                 continue
             total += found.st_blocks * 512
             if len(names) < room:

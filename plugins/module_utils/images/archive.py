@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives of C(docker save): looked at first, then no more of them loaded than is wanted, under the names that we say.
+"""Archives of C(docker save): looked at first, then no more of them loaded than is wanted, under
+the names that we say.
 
-The engine takes every name that an archive carries, also those of images that others on the host are built on. So it never sees the
-archive: it gets one that we write, with the wanted images alone, and without the other lists of names that an archive may have
-(C(repositories), C(index.json)).
+The engine takes every name that an archive carries, also those of images that others on the host
+are built on. So it never sees the archive: it gets one that we write, with the wanted images alone,
+and without the other lists of names that an archive may have (C(repositories), C(index.json)).
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ MANIFEST = "manifest.json"
 MANIFEST_BYTES, HEADER_BYTES, ARCHIVE_BYTES = 1 << 20, 1 << 16, 1 << 36
 MEMBERS, SECONDS = 100_000, 1800
 # What reading a broken archive may raise.
-BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, RecursionError, ValueError, OverflowError)
+BROKEN = (
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    RecursionError,
+    ValueError,
+    OverflowError,
+)
 ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 
@@ -39,7 +48,10 @@ class _Member(tarfile.TarInfo):
     """One whose extended header is not read where it is larger than any name needs."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:  # pylint: disable=arguments-renamed
-        if self.type not in (*tarfile.REGULAR_TYPES, tarfile.GNUTYPE_SPARSE) and self.size > HEADER_BYTES:
+        if (
+            self.type not in (*tarfile.REGULAR_TYPES, tarfile.GNUTYPE_SPARSE)
+            and self.size > HEADER_BYTES
+        ):
             raise tarfile.HeaderError("a header in it is too large")
         return super()._proc_member(archive)  # type: ignore[misc, no-any-return]
 
@@ -57,7 +69,8 @@ class Archive:
     def __init__(self, path: str) -> None:
         self.path, self.ends = path, time.monotonic() + SECONDS
         self.members: dict[str, tarfile.TarInfo] = {}
-        # By name, the paths of its configuration and of its layers; the path of the configuration stands for a name where it has none.
+        # By name, the paths of its configuration and of its layers; the path of the configuration
+        # stands for a name where it has none.
         self.images: dict[str, tuple[str, list[str]]] = {}
         try:
             with tarfile.open(path, "r:*", tarinfo=_Member) as archive:
@@ -66,7 +79,11 @@ class Archive:
         except BROKEN as error:
             with open(path, "rb") as file:
                 packed = file.read(4) == ZSTANDARD
-            why = "it is compressed by zstd; write it as .tar or .tar.gz" if packed else shown_line(error) or type(error).__name__
+            why = (
+                "it is compressed by zstd; write it as .tar or .tar.gz"
+                if packed
+                else shown_line(error) or type(error).__name__
+            )
             raise HostError(f"its archive cannot be read: {why}.") from error
 
     def _list(self, archive: tarfile.TarFile) -> None:
@@ -74,7 +91,10 @@ class Archive:
         for number, member in enumerate(archive):
             total += max(member.size, 0)
             if total > ARCHIVE_BYTES or number >= MEMBERS or time.monotonic() > self.ends:
-                raise tarfile.ReadError(f"more than {ARCHIVE_BYTES >> 30} GB, {MEMBERS} files, or {SECONDS // 60} minutes to read")
+                raise tarfile.ReadError(
+                    f"more than {ARCHIVE_BYTES >> 30} GB, {MEMBERS} files, or {SECONDS // 60}"
+                    " minutes to read"
+                )
             self.members[_clean(member.name)] = member
 
     def _read(self, archive: tarfile.TarFile) -> None:
@@ -84,7 +104,11 @@ class Archive:
         file = archive.extractfile(member)
         entries = json.loads(file.read() if file else b"")
         for entry in entries if isinstance(entries, list) else [None]:
-            config, layers, names = (entry.get(key) for key in ("Config", "Layers", "RepoTags")) if isinstance(entry, dict) else (None,) * 3
+            config, layers, names = (
+                (entry.get(key) for key in ("Config", "Layers", "RepoTags"))
+                if isinstance(entry, dict)
+                else (None,) * 3
+            )
             if not (isinstance(config, str) and _words(layers) and _words(names)):
                 raise ValueError("its manifest.json is not that of docker save")
             there = self._place(config), [self._place(layer) for layer in layers or []]
@@ -101,7 +125,9 @@ class Archive:
                 return place
             if not (member.issym() or member.islnk()):
                 break
-            place = _clean(posixpath.join(posixpath.dirname(place) if member.issym() else "", member.linkname))
+            place = _clean(
+                posixpath.join(posixpath.dirname(place) if member.issym() else "", member.linkname)
+            )
         raise ValueError(f"{name} of its manifest.json is not in it")
 
     @property
@@ -139,20 +165,36 @@ class Archive:
                     overdue.cancel()
             if process.returncode:
                 said.seek(0)
-                raise HostError(f"its archive could not be loaded: {shown(said.read(4000).decode(errors='backslashreplace')).strip()}")
+                raise HostError(
+                    "its archive could not be loaded:"
+                    f" {shown(said.read(4000).decode(errors='backslashreplace')).strip()}"
+                )
 
     def _write(self, target: Any, wanted: Mapping[str, str]) -> None:
         found = {name: self.images[name] for name in wanted}
         places = {place for config, layers in found.values() for place in (config, *layers)}
-        # Names of ours: by its own name, a layer could take the place of a list of names that the engine reads.
-        ours = {place: f"content/{number}" for number, place in enumerate(sorted(places, key=lambda place: self.members[place].offset))}
+        # Names of ours: by its own name, a layer could take the place of a list of names that the
+        # engine reads.
+        ours = {
+            place: f"content/{number}"
+            for number, place in enumerate(
+                sorted(places, key=lambda place: self.members[place].offset)
+            )
+        }
         manifest = json.dumps(
             [
-                {"Config": ours[config], "RepoTags": [wanted[name]], "Layers": [ours[layer] for layer in layers]}
+                {
+                    "Config": ours[config],
+                    "RepoTags": [wanted[name]],
+                    "Layers": [ours[layer] for layer in layers],
+                }
                 for name, (config, layers) in found.items()
             ]
         ).encode()
-        with tarfile.open(self.path, "r:*") as source, tarfile.open(fileobj=target, mode="w|") as archive:
+        with (
+            tarfile.open(self.path, "r:*") as source,
+            tarfile.open(fileobj=target, mode="w|") as archive,
+        ):
             _add(archive, MANIFEST, len(manifest), io.BytesIO(manifest))
             for place, name in ours.items():
                 member = self.members[place]
@@ -160,7 +202,9 @@ class Archive:
 
 
 def _words(found: Any) -> bool:
-    return found is None or (isinstance(found, list) and all(isinstance(word, str) for word in found))
+    return found is None or (
+        isinstance(found, list) and all(isinstance(word, str) for word in found)
+    )
 
 
 def _clean(name: str) -> str:

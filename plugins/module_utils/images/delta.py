@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Of a new build context only what is new goes over the network; the rest is taken from the contexts that the host has.
+"""Of a new build context only what is new goes over the network; the rest is taken from the
+contexts that the host has.
 
-A delta is the same archive, in which a file that the host has is empty and bears its digest instead.
+A delta is the same archive, in which a file that the host has is empty and bears its digest
+instead.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class Damaged(Exception):
 
 
 def digests(archive: Path) -> dict[str, tuple[int, int]]:
-    """Of each file that is worth it, by its SHA-256: where its content begins in the archive, and its size."""
+    """Of each file that is worth it, by its SHA-256: where its content begins in the archive, and
+    its size.
+    """
     found: dict[str, tuple[int, int]] = {}
     with tarfile.open(archive) as tar, archive.open("rb") as file:
         for member in tar:
@@ -79,7 +83,9 @@ def write_delta(archive: Path, delta: Path, known: Collection[str]) -> int:
 
 def kept_digests(releases: Path) -> list[str]:
     """Of which contents the kept contexts of an application's releases are made."""
-    return sorted({digest for index in releases.glob(f"*/{CONTEXT_INDEX}") for digest in _index(index)})
+    return sorted(
+        {digest for index in releases.glob(f"*/{CONTEXT_INDEX}") for digest in _index(index)}
+    )
 
 
 def assemble(delta: IO[bytes], target: Path, releases: Path) -> None:
@@ -88,13 +94,22 @@ def assemble(delta: IO[bytes], target: Path, releases: Path) -> None:
     Raises:
         Damaged: when a content is missing or not what its digest says.
     """
-    kept = {digest: (index.with_name(CONTEXT), *place) for index in _newest(releases) for digest, place in _index(index).items()}
+    kept = {
+        digest: (index.with_name(CONTEXT), *place)
+        for index in _newest(releases)
+        for digest, place in _index(index).items()
+    }
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with tarfile.open(fileobj=delta) as tar, tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as out:
+        with (
+            tarfile.open(fileobj=delta) as tar,
+            tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as out,
+        ):
             for member in tar:
                 if wanted := member.pax_headers.get(HEADER, ""):
-                    member.pax_headers = {key: value for key, value in member.pax_headers.items() if key != HEADER}
+                    member.pax_headers = {
+                        key: value for key, value in member.pax_headers.items() if key != HEADER
+                    }
                     with _content(kept, wanted) as (content, member.size):
                         out.addfile(member, content)
                 else:
@@ -122,7 +137,9 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
 
 @contextmanager
 def _content(kept: dict[str, tuple[Path, int, int]], digest: str) -> Iterator[tuple[_Slice, int]]:
-    """A content of a kept context, which has been read once to see that it is the one; and its size."""
+    """A content of a kept context, which has been read once to see that it is the one; and its
+    size.
+    """
     try:
         path, offset, size = kept[digest]
         with path.open("rb") as file:

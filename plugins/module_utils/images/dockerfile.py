@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads a Dockerfile: what it begins with, what it sets, what it copies; and puts other bases and mounts into it."""
+"""Reads a Dockerfile: what it begins with, what it sets, what it copies; and puts other bases and
+mounts into it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Instruction:
 
 @dataclass
 class Stage:
-    """What begins with one FROM. base has its build arguments put in; name is "" where there is none."""
+    """What begins with one FROM. base has its build arguments put in; name is "" where there is
+    none.
+    """
 
     base: str
     name: str
@@ -43,7 +47,9 @@ class Stage:
 
 
 def instructions(text: str) -> list[Instruction]:
-    """The instructions, each with its continued lines as one and without its comments; a heredoc belongs to its own."""
+    """The instructions, each with its continued lines as one and without its comments; a heredoc
+    belongs to its own.
+    """
     lines = text.splitlines()
     escape = _escape(lines)
     found: list[Instruction] = []
@@ -67,12 +73,18 @@ def instructions(text: str) -> list[Instruction]:
         word, rest = [*whole.split(None, 1), "", ""][:2]
         if word.upper() in ("RUN", "COPY", "ADD"):
             for dash, _quote, end in _HEREDOC.findall(rest):
-                while number < len(lines) and (lines[number].lstrip("\t") if dash else lines[number]) != end:
+                while (
+                    number < len(lines)
+                    and (lines[number].lstrip("\t") if dash else lines[number]) != end
+                ):
                     number += 1
                 number += 1
         flags, rest = _flags(rest.strip())
         if len(found) == INSTRUCTIONS:
-            raise ValueError(f"line {first + 1} begins one instruction too many; at most {INSTRUCTIONS} are allowed.")
+            raise ValueError(
+                f"line {first + 1} begins one instruction too many; at most {INSTRUCTIONS} are"
+                " allowed."
+            )
         found.append(Instruction(word.upper(), rest, first, min(number, len(lines)) - 1, flags))
     return found
 
@@ -98,17 +110,28 @@ def stages(text: str, arguments: Mapping[str, str] | None = None) -> list[Stage]
 
 
 def last_chain(found: list[Stage]) -> list[Stage]:
-    """The stages that the image is made of, the last of the file at the end; its first begins with a foreign image."""
+    """The stages that the image is made of, the last of the file at the end; its first begins with
+    a foreign image.
+    """
     chain: list[Stage] = []
     stage: Stage | None = found[-1] if found else None
     while stage is not None:
         chain.insert(0, stage)
         earlier = found[: found.index(stage)]
-        stage = next((other for other in reversed(earlier) if other.name and other.name.lower() == chain[0].base.lower()), None)
+        stage = next(
+            (
+                other
+                for other in reversed(earlier)
+                if other.name and other.name.lower() == chain[0].base.lower()
+            ),
+            None,
+        )
     return chain
 
 
-def environment(chain: Iterable[Stage], arguments: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(
+    chain: Iterable[Stage], arguments: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """What ENV leaves behind in the image."""
     values: dict[str, str] = {}
     for stage in chain:
@@ -121,7 +144,9 @@ def environment(chain: Iterable[Stage], arguments: Mapping[str, str] | None = No
     return values
 
 
-def copied(chain: Iterable[Stage], files: Iterable[str], values: Mapping[str, str] | None = None) -> dict[str, str]:
+def copied(
+    chain: Iterable[Stage], files: Iterable[str], values: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Where the files of the source are in the image: the path there, and the file.
 
     Args:
@@ -136,11 +161,17 @@ def copied(chain: Iterable[Stage], files: Iterable[str], values: Mapping[str, st
             text = substitute(instruction.text, values or {})
             if instruction.word == "WORKDIR":
                 place = posixpath.join(place, text.strip())
-            elif instruction.word in ("COPY", "ADD") and not any(flag.startswith("--from") for flag in instruction.flags):
+            elif instruction.word in ("COPY", "ADD") and not any(
+                flag.startswith("--from") for flag in instruction.flags
+            ):
                 words = _words(text)
                 for source in words[:-1]:
                     target = posixpath.join(place, words[-1])
-                    result.update(_copy(source, target, words[-1].endswith(("/", ".")) or len(words) > 2, files))
+                    result.update(
+                        _copy(
+                            source, target, words[-1].endswith(("/", ".")) or len(words) > 2, files
+                        )
+                    )
     return result
 
 
@@ -158,8 +189,15 @@ def exposed(chain: Iterable[Stage], values: Mapping[str, str] | None = None) -> 
 
 def started(chain: Iterable[Stage]) -> str:
     """What ENTRYPOINT and CMD start, as one text."""
-    found = {instruction.word: instruction.text for stage in chain for instruction in stage.instructions}
-    return " ".join(word for text in (found.get("ENTRYPOINT"), found.get("CMD")) if text for word in _words(text))
+    found = {
+        instruction.word: instruction.text for stage in chain for instruction in stage.instructions
+    }
+    return " ".join(
+        word
+        for text in (found.get("ENTRYPOINT"), found.get("CMD"))
+        if text
+        for word in _words(text)
+    )
 
 
 def server_of(command: str) -> str:
@@ -169,7 +207,9 @@ def server_of(command: str) -> str:
 
 
 def reserved_labels(found: Iterable[Stage]) -> list[str]:
-    """The labels that LABEL sets, or ONBUILD LABEL would set, and that are reserved for this collection."""
+    """The labels that LABEL sets, or ONBUILD LABEL would set, and that are reserved for this
+    collection.
+    """
     names: list[str] = []
     for stage in found:
         known: dict[str, str] = {}
@@ -182,7 +222,9 @@ def reserved_labels(found: Iterable[Stage]) -> list[str]:
             elif word == "ENV":
                 known.update(_pairs(substitute(text, known)))
             elif word.upper() == "LABEL":
-                names += [name for name, _value in _pairs(substitute(text, known)) if is_reserved(name)]
+                names += [
+                    name for name, _value in _pairs(substitute(text, known)) if is_reserved(name)
+                ]
     return list(dict.fromkeys(names))
 
 
@@ -205,14 +247,19 @@ def replace_bases(text: str, replacement: Callable[[str], str]) -> str:
         new = "" if stage.base.lower() in names else replacement(stage.base)
         if new:
             name = f" AS {stage.name}" if stage.name else ""
-            lines[stage.start.first : stage.start.last + 1] = [f"# instead of {stage.base}", f"FROM {new}{name}"]
+            lines[stage.start.first : stage.start.last + 1] = [
+                f"# instead of {stage.base}",
+                f"FROM {new}{name}",
+            ]
     return "\n".join(lines) + "\n"
 
 
 def mount(text: str, mounts: Iterable[str], arguments: Mapping[str, str]) -> str:
-    """The Dockerfile with mounts at every RUN, and build arguments that every RUN has in its environment.
+    """The Dockerfile with mounts at every RUN, and build arguments that every RUN has in its
+    environment.
 
-    A mount is in no layer, and an argument is not in the environment of the image: the image keeps neither.
+    A mount is in no layer, and an argument is not in the environment of the image: the image keeps
+    neither.
     """
     lines = text.splitlines()
     flags = " ".join(f"--mount={each}" for each in mounts)
@@ -220,10 +267,14 @@ def mount(text: str, mounts: Iterable[str], arguments: Mapping[str, str]) -> str
     for instruction in reversed(instructions(text)):
         if instruction.word == "RUN" and flags:
             runs = True
-            lines[instruction.first] = re.sub(r"^(\s*\w+)", lambda match: f"{match[1]} {flags}", lines[instruction.first], count=1)
+            lines[instruction.first] = re.sub(
+                r"^(\s*\w+)", lambda match: f"{match[1]} {flags}", lines[instruction.first], count=1
+            )
         elif instruction.word == "FROM":
             at = instruction.last + 1
-            lines[at:at] = [f"ARG {name}={value}" for name, value in arguments.items()] if runs else []
+            lines[at:at] = (
+                [f"ARG {name}={value}" for name, value in arguments.items()] if runs else []
+            )
             runs = False
     return "\n".join(lines) + "\n"
 
@@ -247,7 +298,9 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
         parts += [text[end : match.start()], value(match)]
         length, end = length + len(parts[-1]) + len(parts[-2]), match.end()
         if length > LONGEST:  # each of a few lines may double what the one before says
-            raise ValueError(f"an instruction has more than {LONGEST} characters, its variables put in.")
+            raise ValueError(
+                f"an instruction has more than {LONGEST} characters, its variables put in."
+            )
     return "".join([*parts, text[end:]])
 
 
@@ -302,11 +355,23 @@ def _words(text: str) -> list[str]:
 def _copy(source: str, target: str, directory: bool, files: list[str]) -> Iterator[tuple[str, str]]:
     clean = posixpath.normpath(source.lstrip("/") or ".")
     below = "" if clean == "." else f"{clean}/"
-    # With one star the time stays in proportion to the name; with more of them the files are not looked for.
+    # With one star the time stays in proportion to the name; with more of them the files are not
+    # looked for.
     parts = re.split(r"([*?])", clean if clean.count("*") < 2 else "?")
-    pattern = re.compile("".join("[^/]*" if part == "*" else "[^/]" if part == "?" else re.escape(part) for part in parts))
+    pattern = re.compile(
+        "".join(
+            "[^/]*" if part == "*" else "[^/]" if part == "?" else re.escape(part) for part in parts
+        )
+    )
     for file in files:
         if file.startswith(below):
             yield posixpath.normpath(posixpath.join(target, file[len(below) :])), file
         elif pattern.fullmatch(file):
-            yield posixpath.normpath(posixpath.join(target, posixpath.basename(file)) if directory or "*" in clean else target), file
+            yield (
+                posixpath.normpath(
+                    posixpath.join(target, posixpath.basename(file))
+                    if directory or "*" in clean
+                    else target
+                ),
+                file,
+            )

@@ -9,19 +9,41 @@ import re
 
 from ..host.reason import without_step
 
-# What the log of a build says, and the packages that have it. The first column is a regular expression for one line.
+# What the log of a build says, and the packages that have it. The first column is a regular
+# expression for one line.
 BUILD: tuple[tuple[str, str], ...] = (
-    (r"pg_config executable not found|pg_config is required|libpq-fe\.h|No such file or directory: '?pg_config", "libpq-dev"),
-    (r"mysql_config|mysql\.h|Can not find valid pkg-config name|mysqlclient.*pkg-config", "default-libmysqlclient-dev pkg-config"),
+    (
+        (
+            r"pg_config executable not found|pg_config is required|libpq-fe\.h|No such file or"
+            r" directory: '?pg_config"
+        ),
+        "libpq-dev",
+    ),
+    (
+        r"mysql_config|mysql\.h|Can not find valid pkg-config name|mysqlclient.*pkg-config",
+        "default-libmysqlclient-dev pkg-config",
+    ),
     (r"mariadb_config", "libmariadb-dev"),
     (r"\b(lber|ldap)\.h", "libldap-dev libsasl2-dev"),
     (r"sasl/sasl\.h|\bsasl\.h", "libsasl2-dev"),
-    (r"libxml/\w+\.h|xml2-config|xslt-config|libxml2 and libxslt development packages|libxslt/\w+\.h", "libxml2-dev libxslt1-dev"),
+    (
+        (
+            r"libxml/\w+\.h|xml2-config|xslt-config|libxml2 and libxslt development"
+            r" packages|libxslt/\w+\.h"
+        ),
+        "libxml2-dev libxslt1-dev",
+    ),
     (r"xmlsec\b.*not found|xmlsec1\b|xmlsec/\w+\.h", "libxmlsec1-dev libxml2-dev pkg-config"),
     (r"\bffi\.h|Package libffi was not found|libffi.* not found", "libffi-dev"),
-    (r"could not be found for jpeg|RequiredDependencyException: jpeg|jpeglib\.h", "libjpeg-dev zlib1g-dev"),
+    (
+        r"could not be found for jpeg|RequiredDependencyException: jpeg|jpeglib\.h",
+        "libjpeg-dev zlib1g-dev",
+    ),
     (r"could not be found for zlib|RequiredDependencyException: zlib|\bzlib\.h", "zlib1g-dev"),
-    (r"Dependency \"?'?cairo\b|Package '?cairo'?\b.* not found|\bcairo\.h", "libcairo2-dev pkg-config"),
+    (
+        r"Dependency \"?'?cairo\b|Package '?cairo'?\b.* not found|\bcairo\.h",
+        "libcairo2-dev pkg-config",
+    ),
     (r"girepository-|gobject-introspection", "libgirepository-2.0-dev libcairo2-dev pkg-config"),
     (r"dbus-1\b.* not found|Dependency \"?dbus-1", "libdbus-1-dev libglib2.0-dev pkg-config"),
     (r"gdal-config|\bgdal\.h|gdal_priv\.h", "libgdal-dev"),
@@ -40,7 +62,10 @@ BUILD: tuple[tuple[str, str], ...] = (
     (r"\bzmq\.h", "libzmq3-dev"),
     (r"portaudio\.h", "portaudio19-dev"),
     (r"alsa/asoundlib\.h", "libasound2-dev"),
-    (r"libavformat\b|libavcodec/\w+\.h", "libavformat-dev libavdevice-dev libavfilter-dev pkg-config"),
+    (
+        r"libavformat\b|libavcodec/\w+\.h",
+        "libavformat-dev libavdevice-dev libavfilter-dev pkg-config",
+    ),
     (r"\bpcap\.h", "libpcap-dev"),
     (r"systemd/sd-\w+\.h|Package libsystemd\b", "libsystemd-dev pkg-config"),
     (r"libvirt\b.* not found|libvirt/\w+\.h", "libvirt-dev pkg-config"),
@@ -55,11 +80,32 @@ BUILD: tuple[tuple[str, str], ...] = (
     (r"leveldb/\w+\.h", "libleveldb-dev"),
     (r"rocksdb/\w+\.h", "librocksdb-dev"),
     (r"\btesseract\b.* not found|tesseract/\w+\.h", "libtesseract-dev pkg-config"),
-    (r"[Cc]an't find Rust compiler|rustc: not found|\bcargo\b.*not found|Cargo, the Rust package manager, is not installed", "cargo"),
-    (r"CMake must be installed|cmake: not found|CMake is not installed|No such file or directory: '?cmake", "cmake make"),
+    (
+        (
+            r"[Cc]an't find Rust compiler|rustc: not found|\bcargo\b.*not found|Cargo, the Rust"
+            r" package manager, is not installed"
+        ),
+        "cargo",
+    ),
+    (
+        (
+            r"CMake must be installed|cmake: not found|CMake is not installed|No such file or"
+            r" directory: '?cmake"
+        ),
+        "cmake make",
+    ),
     (r"\bswig(?:\.exe)?\b.*(?:not found|No such file)|error: command 'swig'", "swig"),
-    (r"gfortran.*not found|Unknown compiler\(s\): \[\['gfortran'|No Fortran compiler", "gfortran libopenblas-dev"),
-    (r"pkg-config(?:: not found| is required| not found)|Did not find pkg-config|No such file or directory: '?pkg-config", "pkg-config"),
+    (
+        r"gfortran.*not found|Unknown compiler\(s\): \[\['gfortran'|No Fortran compiler",
+        "gfortran libopenblas-dev",
+    ),
+    (
+        (
+            r"pkg-config(?:: not found| is required| not found)|Did not find pkg-config|No such"
+            r" file or directory: '?pkg-config"
+        ),
+        "pkg-config",
+    ),
     (r"make: not found|No such file or directory: '?make\b", "make"),
     (r"Cannot find command 'git'|git: not found|No such file or directory: '?git\b", "git"),
     (r"msgfmt: not found", "gettext"),
@@ -76,7 +122,10 @@ RUN: tuple[tuple[str, str], ...] = (
     (r"libgthread-2\.0|libglib-2\.0", "libglib2.0-0"),
     (r"failed to find libmagic", "libmagic1"),
     (r"no library called \"?'?(?:lib)?cairo|libcairo\.so", "libcairo2"),
-    (r"libpango|libgobject-2\.0-0|cannot load library 'gobject", "libpango-1.0-0 libpangoft2-1.0-0"),
+    (
+        r"libpango|libgobject-2\.0-0|cannot load library 'gobject",
+        "libpango-1.0-0 libpangoft2-1.0-0",
+    ),
     (r"libldap", "libldap2"),
     (r"libxmlsec1", "libxmlsec1-openssl"),
     (r"libgdal", "libgdal36"),
@@ -113,14 +162,20 @@ def missing(log: str, table: tuple[tuple[str, str], ...] = BUILD) -> tuple[list[
 
 
 def of_build(log: str) -> str:
-    """What to write so that a build has the libraries that it misses; "" when it misses none that is known."""
+    """What to write so that a build has the libraries that it misses; "" when it misses none that
+    is known.
+    """
     packages, line = missing(log)
     if packages:
-        return f"{line[:300]}\nA package of the system is missing: write apt_packages: [{', '.join(packages)}]."
+        return (
+            f"{line[:300]}\nA package of the system is missing: write apt_packages:"
+            f" [{', '.join(packages)}]."
+        )
     if header := _HEADER.search(log):
         return (
-            f"{header[0]}\nA package of the system is missing: write apt_packages with the Debian package that has {header[1]}; "
-            f"https://packages.debian.org/file:{header[1]} tells its name."
+            f"{header[0]}\nA package of the system is missing: write apt_packages with the Debian"
+            f" package that has {header[1]}; https://packages.debian.org/file:{header[1]} tells its"
+            " name."
         )
     return ""
 
@@ -128,4 +183,11 @@ def of_build(log: str) -> str:
 def of_start(log: str) -> list[str]:
     """The same for an application that does not start."""
     packages, line = missing(log, RUN)
-    return [f"A library of the system is missing ({line[:200]}): write apt_packages: [{', '.join(packages)}]."] if packages else []
+    return (
+        [
+            f"A library of the system is missing ({line[:200]}): write apt_packages:"
+            f" [{', '.join(packages)}]."
+        ]
+        if packages
+        else []
+    )

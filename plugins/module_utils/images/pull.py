@@ -15,7 +15,13 @@ from ..host.files import HostError
 from ..host.shown import shown
 
 # What registries and engines say to somebody whom they do not know.
-REFUSED = ("unauthorized", "denied", "authentication required", "no basic auth credentials", "forbidden")
+REFUSED = (
+    "unauthorized",
+    "denied",
+    "authentication required",
+    "no basic auth credentials",
+    "forbidden",
+)
 SECONDS = 1800
 
 
@@ -37,9 +43,13 @@ def is_reserved(reference: str) -> bool:
 
 def names(docker: Docker) -> set[str]:
     """All names of images that the engine knows."""
-    lines = docker.run("image", "ls", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}").splitlines()
+    lines = docker.run(
+        "image", "ls", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"
+    ).splitlines()
     words = [line.split(" ") for line in lines]
-    return {f"{name}:{tag}" for name, tag, _digest in words} | {f"{name}@{digest}" for name, _tag, digest in words}
+    return {f"{name}:{tag}" for name, tag, _digest in words} | {
+        f"{name}@{digest}" for name, _tag, digest in words
+    }
 
 
 def forget_names(docker: Docker, image: dict[str, Any], known: set[str]) -> None:
@@ -73,9 +83,14 @@ def pull(docker: Docker, reference: str, username: str = "", password: str = "")
     said = shown((done.stderr or done.stdout).strip())
     if any(word in said.lower() for word in REFUSED):
         login = (
-            "the login in registry was not enough" if username else "it may be private, so write registry: username and password"
+            "the login in registry was not enough"
+            if username
+            else "it may be private, so write registry: username and password"
         )
-        raise HostError(f"image {reference} could not be pulled: {login}, or it is not there. The registry said: {said}")
+        raise HostError(
+            f"image {reference} could not be pulled: {login}, or it is not there. The registry"
+            f" said: {said}"
+        )
     raise HostError(f"image {reference} could not be pulled: {said}")
 
 
@@ -84,9 +99,22 @@ def _login(docker: Docker, registry: str, username: str, password: str, place: s
     done = _call(docker, *words, place=place, text=password)
     if done.returncode:
         where = registry or "Docker Hub"
-        raise HostError(f"{where} does not accept the login in registry, username {username!r}: {shown(done.stderr.strip())}")
+        raise HostError(
+            f"{where} does not accept the login in registry, username {username!r}:"
+            f" {shown(done.stderr.strip())}"
+        )
 
 
-def _call(docker: Docker, *words: str, place: str = "", text: str = "") -> subprocess.CompletedProcess[str]:
+def _call(
+    docker: Docker, *words: str, place: str = "", text: str = ""
+) -> subprocess.CompletedProcess[str]:
     command = [docker.command, *(["--config", place] if place else []), *words]
-    return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False)
+    return subprocess.run(
+        command,
+        input=text,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=SECONDS,
+        check=False,
+    )

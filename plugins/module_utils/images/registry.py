@@ -10,18 +10,22 @@ import re
 HUB = "Docker Hub"
 # The engine asks a registry at this path, and BuildKit names the image besides.
 _ASKED = re.compile(
-    r"https?://([\w.:-]+)/v2/|failed to resolve (?:source metadata for|reference) \"?([\w.:-]+\.[\w.:-]+|localhost(?::\d+)?)/"
+    r"https?://([\w.:-]+)/v2/|failed to resolve (?:source metadata for|reference)"
+    r" \"?([\w.:-]+\.[\w.:-]+|localhost(?::\d+)?)/"
 )
 _UNREACHED = re.compile(
-    r"no such host|server misbehaving|name resolution|i/o timeout|network is unreachable|no route to host|connection refused|"
-    r"connection reset by peer|Client\.Timeout|request canceled|TLS handshake timeout|deadline exceeded|\bEOF\b",
+    r"no such host|server misbehaving|name resolution|i/o timeout|network is unreachable|no route"
+    r" to host|connection refused|"
+    r"connection reset by peer|Client\.Timeout|request canceled|TLS handshake timeout|deadline"
+    r" exceeded|\bEOF\b",
 )
 _UNTRUSTED = re.compile(r"x509: |certificate signed by unknown authority|certificate verify failed")
 _LIMITED = re.compile(r"toomanyrequests|too many requests|rate limit", re.IGNORECASE)
 _MISSING = re.compile(r"([\w./:@-]+): not found|manifest (?:for \S+ |)(?:unknown|not found)")
 _WAYS = (
-    "Where it is not to be reached at all: flask_apps_base_source: bootstrap makes the base of our runtime from the host's APT sources, "
-    "flask_apps_runtime_image takes the runtime ready-made, and image_archive an application's image from a file."
+    "Where it is not to be reached at all: flask_apps_base_source: bootstrap makes the base of our"
+    " runtime from the host's APT sources, flask_apps_runtime_image takes the runtime ready-made,"
+    " and image_archive an application's image from a file."
 )
 
 
@@ -40,11 +44,21 @@ def advice(reason: str) -> str:
     if _UNREACHED.search(reason):
         return f"This host does not reach {name}. {_mirror(name)} {_WAYS}"
     if _MISSING.search(reason):
-        return f"{name} answers, and has no such image: see base_image, python, flask_apps_base_image, or the FROM of the Dockerfile."
+        return (
+            f"{name} answers, and has no such image: see base_image, python, flask_apps_base_image,"
+            " or the FROM of the Dockerfile."
+        )
     return ""
 
 
 def _mirror(name: str) -> str:
-    mirror = "a mirror, docker_daemon_options: {registry-mirrors: [https://mirror.example.org]}, or " if name == HUB else ""
-    proxy = "docker_daemon_options: {proxies: {https-proxy: http://proxy.example.org:3128}} (Docker 23 and later)"
+    mirror = (
+        "a mirror, docker_daemon_options: {registry-mirrors: [https://mirror.example.org]}, or "
+        if name == HUB
+        else ""
+    )
+    proxy = (
+        "docker_daemon_options: {proxies: {https-proxy: http://proxy.example.org:3128}} (Docker 23"
+        " and later)"
+    )
     return f"Write {mirror}a proxy, {proxy}."

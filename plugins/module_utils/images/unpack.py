@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A build context on the host: its archive unpacked, a Dockerfile, and what a build trusts beside it."""
+"""A build context on the host: its archive unpacked, a Dockerfile, and what a build trusts beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,31 @@ from .dockerfile import mount
 
 # Where the secrets are while a RUN runs, and what leads programs to them.
 PLACE = "/run/trust"
-BUNDLE = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO")
+BUNDLE = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
+)
 LIMIT = 500 * 1024  # of a secret, in BuildKit
 
 
 def trust(ca_bundle: str, index_url: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Files by name, and variables with their paths, that make a build trust a bundle and use an index."""
+    """Files by name, and variables with their paths, that make a build trust a bundle and use an
+    index.
+    """
     pip, files, variables = [], {}, {}
     if ca_bundle:
-        files = {"ca-bundle.crt": ca_bundle, "apt.conf": f'Acquire::https::CAInfo "{PLACE}/ca-bundle.crt";\n'}
-        variables = {**{name: f"{PLACE}/ca-bundle.crt" for name in BUNDLE}, "APT_CONFIG": f"{PLACE}/apt.conf"}
+        files = {
+            "ca-bundle.crt": ca_bundle,
+            "apt.conf": f'Acquire::https::CAInfo "{PLACE}/ca-bundle.crt";\n',
+        }
+        variables = {
+            **{name: f"{PLACE}/ca-bundle.crt" for name in BUNDLE},
+            "APT_CONFIG": f"{PLACE}/apt.conf",
+        }
         pip.append(f"cert = {PLACE}/ca-bundle.crt")
     if index_url:
         pip.append(f"index-url = {index_url}")
@@ -39,7 +56,8 @@ def unpack(params: Mapping[str, Any]) -> list[str]:
     """Make the directory anew, readable by root alone.
 
     Args:
-        params: C(path), C(archive), C(dockerfile) (its text, empty for that of the context), C(ca_bundle), C(index_url).
+        params: C(path), C(archive), C(dockerfile) (its text, empty for that of the context),
+        C(ca_bundle), C(index_url).
 
     Returns:
         The options that the build needs.
@@ -49,10 +67,16 @@ def unpack(params: Mapping[str, Any]) -> list[str]:
         shutil.rmtree(path)
     bundle = params["ca_bundle"]
     if bundle and not Path(bundle).is_file():
-        raise HostError(f"flask_apps_build_ca_bundle is {bundle!r}, which is not on this host; it names a file on the managed host.")
+        raise HostError(
+            f"flask_apps_build_ca_bundle is {bundle!r}, which is not on this host; it names a file"
+            " on the managed host."
+        )
     files, variables = trust(Path(bundle).read_text() if bundle else "", params["index_url"])
     if any(len(content.encode()) > LIMIT for content in files.values()):
-        raise HostError(f"flask_apps_build_ca_bundle is {bundle!r}, which is larger than the {LIMIT // 1024} kB that a build takes.")
+        raise HostError(
+            f"flask_apps_build_ca_bundle is {bundle!r}, which is larger than the {LIMIT // 1024} kB"
+            " that a build takes."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     make_directory(path, 0o700)
     make_directory(context, 0o700)
@@ -65,7 +89,10 @@ def unpack(params: Mapping[str, Any]) -> list[str]:
         (path / "trust" / name).write_text(content)
     # Readable for a RUN that is not root's.
     mounts = [f"type=secret,id=flaskops-{name},target={PLACE}/{name},mode=0444" for name in files]
-    (path / "Dockerfile").write_text(mount(params["dockerfile"] or (context / "Dockerfile").read_text(), mounts, variables))
-    # What is not to be sent is not in the archive; without this file the context's own .dockerignore is read once more.
+    (path / "Dockerfile").write_text(
+        mount(params["dockerfile"] or (context / "Dockerfile").read_text(), mounts, variables)
+    )
+    # What is not to be sent is not in the archive; without this file the context's own
+    # .dockerignore is read once more.
     (path / "Dockerfile.dockerignore").write_text("# nothing\n")
     return [f"--secret=id=flaskops-{name},src={path}/trust/{name}" for name in files]

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks a dictionary of a user against a table of options, and says all that is wrong with it at once.
+"""Checks a dictionary of a user against a table of options, and says all that is wrong with it at
+once.
 
-Ansible's own specification check stops at the first error and names neither the entry nor its value; this one names both,
-what is allowed, and what to write instead.
+Ansible's own specification check stops at the first error and names neither the entry nor its
+value; this one names both, what is allowed, and what to write instead.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ DEEPEST = 10  # no option lies deeper; an alias of YAML may lead round in a circ
 class Option:
     """One key that a user may write.
 
-    kind: str, int, float, bool, list or dict. pattern: a string has to match it whole. allowed: the words of the error message.
-    options: the keys of the dictionary, or of each dictionary in the list. elements: the option that each element of a list is.
-    check: gives what a string must be, in the words that follow "must", or "" when it fits. strict: a number is no string.
-    secret: no message shows the value. filled: a list must not be empty. about: its documentation, in Ansible's markup, with an empty
-    line between paragraphs.
+    kind: str, int, float, bool, list or dict. pattern: a string has to match it whole. allowed: the
+    words of the error message. options: the keys of the dictionary, or of each dictionary in the
+    list. elements: the option that each element of a list is. check: gives what a string must be,
+    in the words that follow "must", or "" when it fits. strict: a number is no string. secret: no
+    message shows the value. filled: a list must not be empty. about: its documentation, in
+    Ansible's markup, with an empty line between paragraphs.
     """
 
     kind: str = "str"
@@ -56,10 +58,14 @@ class Option:
 
     def spec(self) -> dict[str, Any]:
         """The same as an entry of an argument spec."""
-        kept: dict[str, Any] = {"description": [" ".join(text.split()) for text in re.split(r"\n\s*\n", self.about)]}
+        kept: dict[str, Any] = {
+            "description": [" ".join(text.split()) for text in re.split(r"\n\s*\n", self.about)]
+        }
         kept["type"] = self.kind
         if self.kind == "list":
-            kept["elements"] = "dict" if self.options is not None else (self.elements or Option()).kind
+            kept["elements"] = (
+                "dict" if self.options is not None else (self.elements or Option()).kind
+            )
         if self.required:
             kept["required"] = True
         if self.choices:
@@ -73,7 +79,11 @@ class Option:
 
 def _deeper(key: Any, options: Mapping[str, Option]) -> list[str]:
     """Where a key has its place that was written one level too high."""
-    return [f"{name}.{key}" for name, option in options.items() if option.kind == "dict" and option.options and key in option.options]
+    return [
+        f"{name}.{key}"
+        for name, option in options.items()
+        if option.kind == "dict" and option.options and key in option.options
+    ]
 
 
 class _Unfit(ValueError):
@@ -81,7 +91,9 @@ class _Unfit(ValueError):
 
 
 def without_user(address: str) -> str:
-    """A text that may be an address, without the user and password in it; the digest of an image is neither."""
+    """A text that may be an address, without the user and password in it; the digest of an image is
+    neither.
+    """
     return re.sub(r"^(\w+://)?.*@(?!sha256:)", r"\1***@", address, flags=re.DOTALL)
 
 
@@ -93,7 +105,9 @@ def hidden(text: str) -> str:
 def _hidden(word: str) -> str:
     before, scheme, rest = word.partition("://")
     if not scheme:
-        return re.sub(r"^(?:[\w.+-]+:[^/@]*@(?!sha256:)|[\w.+-]+@(?!sha256:)(?=[\w.-]+:))", "***@", word)
+        return re.sub(
+            r"^(?:[\w.+-]+:[^/@]*@(?!sha256:)|[\w.+-]+@(?!sha256:)(?=[\w.-]+:))", "***@", word
+        )
     _user, at, place = rest.rpartition("@")
     place, mark, _query = place.partition("?")
     return f"{before}://{'***@' if at else ''}{place}{'?***' if mark else ''}"
@@ -107,7 +121,9 @@ def printable(text: str) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as a message may show it: a number, a word or a path; of anything else its kind, for a secret may be in it."""
+    """A value as a message may show it: a number, a word or a path; of anything else its kind, for
+    a secret may be in it.
+    """
     if isinstance(value, str):
         text = without_user(str(value))
         return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
@@ -133,7 +149,9 @@ def show_name(name: Any) -> str:
     return show(begin) if begin == name else show(f"{begin}…")
 
 
-def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: str) -> tuple[dict[str, Any], list[str]]:
+def normalize(
+    value: Mapping[str, Any], options: Mapping[str, Option], where: str
+) -> tuple[dict[str, Any], list[str]]:
     """Fill the defaults of a dictionary and convert its values.
 
     Args:
@@ -149,15 +167,27 @@ def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: st
     place = f"{where}: " if where else ""
     for key in value:
         if key not in options:
-            near = difflib.get_close_matches(key[:SHOWN], list(options), n=1) if isinstance(key, str) else []
+            near = (
+                difflib.get_close_matches(key[:SHOWN], list(options), n=1)
+                if isinstance(key, str)
+                else []
+            )
             near = _deeper(key, options) or [repr(name) for name in near]
-            hint = f"did you mean {' or '.join(near)}?" if near else f"allowed are {', '.join(sorted(options))}."
-            problems.append(f"{place}{show_name(key)} is not a known key (its value is hidden); {hint}")
+            hint = (
+                f"did you mean {' or '.join(near)}?"
+                if near
+                else f"allowed are {', '.join(sorted(options))}."
+            )
+            problems.append(
+                f"{place}{show_name(key)} is not a known key (its value is hidden); {hint}"
+            )
     for key, option in options.items():
         given = value.get(key)
         if given is None:
             if option.required:
-                problems.append(f"{place}{key} is missing; write {key}: {option.allowed or option.kind}")
+                problems.append(
+                    f"{place}{key} is missing; write {key}: {option.allowed or option.kind}"
+                )
             given = option.default
             if given is None:
                 result[key] = None
@@ -167,11 +197,13 @@ def normalize(value: Mapping[str, Any], options: Mapping[str, Option], where: st
     return result, problems
 
 
-def read_inputs(inputs: Mapping[str, Any], options: Mapping[str, Option], prefix: str) -> tuple[dict[str, Any], list[str]]:
+def read_inputs(
+    inputs: Mapping[str, Any], options: Mapping[str, Option], prefix: str
+) -> tuple[dict[str, Any], list[str]]:
     """The variables of a role, which have its prefix, and the problems as sentences.
 
-    Ansible has filled their defaults, so that a null was written: it is refused, but where "" is the default. Of what does not fit None
-    is left, and of a list those elements that do.
+    Ansible has filled their defaults, so that a null was written: it is refused, but where "" is
+    the default. Of what does not fit None is left, and of a list those elements that do.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -180,12 +212,16 @@ def read_inputs(inputs: Mapping[str, Any], options: Mapping[str, Option], prefix
         values[key], found = convert(given, option, f"{prefix}{key}")
         if found:
             problems.extend(found)
-            values[key] = _fitting(given, option.elements or Option()) if option.kind == "list" else None
+            values[key] = (
+                _fitting(given, option.elements or Option()) if option.kind == "list" else None
+            )
     return values, problems
 
 
 def _fitting(given: Any, option: Option) -> list[Any]:
-    converted = [convert(value, option, "") for value in given] if isinstance(given, (list, tuple)) else []
+    converted = (
+        [convert(value, option, "") for value in given] if isinstance(given, (list, tuple)) else []
+    )
     return [value for value, found in converted if not found]
 
 
@@ -221,12 +257,20 @@ def refusal(where: str, must: str, given: Any, secret: bool = False) -> str:
     return f"{where} must {must}; {'its value is hidden' if secret else f'got {show(given)}'}."
 
 
-def _entries(given: Mapping[Any, Any], option: Option, where: str) -> tuple[dict[str, Any], list[str]]:
+def _entries(
+    given: Mapping[Any, Any], option: Option, where: str
+) -> tuple[dict[str, Any], list[str]]:
     result, problems = {}, []
     for name, value in given.items():
         # NO and ON are booleans in YAML.
-        if not isinstance(name, str) or len(name) > LONGEST or not re.fullmatch(option.pattern or r".+", name, re.ASCII):
-            problems.append(f"{where} has the name {show_name(name)}; {option.allowed or 'names are strings'}.")
+        if (
+            not isinstance(name, str)
+            or len(name) > LONGEST
+            or not re.fullmatch(option.pattern or r".+", name, re.ASCII)
+        ):
+            problems.append(
+                f"{where} has the name {show_name(name)}; {option.allowed or 'names are strings'}."
+            )
             continue
         if option.elements:
             result[str(name)], found = convert(value, option.elements, f"{where}: {name}")
@@ -237,12 +281,17 @@ def _entries(given: Mapping[Any, Any], option: Option, where: str) -> tuple[dict
 
 
 def _elements(given: Any, option: Option, where: str) -> tuple[Any, list[str]]:
-    each = option.elements or Option(kind="dict" if option.options is not None else "str", options=option.options)
+    each = option.elements or Option(
+        kind="dict" if option.options is not None else "str", options=option.options
+    )
     if not isinstance(given, (list, tuple)):
         return given, [refusal(where, "be a list", given, option.secret or each.secret)]
     if option.filled and not given:
         words = "write" if option.required else "leave it out, or write"
-        return given, [f"{where} is an empty list; {words} {(option.elements or option).allowed or 'an element'}."]
+        return given, [
+            f"{where} is an empty list; {words}"
+            f" {(option.elements or option).allowed or 'an element'}."
+        ]
     result, problems = [], []
     for position, value in enumerate(given):
         entry, found = convert(value, each, f"{where}[{position}]")
@@ -260,7 +309,9 @@ def _scalar(given: Any, option: Option) -> Any:
     if isinstance(given, float):  # 1.10 was written, and 1.1 is left of it
         fits = re.fullmatch(option.pattern or ".*", str(given), re.ASCII)
         quoted = f": '{given}'" if fits else f", and be {option.allowed}"
-        raise _Unfit(f"be in quotes, for YAML may lose digits of a fraction{'' if option.secret else quoted}")
+        raise _Unfit(
+            f"be in quotes, for YAML may lose digits of a fraction{'' if option.secret else quoted}"
+        )
     text = plain_text(given)
     if text is None or isinstance(given, bool) or (option.strict and not isinstance(given, str)):
         raise _Unfit(f"be {option.allowed or 'a string in quotes'}")
@@ -268,7 +319,9 @@ def _scalar(given: Any, option: Option) -> Any:
 
 
 def plain_text(given: Any) -> str | None:
-    """One value of YAML as text, a string of Ansible Vault too; None for what is no single value, or has no one way to be written."""
+    """One value of YAML as text, a string of Ansible Vault too; None for what is no single value,
+    or has no one way to be written.
+    """
     if given is None or isinstance(given, (Mapping, list, tuple, set, frozenset, bytes, date)):
         return None
     try:
@@ -287,7 +340,11 @@ def _truth(given: Any) -> bool:
 def _number(given: Any, option: Option) -> int | float:
     what, text = option.allowed or "a number", plain_text(given)
     try:
-        if text is None or isinstance(given, bool) or not re.fullmatch(option.pattern or r"(?s:.*)", text, re.ASCII):
+        if (
+            text is None
+            or isinstance(given, bool)
+            or not re.fullmatch(option.pattern or r"(?s:.*)", text, re.ASCII)
+        ):
             raise ValueError
         number = int(text) if option.kind == "int" else float(text)
         if not math.isfinite(number):

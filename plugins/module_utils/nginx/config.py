@@ -42,7 +42,9 @@ class Directive:
 
 
 def parse(text: str) -> list[Directive]:
-    """The directives of a file. What is broken is read as far as it makes sense: Nginx itself is the judge."""
+    """The directives of a file. What is broken is read as far as it makes sense: Nginx itself is
+    the judge.
+    """
     top: list[Directive] = []
     stack = [top]
     words: list[str] = []
@@ -78,7 +80,9 @@ def split_dump(dump: str) -> dict[str, str]:
 
 
 def glob_covers(pattern: str, path: str) -> bool:
-    """Whether an include with this pattern reads this path; as in glob(), a star stays within its directory."""
+    """Whether an include with this pattern reads this path; as in glob(), a star stays within its
+    directory.
+    """
     ours, theirs = path.split("/"), pattern.split("/")
     return len(ours) == len(theirs) and all(map(fnmatch.fnmatchcase, ours, theirs))
 
@@ -95,12 +99,18 @@ def includes(files: dict[str, str], root: str) -> list[tuple[str, str]]:
 
 
 def included_sites(files: dict[str, str], root: str, sites: list[str]) -> list[str]:
-    """The sites whose directory is included from a server block (or from a file that one may include)."""
+    """The sites whose directory is included from a server block (or from a file that one may
+    include).
+    """
     lines = includes(files, root)
     return [
         site
         for site in sites
-        if any(context in ("server", "") and glob_covers(pattern, str(NginxPlace(root).link(site, "any"))) for context, pattern in lines)
+        if any(
+            context in ("server", "")
+            and glob_covers(pattern, str(NginxPlace(root).link(site, "any")))
+            for context, pattern in lines
+        )
     ]
 
 
@@ -108,8 +118,12 @@ def default_ports(text: str) -> list[int]:
     """The ports on which a file claims to be the default server for all addresses."""
     ports = set()
     for _path, directive in walk(parse(text)):
-        if directive.name == "listen" and {"default_server", "default"} & set(directive.arguments[1:]):
-            match = re.fullmatch(r"(?:(?:\*|0\.0\.0\.0|\[::\]):)?(\d+)|\*|0\.0\.0\.0|\[::\]", directive.arguments[0])
+        if directive.name == "listen" and {"default_server", "default"} & set(
+            directive.arguments[1:]
+        ):
+            match = re.fullmatch(
+                r"(?:(?:\*|0\.0\.0\.0|\[::\]):)?(\d+)|\*|0\.0\.0\.0|\[::\]", directive.arguments[0]
+            )
             if match:
                 ports.add(int(match[1] or 80))
     return sorted(ports)

@@ -66,7 +66,11 @@ def file_state(path: Path, sums: dict[str, str], name: str) -> str:
     if MARKER.encode() in content:
         return "ours"
     known = sums.get(name)
-    return "untouched" if known and hashlib.md5(content, usedforsecurity=False).hexdigest() == known else "changed"
+    return (
+        "untouched"
+        if known and hashlib.md5(content, usedforsecurity=False).hexdigest() == known
+        else "changed"
+    )
 
 
 def main_config(places: Places, sums: dict[str, str]) -> dict[str, Any]:
@@ -95,7 +99,11 @@ def default_sites(places: Places, sums: dict[str, str]) -> list[dict[str, str]]:
 def foreign_files(places: Places) -> list[dict[str, Any]]:
     """What somebody else has put where the main configuration includes it."""
     found = []
-    for directory, pattern in (("sites-enabled", "*"), ("conf.d", "*.conf"), (NGINX_SITES, "*.conf")):
+    for directory, pattern in (
+        ("sites-enabled", "*"),
+        ("conf.d", "*.conf"),
+        (NGINX_SITES, "*.conf"),
+    ):
         for path in sorted((places.root / directory).glob(pattern)):
             name = f"{directory}/{path.name}"
             if path.name.startswith(".") or name in config.DEFAULT_SITES or path.is_dir():
@@ -110,7 +118,10 @@ def own_files(places: Places) -> dict[str, dict[str, str]]:
     """The files that carry our mark: a run with the same contents has nothing to write."""
     found = {}
     paths = [places.root / "nginx.conf", places.root / "conf.d/flaskops.types"]
-    paths += [*(places.root / "conf.d").glob("*.conf"), *NginxPlace(places.root).sites.glob("*.conf")]
+    paths += [
+        *(places.root / "conf.d").glob("*.conf"),
+        *NginxPlace(places.root).sites.glob("*.conf"),
+    ]
     for path in paths:
         if path.is_file() and not path.is_symlink():
             content = path.read_bytes()
@@ -127,7 +138,11 @@ def listening_inodes(tables: Iterable[str], port: int) -> set[str]:
     for table in tables:
         for line in table.splitlines()[1:]:
             columns = line.split()
-            if len(columns) > 9 and columns[3] == "0A" and int(columns[1].rpartition(":")[2], 16) == port:
+            if (
+                len(columns) > 9
+                and columns[3] == "0A"
+                and int(columns[1].rpartition(":")[2], 16) == port
+            ):
                 found.add(columns[9])
     return found
 
@@ -168,7 +183,11 @@ def service_enabled(places: Places) -> str:
         state = run(["systemctl", "is-enabled", "nginx.service"])[1].strip().splitlines()[-1:]
         if state and state[0].startswith("masked"):
             return "masked"
-        return "enabled" if state and state[0] in ("enabled", "enabled-runtime", "static", "alias") else "disabled"
+        return (
+            "enabled"
+            if state and state[0] in ("enabled", "enabled-runtime", "static", "alias")
+            else "disabled"
+        )
     if any(places.at("/etc").glob("rc[2345].d/S[0-9][0-9]nginx")):
         return "enabled"
     return "disabled" if places.at("/etc/init.d/nginx").exists() else ""
@@ -179,10 +198,16 @@ GUARD = "flaskops.host (role nginx), guard 1:"
 
 
 def boot_guard(places: Places) -> str:
-    """Whether systemd keeps one bad fragment from stopping all: ours, missing, or none where systemd does not run."""
+    """Whether systemd keeps one bad fragment from stopping all: ours, missing, or none where
+    systemd does not run.
+    """
     if not places.at("/run/systemd/system").is_dir():
         return "none"
-    return "ours" if GUARD in read_text(places.at("/etc/systemd/system/nginx.service.d/flaskops.conf")) else "missing"
+    return (
+        "ours"
+        if GUARD in read_text(places.at("/etc/systemd/system/nginx.service.d/flaskops.conf"))
+        else "missing"
+    )
 
 
 def log_rotation(places: Places) -> dict[str, Any]:
@@ -226,10 +251,15 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> dict[str, Any]
         "boot_guard": boot_guard(places),
         "configuration_error": error,
         "conf_d_included": any(
-            context in ("http", "") and config.glob_covers(pattern, f"{root}/conf.d/flaskops.conf") for context, pattern in lines
+            context in ("http", "") and config.glob_covers(pattern, f"{root}/conf.d/flaskops.conf")
+            for context, pattern in lines
         ),
         "default_sites": default_sites(places, sums),
-        "directories": sorted(p.name for p in NginxPlace(places.root).sites.glob("*") if p.is_dir() and not p.is_symlink()),
+        "directories": sorted(
+            p.name
+            for p in NginxPlace(places.root).sites.glob("*")
+            if p.is_dir() and not p.is_symlink()
+        ),
         "distribution": os_release(read_text(places.at("/etc/os-release"))),
         "files": own_files(places),
         "foreign": foreign_files(places),

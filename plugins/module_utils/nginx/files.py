@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of the Nginx configuration: reading them, copying the tree, and changing it by renames that can be undone."""
+"""The files of the Nginx configuration: reading them, copying the tree, and changing it by renames
+that can be undone.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from .steps import ABSENT, Entry, Step
 
 # In the header of every file that the collection writes: this is how we know that a file is ours.
 MARKER = "Written by flaskops.host"
-PENDING = "reload-pending"  # in RUNTIME while the tree may be newer than what the running Nginx has loaded
+PENDING = (  # in RUNTIME while the tree may be newer than what the running Nginx has loaded
+    "reload-pending"
+)
 
 
 def read_text(path: Path) -> str:
@@ -92,7 +96,9 @@ def sweep_tree(root: Path) -> None:
 
 
 def copy_tree(source: Path, destination: Path) -> None:
-    """A copy with links kept as links, without sockets and pipes, and without our own dotted leftovers."""
+    """A copy with links kept as links, without sockets and pipes, and without our own dotted
+    leftovers.
+    """
     destination.mkdir(mode=0o755, exist_ok=True)
     with os.scandir(source) as entries:
         for entry in entries:
@@ -165,7 +171,8 @@ class Transaction:
             if step.before.kind != "absent":
                 old = self.beside(step, "old")
                 if old.exists() or old.is_symlink():
-                    # rename() does nothing when both names are the same file: then the step did not take place.
+                    # rename() does nothing when both names are the same file: then the step did not
+                    # take place.
                     os.rename(old, path)
             else:
                 with contextlib.suppress(FileNotFoundError):
@@ -180,7 +187,9 @@ class Transaction:
 
 
 def keep_backup(step: Step, directory: Path) -> str | None:
-    """Keep a copy of a file that somebody else wrote, once per content. Outside the tree: no glob may read it."""
+    """Keep a copy of a file that somebody else wrote, once per content. Outside the tree: no glob
+    may read it.
+    """
     if step.before.kind != "file" or MARKER.encode() in step.before.content:
         return None
     name = step.path.replace("/", "-")

@@ -20,21 +20,30 @@ from .files import read_text
 from .steps import NginxError
 
 LEAVING = "nginx: worker process is shutting down"
-# After so many reloads within the time limit of old workers the oldest of them end, and what they still hold.
+# After so many reloads within the time limit of old workers the oldest of them end, and what they
+# still hold.
 GENERATIONS = 10
 TICKS = os.sysconf("SC_CLK_TCK")  # one second
 
-# $1 candidate, $2 real tree, $3 nginx: the namespace is private, so the bind mount is seen by this one process only.
+# $1 candidate, $2 real tree, $3 nginx: the namespace is private, so the bind mount is seen by this
+# one process only.
 MOUNTED = "flaskops:mounted"
 IN_NAMESPACE = f'mount --bind "$1" "$2" || exit 1; echo {MOUNTED}; exec "$3" -t -c "$2/nginx.conf"'
 
-# "nginx: [emerg] words" and, once the error log is known, "2026/11/21 08:54:17 [emerg] 92#92: words"
-SAID = re.compile(r"^(?:nginx: |\d{4}/\S+ \S+ )\[(\w+)\] (?:\d+#\d+: )?(?:\*\d+ )?(.*)$", re.MULTILINE)
+# "nginx: [emerg] words" and, once the error log is known, "2026/11/21 08:54:17 [emerg] 92#92:
+# words"
+SAID = re.compile(
+    r"^(?:nginx: |\d{4}/\S+ \S+ )\[(\w+)\] (?:\d+#\d+: )?(?:\*\d+ )?(.*)$", re.MULTILINE
+)
 
 
 def emergencies(text: str) -> str:
     """Nginx's own words about what is wrong, without the lines that say nothing."""
-    wrong = [f"[{level}] {words}" for level, words in SAID.findall(text) if level not in ("warn", "notice", "info")]
+    wrong = [
+        f"[{level}] {words}"
+        for level, words in SAID.findall(text)
+        if level not in ("warn", "notice", "info")
+    ]
     lines = [line for line in text.splitlines() if line.strip() and line != MOUNTED]
     return "\n".join(dict.fromkeys(wrong or lines)) or "(no words)"
 
@@ -45,7 +54,9 @@ def nginx_warnings(text: str) -> list[str]:
 
 
 def run(command: Sequence[str], seconds: float) -> tuple[int, str]:
-    """The exit code of a command and all that it said; OSError when it is not there, TimeoutExpired when it did not end."""
+    """The exit code of a command and all that it said; OSError when it is not there, TimeoutExpired
+    when it did not end.
+    """
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
     result = subprocess.run(
         command,
@@ -64,7 +75,9 @@ def processes() -> list[int]:
 
 
 def own_command_line(pid: int) -> str:
-    """The command line of a process of this host; "" for one in a container, whose Nginx is none of our business."""
+    """The command line of a process of this host; "" for one in a container, whose Nginx is none of
+    our business.
+    """
     return command_line(pid) if is_ours(pid) else ""
 
 
@@ -74,12 +87,18 @@ def is_master(pid: int) -> bool:
 
 def workers_of(master: int) -> set[int]:
     """The workers that take connections; the ones that are shutting down do not count."""
-    return {pid for pid in processes() if parent(pid) == master and own_command_line(pid) == "nginx: worker process"}
+    return {
+        pid
+        for pid in processes()
+        if parent(pid) == master and own_command_line(pid) == "nginx: worker process"
+    }
 
 
 def generations(master: int) -> list[list[int]]:
     """The workers that finish what they have begun, by the reload that they are from, oldest first."""
-    leaving = [pid for pid in processes() if parent(pid) == master and own_command_line(pid) == LEAVING]
+    leaving = [
+        pid for pid in processes() if parent(pid) == master and own_command_line(pid) == LEAVING
+    ]
     result: list[list[int]] = []
     last = 0
     for began, pid in sorted((started(pid), pid) for pid in leaving):
@@ -100,7 +119,8 @@ def pid_path(main_config: str) -> Path:
 def master_pid(main_config: str, service: str = "") -> int | None:
     """The running master, verified: the pid file may be old and the number somebody else's by now.
 
-    service: the command of the service's Nginx, for which a lost pid file is no reason to think it stopped.
+    service: the command of the service's Nginx, for which a lost pid file is no reason to think it
+    stopped.
     """
     try:
         pid = int(pid_path(main_config).read_text().strip() or 0)
@@ -110,9 +130,14 @@ def master_pid(main_config: str, service: str = "") -> int | None:
         return pid
     if not service:
         return None
-    # The pid file is lost or was emptied; the service is the one master that runs without a configuration of its own.
+    # The pid file is lost or was emptied; the service is the one master that runs without a
+    # configuration of its own.
     masters = filter(is_master, processes())
-    lost = [pid for pid in masters if (words := own_command_line(pid).split())[3:4] == [service] and "-c" not in words]
+    lost = [
+        pid
+        for pid in masters
+        if (words := own_command_line(pid).split())[3:4] == [service] and "-c" not in words
+    ]
     return lost[0] if len(lost) == 1 else None
 
 
@@ -140,61 +165,93 @@ class Host:
 
     def test(self, candidate: Path, root: Path) -> tuple[bool, str]:
         """`nginx -t` with the candidate lying over the root, for this one process only."""
-        command = ["unshare", "--mount", "--", "sh", "-c", IN_NAMESPACE, "sh", str(candidate), str(root), self.nginx]
+        command = [
+            "unshare",
+            "--mount",
+            "--",
+            "sh",
+            "-c",
+            IN_NAMESPACE,
+            "sh",
+            str(candidate),
+            str(root),
+            self.nginx,
+        ]
         code, words = self._run(command, self.test_seconds)
         if MOUNTED not in words:
             raise NginxError(
-                "The new configuration cannot be tested before it is written: a private mount namespace is refused"
-                f" ({words.strip() or f'exit code {code}'}). It needs root with CAP_SYS_ADMIN; in a container that is"
-                " --cap-add SYS_ADMIN (and no AppArmor or seccomp profile that forbids mount). Nothing was changed."
+                "The new configuration cannot be tested before it is written: a private mount"
+                f" namespace is refused ({words.strip() or f'exit code {code}'}). It needs root"
+                " with CAP_SYS_ADMIN; in a container that is --cap-add SYS_ADMIN (and no AppArmor"
+                " or seccomp profile that forbids mount). Nothing was changed."
             )
         return code == 0, words
 
     def master(self, root: Path) -> int | None:
         """The running master that serves this tree."""
-        return master_pid(read_text(root / "nginx.conf"), self.nginx if str(root) == "/etc/nginx" else "")
+        return master_pid(
+            read_text(root / "nginx.conf"), self.nginx if str(root) == "/etc/nginx" else ""
+        )
 
     def reload(self, root: Path) -> None:
-        """Load the tree into the running Nginx and see its new workers, or say in Nginx's words why not."""
+        """Load the tree into the running Nginx and see its new workers, or say in Nginx's words why
+        not.
+        """
         master = self.master(root)
         if master is None:
             raise NginxError("Nginx stopped running during the change.")
         log = error_log_path(read_text(root / "nginx.conf"))
         offset = log.stat().st_size if log.is_file() else 0
         before = workers_of(master)
-        code, words = self._run([self.nginx, "-s", "reload", "-c", f"{root}/nginx.conf"], self.test_seconds)
+        code, words = self._run(
+            [self.nginx, "-s", "reload", "-c", f"{root}/nginx.conf"], self.test_seconds
+        )
         if code != 0 and re.search(r"nginx\.pid|PID", words):
-            os.kill(master, signal.SIGHUP)  # the pid file is lost: this is what the command does with its number
+            os.kill(
+                master, signal.SIGHUP
+            )  # the pid file is lost: this is what the command does with its number
         elif code != 0:
             raise NginxError(emergencies(words))
         deadline = time.monotonic() + self.reload_seconds
         while time.monotonic() < deadline:
             now = workers_of(master)
-            if now - before and not now & before:  # new ones are there, and no old one takes connections any more
+            if (
+                now - before and not now & before
+            ):  # new ones are there, and no old one takes connections any more
                 return
             said = self._log_of(log, offset, master)
-            if any("bind() to" not in line for line in said):  # bind() is tried five times, only its last word counts
+            if any(
+                "bind() to" not in line for line in said
+            ):  # bind() is tried five times, only its last word counts
                 raise NginxError("\n".join(dict.fromkeys(said)))
             time.sleep(0.02)
         if workers_of(master) - before:
             return  # an old one is too busy to notice, the new ones serve
         said = self._log_of(log, offset, master)
         raise NginxError(
-            "\n".join(dict.fromkeys(said)) or f"no worker of the new configuration after {self.reload_seconds:g} s (see {log})"
+            "\n".join(dict.fromkeys(said))
+            or f"no worker of the new configuration after {self.reload_seconds:g} s (see {log})"
         )
 
     def end_oldest(self, root: Path) -> list[str]:
-        """End the oldest old workers where there are those of too many reloads; says which, and what that means."""
+        """End the oldest old workers where there are those of too many reloads; says which, and
+        what that means.
+        """
         master = self.master(root)
-        ended = [pid for workers in generations(master)[:-GENERATIONS] for pid in workers] if master else []
+        ended = (
+            [pid for workers in generations(master)[:-GENERATIONS] for pid in workers]
+            if master
+            else []
+        )
         for pid in ended:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         if not ended:
             return []
         return [
-            f"Nginx was reloaded more than {GENERATIONS} times while connections stayed open. Ended its oldest workers "
-            f"{', '.join(map(str, ended))} with the transfers and websockets that they still held."
+            f"Nginx was reloaded more than {GENERATIONS} times while connections stayed open. Ended"
+            f" its oldest workers {', '.join(map(str, ended))} with the transfers and websockets"
+            " that they still held."
         ]
 
     @staticmethod

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The inputs of the nginx role as tables for _options, and what has to fit together in them. Pure.
 
-Whatever gets into a file of Nginx is held against a strict pattern, since the templates read the variables themselves.
+Whatever gets into a file of Nginx is held against a strict pattern, since the templates read the
+variables themselves.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ ADDRESS = "an address or a network such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/3
 
 
 def _site_name(text: str) -> str:
-    return "be another than the built-in site's (leave the entry out to use that one)" if text == "default" else ""
+    return (
+        "be another than the built-in site's (leave the entry out to use that one)"
+        if text == "default"
+        else ""
+    )
 
 
 def _server_name(text: str) -> str:
@@ -44,16 +49,23 @@ def _proxy(text: str) -> str:
 
 
 def _whole(least: int, most: int, allowed: str = "a whole number") -> Option:
-    return Option(kind="int", pattern=r"-?[0-9]{1,12}", minimum=least, maximum=most, allowed=allowed)
+    return Option(
+        kind="int", pattern=r"-?[0-9]{1,12}", minimum=least, maximum=most, allowed=allowed
+    )
 
 
-_BUFFER = {"pattern": r"|[1-9][0-9]{0,2}k", "allowed": "a size such as 16k, at most 999k, or '' for Nginx's own 8k"}
+_BUFFER = {
+    "pattern": r"|[1-9][0-9]{0,2}k",
+    "allowed": "a size such as 16k, at most 999k, or '' for Nginx's own 8k",
+}
 _PORT = _whole(1, 65535, "the number of a port")
 
 INPUTS: dict[str, Option] = {
     "manage": Option(kind="bool"),
     "default_site_enabled": Option(kind="bool"),
-    "required_sites": Option(kind="list", elements=Option(strict=True, pattern=NAME, allowed="the name of a site")),
+    "required_sites": Option(
+        kind="list", elements=Option(strict=True, pattern=NAME, allowed="the name of a site")
+    ),
     "http_port": _PORT,
     "ipv6": Option(choices=("auto", "enabled", "disabled")),
     "health_path": Option(
@@ -61,23 +73,35 @@ INPUTS: dict[str, Option] = {
         pattern=r"|(?!.*/\.flaskops(?:/|$))(?:/[A-Za-z0-9._~-]+)+",
         allowed="a path such as /healthz, or '' for none",
     ),
-    "trusted_proxies": Option(kind="list", elements=Option(strict=True, check=_proxy, allowed=ADDRESS)),
-    "user": Option(pattern=r"[a-z_][a-z0-9_-]{0,31}", allowed="the name of a user of the system, such as www-data"),
-    "worker_processes": Option(pattern=r"auto|[1-9][0-9]{0,3}", allowed="auto or a number of processes"),
+    "trusted_proxies": Option(
+        kind="list", elements=Option(strict=True, check=_proxy, allowed=ADDRESS)
+    ),
+    "user": Option(
+        pattern=r"[a-z_][a-z0-9_-]{0,31}",
+        allowed="the name of a user of the system, such as www-data",
+    ),
+    "worker_processes": Option(
+        pattern=r"auto|[1-9][0-9]{0,3}", allowed="auto or a number of processes"
+    ),
     "worker_connections": _whole(64, 1048576),
     "worker_rlimit_nofile": _whole(64, 10485760),
     "worker_shutdown_timeout_seconds": _whole(1, 86400),
     "required_shutdown_timeout_seconds": _whole(0, 1000000),
     "header_buffer_size": Option(default="", **_BUFFER),  # type: ignore[arg-type]
     "client_max_body_size": Option(
-        default="", pattern=r"|[0-9]{1,12}[kKmMgG]?", allowed="a size such as 16m, 0 for no limit, or '' to leave it out"
+        default="",
+        pattern=r"|[0-9]{1,12}[kKmMgG]?",
+        allowed="a size such as 16m, 0 for no limit, or '' to leave it out",
     ),
     "keepalive_timeout_seconds": _whole(0, 86400),
     "keepalive_requests": _whole(1, 1000000000),
     "gzip_level": _whole(1, 9),
     "gzip_min_length_bytes": _whole(0, 1000000000),
     "gzip_types": Option(
-        kind="list", elements=Option(strict=True, pattern=r"[a-z]+/[a-zA-Z0-9.+*-]+", allowed="a media type such as text/css")
+        kind="list",
+        elements=Option(
+            strict=True, pattern=r"[a-z]+/[a-zA-Z0-9.+*-]+", allowed="a media type such as text/css"
+        ),
     ),
     "replace_main_config": Option(kind="bool"),
     "replace_default_site": Option(kind="bool"),
@@ -104,13 +128,15 @@ SITE: dict[str, Option] = {
 
 
 def read(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The inputs as the plan uses them, and all problems; of what does not fit what is left is None, or a shorter list."""
+    """The inputs as the plan uses them, and all problems; of what does not fit what is left is
+    None, or a shorter list.
+    """
     values, problems = read_inputs(inputs, INPUTS, "nginx_")
     connections, files = values["worker_connections"], values["worker_rlimit_nofile"]
     if connections and files and files < 2 * connections:
         problems.append(
-            f"nginx_worker_rlimit_nofile must be at least {2 * connections}, twice nginx_worker_connections, for a proxied request needs"
-            f" two files; got {files}."
+            f"nginx_worker_rlimit_nofile must be at least {2 * connections}, twice"
+            f" nginx_worker_connections, for a proxied request needs two files; got {files}."
         )
     values["http_port"] = values["http_port"] or PORTS[SCHEME]
     values["sites"], found = _sites(inputs["sites"], values["http_port"])
@@ -122,18 +148,24 @@ def _proxies(given: list[str]) -> tuple[list[str], list[str]]:
     """Each as Nginx writes it and once."""
     networks = {text: ipaddress.ip_network(text) for text in given}
     problems = [
-        f"nginx_trusted_proxies: {show(text)} is every client, and each could pass for another address; write those of your proxies alone."
+        f"nginx_trusted_proxies: {show(text)} is every client, and each could pass for another"
+        " address; write those of your proxies alone."
         for text, network in networks.items()
         if network.prefixlen == 0
     ]
-    written = (str(network.network_address if network.num_addresses == 1 else network) for network in networks.values())
+    written = (
+        str(network.network_address if network.num_addresses == 1 else network)
+        for network in networks.values()
+    )
     return list(dict.fromkeys(written)), problems
 
 
 def _sites(given: Any, port: int) -> tuple[list[Site], list[str]]:
     """nginx_sites with every default filled in."""
     if not isinstance(given, (list, tuple)):
-        return [], [refusal("nginx_sites", "be a list of dictionaries with name and server_names", given)]
+        return [], [
+            refusal("nginx_sites", "be a list of dictionaries with name and server_names", given)
+        ]
     found: list[Site] = []
     problems: list[str] = []
     for position, entry in enumerate(given):
@@ -145,9 +177,16 @@ def _sites(given: Any, port: int) -> tuple[list[Site], list[str]]:
         name = name if isinstance(name, str) and re.fullmatch(NAME, name) else ""
         site, wrong = normalize(entry, SITE, f"nginx_sites: {name}" if name else where)
         problems += wrong
-        names = [text.lower() for text in _list(site["server_names"]) if isinstance(text, str) and not _server_name(text)]
+        names = [
+            text.lower()
+            for text in _list(site["server_names"])
+            if isinstance(text, str) and not _server_name(text)
+        ]
         twice = [text for text in dict.fromkeys(names) if names.count(text) > 1]
-        problems += [f"nginx_sites: {name}: server_names: {text} is there twice; leave one out." for text in twice]
+        problems += [
+            f"nginx_sites: {name}: server_names: {text} is there twice; leave one out."
+            for text in twice
+        ]
         found.append(
             Site(
                 name,
@@ -173,8 +212,8 @@ def _shared(sites: list[Site]) -> list[str]:
             other = seen.setdefault((server_name, site.port), site.name)
             if other != site.name:
                 problems.append(
-                    f"nginx_sites: {site.name}: server_names: {server_name} belongs to the site {other} already"
-                    f" (port {site.port}); a name leads to one site."
+                    f"nginx_sites: {site.name}: server_names: {server_name} belongs to the site"
+                    f" {other} already (port {site.port}); a name leads to one site."
                 )
     return problems
 

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A change of the Nginx configuration as steps: what is asked for, what differs, and in which order it is done. Pure."""
+"""A change of the Nginx configuration as steps: what is asked for, what differs, and in which order
+it is done. Pure.
+"""
 
 from __future__ import annotations
 
@@ -64,11 +66,16 @@ def relative_path(root: Path, path: str, label: str) -> str:
     if text.startswith("/"):
         prefix = f"{root}/"
         if not text.startswith(prefix):
-            raise NginxError(f"{label}: {path!r} is not below {root}; give a path relative to {root} or below it.")
+            raise NginxError(
+                f"{label}: {path!r} is not below {root}; give a path relative to {root} or"
+                " below it."
+            )
         text = text[len(prefix) :]
     parts = text.split("/")
     if not text or any(part in ("", ".", "..") for part in parts) or "\0" in text or "\n" in text:
-        raise NginxError(f"{label}: {path!r} is not a plain path; leave out empty parts, '.' and '..'.")
+        raise NginxError(
+            f"{label}: {path!r} is not a plain path; leave out empty parts, '.' and '..'."
+        )
     return text
 
 
@@ -88,7 +95,9 @@ def parse_wanted(root: Path, params: Mapping[str, Any]) -> Wanted:
     def unnamed(path: str, label: str) -> str:
         relative = canonical(path, label)
         if relative in entries:
-            problems.append(f"{label}: {relative} is named twice; a path is either a file, a link or absent.")
+            problems.append(
+                f"{label}: {relative} is named twice; a path is either a file, a link or absent."
+            )
             return ""
         return relative
 
@@ -104,7 +113,9 @@ def parse_wanted(root: Path, params: Mapping[str, Any]) -> Wanted:
     for item in params.get("links") or []:
         relative = unnamed(item["path"], "links")
         if not item["target"].startswith("/"):
-            problems.append(f"links: {item['path']}: target is {item['target']!r}; give an absolute path.")
+            problems.append(
+                f"links: {item['path']}: target is {item['target']!r}; give an absolute path."
+            )
         elif relative:
             entries[relative] = Entry("link", target=item["target"])
     for path in params.get("absent") or []:
@@ -119,15 +130,27 @@ def parse_wanted(root: Path, params: Mapping[str, Any]) -> Wanted:
 
 
 def missing_directories(wanted: Wanted, exists: Callable[[str], bool]) -> list[str]:
-    """Directories to make, parents first: the ones asked for and those that new files and links need."""
+    """Directories to make, parents first: the ones asked for and those that new files and links
+    need.
+    """
     paths = [f"{path}/" for path in wanted.directories]
     paths += [path for path, entry in wanted.entries.items() if entry.kind != "absent"]
-    return [parent for parent in dict.fromkeys(parent for path in paths for parent in parents(path)) if not exists(parent)]
+    return [
+        parent
+        for parent in dict.fromkeys(parent for path in paths for parent in parents(path))
+        if not exists(parent)
+    ]
 
 
 def plan_steps(wanted: Wanted, read: Callable[[str], Entry]) -> list[Step]:
-    """What differs, in the order that is right for most changes: new things, removals, the main file last."""
-    steps = [Step(path, before, after) for path, after in wanted.entries.items() if (before := read(path)) != after]
+    """What differs, in the order that is right for most changes: new things, removals, the main
+    file last.
+    """
+    steps = [
+        Step(path, before, after)
+        for path, after in wanted.entries.items()
+        if (before := read(path)) != after
+    ]
     return sorted(
         steps,
         key=lambda step: (
@@ -146,31 +169,44 @@ def check_steps(steps: Sequence[Step], root: Path, names: Callable[[str], Iterab
     for step in steps:
         path = root / step.path
         if step.before.kind == "directory" and step.after.kind != "absent":
-            problems.append(f"{path} is a directory; move it away, a {step.after.kind} belongs there.")
+            problems.append(
+                f"{path} is a directory; move it away, a {step.after.kind} belongs there."
+            )
         elif step.before.kind == "special":
             problems.append(f"{path} is a socket, pipe or device; move it away.")
         elif step.after.kind == "link" and step.before.kind == "file":
-            problems.append(f"{path} is a file that flaskops.host did not put there; move it away, a link belongs there.")
+            problems.append(
+                f"{path} is a file that flaskops.host did not put there; move it away, a link"
+                " belongs there."
+            )
         elif step.before.kind == "directory":
             left = sorted(name for name in names(step.path) if f"{step.path}/{name}" not in gone)
             if left:
-                problems.append(f"{path} is to be removed but holds {', '.join(left)}; move that away.")
+                problems.append(
+                    f"{path} is to be removed but holds {', '.join(left)}; move that away."
+                )
     if problems:
         raise NginxError("\n".join(problems))
 
 
-def safe_order(steps: Sequence[Step], accepted: Callable[[Sequence[Step]], bool]) -> list[Step] | None:
+def safe_order(
+    steps: Sequence[Step], accepted: Callable[[Sequence[Step]], bool]
+) -> list[Step] | None:
     """An order in which Nginx accepts the tree after every single step, or None.
 
-    `accepted` applies the given steps, in their order, to an unchanged candidate and tests it. A step that only fits
-    together with another (two apps that swap their paths) is split: first its old state is taken away, then its new
-    one is put there.
+    `accepted` applies the given steps, in their order, to an unchanged candidate and tests it. A
+    step that only fits together with another (two apps that swap their paths) is split: first its
+    old state is taken away, then its new one is put there.
     """
-    return _order(steps, accepted) or _order([half for step in steps for half in _halves(step)], accepted)
+    return _order(steps, accepted) or _order(
+        [half for step in steps for half in _halves(step)], accepted
+    )
 
 
 def _order(steps: Sequence[Step], accepted: Callable[[Sequence[Step]], bool]) -> list[Step] | None:
-    """Always the first of the steps left that is accepted. The last one needs no test: the final state is known to be good."""
+    """Always the first of the steps left that is accepted. The last one needs no test: the final
+    state is known to be good.
+    """
     todo = list(steps)
     done: list[Step] = []
     while todo:
@@ -185,7 +221,9 @@ def _order(steps: Sequence[Step], accepted: Callable[[Sequence[Step]], bool]) ->
 
 
 def _halves(step: Step) -> list[Step]:
-    """Taking the old state away, and putting the new one there; one step where that cannot be parted."""
+    """Taking the old state away, and putting the new one there; one step where that cannot be
+    parted.
+    """
     if step.path == "nginx.conf" or "absent" in (step.before.kind, step.after.kind):
         return [step]
     return [Step(step.path, step.before, ABSENT), Step(step.path, ABSENT, step.after)]
@@ -217,6 +255,9 @@ def make_diff(steps: Sequence[Step], root: Path) -> list[dict[str, str]]:
             "after": after.shown(),
         }
         if before.kind == after.kind == "file" and before.content == after.content:
-            entry["before"], entry["after"] = f"mode {before.mode:04o}\n", f"mode {after.mode:04o}\n"
+            entry["before"], entry["after"] = (
+                f"mode {before.mode:04o}\n",
+                f"mode {after.mode:04o}\n",
+            )
         result.append(entry)
     return result

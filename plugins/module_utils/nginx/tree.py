@@ -7,12 +7,15 @@ The order of a change, and why a cut at any point is safe:
 
     lock        one flock for the whole host
     compare     nothing differs: nothing is done, not even a test
-    candidate   a private copy of the tree; every state the real tree will go through is tested on it with `nginx -t`
+    candidate   a private copy of the tree; every state the real tree will go through is tested on
+    it with `nginx -t`
                 in a mount namespace of its own, where the copy lies over the real directory
-    stage       every new file is written beside its place under a dotted name (no glob of Nginx reads those),
+    stage       every new file is written beside its place under a dotted name (no glob of Nginx
+    reads those),
                 every old one gets a second name: whatever a full disk can break, breaks here
     commit      renames only, in the order that was tested: a kill leaves one of the tested states
-    reload      and wait for workers of the new configuration; else the old names are put back and loaded again
+    reload      and wait for workers of the new configuration; else the old names are put back and
+    loaded again
 """
 
 from __future__ import annotations
@@ -64,7 +67,9 @@ class Settings:
 
 @contextlib.contextmanager
 def host_lock(path: Path, seconds: float, check_mode: bool) -> Iterator[None]:
-    """One change of the Nginx configuration at a time on this host. Check mode makes no file for it."""
+    """One change of the Nginx configuration at a time on this host. Check mode makes no file for
+    it.
+    """
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_RDONLY if check_mode else os.O_RDWR | os.O_CREAT)
     if not check_mode:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,10 +81,14 @@ def host_lock(path: Path, seconds: float, check_mode: bool) -> Iterator[None]:
         yield
         return
     except OSError as error:
-        raise NginxError(f"The lock {path} cannot be opened ({error.strerror}). Is the task run as root?") from error
+        raise NginxError(
+            f"The lock {path} cannot be opened ({error.strerror}). Is the task run as root?"
+        ) from error
     try:
         if os.fstat(handle).st_uid != os.geteuid():
-            raise NginxError(f"The lock {path} belongs to another user; remove it, it is made again by root.")
+            raise NginxError(
+                f"The lock {path} belongs to another user; remove it, it is made again by root."
+            )
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -89,8 +98,9 @@ def host_lock(path: Path, seconds: float, check_mode: bool) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     holder = os.pread(handle, 64, 0).decode("ascii", "replace").strip() or "unknown"
                     raise NginxError(
-                        f"Another run has been changing the Nginx configuration for more than {seconds:g} s"
-                        f" (process {holder}, lock {path}). Wait for it to end, or stop it, and run again."
+                        "Another run has been changing the Nginx configuration for more than"
+                        f" {seconds:g} s (process {holder}, lock {path}). Wait for it to end, or"
+                        " stop it, and run again."
                     ) from None
                 time.sleep(0.1)
         if not check_mode:
@@ -110,14 +120,23 @@ def move_links(root: str, links: Sequence[Mapping[str, str]], absent: Sequence[s
         absent: paths.
     """
     wanted = {"directories": [], "files": [], "links": links, "absent": absent}
-    warnings: list[str] = NginxTree(parse_wanted(Path(root), wanted), Settings(root=Path(root)), Host()).run()["warnings"]
+    warnings: list[str] = NginxTree(
+        parse_wanted(Path(root), wanted), Settings(root=Path(root)), Host()
+    ).run()["warnings"]
     return warnings
 
 
 class NginxTree:
     """One change of the tree, as the head of this file tells it."""
 
-    def __init__(self, wanted: Wanted, settings: Settings, host: Host, reload: bool = True, check_mode: bool = False):
+    def __init__(
+        self,
+        wanted: Wanted,
+        settings: Settings,
+        host: Host,
+        reload: bool = True,
+        check_mode: bool = False,
+    ):
         self.wanted = wanted
         self.settings = settings
         self.host = host
@@ -138,7 +157,9 @@ class NginxTree:
 
     def _run(self) -> dict[str, Any]:
         if not self.check_mode:
-            for old in self.settings.runtime.glob("candidate-*"):  # of killed runs: we hold the lock
+            for old in self.settings.runtime.glob(
+                "candidate-*"
+            ):  # of killed runs: we hold the lock
                 shutil.rmtree(old, ignore_errors=True)
         self._check_parents()
         directories = missing_directories(self.wanted, lambda path: (self.root / path).is_dir())
@@ -166,13 +187,21 @@ class NginxTree:
         return self.settings.runtime / PENDING
 
     def _check_parents(self) -> None:
-        """No path may be reached through a link: it would lead out of the tree, and out of the candidate."""
+        """No path may be reached through a link: it would lead out of the tree, and out of the
+        candidate.
+        """
         problems = set()
-        for path in [*self.wanted.entries, *(f"{directory}/" for directory in self.wanted.directories)]:
+        for path in [
+            *self.wanted.entries,
+            *(f"{directory}/" for directory in self.wanted.directories),
+        ]:
             for parent in parents(path):
                 kind = read_entry(self.root / parent).kind
                 if kind not in ("directory", "absent"):
-                    problems.add(f"{self.shown_root / parent} is a {kind}; flaskops.host needs a real directory there.")
+                    problems.add(
+                        f"{self.shown_root / parent} is a {kind}; flaskops.host needs a real"
+                        " directory there."
+                    )
         if problems:
             raise NginxError("\n".join(sorted(problems)))
 
@@ -187,7 +216,9 @@ class NginxTree:
                 steps = self._try_out(directories, steps)
             elif missing and not self.check_mode:
                 raise NginxError(
-                    "These targets of links do not exist, Nginx would not start: " + ", ".join(missing) + ". Nothing was changed."
+                    "These targets of links do not exist, Nginx would not start: "
+                    + ", ".join(missing)
+                    + ". Nothing was changed."
                 )
         if not self.check_mode:
             self._write(directories, steps)
@@ -195,7 +226,9 @@ class NginxTree:
             self.actions.append("Reload Nginx")
 
     def _differs(self, steps: Sequence[Step]) -> bool:
-        """Whether Nginx reads anything else after these steps than before: a link to the same text is nothing new to it."""
+        """Whether Nginx reads anything else after these steps than before: a link to the same text
+        is nothing new to it.
+        """
         return any(not self._same_text(step.before, step.after) for step in steps)
 
     @staticmethod
@@ -208,7 +241,9 @@ class NginxTree:
             return False
 
     def _try_out(self, directories: Sequence[str], steps: list[Step]) -> list[Step]:
-        """Test the change on a candidate; the steps come back in an order that is valid all the way."""
+        """Test the change on a candidate; the steps come back in an order that is valid all the
+        way.
+        """
         with self._candidate() as candidate:
             for path in directories:
                 (candidate / path).mkdir(exist_ok=True)
@@ -220,13 +255,17 @@ class NginxTree:
                     return False  # a directory that is not empty yet
 
             good, words = self._test_states(candidate, steps)
-            good_before, words_before = (True, "") if good and len(steps) == 1 else self._test_states(candidate, [])
+            good_before, words_before = (
+                (True, "") if good and len(steps) == 1 else self._test_states(candidate, [])
+            )
             if not good and not good_before:
                 now, then = emergencies(words_before), emergencies(words)
                 raise NginxError(
-                    f"Nginx refuses the configuration that this host has already, before the change:\n{now}\n"
+                    "Nginx refuses the configuration that this host has already, before the"
+                    f" change:\n{now}\n"
                     + (f"and after it:\n{then}\n" if now != then else "")
-                    + "Mend or move what it names (`nginx -t` shows it), then run again. Nothing was changed."
+                    + "Mend or move what it names (`nginx -t` shows it), then run again. Nothing"
+                    " was changed."
                 )
             if not good:
                 raise NginxError(
@@ -269,7 +308,10 @@ class NginxTree:
             try:
                 copy_tree(self.root, place / "nginx")
             except (OSError, shutil.Error) as error:
-                raise NginxError(f"{self.shown_root} cannot be copied to {place} for the test: {error}. Nothing was changed.") from error
+                raise NginxError(
+                    f"{self.shown_root} cannot be copied to {place} for the test: {error}. Nothing"
+                    " was changed."
+                ) from error
             yield place / "nginx"
         finally:
             shutil.rmtree(place, ignore_errors=True)
@@ -281,7 +323,11 @@ class NginxTree:
             if self.want_reload and self._differs(steps):
                 self.pending.touch()
             transaction.stage()
-            kept = [keep_backup(step, self.settings.backups) for step in steps if step.path in self.wanted.backups]
+            kept = [
+                keep_backup(step, self.settings.backups)
+                for step in steps
+                if step.path in self.wanted.backups
+            ]
             self.backups = [path for path in kept if path]
             for step in steps:
                 transaction.commit(step)
@@ -289,7 +335,9 @@ class NginxTree:
         except BaseException as error:
             self._put_back(transaction, error)
             raise
-        with contextlib.suppress(OSError, Interrupted):  # the change is made; the next run sweeps again
+        with contextlib.suppress(
+            OSError, Interrupted
+        ):  # the change is made; the next run sweeps again
             transaction.sweep()
             if self.want_reload:
                 self.pending.unlink(missing_ok=True)
@@ -302,14 +350,16 @@ class NginxTree:
             self.warnings += self.host.end_oldest(self.root)
 
     def _put_back(self, transaction: Transaction, error: BaseException) -> None:
-        """The last good state, on the disk and in the running Nginx; the error tells what became of it."""
+        """The last good state, on the disk and in the running Nginx; the error tells what became of
+        it.
+        """
         touched = bool(transaction.done)
         try:
             transaction.revert()
         except OSError as second:
             raise NginxError(
-                f"{error}\nThe old configuration could not be put back: {second}. Its files lie beside the new ones,"
-                f" named .NAME.flaskops-old, below {self.shown_root}."
+                f"{error}\nThe old configuration could not be put back: {second}. Its files lie"
+                f" beside the new ones, named .NAME.flaskops-old, below {self.shown_root}."
             ) from error
         told = "Nothing was changed."
         if touched:
@@ -325,9 +375,13 @@ class NginxTree:
         if isinstance(error, Interrupted):
             raise Interrupted(f"{error} {told}") from error
         if isinstance(error, NginxError):
-            raise NginxError(f"Nginx did not load the new configuration:\n{error}\n{told}") from error
+            raise NginxError(
+                f"Nginx did not load the new configuration:\n{error}\n{told}"
+            ) from error
         if isinstance(error, OSError):
-            raise NginxError(f"The new configuration could not be written: {error}. {told}") from error
+            raise NginxError(
+                f"The new configuration could not be written: {error}. {told}"
+            ) from error
 
     def _finish_cut_run(self) -> bool:
         """An earlier run was killed after it wrote and before it reloaded: load what is there."""

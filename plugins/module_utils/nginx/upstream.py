@@ -15,7 +15,8 @@ class Upstream:
     socket: str
 
     def words(self, path: str) -> dict[str, str]:
-        """What stands behind C(proxy_pass): C(whole) leaves the path of a request as it is, C(path) asks for another.
+        """What stands behind C(proxy_pass): C(whole) leaves the path of a request as it is, C(path)
+        asks for another.
 
         Args:
             path: that other path, which may have variables of Nginx in it.

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The name and the home of an application's user, in the /etc/passwd and /etc/group of its container beside those of its image."""
+"""The name and the home of an application's user, in the /etc/passwd and /etc/group of its
+container beside those of its image.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ SECONDS = 60
 
 
 def write_accounts(docker: Docker, container: str, directory: Path, uid: int) -> None:
-    """Lay passwd and group of a release down; what the image has of the same name or number gives way.
+    """Lay passwd and group of a release down; what the image has of the same name or number gives
+    way.
 
     Args:
         docker: the engine.
@@ -43,18 +46,25 @@ def _clashes(line: str, uid: int) -> bool:
 
 
 def _lines(docker: Docker, container: str, path: str) -> list[str] | None:
-    """A file of an image; none where it is no plain file, or far too large. No more of it is read than that.
+    """A file of an image; none where it is no plain file, or far too large. No more of it is read
+    than that.
 
     None where the engine gives nothing: the file is missing, or the engine is.
     """
     command = [docker.command, "cp", f"{container}:{path}", "-"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
         overdue = threading.Timer(SECONDS, process.kill)
         overdue.start()
         try:
             with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                 member = archive.next()
-                file = archive.extractfile(member) if member and member.isreg() and member.size <= LARGEST else None
+                file = (
+                    archive.extractfile(member)
+                    if member and member.isreg() and member.size <= LARGEST
+                    else None
+                )
                 return file.read().decode(errors="replace").splitlines() if file else []
         except tarfile.TarError:
             return None

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a container's log says that a key of the application can put right, and what of it is only noise."""
+"""What a container's log says that a key of the application can put right, and what of it is only
+noise.
+"""
 
 from __future__ import annotations
 
@@ -21,40 +23,55 @@ from .engines.known import DEFAULT, ENGINES, engine_in
 # What the application servers say at every start; it would hide what the application said.
 BANNER = re.compile(f"^({'|'.join(engine.noise for engine in ENGINES.values() if engine.noise)})")
 NO_PYTHON = (
-    "The image has no python3 on its PATH, which engine: command needs, with secrets_as: file too: it starts the server and hands "
-    "the requests and the secrets to it. Install it in the Dockerfile, such as RUN apk add python3, or choose an image that has it."
+    "The image has no python3 on its PATH, which engine: command needs, with secrets_as: file too:"
+    " it starts the server and hands the requests and the secrets to it. Install it in the"
+    " Dockerfile, such as RUN apk add python3, or choose an image that has it."
 )
 # As flaskops_fork.py in the container says it.
-_FORKED = re.compile(r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$", re.MULTILINE)
+_FORKED = re.compile(
+    r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$",
+    re.MULTILINE,
+)
 _HELD = re.compile(r"^flaskops: (open streams hold all .+)$", re.MULTILINE)
 # As flaskops_writes.py in the container says what else it would have written.
 _ALSO = "flaskops: it would also be refused "
-# As Python and the readers of variables say that one is missing; the traceback of a dictionary of its own is none.
-_KEY_ERROR = re.compile(r"^(?:.{0,100} )?KeyError: '(?P<name>[A-Za-z_]\w*)'$", re.MULTILINE | re.ASCII)
+# As Python and the readers of variables say that one is missing; the traceback of a dictionary of
+# its own is none.
+_KEY_ERROR = re.compile(
+    r"^(?:.{0,100} )?KeyError: '(?P<name>[A-Za-z_]\w*)'$", re.MULTILINE | re.ASCII
+)
 _ENVIRON = re.compile(r"environ|<frozen os>|/os\.py")
 _UNDEFINED = re.compile(
-    r"UndefinedValueError: (?P<decouple>[A-Za-z_]\w*) not found|Environment variable \"(?P<environs>[A-Za-z_]\w*)\" not set|"
+    r"UndefinedValueError: (?P<decouple>[A-Za-z_]\w*) not found|Environment variable"
+    r" \"(?P<environs>[A-Za-z_]\w*)\" not set|"
     r"Set the (?P<environ>[A-Za-z_]\w*) environment variable",
     re.ASCII,
 )
 # As Docker's init and Docker itself say it of the program that begins a container.
 _NO_PYTHON = re.compile(r"exec python3 failed: No such file|\"python3\": executable file not found")
 _NO_TABLE = re.compile(
-    r"no such table: (?P<sqlite>[\w.]{1,80})|relation \"(?P<postgresql>[\w.]{1,80})\" does not exist|"
+    r"no such table: (?P<sqlite>[\w.]{1,80})|relation \"(?P<postgresql>[\w.]{1,80})\" does not"
+    r" exist|"
     r"Table '(?P<mysql>[\w.]{1,80})' doesn't exist"
 )
 _NO_KEY = "The session is unavailable because no secret key was set"
 _READ_ONLY = "Read-only file system"
 _DENIED = "Permission denied"
 _NAMED = r"['\"\u2018](?P<{0}>[^'\"\u2019]+)['\"\u2019]"
-# Python has the path behind the words, and of a rename or a link the target behind that; Node has it there too, most programs before them.
-_BEHIND = r"(?:: b?|, \w+ )" + _NAMED.format("behind") + r"(?: -> b?" + _NAMED.format("target") + r")?"
-_BEFORE = _NAMED.format("quoted") + r"(?: => ['\"\u2018][^'\"\u2019]*['\"\u2019])?|(?P<plain>/[^\s:'\"]+)"
+# Python has the path behind the words, and of a rename or a link the target behind that; Node has
+# it there too, most programs before them.
+_BEHIND = (
+    r"(?:: b?|, \w+ )" + _NAMED.format("behind") + r"(?: -> b?" + _NAMED.format("target") + r")?"
+)
+_BEFORE = (
+    _NAMED.format("quoted") + r"(?: => ['\"\u2018][^'\"\u2019]*['\"\u2019])?|(?P<plain>/[^\s:'\"]+)"
+)
 _PATH = r"(?:{words}" + _BEHIND + r"|(?:" + _BEFORE + r"): {words})"
 _SQLITE = ("attempt to write a readonly database", "unable to open database file")
 # What a traceback shows of the code that opened a database.
 _OPENED = re.compile(r"\bconnect\(\s*['\"](?P<path>[^'\"?:{}]+)['\"]")
-# The lines of a traceback before its last tell whether it ends with a file, or with a directory that could not be made.
+# The lines of a traceback before its last tell whether it ends with a file, or with a directory
+# that could not be made.
 _TRACEBACK = 4
 _MAKES_DIRECTORY = re.compile(r"\b(mkdir|makedirs)\b")
 _MAKES_FILE = re.compile(r"\bopen\(|dbm|shelve|sqlite|mkdtemp")
@@ -68,7 +85,8 @@ def spoken(logs: str) -> list[str]:
 
 
 def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """What to write so that the next start is better; one sentence for each cause that the log shows.
+    """What to write so that the next start is better; one sentence for each cause that the log
+    shows.
 
     Args:
         logs: the container's log.
@@ -81,7 +99,9 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
 
 
 def lasts(logs: str, container: Mapping[str, Any]) -> bool:
-    """Whether a log shows what no waiting puts right: data that cannot be written, or a database without tables."""
+    """Whether a log shows what no waiting puts right: data that cannot be written, or a database
+    without tables.
+    """
     return bool(_data(logs, container) or _tables(logs))
 
 
@@ -91,13 +111,16 @@ def _data(logs: str, container: Mapping[str, Any]) -> list[str]:
 
 def _tables(logs: str) -> list[str]:
     """Against a database that nobody has prepared."""
-    names = list(dict.fromkeys(next(filter(None, match.groups())) for match in _NO_TABLE.finditer(logs)))[:3]
+    names = list(
+        dict.fromkeys(next(filter(None, match.groups())) for match in _NO_TABLE.finditer(logs))
+    )[:3]
     if not names:
         return []
     return [
-        f"Its database has no table {', '.join(names)}: write release_command with what makes the tables, such as flask db upgrade, or "
-        'python3 -c "from app import app, db; app.app_context().push(); db.create_all()". No server runs what stands under '
-        'if __name__ == "__main__".'
+        f"Its database has no table {', '.join(names)}: write release_command with what makes the"
+        ' tables, such as flask db upgrade, or python3 -c "from app import app, db;'
+        ' app.app_context().push(); db.create_all()". No server runs what stands under if'
+        ' __name__ == "__main__".'
     ]
 
 
@@ -119,32 +142,62 @@ def _user_of(container: Mapping[str, Any]) -> str:
 
 
 def _not_given(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """Variables that it cannot do without: of os.environ, python-decouple, environs and django-environ, and Flask's own key."""
-    names = [match["name"] for match in _KEY_ERROR.finditer(logs) if _ENVIRON.search(logs, max(0, match.start() - 600), match.start())]
-    names += [match["decouple"] or match["environs"] or match["environ"] for match in _UNDEFINED.finditer(logs)]
+    """Variables that it cannot do without: of os.environ, python-decouple, environs and
+    django-environ, and Flask's own key.
+    """
+    names = [
+        match["name"]
+        for match in _KEY_ERROR.finditer(logs)
+        if _ENVIRON.search(logs, max(0, match.start() - 600), match.start())
+    ]
+    names += [
+        match["decouple"] or match["environs"] or match["environ"]
+        for match in _UNDEFINED.finditer(logs)
+    ]
     if _NO_KEY in logs:
         names.append("SECRET_KEY")
     env = container.get("Config", {}).get("Env") or []
     words = []
     for name in list(dict.fromkeys(names))[:5]:
-        if f"{name}_FILE={CONTAINER_SECRETS}/{name}" in env and "FLASKOPS_SECRETS=" not in "".join(env):
-            words.append(f"It reads the variable {name}, and has a file of it alone: write secrets_as: environment.")
+        if f"{name}_FILE={CONTAINER_SECRETS}/{name}" in env and "FLASKOPS_SECRETS=" not in "".join(
+            env
+        ):
+            words.append(
+                f"It reads the variable {name}, and has a file of it alone: write secrets_as:"
+                " environment."
+            )
         else:
-            words.append(f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no secret.")
+            words.append(
+                f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is"
+                " no secret."
+            )
     return words
 
 
 def _forked(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """Against what the application began while it was loaded, before its processes were forked or in each of them."""
+    """Against what the application began while it was loaded, before its processes were forked or
+    in each of them.
+    """
     after = f"{(engine_in(container) or DEFAULT).load_late}, so that each process loads it"
     once = "processes: [{name: scheduler, command: ..., overlap: false}]"
     instead = {
-        "thread": f"The requests are answered in other processes: where they need it, {after}; what must run once belongs into {once}.",
-        "connection": f"What one process reads, another misses: connect at the first request, or {after}.",
-        "scheduler": f"It runs beside the next release's for a moment, or once for each process: give it a container of its own, {once}.",
+        "thread": (
+            f"The requests are answered in other processes: where they need it, {after}; what must"
+            f" run once belongs into {once}."
+        ),
+        "connection": (
+            f"What one process reads, another misses: connect at the first request, or {after}."
+        ),
+        "scheduler": (
+            "It runs beside the next release's for a moment, or once for each process: give it a"
+            f" container of its own, {once}."
+        ),
     }
     found = dict.fromkeys((match["kind"], match["what"]) for match in _FORKED.finditer(logs))
-    return [f"While it is loaded, the application starts something: {kind} {what}. {instead[kind]}" for kind, what in found]
+    return [
+        f"While it is loaded, the application starts something: {kind} {what}. {instead[kind]}"
+        for kind, what in found
+    ]
 
 
 def _read_only(logs: str, container: Mapping[str, Any]) -> list[str]:
@@ -156,38 +209,51 @@ def _read_only(logs: str, container: Mapping[str, Any]) -> list[str]:
     words = []
     if directories:
         words.append(
-            f"The root file system is read-only: write writable: [{', '.join(directories)}], and for what has to outlive the container "
-            f"volumes: [{as_volumes(directories, _app_of(container))}]."
+            f"The root file system is read-only: write writable: [{', '.join(directories)}], and"
+            " for what has to outlive the container volumes:"
+            f" [{as_volumes(directories, _app_of(container))}]."
         )
     if beside:
-        words.append(f"The root file system is read-only, and it writes {', '.join(beside)} {_instead(beside, container)}")
+        words.append(
+            f"The root file system is read-only, and it writes {', '.join(beside)}"
+            f" {_instead(beside, container)}"
+        )
     if not paths:
         words.append(
-            "The root file system is read-only: name the directory that it writes to in writable, or in volumes for what has to outlive "
-            "the container."
+            "The root file system is read-only: name the directory that it writes to in writable,"
+            " or in volumes for what has to outlive the container."
         )
     return words
 
 
 def _directories(paths: list[tuple[str, str]]) -> list[str]:
     """Those that a key may name, and none that is in another of them."""
-    named = list(dict.fromkeys(directory for directory, _path in paths if not hides_needed(directory)))
+    named = list(
+        dict.fromkeys(directory for directory, _path in paths if not hides_needed(directory))
+    )
     return [one for one in named if not any(one.startswith(f"{other}/") for other in named)]
 
 
 def _instead(files: list[str], container: Mapping[str, Any]) -> str:
     """Where files may go whose directory has to stay as it is."""
     app, own = _app_of(container), [file.removeprefix(f"{CODE}/") for file in files]
-    if (engine_in(container) or DEFAULT).in_runtime and all(file.startswith(f"{CODE}/") for file in files):
-        return f"beside the code: write data_files: [{', '.join(own)}], which keeps it on a volume, or have it write below /tmp."
+    if (engine_in(container) or DEFAULT).in_runtime and all(
+        file.startswith(f"{CODE}/") for file in files
+    ):
+        return (
+            f"beside the code: write data_files: [{', '.join(own)}], which keeps it on a volume, or"
+            " have it write below /tmp."
+        )
     return (
-        "beside the code: have it write below /tmp, and what has to outlive the container to a volume, such as "
-        f"volumes: [{app}-data:/data]."
+        "beside the code: have it write below /tmp, and what has to outlive the container to a"
+        f" volume, such as volumes: [{app}-data:/data]."
     )
 
 
 def _paths(logs: str, words: str) -> list[tuple[str, str]]:
-    """The directory to be had, and the path as it was meant, of each place that could not be written."""
+    """The directory to be had, and the path as it was meant, of each place that could not be
+    written.
+    """
     pattern = re.compile(_PATH.format(words=f"(?i:{words})"))
     lines = logs.splitlines()
     found = []
@@ -200,7 +266,9 @@ def _paths(logs: str, words: str) -> list[tuple[str, str]]:
             elif behind is None:  # a program says what it was about to make
                 file = not re.search(r"\b(directory|mkdir)\b", line)
             else:
-                before = [] if line.startswith(_ALSO) else lines[max(0, number - _TRACEBACK) : number]
+                before = (
+                    [] if line.startswith(_ALSO) else lines[max(0, number - _TRACEBACK) : number]
+                )
                 file = _is_file(path, "\n".join([*before, line[: match.start("behind")]]))
             found.append((posixpath.dirname(path) if file else path, path))
     return list(dict.fromkeys(found))
@@ -221,27 +289,47 @@ def _sqlite(logs: str, container: Mapping[str, Any]) -> list[str]:
     opened = [place(posixpath.join(CODE, match["path"])) for match in _OPENED.finditer(logs)]
     opened = [path for path in dict.fromkeys(opened) if not is_inside(path, ["/tmp", *targets])]
     beside = [path for path in opened if _has_code(posixpath.dirname(path), logs)]
-    directories = list(dict.fromkeys(posixpath.dirname(path) for path in opened if path not in beside))
+    directories = list(
+        dict.fromkeys(posixpath.dirname(path) for path in opened if path not in beside)
+    )
     if directories and not any(map(hides_needed, directories)):
-        return [f"SQLite writes its database and files beside it: write volumes: [{as_volumes(directories, app)}]."]
+        return [
+            "SQLite writes its database and files beside it: write volumes:"
+            f" [{as_volumes(directories, app)}]."
+        ]
     kept = "" if opened else _keep(_labels_of(container).get(DATABASE) or "", app)
     if kept and not targets:
-        return [f"SQLite writes its database and files beside it, which the source has where nothing may be written: write {kept}."]
+        return [
+            "SQLite writes its database and files beside it, which the source has where nothing"
+            f" may be written: write {kept}."
+        ]
     words = "SQLite writes its database and files beside it: "
-    words += f"have it below {' or '.join(targets)}" if targets else f"keep it on a volume. Write volumes: [{app}-data:/data]"
     words += (
-        f" where the application is told its place, such as env: {{DATABASE_URL: 'sqlite:///{(targets or ['/data'])[0]}/app.db'}}, and "
+        f"have it below {' or '.join(targets)}"
+        if targets
+        else f"keep it on a volume. Write volumes: [{app}-data:/data]"
+    )
+    words += (
+        " where the application is told its place, such as env: {DATABASE_URL:"
+        f" 'sqlite:///{(targets or ['/data'])[0]}/app.db'}}, and "
     )
     files = [path.removeprefix(f"{CODE}/") for path in beside if path.startswith(f"{CODE}/")]
     if kept:
         words += f"{kept} where it stays as the source has it."
     else:
-        words += f"data_files: [{', '.join(files)}]" if files else "data_files: [app.db], with its name,"
+        words += (
+            f"data_files: [{', '.join(files)}]" if files else "data_files: [app.db], with its name,"
+        )
         words += " where it lies beside the code."
         if not files:
-            words += f" One in Flask's instance folder needs volumes: [{as_volumes([f'{CODE}/instance'], app)}]."
+            words += (
+                " One in Flask's instance folder needs volumes:"
+                f" [{as_volumes([f'{CODE}/instance'], app)}]."
+            )
     if owned := _owned(container, "", user):
-        words += f" What is mounted there does not belong to {user}, the user of the container{owned}."
+        words += (
+            f" What is mounted there does not belong to {user}, the user of the container{owned}."
+        )
     return [words]
 
 
@@ -255,28 +343,37 @@ def _denied(logs: str, container: Mapping[str, Any]) -> list[str]:
         if not _volumes(container, path):
             rest.append((directory, path))
         elif owned := _owned(container, path, user):
-            words.append(f"{path} is on a volume that does not belong to {user}, the user of the container{owned}.")
+            words.append(
+                f"{path} is on a volume that does not belong to {user}, the user of the"
+                f" container{owned}."
+            )
         else:
-            words.append(f"{path} is on a volume of {user}, the user of the container, and its own owner or mode keeps that user out.")
+            words.append(
+                f"{path} is on a volume of {user}, the user of the container, and its own owner or"
+                " mode keeps that user out."
+            )
     words += [
-        f"{path} of the image does not belong to {user}, its user, and lies {_instead([path], container)}"
+        f"{path} of the image does not belong to {user}, its user, and lies"
+        f" {_instead([path], container)}"
         for directory, path in rest
         if hides_needed(directory)
     ]
     if directories := _directories(rest):
         paths = dict.fromkeys(path for directory, path in rest if not hides_needed(directory))
         words.append(
-            f"{', '.join(paths)} of the image does not belong to {user}, its user: where it writes there, write "
-            f"writable: [{', '.join(directories)}], or for what has to outlive the container "
-            f"volumes: [{as_volumes(directories, _app_of(container))}]."
+            f"{', '.join(paths)} of the image does not belong to {user}, its user: where it writes"
+            f" there, write writable: [{', '.join(directories)}], or for what has to outlive the"
+            f" container volumes: [{as_volumes(directories, _app_of(container))}]."
         )
     return words
 
 
 def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
-    """The mounts that the entry names and that may be written to; only the one that a path is on, where there is a path.
+    """The mounts that the entry names and that may be written to; only the one that a path is on,
+    where there is a path.
 
-    None of the release's own, and none that Docker made for a VOLUME of the image, which goes with the container.
+    None of the release's own, and none that Docker made for a VOLUME of the image, which goes with
+    the container.
     """
     app = str(_labels_of(container).get("host.flaskops.app"))
     found = []

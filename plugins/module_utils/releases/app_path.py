@@ -34,7 +34,10 @@ class AppPath:
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> AppPath:
         """That of an entry, or of a release.json, which may lack C(script_name)."""
-        return cls(str(facts["path"]), *(str(facts.get(key) or "") for key in ("path_mode", "engine", "script_name")))
+        return cls(
+            str(facts["path"]),
+            *(str(facts.get(key) or "") for key in ("path_mode", "engine", "script_name")),
+        )
 
     @property
     def prefix(self) -> str:
@@ -43,7 +46,9 @@ class AppPath:
 
     @property
     def mapped(self) -> bool:
-        """Whether the application knows nothing of its path, so that Nginx says it in a header, and maps redirects and cookies."""
+        """Whether the application knows nothing of its path, so that Nginx says it in a header, and
+        maps redirects and cookies.
+        """
         return self.path_mode == "script_name" and self.prefix != ""
 
     @property
@@ -68,7 +73,9 @@ class AppPath:
 
     @property
     def route(self) -> str:
-        """The name of the link through which Nginx reaches the release that serves: one for each way that a client's path can become."""
+        """The name of the link through which Nginx reaches the release that serves: one for each
+        way that a client's path can become.
+        """
         return route_name(sha256(json.dumps([self.prefix, self.stripped]).encode()).hexdigest()[:8])
 
     def at_nginx(self, page: str) -> str:
@@ -76,9 +83,13 @@ class AppPath:
         return self.prefix + page
 
     def at_socket(self, page: str) -> str:
-        """The path that the socket is asked for a page of the application, which begins with a slash."""
+        """The path that the socket is asked for a page of the application, which begins with a
+        slash.
+        """
         return self.socket_prefix + page
 
     def words(self) -> dict[str, Any]:
         """What templates and tasks read of it."""
-        return {key: getattr(self, key) for key in ("prefix", "mapped", "stripped", "socket_prefix")}
+        return {
+            key: getattr(self, key) for key in ("prefix", "mapped", "stripped", "socket_prefix")
+        }

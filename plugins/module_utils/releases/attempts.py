@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Steps for several applications, none of which keeps another from being done: errors are gathered and reported at the end."""
+"""Steps for several applications, none of which keeps another from being done: errors are gathered
+and reported at the end.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,21 @@ class Attempts:
         Args:
             name: the application; empty for what all of them share.
             what: what could not be done, such as C(its record could not be saved).
-            warn: it keeps nobody from serving, and the next run tries again. A full disk is always of this kind.
+            warn: it keeps nobody from serving, and the next run tries again. A full disk is always
+            of this kind.
         """
         try:
             yield
         except Exception as error:
-            reason = str(error) if isinstance(error, (HostError, OSError)) else f"{type(error).__name__}: {error}"
+            reason = (
+                str(error)
+                if isinstance(error, (HostError, OSError))
+                else f"{type(error).__name__}: {error}"
+            )
             text = with_advice(": ".join([name, what, reason] if name else [what, reason]))
             if warn or no_room(error):
                 self.warnings.append(text)
             else:
-                self.failures[name] = "\n".join([self.failures[name], text] if name in self.failures else [text])
+                self.failures[name] = "\n".join(
+                    [self.failures[name], text] if name in self.failures else [text]
+                )

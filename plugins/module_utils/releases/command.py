@@ -1,21 +1,29 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a command line of a user is run: the same for command, release_command and the command of a process."""
+"""How a command line of a user is run: the same for command, release_command and the command of a
+process.
+"""
 
 from __future__ import annotations
 
 import re
 
-# What a shell does not take apart, whatever stands in it: quotes, and a substitution within which no command ends.
+# What a shell does not take apart, whatever stands in it: quotes, and a substitution within which
+# no command ends.
 _INNER = r"\$\([^()`'\";|&\n]*\)|\$\{[^{}'\"\\]*\}"
-_OPAQUE = rf"'[^']*'|\"(?:\\.|{_INNER}|[^\"\\`$]|\$(?![({{]))*\"|\\.|\$\(\([^()`;|&\n]*\)\)|{_INNER}"
+_OPAQUE = (
+    rf"'[^']*'|\"(?:\\.|{_INNER}|[^\"\\`$]|\$(?![({{]))*\"|\\.|\$\(\([^()`;|&\n]*\)\)|{_INNER}"
+)
 _COMMENT = re.compile(rf"({_OPAQUE})|(?<![^\s;&|()])#[^\n]*", re.DOTALL)
 # More than one command, or something that only a shell can do; 2>&1 is neither.
 _COMPOUND = re.compile(r"[;|`()\n]|(?<![<>])&|^[{!]\s|^\d*[<>]")
-_ASSIGNMENTS = re.compile(rf"(?:[A-Za-z_]\w*=(?:{_OPAQUE}|[^\s'\"\\`;|&<>(){{}}$]|\$(?!['\"({{]))*[ \t]+)*", re.DOTALL)
+_ASSIGNMENTS = re.compile(
+    rf"(?:[A-Za-z_]\w*=(?:{_OPAQUE}|[^\s'\"\\`;|&<>(){{}}$]|\$(?!['\"({{]))*[ \t]+)*", re.DOTALL
+)
 _OPAQUE_WORDS = re.compile(_OPAQUE, re.DOTALL)
-# Reserved words and built-in commands of sh and bash. Some of them are programs, too; as these they end at once.
+# Reserved words and built-in commands of sh and bash. Some of them are programs, too; as these they
+# end at once.
 _OF_THE_SHELL = re.compile(
     r"""\.|:|\[\[?|alias|bg|bind|break|builtin|case|cd|command|continue|coproc|declare|dirs|disown|echo|enable|eval|exec|exit|export|false|
     fc|fg|for|function|getopts|hash|help|history|if|jobs|kill|let|local|logout|mapfile|popd|printf|pushd|pwd|read|readarray|readonly|return|
@@ -29,20 +37,31 @@ def one_line(text: str) -> str:
     if set(text) & set("\n\r\0"):
         return "be one line (longer values go into secrets)"
     # What reads the env file strips its lines.
-    return "not end with spaces, which would be lost (put it into secrets)" if text != text.rstrip() else ""
+    return (
+        "not end with spaces, which would be lost (put it into secrets)"
+        if text != text.rstrip()
+        else ""
+    )
 
 
 def shell_line(command: str) -> str:
-    """A command line whose program takes the place of the shell, so that it is the one that gets the signal to stop.
+    """A command line whose program takes the place of the shell, so that it is the one that gets
+    the signal to stop.
 
-    What is more than one command is left as it is: only who wrote it can say which of them is to get the signal, by C(exec).
+    What is more than one command is left as it is: only who wrote it can say which of them is to
+    get the signal, by C(exec).
     """
     line = command.strip()
     bare = _OPAQUE_WORDS.sub("q", _COMMENT.sub(lambda match: match[1] or "", line)).strip()
     assigned = _ASSIGNMENTS.match(line)[0]  # type: ignore[index]  # of none it is ""
     rest = line[len(assigned) :]
     first = re.sub(r"['\"\\]", "", rest.split(maxsplit=1)[0]) if rest else "#"
-    if not bare or _COMPOUND.search(bare) or _OF_THE_SHELL.fullmatch(first) or re.match(r"#|[A-Za-z_]\w*(\+?=|\[)", first):
+    if (
+        not bare
+        or _COMPOUND.search(bare)
+        or _OF_THE_SHELL.fullmatch(first)
+        or re.match(r"#|[A-Za-z_]\w*(\+?=|\[)", first)
+    ):
         return line
     # Behind what is assigned: a shell reads A=$B in another way where it is an argument.
     return f"{assigned}exec {rest}"

@@ -16,7 +16,8 @@ IN_FILES = ("json-file", "local")  # the others, such as journald, have bounds o
 
 
 def log_of(info: Mapping[str, Any], daemon_file: str = DAEMON_FILE) -> dict[str, Any]:
-    """C(log_driver) and C(log_options) for each container; both empty where the daemon bounds logs itself or writes no files.
+    """C(log_driver) and C(log_options) for each container; both empty where the daemon bounds logs
+    itself or writes no files.
 
     Args:
         info: what the engine says of itself.
@@ -31,4 +32,7 @@ def log_of(info: Mapping[str, Any], daemon_file: str = DAEMON_FILE) -> dict[str,
     driver = info.get("LoggingDriver", "")
     if driver not in IN_FILES or bounded:
         return {"log_driver": "", "log_options": {}}
-    return {"log_driver": driver, "log_options": {key: value for key, value in LOG_BOUND.items() if key not in bounds}}
+    return {
+        "log_driver": driver,
+        "log_options": {key: value for key, value in LOG_BOUND.items() if key not in bounds},
+    }

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is laid over directories of an image: which of them may be, and what the keys that do it say twice."""
+"""What is laid over directories of an image: which of them may be, and what the keys that do it say
+twice.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,47 @@ from ..host.places import ACCOUNTS, CONTAINER_RUN, CONTAINER_SECRETS, CONTAINER_
 CODE = "/app"
 # Where data_files are in the container, on the volume <name>-data-files.
 DATA_FILES = "/var/lib/data-files"
-# The label of a container whose source has databases where nothing may be written: directories, which end with a slash, and files.
+# The label of a container whose source has databases where nothing may be written: directories,
+# which end with a slash, and files.
 DATABASE = "host.flaskops.database"
 # The code, the interpreter, the server, or what the system needs: without them nothing starts.
 _NEEDED = frozenset(
-    ("/", CODE, "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/opt/app", "/opt/pip", "/opt/runtime", "/proc", "/sbin")
-) | frozenset(("/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/sbin"))
+    (
+        "/",
+        CODE,
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc",
+        "/lib",
+        "/lib64",
+        "/opt",
+        "/opt/app",
+        "/opt/pip",
+        "/opt/runtime",
+        "/proc",
+        "/sbin",
+    )
+) | frozenset(
+    (
+        "/sys",
+        "/usr",
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/local",
+        "/usr/local/bin",
+        "/usr/local/lib",
+        "/usr/sbin",
+    )
+)
 # Where the role mounts what is its own.
-OURS = (CONTAINER_RUN, CONTAINER_SETTINGS, CONTAINER_SECRETS, *(f"/etc/{file}" for file in ACCOUNTS))
+OURS = (
+    CONTAINER_RUN,
+    CONTAINER_SETTINGS,
+    CONTAINER_SECRETS,
+    *(f"/etc/{file}" for file in ACCOUNTS),
+)
 
 
 def place(path: str) -> str:
@@ -36,9 +71,16 @@ def is_inside(path: str, places: Iterable[str]) -> bool:
 
 
 def as_volumes(directories: list[str], app: str) -> str:
-    """Each on a volume that is called after it, for the key volumes; of two that are called alike, after its whole path."""
-    last = ["data" if path == f"{CODE}/instance" else posixpath.basename(path) for path in directories]
-    names = [name if last.count(name) == 1 else path.strip("/").replace("/", "-") for name, path in zip(last, directories, strict=True)]
+    """Each on a volume that is called after it, for the key volumes; of two that are called alike,
+    after its whole path.
+    """
+    last = [
+        "data" if path == f"{CODE}/instance" else posixpath.basename(path) for path in directories
+    ]
+    names = [
+        name if last.count(name) == 1 else path.strip("/").replace("/", "-")
+        for name, path in zip(last, directories, strict=True)
+    ]
     return ", ".join(f"{app}-{name}:{path}" for name, path in zip(names, directories, strict=True))
 
 
@@ -48,36 +90,46 @@ def hides_needed(path: str) -> bool:
 
 
 def not_kept(found: Iterable[str], covered: Iterable[str], data_files: Iterable[str]) -> list[str]:
-    """Those of these places of databases that no volume has, nor another directory that may be written to."""
+    """Those of these places of databases that no volume has, nor another directory that may be
+    written to.
+    """
     kept = {f"{CODE}/{file}" for file in data_files}
     directories = [*map(place, covered), "/tmp", "/var/tmp"]
     return [
         path
         for path in found
-        if not is_inside(path.rstrip("/"), directories) and path not in kept and not any(file.startswith(path) for file in kept)
+        if not is_inside(path.rstrip("/"), directories)
+        and path not in kept
+        and not any(file.startswith(path) for file in kept)
     ]
 
 
 def cover_problems(app: Mapping[str, Any]) -> list[str]:
     """What is wrong with writable, volumes and data_files of an entry, which may be malformed."""
     writable = [path for path in _texts(app, "writable") if path.startswith("/")]
-    volumes = [parts[1] for parts in (volume.split(":") for volume in _texts(app, "volumes")) if len(parts) > 1]
+    volumes = [
+        parts[1]
+        for parts in (volume.split(":") for volume in _texts(app, "volumes"))
+        if len(parts) > 1
+    ]
     problems = [
-        f"writable must not have {path}: an empty directory would hide what lies there in the image. Name the directory below it that the "
-        "application writes to, such as /app/cache; for a file beside the code, write data_files: [NAME]."
+        f"writable must not have {path}: an empty directory would hide what lies there in the"
+        " image. Name the directory below it that the application writes to, such as /app/cache;"
+        " for a file beside the code, write data_files: [NAME]."
         for path in dict.fromkeys(writable)
         if hides_needed(path)
     ]
     problems += [
-        f"volumes must not cover {path}: a volume would hide what lies there in the image, or keep that of the first release for ever. "
-        "Name the directory below it that the application writes to, such as /app/uploads; for a file beside the code, write "
-        "data_files: [NAME]."
+        f"volumes must not cover {path}: a volume would hide what lies there in the image, or keep"
+        " that of the first release for ever. Name the directory below it that the application"
+        " writes to, such as /app/uploads; for a file beside the code, write data_files: [NAME]."
         for path in dict.fromkeys(volumes)
         if hides_needed(path)
     ]
     targets = [place(path) for path in (*writable, *volumes)]
     problems += [
-        f"writable and volumes have {path} {targets.count(path)} times; keep it once: in volumes when it has to last."
+        f"writable and volumes have {path} {targets.count(path)} times; keep it once: in volumes"
+        " when it has to last."
         for path in dict.fromkeys(targets)
         if targets.count(path) > 1
     ]
@@ -94,10 +146,18 @@ def _data_file_problems(app: Mapping[str, Any], targets: list[str]) -> list[str]
     names = [data_file(file) for file in files]
     problems = [f"data_files has {file} twice, or one that is called like it; keep one." for file in dict.fromkeys(files)
                 if names.count(data_file(file)) > 1]  # fmt: skip
-    covered = {file: path for file in files for path in targets if f"{CODE}/{file}".startswith(f"{path}/")}
-    problems += [f"data_files has {file}, and {path} is on a volume or writable already; leave it out." for file, path in covered.items()]
+    covered = {
+        file: path for file in files for path in targets if f"{CODE}/{file}".startswith(f"{path}/")
+    }
+    problems += [
+        f"data_files has {file}, and {path} is on a volume or writable already; leave it out."
+        for file, path in covered.items()
+    ]
     if files and DATA_FILES in targets:
-        problems.append(f"{DATA_FILES} is where data_files lie in the container; choose another place for the volume.")
+        problems.append(
+            f"{DATA_FILES} is where data_files lie in the container; choose another place for the"
+            " volume."
+        )
     return problems
 
 
@@ -106,7 +166,9 @@ def _below_code(file: str) -> str:
 
 
 def data_file(file: str) -> str:
-    """What a file below the code is called on the volume: in its top directory, the only one that is the application's own."""
+    """What a file below the code is called on the volume: in its top directory, the only one that
+    is the application's own.
+    """
     return file.replace("/", "_")
 
 
@@ -118,8 +180,14 @@ def add_data_files(app: dict[str, Any]) -> None:
         app["volumes"] = [*app["volumes"], f"{app['name']}-data-files:{DATA_FILES}"]
 
 
-def warnings(name: str, image: Mapping[str, Any], container: Mapping[str, Any], first_file: Callable[[str], str]) -> list[str]:
-    """What of an image an application does not find, or loses, by what is laid over it and what is not.
+def warnings(
+    name: str,
+    image: Mapping[str, Any],
+    container: Mapping[str, Any],
+    first_file: Callable[[str], str],
+) -> list[str]:
+    """What of an image an application does not find, or loses, by what is laid over it and what is
+    not.
 
     Args:
         name: the application.
@@ -130,17 +198,25 @@ def warnings(name: str, image: Mapping[str, Any], container: Mapping[str, Any], 
     writable = [mount.partition(":")[0] for mount in container.get("tmpfs") or []]
     hidden = {path: file for path in writable if path != "/tmp" and (file := first_file(path))}
     words = [
-        f"writable has {path}, which hides files of the image, such as {file}. Where the application needs them, write volumes: "
-        f"[{as_volumes([path], name)}], which begins with them, or writable with a directory below."
+        f"writable has {path}, which hides files of the image, such as {file}. Where the"
+        f" application needs them, write volumes: [{as_volumes([path], name)}], which begins with"
+        " them, or writable with a directory below."
         for path, file in hidden.items()
     ]
-    targets = [place(path) for path in (*writable, *(volume.split(":")[1] for volume in container.get("volumes") or []))]
+    targets = [
+        place(path)
+        for path in (
+            *writable,
+            *(volume.split(":")[1] for volume in container.get("volumes") or []),
+        )
+    ]
     declared = [place(path) for path in (image.get("Config") or {}).get("Volumes") or {}]
     lost = sorted(path for path in declared if not is_inside(path, targets))
     if lost:
         words.append(
-            f"its image keeps data in {', '.join(lost)} (VOLUME), which goes with each release: write "
-            f"volumes: [{as_volumes(lost, name)}], or writable: [{', '.join(lost)}] for what may go."
+            f"its image keeps data in {', '.join(lost)} (VOLUME), which goes with each release:"
+            f" write volumes: [{as_volumes(lost, name)}], or writable: [{', '.join(lost)}] for what"
+            " may go."
         )
     return words
 
@@ -148,4 +224,8 @@ def warnings(name: str, image: Mapping[str, Any], container: Mapping[str, Any], 
 def _texts(app: Mapping[str, Any], key: str) -> list[str]:
     given = app.get(key)
     # What is of a wrong kind, or leads upwards, has been answered already.
-    return [value for value in given if isinstance(value, str) and ".." not in value] if isinstance(given, list) else []
+    return (
+        [value for value in given if isinstance(value, str) and ".." not in value]
+        if isinstance(given, list)
+        else []
+    )

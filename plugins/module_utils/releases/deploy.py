@@ -27,34 +27,63 @@ Release = Mapping[str, Any]
 
 
 def registry_login(apps: Any, name: str, defaults: Any = None) -> dict[str, str]:
-    """The login that the entry of an application has for its registry, read from inputs that nobody may have checked."""
-    entries = [entry for entry in apps if isinstance(entry, Mapping)] if isinstance(apps, (list, tuple)) else []
+    """The login that the entry of an application has for its registry, read from inputs that nobody
+    may have checked.
+    """
+    entries = (
+        [entry for entry in apps if isinstance(entry, Mapping)]
+        if isinstance(apps, (list, tuple))
+        else []
+    )
     common = defaults.get("registry") if isinstance(defaults, Mapping) else None
     own = next((entry.get("registry") for entry in entries if entry.get("name") == name), None)
-    login = {**(common if isinstance(common, Mapping) else {}), **(own if isinstance(own, Mapping) else {})}
+    login = {
+        **(common if isinstance(common, Mapping) else {}),
+        **(own if isinstance(own, Mapping) else {}),
+    }
     return {key: plain_text(login.get(key)) or "" for key in ("username", "password")}
 
 
 _OUR_RUNTIME = re.compile(r"flaskops/runtime:[0-9a-f]{12}\b")
 # The compatibility image in releases that were made before it had this name.
-_SEED = re.compile(r"(flaskops/runtime:[0-9a-f]{12}|\$FLASKOPS_RUNTIME|\$\{FLASKOPS_RUNTIME\})-seed\b")
+_SEED = re.compile(
+    r"(flaskops/runtime:[0-9a-f]{12}|\$FLASKOPS_RUNTIME|\$\{FLASKOPS_RUNTIME\})-seed\b"
+)
 
 
 def needed_images(releases: Iterable[Release]) -> list[str]:
-    """The images of ours that must be on the host to build the images of these releases, those of one runtime beside each other."""
+    """The images of ours that must be on the host to build the images of these releases, those of
+    one runtime beside each other.
+    """
     suffixes = ("-build", "", "-compat")
     needed: dict[str, set[str]] = {}
     for release in releases:
         runtime = release["runtime"]
-        text = release["dockerfile"].replace("${FLASKOPS_RUNTIME}", runtime).replace("$FLASKOPS_RUNTIME", runtime)
-        words = {word for line in text.splitlines() if line.lstrip().upper().startswith("FROM") for word in line.split()}
+        text = (
+            release["dockerfile"]
+            .replace("${FLASKOPS_RUNTIME}", runtime)
+            .replace("$FLASKOPS_RUNTIME", runtime)
+        )
+        words = {
+            word
+            for line in text.splitlines()
+            if line.lstrip().upper().startswith("FROM")
+            for word in line.split()
+        }
         needed.setdefault(runtime, set()).update(words)
-    return [f"{runtime}{suffix}" for runtime, words in needed.items() for suffix in suffixes if f"{runtime}{suffix}" in words]
+    return [
+        f"{runtime}{suffix}"
+        for runtime, words in needed.items()
+        for suffix in suffixes
+        if f"{runtime}{suffix}" in words
+    ]
 
 
-def image_builds(releases: Iterable[Release], images: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """How each image of ours is built: C(image), C(base) ("" for that of the host), C(target), the stage, and whether it is the C(first) of
-    its runtime.
+def image_builds(
+    releases: Iterable[Release], images: Iterable[str] | None = None
+) -> list[dict[str, Any]]:
+    """How each image of ours is built: C(image), C(base) ("" for that of the host), C(target), the
+    stage, and whether it is the C(first) of its runtime.
 
     Args:
         releases: those that need them.
@@ -63,15 +92,22 @@ def image_builds(releases: Iterable[Release], images: Iterable[str] | None = Non
     listed, known, builds = list(releases), set(), []
     for image in needed_images(listed) if images is None else images:
         runtime = next(iter(_OUR_RUNTIME.findall(image)))
-        base = next((base_of(release["app"]) for release in listed if release["runtime"] == runtime), "")
+        base = next(
+            (base_of(release["app"]) for release in listed if release["runtime"] == runtime), ""
+        )
         target = image.removeprefix(runtime).removeprefix("-")
-        builds.append({"image": image, "base": base, "target": target, "first": runtime not in known})
+        builds.append(
+            {"image": image, "base": base, "target": target, "first": runtime not in known}
+        )
         known.add(runtime)
     return builds
 
 
-def restored_releases(releases: Iterable[Release], runtimes: Mapping[str, str], apps: Any, defaults: Any = None) -> list[dict[str, Any]]:
-    """Releases as they were kept, with the login of today and, where they have to be built again at all, on the runtime image of today.
+def restored_releases(
+    releases: Iterable[Release], runtimes: Mapping[str, str], apps: Any, defaults: Any = None
+) -> list[dict[str, Any]]:
+    """Releases as they were kept, with the login of today and, where they have to be built again at
+    all, on the runtime image of today.
 
     Args:
         releases: as C(kept_release) gives them.
@@ -84,7 +120,13 @@ def restored_releases(releases: Iterable[Release], runtimes: Mapping[str, str], 
         runtime = runtimes[base_of(release["app"])]
         dockerfile = _OUR_RUNTIME.sub(runtime, _SEED.sub(r"\1-compat", release["dockerfile"]))
         own = {**release, "runtime": runtime, "dockerfile": dockerfile}
-        found.append({**own, "login": registry_login(apps, release["name"], defaults), "facts": release_facts(own)})
+        found.append(
+            {
+                **own,
+                "login": registry_login(apps, release["name"], defaults),
+                "facts": release_facts(own),
+            }
+        )
     return found
 
 
@@ -94,19 +136,50 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
     Args:
         hosts: by host, the applications as M(flaskops.host.release_status) returns them.
     """
-    head: tuple[str, ...] = ("host", "app", "state", "release", "since", "health", "image", "container", "path", "url")
+    head: tuple[str, ...] = (
+        "host",
+        "app",
+        "state",
+        "release",
+        "since",
+        "health",
+        "image",
+        "container",
+        "path",
+        "url",
+    )
     head += ("memory", "disk", "restarts", "previous")
     listed = {host: list(apps) for host, apps in hosts.items()}
     more = any(app["processes"] for apps in listed.values() for app in apps)
     why = any(app["reason"] for apps in listed.values() for app in apps)
-    rows: list[tuple[str, ...]] = [head + (("processes",) if more else ()) + (("reason",) if why else ())]
+    rows: list[tuple[str, ...]] = [
+        head + (("processes",) if more else ()) + (("reason",) if why else ())
+    ]
     for host, apps in listed.items():
         for app in apps:
             state = app["state"] + (f", locked by {app['locked_by']}" if app["locked_by"] else "")
-            values: tuple[Any, ...] = (host, app["name"], state, app["release"], app["since"], app["health"])
+            values: tuple[Any, ...] = (
+                host,
+                app["name"],
+                state,
+                app["release"],
+                app["since"],
+                app["health"],
+            )
             values += (app["image"], app["container"])
-            values += (app["path"], app["url"], app["memory"], app["disk"], app["restarts"], " ".join(app["previous"]) or "none")
-            values += (", ".join(f"{name} {found}" for name, found in app["processes"].items()) or "-",) if more else ()
+            values += (
+                app["path"],
+                app["url"],
+                app["memory"],
+                app["disk"],
+                app["restarts"],
+                " ".join(app["previous"]) or "none",
+            )
+            values += (
+                (", ".join(f"{name} {found}" for name, found in app["processes"].items()) or "-",)
+                if more
+                else ()
+            )
             values += (app["reason"] or "-",) if why else ()
             rows.append(tuple("-" if value is None else str(value) for value in values))
     several = len(listed) > 1
@@ -121,18 +194,44 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows in columns as wide as their widest cell."""
     cells = [[shown_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
 
 
 # What the switch and the end of a run have to know of a release.
-SWITCHED = ("site", "path", "path_mode", "engine", "script_name", "health", "state", "processes", "drain_seconds", "keep_releases")
+SWITCHED = (
+    "site",
+    "path",
+    "path_mode",
+    "engine",
+    "script_name",
+    "health",
+    "state",
+    "processes",
+    "drain_seconds",
+    "keep_releases",
+)
 
 
-def with_release(work: Mapping[str, Any], release: Release, sites: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The work of one application with what its later steps have to know of its release; nothing of it is secret, as a command may be."""
+def with_release(
+    work: Mapping[str, Any], release: Release, sites: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The work of one application with what its later steps have to know of its release; nothing of
+    it is secret, as a command may be.
+    """
     app = release["app"]
-    processes = [{key: value for key, value in process.items() if key != "command"} for process in app["processes"]]
-    return {**work, **{key: app[key] for key in SWITCHED}, "processes": processes, "health_host": health_host(app, sites)}
+    processes = [
+        {key: value for key, value in process.items() if key != "command"}
+        for process in app["processes"]
+    ]
+    return {
+        **work,
+        **{key: app[key] for key in SWITCHED},
+        "processes": processes,
+        "health_host": health_host(app, sites),
+    }
 
 
 def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
@@ -143,7 +242,10 @@ def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
             "id": release["id"],
             "site": release["app"]["site"],
             "state": release["app"]["state"],
-            "secrets": {name: sha256(value.encode()).hexdigest() for name, value in release["secrets"].items()},
+            "secrets": {
+                name: sha256(value.encode()).hexdigest()
+                for name, value in release["secrets"].items()
+            },
             "variables": release["variables"],
             "uid": release["app"]["uid"],
             "volumes": has_volumes(release["container"], release["directory"]),
@@ -175,7 +277,9 @@ FACTS = (
 
 
 def release_facts(release: Release) -> dict[str, Any]:
-    """What release.json keeps, enough to check, start and route this release again without its sources."""
+    """What release.json keeps, enough to check, start and route this release again without its
+    sources.
+    """
     app = release["app"]
     return {
         **{key: app[key] for key in FACTS},
@@ -193,11 +297,22 @@ def release_facts(release: Release) -> dict[str, Any]:
 
 
 def kept_release(facts: Mapping[str, Any], place: Place, state: str) -> dict[str, Any]:
-    """The release that a release.json describes, as the lookup gives one; for the way back, without the sources."""
+    """The release that a release.json describes, as the lookup gives one; for the way back, without
+    the sources.
+    """
     app = {key: facts[key] for key in FACTS}
-    app.update(name=facts["app"], state=state, release_command="", uid=facts.get("uid", 0), script_name=facts.get("script_name", ""))
+    app.update(
+        name=facts["app"],
+        state=state,
+        release_command="",
+        uid=facts.get("uid", 0),
+        script_name=facts.get("script_name", ""),
+    )
     app.update(AppPath.of(facts).words())
-    kept = {key: facts[key] for key in ("id", "image", "container", "process_containers", "dockerfile", "source")}
+    kept = {
+        key: facts[key]
+        for key in ("id", "image", "container", "process_containers", "dockerfile", "source")
+    }
     kept["route"] = facts.get("route", "")
     kept["variables"] = facts.get("variables", [])
     places = place.of_release(facts["app"], facts["id"])
@@ -214,7 +329,13 @@ def url_of(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], address
     return site_named(facts["site"], sites).url(AppPath.of(facts).at_nginx("/"), address)
 
 
-def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], file: str) -> dict[str, Any]:
+def check_of(
+    name: str,
+    identity: str,
+    facts: Mapping[str, Any],
+    sites: Iterable[Mapping[str, Any]],
+    file: str,
+) -> dict[str, Any]:
     """What Nginx is asked to see whether a release serves.
 
     Args:
@@ -222,7 +343,8 @@ def check_of(name: str, identity: str, facts: Mapping[str, Any], sites: Iterable
         identity: the id of the release.
         facts: C(site), C(path) and C(health), of the release or its release.json.
         sites: the server blocks.
-        file: what the link leads to; under maintenance, and when stopped, another answer is the right one.
+        file: what the link leads to; under maintenance, and when stopped, another answer is the
+        right one.
     """
     site, path, health = site_named(facts["site"], sites), AppPath.of(facts), facts["health"]
     answers = file == FILES["present"] or (file == FILES["maintenance"] and health["path"] != "/")
@@ -242,7 +364,8 @@ def switch_steps(ready: Release, root: str, nginx_root: str) -> dict[str, Any]:
     """Which links of one application move, and the way back.
 
     Args:
-        ready: the work of one application, and in C(displaced) the links of applications that are removed by this
+        ready: the work of one application, and in C(displaced) the links of applications that are
+        removed by this
             run, and whose place it takes.
 
     Returns:
@@ -268,17 +391,25 @@ def switch_steps(ready: Release, root: str, nginx_root: str) -> dict[str, Any]:
 
 
 def finished_releases(
-    work: Iterable[Mapping[str, Any]], failed: Mapping[str, str], live: Iterable[str], action: str = "deploy"
+    work: Iterable[Mapping[str, Any]],
+    failed: Mapping[str, str],
+    live: Iterable[str],
+    action: str = "deploy",
 ) -> list[dict[str, Any]]:
     """What became of each application with work, for the end of the run."""
     live = set(live)
     return [
         {
-            **{key: entry[key] for key in ("name", "id", "state", "drain_seconds", "keep_releases")},
+            **{
+                key: entry[key] for key in ("name", "id", "state", "drain_seconds", "keep_releases")
+            },
             "before": entry["live"],
             "action": action,
             "result": "live" if entry["name"] in live else "failed",
-            "reason": failed.get(entry["name"], "" if entry["name"] in live else "the run ended before it was released"),
+            "reason": failed.get(
+                entry["name"],
+                "" if entry["name"] in live else "the run ended before it was released",
+            ),
         }
         for entry in work
     ]
@@ -292,19 +423,34 @@ def still_serves(live: str | None, identity: str) -> str:
 
 
 def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> str:
-    """The message of an application that could not be released: which, where, why, and what serves now.
+    """The message of an application that could not be released: which, where, why, and what serves
+    now.
 
-    Without work it is that of the runtime image, which all of them wait for. Of a loop, it is that of the item that failed.
+    Without work it is that of the runtime image, which all of them wait for. Of a loop, it is that
+    of the item that failed.
     """
     result = next((item for item in result.get("results", []) if item.get("failed")), result)
     if work:
         what = f"{work['name']}: release {work['id']}"
         serves = still_serves(work["live"], work["id"])
     else:
-        what, serves = "The runtime image", "no application was released, and what served before serves on"
+        what, serves = (
+            "The runtime image",
+            "no application was released, and what served before serves on",
+        )
     # Of the log of a program the end says what went wrong.
-    reason = "\n".join("\n".join(str(result[key]).strip().splitlines()[-60:]) for key in ("msg", "stderr") if result.get(key))
-    words = [f"{what} failed at {task!r}{', where its log is shown' if result.get('log') else ''}; {serves}.", reason]
+    reason = "\n".join(
+        "\n".join(str(result[key]).strip().splitlines()[-60:])
+        for key in ("msg", "stderr")
+        if result.get(key)
+    )
+    words = [
+        (
+            f"{what} failed at {task!r}{', where its log is shown' if result.get('log') else ''};"
+            f" {serves}."
+        ),
+        reason,
+    ]
     words += [told_by(str(result.get("log", "")), reason), advice(reason)]
     return with_advice(shown("\n".join(filter(None, words))))
 
@@ -317,14 +463,22 @@ def live_releases(
     address: str,
     check: bool = False,
 ) -> list[dict[str, Any]]:
-    """What serves on this host after the run, and what should; nothing serves where the release is None."""
+    """What serves on this host after the run, and what should; nothing serves where the release is
+    None.
+    """
     work = {entry["name"]: entry for entry in plan["work"]}
     result = []
     for release in releases:
         name, app = release["name"], release["app"]
         before = work.get(name)
         done = not (check or name in failed)
-        serving = before["live"] if before else plan["live"].get(name) if name in failed else release["id"]
+        serving = (
+            before["live"]
+            if before
+            else plan["live"].get(name)
+            if name in failed
+            else release["id"]
+        )
         identity = release["id"] if done else serving
         result.append(
             {

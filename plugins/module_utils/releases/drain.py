@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Let the containers that served before finish what they have begun, then stop them.
 
-A release is needed until nobody is connected to its socket, or until its time is over. Where the path of the application has changed, an
-old worker of Nginx may also be reading an upload that it will pass to the old release only when it has all of it: then it is needed
-until those workers are gone, too. Everywhere else the link that Nginx goes through leads them to the new one.
+A release is needed until nobody is connected to its socket, or until its time is over. Where the
+path of the application has changed, an old worker of Nginx may also be reading an upload that it
+will pass to the old release only when it has all of it: then it is needed until those workers are
+gone, too. Everywhere else the link that Nginx goes through leads them to the new one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from .record import read_release
 from .routes import still_led_to
 
 PAUSE = 0.1  # seconds between two looks
-# What is running when the drain is over has had its time; this is for the farewell of what listens for SIGTERM.
+# What is running when the drain is over has had its time; this is for the farewell of what listens
+# for SIGTERM.
 STOP_SECONDS = 5
 CONNECTED = (b"02", b"03")  # waiting to be accepted, and accepted: the column St of /proc/net/unix
 
@@ -34,22 +36,34 @@ def leaving_workers() -> set[int]:
 
 
 def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
-    """How many connections to a socket there are. They belong to the network namespace of the client, which is Nginx's.
+    """How many connections to a socket there are. They belong to the network namespace of the
+    client, which is Nginx's.
 
     Args:
-        socket: the path that the socket was bound to in the container; it holds the id of the release.
-        table: the kernel's list of sockets, columns as in proc(5).
+        socket: the path that the socket was bound to in the container; it holds the id of the
+        release. table: the kernel's list of sockets, columns as in proc(5).
     """
     # Bytes: an application may bind its socket at a name that is no UTF-8.
     columns = (line.split(None, 7) for line in table.read_bytes().split(b"\n")[1:])
-    return sum(1 for found in columns if len(found) == 8 and found[5] in CONNECTED and found[7] == os.fsencode(socket))
+    return sum(
+        1
+        for found in columns
+        if len(found) == 8 and found[5] in CONNECTED and found[7] == os.fsencode(socket)
+    )
 
 
 def entry(root: str, app: str, release: str) -> dict[str, Any]:
-    """What drain has to know of the container of a release, as the release says it; no time for one that says nothing."""
+    """What drain has to know of the container of a release, as the release says it; no time for one
+    that says nothing.
+    """
     seconds = read_release(root, app, release).get("drain_seconds", 0)
     led_to = still_led_to(root, app, release)
-    return {"container": f"{app}-{release}", "id": release, "drain_seconds": seconds, "led_to": led_to}
+    return {
+        "container": f"{app}-{release}",
+        "id": release,
+        "drain_seconds": seconds,
+        "led_to": led_to,
+    }
 
 
 def drain(
@@ -60,7 +74,8 @@ def drain(
     """Wait until each container has nothing left to do, or its time is over.
 
     Args:
-        containers: each with C(container) its name, C(id) its release, C(drain_seconds), and C(led_to): whether old workers of Nginx
+        containers: each with C(container) its name, C(id) its release, C(drain_seconds), and
+        C(led_to): whether old workers of Nginx
             may still connect to it.
 
     Returns:
@@ -83,7 +98,9 @@ def drain(
 
 
 def stop(containers: Iterable[str], docker: Docker, seconds: int = STOP_SECONDS) -> None:
-    """Stop containers side by side: they finish what runs, and are killed after some seconds. Those that are gone are no error."""
+    """Stop containers side by side: they finish what runs, and are killed after some seconds. Those
+    that are gone are no error.
+    """
     names = list(containers)
     if names:
         docker.run("stop", "-t", str(seconds), *names, check=False)

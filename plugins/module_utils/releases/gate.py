@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Waits until a new release answers its health check.
 
-It asks through the socket of the release, with the headers that Nginx will send, until the answer is good or the deadline is over.
-A redirect is followed as far as it stays below the path; one that leads to an answer of 5xx is not good. One whose number is asked for is
-good by itself.
+It asks through the socket of the release, with the headers that Nginx will send, until the answer
+is good or the deadline is over. A redirect is followed as far as it stays below the path; one that
+leads to an answer of 5xx is not good. One whose number is asked for is good by itself.
 """
 
 from __future__ import annotations
@@ -40,15 +40,18 @@ LOG_LINES = 40
 READ_LINES = 1000  # in which what is to be written differently is looked for
 # A module may have an application that gets its routes elsewhere.
 OTHER_MODULE = (
-    "When it has such a page, its routes may be added by another module (write module and callable) or by a program of its own that "
-    "starts a server (write engine: command, command and port)."
+    "When it has such a page, its routes may be added by another module (write module and callable)"
+    " or by a program of its own that starts a server (write engine: command, command and port)."
 )
-# An application that has answered nothing but 404 for so long does not know its path, and will not learn it.
+# An application that has answered nothing but 404 for so long does not know its path, and will not
+# learn it.
 NOT_FOUND_SECONDS = 10
 TRACEBACK = "Traceback (most recent call last)"
-# One that has answered nothing but 500 for so long may have written why, and then will not answer otherwise.
+# One that has answered nothing but 500 for so long may have written why, and then will not answer
+# otherwise.
 FAILING_SECONDS = 10
-# How long one is watched that is healthy and has no memory left, or has lost a process for want of it.
+# How long one is watched that is healthy and has no memory left, or has lost a process for want of
+# it.
 MEMORY_SECONDS = 5
 
 
@@ -73,9 +76,17 @@ class Gate:
             if not state.get("Running"):
                 code = state.get("ExitCode", "unknown")
                 why = ", out of memory (see resources.memory)" if state.get("OOMKilled") else ""
-                raise HostError(self._report(f"its container exited with code {code}{why} after {self._seconds():.1f} s"))
+                raise HostError(
+                    self._report(
+                        f"its container exited with code {code}{why} after {self._seconds():.1f} s"
+                    )
+                )
             status = self._ask()
-            good = bool(status and accepts(status, self.params["status"]) and self._leads_to_an_answer(status))
+            good = bool(
+                status
+                and accepts(status, self.params["status"])
+                and self._leads_to_an_answer(status)
+            )
             self._memory(container, self.started + self._seconds() + MEMORY_SECONDS if good else 0)
             if good:
                 seconds = round(self._seconds(), 2)
@@ -86,12 +97,16 @@ class Gate:
                 break
             time.sleep(self.params["interval_seconds"])
         wanted = ", ".join(self.params["status"])
-        raise HostError(self._report(f"no answer was one of {wanted} within {self._seconds():.0f} s"))
+        raise HostError(
+            self._report(f"no answer was one of {wanted} within {self._seconds():.0f} s")
+        )
 
     def _fails_for_good(self, container: Mapping[str, Any]) -> bool:
-        """Whether it has failed for long enough, and its last traceback shows what no waiting puts right.
+        """Whether it has failed for long enough, and its last traceback shows what no waiting puts
+        right.
 
-        What stands before that may be a warning that an application lives with. The log is read once in that time.
+        What stands before that may be a warning that an application lives with. The log is read
+        once in that time.
         """
         if self._seconds() - self.failing <= FAILING_SECONDS:
             return False
@@ -101,7 +116,9 @@ class Gate:
         return last >= 0 and advice.lasts(log[last:], container)
 
     def _memory(self, container: Mapping[str, Any], until: float) -> None:
-        """The kernel kills workers, the server starts them again, and whoever is asked is well: that is not healthy."""
+        """The kernel kills workers, the server starts them again, and whoever is asked is well:
+        that is not healthy.
+        """
         pid = int(container["State"].get("Pid") or 0)
         while True:
             count = memory.killed(pid)
@@ -115,7 +132,9 @@ class Gate:
         return time.monotonic() - self.started
 
     def _ask(self) -> int | None:
-        connection = SocketConnection(self.params["socket"], self.started + self.params["deadline_seconds"])
+        connection = SocketConnection(
+            self.params["socket"], self.started + self.params["deadline_seconds"]
+        )
         try:
             status, body = ask(connection, self.asked, headers_for(self.params["host"]))
         except PROBLEMS as error:
@@ -123,11 +142,15 @@ class Gate:
             return None
         finally:
             connection.close()
-        self.answers.append(f"{status} {body.splitlines()[0][:120] if body.strip() else ''}".strip())
+        self.answers.append(
+            f"{status} {body.splitlines()[0][:120] if body.strip() else ''}".strip()
+        )
         return status
 
     def _leads_to_an_answer(self, status: int) -> bool:
-        """Whether a redirect ends well, as far as it stays below the path. One whose number is asked for is good by itself."""
+        """Whether a redirect ends well, as far as it stays below the path. One whose number is
+        asked for is good by itself.
+        """
         if not 300 <= status < 400 or str(status) in self.params["status"]:
             return True
         try:
@@ -137,20 +160,31 @@ class Gate:
             return False
         if found.answer.status >= 500:
             place = shown_line(page.path_of(found.url))[:SHOWN_BYTES]
-            self.answers.append(f"{self.answers.pop()}, which leads to {place}: {found.answer.status}")
+            self.answers.append(
+                f"{self.answers.pop()}, which leads to {place}: {found.answer.status}"
+            )
         return found.answer.status < 500
 
     def _get(self, url: str, headers: dict[str, str]) -> Fetched:
         """What is answered at an address, by the application alone; of a page nothing is needed."""
-        connection = SocketConnection(self.params["socket"], self.started + self.params["deadline_seconds"])
+        connection = SocketConnection(
+            self.params["socket"], self.started + self.params["deadline_seconds"]
+        )
         scheme = {"X-Forwarded-Proto": url.partition(":")[0]}
         try:
-            return fetch(connection, page.path_of(url), {**headers_for(self.params["host"]), **scheme, **headers}, 0)
+            return fetch(
+                connection,
+                page.path_of(url),
+                {**headers_for(self.params["host"]), **scheme, **headers},
+                0,
+            )
         finally:
             connection.close()
 
     def _followed(self, target: str) -> str:
-        """The address at the socket for that of a redirect, as Nginx leads a client to it; "" for one that leaves the path."""
+        """The address at the socket for that of a redirect, as Nginx leads a client to it; "" for
+        one that leaves the path.
+        """
         host, prefix = self.params["host"], self.path.prefix
         if not page.is_own(target, host):
             return ""
@@ -166,10 +200,20 @@ class Gate:
     def _report(self, what: str) -> str:
         """The reason, then what the application said of itself."""
         said = self._logs()
-        asked = f"It was asked for {self.asked} through {self.params['socket']}, as Host: {self.params['host']}."
+        asked = (
+            f"It was asked for {self.asked} through {self.params['socket']}, as Host:"
+            f" {self.params['host']}."
+        )
         lines = [f"{what}.", asked]
-        lines += ["Answers:", *(f"  {answer}" for answer in summary(self.answers))] if self.answers else ["There was no answer."]
-        lines += ["The last lines of its log:", *(f"  {line}" for line in advice.spoken(said)[-LOG_LINES:])]
+        lines += (
+            ["Answers:", *(f"  {answer}" for answer in summary(self.answers))]
+            if self.answers
+            else ["There was no answer."]
+        )
+        lines += [
+            "The last lines of its log:",
+            *(f"  {line}" for line in advice.spoken(said)[-LOG_LINES:]),
+        ]
         if self.answers and self.answers[-1].startswith("404"):
             lines.append(self._not_found())
         if self.answers:
@@ -182,10 +226,15 @@ class Gate:
             return f"It does not know this path. Choose another as health.path. {OTHER_MODULE}"
         self.asked = self.params["health_path"]
         if accepts(self._ask() or 0, self.params["status"]):
-            return f"It answers at {self.asked}, so it knows nothing of its path: write path_mode: script_name."
+            return (
+                f"It answers at {self.asked}, so it knows nothing of its path: write path_mode:"
+                " script_name."
+            )
         return (
-            "It does not know this path. Does it put DOMAIN, which is its path in the environment, before its routes? "
-            f'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another? {OTHER_MODULE}'
+            "It does not know this path. Does it put DOMAIN, which is its path in the environment,"
+            " before its routes? "
+            'A Blueprint with url_prefix=os.environ.get("DOMAIN") does. Or is health.path another?'
+            f" {OTHER_MODULE}"
         )
 
     def _logs(self) -> str:

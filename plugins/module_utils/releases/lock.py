@@ -1,13 +1,16 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock of an application: one run at a time changes it, and a run that has lost it changes nothing more.
+"""The lock of an application: one run at a time changes it, and a run that has lost it changes
+nothing more.
 
-A run keeps it for longer than any process on the host lives, so it is a file: who, from which controller and process, since
-when, and a token that every changing module shows. The controller alone can say whether that process still lives.
+A run keeps it for longer than any process on the host lives, so it is a file: who, from which
+controller and process, since when, and a token that every changing module shows. The controller
+alone can say whether that process still lives.
 
-A step on the host outlives its controller: a module goes on when the connection is gone. So every step also holds, until its process
-ends, a lock of the kernel's on the directory of each application, and whoever comes next waits for that.
+A step on the host outlives its controller: a module goes on when the connection is gone. So every
+step also holds, until its process ends, a lock of the kernel's on the directory of each
+application, and whoever comes next waits for that.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from ..host.files import HostError, now, write_file
 from ..host.places import Place
 
 WAIT_SECONDS, PAUSE = 120.0, 0.1
-# The directories that this process works on, with their descriptors; the kernel lets go of them when it ends.
+# The directories that this process works on, with their descriptors; the kernel lets go of them
+# when it ends.
 HELD: dict[str, int] = {}
 
 
@@ -51,11 +55,19 @@ def holder(root: str, name: str) -> dict[str, Any]:
         return {}
     except ValueError:
         found = None
-    return found if isinstance(found, dict) and found.get("token") else {"token": "unreadable", "who": "somebody (the file is unreadable)"}
+    return (
+        found
+        if isinstance(found, dict) and found.get("token")
+        else {"token": "unreadable", "who": "somebody (the file is unreadable)"}
+    )
 
 
 def acquire(
-    root: str, names: Iterable[str], owner: Mapping[str, Any], break_tokens: Iterable[str] = (), seconds: float = WAIT_SECONDS
+    root: str,
+    names: Iterable[str],
+    owner: Mapping[str, Any],
+    break_tokens: Iterable[str] = (),
+    seconds: float = WAIT_SECONDS,
 ) -> dict[str, dict[str, Any]]:
     """Take the locks of all these applications, or of none.
 
@@ -82,13 +94,23 @@ def acquire(
         time.sleep(PAUSE)
 
 
-def _try_to_acquire(root: str, names: list[str], owner: Mapping[str, Any], broken: set[str]) -> tuple[list[str], dict[str, dict[str, Any]]]:
-    """Those that a step of another run works on; if there are none, all locks are taken, some of them over from other runs."""
+def _try_to_acquire(
+    root: str, names: list[str], owner: Mapping[str, Any], broken: set[str]
+) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    """Those that a step of another run works on; if there are none, all locks are taken, some of
+    them over from other runs.
+    """
     with exclusive(root):
-        found = {name: held for name in names if (held := holder(root, name)) and held["token"] != owner["token"]}
+        found = {
+            name: held
+            for name in names
+            if (held := holder(root, name)) and held["token"] != owner["token"]
+        }
         taken = {name: held for name, held in found.items() if held["token"] not in broken}
         if taken:
-            raise Locked(_message(taken), list({held["token"]: held for held in taken.values()}.values()))
+            raise Locked(
+                _message(taken), list({held["token"]: held for held in taken.values()}.values())
+            )
         for name in names:
             lock_path(root, name).parent.mkdir(mode=0o710, exist_ok=True)
         if busy := [name for name in names if not _hold(root, name)]:
@@ -96,18 +118,25 @@ def _try_to_acquire(root: str, names: list[str], owner: Mapping[str, Any], broke
             return busy, {}
         try:
             for name in names:
-                _write(root, name, {**owner, "app": name, "since": now(), "clock": time.time(), "phase": "begin"})
+                _write(
+                    root,
+                    name,
+                    {**owner, "app": name, "since": now(), "clock": time.time(), "phase": "begin"},
+                )
         except OSError:
             _give_back(root, names, owner["token"])
             raise
     return [], found
 
 
-def renew(root: str, names: Iterable[str], token: str, phase: str, seconds: float = WAIT_SECONDS) -> None:
+def renew(
+    root: str, names: Iterable[str], token: str, phase: str, seconds: float = WAIT_SECONDS
+) -> None:
     """Say that the run lives, and what it does; refuse to go on when the lock is another's.
 
-    From here on until the end of this process nobody else changes these applications. On a full disk the lock stays as it is: it is
-    still this run's, which has to be able to undo what it has begun.
+    From here on until the end of this process nobody else changes these applications. On a full
+    disk the lock stays as it is: it is still this run's, which has to be able to undo what it has
+    begun.
     """
     names = list(names)
     deadline = time.monotonic() + seconds
@@ -130,7 +159,10 @@ def _own(root: str, name: str, token: str) -> dict[str, Any]:
     held = holder(root, name)
     if held.get("token") != token:
         by = f"{held['who']} has broken it" if held else "it was removed"
-        raise HostError(f"this run does not hold the lock of {name} any more ({by}), so it changes nothing more. Run again.")
+        raise HostError(
+            f"this run does not hold the lock of {name} any more ({by}), so it changes nothing"
+            " more. Run again."
+        )
     return held
 
 
@@ -161,8 +193,8 @@ def _let_go(root: str, names: Iterable[str]) -> None:
 def _give_up_at(deadline: float, busy: list[str], changed: str = "") -> None:
     if time.monotonic() >= deadline:
         raise HostError(
-            f"an earlier step still works on {', '.join(busy)}: a step goes on when its controller is gone, and may drain or build."
-            f" {changed}Wait until it has ended and run again."
+            f"an earlier step still works on {', '.join(busy)}: a step goes on when its controller"
+            f" is gone, and may drain or build. {changed}Wait until it has ended and run again."
         )
 
 
@@ -188,8 +220,9 @@ def _message(taken: Mapping[str, Mapping[str, Any]]) -> str:
     lines = []
     for name, held in taken.items():
         lines.append(
-            f"{name} is locked by {held['who']} (process {held.get('pid', '?')}) since {held.get('since', '?')},"
-            f" last heard of at {held.get('renewed', '?')}, in the phase '{held.get('phase', '?')}'."
+            f"{name} is locked by {held['who']} (process {held.get('pid', '?')}) since"
+            f" {held.get('since', '?')}, last heard of at {held.get('renewed', '?')}, in the phase"
+            f" '{held.get('phase', '?')}'."
         )
     tokens = ",".join(dict.fromkeys(str(held["token"]) for held in taken.values()))
     lines.append(

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a container dies of memory, by the kernel's own counters.
 
-A server whose workers the kernel kills starts them again and goes on answering, so neither its container nor its health check says
-so. The counters are those of the control group: memory.events of version 2, memory.oom_control of version 1.
+A server whose workers the kernel kills starts them again and goes on answering, so neither its
+container nor its health check says so. The counters are those of the control group: memory.events
+of version 2, memory.oom_control of version 1.
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ FULL = 0.9  # of its limit
 
 
 def killed(pid: int, root: Path = Path("/")) -> int:
-    """How many processes the kernel has killed in the control group of a process, for want of memory."""
-    for directory, file in ((_group(pid, root, ""), "memory.events"), (_group(pid, root, "memory"), "memory.oom_control")):
+    """How many processes the kernel has killed in the control group of a process, for want of
+    memory.
+    """
+    for directory, file in (
+        (_group(pid, root, ""), "memory.events"),
+        (_group(pid, root, "memory"), "memory.oom_control"),
+    ):
         try:
             counters = dict(line.split() for line in (directory / file).read_text().splitlines())
             return int(counters.get("oom_kill", 0))
@@ -41,8 +47,12 @@ def is_full(pid: int, root: Path = Path("/")) -> bool:
     ):
         try:
             # Files that were read fill it too, and give way.
-            counters = dict(line.split() for line in (directory / "memory.stat").read_text().splitlines())
-            held = int((directory / usage).read_text()) - int(counters.get("total_inactive_file", counters.get("inactive_file", 0)))
+            counters = dict(
+                line.split() for line in (directory / "memory.stat").read_text().splitlines()
+            )
+            held = int((directory / usage).read_text()) - int(
+                counters.get("total_inactive_file", counters.get("inactive_file", 0))
+            )
             return held >= FULL * int((directory / limit).read_text())
         except (OSError, ValueError):  # no limit is the word "max"
             continue
@@ -60,17 +70,26 @@ def advice(container: Mapping[str, Any], count: int) -> str:
     engine = engine_in(container)
     fewer = f", or fewer processes in {engine.processes}" if engine and engine.processes else ""
     return (
-        f"the kernel killed {count} of its processes, because they need more than resources.memory{f' ({limit}m)' if limit else ''}; "
-        f"write a larger resources.memory{fewer}."
+        f"the kernel killed {count} of its processes, because they need more than"
+        f" resources.memory{f' ({limit}m)' if limit else ''}; write a larger"
+        f" resources.memory{fewer}."
     )
 
 
 def starved(docker: Docker, containers: Iterable[str]) -> dict[str, str]:
     """Those that die of memory, with what to write; one look at all of them."""
     names = list(containers)
-    found = json.loads(docker.run("inspect", "--type", "container", *names, check=False) or "[]") if names else []
+    found = (
+        json.loads(docker.run("inspect", "--type", "container", *names, check=False) or "[]")
+        if names
+        else []
+    )
     counted = [(entry, killed(int(entry["State"].get("Pid") or 0))) for entry in found]
-    return {entry["Name"].lstrip("/"): advice(entry, count) for entry, count in counted if count >= TOO_MANY}
+    return {
+        entry["Name"].lstrip("/"): advice(entry, count)
+        for entry, count in counted
+        if count >= TOO_MANY
+    }
 
 
 def in_status(container: Mapping[str, Any]) -> str:
@@ -80,7 +99,9 @@ def in_status(container: Mapping[str, Any]) -> str:
 
 
 def _group(pid: int, root: Path, controller: str) -> Path:
-    """The directory of the control group that a process is in; with controller "" that of version 2."""
+    """The directory of the control group that a process is in; with controller "" that of version
+    2.
+    """
     try:
         lines = (root / f"proc/{pid}/cgroup").read_text().splitlines()
     except OSError:

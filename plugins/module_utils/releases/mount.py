@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mount what applications write to without set-uid programs and devices (mount(8): nosuid, nodev), now and at boot.
+"""Mount what applications write to without set-uid programs and devices (mount(8): nosuid, nodev),
+now and at boot.
 
-It is the directory of the releases itself, mounted on itself. The mounts that Docker makes of places below it, when a container starts,
-inherit both. What is below lies on one mount, so that renames work there. Where the mount is missing all works as before,
-and the next run makes it again.
+It is the directory of the releases itself, mounted on itself. The mounts that Docker makes of
+places below it, when a container starts, inherit both. What is below lies on one mount, so that
+renames work there. Where the mount is missing all works as before, and the next run makes it again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from .lock import exclusive
 
 SYSTEMD = Path("/run/systemd/system")
 UNIT = Path("/etc/systemd/system/flaskops-mount.service")
-# No unit of the kind mount: its name is the place, so it would hide an entry of fstab for a disk that is mounted there.
+# No unit of the kind mount: its name is the place, so it would hide an entry of fstab for a disk
+# that is mounted there.
 WORDS = """# Written by flaskops.host: no set-uid program and no device of an application has an effect on this host.
 [Unit]
 Description=Mount the releases of Flask applications without set-uid programs and devices
@@ -44,7 +46,8 @@ def is_closed(place: Path) -> bool:
 
 
 def protect(root: str, check_mode: bool = False) -> list[str]:
-    """Mount the directory of the releases so. Returns what was done, nothing where it is so already.
+    """Mount the directory of the releases so. Returns what was done, nothing where it is so
+    already.
 
     Args:
         root: flask_apps_root.
@@ -58,7 +61,13 @@ def protect(root: str, check_mode: bool = False) -> list[str]:
     if not check_mode:
         with exclusive(root):
             _mount(place)
-    return [f"mounted {place} nosuid,nodev, now and at boot" if SYSTEMD.is_dir() else f"mounted {place} nosuid,nodev"]
+    return [
+        (
+            f"mounted {place} nosuid,nodev, now and at boot"
+            if SYSTEMD.is_dir()
+            else f"mounted {place} nosuid,nodev"
+        )
+    ]
 
 
 def _mount(place: Path) -> None:
@@ -75,6 +84,17 @@ def _mount(place: Path) -> None:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
     if done.returncode:
-        raise HostError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip() or f'exit code {done.returncode}'}")
+        raise HostError(
+            f"{' '.join(command)}:"
+            f" {(done.stderr or done.stdout).strip() or f'exit code {done.returncode}'}"
+        )

@@ -18,7 +18,8 @@ from .uids import Uids
 
 
 def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
-    """Stop it, chown what belongs to its old uid without following a link, and record the new one. The run starts it again.
+    """Stop it, chown what belongs to its old uid without following a link, and record the new one.
+    The run starts it again.
 
     One that was cut off is begun again with the same words.
 
@@ -26,10 +27,19 @@ def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
         What was done, with the seconds.
     """
     started = time.monotonic()
-    names = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}") if not entry["Names"].endswith("-pin")]
-    places = sorted({place for container in names for place in data_of(docker.inspect(container), uids.root)})
+    names = [
+        entry["Names"]
+        for entry in docker.containers(f"host.flaskops.app={name}")
+        if not entry["Names"].endswith("-pin")
+    ]
+    places = sorted(
+        {place for container in names for place in data_of(docker.inspect(container), uids.root)}
+    )
     if not names and name not in uids.moving:
-        raise HostError("it has no container, which says where its data lies. Deploy it with state: present first; nothing was changed.")
+        raise HostError(
+            "it has no container, which says where its data lies. Deploy it with state: present"
+            " first; nothing was changed."
+        )
     _refuse_shared(docker, name, places)
     before, uid = uids.begin(name, wanted)
     docker.run("stop", *names, check=False, seconds=24 * 3600)
@@ -38,7 +48,10 @@ def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
     drain.remove(names, docker)
     uids.end(name, uid)
     seconds, data = time.monotonic() - started, ", ".join(places) or "no data"
-    return f"{name}: moved from uid {before} to {uid}, with {data}; that took {seconds:.1f} s, in which it was stopped"
+    return (
+        f"{name}: moved from uid {before} to {uid}, with {data}; that took {seconds:.1f} s, in"
+        " which it was stopped"
+    )
 
 
 def data_of(container: dict[str, Any], root: str) -> list[str]:
@@ -46,12 +59,20 @@ def data_of(container: dict[str, Any], root: str) -> list[str]:
 
     Themselves: the engine tells what was written, which may be a link, and chown follows none.
     """
-    return [os.path.realpath(source) for source in _sources(container, writable=True) if not _is_below(source, root)]
+    return [
+        os.path.realpath(source)
+        for source in _sources(container, writable=True)
+        if not _is_below(source, root)
+    ]
 
 
 def _sources(container: dict[str, Any], writable: bool = False) -> list[str]:
     mounts = container.get("Mounts") or []
-    return [mount["Source"] for mount in mounts if mount.get("Source") and (mount.get("RW") or not writable)]
+    return [
+        mount["Source"]
+        for mount in mounts
+        if mount.get("Source") and (mount.get("RW") or not writable)
+    ]
 
 
 def _is_below(place: str, other: str) -> bool:
@@ -65,18 +86,31 @@ def _refuse_shared(docker: Docker, name: str, places: Iterable[str]) -> None:
         found = docker.inspect(entry["Names"])
         owner = (found.get("Config", {}).get("Labels") or {}).get("host.flaskops.app")
         theirs = [os.path.realpath(source) for source in _sources(found)]
-        both = [place for place in wanted if any(_is_below(place, their) or _is_below(their, place) for their in theirs)]
+        both = [
+            place
+            for place in wanted
+            if any(_is_below(place, their) or _is_below(their, place) for their in theirs)
+        ]
         if owner != name and both:
             raise HostError(
-                f"{', '.join(both)} is on a volume of {name} and of {owner}, so {name} alone cannot move. "
-                "Give both entries the same key uid, or leave them as they are."
+                f"{', '.join(both)} is on a volume of {name} and of {owner}, so {name} alone cannot"
+                " move. Give both entries the same key uid, or leave them as they are."
             )
 
 
 def _chown(place: str, before: int, uid: int) -> None:
     for old, new in ((f"{before}", f"{uid}"), (f":{before}", f":{uid}")):
         command = ["chown", "--recursive", "--no-dereference", f"--from={old}", new, "--", place]
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+        )
         if done.returncode:
             words = f"{place} could not be given to uid {uid}: {done.stderr.strip()[-500:]}"
-            raise HostError(f"{words}. It is stopped; run again, and the move goes on where it was.")
+            raise HostError(
+                f"{words}. It is stopped; run again, and the move goes on where it was."
+            )

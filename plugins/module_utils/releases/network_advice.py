@@ -12,12 +12,18 @@ from typing import Any
 
 # As C libraries, Python, Node, Go, and the clients of databases say it.
 _UNKNOWN = re.compile(
-    r"name resolution|name or service not known|no address associated with hostname|name does not resolve|"
-    r"could not resolve host|could not translate host name|unknown (mysql |mariadb )?server host|failed to resolve|"
-    r"getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|no such host\b|network is unreachable|ENETUNREACH|no route to host",
+    r"name resolution|name or service not known|no address associated with hostname|name does not"
+    r" resolve|"
+    r"could not resolve host|could not translate host name|unknown (mysql |mariadb )?server"
+    r" host|failed to resolve|"
+    r"getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|no such host\b|network is unreachable|ENETUNREACH|no"
+    r" route to host",
     re.IGNORECASE,
 )
-_REFUSED = re.compile(r"connection refused|ECONNREFUSED|errno 111|can't connect to (mysql|mariadb|server).*\(111\b", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"connection refused|ECONNREFUSED|errno 111|can't connect to (mysql|mariadb|server).*\(111\b",
+    re.IGNORECASE,
+)
 _MISSING = re.compile(r"no such file or directory|\(2\)|errno 2\b|ENOENT", re.IGNORECASE)
 _HOST = r"(?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*|\[?::1\]?)"
 # Where a line names the server that it speaks of, the surest first.
@@ -40,7 +46,8 @@ _PLACES = [
 ]
 # A socket in the file system that a client of a database looks for.
 _SOCKET = re.compile(
-    r"(?:on|through) (?:the )?(?:unix )?(?:domain )?socket \"?'?(?P<path>/[A-Za-z0-9._/-]+)|connect (?:ENOENT) (?P<node>/[A-Za-z0-9._/-]+)",
+    r"(?:on|through) (?:the )?(?:unix )?(?:domain )?socket \"?'?(?P<path>/[A-Za-z0-9._/-]+)|connect"
+    r" (?:ENOENT) (?P<node>/[A-Za-z0-9._/-]+)",
     re.IGNORECASE,
 )
 _LOOPBACK = re.compile(r"localhost|127\.\d+\.\d+\.\d+|\[?::1\]?")
@@ -73,13 +80,15 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
 
 def _host(line: str) -> str:
     """The server that a line speaks of; "" for none, and for a program's own words."""
-    return next((match["host"].rstrip(".") for pattern in _PLACES if (match := pattern.search(line))), "")
+    return next(
+        (match["host"].rstrip(".") for pattern in _PLACES if (match := pattern.search(line))), ""
+    )
 
 
 def _sockets(directories: list[str]) -> list[str]:
     return [
-        f"It looks for a server at a unix socket in {directory}, which the container has not got: where the server is on the host, write "
-        f"volumes: ['{directory}:{directory}']."
+        f"It looks for a server at a unix socket in {directory}, which the container has not got:"
+        f" where the server is on the host, write volumes: ['{directory}:{directory}']."
         for directory in directories
     ]
 
@@ -88,13 +97,15 @@ def _loopback(hosts: list[str]) -> list[str]:
     if not hosts:
         return []
     return [
-        f"{' and '.join(hosts)} is the container itself, where no such server listens. For one on the host write {SOCKET}, or "
-        f"{ON_THE_HOST}; for one in another container networks: [NAME], with the Docker network and the name that it has there."
+        f"{' and '.join(hosts)} is the container itself, where no such server listens. For one on"
+        f" the host write {SOCKET}, or {ON_THE_HOST}; for one in another container networks:"
+        " [NAME], with the Docker network and the name that it has there."
     ]
 
 
 def _alone(hosts: list[str]) -> list[str]:
     return [
-        f"It has no network, and asks for {', '.join(hosts) or 'a server'}: write internet: true for servers elsewhere, "
-        f"networks: [NAME] for a container in that Docker network, and for a database on the host {SOCKET}."
+        f"It has no network, and asks for {', '.join(hosts) or 'a server'}: write internet: true"
+        " for servers elsewhere, networks: [NAME] for a container in that Docker network, and for"
+        f" a database on the host {SOCKET}."
     ]

@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Docker network of an application with internet: true: a bridge of its own, which Docker keeps apart from all others.
+"""The Docker network of an application with internet: true: a bridge of its own, which Docker keeps
+apart from all others.
 
-Docker's own networks are large and few; a host with many applications would run out of them. So each gets 16 addresses of a pool.
+Docker's own networks are large and few; a host with many applications would run out of them. So
+each gets 16 addresses of a pool.
 """
 
 from __future__ import annotations
@@ -36,7 +38,11 @@ def pool_problem(pool: Any) -> list[str]:
         network = ip_network(pool) if isinstance(pool, str) and "/" in pool else None
     except ValueError:
         network = None
-    private = isinstance(network, IPv4Network) and network.is_private and not (network.is_loopback or network.is_link_local)
+    private = (
+        isinstance(network, IPv4Network)
+        and network.is_private
+        and not (network.is_loopback or network.is_link_local)
+    )
     if network and private and 8 <= network.prefixlen <= PREFIX:
         return []
     return [refusal("flask_apps_networks_pool", f"be {POOL}", pool)]
@@ -50,8 +56,8 @@ def network_problems(app: Mapping[str, Any]) -> list[str]:
     processes = app["processes"] if isinstance(app["processes"], list) else []
     if app["internet"] is True and len(processes) > MOST_PROCESSES:
         problems.append(
-            f"internet: true has room for {MOST_PROCESSES} processes; got {len(processes)}. Write networks: [NAME] with a Docker network "
-            "that you make, in its place."
+            f"internet: true has room for {MOST_PROCESSES} processes; got {len(processes)}. Write"
+            " networks: [NAME] with a Docker network that you make, in its place."
         )
     return problems
 
@@ -67,22 +73,39 @@ def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
     if found := docker.inspect(network, "network"):
         if (found.get("Labels") or {}).get(f"{LABEL}.app") == name:
             return False
-        raise HostError(f"internet: there is a Docker network {network} that is not of this collection; rename or remove it.")
+        raise HostError(
+            f"internet: there is a Docker network {network} that is not of this collection; rename"
+            " or remove it."
+        )
     _refuse_open_firewall()
     with exclusive(root):
         error = ""
         for subnet, _attempt in zip(_free(docker, pool), range(ATTEMPTS), strict=False):
-            words = ("--driver", "bridge", "--subnet", str(subnet), "--label", f"{LABEL}.app={name}", network)
+            words = (
+                "--driver",
+                "bridge",
+                "--subnet",
+                str(subnet),
+                "--label",
+                f"{LABEL}.app={name}",
+                network,
+            )
             try:
                 docker.run("network", "create", *words)
                 return True
             except HostError as refused:  # what the engine knows and nobody told us
                 error = str(refused)
-    raise HostError(f"internet: no network of 16 addresses could be made: {error}" if error else _full(docker, pool))
+    raise HostError(
+        f"internet: no network of 16 addresses could be made: {error}"
+        if error
+        else _full(docker, pool)
+    )
 
 
 def remove(docker: Docker, name: str) -> bool:
-    """Remove the network of an application; no container may be in it. Returns whether there was one."""
+    """Remove the network of an application; no container may be in it. Returns whether there was
+    one.
+    """
     network = own_network(name)
     found = docker.inspect(network, "network")
     if (found.get("Labels") or {}).get(f"{LABEL}.app") != name:
@@ -101,10 +124,15 @@ def _free(docker: Docker, pool: str) -> Iterator[IPv4Network]:
 
 def _full(docker: Docker, pool: str) -> str:
     whole = IPv4Network(pool)
-    by = list(dict.fromkeys(str(other) for other in (*_routes(), *_of_docker(docker)) if other.overlaps(whole)))
+    by = list(
+        dict.fromkeys(
+            str(other) for other in (*_routes(), *_of_docker(docker)) if other.overlaps(whole)
+        )
+    )
     return (
-        f"internet: flask_apps_networks_pool ({pool}) has no 16 free addresses on this host, where routes and Docker networks have "
-        f"{', '.join(by[:5])}{' and more' if len(by) > 5 else ''}. Set it to a private network that nobody uses."
+        f"internet: flask_apps_networks_pool ({pool}) has no 16 free addresses on this host, where"
+        f" routes and Docker networks have {', '.join(by[:5])}{' and more' if len(by) > 5 else ''}."
+        " Set it to a private network that nobody uses."
     )
 
 
@@ -137,9 +165,19 @@ def routes_of(text: str) -> list[IPv4Network]:
 
 def _of_docker(docker: Docker) -> list[IPv4Network]:
     names = docker.run("network", "ls", "--quiet", "--filter", "scope=local").split()
-    networks = json.loads(docker.run("network", "inspect", *names, check=False) or "[]") if names else []
-    subnets = [each.get("Subnet") for network in networks for each in ((network.get("IPAM") or {}).get("Config") or [])]
-    return [network for network in (ip_network(subnet, strict=False) for subnet in subnets if subnet) if isinstance(network, IPv4Network)]
+    networks = (
+        json.loads(docker.run("network", "inspect", *names, check=False) or "[]") if names else []
+    )
+    subnets = [
+        each.get("Subnet")
+        for network in networks
+        for each in (network.get("IPAM") or {}).get("Config") or []
+    ]
+    return [
+        network
+        for network in (ip_network(subnet, strict=False) for subnet in subnets if subnet)
+        if isinstance(network, IPv4Network)
+    ]
 
 
 def _refuse_open_firewall(file: str = DAEMON_FILE) -> None:
@@ -150,6 +188,7 @@ def _refuse_open_firewall(file: str = DAEMON_FILE) -> None:
         return
     if isinstance(settings, dict) and settings.get("iptables") is False:
         raise HostError(
-            f"internet: {file} has iptables: false, so that Docker keeps no networks apart. Leave that out (docker_daemon_options), or "
-            "write networks: [NAME] with a network that your own firewall guards."
+            f"internet: {file} has iptables: false, so that Docker keeps no networks apart. Leave"
+            " that out (docker_daemon_options), or write networks: [NAME] with a network that your"
+            " own firewall guards."
         )

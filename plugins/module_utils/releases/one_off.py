@@ -18,7 +18,9 @@ READ = 1000  # lines, in which what is to be written differently is looked for
 
 
 def run(params: dict[str, Any], docker: Docker) -> tuple[list[str], list[str]]:
-    """The last lines of the command's output, and what they say to write differently; HostError when it fails."""
+    """The last lines of the command's output, and what they say to write differently; HostError
+    when it fails.
+    """
     renew(params["root"], [params["name"]], params["token"], "release command")
     container, seconds = params["container"], params["deadline_seconds"]
     try:
@@ -34,5 +36,8 @@ def run(params: dict[str, Any], docker: Docker) -> tuple[list[str], list[str]]:
     if code != "0":
         said = "".join(f"\n  {line}" for line in tail(log, LINES)) or "\n  (nothing)"
         write = "".join(f"\n{words}" for words in advice)
-        raise HostError(f"exit code {code}. The new release was not started. The last lines of its output:{said}{write}")
+        raise HostError(
+            f"exit code {code}. The new release was not started. The last lines of its"
+            f" output:{said}{write}"
+        )
     return tail(log, LINES), advice

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who runs Ansible, and whether another run that began on this controller still lives. Runs on the controller."""
+"""Who runs Ansible, and whether another run that began on this controller still lives. Runs on the
+controller.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ BOOT = "/proc/sys/kernel/random/boot_id"
 
 def this_run() -> dict[str, Any]:
     """The owner of a lock: who, from which controller and process, with a token of its own."""
-    parent = multiprocessing.parent_process()  # tasks run in processes that ansible-playbook has forked
+    parent = (
+        multiprocessing.parent_process()
+    )  # tasks run in processes that ansible-playbook has forked
     pid = parent.pid if parent and parent.pid else os.getpid()
     return {
         "who": f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}",
@@ -35,12 +39,15 @@ def this_run() -> dict[str, Any]:
 
 
 def is_dead(owner: Mapping[str, Any]) -> bool:
-    """Whether a run has surely ended: it began on this controller, and its process is gone or the controller was rebooted."""
+    """Whether a run has surely ended: it began on this controller, and its process is gone or the
+    controller was rebooted.
+    """
     if owner.get("controller") != _controller() or not isinstance(owner.get("pid"), int):
         return False
     boot, node = _read(BOOT), _node()
     same_boot = owner.get("boot") == boot
-    # Without the same boot it is another boot of this machine, or another machine of its name: a runner of a CI, a clone.
+    # Without the same boot it is another boot of this machine, or another machine of its name: a
+    # runner of a CI, a clone.
     if not (boot and same_boot) and not (node and owner.get("node") == node):
         return False
     if not same_boot:
@@ -69,7 +76,9 @@ def _controller() -> str:
 
 
 def _node() -> str:
-    """The address of a network card; "" where none can be read, for which getnode() invents one with the multicast bit."""
+    """The address of a network card; "" where none can be read, for which getnode() invents one
+    with the multicast bit.
+    """
     node = uuid.getnode()
     return "" if node >> 40 & 1 else f"{node:012x}"
 

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at the first page of an application: where its redirects, its links and its files lead, and what to write where that is nowhere.
+"""Looks at the first page of an application: where its redirects, its links and its files lead, and
+what to write where that is nowhere.
 
 What is found is told and never holds a release up.
 """
@@ -24,18 +25,26 @@ from .probe import GUARDED, PROBLEMS, Connection, Fetched, fetch
 REDIRECTS = 5  # one after the other
 PAGE_SECONDS = 2  # for the page, its redirects among it
 FILE_SECONDS, FILES = 1, 20  # for all files of it together, and how many are asked for
-PAGE_BYTES, PIECE, NAMED, LONGEST = 256 << 10, 16 << 10, 2000, 2000  # of a page, of what is read at a time; addresses, and one of them
+PAGE_BYTES, PIECE, NAMED, LONGEST = (
+    256 << 10,
+    16 << 10,
+    2000,
+    2000,
+)  # of a page, of what is read at a time; addresses, and one of them
 EXAMPLES, SHOWN = 5, 100
 _REDIRECTS = (301, 302, 303, 307, 308)
 _FILES = {"script": "src", "img": "src", "link": "href"}
 _TEXTS, TEXT_BYTES = "css|javascript", 64 << 10  # of the files those that name addresses too
 _STYLED = re.compile(r"url\(\s*['\"]?(/[^/'\")\s][^'\")\s]*)")
-# A call with an address in full; one that is made of parts, or goes through a client with a base of its own, may be right.
+# A call with an address in full; one that is made of parts, or goes through a client with a base of
+# its own, may be right.
 _CALLED = re.compile(
-    r"(?:(?<![\w.$])(?:(?:window|self)\.)?fetch\(|\bnew (?:EventSource|WebSocket)\(|\.open\(\s*['\"](?:GET|POST|PUT|PATCH|DELETE)['\"]\s*,)"
+    r"(?:(?<![\w.$])(?:(?:window|self)\.)?fetch\(|\bnew"
+    r" (?:EventSource|WebSocket)\(|\.open\(\s*['\"](?:GET|POST|PUT|PATCH|DELETE)['\"]\s*,)"
     r"\s*['\"`](/[^/'\"`\s$][^'\"`\s$]*)"
 )
-# Socket.IO without a path of its own, which asks for /socket.io at the root of the site; a namespace ("/chat") is no path.
+# Socket.IO without a path of its own, which asks for /socket.io at the root of the site; a
+# namespace ("/chat") is no path.
 _SOCKET = re.compile(r"[=(]\s*io(?:\.connect)?\(\s*(?:['\"]/[\w-]*['\"]\s*)?\)")
 _COMMENT = re.compile(r"(?:^|(?<=[\s;{}),]))//[^\n]*", re.MULTILINE)  # not of https://
 _LINKS = {"a": "href", "area": "href", "form": "action"}
@@ -44,7 +53,9 @@ _KINDS = {"stylesheet", "icon", "modulepreload", "manifest"}
 
 @dataclass(frozen=True)
 class Walk:
-    """Where redirects end: the last address that was asked for, its answer, and where that leads, if it was not followed."""
+    """Where redirects end: the last address that was asked for, its answer, and where that leads,
+    if it was not followed.
+    """
 
     url: str
     answer: Fetched
@@ -56,7 +67,11 @@ def is_own(url: str, host: str, prefix: str = "") -> bool:
     """Whether an address is one of this host, below a path."""
     try:
         parts = urlsplit(url)
-        same = parts.scheme in PORTS and parts.port in (None, *PORTS.values()) and parts.hostname == urlsplit(f"//{host}").hostname
+        same = (
+            parts.scheme in PORTS
+            and parts.port in (None, *PORTS.values())
+            and parts.hostname == urlsplit(f"//{host}").hostname
+        )
     except ValueError:
         return False
     return same and f"{parts.path}/".startswith(f"{prefix}/")
@@ -77,7 +92,9 @@ def path_of(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def walk(get: Callable[[str, dict[str, str]], Fetched], url: str, follows: Callable[[str], str]) -> Walk:
+def walk(
+    get: Callable[[str, dict[str, str]], Fetched], url: str, follows: Callable[[str], str]
+) -> Walk:
     """Follow redirects, with the cookies that are set on the way.
 
     Args:
@@ -87,8 +104,17 @@ def walk(get: Callable[[str, dict[str, str]], Fetched], url: str, follows: Calla
     """
     cookies: dict[str, str] = {}
     for _number in range(REDIRECTS + 1):
-        answer = get(url, {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {})
-        for name, _equals, value in (cookie.partition(";")[0].partition("=") for cookie in answer.cookies[:FILES]):
+        answer = get(
+            url,
+            (
+                {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+                if cookies
+                else {}
+            ),
+        )
+        for name, _equals, value in (
+            cookie.partition(";")[0].partition("=") for cookie in answer.cookies[:FILES]
+        ):
             cookies[name.strip()] = value.strip()
         if answer.status not in _REDIRECTS or not answer.location:
             return Walk(url, answer)
@@ -125,8 +151,15 @@ class Page(HTMLParser):
         if tag == "script" and words.get("type") == "module":
             self.module = self.module or words.get("src", "").strip()
         if tag == "meta" and words.get("http-equiv", "").lower() == "refresh":
-            words["href"], tag = re.split("(?i)url=", words.get("content", "") + "url=")[1].strip("'\" "), "a"
-        for part in words.get("srcset", "").split(", ") if tag in ("img", "source") and len(self.files) < NAMED else ():
+            words["href"], tag = (
+                re.split("(?i)url=", words.get("content", "") + "url=")[1].strip("'\" "),
+                "a",
+            )
+        for part in (
+            words.get("srcset", "").split(", ")
+            if tag in ("img", "source") and len(self.files) < NAMED
+            else ()
+        ):
             if (source := part.split()[:1]) and len(source[0]) <= LONGEST:
                 self.files[source[0]] = None
         if tag == "base":
@@ -135,7 +168,12 @@ class Page(HTMLParser):
             address = words.get(places.get(tag, ""), "").strip()
             if tag == "link" and not _KINDS & set(words.get("rel", "").lower().split()):
                 continue
-            if address and not address.startswith("#") and len(address) <= LONGEST and len(found) < NAMED:
+            if (
+                address
+                and not address.startswith("#")
+                and len(address) <= LONGEST
+                and len(found) < NAMED
+            ):
                 found[address] = None
 
     def handle_endtag(self, tag: str) -> None:
@@ -161,8 +199,9 @@ def look(site: Site, release: Mapping[str, Any], neighbours: Collection[str] = (
 
     Args:
         site: that of the release.
-        release: C(path), C(path_mode), C(engine) and C(script_name), and C(own_prefix), what to write where its links leave the path.
-        neighbours: the paths of the other applications of the site, without their last slash.
+        release: C(path), C(path_mode), C(engine) and C(script_name), and C(own_prefix), what to
+        write where its links leave the path. neighbours: the paths of the other applications of the
+        site, without their last slash.
     """
     try:
         return _Look(site, release, neighbours).sentences()
@@ -180,49 +219,82 @@ class _Look:
 
     def sentences(self) -> list[str]:
         until = time.monotonic() + PAGE_SECONDS
-        found = walk(lambda url, headers: self._get(url, until, headers), self.first, self._followed)
+        found = walk(
+            lambda url, headers: self._get(url, until, headers), self.first, self._followed
+        )
         if found.circle:
-            return [f"{_shown(path_of(self.first))} redirects to {_shown(path_of(found.url))}, and so on, in a circle."]
+            return [
+                f"{_shown(path_of(self.first))} redirects to {_shown(path_of(found.url))}, and so"
+                " on, in a circle."
+            ]
         if found.target:
             return self._redirect(found)
         status = found.answer.status
-        if status >= 500 or (found.url != self.first and status >= 400 and str(status) not in GUARDED):
+        if status >= 500 or (
+            found.url != self.first and status >= 400 and str(status) not in GUARDED
+        ):
             return [f"{self._way(found)} answers {status}; its log may say why."]
         if status >= 400 or not found.answer.body:
             return []
         page = Page()
         page.read(found.answer.body, until)
-        return self._page(page, _joined(found.url, page.base) if page.base else found.url, _shown(path_of(found.url)))
+        return self._page(
+            page,
+            _joined(found.url, page.base) if page.base else found.url,
+            _shown(path_of(found.url)),
+        )
 
-    def _get(self, url: str, until: float, headers: dict[str, str] | None = None, size: int = PAGE_BYTES, kinds: str = "html") -> Fetched:
+    def _get(
+        self,
+        url: str,
+        until: float,
+        headers: dict[str, str] | None = None,
+        size: int = PAGE_BYTES,
+        kinds: str = "html",
+    ) -> Fetched:
         if time.monotonic() > until:
             raise TimeoutError
         connection = Connection(until, self.site.port)
         try:
-            return fetch(connection, path_of(url), {"Host": self.host, **(headers or {})}, size, kinds)
+            return fetch(
+                connection, path_of(url), {"Host": self.host, **(headers or {})}, size, kinds
+            )
         finally:
             connection.close()
 
     def _followed(self, target: str) -> str:
-        return target if urlsplit(target).scheme == self.site.scheme and is_own(target, self.host, self.prefix) else ""
+        return (
+            target
+            if urlsplit(target).scheme == self.site.scheme
+            and is_own(target, self.host, self.prefix)
+            else ""
+        )
 
     def _way(self, found: Walk) -> str:
         start, end = (_shown(path_of(url)) for url in (self.first, found.url))
         return start if start == end else f"{start} redirects to {end}, which"
 
     def _redirect(self, found: Walk) -> list[str]:
-        """A redirect that was not followed. One to another host may well be meant, such as a login there."""
+        """A redirect that was not followed. One to another host may well be meant, such as a login
+        there.
+        """
         page, target = _shown(path_of(found.url)), _shown(found.target)
         if is_local(found.target) and not is_own(found.target, self.host):
-            return [f"{page} redirects to {target}, which is another machine for each browser. {_ADDRESS}"]
+            return [
+                f"{page} redirects to {target}, which is another machine for each browser."
+                f" {_ADDRESS}"
+            ]
         if not is_own(found.target, self.host):
             return []
-        if urlsplit(found.target).scheme != self.site.scheme and is_own(found.target, self.host, self.prefix):
+        if urlsplit(found.target).scheme != self.site.scheme and is_own(
+            found.target, self.host, self.prefix
+        ):
             if self.site.tls:
                 return []
             return [
-                f"{page} redirects to {target}, and this host speaks http alone: let a proxy in front open TLS, and write its address in "
-                "nginx_trusted_proxies, so that the application hears of https."
+                f"{page} redirects to {target}, and this host speaks http alone: let a proxy in"
+                " front open TLS, and write its address in nginx_trusted_proxies, so that the"
+                " application hears of https."
             ]
         if self._of_neighbour(found.target):
             return []
@@ -233,49 +305,82 @@ class _Look:
 
     def _page(self, page: Page, base: str, name: str) -> list[str]:
         own = "".join(page.own)
-        links = [url for url in (_joined(base, each) for each in page.links) if is_own(url, self.host)]
+        links = [
+            url for url in (_joined(base, each) for each in page.links) if is_own(url, self.host)
+        ]
         out = [url for url in links if self._leaves(url)]
         files = [_joined(base, each) for each in page.files]
         missing, texts = self._missing([url for url in files if is_own(url, self.host)])
-        styled = [url for place, text in [(base, own), *texts.items()] for url in _addresses(_STYLED, text, place)]
+        styled = [
+            url
+            for place, text in [(base, own), *texts.items()]
+            for url in _addresses(_STYLED, text, place)
+        ]
         styled = [url for url in dict.fromkeys(styled) if self._leaves(url) and url not in files]
         missing.update(self._missing(styled)[0])
         far = [url for url in missing if not is_own(url, self.host, self.prefix)]
-        called = [url for text in (own, *texts.values()) for url in _addresses(_CALLED, text, self.first) if self._leaves(url)]
+        called = [
+            url
+            for text in (own, *texts.values())
+            for url in _addresses(_CALLED, text, self.first)
+            if self._leaves(url)
+        ]
         words = []
         if 2 * len(out) > len(links) or far or called:
             if 2 * len(out) > len(links):
                 count = f"{len(out)} of {len(links)} links of {name} lead out of its path"
             elif far:
-                count = f"{len(far)} of {len(page.files) + len(styled)} files of {name} lead out of its path"
+                count = (
+                    f"{len(far)} of {len(page.files) + len(styled)} files of {name} lead out of its"
+                    " path"
+                )
             else:
                 count = f"{name} has scripts that call out of its path"
             examples = _listed([path_of(url) for url in dict.fromkeys([*far, *out, *called])])
-            knows = any(each.startswith("/") and is_own(_joined(base, each), self.host, self.prefix) for each in page.files)
-            words.append(f"{count} {self.prefix}: {examples}. {self._key_of(page, base, far, len(out) == len(links) > 1, knows)}")
-        sockets = urljoin(self.first, "/socket.io/")
-        if self._leaves(sockets) and any(_SOCKET.search(_bare(text)) for text in (own, *texts.values())):
+            knows = any(
+                each.startswith("/") and is_own(_joined(base, each), self.host, self.prefix)
+                for each in page.files
+            )
             words.append(
-                f"{name} has a script that opens Socket.IO at {path_of(sockets)}, out of its path {self.prefix}. "
-                f"Write its path there: io({{path: \"{self.prefix}/socket.io/\"}})."
+                f"{count} {self.prefix}: {examples}."
+                f" {self._key_of(page, base, far, len(out) == len(links) > 1, knows)}"
+            )
+        sockets = urljoin(self.first, "/socket.io/")
+        if self._leaves(sockets) and any(
+            _SOCKET.search(_bare(text)) for text in (own, *texts.values())
+        ):
+            words.append(
+                f"{name} has a script that opens Socket.IO at {path_of(sockets)}, out of its path"
+                f" {self.prefix}. "
+                f'Write its path there: io({{path: "{self.prefix}/socket.io/"}}).'
             )
         if local := [url for url in files if is_local(url) and not is_own(url, self.host)]:
             words.append(
-                f"{name} asks for {_listed(local)}, which is another machine for each browser. Where that is a server for development, "
-                "have its files built: build_command; else let url_for make the addresses."
+                f"{name} asks for {_listed(local)}, which is another machine for each browser."
+                " Where that is a server for development, have its files built: build_command;"
+                " else let url_for make the addresses."
             )
-        if near := [f"{path_of(url)} ({status})" for url, status in missing.items() if url not in far]:
+        if near := [
+            f"{path_of(url)} ({status})" for url, status in missing.items() if url not in far
+        ]:
             words.append(
-                f"{name} asks for what is not there: {_listed(near)}. Write where the image has it, as static: [{{url: /static, path: "
-                "DIRECTORY}]; what a build step makes has to be made with the image."
+                f"{name} asks for what is not there: {_listed(near)}. Write where the image has it,"
+                " as static: [{url: /static, path: DIRECTORY}]; what a build step makes has to"
+                " be made with the image."
             )
         return words
 
     def _leaves(self, url: str) -> bool:
-        return is_own(url, self.host) and not is_own(url, self.host, self.prefix) and not self._of_neighbour(url)
+        return (
+            is_own(url, self.host)
+            and not is_own(url, self.host, self.prefix)
+            and not self._of_neighbour(url)
+        )
 
     def _missing(self, urls: list[str]) -> tuple[dict[str, int], dict[str, str]]:
-        """The files that are not to be had, and the texts of those that are; what the time does not reach is not asked for."""
+        """The files that are not to be had, and the texts of those that are; what the time does not
+        reach is not asked for.
+        """
         found: dict[str, int] = {}
         texts: dict[str, str] = {}
         for url in dict.fromkeys(urls):
@@ -294,32 +399,56 @@ class _Look:
         return found, texts
 
     def _key_of(self, page: Page, base: str, far: list[str], all_leave: bool, knows: bool) -> str:
-        """What to write for a page that names what is out of its path, by how it does so, and by whether the rest of it knows the path."""
+        """What to write for a page that names what is out of its path, by how it does so, and by
+        whether the rest of it knows the path.
+        """
         key = self._key(knows)
         if key == self.release.get("own_prefix"):
             return key
         if page.base and is_own(base, self.host) and not is_own(base, self.host, self.prefix):
-            return f"Its <base href> leads there; below this path it is <base href=\"{self.prefix}/\">."
+            return (
+                f'Its <base href> leads there; below this path it is <base href="{self.prefix}/">.'
+            )
         if page.module and _joined(base, page.module) in far:
             return f"A build has an option for that, such as base: {self.prefix}/ of Vite. {key}"
         if all_leave and far and self.path.mapped and not self.path.stripped:
-            return f"Where url_for makes them, something in it replaces SCRIPT_NAME, such as a middleware for proxies. {key}"
+            return (
+                "Where url_for makes them, something in it replaces SCRIPT_NAME, such as a"
+                f" middleware for proxies. {key}"
+            )
         return key
 
     def _key(self, knows: bool = False) -> str:
-        """What to write for an application that does not stay below its path; one that knows its path needs no setting for it."""
+        """What to write for an application that does not stay below its path; one that knows its
+        path needs no setting for it.
+        """
         if self.release.get("own_prefix") and not knows:
             return str(self.release["own_prefix"])
-        own = "a site of its own takes it as it is: nginx_sites, and in its entry site: NAME and path: /"
+        own = (
+            "a site of its own takes it as it is: nginx_sites, and in its entry site: NAME and"
+            " path: /"
+        )
         if not self.path.mapped and not knows:
-            return f"One that knows nothing of its path: write path_mode: script_name. Else put DOMAIN before it, or {own}."
+            return (
+                "One that knows nothing of its path: write path_mode: script_name. Else put DOMAIN"
+                f" before it, or {own}."
+            )
         if self.path.stripped and not knows:
-            told = f"env: {{SCRIPT_NAME: {self.prefix}}} where it is Gunicorn, else what honours X-Forwarded-Prefix, such as ProxyFix"
-            return f"Its server has to know the path: {told}. Addresses that are written by hand need url_for, or {own}."
+            told = (
+                f"env: {{SCRIPT_NAME: {self.prefix}}} where it is Gunicorn, else what honours"
+                " X-Forwarded-Prefix, such as ProxyFix"
+            )
+            return (
+                f"Its server has to know the path: {told}. Addresses that are written by hand need"
+                f" url_for, or {own}."
+            )
         return f"Addresses that are written by hand need url_for, or {own}."
 
 
-_ADDRESS = "Give it the address that browsers use, in its own setting for that (SERVER_NAME, BASE_URL), or let it write none: url_for."
+_ADDRESS = (
+    "Give it the address that browsers use, in its own setting for that (SERVER_NAME, BASE_URL), or"
+    " let it write none: url_for."
+)
 
 
 def _addresses(pattern: re.Pattern[str], text: str, place: str) -> list[str]:
@@ -330,7 +459,9 @@ def _addresses(pattern: re.Pattern[str], text: str, place: str) -> list[str]:
 def _bare(text: str) -> str:
     """A script or a style without its comments."""
     first, *others = text.split("/*")
-    bare = first + "".join(after if end else before for before, end, after in (part.partition("*/") for part in others))
+    bare = first + "".join(
+        after if end else before for before, end, after in (part.partition("*/") for part in others)
+    )
     return _COMMENT.sub("", bare)
 
 

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each application of a host needs: what is wanted against what serves, and what an earlier run left behind."""
+"""What each application of a host needs: what is wanted against what serves, and what an earlier
+run left behind.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ class Plan:
     """One look at the host for all applications.
 
     Args:
-        params: C(root), C(nginx_root), C(images), C(releases) (name, id, site, state, secrets), C(absent) (names).
+        params: C(root), C(nginx_root), C(images), C(releases) (name, id, site, state, secrets),
+        C(absent) (names).
     """
 
     def __init__(self, params: Mapping[str, Any], docker: Docker | None = None) -> None:
@@ -56,10 +59,22 @@ class Plan:
             with self.attempts.of(name, "nothing of it was changed"):
                 left_over, reason = self._left_over(name, identity), self._reason(release)
                 if reason:
-                    work.append({**self._serving(release), **self._needs(release), "name": name, "id": identity, "reason": reason})
+                    work.append(
+                        {
+                            **self._serving(release),
+                            **self._needs(release),
+                            "name": name,
+                            "id": identity,
+                            "reason": reason,
+                        }
+                    )
                 if left_over:
                     repairs[name] = left_over
-        known = {app.directory.name for app in Place(self.root).all_apps()} | set(self.links) | set(self.containers)
+        known = (
+            {app.directory.name for app in Place(self.root).all_apps()}
+            | set(self.links)
+            | set(self.containers)
+        )
         there = self.docker.command and any(entry["build"] for entry in work)
         return {
             "work": work,
@@ -67,8 +82,12 @@ class Plan:
             "repairs": repairs,
             "failures": self.attempts.failures,
             "live": {release["name"]: self._live(release["name"]) for release in self.wanted},
-            "unlisted": sorted(known - {release["name"] for release in self.wanted} - set(self.absent)),
-            "missing_images": [image for image in self.images if there and not self.docker.inspect(image, "image")],
+            "unlisted": sorted(
+                known - {release["name"] for release in self.wanted} - set(self.absent)
+            ),
+            "missing_images": [
+                image for image in self.images if there and not self.docker.inspect(image, "image")
+            ],
             "docker": {
                 "command": self.docker.command,
                 **self.docker.plugins,
@@ -86,8 +105,17 @@ class Plan:
         """Which of the steps there are to do."""
         name, identity = release["name"], release["id"]
         image = Record(self.root, name).releases.get(identity, {}).get("image")
-        whole = bool(read_release(self.root, name, identity)) and self._place(name, identity).static.is_dir() and not self._drift(release)
-        built = whole and image and self.docker.command and self.docker.inspect(f"flaskops/{name}:{identity}", "image").get("Id") == image
+        whole = (
+            bool(read_release(self.root, name, identity))
+            and self._place(name, identity).static.is_dir()
+            and not self._drift(release)
+        )
+        built = (
+            whole
+            and image
+            and self.docker.command
+            and self.docker.inspect(f"flaskops/{name}:{identity}", "image").get("Id") == image
+        )
         socket = self._place(name, identity).socket
         return {
             "state": release["state"],
@@ -118,11 +146,19 @@ class Plan:
         running = self.containers.get(name, {}).get(f"{name}-{identity}", "missing")
         processes = self._processes(name, identity)
         if state == "stopped":
-            up = [f"its process {process} is running" for process, found in processes.items() if found == "running"]
+            up = [
+                f"its process {process} is running"
+                for process, found in processes.items()
+                if found == "running"
+            ]
             return "its container is running" if running == "running" else next(iter(up), "")
         if running != "running":
             return f"its container is {running}"
-        if down := [f"its process {process} is {found}" for process, found in processes.items() if found != "running"]:
+        if down := [
+            f"its process {process} is {found}"
+            for process, found in processes.items()
+            if found != "running"
+        ]:
             return ", ".join(down)
         socket = self._place(name, identity).socket
         return "" if is_socket(socket) else f"{socket} is missing"
@@ -130,7 +166,10 @@ class Plan:
     def _processes(self, name: str, identity: str) -> dict[str, str]:
         """The state of each process that belongs to a release."""
         there = self.containers.get(name, {})
-        wanted = [process["name"] for process in read_release(self.root, name, identity).get("processes", [])]
+        wanted = [
+            process["name"]
+            for process in read_release(self.root, name, identity).get("processes", [])
+        ]
         return {process: there.get(f"{name}-{identity}-{process}", "missing") for process in wanted}
 
     def _drift(self, release: Mapping[str, Any]) -> str:
@@ -140,16 +179,22 @@ class Plan:
         if not isinstance(files, dict):
             return "its release.json is missing or broken"
         places = {place.file(file): wanted for file, wanted in files.items()}
-        places.update({place.secrets / secret: wanted for secret, wanted in release["secrets"].items()})
+        places.update(
+            {place.secrets / secret: wanted for secret, wanted in release["secrets"].items()}
+        )
         changed = [str(file) for file, wanted in places.items() if file_digest(file) != wanted]
         return f"{', '.join(changed)} changed on the host" if changed else ""
 
     def _left_over(self, name: str, wanted: str) -> list[str]:
         """What runs that were cut off have left of this application."""
         found = [f"container {container}" for container in self.orphans(name)]
-        found += [f"release {identity}, which never served" for identity in self.unfinished(name, wanted)]
+        found += [
+            f"release {identity}, which never served" for identity in self.unfinished(name, wanted)
+        ]
         found += [f"directory {path}" for path in Place(self.root).builds_of(name)]
-        found += [f"the route, which leads to {wrong}" for wrong in [self._wrong_route(name)] if wrong]
+        found += [
+            f"the route, which leads to {wrong}" for wrong in [self._wrong_route(name)] if wrong
+        ]
         found += [f"the pin of release {identity}" for identity in self.unpinned(name)]
         return found
 
@@ -161,15 +206,27 @@ class Plan:
         """Containers of ours that belong to no release that serves or is kept."""
         linked = {link["id"] for link in self.links.get(name, [])}
         known = Record(self.root, name).releases
-        kept = {f"{name}-{identity}" for identity in linked} | {f"{name}-{identity}-pin" for identity in known}
-        kept |= {container for container, release in self.processes.get(name, {}).items() if release in linked}
+        kept = {f"{name}-{identity}" for identity in linked} | {
+            f"{name}-{identity}-pin" for identity in known
+        }
+        kept |= {
+            container
+            for container, release in self.processes.get(name, {}).items()
+            if release in linked
+        }
         return sorted(set(self.containers.get(name, {})) - kept)
 
     def unfinished(self, name: str, wanted: str) -> list[str]:
-        """Releases that were begun, do not serve, and are not the one that is wanted, which goes on where it was cut off."""
+        """Releases that were begun, do not serve, and are not the one that is wanted, which goes on
+        where it was cut off.
+        """
         kept = {wanted, *(link["id"] for link in self.links.get(name, []))}
         known = Record(self.root, name).releases
-        return [identity for identity, data in known.items() if data["state"] == "prepared" and identity not in kept]
+        return [
+            identity
+            for identity, data in known.items()
+            if data["state"] == "prepared" and identity not in kept
+        ]
 
     def unpinned(self, name: str) -> list[str]:
         """Kept releases whose image is there and would not survive C(docker image prune -a)."""
@@ -192,9 +249,15 @@ def is_socket(path: Path) -> bool:
 
 def sentences_of(plan: Mapping[str, Any]) -> list[str]:
     """The plan in words."""
-    words = [f"{entry['name']}: to release {entry['id']}, {entry['state']}; now {entry['reason']}" for entry in plan["work"]]
+    words = [
+        f"{entry['name']}: to release {entry['id']}, {entry['state']}; now {entry['reason']}"
+        for entry in plan["work"]
+    ]
     words += [f"{name}: removed, with all its releases" for name in plan["remove"]]
-    words += [f"{name}: set right after a run that was cut off: {', '.join(found)}" for name, found in plan["repairs"].items()]
+    words += [
+        f"{name}: set right after a run that was cut off: {', '.join(found)}"
+        for name, found in plan["repairs"].items()
+    ]
     return words
 
 

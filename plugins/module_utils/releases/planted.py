@@ -1,11 +1,13 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the kernel follows a link that an application has put into a directory that it may write to; every run tries it.
+"""Whether the kernel follows a link that an application has put into a directory that it may write
+to; every run tries it.
 
-An application makes its socket itself, so it could put a link to a neighbour's socket in its place. The directory is root's and sticky:
-with fs.protected_symlinks=1, which the distributions set, the kernel follows there no link of another owner than the directory's
-(proc_sys_fs(5)), neither for Nginx nor for root.
+An application makes its socket itself, so it could put a link to a neighbour's socket in its place.
+The directory is root's and sticky: with fs.protected_symlinks=1, which the distributions set, the
+kernel follows there no link of another owner than the directory's (proc_sys_fs(5)), neither for
+Nginx nor for root.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def is_followed() -> bool:
 
 
 def protect(check_mode: bool = False) -> list[str]:
-    """Have the kernel refuse such links, now and at boot. Returns what was done, nothing where the host has it already."""
+    """Have the kernel refuse such links, now and at boot. Returns what was done, nothing where the
+    host has it already.
+    """
     if not is_followed():
         return []
     if not check_mode:
@@ -59,6 +63,7 @@ def protect(check_mode: bool = False) -> list[str]:
 
 def _refusal(why: str) -> str:
     return (
-        f"fs.protected_symlinks must be 1 on this host, or an application could lead Nginx to the socket of another by a link; it {why}. "
-        "Nothing was changed. Set it as root on the machine itself: sysctl -w fs.protected_symlinks=1"
+        "fs.protected_symlinks must be 1 on this host, or an application could lead Nginx to the"
+        f" socket of another by a link; it {why}. Nothing was changed. Set it as root on the"
+        " machine itself: sysctl -w fs.protected_symlinks=1"
     )

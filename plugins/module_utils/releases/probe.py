@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks an application whether it is well: through its own socket before it serves, through Nginx afterwards."""
+"""Asks an application whether it is well: through its own socket before it serves, through Nginx
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ class Connection(http.client.HTTPConnection):
     """Questions over HTTP to a port of loopback, each with an end, whatever answers.
 
     Args:
-        deadline: until when, in seconds of the monotonic clock; no question takes longer than QUESTION_SECONDS.
-        port: where it is asked.
+        deadline: until when, in seconds of the monotonic clock; no question takes longer than
+        QUESTION_SECONDS. port: where it is asked.
     """
 
     def __init__(self, deadline: float, port: int | None = None) -> None:
@@ -43,7 +45,9 @@ class Connection(http.client.HTTPConnection):
         self.deadline, self.ends, self.room = deadline, 0.0, 0
 
     def begin(self) -> None:
-        """The time and the room of the next question. It has a moment also where the deadline is over by now."""
+        """The time and the room of the next question. It has a moment also where the deadline is
+        over by now.
+        """
         now = time.monotonic()
         self.ends = max(now + 0.5, min(self.deadline, now + QUESTION_SECONDS))
         self.room = HEADER_BYTES
@@ -68,7 +72,9 @@ class Connection(http.client.HTTPConnection):
 
 
 class Bounded(socket.socket):
-    """A socket that counts what comes, also what is read to be thrown away, and waits no longer than its connection may."""
+    """A socket that counts what comes, also what is read to be thrown away, and waits no longer
+    than its connection may.
+    """
 
     def __init__(self, connection: Connection, family: int) -> None:
         super().__init__(family)
@@ -85,7 +91,9 @@ class Bounded(socket.socket):
 
 
 class SocketConnection(Connection):
-    """The same to a unix socket. A link at its path leads nowhere, whoever put it there, and whenever."""
+    """The same to a unix socket. A link at its path leads nowhere, whoever put it there, and
+    whenever.
+    """
 
     def __init__(self, path: str, deadline: float) -> None:
         super().__init__(deadline)
@@ -111,7 +119,9 @@ class SocketConnection(Connection):
 def ask(connection: Connection, path: str, headers: dict[str, str]) -> tuple[int, str]:
     """One GET: the status and the start of the answer."""
     connection.begin()
-    connection.request("GET", path, headers={"User-Agent": "flaskops-health", "Accept": "*/*", **headers})
+    connection.request(
+        "GET", path, headers={"User-Agent": "flaskops-health", "Accept": "*/*", **headers}
+    )
     response = connection.getresponse()
     # No more than the start: an answer may be long, or never end.
     body = response.read1(SHOWN_BYTES)
@@ -122,7 +132,9 @@ def ask(connection: Connection, path: str, headers: dict[str, str]) -> tuple[int
 
 @dataclass(frozen=True)
 class Fetched:
-    """An answer: where it leads, the cookies it sets, and the text of a page, "" of what is of another kind."""
+    """An answer: where it leads, the cookies it sets, and the text of a page, "" of what is of
+    another kind.
+    """
 
     status: int
     location: str
@@ -130,13 +142,20 @@ class Fetched:
     body: str
 
 
-def fetch(connection: Connection, path: str, headers: dict[str, str], size: int, kinds: str = "html") -> Fetched:
-    """One GET of a page, of which no more than size bytes are read; what breaks off after its header is what came of it.
+def fetch(
+    connection: Connection, path: str, headers: dict[str, str], size: int, kinds: str = "html"
+) -> Fetched:
+    """One GET of a page, of which no more than size bytes are read; what breaks off after its
+    header is what came of it.
 
     The text is that of an answer whose kind is one of these, a pattern.
     """
     connection.begin()
-    connection.request("GET", _quoted(path), headers={"User-Agent": "flaskops-health", "Accept": "text/html,*/*;q=0.8", **headers})
+    connection.request(
+        "GET",
+        _quoted(path),
+        headers={"User-Agent": "flaskops-health", "Accept": "text/html,*/*;q=0.8", **headers},
+    )
     response = connection.getresponse()
     said = response.headers
     body = b""
@@ -145,7 +164,9 @@ def fetch(connection: Connection, path: str, headers: dict[str, str], size: int,
             while len(body) < size and (part := response.read1(size - len(body))):
                 body += part
     cookies = tuple(str(cookie) for cookie in said.get_all("Set-Cookie", []))
-    return Fetched(response.status, str(said.get("Location", "")), cookies, body.decode(errors="replace"))
+    return Fetched(
+        response.status, str(said.get("Location", "")), cookies, body.decode(errors="replace")
+    )
 
 
 def _quoted(path: str) -> str:
@@ -171,7 +192,10 @@ def headers_for(host: str) -> dict[str, str]:
 
 def accepts(status: int, wanted: Iterable[str]) -> bool:
     """Whether a status is one of the wanted, which are written as 200 or 2xx."""
-    return any(str(status) == want or (want.endswith("xx") and str(status)[0] == want[0]) for want in wanted)
+    return any(
+        str(status) == want or (want.endswith("xx") and str(status)[0] == want[0])
+        for want in wanted
+    )
 
 
 def summary(answers: Iterable[str]) -> list[str]:
@@ -194,8 +218,8 @@ def host_advice(answer: str, host: str) -> list[str]:
     if not answer.startswith(_REFUSE_HOST):
         return []
     return [
-        f"Host: {host} was sent. If it answers to names of its own only, such as TRUSTED_HOSTS or ALLOWED_HOSTS, write one of them as "
-        f"health.host, or add {host} to its names."
+        f"Host: {host} was sent. If it answers to names of its own only, such as TRUSTED_HOSTS or"
+        f" ALLOWED_HOSTS, write one of them as health.host, or add {host} to its names."
     ]
 
 
@@ -210,7 +234,9 @@ _CONFIG = re.compile(r"\$arg_config !~ \"\^\(\|([0-9a-f]{12})\)\$\"")
 
 
 def config_of(fragment: Path) -> str:
-    """The digest that a fragment answers to; "" for one of before 0.1.0, whose text has the id of its release."""
+    """The digest that a fragment answers to; "" for one of before 0.1.0, whose text has the id of
+    its release.
+    """
     try:
         found = _CONFIG.search(fragment.read_text())
     except OSError:
@@ -224,8 +250,10 @@ def check(release: Mapping[str, Any], deadline: float) -> str:
     A reload is asynchronous, so the first answers may be an old worker's.
 
     Args:
-        release: C(name), C(id), C(prefix), C(path) of the health check, C(host) and C(port) of the site, C(health_host) where it is
-            asked by another name and Nginx may lead that to it, good C(status), and C(config), what config_of says of its fragment.
+        release: C(name), C(id), C(prefix), C(path) of the health check, C(host) and C(port) of the
+        site, C(health_host) where it is
+            asked by another name and Nginx may lead that to it, good C(status), and C(config), what
+            config_of says of its fragment.
         deadline: until when, in seconds of the monotonic clock.
 
     Returns:
@@ -251,6 +279,11 @@ def check(release: Mapping[str, Any], deadline: float) -> str:
         finally:
             connection.close()
         if time.monotonic() > deadline or (found and time.monotonic() - found > UNWELL_SECONDS):
-            words = "; ".join([*summary(answers), *(host_advice(str(status), hosts[0]) if found else [])])
-            return f"asked as {' and '.join(hosts)} on 127.0.0.1:{release['port']}, Nginx answered {words}"
+            words = "; ".join(
+                [*summary(answers), *(host_advice(str(status), hosts[0]) if found else [])]
+            )
+            return (
+                f"asked as {' and '.join(hosts)} on 127.0.0.1:{release['port']}, Nginx answered"
+                f" {words}"
+            )
         time.sleep(0.05)

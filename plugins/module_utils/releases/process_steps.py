@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the further containers of a release, sees that they stay, and brings those of the release before back when they do not."""
+"""Starts the further containers of a release, sees that they stay, and brings those of the release
+before back when they do not.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +37,24 @@ def found(docker: Docker, app: str) -> list[Process]:
     labelled = []
     for entry in docker.containers(f"host.flaskops.app={app}"):
         if name := process_of(entry):
-            labelled.append(Process(entry["Names"], entry["Labels"]["host.flaskops.release"], name, entry["State"]))
+            labelled.append(
+                Process(
+                    entry["Names"], entry["Labels"]["host.flaskops.release"], name, entry["State"]
+                )
+            )
     return sorted(labelled)
 
 
 def process_of(entry: Mapping[str, Any]) -> str:
-    """Which process of its release a container is, as Docker.containers gives it; "" for one that is none.
+    """Which process of its release a container is, as Docker.containers gives it; "" for one that
+    is none.
 
     Its name must say the same as its labels, for a container has the labels of its image as well.
     """
     labels = entry["Labels"]
-    app, release, name = (labels.get(f"host.flaskops.{key}", "") for key in ("app", "release", "process"))
+    app, release, name = (
+        labels.get(f"host.flaskops.{key}", "") for key in ("app", "release", "process")
+    )
     return name if name and entry["Names"] == f"{app}-{release}-{name}" else ""
 
 
@@ -56,8 +65,14 @@ def stop(containers: Iterable[str], docker: Docker) -> None:
 
 
 def restore(docker: Docker, app: str, release: str) -> list[str]:
-    """Let the processes of the release that serves run: a run that failed or was cut off has stopped one. Returns which."""
-    down = [process.container for process in found(docker, app) if process.release == release and process.state != "running"]
+    """Let the processes of the release that serves run: a run that failed or was cut off has
+    stopped one. Returns which.
+    """
+    down = [
+        process.container
+        for process in found(docker, app)
+        if process.release == release and process.state != "running"
+    ]
     if down:
         docker.run("update", "--restart", "unless-stopped", *down, check=False)
         docker.run("start", *down, check=False)
@@ -90,7 +105,8 @@ class Start:
         self.failures: dict[str, str] = {}
 
     def run(self, releases: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-        """Stop what may not run twice, start the new ones, and wait until each has run for its ready_seconds.
+        """Stop what may not run twice, start the new ones, and wait until each has run for its
+        ready_seconds.
 
         Args:
             releases: C(name), C(id), C(live), C(state) and C(processes) of each.
@@ -123,9 +139,13 @@ class Start:
                 first.append(old.container)
         return first
 
-    def _begin(self, release: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any], float, str]]:
+    def _begin(
+        self, release: Mapping[str, Any]
+    ) -> list[tuple[Mapping[str, Any], Mapping[str, Any], float, str]]:
         """Start what does not run yet; those that are to be watched."""
-        there = {process.container: process.state for process in found(self.docker, release["name"])}
+        there = {
+            process.container: process.state for process in found(self.docker, release["name"])
+        }
         watched = []
         for process in release["processes"]:
             container = container_of(release, process)
@@ -133,7 +153,9 @@ class Start:
                 continue
             try:
                 # One that crashes at every start is started anew, and watched like any other.
-                self.docker.run("restart" if there.get(container) == "restarting" else "start", container)
+                self.docker.run(
+                    "restart" if there.get(container) == "restarting" else "start", container
+                )
             except HostError as error:
                 self._failed(release, process, f"could not be started ({error})")
                 break
@@ -141,21 +163,39 @@ class Start:
             watched.append((release, process, self.clock(), since))
         return watched
 
-    def _watch(self, watched: list[tuple[Mapping[str, Any], Mapping[str, Any], float, str]]) -> None:
+    def _watch(
+        self, watched: list[tuple[Mapping[str, Any], Mapping[str, Any], float, str]]
+    ) -> None:
         while watched:
-            states = self._states([container_of(release, process) for release, process, _started, _since in watched])
+            states = self._states(
+                [container_of(release, process) for release, process, _started, _since in watched]
+            )
             left = []
             for release, process, started, since in watched:
                 ran, state = self.clock() - started, states.get(container_of(release, process), {})
                 if release["name"] in self.failures:
                     continue
-                if not state.get("Running") or state.get("Restarting") or state.get("StartedAt") != since:
+                if (
+                    not state.get("Running")
+                    or state.get("Restarting")
+                    or state.get("StartedAt") != since
+                ):
                     code = state.get("ExitCode", "unknown")
-                    why = ", out of memory (see resources.memory)," if state.get("OOMKilled") else ""
+                    why = (
+                        ", out of memory (see resources.memory)," if state.get("OOMKilled") else ""
+                    )
                     wanted = process["ready_seconds"]
-                    self._failed(release, process, f"exited with code {code}{why} within its ready_seconds ({wanted})")
+                    self._failed(
+                        release,
+                        process,
+                        f"exited with code {code}{why} within its ready_seconds ({wanted})",
+                    )
                 elif (count := memory.killed(int(state.get("Pid") or 0))) >= memory.TOO_MANY:
-                    self._failed(release, process, f"dies of memory: {memory.advice({}, count).removesuffix('.')}")
+                    self._failed(
+                        release,
+                        process,
+                        f"dies of memory: {memory.advice({}, count).removesuffix('.')}",
+                    )
                 elif ran < process["ready_seconds"]:
                     left.append((release, process, started, since))
             watched = left
@@ -163,14 +203,18 @@ class Start:
                 self.sleep(PAUSE)
 
     def _states(self, containers: list[str]) -> dict[str, dict[str, Any]]:
-        entries = json.loads(self.docker.run("inspect", "--type", "container", *containers, check=False) or "[]")
+        entries = json.loads(
+            self.docker.run("inspect", "--type", "container", *containers, check=False) or "[]"
+        )
         return {entry["Name"].lstrip("/"): entry["State"] for entry in entries}
 
     def _failed(self, release: Mapping[str, Any], process: Mapping[str, Any], what: str) -> None:
         name, container = release["name"], container_of(release, process)
         serves = still_serves(release["live"], release["id"])
         said = logs(self.docker, container, READ_LINES)
-        lines = [f"{name}: its process {process['name']} of release {release['id']} {what}; {serves}."]
+        lines = [
+            f"{name}: its process {process['name']} of release {release['id']} {what}; {serves}."
+        ]
         lines += [f"Its command: {self._command(release, process)}", "The last lines of its log:"]
         lines += [f"  {line}" for line in advice.spoken(said)[-LOG_LINES:]] or ["  (nothing)"]
         lines += advice.advice(said, self.docker.inspect(container))

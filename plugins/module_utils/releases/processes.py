@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The further containers of a release, such as a Celery worker: what each is, derived from the one that answers requests."""
+"""The further containers of a release, such as a Celery worker: what each is, derived from the one
+that answers requests.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,26 @@ LABEL = "host.flaskops.process"
 RESERVED = ("pin", "command")
 
 
-def process_containers(app: Mapping[str, Any], container: Mapping[str, Any], variables: bool = False) -> list[dict[str, Any]]:
+def process_containers(
+    app: Mapping[str, Any], container: Mapping[str, Any], variables: bool = False
+) -> list[dict[str, Any]]:
     """The options of host/container.py for each process of an application.
 
     Args:
         app: an entry as normalize_apps gives it.
-        container: the options of the container that answers requests; but for socket and command the others are as it is.
-        variables: whether there are secrets that become variables, which our entrypoint does, and in other images the relay.
+        container: the options of the container that answers requests; but for socket and command
+        the others are as it is. variables: whether there are secrets that become variables, which
+        our entrypoint does, and in other images the relay.
     """
     return [_container(app, container, process, variables) for process in app["processes"]]
 
 
-def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Mapping[str, Any], variables: bool) -> dict[str, Any]:
+def _container(
+    app: Mapping[str, Any],
+    container: Mapping[str, Any],
+    process: Mapping[str, Any],
+    variables: bool,
+) -> dict[str, Any]:
     words = shell_words(process["command"])
     # Without the application's name: it may have 63 characters.
     own_name = f"{process['name']}-{container['labels']['host.flaskops.release']}"
@@ -37,35 +47,52 @@ def _container(app: Mapping[str, Any], container: Mapping[str, Any], process: Ma
         "name": f"{container['name']}-{process['name']}",
         "hostname": own_name,
         "command": words,
-        "volumes": [volume for volume in container["volumes"] if not volume.split(":")[1].startswith(f"{CONTAINER_RUN}/")],
+        "volumes": [
+            volume
+            for volume in container["volumes"]
+            if not volume.split(":")[1].startswith(f"{CONTAINER_RUN}/")
+        ],
         "stop_signal": "SIGTERM",
         "stop_timeout": process["stop_seconds"],
         "labels": {**container["labels"], LABEL: process["name"]},
     }
     if hosts := container.get("etc_hosts"):
-        options["etc_hosts"] = {own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()}
+        options["etc_hosts"] = {
+            own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()
+        }
     in_runtime = engine_of(app).in_runtime
     if not in_runtime and variables:
         options["command"] = ["--run", *words]
     elif "entrypoint" in container or not in_runtime:
-        # Of an image of one's own nobody knows what its entrypoint does with a command; ours runs it.
+        # Of an image of one's own nobody knows what its entrypoint does with a command; ours runs
+        # it.
         options.update(entrypoint=words[:-1], command=words[-1:])
     return options
 
 
 def one_off_command(app: Mapping[str, Any]) -> list[str]:
-    """The command of the container that runs release_command; where its first process is the relay, that is told."""
+    """The command of the container that runs release_command; where its first process is the relay,
+    that is told.
+    """
     return [*([] if engine_of(app).in_runtime else ["--run"]), *shell_words(app["release_command"])]
 
 
 def process_problems(processes: Any) -> list[str]:
     """What is wrong with the names of processes; they may be malformed."""
     entries = processes if isinstance(processes, list) else []
-    names = [str(entry["name"]) for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)]
-    problems = [f"processes has {name!r} {names.count(name)} times; names have to differ." for name in twice(names)]
+    names = [
+        str(entry["name"])
+        for entry in entries
+        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
+    ]
+    problems = [
+        f"processes has {name!r} {names.count(name)} times; names have to differ."
+        for name in twice(names)
+    ]
     problems += [
         f"processes: name must not be {name!r}, which is reserved for this collection's containers."
-        for name in dict.fromkeys(names) if name in RESERVED
+        for name in dict.fromkeys(names)
+        if name in RESERVED
     ]
     return problems
 

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What did not come to run: a program or a module that is not in the image, or a file that is no program."""
+"""What did not come to run: a program or a module that is not in the image, or a file that is no
+program.
+"""
 
 from __future__ import annotations
 
@@ -11,66 +13,161 @@ from typing import Any
 
 from ..images import outdated
 
-# Programs whose Debian package has another name, and those with a name of their own that may be told from files.
+# Programs whose Debian package has another name, and those with a name of their own that may be
+# told from files.
 PACKAGES = {
-    **{name: name for name in ("git", "curl", "wget", "npm", "ffmpeg", "pandoc", "make", "bash", "unzip", "rsync", "wkhtmltopdf", "jq")},
-    **{"node": "nodejs", "npx": "npm", "yarn": "yarnpkg", "psql": "postgresql-client", "pg_isready": "postgresql-client"},
-    **{"pg_dump": "postgresql-client", "mysql": "default-mysql-client", "mysqldump": "default-mysql-client", "redis-cli": "redis-tools"},
-    **{"sqlite3": "sqlite3", "convert": "imagemagick", "nc": "netcat-openbsd", "ssh": "openssh-client", "msgfmt": "gettext"},
-    **{"dot": "graphviz", "tesseract": "tesseract-ocr", "pdftotext": "poppler-utils", "gs": "ghostscript", "ps": "procps"},
+    **{
+        name: name
+        for name in (
+            "git",
+            "curl",
+            "wget",
+            "npm",
+            "ffmpeg",
+            "pandoc",
+            "make",
+            "bash",
+            "unzip",
+            "rsync",
+            "wkhtmltopdf",
+            "jq",
+        )
+    },
+    **{
+        "node": "nodejs",
+        "npx": "npm",
+        "yarn": "yarnpkg",
+        "psql": "postgresql-client",
+        "pg_isready": "postgresql-client",
+    },
+    **{
+        "pg_dump": "postgresql-client",
+        "mysql": "default-mysql-client",
+        "mysqldump": "default-mysql-client",
+        "redis-cli": "redis-tools",
+    },
+    **{
+        "sqlite3": "sqlite3",
+        "convert": "imagemagick",
+        "nc": "netcat-openbsd",
+        "ssh": "openssh-client",
+        "msgfmt": "gettext",
+    },
+    **{
+        "dot": "graphviz",
+        "tesseract": "tesseract-ocr",
+        "pdftotext": "poppler-utils",
+        "gs": "ghostscript",
+        "ps": "procps",
+    },
 }
-# Packages that are called otherwise than their module; and those that are built from their source, with what that needs.
+# Packages that are called otherwise than their module; and those that are built from their source,
+# with what that needs.
 CALLED = {
-    **{"psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient", "ldap": "python-ldap", "PIL": "Pillow", "yaml": "PyYAML", "jwt": "PyJWT"},
-    **{"bs4": "beautifulsoup4", "dotenv": "python-dotenv", "dateutil": "python-dateutil", "cv2": "opencv-python-headless"},
-    **{"sklearn": "scikit-learn", "Crypto": "pycryptodome", "magic": "python-magic", "jose": "python-jose"},
-    **{"flask_wtf": "Flask-WTF", "socketio": "python-socketio", "engineio": "python-engineio", "git": "GitPython", "attr": "attrs"},
+    **{
+        "psycopg2": "psycopg2-binary",
+        "MySQLdb": "mysqlclient",
+        "ldap": "python-ldap",
+        "PIL": "Pillow",
+        "yaml": "PyYAML",
+        "jwt": "PyJWT",
+    },
+    **{
+        "bs4": "beautifulsoup4",
+        "dotenv": "python-dotenv",
+        "dateutil": "python-dateutil",
+        "cv2": "opencv-python-headless",
+    },
+    **{
+        "sklearn": "scikit-learn",
+        "Crypto": "pycryptodome",
+        "magic": "python-magic",
+        "jose": "python-jose",
+    },
+    **{
+        "flask_wtf": "Flask-WTF",
+        "socketio": "python-socketio",
+        "engineio": "python-engineio",
+        "git": "GitPython",
+        "attr": "attrs",
+    },
 }
-BUILT = {"psycopg2": "libpq-dev", "MySQLdb": "default-libmysqlclient-dev, pkg-config", "ldap": "libldap-dev, libsasl2-dev"}
+BUILT = {
+    "psycopg2": "libpq-dev",
+    "MySQLdb": "default-libmysqlclient-dev, pkg-config",
+    "ldap": "libldap-dev, libsasl2-dev",
+}
 TOLD = 3  # of each kind
 _WORD = r"(?P<{0}>[\w./+-]+)"
 _QUOTE = "['\"\u2018\u2019]?"
 # As shells, env, our own entrypoint and relay, and Python say it.
 _MISSING = re.compile(
-    r"^(?:\S*sh: |\S+: (?:line )?\d+: )(?:line )?(?:\d+: )?(?:exec: )?" + _WORD.format("shell") + r": (?:command )?not found$|"
+    r"^(?:\S*sh: |\S+: (?:line )?\d+: )(?:line )?(?:\d+: )?(?:exec: )?"
+    + _WORD.format("shell")
+    + r": (?:command )?not found$|"
     r"^\S*env: " + _QUOTE + _WORD.format("env") + _QUOTE + r": No such file or directory$|"
-    r"^flaskops: " + _WORD.format("ours") + r" cannot be started: (?:\[Errno 2\] )?No such file or directory|"
+    r"^flaskops: "
+    + _WORD.format("ours")
+    + r" cannot be started: (?:\[Errno 2\] )?No such file or directory|"
     r"^FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<python>[\w.+-]+)'$",
     re.MULTILINE,
 )
 # The ends of tracebacks. What setuptools had has words of its own.
 _NO_MODULE = re.compile(
-    rf"^ModuleNotFoundError: No module named '(?!(?:{'|'.join(outdated.OF_SETUPTOOLS)})\b)(?P<name>[\w.]+)'", re.MULTILINE
+    r"^ModuleNotFoundError: No module named"
+    rf" '(?!(?:{'|'.join(outdated.OF_SETUPTOOLS)})\b)(?P<name>[\w.]+)'",
+    re.MULTILINE,
 )
-_THERE = re.compile(r"^flaskops: (?P<words>programs that its packages brought: [\w., +-]+)$", re.MULTILINE)
-_DENIED = re.compile(r"^(?:\S*sh|\S+\.sh): (?:line )?(?:\d+: )?(?:exec: )?" + _WORD.format("file") + r": Permission denied$", re.MULTILINE)
-_NOT_STARTED = re.compile(r"^flaskops: " + _WORD.format("file") + r" cannot be started: (?:\[Errno 13\] )?Permission denied", re.MULTILINE)
+_THERE = re.compile(
+    r"^flaskops: (?P<words>programs that its packages brought: [\w., +-]+)$", re.MULTILINE
+)
+_DENIED = re.compile(
+    r"^(?:\S*sh|\S+\.sh): (?:line )?(?:\d+: )?(?:exec: )?"
+    + _WORD.format("file")
+    + r": Permission denied$",
+    re.MULTILINE,
+)
+_NOT_STARTED = re.compile(
+    r"^flaskops: "
+    + _WORD.format("file")
+    + r" cannot be started: (?:\[Errno 13\] )?Permission denied",
+    re.MULTILINE,
+)
 _FORMAT = re.compile(
-    r"^flaskops: " + _WORD.format("file") + r" cannot be started: (?:\[Errno 8\] )?Exec format error|"
+    r"^flaskops: "
+    + _WORD.format("file")
+    + r" cannot be started: (?:\[Errno 8\] )?Exec format error|"
     r"^(?!flaskops: )(?:.{0,200}\s)?" + _WORD.format("plain") + r": [Ee]xec format error",
     re.MULTILINE,
 )
 
 
 def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """What to write for each program that did not come to run, as the log and the exit code of the container tell."""
+    """What to write for each program that did not come to run, as the log and the exit code of the
+    container tell.
+    """
     words = [_absent(name, logs) for name in _missing(logs)]
-    words += [_no_module(name) for name in _first(match["name"] for match in _NO_MODULE.finditer(logs))]
     words += [
-        f"{name} is not executable: write chmod +x for it in the source (git update-index --chmod=+x), or the program that reads it "
-        f"before it, such as command: sh {name}."
+        _no_module(name) for name in _first(match["name"] for match in _NO_MODULE.finditer(logs))
+    ]
+    words += [
+        f"{name} is not executable: write chmod +x for it in the source (git update-index"
+        f" --chmod=+x), or the program that reads it before it, such as command: sh {name}."
         for name in _first(match["file"] for match in not_run(logs, container))
     ]
     words += [
-        f"{name} is no program for this processor: a script has to begin with a line such as #!/bin/sh, or name the program that reads it "
-        f"before it, such as command: sh {name}; a program has to be built for the processor of the host."
+        f"{name} is no program for this processor: a script has to begin with a line such as"
+        f" #!/bin/sh, or name the program that reads it before it, such as command: sh {name}; a"
+        " program has to be built for the processor of the host."
         for name in _first(match["file"] or match["plain"] for match in _FORMAT.finditer(logs))
     ]
     return words
 
 
 def not_run(logs: str, container: Mapping[str, Any]) -> list[re.Match[str]]:
-    """The lines that say that a file may not be run. A shell says the same of a file that it may not write, and goes on."""
+    """The lines that say that a file may not be run. A shell says the same of a file that it may
+    not write, and goes on.
+    """
     ended = container.get("State", {}).get("ExitCode") == 126
     return [*_NOT_STARTED.finditer(logs), *(_DENIED.finditer(logs) if ended else ())]
 
@@ -94,33 +191,46 @@ def _no_module(name: str) -> str:
     outer = name.partition(".")[0]
     if outer != name:  # Python looks into what is there
         return (
-            f"The Python module {name} is not in the image, and {outer} is: its package may be newer or older than what imports it, so "
-            "write the version that goes with it in its requirements, or add the package that has this part. A module of its own belongs "
-            "in the source, where .dockerignore lets it through."
+            f"The Python module {name} is not in the image, and {outer} is: its package may be"
+            " newer or older than what imports it, so write the version that goes with it in its"
+            " requirements, or add the package that has this part. A module of its own belongs in"
+            " the source, where .dockerignore lets it through."
         )
     package = CALLED.get(name, "the package that has it")
-    built = f"; with apt_packages: [{BUILT[name]}] where it is built from its source" if name in BUILT else ""
+    built = (
+        f"; with apt_packages: [{BUILT[name]}] where it is built from its source"
+        if name in BUILT
+        else ""
+    )
     return (
-        f"The Python module {name} is not in the image: add {package} to its requirements (a line of requirements.txt, "
-        "dependencies in pyproject.toml, install_requires in setup.py), or take the extra of the project that has it, such as "
-        f'requirements: ".[postgres]"{built}. A module of its own is imported as it lies below the source.'
+        f"The Python module {name} is not in the image: add {package} to its requirements (a line"
+        " of requirements.txt, "
+        "dependencies in pyproject.toml, install_requires in setup.py), or take the extra of the"
+        " project that has it, such as "
+        f'requirements: ".[postgres]"{built}. A module of its own is imported as it lies below the'
+        " source."
     )
 
 
 def _absent(name: str, logs: str) -> str:
     if "/" in name:
         return (
-            f"{name} is not in the image, or the program that its first line (#!) names is not; an editor on Windows leaves CR LF there. "
-            f"Write the program that reads it before it, such as command: sh {name}, or a path that there is."
+            f"{name} is not in the image, or the program that its first line (#!) names is not; an"
+            " editor on Windows leaves CR LF there. Write the program that reads it before it,"
+            f" such as command: sh {name}, or a path that there is."
         )
     if package := PACKAGES.get(name):
         return f"The program {name} is not in the image: write apt_packages: [{package}]."
     if name in ("python", "pip"):
-        return f"The program {name} is not in the image: write python3{' -m pip' if name == 'pip' else ''}, or the image's own path of it."
+        return (
+            f"The program {name} is not in the image: write"
+            f" python3{' -m pip' if name == 'pip' else ''}, or the image's own path of it."
+        )
     found = _THERE.search(logs)
     there = f"; {found[1].strip()}" if found else ""
     return (
-        f"The program {name} is not in the image{there}. Write one that is there, or python3 -m with its module; "
-        f"a package that brings {name} belongs in its requirements, one of Debian in apt_packages; a command of the "
-        "project itself is there when the project could be built, else a warning of its build says why not."
+        f"The program {name} is not in the image{there}. Write one that is there, or python3 -m"
+        f" with its module; a package that brings {name} belongs in its requirements, one of Debian"
+        " in apt_packages; a command of the project itself is there when the project could be"
+        " built, else a warning of its build says why not."
     )

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host has of an application: the record of its releases, their directories, and the links that say what serves."""
+"""What a host has of an application: the record of its releases, their directories, and the links
+that say what serves.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from ..host.trees import put_away
 
 
 def pin(docker: Docker, name: str, release: str) -> str:
-    """Keep the image of a release through C(docker image prune -a): a container that is created and never started.
+    """Keep the image of a release through C(docker image prune -a): a container that is created and
+    never started.
 
     Returns:
         The digest of the image's configuration.
@@ -36,9 +39,13 @@ def pin(docker: Docker, name: str, release: str) -> str:
 
 
 def forget(docker: Docker, record: Record, name: str, release: str) -> None:
-    """Remove all that there is of a release; the record must be saved, and the trash swept, which makes room."""
+    """Remove all that there is of a release; the record must be saved, and the trash swept, which
+    makes room.
+    """
     there = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
-    if ours := [container for container in there if f"{container}-".startswith(f"{name}-{release}-")]:
+    if ours := [
+        container for container in there if f"{container}-".startswith(f"{name}-{release}-")
+    ]:
         docker.run("rm", "--force", "--volumes", *ours, check=False)
     docker.run("image", "rm", f"flaskops/{name}:{release}", check=False)
     put_away(Place(record.root).app(name).release(release).directory, record.root)
@@ -46,7 +53,9 @@ def forget(docker: Docker, record: Record, name: str, release: str) -> None:
 
 
 class Record:
-    """state.json of one application: a record of its releases. What serves is said by the Nginx link alone."""
+    """state.json of one application: a record of its releases. What serves is said by the Nginx
+    link alone.
+    """
 
     def __init__(self, root: str, name: str) -> None:
         self.root = root
@@ -57,18 +66,40 @@ class Record:
             if not _is_record(self.data):
                 raise ValueError("it is no record of releases")
         except FileNotFoundError:
-            self.data = {"format": 1, "app": name, "live": None, "releases": self._found(root, name)}
+            self.data = {
+                "format": 1,
+                "app": name,
+                "live": None,
+                "releases": self._found(root, name),
+            }
         except ValueError as error:
-            raise HostError(f"{self.path} cannot be read ({error}); move it away, and the next deploy writes it anew.") from error
+            raise HostError(
+                f"{self.path} cannot be read ({error}); move it away, and the next deploy writes it"
+                " anew."
+            ) from error
 
     @staticmethod
     def _found(root: str, name: str) -> dict[str, dict[str, Any]]:
-        """The releases that lie there, in the order in which they were laid down: a lost record takes no way back with it."""
-        files = [release.record for release in Place(root).app(name).all_releases() if release.record.exists()]
+        """The releases that lie there, in the order in which they were laid down: a lost record
+        takes no way back with it.
+        """
+        files = [
+            release.record
+            for release in Place(root).app(name).all_releases()
+            if release.record.exists()
+        ]
         found: dict[str, dict[str, Any]] = {}
         before = None
-        for number, (laid, identity) in enumerate(sorted((file.stat().st_mtime, file.parent.name) for file in files), 1):
-            found[identity] = {"state": "retired", "retired": now(), "live": moment(laid), "number": number, "previous": before}
+        for number, (laid, identity) in enumerate(
+            sorted((file.stat().st_mtime, file.parent.name) for file in files), 1
+        ):
+            found[identity] = {
+                "state": "retired",
+                "retired": now(),
+                "live": moment(laid),
+                "number": number,
+                "previous": before,
+            }
             before = identity
         return found
 
@@ -81,7 +112,8 @@ class Record:
     def mark(self, release: str, state: str, rollback: bool = False, **more: Any) -> None:
         """Set the state of a release: prepared, live, retired or failed.
 
-        A deploy makes it the newest, and remembers which one served before; a rollback leaves that as it is.
+        A deploy makes it the newest, and remembers which one served before; a rollback leaves that
+        as it is.
         """
         entry = self.releases.setdefault(release, {})
         if state == "live" and self.data["live"] == release and entry.get("state") == "live":
@@ -89,7 +121,9 @@ class Record:
         entry.update(state=state, **{state: now()}, **more)
         if state == "live":
             if self.data["live"] != release and not (rollback and "number" in entry):
-                entry["number"] = 1 + max((other.get("number", 0) for other in self.releases.values()), default=0)
+                entry["number"] = 1 + max(
+                    (other.get("number", 0) for other in self.releases.values()), default=0
+                )
                 entry["previous"] = self.data["live"]
             for other, data in self.data["releases"].items():
                 if other != release and data["state"] == "live":
@@ -97,7 +131,9 @@ class Record:
             self.data["live"] = release
 
     def before(self, release: str) -> str | None:
-        """The release that a rollback from this one goes to: the one that served when this one was deployed."""
+        """The release that a rollback from this one goes to: the one that served when this one was
+        deployed.
+        """
         previous = self.releases.get(release, {}).get("previous")
         return previous if previous in self.releases else None
 
@@ -106,8 +142,12 @@ class Record:
         self.commit()
 
     def stage(self) -> None:
-        """Write it beside the one that there is, so that only a renaming is missing; it may be discarded still."""
-        self.aside = write_aside(self.path, (json.dumps(self.data, indent=2, sort_keys=True) + "\n").encode(), 0o600)
+        """Write it beside the one that there is, so that only a renaming is missing; it may be
+        discarded still.
+        """
+        self.aside = write_aside(
+            self.path, (json.dumps(self.data, indent=2, sort_keys=True) + "\n").encode(), 0o600
+        )
 
     def commit(self) -> None:
         """Let what was staged be the record."""
@@ -128,17 +168,24 @@ def _is_record(data: Any) -> bool:
     return (
         isinstance(releases, dict)
         and isinstance(data.get("live", 0), (str, type(None)))
-        and all(isinstance(entry, dict) and isinstance(entry.get("state"), str) for entry in releases.values())
+        and all(
+            isinstance(entry, dict) and isinstance(entry.get("state"), str)
+            for entry in releases.values()
+        )
     )
 
 
 def live_links(nginx_root: str) -> dict[str, list[dict[str, str]]]:
-    """What serves: for each application the links there are, each with C(site), C(id) of the release and C(file) of it."""
+    """What serves: for each application the links there are, each with C(site), C(id) of the
+    release and C(file) of it.
+    """
     links: dict[str, list[dict[str, str]]] = {}
     for link in NginxPlace(nginx_root).links():
         if link.is_symlink():
             target = Path(os.readlink(link))
-            links.setdefault(link.stem, []).append({"site": link.parent.name, "id": target.parent.name, "file": target.name})
+            links.setdefault(link.stem, []).append(
+                {"site": link.parent.name, "id": target.parent.name, "file": target.name}
+            )
     return links
 
 

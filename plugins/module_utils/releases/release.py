@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a release is: its id, its files, its container. All of it known to the controller before anything is built."""
+"""What a release is: its id, its files, its container. All of it known to the controller before
+anything is built.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..host.places import CONTAINER_RUN, CONTAINER_SETTINGS, CONTAINER_SPOOL, ENVIRONMENT, Place, container_socket
+from ..host.places import (
+    CONTAINER_RUN,
+    CONTAINER_SETTINGS,
+    CONTAINER_SPOOL,
+    ENVIRONMENT,
+    Place,
+    container_socket,
+)
 from .app_path import AppPath
 from .covers import DATABASE, not_kept
 from .engines.known import engine_of
@@ -25,17 +34,21 @@ from .secrets import config_mounts, laid, variables
 FORMAT = 3
 # Stands in every rendered file for the id, which is computed over them.
 PLACEHOLDER = "@flaskops-release@"
-# Stands in a rendered fragment for its own digest, by which the deploy knows whether an answer comes from it.
+# Stands in a rendered fragment for its own digest, by which the deploy knows whether an answer
+# comes from it.
 CONFIG_PLACEHOLDER = "@flaskops-config@"
 # Stands for the user of the container, which the host decides and records.
 UID_PLACEHOLDER = "@flaskops-uid@"
 LABEL = "host.flaskops"
-# Connections that wait until the application server takes them; the container's own limit is raised to it.
+# Connections that wait until the application server takes them; the container's own limit is raised
+# to it.
 BACKLOG = 1024
 
 
 def environment(app: Mapping[str, Any]) -> dict[str, str]:
-    """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's own, and where the secrets lie."""
+    """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's
+    own, and where the secrets lie.
+    """
     path = AppPath.of(app)
     ours = {
         "DOMAIN": path.domain,
@@ -58,8 +71,9 @@ def environment(app: Mapping[str, Any]) -> dict[str, str]:
 def container(app: Mapping[str, Any], release: str, image: str, root: str) -> dict[str, Any]:
     """The options of host/container.py, as release.json keeps them.
 
-    A server that is not in our runtime image is started by our relay: without a command of the user's, the arguments of the container
-    have to be the image's own entrypoint and command, which only the host knows.
+    A server that is not in our runtime image is started by our relay: without a command of the
+    user's, the arguments of the container have to be the image's own entrypoint and command, which
+    only the host knows.
     """
     place = Place(root).app(app["name"]).release(release)
     engine = engine_of(app)
@@ -86,7 +100,10 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
         "read_only": True,
         "tmpfs": [
             f"/tmp:rw,nosuid,nodev,size={resources['tmp']},mode=1777",
-            *(f"{path}:rw,nosuid,nodev,size={resources['tmp']},{owner},mode=0700" for path in app["writable"]),
+            *(
+                f"{path}:rw,nosuid,nodev,size={resources['tmp']},{owner},mode=0700"
+                for path in app["writable"]
+            ),
         ],
         "cap_drop": ["ALL"],
         "security_opts": ["no-new-privileges"],
@@ -100,7 +117,9 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
         "stop_timeout": app["drain_seconds"] + 5,
         "labels": {f"{LABEL}.app": app["name"], f"{LABEL}.release": release},
     }
-    if lost := not_kept(app["build"].get("database", []), [*targets, *app["writable"]], app["data_files"]):
+    if lost := not_kept(
+        app["build"].get("database", []), [*targets, *app["writable"]], app["data_files"]
+    ):
         options["labels"][DATABASE] = ",".join(lost)
     if not engine.in_runtime:
         options["entrypoint"] = ["python3", f"{CONTAINER_SETTINGS}/{settings}"]
@@ -132,11 +151,14 @@ def release_id(parts: Mapping[str, Any], secrets: Mapping[str, str], key: bytes)
     """The name of a release: 12 hex digits over all that makes it, the same on every host.
 
     Args:
-        parts: whatever JSON can hold; the rendered files, the container's options, the digest of the source.
-        secrets: values that a digest must not let anyone guess; they enter as HMAC-SHA-256.
-        key: the key of that HMAC.
+        parts: whatever JSON can hold; the rendered files, the container's options, the digest of
+        the source. secrets: values that a digest must not let anyone guess; they enter as
+        HMAC-SHA-256. key: the key of that HMAC.
     """
-    guarded = {name: hmac.new(key, value.encode(), "sha256").hexdigest() for name, value in sorted(secrets.items())}
+    guarded = {
+        name: hmac.new(key, value.encode(), "sha256").hexdigest()
+        for name, value in sorted(secrets.items())
+    }
     text = json.dumps([FORMAT, parts, guarded], sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()[:12]
 
@@ -148,7 +170,9 @@ def replace_placeholder(described: Mapping[str, Any], identity: str) -> dict[str
 
 
 def release_key(path: str) -> bytes:
-    """The key that guards secrets in release ids: read, or made of 32 random bytes (0600) the first time."""
+    """The key that guards secrets in release ids: read, or made of 32 random bytes (0600) the first
+    time.
+    """
     file = Path(os.path.expanduser(path))
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,14 +1,17 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings that have no effect here, and what replaces each. The runtime image has this file too, so it imports nothing of ours.
+"""The settings that have no effect here, and what replaces each. The runtime image has this file
+too, so it imports nothing of ours.
 
 docs/presets.md shows the same to users.
 """
 
 from __future__ import annotations
 
-_SOCKET = "the server listens on a unix socket; site, path and nginx_http_port say where users reach it"
+_SOCKET = (
+    "the server listens on a unix socket; site, path and nginx_http_port say where users reach it"
+)
 _NGINX = "Nginx is the host's, for all applications; write {}"
 
 # Variables of the images that people come from, and what replaces them.
@@ -29,20 +32,84 @@ READ = {
     "STATIC_INDEX": "static[].index",
 }
 
-# Options of uWSGI that the role decides, and the key for each; "" where there is none. They count neither in a uwsgi.ini of the
-# application nor in uwsgi.options.
+# Options of uWSGI that the role decides, and the key for each; "" where there is none. They count
+# neither in a uwsgi.ini of the application nor in uwsgi.options.
 UWSGI = {
     **dict.fromkeys(("module", "wsgi", "wsgi-file", "file"), "module"),
     "callable": "callable",
     **dict.fromkeys(("mount", "manage-script-name"), "path_mode: script_name"),
-    **dict.fromkeys(("die-on-term", "exit-on-reload", "reload-mercy", "worker-reload-mercy"), "drain_seconds"),
+    **dict.fromkeys(
+        ("die-on-term", "exit-on-reload", "reload-mercy", "worker-reload-mercy"), "drain_seconds"
+    ),
     **dict.fromkeys(("uid", "gid"), "uid"),
-    **dict.fromkeys(("socket", "uwsgi-socket", "http-socket", "http11-socket", "http", "https", "https-socket", "protocol"), ""),
-    **dict.fromkeys(("shared-socket", "fastcgi-socket", "scgi-socket", "puwsgi-socket", "raw-socket", "bind-to-unix-socket"), ""),
-    **dict.fromkeys(("chmod-socket", "chmod", "chown-socket", "listen", "abstract-socket", "vacuum", "vacum", "reuse-port"), ""),
-    **dict.fromkeys(("master", "strict", "need-app", "need-plugin", "plugin", "plugins", "plugin-dir", "plugins-dir"), ""),
-    **dict.fromkeys(("chroot", "cap", "emperor", "zerg", "unshare", "hook-master-start", "home", "virtualenv", "venv", "pyhome"), ""),
-    **dict.fromkeys(("daemonize", "daemonize2", "pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2"), ""),
+    **dict.fromkeys(
+        (
+            "socket",
+            "uwsgi-socket",
+            "http-socket",
+            "http11-socket",
+            "http",
+            "https",
+            "https-socket",
+            "protocol",
+        ),
+        "",
+    ),
+    **dict.fromkeys(
+        (
+            "shared-socket",
+            "fastcgi-socket",
+            "scgi-socket",
+            "puwsgi-socket",
+            "raw-socket",
+            "bind-to-unix-socket",
+        ),
+        "",
+    ),
+    **dict.fromkeys(
+        (
+            "chmod-socket",
+            "chmod",
+            "chown-socket",
+            "listen",
+            "abstract-socket",
+            "vacuum",
+            "vacum",
+            "reuse-port",
+        ),
+        "",
+    ),
+    **dict.fromkeys(
+        (
+            "master",
+            "strict",
+            "need-app",
+            "need-plugin",
+            "plugin",
+            "plugins",
+            "plugin-dir",
+            "plugins-dir",
+        ),
+        "",
+    ),
+    **dict.fromkeys(
+        (
+            "chroot",
+            "cap",
+            "emperor",
+            "zerg",
+            "unshare",
+            "hook-master-start",
+            "home",
+            "virtualenv",
+            "venv",
+            "pyhome",
+        ),
+        "",
+    ),
+    **dict.fromkeys(
+        ("daemonize", "daemonize2", "pidfile", "pidfile2", "safe-pidfile", "safe-pidfile2"), ""
+    ),
     **dict.fromkeys(("logto", "logto2", "log-master"), ""),
 }
 # Options with a key of their own: they count in a uwsgi.ini, not in uwsgi.options.
@@ -65,7 +132,9 @@ UWSGI_KEYS = {
 
 def variable(name: str) -> str:
     """The note about a variable that has no effect in the container."""
-    words = {**VARIABLES, **VARIABLES_OF_PRESETS}.get(name) or f"the deploy has read it as {READ[name]}"
+    words = {**VARIABLES, **VARIABLES_OF_PRESETS}.get(
+        name
+    ) or f"the deploy has read it as {READ[name]}"
     return f"{name} has no effect: {words}"
 
 

@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The link through which Nginx reaches a release: apps/NAME/route-KEY leads to the directory of the release that serves.
+"""The link through which Nginx reaches a release: apps/NAME/route-KEY leads to the directory of the
+release that serves.
 
-Nginx looks a socket's path up at each connection, so a release whose fragment is the same as the one before serves as soon as this
-link is moved: no reload, and no old worker that holds the connections of other applications. The key follows from what a client's
-path becomes on its way, so an old worker that still has the old fragment never hands a request to a release that expects another
-path. Root makes the link, in a directory of root's own.
+Nginx looks a socket's path up at each connection, so a release whose fragment is the same as the
+one before serves as soon as this link is moved: no reload, and no old worker that holds the
+connections of other applications. The key follows from what a client's path becomes on its way, so
+an old worker that still has the old fragment never hands a request to a release that expects
+another path. Root makes the link, in a directory of root's own.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from .record import read_release
 
 
 def route_of(root: str, app: str, release: str | None) -> str:
-    """The name of the link that the fragment of a release goes through; "" for one of before 0.1.0, which has its socket's own path."""
+    """The name of the link that the fragment of a release goes through; "" for one of before 0.1.0,
+    which has its socket's own path.
+    """
     return str(read_release(root, app, release).get("route") or "") if release else ""
 
 
@@ -49,7 +53,9 @@ def lead(root: str, app: str, release: str) -> None:
 
 
 def make(root: str, app: str, release: str) -> None:
-    """A link that new workers of Nginx find, where there is none yet; one that serves stays where it leads."""
+    """A link that new workers of Nginx find, where there is none yet; one that serves stays where
+    it leads.
+    """
     if not leads_to(root, app, route_of(root, app, release)):
         lead(root, app, release)
 
@@ -62,13 +68,17 @@ def wrong(root: str, app: str, release: str) -> str:
 
 
 def still_led_to(root: str, app: str, release: str) -> bool:
-    """Whether an old worker of Nginx may still connect to a release that its fragment does not serve any more."""
+    """Whether an old worker of Nginx may still connect to a release that its fragment does not
+    serve any more.
+    """
     route = route_of(root, app, release)
     return not route or leads_to(root, app, route) == release
 
 
 def sweep(root: str, app: str, links: Sequence[Mapping[str, str]]) -> None:
-    """Remove the links of other routes than that of the release that serves, which Nginx's links name."""
+    """Remove the links of other routes than that of the release that serves, which Nginx's links
+    name.
+    """
     kept = [route_of(root, app, link["id"]) for link in links]
     for link in Place(root).app(app).routes():
         if kept and link.name not in kept and link.is_symlink():

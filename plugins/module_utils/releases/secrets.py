@@ -1,9 +1,11 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of an application only its own container may know: which files hold it, and which of it become variables.
+"""What of an application only its own container may know: which files hold it, and which of it
+become variables.
 
-The container is told names alone, in FLASKOPS_SECRETS; the entrypoint and the relay read the values from the files.
+The container is told names alone, in FLASKOPS_SECRETS; the entrypoint and the relay read the values
+from the files.
 """
 
 from __future__ import annotations
@@ -22,15 +24,35 @@ _CLOSED = (*OURS, "/proc", "/sys", "/dev", "/opt/runtime")
 # Of one value, and of all of a process: Linux has 128 kB and 2 MB.
 VARIABLE_BYTES = 100_000
 ALL_BYTES = 2**20
-# They decide what a process loads, runs or finds: names of the loader, the C library, interpreters, shells, servers, the role.
-STEERING = frozenset(("PATH", "HOME", "SHELL", "TMPDIR", "ENV", "IFS", "PS4", "BASH_ENV", "BASHOPTS", "SHELLOPTS"))
-STEERING |= {"GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"}
-STEERING |= {"VIRTUAL_ENV", "NODE_OPTIONS", "NODE_PATH", "PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT"}
+# They decide what a process loads, runs or finds: names of the loader, the C library, interpreters,
+# shells, servers, the role.
+STEERING = frozenset(
+    ("PATH", "HOME", "SHELL", "TMPDIR", "ENV", "IFS", "PS4", "BASH_ENV", "BASHOPTS", "SHELLOPTS")
+)
+STEERING |= {
+    "GCONV_PATH",
+    "GLIBC_TUNABLES",
+    "LOCPATH",
+    "OPENSSL_CONF",
+    "OPENSSL_ENGINES",
+    "OPENSSL_MODULES",
+}
+STEERING |= {
+    "VIRTUAL_ENV",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PERL5LIB",
+    "PERL5OPT",
+    "RUBYLIB",
+    "RUBYOPT",
+}
 STEERING |= {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"}
 STEERING_PREFIXES = ("LD_", "MALLOC_", "PYTHON", "UWSGI_", "GUNICORN_", "FLASKOPS_")
 
 # What the role itself reads of an application's environment, before there is a container.
-READ = frozenset(("APP_MODULE", "MODULE_NAME", "VARIABLE_NAME", "FLASK_APP", "FLASK_ENV", "FLASK_DEBUG"))
+READ = frozenset(
+    ("APP_MODULE", "MODULE_NAME", "VARIABLE_NAME", "FLASK_APP", "FLASK_ENV", "FLASK_DEBUG")
+)
 READ |= {*replaced.VARIABLES, *replaced.VARIABLES_OF_PRESETS, *replaced.READ}
 READ_PREFIX = "NGINX_"
 
@@ -63,7 +85,10 @@ def config_name(path: str) -> str:
 
 def config_mounts(app: Mapping[str, Any], directory: str) -> list[str]:
     """What puts them where the application reads them."""
-    return [f"{directory}/{config_name(entry['path'])}:{entry['path']}:ro" for entry in app["config_files"]]
+    return [
+        f"{directory}/{config_name(entry['path'])}:{entry['path']}:ro"
+        for entry in app["config_files"]
+    ]
 
 
 def _values(app: Mapping[str, Any]) -> dict[str, str]:
@@ -73,14 +98,24 @@ def _values(app: Mapping[str, Any]) -> dict[str, str]:
 
 def variables(app: Mapping[str, Any], taken: Collection[str]) -> list[str]:
     """The names that become variables, but for those that the container's environment has already."""
-    return sorted(name for name, value in _values(app).items() if name not in taken and not steers(name) and fits(value))
+    return sorted(
+        name
+        for name, value in _values(app).items()
+        if name not in taken and not steers(name) and fits(value)
+    )
 
 
 def problems(app: Mapping[str, Any]) -> list[str]:
     """What does not fit together in a complete, well-formed entry."""
     found = _config_problems(app)
-    if sum(len(name) + len(value) for name, value in _values(app).items() if fits(value)) > ALL_BYTES:
-        found.append("secrets and env_file have together more than 1 MB, too much for an environment; write secrets_as: file.")
+    if (
+        sum(len(name) + len(value) for name, value in _values(app).items() if fits(value))
+        > ALL_BYTES
+    ):
+        found.append(
+            "secrets and env_file have together more than 1 MB, too much for an environment; write"
+            " secrets_as: file."
+        )
     return found
 
 
@@ -94,11 +129,17 @@ def _config_problems(app: Mapping[str, Any]) -> list[str]:
         if paths.count(path) > 1:
             found.append(f"{where} twice; keep one.")
         if is_inside(path, _CLOSED):
-            found.append(f"{where}, where the role or the kernel has files of its own; choose another.")
+            found.append(
+                f"{where}, where the role or the kernel has files of its own; choose another."
+            )
         if path in volumes or path in app["writable"]:
             found.append(f"{where}, where volumes or writable have a directory; choose a file.")
-        elif inside := [volume for target, volume in read_only.items() if is_inside(path, [target])]:
-            found.append(f"{where} inside of the volume {inside[0]!r}, which is read-only; choose another.")
+        elif inside := [
+            volume for target, volume in read_only.items() if is_inside(path, [target])
+        ]:
+            found.append(
+                f"{where} inside of the volume {inside[0]!r}, which is read-only; choose another."
+            )
     return found
 
 
@@ -108,11 +149,25 @@ def notes(app: Mapping[str, Any]) -> list[str]:
         return []
     both = sorted(set(app["secrets"]) & set(app["env"]))
     steering = sorted(name for name in app["secrets"] if steers(name) and name not in both)
-    large = sorted(name for name, value in app["secrets"].items() if not fits(value) and name not in (*both, *steering))
-    said = [f"{', '.join(both)}: the variable is what env says, the secret of the same name is a file."] if both else []
+    large = sorted(
+        name
+        for name, value in app["secrets"].items()
+        if not fits(value) and name not in (*both, *steering)
+    )
+    said = (
+        [
+            f"{', '.join(both)}: the variable is what env says, the secret of the same name is a"
+            " file."
+        ]
+        if both
+        else []
+    )
     if steering:
         why = "for the name steers processes; env sets such a name"
         said.append(f"{', '.join(steering)}: stays a file below {PLACE}, {why}.")
     if large:
-        said.append(f"{', '.join(large)}: stays a file below {PLACE}, for a variable has at most 100 kB and no NUL.")
+        said.append(
+            f"{', '.join(large)}: stays a file below {PLACE}, for a variable has at most 100 kB and"
+            " no NUL."
+        )
     return said

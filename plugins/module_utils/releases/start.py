@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an image that is built to a release that answers: its release command, its container, its health check, and its processes."""
+"""From an image that is built to a release that answers: its release command, its container, its
+health check, and its processes.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Start:
         self.said: list[str] = []  # by its release command
 
     def run(self) -> dict[str, Any]:
-        """What M(flaskops.host.release_start) returns. What is to be said beside it is in C(warnings), also where a later step fails."""
+        """What M(flaskops.host.release_start) returns. What is to be said beside it is in
+        C(warnings), also where a later step fails.
+        """
         if self.params["release_command"]:
             self.said = self._command()
         changed, answer = bool(self.params["release_command"]), {}
@@ -49,25 +53,48 @@ class Start:
 
     def _command(self) -> list[str]:
         """In a container of the new image with the new environment, before the new code serves."""
-        own = replace(self.container, name=f"{self.container.name}-command", command=self.params["release_command"])
-        params = {**self.params, "container": own.name, "deadline_seconds": self.params["release_command_seconds"]}
+        own = replace(
+            self.container,
+            name=f"{self.container.name}-command",
+            command=self.params["release_command"],
+        )
+        params = {
+            **self.params,
+            "container": own.name,
+            "deadline_seconds": self.params["release_command_seconds"],
+        }
         with _told(f"release_command of {self.name} failed:"):
             self._renew("release command")
             settle(self.docker, own, recreate=True, log=self.log)
             words, advice = one_off.run(params, self.docker)
-        self.warnings += [f"release_command of {self.name} ended well, but its output shows a fault. {each}" for each in advice]
+        self.warnings += [
+            f"release_command of {self.name} ended well, but its output shows a fault. {each}"
+            for each in advice
+        ]
         return words
 
     def _settle(self, container: Container, start: bool) -> bool:
-        with _told(f"The container {container.name} could not be {'started' if start else 'created'}:"):
+        with _told(
+            f"The container {container.name} could not be {'started' if start else 'created'}:"
+        ):
             self._renew("start")
-            return settle(self.docker, container, self.params["restart"], self.params["recreate"], self.log, start)
+            return settle(
+                self.docker,
+                container,
+                self.params["restart"],
+                self.params["recreate"],
+                self.log,
+                start,
+            )
 
     def _wait(self) -> dict[str, Any]:
         container = self.container.name
         with _told(f"{self.name} did not get healthy:"):
             found = gate.Gate({**self.params, "container": container}, self.docker).run()
-        self.warnings += [f"{self.name} is healthy, but docker logs {container} shows a fault. {words}" for words in found["advice"]]
+        self.warnings += [
+            f"{self.name} is healthy, but docker logs {container} shows a fault. {words}"
+            for words in found["advice"]
+        ]
         return {"status": found["status"], "seconds": found["seconds"]}
 
     def _renew(self, step: str) -> None:

@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user id of each application's container: its own, recorded on the host, and never given to another application.
+"""The user id of each application's container: its own, recorded on the host, and never given to
+another application.
 
-The host decides it, so no release id depends on it, and every start of every release of an application uses the same one. The range lies
-between the users of a host (login.defs(5), systemd's UIDS-GIDS) and the subordinate ids of subuid(5).
+The host decides it, so no release id depends on it, and every start of every release of an
+application uses the same one. The range lies between the users of a host (login.defs(5), systemd's
+UIDS-GIDS) and the subordinate ids of subuid(5).
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class Uids:
         self.first, self.last = (int(end) for end in span.split("-"))
         self.path = Place(root).uids
 
-    def of(self, name: str, wanted: int = 0, volumes: bool = False, keep: bool = False, ran_as: int = 0) -> int:
+    def of(
+        self, name: str, wanted: int = 0, volumes: bool = False, keep: bool = False, ran_as: int = 0
+    ) -> int:
         """The uid of an application from now on.
 
         Args:
@@ -50,24 +54,31 @@ class Uids:
             wanted: the key C(uid) of its entry, 0 for none.
             volumes: whether it has data that belongs to the uid it had, which only a move changes.
             keep: whether this is the way back, which changes nothing.
-            ran_as: the uid that an earlier release had, where its data is still of it; 0 where that is not known.
+            ran_as: the uid that an earlier release had, where its data is still of it; 0 where that
+            is not known.
         """
         with exclusive(self.root):
             book = self._read()
             now, own = self._now(book, name), wanted or self._own(book, name)
-            uid = ran_as or (now if now and (keep or (volumes and not self._is_new(name, wanted))) else own)
+            uid = ran_as or (
+                now if now and (keep or (volumes and not self._is_new(name, wanted))) else own
+            )
             book["current"][name] = uid
             self._write(book)
         return uid
 
     def move_of(self, name: str, wanted: int = 0) -> tuple[int, int]:
-        """From which to which uid an application with volumes may move; (0, 0) where it has its own, or has never served."""
+        """From which to which uid an application with volumes may move; (0, 0) where it has its
+        own, or has never served.
+        """
         book = self._read()
         now, own = self._now(book, name), wanted or book["own"].get(name, 0)
         return (now, own) if now and now != own and not self._is_new(name, wanted) else (0, 0)
 
     def begin(self, name: str, wanted: int = 0) -> tuple[int, int]:
-        """Write down that a move begins, so that one that is cut off goes on. Returns from which to which uid."""
+        """Write down that a move begins, so that one that is cut off goes on. Returns from which to
+        which uid.
+        """
         with exclusive(self.root):
             book = self._read()
             own = wanted or self._own(book, name)
@@ -89,11 +100,15 @@ class Uids:
         return sorted(self._read()["moving"])
 
     def _is_new(self, name: str, wanted: int) -> bool:
-        """Whether nothing of it serves, so that what its entry names counts: an attempt before it had another, and left no data."""
+        """Whether nothing of it serves, so that what its entry names counts: an attempt before it
+        had another, and left no data.
+        """
         return bool(wanted) and name not in live_links(self.nginx_root) and name not in self.moving
 
     def _now(self, book: Mapping[str, Any], name: str) -> int:
-        """What it runs as: as recorded, or where nothing is recorded as the directory of its temporary files says; 0 when it never ran."""
+        """What it runs as: as recorded, or where nothing is recorded as the directory of its
+        temporary files says; 0 when it never ran.
+        """
         if recorded := int(book["current"].get(name, 0)):
             return recorded
         for link in live_links(self.nginx_root).get(name, []):
@@ -109,17 +124,34 @@ class Uids:
             now, others = self._now(book, name), self._of_others(book, name)
             # Where the record was lost, it stays what it alone is.
             uid = now if self.first <= now <= self.last and now not in others else 0
-            uid = uid or next((each for each in range(self.first, self.last + 1) if each not in others and not _is_known(each)), 0)
+            uid = uid or next(
+                (
+                    each
+                    for each in range(self.first, self.last + 1)
+                    if each not in others and not _is_known(each)
+                ),
+                0,
+            )
             if not uid:
-                raise HostError(f"no uid of {self.first}-{self.last} is free for {name}; set flask_apps_uids to a larger range.")
+                raise HostError(
+                    f"no uid of {self.first}-{self.last} is free for {name}; set flask_apps_uids to"
+                    " a larger range."
+                )
             book["own"][name] = uid
         return int(book["own"][name])
 
     def _of_others(self, book: Mapping[str, Any], name: str) -> set[int]:
-        """The uids that are not free: recorded ones, and where the record was lost those of what other applications have here."""
+        """The uids that are not free: recorded ones, and where the record was lost those of what
+        other applications have here.
+        """
         current = {uid for other, uid in book["current"].items() if other != name}
         others = [app for app in Place(self.root).all_apps() if app.directory.name != name]
-        places = [release.spool for app in others for release in app.all_releases() if release.spool.exists()]
+        places = [
+            release.spool
+            for app in others
+            for release in app.all_releases()
+            if release.spool.exists()
+        ]
         return {*book["own"].values(), *current, *(place.lstat().st_uid for place in places)}
 
     def _read(self) -> dict[str, Any]:
@@ -131,7 +163,9 @@ class Uids:
 
 
 def app_of(root: str, uid: int, but: str) -> str:
-    """Which other application of the host runs as a user, by the record; "" where it names none, or cannot be read."""
+    """Which other application of the host runs as a user, by the record; "" where it names none, or
+    cannot be read.
+    """
     try:
         current = _read(Place(root).uids)["current"]
     except (OSError, HostError):
@@ -142,7 +176,9 @@ def app_of(root: str, uid: int, but: str) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text())
-        if not isinstance(found, dict) or not all(_is_section(found.get(key)) for key in ("own", "current", "moving")):
+        if not isinstance(found, dict) or not all(
+            _is_section(found.get(key)) for key in ("own", "current", "moving")
+        ):
             raise ValueError("it is no record of uids")
     except FileNotFoundError:
         return {"format": 1, "own": {}, "current": {}, "moving": {}}
@@ -154,7 +190,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _is_section(found: Any) -> bool:
     """Whether this is what tells the uids of applications."""
-    return isinstance(found, dict) and all(isinstance(uid, int) and not isinstance(uid, bool) and uid >= 0 for uid in found.values())
+    return isinstance(found, dict) and all(
+        isinstance(uid, int) and not isinstance(uid, bool) and uid >= 0 for uid in found.values()
+    )
 
 
 def _is_known(uid: int) -> bool:
@@ -170,7 +208,11 @@ def _is_known(uid: int) -> bool:
             lines = [line.split(":") for line in file.read_text().splitlines()]
         except OSError:
             continue
-        spans = [(int(line[1]), int(line[2])) for line in lines if len(line) == 3 and line[1].isdecimal() and line[2].isdecimal()]
+        spans = [
+            (int(line[1]), int(line[2]))
+            for line in lines
+            if len(line) == 3 and line[1].isdecimal() and line[2].isdecimal()
+        ]
         if any(first <= uid < first + count for first, count in spans):
             return True
     return False
@@ -185,8 +227,12 @@ def as_user(container: Mapping[str, Any], uid: int) -> dict[str, Any]:
 def run_as(container: Mapping[str, Any], uid: int, directory: str) -> dict[str, Any]:
     """The same, with what tells its name and its home, from the directory of the release.
 
-    Named volumes have been filled (_volumes.py): the engine would give one that is still empty to the owner in the image again.
+    Named volumes have been filled (_volumes.py): the engine would give one that is still empty to
+    the owner in the image again.
     """
     accounts = [f"{directory}/{file}:/etc/{file}:ro" for file in ACCOUNTS]
-    volumes = [volume if volume.startswith("/") or volume.count(":") > 1 else f"{volume}:nocopy" for volume in container["volumes"]]
+    volumes = [
+        volume if volume.startswith("/") or volume.count(":") > 1 else f"{volume}:nocopy"
+        for volume in container["volumes"]
+    ]
     return {**as_user(container, uid), "volumes": [*volumes, *accounts]}

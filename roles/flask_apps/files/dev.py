@@ -1,8 +1,11 @@
-"""Runs the server of an application that is being written: what was saved is seen by the next request.
+"""Runs the server of an application that is being written: what was saved is seen by the next
+request.
 
-The first process of the container under the engine's init, in images of ours and in others (python3, 3.7 or newer). The arguments are the
-command of the server, which listens on FLASKOPS_SOCKET as it does behind Nginx. Each request comes by here: when a file below
-FLASKOPS_WATCH has changed, the server is started anew before it is asked. Headers are what our Nginx would say.
+The first process of the container under the engine's init, in images of ours and in others
+(python3, 3.7 or newer). The arguments are the command of the server, which listens on
+FLASKOPS_SOCKET as it does behind Nginx. Each request comes by here: when a file below
+FLASKOPS_WATCH has changed, the server is started anew before it is asked. Headers are what our
+Nginx would say.
 """
 
 import asyncio
@@ -44,7 +47,13 @@ def snapshot(roots, unwatched=()):
     found = {}
     for root in roots:
         for directory, names, files in os.walk(root):
-            names[:] = [name for name in names if name not in SKIPPED and name[0] != "." and os.path.join(directory, name) not in unwatched]
+            names[:] = [
+                name
+                for name in names
+                if name not in SKIPPED
+                and name[0] != "."
+                and os.path.join(directory, name) not in unwatched
+            ]
             for name in files:
                 if name[0] == "." or name.endswith(PASSING) or name.isdigit():
                     continue
@@ -61,7 +70,9 @@ def difference(before, after):
 
 
 def rewrite(head, prefix):
-    """The head of a request as our Nginx would pass it on, and whether the client waits to be told to go on."""
+    """The head of a request as our Nginx would pass it on, and whether the client waits to be told
+    to go on.
+    """
     first, *lines = head.decode("latin-1").split("\r\n")
     kept, upgrade, waits, host = [], False, False, ""
     for line in lines:
@@ -72,7 +83,12 @@ def rewrite(head, prefix):
         host = value.strip() if low == "host" else host
         if line and low not in OURS and not low.startswith("x-forwarded-"):
             kept.append(line)
-    said = [("X-Real-IP", "127.0.0.1"), ("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", host)]
+    said = [
+        ("X-Real-IP", "127.0.0.1"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Host", host),
+    ]
     if prefix:
         said.append(("X-Forwarded-Prefix", prefix))
     said.append(("Connection", "upgrade" if upgrade else "close"))
@@ -94,7 +110,9 @@ class Server:
         self.lock = asyncio.Lock()
 
     async def fresh(self):
-        """The server runs what is in the files now, or has ended with an error that is in its last lines."""
+        """The server runs what is in the files now, or has ended with an error that is in its last
+        lines.
+        """
         async with self.lock:
             loop = asyncio.get_event_loop()
             now = await loop.run_in_executor(None, snapshot, self.roots, self.unwatched)
@@ -104,8 +122,14 @@ class Server:
             if self.process:
                 rest = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
                 say(f"{changed[0]}{rest} changed: the server starts anew")
-                if any(os.path.basename(path).startswith(("requirements", "pyproject", "uv.lock")) for path in changed):
-                    say("what it requires is installed when bin/dev starts: stop it and start it again")
+                if any(
+                    os.path.basename(path).startswith(("requirements", "pyproject", "uv.lock"))
+                    for path in changed
+                ):
+                    say(
+                        "what it requires is installed when bin/dev starts: stop it and start it"
+                        " again"
+                    )
                 await loop.run_in_executor(None, self.stop)
             self.files = now
             await loop.run_in_executor(None, self.start)
@@ -115,7 +139,11 @@ class Server:
             os.unlink(self.socket)
         self.lines.clear()
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         threading.Thread(target=self.copy, args=(self.process.stdout,), daemon=True).start()
         end = time.monotonic() + START
@@ -124,7 +152,11 @@ class Server:
                 return
             time.sleep(0.02)
         time.sleep(0.1)  # its last lines
-        say("the server has ended; it is started again when a file changes" if self.process.poll() is not None else "it does not listen")
+        say(
+            "the server has ended; it is started again when a file changes"
+            if self.process.poll() is not None
+            else "it does not listen"
+        )
 
     def copy(self, pipe):
         for line in iter(pipe.readline, b""):
@@ -145,14 +177,22 @@ class Server:
 
 def answer(status, text, *headers):
     body = text.encode()
-    lines = [f"HTTP/1.1 {status}", "Content-Type: text/plain; charset=utf-8", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    lines = [
+        f"HTTP/1.1 {status}",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *headers,
+    ]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def telling(lines):
     """Of what a server wrote, what begins with its last error; all of it where there is none."""
     starts = [number for number, line in enumerate(lines) if line.startswith(TRACEBACK)]
-    while len(starts) > 1 and any(line.startswith(CHAINED) for line in lines[starts[-2] : starts[-1]]):
+    while len(starts) > 1 and any(
+        line.startswith(CHAINED) for line in lines[starts[-2] : starts[-1]]
+    ):
         starts.pop()
     errors = starts or [number for number, line in enumerate(lines) if ERROR.match(line)]
     if not errors and lines and lines[-1].startswith("flaskops: "):  # the entrypoint has ended
@@ -180,7 +220,8 @@ class Front:
     def __init__(self, server, prefix, mode):
         self.server = server
         self.prefix = prefix
-        # "strip": the server does not know the path. "tell": ours takes it off. "": the application puts it before its routes.
+        # "strip": the server does not know the path. "tell": ours takes it off. "": the application
+        # puts it before its routes.
         self.mode = mode
 
     async def accepted(self, reader, writer):
@@ -204,7 +245,10 @@ class Front:
                 up.cancel()
             if not count:
                 await asyncio.sleep(0.2)  # its last lines
-                text = "The application gave no answer. The last lines that it wrote:\n\n" + "".join(telling(list(self.server.lines)))
+                text = (
+                    "The application gave no answer. The last lines that it wrote:\n\n"
+                    + "".join(telling(list(self.server.lines)))
+                )
                 writer.write(answer("502 Bad Gateway", text))
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # the client has gone, or does not speak HTTP
@@ -234,10 +278,13 @@ class Front:
 
 async def run(environment, command):
     watched, unwatched = (
-        [path for path in environment.get(name, "").split(":") if path] for name in ("FLASKOPS_WATCH", "FLASKOPS_UNWATCHED")
+        [path for path in environment.get(name, "").split(":") if path]
+        for name in ("FLASKOPS_WATCH", "FLASKOPS_UNWATCHED")
     )
     server = Server(command, environment["FLASKOPS_SOCKET"], watched, unwatched)
-    front = Front(server, environment.get("FLASKOPS_PREFIX", ""), environment.get("FLASKOPS_PREFIX_MODE", ""))
+    front = Front(
+        server, environment.get("FLASKOPS_PREFIX", ""), environment.get("FLASKOPS_PREFIX_MODE", "")
+    )
     listener = await asyncio.start_server(front.accepted, "0.0.0.0", PORT, limit=HEAD)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

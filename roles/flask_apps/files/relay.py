@@ -1,8 +1,9 @@
 """Starts the server of an image that is not ours, and connects it to the socket that Nginx asks.
 
-Run by the image's own python3 (3.6 or newer) as the first process under the engine's init. FLASKOPS_COMMAND is the line for the
-shell that starts the server; without one, the arguments are its command. With FLASKOPS_PORT the server listens on TCP in this
-container, and each connection to the socket is handed on to it; without, it makes the socket itself. After --run, the other arguments
+Run by the image's own python3 (3.6 or newer) as the first process under the engine's init.
+FLASKOPS_COMMAND is the line for the shell that starts the server; without one, the arguments are
+its command. With FLASKOPS_PORT the server listens on TCP in this container, and each connection to
+the socket is handed on to it; without, it makes the socket itself. After --run, the other arguments
 are a command that answers no requests.
 """
 
@@ -29,7 +30,9 @@ def say(text):
 
 
 def give_secrets(env):
-    """Make variables of the secrets that FLASKOPS_SECRETS names; as in the entrypoint of our own image."""
+    """Make variables of the secrets that FLASKOPS_SECRETS names; as in the entrypoint of our own
+    image.
+    """
     for name in env.pop("FLASKOPS_SECRETS", "").split():
         try:
             with open(os.path.join(SECRETS, name), "rb") as file:
@@ -93,9 +96,15 @@ class Relay:
     async def _connected(self, reader, writer):
         other = None
         try:
-            # Not yet listening is refused: Nginx, and before it the health check, takes that for what it is.
+            # Not yet listening is refused: Nginx, and before it the health check, takes that for
+            # what it is.
             theirs, other = await asyncio.open_connection("127.0.0.1", self.port)
-            await asyncio.wait([asyncio.ensure_future(pump(reader, other)), asyncio.ensure_future(pump(theirs, writer))])
+            await asyncio.wait(
+                [
+                    asyncio.ensure_future(pump(reader, other)),
+                    asyncio.ensure_future(pump(theirs, writer)),
+                ]
+            )
         except OSError:
             pass
         finally:
@@ -155,7 +164,14 @@ async def run(environment, arguments):
             server.close()  # what is running goes on
         send(process.pid, number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    ):
         ends = number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
         loop.add_signal_handler(number, *((stop, number) if ends else (send, process.pid, number)))
     code = await loop.run_in_executor(None, process.wait)

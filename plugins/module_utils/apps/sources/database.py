@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an application keeps its SQLite database in the container, as its source says: SQLite's own message names no file."""
+"""Where an application keeps its SQLite database in the container, as its source says: SQLite's own
+message names no file.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,25 @@ _WORDS = re.compile(rb"sqlite|instance_path|\.db\b")
 _FILE = re.compile(r".*\.(?:db3?|sqlite3?)")
 _URL = re.compile(r"sqlite(?:\+\w+)?://(?:/(?P<path>[^?]*).*)?", re.DOTALL)
 _PLACE = re.compile(r"/[\w./-]{1,200}", re.ASCII)
-_SAME = ("abspath", "realpath", "normpath", "str", "fspath", "Path", "PurePath", "resolve", "absolute", "as_posix")
+_SAME = (
+    "abspath",
+    "realpath",
+    "normpath",
+    "str",
+    "fspath",
+    "Path",
+    "PurePath",
+    "resolve",
+    "absolute",
+    "as_posix",
+)
 DEPTH = 30  # of an expression
 LONGEST = 4096  # characters of a text, as Linux has it for a path
 
 
 def places(source: str, base: str = "") -> list[str]:
-    """Where the databases of an application are: a directory that may be a volume, with a slash at its end, or a file beside the code.
+    """Where the databases of an application are: a directory that may be a volume, with a slash at
+    its end, or a file beside the code.
 
     Args:
         source: the directory of the application.
@@ -42,7 +56,13 @@ def places(source: str, base: str = "") -> list[str]:
     known = {"instance": f"{start}/instance", "start": start, "code": start}
     for _file, _content, tree in modules:
         known["instance"] = _given_instance(tree) or known["instance"]
-    relative = known["instance"] if any(b"flask_sqlalchemy" in content for _file, content in own_code.contents(source, files)) else start
+    relative = (
+        known["instance"]
+        if any(
+            b"flask_sqlalchemy" in content for _file, content in own_code.contents(source, files)
+        )
+        else start
+    )
     found: dict[str, None] = {}
     for file, _content, tree in modules:
         with suppress(RecursionError, MemoryError):  # of an expression without end
@@ -52,23 +72,43 @@ def places(source: str, base: str = "") -> list[str]:
 
 
 def _to_keep(path: str, files: Iterable[str]) -> str:
-    """What has to last: the directory of a database, or where that has code the file alone; "" for none that can be named."""
+    """What has to last: the directory of a database, or where that has code the file alone; "" for
+    none that can be named.
+    """
     directory = posixpath.dirname(path)
-    code = any(f"{CODE}/{file}".startswith(f"{directory}/") and file.endswith(".py") for file in files)
-    if not _PLACE.fullmatch(path) or ((code or hides_needed(directory)) and not is_inside(path, [CODE])):
+    code = any(
+        f"{CODE}/{file}".startswith(f"{directory}/") and file.endswith(".py") for file in files
+    )
+    if not _PLACE.fullmatch(path) or (
+        (code or hides_needed(directory)) and not is_inside(path, [CODE])
+    ):
         return ""
     return path if code or hides_needed(directory) else f"{directory}/"
 
 
 def _given_instance(tree: ast.AST) -> str:
     """The folder that instance_path names."""
-    keywords = (keyword for node in ast.walk(tree) if isinstance(node, ast.Call) for keyword in node.keywords)
-    given = (keyword.value.value for keyword in keywords if keyword.arg == "instance_path" and isinstance(keyword.value, ast.Constant))
-    return next((value.rstrip("/") for value in given if isinstance(value, str) and value.startswith("/")), "")
+    keywords = (
+        keyword
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+    )
+    given = (
+        keyword.value.value
+        for keyword in keywords
+        if keyword.arg == "instance_path" and isinstance(keyword.value, ast.Constant)
+    )
+    return next(
+        (value.rstrip("/") for value in given if isinstance(value, str) and value.startswith("/")),
+        "",
+    )
 
 
 class _Reader:
-    """Works out the texts of a module that are made of constants and of places that Flask and Python name."""
+    """Works out the texts of a module that are made of constants and of places that Flask and
+    Python name.
+    """
 
     def __init__(self, file: str, known: dict[str, str]) -> None:
         self.known = known
@@ -77,14 +117,25 @@ class _Reader:
     def paths(self, tree: ast.Module, relative: str) -> Iterator[str]:
         """Of all databases; relative: where the address of one starts that has no directory."""
         for node in ast.walk(tree):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and (text := self.text(node.value)) is not None:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Name)
+                and (text := self.text(node.value)) is not None
+            ):
                 self.names.setdefault(node.targets[0].id, text)
         for text, opened in self._texts(tree, False):
             url = _URL.fullmatch(text)
             path = (url["path"] or "") if url else text
             plain = opened or path.startswith("/")
-            if (url or (plain and _FILE.fullmatch(path))) and path and ":memory:" not in path and not path.endswith("/"):
-                yield posixpath.normpath(posixpath.join(relative if url else self.known["start"], path))
+            if (
+                (url or (plain and _FILE.fullmatch(path)))
+                and path
+                and ":memory:" not in path
+                and not path.endswith("/")
+            ):
+                yield posixpath.normpath(
+                    posixpath.join(relative if url else self.known["start"], path)
+                )
 
     def _texts(self, node: ast.AST, opened: bool) -> Iterator[tuple[str, bool]]:
         """The longest ones, each with whether it is what sqlite3.connect opens."""
@@ -103,9 +154,18 @@ class _Reader:
         if isinstance(node, ast.Name):
             return self.names.get(node.id)
         if isinstance(node, ast.JoinedStr):
-            return self._joined([part.value if isinstance(part, ast.FormattedValue) else part for part in node.values], depth, "")
+            return self._joined(
+                [
+                    part.value if isinstance(part, ast.FormattedValue) else part
+                    for part in node.values
+                ],
+                depth,
+                "",
+            )
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Div)):
-            return self._joined([node.left, node.right], depth, "" if isinstance(node.op, ast.Add) else "/")
+            return self._joined(
+                [node.left, node.right], depth, "" if isinstance(node.op, ast.Add) else "/"
+            )
         if isinstance(node, ast.Attribute):
             return self._attribute(node, depth)
         return self._called(node, depth) if isinstance(node, ast.Call) else None
@@ -124,7 +184,9 @@ class _Reader:
         return posixpath.dirname(above) if above else None
 
     def _called(self, node: ast.Call, depth: int) -> str | None:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
         if name in ("getcwd", "cwd") and not node.args:
             return self.known["start"]
         if name in ("join", "joinpath") and node.args:
@@ -133,6 +195,12 @@ class _Reader:
         if name == "dirname" and node.args:
             return posixpath.dirname(self.text(node.args[0], depth + 1) or "") or None
         if name in _SAME:
-            inner = node.args[0] if node.args else node.func.value if isinstance(node.func, ast.Attribute) else node
+            inner = (
+                node.args[0]
+                if node.args
+                else node.func.value
+                if isinstance(node.func, ast.Attribute)
+                else node
+            )
             return self.text(inner, depth + 1) if inner is not node else None
         return None

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a project says that it depends on: in pyproject.toml, setup.cfg or setup.py, or as an archive of PyPI says of itself.
+"""What a project says that it depends on: in pyproject.toml, setup.cfg or setup.py, or as an
+archive of PyPI says of itself.
 
 All of it is read and none of it is run. What cannot be told without running it is None.
 """
@@ -22,14 +23,36 @@ from .find import load_toml
 from .source import read_inside
 
 FILE_BYTES = 2**20  # of each file that is read
-STEPS = 20_000  # in the expressions of a setup.py, where a name may stand for many others, and lines of files that it reads
+# in the expressions of a setup.py, where a name may stand for many others, and lines of files that
+# it reads
+STEPS = 20_000
 # What is done to the content of a file before it is a list.
 _OF_A_FILE = {"read", "read_text", "readlines", "splitlines", "split", "strip"}
-_CHANGES = {"append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "add", "sort", "reverse"}
-_WANTED = ("install_requires", "extras_require", "setup_requires", "python_requires", "name")  # of the arguments of setup()
+_CHANGES = {
+    "append",
+    "extend",
+    "insert",
+    "remove",
+    "pop",
+    "clear",
+    "update",
+    "setdefault",
+    "add",
+    "sort",
+    "reverse",
+}
+_WANTED = (
+    "install_requires",
+    "extras_require",
+    "setup_requires",
+    "python_requires",
+    "name",
+)  # of the arguments of setup()
 _FLIT = ("tool", "flit", "metadata")
 _WITH_EXTRAS = re.compile(r"([\w.-]+)\s*\[([\w\s,.-]*)\]\s*(.*)")
-_OF_AN_EXTRA = re.compile(r"(?P<package>[^;]+);\s*(?:(?P<marker>.+?)\s+and\s+)?extra\s*==\s*['\"](?P<extra>[\w.-]+)['\"]\s*")
+_OF_AN_EXTRA = re.compile(
+    r"(?P<package>[^;]+);\s*(?:(?P<marker>.+?)\s+and\s+)?extra\s*==\s*['\"](?P<extra>[\w.-]+)['\"]\s*"
+)
 
 
 class Declared(NamedTuple):
@@ -43,21 +66,28 @@ class Declared(NamedTuple):
     name: str = ""
 
     def with_extras(self, extras: Iterable[str]) -> list[str] | None:
-        """The packages with those of these extras, and of those that they name; KeyError for one that there is not."""
+        """The packages with those of these extras, and of those that they name; KeyError for one
+        that there is not.
+        """
         wanted = dict.fromkeys(canonical(extra) for extra in extras)
         if self.packages is None or (wanted and self.extras is None):
             return None
         found, ahead = {*self.packages}, list(wanted)
         while ahead:
             for package in (self.extras or {})[ahead.pop()]:
-                # all = ["shop[postgres]"]: the project itself comes from no index, where anybody may have taken its name.
+                # all = ["shop[postgres]"]: the project itself comes from no index, where anybody
+                # may have taken its name.
                 own = _WITH_EXTRAS.fullmatch(package)
                 if not own or not self.name or canonical(own[1]) != canonical(self.name):
                     found.add(package)
                     continue
                 if own[3]:  # on a condition
                     return None
-                more = [extra for extra in map(canonical, re.findall(r"[\w.-]+", own[2])) if extra not in wanted]
+                more = [
+                    extra
+                    for extra in map(canonical, re.findall(r"[\w.-]+", own[2]))
+                    if extra not in wanted
+                ]
                 wanted.update(dict.fromkeys(more))
                 ahead += more
         return sorted(found)
@@ -77,7 +107,10 @@ def at(data: Any, *keys: str) -> Any:
 
 def lines_of(text: str) -> list[str]:
     """The lines as pip reads them: continued ones as one, without comments."""
-    lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in re.sub(r"\\\r?\n", " ", text).splitlines())
+    lines = (
+        re.sub(r"(^|\s)#.*$", "", line).strip()
+        for line in re.sub(r"\\\r?\n", " ", text).splitlines()
+    )
     return [line for line in lines if line]
 
 
@@ -120,11 +153,25 @@ class Project:
         said, table = self._setup, pyproject.get("project")
         if isinstance(table, dict):
             dynamic = table["dynamic"] if isinstance(table.get("dynamic"), list) else []
-            packages = table.get("dependencies", []) if "dependencies" not in dynamic else _dynamic(self._files, pyproject) or said.packages
-            extras = table.get("optional-dependencies", {}) if "optional-dependencies" not in dynamic else said.extras
+            packages = (
+                table.get("dependencies", [])
+                if "dependencies" not in dynamic
+                else _dynamic(self._files, pyproject) or said.packages
+            )
+            extras = (
+                table.get("optional-dependencies", {})
+                if "optional-dependencies" not in dynamic
+                else said.extras
+            )
             name = table["name"] if isinstance(table.get("name"), str) else ""
-            said = Declared("pyproject.toml", _packages(packages), _extras(extras), said.setup, name=name)
-        elif not said.file and "build-system" in pyproject and (at(pyproject, "tool", "poetry") or at(pyproject, *_FLIT)):
+            said = Declared(
+                "pyproject.toml", _packages(packages), _extras(extras), said.setup, name=name
+            )
+        elif (
+            not said.file
+            and "build-system" in pyproject
+            and (at(pyproject, "tool", "poetry") or at(pyproject, *_FLIT))
+        ):
             said = Declared("pyproject.toml")
         return self._completed(said)
 
@@ -134,11 +181,16 @@ class Project:
 
     def _completed(self, said: Declared) -> Declared:
         """With what an archive of PyPI says of itself where the other files cannot tell it."""
-        if not said.file or (said.packages is not None and said.extras is not None) or "PKG-INFO" not in self.known:
+        if (
+            not said.file
+            or (said.packages is not None and said.extras is not None)
+            or "PKG-INFO" not in self.known
+        ):
             return said
         packages, extras = _of_archive(self.source, self.known)
         return said._replace(
-            packages=packages if said.packages is None else said.packages, extras=extras if said.extras is None else said.extras
+            packages=packages if said.packages is None else said.packages,
+            extras=extras if said.extras is None else said.extras,
         )
 
 
@@ -167,23 +219,35 @@ class _Files:
 
 def _packages(listed: Any) -> list[str] | None:
     """A list of packages; None where it is none, or has more than packages in it."""
-    good = isinstance(listed, list) and all(isinstance(each, str) and each.isprintable() for each in listed)
+    good = isinstance(listed, list) and all(
+        isinstance(each, str) and each.isprintable() for each in listed
+    )
     packages = [each.strip() for each in listed if each.strip()] if good else []
-    return packages if good and not any(each.startswith(("-", ".", "/")) for each in packages) else None
+    return (
+        packages
+        if good and not any(each.startswith(("-", ".", "/")) for each in packages)
+        else None
+    )
 
 
 def _extras(tables: Any) -> dict[str, list[str]] | None:
     if not isinstance(tables, dict):
         return None
     found = {canonical(str(extra)): _packages(listed) for extra, listed in tables.items()}
-    return {extra: packages for extra, packages in found.items() if packages is not None} if None not in found.values() else None
+    return (
+        {extra: packages for extra, packages in found.items() if packages is not None}
+        if None not in found.values()
+        else None
+    )
 
 
 def _dynamic(known: _Files, pyproject: Mapping[str, Any]) -> list[str] | None:
     """The files that setuptools reads for [project]."""
     files = at(pyproject, "tool", "setuptools", "dynamic", "dependencies", "file")
     files = [files] if isinstance(files, str) else files
-    if not isinstance(files, list) or not all(isinstance(file, str) and file in known.known for file in files):
+    if not isinstance(files, list) or not all(
+        isinstance(file, str) and file in known.known for file in files
+    ):
         return None
     try:
         return [line for file in files for line in known.lines(file)]
@@ -198,17 +262,29 @@ def _of_setup(files: _Files) -> Declared:
     if arguments is None and not described:
         return Declared("")
     arguments, table = arguments or {}, "options.extras_require"
-    packages = _list(files, options["options"]["install_requires"]) if "install_requires" in options["options"] else None
+    packages = (
+        _list(files, options["options"]["install_requires"])
+        if "install_requires" in options["options"]
+        else None
+    )
     if packages is None and "install_requires" not in options["options"]:
         packages = arguments.get("install_requires", [])
-    extras = {extra: _list(files, text) for extra, text in options[table].items()} if table in options else None
+    extras = (
+        {extra: _list(files, text) for extra, text in options[table].items()}
+        if table in options
+        else None
+    )
     if table not in options:
         extras = arguments.get("extras_require", {})
     own, extras = _unconditional(packages, extras)
     needed = _packages(arguments.get("setup_requires")) or []
     needed += _list(files, options["options"].get("setup_requires", "")) or []
     python = options["options"].get("python_requires") or arguments.get("python_requires")
-    file = "setup.py" if "setup.py" in files.known and "install_requires" not in options["options"] else "setup.cfg"
+    file = (
+        "setup.py"
+        if "setup.py" in files.known and "install_requires" not in options["options"]
+        else "setup.cfg"
+    )
     name = options.get("metadata", {}).get("name") or arguments.get("name")
     python, name = (said if isinstance(said, str) else "" for said in (python, name))
     return Declared(file, _packages(own), _extras(extras), tuple(needed), python, name)
@@ -216,19 +292,27 @@ def _of_setup(files: _Files) -> Declared:
 
 def _unconditional(packages: Any, extras: Any) -> tuple[Any, Any]:
     """Packages and extras, where extras_require has conditions in the names of extras."""
-    if not isinstance(extras, dict) or not all(isinstance(name, str) and isinstance(listed, list) for name, listed in extras.items()):
+    if not isinstance(extras, dict) or not all(
+        isinstance(name, str) and isinstance(listed, list) for name, listed in extras.items()
+    ):
         return packages, None
     found: dict[str, list[Any]] = {}
     for section, listed in extras.items():
         name, _colon, marker = section.partition(":")
-        found.setdefault(name, []).extend(_marked(each, marker) if isinstance(each, str) and marker else each for each in listed)
+        found.setdefault(name, []).extend(
+            _marked(each, marker) if isinstance(each, str) and marker else each for each in listed
+        )
     always = found.pop("", [])
     return [*packages, *always] if isinstance(packages, list) else packages, found
 
 
 def _marked(package: str, marker: str) -> str:
     name, semicolon, own = package.partition(";")
-    return f"{name.strip()}; ({own.strip()}) and ({marker})" if semicolon else f"{name.strip()}; {marker}"
+    return (
+        f"{name.strip()}; ({own.strip()}) and ({marker})"
+        if semicolon
+        else f"{name.strip()}; {marker}"
+    )
 
 
 def _configuration(source: Path, known: set[str]) -> tuple[dict[str, dict[str, str]], bool]:
@@ -239,7 +323,9 @@ def _configuration(source: Path, known: set[str]) -> tuple[dict[str, dict[str, s
     except (OSError, ValueError, configparser.Error):
         return {"options": {}}, False
     sections = {name: dict(read[name]) for name in read.sections()}
-    described = bool(sections.get("metadata", {}).get("name")) or "install_requires" in sections.get("options", {})
+    described = bool(
+        sections.get("metadata", {}).get("name")
+    ) or "install_requires" in sections.get("options", {})
     return {"options": {}, **sections}, described
 
 
@@ -248,29 +334,52 @@ def _list(known: _Files, text: str) -> list[str] | None:
     if text.startswith("file:"):
         files = [file.strip() for file in text[5:].split(",")]
         try:
-            return [line for file in files for line in known.lines(file)] if known.known.issuperset(files) else None
+            return (
+                [line for file in files for line in known.lines(file)]
+                if known.known.issuperset(files)
+                else None
+            )
         except (OSError, ValueError):
             return None
-    return [each.strip() for each in (text.splitlines() if "\n" in text else text.split(";")) if each.strip()]
+    return [
+        each.strip()
+        for each in (text.splitlines() if "\n" in text else text.split(";"))
+        if each.strip()
+    ]
 
 
-def _of_archive(source: Path, known: set[str]) -> tuple[list[str] | None, dict[str, list[str]] | None]:
-    """What PKG-INFO or, beside an older one, requires.txt says. Who has no PKG-INFO may have left an old requires.txt behind."""
+def _of_archive(
+    source: Path, known: set[str]
+) -> tuple[list[str] | None, dict[str, list[str]] | None]:
+    """What PKG-INFO or, beside an older one, requires.txt says. Who has no PKG-INFO may have left
+    an old requires.txt behind.
+    """
     try:
         head = _spaced(_text(source, "PKG-INFO").partition("\n\n")[0])
         packages: list[str] = []
-        extras: dict[str, list[str]] = {canonical(name): [] for name in re.findall(r"(?m)^Provides-Extra: (\S+)$", head)}
+        extras: dict[str, list[str]] = {
+            canonical(name): [] for name in re.findall(r"(?m)^Provides-Extra: (\S+)$", head)
+        }
         for line in re.findall(r"(?m)^Requires-Dist: (.+)$", head):
             if match := _OF_AN_EXTRA.fullmatch(line):
                 marker = f"; {match['marker']}" if match["marker"] else ""
-                extras.setdefault(canonical(match["extra"]), []).append(match["package"].strip() + marker)
+                extras.setdefault(canonical(match["extra"]), []).append(
+                    match["package"].strip() + marker
+                )
             elif "extra" in line.partition(";")[2]:
                 return None, None
             else:
                 packages.append(line.strip())
         if packages or extras:
             return _packages(packages), _extras(extras)
-        file = next((name for name in sorted(known) if re.fullmatch(r"(?:src/)?[^/]+\.egg-info/requires\.txt", name)), "")
+        file = next(
+            (
+                name
+                for name in sorted(known)
+                if re.fullmatch(r"(?:src/)?[^/]+\.egg-info/requires\.txt", name)
+            ),
+            "",
+        )
         sections: dict[str, list[str]] = {"": []}
         section = ""
         for line in lines_of(_text(source, file)) if file else []:
@@ -285,7 +394,7 @@ def _of_archive(source: Path, known: set[str]) -> tuple[list[str] | None, dict[s
         return None, None
 
 
-# --- setup.py ----------------------------------------------------------------------------------------------------------
+# --- setup.py -------------------------------------------------------------------------------------
 
 
 class _UnknownError(Exception):
@@ -293,20 +402,32 @@ class _UnknownError(Exception):
 
 
 def _arguments(files: _Files) -> dict[str, Any] | None:
-    """The arguments of setup(), each None that cannot be told; None where there is no such call of setuptools."""
+    """The arguments of setup(), each None that cannot be told; None where there is no such call of
+    setuptools.
+    """
     try:
         text = _text(files.source, "setup.py") if "setup.py" in files.known else ""
         if "setuptools" not in text and "distutils" not in text:
             return None
         tree = ast.parse(text)
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node.func) == "setup"]
+        calls = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and _name(node.func) == "setup"
+        ]
         return _Reader(files, tree).arguments(calls[-1]) if calls else None
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
 def _name(node: ast.AST) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return (
+        node.attr
+        if isinstance(node, ast.Attribute)
+        else node.id
+        if isinstance(node, ast.Name)
+        else ""
+    )
 
 
 class _Reader:
@@ -319,9 +440,15 @@ class _Reader:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
                 stored[node.id] += 1
-            if isinstance(node, ast.AugAssign) or (isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)):
+            if isinstance(node, ast.AugAssign) or (
+                isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)
+            ):
                 stored[_name(node.target if isinstance(node, ast.AugAssign) else node.value)] += 2
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGES:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in _CHANGES
+            ):
                 stored[_name(node.func.value)] += 2
         for node in tree.body:
             self._assigned(node)
@@ -333,7 +460,11 @@ class _Reader:
         elif isinstance(node, ast.AnnAssign) and node.value:
             self.names[_name(node.target)] = node.value
         elif isinstance(node, ast.With):
-            self.names.update((_name(item.optional_vars), item.context_expr) for item in node.items if item.optional_vars)
+            self.names.update(
+                (_name(item.optional_vars), item.context_expr)
+                for item in node.items
+                if item.optional_vars
+            )
             for each in node.body:
                 self._assigned(each)
 
@@ -367,7 +498,10 @@ class _Reader:
         if isinstance(node, ast.Constant):
             return node.value
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-            parts = [self.value(each.value) if isinstance(each, ast.Starred) else [self.value(each)] for each in node.elts]
+            parts = [
+                self.value(each.value) if isinstance(each, ast.Starred) else [self.value(each)]
+                for each in node.elts
+            ]
             self._step(sum(len(self._is(part, list)) for part in parts) // 100)
             return [each for part in parts for each in part]
         if isinstance(node, ast.Dict):
@@ -379,7 +513,12 @@ class _Reader:
             return left + right
         if isinstance(node, ast.Name) and node.id in self.names:
             return self.value(self.names[node.id])
-        if isinstance(node, ast.Call) and _name(node.func) in ("list", "tuple", "dict") and len(node.args) == 1 and not node.keywords:
+        if (
+            isinstance(node, ast.Call)
+            and _name(node.func) in ("list", "tuple", "dict")
+            and len(node.args) == 1
+            and not node.keywords
+        ):
             return self.value(node.args[0])
         if isinstance(node, ast.Subscript):
             return self._is(self.value(node.value), dict).get(self._is(self.value(node.slice), str))
@@ -404,7 +543,11 @@ class _Reader:
     def _lines(self, node: ast.AST) -> list[str]:
         """open(FILE).read().splitlines() and the like."""
         whole = node
-        while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _OF_A_FILE:
+        while (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in _OF_A_FILE
+        ):
             self._step()  # text = text.strip(), of what is imported, leads to itself
             node = node.func.value
             node = self.names.get(node.id, node) if isinstance(node, ast.Name) else node
@@ -420,17 +563,27 @@ class _Reader:
         return lines
 
     def _path(self, node: ast.AST) -> str:
-        """The constants at the end of a path; before them is the directory of the setup.py, in whatever way it is found."""
+        """The constants at the end of a path; before them is the directory of the setup.py, in
+        whatever way it is found.
+        """
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value
         if isinstance(node, ast.Call) and _name(node.func) == "join" and node.args:
-            parts = [self._is(each.value, str) for each in node.args if isinstance(each, ast.Constant)]
-            if any(isinstance(each, ast.Constant) for each in node.args[: len(node.args) - len(parts)]):
+            parts = [
+                self._is(each.value, str) for each in node.args if isinstance(each, ast.Constant)
+            ]
+            if any(
+                isinstance(each, ast.Constant) for each in node.args[: len(node.args) - len(parts)]
+            ):
                 raise _UnknownError
             joined: str = posixpath.join("", *parts)
             return joined
         if isinstance(node, ast.Call) and _name(node.func) == "Path" and node.args:
             return self._path(node.args[0])
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant):
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Div)
+            and isinstance(node.right, ast.Constant)
+        ):
             return str(self._is(node.right.value, str))
         raise _UnknownError

@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the Flask application in a directory, reading the source without running it.
 
-The order: what the entry writes, the Procfile, FLASK_APP, wsgi.py, the modules of the convention, the packages of pyproject.toml and
-src/, and at last the only module that makes a Flask application. Two applications of one rank are refused with the lines to write.
-Dockerfiles and compose files only give hints in messages, and so do programs that start a server of their own.
+The order: what the entry writes, the Procfile, FLASK_APP, wsgi.py, the modules of the convention,
+the packages of pyproject.toml and src/, and at last the only module that makes a Flask application.
+Two applications of one rank are refused with the lines to write. Dockerfiles and compose files only
+give hints in messages, and so do programs that start a server of their own.
 
-The same file is in the runtime image, where the entrypoint looks once more at what the image really holds: it imports nothing but
-the standard library, and runs on Python 3.9.
+The same file is in the runtime image, where the entrypoint looks once more at what the image really
+holds: it imports nothing but the standard library, and runs on Python 3.9.
 """
 
 from __future__ import annotations
@@ -32,20 +33,51 @@ MODULES = ("wsgi", "app", "main", "application", "app.main")
 CALLABLES = ("app", "application", "create_app()", "make_app()")
 # Where in a package an application is, when the package itself has none.
 BELOW = ("wsgi", "app", "main", "application")
-# Where imports may start from: the source, its src/, and code in app/ with the requirements beside it.
+# Where imports may start from: the source, its src/, and code in app/ with the requirements beside
+# it.
 BASES = ("", "src", "app")
 TARGET = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::([A-Za-z_]\w*(?:\(.*\))?))?", re.ASCII)
-SERVERS = ("gunicorn", "waitress-serve", "uwsgi", "hypercorn", "uvicorn", "granian", "flask", "python", "python3")
+SERVERS = (
+    "gunicorn",
+    "waitress-serve",
+    "uwsgi",
+    "hypercorn",
+    "uvicorn",
+    "granian",
+    "flask",
+    "python",
+    "python3",
+)
 # Options of servers whose value looks like a module.
-_VALUES = ("-c", "--config", "-b", "--bind", "-k", "--worker-class", "--logger-class", "--host", "--listen", "-A", "--app")
+_VALUES = (
+    "-c",
+    "--config",
+    "-b",
+    "--bind",
+    "-k",
+    "--worker-class",
+    "--logger-class",
+    "--host",
+    "--listen",
+    "-A",
+    "--app",
+)
 _HINTS = ("Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-# Directories of a source that are not the application's own: what tools make, and what tests and describes it. _own_code.py has more.
+# Directories of a source that are not the application's own: what tools make, and what tests and
+# describes it. _own_code.py has more.
 MADE = r"node_modules|bower_components|site-packages|dist-packages|v?env|virtualenv|build|dist|__pycache__|\.[^/]*"
 TESTS = r"tests?|docs?"
 _NO_APPLICATION = re.compile(rf"{MADE}|{TESTS}|migrations", re.IGNORECASE)
 LONGEST = 500  # characters of what names an application
-CANDIDATES, FILES, DEPTH = 5, 400, 4  # that a message lists; that are read for it, and how deep they lie
-READ_BYTES, NAMES = 1 << 23, 6  # of these files together; names of a module that are looked at more closely
+CANDIDATES, FILES, DEPTH = (
+    5,
+    400,
+    4,
+)  # that a message lists; that are read for it, and how deep they lie
+READ_BYTES, NAMES = (
+    1 << 23,
+    6,
+)  # of these files together; names of a module that are looked at more closely
 PROGRAMS = 2  # that a message lists
 KEY_PARTS = 1000  # of a key, or words between dots, of a TOML file
 ONLY = "the only Flask application that its modules make"
@@ -54,21 +86,36 @@ _ASIDE = re.compile(
     r"(?i)(.*_)?(tests?|testing|conftest|examples?|samples?|demos?|bench\w*|profil\w*|docs?|migrations?|scripts?|tools?|contrib)(_.*)?"
 )
 _BUILDS = {"setup", "noxfile", "versioneer"}  # started by who builds a project, never as its server
-_PORT = re.compile(r"(?i)port\b['\"]?\s{0,20}[=:,]\s{0,20}(?:(?:type ?= ?int,\s{0,20})?default ?= ?)?['\"]?(\d{4,5})\b")
+_PORT = re.compile(
+    r"(?i)port\b['\"]?\s{0,20}[=:,]\s{0,20}(?:(?:type ?= ?int,\s{0,20})?default ?="
+    r" ?)?['\"]?(\d{4,5})\b"
+)
 _FACTORY = re.compile(r"(?!.*celery)(create|make|build|get)_(\w+_)?app(lication)?")
 # What starts a server of its own when it is called; .run and .start are looked at more closely.
-_STARTS = ("serve", "serve_forever", "run_simple", "make_server", "WSGIServer", "HTTPServer", "ThreadedWSGIServer")
+_STARTS = (
+    "serve",
+    "serve_forever",
+    "run_simple",
+    "make_server",
+    "WSGIServer",
+    "HTTPServer",
+    "ThreadedWSGIServer",
+)
 _RUN = ("app", "application", "server", "socketio", "sio", "uvicorn", "hypercorn", "web")
 
 
 class NotFound(Exception):
-    """No application is there; the text says where it was looked for, and program whether it names one with a server of its own."""
+    """No application is there; the text says where it was looked for, and program whether it names
+    one with a server of its own.
+    """
 
     program = False
 
 
 class Unreadable(NotFound):
-    """A module that may have it cannot be read by this Python; by a newer one it may be. broken: those with a fault, below the root."""
+    """A module that may have it cannot be read by this Python; by a newer one it may be. broken:
+    those with a fault, below the root.
+    """
 
     def __init__(self, words: str, broken: Iterable[str] = ()) -> None:
         super().__init__(words)
@@ -78,7 +125,8 @@ class Unreadable(NotFound):
 class Place(NamedTuple):
     """An application, as V(shop.web) and V(app) or V(create_app(\\)).
 
-    directory: where it is started. path: where its imports start from too. Both are below the root. said: what names it.
+    directory: where it is started. path: where its imports start from too. Both are below the root.
+    said: what names it.
     """
 
     module: str
@@ -92,7 +140,9 @@ class Place(NamedTuple):
         return posixpath.normpath(posixpath.join(self.directory, self.path))
 
 
-def find(root: Path, module: str = "", callable_name: str = "", name: str = "", flask_app: str = "") -> Place:
+def find(
+    root: Path, module: str = "", callable_name: str = "", name: str = "", flask_app: str = ""
+) -> Place:
     """The application of a source.
 
     Args:
@@ -138,7 +188,9 @@ class _Candidate(NamedTuple):
     base: str
     name: str
     first: bool  # whether it is what is found when the module alone is written
-    rank: int  # 0: run by a script of the source, 1: has something to serve, 2: has nothing itself, 3: a test, an example and the like
+    # 0: run by a script of the source, 1: has something to serve, 2: has nothing itself, 3: a test,
+    # an example and the like
+    rank: int
 
 
 class _Search:
@@ -157,7 +209,9 @@ class _Search:
         return _survey(self.root)
 
     def written(self, module: str) -> Place:
-        """The module that the entry names, wherever imports may start from; with a callable it is believed."""
+        """The module that the entry names, wherever imports may start from; with a callable it is
+        believed.
+        """
         hits = (hit.place for base in BASES for hit in self.look(module, base, "", self.callable))
         found = next(hits, None)
         if found and module.startswith("app.") and found.module != module:
@@ -166,8 +220,12 @@ class _Search:
             return found or Place(module, self.callable)
         raise self.failure([module])
 
-    def look(self, module: str, base: str = "", said: str = "", callable_name: str = "") -> list[_Hit]:
-        """The application of one module, where it has one; of a callable that is named it is believed."""
+    def look(
+        self, module: str, base: str = "", said: str = "", callable_name: str = ""
+    ) -> list[_Hit]:
+        """The application of one module, where it has one; of a callable that is named it is
+        believed.
+        """
         file = module_file(self.root / base, module)
         if file is None:
             return []
@@ -186,10 +244,13 @@ class _Search:
         return [_Hit(_placed(self.root, base, module, file, found, said), file, own)]
 
     def _pick(self, names: dict[str, str]) -> str:
-        found = next((each for each in self.wanted if each in names or _with_arguments(each) in names), "")
+        found = next(
+            (each for each in self.wanted if each in names or _with_arguments(each) in names), ""
+        )
         if self.callable:
             return found
-        # As Flask itself: whatever its name is, when it is the only one. One that a factory has made here goes before the factory.
+        # As Flask itself: whatever its name is, when it is the only one. One that a factory has
+        # made here goes before the factory.
         for kind in ("made",) if found.endswith(")") else () if found else ("flask", "made"):
             if len(instances := [name for name in names if names[name] == kind]) == 1:
                 found = instances[0]
@@ -202,16 +263,26 @@ class _Search:
         for target in targets:
             bases = [target.base] if target.base != "." else BASES
             wanted = "" if self.callable else target.callable
-            hits = [hit for base in bases for hit in self.look(target.module, base, said, wanted)][:1]
+            hits = [hit for base in bases for hit in self.look(target.module, base, said, wanted)][
+                :1
+            ]
             if not hits:
-                self.passed.append(f"{said} names {target.module}{target.callable and ':'}{target.callable}")
+                self.passed.append(
+                    f"{said} names {target.module}{target.callable and ':'}{target.callable}"
+                )
             for hit in hits:
-                moved = target._replace(callable=hit.place.callable, said=said) if target.base != "." else hit.place
+                moved = (
+                    target._replace(callable=hit.place.callable, said=said)
+                    if target.base != "."
+                    else hit.place
+                )
                 found.append(hit._replace(place=moved, own=True))
         return found
 
     def convention(self, modules: Iterable[str], base: str) -> list[_Hit]:
-        hits = [hit for module in dict.fromkeys(modules) if module for hit in self.look(module, base)]
+        hits = [
+            hit for module in dict.fromkeys(modules) if module for hit in self.look(module, base)
+        ]
         # What is started in app/ comes with the others there.
         hits = [hit for hit in hits if base == "app" or not hit.place.directory]
         return list({hit.file: hit for hit in reversed(hits)}.values())[::-1]
@@ -220,7 +291,9 @@ class _Search:
         found: list[_Hit] = []
         for name in dict.fromkeys(name for name in names if name):
             for base in ("", "src"):
-                hits = self.look(name, base) or [hit for each in BELOW for hit in self.look(f"{name}.{each}", base)]
+                hits = self.look(name, base) or [
+                    hit for each in BELOW for hit in self.look(f"{name}.{each}", base)
+                ]
                 found += hits
         return list({hit.file: hit for hit in reversed(found)}.values())[::-1]
 
@@ -231,18 +304,29 @@ class _Search:
         imports = {hit.file: _imports(hit.file) for hit in hits}
         top = _importing(hits, imports) or hits
         own = list({hit.place[:2]: hit for hit in top if hit.own}.values())
-        circle = all(any(_has(imports[other.file], hit) for other in own if other is not hit) for hit in own)
+        circle = all(
+            any(_has(imports[other.file], hit) for other in own if other is not hit) for hit in own
+        )
         if len(own) > 1 and not circle:
             raise NotFound(
                 f"{len(own)} Flask applications were found in {self.root}: "
-                + " and ".join(f"{hit.file.relative_to(self.root)} has {hit.place.callable}" for hit in own)
-                + f"; write one of these lines: {', or '.join(_line(hit.place) for hit in own)}.{self._hints()}"
+                + " and ".join(
+                    f"{hit.file.relative_to(self.root)} has {hit.place.callable}" for hit in own
+                )
+                + "; write one of these lines:"
+                f" {', or '.join(_line(hit.place) for hit in own)}.{self._hints()}"
             )
         return (own or top)[0].place
 
     def only(self) -> Place | None:
-        """The only module of the source that makes an application; none where it is not sure that this is what is to be served."""
-        found = [each for each in _candidates(self.modules) if each.rank < 3 and self.callable in ("", each.name)]
+        """The only module of the source that makes an application; none where it is not sure that
+        this is what is to be served.
+        """
+        found = [
+            each
+            for each in _candidates(self.modules)
+            if each.rank < 3 and self.callable in ("", each.name)
+        ]
         found = [each for each in found if each.rank == min(other.rank for other in found)]
         hits = [self._hit(each) for each in found]
         top = _importing(hits, {file: _imports(file) for file in {hit.file for hit in hits}})
@@ -257,13 +341,24 @@ class _Search:
         called = "(" not in candidate.name or candidate.name in CALLABLES
         name = "" if candidate.first else candidate.name
         hits = self.look(candidate.module, candidate.base, ONLY, name) if there and called else []
-        return hits[0] if hits else _Hit(Place(candidate.module, candidate.name, path=candidate.base), candidate.file, True)
+        return (
+            hits[0]
+            if hits
+            else _Hit(
+                Place(candidate.module, candidate.name, path=candidate.base), candidate.file, True
+            )
+        )
 
     def failure(self, modules: list[str]) -> NotFound:
         if self.broken:
             return Unreadable(" ".join(self.broken.values()), self.broken)
-        looked = ", ".join(self.looked) or f"the modules {', '.join(modules)}, of which there is none"
-        words = f"no Flask application was found in {self.root}: looked for {', '.join(self.wanted)} in {looked}; "
+        looked = (
+            ", ".join(self.looked) or f"the modules {', '.join(modules)}, of which there is none"
+        )
+        words = (
+            f"no Flask application was found in {self.root}: looked for {', '.join(self.wanted)} in"
+            f" {looked}; "
+        )
         passed = f" {' and '.join(self.passed)}, which the source has not." if self.passed else ""
         kind = Unreadable if self.unreadable else NotFound
         candidates = _candidates(self.modules)
@@ -277,10 +372,15 @@ class _Search:
     def _commands(self, scripts: bool = False) -> list[str]:
         """The commands of a source that start a server of its own.
 
-        scripts: those too that only run an application for its developer, as C(if __name__ == "__main__": app.run()).
+        scripts: those too that only run an application for its developer, as C(if __name__ ==
+        "__main__": app.run()).
         """
         starting = {each.module for each in self.modules if each.starts}
-        own = [each for each in self.modules if each.program and (scripts if each.develops else starting)]
+        own = [
+            each
+            for each in self.modules
+            if each.program and (scripts if each.develops else starting)
+        ]
         found = [f"python3 {each.file.name}" for each in own]
         if not found and starting:
             found = [command for command, module in self._entry_points if module in starting]
@@ -294,9 +394,16 @@ class _Search:
     def _programs(self, scripts: bool) -> list[str]:
         """The same with the port that the source names, as lines to write."""
         commands = self._commands(scripts)
-        texts = [_text(self.root, str(each.file.relative_to(self.root))) for each in self.modules] if commands else []
+        texts = (
+            [_text(self.root, str(each.file.relative_to(self.root))) for each in self.modules]
+            if commands
+            else []
+        )
         ports = dict.fromkeys(port for text in texts for port in _PORT.findall(text))
-        return [_says_program(command, next(iter(ports)) if len(ports) == 1 else "") for command in commands]
+        return [
+            _says_program(command, next(iter(ports)) if len(ports) == 1 else "")
+            for command in commands
+        ]
 
     def _hints(self) -> str:
         """What a Dockerfile or a compose file starts, when it is in the source."""
@@ -305,7 +412,11 @@ class _Search:
             for target in _of_hint(_text(self.root, name), self.root):
                 bases = [target.base] if target.base != "." else BASES
                 if any(module_file(self.root / base, target.module) for base in bases):
-                    found.append(f" Its {name} starts {target.module}{target.callable and ':'}{target.callable}: write {_line(target)}.")
+                    found.append(
+                        f" Its {name} starts"
+                        f" {target.module}{target.callable and ':'}{target.callable}: write"
+                        f" {_line(target)}."
+                    )
         return "".join(dict.fromkeys(found))
 
 
@@ -314,16 +425,24 @@ def _importing(hits: list[_Hit], imports: dict[Path, set[str]]) -> list[_Hit]:
     return [
         hit
         for hit in hits
-        if not any(_has(imports[other.file], hit) and not _has(imports[hit.file], other) for other in hits if other is not hit)
+        if not any(
+            _has(imports[other.file], hit) and not _has(imports[hit.file], other)
+            for other in hits
+            if other is not hit
+        )
     ]
 
 
 def _line(place: Place) -> str:
-    return f"module: {place.module}" + (f", callable: {place.callable}" if place.callable not in ("", *CALLABLES) else "")
+    return f"module: {place.module}" + (
+        f", callable: {place.callable}" if place.callable not in ("", *CALLABLES) else ""
+    )
 
 
 def _placed(root: Path, base: str, module: str, file: Path, found: str, said: str) -> Place:
-    """Where a module is imported from: code in app/ whose modules import each other by their short names is started there."""
+    """Where a module is imported from: code in app/ whose modules import each other by their short
+    names is started there.
+    """
     if base == "src":
         return Place(module, found, path="src", said=said)
     inside = f"app.{module}" if base == "app" else module
@@ -331,27 +450,40 @@ def _placed(root: Path, base: str, module: str, file: Path, found: str, said: st
         return Place(module, found, path=base, said=said)
     short = inside[len("app.") :]
     imported = _imports(file)
-    siblings = {path.stem for path in (root / "app").glob("*") if path.suffix == ".py" or path.is_dir()} - {"app"}
-    alone = not (root / "app/__init__.py").exists() and "app" not in {each.partition(".")[0] for each in imported}
-    by_name = any(each in siblings and module_file(root, each) is None for each in (name.partition(".")[0] for name in imported))
+    siblings = {
+        path.stem for path in (root / "app").glob("*") if path.suffix == ".py" or path.is_dir()
+    } - {"app"}
+    alone = not (root / "app/__init__.py").exists() and "app" not in {
+        each.partition(".")[0] for each in imported
+    }
+    by_name = any(
+        each in siblings and module_file(root, each) is None
+        for each in (name.partition(".")[0] for name in imported)
+    )
     if by_name or (alone and "." not in imported):
         return Place(short, found, directory="app", said=said)
     return Place(inside, found, said=said)
 
 
 def _named(names: dict[str, str], wanted: str) -> str:
-    """A callable as it is written down; a factory that is named without its parentheses gets them, as Flask does."""
+    """A callable as it is written down; a factory that is named without its parentheses gets them,
+    as Flask does.
+    """
     if "(" not in wanted and f"{wanted}()" in names and names.get(wanted) is None:
         return f"{wanted}()"
     return wanted
 
 
 def _has(imported: set[str], hit: _Hit) -> bool:
-    return any(name == hit.place.module or name.startswith(f"{hit.place.module}.") for name in imported)
+    return any(
+        name == hit.place.module or name.startswith(f"{hit.place.module}.") for name in imported
+    )
 
 
 def _inner(names: dict[str, str], found: str) -> str:
-    """What the object of Dash or Connexion has inside, which goes before it; the Dash itself answers no request."""
+    """What the object of Dash or Connexion has inside, which goes before it; the Dash itself
+    answers no request.
+    """
     return next((name for name, kind in names.items() if kind == f"of {found}"), found)
 
 
@@ -372,7 +504,7 @@ def module_file(source: Path, module: str) -> Path | None:
     return None
 
 
-# --- what a module says ----------------------------------------------------------------------------------------------
+# --- what a module says ---------------------------------------------------------------------------
 
 
 def parse(file: Path) -> ast.Module:
@@ -389,7 +521,10 @@ def fault(root: Path, file: Path, error: Exception) -> str:
     content = file.read_bytes()
     if (start := not_utf8(content)) >= 0 and (b"\0" in content or "codec can't decode" in words):
         line = content.count(b"\n", 0, start) + 1
-        return f"{name} is not UTF-8 in line {line}. Save it as UTF-8, or write its encoding in the first line: # -*- coding: latin-1 -*-."
+        return (
+            f"{name} is not UTF-8 in line {line}. Save it as UTF-8, or write its encoding in the"
+            " first line: # -*- coding: latin-1 -*-."
+        )
     kind = "wrong indentation" if isinstance(error, IndentationError) else "a syntax error"
     return f"{name} has {kind} in line {getattr(error, 'lineno', None) or 1}: {words}. Correct it."
 
@@ -404,9 +539,11 @@ def not_utf8(content: bytes) -> int:
 
 
 def defined_names(file: Path) -> dict[str, str]:
-    """The names that a module binds at its top level, and what each is: as _kind says, import, factory or arguments.
+    """The names that a module binds at its top level, and what each is: as _kind says, import,
+    factory or arguments.
 
-    A factory has parentheses, and what is imported may be one. One that may be called with arguments has an open parenthesis.
+    A factory has parentheses, and what is imported may be one. One that may be called with
+    arguments has an open parenthesis.
     """
     return _names(parse(file))
 
@@ -416,13 +553,20 @@ def _names(tree: ast.Module) -> dict[str, str]:
     for node in _statements(tree.body):
         if isinstance(node, ast.Assign):
             # What is only changed (app.debug = True) is not bound here.
-            bound = [name.id for target in node.targets for name in ast.walk(target) if _is_stored(name)]
+            bound = [
+                name.id for target in node.targets for name in ast.walk(target) if _is_stored(name)
+            ]
             names.update(dict.fromkeys(bound, _kind(node.value)))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             names[node.target.id] = _kind(node.value)
         elif isinstance(node, ast.ImportFrom):
             imported = {alias.asname or alias.name for alias in node.names}
-            names.update(dict.fromkeys((form for name in imported for form in (name, f"{name}()", f"{name}(")), "import"))
+            names.update(
+                dict.fromkeys(
+                    (form for name in imported for form in (name, f"{name}()", f"{name}(")),
+                    "import",
+                )
+            )
         elif isinstance(node, ast.FunctionDef):
             names[f"{node.name}("] = "arguments"
             if not _needs_arguments(node.args):
@@ -435,8 +579,14 @@ def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
 
 
 def _kind(value: ast.expr) -> str:
-    """What a name is bound to: flask, made by a factory, "of app" for app.server, none or another name."""
-    if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and value.attr in ("server", "app"):
+    """What a name is bound to: flask, made by a factory, "of app" for app.server, none or another
+    name.
+    """
+    if (
+        isinstance(value, ast.Attribute)
+        and isinstance(value.value, ast.Name)
+        and value.attr in ("server", "app")
+    ):
         return f"of {value.value.id}"
     if isinstance(value, ast.Constant) and value.value is None:
         return "none"
@@ -452,11 +602,15 @@ def _called(node: ast.AST) -> str:
 
 def _is_flask(value: ast.AST | None) -> bool:
     """Whether it is a call of Flask, or of a class that is named after it."""
-    return value is not None and (_called(value).endswith("Flask") or _called(value) in ("Dash", "FlaskApp", "OpenAPI", "Eve"))
+    return value is not None and (
+        _called(value).endswith("Flask") or _called(value) in ("Dash", "FlaskApp", "OpenAPI", "Eve")
+    )
 
 
 def _imports(file: Path) -> set[str]:
-    """The modules that a module imports at its top level, from a package also what may be one; "." where one is relative."""
+    """The modules that a module imports at its top level, from a package also what may be one; "."
+    where one is relative.
+    """
     try:
         return _imports_of(parse(file), file.parent.name)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
@@ -498,13 +652,21 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _is_main(test: ast.expr) -> bool:
     """Whether it is __name__ == "__main__": what is below does not run when the module is imported."""
-    sides = [test.left, *test.comparators] if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq) else []
-    names = {side.id if isinstance(side, ast.Name) else getattr(side, "value", None) for side in sides}
+    sides = (
+        [test.left, *test.comparators]
+        if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq)
+        else []
+    )
+    names = {
+        side.id if isinstance(side, ast.Name) else getattr(side, "value", None) for side in sides
+    }
     return names == {"__name__", "__main__"}
 
 
 def _modules(root: Path) -> Iterator[tuple[Path, str, str, ast.Module]]:
-    """The modules of a source that can be read: the file, its name, where its imports start, what is in it."""
+    """The modules of a source that can be read: the file, its name, where its imports start, what
+    is in it.
+    """
     for file in _python_files(root):
         parts = file.relative_to(root).with_suffix("").parts
         base = "src" if parts[0] == "src" else ""
@@ -516,11 +678,18 @@ def _modules(root: Path) -> Iterator[tuple[Path, str, str, ast.Module]]:
             except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
                 continue
             above = "" if base or parts[0] == "app" else _start(root, file, tree)
-            yield file, ".".join(parts[above.count("/") + 1 :] if above else parts), above or base, tree
+            yield (
+                file,
+                ".".join(parts[above.count("/") + 1 :] if above else parts),
+                above or base,
+                tree,
+            )
 
 
 def _start(root: Path, file: Path, tree: ast.Module) -> str:
-    """The directory below the root that a file's imports start from, as it imports what lies there by its short name; else ""."""
+    """The directory below the root that a file's imports start from, as it imports what lies there
+    by its short name; else "".
+    """
     directory = file.parent
     while directory != root and (directory / "__init__.py").is_file():
         directory = directory.parent
@@ -549,13 +718,25 @@ def _survey(root: Path) -> list[_Facts]:
     for file, module, base, tree in _modules(root):
         aside = any(_ASIDE.fullmatch(part) for part in module.split("."))
         names = _names(tree)
-        imported = [name for name in CALLABLES if not aside and names.get(name) == "import" and _uses(tree, name)]
+        imported = [
+            name
+            for name in CALLABLES
+            if not aside and names.get(name) == "import" and _uses(tree, name)
+        ]
         main = [node for node in tree.body if is_program(node)]
         found.append(
             _Facts(
                 file,
                 module,
-                _candidates_of(file, module, base, tree, names, aside, _run_here(main) if file.parent == root else set()),
+                _candidates_of(
+                    file,
+                    module,
+                    base,
+                    tree,
+                    names,
+                    aside,
+                    _run_here(main) if file.parent == root else set(),
+                ),
                 [_Candidate(file, module, base, name, True, 1) for name in imported],
                 not aside and _starts(node for node in tree.body if not _is_development(node)),
                 not aside and file.parent == root and bool(main) and module not in _BUILDS,
@@ -566,12 +747,26 @@ def _survey(root: Path) -> list[_Facts]:
 
 
 def _candidates_of(
-    file: Path, module: str, base: str, tree: ast.Module, names: dict[str, str], aside: bool, run: set[str]
+    file: Path,
+    module: str,
+    base: str,
+    tree: ast.Module,
+    names: dict[str, str],
+    aside: bool,
+    run: set[str],
 ) -> list[_Candidate]:
-    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef) and not _starts([node])]
+    defined = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and not _starts([node])
+    ]
     factories = {node.name for node in defined if any(_is_flask(part) for part in ast.walk(node))}
-    factories |= {"create_app", "make_app"} & {name[:-1] for name, kind in names.items() if kind == "arguments"}
-    listed = [name for name, kind in names.items() if kind == "flask" or (name in CALLABLES and kind in ("name", "made"))]
+    factories |= {"create_app", "make_app"} & {
+        name[:-1] for name, kind in names.items() if kind == "arguments"
+    }
+    listed = [
+        name
+        for name, kind in names.items()
+        if kind == "flask" or (name in CALLABLES and kind in ("name", "made"))
+    ]
     listed += [name for name in names if name in run and name not in listed]
     listed += sorted(f"{name}()" if f"{name}()" in names else f"{name}('…')" for name in factories)
     alone = listed[0] if len(listed) == 1 and "(" not in listed[0] else ""
@@ -582,11 +777,16 @@ def _candidates_of(
             return 3 if aside else 0
         return 1 if "(" in name or names[name] == "made" or _uses(tree, name) else 2
 
-    return [_Candidate(file, module, base, _inner(names, name), name == picked, rank(name)) for name in listed[:NAMES]]
+    return [
+        _Candidate(file, module, base, _inner(names, name), name == picked, rank(name))
+        for name in listed[:NAMES]
+    ]
 
 
 def _candidates(facts: list[_Facts]) -> list[_Candidate]:
-    """What may be meant, the likeliest first. One that serves nothing is left out where another does."""
+    """What may be meant, the likeliest first. One that serves nothing is left out where another
+    does.
+    """
     found = [each for module in facts for each in module.candidates]
     users = [each for module in facts for each in module.uses]
     ranks = {each.rank for each in found}
@@ -598,21 +798,35 @@ def _candidates(facts: list[_Facts]) -> list[_Candidate]:
 
 def _run_here(main: list[ast.stmt]) -> set[str]:
     """What a script runs when it is started: app in app.run()."""
-    functions = [call.func for node in main for call in ast.walk(node) if isinstance(call, ast.Call)]
-    values = [function.value for function in functions if isinstance(function, ast.Attribute) and function.attr == "run"]
+    functions = [
+        call.func for node in main for call in ast.walk(node) if isinstance(call, ast.Call)
+    ]
+    values = [
+        function.value
+        for function in functions
+        if isinstance(function, ast.Attribute) and function.attr == "run"
+    ]
     return {value.id for value in values if isinstance(value, ast.Name) and value.id in CALLABLES}
 
 
 def _uses(tree: ast.Module, name: str) -> bool:
-    """Whether a module does more with its application than to bind it: routes, extensions, imports behind it that add routes."""
+    """Whether a module does more with its application than to bind it: routes, extensions, imports
+    behind it that add routes.
+    """
     named = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
     bound = min((node.lineno for node in named if isinstance(node.ctx, ast.Store)), default=None)
-    behind = [node for node in tree.body if bound and node.lineno > bound and isinstance(node, (ast.Import, ast.ImportFrom))]
+    behind = [
+        node
+        for node in tree.body
+        if bound and node.lineno > bound and isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
     return bool(behind) or any(isinstance(node.ctx, ast.Load) for node in named)
 
 
 def _says(root: Path, found: _Candidate) -> str:
-    place = Place(found.module, "" if found.first and found.name in CALLABLES else found.name, path=found.base)
+    place = Place(
+        found.module, "" if found.first and found.name in CALLABLES else found.name, path=found.base
+    )
     line = f"module: {place.module}" + (f", callable: {place.callable}" if place.callable else "")
     if found.base not in BASES:
         target = f"{found.base}/{found.module.replace('.', '/')}"
@@ -621,7 +835,7 @@ def _says(root: Path, found: _Candidate) -> str:
     return f"{found.file.relative_to(root)} has {found.name.split('(')[0]}: write {line}"
 
 
-# --- programs of their own -------------------------------------------------------------------------------------------
+# --- programs of their own ------------------------------------------------------------------------
 
 
 def _starts(nodes: Iterable[ast.AST]) -> bool:
@@ -641,25 +855,43 @@ def is_program(node: ast.stmt) -> bool:
 
 def _is_development(node: ast.stmt) -> bool:
     body = node.body if isinstance(node, ast.FunctionDef) else []
-    body = body[1:] if len(body) > 1 and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) else body
+    body = (
+        body[1:]
+        if len(body) > 1
+        and isinstance(body[0], ast.Expr)
+        and isinstance(body[0].value, ast.Constant)
+        else body
+    )
     return is_program(node) or (len(body) == 1 and isinstance(body[0], ast.Expr) and _starts(body))
 
 
 def _entry_points(root: Path) -> list[tuple[str, str]]:
     """The commands that are installed with a source, and the module of each."""
-    pyproject, configuration, setup = (_text(root, name) for name in ("pyproject.toml", "setup.cfg", "setup.py"))
+    pyproject, configuration, setup = (
+        _text(root, name) for name in ("pyproject.toml", "setup.cfg", "setup.py")
+    )
     texts = [re.search(rf"(?ms)^\[{re.escape(table)}\]\s*$(.*?)(?=^\[|\Z)", pyproject)
              for table in ("project.scripts", "tool.poetry.scripts")]  # fmt: skip
-    texts += [re.search(r"(?s)console_scripts(.*?)(?:\]|\n\[|\n\S|\Z)", text) for text in (configuration, setup)]
-    pattern = re.compile(r"([A-Za-z][\w.-]{0,80})['\"]?\s*=\s*['\"]?([A-Za-z_][\w.]{0,200}):(\w{1,80})", re.ASCII)
+    texts += [
+        re.search(r"(?s)console_scripts(.*?)(?:\]|\n\[|\n\S|\Z)", text)
+        for text in (configuration, setup)
+    ]
+    pattern = re.compile(
+        r"([A-Za-z][\w.-]{0,80})['\"]?\s*=\s*['\"]?([A-Za-z_][\w.]{0,200}):(\w{1,80})", re.ASCII
+    )
     found = dict.fromkeys(found for text in texts if text for found in pattern.findall(text[1]))
     installed = "[build-system]" in pyproject or "setuptools" in setup
-    return [(name if installed else f'python3 -c "from {module} import {call}; {call}()"', module) for name, module, call in found]
+    return [
+        (name if installed else f'python3 -c "from {module} import {call}; {call}()"', module)
+        for name, module, call in found
+    ]
 
 
 def _says_program(command: str, port: str) -> str:
     where = f"port: {port}" if port else "port: the one that it listens on"
-    return f"{command} starts a server of its own: write engine: command, command: {command}, {where}"
+    return (
+        f"{command} starts a server of its own: write engine: command, command: {command}, {where}"
+    )
 
 
 def _python_files(root: Path) -> Iterator[Path]:
@@ -675,7 +907,11 @@ def _python_files(root: Path) -> Iterator[Path]:
             if entry.is_dir(follow_symlinks=False):
                 if depth < DEPTH and not _NO_APPLICATION.fullmatch(entry.name):
                     ahead.append((Path(entry.path), depth + 1))
-            elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False) and (size := _size(entry)) <= LIMIT:
+            elif (
+                entry.name.endswith(".py")
+                and entry.is_file(follow_symlinks=False)
+                and (size := _size(entry)) <= LIMIT
+            ):
                 read, left = read + 1, left - size
                 if read > FILES or left < 0:
                     return
@@ -689,11 +925,13 @@ def _size(entry: os.DirEntry[str]) -> int:
         return LIMIT + 1
 
 
-# --- what other files say --------------------------------------------------------------------------------------------
+# --- what other files say -------------------------------------------------------------------------
 
 
 def _text(root: Path, name: str) -> str:
-    """A regular file of the source, at most LIMIT bytes of UTF-8; "" for anything else. No link leads out of the source."""
+    """A regular file of the source, at most LIMIT bytes of UTF-8; "" for anything else. No link
+    leads out of the source.
+    """
     try:
         file = (root / name).resolve(strict=True)
         if not file.is_file() or root.resolve() not in file.parents:
@@ -707,16 +945,29 @@ def _text(root: Path, name: str) -> str:
 
 def procfile(root: Path) -> list[Place]:
     """What the Procfile starts for the web, or else what its other processes start."""
-    lines = [match.groups() for match in re.finditer(r"(?m)^([\w-]+)[ \t]*:[ \t]*(\S.*)", _text(root, "Procfile"))]
-    web = [command for process, command in lines if process == "web"] or [command for _process, command in lines]
+    lines = [
+        match.groups()
+        for match in re.finditer(r"(?m)^([\w-]+)[ \t]*:[ \t]*(\S.*)", _text(root, "Procfile"))
+    ]
+    web = [command for process, command in lines if process == "web"] or [
+        command for _process, command in lines
+    ]
     return list(dict.fromkeys(place for command in web for place in of_command(command, root)))
 
 
 def gunicorn_conf(root: Path) -> str:
-    """The configuration that the Procfile gives to Gunicorn, as a path below the root; "" when there is none."""
+    """The configuration that the Procfile gives to Gunicorn, as a path below the root; "" when
+    there is none.
+    """
     web = re.search(r"(?m)^web[ \t]*:.*?\bgunicorn\b(.*)", _text(root, "Procfile"))
-    match = re.search(r"\s(?:-c|--config)[\s=]+['\"]?(?:file:|\./)?([\w./-]+\.py)", web[1] if web else "")
-    return match[1] if match and ".." not in match[1].split("/") and (root / match[1]).is_file() else ""
+    match = re.search(
+        r"\s(?:-c|--config)[\s=]+['\"]?(?:file:|\./)?([\w./-]+\.py)", web[1] if web else ""
+    )
+    return (
+        match[1]
+        if match and ".." not in match[1].split("/") and (root / match[1]).is_file()
+        else ""
+    )
 
 
 def of_command(command: str, root: Path) -> list[Place]:
@@ -738,13 +989,26 @@ def of_command(command: str, root: Path) -> list[Place]:
 
 
 def _served(words: list[str], directory: str, root: Path) -> list[Place]:
-    server = next((number for number, word in enumerate(words) if word.rpartition("/")[2] in SERVERS), None)
+    server = next(
+        (number for number, word in enumerate(words) if word.rpartition("/")[2] in SERVERS), None
+    )
     if server is None:
         return []
     # python3 -m gunicorn is gunicorn.
-    server = next((number for number in range(server, len(words)) if words[number].rpartition("/")[2] in SERVERS[:6]), server)
+    server = next(
+        (
+            number
+            for number in range(server, len(words))
+            if words[number].rpartition("/")[2] in SERVERS[:6]
+        ),
+        server,
+    )
     program = words[server].rpartition("/")[2]
-    after = [part for word in words[server + 1 :] for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    after = [
+        part
+        for word in words[server + 1 :]
+        for part in (word.split("=", 1) if word.startswith("--") else [word])
+    ]
     options = dict(zip(after, after[1:]))  # noqa: B905, RUF007 - Python 3.9 knows neither strict nor pairwise
     path = options.get("--pythonpath", "")
     directory = _below(directory, options.get("--chdir", ""))
@@ -758,7 +1022,10 @@ def _served(words: list[str], directory: str, root: Path) -> list[Place]:
         file = options.get("--wsgi-file") or options.get("--file") or ""
         named = options.get("--module") or options.get("-w") or options.get("--wsgi") or ""
         if file and not named:
-            return [place._replace(callable=options.get("--callable", "application")) for place in _imported(file, directory, root)]
+            return [
+                place._replace(callable=options.get("--callable", "application"))
+                for place in _imported(file, directory, root)
+            ]
         after = [named]
     targets = [
         (match[1], match[2] or "")
@@ -766,15 +1033,26 @@ def _served(words: list[str], directory: str, root: Path) -> list[Place]:
         if (match := TARGET.fullmatch(word)) and before not in _VALUES
     ]
     whole = [(module, name) for module, name in targets if name and is_constant(name)]
-    there = [(module, name) for module, name in targets if not name and module_file(root / directory / path, module)]
-    return [Place(module, name or options.get("--callable", ""), directory, _below("", path)) for module, name in [*whole, *there[-1:]][:1]]
+    there = [
+        (module, name)
+        for module, name in targets
+        if not name and module_file(root / directory / path, module)
+    ]
+    return [
+        Place(module, name or options.get("--callable", ""), directory, _below("", path))
+        for module, name in [*whole, *there[-1:]][:1]
+    ]
 
 
 def is_constant(name: str) -> bool:
     """Whether a callable has no arguments, or such as can be written down without running anything."""
     try:
         call = ast.parse(name, mode="eval").body
-        for argument in [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []:
+        for argument in (
+            [*call.args, *(keyword.value for keyword in call.keywords)]
+            if isinstance(call, ast.Call)
+            else []
+        ):
             ast.literal_eval(argument)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
@@ -782,21 +1060,34 @@ def is_constant(name: str) -> bool:
 
 
 def _below(directory: str, path: str) -> str:
-    """A directory of the source; one that leads out of it, or that a variable names, counts for nothing."""
-    joined = posixpath.normpath(posixpath.join(directory, path.removeprefix("/app/"))) if path and "$" not in path else directory
+    """A directory of the source; one that leads out of it, or that a variable names, counts for
+    nothing.
+    """
+    joined = (
+        posixpath.normpath(posixpath.join(directory, path.removeprefix("/app/")))
+        if path and "$" not in path
+        else directory
+    )
     return "" if joined.startswith(("/", "..")) or joined == "." else joined
 
 
 def _flask_app(root: Path, given: str) -> list[Place]:
     """What FLASK_APP says in the environment, in .env or in .flaskenv, in Flask's own order."""
-    pattern = re.compile(r"""^(?:export[ \t]+)?FLASK_APP[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#]+))""", re.MULTILINE)
-    said = (match for name in (".env", ".flaskenv") for match in pattern.finditer(_text(root, name)))
+    pattern = re.compile(
+        r"""^(?:export[ \t]+)?FLASK_APP[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#]+))""",
+        re.MULTILINE,
+    )
+    said = (
+        match for name in (".env", ".flaskenv") for match in pattern.finditer(_text(root, name))
+    )
     value = given or next((match[1] or match[2] or match[3] or "" for match in said), "")
     return _imported(value, "", root) if value else []
 
 
 def _imported(value: str, directory: str, root: Path) -> list[Place]:
-    """What FLASK_APP and flask --app name, a module or a file of one; its imports start above its outermost package."""
+    """What FLASK_APP and flask --app name, a module or a file of one; its imports start above its
+    outermost package.
+    """
     place, _colon, name = value.partition(":")
     if len(value) > LONGEST or (name and not is_constant(name)):
         return []
@@ -805,7 +1096,11 @@ def _imported(value: str, directory: str, root: Path) -> list[Place]:
         relative = posixpath.normpath(place.removeprefix("/app/"))
         if relative.startswith(("/", "..")):
             return []
-        parts = list(Path(relative).with_suffix("").parts if relative.endswith(".py") else Path(relative).parts)
+        parts = list(
+            Path(relative).with_suffix("").parts
+            if relative.endswith(".py")
+            else Path(relative).parts
+        )
         parts = parts[:-1] if parts[-1:] == ["__init__"] else parts
         first = len(parts) - 1
         while first > 0 and (root / directory).joinpath(*parts[:first], "__init__.py").is_file():
@@ -816,21 +1111,36 @@ def _imported(value: str, directory: str, root: Path) -> list[Place]:
 
 
 def _of_hint(text: str, root: Path) -> list[Place]:
-    """What the last CMD or ENTRYPOINT of a Dockerfile starts, or the commands of a compose file; no YAML is read."""
-    commands = re.findall(r"(?m)^[ \t]*(?:CMD|ENTRYPOINT|command:|entrypoint:)(.*(?:\\\n.*|\n[ \t]*- .*)*)", text)
+    """What the last CMD or ENTRYPOINT of a Dockerfile starts, or the commands of a compose file; no
+    YAML is read.
+    """
+    commands = re.findall(
+        r"(?m)^[ \t]*(?:CMD|ENTRYPOINT|command:|entrypoint:)(.*(?:\\\n.*|\n[ \t]*- .*)*)", text
+    )
     found = []
     for command in commands:
-        plain = re.sub(r"(?m)\\$|^[ \t]*- |[\[\]\",]|(?<!\w)'|'(?!\w)", " ", command).replace("\n", " ")
+        plain = re.sub(r"(?m)\\$|^[ \t]*- |[\[\]\",]|(?<!\w)'|'(?!\w)", " ", command).replace(
+            "\n", " "
+        )
         found += of_command(plain, root)
-    found += [place for value in re.findall(r"FLASK_APP[ \t]*[=:][ \t]*[\"']?([\w./:]+)", text) for place in _imported(value, "", root)]
+    found += [
+        place
+        for value in re.findall(r"FLASK_APP[ \t]*[=:][ \t]*[\"']?([\w./:]+)", text)
+        for place in _imported(value, "", root)
+    ]
     return list(dict.fromkeys(found))
 
 
 def load_toml(text: str) -> dict[str, Any]:
-    """The content of a TOML file. Of a key with very many parts tomllib takes the square in memory: 10 GB for one of 100 kB."""
+    """The content of a TOML file. Of a key with very many parts tomllib takes the square in memory:
+    10 GB for one of 100 kB.
+    """
     import tomllib  # which Python 3.10 and before, in containers and on hosts, have not
 
-    if any(sum(map(bool, map(str.strip, part.split(".")))) > KEY_PARTS for part in re.split(r"[=\n]", text)):
+    if any(
+        sum(map(bool, map(str.strip, part.split(".")))) > KEY_PARTS
+        for part in re.split(r"[=\n]", text)
+    ):
         raise ValueError(f"it has a key of more than {KEY_PARTS} parts")
     found: dict[str, Any] = tomllib.loads(text)
     return found
@@ -849,17 +1159,38 @@ def _of_pyproject(root: Path) -> list[str]:
             found = found.get(key) if isinstance(found, dict) else None
         return found
 
-    names: list[object] = [of("project", "name"), of("tool", "poetry", "name"), of("tool", "flit", "module", "name")]
+    names: list[object] = [
+        of("project", "name"),
+        of("tool", "poetry", "name"),
+        of("tool", "flit", "module", "name"),
+    ]
     for place in (("setuptools", "packages"), ("setuptools", "py-modules"), ("poetry", "packages"),
                   ("hatch", "build", "targets", "wheel", "packages")):  # fmt: skip
         listed = of("tool", *place)
-        names += [each.get("include") if isinstance(each, dict) else each for each in listed] if isinstance(listed, list) else []
-    words = [name.removeprefix("src/").replace("-", "_").strip() for name in names if isinstance(name, str)]
-    return [form for word in words for form in dict.fromkeys((word, word.lower())) if TARGET.fullmatch(form) and ":" not in form]
+        names += (
+            [each.get("include") if isinstance(each, dict) else each for each in listed]
+            if isinstance(listed, list)
+            else []
+        )
+    words = [
+        name.removeprefix("src/").replace("-", "_").strip()
+        for name in names
+        if isinstance(name, str)
+    ]
+    return [
+        form
+        for word in words
+        for form in dict.fromkeys((word, word.lower()))
+        if TARGET.fullmatch(form) and ":" not in form
+    ]
 
 
 def _below_src(root: Path) -> list[str]:
     try:
-        return sorted(path.name for path in (root / "src").iterdir() if path.name.isidentifier() and (path / "__init__.py").is_file())
+        return sorted(
+            path.name
+            for path in (root / "src").iterdir()
+            if path.name.isidentifier() and (path / "__init__.py").is_file()
+        )
     except OSError:
         return []

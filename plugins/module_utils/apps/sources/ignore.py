@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Matches paths against the patterns of a .dockerignore, in a time that no pattern can make long.
 
-All patterns together are one automaton without backtracking: each has a row of bits, one for each of its tokens and one for its end,
-and each character of a path moves the bits of all patterns at once. A pattern covers what it matches and all that is below.
+All patterns together are one automaton without backtracking: each has a row of bits, one for each
+of its tokens and one for its end, and each character of a path moves the bits of all patterns at
+once. A pattern covers what it matches and all that is below.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-# A token is a set of characters, or one of these: any of a name, any part of a path, and no or more whole directories.
+# A token is a set of characters, or one of these: any of a name, any part of a path, and no or more
+# whole directories.
 STAR, ALL, DIRECTORIES = "*", "**", "**/"
 
 
 @dataclass(frozen=True)
 class CharacterSet:
-    """Takes one character: one of these, or with inverse any but these. Each range has its first and last."""
+    """Takes one character: one of these, or with inverse any but these. Each range has its first
+    and last.
+    """
 
     ranges: tuple[tuple[str, str], ...]
     inverse: bool = False
@@ -29,7 +33,8 @@ class CharacterSet:
         return any(first <= character <= last for first, last in self.ranges) != self.inverse
 
 
-# As filepath.Match of Go, which Docker uses: [^ is any but these, and a backslash takes the meaning of what follows; [! is kept too.
+# As filepath.Match of Go, which Docker uses: [^ is any but these, and a backslash takes the meaning
+# of what follows; [! is kept too.
 _WORD = re.compile(r"\*+|\[[!^]?(?:\\.|[^\\])(?:\\.|[^\\\]])*\]|\\?.", re.DOTALL)
 NO_SLASH = CharacterSet((("/", "/"),), inverse=True)
 
@@ -43,11 +48,14 @@ class State:
 
 
 class Patterns:
-    """Patterns in their order; of those that cover a path the last decides, and one that begins with ! keeps it."""
+    """Patterns in their order; of those that cover a path the last decides, and one that begins
+    with ! keeps it.
+    """
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._sets: list[tuple[int, CharacterSet]] = []
-        # Bits that stay where they are, at any character or at all but a slash; that move at a slash; that move by themselves.
+        # Bits that stay where they are, at any character or at all but a slash; that move at a
+        # slash; that move by themselves.
         self._any = self._name = self._slash = self._one = self._two = 0
         self._ends = self._drops = starts = position = 0
         self._known: dict[str, int] = {}
@@ -109,7 +117,9 @@ class Patterns:
     def _move(self, bits: int, character: str) -> int:
         takes = self._known.get(character)
         if takes is None:
-            takes = sum(bit for bit, each in self._sets if each.takes(character)) | (self._slash if character == "/" else 0)
+            takes = sum(bit for bit, each in self._sets if each.takes(character)) | (
+                self._slash if character == "/" else 0
+            )
             self._known[character] = takes
         stays = self._any if character == "/" else self._any | self._name
         return self._settle((bits & takes) << 1 | (bits & stays))
@@ -123,7 +133,9 @@ class Patterns:
 
 
 def _clean(pattern: str) -> str:
-    """Without what has no meaning: slashes at the ends, parts that are "." and what ".." takes back."""
+    """Without what has no meaning: slashes at the ends, parts that are "." and what ".." takes
+    back.
+    """
     parts: list[str] = []
     for part in pattern.strip().split("/"):
         if part == "..":
@@ -159,5 +171,9 @@ def _set(text: str) -> CharacterSet:
     if len(text) < 3:  # an escaped one has two
         return CharacterSet(((text[-1], text[-1]),))
     inverse = text[1] in "!^"
-    ranges = re.findall(r"(\\.|[^\\])-(\\.|[^\\])|(\\.|[^\\])", text[2 if inverse else 1 : -1], re.DOTALL)
-    return CharacterSet(tuple(((first or one)[-1], (last or one)[-1]) for first, last, one in ranges), inverse)
+    ranges = re.findall(
+        r"(\\.|[^\\])-(\\.|[^\\])|(\\.|[^\\])", text[2 if inverse else 1 : -1], re.DOTALL
+    )
+    return CharacterSet(
+        tuple(((first or one)[-1], (last or one)[-1]) for first, last, one in ranges), inverse
+    )

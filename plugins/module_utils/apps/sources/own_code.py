@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the modules that are the application's own, within bounds, and what they take from the environment. Nothing of them is run."""
+"""Reads the modules that are the application's own, within bounds, and what they take from the
+environment. Nothing of them is run.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +28,22 @@ def _pattern(directories: str, modules: str) -> re.Pattern[str]:
     return re.compile(rf"(^|/)(({directories})/|({modules})\.py$)", re.IGNORECASE)
 
 
-# Of the paths of files below a source: what the application does not run, and that with what is not its own.
+# Of the paths of files below a source: what the application does not run, and that with what is not
+# its own.
 NOT_RUN = _pattern(f"{MADE}|{TESTS}|{_SAMPLES}", _TOOLS)
-NOT_OWN = _pattern(f"{MADE}|{TESTS}|{_SAMPLES}|{_OF_OTHERS}|migrations", rf"{_TOOLS}|test_[^/]*|[^/]*_test")
+NOT_OWN = _pattern(
+    f"{MADE}|{TESTS}|{_SAMPLES}|{_OF_OTHERS}|migrations", rf"{_TOOLS}|test_[^/]*|[^/]*_test"
+)
 # Of a configuration: what sets several of its values at once.
 SETS = ("from_mapping", "update")
 
 
-def contents(source: str, files: Iterable[str] | None = None, but: re.Pattern[str] = NOT_OWN) -> Iterator[tuple[str, bytes]]:
-    """The text of each, as far as they are read. files: those of the source, where they are known; but: those that are left aside."""
+def contents(
+    source: str, files: Iterable[str] | None = None, but: re.Pattern[str] = NOT_OWN
+) -> Iterator[tuple[str, bytes]]:
+    """The text of each, as far as they are read. files: those of the source, where they are known;
+    but: those that are left aside.
+    """
     read = 0
     for file in source_files(source) if files is None else files:
         if not file.endswith(".py") or but.search(file):
@@ -50,7 +59,10 @@ def contents(source: str, files: Iterable[str] | None = None, but: re.Pattern[st
 
 
 def modules(
-    source: str, *words: re.Pattern[bytes], files: Iterable[str] | None = None, but: re.Pattern[str] = NOT_OWN
+    source: str,
+    *words: re.Pattern[bytes],
+    files: Iterable[str] | None = None,
+    but: re.Pattern[str] = NOT_OWN,
 ) -> Iterator[tuple[str, bytes, ast.Module]]:
     """Those that have each of these words in them, parsed."""
     parsed = 0
@@ -68,22 +80,32 @@ def modules(
 
 
 def takes_all(tree: ast.AST) -> bool:
-    """Whether variables go over the configuration whatever their names are: in a loop over it, or all at once."""
+    """Whether variables go over the configuration whatever their names are: in a loop over it, or
+    all at once.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
             target = node.targets[0]
             made = ends_with(target.value, "config") and not isinstance(target.slice, ast.Constant)
             if made and any(ends_with(part, "environ", "getenv") for part in ast.walk(node.value)):
                 return True
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SETS:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in SETS
+        ):
             values = [*node.args, *(keyword.value for keyword in node.keywords if not keyword.arg)]
-            if ends_with(node.func.value, "config") and any(ends_with(value, "environ") for value in values):
+            if ends_with(node.func.value, "config") and any(
+                ends_with(value, "environ") for value in values
+            ):
                 return True
     return False
 
 
 def variable(node: ast.expr) -> str:
-    """The name of the variable that an expression reads from the environment; "" where it reads none."""
+    """The name of the variable that an expression reads from the environment; "" where it reads
+    none.
+    """
     if isinstance(node, ast.Subscript):
         return text(node.slice) if ends_with(node.value, "environ") else ""
     if not isinstance(node, ast.Call) or not node.args:
@@ -91,13 +113,20 @@ def variable(node: ast.expr) -> str:
     function = node.func
     if isinstance(function, ast.Attribute) and function.attr in ("get", "setdefault", "pop"):
         return text(node.args[0]) if ends_with(function.value, "environ", "env") else ""
-    # os.getenv; config and env of python-decouple, environs and django-environ, with or without a kind such as env.str.
+    # os.getenv; config and env of python-decouple, environs and django-environ, with or without a
+    # kind such as env.str.
     typed = isinstance(function, ast.Attribute) and ends_with(function.value, "env")
     return text(node.args[0]) if typed or ends_with(function, "getenv", "config", "env") else ""
 
 
 def ends_with(node: ast.AST, *names: str) -> bool:
-    return (node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else "") in names
+    return (
+        node.attr
+        if isinstance(node, ast.Attribute)
+        else node.id
+        if isinstance(node, ast.Name)
+        else ""
+    ) in names
 
 
 def text(node: ast.expr) -> str:

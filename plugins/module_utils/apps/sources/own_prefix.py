@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the setting of its own that an application has for its path, such as URL_PREFIX. Nothing of the source is run."""
+"""Finds the setting of its own that an application has for its path, such as URL_PREFIX. Nothing of
+the source is run.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from typing import Any, NamedTuple
 from ...releases.engines.known import OF_IMAGE, engine_of
 from . import own_code
 
-# Of the whole application; API_URL_PREFIX and the like are of a part of it, and BASE_PATH is a directory as often as not.
+# Of the whole application; API_URL_PREFIX and the like are of a part of it, and BASE_PATH is a
+# directory as often as not.
 _NAME = re.compile(
     r"(\w+_)?(URL_PREFIX|URI_PREFIX|PATH_PREFIX|ROUTE_PREFIX|PROXY_PREFIX|APPLICATION_ROOT|APP_BASE_PATH|URL_BASE_PATH|"
     r"BASE_URL_PATH|URL_SUBPATH|URL_SUB_PATH)|\w+_SCRIPT_NAME|(APP_|BASE_|SITE_|WEB_)?PREFIX"
@@ -22,8 +25,11 @@ _NAME = re.compile(
 _PART = re.compile(
     r"(^|_)(API|USER|AUTH|LOGIN|ADMIN|STATIC|MEDIA|CDN|IMAGES?|UPLOADS?|DOCS|FORUM|BLOG|MESSAGE|ASSETS?|SWAGGER|FILES?|HTTP|WS)_"
 )
-_OPTION = re.compile(r"--(url-?|path-|web-|root-)?prefix|--base-url|--url-base|--script-name|--application-root")
-# What a module has that is looked into; url_prefix=, which each Blueprint may have, says nothing of the whole application.
+_OPTION = re.compile(
+    r"--(url-?|path-|web-|root-)?prefix|--base-url|--url-base|--script-name|--application-root"
+)
+# What a module has that is looked into; url_prefix=, which each Blueprint may have, says nothing of
+# the whole application.
 _WORDS = re.compile(
     rb"PREFIX|APPLICATION_ROOT|SCRIPT_NAME|BASE_PATH|BASE_URL_PATH|URL_SUB_?PATH|"
     rb"--[\w-]{0,9}(?:prefix|base-url|url-base|script-name|application-root)"
@@ -31,7 +37,9 @@ _WORDS = re.compile(
 
 
 class _Setting(NamedTuple):
-    """One that the source reads: of the environment, of the configuration, or an option of the command line."""
+    """One that the source reads: of the environment, of the configuration, or an option of the
+    command line.
+    """
 
     kind: str
     name: str
@@ -40,7 +48,8 @@ class _Setting(NamedTuple):
 
 
 def setting(app: Mapping[str, Any]) -> str:
-    """What to write for the path of a complete entry where its source has a setting for that, as a sentence; else "".
+    """What to write for the path of a complete entry where its source has a setting for that, as a
+    sentence; else "".
 
     Args:
         app: also that of a release of earlier, which has no source.
@@ -54,10 +63,31 @@ def setting(app: Mapping[str, Any]) -> str:
 
 
 def of_program(source: str, prefix: str, path_mode: str) -> str:
-    """The setting or header by which a program of the source learns its path, before an entry names the program; else ""."""
-    entry = {"source": source, "prefix": prefix, "path_mode": path_mode, "engine": OF_IMAGE.name, "command": ""}
+    """The setting or header by which a program of the source learns its path, before an entry names
+    the program; else "".
+    """
+    entry = {
+        "source": source,
+        "prefix": prefix,
+        "path_mode": path_mode,
+        "engine": OF_IMAGE.name,
+        "command": "",
+    }
     try:
-        return _sentence({**entry, "env": {}, "private_env": {}, "secrets": {}, "config_files": [], "proxy": {}}) if prefix else ""
+        return (
+            _sentence(
+                {
+                    **entry,
+                    "env": {},
+                    "private_env": {},
+                    "secrets": {},
+                    "config_files": [],
+                    "proxy": {},
+                }
+            )
+            if prefix
+            else ""
+        )
     except OSError:
         return ""
 
@@ -74,8 +104,14 @@ def _sentence(app: Mapping[str, Any]) -> str:
             forced = forced or ("" if b"HTTP_X_" in content else f"{file}, line {line}")
         sets_path = sets_path or bool(_assigned(tree, "PATH_INFO"))
         reads_header = reads_header or b"HTTP_X_SCRIPT_NAME" in content
-    kinds = ("environment", "configuration") if engine_of(app).in_runtime else ("environment", "option", "configuration")
-    best = next((same for kind in kinds if (same := [each for each in found if each.kind == kind])), [])
+    kinds = (
+        ("environment", "configuration")
+        if engine_of(app).in_runtime
+        else ("environment", "option", "configuration")
+    )
+    best = next(
+        (same for kind in kinds if (same := [each for each in found if each.kind == kind])), []
+    )
     prefix = app["prefix"]
     if sets_name and reads_header:
         header = f"proxy_set_header X-Script-Name {prefix}"
@@ -83,7 +119,10 @@ def _sentence(app: Mapping[str, Any]) -> str:
         write = f"It takes its path from a header: write proxy: {{directives: [{header}]}}{told}."
         return "" if header in app["proxy"].get("directives", []) else write
     if not best:
-        words = f"Its source sets SCRIPT_NAME itself ({forced}), over the one of its path: have it take {prefix}, or leave that out."
+        words = (
+            f"Its source sets SCRIPT_NAME itself ({forced}), over the one of its path: have it take"
+            f" {prefix}, or leave that out."
+        )
         return words if forced else ""
     if len({each.name for each in best}) > 1:
         return ""  # which of them is meant is not known
@@ -92,14 +131,21 @@ def _sentence(app: Mapping[str, Any]) -> str:
     mode = "script_name" if sets_name and not sets_path else "domain"
     told = "" if mode == app["path_mode"] else f"path_mode: {mode}"
     if _is_given(app, one):
-        return f"It has {one.name} for its path, which goes with another path_mode: write {told}." if told else ""
+        return (
+            f"It has {one.name} for its path, which goes with another path_mode: write {told}."
+            if told
+            else ""
+        )
     kind = "environment" if one.kind == "configuration" and takes_all else one.kind
     write = {
         "environment": f"env: {{{one.name}: {prefix}}}",
         "option": f"{one.name} {prefix} in command",
         "configuration": f"{one.name} = {prefix!r} in {_settings_file(app)}",
     }[kind]
-    return f"It has a setting of its own for its path ({one.file}, line {one.line}): write {write}{f', and {told}' if told else ''}."
+    return (
+        f"It has a setting of its own for its path ({one.file}, line {one.line}): write"
+        f" {write}{f', and {told}' if told else ''}."
+    )
 
 
 def _settings(file: str, tree: ast.AST) -> Iterator[_Setting]:
@@ -109,9 +155,17 @@ def _settings(file: str, tree: ast.AST) -> Iterator[_Setting]:
             yield _Setting("environment", name, file, line)
         elif isinstance(node, ast.expr) and _is_whole(name := _of_configuration(node)):
             yield _Setting("configuration", name, file, line)
-        elif isinstance(node, ast.Call) and own_code.ends_with(node.func, "add_argument", "add_option", "option"):
-            words = [word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
-            yield from (_Setting("option", word, file, line) for word in words if _OPTION.fullmatch(word))
+        elif isinstance(node, ast.Call) and own_code.ends_with(
+            node.func, "add_argument", "add_option", "option"
+        ):
+            words = [
+                word.value
+                for word in node.args
+                if isinstance(word, ast.Constant) and isinstance(word.value, str)
+            ]
+            yield from (
+                _Setting("option", word, file, line) for word in words if _OPTION.fullmatch(word)
+            )
 
 
 def _is_whole(name: str) -> bool:
@@ -120,9 +174,18 @@ def _is_whole(name: str) -> bool:
 
 def _of_configuration(node: ast.expr) -> str:
     """The name that an expression reads from a configuration."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and own_code.ends_with(node.value, "config"):
+    if (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Load)
+        and own_code.ends_with(node.value, "config")
+    ):
         return own_code.text(node.slice)
-    if isinstance(node, ast.Call) and node.args and own_code.ends_with(node.func, "get") and isinstance(node.func, ast.Attribute):
+    if (
+        isinstance(node, ast.Call)
+        and node.args
+        and own_code.ends_with(node.func, "get")
+        and isinstance(node.func, ast.Attribute)
+    ):
         return own_code.text(node.args[0]) if own_code.ends_with(node.func.value, "config") else ""
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
         return node.attr if own_code.ends_with(node.value, "config", "settings", "Config") else ""
@@ -133,7 +196,11 @@ def _assigned(tree: ast.AST, name: str) -> int:
     """The line in which the environment of a request gets this."""
     for node in (each for each in ast.walk(tree) if isinstance(each, ast.Assign)):
         for target in node.targets:
-            if isinstance(target, ast.Subscript) and own_code.ends_with(target.value, "environ") and own_code.text(target.slice) == name:
+            if (
+                isinstance(target, ast.Subscript)
+                and own_code.ends_with(target.value, "environ")
+                and own_code.text(target.slice) == name
+            ):
                 return node.lineno
     return 0
 
@@ -149,7 +216,10 @@ def _is_given(app: Mapping[str, Any], one: _Setting) -> bool:
             words = command.split()
         return one.name in [word.partition("=")[0] for word in words]
     values = {**app["env"], **app["private_env"], **app["secrets"]}
-    if any(name.endswith(one.name) and str(value).strip("/") == prefix.strip("/") for name, value in values.items()):
+    if any(
+        name.endswith(one.name) and str(value).strip("/") == prefix.strip("/")
+        for name, value in values.items()
+    ):
         return True
     line = re.compile(rf"\b{one.name}\b.*{re.escape(prefix)}")
     return any(line.search(entry["content"]) for entry in app["config_files"])
@@ -157,4 +227,8 @@ def _is_given(app: Mapping[str, Any], one: _Setting) -> bool:
 
 def _settings_file(app: Mapping[str, Any]) -> str:
     paths = [entry["path"] for entry in app["config_files"]]
-    return f"{paths[0]} (config_files)" if len(paths) == 1 else "the file of settings that it reads (config_files)"
+    return (
+        f"{paths[0]} (config_files)"
+        if len(paths) == 1
+        else "the file of settings that it reads (config_files)"
+    )

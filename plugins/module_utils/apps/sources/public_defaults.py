@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds secrets that an application takes from a default of its source, which everybody can read. Nothing of it is run."""
+"""Finds secrets that an application takes from a default of its source, which everybody can read.
+Nothing of it is run.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,59 @@ SHOWN = 5  # names in the warning
 _WORDS = {"SECRET", "KEY", "TOKEN", "PASSWORD"}
 _JOINED = re.compile(r"(API|SECRET|ACCESS|PRIVATE|AUTH|DB)(KEY|TOKEN|PASSWORD)")
 # What is about a secret, or about keys of another kind, and is none.
-_ABOUT = frozenset(("FILE", "PATH", "DIR", "DIRECTORY", "FOLDER", "URL", "URI", "HOST", "PORT", "PREFIX", "SUFFIX"))
-_ABOUT |= {"NAME", "HEADER", "FIELD", "PARAM", "LOCATION", "TYPE", "FORMAT", "ALGORITHM", "METHOD", "LENGTH"}
-_ABOUT |= {"SIZE", "MIN", "MAX", "COUNT", "LIMIT", "TTL", "AGE", "EXPIRE", "EXPIRES", "EXPIRY", "EXPIRATION"}
-_ABOUT |= {"LIFETIME", "TIMEOUT", "SECONDS", "MINUTES", "HOURS", "DAYS", "DELTA", "ENABLED", "REQUIRED", "ROUNDS"}
+_ABOUT = frozenset(
+    ("FILE", "PATH", "DIR", "DIRECTORY", "FOLDER", "URL", "URI", "HOST", "PORT", "PREFIX", "SUFFIX")
+)
+_ABOUT |= {
+    "NAME",
+    "HEADER",
+    "FIELD",
+    "PARAM",
+    "LOCATION",
+    "TYPE",
+    "FORMAT",
+    "ALGORITHM",
+    "METHOD",
+    "LENGTH",
+}
+_ABOUT |= {
+    "SIZE",
+    "MIN",
+    "MAX",
+    "COUNT",
+    "LIMIT",
+    "TTL",
+    "AGE",
+    "EXPIRE",
+    "EXPIRES",
+    "EXPIRY",
+    "EXPIRATION",
+}
+_ABOUT |= {
+    "LIFETIME",
+    "TIMEOUT",
+    "SECONDS",
+    "MINUTES",
+    "HOURS",
+    "DAYS",
+    "DELTA",
+    "ENABLED",
+    "REQUIRED",
+    "ROUNDS",
+}
 _ABOUT |= {"ID", "FUNC", "HASH", "PUBLIC", "SITE", "SORT", "PRIMARY", "FOREIGN", "CACHE"}
 _CALL = re.compile(rb"environ|getenv|\b(config|env)\b")
 _NAME = re.compile(rb"(?i)secret|key|token|password")
 # What is no secret: nothing, a number, a word for yes or no, a place.
-_HARMLESS = re.compile(r"(?is)\s*(\d+(\.\d+)?|true|false|yes|no|on|off|none|null|[./~].*|\w+://.*)?\s*")
+_HARMLESS = re.compile(
+    r"(?is)\s*(\d+(\.\d+)?|true|false|yes|no|on|off|none|null|[./~].*|\w+://.*)?\s*"
+)
 
 
 # Of Flask's configuration: what reads a file over its defaults.
 _READS = ("from_pyfile", "from_file", "from_envvar", "from_json")
-# Reads variables whose names it does not write: each that it finds, or those that its configuration names.
+# Reads variables whose names it does not write: each that it finds, or those that its configuration
+# names.
 _ENVIRON = rb"\b(?:os\s*\.\s*)?environ\b"
 _MADE = rb"\s*(?:[fF]['\"]|['\"][^'\"]{0,80}['\"]\s*[+%.]|[A-Za-z_][\w.]{0,80}\s*[\]),+]|[A-Za-z_][\w.]{0,80}\()"
 _WHOLE = re.compile(
@@ -41,7 +82,9 @@ _WHOLE = re.compile(
 # Reads one by its name.
 _BY_NAME = re.compile(rb"(?:environ|getenv)\W{1,9}(?:(?:get|pop|setdefault)\W{1,4})?(\w+)")
 # Reads them with a prefix before the name.
-_PREFIXED = re.compile(rb"\bfrom_prefixed_env\b|\bprefixed\(|\benv(?:vars?)?_prefix\b|\bprefix\s*=\s*['\"]\w+_['\"]|\b[Dd]ynaconf\b")
+_PREFIXED = re.compile(
+    rb"\bfrom_prefixed_env\b|\bprefixed\(|\benv(?:vars?)?_prefix\b|\bprefix\s*=\s*['\"]\w+_['\"]|\b[Dd]ynaconf\b"
+)
 
 
 class Default(NamedTuple):
@@ -54,7 +97,9 @@ class Default(NamedTuple):
 
 
 def warning(app: Mapping[str, Any]) -> str:
-    """What to say of a complete entry without problems; "" where all such names were given, or there is no source."""
+    """What to say of a complete entry without problems; "" where all such names were given, or
+    there is no source.
+    """
     if app["build"]["kind"] == "image":
         return ""
     found: dict[str, Default] = {}
@@ -62,17 +107,26 @@ def warning(app: Mapping[str, Any]) -> str:
         found.setdefault(default.name, default)
     if not found:
         return ""
-    places = [f"{each.name} ({each.file}, line {each.line})" for each in list(found.values())[:SHOWN]]
+    places = [
+        f"{each.name} ({each.file}, line {each.line})" for each in list(found.values())[:SHOWN]
+    ]
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     first = next(iter(found.values()))
     key = f"secrets: {{{first.name}: …}}, with a value that only you know"
     if first.name in app["secrets"] and not first.of_file:
-        key = "secrets_as: environment, for the secret of that name is a file alone, which is not read there"
+        key = (
+            "secrets_as: environment, for the secret of that name is a file alone, which is not"
+            " read there"
+        )
     if first.of_file:
-        key = f"config_files: [{{path: …, content: …}}] with the file that it reads, and {first.name} in it"
+        key = (
+            f"config_files: [{{path: …, content: …}}] with the file that it reads, and {first.name}"
+            " in it"
+        )
     return (
-        f"{app['name']}: the source has a public default for {', '.join(places)}{more}, and the entry gives no other. "
-        f"Write {key}, or env: {{{first.name}: …}} where the default is no secret."
+        f"{app['name']}: the source has a public default for {', '.join(places)}{more}, and the"
+        f" entry gives no other. Write {key}, or env: {{{first.name}: …}} where the default is no"
+        " secret."
     )
 
 
@@ -140,13 +194,23 @@ def _of_environment(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
 
 
 def _of_configuration(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
-    """What Flask's configuration has by default, where variables with a prefix, or else a file, go over it."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    named = {call.func.attr: call for call in calls if own_code.ends_with(call.func.value, "config")}  # type: ignore[attr-defined]
+    """What Flask's configuration has by default, where variables with a prefix, or else a file, go
+    over it.
+    """
+    named = {
+        node.func.attr: node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and own_code.ends_with(node.func.value, "config")
+    }
     prefixed = named.get("from_prefixed_env")
     prefix = "FLASK"
     if prefixed:
-        given = [*prefixed.args[:1], *(keyword.value for keyword in prefixed.keywords if keyword.arg == "prefix")]
+        given = [
+            *prefixed.args[:1],
+            *(keyword.value for keyword in prefixed.keywords if keyword.arg == "prefix"),
+        ]
         prefix = own_code.text(given[0]) if given else prefix
     whole = not prefixed and own_code.takes_all(tree)
     if not prefixed and not whole and not set(named) & {*_READS}:
@@ -165,10 +229,14 @@ def _default_of(call: ast.Call) -> ast.expr | None:
 
 
 def _is_secret(name: str) -> bool:
-    """Whether a name is that of a secret: one of the words is a part of it, and no part says that it is only about one."""
+    """Whether a name is that of a secret: one of the words is a part of it, and no part says that
+    it is only about one.
+    """
     parts = [part for part in re.split(r"_|(?<=[a-z])(?=[A-Z])", name) if part]
     words = [part.upper().rstrip("0123456789") for part in parts]
-    return not set(words) & _ABOUT and any(word in _WORDS or _JOINED.fullmatch(word) for word in words)
+    return not set(words) & _ABOUT and any(
+        word in _WORDS or _JOINED.fullmatch(word) for word in words
+    )
 
 
 def _is_public(node: ast.expr | None) -> bool:

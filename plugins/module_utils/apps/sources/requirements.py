@@ -23,11 +23,13 @@ from . import own_code
 from .declared import FILE_BYTES, Declared, Project, at, lines_of
 from .source import SourceError, read_inside, size
 
-# Bytes of what is read: of a lock, and of the requirements files together, which may include each other.
+# Bytes of what is read: of a lock, and of the requirements files together, which may include each
+# other.
 LOCK_BYTES, PIP_BYTES = 32 * 2**20, 8 * 2**20
-# whole: they refer to the application itself. exporter: the tool that reads a lock. frozen: pip freeze has listed what is no package.
-# own: they name the application itself, which is built apart. project: how the application is built as a package, {} when it is none.
-# old: what its own modules import of setuptools.
+# whole: they refer to the application itself. exporter: the tool that reads a lock. frozen: pip
+# freeze has listed what is no package. own: they name the application itself, which is built apart.
+# project: how the application is built as a package, {} when it is none. old: what its own modules
+# import of setuptools.
 NOTHING: dict[str, Any] = {
     "kind": "",
     "file": "",
@@ -42,7 +44,8 @@ NOTHING: dict[str, Any] = {
     "project": {},
     "old": [],
 }
-# Application servers that the runtime image takes the place of. Old ones do not even compile for the Python of today.
+# Application servers that the runtime image takes the place of. Old ones do not even compile for
+# the Python of today.
 _SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
 # What pip freeze of Debian and Ubuntu says of a package that there is not.
 _FROZEN = re.compile(r"pkg[_-]resources\s*==\s*0\.0\.0(?![\w.])", re.IGNORECASE)
@@ -51,8 +54,13 @@ _OWN = re.compile(r"(?:(?:-e|--editable)[\s=]*)?\.(?:\[([\w\s,.-]*)\])?")
 # What builds a project without a [build-system]: such projects are old.
 _LEGACY = (SETUPTOOLS, "wheel")
 _OF_SETUPTOOLS = re.compile("|".join(OF_SETUPTOOLS).encode())
-# Locks that their own tools read while the image is built, and the files that these need beside them.
-LOCKS = {"poetry.lock": ("poetry", "pyproject.toml"), "pdm.lock": ("pdm", "pyproject.toml"), "Pipfile.lock": ("pipenv", "")}
+# Locks that their own tools read while the image is built, and the files that these need beside
+# them.
+LOCKS = {
+    "poetry.lock": ("poetry", "pyproject.toml"),
+    "pdm.lock": ("pdm", "pyproject.toml"),
+    "Pipfile.lock": ("pipenv", ""),
+}
 _PYLOCK = re.compile(r"pylock(\.[^./]+)?\.toml")
 _ORDER = ("requirements.txt", "uv.lock", "pylock.toml", *LOCKS)
 # What in a lock is a directory or a file of the source, and what comes from a repository.
@@ -60,7 +68,7 @@ _LOCAL_IN_LOCK = {
     "poetry": r'(?m)^type = "(?:directory|file)"$',
     "pdm": r'(?m)^path = "',
     "pipenv": r'"(?:path|file)": "(?!https?://)',
-    "pylock": r'(?m)^(?:directory|archive) = \{ *path|^\[packages\.(?:directory|archive)\]\npath',
+    "pylock": r"(?m)^(?:directory|archive) = \{ *path|^\[packages\.(?:directory|archive)\]\npath",
 }
 _GIT_IN_LOCK = {
     "poetry": r'(?m)^type = "git"$',
@@ -69,8 +77,14 @@ _GIT_IN_LOCK = {
     "pylock": r"(?m)^(?:vcs = |\[packages\.vcs\])",
 }
 _EXPORT = {
-    "poetry": "POETRY_VIRTUALENVS_CREATE=false /opt/exporter/bin/poetry export --no-interaction --format requirements.txt{}",
-    "pdm": "PDM_USE_VENV=0 PDM_CHECK_UPDATE=0 PDM_IGNORE_SAVED_PYTHON=1 /opt/exporter/bin/pdm export --format requirements --prod{}",
+    "poetry": (
+        "POETRY_VIRTUALENVS_CREATE=false /opt/exporter/bin/poetry export --no-interaction --format"
+        " requirements.txt{}"
+    ),
+    "pdm": (
+        "PDM_USE_VENV=0 PDM_CHECK_UPDATE=0 PDM_IGNORE_SAVED_PYTHON=1 /opt/exporter/bin/pdm export"
+        " --format requirements --prod{}"
+    ),
     "pipenv": "PIPENV_IGNORE_VIRTUALENVS=1 /opt/exporter/bin/pipenv requirements{}",
 }
 _WITHOUT_HASHES = {"poetry": " --without-hashes", "pdm": " --no-hashes", "pipenv": ""}
@@ -89,19 +103,27 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str
         wanted: the file that the user names; empty for the first of the convention.
 
     Returns:
-        C(kind) pip (C(file), and in C(files) what it includes), uv (C(uv.lock)), list (C(packages) of C(pyproject.toml)), pylock, or lock,
-        which its C(exporter) reads;
-        C(whole) when the requirements refer to the application itself; C(left_out) the application servers that are not installed.
-        And the problems as sentences.
+        C(kind) pip (C(file), and in C(files) what it includes), uv (C(uv.lock)), list (C(packages)
+        of C(pyproject.toml)), pylock, or lock, which its C(exporter) reads; C(whole) when the
+        requirements refer to the application itself; C(left_out) the application servers that are
+        not installed. And the problems as sentences.
     """
     project, own = Project(source, files), _OWN.fullmatch(wanted)
-    found, problems = _of_project(project.said, project.pyproject, _words(own[1])) if own else _named(project, wanted)
+    found, problems = (
+        _of_project(project.said, project.pyproject, _words(own[1]))
+        if own
+        else _named(project, wanted)
+    )
     if not found["kind"]:
         return found, problems
     made, extras = _package(project), found.pop("extras", None)
     if extras is not None:
         packages = _with_extras(project.said, extras) if made and not found["whole"] else None
-        found = {**found, "whole": True} if packages is None else {**found, "own": True, "packages": packages}
+        found = (
+            {**found, "whole": True}
+            if packages is None
+            else {**found, "own": True, "packages": packages}
+        )
     return {**found, "project": {} if found["whole"] else made, "old": _old(project)}, problems
 
 
@@ -122,43 +144,71 @@ def _with_extras(said: Declared, extras: Iterable[str]) -> list[str] | None:
         return None
 
 
-def _of_project(said: Declared, data: Mapping[str, Any], extras: list[str]) -> tuple[dict[str, Any], list[str]]:
+def _of_project(
+    said: Declared, data: Mapping[str, Any], extras: list[str]
+) -> tuple[dict[str, Any], list[str]]:
     """What the project itself depends on."""
     if not said.file:
         return NOTHING, [
-            "requirements is the project itself (.); source has no pyproject.toml, setup.py or setup.cfg that describes one. Write the "
-            "name of a file of the source, such as requirements: requirements/production.txt."
+            "requirements is the project itself (.); source has no pyproject.toml, setup.py or"
+            " setup.cfg that describes one. Write the name of a file of the source, such as"
+            " requirements: requirements/production.txt."
         ]
     try:
         packages = said.with_extras(extras)
     except KeyError as error:
         there = ", ".join(sorted(said.extras or {})) or "none"
         words = f"requirements: no extra {error.args[0]!r} in {said.file}; defined extras: {there}"
-        return NOTHING, [f'{words}. Write defined ones alone, as in requirements: ".[NAME]", or requirements: ".".']
+        return NOTHING, [
+            f'{words}. Write defined ones alone, as in requirements: ".[NAME]", or requirements:'
+            ' ".".'
+        ]
     if packages is None:
         # Where nothing builds it, pip would take setuptools for what may be no package at all.
         if said.file == "pyproject.toml" and "build-system" not in data and not said.setup:
             words = "says that its dependencies are dynamic, so only a build of it knows them"
-            return NOTHING, [f"{said.file} {words}; write a requirements.txt, for example with: pip-compile {said.file}"]
+            return NOTHING, [
+                f"{said.file} {words}; write a requirements.txt, for example with: pip-compile"
+                f" {said.file}"
+            ]
         own = f".[{','.join(extras)}]" if extras else "."
         return {**NOTHING, "kind": "list", "file": said.file, "packages": [own], "whole": True}, []
     if not packages:
         if said.file == "pyproject.toml":
-            words = "names no dependencies in [project]; write at least dependencies = ['flask'] there, or a requirements.txt."
+            words = (
+                "names no dependencies in [project]; write at least dependencies = ['flask'] there,"
+                " or a requirements.txt."
+            )
             return NOTHING, [f"{said.file} {words}"]
-        return NOTHING, [f"{said.file} names no dependencies in install_requires; write at least flask there, or a requirements.txt."]
+        return NOTHING, [
+            f"{said.file} names no dependencies in install_requires; write at least flask there, or"
+            " a requirements.txt."
+        ]
     git = any("git+" in package for package in packages)
-    return {**NOTHING, "kind": "list", "file": said.file, "packages": packages, "git": git, "left_out": _servers(packages)}, []
+    return {
+        **NOTHING,
+        "kind": "list",
+        "file": said.file,
+        "packages": packages,
+        "git": git,
+        "left_out": _servers(packages),
+    }, []
 
 
 def _old(project: Project) -> list[str]:
     """What of setuptools the modules that the application runs import, in no try."""
-    modules = own_code.modules(str(project.source), _OF_SETUPTOOLS, files=sorted(project.known), but=own_code.NOT_RUN)
-    return sorted(set().union(*(_imported(tree.body) for _file, _content, tree in modules)) & {*OF_SETUPTOOLS})
+    modules = own_code.modules(
+        str(project.source), _OF_SETUPTOOLS, files=sorted(project.known), but=own_code.NOT_RUN
+    )
+    return sorted(
+        set().union(*(_imported(tree.body) for _file, _content, tree in modules)) & {*OF_SETUPTOOLS}
+    )
 
 
 def _imported(body: Iterable[ast.AST]) -> set[str]:
-    """The packages that statements import, also those in functions, except where a failure is expected or only types are wanted."""
+    """The packages that statements import, also those in functions, except where a failure is
+    expected or only types are wanted.
+    """
     found: set[str] = set()
     for node in body:
         if isinstance(node, ast.Import):
@@ -166,7 +216,9 @@ def _imported(body: Iterable[ast.AST]) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add((node.module or "").partition(".")[0])
         elif isinstance(node, ast.stmt) and not isinstance(node, (ast.Try, ast.If)):
-            found |= _imported(each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt))
+            found |= _imported(
+                each for each in ast.iter_child_nodes(node) if isinstance(each, ast.stmt)
+            )
     return found
 
 
@@ -177,20 +229,31 @@ def _named(project: Project, wanted: str) -> tuple[dict[str, Any], list[str]]:
         return _of_project(project.said, project.pyproject, [])
     if not name:
         if "Pipfile" in known and "pyproject.toml" not in known:
-            return NOTHING, ["source has a Pipfile and no Pipfile.lock, which says what to install; write one with: pipenv lock"]
+            return NOTHING, [
+                "source has a Pipfile and no Pipfile.lock, which says what to install; write one"
+                " with: pipenv lock"
+            ]
         name = "pyproject.toml" if "pyproject.toml" in known else "requirements.txt"
     if name not in known:
         odd = " that is a regular file" if os.path.lexists(source / name) else ""
         ignored = " that .dockerignore lets through" if (source / name).is_file() else odd
-        above = "" if wanted or ignored else next((each for each in _ORDER if (source.parent / each).is_file()), "")
+        above = (
+            ""
+            if wanted or ignored
+            else next((each for each in _ORDER if (source.parent / each).is_file()), "")
+        )
         if above:
             return NOTHING, [
-                f"source has no {name}: {source}, and the directory above it has {above}; write that directory as source "
-                "(or git.directory), and the application is found in it."
+                f"source has no {name}: {source}, and the directory above it has {above}; write"
+                " that directory as source (or git.directory), and the application is found in it."
             ]
         if wanted:
-            return NOTHING, [f"requirements is {wanted!r}; source has no such file{ignored}: {source / wanted}."]
-        return NOTHING, [f"source has no {name}{ignored}: {source}. Write one; at least Flask has to be in it."]
+            return NOTHING, [
+                f"requirements is {wanted!r}; source has no such file{ignored}: {source / wanted}."
+            ]
+        return NOTHING, [
+            f"source has no {name}{ignored}: {source}. Write one; at least Flask has to be in it."
+        ]
     try:
         if posixpath.basename(name) == "uv.lock":
             return _uv(source, name, known)
@@ -210,20 +273,36 @@ def _named(project: Project, wanted: str) -> tuple[dict[str, Any], list[str]]:
 def arguments(requirements: Mapping[str, Any]) -> str:
     """What pip is told to install, for a shell; in the directory of the application."""
     if requirements["kind"] == "list":
-        return shlex.join(package for package in requirements["packages"] if not requirements["left_out"] or not _SERVER.match(package))
-    own = f" {shlex.join(requirements['packages'])}" if requirements.get("own") and requirements["packages"] else ""
+        return shlex.join(
+            package
+            for package in requirements["packages"]
+            if not requirements["left_out"] or not _SERVER.match(package)
+        )
+    own = (
+        f" {shlex.join(requirements['packages'])}"
+        if requirements.get("own") and requirements["packages"]
+        else ""
+    )
     return f"-r {shlex.quote('/run/requirements.txt' if requirements['kind'] in ('uv', 'lock') else requirements['file'])}{own}"
 
 
 def export(requirements: Mapping[str, Any]) -> str:
-    """The command, for a shell, that writes what a lock holds to /run/requirements.txt; "" where there is none."""
+    """The command, for a shell, that writes what a lock holds to /run/requirements.txt; "" where
+    there is none.
+    """
     tool = requirements.get("exporter", "")
     if not tool:
         return ""
     # pip takes hashes for all packages or for none; a directory and a repository have none.
     bare = requirements["git"] or requirements["whole"]
-    words = _EXPORT[tool].format(_WITHOUT_HASHES[tool] if bare else " --hash" if tool == "pipenv" else "")
-    return f"{words} > /run/requirements.txt" if tool == "pipenv" else f"{words} --output /run/requirements.txt"
+    words = _EXPORT[tool].format(
+        _WITHOUT_HASHES[tool] if bare else " --hash" if tool == "pipenv" else ""
+    )
+    return (
+        f"{words} > /run/requirements.txt"
+        if tool == "pipenv"
+        else f"{words} --output /run/requirements.txt"
+    )
 
 
 def _lock(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
@@ -233,7 +312,11 @@ def _lock(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], lis
         words = f"source has a {name} and no {needed} beside it, which {tool} needs"
         return NOTHING, [f"{words}; add it, or name another file in requirements."]
     text = read_inside(source, name, LOCK_BYTES).decode()
-    pattern = r'(?m)^\s*"(uwsgi|meinheld)": \{' if tool == "pipenv" else r'(?m)^name = "(uwsgi|meinheld)"$'
+    pattern = (
+        r'(?m)^\s*"(uwsgi|meinheld)": \{'
+        if tool == "pipenv"
+        else r'(?m)^name = "(uwsgi|meinheld)"$'
+    )
     return {
         **NOTHING,
         "kind": "lock",
@@ -242,19 +325,32 @@ def _lock(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], lis
         "exporter": tool,
         "whole": bool(re.search(_LOCAL_IN_LOCK[tool], text)),
         "git": bool(re.search(_GIT_IN_LOCK[tool], text)),
-        "left_out": sorted({match[1].lower() for match in re.finditer(pattern, text, re.IGNORECASE)}),
+        "left_out": sorted(
+            {match[1].lower() for match in re.finditer(pattern, text, re.IGNORECASE)}
+        ),
     }, []
 
 
 def _pylock(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
     """pip itself reads it."""
     text = read_inside(source, name, LOCK_BYTES).decode()
-    whole, git = (bool(re.search(patterns["pylock"], text)) for patterns in (_LOCAL_IN_LOCK, _GIT_IN_LOCK))
-    return {**NOTHING, "kind": "pylock", "file": name, "files": [name], "whole": whole, "git": git}, []
+    whole, git = (
+        bool(re.search(patterns["pylock"], text)) for patterns in (_LOCAL_IN_LOCK, _GIT_IN_LOCK)
+    )
+    return {
+        **NOTHING,
+        "kind": "pylock",
+        "file": name,
+        "files": [name],
+        "whole": whole,
+        "git": git,
+    }, []
 
 
 def _package(project: Project) -> dict[str, Any]:
-    """What the application needs to be built as a package, and the version that a repository would tell; {} when it is no package."""
+    """What the application needs to be built as a package, and the version that a repository would
+    tell; {} when it is no package.
+    """
     data, known = project.pyproject, project.known
     requires, setup = at(data, "build-system", "requires"), ""
     if at(data, "build-system") is None:
@@ -262,24 +358,49 @@ def _package(project: Project) -> dict[str, Any]:
         setup = project.setup.file if known & {"setup.py", "pyproject.toml"} else ""
         requires = [*_LEGACY, *project.setup.setup] if setup else None
     requires = [*requires, *_of_hooks(data)] if isinstance(requires, list) else None
-    if not isinstance(requires, list) or not all(isinstance(each, str) and each.strip() and each.isprintable() for each in requires):
+    if not isinstance(requires, list) or not all(
+        isinstance(each, str) and each.strip() and each.isprintable() for each in requires
+    ):
         return {}
-    described = any(isinstance(at(data, *keys), dict) for keys in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata")))
-    kept_out = (("tool", "poetry", "package-mode"), ("tool", "uv", "package"), ("tool", "pdm", "distribution"))
-    if any(at(data, *keys) is False for keys in kept_out) or not (described or setup or known & {"setup.py", "setup.cfg"}):
+    described = any(
+        isinstance(at(data, *keys), dict)
+        for keys in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata"))
+    )
+    kept_out = (
+        ("tool", "poetry", "package-mode"),
+        ("tool", "uv", "package"),
+        ("tool", "pdm", "distribution"),
+    )
+    if any(at(data, *keys) is False for keys in kept_out) or not (
+        described or setup or known & {"setup.py", "setup.cfg"}
+    ):
         return {}
     if any("file:" in each for each in requires):
         return {}
-    return {"requires": sorted({each.strip() for each in requires}), "version": _released(project.source, known)}
+    return {
+        "requires": sorted({each.strip() for each in requires}),
+        "version": _released(project.source, known),
+    }
 
 
 def _of_hooks(data: Mapping[str, Any]) -> list[str]:
     """What the hooks and targets of Hatch need, which it tells only when it is run."""
     build = at(data, "tool", "hatch", "build")
     wheel = at(build, "targets", "wheel")
-    hooks = [hook for table in (build, wheel) if isinstance(named := at(table, "hooks"), dict) for hook in named.values()]
+    hooks = [
+        hook
+        for table in (build, wheel)
+        if isinstance(named := at(table, "hooks"), dict)
+        for hook in named.values()
+    ]
     lists = [at(place, "dependencies") for place in (wheel, *hooks)]
-    return [each for listed in lists if isinstance(listed, list) for each in listed if isinstance(each, str)]
+    return [
+        each
+        for listed in lists
+        if isinstance(listed, list)
+        for each in listed
+        if isinstance(each, str)
+    ]
 
 
 def _released(source: Path, known: Iterable[str]) -> str:
@@ -293,7 +414,8 @@ def _released(source: Path, known: Iterable[str]) -> str:
 
 
 def python_problem(source: Path, known: Iterable[str], python: str) -> str:
-    """Why the Python of the images is none for this application, as a sentence; "" when it is, or nobody says.
+    """Why the Python of the images is none for this application, as a sentence; "" when it is, or
+    nobody says.
 
     Args:
         source: the directory of the application.
@@ -306,7 +428,10 @@ def python_problem(source: Path, known: Iterable[str], python: str) -> str:
     data = project.pyproject
     wanted, key = at(data, "project", "requires-python"), "requires-python"
     if not isinstance(wanted, str):
-        wanted, key = at(data, "tool", "poetry", "dependencies", "python"), "python of tool.poetry.dependencies"
+        wanted, key = (
+            at(data, "tool", "poetry", "dependencies", "python"),
+            "python of tool.poetry.dependencies",
+        )
     file = "pyproject.toml"
     if not isinstance(wanted, str):
         wanted, key, file = project.setup.python, "python_requires", project.setup.file
@@ -314,7 +439,10 @@ def python_problem(source: Path, known: Iterable[str], python: str) -> str:
         return ""
     version = python if python.count(".") > 1 else f"{python}.99"  # the newest of it
     try:
-        if any(SpecifierSet(_plain(part)).contains(version, prereleases=True) for part in re.split(r"\|\|?", wanted)):
+        if any(
+            SpecifierSet(_plain(part)).contains(version, prereleases=True)
+            for part in re.split(r"\|\|?", wanted)
+        ):
             return ""
     except (InvalidSpecifier, ValueError):
         return ""
@@ -329,7 +457,9 @@ def _plain(wanted: str) -> str:
         if sign == "^":
             part = f">={'.'.join(numbers)},<{int(numbers[0]) + 1}"
         elif sign == "~" and part[1:2] != "=":
-            part = f">={'.'.join(numbers)}," + (f"=={'.'.join(numbers[:2])}.*" if len(numbers) > 1 else f"=={numbers[0]}.*")
+            part = f">={'.'.join(numbers)}," + (
+                f"=={'.'.join(numbers[:2])}.*" if len(numbers) > 1 else f"=={numbers[0]}.*"
+            )
         elif part[0].isdigit():
             part = f"=={part}" if part.endswith("*") or part.count(".") > 1 else f"=={part}.*"
         parts.append("" if part == "*" else part)
@@ -339,18 +469,33 @@ def _plain(wanted: str) -> str:
 def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
     project = posixpath.join(posixpath.dirname(name), "pyproject.toml")
     if project not in known:
-        return NOTHING, [f"source has a {name} and no {project} beside it, which uv needs; add it, or name another file in requirements."]
+        return NOTHING, [
+            f"source has a {name} and no {project} beside it, which uv needs; add it, or name"
+            " another file in requirements."
+        ]
     # Members of a workspace and packages beside the application are in it by their paths.
     lock = read_inside(source, name, LOCK_BYTES).decode()
     places = re.findall(r"(?:editable|directory|path) = \"([^\"]*)\"", lock)
     whole = any("://" not in place and place != "." for place in places)
     git = bool(re.search(r"(?m)^source = \{ git = ", lock))
     servers = sorted({match[1] for match in re.finditer(r'(?m)^name = "(uwsgi|meinheld)"$', lock)})
-    return {**NOTHING, "kind": "uv", "file": name, "files": sorted([name, project]), "whole": whole, "git": git, "left_out": servers}, []
+    return {
+        **NOTHING,
+        "kind": "uv",
+        "file": name,
+        "files": sorted([name, project]),
+        "whole": whole,
+        "git": git,
+        "left_out": servers,
+    }, []
 
 
 def _project(project: Project, name: str) -> tuple[dict[str, Any], list[str]]:
-    content = project.toml(name) if name != "pyproject.toml" or not project.pyproject else project.pyproject
+    content = (
+        project.toml(name)
+        if name != "pyproject.toml" or not project.pyproject
+        else project.pyproject
+    )
     if name != "pyproject.toml":
         return _of_project(Project(project.source, ()).in_tables(content), content, [])
     if project.said.file:
@@ -368,7 +513,10 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
         content = read_inside(source, file, PIP_BYTES)
         left -= len(content)
         if left < 0:
-            raise SourceError(f"with {file} the requirements are too large; they have to be at most {size(PIP_BYTES)}.")
+            raise SourceError(
+                f"with {file} the requirements are too large; they have to be at most"
+                f" {size(PIP_BYTES)}."
+            )
         text, utf8 = _decoded(content)
         lines = lines_of(text)
         servers.update(_servers(lines) if utf8 else [])  # they are taken out with sed
@@ -381,7 +529,9 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
                     continue
                 path = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
                 if path not in known:
-                    problems.append(f"{file} includes {target}, which is not in the source: {source / path}.")
+                    problems.append(
+                        f"{file} includes {target}, which is not in the source: {source / path}."
+                    )
                 elif path not in files:
                     files[path] = None
                     ahead.append(path)
@@ -391,7 +541,14 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
                 whole = whole or "://" not in match[1]
             else:
                 whole = whole or _is_local(line, places)
-    found = {"file": name, "files": list(files), "whole": whole, "git": git, "left_out": sorted(servers), "frozen": frozen}
+    found = {
+        "file": name,
+        "files": list(files),
+        "whole": whole,
+        "git": git,
+        "left_out": sorted(servers),
+        "frozen": frozen,
+    }
     if extras is not None:
         found["extras"] = extras
     return {**NOTHING, "kind": "pip", **found}, problems
@@ -426,4 +583,10 @@ def _decoded(content: bytes) -> tuple[str, bool]:
 
 
 def _servers(requirements: Iterable[str]) -> list[str]:
-    return sorted({match[1].lower() for requirement in requirements if (match := _SERVER.match(requirement.strip()))})
+    return sorted(
+        {
+            match[1].lower()
+            for requirement in requirements
+            if (match := _SERVER.match(requirement.strip()))
+        }
+    )

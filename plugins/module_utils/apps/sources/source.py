@@ -22,8 +22,11 @@ from .ignore import Patterns
 ALWAYS_IGNORED = [".git", "**/__pycache__", "**/*.pyc", ".venv", "**/.pytest_cache"]
 # Read by us, so no pattern leaves them out.
 ALWAYS_KEPT = ["!Dockerfile", "!.dockerignore"]
-# What a source may have. Larger things belong into a volume, or into an image that is made elsewhere.
-ENTRIES = 200_000  # files and directories, without what is in a directory that .dockerignore leaves out
+# What a source may have. Larger things belong into a volume, or into an image that is made
+# elsewhere.
+ENTRIES = (
+    200_000  # files and directories, without what is in a directory that .dockerignore leaves out
+)
 SOURCE_BYTES = 4 * 2**30  # of all files together
 PATH_BYTES = 2048  # of the path of a file
 IGNORE_BYTES, IGNORE_LINE = 65536, 1024  # of .dockerignore, and of each pattern
@@ -43,7 +46,9 @@ def controller_path(source_root: str, given: str) -> Path:
 
 
 def file_problem(file: Path, limit: int) -> str:
-    """Why a file on the controller cannot be read, as a sentence that lacks its subject; "" when it can."""
+    """Why a file on the controller cannot be read, as a sentence that lacks its subject; "" when it
+    can.
+    """
     try:
         found = os.stat(file)
     except (OSError, ValueError):
@@ -52,7 +57,11 @@ def file_problem(file: Path, limit: int) -> str:
         return f"is not a file: {file}"
     if found.st_size > limit:
         return f"is too large: {file}; it must be at most {size(limit)}"
-    return "" if os.access(file, os.R_OK) else f"cannot be read: {file}; it must be readable for who runs Ansible"
+    return (
+        ""
+        if os.access(file, os.R_OK)
+        else f"cannot be read: {file}; it must be readable for who runs Ansible"
+    )
 
 
 def size(count: int) -> str:
@@ -75,8 +84,8 @@ def read_inside(source: str | Path, path: str, limit: int = BLOCK) -> bytes:
     """The content of a regular file of a source.
 
     Raises:
-        SourceError: where a link leads out of the source, at anything that is no regular file, and at what is too large.
-        OSError: where it is missing or cannot be read.
+        SourceError: where a link leads out of the source, at anything that is no regular file, and
+        at what is too large. OSError: where it is missing or cannot be read.
     """
     if leads_out(source, path):
         raise SourceError(_LEADS_OUT.format(path))
@@ -91,7 +100,9 @@ def read_inside(source: str | Path, path: str, limit: int = BLOCK) -> bytes:
 
 
 def leads_out(source: str | Path, path: str) -> bool:
-    """Whether a link on the way leads out of a source, by an absolute target or above its root; one in a circle leads nowhere."""
+    """Whether a link on the way leads out of a source, by an absolute target or above its root; one
+    in a circle leads nowhere.
+    """
     here: list[str] = []
     ahead, followed = path.split("/")[::-1], 0
     while ahead:
@@ -115,14 +126,19 @@ def leads_out(source: str | Path, path: str) -> bool:
     return False
 
 
-_LEADS_OUT = "{!r} is a link that leads out of the source; put the file itself there, or list the link in .dockerignore."
+_LEADS_OUT = (
+    "{!r} is a link that leads out of the source; put the file itself there, or list the link in"
+    " .dockerignore."
+)
 
 
 def source_files(source: str) -> Iterator[str]:
-    """The files of a source directory after .dockerignore, and its links, as sorted paths relative to it.
+    """The files of a source directory after .dockerignore, and its links, as sorted paths relative
+    to it.
 
     Raises:
-        SourceError: at what is not to be taken, or more than that; nothing has been read then but names.
+        SourceError: at what is not to be taken, or more than that; nothing has been read then but
+        names.
     """
     return iter(_files(source))
 
@@ -139,7 +155,11 @@ def _files(source: str) -> list[str]:
                 dropped = patterns.drops(state)
                 count += 1
                 if count > ENTRIES:
-                    raise SourceError(_TOO_MUCH.format(f"more than {ENTRIES} files and directories, {path!r} among them"))
+                    raise SourceError(
+                        _TOO_MUCH.format(
+                            f"more than {ENTRIES} files and directories, {path!r} among them"
+                        )
+                    )
                 if entry.is_dir(follow_symlinks=False):
                     if not dropped or patterns.keeps_below(path):
                         _check_name(path)
@@ -148,7 +168,9 @@ def _files(source: str) -> list[str]:
                     found.append(path)
                     total += length
                     if total > SOURCE_BYTES:
-                        raise SourceError(_TOO_MUCH.format(f"more than {size(SOURCE_BYTES)}, {path!r} among it"))
+                        raise SourceError(
+                            _TOO_MUCH.format(f"more than {size(SOURCE_BYTES)}, {path!r} among it")
+                        )
     return sorted(found)
 
 
@@ -165,16 +187,23 @@ def _length(source: str, path: str, entry: os.DirEntry[str]) -> int | None:
     return status.st_size
 
 
-_TOO_MUCH = "it has {}; list in .dockerignore what the application does not need, and put data into volumes."
+_TOO_MUCH = (
+    "it has {}; list in .dockerignore what the application does not need, and put data into"
+    " volumes."
+)
 
 
 def _check_name(path: str) -> None:
     try:
         length = len(path.encode())
     except UnicodeEncodeError:
-        raise SourceError(f"{path!r} is no name in UTF-8; rename it, or list its directory in .dockerignore.") from None
+        raise SourceError(
+            f"{path!r} is no name in UTF-8; rename it, or list its directory in .dockerignore."
+        ) from None
     if length > PATH_BYTES:
-        raise SourceError(f"{path[:60]!r}… lies too deep; a path has to have at most {PATH_BYTES} bytes.")
+        raise SourceError(
+            f"{path[:60]!r}… lies too deep; a path has to have at most {PATH_BYTES} bytes."
+        )
 
 
 def _ignored(source: str) -> list[str]:
@@ -188,14 +217,19 @@ def _ignored(source: str) -> list[str]:
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if len(line) > IGNORE_LINE:
-            raise SourceError(f"'.dockerignore' has a pattern of more than {IGNORE_LINE} characters in line {number}; shorten it.")
+            raise SourceError(
+                f"'.dockerignore' has a pattern of more than {IGNORE_LINE} characters in line"
+                f" {number}; shorten it."
+            )
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _open(source: str, path: str) -> BinaryIO:
     """A file that source_files gave, which may have become anything meanwhile."""
     try:
-        file = os.fdopen(os.open(Path(source, path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb")
+        file = os.fdopen(
+            os.open(Path(source, path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb"
+        )
     except OSError as error:
         raise SourceError(f"{path!r} cannot be read: {error.strerror}.") from error
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -205,7 +239,9 @@ def _open(source: str, path: str) -> BinaryIO:
 
 
 def _changed(path: str) -> SourceError:
-    return SourceError(f"{path!r} changed while it was read; run again when nothing writes into the source.")
+    return SourceError(
+        f"{path!r} changed while it was read; run again when nothing writes into the source."
+    )
 
 
 class _Counted:
@@ -249,8 +285,11 @@ def source_digest(source: str) -> str:
     return total.hexdigest()
 
 
-def write_context(target: BinaryIO, source: str, extra: Mapping[str, str], below: str = "app/") -> None:
-    """Write the build context: the source below app/, and further files such as the Dockerfile beside it.
+def write_context(
+    target: BinaryIO, source: str, extra: Mapping[str, str], below: str = "app/"
+) -> None:
+    """Write the build context: the source below app/, and further files such as the Dockerfile
+    beside it.
 
     Args:
         target: the open file that receives the tar archive.
@@ -262,7 +301,11 @@ def write_context(target: BinaryIO, source: str, extra: Mapping[str, str], below
         for name, content in sorted(extra.items()):
             data = content.encode()
             member = tarfile.TarInfo(name)
-            member.size, member.mode, member.mtime = len(data), 0o644, stable_time_of(sha256(data).digest())
+            member.size, member.mode, member.mtime = (
+                len(data),
+                0o644,
+                stable_time_of(sha256(data).digest()),
+            )
             archive.addfile(member, io.BytesIO(data))
         for path in source_files(source):
             mode = _mode(source, path)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The application servers, one file each: what there is to say of one, wherever it is said.
 
-In: a name, an entry, or what Docker says of a container. Out: an Engine with its options, its settings file, its environment,
-its problems and its noise. It stands among the releases because the hosts ask for it, too; it does not know what a release is.
+In: a name, an entry, or what Docker says of a container. Out: an Engine with its options, its
+settings file, its environment, its problems and its noise. It stands among the releases because the
+hosts ask for it, too; it does not know what a release is.
 """

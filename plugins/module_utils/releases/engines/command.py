@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server that is in an image of the user's own, or a command line: our relay starts it, see files/relay.py of the role."""
+"""The server that is in an image of the user's own, or a command line: our relay starts it, see
+files/relay.py of the role.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,11 @@ OPTIONS = {
         check=one_line,
         secret=True,
         about="""
-            With O(engine=command), the command line of the server; empty for the image's own. It is run by a shell,
-            whose place the program takes.
+            With O(engine=command), the command line of the server; empty for the image's own. It is
+            run by a shell, whose place the program takes.
 
-            It may listen on the unix socket C($FLASKOPS_SOCKET), as V(gunicorn --bind unix:$FLASKOPS_SOCKET
-            main:app), or on O(port).
+            It may listen on the unix socket C($FLASKOPS_SOCKET), as V(gunicorn --bind
+            unix:$FLASKOPS_SOCKET main:app), or on O(port).
         """,
     ),
     "port": Option(
@@ -32,16 +34,22 @@ OPTIONS = {
         maximum=65535,
         allowed="the TCP port of the server in the image, 0 for none",
         about="""
-            With O(engine=command), the TCP port in the container that the server listens on. A relay of ours, for
-            which the image needs a C(python3), connects it to the socket; no port is published. 0 when it listens
-            on C($FLASKOPS_SOCKET).
+            With O(engine=command), the TCP port in the container that the server listens on. A
+            relay of ours, for which the image needs a C(python3), connects it to the socket; no
+            port is published. 0 when it listens on C($FLASKOPS_SOCKET).
         """,
     ),
 }
 
 
 def _environment(app: Mapping[str, Any]) -> dict[str, str]:
-    return {"FLASKOPS_COMMAND": shell_line(app["command"]), "FLASKOPS_PORT": str(app["port"] or ""), "SCRIPT_NAME": app["script_name"]}
+    return {
+        "FLASKOPS_COMMAND": shell_line(app["command"]),
+        "FLASKOPS_PORT": str(app["port"] or ""),
+        "SCRIPT_NAME": app["script_name"],
+    }
 
 
-ENGINE = Engine(name="command", settings="relay.py", options=OPTIONS, in_runtime=False, environment=_environment)
+ENGINE = Engine(
+    name="command", settings="relay.py", options=OPTIONS, in_runtime=False, environment=_environment
+)

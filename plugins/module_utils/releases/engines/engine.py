@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of an application server. Its settings file is rendered by the template of that name, its start is in the entrypoint."""
+"""What is known of an application server. Its settings file is rendered by the template of that
+name, its start is in the entrypoint.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,15 @@ from ...inputs.options import Option
 class Engine:
     """One application server.
 
-    name: what an entry writes as engine. settings: the file of the release that it reads. options: the keys of an entry that are its
-    own. in_runtime: whether our runtime image has it, and our entrypoint starts it; else the image has a server of its own, which our
-    relay starts. environment: what of an entry its start in the container wants to know. problems: what does not fit together in a
-    complete, well-formed entry, as sentences. processes: the key that says how many there are. own_settings: files of an application
-    that are settings for this server alone. load_late: what to write so that each process loads the application for itself. noise: how
-    the lines of its log begin that would hide what the application said, as the alternatives of a pattern.
+    name: what an entry writes as engine. settings: the file of the release that it reads. options:
+    the keys of an entry that are its own. in_runtime: whether our runtime image has it, and our
+    entrypoint starts it; else the image has a server of its own, which our relay starts.
+    environment: what of an entry its start in the container wants to know. problems: what does not
+    fit together in a complete, well-formed entry, as sentences. processes: the key that says how
+    many there are. own_settings: files of an application that are settings for this server alone.
+    load_late: what to write so that each process loads the application for itself. noise: how the
+    lines of its log begin that would hide what the application said, as the alternatives of a
+    pattern.
     """
 
     name: str

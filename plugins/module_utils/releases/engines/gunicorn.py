@@ -21,8 +21,8 @@ OPTIONS = {
                 pattern=r"auto|[1-9]\d{0,2}",
                 allowed="auto (from the CPU limit) or a number from 1 to 999",
                 about="""
-                    How many processes answer requests. V(auto) takes one for each processor that the container may
-                    use, two at the least.
+                    How many processes answer requests. V(auto) takes one for each processor that
+                    the container may use, two at the least.
                 """,
             ),
             "threads": Option(
@@ -38,8 +38,8 @@ OPTIONS = {
                 minimum=1,
                 allowed="a number of greenlets in each worker",
                 about="""
-                    Greenlets in each worker; as many requests and open websockets at once. Only used with
-                    O(websocket=true).
+                    Greenlets in each worker; as many requests and open websockets at once. Only
+                    used with O(websocket=true).
                 """,
             ),
             "timeout_seconds": Option(
@@ -55,8 +55,8 @@ OPTIONS = {
                 minimum=0,
                 allowed="a number of requests, 0 for no limit",
                 about="""
-                    After how many requests a worker is replaced, against memory that is not given back; 0 for
-                    never.
+                    After how many requests a worker is replaced, against memory that is not given
+                    back; 0 for never.
                 """,
             ),
             "max_requests_jitter": Option(
@@ -64,7 +64,10 @@ OPTIONS = {
                 default=0,
                 minimum=0,
                 allowed="a number of requests",
-                about="Up to how many requests more, by chance, so that not all workers are replaced at once.",
+                about=(
+                    "Up to how many requests more, by chance, so that not all workers are replaced"
+                    " at once."
+                ),
             ),
             "log_level": Option(
                 default="info",
@@ -91,7 +94,8 @@ ENGINE = Engine(
     own_settings=("gunicorn.conf.py", "gunicorn_conf.py"),
     load_late="leave out preload_app",
     noise=(
-        r"\[[-+: \d]+\] \[\d+\] \[(INFO|DEBUG)\] (Starting gunicorn|Listening at|Control socket|Using worker|Booting worker|"
+        r"\[[-+: \d]+\] \[\d+\] \[(INFO|DEBUG)\] (Starting gunicorn|Listening at|Control"
+        r" socket|Using worker|Booting worker|"
         r"Worker exiting|Handling signal|Shutting down)"
     ),
 )

@@ -13,12 +13,15 @@ from . import command, gunicorn, uwsgi
 from .engine import Engine
 
 ENGINES = {engine.name: engine for engine in (uwsgi.ENGINE, gunicorn.ENGINE, command.ENGINE)}
-# What an entry has that says nothing of it: from our runtime image, and from an image with a server of its own.
+# What an entry has that says nothing of it: from our runtime image, and from an image with a server
+# of its own.
 DEFAULT, OF_IMAGE = uwsgi.ENGINE, command.ENGINE
 
 
 def engine_named(name: Any) -> Engine:
-    """That of an entry or a release.json; the default where nothing is said, or what is said has been refused."""
+    """That of an entry or a release.json; the default where nothing is said, or what is said has
+    been refused.
+    """
     return ENGINES.get(name, DEFAULT) if isinstance(name, str) else DEFAULT
 
 
@@ -29,10 +32,17 @@ def engine_of(app: Mapping[str, Any]) -> Engine:
 
 def engine_in(container: Mapping[str, Any]) -> Engine | None:
     """That of a container, by what C(docker inspect) says of it."""
-    variables = dict(each.partition("=")[::2] for each in container.get("Config", {}).get("Env") or [])
+    variables = dict(
+        each.partition("=")[::2] for each in container.get("Config", {}).get("Env") or []
+    )
     return ENGINES.get(variables.get("FLASKOPS_ENGINE", ""))
 
 
 def options_of(in_runtime: bool) -> dict[str, Option]:
     """The keys of an entry that belong to one of them."""
-    return {key: option for engine in ENGINES.values() if engine.in_runtime == in_runtime for key, option in engine.options.items()}
+    return {
+        key: option
+        for engine in ENGINES.values()
+        if engine.in_runtime == in_runtime
+        for key, option in engine.options.items()
+    }

@@ -23,10 +23,11 @@ OPTIONS = {
                 pattern=r"auto|[1-9]\d{0,2}",
                 allowed="auto (from the CPU limit) or a number from 1 to 999",
                 about="""
-                    How many processes answer requests. V(auto) takes one for each processor that the container may
-                    use, two at the least.
+                    How many processes answer requests. V(auto) takes one for each processor that
+                    the container may use, two at the least.
 
-                    More memory for each of them; fewer for an application that keeps much in memory.
+                    More memory for each of them; fewer for an application that keeps much in
+                    memory.
                 """,
             ),
             "threads": Option(
@@ -35,7 +36,8 @@ OPTIONS = {
                 minimum=1,
                 allowed="a number of threads",
                 about="""
-                    Threads in each process; as many requests are answered at once. Not used with O(websocket=true).
+                    Threads in each process; as many requests are answered at once. Not used with
+                    O(websocket=true).
                 """,
             ),
             "gevent": Option(
@@ -44,8 +46,8 @@ OPTIONS = {
                 minimum=1,
                 allowed="a number of greenlets in each process",
                 about="""
-                    Greenlets in each process; as many requests and open websockets at once. Only used with
-                    O(websocket=true).
+                    Greenlets in each process; as many requests and open websockets at once. Only
+                    used with O(websocket=true).
                 """,
             ),
             "harakiri_seconds": Option(
@@ -53,7 +55,10 @@ OPTIONS = {
                 default=0,
                 minimum=0,
                 allowed="a number of seconds, 0 for none",
-                about="After how many seconds a process that is stuck in a request is killed; 0 for never.",
+                about=(
+                    "After how many seconds a process that is stuck in a request is killed; 0 for"
+                    " never."
+                ),
             ),
             "cheaper": Option(
                 kind="int",
@@ -76,8 +81,8 @@ OPTIONS = {
                 minimum=0,
                 allowed="a number of requests, 0 for no limit",
                 about="""
-                    After how many requests a process is replaced, against memory that is not given back; 0 for
-                    never.
+                    After how many requests a process is replaced, against memory that is not given
+                    back; 0 for never.
                 """,
             ),
             "buffer_size": Option(
@@ -94,23 +99,24 @@ OPTIONS = {
                 minimum=0,
                 allowed="a number of threads, 0 for none",
                 about="""
-                    Threads in each process that send files, so that no other thread waits for a slow client.
+                    Threads in each process that send files, so that no other thread waits for a
+                    slow client.
                 """,
             ),
             "lazy_apps": Option(
                 kind="bool",
                 default=False,
                 about="""
-                    Whether each process loads the application for itself, for code that does not survive a fork.
-                    Takes more memory.
+                    Whether each process loads the application for itself, for code that does not
+                    survive a fork. Takes more memory.
                 """,
             ),
             "stats": Option(
                 kind="bool",
                 default=False,
                 about="""
-                    Whether uWSGI tells its figures as JSON at the socket C(stats.sock) beside that of the
-                    application.
+                    Whether uWSGI tells its figures as JSON at the socket C(stats.sock) beside that
+                    of the application.
                 """,
             ),
             "options": Option(
@@ -120,8 +126,8 @@ OPTIONS = {
                 allowed="options are written as uWSGI writes them, such as max-worker-lifetime",
                 elements=Option(check=one_line, secret=True),
                 about="""
-                    Any other option by uWSGI's own name, such as V(max-worker-lifetime). One that uWSGI does not
-                    know stops the release.
+                    Any other option by uWSGI's own name, such as V(max-worker-lifetime). One that
+                    uWSGI does not know stops the release.
 
                     Those that the role sets are refused.
                 """,
@@ -144,12 +150,15 @@ def _problems(app: Mapping[str, Any]) -> list[str]:
             found.append(f"uwsgi.options must not have {option}: {decided(option)}.")
     if uwsgi["harakiri_seconds"] >= timeout:
         found.append(
-            f"uwsgi.harakiri_seconds is {uwsgi['harakiri_seconds']}, and Nginx waits {timeout} s for an answer "
-            "(proxy.read_timeout_seconds): it would give up first, and nobody would see why. "
-            "Write a smaller number, or a longer proxy.read_timeout_seconds."
+            f"uwsgi.harakiri_seconds is {uwsgi['harakiri_seconds']}, and Nginx waits {timeout} s"
+            " for an answer (proxy.read_timeout_seconds): it would give up first, and nobody would"
+            " see why. Write a smaller number, or a longer proxy.read_timeout_seconds."
         )
     if uwsgi["processes"] != "auto" and uwsgi["cheaper"] >= int(uwsgi["processes"]):
-        found.append(f"uwsgi.cheaper must be less than uwsgi.processes, which is {uwsgi['processes']}; got {uwsgi['cheaper']}.")
+        found.append(
+            f"uwsgi.cheaper must be less than uwsgi.processes, which is {uwsgi['processes']}; got"
+            f" {uwsgi['cheaper']}."
+        )
     return found
 
 
@@ -163,8 +172,10 @@ ENGINE = Engine(
     processes="uwsgi.processes",
     load_late="write uwsgi.lazy_apps: true",
     noise=(
-        r"\[uWSGI\]|\*\*\* (Starting|dumping|end of|Operational)|compiled with|os: |nodename|machine|clock source|pcre jit|detected |"
-        r"current working|chdir|your (processes|memory|server|mercy)|- async|lock engine|thunder lock|uwsgi socket|Python (version|main)|"
+        r"\[uWSGI\]|\*\*\* (Starting|dumping|end of|Operational)|compiled with|os:"
+        r" |nodename|machine|clock source|pcre jit|detected |"
+        r"current working|chdir|your (processes|memory|server|mercy)|- async|lock engine|thunder"
+        r" lock|uwsgi socket|Python (version|main)|"
         r"PEP 405|Set PythonHome|python threads|mapped |added /app|\[rule: |VACUUM"
     ),
 )

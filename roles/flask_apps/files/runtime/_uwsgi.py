@@ -24,7 +24,9 @@ class Ini:
         self.lines = list(self._replaced(list(_lines(Path(self.path))))) if self.path else []
 
     def _replaced(self, lines):
-        """With the values that %(name) stands for: as uWSGI has it, the first of that name, wherever it is."""
+        """With the values that %(name) stands for: as uWSGI has it, the first of that name,
+        wherever it is.
+        """
         values = {}
         for name, value, _line in lines:
             values.setdefault(name, value)
@@ -35,7 +37,11 @@ class Ini:
                     return match[0]
                 name = match[1].replace("_", "-")
                 self.named.add(name)
-                return resolve(values[name], depth + 1) if name in values and depth < DEPTH else match[0]
+                return (
+                    resolve(values[name], depth + 1)
+                    if name in values and depth < DEPTH
+                    else match[0]
+                )
 
             return re.sub(r"%%|%\(([\w-]+)\)", value, text)
 
@@ -59,7 +65,9 @@ class Ini:
         if any(sign in module for sign in "%$("):
             return "", ""
         module, _, found = module.partition(":")
-        return module.replace("/", ".").removesuffix(".py") if module == mount else module, found or name
+        return (
+            module.replace("/", ".").removesuffix(".py") if module == mount else module
+        ), found or name
 
     def filtered(self, release, options=frozenset()):
         """Its text without what the role decides, and notes on what that is.
@@ -68,7 +76,11 @@ class Ini:
         """
         kept, notes = ["[uwsgi]"], []
         for name, value, line in self.lines:
-            if name in PLACE or name in INCLUDES or (name in self.named and name not in {*UWSGI, *options}):
+            if (
+                name in PLACE
+                or name in INCLUDES
+                or (name in self.named and name not in {*UWSGI, *options})
+            ):
                 continue
             note = decided(name) if name in UWSGI else ""
             if name == "threads" and release.last("gevent"):
@@ -81,15 +93,29 @@ class Ini:
 
 
 def own(env, root, app):
-    """The application's own uwsgi.ini: the one that UWSGI_INI names, else the one beside it, or where the presets have theirs."""
+    """The application's own uwsgi.ini: the one that UWSGI_INI names, else the one beside it, or
+    where the presets have theirs.
+    """
     named = env.get("UWSGI_INI")
-    places = [Path(named)] if named else [root / "uwsgi.ini", app / "uwsgi.ini", Path("/etc/uwsgi/uwsgi.ini")]
+    places = (
+        [Path(named)]
+        if named
+        else [root / "uwsgi.ini", app / "uwsgi.ini", Path("/etc/uwsgi/uwsgi.ini")]
+    )
     return Ini(next((place for place in places if place.is_file()), None))
 
 
 def _lines(path, depth=0):
-    """Options of the section uwsgi in their order, those of included files in their place; what stands for a file (%p) is replaced."""
-    files = {"%p": path, "%d": f"{path.parent}/", "%s": path.name, "%n": path.stem, "%c": path.parent.name}
+    """Options of the section uwsgi in their order, those of included files in their place; what
+    stands for a file (%p) is replaced.
+    """
+    files = {
+        "%p": path,
+        "%d": f"{path.parent}/",
+        "%s": path.name,
+        "%n": path.stem,
+        "%c": path.parent.name,
+    }
     section = None
     for line in path.read_text("utf-8-sig").splitlines():
         text = line.strip()

@@ -1,7 +1,8 @@
 """Prepares what the application server is told, says what it chose, and becomes the server.
 
-The number of processes follows the container's CPU limit, which only the container knows. What an image of one of the presets was told
-in its environment or in files of its own still counts here; what the role decides instead is said in a note.
+The number of processes follows the container's CPU limit, which only the container knows. What an
+image of one of the presets was told in its environment or in files of its own still counts here;
+what the role decides instead is said in a note.
 """
 
 import contextlib
@@ -15,7 +16,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # python3 -I leaves it out, and with it whatever the application calls like a module of Python
+sys.path.insert(
+    0, str(HERE)
+)  # python3 -I leaves it out, and with it whatever the application calls like a module of Python
 
 import _find
 import _replaced
@@ -44,7 +47,9 @@ def say(text):
 
 
 def give_secrets(env):
-    """Make variables of the secrets that FLASKOPS_SECRETS names; as in the relay, which runs in other images."""
+    """Make variables of the secrets that FLASKOPS_SECRETS names; as in the relay, which runs in
+    other images.
+    """
     for name in env.pop("FLASKOPS_SECRETS", "").split():
         try:
             with (SECRETS / name).open("rb") as file:
@@ -93,7 +98,9 @@ def number(env, name, kind=int):
 
 
 def prestart(env):
-    """The command that sources prestart.sh and comes back here, or None. It is sourced, so that its variables persist."""
+    """The command that sources prestart.sh and comes back here, or None. It is sourced, so that its
+    variables persist.
+    """
     script = APP / "prestart.sh"
     if not script.is_file() or env.get("FLASKOPS_PRESTART") == "done":
         return None
@@ -103,18 +110,24 @@ def prestart(env):
     sourced = script if clean == text else UNIX
     if sourced is UNIX:
         UNIX.write_bytes(clean)
-    say(f"sources {script} ({shell}{', without the CR LF or the mark of an editor on Windows' if sourced is UNIX else ''})")
+    say(
+        f"sources {script}"
+        f" ({shell}{', without the CR LF or the mark of an editor on Windows' if sourced is UNIX else ''})"
+    )
     words = (
         # An exec does not come by here: only what ends the shell does.
-        'trap \'code=$?; echo "flaskops: $0 ended the container with code $code; it is sourced, and has to come to its end." >&2; '
-        "[ $code -ne 0 ] || code=1; exit $code' EXIT\n"
-        f'set -e\n. {shlex.quote(str(sourced))}\nset +e\nFLASKOPS_PRESTART=done; export FLASKOPS_PRESTART\nexec "$@"\n'
+        "trap 'code=$?; echo \"flaskops: $0 ended the container with code $code; it is sourced,"
+        " and has to come to its end.\" >&2; [ $code -ne 0 ] || code=1; exit $code' EXIT\nset"
+        f" -e\n. {shlex.quote(str(sourced))}\nset +e\nFLASKOPS_PRESTART=done; export"
+        ' FLASKOPS_PRESTART\nexec "$@"\n'
     )
     return [shell, "-c", words, str(script), sys.executable, "-I", __file__]
 
 
 def application(env, root, own):
-    """The place of the application: as the release says, as the environment of a preset says, as uwsgi.ini says, or as _find finds it."""
+    """The place of the application: as the release says, as the environment of a preset says, as
+    uwsgi.ini says, or as _find finds it.
+    """
     module, name = env.get("FLASKOPS_MODULE", ""), env.get("FLASKOPS_CALLABLE", "")
     if not module and env.get("APP_MODULE"):
         module, _, name = env["APP_MODULE"].partition(":")
@@ -147,12 +160,20 @@ def options_of(server):
 
 
 def uwsgi(env, own):
-    """The command of uWSGI. What the application's own uwsgi.ini says counts, as far as the role does not decide it."""
+    """The command of uWSGI. What the application's own uwsgi.ini says counts, as far as the role
+    does not decide it.
+    """
     configuration = SETTINGS / "uwsgi.ini"
     release = _uwsgi.Ini(configuration)
     # Child processes of the application, and pools of them, are started with sys.executable.
     interpreter = python()
-    command = [str(RUNTIME / "bin/uwsgi"), "--ini", str(configuration), "--home", str(Path(interpreter).parent.parent)]
+    command = [
+        str(RUNTIME / "bin/uwsgi"),
+        "--ini",
+        str(configuration),
+        "--home",
+        str(Path(interpreter).parent.parent),
+    ]
     command += ["--py-executable", interpreter]
     if own.path:
         kept, notes = own.filtered(release, options_of(command[0]) if own.named else frozenset())
@@ -183,7 +204,9 @@ def uwsgi(env, own):
         processes, why = max(workers(limit), cheaper + 1), f"from a limit of {limit:g} processors"
     if processes:
         if int(processes) <= cheaper:
-            raise Stop(f"cheaper must be less than the processes, {processes} {why}; got {cheaper}.")
+            raise Stop(
+                f"cheaper must be less than the processes, {processes} {why}; got {cheaper}."
+            )
         command += ["--processes", str(processes)]
         why = f"{processes} processes, {why}"
     return command, why
@@ -194,7 +217,12 @@ def gunicorn(env):
     named = env.get("GUNICORN_CONF")
     places = [APP / "gunicorn_conf.py", APP / "app/gunicorn_conf.py", Path("/gunicorn_conf.py")]
     # The name that Gunicorn itself looks for, after the one that the Procfile gives to it.
-    places = [APP / (_find.gunicorn_conf(APP) or places[0]), *places, Path.cwd() / "gunicorn.conf.py", APP / "gunicorn.conf.py"]
+    places = [
+        APP / (_find.gunicorn_conf(APP) or places[0]),
+        *places,
+        Path.cwd() / "gunicorn.conf.py",
+        APP / "gunicorn.conf.py",
+    ]
     if named:
         places = [Path(named)]
     found = next((place for place in places if place.is_file()), None)
@@ -204,7 +232,11 @@ def gunicorn(env):
         say(f"{found} counts, as far as the role does not decide it")
         env["FLASKOPS_GUNICORN_CONF"] = str(found)
     command = [python(), "-m", "gunicorn", "--config", str(HERE / "flaskops_gunicorn.py")]
-    given, each, most = number(env, "WEB_CONCURRENCY"), number(env, "WORKERS_PER_CORE", float), number(env, "MAX_WORKERS")
+    given, each, most = (
+        number(env, "WEB_CONCURRENCY"),
+        number(env, "WORKERS_PER_CORE", float),
+        number(env, "MAX_WORKERS"),
+    )
     if env.get("FLASKOPS_PROCESSES", "auto") != "auto":
         count, why = int(env["FLASKOPS_PROCESSES"]), "as gunicorn.workers says"
         command += ["--workers", str(count)]
@@ -213,7 +245,9 @@ def gunicorn(env):
     else:
         limit = cpu_limit()
         count = max(1, int(each * limit)) if each else workers(limit)
-        why = f"from a limit of {limit:g} processors" + (f" and WORKERS_PER_CORE={each:g}" if each else "")
+        why = f"from a limit of {limit:g} processors" + (
+            f" and WORKERS_PER_CORE={each:g}" if each else ""
+        )
     if most and count > most:
         count, why = most, "as MAX_WORKERS says"
     if found and "--workers" not in command and re.search(rb"(?m)^workers\s*=", found.read_bytes()):
@@ -227,7 +261,9 @@ def gunicorn(env):
 
 
 def enter(env, root, path):
-    """Go where the application is started. Imports start from there, from path below /app, and from /app."""
+    """Go where the application is started. Imports start from there, from path below /app, and from
+    /app.
+    """
     os.chdir(root)
     places = [str(root), str(APP / path), str(APP), *env.get("PYTHONPATH", "").split(":")]
     env["PYTHONPATH"] = ":".join(dict.fromkeys(each for each in places if each))
@@ -266,7 +302,10 @@ def main(arguments, env):
     engine = env.get("FLASKOPS_ENGINE", "uwsgi")
     settings = SETTINGS / ("gunicorn.conf.py" if engine == "gunicorn" else "uwsgi.ini")
     if not settings.is_file():
-        raise Stop(f"{settings} is missing. The role flask_apps mounts it; to run something else, give its command.")
+        raise Stop(
+            f"{settings} is missing. The role flask_apps mounts it; to run something else, give its"
+            " command."
+        )
     env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"] = located(env, root, own)
     command, count = gunicorn(env) if engine == "gunicorn" else uwsgi(env, own)
     where = f", mounted at {env['FLASKOPS_MOUNT']}" if env.get("FLASKOPS_MOUNT") else ""

@@ -1,7 +1,8 @@
-"""What an application has begun while it was loaded, and what a fork makes of it; each finding is a line of the log.
+"""What an application has begun while it was loaded, and what a fork makes of it; each finding is a
+line of the log.
 
-Threads do not come along into the processes that are forked afterwards, and connections are shared by all of them. The health check
-reads the lines and says what to write instead.
+Threads do not come along into the processes that are forked afterwards, and connections are shared
+by all of them. The health check reads the lines and says what to write instead.
 """
 
 import _socket  # not gevent's: that would change the mode of what it looks at
@@ -25,7 +26,9 @@ STREAMS = (_socket.SOCK_STREAM, _socket.SOCK_SEQPACKET)
 
 
 def watch():
-    """Have each process that the application forks leave the handlers of Gunicorn's worker, and miss no signal meanwhile."""
+    """Have each process that the application forks leave the handlers of Gunicorn's worker, and
+    miss no signal meanwhile.
+    """
     os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_leave_handlers)
 
 
@@ -38,11 +41,18 @@ def _let_go():
 
 
 def _leave_handlers():
-    """SIGTERM tells a worker to finish. In a child it would do nothing, so that multiprocessing waits for ever for one that it ended."""
+    """SIGTERM tells a worker to finish. In a child it would do nothing, so that multiprocessing
+    waits for ever for one that it ended.
+    """
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
-        if isinstance(handler, MethodType) and _top(type(handler.__self__).__module__) == "gunicorn":
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        if (
+            isinstance(handler, MethodType)
+            and _top(type(handler.__self__).__module__) == "gunicorn"
+        ):
+            signal.signal(
+                number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            )
     _let_go()
 
 
@@ -60,7 +70,9 @@ def sockets():
 
 
 def connections(before):
-    """To whom there is a connection that was not there before. A datagram is whole by itself, and a pair of sockets has no name."""
+    """To whom there is a connection that was not there before. A datagram is whole by itself, and a
+    pair of sockets has no name.
+    """
     for target, descriptor in sorted(sockets().items()):
         if target in before:
             continue
@@ -79,7 +91,9 @@ def connections(before):
 
 
 def settle(seconds=SETTLES):
-    """Wait until no thread is within an import: a module that is half there when a process is forked stays so in the new one."""
+    """Wait until no thread is within an import: a module that is half there when a process is
+    forked stays so in the new one.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end and any(_imports(frame) for frame in _others()):
         time.sleep(0.01)
@@ -124,7 +138,11 @@ def _top(name):
 
 def _used(stack):
     """The modules that code refers to, themselves or something of them."""
-    return {_top(_module(value)) for frame in stack for value in (*frame.f_globals.values(), *frame.f_locals.values())}
+    return {
+        _top(_module(value))
+        for frame in stack
+        for value in (*frame.f_globals.values(), *frame.f_locals.values())
+    }
 
 
 def _module(value):
@@ -132,7 +150,9 @@ def _module(value):
     kind = type(value)
     if kind is ModuleType:
         return value.__name__
-    return getattr(value if issubclass(kind, (type, FunctionType, MethodType)) else kind, "__module__", "")
+    return getattr(
+        value if issubclass(kind, (type, FunctionType, MethodType)) else kind, "__module__", ""
+    )
 
 
 def findings(before, forks, processes):

@@ -1,6 +1,8 @@
-"""The settings of Gunicorn: those of the release, over them the application's own, and over those what the role has to decide.
+"""The settings of Gunicorn: those of the release, over them the application's own, and over those
+what the role has to decide.
 
-Gunicorn reads this file as its configuration. FLASKOPS_GUNICORN_CONF names the application's own, found by the entrypoint.
+Gunicorn reads this file as its configuration. FLASKOPS_GUNICORN_CONF names the application's own,
+found by the entrypoint.
 """
 
 import importlib.util
@@ -47,7 +49,10 @@ def settings(release, own):
     worker = theirs.get("worker_class")
     if isinstance(worker, str) and "meinheld" in worker:
         instead = release["worker_class"]
-        notes.append(f"worker_class {worker} is replaced by {instead}: Meinheld does not run on a Python that is maintained")
+        notes.append(
+            f"worker_class {worker} is replaced by {instead}: Meinheld does not run on a Python"
+            " that is maintained"
+        )
         theirs["worker_class"] = release["worker_class"]
     return {**release, **theirs}, notes
 
@@ -63,15 +68,24 @@ def _read(path, name):
 if __name__ == "__config__":  # so does Gunicorn call it
     _own = os.environ.get("FLASKOPS_GUNICORN_CONF", "")
     _level = os.environ.get("LOG_LEVEL", "").lower()
-    _release = {**_read(RELEASE, "__release__"), **({"loglevel": _level} if _level in LEVELS else {})}
+    _release = {
+        **_read(RELEASE, "__release__"),
+        **({"loglevel": _level} if _level in LEVELS else {}),
+    }
     _settings, _notes = settings(_release, _read(_own, "__own__") if _own else {})
     for _note in _notes:
         print(f"flaskops: {_own}: {_note}", file=sys.stderr, flush=True)
     # Whether the application is loaded before the workers are forked.
-    os.environ["FLASKOPS_PRELOAD"] = "1" if _settings.get("preload_app") or "--preload" in os.environ.get("GUNICORN_CMD_ARGS", "") else ""
+    os.environ["FLASKOPS_PRELOAD"] = (
+        "1"
+        if _settings.get("preload_app") or "--preload" in os.environ.get("GUNICORN_CMD_ARGS", "")
+        else ""
+    )
     # How many streams hold all threads of a worker; of other kinds of workers none does.
     _arguments = os.environ.get("GUNICORN_CMD_ARGS", "")
     _threads = re.findall(r"--threads[= ](\d+)", _arguments) or [_settings.get("threads", 1)]
-    _threaded = _settings.get("worker_class") == "gthread" and not re.search(r"(?:^|\s)(?:-k|--worker-class)", _arguments)
+    _threaded = _settings.get("worker_class") == "gthread" and not re.search(
+        r"(?:^|\s)(?:-k|--worker-class)", _arguments
+    )
     os.environ["FLASKOPS_THREADS"] = str(_threads[-1]) if _threaded else ""
     globals().update(_settings)

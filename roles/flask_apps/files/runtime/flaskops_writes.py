@@ -1,10 +1,12 @@
-"""All that an application would write while it is loaded, where the first refusal has ended the load.
+"""All that an application would write while it is loaded, where the first refusal has ended the
+load.
 
-What it is refused is a line of the log as Python says it, and the next start fails at the next place: with three of them that is three
-deploys. So the load is tried once more in a process of its own, in which each write to the read-only file system seems to be done; each
-is a line of the log, which the health check reads. It goes further than the first one did, so whatever would reach more than /tmp ends it:
-what it writes or removes on a volume, a program that it starts, a connection. Else a file that seems to be saved beside the code would be
-removed from a volume.
+What it is refused is a line of the log as Python says it, and the next start fails at the next
+place: with three of them that is three deploys. So the load is tried once more in a process of its
+own, in which each write to the read-only file system seems to be done; each is a line of the log,
+which the health check reads. It goes further than the first one did, so whatever would reach more
+than /tmp ends it: what it writes or removes on a volume, a program that it starts, a connection.
+Else a file that seems to be saved beside the code would be removed from a volume.
 """
 
 import builtins
@@ -19,17 +21,36 @@ import tempfile
 SECONDS = 10
 # One look is enough, however many processes load the application.
 ONCE = os.path.join(tempfile.gettempdir(), "flaskops-writes")
-# What Python says of itself before it does it (sys.addaudithook): what leaves this process, and the paths that are written.
+# What Python says of itself before it does it (sys.addaudithook): what leaves this process, and the
+# paths that are written.
 _OUTSIDE = {"subprocess.Popen", "socket.connect", "socket.sendto", "socket.sendmsg", "pty.spawn"}
-_OUTSIDE |= {"os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.kill", "os.killpg"}
-_WRITTEN = {"os.rename": 2, "os.link": 2, "os.symlink": 2, **dict.fromkeys(("os.mkdir", "os.remove", "os.rmdir", "os.truncate"), 1)}
-_WRITTEN |= dict.fromkeys(("os.chmod", "os.chown", "os.utime", "os.setxattr", "os.removexattr", "sqlite3.connect"), 1)
+_OUTSIDE |= {
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.kill",
+    "os.killpg",
+}
+_WRITTEN = {
+    "os.rename": 2,
+    "os.link": 2,
+    "os.symlink": 2,
+    **dict.fromkeys(("os.mkdir", "os.remove", "os.rmdir", "os.truncate"), 1),
+}
+_WRITTEN |= dict.fromkeys(
+    ("os.chmod", "os.chown", "os.utime", "os.setxattr", "os.removexattr", "sqlite3.connect"), 1
+)
 _FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _SQLITE = "unable to open database file"
 
 
 def is_refused(error):
-    """Whether a write to the read-only file system is the reason of an exception, or the reason of its reason."""
+    """Whether a write to the read-only file system is the reason of an exception, or the reason of
+    its reason.
+    """
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -40,7 +61,9 @@ def is_refused(error):
 
 
 def look(module, name):
-    """Load the application once more in another process, which says what it would write; its own output is not shown."""
+    """Load the application once more in another process, which says what it would write; its own
+    output is not shown.
+    """
     try:
         os.close(os.open(ONCE, os.O_CREAT | os.O_EXCL, 0o600))
     except OSError:
@@ -49,7 +72,14 @@ def look(module, name):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment.pop("FLASKOPS_MODULE", None)  # flaskops_wsgi is only imported there
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(command, env=environment, timeout=SECONDS, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(
+            command,
+            env=environment,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
 
 
 def guard(event, arguments):
@@ -64,7 +94,9 @@ def guard(event, arguments):
 
 
 def _is_lasting(path):
-    """Whether it is, or would be, where it may be written and which is not /tmp. What is read-only refuses by itself."""
+    """Whether it is, or would be, where it may be written and which is not /tmp. What is read-only
+    refuses by itself.
+    """
     if isinstance(path, int) or path in (":memory:", b":memory:"):
         return False
     path = os.fsdecode(path)
@@ -115,7 +147,9 @@ class Writes:
         return run
 
     def _nothing(self, function, place):
-        """Of what has no result. The argument in this place is the path that is written; a target is one that is new."""
+        """Of what has no result. The argument in this place is the path that is written; a target
+        is one that is new.
+        """
 
         def run(*arguments, **keywords):
             try:
@@ -149,10 +183,14 @@ class Writes:
             return ""
 
     def _is_ours(self, known, error):
-        """Whether it is refused for the read-only file system, or only because it is in a directory that seems to be there."""
+        """Whether it is refused for the read-only file system, or only because it is in a directory
+        that seems to be there.
+        """
         if not known:
             return False
-        return error.errno == errno.EROFS or (error.errno == errno.ENOENT and self.made.get(os.path.dirname(known)) == "")
+        return error.errno == errno.EROFS or (
+            error.errno == errno.ENOENT and self.made.get(os.path.dirname(known)) == ""
+        )
 
     def _note(self, known, kind):
         if known in self.made:

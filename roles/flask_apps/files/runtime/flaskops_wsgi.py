@@ -1,8 +1,11 @@
-"""What the application server calls, whichever it is: the application, told who asks and where it is mounted.
+"""What the application server calls, whichever it is: the application, told who asks and where it
+is mounted.
 
-Over a unix socket the peer has no address, so the client's address and scheme are what our own Nginx says. The entrypoint has written
-into the environment which application to load (FLASKOPS_MODULE, FLASKOPS_CALLABLE) and, for one that knows nothing of its path, the
-path that is taken off and told as SCRIPT_NAME (FLASKOPS_MOUNT). This is on the way of every request: it stays as short as it is.
+Over a unix socket the peer has no address, so the client's address and scheme are what our own
+Nginx says. The entrypoint has written into the environment which application to load
+(FLASKOPS_MODULE, FLASKOPS_CALLABLE) and, for one that knows nothing of its path, the path that is
+taken off and told as SCRIPT_NAME (FLASKOPS_MOUNT). This is on the way of every request: it stays as
+short as it is.
 """
 
 import contextlib
@@ -33,22 +36,41 @@ HELD, PAUSE = 5, 1
 
 
 def load(module, name):
-    """The application; whatever is wrong with it ends the server, by an exception that both servers take for the end."""
+    """The application; whatever is wrong with it ends the server, by an exception that both servers
+    take for the end.
+    """
     try:
         loaded = _file(module) if module.endswith(".py") else importlib.import_module(module)
     except SystemExit as error:  # Gunicorn would try again for ever
         traceback.print_exc()
-        raise RuntimeError(f"flaskops: {module} ended the program while it was imported: {error}") from None
+        raise RuntimeError(
+            f"flaskops: {module} ended the program while it was imported: {error}"
+        ) from None
     attribute, factory, given = name.partition("(")
     app = getattr(loaded, attribute, None)
     if app is None:
-        names = ", ".join(sorted(each for each, value in vars(loaded).items() if callable(value) and each[0] != "_")) or "none"
-        raise RuntimeError(f"flaskops: {module} has no {attribute!r}; what can be called in it: {names}. Write module and callable.")
+        names = (
+            ", ".join(
+                sorted(
+                    each
+                    for each, value in vars(loaded).items()
+                    if callable(value) and each[0] != "_"
+                )
+            )
+            or "none"
+        )
+        raise RuntimeError(
+            f"flaskops: {module} has no {attribute!r}; what can be called in it: {names}. Write"
+            " module and callable."
+        )
     if factory:
         arguments, keywords = ([], {}) if given == ")" else _arguments(name)
         app = app(*arguments, **keywords)
     if not callable(app):
-        raise RuntimeError(f"flaskops: {name!r} of {module} is {type(app).__name__}, which cannot be called. Write module and callable.")
+        raise RuntimeError(
+            f"flaskops: {name!r} of {module} is {type(app).__name__}, which cannot be called. Write"
+            " module and callable."
+        )
     return app
 
 
@@ -58,9 +80,14 @@ def _arguments(call):
 
     try:
         call = ast.parse(call, mode="eval").body
-        return [ast.literal_eval(each) for each in call.args], {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+        return [ast.literal_eval(each) for each in call.args], {
+            each.arg: ast.literal_eval(each.value) for each in call.keywords
+        }
     except (SyntaxError, ValueError):
-        raise RuntimeError(f"flaskops: the arguments of the factory in {call!r} are no constants. Write module and callable.") from None
+        raise RuntimeError(
+            f"flaskops: the arguments of the factory in {call!r} are no constants. Write module and"
+            " callable."
+        ) from None
 
 
 def _file(path):
@@ -115,7 +142,9 @@ def wrap(app, mount):
 
 
 def _resolved(mount, path):
-    """The path as Nginx has understood it, up to the mount: // is one slash there, and . and .. are gone. The rest stays as it is."""
+    """The path as Nginx has understood it, up to the mount: // is one slash there, and . and .. are
+    gone. The rest stays as it is.
+    """
     names, rest = [], path.split("/")
     while rest and "/" + "/".join(names) != mount:
         name = rest.pop(0)
@@ -130,18 +159,25 @@ def _elsewhere(mount, path, environ, start_response):
     """The path without its slash is redirected, relatively; what is not below it is not ours."""
     if path == mount:
         query = environ.get("QUERY_STRING")
-        start_response("308 Permanent Redirect", [("Location", f"{mount}/?{query}" if query else f"{mount}/"), ("Content-Length", "0")])
+        start_response(
+            "308 Permanent Redirect",
+            [("Location", f"{mount}/?{query}" if query else f"{mount}/"), ("Content-Length", "0")],
+        )
         return []
     text = b"The application is mounted elsewhere.\n"
-    start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
+    start_response(
+        "404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))]
+    )
     return [text]
 
 
 def _chunked(app, streams=None):
-    """The application under uWSGI, which ends an answer without a length by closing: one that breaks off would look whole.
+    """The application under uWSGI, which ends an answer without a length by closing: one that
+    breaks off would look whole.
 
-    Such an answer goes out in chunks, and the last chunk only when the application has come to its end. Nginx, which takes the chunks
-    off, also hands on each of them at once, where it would collect what has no length.
+    Such an answer goes out in chunks, and the last chunk only when the application has come to its
+    end. Nginx, which takes the chunks off, also hands on each of them at once, where it would
+    collect what has no length.
     """
 
     def told(environ, start_response):
@@ -165,7 +201,11 @@ def _chunked(app, streams=None):
                 return answer
             answer = _Parts(answer, streams)
         except Exception as error:
-            if (held and held.sent) or "HTTP_UPGRADE" in environ or isinstance(error, StopIteration):
+            if (
+                (held and held.sent)
+                or "HTTP_UPGRADE" in environ
+                or isinstance(error, StopIteration)
+            ):
                 raise  # who has begun to read, or speaks websocket, understands no other answer
             return _broken(start_response)
         if held:
@@ -177,15 +217,21 @@ def _chunked(app, streams=None):
 
 
 def _broken(start_response):
-    """The answer to a request at which the application broke: uWSGI would say nothing, and Nginx 502."""
+    """The answer to a request at which the application broke: uWSGI would say nothing, and Nginx
+    502.
+    """
     traceback.print_exc()
     text = b"Internal Server Error\n"
-    start_response("500 Internal Server Error", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
+    start_response(
+        "500 Internal Server Error",
+        [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))],
+    )
     return [text]
 
 
 def _unblocked(app):
-    """The application in threads of uWSGI, which block all signals: a child process would have it from them, and not even be ended.
+    """The application in threads of uWSGI, which block all signals: a child process would have it
+    from them, and not even be ended.
 
     The kernel gives what is sent to the process to its first thread, as before.
     """
@@ -202,10 +248,14 @@ def _unblocked(app):
 
 
 def _ends(environ, status, headers):
-    """Whether an answer has no body, says in rarer words where it ends, or goes to one who knows no chunks."""
+    """Whether an answer has no body, says in rarer words where it ends, or goes to one who knows no
+    chunks.
+    """
     if status[:1] == "1" or status[:3] in ("204", "304") or environ.get("REQUEST_METHOD") == "HEAD":
         return True
-    return environ.get("SERVER_PROTOCOL") != "HTTP/1.1" or any(name.title() in LENGTHS for name, _value in headers)
+    return environ.get("SERVER_PROTOCOL") != "HTTP/1.1" or any(
+        name.title() in LENGTHS for name, _value in headers
+    )
 
 
 def _chunk(part):
@@ -213,7 +263,9 @@ def _chunk(part):
 
 
 class _Held:
-    """The head of an answer without a length: it is sent with the first part, so that what fails before is a 500."""
+    """The head of an answer without a length: it is sent with the first part, so that what fails
+    before is a 500.
+    """
 
     def __init__(self, start_response):
         self._start_response = start_response
@@ -287,9 +339,11 @@ def _streams():
 
 
 class _Streams:
-    """The answers of no known length, and the websockets, that are open in this process: each holds a thread.
+    """The answers of no known length, and the websockets, that are open in this process: each holds
+    a thread.
 
-    Whoever asks when all threads are held waits, and nobody would know why; so the log says it, once.
+    Whoever asks when all threads are held waits, and nobody would know why; so the log says it,
+    once.
     """
 
     def __init__(self, threads, engine, waits):
@@ -318,8 +372,9 @@ class _Streams:
             waits = time.monotonic() - begun >= HELD and self._waits()
             if waits and waited:
                 print(
-                    f"flaskops: open streams hold all {self._threads} threads of a process, and requests wait. Write websocket: true, with "
-                    f"which a stream holds no thread, or a larger {self._engine}.threads.",
+                    f"flaskops: open streams hold all {self._threads} threads of a process, and"
+                    " requests wait. Write websocket: true, with which a stream holds no thread,"
+                    f" or a larger {self._engine}.threads.",
                     flush=True,
                 )
                 return
@@ -328,7 +383,9 @@ class _Streams:
 
 
 def _waits():
-    """Whether a connection waits to be taken. Other processes take it as well, so there is one only when none of them has room."""
+    """Whether a connection waits to be taken. Other processes take it as well, so there is one only
+    when none of them has room.
+    """
     import flaskops_fork
 
     for descriptor in flaskops_fork.sockets().values():
@@ -342,14 +399,18 @@ def _waits():
 
 
 def _counted(app, streams):
-    """The application under Gunicorn, which sends answers without a length by itself: they are counted, and websockets too."""
+    """The application under Gunicorn, which sends answers without a length by itself: they are
+    counted, and websockets too.
+    """
 
     def told(environ, start_response):
         open_end = False
 
         def begin(status, headers, exc_info=None):
             nonlocal open_end
-            open_end = not any(name in LENGTHS for name, _value in headers) and not _ends(environ, status, headers)
+            open_end = not any(name in LENGTHS for name, _value in headers) and not _ends(
+                environ, status, headers
+            )
             return start_response(status, headers, exc_info)
 
         if "HTTP_UPGRADE" in environ:
@@ -381,7 +442,9 @@ class _Counted:
 
 
 class _Read:
-    """An answer whose request is read to its end: what a socket does not hold would make Nginx give up the answer too (502)."""
+    """An answer whose request is read to its end: what a socket does not hold would make Nginx give
+    up the answer too (502).
+    """
 
     def __init__(self, answer, request):
         self._answer = answer
@@ -401,7 +464,9 @@ class _Read:
 
 
 def _upgrade(app, environ, start_response, streams=None):
-    """uWSGI keeps the socket to itself; simple-websocket, and with it flask-sock, looks for it where Gunicorn puts it."""
+    """uWSGI keeps the socket to itself; simple-websocket, and with it flask-sock, looks for it
+    where Gunicorn puts it.
+    """
     client = environ["gunicorn.socket"] = _Client()
     if streams:
         streams.enter()
@@ -416,7 +481,9 @@ def _upgrade(app, environ, start_response, streams=None):
 
 
 class _Client:
-    """The client's socket, taken from uWSGI only by those who use it: the others speak through uWSGI's own API."""
+    """The client's socket, taken from uWSGI only by those who use it: the others speak through
+    uWSGI's own API.
+    """
 
     def __init__(self):
         self._descriptor = uwsgi.connection_fd()

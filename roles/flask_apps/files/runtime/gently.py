@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""gently COMMAND: runs what compiles on half of the processors, and only when nobody else wants them.
+"""gently COMMAND: runs what compiles on half of the processors, and only when nobody else wants
+them.
 
-BuildKit knows no limits, and beside a build applications are alive. Where a program counts the processors itself, it starts as many
-children as there are; they share the same half.
+BuildKit knows no limits, and beside a build applications are alive. Where a program counts the
+processors itself, it starts as many children as there are; they share the same half.
 """
 
 import contextlib
@@ -10,7 +11,14 @@ import os
 import sys
 
 # How many children make, cmake, cargo, uWSGI, NumPy, PyTorch and Go start.
-COUNTS = ("CMAKE_BUILD_PARALLEL_LEVEL", "CARGO_BUILD_JOBS", "CPUCOUNT", "NPY_NUM_BUILD_JOBS", "MAX_JOBS", "GOMAXPROCS")
+COUNTS = (
+    "CMAKE_BUILD_PARALLEL_LEVEL",
+    "CARGO_BUILD_JOBS",
+    "CPUCOUNT",
+    "NPY_NUM_BUILD_JOBS",
+    "MAX_JOBS",
+    "GOMAXPROCS",
+)
 
 usable = sorted(os.sched_getaffinity(0))
 half = usable[len(usable) // 2 :][: max(1, len(usable) // 2)]

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""flaskops-install [--imported=NAMES] ARGUMENTS: has pip install into /opt/app, and brings setuptools to old packages that need it.
+"""flaskops-install [--imported=NAMES] ARGUMENTS: has pip install into /opt/app, and brings
+setuptools to old packages that need it.
 
-Python has had no distutils since 3.12, and setuptools no pkg_resources since 82. Packages that are older than that import them when they
-are built, or when they run. NAMES are those that the application itself imports.
+Python has had no distutils since 3.12, and setuptools no pkg_resources since 82. Packages that are
+older than that import them when they are built, or when they run. NAMES are those that the
+application itself imports.
 """
 
 import ast
@@ -19,14 +21,34 @@ LOCK = "/run/setuptools.txt"
 OLDER = "setuptools<81"
 LIMIT = 1 << 20  # bytes of a module that is read
 # What a build says that has come upon a newer setuptools.
-TOO_NEW = re.compile(r"No module named '(pkg_resources|distutils)|cannot import name '\w+' from '(pkg_resources|setuptools)")
-SKIPPED = {"setuptools", "pkg_resources", "_distutils_hack", "pip", "wheel", "distutils", "tests", "test", "testing"}
+TOO_NEW = re.compile(
+    r"No module named '(pkg_resources|distutils)|cannot import name '\w+' from"
+    r" '(pkg_resources|setuptools)"
+)
+SKIPPED = {
+    "setuptools",
+    "pkg_resources",
+    "_distutils_hack",
+    "pip",
+    "wheel",
+    "distutils",
+    "tests",
+    "test",
+    "testing",
+}
 
 
 def run(words, env=None):
     """The exit code, and the last lines of what it said, which are shown as they come."""
     kept = collections.deque(maxlen=2000)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env) as process:
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=env,
+    ) as process:
         for line in process.stdout:
             sys.stdout.write(line)
             sys.stdout.flush()
@@ -35,7 +57,9 @@ def run(words, env=None):
 
 
 def imported(file):
-    """What of pkg_resources and distutils a module cannot do without: an import at its top level, and in no try."""
+    """What of pkg_resources and distutils a module cannot do without: an import at its top level,
+    and in no try.
+    """
     try:
         with file.open("rb") as opened:
             content = opened.read(LIMIT + 1)
@@ -45,12 +69,16 @@ def imported(file):
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     names = [alias.name for node in body if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module or "" for node in body if isinstance(node, ast.ImportFrom) and not node.level]
+    names += [
+        node.module or "" for node in body if isinstance(node, ast.ImportFrom) and not node.level
+    ]
     return {name.partition(".")[0] for name in names} & {"pkg_resources", "distutils"}
 
 
 def needed_by(site, has_distutils, own=()):
-    """The first package that imports one of them, and which; None when there is none, or they are there. own: of the application."""
+    """The first package that imports one of them, and which; None when there is none, or they are
+    there. own: of the application.
+    """
     there = {"pkg_resources"} if (site / "pkg_resources").is_dir() else set()
     there |= {"distutils"} if has_distutils or (site / "setuptools").is_dir() else set()
     if set(own) - there:
@@ -73,11 +101,15 @@ def main(arguments):
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraint:
             constraint.write(f"{OLDER}\n")
             constraint.flush()
-            code, _said = run([*PIP, *arguments], {**os.environ, "PIP_BUILD_CONSTRAINT": constraint.name})
+            code, _said = run(
+                [*PIP, *arguments], {**os.environ, "PIP_BUILD_CONSTRAINT": constraint.name}
+            )
     if code:
         return code
     words = "import site, sys; print(site.getsitepackages()[0]); print(sys.version_info < (3, 12))"
-    site, has_distutils = subprocess.run([PIP[2], "-c", words], capture_output=True, text=True, check=True).stdout.split()
+    site, has_distutils = subprocess.run(
+        [PIP[2], "-c", words], capture_output=True, text=True, check=True
+    ).stdout.split()
     found = needed_by(Path(site), has_distutils == "True", own)
     if not found:
         return 0
