@@ -20,6 +20,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,27 @@ def hey(url: str, connections: int, seconds: float, rate: float) -> dict[str, fl
     }
 
 
+def seconds_of(url: str) -> float:
+    began = time.monotonic()
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        answer.read()
+    return time.monotonic() - began
+
+
+def waiting(way: dict[str, Any], row: dict[str, Any]) -> dict[str, float]:
+    """Milliseconds until the last of some requests that wait a second each is answered, and one
+    more, which asks for a tiny page a tenth of a second after them.
+    """
+    with ThreadPoolExecutor(row["waiting"]) as pool:
+        began = time.monotonic()
+        answers = [pool.submit(seconds_of, way["url"] + row["path"]) for _ in range(row["waiting"])]
+        time.sleep(0.1)
+        one_more = seconds_of(way["url"] + "/")
+        for answer in answers:
+            answer.result()
+        return {"all": (time.monotonic() - began) * 1000, "one_more": one_more * 1000}
+
+
 def warm_up(url: str, connections: int, seconds: float) -> None:
     """wrk itself takes whole seconds."""
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -149,6 +171,8 @@ def warm_up(url: str, connections: int, seconds: float) -> None:
 def measure(
     way: dict[str, Any], row: dict[str, Any], warm: float, seconds: float
 ) -> dict[str, float]:
+    if row.get("waiting"):
+        return waiting(way, row)
     url = way["url"] + row["path"]
     slow = None
     if row.get("slow"):
@@ -231,6 +255,8 @@ def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
     for way in ways:
         wait_for(way)
     for row in rows:
+        if row.get("waiting"):
+            continue
         wanted = 0
         for way in ways:
             # Often enough for a fault that comes with every other answer only.

@@ -83,6 +83,8 @@ MICROCACHE = {
     "only": ["ours", CACHED],
 }
 
+WAITING = {"name": "eight requests wait 1 s each, a ninth asks", "path": "/wait", "waiting": 8}
+
 
 def on_host(*command: str, check: bool = True, **more: Any) -> str:
     done = subprocess.run(
@@ -377,6 +379,20 @@ def table(
         print(f"| {row['name']}{rate} | {' | '.join(cells)} | {ratio} |")
 
 
+def waiting_table(told: dict[str, Any], names: list[str]) -> None:
+    """How long the requests take that come while others wait."""
+    of = {
+        (name, key): statistics.median(
+            result[key] for result in told["results"] if result["way"] == name
+        )
+        for name in names
+        for key in ("all", "one_more")
+    }
+    print(f"\n{WAITING['name']}, ms\n\n| | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    for key, words in (("one_more", "the ninth is answered"), ("all", "all eight are answered")):
+        print(f"| {words} | {' | '.join(f'{of[name, key]:.0f}' for name in names)} |")
+
+
 def report(
     told: dict[str, Any],
     steady: dict[str, Any],
@@ -459,6 +475,8 @@ def main(quick: bool, keep: bool, output: str) -> None:
             if output:
                 Path(output).write_text(json.dumps({"full": told, "steady": steady}, indent=1))
             report(told, steady, at_rate, compared, meinheld)
+            row = {**WAITING, "only": compared}
+            waiting_table(ask({"ways": ways, "rows": [row], **rounds}), compared)
             minutes = (time.monotonic() - began) / 60
             print(
                 f"\n{rounds['rounds']} rounds of {rounds['seconds']} s, twice that at one rate,"

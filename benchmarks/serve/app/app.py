@@ -1,8 +1,9 @@
-"""The application that all ways run: nothing in it waits for anything, so that what is measured is
-the way to it.
+"""The application that all ways run: only /wait waits for anything, so that what is measured is the
+way to it.
 """
 
 import os
+import time
 from typing import Any
 
 from flask import Blueprint, Flask, jsonify, render_template, request
@@ -33,6 +34,12 @@ def page() -> str:
 @bench.get("/api/parts")
 def api() -> Any:
     return jsonify(parts=PARTS[:20], total=len(PARTS))
+
+
+@bench.get("/wait")
+def wait() -> str:
+    time.sleep(1)
+    return "Waited.\n"
 
 
 @bench.post("/upload")

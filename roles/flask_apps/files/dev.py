@@ -1,11 +1,9 @@
-"""Runs the server of an application that is being written: what was saved is seen by the next
-request.
+"""Runs the server of an application for its developer: the next request sees what was saved.
 
-The first process of the container under the engine's init, in images of ours and in others
-(python3, 3.7 or newer). The arguments are the command of the server, which listens on
-FLASKOPS_SOCKET as it does behind Nginx. Each request comes by here: when a file below
-FLASKOPS_WATCH has changed, the server is started anew before it is asked. Headers are what our
-Nginx would say.
+It is the first process of the container under the engine's init, in all images (python3, 3.7 or
+newer). The arguments are the command of the server, which listens on FLASKOPS_SOCKET as it does
+behind Nginx. Each request passes through here: when a file below FLASKOPS_WATCH has changed, the
+server is restarted first. Headers, redirects and cookies are changed as Nginx changes them.
 """
 
 import asyncio
@@ -25,14 +23,13 @@ HEAD = 65536
 PAUSE = 0.5  # seconds between two looks at the files when nobody asks
 START = 60  # seconds that the server may take to listen
 STOP = 3  # seconds that running requests get when a file has changed
-# Directories that are not the application, and what editors leave beside a file for a moment.
+# Directories that are not the application, and temporary files of editors.
 SKIPPED = {"__pycache__", "node_modules", "venv", "env"}
 PASSING = ("~", ".swp", ".swx", ".tmp", ".pyc", ".log")
-# Said by us alone, as by Nginx.
+# Headers that only Nginx sets.
 OURS = ("connection", "keep-alive", "expect", "proxy", "forwarded", "x-real-ip", "x-request-id")
-
-
-# What begins an error, and what goes on from one to its cause.
+ROOT_COOKIE = re.compile(r"(;\s*path=)/(?=\s*(?:;|$))", re.IGNORECASE)
+# The first line of an error, and the line between two errors of a chain.
 TRACEBACK = "Traceback (most recent call last):"
 CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 ERROR = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Exit)(?::|$)")
@@ -43,7 +40,7 @@ def say(text):
 
 
 def snapshot(roots, unwatched=()):
-    """What there is to watch: time and size of each file by its path."""
+    """The watched files: time and size by path."""
     found = {}
     for root in roots:
         for directory, names, files in os.walk(root):
@@ -65,13 +62,13 @@ def snapshot(roots, unwatched=()):
 
 
 def difference(before, after):
-    """The paths that are not the same."""
+    """The paths of the files that differ."""
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
 
 
 def rewrite(head, prefix):
-    """The head of a request as our Nginx would pass it on, and whether the client waits to be told
-    to go on.
+    """The head of a request as Nginx passes it on, its host, and whether the client expects a 100
+    Continue.
     """
     first, *lines = head.decode("latin-1").split("\r\n")
     kept, upgrade, waits, host = [], False, False, ""
@@ -93,11 +90,35 @@ def rewrite(head, prefix):
         said.append(("X-Forwarded-Prefix", prefix))
     said.append(("Connection", "upgrade" if upgrade else "close"))
     kept += ["{}: {}".format(*entry) for entry in said]
-    return "\r\n".join([first, *kept, "", ""]).encode("latin-1"), waits
+    return "\r\n".join([first, *kept, "", ""]).encode("latin-1"), host, waits
+
+
+def led_back(head, host, prefix, cookie_path):
+    """The head of an answer as Nginx passes it on. The macro proxy of macros.j2 and the maps
+    $flaskops_target and $flaskops_taken are the same rules.
+
+    Args:
+        head: with its last line break.
+        host: that of the request.
+        prefix: the path that the application does not know, or "".
+        cookie_path: the path of a cookie that the application sets for "/", or "".
+    """
+    lines = head.decode("latin-1").split("\r\n")
+    for number, line in enumerate(lines):
+        name, _, value = line.partition(":")
+        low, value = name.strip().lower(), value.strip()
+        if low == "location" and prefix:
+            here = "http://" + host
+            target = value[len(here) :] if value.startswith(here + "/") else value
+            if re.match(r"/(?!/)", target) and not re.match(re.escape(prefix) + "(?:[/?#]|$)", target):
+                lines[number] = "{}: {}{}".format(name, prefix, target)
+        elif low == "set-cookie" and cookie_path:
+            lines[number] = ROOT_COOKIE.sub(lambda found: found[1] + cookie_path, line)
+    return "\r\n".join(lines).encode("latin-1")
 
 
 class Server:
-    """The application server, as it is in production."""
+    """The application server, as in production."""
 
     def __init__(self, command, socket, roots, unwatched):
         self.command = command
@@ -110,8 +131,8 @@ class Server:
         self.lock = asyncio.Lock()
 
     async def fresh(self):
-        """The server runs what is in the files now, or has ended with an error that is in its last
-        lines.
+        """Start the server, and restart it when a file has changed. When it ends, its last lines
+        have the error.
         """
         async with self.lock:
             loop = asyncio.get_event_loop()
@@ -121,15 +142,12 @@ class Server:
                 return
             if self.process:
                 rest = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-                say(f"{changed[0]}{rest} changed: the server starts anew")
+                say(f"{changed[0]}{rest} changed: the server restarts")
                 if any(
                     os.path.basename(path).startswith(("requirements", "pyproject", "uv.lock"))
                     for path in changed
                 ):
-                    say(
-                        "what it requires is installed when bin/dev starts: stop it and start it"
-                        " again"
-                    )
+                    say("requirements are installed when bin/dev starts: stop it and start it again")
                 await loop.run_in_executor(None, self.stop)
             self.files = now
             await loop.run_in_executor(None, self.start)
@@ -153,9 +171,9 @@ class Server:
             time.sleep(0.02)
         time.sleep(0.1)  # its last lines
         say(
-            "the server has ended; it is started again when a file changes"
+            "the server has ended; it restarts when a file changes"
             if self.process.poll() is not None
-            else "it does not listen"
+            else f"the server does not listen after {START} seconds"
         )
 
     def copy(self, pipe):
@@ -188,7 +206,7 @@ def answer(status, text, *headers):
 
 
 def telling(lines):
-    """Of what a server wrote, what begins with its last error; all of it where there is none."""
+    """The output of a server from its last error on; all of it without an error."""
     starts = [number for number, line in enumerate(lines) if line.startswith(TRACEBACK)]
     while len(starts) > 1 and any(
         line.startswith(CHAINED) for line in lines[starts[-2] : starts[-1]]
@@ -200,50 +218,60 @@ def telling(lines):
     return lines[errors[-1] :] if errors else lines
 
 
+def target_of(head):
+    """The path and query of a request."""
+    return head.split(b" ", 2)[1].decode("latin-1") if head.count(b" ") > 1 else "/"
+
+
 async def pump(reader, writer):
-    """All that comes from one side, to the other side. How many bytes there were."""
-    count = 0
+    """Copy from one side to the other until it ends."""
     with contextlib.suppress(OSError):  # one of them has gone
         while True:
             data = await reader.read(SIZE)
             if not data:
                 break
-            count += len(data)
             writer.write(data)
             await writer.drain()
-    return count
 
 
 class Front:
-    """What stands before the server here, where Nginx does on a host."""
+    """What a host has Nginx for: it passes requests to the server, and answers back."""
 
-    def __init__(self, server, prefix, mode):
+    def __init__(self, server, prefix, mode, cookie_path=""):
         self.server = server
         self.prefix = prefix
-        # "strip": the server does not know the path. "tell": ours takes it off. "": the application
-        # puts it before its routes.
+        # "strip": the path is removed here. "tell": our server removes it. "": the application has
+        # it before its routes.
         self.mode = mode
+        self.cookie_path = cookie_path
 
     async def accepted(self, reader, writer):
         other = None
         try:
             head = await reader.readuntil(b"\r\n\r\n")
+            bare = self.is_bare(head)
             here = self.elsewhere(head)
             if here:
                 writer.write(here)
                 return
             await self.server.fresh()
-            head, waits = rewrite(self.stripped(head[:-4]), self.prefix if self.mode else "")
+            mapped = self.prefix if self.mode else ""
+            head, host, waits = rewrite(self.stripped(head[:-4]), mapped)
             if waits:
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            count = 0
+            answered = b""
             with contextlib.suppress(OSError):  # nobody listens
-                theirs, other = await asyncio.open_unix_connection(self.server.socket)
+                theirs, other = await asyncio.open_unix_connection(self.server.socket, limit=HEAD)
                 other.write(head)
                 up = asyncio.ensure_future(pump(reader, other))
-                count = await pump(theirs, writer)
+                answered = await self.head_of(theirs, writer)
+                if bare and answered.split(b" ", 2)[1:2] == [b"404"]:
+                    writer.write(bare)
+                elif answered:
+                    writer.write(led_back(answered, host, mapped, self.cookie_path))
+                    await pump(theirs, writer)
                 up.cancel()
-            if not count:
+            if not answered:
                 await asyncio.sleep(0.2)  # its last lines
                 text = (
                     "The application gave no answer. The last lines that it wrote:\n\n"
@@ -258,15 +286,37 @@ class Front:
                     with contextlib.suppress(OSError):
                         each.close()
 
+    async def head_of(self, theirs, writer):
+        """The head of an answer, after interim ones; what there is of one that is not complete."""
+        while True:
+            try:
+                head = await theirs.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError as error:
+                return error.partial
+            except asyncio.LimitOverrunError:
+                return await theirs.read(HEAD)
+            status = head.split(b" ", 2)[1:2]
+            if not status or status[0][:1] != b"1" or status == [b"101"]:
+                return head
+            writer.write(head)
+
+    def is_bare(self, head):
+        """The redirect for the path without its last slash, which the application does not know or
+        answers with 404; else None.
+        """
+        path, _, query = target_of(head).partition("?")
+        if not self.prefix or path != self.prefix:
+            return None
+        query = "?" + query if query else ""
+        return answer("308 Permanent Redirect", "", f"Location: {self.prefix}/{query}")
+
     def elsewhere(self, head):
-        """The answer for a path that is not the application's."""
-        target = head.split(b" ", 2)[1].decode("latin-1") if head.count(b" ") > 1 else "/"
-        path, _, query = target.partition("?")
+        """The answer for a path that is not the application's; else None."""
+        path = target_of(head).partition("?")[0]
         if not self.prefix or path.startswith(self.prefix + "/"):
             return None
         if path == self.prefix:
-            query = "?" + query if query else ""
-            return answer("301 Moved Permanently", "", f"Location: {self.prefix}/{query}")
+            return self.is_bare(head) if self.mode else None
         return answer("404 Not Found", f"The application is at {self.prefix}/\n")
 
     def stripped(self, head):
@@ -282,9 +332,8 @@ async def run(environment, command):
         for name in ("FLASKOPS_WATCH", "FLASKOPS_UNWATCHED")
     )
     server = Server(command, environment["FLASKOPS_SOCKET"], watched, unwatched)
-    front = Front(
-        server, environment.get("FLASKOPS_PREFIX", ""), environment.get("FLASKOPS_PREFIX_MODE", "")
-    )
+    names = ("FLASKOPS_PREFIX", "FLASKOPS_PREFIX_MODE", "FLASKOPS_COOKIE_PATH")
+    front = Front(server, *(environment.get(name, "") for name in names))
     listener = await asyncio.start_server(front.accepted, "0.0.0.0", PORT, limit=HEAD)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -293,7 +342,7 @@ async def run(environment, command):
     async def watch():
         await server.fresh()
         if environment.get("FLASKOPS_URL"):
-            print(f"==> {environment['FLASKOPS_URL']}   Ctrl-C ends it", flush=True)
+            print(f"==> {environment['FLASKOPS_URL']}   Press Ctrl-C to stop", flush=True)
         while True:
             await server.fresh()
             await asyncio.sleep(PAUSE)
