@@ -197,12 +197,15 @@ def _of_configuration(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
     """What Flask's configuration has by default, where variables with a prefix, or else a file, go
     over it.
     """
-    named = {
-        node.func.attr: node
+    calls = [
+        node
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and own_code.ends_with(node.func.value, "config")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    named = {
+        call.func.attr: call  # type: ignore[attr-defined]
+        for call in calls
+        if own_code.ends_with(call.func.value, "config")  # type: ignore[attr-defined]
     }
     prefixed = named.get("from_prefixed_env")
     prefix = "FLASK"
