@@ -75,7 +75,8 @@ def on_host(*command: str, check: bool = True, **more: Any) -> str:
 def play(inventory: Path, *words: str) -> str:
     command = ["ansible-playbook", "-i", str(inventory), str(ROOT / "site.yml"), *words]
     done = subprocess.run(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
     )  # fmt: skip
     if done.returncode:
@@ -84,7 +85,7 @@ def play(inventory: Path, *words: str) -> str:
 
 
 def watched(port: int, path: str, wanted: str, change: Any) -> dict[str, float]:
-    """Seconds from the command to its first answer, failed requests and the longest gap meanwhile."""
+    """Seconds from the command to its first answer, failed requests and the longest gap."""
     poller = subprocess.Popen(
         ["docker", "exec", HOST, "python3", "-c", POLLER, str(port), path],
         stdout=subprocess.PIPE,
@@ -295,9 +296,18 @@ def main() -> None:
             bench.list(0)
             names = ",".join(f"bench-{n}" for n in range(max(COUNTS)))
             subprocess.run(
-                ["ansible-playbook", "-i", str(bench.inventory), str(ROOT / "playbooks/remove.yml"), "-e", f"flask_apps_remove={names}"],
-                cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-            )  # fmt: skip
+                [
+                    "ansible-playbook",
+                    "-i",
+                    str(bench.inventory),
+                    str(ROOT / "playbooks/remove.yml"),
+                    "-e",
+                    f"flask_apps_remove={names}",
+                ],
+                cwd=ROOT,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+            )
 
 
 main()

@@ -244,8 +244,15 @@ def wait_for(way: dict[str, Any]) -> None:
         except OSError as error:
             last = error
             time.sleep(0.5)
-    logs = [subprocess.run(["docker", "logs", "--tail", "20", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
-            for name in way["containers"]]  # fmt: skip
+    logs = [
+        subprocess.run(
+            ["docker", "logs", "--tail", "20", name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ).stdout
+        for name in way["containers"]
+    ]
     sys.exit(f"{way['name']} does not answer at {way['url']}: {last}\n{''.join(logs)}")
 
 

@@ -11,11 +11,17 @@ class ModuleDocFragment:
 
     ROOT = r"""
 options:
-  root: {description: "The directory of the releases, C(flask_apps_root).", type: str, required: true}
+  root:
+    description: The directory of the releases, C(flask_apps_root).
+    type: str
+    required: true
 """
     NGINX_ROOT = r"""
 options:
-  nginx_root: {description: The directory of the Nginx configuration., type: str, default: /etc/nginx}
+  nginx_root:
+    description: The directory of the Nginx configuration.
+    type: str
+    default: /etc/nginx
 """
     NAME = r"""
 options:
@@ -31,11 +37,18 @@ options:
 """
     SITES = r"""
 options:
-  sites: {description: "The server blocks, as in C(nginx_host.sites).", type: list, elements: dict, default: []}
+  sites:
+    description: The server blocks, as in C(nginx_host.sites).
+    type: list
+    elements: dict
+    default: []
 """
     BUILD = r"""
 options:
-  dockerfile: {description: The text of the Dockerfile; empty for the C(Dockerfile) of the archive., type: str, default: ''}
+  dockerfile:
+    description: The text of the Dockerfile; empty for the C(Dockerfile) of the archive.
+    type: str
+    default: ''
   ca_bundle:
     description: A PEM file on the host with the certificate authorities to trust; empty for the
       image's own.
@@ -45,6 +58,9 @@ options:
 """
     LOGIN = r"""
 options:
-  username: {description: The name of the account at the registry; empty for no login., type: str, default: ''}
+  username:
+    description: The name of the account at the registry; empty for no login.
+    type: str
+    default: ''
   password: {description: Its password or token., type: str, default: ''}
 """

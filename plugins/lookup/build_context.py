@@ -9,7 +9,8 @@ short_description: Archive the source of an application for its build
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Writes a tar archive of the source after C(.dockerignore) into the temporary directory of this run and returns its path.
+  - Writes a tar archive of the source after C(.dockerignore) into the temporary directory of this
+    run and returns its path.
 options:
   _terms:
     description: Directories on the controller.
@@ -29,9 +30,11 @@ options:
 EXAMPLES = """
 - name: Send the build context
   ansible.builtin.copy:
-    src: "{{ lookup('flaskops.host.build_context', 'files/shop', extra={'Dockerfile': 'FROM scratch'}) }}"
+    src: "{{ lookup('flaskops.host.build_context', 'files/shop', extra=files) }}"
     dest: /tmp/context.tar
     mode: "0600"
+  vars:
+    files: {Dockerfile: FROM scratch}
 """
 
 RETURN = """

@@ -5,24 +5,27 @@ from __future__ import annotations
 
 DOCUMENTATION = """
 name: releases
-short_description: Work out the release of each application
+short_description: Plan the release of each application
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Renders the files of a release, describes its container, and computes its id, all on the controller.
+  - Renders the files of a release, describes its container, and computes its id, all on the
+    controller.
   - The same inputs give the same id on every host; nothing on the host is asked.
 options:
   _terms:
-    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) gives them. One that is absent has no release.
+    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) returns them. An
+      absent one has no release.
     type: list
     elements: dict
     required: true
   templates:
-    description: The directory of the templates C(Dockerfile.j2), C(nginx.conf.j2), C(uwsgi.ini.j2), C(gunicorn.conf.py.j2) and the rest.
+    description: The directory of the templates, such as C(Dockerfile.j2) and C(nginx.conf.j2).
     type: str
     required: true
   runtimes:
-    description: By base, the reference of the runtime image, as P(flaskops.host.normalize_apps#filter) gives them.
+    description: By base, the reference of the runtime image, as
+      P(flaskops.host.normalize_apps#filter) returns them.
     type: dict
     required: true
   root:
@@ -30,7 +33,8 @@ options:
     type: str
     required: true
   key_file:
-    description: The file of the key that guards secrets in release ids; it is made when it is missing and there are secrets.
+    description: The file of the key that guards secrets in release ids; it is created when an
+      application has secrets.
     type: str
     required: true
 """
@@ -38,19 +42,22 @@ options:
 EXAMPLES = """
 - name: Show what would be released
   ansible.builtin.debug:
-    msg: "{{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates', runtimes={'': 'flaskops/runtime:1'},
-      root=flask_apps_root, key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
+    msg: "{{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates',
+      runtimes={'': 'flaskops/runtime:1'}, root=flask_apps_root,
+      key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
 """
 
 RETURN = """
 _list:
   description:
-    - One dictionary for each application with C(name), C(id), C(image), C(directory), C(socket), C(image_archive), C(build_directory)
-      (places on the host), C(runtime), C(app) (the normalised entry), C(dockerfile), C(files) (content by name), C(container) (its options,
-      as module_utils/host/container.py has them), C(process_containers) (the same for each of its processes), C(release_command) (the words
-      of its container), C(secrets) (the files that hold them, by name), C(variables) (the names of those that are variables too),
-      C(login) (for the registry of its image), C(facts) (what C(release.json) keeps), C(runtime_builds) (how the images of this
-      collection that it needs are built).
+    - One dictionary for each application with C(name), C(id), C(image), C(directory), C(socket),
+      C(image_archive), C(build_directory) (places on the host), C(runtime), C(app) (the normalised
+      entry), C(dockerfile), C(files) (content by name), C(container) (its options, as
+      module_utils/host/container.py has them), C(process_containers) (the same for each of its
+      processes), C(release_command) (the words of its container), C(secrets) (the files that hold
+      them, by name), C(variables) (the names of those that are variables too), C(login) (for the
+      registry of its image), C(facts) (what C(release.json) keeps), C(runtime_builds) (how the
+      images of this collection that it needs are built).
   type: list
   elements: dict
 """

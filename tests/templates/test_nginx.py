@@ -79,9 +79,11 @@ def test_names_for_the_fragments():
         r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) (\$\w+) \{|^log_format (\w+)", names, re.MULTILINE
     )
     assert [variable or name for variable, name in defined] == [
-        "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host", "$flaskops_reached", "$flaskops_address",
-        "$flaskops_own_port", "$flaskops_trusted", "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
-        "$flaskops_prefix", "$flaskops_target", "$flaskops_taken", "$flaskops_location", "$flaskops_cache_control", "$flaskops_wants_page",
+        "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host",
+        "$flaskops_reached", "$flaskops_address", "$flaskops_own_port", "$flaskops_trusted",
+        "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
+        "$flaskops_prefix", "$flaskops_target", "$flaskops_taken", "$flaskops_location",
+        "$flaskops_cache_control", "$flaskops_wants_page",
         "flaskops",
     ]  # fmt: skip
     for word in (
@@ -196,7 +198,8 @@ def test_the_catch_all_refuses_beside_named_sites():
     site = files["flaskops/default.conf"]
     assert "return 444;" in site and "include" not in site and "location = /healthz {" in site
     assert re.findall(r"listen (.*);", site) == [
-        "80 default_server", "[::]:80 default_server", "8080 default_server", "[::]:8080 default_server",
+        "80 default_server", "[::]:80 default_server", "8080 default_server",
+        "[::]:8080 default_server",
     ]  # fmt: skip
     shop = files["flaskops/shop.conf"]
     assert "server_name shop.example.org www.shop.example.org;" in shop

@@ -376,14 +376,17 @@ def test_a_file_of_the_release_before_is_found_and_a_missing_one_is_the_applicat
 
 
 PINNED = {
-    "js": "text/javascript; charset=utf-8", "mjs": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
-    "txt": "text/plain; charset=utf-8", "csv": "text/csv; charset=utf-8", "md": "text/markdown; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8", "ics": "text/calendar; charset=utf-8", "xml": "text/xml; charset=utf-8",
-    "html": "text/html; charset=utf-8", "HTML": "text/html; charset=utf-8", "svg": "image/svg+xml; charset=utf-8",
-    "webmanifest": "application/manifest+json", "json": "application/json", "map": "application/json", "wasm": "application/wasm",
-    "ttf": "font/ttf", "otf": "font/otf", "woff": "font/woff", "woff2": "font/woff2", "png": "image/png", "webp": "image/webp",
-    "avif": "image/avif", "ico": "image/vnd.microsoft.icon", "pdf": "application/pdf", "mp4": "video/mp4",
-    "unknown": "application/octet-stream", "gz": "application/octet-stream",
+    "js": "text/javascript; charset=utf-8", "mjs": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8", "txt": "text/plain; charset=utf-8",
+    "csv": "text/csv; charset=utf-8", "md": "text/markdown; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8", "ics": "text/calendar; charset=utf-8",
+    "xml": "text/xml; charset=utf-8", "html": "text/html; charset=utf-8",
+    "HTML": "text/html; charset=utf-8", "svg": "image/svg+xml; charset=utf-8",
+    "webmanifest": "application/manifest+json", "json": "application/json",
+    "map": "application/json", "wasm": "application/wasm", "ttf": "font/ttf", "otf": "font/otf",
+    "woff": "font/woff", "woff2": "font/woff2", "png": "image/png", "webp": "image/webp",
+    "avif": "image/avif", "ico": "image/vnd.microsoft.icon", "pdf": "application/pdf",
+    "mp4": "video/mp4", "unknown": "application/octet-stream", "gz": "application/octet-stream",
 }  # fmt: skip
 
 
@@ -465,10 +468,20 @@ def test_one_of_them_may_say_how_long_they_are_kept(place):
 @needs_nginx
 @pytest.mark.parametrize(
     "directives",
-    [["deny all"], ["allow 192.0.2.1", "deny all"], ["auth_basic closed", "auth_basic_user_file /nonexistent"], ["auth_request /closed"],
-     ["satisfy any", "deny all", 'auth_basic "closed; to all"', "auth_basic_user_file /nonexistent"]],
+    [
+        ["deny all"],
+        ["allow 192.0.2.1", "deny all"],
+        ["auth_basic closed", "auth_basic_user_file /nonexistent"],
+        ["auth_request /closed"],
+        [
+            "satisfy any",
+            "deny all",
+            'auth_basic "closed; to all"',
+            "auth_basic_user_file /nonexistent",
+        ],
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_who_may_not_ask_the_application_does_not_get_its_files(place, directives):
     here = place(static=SPA, proxy={"directives": directives, "websocket_paths": ["/ws"]})
     here.others = "location = /closed { internal; return 403; }"
@@ -890,8 +903,9 @@ def test_the_application_sees_the_host_that_chose_the_site(place, target, host, 
 @needs_nginx
 @pytest.mark.parametrize(
     "host",
-    ["", "a b", "a/b", "shop@evil.example", "shop.example.org:80@evil.example", "shop.example.org:x", "shop.example.org:80:", ":80", ".",
-     ".shop", "a..b", "<script>", 'shop"', "shop\\evil", "shop,evil.example", "::1", "[::1", "[::1]evil.example", "[shop]", "shop:123456",
+    ["", "a b", "a/b", "shop@evil.example", "shop.example.org:80@evil.example",
+     "shop.example.org:x", "shop.example.org:80:", ":80", ".", ".shop", "a..b", "<script>", 'shop"',
+     "shop\\evil", "shop,evil.example", "::1", "[::1", "[::1]evil.example", "[shop]", "shop:123456",
      "sh\u00f6p", "shop%2eevil", "shop;evil", "shop?x", "shop#x", "*", "shop\tx", "$host"],
 )  # fmt: skip
 def test_a_host_that_is_none_is_refused(place, host):
@@ -1080,13 +1094,15 @@ def test_directives_of_the_users_own(place):
 
 
 EVERY_DIRECTIVE = [
-    "proxy_pass http://unix:{socket}", "proxy_http_version 1.0", "proxy_redirect http://a/ /", "proxy_cookie_path / /mine/",
-    "proxy_connect_timeout 7s", "proxy_send_timeout 7s", "proxy_read_timeout\t7s", "proxy_buffer_size 32k", "proxy_buffers 16 32k",
-    "proxy_buffering on", "proxy_max_temp_file_size 7m", "client_max_body_size 7m", "proxy_intercept_errors off",
-    "absolute_redirect on", "proxy_cache off", "proxy_cache_key $uri",
-    "proxy_cache_valid any 7s", "proxy_cache_lock off", "proxy_cache_use_stale off",
+    "proxy_pass http://unix:{socket}", "proxy_http_version 1.0", "proxy_redirect http://a/ /",
+    "proxy_cookie_path / /mine/", "proxy_connect_timeout 7s", "proxy_send_timeout 7s",
+    "proxy_read_timeout\t7s", "proxy_buffer_size 32k", "proxy_buffers 16 32k", "proxy_buffering on",
+    "proxy_max_temp_file_size 7m", "client_max_body_size 7m", "proxy_intercept_errors off",
+    "absolute_redirect on", "proxy_cache off", "proxy_cache_key $uri", "proxy_cache_valid any 7s",
+    "proxy_cache_lock off", "proxy_cache_use_stale off",
     # What Nginx adds up.
-    "proxy_ignore_headers Vary", "proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh", "proxy_set_header Host mine",
+    "proxy_ignore_headers Vary", "proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh",
+    "proxy_set_header Host mine",
 ]  # fmt: skip
 ALL_OF_OURS = [
     {"static": SPA, "proxy": {"websocket_paths": ["/ws"], "cache_seconds": 9, "body_size": "9m"}},

@@ -12,16 +12,70 @@ from ansible_collections.flaskops.host.plugins.modules import release_start
 
 SITES = [{"name": "default", "server_names": [], "port": 80}]
 KINDS = {
-    "at the root": ({"path": "/", "path_mode": "script_name", "engine": "uwsgi"}, "", False, False, "", "", ""),
-    "at the root, foreign": ({"path": "/", "path_mode": "script_name", "engine": "command"}, "", False, False, "", "", ""),
-    "knows its path": ({"path": "/shop/", "path_mode": "domain", "engine": "uwsgi"}, "/shop", False, False, "/shop", "/shop", ""),
-    "ours": ({"path": "/shop", "path_mode": "script_name", "engine": "gunicorn"}, "/shop", True, False, "/shop", "", "/shop"),
-    "knows its path, foreign": ({"path": "/a/b", "path_mode": "domain", "engine": "command"}, "/a/b", False, False, "/a/b", "/a/b", ""),
-    "foreign": ({"path": "/shop", "path_mode": "script_name", "engine": "command"}, "/shop", True, True, "", "", ""),
-    "foreign Gunicorn": (
-        {"path": "/shop", "path_mode": "script_name", "engine": "command", "script_name": "/shop"}, "/shop", True, False, "/shop", "", "",
+    "at the root": (
+        {"path": "/", "path_mode": "script_name", "engine": "uwsgi"},
+        "",
+        False,
+        False,
+        "",
+        "",
+        "",
     ),
-}  # fmt: skip
+    "at the root, foreign": (
+        {"path": "/", "path_mode": "script_name", "engine": "command"},
+        "",
+        False,
+        False,
+        "",
+        "",
+        "",
+    ),
+    "knows its path": (
+        {"path": "/shop/", "path_mode": "domain", "engine": "uwsgi"},
+        "/shop",
+        False,
+        False,
+        "/shop",
+        "/shop",
+        "",
+    ),
+    "ours": (
+        {"path": "/shop", "path_mode": "script_name", "engine": "gunicorn"},
+        "/shop",
+        True,
+        False,
+        "/shop",
+        "",
+        "/shop",
+    ),
+    "knows its path, foreign": (
+        {"path": "/a/b", "path_mode": "domain", "engine": "command"},
+        "/a/b",
+        False,
+        False,
+        "/a/b",
+        "/a/b",
+        "",
+    ),
+    "foreign": (
+        {"path": "/shop", "path_mode": "script_name", "engine": "command"},
+        "/shop",
+        True,
+        True,
+        "",
+        "",
+        "",
+    ),
+    "foreign Gunicorn": (
+        {"path": "/shop", "path_mode": "script_name", "engine": "command", "script_name": "/shop"},
+        "/shop",
+        True,
+        False,
+        "/shop",
+        "",
+        "",
+    ),
+}
 
 
 @pytest.mark.parametrize(

@@ -1094,7 +1094,7 @@ def test_a_health_check_of_the_roles_own_places_is_refused(source, health):
     "health", ["/healthz", "/ws", "/.flaskopsx", "/a/.flaskops", "/.well-known/health"]
 )
 def test_a_health_check_may_be_where_others_are(source, health):
-    """It is asked in the container; under maintenance its location is inside of the application's."""
+    """It is asked in the container; under maintenance its location is inside the application's."""
     apps = [
         {
             "name": "shop",

@@ -182,8 +182,16 @@ def test_one_runtime_for_each_base():
 
 def test_a_rollback_builds_on_the_base_that_the_release_has():
     known, made = releases("", "python:3.12")
-    kept = [{**release, "dockerfile": release["dockerfile"].replace(release["runtime"], "flaskops/runtime:0123456789ab"), "runtime": ""}
-            for release in made]  # fmt: skip
+    kept = [
+        {
+            **release,
+            "dockerfile": release["dockerfile"].replace(
+                release["runtime"], "flaskops/runtime:0123456789ab"
+            ),
+            "runtime": "",
+        }
+        for release in made
+    ]
     facts = dict.fromkeys((*FACTS, "script_name", "uid"), "")
     more = dict.fromkeys(
         ("image", "container", "process_containers", "source", "route", "secrets", "variables"), ""

@@ -68,9 +68,9 @@ def test_what_a_build_trusts_comes_as_secrets_and_is_not_in_the_context(unpack, 
     text = (path / "Dockerfile").read_text()
     assert "ARG PIP_CONFIG_FILE=/run/trust/pip.conf\n" in text
     assert (
-        "RUN --mount=type=secret,id=flaskops-ca-bundle.crt,target=/run/trust/ca-bundle.crt,mode=0444 "
-        in text
-    )
+        "RUN --mount=type=secret,id=flaskops-ca-bundle.crt,target=/run/trust/ca-bundle.crt,"
+        "mode=0444 "
+    ) in text
     assert text.endswith(" b\n")
     assert not any(word in text for word in ("authority", "hunter2"))
     assert (

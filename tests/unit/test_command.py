@@ -50,10 +50,12 @@ def test_a_program_takes_the_place_of_the_shell(command, line):
 @pytest.mark.parametrize(
     "command",
     [
-        "cd jobs && exec celery worker", "cd jobs", "exec celery worker", "exit 7", "export A=1", "A=1", "A=1 cd x", "A=1 exec x", "A+=1 x",
-        "while true; do job; sleep 5; done", "job | tee log", "(job)", "{ job; }", "! job", "sleep 5 &", "job `cat list`", "f() { job; }",
-        "job $(cat a; cat b)", "migrate\nserve", "# nothing", "A=1 # nothing", ">log job", ">log A=1 job", 'A="$(echo "a b")" job',
-        "A=${B:-${C} d} job", "A=$'a\\' b' job", '"cd" x', "time job", "",
+        "cd jobs && exec celery worker", "cd jobs", "exec celery worker", "exit 7", "export A=1",
+        "A=1", "A=1 cd x", "A=1 exec x", "A+=1 x", "while true; do job; sleep 5; done",
+        "job | tee log", "(job)", "{ job; }", "! job", "sleep 5 &", "job `cat list`",
+        "f() { job; }", "job $(cat a; cat b)", "migrate\nserve", "# nothing", "A=1 # nothing",
+        ">log job", ">log A=1 job", 'A="$(echo "a b")" job', "A=${B:-${C} d} job",
+        "A=$'a\\' b' job", '"cd" x', "time job", "",
     ],
 )  # fmt: skip
 def test_what_only_a_shell_can_do_stays_with_it(command):
@@ -64,10 +66,12 @@ def test_what_only_a_shell_can_do_stays_with_it(command):
 @pytest.mark.parametrize(
     "command",
     [
-        "A='1 2' printenv A", "A=$GIVEN printenv A", "A=1 B=$A printenv B", "A=~ printenv A", "A=$GIVEN printf '[%s]' \"$A\" $GIVEN",
-        "printf '%s' \"1 2\n\"", "echo '1 2' >&1", "cd / && pwd", "exit 7", "false", "ls /none", "printenv HOME # 'not; this", "pwd\npwd",
-        "env printf '%s' $(echo 1 2)", "A=$(echo 1 2) printenv A", 'A="$(echo "a b")" printenv A', "A=${NONE:-a b} printenv A", "A=1",
-        "true || printenv HOME", "env printf '%s-' * | wc -c", "none-such", "env printf 'a\\\nb'", "! true", "A=1 >/dev/null printenv A",
+        "A='1 2' printenv A", "A=$GIVEN printenv A", "A=1 B=$A printenv B", "A=~ printenv A",
+        "A=$GIVEN printf '[%s]' \"$A\" $GIVEN", "printf '%s' \"1 2\n\"", "echo '1 2' >&1",
+        "cd / && pwd", "exit 7", "false", "ls /none", "printenv HOME # 'not; this", "pwd\npwd",
+        "env printf '%s' $(echo 1 2)", "A=$(echo 1 2) printenv A", 'A="$(echo "a b")" printenv A',
+        "A=${NONE:-a b} printenv A", "A=1", "true || printenv HOME", "env printf '%s-' * | wc -c",
+        "none-such", "env printf 'a\\\nb'", "! true", "A=1 >/dev/null printenv A",
     ],
 )  # fmt: skip
 def test_a_line_means_what_was_written(shell, command):

@@ -151,10 +151,12 @@ def test_the_words_of_a_container(wanted):
     joined = " ".join(words)
     assert words[-1] == "flaskops/shop:1"
     for each in (
-        "--name shop-1", "--user 70000:70000", "--read-only --init", "--memory 512m --memory-swap 512m --pids-limit 512", "--cpus 1.5",
-        "--hostname shop-1", "--network flaskops-shop", "--cap-drop ALL --security-opt no-new-privileges",
-        "--sysctl net.core.somaxconn=1024", "--add-host host.docker.internal:host-gateway", "--stop-signal SIGTERM --stop-timeout 9",
-        "--tmpfs /app/cache:rw,size=64m", "--volume /r/run:/run/flaskops/1", "--volume shop-data:/data:nocopy",
+        "--name shop-1", "--user 70000:70000", "--read-only --init",
+        "--memory 512m --memory-swap 512m --pids-limit 512", "--cpus 1.5", "--hostname shop-1",
+        "--network flaskops-shop", "--cap-drop ALL --security-opt no-new-privileges",
+        "--sysctl net.core.somaxconn=1024", "--add-host host.docker.internal:host-gateway",
+        "--stop-signal SIGTERM --stop-timeout 9", "--tmpfs /app/cache:rw,size=64m",
+        "--volume /r/run:/run/flaskops/1", "--volume shop-data:/data:nocopy",
         "--label host.flaskops.app=shop", f"--env-file {wanted.env_file}",
     ):  # fmt: skip
         assert f"{each} " in f"{joined} ", each

@@ -36,36 +36,136 @@ def look(place, files, wanted=""):
 @pytest.mark.parametrize(
     ("files", "packages"),
     [
-        ({"setup.py": SETUP + "setup(name='x', install_requires=['flask', 'b>1'])"}, ["b>1", "flask"]),
-        ({"setup.py": "import setuptools as s\nREQ = ['flask']\ns.setup(install_requires=REQ + ['b'])"}, ["b", "flask"]),
-        ({"setup.py": SETUP + "BASE = ('flask',)\nsetup(install_requires=[*BASE, 'b'], extras_require={'x': ['c']})"}, ["b", "flask"]),
-        ({"setup.py": SETUP + "C = dict(a=1)\nKW = {'install_requires': ['flask'], 'version': V}\nsetup(**KW)"}, ["flask"]),
-        ({"setup.py": SETUP + "setup(install_requires=['flask'], extras_require={':python_version<\"3.9\"': ['b']})"},
-         ["b; python_version<\"3.9\"", "flask"]),
-        ({"setup.py": SETUP + "setup(install_requires=open('req/base.txt').read().splitlines())", "req/base.txt": "flask # web\n\n# x\n"},
-         ["flask"]),
-        ({"setup.py": SETUP + "import os\nwith open(os.path.join(os.path.dirname(__file__), 'r.in')) as f:\n    R = f.readlines()\n"
-                      "setup(install_requires=R)", "r.in": "flask\nb\n"}, ["b", "flask"]),
-        ({"setup.py": SETUP + "from pathlib import Path\nsetup(install_requires=(Path(__file__).parent / 'r.in').read_text().split())",
-          "r.in": "flask\n"}, ["flask"]),
+        (
+            {"setup.py": SETUP + "setup(name='x', install_requires=['flask', 'b>1'])"},
+            ["b>1", "flask"],
+        ),
+        (
+            {
+                "setup.py": (
+                    "import setuptools as s\nREQ = ['flask']\ns.setup(install_requires=REQ + ['b'])"
+                )
+            },
+            ["b", "flask"],
+        ),
+        (
+            {
+                "setup.py": SETUP
+                + (
+                    "BASE = ('flask',)\nsetup(install_requires=[*BASE, 'b'], extras_require={'x':"
+                    " ['c']})"
+                )
+            },
+            ["b", "flask"],
+        ),
+        (
+            {
+                "setup.py": SETUP
+                + "C = dict(a=1)\nKW = {'install_requires': ['flask'], 'version': V}\nsetup(**KW)"
+            },
+            ["flask"],
+        ),
+        (
+            {
+                "setup.py": SETUP
+                + (
+                    "setup(install_requires=['flask'], extras_require={':python_version<\"3.9\"':"
+                    " ['b']})"
+                )
+            },
+            ['b; python_version<"3.9"', "flask"],
+        ),
+        (
+            {
+                "setup.py": SETUP
+                + "setup(install_requires=open('req/base.txt').read().splitlines())",
+                "req/base.txt": "flask # web\n\n# x\n",
+            },
+            ["flask"],
+        ),
+        (
+            {
+                "setup.py": SETUP
+                + "import os\nwith open(os.path.join(os.path.dirname(__file__), 'r.in')) as f:\n"
+                "    R = f.readlines()\n"
+                "setup(install_requires=R)",
+                "r.in": "flask\nb\n",
+            },
+            ["b", "flask"],
+        ),
+        (
+            {
+                "setup.py": SETUP
+                + (
+                    "from pathlib import Path\nsetup(install_requires=(Path(__file__).parent /"
+                    " 'r.in').read_text().split())"
+                ),
+                "r.in": "flask\n",
+            },
+            ["flask"],
+        ),
         ({"setup.cfg": CFG}, ["flask>=3", "redis; python_version > '3'"]),
-        ({"setup.cfg": CFG, "setup.py": SETUP + "setup()"}, ["flask>=3", "redis; python_version > '3'"]),
-        ({"setup.cfg": "[options]\ninstall_requires = file: base.in\n", "base.in": "flask\n"}, ["flask"]),
+        (
+            {"setup.cfg": CFG, "setup.py": SETUP + "setup()"},
+            ["flask>=3", "redis; python_version > '3'"],
+        ),
+        (
+            {"setup.cfg": "[options]\ninstall_requires = file: base.in\n", "base.in": "flask\n"},
+            ["flask"],
+        ),
         ({"setup.cfg": "[options]\ninstall_requires = flask; b\n"}, ["b", "flask"]),
-        ({"setup.cfg": "[flake8]\nx = 1\n", "setup.py": SETUP + "setup(install_requires=['flask'])", "pyproject.toml": "[tool.ruff]\n"},
-         ["flask"]),
+        (
+            {
+                "setup.cfg": "[flake8]\nx = 1\n",
+                "setup.py": SETUP + "setup(install_requires=['flask'])",
+                "pyproject.toml": "[tool.ruff]\n",
+            },
+            ["flask"],
+        ),
         # Only a run knows; the archive has it.
-        ({"setup.py": SETUP + "setup(install_requires=read())", "PKG-INFO": INFO + "Requires-Dist: flask\nRequires-Dist: b; "
-          "extra == 'x'\n"}, ["flask"]),
-        ({"setup.py": SETUP + "setup(install_requires=read())", "PKG-INFO": INFO, "shop.egg-info/requires.txt":
-          "flask\n\n[:sys_platform == 'x']\nb\n\n[more]\nc\n"}, ["b; sys_platform == 'x'", "flask"]),
-        ({"pyproject.toml": "[project]\ndynamic = ['dependencies']\n", "setup.py": SETUP + "setup(install_requires=['flask'])"}, ["flask"]),
-        ({"pyproject.toml": "[project]\ndynamic = ['dependencies']\n[tool.setuptools.dynamic]\ndependencies = {file = ['r.in']}\n",
-          "r.in": "flask\n"}, ["flask"]),
-        ({"pyproject.toml": "[build-system]\nrequires = ['poetry-core']\n[tool.poetry]\nname = 'x'\n", "PKG-INFO": INFO +
-          "Requires-Dist: flask (>=2,<3)\n\nRequires-Dist: not this\n"}, ["flask (>=2,<3)"]),
+        (
+            {
+                "setup.py": SETUP + "setup(install_requires=read())",
+                "PKG-INFO": INFO + "Requires-Dist: flask\nRequires-Dist: b; extra == 'x'\n",
+            },
+            ["flask"],
+        ),
+        (
+            {
+                "setup.py": SETUP + "setup(install_requires=read())",
+                "PKG-INFO": INFO,
+                "shop.egg-info/requires.txt": "flask\n\n[:sys_platform == 'x']\nb\n\n[more]\nc\n",
+            },
+            ["b; sys_platform == 'x'", "flask"],
+        ),
+        (
+            {
+                "pyproject.toml": "[project]\ndynamic = ['dependencies']\n",
+                "setup.py": SETUP + "setup(install_requires=['flask'])",
+            },
+            ["flask"],
+        ),
+        (
+            {
+                "pyproject.toml": (
+                    "[project]\ndynamic = ['dependencies']\n"
+                    "[tool.setuptools.dynamic]\ndependencies = {file = ['r.in']}\n"
+                ),
+                "r.in": "flask\n",
+            },
+            ["flask"],
+        ),
+        (
+            {
+                "pyproject.toml": (
+                    "[build-system]\nrequires = ['poetry-core']\n[tool.poetry]\nname = 'x'\n"
+                ),
+                "PKG-INFO": INFO + "Requires-Dist: flask (>=2,<3)\n\nRequires-Dist: not this\n",
+            },
+            ["flask (>=2,<3)"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_project_says(tmp_path, files, packages):
     found, problems = look(tmp_path, files)
     assert (problems, found["kind"], found["packages"], found["whole"]) == (
@@ -86,18 +186,40 @@ def test_what_a_project_says(tmp_path, files, packages):
         {"setup.py": SETUP + "setup(install_requires=['a'] if x else ['b'])"},
         {"setup.py": SETUP + "setup(install_requires=open('../r.txt').read().splitlines())"},
         {"setup.py": SETUP + "setup(install_requires=open('/etc/passwd').read().splitlines())"},
-        {"setup.py": SETUP + "setup(install_requires=open('r.in').read().splitlines())", "r.in": "-r other.txt\n"},
+        {
+            "setup.py": SETUP + "setup(install_requires=open('r.in').read().splitlines())",
+            "r.in": "-r other.txt\n",
+        },
         {"setup.py": SETUP + "setup(**read())"},
         {"setup.py": SETUP + "R = R\nsetup(install_requires=R)"},
-        {"setup.py": SETUP + "A0 = ['a']\n" + "".join(f"A{n + 1} = A{n} + A{n}\n" for n in range(60)) + "setup(install_requires=A60)"},
-        {"setup.py": SETUP + "setup(install_requires=" + "[" * 5000 + "]" * 5000 + ")", "setup.cfg": "[metadata]\nname = x\n[options]\n"
-                     "install_requires = file: gone\n"},
-        {"pyproject.toml": "[build-system]\nrequires = ['poetry-core']\n[tool.poetry]\nname = 'x'\n"},
-        {"pyproject.toml": "[build-system]\nrequires = ['setuptools']\n[project]\nname = 'x'\ndynamic = ['dependencies']\n"},
+        {
+            "setup.py": SETUP
+            + "A0 = ['a']\n"
+            + "".join(f"A{n + 1} = A{n} + A{n}\n" for n in range(60))
+            + "setup(install_requires=A60)"
+        },
+        {
+            "setup.py": SETUP + "setup(install_requires=" + "[" * 5000 + "]" * 5000 + ")",
+            "setup.cfg": "[metadata]\nname = x\n[options]\ninstall_requires = file: gone\n",
+        },
+        {
+            "pyproject.toml": (
+                "[build-system]\nrequires = ['poetry-core']\n[tool.poetry]\nname = 'x'\n"
+            )
+        },
+        {
+            "pyproject.toml": (
+                "[build-system]\nrequires = ['setuptools']\n[project]\n"
+                "name = 'x'\ndynamic = ['dependencies']\n"
+            )
+        },
         # It may be of another time.
-        {"setup.py": SETUP + "setup(install_requires=read())", "shop.egg-info/requires.txt": "flask\n"},
+        {
+            "setup.py": SETUP + "setup(install_requires=read())",
+            "shop.egg-info/requires.txt": "flask\n",
+        },
     ],
-)  # fmt: skip
+)
 def test_what_nobody_can_tell_is_left_to_a_build_in_the_image(tmp_path, files):
     began = time.monotonic()
     found, problems = look(tmp_path, files)
@@ -147,13 +269,39 @@ def test_binary_files_and_long_ones_are_no_project(tmp_path):
 @pytest.mark.parametrize(
     "files",
     [
-        {"setup.py": SETUP + "setup(install_requires=['flask'], extras_require={'Post_gres': ['pg>1'], 'more': M})", "PKG-INFO": INFO +
-         "Requires-Dist: flask\nRequires-Dist: pg>1; extra == 'post-gres'\nProvides-Extra: more\n"},
-        {"setup.py": SETUP + "EXTRA = {'post.gres': ['pg>1'], 'more': []}\nsetup(install_requires=['flask'], extras_require=EXTRA)"},
-        {"setup.cfg": "[options]\ninstall_requires = flask\n[options.extras_require]\npost-gres = pg>1\nmore =\n"},
-        {"pyproject.toml": "[project]\ndependencies = ['flask']\noptional-dependencies = {post_gres = ['pg>1'], more = []}\n"},
+        {
+            "setup.py": SETUP
+            + (
+                "setup(install_requires=['flask'], extras_require={'Post_gres': ['pg>1'], 'more':"
+                " M})"
+            ),
+            "PKG-INFO": INFO
+            + (
+                "Requires-Dist: flask\nRequires-Dist: pg>1; extra == 'post-gres'\n"
+                "Provides-Extra: more\n"
+            ),
+        },
+        {
+            "setup.py": SETUP
+            + (
+                "EXTRA = {'post.gres': ['pg>1'], 'more': []}\n"
+                "setup(install_requires=['flask'], extras_require=EXTRA)"
+            )
+        },
+        {
+            "setup.cfg": (
+                "[options]\ninstall_requires = flask\n[options.extras_require]\n"
+                "post-gres = pg>1\nmore =\n"
+            )
+        },
+        {
+            "pyproject.toml": (
+                "[project]\ndependencies = ['flask']\n"
+                "optional-dependencies = {post_gres = ['pg>1'], more = []}\n"
+            )
+        },
     ],
-)  # fmt: skip
+)
 def test_extras_are_asked_for_by_the_key_of_the_requirements(tmp_path, files):
     found, problems = look(tmp_path, {**files, "requirements.txt": "pinned==1\n"}, ".[post-gres]")
     assert (problems, found["packages"]) == ([], ["flask", "pg>1"])
@@ -184,20 +332,43 @@ def test_extras_that_nobody_can_tell_are_left_to_a_build(tmp_path):
     ("files", "project"),
     [
         ({"setup.py": SETUP + "setup(install_requires=['flask'])"}, LEGACY),
-        ({"setup.py": SETUP + "setup(install_requires=['flask'])", "requirements.txt": "flask"}, LEGACY),
-        ({"setup.py": SETUP + "setup(setup_requires=['pbr>=2'], pbr=True)", "requirements.txt": "flask"},
-         {"requires": ["pbr>=2", "setuptools<81", "wheel"], "version": ""}),
+        (
+            {"setup.py": SETUP + "setup(install_requires=['flask'])", "requirements.txt": "flask"},
+            LEGACY,
+        ),
+        (
+            {
+                "setup.py": SETUP + "setup(setup_requires=['pbr>=2'], pbr=True)",
+                "requirements.txt": "flask",
+            },
+            {"requires": ["pbr>=2", "setuptools<81", "wheel"], "version": ""},
+        ),
         ({"setup.cfg": CFG, "pyproject.toml": "[tool.ruff]\n"}, LEGACY),
         # pip does not install what has neither.
         ({"setup.cfg": CFG}, {}),
         ({"setup.py": "import shop\nshop.setup()", "requirements.txt": "flask"}, {}),
-        ({"pyproject.toml": "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\n[tool.hatch.build.hooks.custom]\n"
-          "dependencies = ['babel']\n[tool.hatch.build.targets.wheel.hooks.x]\ndependencies = ['jinja2']\n", "requirements.txt": "flask"},
-         {"requires": ["babel", "hatchling", "jinja2"], "version": ""}),
-        ({"pyproject.toml": "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\n[tool.hatch.build]\nhooks = ['x']\n",
-          "requirements.txt": "flask"}, {"requires": ["hatchling"], "version": ""}),
+        (
+            {
+                "pyproject.toml": "[build-system]\nrequires = ['hatchling']\n[project]\n"
+                "name = 'x'\n[tool.hatch.build.hooks.custom]\n"
+                "dependencies = ['babel']\n[tool.hatch.build.targets.wheel.hooks.x]\n"
+                "dependencies = ['jinja2']\n",
+                "requirements.txt": "flask",
+            },
+            {"requires": ["babel", "hatchling", "jinja2"], "version": ""},
+        ),
+        (
+            {
+                "pyproject.toml": (
+                    "[build-system]\nrequires = ['hatchling']\n[project]\n"
+                    "name = 'x'\n[tool.hatch.build]\nhooks = ['x']\n"
+                ),
+                "requirements.txt": "flask",
+            },
+            {"requires": ["hatchling"], "version": ""},
+        ),
     ],
-)  # fmt: skip
+)
 def test_how_it_is_built_as_a_package(tmp_path, files, project):
     found, problems = look(tmp_path, files)
     assert (problems, found["project"]) == ([], project)
@@ -387,15 +558,30 @@ DOUBLED = "\n".join(
 )
 ADDED = "\n".join(f"{after} = {before} + {before}" for before, after in itertools.pairwise(LETTERS))
 HOSTILE = {
-    "a name of itself": {"setup.py": SETUP + "from x import a\na = a.strip()\nsetup(install_requires=a.split())"},
-    "many names": {"setup.py": SETUP + "\n".join(f"a{number} = 1" for number in range(20_000)) + "\nsetup(install_requires=f())"},
-    "lines again and again": {
-        "setup.py": f"{SETUP}a = open('r.in').readlines()\n{DOUBLED}\nsetup(install_requires=m)", "r.in": "flask\n" * 20_000
+    "a name of itself": {
+        "setup.py": SETUP + "from x import a\na = a.strip()\nsetup(install_requires=a.split())"
     },
-    "a text again and again": {"setup.py": f"{SETUP}a = '{'x' * 500_000}'\n{ADDED}\nsetup(install_requires=[m])"},
-    "spaces in setup.cfg": {"setup.cfg": f"[metadata]\nname = x\na{' ' * 20_000}b\n", "setup.py": SETUP + "setup(install_requires=f())"},
-    "spaces in PKG-INFO": {"PKG-INFO": f"Requires-Dist: a;{' ' * 3000}(extra)\n\n", "setup.py": SETUP + "setup(install_requires=f())"},
-}  # fmt: skip
+    "many names": {
+        "setup.py": SETUP
+        + "\n".join(f"a{number} = 1" for number in range(20_000))
+        + "\nsetup(install_requires=f())"
+    },
+    "lines again and again": {
+        "setup.py": f"{SETUP}a = open('r.in').readlines()\n{DOUBLED}\nsetup(install_requires=m)",
+        "r.in": "flask\n" * 20_000,
+    },
+    "a text again and again": {
+        "setup.py": f"{SETUP}a = '{'x' * 500_000}'\n{ADDED}\nsetup(install_requires=[m])"
+    },
+    "spaces in setup.cfg": {
+        "setup.cfg": f"[metadata]\nname = x\na{' ' * 20_000}b\n",
+        "setup.py": SETUP + "setup(install_requires=f())",
+    },
+    "spaces in PKG-INFO": {
+        "PKG-INFO": f"Requires-Dist: a;{' ' * 3000}(extra)\n\n",
+        "setup.py": SETUP + "setup(install_requires=f())",
+    },
+}
 
 
 @pytest.mark.parametrize("files", HOSTILE.values(), ids=HOSTILE)

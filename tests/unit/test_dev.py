@@ -85,14 +85,29 @@ def test_an_entry_from_git_is_found_by_its_name(tmp_path):
     ("dockerfile", "files", "mounts"),
     [
         ("FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\n", ["app/main.py"], {"/app": "app"}),
-        ("FROM tiangolo/uwsgi-nginx-flask\nCOPY requirements.txt /app/\nCOPY ./app /app\n", ["app/main.py"], {"/app": "app"}),
-        ("FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\nCOPY assets /app/static\n", ["app/main.py", "app/static/a", "assets/b"],
-         {"/app": "app", "/app/static": "assets"}),
-        ("FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\nCOPY assets /app/static\n", ["app/main.py", "assets/b"], {"/app": "app"}),
-        ("FROM tiangolo/uwsgi-nginx-flask\nWORKDIR /code\nCOPY . .\n", ["shop/a.py", "main.py"], {"/code": ""}),
+        (
+            "FROM tiangolo/uwsgi-nginx-flask\nCOPY requirements.txt /app/\nCOPY ./app /app\n",
+            ["app/main.py"],
+            {"/app": "app"},
+        ),
+        (
+            "FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\nCOPY assets /app/static\n",
+            ["app/main.py", "app/static/a", "assets/b"],
+            {"/app": "app", "/app/static": "assets"},
+        ),
+        (
+            "FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\nCOPY assets /app/static\n",
+            ["app/main.py", "assets/b"],
+            {"/app": "app"},
+        ),
+        (
+            "FROM tiangolo/uwsgi-nginx-flask\nWORKDIR /code\nCOPY . .\n",
+            ["shop/a.py", "main.py"],
+            {"/code": ""},
+        ),
         ("FROM tiangolo/uwsgi-nginx-flask\nCOPY main.py /app/other.py\n", ["main.py"], {}),
     ],
-)  # fmt: skip
+)
 def test_the_source_is_mounted_where_the_dockerfile_copies_it(tmp_path, dockerfile, files, mounts):
     for file in [*files, "requirements.txt"]:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -197,8 +212,9 @@ def test_the_head_of_a_request_says_what_nginx_would_say():
     head, waits = dev.rewrite(sent, "")
     assert not waits
     assert head.split(b"\r\n") == [
-        b"GET /a HTTP/1.1", b"Host: x:5000", b"Cookie: a=b", b"X-Real-IP: 127.0.0.1", b"X-Forwarded-For: 127.0.0.1",
-        b"X-Forwarded-Proto: http", b"X-Forwarded-Host: x:5000", b"Connection: close", b"", b"",
+        b"GET /a HTTP/1.1", b"Host: x:5000", b"Cookie: a=b", b"X-Real-IP: 127.0.0.1",
+        b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-Proto: http", b"X-Forwarded-Host: x:5000",
+        b"Connection: close", b"", b"",
     ]  # fmt: skip
 
 

@@ -172,9 +172,27 @@ def test_a_settled_host_needs_nothing(facts, inputs):
 
 
 DRIFT = [
-    ("package removed", lambda f: f["packages"].pop("docker-compose"), {}, "install", ["install docker-compose"]),
-    ("service stopped", lambda f: (f["service"].update(active=False), f.update(engine=None)), {}, "service", ["start Docker"]),
-    ("service disabled", lambda f: f["service"].update(enabled=False), {}, "service", ["enable Docker at boot"]),
+    (
+        "package removed",
+        lambda f: f["packages"].pop("docker-compose"),
+        {},
+        "install",
+        ["install docker-compose"],
+    ),
+    (
+        "service stopped",
+        lambda f: (f["service"].update(active=False), f.update(engine=None)),
+        {},
+        "service",
+        ["start Docker"],
+    ),
+    (
+        "service disabled",
+        lambda f: f["service"].update(enabled=False),
+        {},
+        "service",
+        ["enable Docker at boot"],
+    ),
     (
         "user taken out of the group",
         lambda f: f["users"].update(bob={"exists": True, "member": False}),
@@ -182,7 +200,13 @@ DRIFT = [
         "users",
         ["add bob to the group docker"],
     ),
-    ("cut off before the restart", lambda f: f["record"].update(applied=""), {}, "daemon", ["restart Docker"]),
+    (
+        "cut off before the restart",
+        lambda f: f["record"].update(applied=""),
+        {},
+        "daemon",
+        ["restart Docker"],
+    ),
     (
         "daemon.json removed",
         lambda f: f["daemon"].update(exists=False, text="", config={}, sha256=""),
@@ -195,7 +219,7 @@ DRIFT = [
             "restart Docker",
         ],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +243,8 @@ PACKAGES = [
     (UBUNTU | {"source": "distribution"}, ["docker-buildx", "docker-compose-v2", "docker.io"]),
     (UBUNTU, sorted(DOCKER_PACKAGES)),
     ({"source": "docker", "version": "27.3"}, [
-        "containerd.io", "docker-buildx-plugin", "docker-ce-cli=5:27.3.*", "docker-ce=5:27.3.*", "docker-compose-plugin",
+        "containerd.io", "docker-buildx-plugin", "docker-ce-cli=5:27.3.*", "docker-ce=5:27.3.*",
+        "docker-compose-plugin",
     ]),
 ]  # fmt: skip
 
@@ -359,18 +384,42 @@ SAFE = {
 MERGES = [
     ({}, False, SAFE),
     ({}, True, {key: value for key, value in SAFE.items() if key != "live-restore"}),
-    ({"log-opts": {"max-file": 5}}, False, SAFE | {"log-opts": {"max-file": "5", "max-size": "10m"}}),
-    ({"log-opts": {"compress": True}}, False, SAFE | {"log-opts": {**SAFE["log-opts"], "compress": "true"}}),
-    ({"log-driver": "journald"}, False, {"live-restore": True, "log-driver": "journald", "userland-proxy": False}),
+    (
+        {"log-opts": {"max-file": 5}},
+        False,
+        SAFE | {"log-opts": {"max-file": "5", "max-size": "10m"}},
+    ),
+    (
+        {"log-opts": {"compress": True}},
+        False,
+        SAFE | {"log-opts": {**SAFE["log-opts"], "compress": "true"}},
+    ),
+    (
+        {"log-driver": "journald"},
+        False,
+        {"live-restore": True, "log-driver": "journald", "userland-proxy": False},
+    ),
     ({"log-driver": "local"}, False, SAFE | {"log-driver": "local"}),
-    ({"userland-proxy": None, "live-restore": False}, False, {
-        "live-restore": False, "log-driver": "json-file", "log-opts": SAFE["log-opts"],
-    }),
-    ({"dns": ["1.1.1.1"], "builder": {"gc": {"enabled": True}}}, False, SAFE | {
-        "dns": ["1.1.1.1"], "builder": {"gc": {"enabled": True}},
-    }),
+    (
+        {"userland-proxy": None, "live-restore": False},
+        False,
+        {
+            "live-restore": False,
+            "log-driver": "json-file",
+            "log-opts": SAFE["log-opts"],
+        },
+    ),
+    (
+        {"dns": ["1.1.1.1"], "builder": {"gc": {"enabled": True}}},
+        False,
+        SAFE
+        | {
+            "dns": ["1.1.1.1"],
+            "builder": {"gc": {"enabled": True}},
+        },
+    ),
     ({"builder": {"gc": None}}, False, SAFE | {"builder": {}}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("options", "swarm", "expected"), MERGES)
@@ -486,39 +535,93 @@ def test_a_file_of_ours_that_was_edited_is_refused():
 
 COMMAND = "/usr/sbin/dockerd -H fd:// --log-driver=journald -p /var/run/docker.pid"
 OPTION_PROBLEMS = [
-    ({"log_level": "info"}, "dockerd", False, False, [
-        "docker_daemon_options: 'log_level' is not an option of dockerd, which are written with lower case letters and hyphens; "
-        "write 'log-level' if that is meant.",
-    ]),
-    ({"registry-miror": []}, "dockerd", False, True, [
-        "docker_daemon_options: 'registry-miror' is not an option of the Docker Engine 20.10 of this distribution, which would "
-        "not start with it; did you mean 'registry-mirrors'?",
-    ]),
+    (
+        {"log_level": "info"},
+        "dockerd",
+        False,
+        False,
+        [
+            "docker_daemon_options: 'log_level' is not an option of dockerd, which are written"
+            " with lower case letters and hyphens; "
+            "write 'log-level' if that is meant.",
+        ],
+    ),
+    (
+        {"registry-miror": []},
+        "dockerd",
+        False,
+        True,
+        [
+            "docker_daemon_options: 'registry-miror' is not an option of the Docker Engine"
+            " 20.10 of this distribution, which would "
+            "not start with it; did you mean 'registry-mirrors'?",
+        ],
+    ),
     ({"registry-miror": []}, "dockerd", False, False, []),
-    ({"userns-remap": "default"}, "dockerd", False, False, [
-        "docker_daemon_options: userns-remap must be left out, for its containers run as other users than their files "
-        'belong to, so bind mounts fail silently; got "default".',
-    ]),
-    ({"live-restore": True}, "dockerd", True, False, [
-        "docker_daemon_options: live-restore must be left out on a host of a swarm, for dockerd refuses the two together; got true.",
-    ]),
-    ({"hosts": ["tcp://127.0.0.1:2375"]}, "dockerd", False, False, [
-        "docker_daemon_options: hosts must keep unix:///var/run/docker.sock, which this collection uses; "
-        'got ["tcp://127.0.0.1:2375"].',
-        'docker_daemon_options: hosts has "tcp://127.0.0.1:2375", where whoever connects is root on this host; take it out, '
-        "or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs neither: docker -H ssh://user@host.",
-    ]),
-    ({"hosts": ["unix:///var/run/docker.sock"]}, COMMAND.replace("--log-driver=journald", ""), False, False, [
-        "docker_daemon_options: hosts is already given to dockerd by its service as the flag -H, and dockerd refuses to start "
-        "when daemon.json repeats it; take it out, or take the flag out of the service first.",
-    ]),
-    ({}, COMMAND, False, False, [
-        "docker_daemon_options: log-driver is already given to dockerd by its service as the flag --log-driver, and dockerd "
-        "refuses to start when daemon.json repeats it; write 'log-driver: null' to leave it to the flag, or take the flag out "
-        "of the service first.",
-    ]),
+    (
+        {"userns-remap": "default"},
+        "dockerd",
+        False,
+        False,
+        [
+            "docker_daemon_options: userns-remap must be left out, for its containers run as"
+            " other users than their files "
+            'belong to, so bind mounts fail silently; got "default".',
+        ],
+    ),
+    (
+        {"live-restore": True},
+        "dockerd",
+        True,
+        False,
+        [
+            (
+                "docker_daemon_options: live-restore must be left out on a host of a swarm, for"
+                " dockerd refuses the two together; got true."
+            ),
+        ],
+    ),
+    (
+        {"hosts": ["tcp://127.0.0.1:2375"]},
+        "dockerd",
+        False,
+        False,
+        [
+            "docker_daemon_options: hosts must keep unix:///var/run/docker.sock, which this"
+            " collection uses; "
+            'got ["tcp://127.0.0.1:2375"].',
+            'docker_daemon_options: hosts has "tcp://127.0.0.1:2375", where whoever connects is'
+            " root on this host; take it out, "
+            "or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs neither:"
+            " docker -H ssh://user@host.",
+        ],
+    ),
+    (
+        {"hosts": ["unix:///var/run/docker.sock"]},
+        COMMAND.replace("--log-driver=journald", ""),
+        False,
+        False,
+        [
+            "docker_daemon_options: hosts is already given to dockerd by its service as the"
+            " flag -H, and dockerd refuses to start "
+            "when daemon.json repeats it; take it out, or take the flag out of the service first.",
+        ],
+    ),
+    (
+        {},
+        COMMAND,
+        False,
+        False,
+        [
+            "docker_daemon_options: log-driver is already given to dockerd by its service as"
+            " the flag --log-driver, and dockerd "
+            "refuses to start when daemon.json repeats it; write 'log-driver: null' to leave it"
+            " to the flag, or take the flag out "
+            "of the service first.",
+        ],
+    ),
     ({"log-driver": None}, COMMAND, False, False, []),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("options", "command", "swarm", "old", "expected"), OPTION_PROBLEMS)
@@ -539,78 +642,192 @@ def test_what_dockerd_says_of_the_options_is_told():
 # --- refused hosts and engines --------------------------------------------------------------------
 
 REFUSED = [
-    ("an unsupported release", BARE, {"distribution": "Debian", "distribution_version": "11.9"}, [
-        "Debian 11.9 is not supported: Docker is installed on Ubuntu 22.04, 24.04, 26.04 and Debian 12, 13. Set docker_manage: "
-        "false to use a Docker Engine that is already there.",
-    ]),
-    ("an unsupported distribution", BARE, {"distribution": "Rocky", "distribution_version": "9.4"}, [
-        "Rocky 9.4 is not supported: Docker is installed on Ubuntu 22.04, 24.04, 26.04 and Debian 12, 13. Set docker_manage: "
-        "false to use a Docker Engine that is already there.",
-    ]),
-    ("no root", changed(BARE, root=False), {}, [
-        "The docker role was not run as root; set become: true in the play.",
-    ]),
-    ("a masked service", changed(BARE, service={"masked": True}), {}, [
-        "docker.service is masked, somebody does not want it started. Unmask it (systemctl unmask docker.service docker.socket), "
-        "or set docker_manage: false.",
-    ]),
-    ("the snap", changed(BARE, snap=True), {}, [
-        "Docker is installed as a snap: the snap is confined and sees other directories than the host, so bind mounts fail "
-        "silently. Remove it (snap remove docker); its containers go with it.",
-    ]),
-    ("a rootless engine", changed(settled(), engine={"rootless": True}), {}, [
-        "The Docker Engine at /var/run/docker.sock is rootless: it has other users and another network than the host, so bind "
-        "mounts fail silently. Set it up without that, or move it off this host.",
-    ]),
-    ("userns-remap", changed(settled(), engine={"userns_remap": True}), {"manage": False}, [
-        "The Docker Engine at /var/run/docker.sock uses userns-remap: its containers run as other users than their files belong "
-        "to, so bind mounts fail silently. Use an ordinary Docker Engine.",
-    ]),
-    ("Podman", changed(settled(), engine={"podman": True}), {"manage": False}, [
-        "What answers at /var/run/docker.sock is Podman, not Docker. Remove the package podman-docker first.",
-    ]),
-    ("an old engine", changed(settled(), engine={"version": "19.03.8"}), {"manage": False}, [
-        "The Docker Engine at /var/run/docker.sock is 19.03.8; 20.10 or newer is needed.",
-    ]),
-    ("no buildx", changed(settled(), clis=[{**CLI, "buildx": ""}]), {"manage": False}, [
-        "The Docker Engine at /var/run/docker.sock is 26.1.5, and no docker command here has the plugin buildx, without which those from "
-        "23 on build no image. Install Docker's docker-buildx-plugin or the distribution's docker-buildx.",
-    ]),
-    ("an old engine without buildx", changed(settled(), clis=[{**CLI, "buildx": ""}], engine={"version": "20.10.24"}), {"manage": False}, [
-    ]),
-    ("no engine", BARE, {"manage": False}, [
-        "docker_manage is false and no Docker Engine answers at /var/run/docker.sock ([Errno 2] No such file or directory). "
-        "Start it, or set docker_manage: true to have it installed.",
-    ]),
-    ("an unknown user", changed(settled(), users={"bob": {"exists": False, "member": False}}), {"users": ["bob"]}, [
-        "docker_users: no user 'bob' on this host; create it first, or take it out of the list.",
-    ]),
-    ("a bad version", BARE, {"version": "latest"}, [
-        "docker_version must be a version of the package docker.io, such as 27.3, 27.3.1 or 5:27.3.1-1~ubuntu.24.04~noble; "
-        "got 'latest'.",
-    ]),
-    ("bad addresses", BARE, {"source": "docker", "apt_url": "mirror/debian", "apt_key_url": "key"}, [
-        "docker_apt_url must be an http:// or https:// address that holds dists/, such as "
-        "https://download.docker.com/linux/ubuntu; got 'mirror/debian'.",
-        "docker_apt_key_url must be an http:// or https:// address, the path of a key file on the host, or the armoured "
-        "key itself; got 'key'.",
-    ]),
-    ("the distribution's engine", changed(settled(["docker.io", "containerd"]), engine={"containers_running": 1}), UBUNTU, [
-        "docker_source is 'auto' (that is 'docker' on Ubuntu), which installs docker-ce and removes docker.io 26.1.5+dfsg1-9, "
-        "containerd 26.1.5+dfsg1-9. Docker Engine 26.1.5 answers, with 1 running container. Set docker_source: distribution to "
-        "keep it, or docker_replace_engine: true to replace it (that stops the containers; they stay, as do images and volumes).",
-    ]),
-    ("Docker's own engine", settled(["docker-ce"]), {"source": "distribution"}, [
-        "docker_source is 'distribution', which installs docker.io and removes docker-ce 26.1.5+dfsg1-9. Docker Engine 26.1.5 "
-        "answers, with 0 running containers. Set docker_source: docker to keep it, or docker_replace_engine: true to replace it "
-        "(that stops the containers; they stay, as do images and volumes).",
-    ]),
-    ("an engine of no package", settled([]), {"source": "distribution"}, [
-        "docker_source is 'distribution', which installs docker.io, but no package owns the engine that is there. Docker Engine "
-        "26.1.5 answers, with 0 running containers. Set docker_manage: false to use what is there as it is, or "
-        "docker_replace_engine: true to replace it (that stops the containers; they stay, as do images and volumes).",
-    ]),
-]  # fmt: skip
+    (
+        "an unsupported release",
+        BARE,
+        {"distribution": "Debian", "distribution_version": "11.9"},
+        [
+            "Debian 11.9 is not supported: Docker is installed on Ubuntu 22.04, 24.04, 26.04"
+            " and Debian 12, 13. Set docker_manage: "
+            "false to use a Docker Engine that is already there.",
+        ],
+    ),
+    (
+        "an unsupported distribution",
+        BARE,
+        {"distribution": "Rocky", "distribution_version": "9.4"},
+        [
+            "Rocky 9.4 is not supported: Docker is installed on Ubuntu 22.04, 24.04, 26.04 and"
+            " Debian 12, 13. Set docker_manage: "
+            "false to use a Docker Engine that is already there.",
+        ],
+    ),
+    (
+        "no root",
+        changed(BARE, root=False),
+        {},
+        [
+            "The docker role was not run as root; set become: true in the play.",
+        ],
+    ),
+    (
+        "a masked service",
+        changed(BARE, service={"masked": True}),
+        {},
+        [
+            "docker.service is masked, somebody does not want it started. Unmask it (systemctl"
+            " unmask docker.service docker.socket), "
+            "or set docker_manage: false.",
+        ],
+    ),
+    (
+        "the snap",
+        changed(BARE, snap=True),
+        {},
+        [
+            "Docker is installed as a snap: the snap is confined and sees other directories"
+            " than the host, so bind mounts fail "
+            "silently. Remove it (snap remove docker); its containers go with it.",
+        ],
+    ),
+    (
+        "a rootless engine",
+        changed(settled(), engine={"rootless": True}),
+        {},
+        [
+            "The Docker Engine at /var/run/docker.sock is rootless: it has other users and"
+            " another network than the host, so bind "
+            "mounts fail silently. Set it up without that, or move it off this host.",
+        ],
+    ),
+    (
+        "userns-remap",
+        changed(settled(), engine={"userns_remap": True}),
+        {"manage": False},
+        [
+            "The Docker Engine at /var/run/docker.sock uses userns-remap: its containers run as"
+            " other users than their files belong "
+            "to, so bind mounts fail silently. Use an ordinary Docker Engine.",
+        ],
+    ),
+    (
+        "Podman",
+        changed(settled(), engine={"podman": True}),
+        {"manage": False},
+        [
+            (
+                "What answers at /var/run/docker.sock is Podman, not Docker. Remove the package"
+                " podman-docker first."
+            ),
+        ],
+    ),
+    (
+        "an old engine",
+        changed(settled(), engine={"version": "19.03.8"}),
+        {"manage": False},
+        [
+            "The Docker Engine at /var/run/docker.sock is 19.03.8; 20.10 or newer is needed.",
+        ],
+    ),
+    (
+        "no buildx",
+        changed(settled(), clis=[{**CLI, "buildx": ""}]),
+        {"manage": False},
+        [
+            "The Docker Engine at /var/run/docker.sock is 26.1.5, and no docker command here"
+            " has the plugin buildx, without which those from "
+            "23 on build no image. Install Docker's docker-buildx-plugin or the distribution's"
+            " docker-buildx.",
+        ],
+    ),
+    (
+        "an old engine without buildx",
+        changed(settled(), clis=[{**CLI, "buildx": ""}], engine={"version": "20.10.24"}),
+        {"manage": False},
+        [],
+    ),
+    (
+        "no engine",
+        BARE,
+        {"manage": False},
+        [
+            "docker_manage is false and no Docker Engine answers at /var/run/docker.sock"
+            " ([Errno 2] No such file or directory). "
+            "Start it, or set docker_manage: true to have it installed.",
+        ],
+    ),
+    (
+        "an unknown user",
+        changed(settled(), users={"bob": {"exists": False, "member": False}}),
+        {"users": ["bob"]},
+        [
+            (
+                "docker_users: no user 'bob' on this host; create it first, or take it out of the"
+                " list."
+            ),
+        ],
+    ),
+    (
+        "a bad version",
+        BARE,
+        {"version": "latest"},
+        [
+            "docker_version must be a version of the package docker.io, such as 27.3, 27.3.1 or"
+            " 5:27.3.1-1~ubuntu.24.04~noble; "
+            "got 'latest'.",
+        ],
+    ),
+    (
+        "bad addresses",
+        BARE,
+        {"source": "docker", "apt_url": "mirror/debian", "apt_key_url": "key"},
+        [
+            "docker_apt_url must be an http:// or https:// address that holds dists/, such as "
+            "https://download.docker.com/linux/ubuntu; got 'mirror/debian'.",
+            "docker_apt_key_url must be an http:// or https:// address, the path of a key file"
+            " on the host, or the armoured "
+            "key itself; got 'key'.",
+        ],
+    ),
+    (
+        "the distribution's engine",
+        changed(settled(["docker.io", "containerd"]), engine={"containers_running": 1}),
+        UBUNTU,
+        [
+            "docker_source is 'auto' (that is 'docker' on Ubuntu), which installs docker-ce and"
+            " removes docker.io 26.1.5+dfsg1-9, "
+            "containerd 26.1.5+dfsg1-9. Docker Engine 26.1.5 answers, with 1 running container."
+            " Set docker_source: distribution to "
+            "keep it, or docker_replace_engine: true to replace it (that stops the containers;"
+            " they stay, as do images and volumes).",
+        ],
+    ),
+    (
+        "Docker's own engine",
+        settled(["docker-ce"]),
+        {"source": "distribution"},
+        [
+            "docker_source is 'distribution', which installs docker.io and removes docker-ce"
+            " 26.1.5+dfsg1-9. Docker Engine 26.1.5 "
+            "answers, with 0 running containers. Set docker_source: docker to keep it, or"
+            " docker_replace_engine: true to replace it "
+            "(that stops the containers; they stay, as do images and volumes).",
+        ],
+    ),
+    (
+        "an engine of no package",
+        settled([]),
+        {"source": "distribution"},
+        [
+            "docker_source is 'distribution', which installs docker.io, but no package owns the"
+            " engine that is there. Docker Engine "
+            "26.1.5 answers, with 0 running containers. Set docker_manage: false to use what is"
+            " there as it is, or "
+            "docker_replace_engine: true to replace it (that stops the containers; they stay,"
+            " as do images and volumes).",
+        ],
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -624,26 +841,51 @@ def test_what_is_refused(facts, inputs, problems):
     ("inputs", "problems"),
     [
         ({"source": "snap"}, ["docker_source must be auto, docker or distribution; got 'snap'."]),
-        ({"version": 27.3}, ["docker_version must be in quotes, for YAML may lose digits of a fraction: '27.3'; got 27.3."]),
+        (
+            {"version": 27.3},
+            [
+                (
+                    "docker_version must be in quotes, for YAML may lose digits of a fraction:"
+                    " '27.3'; got 27.3."
+                )
+            ],
+        ),
         ({"version": 27}, ["docker_version must be a string in quotes; got 27."]),
-        ({"apt_url": None, "channel": "edge"}, [
-            "docker_channel must be stable or test; got 'edge'.",
-            "docker_apt_url must be a string in quotes; got None.",
-        ]),
+        (
+            {"apt_url": None, "channel": "edge"},
+            [
+                "docker_channel must be stable or test; got 'edge'.",
+                "docker_apt_url must be a string in quotes; got None.",
+            ],
+        ),
         ({"users": "bob"}, ["docker_users must be a list; got 'bob'."]),
-        ({"users": ["bob", "a b", 7]}, [
-            "docker_users[1] must be the name of a user; got 'a b'.",
-            "docker_users[2] must be the name of a user; got 7.",
-        ]),
+        (
+            {"users": ["bob", "a b", 7]},
+            [
+                "docker_users[1] must be the name of a user; got 'a b'.",
+                "docker_users[2] must be the name of a user; got 7.",
+            ],
+        ),
         (
             {"daemon_options": ["x"]},
-            ["docker_daemon_options must be a dictionary of what daemon.json holds, such as {debug: true}; its value is hidden."],
+            [
+                (
+                    "docker_daemon_options must be a dictionary of what daemon.json holds, such as"
+                    " {debug: true}; its value is hidden."
+                )
+            ],
         ),
-        ({"daemon_options": {"hosts": "x"}}, [
-            "docker_daemon_options: hosts must be a list of strings such as unix:///var/run/docker.sock; got 'x'.",
-        ]),
+        (
+            {"daemon_options": {"hosts": "x"}},
+            [
+                (
+                    "docker_daemon_options: hosts must be a list of strings such as"
+                    " unix:///var/run/docker.sock; got 'x'."
+                ),
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_inputs_of_a_wrong_kind(inputs, problems):
     assert plan(BARE, **inputs)["problems"] == problems
 
@@ -697,16 +939,32 @@ def test_an_unmanaged_engine_needs_no_supported_distribution():
 
 
 FOREIGN_CLIS = [
-    ({"path": "/usr/local/bin/docker", "kind": "docker", "buildx": "", "compose": ""}, [
-        "The docker command that comes first in PATH is /usr/local/bin/docker and has no buildx and no compose; "
-        "/usr/bin/docker is used instead.",
-    ]),
-    ({"path": "/usr/local/bin/docker", "kind": "podman", "buildx": "", "compose": ""}, [
-        "The docker command that comes first in PATH is Podman's /usr/local/bin/docker and has no buildx and no compose; "
-        "/usr/bin/docker is used instead.",
-    ]),
-    ({"path": "/usr/local/bin/docker", "kind": "docker", "buildx": "0.20.0", "compose": "2.30.0"}, []),
-]  # fmt: skip
+    (
+        {"path": "/usr/local/bin/docker", "kind": "docker", "buildx": "", "compose": ""},
+        [
+            "The docker command that comes first in PATH is /usr/local/bin/docker and has no"
+            " buildx and no compose; "
+            "/usr/bin/docker is used instead.",
+        ],
+    ),
+    (
+        {"path": "/usr/local/bin/docker", "kind": "podman", "buildx": "", "compose": ""},
+        [
+            "The docker command that comes first in PATH is Podman's /usr/local/bin/docker and"
+            " has no buildx and no compose; "
+            "/usr/bin/docker is used instead.",
+        ],
+    ),
+    (
+        {
+            "path": "/usr/local/bin/docker",
+            "kind": "docker",
+            "buildx": "0.20.0",
+            "compose": "2.30.0",
+        },
+        [],
+    ),
+]
 
 
 @pytest.mark.parametrize(("first", "notes"), FOREIGN_CLIS)

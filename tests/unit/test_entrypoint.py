@@ -533,7 +533,7 @@ def test_a_command_needs_no_application(started, app):
 
 @pytest.fixture
 def prestarted(entrypoint, app, monkeypatch):
-    """What the shell says and leaves in the environment; in the place of the server there is env."""
+    """What the shell prints and leaves in the environment, with env instead of the server."""
 
     def run(script):
         app(prestart__sh=script)

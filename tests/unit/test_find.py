@@ -96,8 +96,10 @@ def test_what_a_command_serves(look, command, found):
 
 @pytest.mark.parametrize(
     "command",
-    ["", "gunicorn $MODULE", "gunicorn elsewhere:app", "python manage.py runserver", "gunicorn 'app:create_app(open(\"x\"))'",
-     "npm start", "gunicorn 'app:app", "bash -c", "gunicorn --chdir ../.. none:app", "uwsgi --ini uwsgi.ini", "uwsgi uwsgi.ini"],
+    ["", "gunicorn $MODULE", "gunicorn elsewhere:app", "python manage.py runserver",
+     "gunicorn 'app:create_app(open(\"x\"))'", "npm start", "gunicorn 'app:app", "bash -c",
+     "gunicorn --chdir ../.. none:app",
+     "uwsgi --ini uwsgi.ini", "uwsgi uwsgi.ini"],
 )  # fmt: skip
 def test_a_procfile_that_names_nothing_of_the_source_is_passed_over(look, command):
     assert look({"Procfile": f"web: {command}\n", "main.py": APP, "manage.py": "import sys\n"})[
@@ -353,23 +355,63 @@ def test_one_that_imports_the_other_is_no_second(look, files, found):
     ("files", "words"),
     [
         ({"autoapp.py": APP}, "autoapp.py has app: write module: autoapp."),
-        ({"shop/web/front.py": APP.replace("app", "site")}, "shop/web/front.py has site: write module: shop.web.front, callable: site."),
+        (
+            {"shop/web/front.py": APP.replace("app", "site")},
+            "shop/web/front.py has site: write module: shop.web.front, callable: site.",
+        ),
         ({"src/a/b.py": FACTORY}, "src/a/b.py has create_app: write module: a.b."),
-        ({"start.py": FACTORY.replace("create_app", "build")}, "start.py has build: write module: start, callable: build()."),
-        ({"app.py": FACTORY.replace("=None", "")}, "app.py has create_app: write module: app, callable: create_app('…')."),
-        ({"one.py": APP, "two.py": APP}, "one.py has app: write module: one; two.py has app: write module: two."),
-        ({"tests/conftest.py": APP, "venv/lib/x.py": APP, ".hidden/x.py": APP, "a-b.py": APP}, "for example module: shop.web"),
-        ({"Procfile": "web: gunicorn gone:app"}, "its Procfile names gone:app, which the source has not."),
-        ({"a/b.py": "from x import *\n", "Dockerfile": 'FROM x\nCMD ["gunicorn", "-b", ":5000", "a.b:app"]\n'},
-         "Its Dockerfile starts a.b:app: write module: a.b."),
-        ({"a/b.py": "from x import *\n", "compose.yaml": "services:\n  web:\n    command:\n      - gunicorn\n      - a.b:web\n"},
-         "Its compose.yaml starts a.b:web: write module: a.b, callable: web."),
-        ({"a/b.py": "from x import *\n", "docker-compose.yml": "services:\n  web:\n    command: flask --app a.b run\n"},
-         "Its docker-compose.yml starts a.b: write module: a.b."),
-        ({"run.py": "from x import *\n", "Dockerfile": "FROM x\nENV FLASK_APP=run.py\nCMD flask run\n"},
-         "Its Dockerfile starts run: write module: run."),
+        (
+            {"start.py": FACTORY.replace("create_app", "build")},
+            "start.py has build: write module: start, callable: build().",
+        ),
+        (
+            {"app.py": FACTORY.replace("=None", "")},
+            "app.py has create_app: write module: app, callable: create_app('…').",
+        ),
+        (
+            {"one.py": APP, "two.py": APP},
+            "one.py has app: write module: one; two.py has app: write module: two.",
+        ),
+        (
+            {"tests/conftest.py": APP, "venv/lib/x.py": APP, ".hidden/x.py": APP, "a-b.py": APP},
+            "for example module: shop.web",
+        ),
+        (
+            {"Procfile": "web: gunicorn gone:app"},
+            "its Procfile names gone:app, which the source has not.",
+        ),
+        (
+            {
+                "a/b.py": "from x import *\n",
+                "Dockerfile": 'FROM x\nCMD ["gunicorn", "-b", ":5000", "a.b:app"]\n',
+            },
+            "Its Dockerfile starts a.b:app: write module: a.b.",
+        ),
+        (
+            {
+                "a/b.py": "from x import *\n",
+                "compose.yaml": (
+                    "services:\n  web:\n    command:\n      - gunicorn\n      - a.b:web\n"
+                ),
+            },
+            "Its compose.yaml starts a.b:web: write module: a.b, callable: web.",
+        ),
+        (
+            {
+                "a/b.py": "from x import *\n",
+                "docker-compose.yml": "services:\n  web:\n    command: flask --app a.b run\n",
+            },
+            "Its docker-compose.yml starts a.b: write module: a.b.",
+        ),
+        (
+            {
+                "run.py": "from x import *\n",
+                "Dockerfile": "FROM x\nENV FLASK_APP=run.py\nCMD flask run\n",
+            },
+            "Its Dockerfile starts run: write module: run.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_message_says_what_to_write(look, files, words):
     with pytest.raises(find.NotFound) as error:
         look(files)
@@ -387,8 +429,9 @@ def test_what_runs_only_as_a_program_is_no_application(look):
 )
 @pytest.mark.parametrize(
     "content",
-    [b"\xff\xfe\x00", b"web: gunicorn " + b"x" * (2 << 20), b"\0" * 100, b"[" * 50_000, b"web: " + b"a:" * 30_000,
-     b"command:\n" + b" - a\n" * 20_000, b"a: &a [*b]\nb: &b [*a]\ncommand: *a\n", b"FLASK_APP=" + b"a/" * 5000 + b"x.py\n",
+    [b"\xff\xfe\x00", b"web: gunicorn " + b"x" * (2 << 20), b"\0" * 100, b"[" * 50_000,
+     b"web: " + b"a:" * 30_000, b"command:\n" + b" - a\n" * 20_000,
+     b"a: &a [*b]\nb: &b [*a]\ncommand: *a\n", b"FLASK_APP=" + b"a/" * 5000 + b"x.py\n",
      "directory", "pipe", "link out", "link in a circle"],
     ids=lambda content: str(content)[:20],
 )  # fmt: skip
@@ -424,31 +467,97 @@ BEGIN = "def begin():\n    'For developers.'\n    app.run(port=1)\n"
     ("files", "place"),
     [
         ({"hall/__init__.py": "", "hall/desk.py": ROUTES}, ("hall.desk", "app")),
-        ({"hall/__init__.py": "", "hall/desk.py": ROUTES, "hall/dates.py": APP}, ("hall.desk", "app")),
-        ({"hall/__init__.py": "", "hall/desk.py": ROUTES, "hall/dates.py": "from .desk import app\napp.debug = True\n"},
-         ("hall.desk", "app")),
-        ({"src/hall/__init__.py": "x = 1\n", "src/hall/deep/__init__.py": "", "src/hall/deep/desk.py": ROUTES},
-         ("hall.deep.desk", "app", "", "src")),
-        ({"desk.py": ROUTES, "tests/web.py": ROUTES, "examples/one.py": ROUTES, "test_desk.py": ROUTES, "benchmarks/x.py": ROUTES},
-         ("desk", "app")),
+        (
+            {"hall/__init__.py": "", "hall/desk.py": ROUTES, "hall/dates.py": APP},
+            ("hall.desk", "app"),
+        ),
+        (
+            {
+                "hall/__init__.py": "",
+                "hall/desk.py": ROUTES,
+                "hall/dates.py": "from .desk import app\napp.debug = True\n",
+            },
+            ("hall.desk", "app"),
+        ),
+        (
+            {
+                "src/hall/__init__.py": "x = 1\n",
+                "src/hall/deep/__init__.py": "",
+                "src/hall/deep/desk.py": ROUTES,
+            },
+            ("hall.deep.desk", "app", "", "src"),
+        ),
+        (
+            {
+                "desk.py": ROUTES,
+                "tests/web.py": ROUTES,
+                "examples/one.py": ROUTES,
+                "test_desk.py": ROUTES,
+                "benchmarks/x.py": ROUTES,
+            },
+            ("desk", "app"),
+        ),
         ({"desk.py": ROUTES.replace("app", "site")}, ("desk", "site")),
         ({"hall/__init__.py": "", "hall/made.py": FACTORY}, ("hall.made", "create_app()")),
-        ({"hall/__init__.py": "", "hall/made.py": FACTORY, "serve.py": "from hall.made import create_app\napp = create_app('x')\n"},
-         ("serve", "app")),
-        ({"hall/__init__.py": ROUTES, "start.py": "from hall import app\n" + RUN}, ("start", "app")),
-        ({"hall/__init__.py": FACTORY, "start.py": "from hall import create_app\nif __name__ == '__main__':\n    create_app().run()\n"},
-         ("hall", "create_app()")),
-        ({"hall/__init__.py": APP + "from hall import pages\n", "hall/pages.py": "from hall import app\n@app.get('/')\ndef x(): ...\n"},
-         ("hall", "app")),
-        ({"hall/__init__.py": "", "hall/core.py": APP, "hall/pages.py": "from .core import app\n@app.get('/')\ndef x(): ...\n"},
-         ("hall.pages", "app")),
-        ({"back/hall/__init__.py": "", "back/hall/desk.py": "from hall.data import x\n" + ROUTES, "back/hall/data.py": "x = 1\n"},
-         ("hall.desk", "app", "", "back")),
-        ({"back/end/desk.py": "import data\n" + ROUTES, "back/end/data.py": "x = 1\n"}, ("desk", "app", "", "back/end")),
-        ({"hall/__init__.py": "", "hall/desk.py": ROUTES + BEGIN, "setup.cfg": "console_scripts =\n  hall = hall.desk:begin\n"},
-         ("hall.desk", "app")),
+        (
+            {
+                "hall/__init__.py": "",
+                "hall/made.py": FACTORY,
+                "serve.py": "from hall.made import create_app\napp = create_app('x')\n",
+            },
+            ("serve", "app"),
+        ),
+        (
+            {"hall/__init__.py": ROUTES, "start.py": "from hall import app\n" + RUN},
+            ("start", "app"),
+        ),
+        (
+            {
+                "hall/__init__.py": FACTORY,
+                "start.py": (
+                    "from hall import create_app\nif __name__ == '__main__':\n"
+                    "    create_app().run()\n"
+                ),
+            },
+            ("hall", "create_app()"),
+        ),
+        (
+            {
+                "hall/__init__.py": APP + "from hall import pages\n",
+                "hall/pages.py": "from hall import app\n@app.get('/')\ndef x(): ...\n",
+            },
+            ("hall", "app"),
+        ),
+        (
+            {
+                "hall/__init__.py": "",
+                "hall/core.py": APP,
+                "hall/pages.py": "from .core import app\n@app.get('/')\ndef x(): ...\n",
+            },
+            ("hall.pages", "app"),
+        ),
+        (
+            {
+                "back/hall/__init__.py": "",
+                "back/hall/desk.py": "from hall.data import x\n" + ROUTES,
+                "back/hall/data.py": "x = 1\n",
+            },
+            ("hall.desk", "app", "", "back"),
+        ),
+        (
+            {"back/end/desk.py": "import data\n" + ROUTES, "back/end/data.py": "x = 1\n"},
+            ("desk", "app", "", "back/end"),
+        ),
+        (
+            {
+                "hall/__init__.py": "",
+                "hall/desk.py": ROUTES + BEGIN,
+                "setup.cfg": "console_scripts =\n  hall = hall.desk:begin\n",
+            },
+            ("hall.desk", "app"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_only_one_that_makes_an_application_is_it(look, files, place):
     found = look(files)
     assert found[: len(place)] == place and found.said == find.ONLY
@@ -515,29 +624,96 @@ BUILT = (
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"hall/core.py": APP + "def create_app():\n    return app\n"},
-         "hall/core.py has create_app: write module: hall.core, callable: create_app()."),
-        ({"a.py": APP, "hall.py": ROUTES, "b.py": ROUTES}, "of which there is none; b.py has app: write module: b; hall.py has app: write"),
-        ({"back/one.py": "import data\n" + ROUTES, "back/two.py": "import data\n" + ROUTES.replace("app", "site"), "back/data.py": ""},
-         "back/one.py has app: write env: {FLASK_APP: 'back/one.py'}; back/two.py has site: write env: {FLASK_APP: 'back/two.py:site'}."),
-        ({"test/one.py": ROUTES, "examples/one.py": ROUTES}, "examples/one.py has app: write module: examples.one."),
-        ({"hall/cli.py": SERVER, "hall/web.py": ROUTES, "pyproject.toml": BUILT},
-         "none; hall-web starts a server of its own: write engine: command, command: hall-web, port: 7070; hall/web.py has app: write"),
-        ({"hall/cli.py": "from hall.core import begin as main\n", "hall/core.py": SERVER, "pyproject.toml": BUILT},
-         "write engine: command, command: hall-web, port: 7070; hall-load starts"),
-        ({"hall/cli.py": SERVER, "setup.cfg": "[options.entry_points]\nconsole_scripts =\n    hall-web = hall.cli:main\n[x]\na = b:c\n"},
-         'write engine: command, command: python3 -c "from hall.cli import main; main()", port: 7070.'),
-        ({"hall/cli.py": SERVER.replace("port = 7070", "port = load()"), "hall/web.py": ROUTES,
-          "go.py": "from hall import cli\nif __name__ == '__main__':\n    cli.main()\n"},
-         "write engine: command, command: python3 go.py, port: the one that it listens on; hall/web.py has app"),
-        ({"go.py": "from x import build\nif __name__ == '__main__':\n    app = build()\n    app.run(host='x', port=5005)\n"},
-         "write engine: command, command: python3 go.py, port: 5005."),
-        ({"hall/cli.py": SERVER, "setup.py": "from setuptools import setup\nif __name__ == '__main__':\n    setup()\n",
-          "noxfile.py": "if __name__ == '__main__':\n    run()\n",
-          "setup.cfg": "[options.entry_points]\nconsole_scripts =\n    hall-web = hall.cli:main\n[x]\na = b:c\n"},
-         "none; hall-web starts a server of its own: write engine: command, command: hall-web, port: 7070."),
+        (
+            {"hall/core.py": APP + "def create_app():\n    return app\n"},
+            "hall/core.py has create_app: write module: hall.core, callable: create_app().",
+        ),
+        (
+            {"a.py": APP, "hall.py": ROUTES, "b.py": ROUTES},
+            "of which there is none; b.py has app: write module: b; hall.py has app: write",
+        ),
+        (
+            {
+                "back/one.py": "import data\n" + ROUTES,
+                "back/two.py": "import data\n" + ROUTES.replace("app", "site"),
+                "back/data.py": "",
+            },
+            (
+                "back/one.py has app: write env: {FLASK_APP: 'back/one.py'}; back/two.py has site:"
+                " write env: {FLASK_APP: 'back/two.py:site'}."
+            ),
+        ),
+        (
+            {"test/one.py": ROUTES, "examples/one.py": ROUTES},
+            "examples/one.py has app: write module: examples.one.",
+        ),
+        (
+            {"hall/cli.py": SERVER, "hall/web.py": ROUTES, "pyproject.toml": BUILT},
+            (
+                "none; hall-web starts a server of its own: write engine: command, command:"
+                " hall-web, port: 7070; hall/web.py has app: write"
+            ),
+        ),
+        (
+            {
+                "hall/cli.py": "from hall.core import begin as main\n",
+                "hall/core.py": SERVER,
+                "pyproject.toml": BUILT,
+            },
+            "write engine: command, command: hall-web, port: 7070; hall-load starts",
+        ),
+        (
+            {
+                "hall/cli.py": SERVER,
+                "setup.cfg": (
+                    "[options.entry_points]\nconsole_scripts =\n"
+                    "    hall-web = hall.cli:main\n[x]\na = b:c\n"
+                ),
+            },
+            (
+                'write engine: command, command: python3 -c "from hall.cli import main; main()",'
+                " port: 7070."
+            ),
+        ),
+        (
+            {
+                "hall/cli.py": SERVER.replace("port = 7070", "port = load()"),
+                "hall/web.py": ROUTES,
+                "go.py": "from hall import cli\nif __name__ == '__main__':\n    cli.main()\n",
+            },
+            (
+                "write engine: command, command: python3 go.py, port: the one that it listens on;"
+                " hall/web.py has app"
+            ),
+        ),
+        (
+            {
+                "go.py": (
+                    "from x import build\nif __name__ == '__main__':\n    app = build()\n"
+                    "    app.run(host='x', port=5005)\n"
+                )
+            },
+            "write engine: command, command: python3 go.py, port: 5005.",
+        ),
+        (
+            {
+                "hall/cli.py": SERVER,
+                "setup.py": (
+                    "from setuptools import setup\nif __name__ == '__main__':\n    setup()\n"
+                ),
+                "noxfile.py": "if __name__ == '__main__':\n    run()\n",
+                "setup.cfg": (
+                    "[options.entry_points]\nconsole_scripts =\n"
+                    "    hall-web = hall.cli:main\n[x]\na = b:c\n"
+                ),
+            },
+            (
+                "none; hall-web starts a server of its own: write engine: command, command:"
+                " hall-web, port: 7070."
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_best_line_comes_first(look, files, words):
     with pytest.raises(find.NotFound) as error:
         look(files)

@@ -38,15 +38,18 @@ APPS, ROLES, GIT, RENDERED = (
 )  # cases of applications, of inputs of the roles, of git; and how many are rendered
 SECRET = "hunter2"
 LEAVES = [
-    None, True, False, 0, 1, -1, 2**63, 10**300, -(16**6000), 0.0, -0.0, 1.5, 1e308, float("inf"), float("-inf"), float("nan"),
-    "", " ", "0", "-1", "1e9", "9" * 5000, "0x10", "١٢", "yes", "null", "a", "shop", "/shop", "/shop/", "//", "/../x", "../../etc/passwd",
-    "~", "~root", "~nobody\0", "~/x", "/dev/zero", "/dev/stdin", "/proc/self/mem", "/" + "a" * 300, "/a" * 3000, "a" * 100_000, "a\nb",
-    "a\rb", "a\0b", "\x1b[31mred\x1b[0m", "\u202eabc", "größe", "\ud800", "\U0001f600", "{{ 1 }}", "{% raw %}", "; }", "$(id)", "`id`",
-    "'", '"', "\\", "%s%n", "a b", "@", "https://user:word@host/x", "user@host:x", "2xx", "auto", "512m", "127.0.0.1:80", "main:app",
-    "create_app(" + "(" * 5000, "create_app(" + "-" * 50_000 + "1)", "app()" * 50, "C:\\x", "*", "**", "[", "domain", "present", "absent",
-    "gunicorn", "command", "uwsgi", "static", "bridge", "data:/data", "/data:/data:ro", "pip", "python:3", "a.tar", "x.tar.gz",
-    b"bytes", b"\xff\xfe", datetime.date(2026, 1, 1), datetime.datetime(2026, 1, 1, 10, tzinfo=datetime.UTC), {1, 2}, frozenset("a"),
-    (1, 2), complex(1, 2), object(), range(3),
+    None, True, False, 0, 1, -1, 2**63, 10**300, -(16**6000), 0.0, -0.0, 1.5, 1e308, float("inf"),
+    float("-inf"), float("nan"), "", " ", "0", "-1", "1e9", "9" * 5000, "0x10", "١٢", "yes", "null",
+    "a", "shop", "/shop", "/shop/", "//", "/../x", "../../etc/passwd", "~", "~root", "~nobody\0",
+    "~/x", "/dev/zero", "/dev/stdin", "/proc/self/mem", "/" + "a" * 300, "/a" * 3000, "a" * 100_000,
+    "a\nb", "a\rb", "a\0b", "\x1b[31mred\x1b[0m", "\u202eabc", "größe", "\ud800", "\U0001f600",
+    "{{ 1 }}", "{% raw %}", "; }", "$(id)", "`id`", "'", '"', "\\", "%s%n", "a b", "@",
+    "https://user:word@host/x", "user@host:x", "2xx", "auto", "512m", "127.0.0.1:80", "main:app",
+    "create_app(" + "(" * 5000, "create_app(" + "-" * 50_000 + "1)", "app()" * 50, "C:\\x", "*",
+    "**", "[", "domain", "present", "absent", "gunicorn", "command", "uwsgi", "static", "bridge",
+    "data:/data", "/data:/data:ro", "pip", "python:3", "a.tar", "x.tar.gz", b"bytes", b"\xff\xfe",
+    datetime.date(2026, 1, 1), datetime.datetime(2026, 1, 1, 10, tzinfo=datetime.UTC), {1, 2},
+    frozenset("a"), (1, 2), complex(1, 2), object(), range(3),
 ]  # fmt: skip
 KEYS = [
     "a",

@@ -12,7 +12,8 @@ GENTLY = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime/g
 ASK = """
 import json, os
 idle = os.sched_getscheduler(0) == os.SCHED_IDLE
-print(json.dumps([len(os.sched_getaffinity(0)), idle, os.environ["MAKEFLAGS"], os.environ["MAX_JOBS"]]))
+jobs = os.environ["MAKEFLAGS"], os.environ["MAX_JOBS"]
+print(json.dumps([len(os.sched_getaffinity(0)), idle, *jobs]))
 """
 
 

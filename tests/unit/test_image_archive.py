@@ -220,7 +220,10 @@ EVIL = json.dumps(
         [
             (
                 "index.json",
-                b'{"manifests":[{"annotations":{"io.containerd.image.name":"flaskops/runtime:0123456789ab"}}]}',
+                (
+                    b'{"manifests":[{"annotations":{"io.containerd.image.name":"flaskops/'
+                    b'runtime:0123456789ab"}}]}'
+                ),
             )
         ],
     ],
@@ -277,11 +280,25 @@ def test_what_is_no_archive_is_refused(take, tmp_path, content, words):
 
 @pytest.mark.parametrize(
     "manifest",
-    [b"", b"{", b"1", b"null", b"[1]", b"[null]", b'{"a": 1}', b'[{"Config": 1}]', b'[{"Config": "c", "Layers": "x"}]', b"[" * 100000,
-     b'[{"Config": "nowhere", "RepoTags": ["shop:1"], "Layers": []}]', b'[{"Config": "../../../etc/shadow", "RepoTags": ["shop:1"]}]',
-     b'[{"Config": "blobs/sha256/c0", "RepoTags": "shop:1"}]', b'[{"Config": "blobs/sha256/c0", "RepoTags": [1]}]',
-     b"[" + b" " * (1 << 20) + b"]", b"\xff\xfe"],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"1",
+        b"null",
+        b"[1]",
+        b"[null]",
+        b'{"a": 1}',
+        b'[{"Config": 1}]',
+        b'[{"Config": "c", "Layers": "x"}]',
+        b"[" * 100000,
+        b'[{"Config": "nowhere", "RepoTags": ["shop:1"], "Layers": []}]',
+        b'[{"Config": "../../../etc/shadow", "RepoTags": ["shop:1"]}]',
+        b'[{"Config": "blobs/sha256/c0", "RepoTags": "shop:1"}]',
+        b'[{"Config": "blobs/sha256/c0", "RepoTags": [1]}]',
+        b"[" + b" " * (1 << 20) + b"]",
+        b"\xff\xfe",
+    ],
+)
 def test_a_list_that_is_none_is_refused(take, tmp_path, manifest):
     with pytest.raises(_files.HostError, match="its archive cannot be read"):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, manifest=manifest))

@@ -30,11 +30,14 @@ def notes(tmp_path):
 @pytest.mark.parametrize(
     ("body", "written"),
     [
-        ("    with site.app_context():\n        db.create_all()\n    site.run()\n", "db: db.create_all()"),
+        (
+            "    with site.app_context():\n        db.create_all()\n    site.run()\n",
+            "db: db.create_all()",
+        ),
         ("    init_db()\n    site.run()\n", "init_db: init_db()"),
         ("    if not exists():\n        store.create_tables()\n", "store: store.create_tables()"),
     ],
-)  # fmt: skip
+)
 def test_what_makes_the_tables_is_told_with_its_line(notes, body, written):
     said = notes(HEAD + MAIN + body)
     name, call = written.split(": ")

@@ -90,7 +90,8 @@ def test_a_build_that_misses_a_library_names_its_package(line, packages):
 
 @pytest.mark.parametrize(
     "line",
-    ["ModuleNotFoundError: No module named 'flask'", "ERROR: No matching distribution found for nosuch==1", "Collecting lxml",
+    ["ModuleNotFoundError: No module named 'flask'",
+     "ERROR: No matching distribution found for nosuch==1", "Collecting lxml",
      "Building wheel for ldap3", "Collecting pygit2", "Successfully installed cairosvg"],
 )  # fmt: skip
 def test_other_failures_name_none(line):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One run at a time changes an application, and a run that has lost its lock changes nothing more."""
+"""One run at a time changes an application; a run that has lost its lock changes nothing more."""
 
 import os
 import subprocess

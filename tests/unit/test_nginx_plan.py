@@ -128,7 +128,8 @@ def test_the_catch_all_answers_on_every_port():
 
 
 @pytest.mark.parametrize(("ipv6", "host", "expected"), [
-    ("auto", True, True), ("auto", False, False), ("enabled", False, True), ("disabled", True, False),
+    ("auto", True, True), ("auto", False, False), ("enabled", False, True),
+    ("disabled", True, False),
 ])  # fmt: skip
 def test_ipv6(ipv6, host, expected):
     assert plan({**FRESH, "ipv6": host}, ipv6=ipv6)["ipv6"] is expected
@@ -289,36 +290,75 @@ def test_names_that_nginx_would_read_otherwise_are_refused(name):
             {"worker_processes": "many"},
             ["nginx_worker_processes must be auto or a number of processes; got 'many'."],
         ),
-        ({"user": "root;"}, ["nginx_user must be the name of a user of the system, such as www-data; got 'root;'."]),
+        (
+            {"user": "root;"},
+            ["nginx_user must be the name of a user of the system, such as www-data; got 'root;'."],
+        ),
         (
             {"client_max_body_size": "16 MB"},
-            ["nginx_client_max_body_size must be a size such as 16m, 0 for no limit, or '' to leave it out; got '16 MB'."],
+            [
+                (
+                    "nginx_client_max_body_size must be a size such as 16m, 0 for no limit, or ''"
+                    " to leave it out; got '16 MB'."
+                )
+            ],
         ),
         ({"client_max_body_size": ""}, []),
         ({"header_buffer_size": "32k"}, []),
         *(
-            ({"header_buffer_size": value}, [f"nginx_header_buffer_size must be {BUFFER}; got {told}."])
-            for value, told in (("32", "'32'"), ("0k", "'0k'"), ("1000k", "'1000k'"), ("4 32k", "'4 32k'"), ("1m", "'1m'"), (True, "True"))
+            (
+                {"header_buffer_size": value},
+                [f"nginx_header_buffer_size must be {BUFFER}; got {told}."],
+            )
+            for value, told in (
+                ("32", "'32'"),
+                ("0k", "'0k'"),
+                ("1000k", "'1000k'"),
+                ("4 32k", "'4 32k'"),
+                ("1m", "'1m'"),
+                (True, "True"),
+            )
         ),
         ({"client_max_body_size": 0}, []),
-        ({"health_path": "health"}, ["nginx_health_path must be a path such as /healthz, or '' for none; got 'health'."]),
-        ({"health_path": "/a {"}, ["nginx_health_path must be a path such as /healthz, or '' for none; got '/a {'."]),
-        ({"health_path": "/healthz\n"}, ["nginx_health_path must be a path such as /healthz, or '' for none; got '/healthz\\n'."]),
+        (
+            {"health_path": "health"},
+            ["nginx_health_path must be a path such as /healthz, or '' for none; got 'health'."],
+        ),
+        (
+            {"health_path": "/a {"},
+            ["nginx_health_path must be a path such as /healthz, or '' for none; got '/a {'."],
+        ),
+        (
+            {"health_path": "/healthz\n"},
+            [
+                (
+                    "nginx_health_path must be a path such as /healthz, or '' for none; got"
+                    " '/healthz\\n'."
+                )
+            ],
+        ),
         ({"health_path": ""}, []),
         ({"gzip_level": 11}, ["nginx_gzip_level must be a whole number, at most 9; got 11."]),
         ({"gzip_types": "text/css"}, ["nginx_gzip_types must be a list; got 'text/css'."]),
-        ({"gzip_types": ["css;"]}, ["nginx_gzip_types[0] must be a media type such as text/css; got 'css;'."]),
+        (
+            {"gzip_types": ["css;"]},
+            ["nginx_gzip_types[0] must be a media type such as text/css; got 'css;'."],
+        ),
         (
             {"worker_connections": 10000},
             [
-                "nginx_worker_rlimit_nofile must be at least 20000, twice nginx_worker_connections, for a proxied request needs two"
+                "nginx_worker_rlimit_nofile must be at least 20000, twice"
+                " nginx_worker_connections, for a proxied request needs two"
                 " files; got 16384."
             ],
         ),
-        ({"required_sites": ["shop"]}, ["nginx_required_sites: no site 'shop'; defined sites: default."]),
+        (
+            {"required_sites": ["shop"]},
+            ["nginx_required_sites: no site 'shop'; defined sites: default."],
+        ),
         ({"required_sites": "default"}, ["nginx_required_sites must be a list; got 'default'."]),
     ],
-)  # fmt: skip
+)
 def test_bad_settings(inputs, messages):
     assert plan(**inputs)["problems"] == messages
 

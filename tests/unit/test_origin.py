@@ -17,7 +17,7 @@ RUNTIME = "flaskops/runtime:0123456789ab"
 
 @pytest.fixture
 def check(tmp_path):
-    """Normalise one entry; its source has a complete application, and more files as the test says."""
+    """Normalise one entry; its source has a complete application and the files of the test."""
 
     def run(files=None, **keys):
         for name, text in {

@@ -143,10 +143,14 @@ def test_a_source_that_forces_the_path_is_told(said):
 @pytest.mark.parametrize(
     "text",
     [
-        'x = os.environ["REDIS_PREFIX"]', 'x = os.environ["COOKIE_PREFIX"]', 'x = app.config["CACHE_KEY_PREFIX"]', "x = sys.prefix",
-        'bp = Blueprint("api", __name__, url_prefix="/api")', 'x = app.config["API_URL_PREFIX"]', 'x = app.config["STATIC_URL_PREFIX"]',
-        'x = os.environ["BASE_PATH"]', 'x = os.environ["BASE_URL"]', 'app.config["APPLICATION_ROOT"] = "/"', 'x = environ["SCRIPT_NAME"]',
-        'x = app.config["SHOP_URL_PREFIX"], app.config["WIKI_URL_PREFIX"]', '# os.environ["URL_PREFIX"]', "(" * 4000 + "URL_PREFIX",
+        'x = os.environ["REDIS_PREFIX"]', 'x = os.environ["COOKIE_PREFIX"]',
+        'x = app.config["CACHE_KEY_PREFIX"]', "x = sys.prefix",
+        'bp = Blueprint("api", __name__, url_prefix="/api")', 'x = app.config["API_URL_PREFIX"]',
+        'x = app.config["STATIC_URL_PREFIX"]', 'x = os.environ["BASE_PATH"]',
+        'x = os.environ["BASE_URL"]', 'app.config["APPLICATION_ROOT"] = "/"',
+        'x = environ["SCRIPT_NAME"]',
+        'x = app.config["SHOP_URL_PREFIX"], app.config["WIKI_URL_PREFIX"]',
+        '# os.environ["URL_PREFIX"]', "(" * 4000 + "URL_PREFIX",
     ],
     ids=lambda text: text[:40],
 )  # fmt: skip

@@ -71,9 +71,12 @@ def look():
         server.server_close()
 
 
-GOOD = """<!doctype html><title>Shop</title><link rel=stylesheet href="/shop/static/a.css"><script src="static/a.js"></script>
-<img src="data:image/gif;base64,AA"><img src="https://cdn.example.org/x.png"><a href="cart">cart</a> <a href="#top">top</a>
-<a href="mailto:a@b.c">mail</a> <a href="javascript:void(0)">x</a><a href="https://other.example.org/">there</a><form action=""></form>"""
+GOOD = """<!doctype html><title>Shop</title>
+<link rel=stylesheet href="/shop/static/a.css"><script src="static/a.js"></script>
+<img src="data:image/gif;base64,AA"><img src="https://cdn.example.org/x.png">
+<a href="cart">cart</a> <a href="#top">top</a> <a href="mailto:a@b.c">mail</a>
+<a href="javascript:void(0)">x</a><a href="https://other.example.org/">there</a>
+<form action=""></form>"""
 FILES = {"/shop/static/a.css": "x", "/shop/static/a.js": "x"}
 
 
@@ -246,8 +249,9 @@ def test_what_a_page_writes_is_shown_without_its_control_characters(look):
 @pytest.mark.parametrize(
     "page",
     [
-        "<a " * 90000, "<!--" * 60000, "<a href='" * 30000, "<![" * 80000, "</" * 130000, "<" * 260000, "<a href=x>" * 26000,
-        "<script>" * 30000, "<a " + "x " * 130000, "&#" * 130000, "<!doctype" * 29000, "<?" * 130000, "<a href=\"" + "x" * 260000,
+        "<a " * 90000, "<!--" * 60000, "<a href='" * 30000, "<![" * 80000, "</" * 130000,
+        "<" * 260000, "<a href=x>" * 26000, "<script>" * 30000, "<a " + "x " * 130000,
+        "&#" * 130000, "<!doctype" * 29000, "<?" * 130000, "<a href=\"" + "x" * 260000,
     ],
     ids=lambda page: page[:9],
 )  # fmt: skip
@@ -376,7 +380,8 @@ def typed(kind, text):
 @pytest.mark.parametrize(
     "text",
     [
-        'fetch("/api/items")', "fetch('/api/items', {method: 'POST'})", "window.fetch(`/api/items`)", "x = await fetch( '/api/items')",
+        'fetch("/api/items")', "fetch('/api/items', {method: 'POST'})",
+        "window.fetch(`/api/items`)", "x = await fetch( '/api/items')",
         'new EventSource("/api/items")', 'r.open("GET", "/api/items")', 'a();fetch("/api/items")',
     ],
 )  # fmt: skip
@@ -392,10 +397,11 @@ def test_a_call_in_a_script_that_leaves_the_path_is_told_and_not_made(look, text
 @pytest.mark.parametrize(
     "text",
     [
-        'fetch("api/items")', 'fetch("/shop/api")', 'fetch(root + "/api")', "fetch(`${root}/api`)", 'client.fetch("/api")',
-        'prefetch("/api")', 'axios.get("/api")', '// fetch("/api")', 'x = 1; // fetch("/api")', '/* fetch("/api") */',
-        'fetch("//cdn.example.org/x")', 'fetch("https://example.org/x")',
-        'window.open("/api")', 'open("GET", "/api")', 'fetch("/blog/feed")', 'fetch("/" + name)',
+        'fetch("api/items")', 'fetch("/shop/api")', 'fetch(root + "/api")', "fetch(`${root}/api`)",
+        'client.fetch("/api")', 'prefetch("/api")', 'axios.get("/api")', '// fetch("/api")',
+        'x = 1; // fetch("/api")', '/* fetch("/api") */', 'fetch("//cdn.example.org/x")',
+        'fetch("https://example.org/x")', 'window.open("/api")', 'open("GET", "/api")',
+        'fetch("/blog/feed")', 'fetch("/" + name)',
     ],
 )  # fmt: skip
 def test_a_call_that_may_be_right_is_not(look, text):
@@ -417,8 +423,8 @@ def test_a_socket_that_is_opened_at_the_root_of_the_site_is_told(look, text):
 @pytest.mark.parametrize(
     "text",
     [
-        "s = io({path: root})", "s = io('/chat', {path: '/shop/socket.io/'})", "s = io(place)", "s = audio()", "s = a.io()",
-        "// s = io()", "/* s = io() */",
+        "s = io({path: root})", "s = io('/chat', {path: '/shop/socket.io/'})", "s = io(place)",
+        "s = audio()", "s = a.io()", "// s = io()", "/* s = io() */",
     ],
 )  # fmt: skip
 def test_a_socket_that_may_be_right_is_not(look, text):

@@ -69,11 +69,14 @@ def test_what_runs_in_a_container_looks_for_its_secrets_there(file):
     assert re.findall(r'^SECRETS = .*"(/.+)"', text, re.MULTILINE) == [places.CONTAINER_SECRETS]
 
 
-# The names on a host that stand in places.py alone, wherever they are a part of a path.
-NAMES = r"app\.sock|stats\.sock|audit\.jsonl|uids\.json|state\.json|release\.json|docker\.json|\.trash|secrets\.own|container\.env"
-NAMES += r"|context\.(?:tar|json)|image\.tar|runtime(?:-image)?\.tar"
+# The names on a host that only places.py has, wherever they are a part of a path.
+NAMES = r"app\.sock|stats\.sock|audit\.jsonl|uids\.json|state\.json|release\.json|docker\.json"
+NAMES += (
+    r"|\.trash|secrets\.own|container\.env|context\.(?:tar|json)|image\.tar|runtime(?:-image)?\.tar"
+)
 PATH = re.compile(
-    rf"(?:^|/)(?:{NAMES})$|/releases/|/run/flaskops|/run/secrets|{places.ROOT}|{places.NGINX_BACKUPS}|^route-$"
+    rf"(?:^|/)(?:{NAMES})$|/releases/|/run/flaskops|/run/secrets"
+    rf"|{places.ROOT}|{places.NGINX_BACKUPS}|^route-$"
 )
 # What is only of a path where it is joined to one.
 JOINED = re.compile(

@@ -79,12 +79,13 @@ def test_every_way_to_write_a_default_is_found(warned, text):
 
 
 NAMES = """
-SECRET_KEY JWT_SECRET_KEY CLIENT_SECRET SECRET KEY API_KEY APIKEY api_key API_KEY_2 TOKEN BOT_TOKEN GITHUB_TOKEN DB_PASSWORD
-POSTGRES_PASSWORD PASSWORD SECURITY_PASSWORD_SALT adminPassword SECRETKEY
+SECRET_KEY JWT_SECRET_KEY CLIENT_SECRET SECRET KEY API_KEY APIKEY api_key API_KEY_2 TOKEN BOT_TOKEN
+GITHUB_TOKEN DB_PASSWORD POSTGRES_PASSWORD PASSWORD SECURITY_PASSWORD_SALT adminPassword SECRETKEY
 """
 HARMLESS = """
-SECRET_KEY_FILE KEY_PATH TOKEN_URL TOKEN_EXPIRES CACHE_KEY_PREFIX PASSWORD_MIN_LENGTH JWT_TOKEN_LOCATION API_KEY_HEADER MONKEY
-KEYCLOAK_URL TOKENIZER KEYWORD AWS_ACCESS_KEY_ID RECAPTCHA_PUBLIC_KEY SECURITY_PASSWORD_HASH DEBUG DATABASE
+SECRET_KEY_FILE KEY_PATH TOKEN_URL TOKEN_EXPIRES CACHE_KEY_PREFIX PASSWORD_MIN_LENGTH
+JWT_TOKEN_LOCATION API_KEY_HEADER MONKEY KEYCLOAK_URL TOKENIZER KEYWORD AWS_ACCESS_KEY_ID
+RECAPTCHA_PUBLIC_KEY SECURITY_PASSWORD_HASH DEBUG DATABASE
 """
 
 
@@ -201,7 +202,8 @@ def test_or_a_variable_with_a_prefix(warned, call, name):
 
 @pytest.mark.parametrize(
     "text",
-    [MAPPING, f'{MAPPING}config.from_pyfile\n', 'app.config.from_mapping(SECRET_KEY=key)\napp.config.from_pyfile("config.py")\n',
+    [MAPPING, f'{MAPPING}config.from_pyfile\n',
+     'app.config.from_mapping(SECRET_KEY=key)\napp.config.from_pyfile("config.py")\n',
      'app.config.from_mapping(TESTING="x")\napp.config.from_pyfile("config.py")\n'],
 )  # fmt: skip
 def test_one_that_no_key_replaces_is_not_told(warned, text):
@@ -219,8 +221,10 @@ def test_many_are_one_warning(warned):
 
 @pytest.mark.parametrize(
     "file",
-    ["tests/test_a.py", "test_a.py", "a/conftest.py", "docs/conf.py", "venv/a.py", ".venv/lib/a.py", "lib/site-packages/x/a.py",
-     "vendor/a.py", "shop/_vendor/a.py", "node_modules/x/a.py", "examples/a.py", "a.txt", "setup.py", "third_party/a.py"],
+    ["tests/test_a.py", "test_a.py", "a/conftest.py", "docs/conf.py", "venv/a.py", ".venv/lib/a.py",
+     "lib/site-packages/x/a.py", "vendor/a.py", "shop/_vendor/a.py", "node_modules/x/a.py",
+     "examples/a.py", "a.txt",
+     "setup.py", "third_party/a.py"],
 )  # fmt: skip
 def test_what_is_not_run_or_not_its_own_does_not_count(warned, file):
     assert warned({file: DEFAULT}) == []
@@ -316,19 +320,60 @@ FILE = f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'
         ({"a.py": f"{MAPPING}app.config.update(os.environ)\n"}, "SECRET_KEY"),
         ({"a.py": f"{MAPPING}app.config.from_mapping(**os.environ)\n"}, "SECRET_KEY"),
         ({"a.py": FILE + "app.config.from_mapping(os.environ)\n"}, "SECRET_KEY"),
-        ({"a.py": FILE, "b.py": 'class C:\n    SECRET_KEY = os.environ["SECRET_KEY"]\n'}, "SECRET_KEY"),
+        (
+            {"a.py": FILE, "b.py": 'class C:\n    SECRET_KEY = os.environ["SECRET_KEY"]\n'},
+            "SECRET_KEY",
+        ),
         ({"a.py": FILE, "b.py": 'x = os.environ.pop("SECRET_KEY", None)\n'}, "SECRET_KEY"),
-        ({"a.py": FILE, "b.py": "def of(name, default=None):\n    return os.environ.get(name, default)\n"}, "SECRET_KEY"),
-        ({"a.py": FILE, "b.py": 'for name, value in os.environ.items():\n    put(name, value)\n'}, "SECRET_KEY"),
-        ({"a.py": FILE, "b.py": "class Settings(BaseSettings):\n    secret_key: str\n"}, "SECRET_KEY"),
-        ({"a.py": FILE, "b.py": "def read():\n    app.config.from_prefixed_env()\n"}, "FLASK_SECRET_KEY"),
-        ({"a.py": FILE, "b.py": 'FlaskDynaconf(app)\nfrom dynaconf import FlaskDynaconf\n'}, "FLASK_SECRET_KEY"),
-        ({"a.py": 'with env.prefixed("SHOP_"):\n    key = env("SECRET_KEY", "dev")\n'}, "SHOP_SECRET_KEY"),
-        ({"a.py": 'def getenv(name, default):\n    return os.environ.get("SHOP_" + name, default)\nx = getenv("SECRET_KEY", "dev")\n'},
-         "SHOP_SECRET_KEY"),
-        ({"a.py": 'config = Config(env_prefix="SHOP_")\nx = config("SECRET_KEY", default="dev")\n'}, "SHOP_SECRET_KEY"),
+        (
+            {
+                "a.py": FILE,
+                "b.py": "def of(name, default=None):\n    return os.environ.get(name, default)\n",
+            },
+            "SECRET_KEY",
+        ),
+        (
+            {
+                "a.py": FILE,
+                "b.py": "for name, value in os.environ.items():\n    put(name, value)\n",
+            },
+            "SECRET_KEY",
+        ),
+        (
+            {"a.py": FILE, "b.py": "class Settings(BaseSettings):\n    secret_key: str\n"},
+            "SECRET_KEY",
+        ),
+        (
+            {"a.py": FILE, "b.py": "def read():\n    app.config.from_prefixed_env()\n"},
+            "FLASK_SECRET_KEY",
+        ),
+        (
+            {"a.py": FILE, "b.py": "FlaskDynaconf(app)\nfrom dynaconf import FlaskDynaconf\n"},
+            "FLASK_SECRET_KEY",
+        ),
+        (
+            {"a.py": 'with env.prefixed("SHOP_"):\n    key = env("SECRET_KEY", "dev")\n'},
+            "SHOP_SECRET_KEY",
+        ),
+        (
+            {
+                "a.py": (
+                    'def getenv(name, default):\n    return os.environ.get("SHOP_" + name,'
+                    ' default)\nx = getenv("SECRET_KEY", "dev")\n'
+                )
+            },
+            "SHOP_SECRET_KEY",
+        ),
+        (
+            {
+                "a.py": (
+                    'config = Config(env_prefix="SHOP_")\nx = config("SECRET_KEY", default="dev")\n'
+                )
+            },
+            "SHOP_SECRET_KEY",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_source_that_takes_variables_by_any_name_has_what_is_given(warned, files, secrets):
     assert len(warned(files)) == 1
     assert len(warned(files, secrets={secrets: "x"})) == 1  # and no second one

@@ -32,7 +32,7 @@ def root(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fill(monkeypatch):
-    """From now on no file can be brought onto the disk; optionally only after some that still can."""
+    """From now on no file can be written to the disk; optionally only after some that still can."""
 
     def full(after=0):
         left, real = [after], os.fsync

@@ -76,15 +76,16 @@ def test_an_application_without_secrets_is_told_nothing(app):
 
 
 STEERING = """
-PATH HOME SHELL TMPDIR ENV IFS PS4 BASH_ENV SHELLOPTS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT MALLOC_ARENA_MAX PYTHONPATH
-PYTHONHOME PYTHONSTARTUP PYTHONDONTWRITEBYTECODE PYTHON_GIL UWSGI_INI UWSGI_PROCESSES GUNICORN_CMD_ARGS GUNICORN_CONF
-FLASKOPS_SOCKET FLASKOPS_SECRETS GCONV_PATH GLIBC_TUNABLES LOCPATH OPENSSL_CONF NODE_OPTIONS PERL5OPT RUBYOPT VIRTUAL_ENV
-JAVA_TOOL_OPTIONS
+PATH HOME SHELL TMPDIR ENV IFS PS4 BASH_ENV SHELLOPTS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT
+MALLOC_ARENA_MAX PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONDONTWRITEBYTECODE PYTHON_GIL UWSGI_INI
+UWSGI_PROCESSES GUNICORN_CMD_ARGS GUNICORN_CONF FLASKOPS_SOCKET FLASKOPS_SECRETS GCONV_PATH
+GLIBC_TUNABLES LOCPATH OPENSSL_CONF NODE_OPTIONS PERL5OPT RUBYOPT VIRTUAL_ENV JAVA_TOOL_OPTIONS
 """
 # They only look like those.
 FREE = """
-PATH_TO_KEY HOME_ASSISTANT_TOKEN HOMEPAGE API_PATH TMPDIR_KEY ENVIRONMENT ENV_SECRET SHELL_TOKEN LDAP_PASSWORD LD MY_LD_KEY
-SECRET_PYTHON MYPYTHONPATH UWSGI GUNICORN FLASK_SECRET_KEY FLASKOPS path Home DOMAIN_KEY HTTPS_PROXY _KEY K NODE_TOKEN TZ
+PATH_TO_KEY HOME_ASSISTANT_TOKEN HOMEPAGE API_PATH TMPDIR_KEY ENVIRONMENT ENV_SECRET SHELL_TOKEN
+LDAP_PASSWORD LD MY_LD_KEY SECRET_PYTHON MYPYTHONPATH UWSGI GUNICORN FLASK_SECRET_KEY FLASKOPS path
+Home DOMAIN_KEY HTTPS_PROXY _KEY K NODE_TOKEN TZ
 """
 
 
@@ -353,14 +354,26 @@ def test_what_readers_differ_on_is_refused_by_line_and_without_its_value(text, p
         (b"A=1\0", "env_file must be text in UTF-8: {}."),
         (b"\x7fELF\xff\xfe", "env_file must be text in UTF-8: {}."),
         (b"#" * (2**20 + 1), "env_file is too large: {}; it must be at most 1 MB."),
-        (b"$ANSIBLE_VAULT;1.1;AES256\n616263\n",
-         "env_file is encrypted by Ansible Vault: {}; write its values into secrets, in an encrypted file of variables."),
-        (b"".join(b"A%d=1\n" % number for number in range(1001)), "env_file must have at most 1000 variables: {}; got 1001."),
-        (b"hunter2\n" * 7, "env_file cannot be read: {}: " + "; ".join(f"line {number}: {NAMES}" for number in range(1, 6))
-         + ". There are 2 more such lines."),
+        (
+            b"$ANSIBLE_VAULT;1.1;AES256\n616263\n",
+            (
+                "env_file is encrypted by Ansible Vault: {}; write its values into secrets, in an"
+                " encrypted file of variables."
+            ),
+        ),
+        (
+            b"".join(b"A%d=1\n" % number for number in range(1001)),
+            "env_file must have at most 1000 variables: {}; got 1001.",
+        ),
+        (
+            b"hunter2\n" * 7,
+            "env_file cannot be read: {}: "
+            + "; ".join(f"line {number}: {NAMES}" for number in range(1, 6))
+            + ". There are 2 more such lines.",
+        ),
     ],
     ids=["none", "nul", "binary", "large", "vault", "many", "no lines"],
-)  # fmt: skip
+)
 def test_a_file_that_cannot_be_taken_is_named(check, tmp_path, content, words):
     if content is not None:
         (tmp_path / "shop.env").write_bytes(content)
@@ -386,7 +399,10 @@ def test_a_hostile_file_is_read_in_a_moment(check, tmp_path):
 
 
 def test_its_variables_are_kept_as_secrets_are_and_settings_are_env(app, tmp_path):
-    text = "SECRET_KEY=hunter2\r\nDATABASE_URL='x://y'\r\nFLASK_APP=web\r\nPYTHONPATH=/app/lib\r\nCOLOUR=red\r\nTOKEN=file\r\n"
+    text = (
+        "SECRET_KEY=hunter2\r\nDATABASE_URL='x://y'\r\nFLASK_APP=web\r\n"
+        "PYTHONPATH=/app/lib\r\nCOLOUR=red\r\nTOKEN=file\r\n"
+    )
     (tmp_path / "shop.env").write_bytes(b"\xef\xbb\xbf" + text.encode())
     entry = app(env_file="shop.env", env={"COLOUR": "blue"}, secrets={"TOKEN": "vault"})
     environment = release.environment(entry)
@@ -471,16 +487,38 @@ TAKEN = "where the role or the kernel has files of its own; choose another."
         ("/run/secrets/x", f"config_files has the path '/run/secrets/x', {TAKEN}"),
         ("/etc/passwd", f"config_files has the path '/etc/passwd', {TAKEN}"),
         ("/proc/self/x", f"config_files has the path '/proc/self/x', {TAKEN}"),
-        ("/etc/flaskops/uwsgi.ini", f"config_files has the path '/etc/flaskops/uwsgi.ini', {TAKEN}"),
-        ("/data", "config_files has the path '/data', where volumes or writable have a directory; choose a file."),
-        ("/app/cache", "config_files has the path '/app/cache', where volumes or writable have a directory; choose a file."),
-        ("/media/x.cfg", "config_files has the path '/media/x.cfg' inside of the volume '/srv/media:/media:ro', which is read-only; "
-         "choose another."),
+        (
+            "/etc/flaskops/uwsgi.ini",
+            f"config_files has the path '/etc/flaskops/uwsgi.ini', {TAKEN}",
+        ),
+        (
+            "/data",
+            (
+                "config_files has the path '/data', where volumes or writable have a directory;"
+                " choose a file."
+            ),
+        ),
+        (
+            "/app/cache",
+            (
+                "config_files has the path '/app/cache', where volumes or writable have a"
+                " directory; choose a file."
+            ),
+        ),
+        (
+            "/media/x.cfg",
+            "config_files has the path '/media/x.cfg' inside of the volume"
+            " '/srv/media:/media:ro', which is read-only; "
+            "choose another.",
+        ),
         ("/app/../x", "config_files[0]: path must have no '..' in it; got '/app/../x'."),
-        ("instance/config.py", "config_files[0]: path must be an absolute path in the container, such as "
-         "/app/instance/config.py; got 'instance/config.py'."),
+        (
+            "instance/config.py",
+            "config_files[0]: path must be an absolute path in the container, such as "
+            "/app/instance/config.py; got 'instance/config.py'.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_path_that_cannot_be_is_refused(check, path, words):
     keys = {"volumes": ["shop-data:/data", "/srv/media:/media:ro"], "writable": ["/app/cache"]}
     assert check(config_files=[{"path": path, "content": "x"}], **keys)[1] == [

@@ -34,7 +34,10 @@ from ansible_collections.flaskops.host.plugins.modules import release_assets, re
 
 # The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage
 # return, a backspace, no UTF-8.
-BYTES = b"\x1b]0;x\x07\x1b[2J\x1b[8m\xc2\x9b2J\xe2\x80\xae\xe2\x81\xa6\rgone\x08\x7f\x00\xff\xfe\xed\xa0\x80 end"
+BYTES = (
+    b"\x1b]0;x\x07\x1b[2J\x1b[8m\xc2\x9b2J\xe2\x80\xae\xe2\x81\xa6"
+    b"\rgone\x08\x7f\x00\xff\xfe\xed\xa0\x80 end"
+)
 TEXT = BYTES.decode(errors="replace")
 # What may be in a text that is shown: letters of all languages, and the end of a line.
 HARMFUL = {"Cc", "Cs", "Zl", "Zp"}

@@ -10,8 +10,9 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import gate
 from ansible_collections.flaskops.host.plugins.modules import release_start
 
 OPTIONS = {
-    "name": "shop-1", "image": "flaskops/shop:1", "env_file": "/e", "user": "1:1", "network_mode": "none", "memory": "512m",
-    "memory_swap": "512m", "pids_limit": 9, "stop_timeout": 9, "volumes": [], "labels": {},
+    "name": "shop-1", "image": "flaskops/shop:1", "env_file": "/e", "user": "1:1",
+    "network_mode": "none", "memory": "512m", "memory_swap": "512m", "pids_limit": 9,
+    "stop_timeout": 9, "volumes": [], "labels": {},
 }  # fmt: skip
 
 

@@ -231,8 +231,18 @@ class World:
         return release_switch.Switch({"root": self.root, "nginx_root": self.nginx, **params}).run()
 
     def begin(self, *wanted, token="t"):
-        releases = [{"name": app, "id": identity, "site": "default", "state": "present", "secrets": {}, "uid": 0, "volumes": False}
-                    for app, identity in wanted]  # fmt: skip
+        releases = [
+            {
+                "name": app,
+                "id": identity,
+                "site": "default",
+                "state": "present",
+                "secrets": {},
+                "uid": 0,
+                "volumes": False,
+            }
+            for app, identity in wanted
+        ]
         params = {
             "images": [],
             "releases": releases,

@@ -207,7 +207,7 @@ def test_a_number_of_files_takes_the_budget_and_no_more_and_the_next_goes_on(tmp
 
 
 def test_a_number_of_directories_takes_no_memory(tmp_path, tree, root):
-    """A process of its own, for its peak: also names that Python keeps twice as long as they are."""
+    """A separate process, for its peak: also names that Python keeps twice as long as they are."""
     for number in range(55_000):
         os.mkdir(os.fsencode(tree) + b"/" + b"\xff" * 245 + str(number).encode())
     program = (
@@ -319,7 +319,7 @@ def test_one_run_at_a_time_sweeps(tmp_path, tree):
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EROFS, errno.EBUSY, errno.EIO])
 def test_what_cannot_be_deleted_is_told_and_the_rest_goes(tmp_path, tree, monkeypatch, number):
-    """Such as a file with the attribute immutable, which takes a capability that no container has."""
+    """Such as an immutable file: the attribute takes a capability that no container has."""
     wide(tree)
     (tree / "7/a/kept").touch()
     real = os.unlink

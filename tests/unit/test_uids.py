@@ -242,7 +242,10 @@ def engine(tmp_path, stdout, then="exit 1"):
     return SimpleNamespace(command=str(program))
 
 
-IMAGE = b"root:x:0:0:root:/root:/bin/bash\napp:x:10001:10001::/app:/bin/sh\nother:x:70003:5::/:/bin/sh\nwww-data:x:33:33::/var/www:\n"
+IMAGE = (
+    b"root:x:0:0:root:/root:/bin/bash\napp:x:10001:10001::/app:/bin/sh\n"
+    b"other:x:70003:5::/:/bin/sh\nwww-data:x:33:33::/var/www:\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ ROOT = os.environ["READ_ONLY"]
 connect = sqlite3.connect
 def refuse(function, writes):
     def run(path, *rest, **more):
-        if isinstance(path, (str, os.PathLike)) and path != ":memory:" and os.path.abspath(path).startswith(ROOT) and writes(path, rest):
+        named = isinstance(path, (str, os.PathLike)) and path != ":memory:"
+        if named and os.path.abspath(path).startswith(ROOT) and writes(path, rest):
             if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
                 raise FileNotFoundError(errno.ENOENT, "No such file or directory", os.fspath(path))
             if function is connect:
@@ -31,10 +32,13 @@ def refuse(function, writes):
     return run
 builtins.open = io.open = refuse(open, lambda path, rest: bool(rest) and rest[0] != "r")
 os.mkdir = refuse(os.mkdir, lambda path, rest: not os.path.isdir(path))
-os.symlink = (lambda link: lambda source, target: link(target, source))(refuse(lambda target, source: None, lambda path, rest: True))
+link = refuse(lambda target, source, call=os.symlink: call(source, target), lambda path, rest: True)
+os.symlink = lambda source, target: link(target, source)
 os.open = refuse(os.open, lambda path, rest: rest[0] & (os.O_WRONLY | os.O_RDWR))
 refused = refuse(sqlite3.connect, lambda path, rest: not os.path.exists(path))
-sqlite3.connect = sqlite3.dbapi2.connect = lambda database, *rest, **more: refused(database, *rest, **more)
+def connected(database, *rest, **more):
+    return refused(database, *rest, **more)
+sqlite3.connect = sqlite3.dbapi2.connect = connected
 """
 
 
@@ -83,7 +87,8 @@ def words(log):
         "os.mkdir('logs')\nos.makedirs('var/cache/pages')\nopen('uploads', 'w')",
         "pathlib.Path('logs').mkdir(exist_ok=True)\npathlib.Path('var/x').mkdir(parents=True)",
         (
-            "os.makedirs('logs')\nlogging.handlers.RotatingFileHandler('logs/shop.log')\nos.makedirs('var')\nos.replace('var/a',"
+            "os.makedirs('logs')\nlogging.handlers.RotatingFileHandler('logs/shop.log')\n"
+            "os.makedirs('var')\nos.replace('var/a',"
             " 'var/b')"
         ),
         (

@@ -514,7 +514,8 @@ app = Flask(__name__)
 
 @app.get("/")
 def index():
-    return {"url": url_for("index", _external=True), "remote": request.remote_addr, "path": request.path}
+    url = url_for("index", _external=True)
+    return {"url": url, "remote": request.remote_addr, "path": request.path}
 
 @app.get("/slow")
 def slow():

@@ -77,7 +77,7 @@ def test_neither_an_authority_nor_a_password_is_in_a_layer_or_a_configuration(se
 
 def test_nor_in_the_history_of_an_image(host, images, texts):
     history = host.check_output(
-        "for image in %s; do docker history --no-trunc $image; done" % " ".join(images)
+        f"for image in {' '.join(images)}; do docker history --no-trunc $image; done"
     )
     assert len(history.splitlines()) > len(images)
     assert [name for name, text in texts.items() if text in history] == []
