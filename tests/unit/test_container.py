@@ -5,6 +5,7 @@ that is made up.
 """
 
 import copy
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,6 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.container impor
     Container,
     env_lines,
     settle,
-    size,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.host.engine import Docker
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
@@ -196,17 +196,17 @@ def test_a_release_of_an_older_collection_lacks_some_options(wanted):
     assert words[words.index("--network") + 1] == "none"
 
 
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("512m", 2**29), ("2g", 2**31), ("7b", 7), ("7", 7), ("1.5G", 1610612736), ("3kb", 3072)],
-)
-def test_sizes(text, number):
-    assert size(text) == number
-
-
 def test_what_is_no_size_is_refused():
-    with pytest.raises(HostError, match="a size must be such as 512m or 2g; got 'much'"):
-        size("much")
+    with pytest.raises(HostError, match="must be a size such as 512m or 2g; got 'much'"):
+        Container.from_dict(options("/e", memory="much"))
+
+
+def test_a_container_is_written_as_it_was_read():
+    kept = json.loads(json.dumps(options("/e", entrypoint=["python3", "x"])))
+    assert Container.from_dict(kept).to_dict() == kept
+    assert Container.from_dict({**kept, "cpus": None, "networks": []}).to_dict() == {
+        key: value for key, value in kept.items() if key not in ("cpus", "networks")
+    }
 
 
 # --- one that is not there ------------------------------------------------------------------------

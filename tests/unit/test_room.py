@@ -9,8 +9,10 @@ import json
 import os
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host import disk as _room
 from ansible_collections.flaskops.host.plugins.module_utils.host import files
+from ansible_collections.flaskops.host.plugins.module_utils.host.size import bytes_of
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     audit,
     container_log,
@@ -150,10 +152,12 @@ def test_a_run_that_holds_its_lock_may_go_on_and_give_it_back(root, fill):
         ("1.5G", 3 * 1024**3 // 2),
         ("2 t", 2 * 1024**4),
         (7, 7),
+        ("7b", 7),
+        ("512m", 2**29),
     ],
 )
 def test_a_size_in_bytes(size, bytes_):
-    assert _room.bytes_of(size) == bytes_
+    assert bytes_of(size) == bytes_
 
 
 def test_a_link_that_was_to_take_the_place_of_another_is_left_aside_too(tmp_path):
@@ -168,11 +172,14 @@ def test_a_link_that_was_to_take_the_place_of_another_is_left_aside_too(tmp_path
     ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g", "9" * 400, "\u0661", "1\u212a"],
 )
 def test_what_is_no_size(size):
-    with pytest.raises(
-        ValueError,
-        match="flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got",
-    ):
-        _room.bytes_of(size)
+    with pytest.raises(ValueError, match="must be a size such as 512m or 2g; got"):
+        bytes_of(size)
+
+
+def test_a_free_space_that_is_no_size_is_a_problem_of_the_inputs():
+    assert normalize_apps([], free_space="1gb")[-1] == [
+        "flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got '1gb'."
+    ]
 
 
 class Disk:

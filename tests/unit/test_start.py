@@ -139,7 +139,7 @@ def test_a_record_without_an_option_is_told_in_words(run):
     with pytest.raises(
         HostError,
         match=(
-            r"release\.json has not all options of a container .*pids_limit.*; deploy the"
+            r"release\.json must have all options of a container; .*pids_limit.*; deploy the"
             r" application again"
         ),
     ):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..host.disk import bytes_of
+from ..host.size import bytes_of
 from ..host.places import ROOT as PLACES_ROOT
 from ..host.places import Place
 from ..images import dockerfile
@@ -115,8 +115,9 @@ def normalize_apps(
         )
     try:
         bytes_of(plain_text(free_space) or "")
-    except ValueError as error:
-        problems.append(f"{error}.")
+    except ValueError:
+        must = "be a size such as 1g or 500m, or 0 for no check"
+        problems.append(refusal("flask_apps_free_space", must, free_space))
     problems += pool_problem(networks_pool)
     result: list[dict[str, Any]] = []
     gone: list[dict[str, Any]] = []

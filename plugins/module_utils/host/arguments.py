@@ -1,17 +1,18 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arguments that several modules have. Their documentation is in
-plugins/doc_fragments/arguments.py, under the same names.
+"""The arguments that several modules share. plugins/doc_fragments/arguments.py documents them under
+the same names.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from .places import NGINX_ROOT
 
-_SHARED: dict[str, dict[str, Any]] = {
+Spec = Mapping[str, object]  # of one argument, as AnsibleModule reads it
+_SHARED: Mapping[str, Spec] = {
     "root": {"type": "str", "required": True},
     "nginx_root": {"type": "str", "default": NGINX_ROOT},
     "name": {"type": "str", "required": True},
@@ -26,6 +27,6 @@ _SHARED: dict[str, dict[str, Any]] = {
 }
 
 
-def shared(*names: str) -> dict[str, dict[str, Any]]:
+def shared(*names: str) -> dict[str, Spec]:
     """The specs of these arguments, for the argument_spec of a module."""
     return {name: _SHARED[name] for name in names}

@@ -1,38 +1,32 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A container as it is wanted: the words that make it, and what of one that is there is not as it
-should be.
-"""
+"""A container: its options, the arguments that create it, and how an existing one differs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .engine import Docker
+from .engine import Docker, Inspected
 from .files import HostError
+from .size import bytes_of
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kmgt]?)i?b?", re.IGNORECASE)
-_UNITS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
-# What docker update changes while a container runs; whatever else is not as wanted makes another of
-# it.
+# docker update changes these while a container runs. Any other difference replaces the container.
 UPDATED = ("memory", "memory_swap")
-# docker reads no longer line of an env file. A longer one is a word of its own, as the engine's API
-# has it.
+# docker reads no longer lines of an env file. A longer variable is passed with --env.
 ENV_LINE = 60_000
-# The proxies of root's own ~/.docker/config.json are none of the application's: docker create would
-# give them to it.
+# docker create passes the proxies of root's ~/.docker/config.json to containers. They are not for
+# applications.
 NO_CONFIG = {"DOCKER_CONFIG": "/nonexistent"}
-STOP_SECONDS = 24 * 3600  # at most; each container has a bound of its own
+STOP_SECONDS = 24 * 3600  # at most; each container has its stop_timeout
 
 
 @dataclass(frozen=True)
 class Container:
-    """The options of a container. release.json keeps them under these names; what an older
+    """The options of a container. release.json keeps them under these names; one that an older
     collection wrote may lack some.
     """
 
@@ -48,6 +42,7 @@ class Container:
     volumes: Sequence[str]
     labels: Mapping[str, str]
     stop_signal: str = "SIGTERM"
+    # A first process that reaps orphans and passes signals on.
     init: bool = True
     read_only: bool = True
     tmpfs: Sequence[str] = ()
@@ -63,25 +58,33 @@ class Container:
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Container:
-        """The options as release.json has them.
+        """The options as to_dict returns them. Unknown keys are ignored.
 
         Raises:
-            HostError: one is missing that every release has.
+            HostError: an option is missing that every release has, or a size is not one.
         """
         known = {field.name for field in fields(cls)}
         try:
-            return cls(**{key: value for key, value in options.items() if key in known})
-        except TypeError as error:
+            container = cls(**{key: value for key, value in options.items() if key in known})
+            bytes_of(container.memory), bytes_of(container.memory_swap)
+        except (TypeError, ValueError) as error:
             raise HostError(
-                f"release.json has not all options of a container ({error}); deploy the application"
-                " again."
+                f"release.json must have all options of a container; got an error ({error}); deploy"
+                " the application again."
             ) from error
+        return container
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options that are set, as release.json keeps them."""
+        return {
+            field.name: _plain(value)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) not in (None, (), [])
+        }
 
     @property
     def words(self) -> list[str]:
-        """The arguments of docker create and docker run, from the user to the last word of the
-        command.
-        """
+        """The arguments of docker create and docker run, with the image and the command."""
         words = [
             "--user",
             self.user,
@@ -115,16 +118,14 @@ class Container:
 
     @property
     def more_networks(self) -> list[str]:
-        """Those beside the first one: engines before Docker 25 take only one when a container is
-        made.
-        """
+        """The networks after the first one: docker create takes only one before Docker 25."""
         return [
             network["name"] for network in self.networks if network["name"] != self.network_mode
         ]
 
-    def with_image(self, image: Mapping[str, Any]) -> Container:
-        """Where its first process is ours and nobody said what that is to start: what the image
-        would have started by itself.
+    def with_image(self, image: Inspected) -> Container:
+        """With the entrypoint and command of the image as the command, where the container has our
+        entrypoint and no command.
         """
         config = image.get("Config") or {}
         theirs = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
@@ -135,13 +136,13 @@ class Container:
         )
 
     def differences(
-        self, found: Mapping[str, Any], image: Mapping[str, Any], environment: Iterable[str]
+        self, found: Inspected, image: Inspected, environment: Iterable[str]
     ) -> list[str]:
-        """The options that a container has not got as they are wanted.
+        """The names of the options that differ in an existing container.
 
         Args:
-            found: what docker inspect says of the container.
-            image: what it says of the image that is wanted.
+            found: the output of docker inspect for the container.
+            image: the same for the image of this one.
             environment: the lines of the env file.
         """
         config, host, default = found["Config"], found["HostConfig"], image.get("Config") or {}
@@ -166,8 +167,8 @@ class Container:
                 {_option(each) for each in self.security_opts}
                 <= {_option(each) for each in host.get("SecurityOpt") or []}
             ),
-            "memory": size(self.memory) == host.get("Memory"),
-            "memory_swap": size(self.memory_swap) == host.get("MemorySwap"),
+            "memory": bytes_of(self.memory) == host.get("Memory"),
+            "memory_swap": bytes_of(self.memory_swap) == host.get("MemorySwap"),
             "pids_limit": self.pids_limit == host.get("PidsLimit"),
             "cpus": round((self.cpus or 0) * 10**9) == (host.get("NanoCpus") or 0),
             "sysctls": (self.sysctls or {}).items() <= (host.get("Sysctls") or {}).items(),
@@ -189,14 +190,17 @@ def settle(
     log: Sequence[str] = (),
     start: bool = False,
 ) -> bool:
-    """See that a container is there as it is wanted, and runs where start says so; a paused one
-    goes on. Returns whether anything was done.
+    """Create, replace or update a container until it has the wanted options, and unpause it.
 
     Args:
-        restart: its restart policy, which the host decides as time goes on; it makes no other
-        container. recreate: whether another one must take its place, whatever it is like. log: the
-        options of docker create for its log. The host decides it; it makes no other container
-        either.
+        restart: its restart policy. The host changes it over time; another policy does not replace
+            the container.
+        recreate: replace the container even if it has the wanted options.
+        log: the options of docker create for its log. Other options do not replace the container.
+        start: start the container unless it runs.
+
+    Returns:
+        Whether anything was changed.
     """
     image = docker.inspect(wanted.image, "image")
     if not image:
@@ -253,18 +257,15 @@ def _create(
 
 
 def env_lines(text: str) -> list[str]:
-    """The variables of an env file, NAME=VALUE each: one is a line, and no character of it means
-    anything but itself.
-    """
+    """The variables of an env file, NAME=VALUE each: one per line, and no character is special."""
     return [line for line in text.split("\n") if line]
 
 
-def size(text: str) -> int:
-    """How many bytes a size such as 512m is."""
-    match = _SIZE.fullmatch(text)
-    if not match:
-        raise HostError(f"a size must be such as 512m or 2g; got {text!r}.")
-    return int(float(match[1]) * (1 << _UNITS[match[2].lower()]))
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _each(option: str, values: Iterable[str]) -> list[str]:
@@ -284,13 +285,11 @@ def _decimal(number: float | None) -> str:
 
 
 def _option(text: str) -> str:
-    """A security option, which engines write in several ways."""
+    """A security option in one form; engines write it in several."""
     return text.replace("=", ":").removesuffix(":true")
 
 
 def _mount(text: str) -> tuple[str, str, frozenset[str]]:
-    """A volume: what it is, where it is, and how; docker has it that one may be written to unless
-    it says otherwise.
-    """
+    """A volume: its source, its target and its mode; "rw" is docker's default."""
     source, target, mode = [*text.split(":"), ""][:3]
     return source, target, frozenset(mode.split(",")) - {"", "rw"}

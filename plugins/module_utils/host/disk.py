@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A full disk: how to know one by the words of whoever met it, and what to tell."""
+"""A full disk: how to recognise one by an error, and the advice for it."""
 
 from __future__ import annotations
 
@@ -26,36 +26,20 @@ def no_room(reason: str | BaseException) -> bool:
 
 
 def with_advice(reason: str | BaseException) -> str:
-    """The reason as a text; when it is a full disk, with what to do about it."""
+    """The reason as a text; for a full disk with the advice."""
     text = str(reason)
     return f"{text}\n{ADVICE}" if no_room(reason) and ADVICE not in text else text
 
 
 INODES = 10_000  # a release has thousands of files
-SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]?)", re.IGNORECASE | re.ASCII)
-
-
-def bytes_of(size: str) -> int:
-    """How many bytes a size such as C(1g) or C(500m) is, in steps of 1024.
-
-    Raises:
-        ValueError: it is no size.
-    """
-    found = SIZE.fullmatch(str(size).strip())
-    if not found:
-        raise ValueError(
-            "flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got"
-            f" {size!r}"
-        )
-    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
 
 
 def too_little(places: Iterable[str], wanted: int) -> str:
-    """Which file systems have less room than a deploy needs, in words; "" when there is enough.
+    """The file systems with less room than a deploy needs, in words; "" when there is enough.
 
     Args:
-        places: directories; of one that is missing, where it will be made counts.
-        wanted: bytes; 0 asks nothing.
+        places: directories; for a missing one, its nearest parent is checked.
+        wanted: bytes; 0 turns the check off.
     """
     systems: dict[int, list[Path]] = {}
     for place in map(Path, places):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one client of the Docker Engine: its command, and what it says of containers and images."""
+"""The one client of the Docker Engine: its command, and its answers on containers and images."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ import threading
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from .files import HostError
 from .shown import shown
 
-# The settings of the engine, and how much of its log a container keeps where nothing else is set.
+# The settings of the engine, and how much of its log a container keeps by default.
 DAEMON_FILE = "/etc/docker/daemon.json"
 LOG_BOUND = {"max-file": "3", "max-size": "10m"}
-# The engine's own command first: one that comes earlier in PATH may be foreign and lack the
-# plugins.
+# The command of the engine's package first: another one in PATH may lack the plugins.
 DOCKER = ("/usr/bin/docker", "docker")
-# Of a log: how much of its end is read, how long a line may be, and how long the engine may take to
-# find it.
+# Of a log: how many bytes of its end are read, how long a line may be, and how long the engine may
+# take to find it.
 LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
-# The labels that are read of those that this collection gives to containers.
+# The labels of containers that this collection sets and reads.
 LABELS = tuple(f"host.flaskops.{name}" for name in ("app", "release", "process", "pin"))
 PLUGINS = (
     "/usr/libexec/docker/cli-plugins",
@@ -36,8 +35,20 @@ PLUGINS = (
 )
 
 
+# The output of docker inspect for one object, and of docker info.
+Inspected = Mapping[str, Any]
+
+
+class Listed(TypedDict):
+    """A container in the output of docker ps."""
+
+    Names: str
+    State: str
+    Labels: dict[str, str]
+
+
 class NoAnswer(HostError):
-    """The engine has not answered in time."""
+    """The engine did not answer in time."""
 
 
 class Docker:
@@ -48,7 +59,7 @@ class Docker:
 
     @property
     def plugins(self) -> dict[str, bool]:
-        """Which of the plugins that we can use are there."""
+        """Which of the plugins that this collection uses are installed."""
         return {
             name: any(Path(place, f"docker-{name}").exists() for place in PLUGINS)
             for name in ("buildx", "compose")
@@ -64,11 +75,19 @@ class Docker:
         last: int = 0,
         given: str | None = None,
     ) -> str:
-        """Its standard output, with the standard error where merge says so; its own words in the
-        error.
+        """Run it and return its standard output.
 
-        What is given is its standard input. With last, it is the end of both, of so many bytes, and
-        being slow or failing is no error.
+        Args:
+            check: raise an error when it fails.
+            merge: return the standard error too.
+            seconds: after these it is stopped.
+            environment: further environment variables.
+            last: return at most so many bytes of the end of both outputs; a slow or failed command
+                is not an error.
+            given: the standard input.
+
+        Raises:
+            HostError: it failed; the text has its standard error. NoAnswer: it was stopped.
         """
         if not self.command:
             raise HostError(
@@ -79,9 +98,16 @@ class Docker:
         errors = subprocess.STDOUT if merge else subprocess.PIPE
         try:
             done = subprocess.run(
-                [self.command, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", timeout=seconds,
-                env={**os.environ, **(environment or {})}, check=False, input=given,
-            )  # fmt: skip
+                [self.command, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                errors="replace",
+                timeout=seconds,
+                env={**os.environ, **(environment or {})},
+                check=False,
+                input=given,
+            )
         except subprocess.TimeoutExpired:
             raise NoAnswer(
                 f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine"
@@ -94,14 +120,14 @@ class Docker:
         return done.stdout
 
     @cached_property
-    def info(self) -> dict[str, Any]:
-        """What the engine says of itself."""
+    def info(self) -> Inspected:
+        """The output of docker info."""
         found = json.loads(self.run("info", "--format", "{{json .}}"))
         return found if isinstance(found, dict) else {}
 
     @property
     def data(self) -> list[str]:
-        """Where the engine keeps images and containers."""
+        """The directories where the engine keeps images and containers."""
         containerd = any(
             "io.containerd" in str(entry) for entry in self.info.get("DriverStatus") or []
         )
@@ -111,7 +137,7 @@ class Docker:
         ]
 
     def _end(self, arguments: Iterable[str], size: int, seconds: float) -> str:
-        """The last bytes of all it says, of whatever came in time."""
+        """The last bytes of both outputs that came in time."""
         kept, command = b"", [self.command, *arguments]
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -123,14 +149,13 @@ class Docker:
             overdue.cancel()
         return kept.decode(errors="backslashreplace")
 
-    def containers(self, label: str) -> list[dict[str, Any]]:
-        """All containers of applications, stopped ones too, that bear a label: C(Names), C(State),
-        and C(Labels) that we know.
+    def containers(self, label: str) -> list[Listed]:
+        """All containers of applications that have a label, stopped ones too.
 
-        A container has the labels of its image too: one of somebody else's, which is not called
-        after its application, is left out.
+        A container has the labels of its image too: a foreign container, whose name does not begin
+        with the name of its application, is left out.
         """
-        # Each by itself: what docker ps joins with commas cannot be taken apart again.
+        # Each label is asked for: docker ps joins labels with commas, which cannot be split again.
         labels = ",".join(f'"{name}":{{{{json (.Label "{name}")}}}}' for name in LABELS)
         line = f'{{"Names":{{{{json .Names}}}},"State":{{{{json .State}}}},"Labels":{{{labels}}}}}'
         lines = self.run(
@@ -144,15 +169,13 @@ class Docker:
         ]
 
     def inspect(self, name: str, kind: str = "container") -> dict[str, Any]:
-        """What the engine says of a container or image; {} when there is none."""
+        """The output of docker inspect for a container, image or network; {} for an unknown one."""
         found = self.run(kind, "inspect", name, check=False)
         return next(iter(json.loads(found or "[]")), {})
 
 
 def logs(docker: Docker, container: str, lines: int) -> str:
-    """The last lines of what a container has said, as they may be shown; bounded, whatever it has
-    said.
-    """
+    """The last lines of a container's log, escaped and bounded."""
     said = docker.run(
         "logs",
         "--tail",
@@ -167,7 +190,7 @@ def logs(docker: Docker, container: str, lines: int) -> str:
 
 
 def shortened(line: str) -> str:
-    """A line of a log, no longer than anybody reads."""
+    """A line of a log, of at most LINE_LENGTH characters."""
     return (
         line
         if len(line) <= LINE_LENGTH

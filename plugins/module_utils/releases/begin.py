@@ -9,10 +9,11 @@ import time
 from typing import Any
 
 from ..host import trees
-from ..host.disk import bytes_of, too_little
+from ..host.disk import too_little
 from ..host.engine import Docker
 from ..host.files import HostError, left_aside
 from ..host.places import NginxPlace, Place
+from ..host.size import bytes_of
 from ..nginx.steps import NginxError
 from ..nginx.tree import move_links
 from . import audit, drain, mount, move, planted, process_steps, routes

@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ..host.container import Container
 from ..host.places import (
     CONTAINER_RUN,
     CONTAINER_SETTINGS,
@@ -90,51 +91,42 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
     mounts += config_mounts(app, str(place.secrets))
     resources = app["resources"]
     owner = f"uid={UID_PLACEHOLDER},gid={UID_PLACEHOLDER}"
-    options: dict[str, Any] = {
-        "name": f"{app['name']}-{release}",
-        "image": image,
-        "hostname": f"{app['name']}-{release}",
-        "user": f"{UID_PLACEHOLDER}:{UID_PLACEHOLDER}",
-        # A first process that reaps what the application leaves behind, and hands signals on.
-        "init": True,
-        "read_only": True,
-        "tmpfs": [
+    name = f"{app['name']}-{release}"
+    labels = {f"{LABEL}.app": app["name"], f"{LABEL}.release": release}
+    kept = [*targets, *app["writable"]]
+    if lost := not_kept(app["build"].get("database", []), kept, app["data_files"]):
+        labels[DATABASE] = ",".join(lost)
+    networks = [*([own_network(app["name"])] if app["internet"] else []), *app["networks"]]
+    # Docker gives a container its own name only with an address.
+    hosts = {} if networks else {name: "127.0.0.1"}
+    if networks and app["host_access"]:
+        hosts = {"host.docker.internal": "host-gateway"}
+    return Container(
+        name=name,
+        image=image,
+        hostname=name,
+        user=f"{UID_PLACEHOLDER}:{UID_PLACEHOLDER}",
+        tmpfs=[
             f"/tmp:rw,nosuid,nodev,size={resources['tmp']},mode=1777",
             *(
                 f"{path}:rw,nosuid,nodev,size={resources['tmp']},{owner},mode=0700"
                 for path in app["writable"]
             ),
         ],
-        "cap_drop": ["ALL"],
-        "security_opts": ["no-new-privileges"],
-        "memory": resources["memory"],
-        "memory_swap": resources["memory"],
-        "pids_limit": resources["pids"],
-        "sysctls": {"net.core.somaxconn": str(BACKLOG)},
-        "env_file": str(place.file(ENVIRONMENT)),
-        "volumes": mounts + list(app["volumes"]),
-        "stop_signal": "SIGTERM",
-        "stop_timeout": app["drain_seconds"] + 5,
-        "labels": {f"{LABEL}.app": app["name"], f"{LABEL}.release": release},
-    }
-    if lost := not_kept(
-        app["build"].get("database", []), [*targets, *app["writable"]], app["data_files"]
-    ):
-        options["labels"][DATABASE] = ",".join(lost)
-    if not engine.in_runtime:
-        options["entrypoint"] = ["python3", f"{CONTAINER_SETTINGS}/{settings}"]
-    if resources["cpus"]:
-        options["cpus"] = resources["cpus"]
-    if networks := [*([own_network(app["name"])] if app["internet"] else []), *app["networks"]]:
-        options["networks"] = [{"name": name} for name in networks]
-        options["network_mode"] = networks[0]
-        if app["host_access"]:
-            options["etc_hosts"] = {"host.docker.internal": "host-gateway"}
-    else:
-        options["network_mode"] = "none"
-        # Docker gives a container its own name only with an address.
-        options["etc_hosts"] = {options["hostname"]: "127.0.0.1"}
-    return options
+        memory=resources["memory"],
+        memory_swap=resources["memory"],
+        pids_limit=resources["pids"],
+        cpus=resources["cpus"] or None,
+        sysctls={"net.core.somaxconn": str(BACKLOG)},
+        env_file=str(place.file(ENVIRONMENT)),
+        volumes=mounts + list(app["volumes"]),
+        stop_timeout=app["drain_seconds"] + 5,
+        labels=labels,
+        entrypoint=None if engine.in_runtime else ["python3", f"{CONTAINER_SETTINGS}/{settings}"],
+        network_mode=networks[0] if networks else "none",
+        networks=[{"name": network} for network in networks],
+        etc_hosts=hosts or None,
+    ).to_dict()
 
 
 def own_network(name: str) -> str:
