@@ -845,7 +845,7 @@ def test_what_is_refused(facts, inputs, problems):
             {"version": 27.3},
             [
                 (
-                    "docker_version must be in quotes, for YAML may lose digits of a fraction:"
+                    "docker_version must be in quotes, as YAML may lose digits of a fraction:"
                     " '27.3'; got 27.3."
                 )
             ],

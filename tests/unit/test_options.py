@@ -84,7 +84,7 @@ def test_values_are_converted(option, given, value):
         (
             Option(),
             1.1,
-            "key must be in quotes, for YAML may lose digits of a fraction: '1.1'; got 1.1.",
+            "key must be in quotes, as YAML may lose digits of a fraction: '1.1'; got 1.1.",
         ),
         (Option(kind="int"), True, "key must be a number; got True."),
         (

@@ -15,8 +15,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 WORDS = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 ADVICE = (
     "A disk of this host is full. Make room and run again: `df -h` shows which one (`df -i`:"
-    " whether it has run out of inodes), `docker system df` what images and build cache take of it,"
-    " and `docker builder prune` gives the build cache back."
+    " whether its inodes are used up), `docker system df` what images and build cache take, and"
+    " `docker builder prune` removes the build cache."
 )
 
 
@@ -62,7 +62,7 @@ def too_little(places: Iterable[str], wanted: int) -> str:
         return ""
     return (
         f"{'; '.join(short)}. Nothing was changed. Make room and run again: `docker builder prune`"
-        " gives the build cache back, `docker system df` and `df -h` (`df -i`) show what takes it,"
+        " removes the build cache, `docker system df` and `df -h` (`df -i`) show what takes space,"
         " and playbooks/status.yml (column disk) what applications have written. The limit is"
         " flask_apps_free_space; 0 turns it off."
     )

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files written as a whole, times that follow from a content, and the one error that every module
-of this collection reports.
+"""Atomic writes, modification times derived from the content, and the error that every module of
+this collection reports.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from pathlib import Path
 
 
 class HostError(Exception):
-    """Something on the host is not as it has to be; the text says what and what to do."""
+    """Something on the host is wrong; the text says what, and what to do."""
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
-    """Replace a file as a whole: no reader, and no crash, ever meets half of it."""
+    """Replace a file atomically: no reader and no crash sees a part of it."""
     put_in_place(write_aside(path, content, mode, uid, gid), path)
 
 
 def write_aside(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Path:
-    """Write what is to replace a file beside it, and onto the disk: what can fail for want of room
-    has not failed then.
+    """Write the replacement of a file beside it and sync it: put_in_place cannot fail for lack of
+    disk space then.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -47,7 +47,7 @@ def write_aside(path: Path, content: bytes, mode: int = 0o644, uid: int = 0, gid
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Replace a file by what write_aside has written."""
+    """Replace a file by the one that write_aside has written."""
     try:
         os.replace(temporary, path)
         sync_directory(path.parent)
@@ -58,9 +58,7 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 def left_aside(directory: Path) -> list[Path]:
-    """What was to replace a file or a link, and was left in a directory when its process was
-    killed.
-    """
+    """The replacements of files and links that a killed process has left in a directory."""
     return sorted(
         path
         for path in directory.glob(".*")
@@ -78,7 +76,7 @@ def sync_directory(path: Path) -> None:
 
 
 def make_directory(path: Path, mode: int, uid: int = 0, gid: int = 0) -> None:
-    """A directory with just this mode and owner, whatever the umask."""
+    """Create a directory with this mode and owner, whatever the umask."""
     path.mkdir(exist_ok=True)
     os.chown(path, uid, gid)
     path.chmod(mode)
@@ -96,17 +94,17 @@ EPOCH, SPAN = 946684800, 631152000  # 2000-01-01, and twenty years
 
 
 def stable_time(content: bytes) -> int:
-    """A modification time that follows from the content.
+    """A modification time derived from the content.
 
-    Nginx and Flask make the ETag of time and size, and BuildKit decides by them whether a file has
-    changed: the same file keeps its time from release to release, and another content, be it of the
-    same size, has another.
+    Nginx and Flask derive the ETag from time and size, and BuildKit compares both to find changed
+    files: the same file keeps its time from release to release, and another content of the same
+    size has another time.
     """
     return stable_time_of(sha256(content).digest())
 
 
 def stable_time_of(digest: bytes) -> int:
-    """The same, from the SHA-256 of a content that is not in memory."""
+    """The same for a content that is not in memory, from its SHA-256."""
     return EPOCH + int.from_bytes(digest[:8], "big") % SPAN
 
 
@@ -121,5 +119,5 @@ def moment(seconds: float) -> str:
 
 
 def sentences(actions: Iterable[str], values: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An Ansible diff that lists what is done."""
+    """An Ansible diff that lists the actions."""
     return {"before": "", "after": "".join(f"{action}\n" for action in actions), **(values or {})}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are on a host and in its containers: every path of this collection, written once.
+"""The paths of this collection on a host and in containers, each written once.
 
 Place(root).app("shop").release("0123456789ab").socket
 """
@@ -18,42 +18,34 @@ ROOT = "/var/lib/flaskops"
 DOCKER_RECORD = f"{ROOT}/docker.json"
 NGINX_ROOT = "/etc/nginx"
 NGINX_SITES = "flaskops"  # below it
-NGINX_RUNTIME = Path(
-    "/run/flaskops-nginx"
-)  # root's own: in /run/lock every user of the host may create a file first
+# Only root may write here: in /run/lock every user of the host may create a file first.
+NGINX_RUNTIME = Path("/run/flaskops-nginx")
 NGINX_LOCK = NGINX_RUNTIME / "lock"
 NGINX_BACKUPS = Path("/var/backups/flaskops/nginx")
 
 # In a container: the run directory of its release, the settings of its engine, its secrets, and
-# uploads while they are read (on disk, for /tmp is memory and counts against the container's
-# limit).
+# temporary files (on disk: /tmp is in memory and counts against the limit of the container).
 CONTAINER_RUN = "/run/flaskops"
 CONTAINER_SETTINGS = "/etc/flaskops"
 CONTAINER_SECRETS = "/run/secrets"
 CONTAINER_SPOOL = "/var/tmp"
 ACCOUNTS = ("passwd", "group")  # of a release, mounted below /etc
 
-# Files of a release that more than one step knows.
+# Files of a release that more than one step uses.
 ENVIRONMENT = "container.env"
 RELEASE_TEXT = "release.txt"
 MAINTENANCE_PAGE = "maintenance.html"
-# Its source as it was built, and the index of that.
+# The build context of a release, and its index.
 CONTEXT = "context.tar"
 CONTEXT_INDEX = "context.json"
 
-_APPS, _RELEASES, _RUN, _SOCKET, _RECORD, _ROUTE = (
-    "apps",
-    "releases",
-    "run",
-    "app.sock",
-    "release.json",
-    "route-",
-)
+_APPS, _RELEASES, _RUN = "apps", "releases", "run"
+_SOCKET, _RECORD, _ROUTE = "app.sock", "release.json", "route-"
 
 
 @dataclass(frozen=True)
 class ReleasePlace:
-    """One release, by its own directory or by a link to it."""
+    """The files of one release, by its directory or by a link to it."""
 
     directory: Path
 
@@ -72,7 +64,7 @@ class ReleasePlace:
 
     @property
     def written(self) -> list[Path]:
-        """What its containers may write to."""
+        """The directories that its containers may write to."""
         return [self.run, self.spool]
 
     @property
@@ -81,7 +73,7 @@ class ReleasePlace:
 
     @property
     def own_secrets(self) -> Path:
-        """Its secrets as they were deployed, while a rollback uses those of another release."""
+        """Its secrets as deployed, while a rollback uses those of another release."""
         return self.directory / "secrets.own"
 
     @property
@@ -125,7 +117,7 @@ class AppPlace:
 
     @property
     def before(self) -> Path:
-        """The link to the static files of the release before."""
+        """The link to the static files of the previous release."""
         return self.directory / "before"
 
     @property
@@ -139,7 +131,7 @@ class AppPlace:
         return [ReleasePlace(path) for path in sorted(self.releases.glob("*"))]
 
     def route(self, name: str) -> Path:
-        """The link through which Nginx reaches the release that serves."""
+        """The link through which Nginx reaches the live release."""
         return self.directory / name
 
     def routes(self) -> Iterator[Path]:
@@ -148,7 +140,7 @@ class AppPlace:
 
 @dataclass(frozen=True)
 class Place:
-    """All that lies below flask_apps_root."""
+    """The directories and files below flask_apps_root."""
 
     root: str | os.PathLike[str]
 
@@ -162,8 +154,8 @@ class Place:
 
     @property
     def trash(self) -> Path:
-        """Trees that are still to be deleted: on the mount of the releases, or nothing of theirs
-        could be moved there.
+        """Trees that are to be deleted. It is on the mount of the releases, so that trees of
+        releases can be moved here.
         """
         return self.apps / ".trash"
 
@@ -175,7 +167,7 @@ class Place:
         return AppPlace(self.apps / name)
 
     def all_apps(self) -> list[AppPlace]:
-        """The applications that have a directory; the trash beside them is none."""
+        """The applications that have a directory; the trash beside them is not one."""
         return [AppPlace(path) for path in self.apps.glob("[!.]*") if path.is_dir()]
 
     @property
@@ -183,7 +175,7 @@ class Place:
         return self.directory / "build"
 
     def build(self, name: str, identity: str) -> Path:
-        """A path of its own for each release: BuildKit remembers files by path, size and time."""
+        """A separate path for each release: BuildKit identifies files by path, size and time."""
         return self.builds / f"{name}-{identity}"
 
     def builds_of(self, name: str) -> list[Path]:
@@ -204,7 +196,7 @@ class Place:
         }
 
     def of_release(self, name: str, identity: str) -> dict[str, str]:
-        """What a release says of its own places."""
+        """The places of a release that tasks use."""
         place = self.app(name).release(identity)
         return {
             "directory": str(place.directory),
@@ -216,7 +208,7 @@ class Place:
 
 @dataclass(frozen=True)
 class NginxPlace:
-    """The part of the Nginx configuration that is ours: one directory for each site, with a link
+    """This collection's part of the Nginx configuration: one directory for each site, with a link
     for each application.
     """
 
@@ -238,17 +230,17 @@ class NginxPlace:
 
 
 def container_socket(release: str) -> str:
-    """Where the socket of a release is in its container."""
+    """The socket of a release, in its container."""
     return f"{CONTAINER_RUN}/{release}/{_SOCKET}"
 
 
 def container_statistics(release: str) -> str:
-    """Beside it, the socket of uWSGI's statistics."""
+    """The socket of uWSGI's statistics, beside it."""
     return f"{CONTAINER_RUN}/{release}/stats.sock"
 
 
 def route_name(digest: str) -> str:
-    """The name of the link of one way that a client's path can become."""
+    """The name of the link for one set of Nginx locations."""
     return f"{_ROUTE}{digest}"
 
 

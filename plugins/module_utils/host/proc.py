@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel says of a process (proc(5)); nothing of one that is gone."""
+"""Facts of a process from proc(5); empty for one that has ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def command_line(pid: int) -> str:
-    """Its words."""
+    """Its command line."""
     try:
         return (
             Path(f"/proc/{pid}/cmdline")
@@ -24,7 +24,7 @@ def command_line(pid: int) -> str:
 
 
 def is_ours(pid: int) -> bool:
-    """Whether it is of this pid namespace, and not in a container."""
+    """Whether it is in this pid namespace, and not in a container."""
     try:
         return os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -37,7 +37,7 @@ def parent(pid: int) -> int:
 
 
 def started(pid: int) -> int:
-    """When it began, in clock ticks since the boot."""
+    """Its start, in clock ticks since the boot."""
     return _stat(pid, 22)
 
 

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text of an application, an image, a build or a client, as it may be shown on a terminal."""
+"""Escape text of an application, an image, a build or a client for a terminal."""
 
 from __future__ import annotations
 
-# C0 except newline and tab, DEL and C1; what turns the direction of a line, or breaks it; halves of
-# pairs, which bytes that are no UTF-8 become as well.
+# C0 except newline and tab, DEL and C1; characters that change the direction of a line or break it;
+# surrogates, which bytes that are not UTF-8 become as well.
 _CONTROL = [*range(0x20), *range(0x7F, 0xA0)]
 _DIRECTION = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _BREAKS = [0x2028, 0x2029]
@@ -18,17 +18,15 @@ _IN_LINES = {code: text for code, text in _ESCAPED.items() if chr(code) not in "
 
 
 def shown(text: object) -> str:
-    """A text with its control characters escaped, such as \\x1b; the ends of its lines, and tabs,
-    stay.
-    """
+    """A text with its control characters escaped, such as \\x1b, but for newlines and tabs."""
     return str(text).replace("\r\n", "\n").translate(_IN_LINES)
 
 
 def shown_line(text: object) -> str:
-    """The same for what has to be one line: a cell of a table, a name."""
+    """The same for one line: a cell of a table, a name."""
     return str(text).translate(_ESCAPED)
 
 
 def decoded(content: bytes) -> str:
-    """Bytes of an application as they may be shown: what is no UTF-8 is escaped too."""
+    """Bytes of an application, escaped; bytes that are not UTF-8 too."""
     return shown(content.decode(errors="backslashreplace"))

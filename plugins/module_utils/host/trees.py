@@ -1,17 +1,17 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Delete, empty and measure directories that an application writes to, whatever it has put there
-and while it goes on.
+"""Delete, empty and measure directories that an application writes to, whatever they contain and
+while it writes.
 
-Nothing below such a directory is reached by its path, which has no bound and may be a link by the
-time it is used: only by one name below an open directory, and no link is followed. To delete, what
-lies deeper is moved up, directory by directory, to the one that is deleted from. So two descriptors
-suffice for any depth, and nothing is remembered however many names there are. A directory is opened
-only after it has been moved, which a mount point cannot be: what is mounted there is left alone.
+Nothing below such a directory is opened by its path, which has no maximum length and may become a
+link at any time: only by one name below an open directory, and no link is followed. For deletion,
+deeper directories are moved up, one by one, to the top. So two descriptors suffice for any depth,
+and memory does not grow with the number of names. A directory is opened only after it was moved,
+which a mount point cannot be: mounted file systems are left alone.
 
-Deleting many files takes its time. So a tree is moved to the trash beside the applications, which
-takes none, and that is emptied within a budget; what is left then is deleted by later runs.
+Deleting many files takes time. So a tree is moved to the trash beside the applications, which is
+instant, and the trash is emptied within a time budget; later runs delete the rest.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from typing import NamedTuple
 
 from .places import Place
 
-SECONDS = 5.0  # for what is deleted while a run waits for it
-NAMES = 50_000  # that a measurement remembers; with names of 255 bytes about 30 MB
+SECONDS = 5.0  # for deletions that a run waits for
+NAMES = 50_000  # kept in memory by a measurement; with names of 255 bytes about 30 MB
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Where nothing can be moved to: the place lies on another mount, or the disk is full.
+# A tree cannot be moved to the trash: it is on another mount, or the disk is full.
 IN_PLACE = (errno.EXDEV, errno.EBUSY, errno.ENOSPC, errno.EDQUOT)
 
 
 class Size(NamedTuple):
-    """What a tree takes on its disk."""
+    """The disk space of a tree."""
 
     bytes: int
-    whole: bool  # false: at least so much, for the time was over or the tree changed
+    whole: bool  # false: at least so many, as the time was over or the tree changed
 
     def __str__(self) -> str:
         value, unit = float(self.bytes), "B"
@@ -51,14 +51,15 @@ class Size(NamedTuple):
 
 
 def put_away(path: Path, root: str) -> None:
-    """Take a tree out of the way, so that nothing is left at its path; sweep deletes it.
+    """Move a tree to the trash, so that its path is free; sweep deletes it.
 
     Args:
-        path: a directory, a file or a link, in a directory of root's own. One that is gone is no
-        error. root: the directory of the releases.
+        path: a directory, a file or a link, in a directory that only root may write to. A missing
+            one is not an error.
+        root: the directory of the releases.
 
     Raises:
-        OSError: some of it is still there, such as a mount point or what is immutable.
+        OSError: a part of it is left, such as a mount point or an immutable file.
     """
     try:
         _move_to_trash(path, root)
@@ -69,16 +70,15 @@ def put_away(path: Path, root: str) -> None:
 
 
 def empty(path: Path, root: str) -> bool:
-    """Take all that is in a directory out of the way: an empty one with the same owner and mode
-    takes its place.
+    """Replace a directory by an empty one with the same owner and mode, and trash the old one.
 
-    No container may use it. One that is missing, or is no directory, stays as it is.
+    No container may use it. A missing one, or one that is not a directory, is left alone.
 
     Returns:
-        Whether there was something in it.
+        Whether it had content.
 
     Raises:
-        OSError: some of it is still there.
+        OSError: a part of the content is left.
     """
     try:
         handle = os.open(path, DIRECTORY)
@@ -105,7 +105,7 @@ def empty(path: Path, root: str) -> bool:
 
 
 def is_clean(root: str) -> bool:
-    """Whether nothing is left to be deleted."""
+    """Whether the trash is empty."""
     try:
         with os.scandir(Place(root).trash) as entries:
             return next(entries, None) is None
@@ -114,10 +114,10 @@ def is_clean(root: str) -> bool:
 
 
 def sweep(root: str, seconds: float = SECONDS) -> list[str]:
-    """Delete what was put away, within a budget of time. One run at a time does it.
+    """Empty the trash within a time budget. One run at a time does it.
 
     Returns:
-        What cannot be deleted, in words; what is only left for the next run is not in it.
+        What cannot be deleted, in words; trees that are left for the next run are not in it.
     """
     try:
         handle = os.open(Place(root).trash, DIRECTORY)
@@ -135,15 +135,15 @@ def sweep(root: str, seconds: float = SECONDS) -> list[str]:
 
 
 def delete(path: Path, seconds: float = float("inf")) -> None:
-    """Delete a tree where it lies. One that is gone is no error.
+    """Delete a tree in place. A missing one is not an error.
 
     Raises:
-        OSError: some of it is still there, for the time was over or something cannot be deleted.
+        OSError: a part of it is left, as the time was over or it cannot be deleted.
     """
     with suppress(FileNotFoundError):
         try:
             handle = os.open(path, DIRECTORY)
-        except NotADirectoryError:  # a link is none either
+        except NotADirectoryError:  # nor is a link
             path.unlink()
             return
         try:
@@ -154,8 +154,8 @@ def delete(path: Path, seconds: float = float("inf")) -> None:
 
 
 def size(paths: Iterable[Path], seconds: float) -> Size:
-    """How much of the disk trees take, as far as that can be seen in some seconds. What is mounted
-    there does not count.
+    """The disk space of trees, as far as it can be measured in so many seconds. File systems that
+    are mounted below do not count.
     """
     deadline = time.monotonic() + seconds
     found = [_measure(path, deadline) for path in paths]
@@ -176,14 +176,15 @@ def _move_to_trash(path: Path, root: str) -> None:
 def _advice(place: Path, problems: dict[str, str]) -> str:
     reasons = "; ".join(f"{name} ({reason})" for reason, name in problems.items())
     return (
-        f"below {place} some cannot be deleted: {reasons}. Unmount what is mounted there (`findmnt"
-        f" -R {place}`), take the attribute immutable away (`chattr -R -i {place}`), and run again."
+        f"below {place} some files cannot be deleted: {reasons}. Unmount what is mounted there"
+        f" (`findmnt -R {place}`), remove the attribute immutable (`chattr -R -i {place}`), and run"
+        " again."
     )
 
 
 def _hollow(top: int, deadline: float, problems: dict[str, str]) -> None:
-    """Delete all that is in a directory, until the deadline; problems says what cannot be deleted:
-    one name for each reason.
+    """Delete the content of a directory, until the deadline; problems gets one name for each reason
+    why something cannot be deleted.
     """
     moved = True
     while moved:
@@ -204,8 +205,10 @@ def _hollow_or_fail(top: int, path: Path, seconds: float) -> None:
 
 
 def _remove(place: int, name: str, top: int, deadline: float, problems: dict[str, str]) -> bool:
-    """Delete one name of a directory, or move it up to the top, where its turn comes. Returns
-    whether anything changed.
+    """Delete one name of a directory, or move it up to the top, to be deleted there.
+
+    Returns:
+        Whether anything changed.
     """
     try:
         return _unlink(place, name) or (
@@ -244,7 +247,7 @@ def _move_up(place: int, name: str, top: int) -> bool:
 
 
 def _remove_directory(name: str, top: int, deadline: float, problems: dict[str, str]) -> bool:
-    """Delete what is in a directory of the top, and then itself."""
+    """Delete the content of a directory of the top, and then the directory."""
     changed = False
     handle = os.open(name, DIRECTORY, dir_fd=top)
     try:
@@ -261,7 +264,7 @@ def _remove_directory(name: str, top: int, deadline: float, problems: dict[str, 
 
 
 def _measure(path: Path, deadline: float) -> Size:
-    """Walk through a tree with one descriptor: up again by `..`, which must be the directory that
+    """Walk through a tree with one descriptor. The way up is `..`, which must be the directory that
     the way down came from.
     """
     try:
@@ -269,9 +272,8 @@ def _measure(path: Path, deadline: float) -> Size:
     except OSError:
         return Size(0, True)
     total, whole, room = 0, True, NAMES
-    above: list[
-        tuple[tuple[int, int], list[str]]
-    ] = []  # the directories above, and what is still to be entered in each
+    # The directories above, and the names that are to be entered in each.
+    above: list[tuple[tuple[int, int], list[str]]] = []
     try:
         below = [""]  # the top itself
         while below or above:
@@ -313,8 +315,8 @@ def _exchange(old: int, new: int) -> int:
 
 
 def _enter(place: int, name: str) -> int | None:
-    """Open a directory below; None for one that is gone, has become a link, or is another file
-    system's.
+    """Open a directory below; None for one that is missing, has become a link, or is on another
+    file system.
     """
     try:
         handle = os.open(name, DIRECTORY, dir_fd=place)
@@ -327,9 +329,7 @@ def _enter(place: int, name: str) -> int | None:
 
 
 def _look(place: int, deadline: float, room: int) -> tuple[int, list[str], bool]:
-    """What is in a directory: the size of it, the names of the directories, and whether that is
-    all.
-    """
+    """The size of a directory's files, the names of its directories, and whether that is all."""
     total = 0
     names: list[str] = []
     whole = True
@@ -342,9 +342,8 @@ def _look(place: int, deadline: float, room: int) -> tuple[int, list[str], bool]
             except OSError:
                 continue
             if not stat.S_ISDIR(found.st_mode):
-                total += (
-                    found.st_blocks * 512 // found.st_nlink
-                )  # a file with several names counts once
+                # A file with several names counts once.
+                total += found.st_blocks * 512 // found.st_nlink
                 continue
             total += found.st_blocks * 512
             if len(names) < room:

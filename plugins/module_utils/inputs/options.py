@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks a dictionary of a user against a table of options, and says all that is wrong with it at
-once.
+"""Validate a dictionary of a user against an option schema, and report all problems together.
 
-Ansible's own specification check stops at the first error and names neither the entry nor its
-value; this one names both, what is allowed, and what to write instead.
+Ansible's argument validation stops at the first error and names neither the entry nor its value;
+this one names both, what is allowed, and what to write instead.
 """
 
 from __future__ import annotations
@@ -16,28 +15,52 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..host.shown import shown
 
 TRUE = {"yes", "true", "on", "1"}
 FALSE = {"no", "false", "off", "0"}
 SHOWN = 120  # characters of a value in a message
-LONGEST = 65536  # characters of a text that is no secret
+LONGEST = 65536  # characters of a text that is not secret
 LONGEST_MESSAGE = 8000  # characters
-DEEPEST = 10  # no option lies deeper; an alias of YAML may lead round in a circle
+DEEPEST = 10  # no option is deeper; aliases of YAML may form a cycle
+
+# What a user wrote, and the same with defaults and converted values. The types of a value follow
+# from the schema; the room of the schema makes its nouns of them.
+Given = Mapping[str, Any]
+Values = dict[str, Any]
+
+
+class Entry(NamedTuple):
+    """A validated dictionary."""
+
+    values: Values
+    problems: list[str]
+
+
+class Checked(NamedTuple):
+    """A validated value."""
+
+    value: Any
+    problems: list[str]
 
 
 @dataclass(frozen=True)
 class Option:
     """One key that a user may write.
 
-    kind: str, int, float, bool, list or dict. pattern: a string has to match it whole. allowed: the
-    words of the error message. options: the keys of the dictionary, or of each dictionary in the
-    list. elements: the option that each element of a list is. check: gives what a string must be,
-    in the words that follow "must", or "" when it fits. strict: a number is no string. secret: no
-    message shows the value. filled: a list must not be empty. about: its documentation, in
-    Ansible's markup, with an empty line between paragraphs.
+    Args:
+        kind: str, int, float, bool, list or dict.
+        pattern: a string must match it as a whole.
+        allowed: the words of the error message.
+        options: the keys of the dictionary, or of each dictionary in the list.
+        elements: the option of each element of a list.
+        check: returns what a string must be, in the words after "must", or "" when it is valid.
+        strict: a number is not accepted as a string.
+        secret: no message shows the value.
+        filled: a list must not be empty.
+        about: its documentation, in Ansible's markup, with an empty line between paragraphs.
     """
 
     kind: str = "str"
@@ -56,9 +79,9 @@ class Option:
     filled: bool = False
     about: str = ""
 
-    def spec(self) -> dict[str, Any]:
-        """The same as an entry of an argument spec."""
-        kept: dict[str, Any] = {
+    def spec(self) -> dict[str, object]:
+        """The option as an entry of an argument spec."""
+        kept: dict[str, object] = {
             "description": [" ".join(text.split()) for text in re.split(r"\n\s*\n", self.about)]
         }
         kept["type"] = self.kind
@@ -78,7 +101,7 @@ class Option:
 
 
 def _deeper(key: Any, options: Mapping[str, Option]) -> list[str]:
-    """Where a key has its place that was written one level too high."""
+    """The places of a key that was written one level too high."""
     return [
         f"{name}.{key}"
         for name, option in options.items()
@@ -87,18 +110,16 @@ def _deeper(key: Any, options: Mapping[str, Option]) -> list[str]:
 
 
 class _Unfit(ValueError):
-    """The value does not fit; the text says what it must be, in the words that follow "must"."""
+    """The value is not valid; the text says what it must be, in the words after "must"."""
 
 
 def without_user(address: str) -> str:
-    """A text that may be an address, without the user and password in it; the digest of an image is
-    neither.
-    """
+    """An address without its user and password; the digest of an image is kept."""
     return re.sub(r"^(\w+://)?.*@(?!sha256:)", r"\1***@", address, flags=re.DOTALL)
 
 
 def hidden(text: str) -> str:
-    """A text without the user part, and the query, of the addresses in it."""
+    """A text without the user parts and the queries of its addresses."""
     return "".join(_hidden(word) for word in re.split(r"([\s'\"]+)", text))
 
 
@@ -114,15 +135,15 @@ def _hidden(word: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A message with its control characters escaped; of a very long one both ends."""
+    """A message with its control characters escaped; a very long one is cut in the middle."""
     if len(text) > LONGEST_MESSAGE:
         text = f"{text[: LONGEST_MESSAGE // 2]} … {text[-LONGEST_MESSAGE // 4 :]}"
     return shown(text)
 
 
 def show(value: Any) -> str:
-    """A value as a message may show it: a number, a word or a path; of anything else its kind, for
-    a secret may be in it.
+    """A value for a message: a number, a word or a path; for anything else its kind, as it may
+    contain a secret.
     """
     if isinstance(value, str):
         text = without_user(str(value))
@@ -139,30 +160,28 @@ def show(value: Any) -> str:
 
 
 def one_of(words: Sequence[str]) -> str:
-    """What there is to choose from, as part of a sentence."""
+    """The choices as a part of a sentence."""
     return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
 def show_name(name: Any) -> str:
-    """A name that is not known; NAME=VALUE may have been written, so of that only what is before."""
+    """An unknown name for a message; of NAME=VALUE only the name."""
     begin = re.split(r"[=:\s]", name, maxsplit=1)[0] if isinstance(name, str) else name
     return show(begin) if begin == name else show(f"{begin}…")
 
 
-def normalize(
-    value: Mapping[str, Any], options: Mapping[str, Option], where: str
-) -> tuple[dict[str, Any], list[str]]:
+def normalize(value: Given, options: Mapping[str, Option], where: str) -> Entry:
     """Fill the defaults of a dictionary and convert its values.
 
     Args:
         value: what the user wrote.
-        options: the table of what may be written.
-        where: how the messages name it, for example "flask_apps: shop".
+        options: the schema.
+        where: its name in messages, for example "flask_apps: shop".
 
     Returns:
-        The complete dictionary, and the problems as sentences (empty when there are none).
+        The complete dictionary, and the problems as sentences.
     """
-    result: dict[str, Any] = {}
+    result: Values = {}
     problems: list[str] = []
     place = f"{where}: " if where else ""
     for key in value:
@@ -194,18 +213,16 @@ def normalize(
                 continue
         result[key], found = convert(given, option, f"{place}{key}")
         problems.extend(found)
-    return result, problems
+    return Entry(result, problems)
 
 
-def read_inputs(
-    inputs: Mapping[str, Any], options: Mapping[str, Option], prefix: str
-) -> tuple[dict[str, Any], list[str]]:
+def read_inputs(inputs: Given, options: Mapping[str, Option], prefix: str) -> Entry:
     """The variables of a role, which have its prefix, and the problems as sentences.
 
-    Ansible has filled their defaults, so that a null was written: it is refused, but where "" is
-    the default. Of what does not fit None is left, and of a list those elements that do.
+    Ansible has filled their defaults, so a null was written by the user: it is refused, unless the
+    default is "". An invalid value becomes None; a list keeps its valid elements.
     """
-    values: dict[str, Any] = {}
+    values: Values = {}
     problems: list[str] = []
     for key, option in options.items():
         given = "" if inputs[key] is None and option.default == "" else inputs[key]
@@ -215,7 +232,7 @@ def read_inputs(
             values[key] = (
                 _fitting(given, option.elements or Option()) if option.kind == "list" else None
             )
-    return values, problems
+    return Entry(values, problems)
 
 
 def _fitting(given: Any, option: Option) -> list[Any]:
@@ -225,8 +242,8 @@ def _fitting(given: Any, option: Option) -> list[Any]:
     return [value for value, found in converted if not found]
 
 
-def merge(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
-    """Lay one dictionary over another; dictionaries merge, lists and values replace."""
+def merge(below: Given, above: Given, depth: int = 0) -> Values:
+    """Merge one dictionary into another: dictionaries merge, lists and values replace."""
     result = dict(below)
     for key, value in above.items():
         under = result.get(key)
@@ -235,32 +252,31 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any], depth: int = 0) ->
     return result
 
 
-def convert(given: Any, option: Option, where: str) -> tuple[Any, list[str]]:
-    """One value as its option has it, and the problems as sentences, which name it by where."""
+def convert(given: Any, option: Option, where: str) -> Checked:
+    """Convert one value to the type of its option; the problems name it by where."""
     if option.kind == "dict":
         if not isinstance(given, Mapping):
-            return given, [refusal(where, "be a dictionary", given, option.secret)]
+            return Checked(given, [refusal(where, "be a dictionary", given, option.secret)])
         if option.options is not None:
-            return normalize(given, option.options, where)
+            return Checked(*normalize(given, option.options, where))
         return _entries(given, option, where)
     if option.kind == "list":
         return _elements(given, option, where)
     try:
         value = _scalar(given, option)
     except _Unfit as unfit:
-        return given, [refusal(where, str(unfit), given, option.secret)]
-    return value, []
+        return Checked(given, [refusal(where, str(unfit), given, option.secret)])
+    return Checked(value, [])
 
 
 def refusal(where: str, must: str, given: Any, secret: bool = False) -> str:
-    """The one form of a message about a value: what it must be, and what it is."""
+    """The message about an invalid value: what it must be, and what it is."""
     return f"{where} must {must}; {'its value is hidden' if secret else f'got {show(given)}'}."
 
 
-def _entries(
-    given: Mapping[Any, Any], option: Option, where: str
-) -> tuple[dict[str, Any], list[str]]:
-    result, problems = {}, []
+def _entries(given: Mapping[Any, Any], option: Option, where: str) -> Checked:
+    result: Values = {}
+    problems: list[str] = []
     for name, value in given.items():
         # NO and ON are booleans in YAML.
         if (
@@ -277,28 +293,27 @@ def _entries(
             problems.extend(found)
         else:
             result[str(name)] = value
-    return result, problems
+    return Checked(result, problems)
 
 
-def _elements(given: Any, option: Option, where: str) -> tuple[Any, list[str]]:
+def _elements(given: Any, option: Option, where: str) -> Checked:
     each = option.elements or Option(
         kind="dict" if option.options is not None else "str", options=option.options
     )
     if not isinstance(given, (list, tuple)):
-        return given, [refusal(where, "be a list", given, option.secret or each.secret)]
+        return Checked(given, [refusal(where, "be a list", given, option.secret or each.secret)])
     if option.filled and not given:
         words = "write" if option.required else "leave it out, or write"
-        return given, [
-            f"{where} is an empty list; {words}"
-            f" {(option.elements or option).allowed or 'an element'}."
-        ]
-    result, problems = [], []
+        allowed = (option.elements or option).allowed or "an element"
+        return Checked(given, [f"{where} is an empty list; {words} {allowed}."])
+    result: list[Any] = []
+    problems: list[str] = []
     for position, value in enumerate(given):
         entry, found = convert(value, each, f"{where}[{position}]")
         if option.options is None or isinstance(value, Mapping):
             result.append(entry)
         problems.extend(found)
-    return result, problems
+    return Checked(result, problems)
 
 
 def _scalar(given: Any, option: Option) -> Any:
@@ -306,11 +321,11 @@ def _scalar(given: Any, option: Option) -> Any:
         return _truth(given)
     if option.kind in ("int", "float"):
         return _number(given, option)
-    if isinstance(given, float):  # 1.10 was written, and 1.1 is left of it
+    if isinstance(given, float):  # YAML reads 1.10 as 1.1
         fits = re.fullmatch(option.pattern or ".*", str(given), re.ASCII)
         quoted = f": '{given}'" if fits else f", and be {option.allowed}"
         raise _Unfit(
-            f"be in quotes, for YAML may lose digits of a fraction{'' if option.secret else quoted}"
+            f"be in quotes, as YAML may lose digits of a fraction{'' if option.secret else quoted}"
         )
     text = plain_text(given)
     if text is None or isinstance(given, bool) or (option.strict and not isinstance(given, str)):
@@ -319,8 +334,8 @@ def _scalar(given: Any, option: Option) -> Any:
 
 
 def plain_text(given: Any) -> str | None:
-    """One value of YAML as text, a string of Ansible Vault too; None for what is no single value,
-    or has no one way to be written.
+    """A scalar of YAML as text, a string of Ansible Vault too; None for anything else, and for a
+    scalar that can be written in several ways.
     """
     if given is None or isinstance(given, (Mapping, list, tuple, set, frozenset, bytes, date)):
         return None
