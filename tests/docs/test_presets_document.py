@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""docs/presets.md names every setting of the presets, and only keys that there are."""
+"""docs/presets.md names every setting of the presets, and only existing keys."""
 
 import re
 from pathlib import Path
@@ -67,7 +67,7 @@ def rows():
     """The cells of each line of each table, without the heads."""
     for line in TEXT.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) == 4 and cells[0] not in ("there", "---"):
+        if line.startswith("|") and len(cells) == 4 and cells[0] not in ("setting", "---"):
             yield cells
 
 
@@ -95,11 +95,11 @@ def test_every_key_exists():
     assert [key for key in keys if key not in known] == []
 
 
-def test_a_setting_that_has_no_sense_here_names_its_key():
-    """But for those of which nothing has to be said here."""
+def test_a_setting_that_has_no_effect_names_its_key():
+    """Except those that need no replacement here."""
     without = {"`plugins`", "`socket`, `chown-socket`, `chmod-socket`", "`socket = ./uwsgi.sock`"}
     assert [
         cells[0]
         for cells in rows()
-        if cells[1] == "told" and not cells[2] and cells[0] not in without
+        if cells[1] == "no" and not cells[2] and cells[0] not in without
     ] == []
