@@ -90,6 +90,7 @@ def test_each_fact_follows_from_the_entry(facts, prefix, mapped, stripped, insid
         "mapped": mapped,
         "stripped": stripped,
         "socket_prefix": inside,
+        "cookie_path": f"{prefix}/" if mapped else prefix,
     }
     assert (path.domain, path.mount) == (domain, mount)
     assert (path.at_socket("/well"), path.at_nginx("/well")) == (f"{inside}/well", f"{prefix}/well")

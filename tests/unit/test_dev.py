@@ -209,8 +209,8 @@ def test_the_head_of_a_request_says_what_nginx_would_say():
         b"GET /a HTTP/1.1\r\nHost: x:5000\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP:"
         b" 6.6.6.6\r\nConnection: keep-alive\r\nCookie: a=b"
     )
-    head, waits = dev.rewrite(sent, "")
-    assert not waits
+    head, host, waits = dev.rewrite(sent, "")
+    assert (host, waits) == ("x:5000", False)
     assert head.split(b"\r\n") == [
         b"GET /a HTTP/1.1", b"Host: x:5000", b"Cookie: a=b", b"X-Real-IP: 127.0.0.1",
         b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-Proto: http", b"X-Forwarded-Host: x:5000",
@@ -219,12 +219,61 @@ def test_the_head_of_a_request_says_what_nginx_would_say():
 
 
 def test_an_upgrade_stays_one_and_a_client_that_waits_is_noticed():
-    head, _ = dev.rewrite(
+    head, _host, _waits = dev.rewrite(
         b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade", "/shop"
     )
     assert b"\r\nUpgrade: websocket\r\n" in head
     assert head.endswith(b"X-Forwarded-Prefix: /shop\r\nConnection: upgrade\r\n\r\n")
-    assert dev.rewrite(b"POST / HTTP/1.1\r\nExpect: 100-continue", "")[1]
+    assert dev.rewrite(b"POST / HTTP/1.1\r\nExpect: 100-continue", "")[2]
+
+
+@pytest.mark.parametrize(
+    ("location", "reached"),
+    [
+        ("/cart", "/shop/cart"),
+        ("/", "/shop/"),
+        ("http://x:5000/cart?a=/b", "/shop/cart?a=/b"),
+        ("/shops", "/shop/shops"),
+        ("/shop/cart", "/shop/cart"),
+        ("/shop?a", "/shop?a"),
+        ("cart", "cart"),
+        ("//x:5000/cart", "//x:5000/cart"),
+        ("http://other.example/cart", "http://other.example/cart"),
+        ("http://x:50001/cart", "http://x:50001/cart"),
+    ],
+)
+def test_a_redirect_leads_below_the_path_as_behind_nginx(location, reached):
+    head = f"HTTP/1.1 302 Found\r\nLOCATION: {location}\r\nA: b\r\n\r\n".encode()
+    assert dev.led_back(head, "x:5000", "/shop", "").split(b"\r\n")[1:] == [
+        f"LOCATION: {reached}".encode(),
+        b"A: b",
+        b"",
+        b"",
+    ]
+    assert dev.led_back(head, "x:5000", "", "") == head
+
+
+@pytest.mark.parametrize(
+    ("cookie", "kept"),
+    [
+        ("a=b; Path=/", "a=b; Path=/shop/"),
+        ("a=b; HttpOnly; path=/ ; Secure", "a=b; HttpOnly; path=/shop/ ; Secure"),
+        ("a=b; Path=/cart", "a=b; Path=/cart"),
+        ("a=/; Domain=x", "a=/; Domain=x"),
+    ],
+)
+def test_a_cookie_for_the_whole_host_is_for_the_path(cookie, kept):
+    head = f"HTTP/1.1 200 OK\r\nSet-Cookie: {cookie}\r\n\r\n".encode()
+    assert dev.led_back(head, "x", "", "/shop/") == head.replace(cookie.encode(), kept.encode())
+    assert dev.led_back(head, "x", "", "") == head
+
+
+def test_the_path_of_cookies_is_that_of_production(tmp_path):
+    assert "FLASKOPS_COOKIE_PATH=/shop" in words(tmp_path)["words"]
+    keys = {"path_mode": "script_name"}
+    assert "FLASKOPS_COOKIE_PATH=/shop/" in words(tmp_path, **keys)["words"]
+    keys["proxy"] = {"cookie_path": "keep"}
+    assert "FLASKOPS_COOKIE_PATH=" in words(tmp_path, **keys)["words"]
 
 
 def test_what_editors_and_static_files_change_is_not_watched(tmp_path):
@@ -257,13 +306,17 @@ SERVER = """
         server.listen()
         while True:
             client, _ = server.accept()
-            client.recv(65536)
-            client.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n" + text.encode())
+            path = client.recv(65536).split(b" ")[1].partition(b"?")[0]
+            head = {b"/shop": b"404 Not Found", b"/shop/r": b"302 Found\\r\\nLocation: /cart"}
+            early = b"HTTP/1.1 103 Early Hints\\r\\n\\r\\n" if path == b"/shop/r" else b""
+            answer = b"HTTP/1.1 " + head.get(path, b"200 OK") + b"\\r\\n\\r\\n"
+            client.sendall(early + answer + text.encode())
             client.close()
 """
 
 
-def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("mode", ["", "tell"])
+def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsys, mode):
     source, server = tmp_path / "source", tmp_path / "server.py"
     source.mkdir()
     server.write_text(textwrap.dedent(SERVER))
@@ -295,6 +348,7 @@ def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsy
             await ask("/shop/")
         await ask("/shop?a=b")
         await ask("/")
+        await ask("/shop/r")
         os.kill(os.getpid(), signal.SIGTERM)
 
     async def both():
@@ -302,6 +356,7 @@ def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsy
             "FLASKOPS_SOCKET": str(tmp_path / "s"),
             "FLASKOPS_WATCH": str(source),
             "FLASKOPS_PREFIX": "/shop",
+            "FLASKOPS_PREFIX_MODE": mode,
         }
         environment["FLASKOPS_URL"] = "http://127.0.0.1:5001/shop/"
         await asyncio.gather(
@@ -309,13 +364,19 @@ def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsy
         )
 
     asyncio.run(both())
-    assert capsys.readouterr().out.count("==> http://127.0.0.1:5001/shop/   Ctrl-C ends it\n") == 1
+    assert (
+        capsys.readouterr().out.count("==> http://127.0.0.1:5001/shop/   Press Ctrl-C to stop\n")
+        == 1
+    )
     assert [answer.split("\r\n\r\n")[1] for answer in answers[:2]] == ["one", "two"]
     assert answers[2].startswith("HTTP/1.1 502 ")
     assert "it is broken" in answers[2]
     assert answers[3].endswith("three")
+    assert answers[4].startswith("HTTP/1.1 308 ")
     assert "Location: /shop/?a=b" in answers[4]
     assert answers[5].endswith("The application is at /shop/\n")
+    assert answers[6].startswith("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 302 Found\r\n")
+    assert f"\r\nLocation: {'/shop' if mode else ''}/cart\r\n" in answers[6]
 
 
 BANNER = ["*** Starting uWSGI 2.0.31 ***\n", "compiled with version: 14.2.0\n"]

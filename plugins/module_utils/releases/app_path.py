@@ -78,6 +78,11 @@ class AppPath:
         """
         return route_name(sha256(json.dumps([self.prefix, self.stripped]).encode()).hexdigest()[:8])
 
+    @property
+    def cookie_path(self) -> str:
+        """The path of a cookie that the application sets for "/"; "" at the root of a site."""
+        return f"{self.prefix}/" if self.mapped else self.prefix
+
     def at_nginx(self, page: str) -> str:
         """The path that Nginx is asked for a page of the application, which begins with a slash."""
         return self.prefix + page
@@ -91,5 +96,6 @@ class AppPath:
     def words(self) -> dict[str, Any]:
         """What templates and tasks read of it."""
         return {
-            key: getattr(self, key) for key in ("prefix", "mapped", "stripped", "socket_prefix")
+            key: getattr(self, key)
+            for key in ("prefix", "mapped", "stripped", "socket_prefix", "cookie_path")
         }

@@ -110,8 +110,10 @@ def led_back(head, host, prefix, cookie_path):
         if low == "location" and prefix:
             here = "http://" + host
             target = value[len(here) :] if value.startswith(here + "/") else value
-            if re.match(r"/(?!/)", target) and not re.match(re.escape(prefix) + "(?:[/?#]|$)", target):
-                lines[number] = "{}: {}{}".format(name, prefix, target)
+            if re.match(r"/(?!/)", target) and not re.match(
+                re.escape(prefix) + "(?:[/?#]|$)", target
+            ):
+                lines[number] = f"{name}: {prefix}{target}"
         elif low == "set-cookie" and cookie_path:
             lines[number] = ROOT_COOKIE.sub(lambda found: found[1] + cookie_path, line)
     return "\r\n".join(lines).encode("latin-1")
@@ -147,7 +149,9 @@ class Server:
                     os.path.basename(path).startswith(("requirements", "pyproject", "uv.lock"))
                     for path in changed
                 ):
-                    say("requirements are installed when bin/dev starts: stop it and start it again")
+                    say(
+                        "requirements are installed when bin/dev starts: stop it and start it again"
+                    )
                 await loop.run_in_executor(None, self.stop)
             self.files = now
             await loop.run_in_executor(None, self.start)
@@ -175,6 +179,17 @@ class Server:
             if self.process.poll() is not None
             else f"the server does not listen after {START} seconds"
         )
+
+    async def connect(self):
+        while True:
+            try:
+                return await asyncio.open_unix_connection(self.socket, limit=HEAD)
+            except (
+                ConnectionRefusedError
+            ):  # the socket is bound, and the server does not listen yet
+                if self.process.poll() is not None:
+                    raise
+                await asyncio.sleep(0.02)
 
     def copy(self, pipe):
         for line in iter(pipe.readline, b""):
@@ -261,12 +276,14 @@ class Front:
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             answered = b""
             with contextlib.suppress(OSError):  # nobody listens
-                theirs, other = await asyncio.open_unix_connection(self.server.socket, limit=HEAD)
+                theirs, other = await self.server.connect()
                 other.write(head)
                 up = asyncio.ensure_future(pump(reader, other))
                 answered = await self.head_of(theirs, writer)
                 if bare and answered.split(b" ", 2)[1:2] == [b"404"]:
                     writer.write(bare)
+                    while await theirs.read(SIZE):
+                        pass
                 elif answered:
                     writer.write(led_back(answered, host, mapped, self.cookie_path))
                     await pump(theirs, writer)
