@@ -59,6 +59,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="one with its entry and the role's variables (inventories/local)",
     )
     parser.add_argument(
+        "-l",
+        "--limit",
+        metavar="HOST",
+        default="all[0]",
+        help="the host of the inventory whose variables are used (the first one)",
+    )
+    parser.add_argument(
         "-e",
         metavar="VARIABLE=VALUE",
         action="append",
@@ -178,6 +185,7 @@ def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str,
     known = {
         "source": str(source),
         "entry": keys_of(options),
+        "host": options.limit,
         "port": options.port,
         "place": str(place),
     }

@@ -6,6 +6,7 @@ stands for uWSGI.
 
 import asyncio
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.apps import dev as _dev
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.releases import secrets
@@ -379,6 +381,76 @@ def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsy
     assert f"\r\nLocation: {'/shop' if mode else ''}/cart\r\n" in answers[6]
 
 
+SLOW = """
+    import signal, socket, sys, time
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(0.5)
+    server = socket.create_server(("127.0.0.1", int(sys.argv[2])), reuse_port=False)
+    while True:
+        client, _ = server.accept()
+        if client.recv(65536):
+            client.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n" + open(sys.argv[1], "rb").read())
+        client.close()
+"""
+
+
+def test_a_server_behind_the_relay_is_asked_when_it_listens(tmp_path, monkeypatch):
+    """It starts slowly, and ignores SIGTERM as one with a long request does."""
+    (tmp_path / "source").mkdir()
+    file, script = tmp_path / "source/app.txt", tmp_path / "slow.py"
+    file.write_text("one")
+    script.write_text(textwrap.dedent(SLOW))
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+    monkeypatch.setattr(dev, "PORT", ports[0])
+    monkeypatch.setattr(dev, "PAUSE", 60)
+    monkeypatch.setattr(dev, "STOP", 0.2)
+    environment = {
+        "FLASKOPS_SOCKET": str(tmp_path / "s"),
+        "FLASKOPS_WATCH": str(file.parent),
+        "FLASKOPS_PORT": str(ports[1]),
+        "FLASKOPS_COMMAND": f"exec {sys.executable} {script} {file} {ports[1]}",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    answers = []
+
+    async def visit():
+        for text in ("one", "two", "three"):
+            file.write_text(text)
+            while True:
+                try:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", ports[0])
+                    break
+                except OSError:
+                    await asyncio.sleep(0.05)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            answers.append((await reader.read()).decode())
+            writer.close()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    async def both():
+        relay = [sys.executable, str(ROOT / "roles/flask_apps/files/relay.py")]
+        await asyncio.gather(dev.run(environment, relay), visit())
+
+    asyncio.run(both())
+    assert [answer.partition("\r\n\r\n")[2] for answer in answers] == ["one", "two", "three"]
+
+
+INVENTORY = """
+    all:
+      vars:
+        flask_apps_source_root: "{{ inventory_dir }}/.."
+        ansible_become: true
+      children:
+        web:
+          hosts:
+            db1: {ansible_connection: ssh}
+            web1: {ansible_host: 192.0.2.1}
+"""
 BANNER = ["*** Starting uWSGI 2.0.31 ***\n", "compiled with version: 14.2.0\n"]
 FIRST = [
     "Traceback (most recent call last):\n",
@@ -441,6 +513,33 @@ def test_the_inventory_is_that_of_bin_deploy_where_its_base_is(
         command.inventory_of(command.parse(["shop", *(["-i", given] if given else [])]))
         == inventory
     )
+
+
+@pytest.mark.parametrize(("given", "host"), [([], "db1"), (["-l", "web1"], "web1")])
+def test_the_variables_of_a_host_of_the_inventory_are_read_here(monkeypatch, tmp_path, given, host):
+    """Such as inventory_dir, which only hosts that are listed have; with neither its connection nor
+    its become."""
+    (tmp_path / "hosts.yml").write_text(textwrap.dedent(INVENTORY))
+    (tmp_path / "shop").mkdir()
+    place = tmp_path / "place"
+    place.mkdir()
+    play = yaml.safe_load((ROOT / "playbooks/dev.yml").read_text())
+    names = "inventory_hostname, flask_apps_source_root, ansible_connection, ansible_become"
+    seen = tmp_path / "seen.json"
+    play[0]["tasks"] = [{"copy": {"content": f"{{{{ [{names}] | to_json }}}}", "dest": str(seen)}}]
+    playbook = tmp_path / "dev.yml"
+    playbook.write_text(yaml.safe_dump(play))
+    run, ansible = subprocess.run, Path(sys.executable).parent / "ansible-playbook"
+
+    def once(words, **how):
+        run([str(ansible), str(playbook), *words[2:]], **{**how, "cwd": tmp_path, "check": True})
+        return subprocess.CompletedProcess(words, 3)
+
+    monkeypatch.setattr(command.subprocess, "run", once)
+    options = command.parse([str(tmp_path / "shop"), "-i", str(tmp_path / "hosts.yml"), *given])
+    with pytest.raises(SystemExit, match="3"):
+        command.prepare(options, tmp_path / "shop", place)
+    assert json.loads(seen.read_text()) == [host, f"{tmp_path}/..", "local", False]
 
 
 def test_a_directory_that_is_not_there_is_told_before_the_machine_is_looked_at(

@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -119,12 +120,26 @@ def led_back(head, host, prefix, cookie_path):
     return "\r\n".join(lines).encode("latin-1")
 
 
+def family(pid):
+    """A process and its descendants; the relay starts its server in another process group."""
+    children = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+            parent = int(file.read().rpartition(b")")[2].split()[1])
+            children.setdefault(parent, []).append(int(name))
+    found = [pid]
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
 class Server:
     """The application server, as in production."""
 
-    def __init__(self, command, socket, roots, unwatched):
+    def __init__(self, command, path, port, roots, unwatched):
         self.command = command
-        self.socket = socket
+        self.socket = path
+        self.port = port  # of the server behind the relay, which takes requests before it listens
         self.roots = roots
         self.unwatched = unwatched
         self.files = {}
@@ -170,7 +185,7 @@ class Server:
         threading.Thread(target=self.copy, args=(self.process.stdout,), daemon=True).start()
         end = time.monotonic() + START
         while time.monotonic() < end and self.process.poll() is None:
-            if os.path.exists(self.socket):
+            if self.listens():
                 return
             time.sleep(0.02)
         time.sleep(0.1)  # its last lines
@@ -179,6 +194,12 @@ class Server:
             if self.process.poll() is not None
             else f"the server does not listen after {START} seconds"
         )
+
+    def listens(self):
+        if not self.port:
+            return os.path.exists(self.socket)
+        with socket.socket() as probe:
+            return not probe.connect_ex(("127.0.0.1", self.port))
 
     async def connect(self):
         while True:
@@ -200,12 +221,15 @@ class Server:
     def stop(self):
         if self.process is None or self.process.poll() is not None:
             return
-        for number, seconds in ((signal.SIGTERM, STOP), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP)
+            return
+        for pid in family(self.process.pid):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(seconds)
-                return
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def answer(status, text, *headers):
@@ -348,7 +372,8 @@ async def run(environment, command):
         [path for path in environment.get(name, "").split(":") if path]
         for name in ("FLASKOPS_WATCH", "FLASKOPS_UNWATCHED")
     )
-    server = Server(command, environment["FLASKOPS_SOCKET"], watched, unwatched)
+    port = int(environment.get("FLASKOPS_PORT") or 0)
+    server = Server(command, environment["FLASKOPS_SOCKET"], port, watched, unwatched)
     names = ("FLASKOPS_PREFIX", "FLASKOPS_PREFIX_MODE", "FLASKOPS_COOKIE_PATH")
     front = Front(server, *(environment.get(name, "") for name in names))
     listener = await asyncio.start_server(front.accepted, "0.0.0.0", PORT, limit=HEAD)
