@@ -382,7 +382,7 @@ def test_arguments_for_gunicorn_in_the_environment_do_not_take_the_socket_away(
     )
     assert command[-3:] == ["--bind", "unix:/run/flaskops/1/app.sock", "flaskops_wsgi:application"]
     assert env["GUNICORN_CMD_ARGS"] == words
-    assert "GUNICORN_CMD_ARGS counts, but for an address in it" in capsys.readouterr().out
+    assert "GUNICORN_CMD_ARGS is used, but for an address in it" in capsys.readouterr().out
 
 
 def test_a_configuration_of_gunicorn_may_be_named(entrypoint, started, app):
@@ -390,7 +390,8 @@ def test_a_configuration_of_gunicorn_may_be_named(entrypoint, started, app):
     _, env = started(FLASKOPS_ENGINE="gunicorn", GUNICORN_CONF=f"{place}/custom.py")
     assert env["FLASKOPS_GUNICORN_CONF"] == f"{place}/custom.py"
     with pytest.raises(
-        entrypoint.Stop, match=r"GUNICORN_CONF is '/none\.py', and there is no such file"
+        entrypoint.Stop,
+        match=r"GUNICORN_CONF must be a file; got '/none\.py', and there is no such file",
     ):
         started(FLASKOPS_ENGINE="gunicorn", GUNICORN_CONF="/none.py")
 
@@ -422,7 +423,7 @@ def test_own_settings_of_gunicorn_count_as_far_as_the_role_does_not_decide(merge
         "graceful_timeout is set by the role: write drain_seconds instead",
         (
             "worker_class egg:meinheld#gunicorn_worker is replaced by gthread: Meinheld does not"
-            " run on a Python that is maintained"
+            " run on a maintained Python"
         ),
     ]
 
@@ -485,7 +486,9 @@ def test_without_an_application_the_container_ends_and_says_where_it_looked(
 
 def test_a_file_that_uwsgi_ini_names_and_that_is_not_there(entrypoint, started, app):
     app(uwsgi__ini="[uwsgi]\nwsgi-file = none.py\n")
-    with pytest.raises(entrypoint.Stop, match=r"uwsgi.ini names the file none.py, and there is no"):
+    with pytest.raises(
+        entrypoint.Stop, match=r"uwsgi.ini names the file none.py; .*/none.py does not exist"
+    ):
         started()
 
 
@@ -593,8 +596,8 @@ def test_a_prestart_that_fails_ends_the_container(prestarted, app, script, code,
     run = prestarted(script)
     assert run.returncode == code
     assert (
-        f"prestart.sh ended the container with code {said}; it is sourced, and has to come to its"
-        " end." in run.stderr
+        f"prestart.sh ended the container with code {said}; it is sourced, and must not exit."
+        in run.stderr
     )
 
 

@@ -232,11 +232,11 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
         ("error: command 'gcc' failed: No such file or directory", "the program gcc: "),
         (
             "error: Multiple top-level packages discovered",
-            "where it needs its commands or its version, the build has to work",
+            "if it needs its commands or its version, the build must work",
         ),
         (
             "OSError: [Errno 2] No such file or directory: '/app/README.rst'",
-            "where it needs its commands",
+            "if it needs its commands",
         ),
     ],
 )

@@ -196,7 +196,7 @@ def test_behind_a_shell_that_stays_a_running_request_finishes_too(relay, port, t
     [
         ({"FLASKOPS_COMMAND": "exit 7"}, 7, ""),
         ({"FLASKOPS_COMMAND": "kill -9 $$; true"}, 137, ""),
-        ({}, 1, "the image has no command of its own; write command"),
+        ({}, 1, "the image has no command; write command"),
         (
             {"arguments": ["/none/such"]},
             127,
@@ -254,5 +254,5 @@ def test_programs_that_may_not_be_seen_are_none(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(os, "listdir", listdir)
     monkeypatch.setattr(os.path, "isdir", lambda place: True)
-    relay.tell_programs()
+    relay.show_programs()
     assert capsys.readouterr().out == "flaskops: programs that its packages brought: shop\n"

@@ -168,7 +168,7 @@ def test_a_factory_gets_the_arguments_that_are_written(wrapper, modules):
     )
     assert wrapper.load("shop", "create_app()")() == ("dev", False)
     assert wrapper.load("shop", "create_app('prod', debug=True)")() == ("prod", True)
-    with pytest.raises(RuntimeError, match="are no constants"):
+    with pytest.raises(RuntimeError, match="must be constants"):
         wrapper.load("shop", "create_app(os.environ)")
 
 
@@ -185,17 +185,17 @@ def test_a_file(wrapper, modules):
         (
             "def web(): pass\n_x = len\n",
             "app",
-            r"flaskops: broken_0 has no 'app'; what can be called in it: web\. Write module",
+            r"flaskops: broken_0 has no 'app'; its callables: web\. Write module",
         ),
         (
             "app = 7\n",
             "app",
-            r"flaskops: 'app' of broken_1 is int, which cannot be called\. Write module",
+            r"flaskops: 'app' of broken_1 must be callable; got int\. Write module",
         ),
         (
             "def make(): pass\n",
             "make()",
-            r"flaskops: 'make\(\)' of broken_2 is NoneType, which cannot be called",
+            r"flaskops: 'make\(\)' of broken_2 must be callable; got NoneType",
         ),
         (
             "raise SystemExit('no database')\n",

@@ -57,7 +57,7 @@ def test_the_container_of_an_application_without_a_callable_says_what_is_missing
     """In the failure of the play, which holds what the container said before it exited."""
     assert "broken did not get healthy: its container exited with code" in mixed[1].text
     assert (
-        "flaskops: main has no 'app'; what can be called in it: none. Write module and callable."
+        "flaskops: main has no 'app'; its callables: none. Write module and callable."
         in mixed[1].text
     )
 

@@ -1,10 +1,10 @@
-"""Starts the server of an image that is not ours, and connects it to the socket that Nginx asks.
+"""Starts the server of a foreign image, and connects it to the socket that Nginx uses.
 
-Run by the image's own python3 (3.6 or newer) as the first process under the engine's init.
-FLASKOPS_COMMAND is the line for the shell that starts the server; without one, the arguments are
-its command. With FLASKOPS_PORT the server listens on TCP in this container, and each connection to
-the socket is handed on to it; without, it makes the socket itself. After --run, the other arguments
-are a command that answers no requests.
+The python3 of the image (3.6 or newer) runs it as the first process under the engine's init.
+FLASKOPS_COMMAND is the shell command that starts the server; without it, the arguments are its
+command. With FLASKOPS_PORT the server listens on TCP in this container, and each connection to the
+socket is relayed to it; without, the server creates the socket. After --run, the other arguments
+are a command that serves no requests.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ import sys
 SECRETS = "/run/secrets"
 VARIABLE_BYTES = 100000  # of a secret
 SIZE = 65536
-# Where our own runtime image has the programs of an application's packages, and what else is there.
+# The programs of an application's packages in the runtime image, and names that are not theirs.
 PROGRAMS = ("/opt/app/bin", "/opt/project/bin")
 OF_PYTHON = ("python", "pip", "activate", "Activate")
-# How long the last answers may take once the server has ended.
+# Seconds for the last answers after the server has ended.
 REST = 5
 
 
@@ -30,8 +30,8 @@ def say(text):
 
 
 def give_secrets(env):
-    """Make variables of the secrets that FLASKOPS_SECRETS names; as in the entrypoint of our own
-    image.
+    """Make variables of the secrets that FLASKOPS_SECRETS names, as the entrypoint of the runtime
+    image does.
     """
     for name in env.pop("FLASKOPS_SECRETS", "").split():
         try:
@@ -46,11 +46,11 @@ def give_secrets(env):
             env[name] = os.fsdecode(value)
 
 
-def tell_programs():
-    """What could be started in the place of a program that is not there."""
+def show_programs():
+    """The programs that could be started instead of a missing one."""
     found = set()
     for place in PROGRAMS:
-        with contextlib.suppress(OSError):  # of another image, where it may be for root alone
+        with contextlib.suppress(OSError):  # in another image only root may read it
             found.update(os.listdir(place))
     names = sorted(name for name in found if not name.startswith(OF_PYTHON))[:40]
     if names:
@@ -58,7 +58,7 @@ def tell_programs():
 
 
 async def pump(reader, writer):
-    """All that comes from one side, to the other side, and then the end of it."""
+    """Copy from one side to the other, and then close that direction."""
     try:
         while True:
             data = await reader.read(SIZE)
@@ -69,7 +69,7 @@ async def pump(reader, writer):
         if writer.can_write_eof():
             writer.write_eof()
     except OSError:
-        writer.close()  # it has gone
+        writer.close()  # the other side is closed
 
 
 class Relay:
@@ -96,8 +96,8 @@ class Relay:
     async def _connected(self, reader, writer):
         other = None
         try:
-            # Not yet listening is refused: Nginx, and before it the health check, takes that for
-            # what it is.
+            # A server that does not listen yet refuses: the socket closes for Nginx and the health
+            # check.
             theirs, other = await asyncio.open_connection("127.0.0.1", self.port)
             await asyncio.wait(
                 [
@@ -114,7 +114,7 @@ class Relay:
 
 
 async def open_to_nginx(path):
-    """A socket that the server makes has the mode of its umask: Nginx could not write to it."""
+    """Let Nginx write to the socket that the server creates with the mode of its umask."""
     pause = 0.05
     while True:
         try:
@@ -128,7 +128,7 @@ async def open_to_nginx(path):
 
 
 def send(group, number):
-    """A signal to all processes of the server; whether there was one."""
+    """Send a signal to all processes of the server; returns whether there was one."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
@@ -143,14 +143,14 @@ async def run(environment, arguments):
     line = environment.get("FLASKOPS_COMMAND")
     words = ["sh", "-c", line] if line else arguments
     if not words:
-        say("the image has no command of its own; write command")
+        say("the image has no command; write command")
         return 1
     relay = Relay(path, int(port or 0))
     server = await relay.start() if port else None
     watch = asyncio.ensure_future(open_to_nginx(path)) if not port else None
     say("starts {}{}".format(" ".join(words), ", relayed to port " + port if port else ""))
     try:
-        # A group of its own: a shell that stays does not hand SIGTERM on to the server.
+        # A new process group: a shell that stays does not pass SIGTERM on to the server.
         process = subprocess.Popen(words, env=dict(environment), start_new_session=True)
     except OSError as error:
         say(f"{words[0]} cannot be started: {error.strerror}")
@@ -161,7 +161,7 @@ async def run(environment, arguments):
     def stop(number):
         stopping.append(number)
         if server:
-            server.close()  # what is running goes on
+            server.close()  # running requests continue
         send(process.pid, number)
 
     for number in (
@@ -176,8 +176,8 @@ async def run(environment, arguments):
         loop.add_signal_handler(number, *((stop, number) if ends else (send, process.pid, number)))
     code = await loop.run_in_executor(None, process.wait)
     if code == 127:
-        tell_programs()
-    while stopping and send(process.pid, 0):  # the shell is gone, the server finishes what it does
+        show_programs()
+    while stopping and send(process.pid, 0):  # the shell has ended, the server finishes
         await asyncio.sleep(0.05)
     if watch:
         watch.cancel()

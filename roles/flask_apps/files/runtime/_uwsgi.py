@@ -1,11 +1,11 @@
-"""The application's own uwsgi.ini: what of it counts."""
+"""The application's uwsgi.ini, and the part of it that is used."""
 
 import re
 from pathlib import Path
 
 from _replaced import UWSGI, decided
 
-# They name the application, and are read for it.
+# Options that name the application; the entrypoint reads them.
 PLACE = ("module", "wsgi", "callable", "wsgi-file", "file")
 INCLUDES = ("ini", "include", "inherit")
 DEPTH = 8
@@ -16,17 +16,15 @@ def ours(option):
 
 
 class Ini:
-    """A uwsgi.ini, as lines and as options in their order. One that is not there is empty."""
+    """A uwsgi.ini: its options in their order. A missing one is empty."""
 
     def __init__(self, path=None):
         self.path = path if path and Path(path).is_file() else None
-        self.named = set()  # what %(name) refers to
+        self.named = set()  # the names of %(name)
         self.lines = list(self._replaced(list(_lines(Path(self.path))))) if self.path else []
 
     def _replaced(self, lines):
-        """With the values that %(name) stands for: as uWSGI has it, the first of that name,
-        wherever it is.
-        """
+        """Replace %(name) by the value of the first option of that name, as uWSGI does."""
         values = {}
         for name, value, _line in lines:
             values.setdefault(name, value)
@@ -49,16 +47,16 @@ class Ini:
             yield name, resolve(value), resolve(line)
 
     def last(self, *names):
-        """The value that counts, "" when there is none."""
+        """The value that is used; "" without one."""
         return next((value for name, value, _line in reversed(self.lines) if name in names), "")
 
     def directory(self, root):
-        """Where the application is started."""
+        """The directory where the application starts."""
         chdir = self.last("chdir", "chdir2")
         return (root / chdir) if chdir and "%" not in chdir and "$" not in chdir else root
 
     def application(self):
-        """What it names, as module (or file) and callable."""
+        """The module (or file) and the callable that it names."""
         module, name = self.last("module", "wsgi"), self.last("callable")
         mount = self.last("mount").partition("=")[2]
         module = module or self.last("wsgi-file", "file") or mount
@@ -70,9 +68,9 @@ class Ini:
         ), found or name
 
     def filtered(self, release, options=frozenset()):
-        """Its text without what the role decides, and notes on what that is.
+        """Its text without the options that the role decides, and notes on these.
 
-        A name that is none of uWSGI's options, and that %(name) refers to, has had its effect.
+        A name that %(name) refers to, and that is not an option of uWSGI, has had its effect.
         """
         kept, notes = ["[uwsgi]"], []
         for name, value, line in self.lines:
@@ -84,7 +82,7 @@ class Ini:
                 continue
             note = decided(name) if name in UWSGI else ""
             if name == "threads" and release.last("gevent"):
-                note = "with websocket: true greenlets take their place"
+                note = "with websocket: true greenlets replace threads"
             if not note:
                 kept.append(line)
             elif value != release.last(name):
@@ -93,8 +91,8 @@ class Ini:
 
 
 def own(env, root, app):
-    """The application's own uwsgi.ini: the one that UWSGI_INI names, else the one beside it, or
-    where the presets have theirs.
+    """The application's uwsgi.ini: the file of UWSGI_INI, else the one beside the application, or
+    in the place of the presets.
     """
     named = env.get("UWSGI_INI")
     places = (
@@ -106,8 +104,8 @@ def own(env, root, app):
 
 
 def _lines(path, depth=0):
-    """Options of the section uwsgi in their order, those of included files in their place; what
-    stands for a file (%p) is replaced.
+    """The options of the section uwsgi in their order, with those of included files in between;
+    placeholders of the file (%p) are replaced.
     """
     files = {
         "%p": path,

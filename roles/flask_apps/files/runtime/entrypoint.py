@@ -1,8 +1,9 @@
-"""Prepares what the application server is told, says what it chose, and becomes the server.
+"""Prepares the command and the environment of the application server, logs them, and becomes the
+server.
 
-The number of processes follows the container's CPU limit, which only the container knows. What an
-image of one of the presets was told in its environment or in files of its own still counts here;
-what the role decides instead is said in a note.
+The number of processes follows the CPU limit of the container, which only the container knows. The
+environment variables and files of the presets' images are still used; a note in the log names those
+that the role decides instead.
 """
 
 import contextlib
@@ -16,9 +17,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(
-    0, str(HERE)
-)  # python3 -I leaves it out, and with it whatever the application calls like a module of Python
+# python3 -I leaves it out, as it does the modules of the application that are named like Python's.
+sys.path.insert(0, str(HERE))
 
 import _find
 import _replaced
@@ -29,12 +29,12 @@ SECRETS = Path("/run/secrets")
 VARIABLE_BYTES = 100_000  # of a secret
 APP = Path("/app")
 RUNTIME = Path("/opt/runtime")
-# What counts of an own uwsgi.ini; /tmp is of this container alone.
+# The part of the application's uwsgi.ini that is used; only this container has this /tmp.
 COPY = Path("/tmp/flaskops-uwsgi.ini")
-# A prestart.sh as an editor on Windows saves it, in the way that a shell understands.
+# A prestart.sh that was saved with CR LF or a byte order mark, without them.
 UNIX = Path("/tmp/flaskops-prestart.sh")
 BOM = b"\xef\xbb\xbf"
-# Not more than the default limits of a container are good for.
+# As many as the default limits of a container allow.
 MOST = 16
 
 
@@ -47,9 +47,7 @@ def say(text):
 
 
 def give_secrets(env):
-    """Make variables of the secrets that FLASKOPS_SECRETS names; as in the relay, which runs in
-    other images.
-    """
+    """Make variables of the secrets that FLASKOPS_SECRETS names, as relay.py does elsewhere."""
     for name in env.pop("FLASKOPS_SECRETS", "").split():
         try:
             with (SECRETS / name).open("rb") as file:
@@ -64,7 +62,7 @@ def give_secrets(env):
 
 
 def cpu_limit(cgroup=Path("/sys/fs/cgroup")):
-    """The processors this container may use: its quota (cgroup v2 or v1), else those it may run on."""
+    """The processors of this container: its quota (cgroup v2 or v1), else its CPU affinity."""
     usable = float(len(os.sched_getaffinity(0)))
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
@@ -80,12 +78,12 @@ def cpu_limit(cgroup=Path("/sys/fs/cgroup")):
 
 
 def workers(limit):
-    """How many are good for a limit. Two at the least: one may be killed or busy."""
+    """The number of processes for a limit. At least two: one may be killed or busy."""
     return min(max(2, math.ceil(limit)), MOST)
 
 
 def number(env, name, kind=int):
-    """A number of the environment; None when it is not there."""
+    """A number of the environment; None without one."""
     if not env.get(name):
         return None
     try:
@@ -98,8 +96,8 @@ def number(env, name, kind=int):
 
 
 def prestart(env):
-    """The command that sources prestart.sh and comes back here, or None. It is sourced, so that its
-    variables persist.
+    """The command that sources prestart.sh and runs this program again, or None. It is sourced, so
+    that its variables persist.
     """
     script = APP / "prestart.sh"
     if not script.is_file() or env.get("FLASKOPS_PRESTART") == "done":
@@ -110,14 +108,12 @@ def prestart(env):
     sourced = script if clean == text else UNIX
     if sourced is UNIX:
         UNIX.write_bytes(clean)
-    say(
-        f"sources {script}"
-        f" ({shell}{', without the CR LF or the mark of an editor on Windows' if sourced is UNIX else ''})"
-    )
+    changed = ", without CR LF and byte order mark" if sourced is UNIX else ""
+    say(f"sources {script} ({shell}{changed})")
     words = (
-        # An exec does not come by here: only what ends the shell does.
+        # Of a shell that exits; an exec does not run the trap.
         "trap 'code=$?; echo \"flaskops: $0 ended the container with code $code; it is sourced,"
-        " and has to come to its end.\" >&2; [ $code -ne 0 ] || code=1; exit $code' EXIT\nset"
+        " and must not exit.\" >&2; [ $code -ne 0 ] || code=1; exit $code' EXIT\nset"
         f" -e\n. {shlex.quote(str(sourced))}\nset +e\nFLASKOPS_PRESTART=done; export"
         ' FLASKOPS_PRESTART\nexec "$@"\n'
     )
@@ -125,8 +121,8 @@ def prestart(env):
 
 
 def application(env, root, own):
-    """The place of the application: as the release says, as the environment of a preset says, as
-    uwsgi.ini says, or as _find finds it.
+    """The place of the application: from the release, the environment of a preset, uwsgi.ini, or
+    _find.
     """
     module, name = env.get("FLASKOPS_MODULE", ""), env.get("FLASKOPS_CALLABLE", "")
     if not module and env.get("APP_MODULE"):
@@ -139,7 +135,7 @@ def application(env, root, own):
     if module.endswith(".py"):
         file = root / module
         if not file.is_file():
-            raise Stop(f"{own.path} names the file {module}, and there is no {file}.")
+            raise Stop(f"{own.path} names the file {module}; {file} does not exist.")
         return _find.Place(str(file), name or "application")
     try:
         return _find.find(root, module, name, env.get("FLASKOPS_APP", ""), env.get("FLASK_APP", ""))
@@ -148,24 +144,22 @@ def application(env, root, own):
 
 
 def python():
-    """The interpreter of the application's own packages."""
+    """The interpreter that has the application's packages."""
     own = Path("/opt/app/bin/python3")
     return str(own if own.exists() else RUNTIME / "bin/python3")
 
 
 def options_of(server):
-    """The names of all options that uWSGI knows."""
+    """The names of all options of uWSGI."""
     words = subprocess.run([server, "--help"], capture_output=True, text=True, check=False).stdout
     return frozenset(re.findall(r"(?m)^\s+(?:-\S\|)?--([\w-]+)", words))
 
 
 def uwsgi(env, own):
-    """The command of uWSGI. What the application's own uwsgi.ini says counts, as far as the role
-    does not decide it.
-    """
+    """The command of uWSGI. The application's uwsgi.ini is used, but for what the role decides."""
     configuration = SETTINGS / "uwsgi.ini"
     release = _uwsgi.Ini(configuration)
-    # Child processes of the application, and pools of them, are started with sys.executable.
+    # The application starts child processes and pools with sys.executable.
     interpreter = python()
     command = [
         str(RUNTIME / "bin/uwsgi"),
@@ -182,7 +176,7 @@ def uwsgi(env, own):
         if kept:
             COPY.write_text(kept)
             command += ["--ini", str(COPY)]
-    # uWSGI would read these by itself, and more than we want of them.
+    # uWSGI would read all of these.
     least, most = number(env, "UWSGI_CHEAPER"), number(env, "UWSGI_PROCESSES")
     for name in [name for name in env if name.startswith("UWSGI_") and _uwsgi.ours(name[6:])]:
         if name not in ("UWSGI_INI", "UWSGI_CHEAPER", "UWSGI_PROCESSES"):
@@ -212,11 +206,11 @@ def uwsgi(env, own):
     return command, why
 
 
-def gunicorn(env):
-    """The command of Gunicorn; its settings are put together by flaskops_gunicorn.py."""
+def gunicorn(env, _own):
+    """The command of Gunicorn; flaskops_gunicorn.py merges its settings."""
     named = env.get("GUNICORN_CONF")
     places = [APP / "gunicorn_conf.py", APP / "app/gunicorn_conf.py", Path("/gunicorn_conf.py")]
-    # The name that Gunicorn itself looks for, after the one that the Procfile gives to it.
+    # The file of the Procfile, and last the one that Gunicorn looks for by default.
     places = [
         APP / (_find.gunicorn_conf(APP) or places[0]),
         *places,
@@ -227,9 +221,9 @@ def gunicorn(env):
         places = [Path(named)]
     found = next((place for place in places if place.is_file()), None)
     if named and not found:
-        raise Stop(f"GUNICORN_CONF is {named!r}, and there is no such file.")
+        raise Stop(f"GUNICORN_CONF must be a file; got {named!r}, and there is no such file.")
     if found:
-        say(f"{found} counts, as far as the role does not decide it")
+        say(f"{found} is used, but for what the role decides")
         env["FLASKOPS_GUNICORN_CONF"] = str(found)
     command = [python(), "-m", "gunicorn", "--config", str(HERE / "flaskops_gunicorn.py")]
     given, each, most = (
@@ -253,16 +247,16 @@ def gunicorn(env):
     if found and "--workers" not in command and re.search(rb"(?m)^workers\s*=", found.read_bytes()):
         why = f"or as {found} says"
     if "GUNICORN_CMD_ARGS" in env:
-        say("GUNICORN_CMD_ARGS counts, but for an address in it: the server listens on a socket")
+        say("GUNICORN_CMD_ARGS is used, but for an address in it: the server listens on a socket")
         command += ["--bind", f"unix:{env['FLASKOPS_SOCKET']}"]
-    # Gunicorn reads it too, and a configuration of the application's own may.
+    # Gunicorn reads it too, and the application's configuration may.
     env["WEB_CONCURRENCY"] = str(count)
     return [*command, "flaskops_wsgi:application"], f"{count} workers, {why}"
 
 
 def enter(env, root, path):
-    """Go where the application is started. Imports start from there, from path below /app, and from
-    /app.
+    """Change to the directory where the application starts. Imports start from there, from path
+    below /app, and from /app.
     """
     os.chdir(root)
     places = [str(root), str(APP / path), str(APP), *env.get("PYTHONPATH", "").split(":")]
@@ -270,18 +264,22 @@ def enter(env, root, path):
 
 
 def located(env, root, own):
-    """The module and the callable, and the process where they are started."""
+    """The module and the callable, after a change to the directory where they start."""
     place = application(env, root, own)
     if place.directory or place.path:
         enter(env, root / place.directory, place.path or env.get("FLASKOPS_PATH", ""))
     return place.module, place.callable
 
 
+# For each engine: its settings below SETTINGS, and what makes its command.
+ENGINES = {"uwsgi": ("uwsgi.ini", uwsgi), "gunicorn": ("gunicorn.conf.py", gunicorn)}
+
+
 def main(arguments, env):
-    """The command to become; env is what it will find."""
+    """The command to become; env becomes its environment."""
     give_secrets(env)
     own = _uwsgi.own(env, Path.cwd(), APP)
-    # After prestart.sh it is there already.
+    # After prestart.sh this process is in it already.
     root = Path.cwd()
     if env.get("FLASKOPS_PRESTART") != "done":
         root = own.directory(root / env.get("FLASKOPS_DIRECTORY", ""))
@@ -289,7 +287,7 @@ def main(arguments, env):
         enter(env, root, env.get("FLASKOPS_PATH", ""))
     except OSError as error:
         raise Stop(f"{own.path}: chdir = {root}: {error.strerror}.") from None
-    if arguments:  # a command of one's own, in the same environment
+    if arguments:  # another command, in the same environment
         with contextlib.suppress(Stop):
             env.setdefault("FLASK_APP", ":".join(located(env, root, own)))
         return arguments
@@ -300,14 +298,15 @@ def main(arguments, env):
     for name in sorted({*_replaced.VARIABLES, *_replaced.READ} & set(env)):
         say(_replaced.variable(name))
     engine = env.get("FLASKOPS_ENGINE", "uwsgi")
-    settings = SETTINGS / ("gunicorn.conf.py" if engine == "gunicorn" else "uwsgi.ini")
+    file, command_of = ENGINES[engine]
+    settings = SETTINGS / file
     if not settings.is_file():
         raise Stop(
-            f"{settings} is missing. The role flask_apps mounts it; to run something else, give its"
-            " command."
+            f"{settings} is missing. The role flask_apps mounts it; to run another program, pass"
+            " its command."
         )
     env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"] = located(env, root, own)
-    command, count = gunicorn(env) if engine == "gunicorn" else uwsgi(env, own)
+    command, count = command_of(env, own)
     where = f", mounted at {env['FLASKOPS_MOUNT']}" if env.get("FLASKOPS_MOUNT") else ""
     say(f"{engine} runs {env['FLASKOPS_MODULE']}:{env['FLASKOPS_CALLABLE']}{where}: {count}")
     return command

@@ -1,11 +1,11 @@
-"""What an application has begun while it was loaded, and what a fork makes of it; each finding is a
-line of the log.
+"""Finds threads and connections that an application has started while it was loaded; each finding
+is a line of the log.
 
-Threads do not come along into the processes that are forked afterwards, and connections are shared
-by all of them. The health check reads the lines and says what to write instead.
+Processes that are forked afterwards do not have the threads, and share the connections. The health
+check reads the lines and advises what to write instead.
 """
 
-import _socket  # not gevent's: that would change the mode of what it looks at
+import _socket  # not gevent's, which would change the mode of the sockets
 import os
 import signal
 import sys
@@ -13,12 +13,12 @@ import threading
 import time
 from types import FunctionType, MethodType, ModuleType
 
-# Libraries whose own threads run jobs, and those whose jobs run in a loop of the application's own.
+# Libraries whose threads run jobs, and those whose jobs run in a loop of the application.
 SCHEDULERS = ("apscheduler", "huey", "rocketry", "rq_scheduler", "timeloop")
 LOOPS = ("sched", "schedule")
-# They start their threads again in a process that was forked.
+# They start their threads again in a forked process.
 FORK_AWARE = ("ddtrace", "opentelemetry", "sentry_sdk")
-# Held back while a process is forked: one that came before the handlers are gone would be lost.
+# Blocked during a fork: a signal that came before the handlers are removed would be lost.
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT)
 _held = threading.local()
 SETTLES = 10
@@ -26,8 +26,8 @@ STREAMS = (_socket.SOCK_STREAM, _socket.SOCK_SEQPACKET)
 
 
 def watch():
-    """Have each process that the application forks leave the handlers of Gunicorn's worker, and
-    miss no signal meanwhile.
+    """Make each process that the application forks remove the handlers of Gunicorn's worker, and
+    lose no signal meanwhile.
     """
     os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_leave_handlers)
 
@@ -41,8 +41,8 @@ def _let_go():
 
 
 def _leave_handlers():
-    """SIGTERM tells a worker to finish. In a child it would do nothing, so that multiprocessing
-    waits for ever for one that it ended.
+    """SIGTERM makes a worker finish. In a child it would do nothing, and multiprocessing would wait
+    without end for a child that it has terminated.
     """
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
@@ -57,22 +57,20 @@ def _leave_handlers():
 
 
 def sockets():
-    """The sockets of this process: the descriptor of each, by what the kernel calls it."""
+    """The sockets of this process: the descriptor of each, by its name in the kernel."""
     found = {}
     for name in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{name}")
         except OSError:
-            continue  # the directory's own
+            continue  # the descriptor of the directory
         if target.startswith("socket:"):
             found[target] = int(name)
     return found
 
 
 def connections(before):
-    """To whom there is a connection that was not there before. A datagram is whole by itself, and a
-    pair of sockets has no name.
-    """
+    """The peers of new connections. A datagram is complete, and a pair of sockets has no name."""
     for target, descriptor in sorted(sockets().items()):
         if target in before:
             continue
@@ -91,8 +89,8 @@ def connections(before):
 
 
 def settle(seconds=SETTLES):
-    """Wait until no thread is within an import: a module that is half there when a process is
-    forked stays so in the new one.
+    """Wait until no thread imports: a module that is loaded in part at a fork stays so in the new
+    process.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end and any(_imports(frame) for frame in _others()):
@@ -100,7 +98,7 @@ def settle(seconds=SETTLES):
 
 
 def _others():
-    """Where the threads beside this one stand."""
+    """The frames of the other threads."""
     own = threading.get_ident()
     return [frame for ident, frame in sys._current_frames().items() if ident != own]
 
@@ -110,7 +108,7 @@ def _imports(frame):
 
 
 def threads():
-    """The names of the threads that run beside the one that loads: schedulers, and others."""
+    """The names of the other threads: schedulers, and the rest."""
     frames = sys._current_frames()
     schedulers, others = [], []
     for thread in threading.enumerate():
@@ -137,7 +135,7 @@ def _top(name):
 
 
 def _used(stack):
-    """The modules that code refers to, themselves or something of them."""
+    """The modules that code refers to, directly or by one of their names."""
     return {
         _top(_module(value))
         for frame in stack
@@ -146,7 +144,7 @@ def _used(stack):
 
 
 def _module(value):
-    """By its type alone: a proxy that is asked makes what it stands for, or says that it cannot."""
+    """By its type alone: any access to a proxy would create its object, or raise an error."""
     kind = type(value)
     if kind is ModuleType:
         return value.__name__
@@ -156,12 +154,12 @@ def _module(value):
 
 
 def findings(before, forks, processes):
-    """The lines.
+    """The lines for the log.
 
     Args:
         before: the sockets before the application was loaded.
         forks: whether it was loaded before the processes that answer requests are forked.
-        processes: how many they are.
+        processes: their number.
     """
     schedulers, others = threads()
     if forks:

@@ -1,8 +1,8 @@
-"""The settings of Gunicorn: those of the release, over them the application's own, and over those
-what the role has to decide.
+"""The settings of Gunicorn: those of the release, then the application's, then those that the role
+must decide.
 
-Gunicorn reads this file as its configuration. FLASKOPS_GUNICORN_CONF names the application's own,
-found by the entrypoint.
+Gunicorn reads this file as its configuration. FLASKOPS_GUNICORN_CONF is the application's, found by
+the entrypoint.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ import sys
 
 RELEASE = "/etc/flaskops/gunicorn.conf.py"
 LEVELS = ("debug", "info", "warning", "error", "critical")
-# What the role decides, and what to write instead.
+# The settings that the role decides, and what to write instead.
 OURS = {
     "bind": "",
     "umask": "",
@@ -39,7 +39,7 @@ OURS = {
 
 
 def settings(release, own):
-    """All settings, and notes on what of the application's own does not count."""
+    """All settings, and notes on the application's settings that are not used."""
     theirs, notes = dict(own), []
     for name in OURS:
         if name in theirs and theirs[name] != release.get(name):
@@ -50,8 +50,8 @@ def settings(release, own):
     if isinstance(worker, str) and "meinheld" in worker:
         instead = release["worker_class"]
         notes.append(
-            f"worker_class {worker} is replaced by {instead}: Meinheld does not run on a Python"
-            " that is maintained"
+            f"worker_class {worker} is replaced by {instead}: Meinheld does not run on a maintained"
+            " Python"
         )
         theirs["worker_class"] = release["worker_class"]
     return {**release, **theirs}, notes
@@ -65,7 +65,7 @@ def _read(path, name):
     return {name: value for name, value in vars(module).items() if not name.startswith("_")}
 
 
-if __name__ == "__config__":  # so does Gunicorn call it
+if __name__ == "__config__":  # Gunicorn's name for it
     _own = os.environ.get("FLASKOPS_GUNICORN_CONF", "")
     _level = os.environ.get("LOG_LEVEL", "").lower()
     _release = {
@@ -81,7 +81,7 @@ if __name__ == "__config__":  # so does Gunicorn call it
         if _settings.get("preload_app") or "--preload" in os.environ.get("GUNICORN_CMD_ARGS", "")
         else ""
     )
-    # How many streams hold all threads of a worker; of other kinds of workers none does.
+    # How many streams occupy all threads of a worker; other kinds of workers have no limit.
     _arguments = os.environ.get("GUNICORN_CMD_ARGS", "")
     _threads = re.findall(r"--threads[= ](\d+)", _arguments) or [_settings.get("threads", 1)]
     _threaded = _settings.get("worker_class") == "gthread" and not re.search(

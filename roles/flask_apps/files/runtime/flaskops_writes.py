@@ -1,12 +1,12 @@
-"""All that an application would write while it is loaded, where the first refusal has ended the
+"""Finds all writes of an application while it is loaded, after the first refused one has ended the
 load.
 
-What it is refused is a line of the log as Python says it, and the next start fails at the next
-place: with three of them that is three deploys. So the load is tried once more in a process of its
-own, in which each write to the read-only file system seems to be done; each is a line of the log,
-which the health check reads. It goes further than the first one did, so whatever would reach more
-than /tmp ends it: what it writes or removes on a volume, a program that it starts, a connection.
-Else a file that seems to be saved beside the code would be removed from a volume.
+Python's error names one refused write, and the next start fails at the next one: three writes would
+take three deploys. So a separate process loads the application again, and there each write to the
+read-only file system seems to succeed; each is a line of the log, which the health check reads. It
+gets further than the first load, so any effect outside of /tmp ends it: a write or removal on a
+volume, a program, a connection. Otherwise code that believes its file was saved could remove the
+original from a volume.
 """
 
 import builtins
@@ -19,10 +19,9 @@ import sys
 import tempfile
 
 SECONDS = 10
-# One look is enough, however many processes load the application.
+# Once is enough, however many processes load the application.
 ONCE = os.path.join(tempfile.gettempdir(), "flaskops-writes")
-# What Python says of itself before it does it (sys.addaudithook): what leaves this process, and the
-# paths that are written.
+# Audit events of Python (sys.addaudithook): effects outside of this process, and written paths.
 _OUTSIDE = {"subprocess.Popen", "socket.connect", "socket.sendto", "socket.sendmsg", "pty.spawn"}
 _OUTSIDE |= {
     "os.system",
@@ -48,9 +47,7 @@ _SQLITE = "unable to open database file"
 
 
 def is_refused(error):
-    """Whether a write to the read-only file system is the reason of an exception, or the reason of
-    its reason.
-    """
+    """Whether a write to the read-only file system caused an exception, directly or not."""
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -61,8 +58,8 @@ def is_refused(error):
 
 
 def look(module, name):
-    """Load the application once more in another process, which says what it would write; its own
-    output is not shown.
+    """Load the application again in another process, which reports its writes; the output of the
+    application is not shown.
     """
     try:
         os.close(os.open(ONCE, os.O_CREAT | os.O_EXCL, 0o600))
@@ -83,19 +80,19 @@ def look(module, name):
 
 
 def guard(event, arguments):
-    """An audit hook that ends the process before it does what would be seen outside of it."""
+    """An audit hook that ends the process before an effect outside of it."""
     paths = arguments[: _WRITTEN.get(event, 0)]
     if event == "open" and (arguments[2] or 0) & _FLAGS:
         paths = arguments[:1]
     if event == "os.mkdir" and os.path.isdir(arguments[0]):
-        return  # nothing is made
+        return  # nothing is created
     if event in _OUTSIDE or any(_is_lasting(path) for path in paths):
         os._exit(0)
 
 
 def _is_lasting(path):
-    """Whether it is, or would be, where it may be written and which is not /tmp. What is read-only
-    refuses by itself.
+    """Whether a path is, or would be, on a writable file system other than /tmp. A read-only one
+    refuses writes.
     """
     if isinstance(path, int) or path in (":memory:", b":memory:"):
         return False
@@ -111,11 +108,11 @@ def _is_lasting(path):
 
 
 class Writes:
-    """Takes the places of Python's functions that write; what they are refused seems to be done."""
+    """Replaces Python's functions that write; a refused write seems to succeed."""
 
     def __init__(self, say):
         self.say = say
-        self.made = {}  # the file below /tmp that stands for one, "" for a directory
+        self.made = {}  # the file below /tmp that replaces one, "" for a directory
 
     def begin(self):
         for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (os, "mkdir")):
@@ -147,8 +144,8 @@ class Writes:
         return run
 
     def _nothing(self, function, place):
-        """Of what has no result. The argument in this place is the path that is written; a target
-        is one that is new.
+        """For a function without a result. The argument at this place is the written path; one
+        after the first is a new path.
         """
 
         def run(*arguments, **keywords):
@@ -183,8 +180,8 @@ class Writes:
             return ""
 
     def _is_ours(self, known, error):
-        """Whether it is refused for the read-only file system, or only because it is in a directory
-        that seems to be there.
+        """Whether it is refused because the file system is read-only, or because it is in a
+        directory that only seems to exist.
         """
         if not known:
             return False
@@ -197,7 +194,7 @@ class Writes:
             return
         inside = self.made.get(os.path.dirname(known)) == ""
         self.made[known] = "" if kind == "mkdir" else tempfile.mkstemp()[1]
-        if not inside:  # a directory is to be had whole
+        if not inside:  # the whole directory is reported
             words = _SQLITE if kind == "connect" else f"[Errno 30] Read-only file system: {known!r}"
             self.say(f"flaskops: it would also be refused {kind}({known!r}): {words}")
 
@@ -208,13 +205,13 @@ def main(module, name):
     writes = Writes(lambda line: os.write(saved, f"{line}\n".encode()))
     import flaskops_wsgi
 
-    tempfile.gettempdir()  # it looks for a place by writing there
+    tempfile.gettempdir()  # it writes to find a place
     writes.begin()
     sys.dont_write_bytecode = True
     sys.addaudithook(guard)
     with contextlib.suppress(BaseException):
         flaskops_wsgi.load(module, name)
-    os._exit(0)  # whatever the application has begun
+    os._exit(0)  # with the threads of the application
 
 
 if __name__ == "__main__":

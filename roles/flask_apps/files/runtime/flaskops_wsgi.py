@@ -1,11 +1,10 @@
-"""What the application server calls, whichever it is: the application, told who asks and where it
-is mounted.
+"""Loads the application for the application server, and wraps it with the client's address and the
+mount path.
 
-Over a unix socket the peer has no address, so the client's address and scheme are what our own
-Nginx says. The entrypoint has written into the environment which application to load
-(FLASKOPS_MODULE, FLASKOPS_CALLABLE) and, for one that knows nothing of its path, the path that is
-taken off and told as SCRIPT_NAME (FLASKOPS_MOUNT). This is on the way of every request: it stays as
-short as it is.
+The peer of a unix socket has no address, so the client's address and scheme come from the headers
+of Nginx. The entrypoint sets the application to load (FLASKOPS_MODULE, FLASKOPS_CALLABLE) and, for
+one that does not know its path, the path that becomes SCRIPT_NAME (FLASKOPS_MOUNT). Every request
+runs this code: keep it short.
 """
 
 import contextlib
@@ -25,23 +24,21 @@ try:
     import uwsgi  # exists inside uWSGI only
 except ImportError:
     uwsgi = None
-# A body whose length has more of them may not fit into the buffer of a unix socket.
+# A body whose length has more digits may not fit into the buffer of a unix socket.
 DIGITS = 5
-# Headers by which a client sees where an answer ends, as most write them.
+# Headers that give the end of an answer, in their usual spelling.
 LENGTHS = frozenset(("Content-Length", "content-length", "Transfer-Encoding", "transfer-encoding"))
-# How much of a file is read at a time.
+# Bytes of a file that are read at once.
 SIZE = 65536
-# How long streams hold all threads of a process before it is said, and how often it is looked.
+# Seconds until a process reports that streams occupy all its threads, and between two checks.
 HELD, PAUSE = 5, 1
 
 
 def load(module, name):
-    """The application; whatever is wrong with it ends the server, by an exception that both servers
-    take for the end.
-    """
+    """The application. Any problem raises an exception that ends both servers."""
     try:
         loaded = _file(module) if module.endswith(".py") else importlib.import_module(module)
-    except SystemExit as error:  # Gunicorn would try again for ever
+    except SystemExit as error:  # Gunicorn would restart without end
         traceback.print_exc()
         raise RuntimeError(
             f"flaskops: {module} ended the program while it was imported: {error}"
@@ -60,22 +57,22 @@ def load(module, name):
             or "none"
         )
         raise RuntimeError(
-            f"flaskops: {module} has no {attribute!r}; what can be called in it: {names}. Write"
-            " module and callable."
+            f"flaskops: {module} has no {attribute!r}; its callables: {names}. Write module and"
+            " callable."
         )
     if factory:
         arguments, keywords = ([], {}) if given == ")" else _arguments(name)
         app = app(*arguments, **keywords)
     if not callable(app):
         raise RuntimeError(
-            f"flaskops: {name!r} of {module} is {type(app).__name__}, which cannot be called. Write"
+            f"flaskops: {name!r} of {module} must be callable; got {type(app).__name__}. Write"
             " module and callable."
         )
     return app
 
 
 def _arguments(call):
-    """What a factory is called with; constants only, as Gunicorn has it."""
+    """The arguments of a factory; constants only, as in Gunicorn."""
     import ast
 
     try:
@@ -85,8 +82,8 @@ def _arguments(call):
         }
     except (SyntaxError, ValueError):
         raise RuntimeError(
-            f"flaskops: the arguments of the factory in {call!r} are no constants. Write module and"
-            " callable."
+            f"flaskops: the arguments of the factory must be constants; got {call!r}. Write module"
+            " and callable."
         ) from None
 
 
@@ -100,7 +97,7 @@ def _file(path):
 
 
 def wrap(app, mount):
-    """The application behind our Nginx; mount is "" where the application knows its path."""
+    """The application behind Nginx; mount is "" for an application that knows its path."""
     streams = _streams()
     if uwsgi:
         app = _chunked(app, streams)
@@ -142,8 +139,8 @@ def wrap(app, mount):
 
 
 def _resolved(mount, path):
-    """The path as Nginx has understood it, up to the mount: // is one slash there, and . and .. are
-    gone. The rest stays as it is.
+    """The path as Nginx resolves it, up to the mount: with // as one slash, and without . and ...
+    The rest is not changed.
     """
     names, rest = [], path.split("/")
     while rest and "/" + "/".join(names) != mount:
@@ -156,7 +153,7 @@ def _resolved(mount, path):
 
 
 def _elsewhere(mount, path, environ, start_response):
-    """The path without its slash is redirected, relatively; what is not below it is not ours."""
+    """Redirect the path without its slash, relatively; any other path is not found."""
     if path == mount:
         query = environ.get("QUERY_STRING")
         start_response(
@@ -172,12 +169,12 @@ def _elsewhere(mount, path, environ, start_response):
 
 
 def _chunked(app, streams=None):
-    """The application under uWSGI, which ends an answer without a length by closing: one that
-    breaks off would look whole.
+    """The application under uWSGI, which ends an answer without a length by closing: an interrupted
+    one would look complete.
 
-    Such an answer goes out in chunks, and the last chunk only when the application has come to its
-    end. Nginx, which takes the chunks off, also hands on each of them at once, where it would
-    collect what has no length.
+    Such an answer is sent in chunks, and the last chunk only when the application has finished.
+    Nginx decodes the chunks and passes each one on at once, while it would buffer an answer without
+    a length.
     """
 
     def told(environ, start_response):
@@ -206,7 +203,7 @@ def _chunked(app, streams=None):
                 or "HTTP_UPGRADE" in environ
                 or isinstance(error, StopIteration)
             ):
-                raise  # who has begun to read, or speaks websocket, understands no other answer
+                raise  # a client that reads already, or a websocket, cannot get another answer
             return _broken(start_response)
         if held:
             held.send()
@@ -217,9 +214,7 @@ def _chunked(app, streams=None):
 
 
 def _broken(start_response):
-    """The answer to a request at which the application broke: uWSGI would say nothing, and Nginx
-    502.
-    """
+    """The answer to a request that raised an exception: uWSGI would send none, and Nginx 502."""
     traceback.print_exc()
     text = b"Internal Server Error\n"
     start_response(
@@ -230,10 +225,10 @@ def _broken(start_response):
 
 
 def _unblocked(app):
-    """The application in threads of uWSGI, which block all signals: a child process would have it
-    from them, and not even be ended.
+    """The application in threads of uWSGI, which block all signals: a child process would inherit
+    that, and could not even be terminated.
 
-    The kernel gives what is sent to the process to its first thread, as before.
+    The kernel delivers signals of the process to its first thread, as before.
     """
     known = set()
 
@@ -248,8 +243,8 @@ def _unblocked(app):
 
 
 def _ends(environ, status, headers):
-    """Whether an answer has no body, says in rarer words where it ends, or goes to one who knows no
-    chunks.
+    """Whether an answer has no body, has its length in another spelling, or is for a client that
+    does not know chunks.
     """
     if status[:1] == "1" or status[:3] in ("204", "304") or environ.get("REQUEST_METHOD") == "HEAD":
         return True
@@ -263,13 +258,13 @@ def _chunk(part):
 
 
 class _Held:
-    """The head of an answer without a length: it is sent with the first part, so that what fails
-    before is a 500.
+    """The head of an answer without a length: it is sent with the first part, so that an earlier
+    failure is a 500.
     """
 
     def __init__(self, start_response):
         self._start_response = start_response
-        self._head = self.sent = None  # sent: what uWSGI writes more with
+        self._head = self.sent = None  # sent: uWSGI's function for further writes
 
     def begin(self, status, headers, exc_info):
         if self.sent and exc_info:
@@ -288,7 +283,7 @@ class _Held:
 
 
 def _parts(answer):
-    """What uWSGI takes for an answer; a file would come in lines."""
+    """The answer as an iterator of parts; uWSGI would send a file line by line."""
     if answer is None or isinstance(answer, bytes):
         return iter([answer] if answer else [])
     read = getattr(answer, "read1", None) or getattr(answer, "read", None)
@@ -296,7 +291,7 @@ def _parts(answer):
 
 
 class _Parts:
-    """An answer whose first part is there; in chunks where that is set."""
+    """An answer whose first part is known; in chunks if chunked is set."""
 
     def __init__(self, answer, streams=None):
         self._answer = answer
@@ -328,7 +323,7 @@ class _Parts:
 
 
 def _streams():
-    """What counts the streams of this process; None where a greenlet holds each."""
+    """The counter of streams in this process; None with greenlets."""
     if not uwsgi:
         threads = int(os.environ.get("FLASKOPS_THREADS") or 0)
         return _Streams(threads, "gunicorn", lambda: True) if threads else None
@@ -339,11 +334,10 @@ def _streams():
 
 
 class _Streams:
-    """The answers of no known length, and the websockets, that are open in this process: each holds
-    a thread.
+    """The open answers without a length, and the open websockets, of this process: each occupies a
+    thread.
 
-    Whoever asks when all threads are held waits, and nobody would know why; so the log says it,
-    once.
+    When all threads are occupied, other requests wait; the log says so once.
     """
 
     def __init__(self, threads, engine, waits):
@@ -365,7 +359,7 @@ class _Streams:
             self.open -= 1
 
     def _watch(self):
-        """Until a thread is free: whether requests wait, after a while and still a moment later."""
+        """Until a thread is free, check whether requests wait, twice in a row."""
         begun, waited = time.monotonic(), False
         while self.open >= self._threads:
             time.sleep(PAUSE)
@@ -383,9 +377,7 @@ class _Streams:
 
 
 def _waits():
-    """Whether a connection waits to be taken. Other processes take it as well, so there is one only
-    when none of them has room.
-    """
+    """Whether a connection waits to be accepted, by this or another process: all are occupied."""
     import flaskops_fork
 
     for descriptor in flaskops_fork.sockets().values():
@@ -399,7 +391,7 @@ def _waits():
 
 
 def _counted(app, streams):
-    """The application under Gunicorn, which sends answers without a length by itself: they are
+    """The application under Gunicorn, which sends answers without a length in chunks: they are
     counted, and websockets too.
     """
 
@@ -442,8 +434,8 @@ class _Counted:
 
 
 class _Read:
-    """An answer whose request is read to its end: what a socket does not hold would make Nginx give
-    up the answer too (502).
+    """An answer whose request body is read to its end: unread data on the socket would make Nginx
+    fail the answer (502).
     """
 
     def __init__(self, answer, request):
@@ -458,21 +450,21 @@ class _Read:
             if hasattr(self._answer, "close"):
                 self._answer.close()
         finally:
-            with contextlib.suppress(OSError):  # Nginx has what it wanted
+            with contextlib.suppress(OSError):  # Nginx has the answer
                 while self._request.read(65536):
                     pass
 
 
 def _upgrade(app, environ, start_response, streams=None):
-    """uWSGI keeps the socket to itself; simple-websocket, and with it flask-sock, looks for it
-    where Gunicorn puts it.
+    """Give a websocket its socket under Gunicorn's name, where simple-websocket, and so flask-sock,
+    looks for it.
     """
     client = environ["gunicorn.socket"] = _Client()
     if streams:
         streams.enter()
     try:
         return app(environ, start_response)
-    except StopIteration:  # the end of a websocket, in the way that Gunicorn wants to be told
+    except StopIteration:  # the end of a websocket for Gunicorn
         return []
     finally:
         client.release()
@@ -481,9 +473,7 @@ def _upgrade(app, environ, start_response, streams=None):
 
 
 class _Client:
-    """The client's socket, taken from uWSGI only by those who use it: the others speak through
-    uWSGI's own API.
-    """
+    """The client's socket. It is duplicated at its first use, as some use uWSGI's API instead."""
 
     def __init__(self):
         self._descriptor = uwsgi.connection_fd()
@@ -501,7 +491,7 @@ class _Client:
 
 
 def _load():
-    """The application of this container; what it leaves behind at a fork is said in the log."""
+    """The application of this container; the log has the findings on forks."""
     import flaskops_fork
 
     flaskops_fork.watch()

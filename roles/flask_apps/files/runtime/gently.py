@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""gently COMMAND: runs what compiles on half of the processors, and only when nobody else wants
-them.
+"""gently COMMAND: runs a compilation on half of the processors, at the lowest priority.
 
-BuildKit knows no limits, and beside a build applications are alive. Where a program counts the
-processors itself, it starts as many children as there are; they share the same half.
+BuildKit has no limits, and applications run beside a build. A program that counts the processors
+starts as many children; they share the same half.
 """
 
 import contextlib
 import os
 import sys
 
-# How many children make, cmake, cargo, uWSGI, NumPy, PyTorch and Go start.
+# The number of children of make, cmake, cargo, uWSGI, NumPy, PyTorch and Go.
 COUNTS = (
     "CMAKE_BUILD_PARALLEL_LEVEL",
     "CARGO_BUILD_JOBS",
@@ -22,7 +21,7 @@ COUNTS = (
 
 usable = sorted(os.sched_getaffinity(0))
 half = usable[len(usable) // 2 :][: max(1, len(usable) // 2)]
-with contextlib.suppress(OSError):  # a builder of somebody else's may forbid it
+with contextlib.suppress(OSError):  # a foreign builder may forbid it
     os.sched_setaffinity(0, half)
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 for name in COUNTS:

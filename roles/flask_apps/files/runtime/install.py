@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""flaskops-install [--imported=NAMES] ARGUMENTS: has pip install into /opt/app, and brings
-setuptools to old packages that need it.
+"""flaskops-install [--imported=NAMES] ARGUMENTS: runs pip install into /opt/app, and installs
+setuptools for old packages that need it.
 
-Python has had no distutils since 3.12, and setuptools no pkg_resources since 82. Packages that are
-older than that import them when they are built, or when they run. NAMES are those that the
-application itself imports.
+Python has no distutils since 3.12, and setuptools no pkg_resources since 82. Older packages import
+them when they are built, or when they run. NAMES are those that the application imports.
 """
 
 import ast
@@ -20,7 +19,7 @@ PIP = ["/opt/pip/bin/pip", "--python", "/opt/app/bin/python3", "install", "--no-
 LOCK = "/run/setuptools.txt"
 OLDER = "setuptools<81"
 LIMIT = 1 << 20  # bytes of a module that is read
-# What a build says that has come upon a newer setuptools.
+# The error of a build that needs an older setuptools.
 TOO_NEW = re.compile(
     r"No module named '(pkg_resources|distutils)|cannot import name '\w+' from"
     r" '(pkg_resources|setuptools)"
@@ -39,7 +38,7 @@ SKIPPED = {
 
 
 def run(words, env=None):
-    """The exit code, and the last lines of what it said, which are shown as they come."""
+    """The exit code and the last lines of the output, which is shown as it comes."""
     kept = collections.deque(maxlen=2000)
     with subprocess.Popen(
         words,
@@ -57,8 +56,8 @@ def run(words, env=None):
 
 
 def imported(file):
-    """What of pkg_resources and distutils a module cannot do without: an import at its top level,
-    and in no try.
+    """Whether a module needs pkg_resources or distutils: it imports them at its top level, and not
+    in a try.
     """
     try:
         with file.open("rb") as opened:
@@ -76,8 +75,10 @@ def imported(file):
 
 
 def needed_by(site, has_distutils, own=()):
-    """The first package that imports one of them, and which; None when there is none, or they are
-    there. own: of the application.
+    """The first package that imports a missing one of them, and its name; else None.
+
+    Args:
+        own: those that the application imports.
     """
     there = {"pkg_resources"} if (site / "pkg_resources").is_dir() else set()
     there |= {"distutils"} if has_distutils or (site / "setuptools").is_dir() else set()
@@ -97,7 +98,7 @@ def main(arguments):
         own = arguments.pop(0).partition("=")[2].split(",")
     code, said = run([*PIP, *arguments])
     if code and TOO_NEW.search(said):
-        print(f"flaskops: once more with {OLDER}, for a package that is built with it", flush=True)
+        print(f"flaskops: pip runs again with {OLDER}, for the build of a package", flush=True)
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraint:
             constraint.write(f"{OLDER}\n")
             constraint.flush()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """flaskops-project [VERSION]: builds the project in /app without a network, and installs it below
-/opt/project, without what it depends on.
+/opt/project, without its dependencies.
 
-Its code runs from /app; what is installed tells its version, its commands and its entry points.
-What the build writes beside the code (a _version.py) stays there. An application that cannot be
-built runs without these, and a warning says so.
+Its code runs from /app; the installed project has its version, its commands and its entry points.
+Files that the build writes beside the code (a _version.py) stay there. An application that cannot
+be built runs without these, with a warning.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ UV = "/opt/pip/bin/uv"
 SETTLED = 1_000_000_000  # seconds of the epoch
 BACKEND, PYTHON = "/opt/backend/bin/python3", "/opt/app/bin/python3"
 APP, TARGET = Path("/app"), "/opt/project"
-# What a backend leaves behind.
+# Files that a backend leaves behind.
 LEFT = ("build", "dist", "*.egg-info", "src/*.egg-info")
-# What of the words of a backend says why.
+# The lines of a backend's output with the reason.
 ERRORS = (re.compile(r"^[\w.]+(Error|Exception)\b"), re.compile(r"^error:"))
 MODULE = re.compile(r"No module named '([\w.]+)'")
 PROGRAM = re.compile(
@@ -31,7 +31,7 @@ PROGRAM = re.compile(
     r" available|required|failed: No such file)|"
     r"No such file or directory: '([\w.+-]+)'"
 )
-# No .git comes with a source: these tell the backends that would ask it which version this is.
+# A source has no .git: backends that ask it for the version read one of these.
 VERSIONS = (
     "SETUPTOOLS_SCM_PRETEND_VERSION",
     "PDM_BUILD_SCM_VERSION",
@@ -42,7 +42,7 @@ VERSIONS = (
 
 
 def run(*words):
-    """Raises CalledProcessError with what it said."""
+    """Run uv; a failure raises CalledProcessError with the output."""
     subprocess.run(
         [UV, *words],
         check=True,
@@ -54,9 +54,7 @@ def run(*words):
 
 
 def lend_packages():
-    """Let the hooks of the build import what the application is installed with, after the backend's
-    own packages.
-    """
+    """Let the hooks of the build import the application's packages, after those of the backend."""
     backend, own = (
         next(Path(python).parent.parent.glob("lib/python3*/site-packages"), None)
         for python in (BACKEND, PYTHON)
@@ -69,8 +67,8 @@ def lend_packages():
 
 @contextlib.contextmanager
 def same_times():
-    """One time for all files: what was built before it came here is not older than what it was
-    built from. They get theirs again.
+    """Give all files one time, so that a file that was built before is not older than its sources;
+    then restore theirs.
     """
     before = {
         path: path.lstat() for path in APP.rglob("*") if path.is_file() and not path.is_symlink()
@@ -87,12 +85,12 @@ def same_times():
 
 
 def advice(said):
-    """What to write, by what a build says."""
+    """What to write, from the output of a build."""
     program = next(
         (name for name in (match[1] or match[2] for match in PROGRAM.finditer(said)) if name), ""
     )
     if module := next((match[1] for match in MODULE.finditer(said)), ""):
-        # The path of the backend is in the words of uv, the module of a backend in [build-system].
+        # The output of uv has the path of the backend, [build-system] the module of a backend.
         return (
             f"its build needs the Python module {module}: add its package to requires of"
             " [build-system], or to its requirements"
@@ -103,7 +101,7 @@ def advice(said):
             f" apt_packages with the package of {program}, or put the files that it builds into the"
             " source"
         )
-    return "where it needs its commands or its version, the build has to work"
+    return "if it needs its commands or its version, the build must work"
 
 
 def main(version="0.0.0"):
@@ -147,8 +145,7 @@ def main(version="0.0.0"):
             path = " (src/ is on the path)" if (APP / "src").is_dir() else ""
             print(
                 "flaskops warning: the project could not be built, so it runs from its"
-                f" source{path} and has no metadata of its own; {advice(said)}. The build said:"
-                f" {why[:300]}"
+                f" source{path} and has no metadata; {advice(said)}. The build said: {why[:300]}"
             )
     for path in {path for pattern in LEFT for path in APP.glob(pattern)} - before:
         shutil.rmtree(path, ignore_errors=True)
