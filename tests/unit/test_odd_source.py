@@ -13,7 +13,6 @@ import tarfile
 import time
 
 import pytest
-from ansible_collections.community.docker.plugins.module_utils._api.utils.build import exclude_paths
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import requirements
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import source as _source
@@ -26,6 +25,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source 
     write_context,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.images import dockerfile
+from docker.utils.build import exclude_paths
 
 QUICK = 10  # seconds; what this guards against takes minutes, or for ever
 
@@ -375,8 +375,8 @@ def test_a_dockerignore_that_is_too_large(source, text, words):
     assert "'.dockerignore'" in problem and words in problem
 
 
-def test_the_patterns_match_what_those_of_community_docker_match(tmp_path):
-    """Of small letters alone: it takes large ones for the same, which Docker does not."""
+def test_the_patterns_match_what_those_of_the_docker_sdk_match(tmp_path):
+    """With lower case alone: the SDK ignores case, and Docker does not."""
     chance = random.Random(7)
     names = ["a", "b", "ab", "abc", "a.py", "x.md", "readme.md", "docs", "keep", "a-b", "[a]"]
     parts = [
