@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.apps.sources import own_prefix
 from ..module_utils.releases import deploy
 from ..module_utils.releases.owner import is_dead, this_run
+from ..module_utils.releases.release import Release
 
 MODULE = "flaskops.host.release_plan"
 
@@ -27,7 +28,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        releases, sites = self._task.args["releases"], self._task.args.get("sites", [])
+        entries = {release["name"]: release["app"] for release in self._task.args["releases"]}
+        releases = [Release.from_dict(release) for release in self._task.args["releases"]]
+        sites = self._task.args.get("sites", [])
         wanted = {
             "releases": deploy.wanted_releases(releases),
             "images": deploy.needed_images(releases),
@@ -44,12 +47,15 @@ class ActionModule(ActionBase):
             )
         return {
             **result,
-            **_completed(result, {release["name"]: release for release in releases}, sites),
+            **_completed(result, {release.name: release for release in releases}, entries, sites),
         }
 
 
 def _completed(
-    plan: dict[str, Any], releases: dict[str, Any], sites: list[dict[str, Any]]
+    plan: dict[str, Any],
+    releases: dict[str, Release],
+    entries: dict[str, Any],
+    sites: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The work and the missing images with what later steps have to know of the releases, so that
     each entry stands for itself.
@@ -58,11 +64,10 @@ def _completed(
         return {}
     work = [
         {
-            **deploy.with_release(entry, release, sites),
-            "own_prefix": own_prefix.setting(release["app"]),
+            **deploy.with_release(entry, releases[entry["name"]], sites),
+            "own_prefix": own_prefix.setting(entries[entry["name"]]),
         }
         for entry in plan["work"]
-        for release in [releases[entry["name"]]]
     ]
     return {
         "work": work,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,10 @@ from ..module_utils.apps.dev import dev_entry, dev_run
 from ..module_utils.apps.sources import find, public_defaults
 from ..module_utils.apps.sources.git import Checkouts
 from ..module_utils.apps.sources.source import source_digest
-from ..module_utils.images.base import bases
 from ..module_utils.inputs.options import printable
 from ..module_utils.nginx import plan
 from ..module_utils.releases import deploy, replaced
-from ..module_utils.releases.release import FORMAT
+from ..module_utils.releases.release import FORMAT, Release
 
 
 def normalize_apps(
@@ -74,10 +74,10 @@ def normalize_apps(
     if warn:
         for text in filter(None, map(public_defaults.warning, present)):
             Display().warning(printable(text))
-    kept = list(restored or [])
+    kept = [Release.from_dict(release) for release in restored or []]
     host = "bootstrap" if base_source == "bootstrap" else str(context.get("base_image", ""))
-    entries = [*present, *(release["app"] for release in kept)]
-    known = runtimes(entries, recipe, host, str(context.get("base_refresh", ""))) if recipe else {}
+    bases = {*(app["build"]["base"] for app in present), *(release.build.base for release in kept)}
+    known = runtimes(bases, recipe, host, str(context.get("base_refresh", ""))) if recipe else {}
     return {
         "apps": result,
         "absent": [app["name"] for app in result if app["state"] == "absent"],
@@ -86,9 +86,12 @@ def normalize_apps(
         "notes": notes,
         "sites": sorted({app["site"] for app in present}),
         "drain_seconds": max((app["drain_seconds"] for app in present), default=0),
-        "login": deploy.registry_login([], "", defaults),
+        "login": asdict(deploy.registry_login([], "", defaults)),
         "runtimes": known,
-        "restored": deploy.restored_releases(kept, known, apps, defaults),
+        "restored": [
+            deploy.for_tasks(release)
+            for release in deploy.restored_releases(kept, known, apps, defaults)
+        ],
     }
 
 
@@ -112,9 +115,7 @@ def _missing_hook(file: str) -> str:
     return f"{file} is no file on the controller; name it from {{{{ playbook_dir }}}}/ on."
 
 
-def runtimes(
-    apps: Iterable[Mapping[str, Any]], directory: str, base: str, refresh: str = ""
-) -> dict[str, str]:
+def runtimes(bases: Iterable[str], directory: str, base: str, refresh: str = "") -> dict[str, str]:
     """By the base that entries have, the name of the runtime image on it; "" is the base of the
     host.
 
@@ -125,7 +126,7 @@ def runtimes(
         sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (find, replaced)
     )
     recipe = f"{FORMAT}\n{source_digest(directory)}\n{shared}"
-    texts = {own: f"{recipe}\n{own or base}\n{refresh}" for own in bases(apps)}
+    texts = {own: f"{recipe}\n{own or base}\n{refresh}" for own in sorted({"", *bases})}
     return {
         own: f"flaskops/runtime:{sha256(text.encode()).hexdigest()[:12]}"
         for own, text in texts.items()

@@ -82,14 +82,14 @@ from ..module_utils.host.places import (
     container_socket,
     container_statistics,
 )
-from ..module_utils.images.base import base_of
 from ..module_utils.nginx.upstream import Upstream
-from ..module_utils.releases import release
+from ..module_utils.releases import describe
 from ..module_utils.releases.app_path import AppPath
 from ..module_utils.releases.covers import DATA_FILES
-from ..module_utils.releases.deploy import image_builds, registry_login, release_facts
+from ..module_utils.releases.deploy import for_tasks, registry_login
 from ..module_utils.releases.engines.known import engine_of
 from ..module_utils.releases.processes import one_off_command, process_containers
+from ..module_utils.releases.release import Release
 from ..module_utils.releases.secrets import laid
 
 
@@ -122,8 +122,8 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
 
     def _release(self, app: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        name, root, identity = app["name"], self.get_option("root"), release.PLACEHOLDER
-        runtime = self.get_option("runtimes")[base_of(app)]
+        name, root, identity = app["name"], self.get_option("root"), describe.PLACEHOLDER
+        runtime = self.get_option("runtimes")[app["build"]["base"]]
         place, path = Place(root), AppPath.of(app)
         route = path.route
         # What Nginx goes through, and not the directory of this release: an unchanged fragment
@@ -139,11 +139,11 @@ class LookupModule(LookupBase):
             "static_directory": str(served.static),
             "release_text": str(served.file(RELEASE_TEXT)),
             "maintenance_page": str(served.file(MAINTENANCE_PAGE)),
-            "config": release.CONFIG_PLACEHOLDER,
+            "config": describe.CONFIG_PLACEHOLDER,
             "container_socket": container_socket(identity),
             "container_statistics": container_statistics(identity),
             "before": str(place.app(name).before),
-            "backlog": release.BACKLOG,
+            "backlog": describe.BACKLOG,
             "data_directory": DATA_FILES,
         }
         image = f"flaskops/{name}:{identity}"
@@ -151,12 +151,12 @@ class LookupModule(LookupBase):
         if own:
             words["fragment"] = self._render(own, words, variables)
         words["ansible_managed"] = self._managed
-        options = release.container(app, identity, image, root)
-        environment = release.environment(app)
+        options = describe.container(app, identity, image, root)
+        environment = describe.environment(app)
         parts = {
             "dockerfile": self._dockerfile(app, words),
             "files": {
-                ENVIRONMENT: release.env_file(environment),
+                ENVIRONMENT: describe.env_file(environment),
                 RELEASE_TEXT: f"{name} {identity}\n",
                 "nginx.conf": self._fragment("fragment.conf" if own else "nginx.conf", words),
                 **{
@@ -177,33 +177,27 @@ class LookupModule(LookupBase):
             **({"uid": app["uid"]} if app["uid"] else {}),
         }
         secrets = laid(app)
-        key = release.release_key(self.get_option("key_file")) if secrets else b""
-        finished = release.release_id(parts, secrets, key)
-        named = {
-            "name": name,
-            "id": identity,
-            "image": image,
-            **place.of_release(name, identity),
-            "runtime": runtime,
-            **parts,
-        }
-        names = environment.get("FLASKOPS_SECRETS", "").split()
-        known = {
-            "app": app,
-            "release_command": one_off_command(app),
-            "secrets": secrets,
-            "variables": names,
-        }
-        whole = {**release.replace_placeholder(named, finished), **known}
-        return {
-            **whole,
-            "login": registry_login([app], name),
-            "facts": release_facts(whole),
-            "runtime_builds": image_builds([whole]),
-        }
+        key = describe.release_key(self.get_option("key_file")) if secrets else b""
+        finished = describe.release_id(parts, secrets, key)
+        made = describe.replace_placeholder(parts, finished)
+        release = Release.from_dict(
+            {
+                **app,
+                **made,
+                "id": finished,
+                "root": root,
+                "runtime": runtime,
+                "source_path": app["source"],
+                "secrets": secrets,
+                "variables": environment.get("FLASKOPS_SECRETS", "").split(),
+                "release_command": one_off_command(app),
+                "login": app["registry"],
+            }
+        )
+        return for_tasks(release, app)
 
     def _fragment(self, file: str, words: dict[str, Any]) -> str:
-        return release.with_own_digest(self._render_ours(file, words))
+        return describe.with_own_digest(self._render_ours(file, words))
 
     def _dockerfile(self, app: dict[str, Any], words: dict[str, Any]) -> str:
         """The application's own, or ours; a ready image has none."""

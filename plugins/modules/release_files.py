@@ -122,10 +122,9 @@ from ..module_utils.host.trees import delete, put_away
 from ..module_utils.images.delta import kept_digests
 from ..module_utils.releases import networks
 from ..module_utils.releases.accounts import write_accounts
-from ..module_utils.releases.deploy import has_volumes
 from ..module_utils.releases.lock import renew
 from ..module_utils.releases.record import Record, live_links, read_release
-from ..module_utils.releases.release import FORMAT
+from ..module_utils.releases.release import FORMAT, has_volumes
 from ..module_utils.releases.uids import Uids, run_as
 from ..module_utils.releases.volumes import Volumes, named
 

@@ -85,10 +85,11 @@ from ..module_utils.host.files import HostError
 from ..module_utils.host.places import Place
 from ..module_utils.releases import audit, drain, memory, networks, process_steps, routes
 from ..module_utils.releases.attempts import Attempts
-from ..module_utils.releases.deploy import FILES, finished_releases
+from ..module_utils.releases.deploy import finished_releases
 from ..module_utils.releases.lock import holder, release, renew
 from ..module_utils.releases.plan import LABEL, RELEASE
 from ..module_utils.releases.record import Record, forget, live_links, read_release
+from ..module_utils.releases.release import FILES
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root"),

@@ -160,8 +160,8 @@ from ..module_utils.host.disk import with_advice
 from ..module_utils.host.files import HostError, sentences
 from ..module_utils.nginx.steps import NginxError
 from ..module_utils.releases.begin import Begin
-from ..module_utils.releases.deploy import FILES
 from ..module_utils.releases.lock import Locked
+from ..module_utils.releases.release import FILES
 
 RELEASE = {
     "name": {"type": "str", "required": True},

@@ -64,7 +64,7 @@ from ..module_utils.host.places import Place
 from ..module_utils.host.trees import Size, size
 from ..module_utils.releases import advice
 from ..module_utils.releases.app_path import AppPath
-from ..module_utils.releases.deploy import FILES, health_host, kept_release, url_of
+from ..module_utils.releases.deploy import for_tasks, health_host, url_of
 from ..module_utils.releases.lock import holder
 from ..module_utils.releases.memory import TOO_MANY, in_status, killed
 from ..module_utils.releases.memory import advice as memory_advice
@@ -78,7 +78,7 @@ from ..module_utils.releases.probe import (
     problem,
 )
 from ..module_utils.releases.record import Record, live_links, read_release
-from ..module_utils.releases.release import FORMAT
+from ..module_utils.releases.release import FILES, FORMAT, Release
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "sites"),
@@ -319,7 +319,7 @@ class Status:
                 )
             link = self.links.get(name, [{"file": FILES["present"]}])[0]
             state = next((word for word, file in FILES.items() if file == link["file"]), "present")
-            result.append(kept_release(facts, Place(self.root), state))
+            result.append(for_tasks(Release.from_record(facts, self.root, state)))
         return result
 
     def _named(self, target: str) -> dict[str, str]:

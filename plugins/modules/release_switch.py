@@ -91,11 +91,12 @@ from ..module_utils.nginx.steps import NginxError
 from ..module_utils.nginx.tree import move_links
 from ..module_utils.releases import memory, process_steps, routes
 from ..module_utils.releases.app_path import AppPath
-from ..module_utils.releases.deploy import FILES, check_of, still_serves, switch_steps
+from ..module_utils.releases.deploy import check_of, still_serves, switch_steps
 from ..module_utils.releases.lock import renew
 from ..module_utils.releases.page import look
 from ..module_utils.releases.probe import check, config_of
 from ..module_utils.releases.record import Record, live_links, read_release
+from ..module_utils.releases.release import FILES
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "token"),

@@ -11,7 +11,6 @@ from ansible_collections.flaskops.host.plugins.filter import flask_apps as filte
 from ansible_collections.flaskops.host.plugins.module_utils.apps import schema
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
-from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -1392,13 +1391,12 @@ def test_a_hook_that_is_missing_is_told_with_the_rest(source, tmp_path):
 def test_a_way_back_is_open_whatever_is_wrong_with_the_entries(root):
     kept = {
         "name": "shop",
+        "id": "0123456789ab",
+        "site": "default",
+        "path": "/shop",
         "dockerfile": "FROM flaskops/runtime:0123456789ab\n",
-        "app": dict.fromkeys(deploy.FACTS, "x"),
+        "build": {"base": "python:3.12"},
     }
-    kept["app"].update(build={"base": "python:3.12"}, script_name="", uid=0)
-    kept |= dict.fromkeys(
-        ("image", "container", "process_containers", "source", "route", "secrets", "variables"), ""
-    )
     apps = [{"name": "shop", "registry": {"username": "u", "password": "p"}, "path": "wrong"}]
     found = filters.normalize_apps(
         apps,

@@ -2,20 +2,22 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A Python per application: which base its runtime image is built on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import runtimes
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils.images.base import base_of, bases
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Build
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
-    FACTS,
     image_builds,
     needed_images,
     restored_releases,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 
 RECIPE = str(Path(__file__).parents[2] / "roles/flask_apps/files/runtime")
+ID = "0123456789ab"
 HOST = "python:3.13-slim-trixie"
 FILES = {"app.py": "app = 1\n", "requirements.txt": "flask\n"}
 
@@ -65,7 +67,7 @@ def check(tmp_path):
 )
 def test_the_base_of_an_application(check, keys, base):
     app, problems = check(**keys)
-    assert (problems, base_of(app)) == ([], base)
+    assert (problems, app["build"]["base"]) == ([], base)
 
 
 @pytest.mark.parametrize("base", ["${FLASKOPS_RUNTIME}", "tiangolo/uwsgi-nginx-flask:python3.8"])
@@ -75,7 +77,7 @@ def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
         dockerfile="Dockerfile",
         python="3.12",
     )
-    assert (problems, base_of(app)) == ([], "python:3.12-slim-trixie")
+    assert (problems, app["build"]["base"]) == ([], "python:3.12-slim-trixie")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
     [
         (
             {"python": 3.12},
-            "python must be in quotes, as YAML may lose digits of a fraction: '3.12'; got 3.12.",
+            "python must be in quotes, for YAML may lose digits of a fraction: '3.12'; got 3.12.",
         ),
         (
             {"python": 3.1},
@@ -143,23 +145,27 @@ def test_who_names_no_base_has_the_runtime_of_the_host():
     from the first version on.
     """
     alone, beside = (
-        runtimes([{"build": {"base": ""}}], RECIPE, HOST),
-        runtimes([{"build": {"base": "a:1"}}, {}], RECIPE, HOST),
+        runtimes([""], RECIPE, HOST),
+        runtimes(["a:1"], RECIPE, HOST),
     )
     assert alone[""] == beside[""] != beside["a:1"]
     assert beside["a:1"] == runtimes([], RECIPE, "a:1")[""]
 
 
 def releases(*bases_of_apps):
-    known = runtimes([{"build": {"base": base}} for base in bases_of_apps], RECIPE, HOST)
+    known = runtimes(bases_of_apps, RECIPE, HOST)
     texts = [f"FROM {known[base]}-build AS r\nFROM {known[base]}\n" for base in bases_of_apps]
-    made = [{"app": {"build": {"base": base}}, "runtime": known[base], "dockerfile": text}
-            for base, text in zip(bases_of_apps, texts, strict=True)]  # fmt: skip
+    made = [
+        Release(
+            "shop", ID, "default", "/", build=Build(base=base), runtime=known[base], dockerfile=text
+        )
+        for base, text in zip(bases_of_apps, texts, strict=True)
+    ]
     return known, made
 
 
 def test_one_runtime_for_each_base():
-    assert bases([{"build": {"base": base}} for base in ("b", "", "b", "a")]) == ["", "a", "b"]
+    assert list(runtimes(("b", "", "b", "a"), RECIPE, HOST)) == ["", "a", "b"]
     known, made = releases("", "python:3.12", "python:3.12")
     images = needed_images(made)
     assert images == [
@@ -183,23 +189,14 @@ def test_one_runtime_for_each_base():
 def test_a_rollback_builds_on_the_base_that_the_release_has():
     known, made = releases("", "python:3.12")
     kept = [
-        {
-            **release,
-            "dockerfile": release["dockerfile"].replace(
-                release["runtime"], "flaskops/runtime:0123456789ab"
-            ),
-            "runtime": "",
-        }
+        replace(
+            release,
+            dockerfile=release.dockerfile.replace(release.runtime, "flaskops/runtime:0123456789ab"),
+            runtime="",
+        )
         for release in made
     ]
-    facts = dict.fromkeys((*FACTS, "script_name", "uid"), "")
-    more = dict.fromkeys(
-        ("image", "container", "process_containers", "source", "route", "secrets", "variables"), ""
-    )
-    kept = [
-        {**release, **more, "name": "shop", "app": {**facts, **release["app"]}} for release in kept
-    ]
     restored = restored_releases(kept, known, [])
-    assert [(release["runtime"], release["dockerfile"]) for release in restored] == [
-        (each["runtime"], each["dockerfile"]) for each in made
+    assert [(release.runtime, release.dockerfile) for release in restored] == [
+        (each.runtime, each.dockerfile) for each in made
     ]

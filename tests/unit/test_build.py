@@ -19,6 +19,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy impo
     needed_images,
     registry_login,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Login, Release
 from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
 
 # --- the build context ----------------------------------------------------------------------------
@@ -111,7 +112,10 @@ def test_which_images_of_ours_a_run_needs():
         "ARG FLASKOPS_RUNTIME=r:1\nFROM ${FLASKOPS_RUNTIME}\n",
         "",
     )
-    source, compat, own, image = ({"dockerfile": text, "runtime": "r:1"} for text in texts)
+    source, compat, own, image = (
+        Release("shop", "0123456789ab", "default", "/", dockerfile=text, runtime="r:1")
+        for text in texts
+    )
     assert needed_images([source, compat, image]) == ["r:1-build", "r:1", "r:1-compat"]
     assert (needed_images([own]), needed_images([image])) == (["r:1"], [])
 
@@ -130,7 +134,7 @@ def test_which_images_of_ours_a_run_needs():
     ],
 )
 def test_the_login_comes_from_the_inputs(apps, defaults, login):
-    assert tuple(registry_login(apps, "a", defaults).values()) == login
+    assert registry_login(apps, "a", defaults) == Login(*login)
 
 
 # --- a ready image --------------------------------------------------------------------------------

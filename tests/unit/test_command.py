@@ -12,11 +12,11 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.command imp
     shell_line,
     shell_words,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import environment
 from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
     one_off_command,
     process_containers,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.releases.release import environment
 
 SHELLS = [shell for shell in map(shutil.which, ("dash", "bash", "busybox")) if shell]
 

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import database
 from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice
-from ansible_collections.flaskops.host.plugins.module_utils.releases.release import container
+from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import container
 
 TUTORIAL = """import os
 from flask import Flask

@@ -3,11 +3,12 @@
 """What the steps of a deploy do, worked out from releases and the plan."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 
 NEW, OLD = "222222222222", "111111111111"
 RELEASES = "/var/lib/flaskops/apps/shop/releases"
@@ -17,22 +18,19 @@ SITES = [DEFAULT, WWW]
 
 
 def release(name="shop", identity=NEW, site="default", path="/shop", state="present", **more):
-    """A release as the lookup gives it, as far as the steps read it."""
+    """A release of the lookup, as far as the steps read it."""
     app = {
         "name": name,
         "site": site,
         "path": path,
-        "prefix": path.rstrip("/"),
         "path_mode": "domain",
         "engine": "uwsgi",
         "script_name": "",
-        "socket_prefix": path.rstrip("/"),
-        "mapped": False,
-        "stripped": False,
         "module": "app",
         "callable": "app",
         "health": {
             "path": "/health",
+            "host": "",
             "status": ["2xx"],
             "deadline_seconds": 60,
             "interval_seconds": 0.5,
@@ -42,15 +40,12 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "static": [],
         "build": {"kind": "source"},
         "state": state,
-        "release_command": "",
         "processes": [],
         "uid": 0,
     }
-    return {
-        "name": name,
+    whole = {
+        **app,
         "id": identity,
-        "image": f"flaskops/{name}:{identity}",
-        "directory": f"/var/lib/flaskops/apps/{name}/releases/{identity}",
         "container": {"name": f"{name}-{identity}", "volumes": []},
         "process_containers": [],
         "secrets": {"KEY": "hunter2"},
@@ -58,9 +53,9 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
         "dockerfile": "FROM x\n",
         "source": "digest",
         "route": "route-75c14037",
-        "app": app,
         **more,
     }
+    return Release.from_dict(whole)
 
 
 def work(live=None, sites=(), name="shop"):
@@ -199,33 +194,34 @@ def test_what_became_of_an_application(failed, live, result, reason):
 
 
 def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
-    facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
-    kept = deploy.kept_release(
-        json.loads(json.dumps(facts)), Place("/var/lib/flaskops"), "maintenance"
+    facts = {**release().to_record(), "app": "shop", "id": NEW}
+    kept = Release.from_record(json.loads(json.dumps(facts)), "/var/lib/flaskops", "maintenance")
+    assert kept == replace(release(), state="maintenance", secrets={})
+    assert (kept.to_dict()["directory"], kept.image) == (
+        f"{RELEASES}/{NEW}",
+        f"flaskops/shop:{NEW}",
     )
-    first = release()
-    for key in (
-        "name",
-        "id",
-        "image",
-        "directory",
-        "container",
-        "process_containers",
-        "dockerfile",
-        "source",
-        "route",
-    ):
-        assert kept[key] == first[key], key
-    assert kept["app"] == {**first["app"], "state": "maintenance", "release_command": ""}
-    assert (kept["secrets"], kept["variables"]) == ({}, ["KEY"])
+
+
+def test_a_release_goes_to_ansible_and_back_as_it_is():
+    """Also within the tasks of the role, which have the entry beside it."""
+    more = {"processes": [{"name": "worker", "command": "celery", "overlap": False}],
+            "static": [{"url": "/static", "path": "static", "required": False}],
+            "login": {"username": "u", "password": "p"}, "release_command": ["sh", "-c", "x"]}  # fmt: skip
+    made = release(**more)
+    for given in (made.to_dict(), deploy.for_tasks(made)):
+        assert Release.from_dict(json.loads(json.dumps(given))) == made
+    assert "hunter2" not in repr(made) and "'p'" not in repr(made)
 
 
 def test_a_release_of_an_older_version_has_no_route_and_no_uid_and_is_a_way_back_too():
-    facts = {**deploy.release_facts(release()), "app": "shop", "id": NEW}
-    del facts["route"], facts["uid"], facts["variables"]
-    kept = deploy.kept_release(facts, Place("/var/lib/flaskops"), "present")
-    again = deploy.release_facts(kept)
+    facts = {**release().to_record(), "app": "shop", "id": NEW}
+    for key in ("route", "uid", "variables", "script_name"):
+        del facts[key]
+    del facts["health"]["host"], facts["build"]["base"]
+    again = Release.from_record(facts, "/var/lib/flaskops").to_record()
     assert (again["route"], again["uid"], again["variables"]) == ("", 0, [])
+    assert (again["health"]["host"], again["build"]["base"]) == ("", "")
 
 
 def test_the_status_of_all_hosts_is_one_table():
@@ -351,10 +347,10 @@ def test_no_command_of_a_process_is_in_the_work():
         "ready_seconds": 2,
         "overlap": True,
     }
-    made = release()
-    made["app"]["processes"] = [process]
-    found = deploy.with_release(work(OLD), made, SITES)
-    assert found["processes"] == [{"name": "worker", "ready_seconds": 2, "overlap": True}]
+    found = deploy.with_release(work(OLD), release(processes=[process]), SITES)
+    assert found["processes"] == [
+        {"name": "worker", "ready_seconds": 2, "overlap": True, "stop_seconds": 30}
+    ]
 
 
 def test_the_work_of_an_application_stands_for_itself_and_has_no_secret():
@@ -385,7 +381,7 @@ def test_volumes_are_what_is_not_the_release_s_own(mounted, found):
 
 
 def test_the_record_of_a_release_names_its_secrets_and_does_not_hold_them():
-    facts = deploy.release_facts(release())
+    facts = release().to_record()
     assert (facts["secrets"], facts["variables"]) == (["KEY"], ["KEY"])
     assert "hunter2" not in json.dumps(facts)
     assert {
@@ -454,7 +450,12 @@ def test_a_failure_of_the_runtime_image_is_nobodys_in_particular():
 def live(*releases, plan=(), failed=(), **more):
     found = {"work": list(plan), "live": {"shop": OLD}}
     return deploy.live_releases(
-        releases, found, dict.fromkeys(failed, "x"), SITES, "192.0.2.1", **more
+        [each.to_dict() for each in releases],
+        found,
+        dict.fromkeys(failed, "x"),
+        SITES,
+        "192.0.2.1",
+        **more,
     )
 
 
@@ -528,8 +529,8 @@ def test_a_kept_release_is_built_on_the_runtime_image_of_today():
         [release(dockerfile=text)], {"": "flaskops/runtime:ba9876543210"}, []
     )
     assert (
-        restored["dockerfile"]
-        == restored["facts"]["dockerfile"]
+        restored.dockerfile
+        == restored.to_record()["dockerfile"]
         == text.replace("0123456789ab", "ba9876543210")
     )
     assert deploy.needed_images([restored]) == [
@@ -548,14 +549,9 @@ def test_a_kept_release_is_built_on_the_runtime_image_of_today():
 )
 def test_one_from_before_the_compatibility_image_had_its_name_is_built_on_that_of_today(text):
     old, new = "flaskops/runtime:0123456789ab", "flaskops/runtime:ba9876543210"
-    more = dict.fromkeys(
-        ("image", "container", "process_containers", "source", "route", "secrets", "variables"), ""
-    )
-    app = {**dict.fromkeys((*deploy.FACTS, "script_name", "uid"), ""), "build": {}}
-    (release,) = deploy.restored_releases(
-        [{**more, "name": "shop", "dockerfile": text.format(old), "app": app}], {"": new}, []
-    )
-    assert release["dockerfile"] == text.format(new).replace("-seed", "-compat")
+    kept = Release("shop", OLD, "default", "/", dockerfile=text.format(old))
+    (release,) = deploy.restored_releases([kept], {"": new}, [])
+    assert release.dockerfile == text.format(new).replace("-seed", "-compat")
     assert deploy.needed_images([release]) == [f"{new}-compat"]
 
 

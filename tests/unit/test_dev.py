@@ -21,7 +21,7 @@ import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.apps import dev as _dev
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.releases import secrets
-from ansible_collections.flaskops.host.plugins.module_utils.releases.release import container
+from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import container
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("dev", ROOT / "roles/flask_apps/files/dev.py")

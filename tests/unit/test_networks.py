@@ -10,8 +10,8 @@ from ipaddress import IPv4Network
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.releases import describe
 from ansible_collections.flaskops.host.plugins.module_utils.releases import networks as _networks
-from ansible_collections.flaskops.host.plugins.module_utils.releases import release
 from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
     process_containers,
 )
@@ -167,7 +167,7 @@ def entry(tmp_path):
 
 
 def container(app):
-    return release.container(app, "1", "flaskops/shop:1", "/var/lib/flaskops")
+    return describe.container(app, "1", "flaskops/shop:1", "/var/lib/flaskops")
 
 
 def test_who_does_not_ask_has_none(entry):

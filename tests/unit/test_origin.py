@@ -11,6 +11,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils.images.pull import registry_of
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 
 RUNTIME = "flaskops/runtime:0123456789ab"
 
@@ -124,7 +125,12 @@ def test_the_notes_name_their_application(tmp_path):
 def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
     app, _ = check({"Dockerfile": text}, dockerfile="Dockerfile")
     assert own_dockerfile(app, RUNTIME) == wanted
-    assert needed_images([{"dockerfile": wanted, "runtime": RUNTIME}]) == images
+    assert (
+        needed_images(
+            [Release("shop", "0123456789ab", "default", "/", dockerfile=wanted, runtime=RUNTIME)]
+        )
+        == images
+    )
 
 
 # --- what has no sense together -------------------------------------------------------------------

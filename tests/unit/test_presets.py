@@ -9,6 +9,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize impor
 from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils.apps.presets import preset_of
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 
 FLASK = "FROM tiangolo/uwsgi-nginx-flask:python3.8\nCOPY ./app /app\n"
 
@@ -75,9 +76,18 @@ def test_our_runtime_takes_the_place_of_the_image(check):
         == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-compat\nCOPY"
         " ./app /app\n"
     )
-    assert needed_images([{"dockerfile": text, "runtime": "flaskops/runtime:1"}]) == [
-        "flaskops/runtime:1-compat"
-    ]
+    assert needed_images(
+        [
+            Release(
+                "shop",
+                "0123456789ab",
+                "default",
+                "/",
+                dockerfile=text,
+                runtime="flaskops/runtime:1",
+            )
+        ]
+    ) == ["flaskops/runtime:1-compat"]
 
 
 @pytest.mark.parametrize("name", ["${FLASKOPS_RUNTIME}", "$FLASKOPS_RUNTIME"])

@@ -10,7 +10,7 @@ import stat
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host.container import env_lines
-from ansible_collections.flaskops.host.plugins.module_utils.releases import release
+from ansible_collections.flaskops.host.plugins.module_utils.releases import describe, release
 
 ROOT = "/var/lib/flaskops"
 ID = "0123456789ab"
@@ -33,14 +33,14 @@ def app(tmp_path):
 
 
 def container(entry):
-    return release.container(entry, ID, f"flaskops/shop:{ID}", ROOT)
+    return describe.container(entry, ID, f"flaskops/shop:{ID}", ROOT)
 
 
 # --- the environment ------------------------------------------------------------------------------
 
 
 def test_the_environment_has_domain_and_env(app):
-    assert release.environment(app()) == {
+    assert describe.environment(app()) == {
         "DOMAIN": "/shop",
         "ENV": "PROD",
         "FLASKOPS_APP": "shop",
@@ -48,33 +48,33 @@ def test_the_environment_has_domain_and_env(app):
         "FLASKOPS_ENGINE": "uwsgi",
         "FLASKOPS_MODULE": "app",
         "FLASKOPS_PROCESSES": "auto",
-        "FLASKOPS_RELEASE": release.PLACEHOLDER,
-        "FLASKOPS_SOCKET": f"/run/flaskops/{release.PLACEHOLDER}/app.sock",
+        "FLASKOPS_RELEASE": describe.PLACEHOLDER,
+        "FLASKOPS_SOCKET": f"/run/flaskops/{describe.PLACEHOLDER}/app.sock",
         "TMPDIR": "/var/tmp",
     }
 
 
 def test_each_engine_has_its_own_number_of_processes(app):
     keys = {"gunicorn": {"workers": 3}, "uwsgi": {"processes": 5}}
-    assert release.environment(app(engine="gunicorn", **keys))["FLASKOPS_PROCESSES"] == "3"
-    assert release.environment(app(**keys))["FLASKOPS_PROCESSES"] == "5"
+    assert describe.environment(app(engine="gunicorn", **keys))["FLASKOPS_PROCESSES"] == "3"
+    assert describe.environment(app(**keys))["FLASKOPS_PROCESSES"] == "5"
 
 
 def test_an_application_that_knows_nothing_of_its_path_is_mounted_and_has_no_domain(app):
-    values = release.environment(app(path_mode="script_name"))
+    values = describe.environment(app(path_mode="script_name"))
     assert (values["DOMAIN"], values["FLASKOPS_MOUNT"]) == ("", "/shop")
-    values = release.environment(app(path_mode="script_name", path="/"))
+    values = describe.environment(app(path_mode="script_name", path="/"))
     assert values["DOMAIN"] == ""
     assert "FLASKOPS_MOUNT" not in values
 
 
 def test_what_is_found_in_the_container_is_not_said(app):
     entry = {**app(), "module": None, "callable": None}
-    assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE"} & set(release.environment(entry))
+    assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE"} & set(describe.environment(entry))
 
 
 def test_a_server_of_an_image_of_its_own_is_told_to_the_relay(app):
-    values = release.environment(
+    values = describe.environment(
         {**app(), "engine": "command", "command": "node server.js", "port": 3000}
     )
     assert (values["FLASKOPS_COMMAND"], values["FLASKOPS_PORT"]) == ("exec node server.js", "3000")
@@ -85,28 +85,28 @@ def test_a_server_of_an_image_of_its_own_is_told_to_the_relay(app):
         "FLASKOPS_PROCESSES",
     } & set(values)
     assert not {"FLASKOPS_COMMAND", "FLASKOPS_PORT"} & set(
-        release.environment({**app(), "engine": "command"})
+        describe.environment({**app(), "engine": "command"})
     )
 
 
 def test_at_the_root_of_a_site_domain_is_empty(app):
-    assert release.environment(app(path="/"))["DOMAIN"] == ""
+    assert describe.environment(app(path="/"))["DOMAIN"] == ""
 
 
 def test_the_users_own_environment_comes_in_and_may_change_env(app):
-    values = release.environment(app(env={"ENV": "STAGING", "COLOUR": "red=blue #1"}))
+    values = describe.environment(app(env={"ENV": "STAGING", "COLOUR": "red=blue #1"}))
     assert (values["ENV"], values["COLOUR"]) == ("STAGING", "red=blue #1")
 
 
 def test_secrets_are_files_and_the_environment_says_where(app):
-    values = release.environment(app(secrets={"SECRET_KEY": "hunter2"}))
+    values = describe.environment(app(secrets={"SECRET_KEY": "hunter2"}))
     assert values["SECRET_KEY_FILE"] == "/run/secrets/SECRET_KEY"
     assert "hunter2" not in json.dumps(values)
 
 
 def test_the_env_file_has_one_line_for_each_variable():
-    assert release.env_file({"A": "1", "B": "x=y z"}) == "A=1\nB=x=y z\n"
-    assert release.env_file({}) == ""
+    assert describe.env_file({"A": "1", "B": "x=y z"}) == "A=1\nB=x=y z\n"
+    assert describe.env_file({}) == ""
 
 
 def test_what_is_read_from_the_env_file_is_what_was_said(app):
@@ -120,8 +120,8 @@ def test_what_is_read_from_the_env_file_is_what_was_said(app):
         "SIZE": "größe",
     }
     own["LINES"] = "a\x0bb\x85c\u2028d"
-    values = release.environment(app(env=own))
-    assert env_lines(release.env_file(values)) == [
+    values = describe.environment(app(env=own))
+    assert env_lines(describe.env_file(values)) == [
         f"{name}={value}" for name, value in values.items()
     ]
 
@@ -231,10 +231,10 @@ def test_secrets_are_not_among_the_options_of_the_container(app):
 
 def test_the_id_is_twelve_hex_digits_and_always_the_same():
     parts = {"files": {"b": "2", "a": "1"}, "source": "s"}
-    identity = release.release_id(parts, {}, b"")
+    identity = describe.release_id(parts, {}, b"")
     assert re.fullmatch("[0-9a-f]{12}", identity)
     assert (
-        release.release_id(
+        describe.release_id(
             {"source": "s", "files": {"a": "1", "b": "2"}}, {}, b"other key, no secrets"
         )
         == identity
@@ -246,7 +246,7 @@ def test_the_id_does_not_change_with_the_collection_unless_format_does():
     when it has to.
     """
     assert release.FORMAT == 3
-    assert release.release_id({"source": "x"}, {"KEY": "secret"}, b"key") == "0b8f18a26be6"
+    assert describe.release_id({"source": "x"}, {"KEY": "secret"}, b"key") == "0b8f18a26be6"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_the_id_does_not_change_with_the_collection_unless_format_does():
     ids=["source", "secret", "name of a secret", "key", "no secret"],
 )
 def test_whatever_makes_a_release_changes_its_id(other):
-    assert release.release_id({"source": "s"}, {"KEY": "secret"}, b"key") != release.release_id(
+    assert describe.release_id({"source": "s"}, {"KEY": "secret"}, b"key") != describe.release_id(
         *other
     )
 
@@ -282,8 +282,8 @@ def test_whatever_makes_a_release_changes_its_id(other):
 def test_environment_and_container_are_part_of_the_id(app, before, after):
     def identity(keys):
         entry = app(**keys)
-        return release.release_id(
-            {"env": release.environment(entry), "container": container(entry)}, {}, b""
+        return describe.release_id(
+            {"env": describe.environment(entry), "container": container(entry)}, {}, b""
         )
 
     assert identity(before) != identity(after)
@@ -304,13 +304,13 @@ def test_what_does_not_concern_the_container_does_not_change_it(app, after):
 
 def test_the_placeholder_goes_wherever_it_stands():
     described = {
-        "a": release.PLACEHOLDER,
-        "b": [{"c": f"x/{release.PLACEHOLDER}/y"}],
+        "a": describe.PLACEHOLDER,
+        "b": [{"c": f"x/{describe.PLACEHOLDER}/y"}],
         "d": 1,
         "e": None,
         "f": 'quotes " and \\ and \n',
     }
-    assert release.replace_placeholder(described, ID) == {
+    assert describe.replace_placeholder(described, ID) == {
         "a": ID,
         "b": [{"c": f"x/{ID}/y"}],
         "d": 1,
@@ -324,17 +324,17 @@ def test_the_placeholder_goes_wherever_it_stands():
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
     file = tmp_path / "below/release.key"
-    first = release.release_key(str(file))
+    first = describe.release_key(str(file))
     assert len(first) == 64
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert release.release_key(str(file)) == first
+    assert describe.release_key(str(file)) == first
     assert os.listdir(file.parent) == ["release.key"]
 
 
 def test_a_key_that_is_there_is_kept(tmp_path):
     (tmp_path / "release.key").write_text("of the team")
-    assert release.release_key(str(tmp_path / "release.key")) == b"of the team"
+    assert describe.release_key(str(tmp_path / "release.key")) == b"of the team"
 
 
 def test_of_two_runs_at_once_the_first_key_stays(tmp_path, monkeypatch):
@@ -344,12 +344,12 @@ def test_of_two_runs_at_once_the_first_key_stays(tmp_path, monkeypatch):
         file.write_text("of the other run")
         return "ours"
 
-    monkeypatch.setattr(release.random, "token_hex", other_run)
-    assert release.release_key(str(file)) == b"of the other run"
+    monkeypatch.setattr(describe.random, "token_hex", other_run)
+    assert describe.release_key(str(file)) == b"of the other run"
     assert os.listdir(tmp_path) == ["release.key"]
 
 
 def test_the_home_directory_may_be_written_as_a_tilde(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    release.release_key("~/.config/flaskops/release.key")
+    describe.release_key("~/.config/flaskops/release.key")
     assert (tmp_path / ".config/flaskops/release.key").is_file()

@@ -6,13 +6,9 @@ Gunicorn, wherever it is started.
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
-    kept_release,
-    release_facts,
-)
-from ansible_collections.flaskops.host.plugins.module_utils.releases.release import environment
+from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import environment
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 
 FROM = "FROM python:3.13-slim\nCOPY . /app\nEXPOSE 8000\n"
 
@@ -108,20 +104,12 @@ def test_a_command_of_the_entry_goes_before_the_dockerfile(entry):
 
 def test_a_release_remembers_it_and_one_of_before_is_stripped(entry):
     app = entry('CMD ["gunicorn", "app:app"]')
-    kept = dict.fromkeys(("image", "container", "process_containers", "dockerfile", "source"), "")
-    release = {"app": app, **kept, "route": AppPath.of(app).route, "secrets": {}, "variables": []}
-    facts = {"app": "shop", "id": "0123456789ab", **release_facts(release)}
-    assert kept_release(facts, Place("/x"), "present")["app"]["socket_prefix"] == "/shop"
+    release = Release.from_dict({**app, "id": "0123456789ab"})
+    facts = {"app": "shop", "id": "0123456789ab", **release.to_record()}
+    assert Release.from_record(facts, "/x").app_path.socket_prefix == "/shop"
     del facts["script_name"]
     assert (
-        kept_release(facts, Place("/x"), "present")["app"]["socket_prefix"]
+        Release.from_record(facts, "/x").app_path.socket_prefix
         == AppPath.of(facts).socket_prefix
         == ""
-    )
-
-
-def test_an_old_worker_reaches_no_release_that_expects_another_path(entry):
-    assert (
-        AppPath.of(entry('CMD ["gunicorn", "app:app"]')).route
-        != AppPath.of(entry('CMD ["flask", "run"]')).route
     )

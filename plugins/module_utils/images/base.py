@@ -8,7 +8,7 @@ Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 # A reference of Docker's Python images, in whatever repository: before the version, the version,
@@ -88,15 +88,3 @@ def _bootstrapped(image: str, python: str, version: str) -> list[str]:
             f" {other}."
         ]
     return []
-
-
-def bases(apps: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Those of normalised or kept entries, each once; first "", which is that of the host."""
-    return ["", *sorted({base_of(app) for app in apps} - {""})]
-
-
-def base_of(app: Mapping[str, Any]) -> str:
-    """That of one entry. A release that an older version of the collection made knows of none, and
-    neither does an entry to remove.
-    """
-    return str(app.get("build", {}).get("base", ""))

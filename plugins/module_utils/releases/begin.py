@@ -18,11 +18,12 @@ from ..nginx.steps import NginxError
 from ..nginx.tree import move_links
 from . import audit, drain, mount, move, planted, process_steps, routes
 from .attempts import Attempts
-from .deploy import FILES, check_of
+from .deploy import check_of
 from .lock import acquire, release
 from .plan import Plan, sentences_of
 from .probe import check, config_of
 from .record import Record, forget, live_links, pin, read_release
+from .release import FILES
 from .uids import Uids
 
 CHECK_SECONDS = 5

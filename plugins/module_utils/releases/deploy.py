@@ -7,28 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
+from dataclasses import replace
 from typing import Any
 
 from ..host.disk import with_advice
 from ..host.places import NginxPlace, Place
 from ..host.reason import told_by
 from ..host.shown import shown, shown_line
-from ..images.base import base_of
 from ..images.registry import advice
 from ..inputs.options import plain_text
 from ..nginx.site import site_named
 from .app_path import AppPath
-
-# What Nginx is linked to in each state of an application that is on the host.
-FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": "stopped.conf"}
-
-Release = Mapping[str, Any]
+from .release import FILES, Login, Release
 
 
-def registry_login(apps: Any, name: str, defaults: Any = None) -> dict[str, str]:
-    """The login that the entry of an application has for its registry, read from inputs that nobody
-    may have checked.
+def registry_login(apps: Any, name: str, defaults: Any = None) -> Login:
+    """The login that the entry of an application has for its registry, read from inputs that may
+    not have been checked.
     """
     entries = (
         [entry for entry in apps if isinstance(entry, Mapping)]
@@ -41,7 +36,7 @@ def registry_login(apps: Any, name: str, defaults: Any = None) -> dict[str, str]
         **(common if isinstance(common, Mapping) else {}),
         **(own if isinstance(own, Mapping) else {}),
     }
-    return {key: plain_text(login.get(key)) or "" for key in ("username", "password")}
+    return Login(*(plain_text(login.get(key)) or "" for key in ("username", "password")))
 
 
 _OUR_RUNTIME = re.compile(r"flaskops/runtime:[0-9a-f]{12}\b")
@@ -58,11 +53,9 @@ def needed_images(releases: Iterable[Release]) -> list[str]:
     suffixes = ("-build", "", "-compat")
     needed: dict[str, set[str]] = {}
     for release in releases:
-        runtime = release["runtime"]
-        text = (
-            release["dockerfile"]
-            .replace("${FLASKOPS_RUNTIME}", runtime)
-            .replace("$FLASKOPS_RUNTIME", runtime)
+        runtime = release.runtime
+        text = release.dockerfile.replace("${FLASKOPS_RUNTIME}", runtime).replace(
+            "$FLASKOPS_RUNTIME", runtime
         )
         words = {
             word
@@ -92,9 +85,7 @@ def image_builds(
     listed, known, builds = list(releases), set(), []
     for image in needed_images(listed) if images is None else images:
         runtime = next(iter(_OUR_RUNTIME.findall(image)))
-        base = next(
-            (base_of(release["app"]) for release in listed if release["runtime"] == runtime), ""
-        )
+        base = next((release.build.base for release in listed if release.runtime == runtime), "")
         target = image.removeprefix(runtime).removeprefix("-")
         builds.append(
             {"image": image, "base": base, "target": target, "first": runtime not in known}
@@ -105,29 +96,41 @@ def image_builds(
 
 def restored_releases(
     releases: Iterable[Release], runtimes: Mapping[str, str], apps: Any, defaults: Any = None
-) -> list[dict[str, Any]]:
-    """Releases as they were kept, with the login of today and, where they have to be built again at
-    all, on the runtime image of today.
+) -> list[Release]:
+    """Releases as they were kept, with the login of today and, for those that are built again, the
+    runtime image of today.
 
     Args:
-        releases: as C(kept_release) gives them.
+        releases: as a release.json describes them.
         runtimes: by base, the runtime image.
-        apps: flask_apps, which nobody may have checked.
+        apps: flask_apps, which may not have been checked.
         defaults: flask_apps_defaults.
     """
-    found = []
-    for release in releases:
-        runtime = runtimes[base_of(release["app"])]
-        dockerfile = _OUR_RUNTIME.sub(runtime, _SEED.sub(r"\1-compat", release["dockerfile"]))
-        own = {**release, "runtime": runtime, "dockerfile": dockerfile}
-        found.append(
-            {
-                **own,
-                "login": registry_login(apps, release["name"], defaults),
-                "facts": release_facts(own),
-            }
+    return [
+        replace(
+            release,
+            runtime=runtime,
+            dockerfile=_OUR_RUNTIME.sub(runtime, _SEED.sub(r"\1-compat", release.dockerfile)),
+            login=registry_login(apps, release.name, defaults),
         )
-    return found
+        for release in releases
+        for runtime in [runtimes[release.build.base]]
+    ]
+
+
+def for_tasks(release: Release, app: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A release for the tasks of the role: with its entry, or what is kept of it, with what
+    release.json keeps, and with how the images of this collection that it needs are built.
+    """
+    whole = release.to_dict()
+    kept = {**{key: whole[key] for key in (*SWITCHED, "build", "static", "module", "callable")},
+            "name": release.name, "uid": release.uid, **release.app_path.words()}  # fmt: skip
+    return {
+        **whole,
+        "app": kept if app is None else app,
+        "facts": release.to_record(),
+        "runtime_builds": image_builds([release]),
+    }
 
 
 def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
@@ -218,19 +221,19 @@ SWITCHED = (
 def with_release(
     work: Mapping[str, Any], release: Release, sites: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The work of one application with what its later steps have to know of its release; nothing of
+    """The work of one application with what its later steps need to know of its release; nothing of
     it is secret, as a command may be.
     """
-    app = release["app"]
+    facts = release.to_dict()
     processes = [
         {key: value for key, value in process.items() if key != "command"}
-        for process in app["processes"]
+        for process in facts["processes"]
     ]
     return {
         **work,
-        **{key: app[key] for key in SWITCHED},
+        **{key: facts[key] for key in SWITCHED},
         "processes": processes,
-        "health_host": health_host(app, sites),
+        "health_host": health_host(facts, sites),
     }
 
 
@@ -238,85 +241,17 @@ def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
     """What the plan module asks for: no contents, and secrets as digests only."""
     return [
         {
-            "name": release["name"],
-            "id": release["id"],
-            "site": release["app"]["site"],
-            "state": release["app"]["state"],
-            "secrets": {
-                name: sha256(value.encode()).hexdigest()
-                for name, value in release["secrets"].items()
-            },
-            "variables": release["variables"],
-            "uid": release["app"]["uid"],
-            "volumes": has_volumes(release["container"], release["directory"]),
+            "name": release.name,
+            "id": release.id,
+            "site": release.site,
+            "state": release.state,
+            "secrets": release.digests,
+            "variables": list(release.variables),
+            "uid": release.uid,
+            "volumes": release.has_volumes,
         }
         for release in releases
     ]
-
-
-def has_volumes(container: Mapping[str, Any], directory: str) -> bool:
-    """Whether a container mounts anything that is not its release's own."""
-    return any(not volume.startswith(f"{directory}/") for volume in container["volumes"])
-
-
-# What release.json keeps of the entry of flask_apps.
-FACTS = (
-    "site",
-    "path",
-    "path_mode",
-    "engine",
-    "module",
-    "callable",
-    "health",
-    "drain_seconds",
-    "keep_releases",
-    "static",
-    "processes",
-    "build",
-)
-
-
-def release_facts(release: Release) -> dict[str, Any]:
-    """What release.json keeps, enough to check, start and route this release again without its
-    sources.
-    """
-    app = release["app"]
-    return {
-        **{key: app[key] for key in FACTS},
-        "script_name": app["script_name"],
-        "image": release["image"],
-        "container": release["container"],
-        "process_containers": release["process_containers"],
-        "dockerfile": release["dockerfile"],
-        "source": release["source"],
-        "route": release["route"],
-        "uid": app["uid"],
-        "secrets": sorted(release["secrets"]),
-        "variables": release["variables"],
-    }
-
-
-def kept_release(facts: Mapping[str, Any], place: Place, state: str) -> dict[str, Any]:
-    """The release that a release.json describes, as the lookup gives one; for the way back, without
-    the sources.
-    """
-    app = {key: facts[key] for key in FACTS}
-    app.update(
-        name=facts["app"],
-        state=state,
-        release_command="",
-        uid=facts.get("uid", 0),
-        script_name=facts.get("script_name", ""),
-    )
-    app.update(AppPath.of(facts).words())
-    kept = {
-        key: facts[key]
-        for key in ("id", "image", "container", "process_containers", "dockerfile", "source")
-    }
-    kept["route"] = facts.get("route", "")
-    kept["variables"] = facts.get("variables", [])
-    places = place.of_release(facts["app"], facts["id"])
-    return {"name": facts["app"], **places, "files": {}, "secrets": {}, "app": app, **kept}
 
 
 def health_host(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]]) -> str:
@@ -360,7 +295,7 @@ def check_of(
     }
 
 
-def switch_steps(ready: Release, root: str, nginx_root: str) -> dict[str, Any]:
+def switch_steps(ready: Mapping[str, Any], root: str, nginx_root: str) -> dict[str, Any]:
     """Which links of one application move, and the way back.
 
     Args:
@@ -456,7 +391,7 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
 
 
 def live_releases(
-    releases: Iterable[Release],
+    releases: Iterable[Mapping[str, Any]],
     plan: Mapping[str, Any],
     failed: Mapping[str, str],
     sites: list[Mapping[str, Any]],
@@ -468,26 +403,22 @@ def live_releases(
     """
     work = {entry["name"]: entry for entry in plan["work"]}
     result = []
-    for release in releases:
-        name, app = release["name"], release["app"]
+    for release in map(Release.from_dict, releases):
+        name = release.name
         before = work.get(name)
         done = not (check or name in failed)
         serving = (
-            before["live"]
-            if before
-            else plan["live"].get(name)
-            if name in failed
-            else release["id"]
+            before["live"] if before else plan["live"].get(name) if name in failed else release.id
         )
-        identity = release["id"] if done else serving
+        identity = release.id if done else serving
         result.append(
             {
                 "name": name,
                 "release": identity,
-                "wanted": release["id"],
-                "site": app["site"],
-                "path": app["path"],
-                "url": url_of(app, sites, address),
+                "wanted": release.id,
+                "site": release.site,
+                "path": release.path,
+                "url": site_named(release.site, sites).url(release.app_path.at_nginx("/"), address),
                 "changed": before is not None and done,
             }
         )

@@ -18,9 +18,9 @@ from ..host.places import Place, ReleasePlace
 from . import routes
 from .attempts import Attempts
 from .container_log import log_of
-from .deploy import FILES
 from .process_steps import process_of
 from .record import Record, live_links, read_release
+from .release import FILES
 
 LABEL, RELEASE = "host.flaskops.app", "host.flaskops.release"
 

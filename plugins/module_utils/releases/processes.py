@@ -71,9 +71,11 @@ def _container(
 
 
 def one_off_command(app: Mapping[str, Any]) -> list[str]:
-    """The command of the container that runs release_command; where its first process is the relay,
-    that is told.
+    """The command of the container that runs release_command: for the relay, where that is its first
+    process. Empty where there is none.
     """
+    if not app["release_command"]:
+        return []
     return [*([] if engine_of(app).in_runtime else ["--run"]), *shell_words(app["release_command"])]
 
 

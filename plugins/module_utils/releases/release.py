@@ -1,185 +1,203 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a release is: its id, its files, its container. All of it known to the controller before
-anything is built.
+"""A release: one immutable version of an application, as the controller works it out and as the
+host keeps it.
 """
 
 from __future__ import annotations
 
-import hmac
-import json
-import os
-import secrets as random
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..host.container import Container
-from ..host.places import (
-    CONTAINER_RUN,
-    CONTAINER_SETTINGS,
-    CONTAINER_SPOOL,
-    ENVIRONMENT,
-    Place,
-    container_socket,
-)
+from ..host.places import ROOT, Place, ReleasePlace
+from ..host.typed import plain, read
+from .app import Build, Health, Process, Static
 from .app_path import AppPath
-from .covers import DATABASE, not_kept
-from .engines.known import engine_of
-from .secrets import PLACE as SECRETS
-from .secrets import config_mounts, laid, variables
 
-# Raised when a release laid down by an older collection can no longer be used by this one.
+# Raised when a release that an older collection wrote can no longer be used by this one.
 FORMAT = 3
-# Stands in every rendered file for the id, which is computed over them.
-PLACEHOLDER = "@flaskops-release@"
-# Stands in a rendered fragment for its own digest, by which the deploy knows whether an answer
-# comes from it.
-CONFIG_PLACEHOLDER = "@flaskops-config@"
-# Stands for the user of the container, which the host decides and records.
+# In the options of a container it means the user of the container, which the host decides and
+# records.
 UID_PLACEHOLDER = "@flaskops-uid@"
 LABEL = "host.flaskops"
-# Connections that wait until the application server takes them; the container's own limit is raised
-# to it.
-BACKLOG = 1024
+# The file that the link of Nginx leads to, by the state of an application that is on the host.
+FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": "stopped.conf"}
+# What release.json keeps under the names of the fields.
+_RECORDED = (
+    "site",
+    "path",
+    "path_mode",
+    "engine",
+    "script_name",
+    "module",
+    "callable",
+    "health",
+    "drain_seconds",
+    "keep_releases",
+    "static",
+    "processes",
+    "build",
+    "image",
+    "container",
+    "process_containers",
+    "dockerfile",
+    "source",
+    "route",
+    "uid",
+    "variables",
+)
 
 
-def environment(app: Mapping[str, Any]) -> dict[str, str]:
-    """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's
-    own, and where the secrets lie.
+@dataclass(frozen=True)
+class Login:
+    """The login of a registry; both empty for none."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Release:
+    """One immutable version of an application.
+
+    Args:
+        name: the application.
+        id: 12 hex digits over everything that makes the release.
+        state: whether it answers, answers that it is under maintenance, or is stopped.
+        container, process_containers: the options of host/container.py, with a placeholder for the
+            uid, which the host decides.
+        source: the digest of its source; "" for an image.
+        source_path: the directory of the source, on the controller; "" for a release of earlier.
+        route: the name of the link through which Nginx reaches it; "" in one of an older version.
+        uid: the uid that its entry names; 0 for one of its own.
+        files: the text of each rendered file, by name; empty for a release of earlier, which has
+            them on the host.
+        secrets: the content of each file with a secret, by name; empty for a release of earlier.
+        variables: the names of the secrets that are variables too.
+        runtime: the reference of the runtime image.
+        release_command: the words of the container that runs it; empty for none.
+        root: the directory of the releases on the host.
     """
-    path = AppPath.of(app)
-    ours = {
-        "DOMAIN": path.domain,
-        "ENV": "PROD",
-        "FLASKOPS_APP": app["name"],
-        "FLASKOPS_ENGINE": app["engine"],
-        "FLASKOPS_RELEASE": PLACEHOLDER,
-        "FLASKOPS_SOCKET": container_socket(PLACEHOLDER),
-        "TMPDIR": CONTAINER_SPOOL,
-    }
-    known = {"FLASKOPS_MOUNT": path.mount, **engine_of(app).environment(app)}
-    ours.update((name, value) for name, value in known.items() if value)
-    files = {f"{name}_FILE": f"{SECRETS}/{name}" for name in app["secrets"]}
-    values = {**ours, **files, **app["env"]}
-    if names := variables(app, values):
-        values["FLASKOPS_SECRETS"] = " ".join(names)
-    return dict(sorted(values.items()))
+
+    name: str
+    id: str
+    site: str
+    path: str
+    path_mode: str = "domain"
+    engine: str = ""
+    script_name: str = ""
+    state: str = "present"
+    module: str | None = None
+    callable: str | None = None
+    health: Health = Health()
+    drain_seconds: int = 30
+    keep_releases: int = 5
+    static: tuple[Static, ...] = ()
+    processes: tuple[Process, ...] = ()
+    build: Build = Build()
+    container: Mapping[str, Any] = field(default_factory=dict)
+    process_containers: tuple[Mapping[str, Any], ...] = ()
+    dockerfile: str = ""
+    source: str = ""
+    source_path: str = ""
+    route: str = ""
+    uid: int = 0
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: tuple[str, ...] = ()
+    runtime: str = ""
+    login: Login = Login()
+    release_command: tuple[str, ...] = field(default=(), repr=False)
+    release_command_seconds: int = 600
+    root: str = ROOT
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Release:
+        """A release as P(flaskops.host.releases#lookup) and to_dict give it."""
+        return read(cls, given)
+
+    @classmethod
+    def from_record(cls, facts: Mapping[str, Any], root: str, state: str = "present") -> Release:
+        """The release that a release.json describes, for the way back. An older version wrote fewer
+        keys; the files and the secrets are on the host.
+        """
+        known = {key: facts[key] for key in _RECORDED if key in facts}
+        return read(cls, {**known, "name": facts["app"], "id": facts["id"], "state": state,
+                          "root": root})  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, and what tasks read beside them."""
+        return {
+            **plain(self),
+            "image": self.image,
+            "directory": str(self.place.directory),
+            "socket": str(self.place.socket),
+            "image_archive": str(self.place.image_archive),
+            "build_directory": str(self.build_directory),
+        }
+
+    def to_record(self) -> dict[str, Any]:
+        """What release.json keeps: enough to check, start and route the release again without its
+        sources. Of its secrets it has the names.
+        """
+        known = {"image": self.image, **plain(self)}
+        return {**{key: known[key] for key in _RECORDED}, "secrets": sorted(self.secrets)}
+
+    @property
+    def image(self) -> str:
+        """The reference of its image."""
+        return f"flaskops/{self.name}:{self.id}"
+
+    @property
+    def container_name(self) -> str:
+        """The name of the container that answers requests."""
+        return f"{self.name}-{self.id}"
+
+    @property
+    def containers(self) -> tuple[Mapping[str, Any], ...]:
+        """The options of all its containers; first of the one that answers requests."""
+        return (self.container, *self.process_containers)
+
+    @property
+    def place(self) -> ReleasePlace:
+        """Where it is on the host."""
+        return Place(self.root).app(self.name).release(self.id)
+
+    @property
+    def build_directory(self) -> Path:
+        """Where its image is built on the host."""
+        return Place(self.root).build(self.name, self.id)
+
+    @property
+    def app_path(self) -> AppPath:
+        """Its path: who strips it, and what is asked for."""
+        return AppPath(self.path, self.path_mode, self.engine, self.script_name)
+
+    @property
+    def fragment(self) -> str:
+        """The name of the file that the link of Nginx leads to in its state."""
+        return FILES[self.state]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each of its secrets, by name."""
+        return {name: sha256(text.encode()).hexdigest() for name, text in self.secrets.items()}
+
+    @property
+    def has_volumes(self) -> bool:
+        """Whether its container mounts anything outside of the directory of the release."""
+        return has_volumes(self.container, str(self.place.directory))
 
 
-def container(app: Mapping[str, Any], release: str, image: str, root: str) -> dict[str, Any]:
-    """The options of host/container.py, as release.json keeps them.
-
-    A server that is not in our runtime image is started by our relay: without a command of the
-    user's, the arguments of the container have to be the image's own entrypoint and command, which
-    only the host knows.
-    """
-    place = Place(root).app(app["name"]).release(release)
-    engine = engine_of(app)
-    settings = engine.settings
-    mounts = [
-        f"{place.run}:{CONTAINER_RUN}/{release}",
-        f"{place.file(settings)}:{CONTAINER_SETTINGS}/{settings}:ro",
-    ]
-    targets = [volume.split(":")[1].rstrip("/") for volume in app["volumes"]]
-    if CONTAINER_SPOOL not in (*app["writable"], *targets):
-        mounts.append(f"{place.spool}:{CONTAINER_SPOOL}")
-    if laid(app):
-        mounts.append(f"{place.secrets}:{SECRETS}:ro")
-    mounts += config_mounts(app, str(place.secrets))
-    resources = app["resources"]
-    owner = f"uid={UID_PLACEHOLDER},gid={UID_PLACEHOLDER}"
-    name = f"{app['name']}-{release}"
-    labels = {f"{LABEL}.app": app["name"], f"{LABEL}.release": release}
-    kept = [*targets, *app["writable"]]
-    if lost := not_kept(app["build"].get("database", []), kept, app["data_files"]):
-        labels[DATABASE] = ",".join(lost)
-    networks = [*([own_network(app["name"])] if app["internet"] else []), *app["networks"]]
-    # Docker gives a container its own name only with an address.
-    hosts = {} if networks else {name: "127.0.0.1"}
-    if networks and app["host_access"]:
-        hosts = {"host.docker.internal": "host-gateway"}
-    return Container(
-        name=name,
-        image=image,
-        hostname=name,
-        user=f"{UID_PLACEHOLDER}:{UID_PLACEHOLDER}",
-        tmpfs=[
-            f"/tmp:rw,nosuid,nodev,size={resources['tmp']},mode=1777",
-            *(
-                f"{path}:rw,nosuid,nodev,size={resources['tmp']},{owner},mode=0700"
-                for path in app["writable"]
-            ),
-        ],
-        memory=resources["memory"],
-        memory_swap=resources["memory"],
-        pids_limit=resources["pids"],
-        cpus=resources["cpus"] or None,
-        sysctls={"net.core.somaxconn": str(BACKLOG)},
-        env_file=str(place.file(ENVIRONMENT)),
-        volumes=mounts + list(app["volumes"]),
-        stop_timeout=app["drain_seconds"] + 5,
-        labels=labels,
-        entrypoint=None if engine.in_runtime else ["python3", f"{CONTAINER_SETTINGS}/{settings}"],
-        network_mode=networks[0] if networks else "none",
-        networks=[{"name": network} for network in networks],
-        etc_hosts=hosts or None,
-    ).to_dict()
+def has_volumes(container: Mapping[str, Any], directory: str) -> bool:
+    """Whether a container mounts anything outside of the directory of its release."""
+    return any(not volume.startswith(f"{directory}/") for volume in container["volumes"])
 
 
 def own_network(name: str) -> str:
     """The Docker network of an application with internet: true."""
     return f"flaskops-{name}"
-
-
-def with_own_digest(fragment: str) -> str:
-    """A fragment that says which it is: the first 12 hex of the SHA-256 of its text."""
-    return fragment.replace(CONFIG_PLACEHOLDER, sha256(fragment.encode()).hexdigest()[:12])
-
-
-def release_id(parts: Mapping[str, Any], secrets: Mapping[str, str], key: bytes) -> str:
-    """The name of a release: 12 hex digits over all that makes it, the same on every host.
-
-    Args:
-        parts: whatever JSON can hold; the rendered files, the container's options, the digest of
-        the source. secrets: values that a digest must not let anyone guess; they enter as
-        HMAC-SHA-256. key: the key of that HMAC.
-    """
-    guarded = {
-        name: hmac.new(key, value.encode(), "sha256").hexdigest()
-        for name, value in sorted(secrets.items())
-    }
-    text = json.dumps([FORMAT, parts, guarded], sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()[:12]
-
-
-def replace_placeholder(described: Mapping[str, Any], identity: str) -> dict[str, Any]:
-    """Put the id, now that it is known, into all that was described without it."""
-    result: dict[str, Any] = json.loads(json.dumps(described).replace(PLACEHOLDER, identity))
-    return result
-
-
-def release_key(path: str) -> bytes:
-    """The key that guards secrets in release ids: read, or made of 32 random bytes (0600) the first
-    time.
-    """
-    file = Path(os.path.expanduser(path))
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = file.with_name(f"{file.name}.{os.getpid()}")
-        temporary.touch(mode=0o600)
-        temporary.write_text(random.token_hex(32))
-        try:
-            os.link(temporary, file)  # never over a key that another run made meanwhile
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    return file.read_bytes()
-
-
-def env_file(values: Mapping[str, str]) -> str:
-    """The text of a Docker env file; every value is one line."""
-    return "".join(f"{name}={value}\n" for name, value in values.items())

@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an entry to its release: environment, container and id. The controller knows all of it before
+anything is built.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets as random
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ..host.container import Container
+from ..host.places import (
+    CONTAINER_RUN,
+    CONTAINER_SETTINGS,
+    CONTAINER_SPOOL,
+    ENVIRONMENT,
+    Place,
+    container_socket,
+)
+from .app_path import AppPath
+from .covers import DATABASE, not_kept
+from .engines.known import engine_of
+from .release import FORMAT, LABEL, UID_PLACEHOLDER, own_network
+from .secrets import PLACE as SECRETS
+from .secrets import config_mounts, laid, variables
+
+# Stands in every rendered file for the id, which is computed over them.
+PLACEHOLDER = "@flaskops-release@"
+# Stands in a rendered fragment for its own digest, by which the deploy knows whether an answer
+# comes from it.
+CONFIG_PLACEHOLDER = "@flaskops-config@"
+# Connections that wait until the application server takes them; the container's own limit is raised
+# to it.
+BACKLOG = 1024
+
+
+def environment(app: Mapping[str, Any]) -> dict[str, str]:
+    """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's
+    own, and where the secrets lie.
+    """
+    path = AppPath.of(app)
+    ours = {
+        "DOMAIN": path.domain,
+        "ENV": "PROD",
+        "FLASKOPS_APP": app["name"],
+        "FLASKOPS_ENGINE": app["engine"],
+        "FLASKOPS_RELEASE": PLACEHOLDER,
+        "FLASKOPS_SOCKET": container_socket(PLACEHOLDER),
+        "TMPDIR": CONTAINER_SPOOL,
+    }
+    known = {"FLASKOPS_MOUNT": path.mount, **engine_of(app).environment(app)}
+    ours.update((name, value) for name, value in known.items() if value)
+    files = {f"{name}_FILE": f"{SECRETS}/{name}" for name in app["secrets"]}
+    values = {**ours, **files, **app["env"]}
+    if names := variables(app, values):
+        values["FLASKOPS_SECRETS"] = " ".join(names)
+    return dict(sorted(values.items()))
+
+
+def container(app: Mapping[str, Any], release: str, image: str, root: str) -> dict[str, Any]:
+    """The options of host/container.py, as release.json keeps them.
+
+    A server that is not in our runtime image is started by our relay: without a command of the
+    user's, the arguments of the container have to be the image's own entrypoint and command, which
+    only the host knows.
+    """
+    place = Place(root).app(app["name"]).release(release)
+    engine = engine_of(app)
+    settings = engine.settings
+    mounts = [
+        f"{place.run}:{CONTAINER_RUN}/{release}",
+        f"{place.file(settings)}:{CONTAINER_SETTINGS}/{settings}:ro",
+    ]
+    targets = [volume.split(":")[1].rstrip("/") for volume in app["volumes"]]
+    if CONTAINER_SPOOL not in (*app["writable"], *targets):
+        mounts.append(f"{place.spool}:{CONTAINER_SPOOL}")
+    if laid(app):
+        mounts.append(f"{place.secrets}:{SECRETS}:ro")
+    mounts += config_mounts(app, str(place.secrets))
+    resources = app["resources"]
+    owner = f"uid={UID_PLACEHOLDER},gid={UID_PLACEHOLDER}"
+    name = f"{app['name']}-{release}"
+    labels = {f"{LABEL}.app": app["name"], f"{LABEL}.release": release}
+    kept = [*targets, *app["writable"]]
+    if lost := not_kept(app["build"].get("database", []), kept, app["data_files"]):
+        labels[DATABASE] = ",".join(lost)
+    networks = [*([own_network(app["name"])] if app["internet"] else []), *app["networks"]]
+    # Docker gives a container its own name only with an address.
+    hosts = {} if networks else {name: "127.0.0.1"}
+    if networks and app["host_access"]:
+        hosts = {"host.docker.internal": "host-gateway"}
+    return Container(
+        name=name,
+        image=image,
+        hostname=name,
+        user=f"{UID_PLACEHOLDER}:{UID_PLACEHOLDER}",
+        tmpfs=[
+            f"/tmp:rw,nosuid,nodev,size={resources['tmp']},mode=1777",
+            *(
+                f"{path}:rw,nosuid,nodev,size={resources['tmp']},{owner},mode=0700"
+                for path in app["writable"]
+            ),
+        ],
+        memory=resources["memory"],
+        memory_swap=resources["memory"],
+        pids_limit=resources["pids"],
+        cpus=resources["cpus"] or None,
+        sysctls={"net.core.somaxconn": str(BACKLOG)},
+        env_file=str(place.file(ENVIRONMENT)),
+        volumes=mounts + list(app["volumes"]),
+        stop_timeout=app["drain_seconds"] + 5,
+        labels=labels,
+        entrypoint=None if engine.in_runtime else ["python3", f"{CONTAINER_SETTINGS}/{settings}"],
+        network_mode=networks[0] if networks else "none",
+        networks=[{"name": network} for network in networks],
+        etc_hosts=hosts or None,
+    ).to_dict()
+
+
+def with_own_digest(fragment: str) -> str:
+    """A fragment that says which it is: the first 12 hex of the SHA-256 of its text."""
+    return fragment.replace(CONFIG_PLACEHOLDER, sha256(fragment.encode()).hexdigest()[:12])
+
+
+def release_id(parts: Mapping[str, Any], secrets: Mapping[str, str], key: bytes) -> str:
+    """The name of a release: 12 hex digits over all that makes it, the same on every host.
+
+    Args:
+        parts: whatever JSON can hold; the rendered files, the container's options, the digest of
+        the source. secrets: values that a digest must not let anyone guess; they enter as
+        HMAC-SHA-256. key: the key of that HMAC.
+    """
+    guarded = {
+        name: hmac.new(key, value.encode(), "sha256").hexdigest()
+        for name, value in sorted(secrets.items())
+    }
+    text = json.dumps([FORMAT, parts, guarded], sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def replace_placeholder(described: Mapping[str, Any], identity: str) -> dict[str, Any]:
+    """Put the id, now that it is known, into all that was described without it."""
+    result: dict[str, Any] = json.loads(json.dumps(described).replace(PLACEHOLDER, identity))
+    return result
+
+
+def release_key(path: str) -> bytes:
+    """The key that guards secrets in release ids: read, or made of 32 random bytes (0600) the first
+    time.
+    """
+    file = Path(os.path.expanduser(path))
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = file.with_name(f"{file.name}.{os.getpid()}")
+        temporary.touch(mode=0o600)
+        temporary.write_text(random.token_hex(32))
+        try:
+            os.link(temporary, file)  # never over a key that another run made meanwhile
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    return file.read_bytes()
+
+
+def env_file(values: Mapping[str, str]) -> str:
+    """The text of a Docker env file; every value is one line."""
+    return "".join(f"{name}={value}\n" for name, value in values.items())
