@@ -64,28 +64,23 @@ def normalize_apps(
     message = (
         "\n".join([f"{count} in the inputs; nothing was changed.", *problems]) if problems else ""
     )
-    notes = [
-        printable(f"{app['name']}: {note}")
-        for app in result
-        if isinstance(app["name"], str)
-        for note in app.get("notes", [])
-    ]
-    present = [] if problems else [app for app in result if app["state"] != "absent"]
+    notes = [printable(f"{app.name}: {note}") for app in result for note in app.notes]
+    present = [] if problems else [app for app in result if app.state != "absent"]
     if warn:
         for text in filter(None, map(public_defaults.warning, present)):
             Display().warning(printable(text))
     kept = [Release.from_dict(release) for release in restored or []]
     host = "bootstrap" if base_source == "bootstrap" else str(context.get("base_image", ""))
-    bases = {*(app["build"]["base"] for app in present), *(release.build.base for release in kept)}
+    bases = {*(app.build.base for app in present), *(release.build.base for release in kept)}
     known = runtimes(bases, recipe, host, str(context.get("base_refresh", ""))) if recipe else {}
     return {
-        "apps": result,
-        "absent": [app["name"] for app in result if app["state"] == "absent"],
+        "apps": [app.to_dict() for app in result],
+        "absent": [app.name for app in result if app.state == "absent"],
         "problems": problems,
         "message": message,
         "notes": notes,
-        "sites": sorted({app["site"] for app in present}),
-        "drain_seconds": max((app["drain_seconds"] for app in present), default=0),
+        "sites": sorted({app.site for app in present}),
+        "drain_seconds": max((app.drain_seconds for app in present), default=0),
         "login": asdict(deploy.registry_login([], "", defaults)),
         "runtimes": known,
         "restored": [

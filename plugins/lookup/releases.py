@@ -84,10 +84,9 @@ from ..module_utils.host.places import (
 )
 from ..module_utils.nginx.upstream import Upstream
 from ..module_utils.releases import describe
-from ..module_utils.releases.app_path import AppPath
+from ..module_utils.releases.app import App
 from ..module_utils.releases.covers import DATA_FILES
-from ..module_utils.releases.deploy import for_tasks, registry_login
-from ..module_utils.releases.engines.known import engine_of
+from ..module_utils.releases.deploy import for_tasks
 from ..module_utils.releases.processes import one_off_command, process_containers
 from ..module_utils.releases.release import Release
 from ..module_utils.releases.secrets import laid
@@ -121,16 +120,17 @@ class LookupModule(LookupBase):
         except (OSError, ValueError) as error:  # a file that has changed since it was checked
             raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
 
-    def _release(self, app: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        name, root, identity = app["name"], self.get_option("root"), describe.PLACEHOLDER
-        runtime = self.get_option("runtimes")[app["build"]["base"]]
-        place, path = Place(root), AppPath.of(app)
+    def _release(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        app = App.from_dict(entry)
+        name, root, identity = app.name, self.get_option("root"), describe.PLACEHOLDER
+        runtime = self.get_option("runtimes")[app.build.base]
+        place, path = Place(root), app.app_path
         route = path.route
         # What Nginx goes through, and not the directory of this release: an unchanged fragment
         # serves the next one too.
         served = ReleasePlace(place.app(name).route(route))
         words = {
-            "app": app,
+            "app": entry,
             "release": identity,
             "runtime": runtime,
             "directory": str(served.directory),
@@ -147,7 +147,7 @@ class LookupModule(LookupBase):
             "data_directory": DATA_FILES,
         }
         image = f"flaskops/{name}:{identity}"
-        own = app["proxy"]["fragment"]
+        own = app.proxy.fragment
         if own:
             words["fragment"] = self._render(own, words, variables)
         words["ansible_managed"] = self._managed
@@ -171,10 +171,10 @@ class LookupModule(LookupBase):
                 app, options, "FLASKOPS_SECRETS" in environment
             ),
             "route": route,
-            "source": "" if app["build"]["kind"] == "image" else source_digest(app["source"]),
+            "source": "" if app.build.kind == "image" else source_digest(app.source),
             "taken": image_parts(app),
-            "static": app["static"],
-            **({"uid": app["uid"]} if app["uid"] else {}),
+            "static": entry["static"],
+            **({"uid": app.uid} if app.uid else {}),
         }
         secrets = laid(app)
         key = describe.release_key(self.get_option("key_file")) if secrets else b""
@@ -182,38 +182,38 @@ class LookupModule(LookupBase):
         made = describe.replace_placeholder(parts, finished)
         release = Release.from_dict(
             {
-                **app,
+                **entry,
                 **made,
                 "id": finished,
                 "root": root,
                 "runtime": runtime,
-                "source_path": app["source"],
+                "source_path": app.source,
                 "secrets": secrets,
                 "variables": environment.get("FLASKOPS_SECRETS", "").split(),
                 "release_command": one_off_command(app),
-                "login": app["registry"],
+                "login": entry["registry"],
             }
         )
-        return for_tasks(release, app)
+        return for_tasks(release, entry)
 
     def _fragment(self, file: str, words: dict[str, Any]) -> str:
         return describe.with_own_digest(self._render_ours(file, words))
 
-    def _dockerfile(self, app: dict[str, Any], words: dict[str, Any]) -> str:
+    def _dockerfile(self, app: App, words: dict[str, Any]) -> str:
         """The application's own, or ours; a ready image has none."""
-        if app["build"]["kind"] == "image":
+        if app.build.kind == "image":
             return ""
-        if app["build"]["kind"] == "dockerfile":
+        if app.build.kind == "dockerfile":
             return own_dockerfile(app, words["runtime"])
-        requirements = app["build"]["requirements"]
+        requirements = app.build.requirements
         return self._render_ours(
             "Dockerfile",
             {**words, "requirements": arguments(requirements), "export": export(requirements)},
         )
 
-    def _settings(self, app: dict[str, Any], words: dict[str, Any]) -> dict[str, str]:
+    def _settings(self, app: App, words: dict[str, Any]) -> dict[str, str]:
         """The file that the engine reads; the relay is the same for all."""
-        engine = engine_of(app)
+        engine = app.server
         if engine.in_runtime:
             return {engine.settings: self._render_ours(engine.settings, words)}
         return {

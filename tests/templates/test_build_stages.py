@@ -13,7 +13,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from entries import normalize_apps
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
 RUNTIME = "flaskops/runtime:0123456789ab"

@@ -15,8 +15,8 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils.releases.release import PLACEHOLDER
+from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import PLACEHOLDER
+from entries import normalize_apps
 
 # bin/test names one; then the tests that need it have to run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")

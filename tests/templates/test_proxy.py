@@ -28,7 +28,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.module_utils.apps import normalize
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
+from ansible_collections.flaskops.host.plugins.module_utils.apps.draft import Draft
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App
+from entries import normalize_apps
 from flask import Flask
 
 # bin/test names one; then the tests that need it have to run.
@@ -61,8 +63,10 @@ def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
         root=str(base),
     )
     assert problems == []
-    apps[0]["engine"], apps[0]["build"]["server"] = engine, server
-    normalize._finish(apps[0])
+    entry = {**apps[0], "engine": engine, "build": {**apps[0]["build"], "server": server}}
+    draft = Draft(App.from_dict(entry), {}, {})
+    normalize._finish(draft)
+    apps = [draft.app.to_dict()]
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
     lookup = lookup_loader.get(

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils.apps import schema
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
+from entries import normalize_apps
 from hypothesis import given
 from hypothesis import strategies as st
 

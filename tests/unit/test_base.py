@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import runtimes
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Build
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
     image_builds,
@@ -15,6 +14,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy impo
     restored_releases,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from entries import normalize_apps
 
 RECIPE = str(Path(__file__).parents[2] / "roles/flask_apps/files/runtime")
 ID = "0123456789ab"

@@ -7,10 +7,6 @@ import subprocess
 import tarfile
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import (
-    NOTHING,
-    arguments,
-)
 from ansible_collections.flaskops.host.plugins.module_utils.host import files as _files
 from ansible_collections.flaskops.host.plugins.module_utils.images import pull as _pull
 from ansible_collections.flaskops.host.plugins.module_utils.images import unpack as _unpack
@@ -21,6 +17,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy impo
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Login, Release
 from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
+from entries import arguments
 
 # --- the build context ----------------------------------------------------------------------------
 
@@ -102,7 +99,7 @@ def test_a_bundle_that_is_not_there_or_too_large(unpack, tmp_path):
     ],
 )
 def test_what_pip_is_told(requirements, words):
-    assert arguments({**NOTHING, **requirements}) == words
+    assert arguments(requirements) == words
 
 
 def test_which_images_of_ours_a_run_needs():

@@ -17,6 +17,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.processes i
     one_off_command,
     process_containers,
 )
+from entries import typed
 
 SHELLS = [shell for shell in map(shutil.which, ("dash", "bash", "busybox")) if shell]
 
@@ -96,10 +97,10 @@ def test_each_key_is_run_alike(engine):
     container = {"name": "shop-1", "labels": {"host.flaskops.release": "1"}, "volumes": []}
     words = ["sh", "-c", "A=1 exec job"]
     assert shell_words("A=1 job") == words
-    assert one_off_command(app)[-3:] == words
-    assert (one_off_command(app)[0] == "--run") == (engine == "command")
+    assert typed(one_off_command)(app)[-3:] == words
+    assert (typed(one_off_command)(app)[0] == "--run") == (engine == "command")
     for variables in (False, True):
-        (process,) = process_containers(app, container, variables)
+        (process,) = typed(process_containers)(app, container, variables)
         assert [*process.get("entrypoint", []), *process["command"]][-3:] == words
     given = {"path": "/", "path_mode": "domain", "prefix": "", "script_name": "", "port": 0}
     given |= {
@@ -110,4 +111,4 @@ def test_each_key_is_run_alike(engine):
         "engine": "command",
         "command": "A=1 job",
     }
-    assert environment({**app, **given})["FLASKOPS_COMMAND"] == words[-1]
+    assert typed(environment)({**app, **given})["FLASKOPS_COMMAND"] == words[-1]

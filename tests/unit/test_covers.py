@@ -3,8 +3,8 @@
 """What may be laid over directories of an image, and what is said of what that hides or loses."""
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.releases import covers
+from entries import normalize_apps
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ right place.
 """
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import database
 from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice
 from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import container
+from entries import normalize_apps, typed
 
 TUTORIAL = """import os
 from flask import Flask
@@ -131,7 +131,7 @@ def test_where_the_database_is(normal, files, places):
 
 
 def of(app):
-    return container(app, "0" * 12, "i", "/r")["labels"]
+    return typed(container)(app, "0" * 12, "i", "/r")["labels"]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,10 @@ import tracemalloc
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.declared import Project
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import (
-    arguments,
-    find,
     python_problem,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import source_files
+from entries import arguments, find
 
 SETUP = "from setuptools import setup\n"
 CFG = (

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.apps import dev as _dev
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.releases import secrets
 from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import container
+from entries import normalize_apps, typed
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = importlib.util.spec_from_file_location("dev", ROOT / "roles/flask_apps/files/dev.py")
@@ -116,7 +116,7 @@ def test_the_source_is_mounted_where_the_dockerfile_copies_it(tmp_path, dockerfi
         (tmp_path / file).write_text("")
     (tmp_path / "Dockerfile").write_text(dockerfile)
     app = {"source": str(tmp_path), "build": {"kind": "dockerfile", "dockerfile": "Dockerfile"}}
-    assert _dev.source_mounts(app, [*files, "requirements.txt"]) == mounts
+    assert typed(_dev.source_mounts)(app, [*files, "requirements.txt"]) == mounts
 
 
 def words(tmp_path, **keys):
@@ -133,7 +133,7 @@ def words(tmp_path, **keys):
     release = {
         "id": "0123456789ab",
         "app": apps[0],
-        "container": container(apps[0], "0123456789ab", "x", "/tmp/place"),
+        "container": typed(container)(apps[0], "0123456789ab", "x", "/tmp/place"),
     }
     return _dev.dev_run(
         release, "/tmp/place", 5001, "flaskops-dev/shop", {"Entrypoint": ["/start"], "Cmd": ["now"]}

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.releases.replaced import (
     UWSGI,
     UWSGI_KEYS,
 )
+from entries import normalize_apps
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "roles/flask_apps/templates/uwsgi.ini.j2"
 

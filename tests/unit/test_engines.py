@@ -32,7 +32,7 @@ NAMED = {
         "what a uwsgi.ini of the source says of module and callable",
     ),
     "plugins/module_utils/apps/presets.py": (
-        9,
+        7,
         "which server the known images have, and UWSGI_PROCESSES of them",
     ),
     "plugins/module_utils/apps/foreign.py": (1, "a package of a Dockerfile"),

@@ -8,8 +8,8 @@ import time
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.foreign import packages
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import own_dockerfile
+from entries import normalize_apps, typed
 
 ALPINE = "FROM tiangolo/uwsgi-nginx-flask:python3.8-alpine\n"
 DEBIAN = "FROM tiangolo/uwsgi-nginx-flask:python3.8\n"
@@ -174,7 +174,7 @@ def test_no_command_holds_the_controller(check, word):
 def test_one_that_copies_no_code_gets_the_source(check, text, files, copied):
     app, problems = check(text, files)
     assert problems == []
-    assert own_dockerfile(app, "r:1").endswith(
+    assert typed(own_dockerfile)(app, "r:1").endswith(
         f"\n# It copies no code itself.\nCOPY {copied} /app\n"
     )
     assert any("copies no code" in note for note in app["notes"])
@@ -199,7 +199,7 @@ def test_one_that_has_its_code_is_left_as_it_is(check, line):
     app, problems = check(f"{DEBIAN}{line}\n")
     assert problems == []
     assert (
-        own_dockerfile(app, "r:1")
+        typed(own_dockerfile)(app, "r:1")
         == f"# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM r:1-compat\n{line}\n"
     )
 

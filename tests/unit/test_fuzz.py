@@ -20,7 +20,6 @@ from ansible_collections.flaskops.host.plugins.filter import flask_apps as filte
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git as _git
 from ansible_collections.flaskops.host.plugins.module_utils.docker import plan
-from ansible_collections.flaskops.host.plugins.module_utils.images.base import bases
 from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import Option
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import plan as _nginx_plan
 from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
@@ -203,7 +202,7 @@ def check_words(messages):
 
 
 def test_any_value_in_any_key_of_an_application(source, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(_git, "_checkout", lambda git, key_file, run: {"problem": "not asked."})
+    monkeypatch.setattr(_git, "_checkout", lambda git, run: {"problem": "not asked."})
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
     lookup = lookup_loader.get(
@@ -229,7 +228,9 @@ def test_any_value_in_any_key_of_an_application(source, tmp_path, monkeypatch, c
         if not result["problems"] and sound and rendered < RENDERED:
             rendered += 1
             try:
-                runtimes = dict.fromkeys(bases(sound), "flaskops/runtime:0123456789ab")
+                runtimes = dict.fromkeys(
+                    [app["build"]["base"] for app in sound], "flaskops/runtime:0123456789ab"
+                )
                 assert lookup.run([sound], variables=known, runtimes=runtimes, **options)
             except AnsibleError as error:  # the template of a user may be anything
                 assert any(
@@ -280,7 +281,7 @@ def test_any_value_in_any_input_of_the_roles(capsys):
 
 def test_any_value_in_git(source, monkeypatch, capsys):
     """What is asked of a repository is asked of none here."""
-    monkeypatch.setattr(_git, "_checkout", lambda git, key_file, run: {"problem": "not asked."})
+    monkeypatch.setattr(_git, "_checkout", lambda git, run: {"problem": "not asked."})
     for number in range(GIT):
         apps, context = case(number, source)
         if isinstance(apps, list) and apps and isinstance(apps[0], dict):

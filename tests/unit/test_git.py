@@ -7,8 +7,8 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git as _git
+from entries import normalize_apps
 
 
 def git(place, *words):

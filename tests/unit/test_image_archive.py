@@ -13,10 +13,10 @@ import tarfile
 import time
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host import files as _files
 from ansible_collections.flaskops.host.plugins.module_utils.images import archive as _image_archive
 from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
+from entries import normalize_apps
 
 RUNTIME = "flaskops/runtime:0123456789ab"
 OURS = f"flaskops/shop:{'2' * 12}"

@@ -5,12 +5,12 @@
 import json
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host import engine as _engine
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.images import dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils.images.build import refuse_labels
 from ansible_collections.flaskops.host.plugins.module_utils.releases import process_steps
+from entries import normalize_apps
 
 ID = "0123456789ab"
 

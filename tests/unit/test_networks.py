@@ -8,13 +8,13 @@ import json
 from ipaddress import IPv4Network
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.releases import describe
 from ansible_collections.flaskops.host.plugins.module_utils.releases import networks as _networks
 from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
     process_containers,
 )
+from entries import normalize_apps, typed
 
 ROUTES = """default via 192.168.1.1 dev eth0
 0.0.0.0/1 via 10.8.0.1 dev tun0
@@ -167,7 +167,7 @@ def entry(tmp_path):
 
 
 def container(app):
-    return describe.container(app, "1", "flaskops/shop:1", "/var/lib/flaskops")
+    return typed(describe.container)(app, "1", "flaskops/shop:1", "/var/lib/flaskops")
 
 
 def test_who_does_not_ask_has_none(entry):
@@ -198,7 +198,7 @@ def test_the_host_has_a_name_for_web_and_processes_by_a_key(entry):
     )
     assert problems == []
     found = container(app)
-    (worker,) = process_containers(app, found)
+    (worker,) = typed(process_containers)(app, found)
     assert found["etc_hosts"] == worker["etc_hosts"] == {"host.docker.internal": "host-gateway"}
     assert worker["network_mode"] == "flaskops-shop"
 

@@ -13,8 +13,6 @@ import tarfile
 import time
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
-from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import requirements
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import source as _source
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.ignore import Patterns
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import (
@@ -26,6 +24,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source 
 )
 from ansible_collections.flaskops.host.plugins.module_utils.images import dockerfile
 from docker.utils.build import exclude_paths
+from entries import find, normalize_apps
 
 QUICK = 10  # seconds; what this guards against takes minutes, or for ever
 
@@ -329,7 +328,7 @@ def test_requirements_that_would_take_long(source):
     names = [f"{number}.txt" for number in range(2000)]
     for name in names:
         (source / name).write_text("".join(f"-r {other}\n" for other in names[:50]) + "a/b\n" * 500)
-    found, wrong = requirements.find(source, [*names, "requirements.txt"], names[0])
+    found, wrong = find(source, [*names, "requirements.txt"], names[0])
     assert wrong == [] and len(found["files"]) == 50
 
 

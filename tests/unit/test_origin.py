@@ -4,7 +4,6 @@
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import normalize_apps as checked
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import (
     image_parts,
     own_dockerfile,
@@ -12,6 +11,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import (
 from ansible_collections.flaskops.host.plugins.module_utils.images.pull import registry_of
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from entries import normalize_apps, typed
 
 RUNTIME = "flaskops/runtime:0123456789ab"
 
@@ -124,7 +124,7 @@ def test_the_notes_name_their_application(tmp_path):
 )
 def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
     app, _ = check({"Dockerfile": text}, dockerfile="Dockerfile")
-    assert own_dockerfile(app, RUNTIME) == wanted
+    assert typed(own_dockerfile)(app, RUNTIME) == wanted
     assert (
         needed_images(
             [Release("shop", "0123456789ab", "default", "/", dockerfile=wanted, runtime=RUNTIME)]
@@ -344,12 +344,12 @@ def test_reference_and_archive_make_a_release_of_an_image(check, tmp_path):
     (tmp_path / "shop.tar").write_text("x")
     app, problems = check(image="a/shop:1", image_archive="shop.tar", port=80)
     assert problems == []
-    assert image_parts(app) == {
+    assert typed(image_parts)(app) == {
         "reference": "a/shop:1",
         "archive": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881",
     }
     app, _ = check(image="a/shop:1", port=80, registry={"username": "a", "password": "b"})
-    assert image_parts(app) == {"reference": "a/shop:1", "archive": ""}
+    assert typed(image_parts)(app) == {"reference": "a/shop:1", "archive": ""}
 
 
 def test_defaults_that_have_no_sense_for_an_application_are_left_aside(tmp_path):

@@ -5,6 +5,7 @@
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import own_code, own_prefix
+from entries import typed
 
 MIDDLEWARE = """
 class Prefixed:
@@ -32,7 +33,7 @@ def said(tmp_path):
             [{"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}]
         )
         assert found["problems"] == []
-        return own_prefix.setting(found["apps"][0])
+        return typed(own_prefix.setting)(found["apps"][0])
 
     return run
 
@@ -168,11 +169,13 @@ def test_who_only_has_blueprints_costs_no_reading(tmp_path):
 def test_at_the_root_and_without_a_source_there_is_none(said):
     assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
     assert (
-        own_prefix.setting({"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"})
+        typed(own_prefix.setting)(
+            {"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"}
+        )
         == ""
     )
     assert (
-        own_prefix.setting(
+        typed(own_prefix.setting)(
             {
                 "prefix": "/shop",
                 "build": {"kind": "source"},

@@ -5,11 +5,11 @@ names.
 """
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import own_dockerfile
 from ansible_collections.flaskops.host.plugins.module_utils.apps.presets import preset_of
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from entries import normalize_apps, typed
 
 FLASK = "FROM tiangolo/uwsgi-nginx-flask:python3.8\nCOPY ./app /app\n"
 
@@ -70,7 +70,7 @@ def test_such_an_application_needs_no_key(check, base, engine):
 
 def test_our_runtime_takes_the_place_of_the_image(check):
     app, _ = check({"Dockerfile": FLASK, "app/main.py": ""})
-    text = own_dockerfile(app, "flaskops/runtime:1")
+    text = typed(own_dockerfile)(app, "flaskops/runtime:1")
     assert (
         text
         == "# instead of tiangolo/uwsgi-nginx-flask:python3.8\nFROM flaskops/runtime:1-compat\nCOPY"

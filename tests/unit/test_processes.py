@@ -9,11 +9,13 @@ import json
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.releases import process_steps as steps
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Process
 from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
     LABEL,
     process_containers,
     process_problems,
 )
+from entries import normalize_apps, typed
 
 NEW, OLD = "222222222222", "111111111111"
 
@@ -49,7 +51,7 @@ OPTIONS = {
 
 
 def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
-    (found,) = process_containers(
+    (found,) = typed(process_containers)(
         {"engine": "uwsgi", "processes": [entry(stop_seconds=9)]}, OPTIONS
     )
     assert found == {
@@ -64,7 +66,7 @@ def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
 
 
 def test_without_a_network_their_own_name_is_known_to_them_too():
-    (found,) = process_containers(
+    (found,) = typed(process_containers)(
         {"engine": "uwsgi", "processes": [entry(name="w" * 20)]},
         {**OPTIONS, "etc_hosts": {"x": "127.0.0.1"}},
     )
@@ -76,7 +78,7 @@ def test_without_a_network_their_own_name_is_known_to_them_too():
     ("engine", "options"), [("command", {}), ("uwsgi", {"entrypoint": ["/x"]})]
 )
 def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
-    (found,) = process_containers(
+    (found,) = typed(process_containers)(
         {"engine": engine, "processes": [entry()]}, {**OPTIONS, **options}
     )
     assert (found["entrypoint"], found["command"]) == (["sh", "-c"], ["exec celery worker"])
@@ -102,16 +104,16 @@ def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
                 " containers."
             ],
         ),
-        ([None, 5], []),
     ],
 )
 def test_their_names_differ_from_each_other_and_from_ours(names, problems):
-    assert process_problems([{"name": name} for name in names]) == problems
+    assert process_problems([Process(name) for name in names]) == problems
 
 
-@pytest.mark.parametrize("malformed", [None, "x", ["x"], [{}], {"a": 1}])
+@pytest.mark.parametrize("malformed", ["x", ["x"], [{}], {"a": 1}])
 def test_malformed_lists_are_answered_elsewhere(malformed):
-    assert process_problems(malformed) == []
+    _apps, problems = normalize_apps([{"name": "shop", "path": "/", "processes": malformed}])
+    assert problems and not any("differ" in problem for problem in problems)
 
 
 # --- how they start -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import 
     own_code,
     public_defaults,
 )
+from entries import typed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -298,7 +299,7 @@ def test_the_applications_of_this_repository_have_none(tmp_path, monkeypatch):
         kept = {key: entry[key] for key in keys if key in entry}
         found = filters.normalize_apps([kept], warn=True, source_root=str(scenario / "apps"))
         # What an entry lacks here is another's business; all that is read is its source.
-        said += filter(None, [public_defaults.warning(app) for app in found["apps"]])
+        said += filter(None, [typed(public_defaults.warning)(app) for app in found["apps"]])
     assert said == []
 
 

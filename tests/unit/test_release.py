@@ -8,9 +8,9 @@ import re
 import stat
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.host.container import env_lines
 from ansible_collections.flaskops.host.plugins.module_utils.releases import describe, release
+from entries import normalize_apps, typed
 
 ROOT = "/var/lib/flaskops"
 ID = "0123456789ab"
@@ -33,14 +33,14 @@ def app(tmp_path):
 
 
 def container(entry):
-    return describe.container(entry, ID, f"flaskops/shop:{ID}", ROOT)
+    return typed(describe.container)(entry, ID, f"flaskops/shop:{ID}", ROOT)
 
 
 # --- the environment ------------------------------------------------------------------------------
 
 
 def test_the_environment_has_domain_and_env(app):
-    assert describe.environment(app()) == {
+    assert typed(describe.environment)(app()) == {
         "DOMAIN": "/shop",
         "ENV": "PROD",
         "FLASKOPS_APP": "shop",
@@ -56,25 +56,25 @@ def test_the_environment_has_domain_and_env(app):
 
 def test_each_engine_has_its_own_number_of_processes(app):
     keys = {"gunicorn": {"workers": 3}, "uwsgi": {"processes": 5}}
-    assert describe.environment(app(engine="gunicorn", **keys))["FLASKOPS_PROCESSES"] == "3"
-    assert describe.environment(app(**keys))["FLASKOPS_PROCESSES"] == "5"
+    assert typed(describe.environment)(app(engine="gunicorn", **keys))["FLASKOPS_PROCESSES"] == "3"
+    assert typed(describe.environment)(app(**keys))["FLASKOPS_PROCESSES"] == "5"
 
 
 def test_an_application_that_knows_nothing_of_its_path_is_mounted_and_has_no_domain(app):
-    values = describe.environment(app(path_mode="script_name"))
+    values = typed(describe.environment)(app(path_mode="script_name"))
     assert (values["DOMAIN"], values["FLASKOPS_MOUNT"]) == ("", "/shop")
-    values = describe.environment(app(path_mode="script_name", path="/"))
+    values = typed(describe.environment)(app(path_mode="script_name", path="/"))
     assert values["DOMAIN"] == ""
     assert "FLASKOPS_MOUNT" not in values
 
 
 def test_what_is_found_in_the_container_is_not_said(app):
     entry = {**app(), "module": None, "callable": None}
-    assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE"} & set(describe.environment(entry))
+    assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE"} & set(typed(describe.environment)(entry))
 
 
 def test_a_server_of_an_image_of_its_own_is_told_to_the_relay(app):
-    values = describe.environment(
+    values = typed(describe.environment)(
         {**app(), "engine": "command", "command": "node server.js", "port": 3000}
     )
     assert (values["FLASKOPS_COMMAND"], values["FLASKOPS_PORT"]) == ("exec node server.js", "3000")
@@ -85,21 +85,21 @@ def test_a_server_of_an_image_of_its_own_is_told_to_the_relay(app):
         "FLASKOPS_PROCESSES",
     } & set(values)
     assert not {"FLASKOPS_COMMAND", "FLASKOPS_PORT"} & set(
-        describe.environment({**app(), "engine": "command"})
+        typed(describe.environment)({**app(), "engine": "command"})
     )
 
 
 def test_at_the_root_of_a_site_domain_is_empty(app):
-    assert describe.environment(app(path="/"))["DOMAIN"] == ""
+    assert typed(describe.environment)(app(path="/"))["DOMAIN"] == ""
 
 
 def test_the_users_own_environment_comes_in_and_may_change_env(app):
-    values = describe.environment(app(env={"ENV": "STAGING", "COLOUR": "red=blue #1"}))
+    values = typed(describe.environment)(app(env={"ENV": "STAGING", "COLOUR": "red=blue #1"}))
     assert (values["ENV"], values["COLOUR"]) == ("STAGING", "red=blue #1")
 
 
 def test_secrets_are_files_and_the_environment_says_where(app):
-    values = describe.environment(app(secrets={"SECRET_KEY": "hunter2"}))
+    values = typed(describe.environment)(app(secrets={"SECRET_KEY": "hunter2"}))
     assert values["SECRET_KEY_FILE"] == "/run/secrets/SECRET_KEY"
     assert "hunter2" not in json.dumps(values)
 
@@ -120,7 +120,7 @@ def test_what_is_read_from_the_env_file_is_what_was_said(app):
         "SIZE": "größe",
     }
     own["LINES"] = "a\x0bb\x85c\u2028d"
-    values = describe.environment(app(env=own))
+    values = typed(describe.environment)(app(env=own))
     assert env_lines(describe.env_file(values)) == [
         f"{name}={value}" for name, value in values.items()
     ]
@@ -283,7 +283,7 @@ def test_environment_and_container_are_part_of_the_id(app, before, after):
     def identity(keys):
         entry = app(**keys)
         return describe.release_id(
-            {"env": describe.environment(entry), "container": container(entry)}, {}, b""
+            {"env": typed(describe.environment)(entry), "container": container(entry)}, {}, b""
         )
 
     assert identity(before) != identity(after)

@@ -8,8 +8,8 @@ import re
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.releases import replaced
+from entries import normalize_apps
 from test_entrypoint import RUNTIME, app, entrypoint, started  # noqa: F401
 
 TASKS = RUNTIME.parents[1] / "tasks/image_build.yml"

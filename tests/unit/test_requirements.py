@@ -7,12 +7,10 @@ import tracemalloc
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import declared
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.requirements import (
-    arguments,
-    export,
-    find,
     python_problem,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources.source import source_files
+from entries import arguments, export, find
 
 
 def look(place, files, wanted=""):

@@ -5,10 +5,10 @@ Gunicorn, wherever it is started.
 """
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import environment
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from entries import normalize_apps, typed
 
 FROM = "FROM python:3.13-slim\nCOPY . /app\nEXPOSE 8000\n"
 
@@ -75,7 +75,7 @@ def entry(tmp_path):
 def test_a_gunicorn_of_the_dockerfile_is_found(entry, dockerfile, files, found):
     app = entry(dockerfile, files)
     assert (app["script_name"], app["socket_prefix"]) == (("/shop", "/shop") if found else ("", ""))
-    assert environment(app).get("SCRIPT_NAME") == ("/shop" if found else None)
+    assert typed(environment)(app).get("SCRIPT_NAME") == ("/shop" if found else None)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_gunicorn_of_the_dockerfile_is_found(entry, dockerfile, files, found):
 def test_the_entry_says_it_for_a_ready_image(entry, keys, prefix):
     app = entry(**keys)
     assert app["socket_prefix"] == prefix
-    assert environment(app).get("SCRIPT_NAME", "") == (
+    assert typed(environment)(app).get("SCRIPT_NAME", "") == (
         app["script_name"] or keys.get("env", {}).get("SCRIPT_NAME", "")
     )
 

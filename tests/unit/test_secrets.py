@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.flaskops.host.plugins.module_utils.apps import dotenv
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     advice,
-    release,
+    describe,
     replaced,
     secrets,
 )
@@ -28,6 +27,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.processes i
     process_containers,
 )
 from ansible_collections.flaskops.host.plugins.modules import release_files
+from entries import normalize_apps, typed
 
 FILES = Path(__file__).resolve().parents[2] / "roles/flask_apps/files"
 ID = "0123456789ab"
@@ -58,7 +58,7 @@ def app(check):
 
 
 def told(app):
-    return release.environment(app).get("FLASKOPS_SECRETS", "").split()
+    return typed(describe.environment)(app).get("FLASKOPS_SECRETS", "").split()
 
 
 # --- which become variables -----------------------------------------------------------------------
@@ -67,12 +67,14 @@ def told(app):
 def test_secrets_are_named_to_the_container_and_nowhere_shown(app):
     entry = app(secrets={"SECRET_KEY": "hunter2", "DATABASE_URL": "hunter3"})
     assert told(entry) == ["DATABASE_URL", "SECRET_KEY"]
-    said = json.dumps([release.environment(entry), release.container(entry, ID, "x", "/r")])
+    said = json.dumps(
+        [typed(describe.environment)(entry), typed(describe.container)(entry, ID, "x", "/r")]
+    )
     assert "hunter" not in said
 
 
 def test_an_application_without_secrets_is_told_nothing(app):
-    assert "FLASKOPS_SECRETS" not in release.environment(app())
+    assert "FLASKOPS_SECRETS" not in typed(describe.environment)(app())
 
 
 STEERING = """
@@ -94,7 +96,7 @@ def test_a_name_that_steers_a_process_stays_a_file(app, name):
     assert secrets.steers(name)
     entry = app(secrets={name: "x", "KEY": "x"})
     assert told(entry) == ["KEY"]
-    assert release.environment(entry)[f"{name}_FILE"] == f"/run/secrets/{name}"
+    assert typed(describe.environment)(entry)[f"{name}_FILE"] == f"/run/secrets/{name}"
     assert (
         f"{name}: stays a file below /run/secrets, for the name steers processes; env sets such a"
         " name." in entry["notes"]
@@ -132,7 +134,7 @@ def test_what_no_variable_can_hold_stays_a_file(app, value, stays):
 def test_env_wins_over_a_secret_of_the_same_name(app):
     entry = app(secrets={"KEY": "of the vault", "OTHER": "x"}, env={"KEY": "of env"})
     assert told(entry) == ["OTHER"]
-    assert release.environment(entry)["KEY"] == "of env"
+    assert typed(describe.environment)(entry)["KEY"] == "of env"
     assert (
         "KEY: the variable is what env says, the secret of the same name is a file."
         in entry["notes"]
@@ -143,13 +145,13 @@ def test_env_wins_over_a_secret_of_the_same_name(app):
 def test_what_the_role_says_itself_is_not_replaced(app, name):
     entry = app(secrets={"KEY": "x", name: "hunter2"})
     assert told(entry) == ["KEY"]
-    assert release.environment(entry)[name] != "hunter2"
+    assert typed(describe.environment)(entry)[name] != "hunter2"
 
 
 def test_secrets_as_file_keeps_them_files_alone(app):
     entry = app(secrets={"KEY": "x", "PATH": "x"}, secrets_as="file")
-    assert "FLASKOPS_SECRETS" not in release.environment(entry)
-    assert release.environment(entry)["KEY_FILE"] == "/run/secrets/KEY"
+    assert "FLASKOPS_SECRETS" not in typed(describe.environment)(entry)
+    assert typed(describe.environment)(entry)["KEY_FILE"] == "/run/secrets/KEY"
     assert not [note for note in entry["notes"] if "stays" in note]
 
 
@@ -225,7 +227,7 @@ def test_after_a_rollback_a_value_that_does_not_fit_stays_a_file(first, capsys):
 
 def test_both_know_the_limit_of_the_controller(first):
     assert first[0].VARIABLE_BYTES == secrets.VARIABLE_BYTES
-    assert str(release.SECRETS) == "/run/secrets"
+    assert str(describe.SECRETS) == "/run/secrets"
 
 
 PRINT = "import os; print(os.environ.get('KEY'), os.environ.get('FLASKOPS_SECRETS'))"
@@ -275,12 +277,14 @@ def test_its_processes_go_the_same_way_where_there_are_secrets():
     }
     options["labels"] = {"host.flaskops.release": ID}
     process = {"name": "worker", "command": "celery worker", "stop_seconds": 9}
-    (found,) = process_containers({"engine": "command", "processes": [process]}, options, True)
+    (found,) = typed(process_containers)(
+        {"engine": "command", "processes": [process]}, options, True
+    )
     assert (found["entrypoint"], found["command"]) == (
         options["entrypoint"],
         ["--run", "sh", "-c", "exec celery worker"],
     )
-    (found,) = process_containers(
+    (found,) = typed(process_containers)(
         {"engine": "uwsgi", "processes": [process]}, {**options, "entrypoint": ["/x"]}, True
     )
     assert found["command"] == ["exec celery worker"]
@@ -405,7 +409,7 @@ def test_its_variables_are_kept_as_secrets_are_and_settings_are_env(app, tmp_pat
     )
     (tmp_path / "shop.env").write_bytes(b"\xef\xbb\xbf" + text.encode())
     entry = app(env_file="shop.env", env={"COLOUR": "blue"}, secrets={"TOKEN": "vault"})
-    environment = release.environment(entry)
+    environment = typed(describe.environment)(entry)
     assert told(entry) == ["DATABASE_URL", "SECRET_KEY", "TOKEN"]
     assert (environment["FLASK_APP"], environment["PYTHONPATH"], environment["COLOUR"]) == (
         "web",
@@ -413,7 +417,7 @@ def test_its_variables_are_kept_as_secrets_are_and_settings_are_env(app, tmp_pat
         "blue",
     )
     assert not {"SECRET_KEY", "SECRET_KEY_FILE", "DATABASE_URL_FILE"} & set(environment)
-    assert secrets.laid(entry) == {
+    assert typed(secrets.laid)(entry) == {
         "SECRET_KEY": "hunter2",
         "DATABASE_URL": "x://y",
         "TOKEN": "vault",
@@ -470,12 +474,12 @@ CONFIG = "/app/instance/config.py"
 def test_a_file_of_settings_lies_with_the_secrets_and_is_mounted_read_only(app):
     entry = app(config_files=[{"path": CONFIG, "content": "KEY = 'hunter2'\n"}])
     file = secrets.config_name(CONFIG)
-    assert secrets.laid(entry) == {file: "KEY = 'hunter2'\n"}
-    options = release.container(entry, ID, "x", "/r")
+    assert typed(secrets.laid)(entry) == {file: "KEY = 'hunter2'\n"}
+    options = typed(describe.container)(entry, ID, "x", "/r")
     place = f"/r/apps/shop/releases/{ID}/secrets"
     assert options["volumes"][-2:] == [f"{place}:/run/secrets:ro", f"{place}/{file}:{CONFIG}:ro"]
-    assert "hunter2" not in json.dumps([options, release.environment(entry)])
-    assert "FLASKOPS_SECRETS" not in release.environment(entry)
+    assert "hunter2" not in json.dumps([options, typed(describe.environment)(entry)])
+    assert "FLASKOPS_SECRETS" not in typed(describe.environment)(entry)
 
 
 TAKEN = "where the role or the kernel has files of its own; choose another."

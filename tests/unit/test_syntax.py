@@ -5,8 +5,8 @@ left to the container.
 """
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find, syntax
+from entries import normalize_apps
 
 APP = b"from flask import Flask\napp = Flask(__name__)\n"
 BROKEN = b"from flask import Flask\n\napp = Flask(__name__\n"

@@ -24,8 +24,7 @@ from ..host.places import (
 )
 from ..images import dockerfile
 from ..inputs.options import merge
-from ..releases.app_path import AppPath
-from ..releases.engines.known import engine_of
+from ..releases.app import App
 from ..releases.release import LABEL
 from ..releases.secrets import PLACE as SECRETS
 from ..releases.secrets import config_mounts, laid
@@ -78,7 +77,7 @@ def _lies_in(app: Mapping[str, Any], source_root: str, directory: Path) -> bool:
     )
 
 
-def source_mounts(app: Mapping[str, Any], files: Sequence[str]) -> dict[str, str]:
+def source_mounts(app: App, files: Sequence[str]) -> dict[str, str]:
     """Where directories of the source are in the image: the path there, and the directory below the
     source ("" for all of it).
 
@@ -86,10 +85,10 @@ def source_mounts(app: Mapping[str, Any], files: Sequence[str]) -> dict[str, str
         app: a complete entry.
         files: those of its source.
     """
-    if app["build"]["kind"] != "dockerfile":
+    if app.build.kind != "dockerfile":
         return {"/app": ""}
     chain = dockerfile.last_chain(
-        dockerfile.stages(Path(app["source"], app["build"]["dockerfile"]).read_text())
+        dockerfile.stages(Path(app.source, app.build.dockerfile).read_text())
     )
     counts: dict[tuple[str, str], int] = {}
     for path, file in dockerfile.copied(chain, files, dockerfile.environment(chain)).items():
@@ -107,8 +106,8 @@ def source_mounts(app: Mapping[str, Any], files: Sequence[str]) -> dict[str, str
     for target in sorted(best):
         above = next((other for other in reversed(kept) if target.startswith(f"{other}/")), None)
         if above is not None:
-            beside = Path(app["source"], kept[above], target[len(above) + 1 :])
-            if beside == Path(app["source"], best[target]) or not beside.is_dir():
+            beside = Path(app.source, kept[above], target[len(above) + 1 :])
+            if beside == Path(app.source, best[target]) or not beside.is_dir():
                 # it comes with the other one, or there is nothing that it could be mounted on
                 continue
         if target != "/":
@@ -129,16 +128,12 @@ def dev_run(
         image: the image that was built.
         config: the engine's own words about it; they start the server of one that is not ours.
     """
-    app, options = release["app"], as_user(release["container"], UID)
-    path, settings, secrets = (
-        AppPath.of(app),
-        engine_of(app).settings,
-        ReleasePlace(Path(place)).secrets,
-    )
-    ours = engine_of(app).in_runtime
-    mounts = source_mounts(app, list(source_files(app["source"])))
+    app, options = App.from_dict(release["app"]), as_user(release["container"], UID)
+    path, settings, secrets = app.app_path, app.server.settings, ReleasePlace(Path(place)).secrets
+    ours = app.server.in_runtime
+    mounts = source_mounts(app, list(source_files(app.source)))
     tmpfs = [*options["tmpfs"], f"{CONTAINER_RUN}/{release['id']}:rw,nosuid,nodev,mode=1777"]
-    if CONTAINER_SPOOL not in app["writable"]:
+    if CONTAINER_SPOOL not in app.writable:
         tmpfs.append(f"{CONTAINER_SPOOL}:rw,nosuid,nodev,mode=1777")
     files = [
         f"{place}/{settings}:{CONTAINER_SETTINGS}/{settings}:ro",
@@ -146,37 +141,34 @@ def dev_run(
     ]
     files += [f"{secrets}:{SECRETS}:ro"] if laid(app) else []
     files += [
-        f"{Path(app['source'], directory)}:{target}:ro"
-        for target, directory in sorted(mounts.items())
+        f"{Path(app.source, directory)}:{target}:ro" for target, directory in sorted(mounts.items())
     ]
     # Files that are read at every request need no new server.
-    static = ":".join(str(PurePosixPath("/app", entry["path"])) for entry in app["static"])
+    static = ":".join(str(PurePosixPath("/app", entry.path)) for entry in app.static)
     told = {
         "FLASKOPS_PREFIX": path.prefix,
         "FLASKOPS_PREFIX_MODE": "strip" if path.stripped else "tell" if path.mapped else "",
         "FLASKOPS_URL": f"http://127.0.0.1:{port}{path.prefix}/",
         "FLASKOPS_WATCH": ":".join(sorted(mounts)),
         "FLASKOPS_UNWATCHED": static,
-        "FLASKOPS_COOKIE_PATH": path.cookie_path if app["proxy"]["cookie_path"] == "app" else "",
+        "FLASKOPS_COOKIE_PATH": path.cookie_path if app.proxy["cookie_path"] == "app" else "",
     }
     python = ENTRYPOINT[:2] if ours else ["python3"]
-    theirs = (
-        [] if app["command"] else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-    )
+    theirs = [] if app.command else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
     server = ENTRYPOINT if ours else ["python3", f"{CONTAINER_SETTINGS}/{settings}", *theirs]
     # With internet, it is Docker's default network here: there are no neighbours.
-    network, *more = app["networks"] or ["bridge"]
+    network, *more = app.networks or ("bridge",)
     container = replace(
         Container.from_dict(options),
-        name=f"dev-{app['name']}",
+        name=f"dev-{app.name}",
         image=image,
         hostname=None,
-        labels={f"{LABEL}.dev": app["name"]},
+        labels={f"{LABEL}.dev": app.name},
         network_mode=network,
-        etc_hosts={"host.docker.internal": "host-gateway"} if app["host_access"] else None,
+        etc_hosts={"host.docker.internal": "host-gateway"} if app.host_access else None,
         env_file=f"{place}/{ENVIRONMENT}",
         tmpfs=tmpfs,
-        volumes=[*files, *app["volumes"], *config_mounts(app, str(secrets))],
+        volumes=[*files, *app.volumes, *config_mounts(app, str(secrets))],
         entrypoint=python,
         command=[f"{CONTAINER_SETTINGS}/dev.py", *server],
     )
@@ -195,18 +187,18 @@ def dev_run(
     }
 
 
-def _no_place(app: Mapping[str, Any], mounts: Mapping[str, str]) -> str:
+def _no_place(app: App, mounts: Mapping[str, str]) -> str:
     """Of config_files what the engine cannot mount: a mounted source is read-only, so the file must
     be there to be covered.
     """
-    for entry in app["config_files"]:
-        inside = [target for target in mounts if entry["path"].startswith(f"{target}/")]
+    for entry in app.config_files:
+        inside = [target for target in mounts if entry.path.startswith(f"{target}/")]
         if inside:
             target = max(inside, key=len)
-            file = Path(app["source"], mounts[target], entry["path"][len(target) + 1 :])
+            file = Path(app.source, mounts[target], entry.path[len(target) + 1 :])
             if not file.is_file():
                 return (
-                    f"config_files has {entry['path']}, which is in the source here: make an empty"
+                    f"config_files has {entry.path}, which is in the source here: make an empty"
                     f" {file}, which it covers."
                 )
     return ""

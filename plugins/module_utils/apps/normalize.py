@@ -1,32 +1,33 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from what is said of applications, before any host is asked."""
+"""Validate and normalise `flask_apps`, before any host is asked."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..host.size import bytes_of
 from ..host.places import ROOT as PLACES_ROOT
 from ..host.places import Place
+from ..host.size import bytes_of
 from ..images import dockerfile
-from ..images.base import complete as complete_base
-from ..images.base import problem_of, python_of
-from ..inputs.options import merge, normalize, plain_text, refusal, show
-from ..releases.app_path import AppPath
-from ..releases.covers import add_data_files, cover_problems
-from ..releases.engines.known import engine_of
+from ..images.base import choose, problem_of, python_of
+from ..inputs.options import Option, fitting, merge, normalize, plain_text, refusal, show
+from ..releases.app import App
+from ..releases.covers import cover_problems, with_data_files
 from ..releases.networks import network_problems, pool_problem
-from ..releases.processes import process_problems, twice
+from ..releases.processes import process_problems
 from ..releases.secrets import is_setting
 from ..releases.secrets import notes as secret_notes
 from ..releases.secrets import problems as secret_problems
 from . import dotenv, origin
-from .schema import ABSENT_OPTIONS, NAME, OPTIONS, PATH, ROOT, SOCKET_LIMIT
+from .collisions import collisions
+from .draft import Draft
+from .schema import ABSENT_OPTIONS, OPTIONS, ROOT, SOCKET_LIMIT
 from .sources.source import controller_path, file_problem, is_directory, source_files
 
 # Set by us in every container; the application's own may not contradict them.
@@ -54,13 +55,13 @@ def normalize_apps(
     bootstrapped: str = "",
     free_space: Any = "0",
     networks_pool: Any = "10.201.0.0/16",
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[App], list[str]]:
     """Complete the entries of flask_apps and check them, each alone and against each other.
 
     Args:
         apps: flask_apps as the user wrote it.
         defaults: flask_apps_defaults, laid under every entry.
-        sites: the names of the server blocks there are; None where only the host knows them.
+        sites: the names of the server blocks; None where only the host knows them.
         source_root: the directory that relative sources start from, on the controller.
         root: the directory of the releases on the host; the length of socket paths depends on it.
         taken_paths: where the sites themselves answer.
@@ -70,11 +71,13 @@ def normalize_apps(
         runtime_image: flask_apps_runtime_image.
         base_image: flask_apps_base_image.
         bootstrapped: the version of the distribution's Python where the base is bootstrapped from
-        it; else "". free_space: flask_apps_free_space. networks_pool: flask_apps_networks_pool.
+            it; else "".
+        free_space: flask_apps_free_space.
+        networks_pool: flask_apps_networks_pool.
 
     Returns:
-        The complete entries, each with C(notes) of what was understood, and all problems; both as
-        sentences.
+        The complete entries, those that are absent last, each with notes of what was understood;
+        and all problems, as sentences.
     """
     if not isinstance(apps, (list, tuple)):
         return [], [
@@ -119,8 +122,11 @@ def normalize_apps(
         must = "be a size such as 1g or 500m, or 0 for no check"
         problems.append(refusal("flask_apps_free_space", must, free_space))
     problems += pool_problem(networks_pool)
-    result: list[dict[str, Any]] = []
-    gone: list[dict[str, Any]] = []
+    host = _Host(
+        sites, source_root, root, set(taken_paths), checkout, _text(base_image), bootstrapped
+    )
+    result: list[App] = []
+    gone: list[App] = []
     for position, entry in enumerate(apps):
         if not isinstance(entry, Mapping):
             problems.append(
@@ -135,68 +141,269 @@ def normalize_apps(
             else f"flask_apps[{position}]"
         )
         absent = entry.get("state") == "absent"
-        given = merge(defaults or {}, entry)
-        app, found = normalize(given, ABSENT_OPTIONS if absent else OPTIONS, where)
-        problems.extend(found)
-        if absent:
-            gone.append(app)
-            continue
-        problems.extend(f"{where}: {problem}" for problem in _env_file(app, source_root))
-        problems.extend(
-            f"{where}: {problem}" for problem in _against_host(app, sites, root, set(taken_paths))
+        draft, found = _draft(defaults or {}, entry, ABSENT_OPTIONS if absent else OPTIONS, where)
+        problems += found
+        if not absent:
+            _complete(draft, host)
+        problems += [f"{where}: {problem}" for problem in draft.problems]
+        (gone if absent else result).append(replace(draft.app, notes=tuple(draft.notes)))
+    names = [app.name for app in gone]
+    return result + gone, problems + collisions(result, names, plain_text(uids) or "")
+
+
+@dataclass(frozen=True)
+class _Host:
+    """What the entries of one host have in common; the arguments of normalize_apps."""
+
+    sites: Sequence[str] | None
+    source_root: str
+    root: str
+    taken_paths: Collection[str]
+    checkout: origin.Checkout
+    base_image: str
+    bootstrapped: str
+
+
+def _draft(
+    defaults: Mapping[str, Any],
+    entry: Mapping[str, Any],
+    options: Mapping[str, Option],
+    where: str,
+) -> tuple[Draft, list[str]]:
+    """An entry with its defaults, and the problems of its values, which it has not got."""
+    given = merge(defaults, entry)
+    values, problems = normalize(given, options, where)
+    refused: list[str] = []
+    if problems:
+        values, refused = fitting(given, options)
+    known = {**values, **{key: "" for key in ("name", "path", "engine") if values[key] is None}}
+    return Draft(App.from_dict(known), given, entry, refused, not problems), problems
+
+
+def _complete(draft: Draft, host: _Host) -> None:
+    """All that follows from one entry, and its problems but those with other entries."""
+    _env_file(draft, host.source_root)
+    _check_host(draft, host)
+    _own_files(draft, host.source_root)
+    before = len(draft.problems)
+    origin.complete(draft, host.source_root, host.checkout)
+    if not draft.sound:
+        return
+    _base(draft, host)
+    base = draft.app.build.base or host.base_image
+    origin.check_python(draft, host.bootstrapped or python_of(base), bool(host.bootstrapped))
+    is_made = len(draft.problems) == before
+    _finish(draft)
+    draft.refuse(*draft.app.server.problems(draft.app), *secret_problems(draft.app))
+    draft.note(*secret_notes(draft.app))
+    if is_made:
+        draft.note(*_env_file_in_image(draft.app))
+
+
+def _base(draft: Draft, host: _Host) -> None:
+    """The base of its runtime image."""
+    written = draft.written(("base_image", "python"))
+    if not origin.is_on_runtime(draft.app):
+        where = (
+            "the image has its own"
+            if draft.app.build.kind == "image"
+            else "write it into the FROM of its Dockerfile"
         )
-        problems.extend(f"{where}: {problem}" for problem in _files_of(app, source_root))
-        made = origin.complete(app, given, entry, source_root, checkout, sound=not found)
-        if not found:
-            made += complete_base(
-                app, entry, _text(base_image), bootstrapped, origin.is_on_runtime(app)
+        draft.refuse(
+            *(
+                f"{key} is written, and the image is not built on our runtime; {where}, and leave"
+                f" {key} out."
+                for key in written
             )
-            made += origin.python_problems(
-                app,
-                bootstrapped or python_of(app["build"]["base"] or _text(base_image)),
-                bool(bootstrapped),
+        )
+        return
+    if len(written) == 2:
+        draft.refuse("base_image and python are written; keep one.")
+        return
+    if written == ["python"]:  # the entry goes before the other key of flask_apps_defaults
+        draft.set(base_image="")
+    elif written:
+        draft.set(python="")
+    app = draft.app
+    base, problem = choose(app.base_image, app.python, host.base_image, host.bootstrapped)
+    draft.set_build(base=base)
+    if problem:
+        draft.refuse(problem)
+
+
+def _finish(draft: Draft) -> None:
+    """One way to write each path, and what a Gunicorn of the image gets of it."""
+    app = draft.app
+    app = replace(
+        app,
+        path=app.path.rstrip("/") or "/",
+        static=tuple(replace(static, url=static.url.rstrip("/")) for static in app.static),
+        proxy=replace(
+            app.proxy,
+            websocket_paths=tuple(path.rstrip("/") for path in app.proxy.websocket_paths),
+        ),
+    )
+    if app.app_path.stripped:
+        app = replace(app, script_name=_script_name(app))
+    draft.app = with_data_files(app)
+
+
+def _script_name(app: App) -> str:
+    """SCRIPT_NAME for a Gunicorn that is the image's own: it strips the path itself. "" where Nginx
+    does it for another server.
+    """
+    server = dockerfile.server_of(app.command) if app.command else app.build.server
+    return app.env.get("SCRIPT_NAME", app.app_path.prefix if server == "gunicorn" else "")
+
+
+def _env_file(draft: Draft, source_root: str) -> None:
+    """Give the entry what is in its env_file: settings to env, the rest to private_env."""
+    app = draft.app
+    if not app.env_file or draft.is_refused("env", "secrets"):
+        return
+    file = controller_path(source_root, app.env_file)
+    draft.set(env_file=str(file))
+    try:
+        found = dotenv.read(file)
+    except (OSError, ValueError) as error:
+        draft.refuse(f"env_file {error} It starts from flask_apps_source_root.")
+        return
+    env, private = dict(app.env), {}
+    for name, value in found.items():
+        if name in app.env or name in app.secrets:
+            continue
+        if name in RESERVED_ENV or name.startswith(RESERVED_ENV_PREFIX):
+            meaning = f"set from {RESERVED_ENV[name]}" if name in RESERVED_ENV else "ours"
+            draft.refuse(f"env_file sets {name}, which is {meaning}; take it out of {file}.")
+        elif not is_setting(name):
+            private[name] = value
+        elif "\n" in value or "\r" in value or value != value.rstrip():
+            draft.refuse(
+                f"env_file sets {name} to more than one line, or with spaces at its end; correct it"
+                f" in {file}."
             )
-        problems.extend(f"{where}: {problem}" for problem in made)
-        if not found:
-            _finish(app)
-            problems.extend(
-                f"{where}: {problem}"
-                for problem in (*engine_of(app).problems(app), *secret_problems(app))
-            )
-            app["notes"] += [*secret_notes(app), *([] if made else _env_file_in_image(app))]
-        result.append(app)
-    names = [_text(app["name"]) for app in (*gone, *result)]
-    gone_names = names[: len(gone)]
-    problems += [
-        f"flask_apps: {name}: it is absent and listed twice; keep one entry."
-        for name in twice(names)
-        if name in gone_names
-    ]
-    return result + gone, problems + _uids_of_others(result, plain_text(uids) or "") + _collisions(
-        result
+        else:
+            env[name] = value
+    draft.set(env=env, private_env=private)
+
+
+def _env_file_in_image(app: App) -> list[str]:
+    """A note, where the env_file of a complete entry is part of its source, which can be read."""
+    file, source = Path(app.env_file), app.source
+    if (
+        not app.env_file
+        or app.build.kind == "image"
+        or not file.is_relative_to(source)
+        or not is_directory(Path(source))
+    ):
+        return []
+    name = str(file.relative_to(source))
+    return (
+        [f"env_file is in the source, so that the image has it: list {name} in .dockerignore."]
+        if name in source_files(source)
+        else []
     )
 
 
-def _uids_of_others(apps: list[dict[str, Any]], uids: str) -> list[str]:
-    """Of the range each application gets one of its own; who writes one of it may mean another's,
-    and shares it with an entry that does.
-    """
-    first, _dash, last = uids.partition("-")
-    if not (first.isdecimal() and last.isdecimal()):
-        return []
-    given = [app["uid"] for app in apps]
-    return [
-        f"flask_apps: {app['name']}: uid must be outside of flask_apps_uids ({uids}), of which each"
-        f" application gets one of its own, or be written for all that share it; got {app['uid']}."
-        for app in apps
-        if isinstance(app["uid"], int)
-        and int(first) <= app["uid"] <= int(last)
-        and given.count(app["uid"]) == 1
-    ]
+def _check_host(draft: Draft, host: _Host) -> None:
+    """An entry against what the host has, and against what this collection sets itself."""
+    app = draft.app
+    if host.sites is not None and app.site not in host.sites:
+        draft.refuse(
+            f"no site {show(app.site)}; defined sites: {', '.join(host.sites)}. Add it to"
+            " nginx_sites or choose one of these."
+        )
+    if app.path and app.app_path.prefix in host.taken_paths:
+        draft.refuse(
+            f"path must not be {show(app.path)}, where the site itself answers (nginx_health_path)."
+        )
+    if app.name in RESERVED_NAMES:
+        draft.refuse(
+            f"name must not be {app.name!r}, which is reserved for this collection's images."
+        )
+    draft.refuse(*process_problems(app.processes), *cover_problems(app), *network_problems(app))
+    _check_proxy(draft)
+    _check_locations(draft, host.taken_paths)
+    draft.refuse(
+        *(
+            f"env sets {name}, which we set from {meaning}; leave it out."
+            for name, meaning in RESERVED_ENV.items()
+            if name in app.env
+        ),
+        *(
+            f"env sets {name}; names that begin with {RESERVED_ENV_PREFIX} are ours; leave it out."
+            for name in app.env
+            if name.startswith(RESERVED_ENV_PREFIX) and name not in RESERVED_ENV
+        ),
+        *(
+            f"env sets {name}, which we set from secrets; leave it out."
+            for name in sorted({f"{secret}_FILE" for secret in app.secrets} & {*app.env})
+        ),
+    )
+    socket = str(Place(host.root).app(app.name).release("0" * 12).socket)
+    if app.name and len(socket.encode()) > SOCKET_LIMIT:
+        draft.refuse(
+            f"the socket {socket} has {len(socket.encode())} bytes and Linux allows"
+            f" {SOCKET_LIMIT}; choose a shorter name or a shorter flask_apps_root."
+        )
+
+
+def _check_proxy(draft: Draft) -> None:
+    """What of an entry Nginx would not do together."""
+    static, proxy = draft.app.static, draft.app.proxy
+    for key, urls in (
+        ("index", [each.url for each in static if each.index]),
+        ("fallback", [each.url for each in static if each.fallback]),
+    ):
+        if len(urls) > 1:
+            draft.refuse(f"static: {key} is set for {' and '.join(urls)}; keep it for one of them.")
+    if proxy.cache_seconds and not proxy.buffering:
+        draft.refuse(
+            "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them"
+            " out."
+        )
+
+
+def _check_locations(draft: Draft, taken_paths: Collection[str]) -> None:
+    """What an entry has where the site, or the role itself, answers."""
+    app = draft.app
+    draft.refuse(
+        *(
+            f"proxy.websocket_paths must not have {url!r}, where the site itself answers"
+            " (nginx_health_path)."
+            for url in (path.rstrip("/") for path in app.proxy.websocket_paths)
+            if f"{app.app_path.prefix}{url}" in taken_paths
+        )
+    )
+    if re.match(r"/+\.flaskops([/?]|$)", app.health.path):
+        draft.refuse(
+            f"health.path must be a page of the application; got {app.health.path!r}, where the"
+            " role itself answers. Choose another."
+        )
+
+
+def _own_files(draft: Draft, source_root: str) -> None:
+    """The user's own files for Nginx, by their absolute paths from here on."""
+    app = draft.app
+
+    def absolute(key: str, given: str) -> str:
+        if not given:
+            return ""
+        file = controller_path(source_root, given)
+        if wrong := file_problem(file, OWN_FILE_BYTES):
+            draft.refuse(f"{key} {wrong}. It starts from flask_apps_source_root.")
+        return str(file)
+
+    page = absolute("maintenance.page", app.maintenance.page)
+    fragment = absolute("proxy.fragment", app.proxy.fragment)
+    draft.set(
+        maintenance=replace(app.maintenance, page=page),
+        proxy=replace(app.proxy, fragment=fragment),
+    )
 
 
 def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:
-    """What is wrong with what is said of the runtime image."""
+    """The problems of the options of the runtime image."""
     problems = []
     if not isinstance(refresh, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", refresh):
         words = "a word of letters, digits, - _ and ., such as 2026-12"
@@ -222,260 +429,5 @@ def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    """A value that may be of a wrong kind, which has been answered already."""
+    """A value that may be of a wrong kind, which was reported already."""
     return value if isinstance(value, str) else show(value)
-
-
-def _finish(app: dict[str, Any]) -> None:
-    """One way to write each path, and the path as a prefix."""
-    app["path"] = app["path"].rstrip("/") or "/"
-    app["script_name"] = ""
-    app["script_name"] = _script_name(app) if AppPath.of(app).stripped else ""
-    app.update(AppPath.of(app).words())
-    for static in app["static"]:
-        static["url"] = static["url"].rstrip("/")
-    app["proxy"]["websocket_paths"] = [path.rstrip("/") for path in app["proxy"]["websocket_paths"]]
-    add_data_files(app)
-
-
-def _env_file(app: dict[str, Any], source_root: str) -> list[str]:
-    """Give what is in its env_file to the entry, which may be malformed: settings to env, the rest
-    to private_env.
-    """
-    app["private_env"] = {}
-    given, env, secrets = app["env_file"], app["env"], app["secrets"]
-    if (
-        not isinstance(given, str)
-        or not given
-        or not isinstance(env, dict)
-        or not isinstance(secrets, Mapping)
-    ):
-        return []
-    file = controller_path(source_root, given)
-    app["env_file"] = str(file)
-    try:
-        found = dotenv.read(file)
-    except (OSError, ValueError) as error:
-        return [f"env_file {error} It starts from flask_apps_source_root."]
-    problems = []
-    for name, value in found.items():
-        if name in env or name in secrets:
-            continue
-        if name in RESERVED_ENV or name.startswith(RESERVED_ENV_PREFIX):
-            meaning = f"set from {RESERVED_ENV[name]}" if name in RESERVED_ENV else "ours"
-            problems.append(f"env_file sets {name}, which is {meaning}; take it out of {file}.")
-        elif not is_setting(name):
-            app["private_env"][name] = value
-        elif "\n" in value or "\r" in value or value != value.rstrip():
-            problems.append(
-                f"env_file sets {name} to more than one line, or with spaces at its end; correct it"
-                f" in {file}."
-            )
-        else:
-            env[name] = value
-    return problems
-
-
-def _env_file_in_image(app: Mapping[str, Any]) -> list[str]:
-    """A note, where the env_file of a complete entry is part of its source, which can be read."""
-    file, source = Path(app["env_file"]), app["source"]
-    if (
-        not app["env_file"]
-        or app["build"]["kind"] == "image"
-        or not file.is_relative_to(source)
-        or not is_directory(Path(source))
-    ):
-        return []
-    name = str(file.relative_to(source))
-    return (
-        [f"env_file is in the source, so that the image has it: list {name} in .dockerignore."]
-        if name in source_files(source)
-        else []
-    )
-
-
-def _script_name(app: dict[str, Any]) -> str:
-    """What a Gunicorn that is the image's own is told of its path: it takes that off itself. ""
-    where Nginx does it for another server.
-    """
-    server = dockerfile.server_of(app["command"]) if app["command"] else app["build"]["server"]
-    return str(
-        app["env"].get("SCRIPT_NAME", AppPath.of(app).prefix if server == "gunicorn" else "")
-    )
-
-
-def _against_host(
-    app: dict[str, Any], sites: Sequence[str] | None, root: str, taken_paths: set[str]
-) -> list[str]:
-    """What an entry says, checked against what the host has and what we set ourselves. It may be
-    malformed.
-    """
-    problems = []
-    site, path, name = app["site"], app["path"], app["name"]
-    if sites is not None and isinstance(site, str) and site not in sites:
-        problems.append(
-            f"no site {show(site)}; defined sites: {', '.join(sites)}. Add it to nginx_sites or"
-            " choose one of these."
-        )
-    if isinstance(path, str) and AppPath(path).prefix in taken_paths:
-        problems.append(
-            f"path must not be {show(path)}, where the site itself answers (nginx_health_path)."
-        )
-    if name in RESERVED_NAMES:
-        problems.append(
-            f"name must not be {name!r}, which is reserved for this collection's images."
-        )
-    problems += process_problems(app["processes"])
-    problems += cover_problems(app)
-    problems += network_problems(app)
-    env = app["env"] if isinstance(app["env"], Mapping) else {}
-    secrets = app["secrets"] if isinstance(app["secrets"], Mapping) else {}
-    problems += _against_proxy(app)
-    problems += _against_locations(app, taken_paths)
-    problems += [
-        f"env sets {name}, which we set from {meaning}; leave it out."
-        for name, meaning in RESERVED_ENV.items()
-        if name in env
-    ]
-    problems += [
-        f"env sets {name}; names that begin with {RESERVED_ENV_PREFIX} are ours; leave it out."
-        for name in env
-        if isinstance(name, str)
-        and re.fullmatch(rf"{RESERVED_ENV_PREFIX}\w*", name, re.ASCII)
-        and name not in RESERVED_ENV
-    ]
-    files = {f"{secret}_FILE" for secret in secrets if isinstance(secret, str)}
-    problems += [
-        f"env sets {name}, which we set from secrets; leave it out."
-        for name in sorted(files & set(env))
-    ]
-    if isinstance(name, str) and re.fullmatch(NAME, name):
-        socket = str(Place(root).app(name).release("0" * 12).socket)
-        if len(socket.encode()) > SOCKET_LIMIT:
-            problems.append(
-                f"the socket {socket} has {len(socket.encode())} bytes and Linux allows"
-                f" {SOCKET_LIMIT}; choose a shorter name or a shorter flask_apps_root."
-            )
-    return problems
-
-
-def _against_proxy(app: dict[str, Any]) -> list[str]:
-    """What of an entry Nginx would not do together. It may be malformed."""
-    problems = []
-    static = (
-        [entry for entry in app["static"] if isinstance(entry, Mapping)]
-        if isinstance(app["static"], list)
-        else []
-    )
-    for key in ("index", "fallback"):
-        urls = [show(entry.get("url")).strip("'") for entry in static if entry.get(key) is True]
-        if len(urls) > 1:
-            problems.append(
-                f"static: {key} is set for {' and '.join(urls)}; keep it for one of them."
-            )
-    proxy = app["proxy"] if isinstance(app["proxy"], Mapping) else {}
-    if proxy.get("cache_seconds") and proxy.get("buffering") is False:
-        problems.append(
-            "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them"
-            " out."
-        )
-    return problems
-
-
-def _against_locations(app: dict[str, Any], taken_paths: set[str]) -> list[str]:
-    """What an entry has where the site, or the role itself, answers. It may be malformed."""
-    problems = []
-    prefix = AppPath(app["path"]).prefix if isinstance(app["path"], str) else ""
-    for url in _websocket_urls(app):
-        if f"{prefix}{url}" in taken_paths:
-            problems.append(
-                f"proxy.websocket_paths must not have {url!r}, where the site itself answers"
-                " (nginx_health_path)."
-            )
-    health = app["health"].get("path") if isinstance(app["health"], Mapping) else ""
-    if isinstance(health, str) and re.match(r"/+\.flaskops([/?]|$)", health):
-        problems.append(
-            f"health.path must be a page of the application; got {health!r}, where the role itself"
-            " answers. Choose another."
-        )
-    return problems
-
-
-def _files_of(app: dict[str, Any], source_root: str) -> list[str]:
-    """The user's own files for Nginx, by their absolute paths from here on."""
-    problems = []
-    for section, key in (("maintenance", "page"), ("proxy", "fragment")):
-        options = app[section] if isinstance(app[section], Mapping) else {}
-        given = options.get(key)
-        if not isinstance(given, str) or not given:
-            continue
-        file = controller_path(source_root, given)
-        app[section][key] = str(file)
-        if wrong := file_problem(file, OWN_FILE_BYTES):
-            problems.append(f"{section}.{key} {wrong}. It starts from flask_apps_source_root.")
-    return problems
-
-
-def _collisions(apps: list[dict[str, Any]]) -> list[str]:
-    """Names and places that are taken twice. What is of a wrong kind has been answered already."""
-    problems = []
-    names = [app["name"] for app in apps if isinstance(app["name"], str)]
-    problems += [
-        f"flask_apps: {name}: {names.count(name)} entries have this name; names have to differ."
-        for name in twice(names)
-    ]
-    # Nginx knows each location of a site once: path and static files of all applications share
-    # them.
-    places: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for app in (
-        app for app in apps if isinstance(app["path"], str) and re.fullmatch(PATH, app["path"])
-    ):
-        site, path = _text(app["site"]), AppPath(app["path"]).prefix
-        known = any(use == "path" for _name, use in places.get((site, f"{path}/"), []))
-        # Where the paths are the same, it goes without saying that what is below is too.
-        below = [] if known else [("static", f"{path}{url}/") for url in _static_urls(app)]
-        below += [] if known else [("websocket", f"{path}{url}/") for url in _websocket_urls(app)]
-        for use, location in [("path", f"{path}/"), *below]:
-            places.setdefault((site, location), []).append((_text(app["name"]), use))
-    for (site, location), users in places.items():
-        where = " and ".join(dict.fromkeys(name for name, _use in users))
-        if len(users) == 1:
-            continue
-        if {use for _name, use in users} == {"path"}:
-            where = " and ".join(name for name, _use in users)
-            problems.append(
-                f"flask_apps: {where}: path is {location.rstrip('/') or '/'!r} on site {site!r} in"
-                " each; give each its own."
-            )
-        else:
-            uses = [use for _name, use in users]
-            told = f"{uses[0]} twice" if len(set(uses)) == 1 else " and ".join(uses)
-            told = (
-                told
-                if where == users[0][0]
-                else " and ".join(f"{use} of {name}" for name, use in users)
-            )
-            problems.append(
-                f"flask_apps: {where}: {location!r} on site {site!r} is {told}; change one of them."
-            )
-    return problems
-
-
-def _websocket_urls(app: Mapping[str, Any]) -> list[str]:
-    """Of an entry that may be malformed."""
-    paths = app["proxy"].get("websocket_paths") if isinstance(app["proxy"], Mapping) else []
-    return (
-        [path.rstrip("/") for path in paths if isinstance(path, str)]
-        if isinstance(paths, list)
-        else []
-    )
-
-
-def _static_urls(app: Mapping[str, Any]) -> list[str]:
-    """Of an entry that may be malformed."""
-    static = app["static"] if isinstance(app["static"], list) else []
-    return [
-        entry["url"].rstrip("/")
-        for entry in static
-        if isinstance(entry, Mapping) and isinstance(entry.get("url"), str)
-    ]

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
-from ..releases.engines.known import engine_of
+from ..releases.app import Static
 from ..releases.replaced import VARIABLES, VARIABLES_OF_PRESETS, variable
+from .draft import Draft
 from .schema import OPTIONS
 
 # The images, and the application server that does what theirs does.
@@ -37,28 +38,20 @@ def preset_of(image: str) -> str:
     return name if name in PRESETS else ""
 
 
-def translate(
-    app: dict[str, Any], given: Mapping[str, Any], env: Mapping[str, str]
-) -> tuple[list[str], list[str]]:
-    """Give the settings of these images the place that they have here.
+def translate(draft: Draft, env: Mapping[str, str]) -> None:
+    """Set the keys that the settings of these images mean here, where the entry did not set them.
 
     Args:
-        app: a complete entry; its keys are set where the entry did not set them.
-        given: the entry as it was written; what is in it goes before the environment.
-        env: the environment of the container, with what the Dockerfile sets.
-
-    Returns:
-        What was understood, and the problems; both as sentences.
+        draft: a sound entry.
+        env: what the Dockerfile sets; the environment of the entry goes before.
     """
-    notes: list[str] = []
-    problems: list[str] = []
-    _static(app, given, env, notes, problems)
-    _uploads(app, given, env, notes, problems)
-    _processes(app, given, env, notes, problems)
-    if engine_of(app).in_runtime:
-        replaced = (*VARIABLES, *(VARIABLES_OF_PRESETS if app["preset"] else ()))
-        notes += [variable(name) for name in replaced if name in env]
-    return notes, problems
+    env = {**env, **draft.app.env}
+    _static(draft, env)
+    _uploads(draft, env)
+    _processes(draft, env)
+    if draft.app.server.in_runtime:
+        replaced = (*VARIABLES, *(VARIABLES_OF_PRESETS if draft.app.preset else ()))
+        draft.note(*(variable(name) for name in replaced if name in env))
 
 
 def nginx_notes(files: Mapping[str, str]) -> list[str]:
@@ -91,121 +84,88 @@ def _are(names: list[str]) -> str:
     return f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'}"
 
 
-def _static(
-    app: dict[str, Any],
-    given: Mapping[str, Any],
-    env: Mapping[str, str],
-    notes: list[str],
-    problems: list[str],
-) -> None:
+def _have(names: list[str]) -> str:
+    return f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'}"
+
+
+def _static(draft: Draft, env: Mapping[str, str]) -> None:
     names = [name for name in ("STATIC_PATH", "STATIC_URL", "STATIC_INDEX") if name in env]
     if not names:
         return
-    if "static" in given:
-        notes.append(
-            f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for static is"
-            " written."
-        )
+    if "static" in draft.given:
+        draft.note(f"{_have(names)} no effect, for static is written.")
         return
     options = OPTIONS["static"].options or {}
-    url, path = (
-        env.get("STATIC_URL", "/static"),
-        env.get("STATIC_PATH", "/app/static" if app["preset"] else "static"),
-    )
+    preset = draft.app.preset
+    url = env.get("STATIC_URL", "/static")
+    path = env.get("STATIC_PATH", "/app/static" if preset else "static")
     wrong = [
         f"env: {name} must be {options[key].allowed}; its value is hidden."
         for name, key, value in (("STATIC_URL", "url", url), ("STATIC_PATH", "path", path))
         if not re.fullmatch(options[key].pattern, value, re.ASCII)
     ]
-    if wrong and not app["preset"]:  # a name that many applications have, for what they like
-        notes.append(
+    if wrong and not preset:  # a name that many applications have, for what they like
+        draft.note(
             f"{_are(names)} left to the application; what Nginx serves of its files is said by"
             " static."
         )
-        return
-    problems.extend(wrong)
-    if wrong:
-        return
-    index = env.get("STATIC_INDEX", "0") == "1"
-    app["static"] = [
-        {
-            "url": url,
-            "path": path,
-            "required": False,
-            "index": index,
-            "fallback": False,
-            "immutable": False,
-        }
-    ]
-    meaning = f"static: [{{url: {url}, path: {path}{', index: true' if index else ''}}}]"
-    notes.append(f"{_are(names)} understood as {meaning}")
+    elif wrong:
+        draft.refuse(*wrong)
+    else:
+        index = env.get("STATIC_INDEX", "0") == "1"
+        draft.set(static=(Static(url, path, required=False, index=index),))
+        meaning = f"static: [{{url: {url}, path: {path}{', index: true' if index else ''}}}]"
+        draft.note(f"{_are(names)} understood as {meaning}")
 
 
-def _uploads(
-    app: dict[str, Any],
-    given: Mapping[str, Any],
-    env: Mapping[str, str],
-    notes: list[str],
-    problems: list[str],
-) -> None:
-    if "body_size" in (given.get("proxy") or {}) or not (
-        "NGINX_MAX_UPLOAD" in env or "nginx" in app["preset"]
+def _uploads(draft: Draft, env: Mapping[str, str]) -> None:
+    app = draft.app
+    if "body_size" in (draft.given.get("proxy") or {}) or not (
+        "NGINX_MAX_UPLOAD" in env or "nginx" in app.preset
     ):
         return
     size = env.get("NGINX_MAX_UPLOAD", "0").lower()
     option = (OPTIONS["proxy"].options or {})["body_size"]
     if not size or not re.fullmatch(option.pattern, size, re.ASCII):
-        problems.append(
+        draft.refuse(
             "env: NGINX_MAX_UPLOAD must be a size such as 20m, 0 for no limit; its value is hidden."
         )
         return
-    app["proxy"]["body_size"] = size
+    draft.set(proxy=replace(app.proxy, body_size=size))
     if "NGINX_MAX_UPLOAD" in env:
-        notes.append(f"NGINX_MAX_UPLOAD is understood as proxy: {{body_size: {size}}}")
+        draft.note(f"NGINX_MAX_UPLOAD is understood as proxy: {{body_size: {size}}}")
     else:
-        notes.append(
+        draft.note(
             "uploads have no limit, as in that image; write proxy: {body_size: 20m} for one."
         )
 
 
-def _processes(
-    app: dict[str, Any],
-    given: Mapping[str, Any],
-    env: Mapping[str, str],
-    notes: list[str],
-    problems: list[str],
-) -> None:
+def _processes(draft: Draft, env: Mapping[str, str]) -> None:
+    app = draft.app
     names = [name for name in ("UWSGI_PROCESSES", "UWSGI_CHEAPER") if name in env]
-    if not names or app["engine"] != "uwsgi":
+    if not names or app.engine != "uwsgi":
         return
-    written = given.get("uwsgi") or {}
+    written = draft.given.get("uwsgi") or {}
     if "processes" in written or "cheaper" in written:
-        notes.append(
-            f"{' and '.join(names)} {'have' if len(names) > 1 else 'has'} no effect, for uwsgi says"
-            " how many processes there are."
-        )
+        draft.note(f"{_have(names)} no effect, for uwsgi says how many processes there are.")
         return
     wrong = [
         f"env: {name} must be a number from 1 to 999; its value is hidden."
         for name in names
         if not re.fullmatch(r"[1-9]\d{0,2}", env[name])
     ]
-    problems.extend(wrong)
     if wrong:
+        draft.refuse(*wrong)
         return
-    # 16 and 2 are what these images take for the one that is not said.
-    processes, cheaper = (
-        int(env.get("UWSGI_PROCESSES", "16")),
-        int(env.get("UWSGI_CHEAPER", "2" if app["preset"] else "0")),
-    )
+    # 16 and 2 are what these images take for the one that is not set.
+    processes = int(env.get("UWSGI_PROCESSES", "16"))
+    cheaper = int(env.get("UWSGI_CHEAPER", "2" if app.preset else "0"))
     if cheaper >= processes and "UWSGI_CHEAPER" in env:
-        problems.append(
+        draft.refuse(
             f"env: UWSGI_CHEAPER must be less than UWSGI_PROCESSES, which is {processes}; got"
             f" {cheaper}."
         )
         return
-    app["uwsgi"].update(processes=str(processes), cheaper=cheaper if cheaper < processes else 0)
-    notes.append(
-        f"{_are(names)} understood as uwsgi: {{processes: {processes}, cheaper:"
-        f" {app['uwsgi']['cheaper']}}}"
-    )
+    cheaper = cheaper if cheaper < processes else 0
+    draft.set(uwsgi=replace(app.uwsgi, processes=str(processes), cheaper=cheaper))
+    draft.note(f"{_are(names)} understood as uwsgi: {{processes: {processes}, cheaper: {cheaper}}}")

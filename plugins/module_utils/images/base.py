@@ -8,8 +8,6 @@ Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 # A reference of Docker's Python images, in whatever repository: before the version, the version,
 # and what comes after it.
@@ -32,59 +30,40 @@ def python_of(image: str) -> str:
     return found[2] if found else ""
 
 
-def complete(
-    app: dict[str, Any], own: Mapping[str, Any], host: str, bootstrapped: str, ours: bool
-) -> list[str]:
-    """Work out the base of an application; build.base stays "" for that of the host.
+def choose(image: str, python: str, host: str, bootstrapped: str) -> tuple[str, str]:
+    """The base of the runtime image of an application, "" for that of the host; and what is wrong
+    with the keys, as a sentence.
 
     Args:
-        app: the entry with its defaults.
-        own: the entry alone; a default is left aside where it has no sense.
+        image: the key base_image.
+        python: the key python.
         host: flask_apps_base_image.
         bootstrapped: the version of the distribution's Python where the base is bootstrapped from
-        it; else "". ours: whether the image is built on our runtime.
-
-    Returns:
-        The problems, as sentences.
+            it; else "".
     """
-    written = [key for key in ("base_image", "python") if own.get(key)]
-    if not ours:
-        where = (
-            "the image has its own"
-            if app["build"]["kind"] == "image"
-            else "write it into the FROM of its Dockerfile"
-        )
-        return [
-            f"{key} is written, and the image is not built on our runtime; {where}, and leave {key}"
-            " out."
-            for key in written
-        ]
-    if len(written) == 2:
-        return ["base_image and python are written; keep one."]
-    if written:  # what the entry says goes before the other key of flask_apps_defaults
-        app.update({key: "" for key in ("base_image", "python") if key not in written})
-    image, python = app["base_image"], app["python"]
     if bootstrapped:
-        return _bootstrapped(image, python, bootstrapped)
+        return "", _bootstrapped(image, python, bootstrapped)
     if image:
-        app["build"]["base"] = "" if image == host else image
-    elif python and python != python_of(host):
-        found = _PYTHON.fullmatch(host)
-        if not found:
-            return [f"python: which image has {python} does not follow from flask_apps_base_image; write base_image, such as "
-                    f"python:{python}-slim-trixie."]  # fmt: skip
-        app["build"]["base"] = f"{found[1]}{python}{found[4]}"
-    return []
+        return "" if image == host else image, ""
+    if not python or python == python_of(host):
+        return "", ""
+    found = _PYTHON.fullmatch(host)
+    if found:
+        return f"{found[1]}{python}{found[4]}", ""
+    return "", (
+        f"python: which image has {python} does not follow from flask_apps_base_image; write"
+        f" base_image, such as python:{python}-slim-trixie."
+    )
 
 
-def _bootstrapped(image: str, python: str, version: str) -> list[str]:
+def _bootstrapped(image: str, python: str, version: str) -> str:
     words = "flask_apps_base_source: bootstrap makes the base from the distribution"
     other = "leave it out, or set flask_apps_base_source: registry"
     if image:
-        return [f"base_image is written, and {words}; {other}."]
+        return f"base_image is written, and {words}; {other}."
     if python and python != version:
-        return [
+        return (
             f"python must be {version}, for {words}, which has no other; got {python}. Write that,"
             f" {other}."
-        ]
-    return []
+        )
+    return ""

@@ -242,6 +242,38 @@ def _fitting(given: Any, option: Option) -> list[Any]:
     return [value for value, found in converted if not found]
 
 
+def fitting(value: Given, options: Mapping[str, Option]) -> tuple[Values, list[str]]:
+    """What fits of a dictionary with problems, and the keys that are missing or have something that
+    does not fit. Those get their defaults; of a list, and of a dictionary, what fits is left.
+    """
+    result: Values = {}
+    refused: list[str] = []
+    for key, option in options.items():
+        given = option.default if value.get(key) is None else value[key]
+        if given is None:
+            result[key] = None
+            found = option.required
+        else:
+            result[key], problems = convert(given, option, "")
+            found = bool(problems)
+            if found:
+                result[key] = _what_fits(given, option)
+        refused += [key] if found else []
+    return result, refused
+
+
+def _what_fits(given: Any, option: Option) -> Any:
+    if option.kind == "dict" and option.options is not None:
+        return fitting(given if isinstance(given, Mapping) else {}, option.options)[0]
+    if option.kind == "dict":
+        pairs = given.items() if isinstance(given, Mapping) else ()
+        each = [_entries({name: value}, option, "") for name, value in pairs]
+        return {name: value for entry, found in each if not found for name, value in entry.items()}
+    if option.kind == "list":
+        return _fitting(given, _each(option))
+    return option.default
+
+
 def merge(below: Given, above: Given, depth: int = 0) -> Values:
     """Merge one dictionary into another: dictionaries merge, lists and values replace."""
     result = dict(below)
@@ -296,10 +328,15 @@ def _entries(given: Mapping[Any, Any], option: Option, where: str) -> Checked:
     return Checked(result, problems)
 
 
-def _elements(given: Any, option: Option, where: str) -> Checked:
-    each = option.elements or Option(
+def _each(option: Option) -> Option:
+    """The option of one element of a list."""
+    return option.elements or Option(
         kind="dict" if option.options is not None else "str", options=option.options
     )
+
+
+def _elements(given: Any, option: Option, where: str) -> Checked:
+    each = _each(option)
     if not isinstance(given, (list, tuple)):
         return Checked(given, [refusal(where, "be a list", given, option.secret or each.secret)])
     if option.filled and not given:

@@ -1,13 +1,18 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of an entry of flask_apps that a release keeps."""
+"""An entry of flask_apps as a type, and its parts, some of which a release keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from ..host.typed import plain, read
+from .app_path import AppPath
+from .engines.engine import Engine
+from .engines.known import engine_named
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,33 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Requirements:
+    """What is installed, and which files name it.
+
+    kind: pip (file, and in files what it includes), uv, list (packages of a project), pylock, or
+    lock, which its exporter reads; "" for nothing. whole: they refer to the application itself, so
+    that all of its source is needed. git: something comes from a repository. left_out: the
+    application servers that are not installed. exporter: the tool that reads a lock. frozen: pip
+    freeze listed a package that does not exist. own: they name the application itself, which is
+    built apart. project: how the application is built as a package, {} when it is none. old: what
+    its own modules import of setuptools.
+    """
+
+    kind: str = ""
+    file: str = ""
+    files: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    whole: bool = False
+    git: bool = False
+    left_out: tuple[str, ...] = ()
+    exporter: str = ""
+    frozen: bool = False
+    own: bool = False
+    project: Mapping[str, Any] = field(default_factory=dict)
+    old: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Build:
     """How the image of an application is made.
 
@@ -57,7 +89,7 @@ class Build:
 
     kind: str = "source"
     dockerfile: str = ""
-    requirements: Mapping[str, Any] = field(default_factory=dict)
+    requirements: Requirements = Requirements()
     apt_packages: tuple[str, ...] = ()
     image: str = ""
     archive: str = ""
@@ -70,3 +102,181 @@ class Build:
     directory: str = ""
     path: str = ""
     database: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Login:
+    """The login of a registry; both empty for none."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Git:
+    """The repository of a source; repo is "" for none."""
+
+    repo: str
+    version: str
+    directory: str
+    key_file: str
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file that the application reads at a path of its own."""
+
+    path: str
+    content: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the container may use."""
+
+    memory: str
+    pids: int
+    cpus: float
+    tmp: str
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """How Nginx passes requests on."""
+
+    connect_timeout_seconds: int
+    read_timeout_seconds: int
+    temp_file_size: str
+    body_size: str
+    buffering: bool
+    header_buffer_size: str
+    static_headers: Mapping[str, str]
+    cookie_path: str
+    accel_redirect: bool
+    websocket_paths: tuple[str, ...]
+    websocket_timeout_seconds: int
+    cache_seconds: int
+    cache_bypass_cookies: tuple[str, ...]
+    directives: tuple[str, ...] = field(repr=False)
+    fragment: str = ""
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """The answer of state: maintenance."""
+
+    page: str
+    retry_after_seconds: int
+
+
+@dataclass(frozen=True)
+class Uwsgi:
+    """The settings of uWSGI."""
+
+    processes: str
+    threads: int
+    gevent: int
+    harakiri_seconds: int
+    cheaper: int
+    cheaper_algorithm: str
+    max_requests: int
+    buffer_size: int
+    offload_threads: int
+    lazy_apps: bool
+    stats: bool
+    options: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Gunicorn:
+    """The settings of Gunicorn."""
+
+    workers: str
+    threads: int
+    gevent: int
+    timeout_seconds: int
+    max_requests: int
+    max_requests_jitter: int
+    log_level: str
+
+
+@dataclass(frozen=True)
+class App:
+    """One complete entry of flask_apps, as apps/normalize.py makes it of what the user wrote.
+
+    The fields are the keys of apps/schema.py, and at the end what the normalisation adds: the
+    preset, the notes, how the image is made, and the variables of the env_file that are kept as
+    secrets are.
+    """
+
+    name: str
+    source: str
+    git: Git
+    image: str
+    image_archive: str
+    registry: Login
+    dockerfile: str
+    python: str
+    base_image: str
+    requirements: str
+    apt_packages: tuple[str, ...]
+    build_command: str = field(repr=False)
+    build_inputs: tuple[str, ...]
+    path: str
+    site: str
+    path_mode: str
+    engine: str
+    command: str = field(repr=False)
+    port: int
+    module: str | None
+    callable: str | None
+    websocket: bool
+    uwsgi: Uwsgi
+    gunicorn: Gunicorn
+    env: Mapping[str, str] = field(repr=False)
+    secrets: Mapping[str, str] = field(repr=False)
+    secrets_as: str
+    env_file: str
+    config_files: tuple[ConfigFile, ...]
+    health: Health
+    release_command: str = field(repr=False)
+    release_command_seconds: int
+    drain_seconds: int
+    keep_releases: int
+    resources: Resources
+    uid: int
+    writable: tuple[str, ...]
+    volumes: tuple[str, ...]
+    data_files: tuple[str, ...]
+    networks: tuple[str, ...]
+    internet: bool
+    host_access: bool
+    static: tuple[Static, ...]
+    proxy: Proxy
+    processes: tuple[Process, ...]
+    state: str
+    maintenance: Maintenance
+    script_name: str = ""
+    preset: str = ""
+    notes: tuple[str, ...] = ()
+    build: Build = Build()
+    private_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> App:
+        """A complete entry as P(flaskops.host.normalize_apps#filter) gives it."""
+        return read(cls, given)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, and what templates read of the path."""
+        return {**plain(self), **self.app_path.words()}
+
+    @property
+    def app_path(self) -> AppPath:
+        """Its path: who strips it, and what is asked for."""
+        return AppPath(self.path, self.path_mode, self.engine, self.script_name)
+
+    @property
+    def server(self) -> Engine:
+        """The application server that answers its requests."""
+        return engine_named(self.engine)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..host.places import ACCOUNTS, CONTAINER_RUN, CONTAINER_SECRETS, CONTAINER_SETTINGS
+from .app import App
 
 # Where the code of an image lies, unless a Dockerfile of its own says otherwise.
 CODE = "/app"
@@ -104,14 +106,9 @@ def not_kept(found: Iterable[str], covered: Iterable[str], data_files: Iterable[
     ]
 
 
-def cover_problems(app: Mapping[str, Any]) -> list[str]:
-    """What is wrong with writable, volumes and data_files of an entry, which may be malformed."""
-    writable = [path for path in _texts(app, "writable") if path.startswith("/")]
-    volumes = [
-        parts[1]
-        for parts in (volume.split(":") for volume in _texts(app, "volumes"))
-        if len(parts) > 1
-    ]
+def cover_problems(app: App) -> list[str]:
+    """What is wrong with writable, volumes and data_files of an entry."""
+    writable, volumes = app.writable, [volume.split(":")[1] for volume in app.volumes]
     problems = [
         f"writable must not have {path}: an empty directory would hide what lies there in the"
         " image. Name the directory below it that the application writes to, such as /app/cache;"
@@ -141,8 +138,8 @@ def cover_problems(app: Mapping[str, Any]) -> list[str]:
     return problems + _data_file_problems(app, targets)
 
 
-def _data_file_problems(app: Mapping[str, Any], targets: list[str]) -> list[str]:
-    files = [_below_code(file) for file in _texts(app, "data_files")]
+def _data_file_problems(app: App, targets: list[str]) -> list[str]:
+    files = [_below_code(file) for file in app.data_files]
     names = [data_file(file) for file in files]
     problems = [f"data_files has {file} twice, or one that is called like it; keep one." for file in dict.fromkeys(files)
                 if names.count(data_file(file)) > 1]  # fmt: skip
@@ -172,12 +169,11 @@ def data_file(file: str) -> str:
     return file.replace("/", "_")
 
 
-def add_data_files(app: dict[str, Any]) -> None:
-    """Let a complete entry have the volume of its data_files."""
-    made_here = app["build"]["kind"] == "source"
-    app["data_files"] = [_below_code(file) for file in app["data_files"]] if made_here else []
-    if app["data_files"]:
-        app["volumes"] = [*app["volumes"], f"{app['name']}-data-files:{DATA_FILES}"]
+def with_data_files(app: App) -> App:
+    """A complete entry with the volume of its data_files."""
+    files = tuple(map(_below_code, app.data_files)) if app.build.kind == "source" else ()
+    volumes = (f"{app.name}-data-files:{DATA_FILES}",) if files else ()
+    return replace(app, data_files=files, volumes=(*app.volumes, *volumes))
 
 
 def warnings(
@@ -219,13 +215,3 @@ def warnings(
             " may go."
         )
     return words
-
-
-def _texts(app: Mapping[str, Any], key: str) -> list[str]:
-    given = app.get(key)
-    # What is of a wrong kind, or leads upwards, has been answered already.
-    return (
-        [value for value in given if isinstance(value, str) and ".." not in value]
-        if isinstance(given, list)
-        else []
-    )

@@ -17,8 +17,9 @@ from ..host.shown import shown, shown_line
 from ..images.registry import advice
 from ..inputs.options import plain_text
 from ..nginx.site import site_named
+from .app import Login
 from .app_path import AppPath
-from .release import FILES, Login, Release
+from .release import FILES, Release
 
 
 def registry_login(apps: Any, name: str, defaults: Any = None) -> Login:

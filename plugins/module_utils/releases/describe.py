@@ -25,9 +25,8 @@ from ..host.places import (
     Place,
     container_socket,
 )
-from .app_path import AppPath
+from .app import App
 from .covers import DATABASE, not_kept
-from .engines.known import engine_of
 from .release import FORMAT, LABEL, UID_PLACEHOLDER, own_network
 from .secrets import PLACE as SECRETS
 from .secrets import config_mounts, laid, variables
@@ -42,60 +41,60 @@ CONFIG_PLACEHOLDER = "@flaskops-config@"
 BACKLOG = 1024
 
 
-def environment(app: Mapping[str, Any]) -> dict[str, str]:
+def environment(app: App) -> dict[str, str]:
     """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's
     own, and where the secrets lie.
     """
-    path = AppPath.of(app)
+    path = app.app_path
     ours = {
         "DOMAIN": path.domain,
         "ENV": "PROD",
-        "FLASKOPS_APP": app["name"],
-        "FLASKOPS_ENGINE": app["engine"],
+        "FLASKOPS_APP": app.name,
+        "FLASKOPS_ENGINE": app.engine,
         "FLASKOPS_RELEASE": PLACEHOLDER,
         "FLASKOPS_SOCKET": container_socket(PLACEHOLDER),
         "TMPDIR": CONTAINER_SPOOL,
     }
-    known = {"FLASKOPS_MOUNT": path.mount, **engine_of(app).environment(app)}
+    known = {"FLASKOPS_MOUNT": path.mount, **app.server.environment(app)}
     ours.update((name, value) for name, value in known.items() if value)
-    files = {f"{name}_FILE": f"{SECRETS}/{name}" for name in app["secrets"]}
-    values = {**ours, **files, **app["env"]}
+    files = {f"{name}_FILE": f"{SECRETS}/{name}" for name in app.secrets}
+    values = {**ours, **files, **app.env}
     if names := variables(app, values):
         values["FLASKOPS_SECRETS"] = " ".join(names)
     return dict(sorted(values.items()))
 
 
-def container(app: Mapping[str, Any], release: str, image: str, root: str) -> dict[str, Any]:
+def container(app: App, release: str, image: str, root: str) -> dict[str, Any]:
     """The options of host/container.py, as release.json keeps them.
 
     A server that is not in our runtime image is started by our relay: without a command of the
     user's, the arguments of the container have to be the image's own entrypoint and command, which
     only the host knows.
     """
-    place = Place(root).app(app["name"]).release(release)
-    engine = engine_of(app)
+    place = Place(root).app(app.name).release(release)
+    engine = app.server
     settings = engine.settings
     mounts = [
         f"{place.run}:{CONTAINER_RUN}/{release}",
         f"{place.file(settings)}:{CONTAINER_SETTINGS}/{settings}:ro",
     ]
-    targets = [volume.split(":")[1].rstrip("/") for volume in app["volumes"]]
-    if CONTAINER_SPOOL not in (*app["writable"], *targets):
+    targets = [volume.split(":")[1].rstrip("/") for volume in app.volumes]
+    if CONTAINER_SPOOL not in (*app.writable, *targets):
         mounts.append(f"{place.spool}:{CONTAINER_SPOOL}")
     if laid(app):
         mounts.append(f"{place.secrets}:{SECRETS}:ro")
     mounts += config_mounts(app, str(place.secrets))
-    resources = app["resources"]
+    resources = app.resources
     owner = f"uid={UID_PLACEHOLDER},gid={UID_PLACEHOLDER}"
-    name = f"{app['name']}-{release}"
-    labels = {f"{LABEL}.app": app["name"], f"{LABEL}.release": release}
-    kept = [*targets, *app["writable"]]
-    if lost := not_kept(app["build"].get("database", []), kept, app["data_files"]):
+    name = f"{app.name}-{release}"
+    labels = {f"{LABEL}.app": app.name, f"{LABEL}.release": release}
+    kept = [*targets, *app.writable]
+    if lost := not_kept(app.build.database, kept, app.data_files):
         labels[DATABASE] = ",".join(lost)
-    networks = [*([own_network(app["name"])] if app["internet"] else []), *app["networks"]]
+    networks = [*([own_network(app.name)] if app.internet else []), *app.networks]
     # Docker gives a container its own name only with an address.
     hosts = {} if networks else {name: "127.0.0.1"}
-    if networks and app["host_access"]:
+    if networks and app.host_access:
         hosts = {"host.docker.internal": "host-gateway"}
     return Container(
         name=name,
@@ -103,20 +102,20 @@ def container(app: Mapping[str, Any], release: str, image: str, root: str) -> di
         hostname=name,
         user=f"{UID_PLACEHOLDER}:{UID_PLACEHOLDER}",
         tmpfs=[
-            f"/tmp:rw,nosuid,nodev,size={resources['tmp']},mode=1777",
+            f"/tmp:rw,nosuid,nodev,size={resources.tmp},mode=1777",
             *(
-                f"{path}:rw,nosuid,nodev,size={resources['tmp']},{owner},mode=0700"
-                for path in app["writable"]
+                f"{path}:rw,nosuid,nodev,size={resources.tmp},{owner},mode=0700"
+                for path in app.writable
             ),
         ],
-        memory=resources["memory"],
-        memory_swap=resources["memory"],
-        pids_limit=resources["pids"],
-        cpus=resources["cpus"] or None,
+        memory=resources.memory,
+        memory_swap=resources.memory,
+        pids_limit=resources.pids,
+        cpus=resources.cpus or None,
         sysctls={"net.core.somaxconn": str(BACKLOG)},
         env_file=str(place.file(ENVIRONMENT)),
-        volumes=mounts + list(app["volumes"]),
-        stop_timeout=app["drain_seconds"] + 5,
+        volumes=mounts + list(app.volumes),
+        stop_timeout=app.drain_seconds + 5,
         labels=labels,
         entrypoint=None if engine.in_runtime else ["python3", f"{CONTAINER_SETTINGS}/{settings}"],
         network_mode=networks[0] if networks else "none",

@@ -20,6 +20,7 @@ from typing import Any
 from ..host.engine import DAEMON_FILE, Docker
 from ..host.files import HostError
 from ..inputs.options import refusal
+from .app import App
 from .lock import exclusive
 from .release import LABEL, own_network
 
@@ -48,15 +49,14 @@ def pool_problem(pool: Any) -> list[str]:
     return [refusal("flask_apps_networks_pool", f"be {POOL}", pool)]
 
 
-def network_problems(app: Mapping[str, Any]) -> list[str]:
-    """What does not fit together of internet, host_access and networks; the entry may be malformed."""
+def network_problems(app: App) -> list[str]:
+    """What does not fit together of internet, host_access and networks."""
     problems = []
-    if app["host_access"] is True and not (app["internet"] is True or app["networks"]):
+    if app.host_access and not (app.internet or app.networks):
         problems.append("host_access needs a network; write internet: true, or networks.")
-    processes = app["processes"] if isinstance(app["processes"], list) else []
-    if app["internet"] is True and len(processes) > MOST_PROCESSES:
+    if app.internet and len(app.processes) > MOST_PROCESSES:
         problems.append(
-            f"internet: true has room for {MOST_PROCESSES} processes; got {len(processes)}. Write"
+            f"internet: true has room for {MOST_PROCESSES} processes; got {len(app.processes)}. Write"
             " networks: [NAME] with a Docker network that you make, in its place."
         )
     return problems

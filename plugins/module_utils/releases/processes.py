@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..host.places import CONTAINER_RUN
+from .app import App, Process
 from .command import shell_words
-from .engines.known import engine_of
 
 LABEL = "host.flaskops.process"
 # Beside NAME-ID-PROCESS there are NAME-ID-pin and NAME-ID-command.
@@ -20,7 +20,7 @@ RESERVED = ("pin", "command")
 
 
 def process_containers(
-    app: Mapping[str, Any], container: Mapping[str, Any], variables: bool = False
+    app: App, container: Mapping[str, Any], variables: bool = False
 ) -> list[dict[str, Any]]:
     """The options of host/container.py for each process of an application.
 
@@ -30,21 +30,21 @@ def process_containers(
         the others are as it is. variables: whether there are secrets that become variables, which
         our entrypoint does, and in other images the relay.
     """
-    return [_container(app, container, process, variables) for process in app["processes"]]
+    return [_container(app, container, process, variables) for process in app.processes]
 
 
 def _container(
-    app: Mapping[str, Any],
+    app: App,
     container: Mapping[str, Any],
-    process: Mapping[str, Any],
+    process: Process,
     variables: bool,
 ) -> dict[str, Any]:
-    words = shell_words(process["command"])
+    words = shell_words(process.command)
     # Without the application's name: it may have 63 characters.
-    own_name = f"{process['name']}-{container['labels']['host.flaskops.release']}"
+    own_name = f"{process.name}-{container['labels']['host.flaskops.release']}"
     options = {
         **container,
-        "name": f"{container['name']}-{process['name']}",
+        "name": f"{container['name']}-{process.name}",
         "hostname": own_name,
         "command": words,
         "volumes": [
@@ -53,14 +53,14 @@ def _container(
             if not volume.split(":")[1].startswith(f"{CONTAINER_RUN}/")
         ],
         "stop_signal": "SIGTERM",
-        "stop_timeout": process["stop_seconds"],
-        "labels": {**container["labels"], LABEL: process["name"]},
+        "stop_timeout": process.stop_seconds,
+        "labels": {**container["labels"], LABEL: process.name},
     }
     if hosts := container.get("etc_hosts"):
         options["etc_hosts"] = {
             own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()
         }
-    in_runtime = engine_of(app).in_runtime
+    in_runtime = app.server.in_runtime
     if not in_runtime and variables:
         options["command"] = ["--run", *words]
     elif "entrypoint" in container or not in_runtime:
@@ -70,23 +70,18 @@ def _container(
     return options
 
 
-def one_off_command(app: Mapping[str, Any]) -> list[str]:
+def one_off_command(app: App) -> list[str]:
     """The command of the container that runs release_command: for the relay, where that is its first
     process. Empty where there is none.
     """
-    if not app["release_command"]:
+    if not app.release_command:
         return []
-    return [*([] if engine_of(app).in_runtime else ["--run"]), *shell_words(app["release_command"])]
+    return [*([] if app.server.in_runtime else ["--run"]), *shell_words(app.release_command)]
 
 
-def process_problems(processes: Any) -> list[str]:
-    """What is wrong with the names of processes; they may be malformed."""
-    entries = processes if isinstance(processes, list) else []
-    names = [
-        str(entry["name"])
-        for entry in entries
-        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
-    ]
+def process_problems(processes: Sequence[Process]) -> list[str]:
+    """What is wrong with the names of processes."""
+    names = [process.name for process in processes]
     problems = [
         f"processes has {name!r} {names.count(name)} times; names have to differ."
         for name in twice(names)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..host.places import ROOT, Place, ReleasePlace
 from ..host.typed import plain, read
-from .app import Build, Health, Process, Static
+from .app import Build, Health, Login, Process, Static
 from .app_path import AppPath
 
 # Raised when a release that an older collection wrote can no longer be used by this one.
@@ -50,14 +50,6 @@ _RECORDED = (
     "uid",
     "variables",
 )
-
-
-@dataclass(frozen=True)
-class Login:
-    """The login of a registry; both empty for none."""
-
-    username: str = ""
-    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

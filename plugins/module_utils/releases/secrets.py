@@ -10,12 +10,12 @@ from the files.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from hashlib import sha256
-from typing import Any
 
 from ..host.places import CONTAINER_SECRETS
 from . import replaced
+from .app import App
 from .covers import OURS, is_inside
 
 PLACE = CONTAINER_SECRETS
@@ -72,10 +72,10 @@ def fits(value: str) -> bool:
     return "\0" not in value and len(value.encode()) <= VARIABLE_BYTES
 
 
-def laid(app: Mapping[str, Any]) -> dict[str, str]:
+def laid(app: App) -> dict[str, str]:
     """The files of a release that hold secrets, by their names in its directory."""
-    config = {config_name(entry["path"]): entry["content"] for entry in app["config_files"]}
-    return {**app["private_env"], **app["secrets"], **config}
+    config = {config_name(entry.path): entry.content for entry in app.config_files}
+    return {**app.private_env, **app.secrets, **config}
 
 
 def config_name(path: str) -> str:
@@ -83,20 +83,17 @@ def config_name(path: str) -> str:
     return f"config-{sha256(path.encode()).hexdigest()[:12]}"
 
 
-def config_mounts(app: Mapping[str, Any], directory: str) -> list[str]:
+def config_mounts(app: App, directory: str) -> list[str]:
     """What puts them where the application reads them."""
-    return [
-        f"{directory}/{config_name(entry['path'])}:{entry['path']}:ro"
-        for entry in app["config_files"]
-    ]
+    return [f"{directory}/{config_name(entry.path)}:{entry.path}:ro" for entry in app.config_files]
 
 
-def _values(app: Mapping[str, Any]) -> dict[str, str]:
+def _values(app: App) -> dict[str, str]:
     """What may become variables."""
-    return {**app["private_env"], **(app["secrets"] if app["secrets_as"] == "environment" else {})}
+    return {**app.private_env, **(app.secrets if app.secrets_as == "environment" else {})}
 
 
-def variables(app: Mapping[str, Any], taken: Collection[str]) -> list[str]:
+def variables(app: App, taken: Collection[str]) -> list[str]:
     """The names that become variables, but for those that the container's environment has already."""
     return sorted(
         name
@@ -105,7 +102,7 @@ def variables(app: Mapping[str, Any], taken: Collection[str]) -> list[str]:
     )
 
 
-def problems(app: Mapping[str, Any]) -> list[str]:
+def problems(app: App) -> list[str]:
     """What does not fit together in a complete, well-formed entry."""
     found = _config_problems(app)
     if (
@@ -119,9 +116,9 @@ def problems(app: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _config_problems(app: Mapping[str, Any]) -> list[str]:
-    paths = [entry["path"] for entry in app["config_files"]]
-    volumes = {volume.split(":")[1].rstrip("/"): volume for volume in app["volumes"]}
+def _config_problems(app: App) -> list[str]:
+    paths = [entry.path for entry in app.config_files]
+    volumes = {volume.split(":")[1].rstrip("/"): volume for volume in app.volumes}
     read_only = {target: volume for target, volume in volumes.items() if volume.endswith(":ro")}
     found = []
     for path in dict.fromkeys(paths):
@@ -132,7 +129,7 @@ def _config_problems(app: Mapping[str, Any]) -> list[str]:
             found.append(
                 f"{where}, where the role or the kernel has files of its own; choose another."
             )
-        if path in volumes or path in app["writable"]:
+        if path in volumes or path in app.writable:
             found.append(f"{where}, where volumes or writable have a directory; choose a file.")
         elif inside := [
             volume for target, volume in read_only.items() if is_inside(path, [target])
@@ -143,15 +140,15 @@ def _config_problems(app: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def notes(app: Mapping[str, Any]) -> list[str]:
+def notes(app: App) -> list[str]:
     """Which secrets stay files alone, and why."""
-    if app["secrets_as"] == "file":
+    if app.secrets_as == "file":
         return []
-    both = sorted(set(app["secrets"]) & set(app["env"]))
-    steering = sorted(name for name in app["secrets"] if steers(name) and name not in both)
+    both = sorted(set(app.secrets) & set(app.env))
+    steering = sorted(name for name in app.secrets if steers(name) and name not in both)
     large = sorted(
         name
-        for name, value in app["secrets"].items()
+        for name, value in app.secrets.items()
         if not fits(value) and name not in (*both, *steering)
     )
     said = (

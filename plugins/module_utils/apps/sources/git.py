@@ -20,10 +20,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from ...host.shown import shown
 from ...inputs.options import hidden
+from ...releases.app import Git
 from .source import ENTRIES, SOURCE_BYTES, size
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -54,24 +54,24 @@ class Checkouts:
         self.run = run
         self.known: dict[tuple[str, ...], dict[str, str]] = {}
 
-    def __call__(self, git: Mapping[str, str]) -> dict[str, str]:
+    def __call__(self, git: Git) -> dict[str, str]:
         """The C(path) and C(origin) (the commit in words) of a complete C(git), or the C(problem)
         as a sentence.
         """
-        key = tuple(git[name] for name in ("repo", "version", "key_file"))
+        key = (git.repo, git.version, git.key_file)
         if key not in self.known:
-            self.known[key] = _checkout(git, git["key_file"], self.run)
+            self.known[key] = _checkout(git, self.run)
         return self.known[key]
 
 
-def _checkout(git: Mapping[str, Any], key_file: str, run: str) -> dict[str, str]:
+def _checkout(git: Git, run: str) -> dict[str, str]:
     try:
-        path, commit = Repository(git["repo"], key_file, run=run).checkout(git["version"])
+        path, commit = Repository(git.repo, git.key_file, run=run).checkout(git.version)
     except (GitError, OSError) as error:
         return {"problem": str(error)}
     return {
         "path": str(path),
-        "origin": f"{hidden(git['repo'])} at {git['version']} ({commit[:12]})",
+        "origin": f"{hidden(git.repo)} at {git.version} ({commit[:12]})",
     }
 
 

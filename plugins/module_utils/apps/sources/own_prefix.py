@@ -11,9 +11,10 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from ...releases.engines.known import OF_IMAGE, engine_of
+from ...releases.app import App, ConfigFile
 from . import own_code
 
 # Of the whole application; API_URL_PREFIX and the like are of a part of it, and BASE_PATH is a
@@ -47,17 +48,39 @@ class _Setting(NamedTuple):
     line: int
 
 
-def setting(app: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class _Entry:
+    """What an entry has for the path of its application; directives are those of its proxy."""
+
+    source: str
+    prefix: str
+    path_mode: str
+    in_runtime: bool = False
+    command: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    config_files: tuple[ConfigFile, ...] = ()
+    directives: tuple[str, ...] = ()
+
+
+def setting(app: App) -> str:
     """What to write for the path of a complete entry where its source has a setting for that, as a
     sentence; else "".
-
-    Args:
-        app: also that of a release of earlier, which has no source.
     """
-    if not app.get("source") or not app["prefix"] or app["build"].get("kind") == "image":
+    prefix = app.app_path.prefix
+    if not app.source or not prefix or app.build.kind == "image":
         return ""
+    entry = _Entry(
+        app.source,
+        prefix,
+        app.path_mode,
+        app.server.in_runtime,
+        app.command,
+        {**app.env, **app.private_env, **app.secrets},
+        app.config_files,
+        app.proxy.directives,
+    )
     try:
-        return _sentence(app)
+        return _sentence(entry)
     except OSError:
         return ""  # the source is there for a hint alone by now
 
@@ -66,37 +89,17 @@ def of_program(source: str, prefix: str, path_mode: str) -> str:
     """The setting or header by which a program of the source learns its path, before an entry names
     the program; else "".
     """
-    entry = {
-        "source": source,
-        "prefix": prefix,
-        "path_mode": path_mode,
-        "engine": OF_IMAGE.name,
-        "command": "",
-    }
     try:
-        return (
-            _sentence(
-                {
-                    **entry,
-                    "env": {},
-                    "private_env": {},
-                    "secrets": {},
-                    "config_files": [],
-                    "proxy": {},
-                }
-            )
-            if prefix
-            else ""
-        )
+        return _sentence(_Entry(source, prefix, path_mode)) if prefix else ""
     except OSError:
         return ""
 
 
-def _sentence(app: Mapping[str, Any]) -> str:
+def _sentence(app: _Entry) -> str:
     found: list[_Setting] = []
     takes_all = sets_name = sets_path = reads_header = False
     forced = ""
-    for file, content, tree in own_code.modules(app["source"], _WORDS):
+    for file, content, tree in own_code.modules(app.source, _WORDS):
         found += _settings(file, tree)
         takes_all = takes_all or own_code.takes_all(tree)
         if line := _assigned(tree, "SCRIPT_NAME"):
@@ -106,18 +109,18 @@ def _sentence(app: Mapping[str, Any]) -> str:
         reads_header = reads_header or b"HTTP_X_SCRIPT_NAME" in content
     kinds = (
         ("environment", "configuration")
-        if engine_of(app).in_runtime
+        if app.in_runtime
         else ("environment", "option", "configuration")
     )
     best = next(
         (same for kind in kinds if (same := [each for each in found if each.kind == kind])), []
     )
-    prefix = app["prefix"]
+    prefix = app.prefix
     if sets_name and reads_header:
         header = f"proxy_set_header X-Script-Name {prefix}"
-        told = "" if app["path_mode"] == "script_name" else ", and path_mode: script_name"
+        told = "" if app.path_mode == "script_name" else ", and path_mode: script_name"
         write = f"It takes its path from a header: write proxy: {{directives: [{header}]}}{told}."
-        return "" if header in app["proxy"].get("directives", []) else write
+        return "" if header in app.directives else write
     if not best:
         words = (
             f"Its source sets SCRIPT_NAME itself ({forced}), over the one of its path: have it take"
@@ -129,7 +132,7 @@ def _sentence(app: Mapping[str, Any]) -> str:
     one = best[0]
     # Who takes nothing off the path, and only says what was taken off, wants it taken off.
     mode = "script_name" if sets_name and not sets_path else "domain"
-    told = "" if mode == app["path_mode"] else f"path_mode: {mode}"
+    told = "" if mode == app.path_mode else f"path_mode: {mode}"
     if _is_given(app, one):
         return (
             f"It has {one.name} for its path, which goes with another path_mode: write {told}."
@@ -205,28 +208,26 @@ def _assigned(tree: ast.AST, name: str) -> int:
     return 0
 
 
-def _is_given(app: Mapping[str, Any], one: _Setting) -> bool:
+def _is_given(app: _Entry, one: _Setting) -> bool:
     """Whether the entry gives the setting its path."""
-    prefix = app["prefix"]
+    prefix = app.prefix
     if one.kind == "option":
-        command = app.get("command") or ""
         try:
-            words = shlex.split(command) if isinstance(command, str) else command
+            words = shlex.split(app.command)
         except ValueError:  # only a shell can say
-            words = command.split()
+            words = app.command.split()
         return one.name in [word.partition("=")[0] for word in words]
-    values = {**app["env"], **app["private_env"], **app["secrets"]}
     if any(
         name.endswith(one.name) and str(value).strip("/") == prefix.strip("/")
-        for name, value in values.items()
+        for name, value in app.values.items()
     ):
         return True
     line = re.compile(rf"\b{one.name}\b.*{re.escape(prefix)}")
-    return any(line.search(entry["content"]) for entry in app["config_files"])
+    return any(line.search(entry.content) for entry in app.config_files)
 
 
-def _settings_file(app: Mapping[str, Any]) -> str:
-    paths = [entry["path"] for entry in app["config_files"]]
+def _settings_file(app: _Entry) -> str:
+    paths = [entry.path for entry in app.config_files]
     return (
         f"{paths[0]} (config_files)"
         if len(paths) == 1

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
+from ...releases.app import App
 from . import own_code
 
 SHOWN = 5  # names in the warning
@@ -96,11 +97,11 @@ class Default(NamedTuple):
     of_file: bool
 
 
-def warning(app: Mapping[str, Any]) -> str:
+def warning(app: App) -> str:
     """What to say of a complete entry without problems; "" where all such names were given, or
     there is no source.
     """
-    if app["build"]["kind"] == "image":
+    if app.build.kind == "image":
         return ""
     found: dict[str, Default] = {}
     for default in _of_source(app):
@@ -113,7 +114,7 @@ def warning(app: Mapping[str, Any]) -> str:
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     first = next(iter(found.values()))
     key = f"secrets: {{{first.name}: …}}, with a value that only you know"
-    if first.name in app["secrets"] and not first.of_file:
+    if first.name in app.secrets and not first.of_file:
         key = (
             "secrets_as: environment, for the secret of that name is a file alone, which is not"
             " read there"
@@ -124,22 +125,22 @@ def warning(app: Mapping[str, Any]) -> str:
             " in it"
         )
     return (
-        f"{app['name']}: the source has a public default for {', '.join(places)}{more}, and the"
+        f"{app.name}: the source has a public default for {', '.join(places)}{more}, and the"
         f" entry gives no other. Write {key}, or env: {{{first.name}: …}} where the default is no"
         " secret."
     )
 
 
-def _of_source(app: Mapping[str, Any]) -> Iterator[Default]:
+def _of_source(app: App) -> Iterator[Default]:
     """All that the entry gives no value for, where the application looks for it."""
-    files = {f"{name}_FILE".encode(): name.upper() for name in app["secrets"]}
-    words = {word for entry in app["config_files"] for word in re.findall(r"\w+", entry["content"])}
-    in_files = {name.upper() for name in (*words, *app["env"])}
-    secrets = app["secrets"] if app["secrets_as"] == "environment" else ()
-    variables = {name.upper() for name in (*app["private_env"], *secrets, *app["env"])}
+    files = {f"{name}_FILE".encode(): name.upper() for name in app.secrets}
+    words = {word for entry in app.config_files for word in re.findall(r"\w+", entry.content)}
+    in_files = {name.upper() for name in (*words, *app.env)}
+    secrets = app.secrets if app.secrets_as == "environment" else ()
+    variables = {name.upper() for name in (*app.private_env, *secrets, *app.env)}
     given = in_files | variables
     found: list[Default] = []
-    for file, content, tree in own_code.modules(app["source"], _CALL, _NAME):
+    for file, content, tree in own_code.modules(app.source, _CALL, _NAME):
         # Who reads the file of a secret too has got it, with secrets_as: file as well.
         here = given | {name for word, name in files.items() if word in content}
         for name, line, of_file in (*_of_environment(tree), *_of_configuration(tree)):
@@ -147,7 +148,7 @@ def _of_source(app: Mapping[str, Any]) -> Iterator[Default]:
                 found.append(Default(name, file, line, of_file))
     if not found:
         return
-    read = _Read.of(app["source"], {each.name for each in found})
+    read = _Read.of(app.source, {each.name for each in found})
     for each in found:
         of_file = each.of_file and not read.takes(each.name, each.name)
         if not any(read.takes(each.name, variable) for variable in variables):

@@ -15,10 +15,12 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...images.outdated import OF_SETUPTOOLS, SETUPTOOLS
+from ...releases.app import Requirements
 from . import own_code
 from .declared import FILE_BYTES, Declared, Project, at, lines_of
 from .source import SourceError, read_inside, size
@@ -26,24 +28,7 @@ from .source import SourceError, read_inside, size
 # Bytes of what is read: of a lock, and of the requirements files together, which may include each
 # other.
 LOCK_BYTES, PIP_BYTES = 32 * 2**20, 8 * 2**20
-# whole: they refer to the application itself. exporter: the tool that reads a lock. frozen: pip
-# freeze has listed what is no package. own: they name the application itself, which is built apart.
-# project: how the application is built as a package, {} when it is none. old: what its own modules
-# import of setuptools.
-NOTHING: dict[str, Any] = {
-    "kind": "",
-    "file": "",
-    "files": [],
-    "packages": [],
-    "whole": False,
-    "git": False,
-    "left_out": [],
-    "exporter": "",
-    "frozen": False,
-    "own": False,
-    "project": {},
-    "old": [],
-}
+NOTHING = Requirements()
 # Application servers that the runtime image takes the place of. Old ones do not even compile for
 # the Python of today.
 _SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
@@ -94,37 +79,45 @@ _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 _LOCAL = re.compile(r"(?:-e|--editable|-f|--find-links)[\s=]*(\S.*)")
 
 
-def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[dict[str, Any], list[str]]:
-    """What is to be installed, and how it is known.
+class Found(NamedTuple):
+    """What is installed, the problems as sentences, and the extras of the application itself that
+    its requirements name; None where they do not name it.
+    """
+
+    needs: Requirements
+    problems: list[str] = []
+    extras: list[str] | None = None
+
+
+def _refused(*problems: str) -> Found:
+    return Found(NOTHING, [*problems])
+
+
+def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[Requirements, list[str]]:
+    """What is installed, and the problems as sentences.
 
     Args:
         source: the directory of the application.
         files: those of it that the build will see.
         wanted: the file that the user names; empty for the first of the convention.
-
-    Returns:
-        C(kind) pip (C(file), and in C(files) what it includes), uv (C(uv.lock)), list (C(packages)
-        of C(pyproject.toml)), pylock, or lock, which its C(exporter) reads; C(whole) when the
-        requirements refer to the application itself; C(left_out) the application servers that are
-        not installed. And the problems as sentences.
     """
     project, own = Project(source, files), _OWN.fullmatch(wanted)
-    found, problems = (
+    needs, problems, extras = (
         _of_project(project.said, project.pyproject, _words(own[1]))
         if own
         else _named(project, wanted)
     )
-    if not found["kind"]:
-        return found, problems
-    made, extras = _package(project), found.pop("extras", None)
+    if not needs.kind:
+        return needs, problems
+    made = _package(project)
     if extras is not None:
-        packages = _with_extras(project.said, extras) if made and not found["whole"] else None
-        found = (
-            {**found, "whole": True}
+        packages = _with_extras(project.said, extras) if made and not needs.whole else None
+        needs = (
+            replace(needs, whole=True)
             if packages is None
-            else {**found, "own": True, "packages": packages}
+            else replace(needs, own=True, packages=tuple(packages))
         )
-    return {**found, "project": {} if found["whole"] else made, "old": _old(project)}, problems
+    return replace(needs, project={} if needs.whole else made, old=_old(project)), problems
 
 
 def is_project(source: Path, files: Iterable[str]) -> bool:
@@ -144,65 +137,63 @@ def _with_extras(said: Declared, extras: Iterable[str]) -> list[str] | None:
         return None
 
 
-def _of_project(
-    said: Declared, data: Mapping[str, Any], extras: list[str]
-) -> tuple[dict[str, Any], list[str]]:
+def _of_project(said: Declared, data: Mapping[str, Any], extras: list[str]) -> Found:
     """What the project itself depends on."""
     if not said.file:
-        return NOTHING, [
+        return _refused(
             "requirements is the project itself (.); source has no pyproject.toml, setup.py or"
             " setup.cfg that describes one. Write the name of a file of the source, such as"
             " requirements: requirements/production.txt."
-        ]
+        )
     try:
         packages = said.with_extras(extras)
     except KeyError as error:
         there = ", ".join(sorted(said.extras or {})) or "none"
         words = f"requirements: no extra {error.args[0]!r} in {said.file}; defined extras: {there}"
-        return NOTHING, [
+        return _refused(
             f'{words}. Write defined ones alone, as in requirements: ".[NAME]", or requirements:'
             ' ".".'
-        ]
+        )
     if packages is None:
         # Where nothing builds it, pip would take setuptools for what may be no package at all.
         if said.file == "pyproject.toml" and "build-system" not in data and not said.setup:
             words = "says that its dependencies are dynamic, so only a build of it knows them"
-            return NOTHING, [
+            return _refused(
                 f"{said.file} {words}; write a requirements.txt, for example with: pip-compile"
                 f" {said.file}"
-            ]
+            )
         own = f".[{','.join(extras)}]" if extras else "."
-        return {**NOTHING, "kind": "list", "file": said.file, "packages": [own], "whole": True}, []
+        return Found(Requirements(kind="list", file=said.file, packages=(own,), whole=True))
     if not packages:
         if said.file == "pyproject.toml":
             words = (
                 "names no dependencies in [project]; write at least dependencies = ['flask'] there,"
                 " or a requirements.txt."
             )
-            return NOTHING, [f"{said.file} {words}"]
-        return NOTHING, [
+            return _refused(f"{said.file} {words}")
+        return _refused(
             f"{said.file} names no dependencies in install_requires; write at least flask there, or"
             " a requirements.txt."
-        ]
+        )
     git = any("git+" in package for package in packages)
-    return {
-        **NOTHING,
-        "kind": "list",
-        "file": said.file,
-        "packages": packages,
-        "git": git,
-        "left_out": _servers(packages),
-    }, []
+    return Found(
+        Requirements(
+            kind="list",
+            file=said.file,
+            packages=tuple(packages),
+            git=git,
+            left_out=tuple(_servers(packages)),
+        )
+    )
 
 
-def _old(project: Project) -> list[str]:
+def _old(project: Project) -> tuple[str, ...]:
     """What of setuptools the modules that the application runs import, in no try."""
     modules = own_code.modules(
         str(project.source), _OF_SETUPTOOLS, files=sorted(project.known), but=own_code.NOT_RUN
     )
-    return sorted(
-        set().union(*(_imported(tree.body) for _file, _content, tree in modules)) & {*OF_SETUPTOOLS}
-    )
+    imported = set().union(*(_imported(tree.body) for _file, _content, tree in modules))
+    return tuple(sorted(imported & {*OF_SETUPTOOLS}))
 
 
 def _imported(body: Iterable[ast.AST]) -> set[str]:
@@ -222,17 +213,17 @@ def _imported(body: Iterable[ast.AST]) -> set[str]:
     return found
 
 
-def _named(project: Project, wanted: str) -> tuple[dict[str, Any], list[str]]:
+def _named(project: Project, wanted: str) -> Found:
     source, known = project.source, project.known
     name = wanted or next((name for name in _ORDER if name in known), "")
     if not name and project.said.file:
         return _of_project(project.said, project.pyproject, [])
     if not name:
         if "Pipfile" in known and "pyproject.toml" not in known:
-            return NOTHING, [
+            return _refused(
                 "source has a Pipfile and no Pipfile.lock, which says what to install; write one"
                 " with: pipenv lock"
-            ]
+            )
         name = "pyproject.toml" if "pyproject.toml" in known else "requirements.txt"
     if name not in known:
         odd = " that is a regular file" if os.path.lexists(source / name) else ""
@@ -243,17 +234,17 @@ def _named(project: Project, wanted: str) -> tuple[dict[str, Any], list[str]]:
             else next((each for each in _ORDER if (source.parent / each).is_file()), "")
         )
         if above:
-            return NOTHING, [
+            return _refused(
                 f"source has no {name}: {source}, and the directory above it has {above}; write"
                 " that directory as source (or git.directory), and the application is found in it."
-            ]
+            )
         if wanted:
-            return NOTHING, [
+            return _refused(
                 f"requirements is {wanted!r}; source has no such file{ignored}: {source / wanted}."
-            ]
-        return NOTHING, [
+            )
+        return _refused(
             f"source has no {name}{ignored}: {source}. Write one; at least Flask has to be in it."
-        ]
+        )
     try:
         if posixpath.basename(name) == "uv.lock":
             return _uv(source, name, known)
@@ -265,36 +256,32 @@ def _named(project: Project, wanted: str) -> tuple[dict[str, Any], list[str]]:
             return _pylock(source, name)
         return _pip(source, name, known)
     except RecursionError:
-        return NOTHING, [f"{source / name} cannot be read: it is too deeply nested."]
+        return _refused(f"{source / name} cannot be read: it is too deeply nested.")
     except (OSError, ValueError) as error:
-        return NOTHING, [f"{source / name} cannot be read: {error}"]
+        return _refused(f"{source / name} cannot be read: {error}")
 
 
-def arguments(requirements: Mapping[str, Any]) -> str:
+def arguments(needs: Requirements) -> str:
     """What pip is told to install, for a shell; in the directory of the application."""
-    if requirements["kind"] == "list":
+    if needs.kind == "list":
         return shlex.join(
             package
-            for package in requirements["packages"]
-            if not requirements["left_out"] or not _SERVER.match(package)
+            for package in needs.packages
+            if not needs.left_out or not _SERVER.match(package)
         )
-    own = (
-        f" {shlex.join(requirements['packages'])}"
-        if requirements.get("own") and requirements["packages"]
-        else ""
-    )
-    return f"-r {shlex.quote('/run/requirements.txt' if requirements['kind'] in ('uv', 'lock') else requirements['file'])}{own}"
+    own = f" {shlex.join(needs.packages)}" if needs.own and needs.packages else ""
+    return f"-r {shlex.quote('/run/requirements.txt' if needs.kind in ('uv', 'lock') else needs.file)}{own}"
 
 
-def export(requirements: Mapping[str, Any]) -> str:
+def export(needs: Requirements) -> str:
     """The command, for a shell, that writes what a lock holds to /run/requirements.txt; "" where
     there is none.
     """
-    tool = requirements.get("exporter", "")
+    tool = needs.exporter
     if not tool:
         return ""
     # pip takes hashes for all packages or for none; a directory and a repository have none.
-    bare = requirements["git"] or requirements["whole"]
+    bare = needs.git or needs.whole
     words = _EXPORT[tool].format(
         _WITHOUT_HASHES[tool] if bare else " --hash" if tool == "pipenv" else ""
     )
@@ -305,46 +292,48 @@ def export(requirements: Mapping[str, Any]) -> str:
     )
 
 
-def _lock(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
+def _lock(source: Path, name: str, known: set[str]) -> Found:
     tool, beside = LOCKS[posixpath.basename(name)]
     needed = posixpath.join(posixpath.dirname(name), beside) if beside else ""
     if needed and needed not in known:
         words = f"source has a {name} and no {needed} beside it, which {tool} needs"
-        return NOTHING, [f"{words}; add it, or name another file in requirements."]
+        return _refused(f"{words}; add it, or name another file in requirements.")
     text = read_inside(source, name, LOCK_BYTES).decode()
     pattern = (
         r'(?m)^\s*"(uwsgi|meinheld)": \{'
         if tool == "pipenv"
         else r'(?m)^name = "(uwsgi|meinheld)"$'
     )
-    return {
-        **NOTHING,
-        "kind": "lock",
-        "file": name,
-        "files": sorted(filter(None, (name, needed))),
-        "exporter": tool,
-        "whole": bool(re.search(_LOCAL_IN_LOCK[tool], text)),
-        "git": bool(re.search(_GIT_IN_LOCK[tool], text)),
-        "left_out": sorted(
-            {match[1].lower() for match in re.finditer(pattern, text, re.IGNORECASE)}
-        ),
-    }, []
+    return Found(
+        Requirements(
+            kind="lock",
+            file=name,
+            files=tuple(sorted(filter(None, (name, needed)))),
+            exporter=tool,
+            whole=bool(re.search(_LOCAL_IN_LOCK[tool], text)),
+            git=bool(re.search(_GIT_IN_LOCK[tool], text)),
+            left_out=tuple(
+                sorted({match[1].lower() for match in re.finditer(pattern, text, re.IGNORECASE)})
+            ),
+        )
+    )
 
 
-def _pylock(source: Path, name: str) -> tuple[dict[str, Any], list[str]]:
+def _pylock(source: Path, name: str) -> Found:
     """pip itself reads it."""
     text = read_inside(source, name, LOCK_BYTES).decode()
     whole, git = (
         bool(re.search(patterns["pylock"], text)) for patterns in (_LOCAL_IN_LOCK, _GIT_IN_LOCK)
     )
-    return {
-        **NOTHING,
-        "kind": "pylock",
-        "file": name,
-        "files": [name],
-        "whole": whole,
-        "git": git,
-    }, []
+    return Found(
+        Requirements(
+            kind="pylock",
+            file=name,
+            files=(name,),
+            whole=whole,
+            git=git,
+        )
+    )
 
 
 def _package(project: Project) -> dict[str, Any]:
@@ -466,31 +455,32 @@ def _plain(wanted: str) -> str:
     return ",".join(filter(None, parts))
 
 
-def _uv(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
+def _uv(source: Path, name: str, known: set[str]) -> Found:
     project = posixpath.join(posixpath.dirname(name), "pyproject.toml")
     if project not in known:
-        return NOTHING, [
+        return _refused(
             f"source has a {name} and no {project} beside it, which uv needs; add it, or name"
             " another file in requirements."
-        ]
+        )
     # Members of a workspace and packages beside the application are in it by their paths.
     lock = read_inside(source, name, LOCK_BYTES).decode()
     places = re.findall(r"(?:editable|directory|path) = \"([^\"]*)\"", lock)
     whole = any("://" not in place and place != "." for place in places)
     git = bool(re.search(r"(?m)^source = \{ git = ", lock))
     servers = sorted({match[1] for match in re.finditer(r'(?m)^name = "(uwsgi|meinheld)"$', lock)})
-    return {
-        **NOTHING,
-        "kind": "uv",
-        "file": name,
-        "files": sorted([name, project]),
-        "whole": whole,
-        "git": git,
-        "left_out": servers,
-    }, []
+    return Found(
+        Requirements(
+            kind="uv",
+            file=name,
+            files=tuple(sorted([name, project])),
+            whole=whole,
+            git=git,
+            left_out=tuple(servers),
+        )
+    )
 
 
-def _project(project: Project, name: str) -> tuple[dict[str, Any], list[str]]:
+def _project(project: Project, name: str) -> Found:
     content = (
         project.toml(name)
         if name != "pyproject.toml" or not project.pyproject
@@ -501,10 +491,10 @@ def _project(project: Project, name: str) -> tuple[dict[str, Any], list[str]]:
     if project.said.file:
         return _of_project(project.said, content, [])
     command = "write a requirements.txt, for example with: pip-compile pyproject.toml"
-    return NOTHING, [f"{name} has no [project], so it does not say what to install; {command}"]
+    return _refused(f"{name} has no [project], so it does not say what to install; {command}")
 
 
-def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list[str]]:
+def _pip(source: Path, name: str, known: set[str]) -> Found:
     files, problems, whole, git, ahead, servers = {name: None}, [], False, False, [name], set[str]()
     frozen, extras = False, None
     places, left = known | _directories(known), PIP_BYTES
@@ -541,17 +531,16 @@ def _pip(source: Path, name: str, known: set[str]) -> tuple[dict[str, Any], list
                 whole = whole or "://" not in match[1]
             else:
                 whole = whole or _is_local(line, places)
-    found = {
-        "file": name,
-        "files": list(files),
-        "whole": whole,
-        "git": git,
-        "left_out": sorted(servers),
-        "frozen": frozen,
-    }
-    if extras is not None:
-        found["extras"] = extras
-    return {**NOTHING, "kind": "pip", **found}, problems
+    needs = Requirements(
+        kind="pip",
+        file=name,
+        files=tuple(files),
+        whole=whole,
+        git=git,
+        left_out=tuple(sorted(servers)),
+        frozen=frozen,
+    )
+    return Found(needs, problems, extras)
 
 
 def _directories(files: Iterable[str]) -> set[str]:

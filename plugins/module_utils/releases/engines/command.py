@@ -7,12 +7,14 @@ files/relay.py of the role.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...inputs.options import Option
 from ..command import one_line, shell_line
 from .engine import Engine
+
+if TYPE_CHECKING:
+    from ..app import App
 
 OPTIONS = {
     "command": Option(
@@ -42,11 +44,11 @@ OPTIONS = {
 }
 
 
-def _environment(app: Mapping[str, Any]) -> dict[str, str]:
+def _environment(app: App) -> dict[str, str]:
     return {
-        "FLASKOPS_COMMAND": shell_line(app["command"]),
-        "FLASKOPS_PORT": str(app["port"] or ""),
-        "SCRIPT_NAME": app["script_name"],
+        "FLASKOPS_COMMAND": shell_line(app.command),
+        "FLASKOPS_PORT": str(app.port or ""),
+        "SCRIPT_NAME": app.script_name,
     }
 
 

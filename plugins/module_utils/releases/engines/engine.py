@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...inputs.options import Option
+
+if TYPE_CHECKING:
+    from ..app import App
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,20 @@ class Engine:
     settings: str
     options: Mapping[str, Option]
     in_runtime: bool
-    environment: Callable[[Mapping[str, Any]], dict[str, str]]
-    problems: Callable[[Mapping[str, Any]], list[str]] = lambda app: []
+    environment: Callable[[App], dict[str, str]]
+    problems: Callable[[App], list[str]] = lambda app: []
     processes: str = ""
     own_settings: tuple[str, ...] = ()
     load_late: str = ""
     noise: str = ""
 
 
-def environment_in_runtime(app: Mapping[str, Any], processes: str) -> dict[str, str]:
+def environment_in_runtime(app: App, processes: str) -> dict[str, str]:
     """What our entrypoint wants to know, whichever server it starts."""
     return {
-        "FLASKOPS_MODULE": app["module"] or "",
-        "FLASKOPS_CALLABLE": app["callable"] or "",
-        "FLASKOPS_DIRECTORY": app["build"].get("directory", ""),
-        "FLASKOPS_PATH": app["build"].get("path", ""),
+        "FLASKOPS_MODULE": app.module or "",
+        "FLASKOPS_CALLABLE": app.callable or "",
+        "FLASKOPS_DIRECTORY": app.build.directory,
+        "FLASKOPS_PATH": app.build.path,
         "FLASKOPS_PROCESSES": processes,
     }

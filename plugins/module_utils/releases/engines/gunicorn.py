@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...inputs.options import Option
 from .engine import Engine, environment_in_runtime
+
+if TYPE_CHECKING:
+    from ..app import App
 
 OPTIONS = {
     "gunicorn": Option(
@@ -80,8 +82,8 @@ OPTIONS = {
 }
 
 
-def _environment(app: Mapping[str, Any]) -> dict[str, str]:
-    return environment_in_runtime(app, app["gunicorn"]["workers"])
+def _environment(app: App) -> dict[str, str]:
+    return environment_in_runtime(app, app.gunicorn.workers)
 
 
 ENGINE = Engine(

@@ -19,15 +19,10 @@ DEFAULT, OF_IMAGE = uwsgi.ENGINE, command.ENGINE
 
 
 def engine_named(name: Any) -> Engine:
-    """That of an entry or a release.json; the default where nothing is said, or what is said has
-    been refused.
+    """The engine of an entry or a release.json; the default where there is no name, or one that was
+    refused.
     """
     return ENGINES.get(name, DEFAULT) if isinstance(name, str) else DEFAULT
-
-
-def engine_of(app: Mapping[str, Any]) -> Engine:
-    """That of an entry."""
-    return engine_named(app["engine"])
 
 
 def engine_in(container: Mapping[str, Any]) -> Engine | None:

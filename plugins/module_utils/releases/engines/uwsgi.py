@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...inputs.options import Option
 from ..command import one_line
 from ..replaced import UWSGI, UWSGI_KEYS, decided
 from .engine import Engine, environment_in_runtime
+
+if TYPE_CHECKING:
+    from ..app import App
 
 OPTIONS = {
     "uwsgi": Option(
@@ -138,26 +140,26 @@ OPTIONS = {
 }
 
 
-def _environment(app: Mapping[str, Any]) -> dict[str, str]:
-    return environment_in_runtime(app, app["uwsgi"]["processes"])
+def _environment(app: App) -> dict[str, str]:
+    return environment_in_runtime(app, app.uwsgi.processes)
 
 
-def _problems(app: Mapping[str, Any]) -> list[str]:
-    uwsgi, timeout = app["uwsgi"], app["proxy"]["read_timeout_seconds"]
+def _problems(app: App) -> list[str]:
+    uwsgi, timeout = app.uwsgi, app.proxy.read_timeout_seconds
     found = []
-    for option in uwsgi["options"]:
+    for option in uwsgi.options:
         if option in UWSGI or option in UWSGI_KEYS:
             found.append(f"uwsgi.options must not have {option}: {decided(option)}.")
-    if uwsgi["harakiri_seconds"] >= timeout:
+    if uwsgi.harakiri_seconds >= timeout:
         found.append(
-            f"uwsgi.harakiri_seconds is {uwsgi['harakiri_seconds']}, and Nginx waits {timeout} s"
+            f"uwsgi.harakiri_seconds is {uwsgi.harakiri_seconds}, and Nginx waits {timeout} s"
             " for an answer (proxy.read_timeout_seconds): it would give up first, and nobody would"
             " see why. Write a smaller number, or a longer proxy.read_timeout_seconds."
         )
-    if uwsgi["processes"] != "auto" and uwsgi["cheaper"] >= int(uwsgi["processes"]):
+    if uwsgi.processes != "auto" and uwsgi.cheaper >= int(uwsgi.processes):
         found.append(
-            f"uwsgi.cheaper must be less than uwsgi.processes, which is {uwsgi['processes']}; got"
-            f" {uwsgi['cheaper']}."
+            f"uwsgi.cheaper must be less than uwsgi.processes, which is {uwsgi.processes}; got"
+            f" {uwsgi.cheaper}."
         )
     return found
 

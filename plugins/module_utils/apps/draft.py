@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An entry of flask_apps while it is completed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..releases.app import App
+
+
+@dataclass
+class Draft:
+    """One entry, and what there is to report of it.
+
+    Args:
+        app: the entry so far. A value that was refused has its default, or "".
+        given: the entry as it was written, over flask_apps_defaults.
+        own: the entry alone.
+        refused: the keys that are missing, or whose values were refused.
+        sound: whether it has no problems of this kind.
+    """
+
+    app: App
+    given: Mapping[str, Any]
+    own: Mapping[str, Any]
+    refused: Collection[str] = ()
+    sound: bool = True
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def set(self, **values: Any) -> None:
+        """Set fields of the entry."""
+        self.app = replace(self.app, **values)
+
+    def set_build(self, **values: Any) -> None:
+        """Set fields of its build."""
+        self.app = replace(self.app, build=replace(self.app.build, **values))
+
+    def refuse(self, *problems: str) -> None:
+        """Report problems, as sentences."""
+        self.problems += problems
+
+    def note(self, *notes: str) -> None:
+        """Report what was understood, as sentences."""
+        self.notes += notes
+
+    def is_refused(self, *keys: str) -> bool:
+        """Whether one of these keys has no value that fits."""
+        return any(key in self.refused for key in keys)
+
+    def written(self, keys: Iterable[str]) -> list[str]:
+        """Those of these keys that the entry itself has, without flask_apps_defaults."""
+        return [key for key in keys if self.own.get(key)]
