@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of release_plan: it knows the releases, who runs, and whether the run that
-holds a lock still lives.
+"""The controller's part of release_plan: the releases, who runs, and whether the run that holds a
+lock still lives.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.apps.sources import own_prefix
 from ..module_utils.releases import deploy
+from ..module_utils.releases.app import App
 from ..module_utils.releases.owner import is_dead, this_run
 from ..module_utils.releases.release import Release
 
@@ -20,8 +21,8 @@ MODULE = "flaskops.host.release_plan"
 
 
 class ActionModule(ActionBase):
-    """Calls the module with the owner of this run and what it has to know of the releases, and once
-    more when the lock is a dead run's.
+    """Calls the module with the owner of this run and the facts of the releases that it needs, and
+    once more when the lock is a dead run's.
     """
 
     _supports_check_mode = True
@@ -57,15 +58,15 @@ def _completed(
     entries: dict[str, Any],
     sites: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The work and the missing images with what later steps have to know of the releases, so that
-    each entry stands for itself.
+    """The work and the missing images with what later steps need of the releases, so that each entry
+    is complete.
     """
     if "work" not in plan:
         return {}
     work = [
         {
             **deploy.with_release(entry, releases[entry["name"]], sites),
-            "own_prefix": own_prefix.setting(entries[entry["name"]]),
+            "own_prefix": _own_prefix(entries[entry["name"]]),
         }
         for entry in plan["work"]
     ]
@@ -73,3 +74,10 @@ def _completed(
         "work": work,
         "missing_images": deploy.image_builds(releases.values(), plan["missing_images"]),
     }
+
+
+def _own_prefix(entry: dict[str, Any]) -> str:
+    """The setting that the source has for its path; "" for a release of earlier, of which the
+    controller does not have the source.
+    """
+    return own_prefix.setting(App.from_dict(entry)) if "source" in entry else ""

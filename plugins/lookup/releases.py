@@ -9,23 +9,24 @@ short_description: Plan the release of each application
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - Renders the files of a release, describes its container, and computes its id, all on the
+  - Renders the files of a release, describes its containers, and computes its id, all on the
     controller.
   - The same inputs give the same id on every host; nothing on the host is asked.
 options:
   _terms:
-    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) returns them. An
+    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) gives them. An
       absent one has no release.
     type: list
     elements: dict
     required: true
   templates:
-    description: The directory of the templates, such as C(Dockerfile.j2) and C(nginx.conf.j2).
+    description: The directory of the templates C(Dockerfile.j2), C(nginx.conf.j2), C(uwsgi.ini.j2),
+      C(gunicorn.conf.py.j2) and the rest.
     type: str
     required: true
   runtimes:
     description: By base, the reference of the runtime image, as
-      P(flaskops.host.normalize_apps#filter) returns them.
+      P(flaskops.host.normalize_apps#filter) gives them.
     type: dict
     required: true
   root:
@@ -33,8 +34,8 @@ options:
     type: str
     required: true
   key_file:
-    description: The file of the key that guards secrets in release ids; it is created when an
-      application has secrets.
+    description: The file of the key that guards secrets in release ids; it is created when it is
+      missing and there are secrets.
     type: str
     required: true
 """
@@ -42,22 +43,24 @@ options:
 EXAMPLES = """
 - name: Show what would be released
   ansible.builtin.debug:
-    msg: "{{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates',
-      runtimes={'': 'flaskops/runtime:1'}, root=flask_apps_root,
-      key_file='~/.config/flaskops/release.key') | map(attribute='id') }}"
+    msg: >-
+      {{ query('flaskops.host.releases', apps, templates=role_path ~ '/templates',
+         runtimes={'': 'flaskops/runtime:1'}, root=flask_apps_root,
+         key_file='~/.config/flaskops/release.key') | map(attribute='id') }}
 """
 
 RETURN = """
 _list:
   description:
-    - One dictionary for each application with C(name), C(id), C(image), C(directory), C(socket),
-      C(image_archive), C(build_directory) (places on the host), C(runtime), C(app) (the normalised
-      entry), C(dockerfile), C(files) (content by name), C(container) (its options, as
-      module_utils/host/container.py has them), C(process_containers) (the same for each of its
-      processes), C(release_command) (the words of its container), C(secrets) (the files that hold
-      them, by name), C(variables) (the names of those that are variables too), C(login) (for the
-      registry of its image), C(facts) (what C(release.json) keeps), C(runtime_builds) (how the
-      images of this collection that it needs are built).
+    - One dictionary for each application. C(name), C(id), C(image), C(runtime), C(dockerfile),
+      C(source) (the digest of its source), C(files) (content by name), C(secrets) (the files that
+      hold them, by name), C(variables) (the names of those that are variables too),
+      C(release_command) (the words of its container), C(login) (for the registry of its image).
+    - C(container) has the options of its container, as module_utils/host/container.py has them, and
+      C(process_containers) those of each of its processes.
+    - C(directory), C(socket), C(image_archive) and C(build_directory) are places on the host.
+    - C(app) is the normalised entry, C(facts) what C(release.json) keeps, C(runtime_builds) how the
+      images of this collection that it needs are built.
   type: list
   elements: dict
 """

@@ -15,10 +15,16 @@ FLASK = "from flask import Flask\napp = Flask(__name__)\n"
 SOURCES = {
     "plain": {"app.py": FLASK, "requirements.txt": "flask\n"},
     "lock": {"main.py": FLASK, "requirements.txt": "flask==3.1.0\ngunicorn\n", "static/a.css": "a"},
-    "known": {"app/main.py": FLASK, "Dockerfile": "FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\n"},
-    "own": {"app.py": FLASK, "Dockerfile": "ARG FLASKOPS_RUNTIME\nFROM $FLASKOPS_RUNTIME\nCOPY . /app\n"},
+    "known": {
+        "app/main.py": FLASK,
+        "Dockerfile": "FROM tiangolo/uwsgi-nginx-flask\nCOPY ./app /app\n",
+    },
+    "own": {
+        "app.py": FLASK,
+        "Dockerfile": "ARG FLASKOPS_RUNTIME\nFROM $FLASKOPS_RUNTIME\nCOPY . /app\n",
+    },
     "files": {"shop.env": "A=1\nSECRET=x\nENV=y\n"},
-}  # fmt: skip
+}
 TEMPLATES = (
     "Dockerfile", "nginx.conf", "fragment.conf", "maintenance.conf", "stopped.conf",
     "maintenance.html", "uwsgi.ini", "gunicorn.conf.py",
@@ -30,28 +36,74 @@ TEXT = (
 )
 ENTRIES = {
     "153bb4caa159": {"source": "plain", "path": "/"},
-    "237a7c02d504": {"source": "lock", "path": "/lock/", "engine": "gunicorn", "gunicorn": {"workers": 3}},
+    "237a7c02d504": {
+        "source": "lock",
+        "path": "/lock/",
+        "engine": "gunicorn",
+        "gunicorn": {"workers": 3},
+    },
     "cb8b95ca5e80": {"source": "known", "path": "/t", "env": {"NGINX_MAX_UPLOAD": "2m"}},
     "a82bdea8e9f7": {"source": "own", "path": "/own", "dockerfile": "Dockerfile", "uid": 3000},
-    "892619cf13a9": {"source": "plain", "path": "/db", "data_files": ["data.db"], "writable": ["/app/cache"],
-          "volumes": ["shop-data:/app/x"], "resources": {"memory": "300m", "cpus": 1.5}},
-    "0d191e6105c9": {"image": "registry.example.org/x:1", "path": "/i", "path_mode": "script_name",
-          "command": "gunicorn --bind unix:$FLASKOPS_SOCKET main:app"},
-    "3e4758caf23b": {"image": "registry.example.org/y:1", "path": "/p", "port": 8080, "networks": ["n"],
-          "host_access": True},
-    "311539668237": {"source": "plain", "path": "/s", "secrets": {"KEY": "v", "PATH": "x"},
-          "env_file": "files/shop.env",
-          "config_files": [{"path": "/app/instance/c.py", "content": "X"}]},
-    "4bb891c0955d": {"source": "plain", "path": "/w", "internet": True, "release_command": "flask db upgrade",
-          "processes": [{"name": "w", "command": "celery worker"},
-                        {"name": "beat", "command": "A=1 celery beat", "overlap": False}]},
-    "0320bdc3dc6d": {"source": "plain", "path": "/ws", "websocket": True,
-          "proxy": {"websocket_paths": ["/s/"], "cache_seconds": 3, "static_headers": {"X-A": "b"}}},
-    "a1988db26b43": {"source": "plain", "path": "/m", "path_mode": "script_name", "state": "maintenance",
-           "static": [{"url": "/s", "path": "/x", "index": True}]},
-    "69d1b2828e42": {"source": "plain", "path": "/c", "engine": "command", "command": "python3 app.py",
-           "path_mode": "script_name", "python": "3.12"},
-}  # fmt: skip
+    "892619cf13a9": {
+        "source": "plain",
+        "path": "/db",
+        "data_files": ["data.db"],
+        "writable": ["/app/cache"],
+        "volumes": ["shop-data:/app/x"],
+        "resources": {"memory": "300m", "cpus": 1.5},
+    },
+    "0d191e6105c9": {
+        "image": "registry.example.org/x:1",
+        "path": "/i",
+        "path_mode": "script_name",
+        "command": "gunicorn --bind unix:$FLASKOPS_SOCKET main:app",
+    },
+    "3e4758caf23b": {
+        "image": "registry.example.org/y:1",
+        "path": "/p",
+        "port": 8080,
+        "networks": ["n"],
+        "host_access": True,
+    },
+    "311539668237": {
+        "source": "plain",
+        "path": "/s",
+        "secrets": {"KEY": "v", "PATH": "x"},
+        "env_file": "files/shop.env",
+        "config_files": [{"path": "/app/instance/c.py", "content": "X"}],
+    },
+    "4bb891c0955d": {
+        "source": "plain",
+        "path": "/w",
+        "internet": True,
+        "release_command": "flask db upgrade",
+        "processes": [
+            {"name": "w", "command": "celery worker"},
+            {"name": "beat", "command": "A=1 celery beat", "overlap": False},
+        ],
+    },
+    "0320bdc3dc6d": {
+        "source": "plain",
+        "path": "/ws",
+        "websocket": True,
+        "proxy": {"websocket_paths": ["/s/"], "cache_seconds": 3, "static_headers": {"X-A": "b"}},
+    },
+    "a1988db26b43": {
+        "source": "plain",
+        "path": "/m",
+        "path_mode": "script_name",
+        "state": "maintenance",
+        "static": [{"url": "/s", "path": "/x", "index": True}],
+    },
+    "69d1b2828e42": {
+        "source": "plain",
+        "path": "/c",
+        "engine": "command",
+        "command": "python3 app.py",
+        "path_mode": "script_name",
+        "python": "3.12",
+    },
+}
 
 
 @pytest.fixture

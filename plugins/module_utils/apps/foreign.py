@@ -23,8 +23,27 @@ _BUSYBOX = re.compile(r"(?:^|[\s;&|(\"'\[])(?:/[\w/]*/)?(adduser|addgroup)[ \t]+
 _TAKES_WORD = ("-t", "--virtual", "-X", "--repository", "--root", "-p", "--arch")
 # Debian's names of what Alpine calls otherwise; "" for what the build image has.
 _DEBIAN = {
-    **dict.fromkeys(("bash", "build-base", "ca-certificates", "g++", "gcc", "libc-dev", "libgcc", "libstdc++"), ""),
-    **dict.fromkeys(("linux-headers", "musl-dev", "py-pip", "py3-pip", "pcre-dev", "pcre2-dev", "python3", "python3-dev"), ""),
+    **dict.fromkeys(
+        (
+            "bash",
+            "build-base",
+            "ca-certificates",
+            "g++",
+            "gcc",
+            "libc-dev",
+            "libgcc",
+            "libstdc++",
+            "linux-headers",
+            "musl-dev",
+            "py-pip",
+            "py3-pip",
+            "pcre-dev",
+            "pcre2-dev",
+            "python3",
+            "python3-dev",
+        ),
+        "",
+    ),
     **dict.fromkeys(("uwsgi", "uwsgi-python3", "nginx", "supervisor"), ""),
     **dict.fromkeys(("postgresql-dev", "libpq-dev", "postgresql-libs"), "libpq-dev"),
     **dict.fromkeys(("mariadb-dev", "mariadb-connector-c-dev", "mysql-dev"), "libmariadb-dev"),

@@ -376,7 +376,8 @@ def _for_another(file: Path, text: str) -> str:
             place = f"which takes the place of {base}, " if presets.preset_of(base) else ""
             problem = (
                 problem
-                or f"dockerfile {file}, line {line}, runs {program} of another distribution; our runtime, {place}is Debian."
+                or f"dockerfile {file}, line {line}, runs {program} of another distribution; our"
+                f" runtime, {place}is Debian."
             )
             names.update(dict.fromkeys(foreign.packages(command)))
     if not problem:
@@ -498,7 +499,7 @@ def _senseless(draft: Draft) -> None:
 
 
 def _path_mode(draft: Draft, source: Path, files: list[str]) -> None:
-    """These images have no prefix, so most applications that were made for them have none either."""
+    """These images have no prefix, and neither have most applications that were made for them."""
     app = draft.app
     if (
         app.app_path.prefix

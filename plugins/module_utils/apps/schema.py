@@ -81,12 +81,18 @@ _ABSOLUTE: dict[str, Any] = {
     "check": _inside,
 }
 # The reference of an image, or nothing.
-_IMAGE = r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?|"
+_IMAGE = (
+    r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
+    r"(@sha256:[0-9a-f]{64})?|"
+)
 # One word of a directive of Nginx, which has ; { and } only in quotes.
 _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
 _PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
 # A header of an answer, except those that say what its body is.
-_HEADER = r"(?i:(?!(content-(type|length|encoding|range)|etag|last-modified|date|connection|transfer-encoding)$)[a-z][a-z0-9-]*)"
+_HEADER = (
+    r"(?i:(?!(content-(type|length|encoding|range)|etag|last-modified|date|connection"
+    r"|transfer-encoding)$)[a-z][a-z0-9-]*)"
+)
 _SECONDS: dict[str, Any] = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
 
 OPTIONS: dict[str, Option] = {
@@ -115,18 +121,10 @@ OPTIONS: dict[str, Option] = {
 
             One of O(source), O(git) and O(image) is needed.
         """,
-    ),
-    "git": Option(
-        kind="dict",
-        default={},
-        options={
-            "repo": Option(
-                default="",
+                ), "git": Option( kind="dict", default={}, options={ "repo": Option( default="",
                 pattern=r"((https?|ssh|git|file)://[^\s'\"]+|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s'\"]+|/[^\s'\"]+)?",
-                allowed=(
-                    "the address of a repository, such as https://git.example.org/shop.git or"
-                    " git@git.example.org:shop.git"
-                ),
+                allowed=( "the address of a repository, such as https://git.example.org/shop.git or"
+                " git@git.example.org:shop.git" ),
                 about="""
                     The address of the repository, such as V(https://git.example.org/shop.git) or
                     V(git@git.example.org:shop.git).
@@ -162,7 +160,7 @@ OPTIONS: dict[str, Option] = {
             ),
         },
         about="""
-            A repository that the source is taken from, in the place of O(source). It is fetched on
+            A repository that the source is taken from, instead of O(source). It is fetched on
             the controller.
         """,
     ),
@@ -174,8 +172,8 @@ OPTIONS: dict[str, Option] = {
             " registry.example.org/shop:1.2"
         ),
         about="""
-            The reference of a ready image, in the place of O(source). With a digest, as
-            V(registry.example.org/shop@sha256:…), it is the same for ever; what is pushed anew
+            The reference of a ready image, instead of O(source). With a digest, as
+            V(registry.example.org/shop@sha256:…), it stays the same; what is pushed again
             under the same tag is not seen.
 
             Built on our runtime image it takes O(engine=uwsgi) and O(engine=gunicorn); else
@@ -221,15 +219,15 @@ OPTIONS: dict[str, Option] = {
         pattern=BELOW,
         allowed="a file of the source, such as Dockerfile",
         about="""
-            A Dockerfile of the source that builds the image, in the place of ours.
+            A Dockerfile of the source that builds the image, instead of ours.
 
             It may begin with V(ARG FLASKOPS_RUNTIME) and V(FROM ${FLASKOPS_RUNTIME}) to have our
             application servers; any other base runs its own server, see O(engine=command).
 
             A Dockerfile that begins with one of the images tiangolo/uwsgi-nginx-flask,
-            tiangolo/meinheld-gunicorn-flask or hellt/nginx-uwsgi-flask-alpine-docker is found by
-            itself, and built on a runtime that keeps that image's conventions. V(none) has our
-            Dockerfile in the place of such a one.
+            tiangolo/meinheld-gunicorn-flask or hellt/nginx-uwsgi-flask-alpine-docker is found
+            without this key, and built on a runtime that keeps the conventions of that image.
+            V(none) uses our Dockerfile instead.
         """,
     ),
     "python": Option(
@@ -255,7 +253,7 @@ OPTIONS: dict[str, Option] = {
             The image that this application's runtime is built on; left out, it is
             O(flask_apps_base_image#main:flask_apps_base_image).
 
-            It has to be a Debian or Ubuntu with Python and APT. O(python) is shorter where only the
+            It must be a Debian or Ubuntu with Python and APT. O(python) is shorter where only the
             version differs.
         """,
     ),
@@ -344,14 +342,14 @@ OPTIONS: dict[str, Option] = {
             V(Blueprint(..., url_prefix=os.environ.get("DOMAIN") or None\\)).
 
             V(script_name) is for applications that know nothing of their path. The application
-            server takes the path off and tells it as C(SCRIPT_NAME), so that C(url_for) and
+            server strips the path and gives it as C(SCRIPT_NAME), so that C(url_for) and
             redirects are right; a cookie for C(/) becomes one for the path, and a redirect to V(/x)
             of the same host one to below the path, unless another application of the site answers
             there.
 
             With O(engine=command) it is Nginx that takes the path off, and the server in the image
-            is told it as C(X-Forwarded-Prefix); it has to honour that for its links and redirects
-            to be right, as C(ProxyFix(x_prefix=1\\)) does. Gunicorn is told it as C(SCRIPT_NAME)
+            gets it as C(X-Forwarded-Prefix); it must honour that for its links and redirects
+            to be right, as C(ProxyFix(x_prefix=1\\)) does. Gunicorn gets it as C(SCRIPT_NAME)
             and gets the path whole; it is found in O(command), and in the Dockerfile and the
             scripts that this runs. Where it is not found, as in an O(image), V(SCRIPT_NAME) in
             O(env) says it.
@@ -481,7 +479,7 @@ OPTIONS: dict[str, Option] = {
             ),
         },
         about="""
-            Files with settings that the application reads at paths of its own, such as
+            Files with settings that the application reads at its own paths, such as
             C(/app/instance/config.py). They are root's, readable by the user of the container
             alone, and read-only.
         """,
@@ -508,7 +506,7 @@ OPTIONS: dict[str, Option] = {
                 ),
                 about="""
                     The name that it is asked by, which it gets as C(Host), for an application that
-                    answers to names of its own only (C(TRUSTED_HOSTS), C(ALLOWED_HOSTS)). Empty for
+                    answers only to its own names (C(TRUSTED_HOSTS), C(ALLOWED_HOSTS)). Empty for
                     the first name of its site, and C(localhost) where that has none.
 
                     The question through Nginx, after the switch, uses it too where Nginx leads this
@@ -539,10 +537,10 @@ OPTIONS: dict[str, Option] = {
                 default=0.5,
                 minimum=0.1,
                 allowed="a number of seconds",
-                about="The pause between two questions, in seconds.",
+                about="The pause between two requests, in seconds.",
             ),
         },
-        about="How a new release is asked whether it is well before it gets traffic.",
+        about="The health check of a new release, before it gets traffic.",
     ),
     "release_command": Option(
         default="",
@@ -550,10 +548,10 @@ OPTIONS: dict[str, Option] = {
         secret=True,
         about="""
             A shell command such as V(flask db upgrade) that runs before a new release starts, in a
-            container of its own with the new image, environment, secrets, volumes and networks.
-            When it fails, the release is given up and the one before goes on.
+            separate container with the new image, environment, secrets, volumes and networks.
+            When it fails, the release is given up and the one before serves on.
 
-            It may run again after a failed release, so it has to be repeatable; the old code serves
+            It may run again after a failed release, so it must be repeatable; the old code serves
             while and after it runs. A rollback does not run it. It runs on each host.
         """,
     ),
@@ -633,7 +631,7 @@ OPTIONS: dict[str, Option] = {
 
             For applications that share a volume on purpose, or whose data has an owner already.
 
-            V(0) gives the application one of its own, which no other has.
+            V(0) gives the application a uid that no other has.
         """,
     ),
     "writable": Option(
@@ -644,9 +642,9 @@ OPTIONS: dict[str, Option] = {
             Directories of the container that the application may write to; they are in memory and
             empty at every start.
 
-            The rest of its file system is read-only. For what has to last, use O(volumes). What the
-            container needs, such as V(/app) and V(/usr), is refused; a directory with files of the
-            image is warned of, for they are hidden.
+            The rest of its file system is read-only. For data that must last, use O(volumes). What
+            the container needs, such as V(/app) and V(/usr), is refused; a directory with files of
+            the image is warned of, for they are hidden.
         """,
     ),
     "volumes": Option(
@@ -699,7 +697,7 @@ OPTIONS: dict[str, Option] = {
             Docker networks that the container joins, such as V(backend). Without one, and without
             O(internet), it reaches nothing but its own socket.
 
-            No port is published either way. The network has to exist; V(host) and V(none) are
+            No port is published either way. The network must exist; V(host) and V(none) are
             refused. In one network, applications reach each other's ports past Nginx.
         """,
     ),
@@ -707,7 +705,7 @@ OPTIONS: dict[str, Option] = {
         kind="bool",
         default=False,
         about="""
-            Whether the application reaches servers elsewhere. It gets a Docker network of its own,
+            Whether the application reaches servers elsewhere. It gets a separate Docker network,
             called C(flaskops-<name>), with 16 addresses of
             O(flask_apps_networks_pool#main:flask_apps_networks_pool): no other application can be
             reached through it.
@@ -860,7 +858,7 @@ OPTIONS: dict[str, Option] = {
                 ),
                 about="""
                     Headers of static files, such as C(Access-Control-Allow-Origin) for fonts or
-                    C(X-Content-Type-Options). C(Cache-Control) takes the place of the role's own.
+                    C(X-Content-Type-Options). C(Cache-Control) replaces the one of the role.
                 """,
             ),
             "cookie_path": Option(
@@ -907,16 +905,16 @@ OPTIONS: dict[str, Option] = {
                 minimum=0,
                 allowed="a number of seconds, 0 for no cache",
                 about="""
-                    For how long Nginx keeps answers to GET and HEAD and gives them to everybody, in
-                    seconds; 0 for no cache. One second takes the load off a page that many ask for
-                    at once.
+                    For how long Nginx keeps answers to GET and HEAD and gives them to all clients,
+                    in seconds; 0 for no cache. One second takes the load off a page that many ask
+                    for at once.
 
                     Answers that set a cookie or forbid it (C(Cache-Control)) are not kept, nor are
                     requests with C(Authorization). An answer whose C(Cache-Control) or C(Expires)
                     says for how long is kept for so long instead.
 
-                    What nobody asks for in ten minutes is forgotten, and with another release
-                    everything is.
+                    An answer that is not asked for in ten minutes is dropped, and with another
+                    release all are.
                 """,
             ),
             "cache_bypass_cookies": Option(
@@ -924,8 +922,8 @@ OPTIONS: dict[str, Option] = {
                 default=["session"],
                 elements=Option(pattern=VARIABLE, allowed="the name of a cookie such as session"),
                 about="""
-                    Who sends one of these cookies is known to the application, and gets and leaves
-                    nothing in the cache.
+                    A client that sends one of these cookies is known to the application; it gets
+                    nothing from the cache and leaves nothing in it.
                 """,
             ),
             "directives": Option(
@@ -942,14 +940,14 @@ OPTIONS: dict[str, Option] = {
                 ),
                 about="""
                     Further directives of Nginx for the locations where the application answers,
-                    each without its semicolon. What has C(;), C({), C(}) or C(#) in it stands in
+                    each without its semicolon. A word with C(;), C({), C(}) or C(#) in it is in
                     quotes, as in Nginx itself.
 
-                    Each takes the place of the role's own of that name, a C(proxy_set_header) of
-                    that header. Only what Nginx adds up is added, which is C(proxy_ignore_headers),
-                    C(proxy_cache_bypass) and C(proxy_no_cache).
+                    Each replaces the one of the role with that name, a C(proxy_set_header) the one
+                    for that header. Only what Nginx adds up is added, which is
+                    C(proxy_ignore_headers), C(proxy_cache_bypass) and C(proxy_no_cache).
 
-                    Of static files, those that say who may have them (C(allow), C(deny),
+                    For static files, those that restrict access (C(allow), C(deny),
                     C(satisfy), C(auth_…)) hold too; the others do not. O(proxy.fragment) does not
                     get them.
                 """,
@@ -959,8 +957,8 @@ OPTIONS: dict[str, Option] = {
                 allowed="a template on the controller, such as files/shop.nginx.conf.j2",
                 check=_path,
                 about="""
-                    A template on the controller for the whole of the application's locations, in
-                    the place of ours, such as V(files/shop.nginx.conf.j2). It is tested by Nginx
+                    A template on the controller for all locations of the application, instead of
+                    ours, such as V(files/shop.nginx.conf.j2). It is tested by Nginx
                     before it serves.
 
                     It knows C(app), C(socket), C(directory), C(before) (the static files of the
@@ -990,8 +988,8 @@ OPTIONS: dict[str, Option] = {
                 secret=True,
                 about="""
                     Its command line, such as V(celery --app tasks worker). It is run by a shell,
-                    whose place the program takes, so that it gets SIGTERM when it is to stop. In a
-                    line of several commands, write C(exec) before the one that has to get it.
+                    which the program replaces, so that it gets SIGTERM when it is to stop. In a
+                    line of several commands, write C(exec) before the one that must get it.
                 """,
             ),
             "overlap": Option(
@@ -1008,7 +1006,7 @@ OPTIONS: dict[str, Option] = {
                 minimum=0,
                 allowed="a number of seconds",
                 about="""
-                    How long it has to run before the release may serve, in seconds; if it ends
+                    How long it must run before the release may serve, in seconds; if it ends
                     sooner, the release is refused.
                 """,
             ),
@@ -1031,10 +1029,10 @@ OPTIONS: dict[str, Option] = {
         choices=("present", "maintenance", "stopped", "absent"),
         about="""
             V(present) serves. V(maintenance) runs, and answers 503 with a page and C(Retry-After)
-            to everybody; O(health.path), where it is not V(/), goes on telling how the application
+            to everybody; O(health.path), where it is not V(/), still reports how the application
             is.
 
-            V(stopped) answers 503, and its container stands still. V(absent) removes everything of
+            V(stopped) answers 503, and its container is stopped. V(absent) removes everything of
             this application and nothing else; of such an entry O(name) is enough. Named volumes
             stay.
         """,
@@ -1055,7 +1053,7 @@ OPTIONS: dict[str, Option] = {
             "retry_after_seconds": Option(
                 default=120,
                 **_SECONDS,
-                about="When clients are told to come back, in seconds.",
+                about="When clients may come back, in seconds, as C(Retry-After).",
             ),
         },
         about="What is answered with O(state=maintenance).",

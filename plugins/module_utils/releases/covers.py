@@ -141,8 +141,11 @@ def cover_problems(app: App) -> list[str]:
 def _data_file_problems(app: App, targets: list[str]) -> list[str]:
     files = [_below_code(file) for file in app.data_files]
     names = [data_file(file) for file in files]
-    problems = [f"data_files has {file} twice, or one that is called like it; keep one." for file in dict.fromkeys(files)
-                if names.count(data_file(file)) > 1]  # fmt: skip
+    problems = [
+        f"data_files has {file} twice, or one that is called like it; keep one."
+        for file in dict.fromkeys(files)
+        if names.count(data_file(file)) > 1
+    ]
     covered = {
         file: path for file in files for path in targets if f"{CODE}/{file}".startswith(f"{path}/")
     }

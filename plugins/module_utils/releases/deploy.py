@@ -188,9 +188,11 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
             rows.append(tuple("-" if value is None else str(value) for value in values))
     several = len(listed) > 1
     advice = [
-        shown_line(f"{f'{host}: ' if several else ''}{app['name']}: {words}") for host, apps in listed.items() for app in apps
+        shown_line(f"{f'{host}: ' if several else ''}{app['name']}: {words}")
+        for host, apps in listed.items()
+        for app in apps
         for words in app.get("advice", [])
-    ]  # fmt: skip
+    ]
     return table(rows) + advice if len(rows) > 1 else ["No application is on these hosts."]
 
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an entry to its release: environment, container and id. The controller knows all of it before
-anything is built.
+"""From an entry to its release: environment, container and id. The controller knows all of it
+before anything is built.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def network_problems(app: App) -> list[str]:
         problems.append("host_access needs a network; write internet: true, or networks.")
     if app.internet and len(app.processes) > MOST_PROCESSES:
         problems.append(
-            f"internet: true has room for {MOST_PROCESSES} processes; got {len(app.processes)}. Write"
-            " networks: [NAME] with a Docker network that you make, in its place."
+            f"internet: true has room for {MOST_PROCESSES} processes; got {len(app.processes)}."
+            " Write networks: [NAME] with a Docker network that you make, in its place."
         )
     return problems
 

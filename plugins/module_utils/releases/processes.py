@@ -71,8 +71,8 @@ def _container(
 
 
 def one_off_command(app: App) -> list[str]:
-    """The command of the container that runs release_command: for the relay, where that is its first
-    process. Empty where there is none.
+    """The command of the container that runs release_command, for the relay where that is its first
+    process; empty for none.
     """
     if not app.release_command:
         return []

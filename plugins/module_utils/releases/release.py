@@ -85,12 +85,12 @@ class Release:
     state: str = "present"
     module: str | None = None
     callable: str | None = None
-    health: Health = Health()
+    health: Health = field(default_factory=Health)
     drain_seconds: int = 30
     keep_releases: int = 5
     static: tuple[Static, ...] = ()
     processes: tuple[Process, ...] = ()
-    build: Build = Build()
+    build: Build = field(default_factory=Build)
     container: Mapping[str, Any] = field(default_factory=dict)
     process_containers: tuple[Mapping[str, Any], ...] = ()
     dockerfile: str = ""
@@ -102,7 +102,7 @@ class Release:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: tuple[str, ...] = ()
     runtime: str = ""
-    login: Login = Login()
+    login: Login = field(default_factory=Login)
     release_command: tuple[str, ...] = field(default=(), repr=False)
     release_command_seconds: int = 600
     root: str = ROOT

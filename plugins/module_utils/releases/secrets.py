@@ -94,7 +94,7 @@ def _values(app: App) -> dict[str, str]:
 
 
 def variables(app: App, taken: Collection[str]) -> list[str]:
-    """The names that become variables, but for those that the container's environment has already."""
+    """The names that become variables, without those that the environment has already."""
     return sorted(
         name
         for name, value in _values(app).items()

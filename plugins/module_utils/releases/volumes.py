@@ -20,7 +20,7 @@ from .uids import app_of
 
 
 def named(volumes: Iterable[str]) -> dict[str, str]:
-    """The volumes of a container that have a name and may be written to, and where each is mounted."""
+    """The named volumes of a container that may be written to, and where each is mounted."""
     parts = [volume.split(":") for volume in volumes]
     return {
         source: target

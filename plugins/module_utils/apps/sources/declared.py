@@ -204,7 +204,7 @@ def _spaced(text: str) -> str:
 
 
 class _Files:
-    """The files of a source that others of its files name: 1 MB in all, however often one is named."""
+    """The files of a source that others of its files name: 1 MB in all, each counted once."""
 
     def __init__(self, source: Path, known: set[str]) -> None:
         self.source, self.known, self.left = source, known, FILE_BYTES

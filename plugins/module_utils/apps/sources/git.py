@@ -346,7 +346,8 @@ class Repository:
         command, environment = self._command(words, inside, more)
         try:
             return subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=environment,
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                env=environment,
                 start_new_session=True, timeout=600, cwd="/", check=False,
             )  # fmt: skip
         except FileNotFoundError as error:

@@ -74,7 +74,10 @@ _READS = ("from_pyfile", "from_file", "from_envvar", "from_json")
 # Reads variables whose names it does not write: each that it finds, or those that its configuration
 # names.
 _ENVIRON = rb"\b(?:os\s*\.\s*)?environ\b"
-_MADE = rb"\s*(?:[fF]['\"]|['\"][^'\"]{0,80}['\"]\s*[+%.]|[A-Za-z_][\w.]{0,80}\s*[\]),+]|[A-Za-z_][\w.]{0,80}\()"
+_MADE = (
+    rb"\s*(?:[fF]['\"]|['\"][^'\"]{0,80}['\"]\s*[+%.]|[A-Za-z_][\w.]{0,80}\s*[\]),+]"
+    rb"|[A-Za-z_][\w.]{0,80}\()"
+)
 _WHOLE = re.compile(
     _ENVIRON + rb"\s*(?:\[|\.(?:get|pop)\()" + _MADE + rb"|\bgetenv\(" + _MADE
     + rb"|\bfor\s+\w[\w, ()]{0,80}\sin\s+" + _ENVIRON + rb"|" + _ENVIRON + rb"\.items\("
@@ -89,7 +92,7 @@ _PREFIXED = re.compile(
 
 
 class Default(NamedTuple):
-    """A name, where its default is, and whether a file of settings, and no variable, goes over it."""
+    """A name, where its default is, and whether a file of settings alone goes over it."""
 
     name: str
     file: str
@@ -164,7 +167,7 @@ class _Read(NamedTuple):
 
     @classmethod
     def of(cls, source: str, names: Collection[str]) -> _Read:
-        """Of names that have a default, those count that are read from the environment somewhere."""
+        """The names that have a default and are read from the environment somewhere."""
         whole = prefixed = False
         named: set[str] = set()
         for _file, content in own_code.contents(source):

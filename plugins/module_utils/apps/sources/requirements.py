@@ -14,7 +14,7 @@ import os
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,12 +85,12 @@ class Found(NamedTuple):
     """
 
     needs: Requirements
-    problems: list[str] = []
+    problems: Sequence[str] = ()
     extras: list[str] | None = None
 
 
 def _refused(*problems: str) -> Found:
-    return Found(NOTHING, [*problems])
+    return Found(NOTHING, problems)
 
 
 def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[Requirements, list[str]]:
@@ -108,7 +108,7 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[Requirem
         else _named(project, wanted)
     )
     if not needs.kind:
-        return needs, problems
+        return needs, [*problems]
     made = _package(project)
     if extras is not None:
         packages = _with_extras(project.said, extras) if made and not needs.whole else None
@@ -117,7 +117,7 @@ def find(source: Path, files: Iterable[str], wanted: str = "") -> tuple[Requirem
             if packages is None
             else replace(needs, own=True, packages=tuple(packages))
         )
-    return replace(needs, project={} if needs.whole else made, old=_old(project)), problems
+    return replace(needs, project={} if needs.whole else made, old=_old(project)), [*problems]
 
 
 def is_project(source: Path, files: Iterable[str]) -> bool:
@@ -270,7 +270,8 @@ def arguments(needs: Requirements) -> str:
             if not needs.left_out or not _SERVER.match(package)
         )
     own = f" {shlex.join(needs.packages)}" if needs.own and needs.packages else ""
-    return f"-r {shlex.quote('/run/requirements.txt' if needs.kind in ('uv', 'lock') else needs.file)}{own}"
+    file = "/run/requirements.txt" if needs.kind in ("uv", "lock") else needs.file
+    return f"-r {shlex.quote(file)}{own}"
 
 
 def export(needs: Requirements) -> str:
@@ -563,9 +564,14 @@ def _is_local(line: str, places: set[str]) -> bool:
 
 
 def _decoded(content: bytes) -> tuple[str, bool]:
-    """A requirements file as pip reads it, by the mark at its beginning; and whether it is UTF-8."""
-    for mark, encoding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-                           (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):  # fmt: skip
+    """A requirements file as pip reads it, by its byte order mark; and whether it is UTF-8."""
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
         if content.startswith(mark):
             return content.decode(encoding), encoding == "utf-8-sig"
     return content.decode(), True

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The source of an application as one archive that is the same, byte for byte, wherever it is made."""
+"""The source of an application as one archive, the same byte for byte wherever it is made."""
 
 from __future__ import annotations
 

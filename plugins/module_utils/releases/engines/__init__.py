@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The application servers, one file each: what there is to say of one, wherever it is said.
+"""The application servers, one file each.
 
 In: a name, an entry, or what Docker says of a container. Out: an Engine with its options, its
-settings file, its environment, its problems and its noise. It stands among the releases because the
+settings file, its environment, its problems and its noise. It is in this room because the
 hosts ask for it, too; it does not know what a release is.
 """

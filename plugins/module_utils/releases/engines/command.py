@@ -23,7 +23,7 @@ OPTIONS = {
         secret=True,
         about="""
             With O(engine=command), the command line of the server; empty for the image's own. It is
-            run by a shell, whose place the program takes.
+            run by a shell, which the program replaces.
 
             It may listen on the unix socket C($FLASKOPS_SOCKET), as V(gunicorn --bind
             unix:$FLASKOPS_SOCKET main:app), or on O(port).

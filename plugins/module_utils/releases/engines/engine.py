@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known of an application server. Its settings file is rendered by the template of that
-name, its start is in the entrypoint.
+"""The type of an application server. Its settings file is rendered by the template of that name,
+its start is in the entrypoint.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...inputs.options import Option
 from .engine import Engine, environment_in_runtime
+from .shared import PROCESSES, greenlets, max_requests, threads
 
 if TYPE_CHECKING:
     from ..app import App
@@ -18,32 +19,9 @@ OPTIONS = {
         kind="dict",
         default={},
         options={
-            "workers": Option(
-                default="auto",
-                pattern=r"auto|[1-9]\d{0,2}",
-                allowed="auto (from the CPU limit) or a number from 1 to 999",
-                about="""
-                    How many processes answer requests. V(auto) takes one for each processor that
-                    the container may use, two at the least.
-                """,
-            ),
-            "threads": Option(
-                kind="int",
-                default=4,
-                minimum=1,
-                allowed="a number of threads",
-                about="Threads in each worker. Not used with O(websocket=true).",
-            ),
-            "gevent": Option(
-                kind="int",
-                default=100,
-                minimum=1,
-                allowed="a number of greenlets in each worker",
-                about="""
-                    Greenlets in each worker; as many requests and open websockets at once. Only
-                    used with O(websocket=true).
-                """,
-            ),
+            "workers": PROCESSES,
+            "threads": threads("worker"),
+            "gevent": greenlets("worker"),
             "timeout_seconds": Option(
                 kind="int",
                 default=60,
@@ -51,16 +29,7 @@ OPTIONS = {
                 allowed="a number of seconds, 0 for none",
                 about="After how many seconds a worker that is stuck is replaced; 0 for never.",
             ),
-            "max_requests": Option(
-                kind="int",
-                default=0,
-                minimum=0,
-                allowed="a number of requests, 0 for no limit",
-                about="""
-                    After how many requests a worker is replaced, against memory that is not given
-                    back; 0 for never.
-                """,
-            ),
+            "max_requests": max_requests("worker"),
             "max_requests_jitter": Option(
                 kind="int",
                 default=0,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which application servers there are."""
+"""The application servers by their names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from . import command, gunicorn, uwsgi
 from .engine import Engine
 
 ENGINES = {engine.name: engine for engine in (uwsgi.ENGINE, gunicorn.ENGINE, command.ENGINE)}
-# What an entry has that says nothing of it: from our runtime image, and from an image with a server
-# of its own.
+# Of an entry without the key: on our runtime image, and on an image with another server.
 DEFAULT, OF_IMAGE = uwsgi.ENGINE, command.ENGINE
 
 

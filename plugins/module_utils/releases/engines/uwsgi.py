@@ -11,6 +11,7 @@ from ...inputs.options import Option
 from ..command import one_line
 from ..replaced import UWSGI, UWSGI_KEYS, decided
 from .engine import Engine, environment_in_runtime
+from .shared import PROCESSES, greenlets, max_requests, threads
 
 if TYPE_CHECKING:
     from ..app import App
@@ -20,38 +21,9 @@ OPTIONS = {
         kind="dict",
         default={},
         options={
-            "processes": Option(
-                default="auto",
-                pattern=r"auto|[1-9]\d{0,2}",
-                allowed="auto (from the CPU limit) or a number from 1 to 999",
-                about="""
-                    How many processes answer requests. V(auto) takes one for each processor that
-                    the container may use, two at the least.
-
-                    More memory for each of them; fewer for an application that keeps much in
-                    memory.
-                """,
-            ),
-            "threads": Option(
-                kind="int",
-                default=4,
-                minimum=1,
-                allowed="a number of threads",
-                about="""
-                    Threads in each process; as many requests are answered at once. Not used with
-                    O(websocket=true).
-                """,
-            ),
-            "gevent": Option(
-                kind="int",
-                default=100,
-                minimum=1,
-                allowed="a number of greenlets in each process",
-                about="""
-                    Greenlets in each process; as many requests and open websockets at once. Only
-                    used with O(websocket=true).
-                """,
-            ),
+            "processes": PROCESSES,
+            "threads": threads("process"),
+            "gevent": greenlets("process"),
             "harakiri_seconds": Option(
                 kind="int",
                 default=0,
@@ -68,7 +40,7 @@ OPTIONS = {
                 minimum=0,
                 allowed="a number of processes below processes, 0 for none",
                 about="""
-                    How many processes run when there is little to do; more start under load, up to
+                    How many processes run under little load; more start under load, up to
                     O(uwsgi.processes). 0 for all, always.
                 """,
             ),
@@ -77,16 +49,7 @@ OPTIONS = {
                 choices=("spare", "spare2", "backlog", "busyness"),
                 about="What decides how many processes run, with O(uwsgi.cheaper).",
             ),
-            "max_requests": Option(
-                kind="int",
-                default=0,
-                minimum=0,
-                allowed="a number of requests, 0 for no limit",
-                about="""
-                    After how many requests a process is replaced, against memory that is not given
-                    back; 0 for never.
-                """,
-            ),
+            "max_requests": max_requests("process"),
             "buffer_size": Option(
                 kind="int",
                 default=65535,
@@ -117,8 +80,8 @@ OPTIONS = {
                 kind="bool",
                 default=False,
                 about="""
-                    Whether uWSGI tells its figures as JSON at the socket C(stats.sock) beside that
-                    of the application.
+                    Whether uWSGI gives its statistics as JSON at the socket C(stats.sock) beside
+                    that of the application.
                 """,
             ),
             "options": Option(
