@@ -58,9 +58,7 @@ def _completed(
     entries: dict[str, Any],
     sites: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The work and the missing images with what later steps need of the releases, so that each entry
-    is complete.
-    """
+    """The work and the missing images, each entry with what later steps need of its release."""
     if "work" not in plan:
         return {}
     work = [

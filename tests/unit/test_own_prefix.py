@@ -3,9 +3,12 @@
 """The setting that a source has for its path, which the warning of links that leave it names."""
 
 import pytest
+from ansible_collections.flaskops.host.plugins.action import release_plan
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import own_code, own_prefix
-from entries import typed
+from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from entries import normalize_apps, typed
 
 MIDDLEWARE = """
 class Prefixed:
@@ -207,3 +210,23 @@ def test_the_line_of_a_program_comes_with_what_tells_it_the_path(tmp_path):
         "engine: command, command: python3 depot.py" in words
         and "write --url-prefix /shop in command" in words
     )
+
+
+def test_the_plan_tells_it_for_the_work_alone_and_not_for_a_release_of_earlier(tmp_path):
+    (tmp_path / "app.py").write_text('import os\nx = os.environ["URL_PREFIX"]\napp = 1\n')
+    (tmp_path / "requirements.txt").write_text("flask\n")
+    (entry,), problems = normalize_apps(
+        [{"name": "shop", "source": str(tmp_path), "path": "/shop"}]
+    )
+    assert problems == []
+    release = Release.from_dict({**entry, "id": "0123456789ab"})
+    work = {"name": "shop", "id": release.id, "live": None, "links": []}
+    sites = [{"name": "default", "server_names": [], "port": 80}]
+
+    def plan(app):
+        found = {"work": [work], "missing_images": []}
+        return release_plan._completed(found, {"shop": release}, {"shop": app}, sites)["work"][0]
+
+    assert "URL_PREFIX" in plan(entry)["own_prefix"]
+    assert plan(deploy.for_tasks(release)["app"])["own_prefix"] == ""
+    assert plan(entry)["health_host"] == "localhost"

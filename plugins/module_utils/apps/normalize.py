@@ -233,16 +233,14 @@ def _base(draft: Draft, host: _Host) -> None:
 
 def _finish(draft: Draft) -> None:
     """One way to write each path, and what a Gunicorn of the image gets of it."""
-    app = draft.app
-    app = replace(
-        app,
-        path=app.path.rstrip("/") or "/",
-        static=tuple(replace(static, url=static.url.rstrip("/")) for static in app.static),
-        proxy=replace(
-            app.proxy,
-            websocket_paths=tuple(path.rstrip("/") for path in app.proxy.websocket_paths),
-        ),
+    app, proxy = draft.app, draft.app.proxy
+    if paths := proxy.websocket_paths:
+        proxy = replace(proxy, websocket_paths=tuple(path.rstrip("/") for path in paths))
+    static = tuple(
+        replace(each, url=each.url.rstrip("/")) if each.url.endswith("/") else each
+        for each in app.static
     )
+    app = replace(app, path=app.path.rstrip("/") or "/", static=static, proxy=proxy)
     if app.app_path.stripped:
         app = replace(app, script_name=_script_name(app))
     draft.app = with_data_files(app)
@@ -387,19 +385,17 @@ def _own_files(draft: Draft, source_root: str) -> None:
     app = draft.app
 
     def absolute(key: str, given: str) -> str:
-        if not given:
-            return ""
         file = controller_path(source_root, given)
         if wrong := file_problem(file, OWN_FILE_BYTES):
             draft.refuse(f"{key} {wrong}. It starts from flask_apps_source_root.")
         return str(file)
 
-    page = absolute("maintenance.page", app.maintenance.page)
-    fragment = absolute("proxy.fragment", app.proxy.fragment)
-    draft.set(
-        maintenance=replace(app.maintenance, page=page),
-        proxy=replace(app.proxy, fragment=fragment),
-    )
+    if page := app.maintenance.page:
+        page = absolute("maintenance.page", page)
+        draft.set(maintenance=replace(app.maintenance, page=page))
+    if fragment := app.proxy.fragment:
+        fragment = absolute("proxy.fragment", fragment)
+        draft.set(proxy=replace(app.proxy, fragment=fragment))
 
 
 def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:

@@ -48,10 +48,11 @@ def read(noun: type[Noun], given: Mapping[str, Any]) -> Noun:
 
 def plain(noun: Any) -> dict[str, Any]:
     """A dataclass as a dictionary of what JSON has."""
-    return {name: _plain(getattr(noun, name)) for name, _inner, _many in _shape(type(noun))}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return plain(value) if is_dataclass(value) else value
+    values: dict[str, Any] = {}
+    for name, inner, many in _shape(type(noun)):
+        value = getattr(noun, name)
+        if many:
+            values[name] = [plain(each) for each in value] if inner else list(value)
+        else:
+            values[name] = plain(value) if inner else value
+    return values

@@ -174,9 +174,13 @@ def data_file(file: str) -> str:
 
 def with_data_files(app: App) -> App:
     """A complete entry with the volume of its data_files."""
-    files = tuple(map(_below_code, app.data_files)) if app.build.kind == "source" else ()
-    volumes = (f"{app.name}-data-files:{DATA_FILES}",) if files else ()
-    return replace(app, data_files=files, volumes=(*app.volumes, *volumes))
+    if not app.data_files:
+        return app
+    if app.build.kind != "source":
+        return replace(app, data_files=())
+    volume = f"{app.name}-data-files:{DATA_FILES}"
+    files = tuple(map(_below_code, app.data_files))
+    return replace(app, data_files=files, volumes=(*app.volumes, volume))
 
 
 def warnings(

@@ -124,11 +124,12 @@ def for_tasks(release: Release, app: Mapping[str, Any] | None = None) -> dict[st
     release.json keeps, and with how the images of this collection that it needs are built.
     """
     whole = release.to_dict()
-    kept = {**{key: whole[key] for key in (*SWITCHED, "build", "static", "module", "callable")},
-            "name": release.name, "uid": release.uid, **release.app_path.words()}  # fmt: skip
+    if app is None:
+        kept = (*SWITCHED, "build", "static", "module", "callable", "name", "uid")
+        app = {**{key: whole[key] for key in kept}, **release.app_path.words()}
     return {
         **whole,
-        "app": kept if app is None else app,
+        "app": app,
         "facts": release.to_record(),
         "runtime_builds": image_builds([release]),
     }
