@@ -16,6 +16,7 @@ import json
 import pwd
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,18 @@ from .release import UID_PLACEHOLDER
 SUBORDINATE = (Path("/etc/subuid"), Path("/etc/subgid"))
 # What tells the user of a container in its options, also in those that an older version wrote.
 _OPTION = re.compile(rf"\b(uid|gid)=(?:\d+|{re.escape(UID_PLACEHOLDER)})")
+_SECTIONS = ("own", "current", "moving")
+
+
+@dataclass
+class _Book:
+    """The content of uids.json, by application: the uid that it alone has, the one that it runs as,
+    and while its data moves the one that it had.
+    """
+
+    own: dict[str, int] = field(default_factory=dict)
+    current: dict[str, int] = field(default_factory=dict)
+    moving: dict[str, int] = field(default_factory=dict)
 
 
 class Uids:
@@ -63,7 +76,7 @@ class Uids:
             uid = ran_as or (
                 now if now and (keep or (volumes and not self._is_new(name, wanted))) else own
             )
-            book["current"][name] = uid
+            book.current[name] = uid
             self._write(book)
         return uid
 
@@ -72,7 +85,7 @@ class Uids:
         own, or has never served.
         """
         book = self._read()
-        now, own = self._now(book, name), wanted or book["own"].get(name, 0)
+        now, own = self._now(book, name), wanted or book.own.get(name, 0)
         return (now, own) if now and now != own and not self._is_new(name, wanted) else (0, 0)
 
     def begin(self, name: str, wanted: int = 0) -> tuple[int, int]:
@@ -82,7 +95,7 @@ class Uids:
         with exclusive(self.root):
             book = self._read()
             own = wanted or self._own(book, name)
-            before = book["moving"].setdefault(name, self._now(book, name))
+            before = book.moving.setdefault(name, self._now(book, name))
             self._write(book)
         return before, own
 
@@ -90,14 +103,14 @@ class Uids:
         """Write down that a move has ended."""
         with exclusive(self.root):
             book = self._read()
-            book["moving"].pop(name, None)
-            book["current"][name] = uid
+            book.moving.pop(name, None)
+            book.current[name] = uid
             self._write(book)
 
     @property
     def moving(self) -> list[str]:
         """The applications whose move was cut off."""
-        return sorted(self._read()["moving"])
+        return sorted(self._read().moving)
 
     def _is_new(self, name: str, wanted: int) -> bool:
         """Whether nothing of it serves, so that what its entry names counts: an attempt before it
@@ -105,11 +118,11 @@ class Uids:
         """
         return bool(wanted) and name not in live_links(self.nginx_root) and name not in self.moving
 
-    def _now(self, book: Mapping[str, Any], name: str) -> int:
+    def _now(self, book: _Book, name: str) -> int:
         """What it runs as: as recorded, or where nothing is recorded as the directory of its
         temporary files says; 0 when it never ran.
         """
-        if recorded := int(book["current"].get(name, 0)):
+        if recorded := book.current.get(name, 0):
             return recorded
         for link in live_links(self.nginx_root).get(name, []):
             try:
@@ -118,9 +131,9 @@ class Uids:
                 continue
         return 0
 
-    def _own(self, book: dict[str, Any], name: str) -> int:
+    def _own(self, book: _Book, name: str) -> int:
         """The one that it alone has, taken when it is first needed."""
-        if name not in book["own"]:
+        if name not in book.own:
             now, others = self._now(book, name), self._of_others(book, name)
             # Where the record was lost, it stays what it alone is.
             uid = now if self.first <= now <= self.last and now not in others else 0
@@ -137,14 +150,14 @@ class Uids:
                     f"no uid of {self.first}-{self.last} is free for {name}; set flask_apps_uids to"
                     " a larger range."
                 )
-            book["own"][name] = uid
-        return int(book["own"][name])
+            book.own[name] = uid
+        return book.own[name]
 
-    def _of_others(self, book: Mapping[str, Any], name: str) -> set[int]:
+    def _of_others(self, book: _Book, name: str) -> set[int]:
         """The uids that are not free: recorded ones, and where the record was lost those of what
         other applications have here.
         """
-        current = {uid for other, uid in book["current"].items() if other != name}
+        current = {uid for other, uid in book.current.items() if other != name}
         others = [app for app in Place(self.root).all_apps() if app.directory.name != name]
         places = [
             release.spool
@@ -152,14 +165,15 @@ class Uids:
             for release in app.all_releases()
             if release.spool.exists()
         ]
-        return {*book["own"].values(), *current, *(place.lstat().st_uid for place in places)}
+        return {*book.own.values(), *current, *(place.lstat().st_uid for place in places)}
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> _Book:
         return _read(self.path)
 
-    def _write(self, book: Mapping[str, Any]) -> None:
+    def _write(self, book: _Book) -> None:
         if not self.path.exists() or book != self._read():
-            write_file(self.path, f"{json.dumps(book, indent=2, sort_keys=True)}\n".encode(), 0o600)
+            text = json.dumps({"format": 1, **asdict(book)}, indent=2, sort_keys=True)
+            write_file(self.path, f"{text}\n".encode(), 0o600)
 
 
 def app_of(root: str, uid: int, but: str) -> str:
@@ -167,25 +181,24 @@ def app_of(root: str, uid: int, but: str) -> str:
     cannot be read.
     """
     try:
-        current = _read(Place(root).uids)["current"]
+        current = _read(Place(root).uids).current
     except (OSError, HostError):
         return ""
     return next((name for name, theirs in current.items() if theirs == uid and name != but), "")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> _Book:
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
-        if not isinstance(found, dict) or not all(
-            _is_section(found.get(key)) for key in ("own", "current", "moving")
-        ):
+        found = json.loads(path.read_text())
+        sections = [found.get(key) for key in _SECTIONS] if isinstance(found, dict) else [None]
+        if not all(map(_is_section, sections)):
             raise ValueError("it is no record of uids")
     except FileNotFoundError:
-        return {"format": 1, "own": {}, "current": {}, "moving": {}}
+        return _Book()
     except ValueError as error:
         words = "put it back from a backup, for it says who owns the data of the applications"
         raise HostError(f"{path} cannot be read ({error}); {words}.") from error
-    return found
+    return _Book(*sections)
 
 
 def _is_section(found: Any) -> bool:

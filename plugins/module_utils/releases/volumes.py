@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,26 @@ def named(volumes: Iterable[str]) -> dict[str, str]:
         for source, target, *mode in parts
         if not source.startswith("/") and "ro" not in mode
     }
+
+
+@dataclass(frozen=True)
+class _Volume:
+    """A named volume of this host; is_plain: a directory that Docker made, not a share, nor a place
+    that was named.
+    """
+
+    name: str
+    place: str
+    app: str
+    is_plain: bool
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> _Volume:
+        """From the output of C(docker volume inspect)."""
+        place = found.get("Mountpoint") or ""
+        is_plain = found.get("Driver") == "local" and not found.get("Options") and bool(place)
+        label = (found.get("Labels") or {}).get(f"{LABEL}.app", "")
+        return cls(found["Name"], place, label, is_plain)
 
 
 class Volumes:
@@ -60,7 +81,7 @@ class Volumes:
         if missing or begun:
             self._fill(image, {volume: wanted[volume] for volume in (*missing, *begun)})
             for found in self._inspect([*missing, *begun]).values():
-                self._give(found["Mountpoint"])
+                self._give(found.place)
         theirs = [
             volume
             for volume, found in there.items()
@@ -68,22 +89,22 @@ class Volumes:
         ]
         return [self._of_others(there[volume], wanted[volume]) for volume in theirs]
 
-    def _inspect(self, volumes: list[str]) -> dict[str, dict[str, Any]]:
+    def _inspect(self, volumes: list[str]) -> dict[str, _Volume]:
         found = (
             json.loads(self.docker.run("volume", "inspect", *volumes, check=False) or "[]")
             if volumes
             else []
         )
-        return {volume["Name"]: volume for volume in found}
+        return {each["Name"]: _Volume.of(each) for each in found}
 
-    def _is_begun(self, found: Mapping[str, Any]) -> bool:
-        """Whether it is root's still and nobody's data: it is empty, or was made for this
+    def _is_begun(self, volume: _Volume) -> bool:
+        """Whether it is root's still and has no data of others: it is empty, or was made for this
         application.
         """
-        if not _is_plain(found) or os.stat(found["Mountpoint"]).st_uid != 0:
+        if not volume.is_plain or os.stat(volume.place).st_uid != 0:
             return False
-        ours = (found.get("Labels") or {}).get(f"{LABEL}.app") == self.name
-        return self.uid != 0 and (ours or not any(Path(found["Mountpoint"]).iterdir()))
+        ours = volume.app == self.name
+        return self.uid != 0 and (ours or not any(Path(volume.place).iterdir()))
 
     def _fill(self, image: str, volumes: Mapping[str, str]) -> None:
         """Have the engine copy what the image has in their place, as it does when a container is
@@ -115,19 +136,19 @@ class Volumes:
         finally:
             os.close(handle)
 
-    def _keeps_out(self, found: Mapping[str, Any]) -> bool:
+    def _keeps_out(self, volume: _Volume) -> bool:
         """Whether the user cannot write to its top directory."""
-        if not _is_plain(found):
-            return False  # a share has owners of its own
-        state = os.stat(found["Mountpoint"])
+        if not volume.is_plain:
+            return False  # a share has its own owners
+        state = os.stat(volume.place)
         bit = 0o200 if state.st_uid == self.uid else 0o020 if state.st_gid == self.uid else 0o002
         return not state.st_mode & bit
 
-    def _of_others(self, found: Mapping[str, Any], target: str) -> str:
-        place, uid = found["Mountpoint"], os.stat(found["Mountpoint"]).st_uid
+    def _of_others(self, volume: _Volume, target: str) -> str:
+        uid = os.stat(volume.place).st_uid
         other = app_of(self.root, uid, self.name)
         words = (
-            f"{self.name}: the volume {found['Name']} ({target}) belongs to uid"
+            f"{self.name}: the volume {volume.name} ({target}) belongs to uid"
             f" {uid}{f', of {other}' if other else ''}, and is left as it is, for it may hold"
             f" somebody else's data. The application runs as uid {self.uid} and cannot write to"
             " it: "
@@ -137,16 +158,5 @@ class Volumes:
         key = f"write uid: {uid} in its entry, or " if uid else ""
         return (
             f"{words}{key}if it is its own data, on the host: chown -R {self.uid}:{self.uid}"
-            f" {place}"
+            f" {volume.place}"
         )
-
-
-def _is_plain(found: Mapping[str, Any]) -> bool:
-    """Whether it is a directory of this host that Docker made: no share, and no place that somebody
-    named.
-    """
-    return (
-        found.get("Driver") == "local"
-        and not found.get("Options")
-        and bool(found.get("Mountpoint"))
-    )
