@@ -151,7 +151,7 @@ def dev_run(
         "FLASKOPS_URL": f"http://127.0.0.1:{port}{path.prefix}/",
         "FLASKOPS_WATCH": ":".join(sorted(mounts)),
         "FLASKOPS_UNWATCHED": static,
-        "FLASKOPS_COOKIE_PATH": path.cookie_path if app.proxy["cookie_path"] == "app" else "",
+        "FLASKOPS_COOKIE_PATH": path.cookie_path if app.proxy.cookie_path == "app" else "",
     }
     python = ENTRYPOINT[:2] if ours else ["python3"]
     theirs = [] if app.command else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
