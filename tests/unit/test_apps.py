@@ -72,6 +72,7 @@ def test_name_source_and_path_are_enough(check, source):
         "path": "/shop",
         "prefix": "/shop",
         "script_name": "",
+        "cookie_path": "/shop",
         "socket_prefix": "/shop",
         "mapped": False,
         "stripped": False,
