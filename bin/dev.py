@@ -23,11 +23,24 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "collections"))
+from ansible_collections.flaskops.host.plugins.module_utils.apps import dev  # noqa: E402
+from ansible_collections.flaskops.host.plugins.module_utils.host.disk import (  # noqa: E402
+    with_advice,
+)
+from ansible_collections.flaskops.host.plugins.module_utils.host.engine import (  # noqa: E402
+    CONTEXT,
+    Docker,
+)
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import (  # noqa: E402
+    HostError,
+)
+
 CALLER = Path(os.environ.get("FLASKOPS_CALLER", "."))
 
 
@@ -75,7 +88,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_intermixed_args(arguments)
 
 
-def stop(text: str) -> None:
+def stop(text: str) -> NoReturn:
     sys.exit(f"bin/dev: {text}")
 
 
@@ -128,13 +141,14 @@ def check_machine(port: int) -> None:
             " Ubuntu."
         )
     said = subprocess.run(
-        ["docker", "info", "--format", "{{.ServerVersion}}"], capture_output=True, text=True
+        ["docker", "info", "--format", "{{.ClientInfo.Context}}"], capture_output=True, text=True
     )
     if said.returncode:
         stop(
             f"Docker does not answer: {said.stderr.strip() or said.stdout.strip()}\nStart it, or"
             " become a member of the group docker."
         )
+    os.environ[CONTEXT] = said.stdout.strip() or "default"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -180,13 +194,12 @@ def inventory_of(options: argparse.Namespace) -> str:
 
 
 def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str, Any]:
-    """Have Ansible build the image and write down how it is run."""
+    """Normalise its entry and build its image; returns how it is run."""
     owner = source.stat()
     known = {
         "source": str(source),
         "entry": keys_of(options),
         "host": options.limit,
-        "port": options.port,
         "place": str(place),
     }
     variables: dict[str, Any] = {
@@ -211,7 +224,14 @@ def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str,
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **quiet})
     if done.returncode:
         sys.exit(done.returncode)
-    run: dict[str, Any] = json.loads((place / "run.json").read_text())
+    written = json.loads((place / "release.json").read_text())
+    shutil.copyfile(ROOT / "roles/flask_apps/files/dev.py", place / "dev.py")
+    (place / "dev.py").chmod(0o644)
+    print("Build the image of the application …", flush=True)
+    try:
+        run = dev.prepare(Docker(), written["release"], place, options.port, written["trust"])
+    except (HostError, OSError) as error:
+        stop(f"the image could not be built: {with_advice(error)}")
     if problem := run.get("problem"):
         stop(problem)
     return run

@@ -43,12 +43,8 @@ options:
     elements: dict
     default: []
 """
-    BUILD = r"""
+    TRUST = r"""
 options:
-  dockerfile:
-    description: The text of the Dockerfile; empty for the C(Dockerfile) of the archive.
-    type: str
-    default: ''
   ca_bundle:
     description: A PEM file on the host with the certificate authorities to trust; empty for the
       image's own.
@@ -56,6 +52,15 @@ options:
     default: ''
   index_url: {description: The package index that pip uses; empty for PyPI., type: str, default: ''}
 """
+    BUILD = (
+        TRUST
+        + r"""
+  dockerfile:
+    description: The text of the Dockerfile; empty for the C(Dockerfile) of the archive.
+    type: str
+    default: ''
+"""
+    )
     LOGIN = r"""
 options:
   username:

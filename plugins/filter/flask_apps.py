@@ -15,13 +15,14 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ..module_utils.apps import normalize
-from ..module_utils.apps.dev import dev_entry, dev_run
-from ..module_utils.apps.sources import find, public_defaults
+from ..module_utils.apps.dev import dev_entry
+from ..module_utils.apps.recipe import shared_files
+from ..module_utils.apps.sources import public_defaults
 from ..module_utils.apps.sources.git import Checkouts
 from ..module_utils.apps.sources.source import source_digest
 from ..module_utils.inputs.options import printable
 from ..module_utils.nginx import plan
-from ..module_utils.releases import deploy, replaced
+from ..module_utils.releases import deploy
 from ..module_utils.releases.release import FORMAT, Release
 
 
@@ -117,9 +118,7 @@ def runtimes(bases: Iterable[str], directory: str, base: str, refresh: str = "")
     Its recipe, with the modules of ours that go into it, its base and when that was taken decide
     the tag.
     """
-    shared = "\n".join(
-        sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in (find, replaced)
-    )
+    shared = "\n".join(sha256(content).hexdigest() for content in shared_files().values())
     recipe = f"{FORMAT}\n{source_digest(directory)}\n{shared}"
     texts = {own: f"{recipe}\n{own or base}\n{refresh}" for own in sorted({"", *bases})}
     return {
@@ -133,7 +132,6 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "dev_run": dev_run,
             "failure": deploy.failure,
             "live_releases": deploy.live_releases,
             "normalize_apps": normalize_apps,

@@ -15,8 +15,8 @@ description:
     the application have not got, and the module writes the whole archive C(context.tar) into the
     directory of the release.
   - When a kept archive is damaged, all of it is sent.
-  - Then the archive is unpacked, with a Dockerfile and with what the build trusts, as
-    M(flaskops.host.build_context) does.
+  - Then the archive is unpacked, with a Dockerfile and with what the build trusts, with
+    the secrets that its C(RUN) lines need.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
@@ -34,7 +34,7 @@ options:
   known: {description: "What the host has, as M(flaskops.host.release_files) returns it.", type: list, elements: str, default: []}
   inline: {description: "Set by the action plugin; what is sent, when it is little.", type: str}
   delta: {description: "Set by the action plugin; what was sent, when it is more.", type: path}
-  path: {description: "Where it is unpacked, as in M(flaskops.host.build_context).", type: path, required: true}
+  path: {description: "Where it is unpacked, with C(Dockerfile) and C(context).", type: path, required: true}
 """
 
 EXAMPLES = r"""

@@ -3,8 +3,12 @@
 """What a build is given, and a ready image on its way to the name of a release."""
 
 import io
+import os
+import shutil
 import subprocess
 import tarfile
+import tempfile
+import traceback
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import files as _files
@@ -278,7 +282,11 @@ def pulls(monkeypatch):
 
 def take(docker, **more):
     params = {name: option.get("default", "") for name, option in runtime_image.ARGUMENTS.items()}
-    return runtime_image.take({**params, "images": [f"{RUNTIME}-build", RUNTIME], **more}, docker)
+    images = [
+        {"image": f"{RUNTIME}{suffix}", "base": "", "target": suffix[1:], "first": bool(suffix)}
+        for suffix in ("-build", "")
+    ]
+    return runtime_image.make({**params, "images": images, **more}, docker)
 
 
 def test_the_runtime_image_is_pulled_by_the_tags_that_it_would_be_built_with(pulls):
@@ -306,3 +314,74 @@ def test_a_runtime_image_that_has_another_recipe_is_refused(monkeypatch):
         match=r"(?s)manifest unknown.*flask_apps_defaults.registry.*docs/sources.md",
     ):
         take(FakeDocker({}), repository="registry.example.org/flaskops/runtime")
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Build the images of the runtime from a recipe; what the engine was told to build."""
+    with tarfile.open(tmp_path / "recipe.tar", "w") as archive:
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = 7
+        archive.addfile(member, io.BytesIO(b"FROM a\n"))
+    (tmp_path / "build").mkdir()
+
+    def run(docker=None, **more):
+        docker = docker or FakeDocker({})
+        params = {"root": str(tmp_path), "sent": str(tmp_path / "recipe.tar"), "base": "debian:13"}
+        take(docker, **{**params, **more})
+        assert not (tmp_path / "build/runtime").exists()
+        return [words for words in docker.said if words[0] == "build"]
+
+    return run
+
+
+def test_the_runtime_image_is_built_stage_by_stage_and_its_base_asked_for_once(recipe):
+    build_stage, last = recipe(refresh="2026-12")
+    assert "--target=build" in build_stage and "--pull" in build_stage
+    assert not any(word.startswith("--target") for word in last) and "--pull" not in last
+    for words in (build_stage, last):
+        assert {"--build-arg=BASE=debian:13", "--build-arg=REFRESH=2026-12"} < set(words)
+    assert not any("--pull" in words for words in recipe())
+
+
+def test_a_bootstrapped_base_is_asked_for_at_no_registry(recipe):
+    docker = FakeDocker({"debian:13": {"Id": "sha256:1"}})
+    assert not any("--pull" in words for words in recipe(docker, suite="trixie", refresh="2026-12"))
+
+
+def test_what_a_failed_build_of_the_runtime_image_has_unpacked_is_removed(recipe, tmp_path):
+    class Broken(FakeDocker):
+        def run(self, *words, **_more):
+            raise _files.HostError("docker build: no room")
+
+    with pytest.raises(_files.HostError, match=f"{RUNTIME}-build could not be built: .*no room"):
+        recipe(Broken({}))
+    assert not (tmp_path / "build/runtime").exists()
+
+
+def test_a_context_is_unpacked_by_a_developer_who_is_not_root(tmp_path, monkeypatch):
+    """As under bin/dev."""
+    if os.geteuid():
+        pytest.skip("needs root to become another user")
+    monkeypatch.undo()
+    with tarfile.open(tmp_path / "context.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("Dockerfile"), io.BytesIO())
+    place = tempfile.mkdtemp()
+    shutil.copy(tmp_path / "context.tar", place)
+    os.chmod(place, 0o777)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(place)
+            os.setuid(12345)
+            texts = {"dockerfile": "FROM a", "ca_bundle": "", "index_url": ""}
+            _unpack.unpack({"path": "x", "archive": "context.tar", **texts})
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert os.stat(f"{place}/x/context").st_uid == 12345
+    finally:
+        shutil.rmtree(place)

@@ -5,8 +5,11 @@
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.reason import apart
-from ansible_collections.flaskops.host.plugins.module_utils.images import build, certificates
-from ansible_collections.flaskops.host.plugins.modules import base_image
+from ansible_collections.flaskops.host.plugins.module_utils.images import (
+    bootstrap,
+    build,
+    certificates,
+)
 
 SSL = (
     "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in"
@@ -115,10 +118,11 @@ def test_the_base_that_cannot_be_fetched_names_what_the_host_needs(tmp_path, mon
             self.returncode, self.stderr = int(command[0] == "mmdebstrap"), LOGS[1]
             self.stdout = "Debian|https://deb.example/debian|trixie|main|\n"
 
-    monkeypatch.setattr(base_image.subprocess, "run", Run)
+    class Engine:
+        def inspect(self, *_words):
+            return {}
+
+    monkeypatch.setattr(bootstrap.subprocess, "run", Run)
     with pytest.raises(HostError, match="run update-ca-certificates") as error:
-        base_image.bootstrap(
-            {"suite": "trixie", "workdir": str(tmp_path), "packages": ["python3"], "name": "base"},
-            None,
-        )
+        bootstrap.Bootstrap("base", "trixie", ("python3",)).make(Engine(), tmp_path)
     assert "Certificate verification failed" in str(error.value)

@@ -6,9 +6,11 @@ that is made up.
 
 import copy
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.host import engine
 from ansible_collections.flaskops.host.plugins.module_utils.host.container import (
     ENV_LINE,
     Container,
@@ -230,6 +232,26 @@ def test_it_is_created_connected_and_started(wanted):
         None,
         {"DOCKER_CONFIG": "/nonexistent"},
     )
+
+
+@pytest.mark.parametrize(("own", "context"), [("", "default"), ("desktop-linux", "desktop-linux")])
+def test_every_call_asks_the_same_engine(tmp_path, monkeypatch, own, context):
+    """Whatever context root has chosen; only docker create reads no settings of root's."""
+    script = tmp_path / "docker"
+    script.write_text('#!/bin/sh\necho "$1 $DOCKER_CONTEXT"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(engine, "DOCKER", (str(script),))
+    monkeypatch.setenv("DOCKER_CONTEXT", "rootless")
+    if own:
+        monkeypatch.setenv("FLASKOPS_DOCKER_CONTEXT", own)
+    docker = Docker()
+    calls = [
+        docker.run("create", environment={"DOCKER_CONFIG": "/nonexistent"}),
+        docker.run("inspect"),
+        docker.run("logs", last=100),
+        subprocess.run([docker.command, "load"], capture_output=True, text=True).stdout,
+    ]
+    assert calls == [f"{word} {context}\n" for word in ("create", "inspect", "logs", "load")]
 
 
 def test_that_of_a_process_is_created_and_not_started(wanted):

@@ -428,7 +428,7 @@ def test_the_failure_of_a_loop_is_that_of_its_item():
         "msg": "One or more items failed",
         "results": [{"msg": "built"}, {"failed": True, "msg": "no base image"}],
     }
-    assert deploy.failure({}, "image_build | Build the runtime image", result).endswith(
+    assert deploy.failure({}, "image | Build or pull the runtime image", result).endswith(
         "\nno base image"
     )
 

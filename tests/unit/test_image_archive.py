@@ -346,7 +346,9 @@ def test_an_engine_that_does_not_read_is_waited_for_no_longer_than_it_may_take(
 def runtime(tmp_path, archive, *images):
     engine = Engine(tmp_path)
     params = {name: option.get("default", "") for name, option in runtime_image.ARGUMENTS.items()}
-    runtime_image.take({**params, "images": list(images), "archive": archive}, engine)
+    entries = [{"image": image, "base": "", "target": "", "first": True} for image in images]
+    archives = {"image_archive": "ours.tar", "sent": archive}
+    runtime_image.make({**params, "images": entries, **archives}, engine)
     return engine.loaded()[1]
 
 

@@ -8,11 +8,11 @@ import re
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
+from ansible_collections.flaskops.host.plugins.module_utils.apps import recipe
 from ansible_collections.flaskops.host.plugins.module_utils.releases import replaced
 from entries import normalize_apps
 from test_entrypoint import RUNTIME, app, entrypoint, started  # noqa: F401
 
-TASKS = RUNTIME.parents[1] / "tasks/image_build.yml"
 NAMES = [
     "BIND",
     "LISTEN_PORT",
@@ -81,7 +81,7 @@ def test_the_runtime_image_has_the_table_and_its_tag_follows_it(tmp_path, monkey
     changed.write_text("VARIABLES = {}\n")
     monkeypatch.setattr(replaced, "__file__", str(changed))
     assert filters.runtimes([], str(RUNTIME), "debian") != before
-    assert "/plugins/module_utils/releases/replaced.py" in TASKS.read_text()
+    assert recipe.shared_files()["_replaced.py"] == changed.read_bytes()
     assert re.search(
         r"(?m)^COPY entrypoint.py .*\b_replaced\.py\b", (RUNTIME / "Dockerfile").read_text()
     )

@@ -103,7 +103,7 @@ def test_another_application_on_a_base_builds_no_runtime_image(host, made, deplo
     before = runtimes(host)
     run = deploy(app_on("on-second-too", "second"))
     assert run.code == 0, run.output
-    assert "image_build" not in run.output
+    assert "image | Build or pull" not in run.output
     assert base_of(host, "on-second-too") == "second"
     assert runtimes(host) == before
 

@@ -276,7 +276,7 @@ def test_a_full_disk_while_the_runtime_image_is_made(
     host.check_output(f"docker image rm {' '.join(tags)} && docker builder prune --all --force")
     disk.room(1)
     fails_for_want_of_room(
-        "The runtime image failed at 'image_build | Build the runtime image", shop("without")
+        "The runtime image failed at 'image | Build or pull the runtime image", shop("without")
     )
     disk.room(2000)
     deploy(shop("with")).ok()

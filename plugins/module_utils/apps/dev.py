@@ -15,21 +15,25 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..host.container import Container
+from ..host.engine import Docker
 from ..host.places import (
     CONTAINER_RUN,
     CONTAINER_SETTINGS,
     CONTAINER_SPOOL,
+    CONTEXT,
     ENVIRONMENT,
     ReleasePlace,
 )
 from ..images import dockerfile
+from ..images.build import build
+from ..images.unpack import unpack
 from ..inputs.options import merge
 from ..releases.app import App
 from ..releases.release import LABEL
 from ..releases.secrets import PLACE as SECRETS
 from ..releases.secrets import config_mounts, laid
 from ..releases.uids import as_user
-from .sources.source import source_files
+from .sources.source import source_files, write_context
 
 PORT = 5000  # in the container
 UID = 10001  # that of the runtime image, which has its name and its home
@@ -113,6 +117,57 @@ def source_mounts(app: App, files: Sequence[str]) -> dict[str, str]:
         if target != "/":
             kept[target] = best[target]
     return kept
+
+
+def prepare(
+    docker: Docker, release: Mapping[str, Any], place: Path, port: int, trust: Mapping[str, str]
+) -> dict[str, Any]:
+    """Build the image of an application and write what its container has from this machine.
+
+    Args:
+        docker: the engine of the developer.
+        release: as P(flaskops.host.releases#lookup) gives it.
+        place: a directory of this run.
+        port: where the application is found on loopback.
+        trust: C(ca_bundle) and C(index_url) of the build.
+
+    Returns:
+        What C(dev_run) gives.
+    """
+    # Apart from those of releases, which a deploy looks through.
+    image = f"flaskops-dev/{release['name']}:latest"
+    before = docker.inspect(image, "image")
+    archive, path = place / CONTEXT, place / "build"
+    with archive.open("wb") as file:
+        below = "app/" if release["app"]["build"]["kind"] == "source" else ""
+        write_context(file, release["app"]["source"], {}, below)
+    context = {"path": path, "archive": archive, "dockerfile": release["dockerfile"], **trust}
+    build(docker, str(path), image, unpack(context))
+    found = docker.inspect(image, "image")
+    if before and before["Id"] != found["Id"]:
+        # A container of the last run may still have it.
+        docker.run("image", "rm", before["Id"], check=False)
+    _write_files(release, place)
+    return dev_run(release, str(place), port, image, found["Config"])
+
+
+def _write_files(release: Mapping[str, Any], place: Path) -> None:
+    for name, text in release["files"].items():
+        _write(place / name, text, 0o600 if name == ENVIRONMENT else 0o644)
+    if release["secrets"]:
+        # The user of the container may be another than the developer; the directory above is closed
+        # to everybody else.
+        secrets = ReleasePlace(place).secrets
+        secrets.mkdir()
+        secrets.chmod(0o755)
+        for name, text in release["secrets"].items():
+            _write(secrets / name, text, 0o444)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    path.chmod(mode)
 
 
 def dev_run(

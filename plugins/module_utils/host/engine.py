@@ -23,6 +23,8 @@ DAEMON_FILE = "/etc/docker/daemon.json"
 LOG_BOUND = {"max-file": "3", "max-size": "10m"}
 # The command of the engine's package first: another one in PATH may lack the plugins.
 DOCKER = ("/usr/bin/docker", "docker")
+# bin/dev sets it: on a developer's machine the engine is the one of the developer's context.
+CONTEXT = "FLASKOPS_DOCKER_CONTEXT"
 # Of a log: how many bytes of its end are read, how long a line may be, and how long the engine may
 # take to find it.
 LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
@@ -56,6 +58,9 @@ class Docker:
 
     def __init__(self) -> None:
         self.command = next((found for name in DOCKER if (found := shutil.which(name))), "")
+        # For every docker command of this process: the context that root has chosen may be another
+        # engine's, and some calls read root's settings while others do not.
+        os.environ["DOCKER_CONTEXT"] = os.environ.get(CONTEXT, "default")
 
     @property
     def plugins(self) -> dict[str, bool]:

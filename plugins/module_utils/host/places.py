@@ -183,18 +183,6 @@ class Place:
             path for path in self.builds.glob(f"{name}-*") if path.name.rpartition("-")[0] == name
         )
 
-    @property
-    def for_tasks(self) -> dict[str, str]:
-        """What tasks of the role name, beside the places of a release."""
-        return {
-            "root": str(self.directory),
-            "builds": str(self.builds),
-            "runtime": str(self.builds / "runtime"),
-            "runtime_recipe": str(self.builds / "runtime.tar"),
-            "runtime_archive": str(self.builds / "runtime-image.tar"),
-            "dev": str(self.builds / "app"),
-        }
-
     def of_release(self, name: str, identity: str) -> dict[str, str]:
         """The places of a release that tasks use."""
         place = self.app(name).release(identity)

@@ -26,6 +26,7 @@ BUNDLE = (
     "GIT_SSL_CAINFO",
     "CARGO_HTTP_CAINFO",
 )
+OWN = (-1, -1)  # the owner of a directory: whoever makes it, which is not root under bin/dev
 LIMIT = 500 * 1024  # of a secret, in BuildKit
 
 
@@ -78,13 +79,13 @@ def unpack(params: Mapping[str, Any]) -> list[str]:
             " that a build takes."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    make_directory(path, 0o700)
-    make_directory(context, 0o700)
+    make_directory(path, 0o700, *OWN)
+    make_directory(context, 0o700, *OWN)
     with tarfile.open(params["archive"]) as archive:
         if hasattr(tarfile, "tar_filter"):
             archive.extraction_filter = staticmethod(tarfile.tar_filter)
         archive.extractall(context)
-    make_directory(path / "trust", 0o700)
+    make_directory(path / "trust", 0o700, *OWN)
     for name, content in files.items():
         (path / "trust" / name).write_text(content)
     # Readable for a RUN that is not root's.
