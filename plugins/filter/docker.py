@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of the docker role; the thinking is in module_utils/docker/plan.py."""
+"""The filter of the role docker."""
 
 from __future__ import annotations
 
@@ -10,43 +10,25 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.docker.plan import engine_output
-from ..module_utils.docker.plan import plan as plan_of
+from ..module_utils.docker import schema
+from ..module_utils.docker.facts import Facts
+from ..module_utils.docker.plan import Plan, make_plan
 
 
 def docker_plan(facts: Any, inputs: Any) -> dict[str, Any]:
-    """What the docker role has to do on a host, and what stands against it."""
-    _expect(
-        "docker_plan",
-        facts,
-        "the value 'docker' that the module flaskops.host.docker_facts returns",
-        "engine",
-    )
-    _expect(
-        "docker_plan", inputs, "a dictionary of the inputs of the docker role", "daemon_options"
-    )
-    return plan_of(facts, inputs)
+    """What the role docker has to do on a host, and what prevents it."""
+    _expect(facts, "the value 'docker' that the module flaskops.host.docker_info returns", "engine")
+    _expect(inputs, "a dictionary of the inputs of the role docker", "daemon_options")
+    values, problems = schema.read(inputs)
+    plan = Plan.of(problems) if problems else make_plan(Facts.from_dict(facts), values)
+    return plan.to_dict()
 
 
-def docker_engine(facts: Any, plan: Any) -> dict[str, Any]:
-    """The output docker_engine of the docker role."""
-    _expect(
-        "docker_engine",
-        facts,
-        "the value 'docker' that the module flaskops.host.docker_facts returns",
-        "engine",
-    )
-    _expect(
-        "docker_engine", plan, "what the filter flaskops.host.docker_plan made", "predicted_engine"
-    )
-    return engine_output(facts, plan)
-
-
-def _expect(name: str, value: Any, expected: str, key: str) -> None:
+def _expect(value: Any, expected: str, key: str) -> None:
     if not isinstance(value, dict) or key not in value:
-        raise AnsibleFilterError(f"{name}: got {value!r}; expected {expected}.")
+        raise AnsibleFilterError(f"docker_plan: got {value!r}; expected {expected}.")
 
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., dict[str, Any]]]:
-        return {"docker_plan": docker_plan, "docker_engine": docker_engine}
+        return {"docker_plan": docker_plan}

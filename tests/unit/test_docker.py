@@ -26,8 +26,6 @@ from ansible_collections.flaskops.host.plugins.module_utils.docker.daemon import
     option_problems,
     text_digest,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.docker.plan import engine_output
-from ansible_collections.flaskops.host.plugins.module_utils.docker.plan import plan as make_plan
 
 DEFAULT_TEXT = daemon_text(daemon_config({}))
 
@@ -146,7 +144,17 @@ def settled_ubuntu():
 
 
 def plan(facts, **inputs):
-    return make_plan(copy.deepcopy(facts), {**INPUTS, **inputs})
+    """The plan; what the inputs say of the distribution is a fact of the host."""
+    given = {**INPUTS, **inputs}
+    name, version, suite = (given.pop(f"distribution{key}") for key in ("", "_version", "_release"))
+    system = {
+        "id": name.lower(),
+        # Debian's os-release has no minor version.
+        "version": version.split(".")[0] if name == "Debian" else version,
+        "suite": suite,
+        "name": f"{name} {version}",
+    }
+    return FilterModule().filters()["docker_plan"]({**facts, "distribution": system}, given)
 
 
 def changed(facts, **parts):
@@ -341,7 +349,7 @@ def test_a_source_that_differs_is_written_again(apt, inputs):
 def test_a_source_that_somebody_else_wrote_is_used():
     facts = settled_ubuntu()
     facts["apt"]["sources"][0]["path"] = "/etc/apt/sources.list.d/docker.list"
-    assert plan(facts, **UBUNTU)["install"]["repository"] == {}
+    assert plan(facts, **UBUNTU)["install"]["repository"] is None
     assert plan(facts, **UBUNTU, channel="test")["problems"] == [
         "/etc/apt/sources.list.d/docker.list already names https://download.docker.com/linux/ubuntu"
         " noble, without the component test; add it there (docker_channel), or remove that file."
@@ -353,7 +361,7 @@ def test_apt_sources_are_read_in_both_forms():
         "# deb http://no/ x y\ndeb [arch=amd64 signed-by=/k.asc] https://d.example/ubuntu/ noble"
         " stable test # mine\n"
     )
-    assert parse_apt_sources("a.list", line) == [
+    assert [source.to_dict() for source in parse_apt_sources("a.list", line)] == [
         {
             "path": "a.list",
             "uris": ["https://d.example/ubuntu"],
@@ -367,7 +375,7 @@ def test_apt_sources_are_read_in_both_forms():
         " stable\nSigned-By:\n -----BEGIN\n .\n x\n\nEnabled: no\nURIs: http://off/\n"
     )
     [entry] = parse_apt_sources("a.sources", stanza)
-    assert (entry["uris"], entry["signed_by"]) == (
+    assert (list(entry.uris), entry.signed_by) == (
         ["https://d.example/ubuntu"],
         "\n-----BEGIN\n.\nx",
     )
@@ -590,7 +598,7 @@ OPTION_PROBLEMS = [
             "docker_daemon_options: hosts must keep unix:///var/run/docker.sock, which this"
             " collection uses; "
             'got ["tcp://127.0.0.1:2375"].',
-            'docker_daemon_options: hosts has "tcp://127.0.0.1:2375", where whoever connects is'
+            'docker_daemon_options: hosts has "tcp://127.0.0.1:2375", where a client that connects is'
             " root on this host; take it out, "
             "or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs neither:"
             " docker -H ssh://user@host.",
@@ -972,7 +980,7 @@ def test_a_foreign_command_that_comes_first_is_told_and_not_used(first, notes):
     facts = changed(settled(), clis=[first, CLI])
     result = plan(facts)
     assert result["notes"] == notes
-    assert engine_output(facts, result)["cli"] == "/usr/bin/docker"
+    assert result["engine"]["cli"] == "/usr/bin/docker"
 
 
 # --- init scripts ---------------------------------------------------------------------------------
@@ -995,7 +1003,7 @@ def test_the_init_script_is_only_helped_where_it_would_die(pid1, limits, expecte
 
 
 def test_the_output_of_a_settled_host():
-    assert engine_output(settled(), plan(settled())) == {
+    assert plan(settled())["engine"] == {
         "version": "26.1.5",
         "api_version": "1.45",
         "buildx": True,
@@ -1012,14 +1020,13 @@ def test_the_output_of_a_settled_host():
     ("inputs", "buildx"), [({}, True), ({"distribution_version": "12"}, False), (UBUNTU, True)]
 )
 def test_the_output_of_a_bare_host_is_predicted(inputs, buildx):
-    output = engine_output(BARE, plan(BARE, **inputs))
+    output = plan(BARE, **inputs)["engine"]
     assert (output["buildx"], output["compose"], output["predicted"]) == (buildx, buildx, True)
 
 
 def test_the_filters_say_what_they_expect():
     filters = FilterModule().filters()
-    assert filters["docker_plan"](BARE, INPUTS)["changed"] is True
-    assert filters["docker_engine"](BARE, plan(BARE))["predicted"] is True
+    assert plan(BARE)["changed"] is True
     with pytest.raises(
         AnsibleFilterError,
         match=r"docker_plan: got \[\]; expected the value 'docker' that the module",
@@ -1032,8 +1039,8 @@ def test_the_filters_say_what_they_expect():
     [
         ({"hosts": ["unix://", "tcp://0.0.0.0:2375"]}, 'hosts has "tcp://0.0.0.0:2375"'),
         ({"hosts": ["unix://", "tcp://0.0.0.0:2376"], "tls": True}, "or write tlsverify: true"),
-        ({"hosts": ["unix://", "0.0.0.0:2375"]}, "whoever connects is root"),
-        ({"hosts": ["unix://", ":2375"], "tlsverify": "yes"}, "whoever connects is root"),
+        ({"hosts": ["unix://", "0.0.0.0:2375"]}, "a client that connects is root"),
+        ({"hosts": ["unix://", ":2375"], "tlsverify": "yes"}, "a client that connects is root"),
         ({"hosts": ["unix://", "tcp://0.0.0.0:2376"], "tlsverify": True}, ""),
         ({"hosts": ["unix://", "fd://"]}, ""),
         ({"group": "users"}, 'group is "users", and its members would be root'),

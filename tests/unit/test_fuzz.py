@@ -19,12 +19,12 @@ from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git as _git
-from ansible_collections.flaskops.host.plugins.module_utils.docker import plan
 from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import Option
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import plan as _nginx_plan
 from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
 from test_docker import BARE as DOCKER_FACTS
 from test_docker import INPUTS as DOCKER_INPUTS
+from test_docker import plan as docker_plan
 from test_nginx_plan import BARE as NGINX_FACTS
 from test_nginx_plan import INPUTS as NGINX_INPUTS
 
@@ -268,7 +268,7 @@ def test_any_value_in_any_input_of_the_roles(capsys):
             for result in (
                 _nginx_plan.make_plan(None, nginx, ""),
                 _nginx_plan.make_plan(copy.deepcopy(NGINX_FACTS), nginx, ""),
-                plan.plan(copy.deepcopy(DOCKER_FACTS), docker),
+                docker_plan(copy.deepcopy(DOCKER_FACTS), **docker),
             ):
                 check_words(result["problems"])
                 refused += bool(result["problems"])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import Any
+
+from .facts import AptSource
 
 APT_NAME = "flaskops-docker"
 APT_SOURCE = f"/etc/apt/sources.list.d/{APT_NAME}.sources"
@@ -81,7 +82,7 @@ def version_matches(installed: str, pattern: str) -> bool:
     return not pattern or fnmatch.fnmatchcase(installed, pattern)
 
 
-def parse_apt_sources(path: str, text: str) -> list[dict[str, Any]]:
+def parse_apt_sources(path: str, text: str) -> list[AptSource]:
     """The entries of a .list or a .sources file (deb822)."""
     if path.endswith(".sources"):
         return _parse_deb822(path, text)
@@ -92,19 +93,12 @@ def parse_apt_sources(path: str, text: str) -> list[dict[str, Any]]:
             continue
         uri, suite, *components = match["words"].split()
         signed_by = re.search(r"signed-by=(\S+)", match["options"] or "", re.IGNORECASE)
-        entries.append(
-            {
-                "path": path,
-                "uris": [uri.rstrip("/")],
-                "suites": [suite],
-                "components": components,
-                "signed_by": signed_by[1] if signed_by else "",
-            }
-        )
+        key = signed_by[1] if signed_by else ""
+        entries.append(AptSource(path, (uri.rstrip("/"),), (suite,), tuple(components), key))
     return entries
 
 
-def _parse_deb822(path: str, text: str) -> list[dict[str, Any]]:
+def _parse_deb822(path: str, text: str) -> list[AptSource]:
     entries = []
     for stanza in re.split(r"\n\s*\n", text):
         fields: dict[str, str] = {}
@@ -121,12 +115,12 @@ def _parse_deb822(path: str, text: str) -> list[dict[str, Any]]:
         if not fields.get("uris") or fields.get("enabled", "yes").lower() in ("no", "false", "0"):
             continue
         entries.append(
-            {
-                "path": path,
-                "uris": [uri.rstrip("/") for uri in fields["uris"].split()],
-                "suites": fields.get("suites", "").split(),
-                "components": fields.get("components", "").split(),
-                "signed_by": fields.get("signed-by", ""),
-            }
+            AptSource(
+                path,
+                uris=tuple(uri.rstrip("/") for uri in fields["uris"].split()),
+                suites=tuple(fields.get("suites", "").split()),
+                components=tuple(fields.get("components", "").split()),
+                signed_by=fields.get("signed-by", ""),
+            )
         )
     return entries

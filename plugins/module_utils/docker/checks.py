@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from ..host.engine import DAEMON_FILE
 from ..inputs.options import hidden, refusal
 from .apt import CONFLICTS, DEFAULT_SOURCE, ENGINE_PACKAGE, RELEASES, version_pattern
 from .daemon import SOCKET, USERNS_REASON, option_problems
+from .facts import Facts, Inputs
 
+DISTRIBUTIONS = {name.lower(): name for name in RELEASES}
 OLDEST_ENGINE = (20, 10)
 BUILDX_SINCE = 23
 SNAP_REASON = (
@@ -25,34 +26,30 @@ ROOTLESS_REASON = (
 
 
 class Situation:
-    """The facts of a host and the inputs of the role, and what follows from the two."""
+    """The facts of a host and the inputs of the role, and what is derived from the two."""
 
-    def __init__(self, facts: dict[str, Any], inputs: dict[str, Any]) -> None:
+    def __init__(self, facts: Facts, inputs: Inputs) -> None:
         self.facts = facts
         self.inputs = inputs
-        self.engine: dict[str, Any] | None = facts["engine"]
-        self.packages: dict[str, str] = facts["packages"]
-        self.swarm: bool = facts["swarm"]
         self.mode = "managed"
-        if not inputs["manage"]:
+        if not inputs.manage:
             self.mode = "unmanaged"
-        elif self.engine and self.engine["started_by"] == "hand":
+        elif facts.engine and facts.engine.started_by == "hand":
             self.mode = "found"
-        self.distribution: str = inputs["distribution"]
-        version = inputs["distribution_version"]
-        self.release: str = version.split(".")[0] if self.distribution == "Debian" else version
-        self.source: str = inputs["source"]
+        self.distribution = DISTRIBUTIONS.get(facts.distribution.id, facts.distribution.id)
+        self.release = facts.distribution.version
+        self.source = inputs.source
         if self.source == "auto":
             self.source = DEFAULT_SOURCE.get(self.distribution, "distribution")
-        self.pattern = version_pattern(self.source, inputs["version"])
+        self.pattern = version_pattern(self.source, inputs.version)
         self.url = (
-            inputs["apt_url"].rstrip("/")
+            inputs.apt_url.rstrip("/")
             or f"https://download.docker.com/linux/{self.distribution.lower()}"
         )
-        self.key = inputs["apt_key_url"] or f"{self.url}/gpg"
-        self.conflicts = [name for name in CONFLICTS[self.source] if name in self.packages]
-        # docker-compose 1 is a program of its own and stands in nobody's way.
-        if "docker-compose" in self.conflicts and self.packages["docker-compose"].startswith(
+        self.key = inputs.apt_key_url or f"{self.url}/gpg"
+        self.conflicts = [name for name in CONFLICTS[self.source] if name in facts.packages]
+        # docker-compose 1 is a program that conflicts with no package.
+        if "docker-compose" in self.conflicts and facts.packages["docker-compose"].startswith(
             ("1.", "0.")
         ):
             self.conflicts.remove("docker-compose")
@@ -60,7 +57,7 @@ class Situation:
 
 def problems(here: Situation) -> Iterator[str]:
     """Everything that stands against the role, before it thinks about what to do."""
-    if not here.facts["root"]:
+    if not here.facts.root:
         yield "The docker role was not run as root; set become: true in the play."
     yield from _engine_problems(here)
     if here.mode == "managed":
@@ -70,22 +67,22 @@ def problems(here: Situation) -> Iterator[str]:
 
 
 def _engine_problems(here: Situation) -> Iterator[str]:
-    managed, snap = here.mode == "managed", here.facts["snap"]
+    managed, snap = here.mode == "managed", here.facts.snap
     if managed and snap:
         yield (
             f"Docker is installed as a snap: {SNAP_REASON}. Remove it (snap remove docker); its"
             " containers go with it."
         )
-    engine = here.engine
+    engine = here.facts.engine
     if not engine:
         if here.mode == "unmanaged":
             yield (
                 f"docker_manage is false and no Docker Engine answers at {SOCKET}"
-                f" ({here.facts['engine_error']}). Start it, or set docker_manage: true to have it"
+                f" ({here.facts.engine_error}). Start it, or set docker_manage: true to have it"
                 " installed."
             )
         return
-    if engine["podman"]:
+    if engine.podman:
         yield (
             f"What answers at {SOCKET} is Podman, not Docker. Remove the package podman-docker"
             " first."
@@ -96,24 +93,19 @@ def _engine_problems(here: Situation) -> Iterator[str]:
         if managed
         else "Use an ordinary Docker Engine."
     )
-    if engine["snap"] and not (managed and snap):
+    if engine.snap and not (managed and snap):
         yield f"The Docker Engine at {SOCKET} is a snap: {SNAP_REASON}. {advice}"
-    if engine["rootless"]:
+    if engine.rootless:
         yield f"The Docker Engine at {SOCKET} is rootless: {ROOTLESS_REASON}. {advice}"
-    if engine["userns_remap"]:
+    if engine.userns_remap:
         yield f"The Docker Engine at {SOCKET} uses userns-remap: {USERNS_REASON}. {advice}"
-    numbers = re.match(r"(\d+)\.(\d+)", engine["version"])
+    numbers = re.match(r"(\d+)\.(\d+)", engine.version)
     if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_ENGINE and not managed:
-        yield f"The Docker Engine at {SOCKET} is {engine['version']}; 20.10 or newer is needed."
-    best = choose_cli(here.facts["clis"])
-    if (
-        numbers
-        and int(numbers[1]) >= BUILDX_SINCE
-        and not managed
-        and not (best and best["buildx"])
-    ):
+        yield f"The Docker Engine at {SOCKET} is {engine.version}; 20.10 or newer is needed."
+    best = here.facts.cli
+    if numbers and int(numbers[1]) >= BUILDX_SINCE and not managed and not (best and best.buildx):
         yield (
-            f"The Docker Engine at {SOCKET} is {engine['version']}, and no docker command here has"
+            f"The Docker Engine at {SOCKET} is {engine.version}, and no docker command here has"
             f" the plugin buildx, without which those from {BUILDX_SINCE} on build no image."
             " Install Docker's docker-buildx-plugin or the distribution's docker-buildx."
         )
@@ -125,11 +117,10 @@ def _host_problems(here: Situation) -> Iterator[str]:
             f"{name} {', '.join(numbers)}" for name, numbers in RELEASES.items()
         )
         yield (
-            f"{here.distribution} {here.inputs['distribution_version']} is not supported: Docker is"
-            f" installed on {releases}. Set docker_manage: false to use a Docker Engine that is"
+            f"{here.facts.distribution.name} is not supported: Docker is installed on {releases}. Set docker_manage: false to use a Docker Engine that is"
             " already there."
         )
-    if here.facts["service"]["masked"]:
+    if here.facts.service.masked:
         yield (
             "docker.service is masked, somebody does not want it started. Unmask it (systemctl"
             " unmask docker.service docker.socket), or set docker_manage: false."
@@ -138,46 +129,48 @@ def _host_problems(here: Situation) -> Iterator[str]:
 
 def _input_problems(here: Situation) -> Iterator[str]:
     inputs = here.inputs
-    if inputs["version"] and not re.fullmatch(r"[0-9][0-9A-Za-z.+:~*-]*", inputs["version"]):
+    if inputs.version and not re.fullmatch(r"[0-9][0-9A-Za-z.+:~*-]*", inputs.version):
         words = (
             f"be a version of the package {ENGINE_PACKAGE[here.source]}, such as 27.3, 27.3.1 or"
             " 5:27.3.1-1~ubuntu.24.04~noble"
         )
-        yield refusal("docker_version", words, inputs["version"])
+        yield refusal("docker_version", words, inputs.version)
     if here.source == "docker":
         if not re.fullmatch(r"https?://[^\s\[\]]+", here.url):
             words = (
                 "be an http:// or https:// address that holds dists/, such as"
                 " https://download.docker.com/linux/ubuntu"
             )
-            yield refusal("docker_apt_url", words, hidden(inputs["apt_url"]))
+            yield refusal("docker_apt_url", words, hidden(inputs.apt_url))
         if not re.match(r"https?://\S+$|/\S+$|-----BEGIN PGP PUBLIC KEY BLOCK-----", here.key):
             words = (
                 "be an http:// or https:// address, the path of a key file on the host, or the"
                 " armoured key itself"
             )
-            yield refusal("docker_apt_key_url", words, hidden(inputs["apt_key_url"]))
+            yield refusal("docker_apt_key_url", words, hidden(inputs.apt_key_url))
     old_engine = (here.source, here.distribution, here.release) == ("distribution", "Debian", "12")
     yield from option_problems(
-        inputs["daemon_options"], here.facts["service"]["command"], here.swarm, old_engine
+        inputs.daemon_options, here.facts.service.command, here.facts.swarm, old_engine
     )
 
 
 def _source_problems(here: Situation) -> Iterator[str]:
     """A working engine from elsewhere, or packages that would have to go."""
-    unpackaged = here.engine and not any(name in here.packages for name in ENGINE_PACKAGE.values())
-    if here.inputs["replace_engine"] or not (here.conflicts or unpackaged):
+    unpackaged = here.facts.engine and not any(
+        name in here.facts.packages for name in ENGINE_PACKAGE.values()
+    )
+    if here.inputs.replace_engine or not (here.conflicts or unpackaged):
         return
     running = ""
-    if here.engine:
-        count = here.engine["containers_running"]
+    if here.facts.engine:
+        count = here.facts.engine.containers_running
         running = (
-            f" Docker Engine {here.engine['version']} answers, with {count} running"
+            f" Docker Engine {here.facts.engine.version} answers, with {count} running"
             f" container{'' if count == 1 else 's'}."
         )
-    given = here.inputs["source"]
+    given = here.inputs.source
     meant = f" (that is '{here.source}' on {here.distribution})" if given == "auto" else ""
-    listed = ", ".join(f"{name} {here.packages[name]}" for name in here.conflicts)
+    listed = ", ".join(f"{name} {here.facts.packages[name]}" for name in here.conflicts)
     have = (
         f" and removes {listed}"
         if here.conflicts
@@ -198,30 +191,24 @@ def _source_problems(here: Situation) -> Iterator[str]:
 
 def notes(here: Situation) -> Iterator[str]:
     """What its user should know although it stands against nothing."""
-    clis = here.facts["clis"]
-    best = choose_cli(clis)
-    if best and best["path"] != clis[0]["path"]:
+    clis = here.facts.clis
+    best = here.facts.cli
+    if best and best.path != clis[0].path:
         first = clis[0]
-        lacks = [name for name in ("buildx", "compose") if best[name] and not first[name]]
+        lacks = [
+            name
+            for name in ("buildx", "compose")
+            if getattr(best, name) and not getattr(first, name)
+        ]
         if lacks:  # it comes first in PATH and cannot do what ours can
-            owner = {"podman": "Podman's ", "snap": "the snap's "}.get(first["kind"], "")
+            owner = {"podman": "Podman's ", "snap": "the snap's "}.get(first.kind, "")
             yield (
-                f"The docker command that comes first in PATH is {owner}{first['path']} and has no "
-                f"{' and no '.join(lacks)}; {best['path']} is used instead."
+                f"The docker command that comes first in PATH is {owner}{first.path} and has no "
+                f"{' and no '.join(lacks)}; {best.path} is used instead."
             )
-    if here.mode == "found" and here.engine:
+    if here.mode == "found" and here.facts.engine:
         yield (
-            f"Docker Engine {here.engine['version']} was started by hand (process"
-            f" {here.engine['pid']}), not by its service: it is used as it is; nothing is installed"
+            f"Docker Engine {here.facts.engine.version} was started by hand (process"
+            f" {here.facts.engine.pid}), not by its service: it is used as it is; nothing is installed"
             f" or started, and {DAEMON_FILE} is not touched."
         )
-
-
-def choose_cli(clis: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The command to call: a real one, best with buildx, best the one of the packages."""
-    real = [cli for cli in clis if cli["kind"] == "docker"]
-    return min(
-        real,
-        key=lambda cli: (not cli["buildx"], not cli["compose"], cli["path"] != "/usr/bin/docker"),
-        default=None,
-    )

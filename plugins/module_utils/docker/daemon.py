@@ -15,6 +15,7 @@ from typing import Any
 
 from ..host.engine import LOG_BOUND
 from ..inputs.options import hidden, merge, refusal, show_name
+from .facts import Config
 
 GROUPS = ("docker", "root", "0", "")  # whom the engine's socket may belong to
 SOCKET = "/var/run/docker.sock"
@@ -23,7 +24,7 @@ USERNS_REASON = (
     "its containers run as other users than their files belong to, so bind mounts fail silently"
 )
 
-DAEMON_DEFAULTS: dict[str, Any] = {
+DAEMON_DEFAULTS: Config = {
     "live-restore": True,
     "log-driver": "json-file",
     "log-opts": LOG_BOUND,
@@ -164,7 +165,7 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
+def _without_nulls(config: Config) -> Config:
     return {
         key: _without_nulls(value) if isinstance(value, dict) else value
         for key, value in config.items()
@@ -172,7 +173,7 @@ def _without_nulls(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def daemon_config(options: dict[str, Any], swarm: bool = False) -> dict[str, Any]:
+def daemon_config(options: Config, swarm: bool = False) -> Config:
     """The options of the user over the safe defaults; a null takes a key away."""
     base = dict(DAEMON_DEFAULTS)
     if swarm:
@@ -188,7 +189,7 @@ def daemon_config(options: dict[str, Any], swarm: bool = False) -> dict[str, Any
     return config
 
 
-def daemon_text(config: dict[str, Any]) -> str:
+def daemon_text(config: Config) -> str:
     """A configuration as it stands in the file."""
     return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
@@ -205,7 +206,7 @@ def shown(value: Any) -> str:
     return hidden(json.dumps(value))
 
 
-def daemon_differences(have: dict[str, Any], want: dict[str, Any]) -> list[str]:
+def daemon_differences(have: Config, want: Config) -> list[str]:
     """One line for each option in which the file is not as wanted."""
     lines = []
     for key in sorted({*have, *want}):
@@ -220,7 +221,7 @@ def daemon_differences(have: dict[str, Any], want: dict[str, Any]) -> list[str]:
     return lines
 
 
-def daemon_action(have: dict[str, Any], want: dict[str, Any]) -> str:
+def daemon_action(have: Config, want: Config) -> str:
     """What a running daemon needs to take over the change: none, reload or restart."""
     changed = {key for key in {*have, *want} if have.get(key) != want.get(key)}
     if not changed:
@@ -281,7 +282,7 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
-def exposure_problems(options: dict[str, Any], flags: dict[str, str]) -> list[str]:
+def exposure_problems(options: Config, flags: dict[str, str]) -> list[str]:
     """What would give the engine, and with it the host, to more than root and docker_users."""
     where, problems = "docker_daemon_options", []
     # Without a scheme dockerd takes TCP.
@@ -290,7 +291,7 @@ def exposure_problems(options: dict[str, Any], flags: dict[str, str]) -> list[st
     ]
     if open_to and options.get("tlsverify") is not True and "tlsverify" not in flags:
         problems.append(
-            f"{where}: hosts has {shown(open_to[0])}, where whoever connects is root on this host;"
+            f"{where}: hosts has {shown(open_to[0])}, where a client that connects is root on this host;"
             " take it out, or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs"
             " neither: docker -H ssh://user@host."
         )
@@ -303,7 +304,7 @@ def exposure_problems(options: dict[str, Any], flags: dict[str, str]) -> list[st
 
 
 def option_problems(
-    options: dict[str, Any], command: str, swarm: bool, old_engine: bool = False
+    options: Config, command: str, swarm: bool, old_engine: bool = False
 ) -> list[str]:
     """What is wrong with docker_daemon_options and can be known without asking dockerd."""
     problems = []

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inputs of the docker role as a table for _options. Pure. What a host makes of them is in
-_docker_checks.
+"""The inputs of the role docker: the one source of their checks and of its argument spec, which
+bin/docs writes. Pure. checks.py compares them with the host.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from ..inputs.options import Option, read_inputs
 from .apt import ENGINE_PACKAGE
 from .daemon import shape_problems
+from .facts import Inputs
 
 INPUTS: dict[str, Option] = {
     "manage": Option(kind="bool"),
@@ -34,6 +35,9 @@ INPUTS: dict[str, Option] = {
 }
 
 
-def problems(inputs: Mapping[str, Any]) -> list[str]:
-    """What is of a wrong kind, with which nothing further can be said."""
-    return [*read_inputs(inputs, INPUTS, "docker_")[1], *shape_problems(inputs["daemon_options"])]
+def read(inputs: Mapping[str, Any]) -> tuple[Inputs, list[str]]:
+    """The inputs, and what is of a wrong kind; with that, nothing else is checked."""
+    values, problems = read_inputs(inputs, INPUTS, "docker_")
+    options = inputs["daemon_options"]
+    problems += shape_problems(options)
+    return Inputs.from_dict({**values, "daemon_options": {} if problems else options}), problems

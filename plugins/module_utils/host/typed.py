@@ -15,44 +15,58 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 Noun = TypeVar("Noun")
 
 
-def _shape_of(noun: Any) -> list[tuple[str, Any, bool]]:
-    """Each field: its name, the dataclass that is in it, and whether it is a tuple."""
+def _fields_of(noun: Any) -> list[tuple[str, Any]]:
     hints = get_type_hints(noun)
-    shape = []
-    for field in fields(noun):
-        many = get_origin(hints[field.name]) is tuple
-        inner = get_args(hints[field.name])[0] if many else hints[field.name]
-        shape.append((field.name, inner if is_dataclass(inner) else None, many))
-    return shape
+    return [(field.name, hints[field.name]) for field in fields(noun)]
 
 
-_shape: Callable[[Any], list[tuple[str, Any, bool]]] = cache(_shape_of)
+_fields: Callable[[Any], list[tuple[str, Any]]] = cache(_fields_of)
 
 
 def read(noun: type[Noun], given: Mapping[str, Any]) -> Noun:
     """A dataclass from a dictionary. A missing key gets the default of its field; a key that the
     dataclass does not have is ignored.
     """
-    values = {}
-    for name, inner, many in _shape(noun):
-        if name in given:
-            value = given[name]
-            if inner is None:
-                values[name] = tuple(value) if many else value
-            elif many:
-                values[name] = tuple(read(inner, each) for each in value)
-            else:
-                values[name] = read(inner, value)
-    return noun(**values)
+    return noun(**{name: _read(hint, given[name]) for name, hint in _fields(noun) if name in given})
+
+
+def _read(hint: Any, value: Any) -> Any:
+    """A value as its field has it: a dataclass, a tuple or a dictionary of them, or as it is."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if value is None:
+        return None
+    if is_dataclass(hint):
+        return read(hint, value) if isinstance(value, Mapping) else value  # type: ignore[arg-type]
+    if origin is tuple:
+        return tuple(_read(inner[0], each) for each in value)
+    if origin is dict:
+        return {name: _read(inner[1], each) for name, each in value.items()}
+    return _read(inner[0], value) if type(None) in inner else value
 
 
 def plain(noun: Any) -> dict[str, Any]:
     """A dataclass as a dictionary of what JSON has."""
-    values: dict[str, Any] = {}
-    for name, inner, many in _shape(type(noun)):
-        value = getattr(noun, name)
-        if many:
-            values[name] = [plain(each) for each in value] if inner else list(value)
-        else:
-            values[name] = plain(value) if inner else value
-    return values
+    return {name: _plain(getattr(noun, name)) for name, _hint in _fields(type(noun))}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if is_dataclass(value):
+        return value.to_dict() if hasattr(value, "to_dict") else plain(value)
+    return value
+
+
+class Typed:
+    """A dataclass that reads and writes itself."""
+
+    @classmethod
+    def from_dict(cls: type[Noun], given: Mapping[str, Any]) -> Noun:
+        """From what Ansible has."""
+        return read(cls, given)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For Ansible."""
+        return plain(self)
