@@ -102,7 +102,7 @@ def _known_sites(nginx: Mapping[str, Any] | None) -> dict[str, Any]:
     path, found = nginx["health_path"], plan.make_plan(None, nginx)
     # What is wrong with them is reported by the role nginx, in its own words.
     return {
-        "sites": None if found["problems"] else found["site_names"],
+        "sites": None if found.problems else list(found.site_names),
         "taken_paths": [path] if path and isinstance(path, str) else [],
     }
 

@@ -43,10 +43,10 @@ def render(**overrides) -> dict[str, str]:
     for name in ("defaults", "vars"):
         variables |= loader.load_from_file(str(ROLE / name / "main.yml"), trusted_as_template=True)
     facts = {**FACTS, **overrides.pop("facts", {})}
-    variables |= overrides | {"__nginx_preflight": facts}
+    variables |= overrides | {"__nginx_facts": facts}
     templar = Templar(loader, variables=variables)
     plan = templar.template(
-        trust_as_template("{{ __nginx_inputs | flaskops.host.nginx_plan(__nginx_preflight) }}")
+        trust_as_template("{{ __nginx_inputs | flaskops.host.nginx_plan(__nginx_facts) }}")
     )
     assert plan["problems"] == []
     variables["__nginx_plan"] = plan

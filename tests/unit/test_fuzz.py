@@ -17,10 +17,10 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
+from ansible_collections.flaskops.host.plugins.filter.nginx import nginx_plan
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git as _git
 from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import Option
-from ansible_collections.flaskops.host.plugins.module_utils.nginx import plan as _nginx_plan
 from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
 from test_docker import BARE as DOCKER_FACTS
 from test_docker import INPUTS as DOCKER_INPUTS
@@ -266,8 +266,8 @@ def test_any_value_in_any_input_of_the_roles(capsys):
             }
         try:
             for result in (
-                _nginx_plan.make_plan(None, nginx, ""),
-                _nginx_plan.make_plan(copy.deepcopy(NGINX_FACTS), nginx, ""),
+                nginx_plan(nginx),
+                nginx_plan(nginx, copy.deepcopy(NGINX_FACTS)),
                 docker_plan(copy.deepcopy(DOCKER_FACTS), **docker),
             ):
                 check_words(result["problems"])

@@ -8,7 +8,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.nginx import config, facts
+from ansible_collections.flaskops.host.plugins.module_utils.host.distribution import Distribution
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import config
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import gather as facts
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.files import MARKER
 
 SITE = r"""
@@ -103,11 +105,7 @@ def test_dpkg_knows_what_it_brought():
 
 def test_os_release():
     text = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n'
-    assert facts.os_release(text) == {
-        "id": "ubuntu",
-        "version": "24.04",
-        "name": "Ubuntu 24.04.3 LTS",
-    }
+    assert Distribution.parse(text) == Distribution("ubuntu", "24.04", "", "Ubuntu 24.04.3 LTS")
 
 
 def test_a_port_of_another_program_is_found():
@@ -116,7 +114,7 @@ def test_a_port_of_another_program_is_found():
         other.listen()
         port = other.getsockname()[1]
         [holder] = facts.port_holders([port], None)
-        assert holder["port"] == port and holder["pid"] == os.getpid() and holder["program"]
+        assert holder.port == port and holder.pid == os.getpid() and holder.program
         assert facts.port_holders([port], os.getpid()) == [], "it is our own"
     assert facts.port_holders([port], None) == []
 
@@ -148,7 +146,7 @@ def host(tmp_path):
 
 
 def look(host):
-    return facts.gather(host, [], ["default"])
+    return facts.gather(host, [], ["default"]).to_dict()
 
 
 def test_an_untouched_host(host):

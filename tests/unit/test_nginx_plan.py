@@ -11,7 +11,6 @@ import yaml
 from ansible_collections.flaskops.host.plugins.filter import nginx as filters
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import plan as _nginx_plan
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import schema
-from ansible_collections.flaskops.host.plugins.module_utils.nginx.plan import make_plan
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/nginx"
 INPUTS = {
@@ -79,7 +78,7 @@ FRESH = {
 
 
 def plan(facts=None, rendered="", **inputs):
-    return make_plan(copy.deepcopy(facts), {**INPUTS, **inputs}, rendered)
+    return filters.nginx_plan({**INPUTS, **inputs}, copy.deepcopy(facts), rendered)
 
 
 def test_a_bare_host_gets_everything():
@@ -132,7 +131,7 @@ def test_the_catch_all_answers_on_every_port():
     ("disabled", True, False),
 ])  # fmt: skip
 def test_ipv6(ipv6, host, expected):
-    assert plan({**FRESH, "ipv6": host}, ipv6=ipv6)["ipv6"] is expected
+    assert plan({**FRESH, "ipv6": host}, ipv6=ipv6)["host"]["ipv6"] is expected
 
 
 BUFFER = "a size such as 16k, at most 999k, or '' for Nginx's own 8k"
@@ -166,7 +165,7 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
         ),
         (
             [SHOP, {"name": "shop", "server_names": ["b.example"]}],
-            ["nginx_sites: shop: 2 entries have this name; names have to differ."],
+            ["nginx_sites: shop: 2 entries have this name; names must differ."],
         ),
         (
             [{**SHOP, "servername": "x", "ssl": True}],
@@ -525,7 +524,7 @@ def test_a_host_is_accepted(facts, inputs):
 
 def test_a_site_that_is_gone_is_removed():
     files = {
-        name: {}
+        name: {"sha256": "", "mode": "0644"}
         for name in (
             "nginx.conf",
             "conf.d/flaskops.conf",
@@ -741,4 +740,4 @@ def test_the_proxies_that_are_believed(given, proxies, message):
         if message
         else result["problems"] == []
     )
-    assert [site["tls"] for site in result["addresses"]] == [bool(proxies)]
+    assert [site["tls"] for site in result["host"]["sites"]] == [bool(proxies)]

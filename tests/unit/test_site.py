@@ -30,7 +30,7 @@ ADDRESSES = {
     "plugins/module_utils/nginx/upstream.py": "what Nginx speaks to a release",
     "plugins/module_utils/images/registry.py": "the proxy of a user's network, in a message",
     "plugins/module_utils/docker/checks.py": "what an address of packages may be, in messages",
-    "plugins/module_utils/nginx/facts.py": "a block of Nginx's configuration",
+    "plugins/module_utils/nginx/gather.py": "a block of Nginx's configuration",
     "plugins/module_utils/releases/replaced.py": "options of uWSGI",
     "plugins/module_utils/apps/dev.py": "loopback of the developer, where no Nginx is",
 }

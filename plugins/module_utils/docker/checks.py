@@ -117,8 +117,8 @@ def _host_problems(here: Situation) -> Iterator[str]:
             f"{name} {', '.join(numbers)}" for name, numbers in RELEASES.items()
         )
         yield (
-            f"{here.facts.distribution.name} is not supported: Docker is installed on {releases}. Set docker_manage: false to use a Docker Engine that is"
-            " already there."
+            f"{here.facts.distribution.name} is not supported: Docker is installed on {releases}."
+            " Set docker_manage: false to use a Docker Engine that is already there."
         )
     if here.facts.service.masked:
         yield (
@@ -209,6 +209,6 @@ def notes(here: Situation) -> Iterator[str]:
     if here.mode == "found" and here.facts.engine:
         yield (
             f"Docker Engine {here.facts.engine.version} was started by hand (process"
-            f" {here.facts.engine.pid}), not by its service: it is used as it is; nothing is installed"
-            f" or started, and {DAEMON_FILE} is not touched."
+            f" {here.facts.engine.pid}), not by its service: it is used as it is; nothing is"
+            f" installed or started, and {DAEMON_FILE} is not touched."
         )

@@ -144,7 +144,7 @@ def record() -> Record:
 
 
 def daemon_file(options: Config, swarm: bool) -> DaemonFile:
-    """daemon.json, and what dockerd has against the wanted one."""
+    """daemon.json, and why dockerd refuses the wanted one."""
     exists, text = os.path.exists(DAEMON_FILE), read(DAEMON_FILE)
     config, error = {}, ""
     try:
@@ -166,8 +166,8 @@ def daemon_file(options: Config, swarm: bool) -> DaemonFile:
 
 
 def validate(text: str) -> str:
-    """What dockerd has against this file; "" where it accepts it, is absent, or is older than 23 and
-    cannot say.
+    """Why dockerd refuses this file; "" where it accepts it, is absent, or is older than 23 and has
+    no such check.
     """
     dockerd = next((path for path in DOCKERDS if os.access(path, os.X_OK)), "")
     if not dockerd:

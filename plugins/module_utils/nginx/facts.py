@@ -1,281 +1,133 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look at a host: everything that the role nginx wants to know. Changes nothing."""
+"""What the role nginx knows of a host, and its inputs."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import subprocess
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
-from ..host.places import NGINX_ROOT, NGINX_RUNTIME, NGINX_SITES, NginxPlace
-from . import config, process
-from .files import MARKER, PENDING, read_text
-
-# Sites that a package brings, switched on as they come: Debian and Ubuntu, nginx.org.
-SHOWN_BYTES = 65536  # of a file of somebody else, for the difference in an error
+from ..host.distribution import Distribution
+from ..host.typed import Typed
+from .site import Site
 
 
-@dataclass
-class Places:
-    """Where things are on a host; the tests use others."""
-
-    root: Path = Path(NGINX_ROOT)
-    nginx: str = "/usr/sbin/nginx"
-    system: Path = Path("/")
-
-    def at(self, path: str) -> Path:
-        return self.system / path.lstrip("/")
-
-
-def run(command: list[str]) -> tuple[int, str]:
-    """A command that only reads; a missing one is no error here."""
-    try:
-        return process.run(command, 120)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return 127, str(error)
-
-
-def os_release(text: str) -> dict[str, str]:
-    """ID and VERSION_ID of a distribution."""
-    values = dict(re.findall(r"^([A-Z_]+)=[\"']?(.*?)[\"']?$", text, re.MULTILINE))
-    return {
-        "id": values.get("ID", ""),
-        "version": values.get("VERSION_ID", ""),
-        "name": values.get("PRETTY_NAME", "an unknown system"),
-    }
-
-
-def conffile_sums(status: str, root: str) -> dict[str, str]:
-    """What dpkg put there: path -> MD5, from its status file."""
-    return dict(re.findall(rf"^ ({re.escape(root)}/\S+) ([0-9a-f]{{32}})\b", status, re.MULTILINE))
-
-
-def file_state(path: Path, sums: dict[str, str], name: str) -> str:
-    """absent, ours, untouched (as the package brought it) or changed."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return "changed" if path.is_symlink() else "absent"
-    if MARKER.encode() in content:
-        return "ours"
-    known = sums.get(name)
-    return (
-        "untouched"
-        if known and hashlib.md5(content, usedforsecurity=False).hexdigest() == known
-        else "changed"
-    )
-
-
-def main_config(places: Places, sums: dict[str, str]) -> dict[str, Any]:
-    path = places.root / "nginx.conf"
-    state = file_state(path, sums, f"{NGINX_ROOT}/nginx.conf")
-    return {"state": state, "content": read_text(path)[:SHOWN_BYTES] if state == "changed" else ""}
-
-
-def default_sites(places: Places, sums: dict[str, str]) -> list[dict[str, str]]:
-    """The packages' default sites that are switched on, and whether somebody has made them his own."""
-    found = []
-    for name in config.DEFAULT_SITES:
-        path = places.root / name
-        if not os.path.lexists(path):
-            continue
-        known = f"{NGINX_ROOT}/{name}"
-        if path.is_symlink():
-            target = Path(os.path.realpath(path))
-            known = f"{NGINX_ROOT}/{os.path.relpath(target, os.path.realpath(places.root))}"
-        state = file_state(path, sums, known)
-        text = read_text(path)[:SHOWN_BYTES] if state == "changed" else ""
-        found.append({"path": name, "state": state, "content": text})
-    return found
-
-
-def foreign_files(places: Places) -> list[dict[str, Any]]:
-    """What somebody else has put where the main configuration includes it."""
-    found = []
-    for directory, pattern in (
-        ("sites-enabled", "*"),
-        ("conf.d", "*.conf"),
-        (NGINX_SITES, "*.conf"),
-    ):
-        for path in sorted((places.root / directory).glob(pattern)):
-            name = f"{directory}/{path.name}"
-            if path.name.startswith(".") or name in config.DEFAULT_SITES or path.is_dir():
-                continue
-            text = read_text(path)
-            if MARKER not in text:
-                found.append({"path": name, "default_ports": config.default_ports(text)})
-    return found
-
-
-def own_files(places: Places) -> dict[str, dict[str, str]]:
-    """The files that carry our mark: a run with the same contents has nothing to write."""
-    found = {}
-    paths = [places.root / "nginx.conf", places.root / "conf.d/flaskops.types"]
-    paths += [
-        *(places.root / "conf.d").glob("*.conf"),
-        *NginxPlace(places.root).sites.glob("*.conf"),
-    ]
-    for path in paths:
-        if path.is_file() and not path.is_symlink():
-            content = path.read_bytes()
-            if MARKER.encode() in content:
-                digest = hashlib.sha256(content).hexdigest()
-                mode = f"{path.stat().st_mode & 0o7777:04o}"
-                found[str(path.relative_to(places.root))] = {"sha256": digest, "mode": mode}
-    return found
-
-
-def listening_inodes(tables: Iterable[str], port: int) -> set[str]:
-    """The sockets that listen on a TCP port, from the text of /proc/net/tcp and tcp6."""
-    found = set()
-    for table in tables:
-        for line in table.splitlines()[1:]:
-            columns = line.split()
-            if (
-                len(columns) > 9
-                and columns[3] == "0A"
-                and int(columns[1].rpartition(":")[2], 16) == port
-            ):
-                found.add(columns[9])
-    return found
-
-
-def sockets_of(pid: int) -> set[str]:
-    found = set()
-    try:
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{name}"))
-            if match:
-                found.add(match[1])
-    except OSError:
-        pass
-    return found
-
-
-def port_holders(ports: list[int], master: int | None) -> list[dict[str, Any]]:
-    """Programs other than our Nginx that listen on ports we need."""
-    tables = [read_text(Path(f"/proc/net/{name}")) for name in ("tcp", "tcp6")]
-    own = sockets_of(master) if master else set()
-    found = []
-    for port in ports:
-        inodes = listening_inodes(tables, port)
-        if not inodes or inodes & own:
-            continue
-        program = "an unknown program"
-        holder = next((pid for pid in process.processes() if sockets_of(pid) & inodes), 0)
-        if holder:
-            program = read_text(Path(f"/proc/{holder}/comm")).strip()
-            program += "" if process.own_command_line(holder) else " (in a container)"
-        found.append({"port": port, "program": program, "pid": holder})
-    return found
-
-
-def service_enabled(places: Places) -> str:
-    """enabled, disabled or masked; empty when there is no such service."""
-    if places.at("/run/systemd/system").is_dir():
-        state = run(["systemctl", "is-enabled", "nginx.service"])[1].strip().splitlines()[-1:]
-        if state and state[0].startswith("masked"):
-            return "masked"
-        return (
-            "enabled"
-            if state and state[0] in ("enabled", "enabled-runtime", "static", "alias")
-            else "disabled"
-        )
-    if any(places.at("/etc").glob("rc[2345].d/S[0-9][0-9]nginx")):
-        return "enabled"
-    return "disabled" if places.at("/etc/init.d/nginx").exists() else ""
-
-
-# Raised when the files of the guard change (roles/nginx/files).
-GUARD = "flaskops.host (role nginx), guard 1:"
-
-
-def boot_guard(places: Places) -> str:
-    """Whether systemd keeps one bad fragment from stopping all: ours, missing, or none where
-    systemd does not run.
+@dataclass(frozen=True)
+class MainConfig(Typed):
+    """nginx.conf. state: absent, ours, untouched (as its package has it) or changed. content: of a
+    changed one.
     """
-    if not places.at("/run/systemd/system").is_dir():
-        return "none"
-    return (
-        "ours"
-        if GUARD in read_text(places.at("/etc/systemd/system/nginx.service.d/flaskops.conf"))
-        else "missing"
-    )
+
+    state: str = "absent"
+    content: str = ""
 
 
-def log_rotation(places: Places) -> dict[str, Any]:
-    """Who rotates /var/log/nginx: theirs, ours or nobody."""
-    by, digest = "nobody", ""
-    for path in sorted(places.at("/etc/logrotate.d").glob("*")):
-        text = read_text(path)
-        if MARKER in text:
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            by = "ours" if by == "nobody" else by
-        elif re.search(r"^\s*[\"']?/var/log/nginx/", text, re.MULTILINE):
-            by = "theirs"
-    return {"by": by, "sha256": digest, "installed": places.at("/usr/sbin/logrotate").exists()}
+@dataclass(frozen=True)
+class DefaultSite(Typed):
+    """A default site of a package that is enabled; state and content as of nginx.conf."""
+
+    path: str
+    state: str = ""
+    content: str = ""
 
 
-def gather(places: Places, ports: list[int], sites: list[str]) -> dict[str, Any]:
-    """The whole look."""
-    root = str(places.root)
-    nginx = process.Host(places.nginx)
-    installed = nginx.installed()
-    sums = conffile_sums(read_text(places.at("/var/lib/dpkg/status")), NGINX_ROOT)
-    files: dict[str, str] = {}
-    error, version, user, gzip_static = "", None, None, True
-    if installed:
-        code, dump = run([places.nginx, "-T", "-c", f"{root}/nginx.conf"])
-        version_words = run([places.nginx, "-V"])[1]
-        match = re.search(r"nginx/(\S+)", version_words)
-        version = match[1] if match else None
-        gzip_static = "http_gzip_static_module" in version_words
-        if code == 0:
-            files = config.split_dump(dump)
-        else:
-            error = process.emergencies(dump)
-        built_in = re.search(r"--user=(\S+)", version_words)
-        user = config.worker_user(files) or ((built_in[1], built_in[1]) if built_in else None)
-    master = nginx.master(places.root) if installed else None
-    code, refused = run(["unshare", "--mount", "true"])
-    lines = config.includes(files, root)
-    return {
-        "administrator": os.geteuid() == 0,
-        "boot_guard": boot_guard(places),
-        "configuration_error": error,
-        "conf_d_included": any(
-            context in ("http", "") and config.glob_covers(pattern, f"{root}/conf.d/flaskops.conf")
-            for context, pattern in lines
-        ),
-        "default_sites": default_sites(places, sums),
-        "directories": sorted(
-            p.name
-            for p in NginxPlace(places.root).sites.glob("*")
-            if p.is_dir() and not p.is_symlink()
-        ),
-        "distribution": os_release(read_text(places.at("/etc/os-release"))),
-        "files": own_files(places),
-        "foreign": foreign_files(places),
-        "group": user[1] if user else "www-data",
-        "gzip_static": gzip_static,
-        "included_sites": config.included_sites(files, root, sites),
-        "installed": installed,
-        "ipv6": bool(read_text(places.at("/proc/net/if_inet6")).strip()),
-        "log_rotation": log_rotation(places),
-        "main_config": main_config(places, sums),
-        "master_pid": master,
-        "namespace_error": "" if code == 0 else refused.strip(),
-        "port_holders": port_holders(ports, master),
-        "reload_pending": places.at(str(NGINX_RUNTIME / PENDING)).exists(),
-        "running": master is not None,
-        "service": service_enabled(places),
-        "user": user[0] if user else "www-data",
-        "version": version,
-    }
+@dataclass(frozen=True)
+class Foreign(Typed):
+    """Configuration of another owner. default_ports: on which it is the default server."""
+
+    path: str
+    default_ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class OurFile(Typed):
+    """A file with the mark of this collection."""
+
+    sha256: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class PortHolder(Typed):
+    """A program other than Nginx that listens on a port. pid: 0 where it is unknown."""
+
+    port: int
+    program: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class LogRotation(Typed):
+    """Who rotates /var/log/nginx: theirs, ours or nobody. installed: whether logrotate is."""
+
+    by: str = "nobody"
+    sha256: str = ""
+    installed: bool = False
+
+
+@dataclass(frozen=True)
+class Facts(Typed):
+    """A host. version: None without Nginx. service: enabled, disabled, masked, or "" for none.
+    boot_guard: ours, missing, or none where systemd does not run. reload_pending: a run was
+    interrupted between writing the configuration and loading it.
+    """
+
+    administrator: bool = True
+    boot_guard: str = "none"
+    configuration_error: str = ""
+    conf_d_included: bool = False
+    default_sites: tuple[DefaultSite, ...] = ()
+    directories: tuple[str, ...] = ()
+    distribution: Distribution = Distribution()
+    files: dict[str, OurFile] = field(default_factory=dict)
+    foreign: tuple[Foreign, ...] = ()
+    group: str = "www-data"
+    gzip_static: bool = True
+    included_sites: tuple[str, ...] = ()
+    installed: bool = False
+    ipv6: bool = False
+    log_rotation: LogRotation = LogRotation()
+    main_config: MainConfig = MainConfig()
+    master_pid: int | None = None
+    namespace_error: str = ""
+    port_holders: tuple[PortHolder, ...] = ()
+    reload_pending: bool = False
+    running: bool = False
+    service: str = ""
+    user: str = "www-data"
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Inputs(Typed):
+    """The variables of the role that the plan uses, without their prefix."""
+
+    manage: bool
+    sites: tuple[Site, ...]
+    default_site_enabled: bool
+    required_sites: tuple[str, ...]
+    http_port: int
+    ipv6: str
+    health_path: str | None
+    trusted_proxies: tuple[str, ...]
+    user: str
+    header_buffer_size: str | None
+    replace_main_config: bool
+    replace_default_site: bool
+
+
+@dataclass(frozen=True)
+class TreeFile(Typed):
+    """A file below /etc/nginx."""
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Tree(Typed):
+    """The parameters of nginx_tree: what there should be, and what should not."""
+
+    directories: tuple[str, ...]
+    files: tuple[TreeFile, ...]
+    absent: tuple[str, ...]

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inputs of the nginx role as tables for _options, and what has to fit together in them. Pure.
+"""The inputs of the role nginx: the one source of their checks and of its argument spec, which
+bin/docs writes. Pure.
 
 Whatever gets into a file of Nginx is held against a strict pattern, since the templates read the
 variables themselves.
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..inputs.options import Option, convert, normalize, read_inputs, refusal, show
+from .facts import Inputs
 from .site import PORTS, SCHEME, Site
 
 NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
@@ -44,7 +46,8 @@ def _proxy(text: str) -> str:
     try:
         ipaddress.ip_network(text)
     except ValueError as error:
-        return f"be {ADDRESS}{', without bits beside the network' if 'host bits' in str(error) else ''}"
+        beside = ", without bits beside the network" if "host bits" in str(error) else ""
+        return f"be {ADDRESS}{beside}"
     return ""
 
 
@@ -127,9 +130,9 @@ SITE: dict[str, Option] = {
 }
 
 
-def read(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The inputs as the plan uses them, and all problems; of what does not fit what is left is
-    None, or a shorter list.
+def read(inputs: Mapping[str, Any]) -> tuple[Inputs, list[str]]:
+    """The inputs as the plan uses them, and all problems; a value that does not fit becomes None,
+    or a shorter list.
     """
     values, problems = read_inputs(inputs, INPUTS, "nginx_")
     connections, files = values["worker_connections"], values["worker_rlimit_nofile"]
@@ -141,7 +144,7 @@ def read(inputs: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     values["http_port"] = values["http_port"] or PORTS[SCHEME]
     values["sites"], found = _sites(inputs["sites"], values["http_port"])
     values["trusted_proxies"], believed = _proxies(values["trusted_proxies"])
-    return values, [*found, *problems, *believed]
+    return Inputs.from_dict(values), [*found, *problems, *believed]
 
 
 def _proxies(given: list[str]) -> tuple[list[str], list[str]]:
@@ -202,7 +205,7 @@ def _shared(sites: list[Site]) -> list[str]:
     """Names that two sites have."""
     names = [site.name for site in sites if site.name]
     problems = [
-        f"nginx_sites: {name}: {names.count(name)} entries have this name; names have to differ."
+        f"nginx_sites: {name}: {names.count(name)} entries have this name; names must differ."
         for name in dict.fromkeys(names)
         if names.count(name) > 1
     ]

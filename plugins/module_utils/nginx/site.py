@@ -26,9 +26,9 @@ class Site:
     """One server block.
 
     name: as an application names it. server_names: its hosts; none where it answers to all. port,
-    scheme: where it listens, and what it speaks there. certificate: none yet; it stands here for a
-    scheme that needs one. tls: whether clients may come by https all the same, through a proxy that
-    is believed. header_buffer_size: room for a header of a request; "" for that of all sites.
+    scheme: where it listens, and what it speaks there. certificate: none yet; for a
+    scheme that needs one. tls: whether clients may come by https all the same, through a trusted
+    proxy. header_buffer_size: room for a header of a request; "" for that of all sites.
     """
 
     name: str
@@ -83,5 +83,5 @@ class Site:
 
 
 def site_named(name: str, sites: Iterable[Mapping[str, Any]]) -> Site:
-    """One of C(nginx_host.sites); one that nobody has described has no names, and the usual port."""
+    """One of C(nginx_host.sites); one that is not among them has no names, and the usual port."""
     return Site.from_dict(next((site for site in sites if site["name"] == name), {"name": name}))
