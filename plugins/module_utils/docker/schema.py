@@ -16,12 +16,50 @@ from .daemon import shape_problems
 from .facts import Inputs
 
 INPUTS: dict[str, Option] = {
-    "manage": Option(kind="bool"),
-    "source": Option(choices=("auto", *ENGINE_PACKAGE)),
-    "version": Option(strict=True),
-    "channel": Option(choices=("stable", "test")),
-    "apt_url": Option(strict=True),
-    "apt_key_url": Option(strict=True),
+    "manage": Option(
+        kind="bool",
+        about="""
+            Whether Docker is installed and configured; V(false) only checks that a
+            working engine answers.
+        """,
+    ),
+    "source": Option(
+        choices=("auto", *ENGINE_PACKAGE),
+        about="""
+            V(docker) is Docker's own APT repository, V(distribution) the packages of
+            Ubuntu or Debian.
+
+            V(auto) is V(docker) on Ubuntu and V(distribution) on Debian.
+        """,
+    ),
+    "version": Option(
+        strict=True,
+        about="""
+            A version of the engine to stay on, whole
+            (V(5:27.3.1-1~ubuntu.24.04~noble)) or short (V(27.3), V(27.3.1)).
+
+            Empty takes what the repository offers at the first run and never changes
+            it.
+        """,
+    ),
+    "channel": Option(
+        choices=("stable", "test"),
+        about="Channel of Docker's repository.",
+    ),
+    "apt_url": Option(
+        strict=True,
+        about="""
+            Address of Docker's repository or a mirror; empty is
+            C(https://download.docker.com/linux/<distribution>).
+        """,
+    ),
+    "apt_key_url": Option(
+        strict=True,
+        about="""
+            Address of the repository's key, a file on the host, or the armoured key
+            itself; empty is C(<docker_apt_url>/gpg).
+        """,
+    ),
     "users": Option(
         kind="list",
         elements=Option(
@@ -29,9 +67,36 @@ INPUTS: dict[str, Option] = {
             pattern=r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}\$?",
             allowed="the name of a user",
         ),
+        about="""
+            Existing users to add to the group C(docker), which makes them root on the
+            host.
+        """,
     ),
-    "replace_engine": Option(kind="bool"),
-    "replace_daemon_config": Option(kind="bool"),
+    "replace_engine": Option(
+        kind="bool",
+        about="Permits removing the packages of an engine that comes from another source.",
+    ),
+    "replace_daemon_config": Option(
+        kind="bool",
+        about="""
+            Permits replacing a C(daemon.json) that this role did not write; a backup
+            is kept.
+        """,
+    ),
+}
+
+# What the argument spec has besides; daemon.json is checked by dockerd itself.
+DOCUMENTED: dict[str, Option] = {
+    **INPUTS,
+    "daemon_options": Option(
+        kind="dict",
+        about="""
+            Content of C(daemon.json), merged deeply over the safe defaults (log
+            rotation, live-restore, no userland proxy).
+
+            A V(null) takes a default away.
+        """,
+    ),
 }
 
 

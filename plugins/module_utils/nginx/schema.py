@@ -13,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..inputs.options import Option, convert, normalize, read_inputs, refusal, show
@@ -51,9 +52,14 @@ def _proxy(text: str) -> str:
     return ""
 
 
-def _whole(least: int, most: int, allowed: str = "a whole number") -> Option:
+def _whole(least: int, most: int, allowed: str = "a whole number", about: str = "") -> Option:
     return Option(
-        kind="int", pattern=r"-?[0-9]{1,12}", minimum=least, maximum=most, allowed=allowed
+        kind="int",
+        pattern=r"-?[0-9]{1,12}",
+        minimum=least,
+        maximum=most,
+        allowed=allowed,
+        about=about,
     )
 
 
@@ -64,50 +70,174 @@ _BUFFER = {
 _PORT = _whole(1, 65535, "the number of a port")
 
 INPUTS: dict[str, Option] = {
-    "manage": Option(kind="bool"),
-    "default_site_enabled": Option(kind="bool"),
-    "required_sites": Option(
-        kind="list", elements=Option(strict=True, pattern=NAME, allowed="the name of a site")
+    "manage": Option(
+        kind="bool",
+        about="""
+            Whether Nginx is installed and configured.
+
+            V(false) keeps an Nginx of your own; only C(conf.d/flaskops.*) and the
+            directories of the sites are written.
+        """,
     ),
-    "http_port": _PORT,
-    "ipv6": Option(choices=("auto", "enabled", "disabled")),
+    "default_site_enabled": Option(
+        kind="bool",
+        about="""
+            Whether the site C(default) serves applications to hosts that no other
+            site names.
+
+            If not, such hosts get no answer (444).
+        """,
+    ),
+    "required_sites": Option(
+        kind="list",
+        elements=Option(strict=True, pattern=NAME, allowed="the name of a site"),
+        about="""
+            Sites that must be there; with O(main:nginx_manage=false) an include line
+            is looked for each of them.
+        """,
+    ),
+    "http_port": replace(
+        _PORT,
+        about="Port for plain HTTP.",
+    ),
+    "ipv6": Option(
+        choices=("auto", "enabled", "disabled"),
+        about="V(auto) listens on IPv6 where the host has it.",
+    ),
     "health_path": Option(
         default="",
         pattern=r"|(?!.*/\.flaskops(?:/|$))(?:/[A-Za-z0-9._~-]+)+",
         allowed="a path such as /healthz, or '' for none",
+        about="""
+            Path at which every site answers C(ok), whatever its applications do;
+            empty for none.
+        """,
     ),
     "trusted_proxies": Option(
-        kind="list", elements=Option(strict=True, check=_proxy, allowed=ADDRESS)
+        kind="list",
+        elements=Option(strict=True, check=_proxy, allowed=ADDRESS),
+        about="""
+            Addresses and networks of proxies in front, such as one that opens TLS.
+            What they say in C(X-Forwarded-For) and C(X-Forwarded-Proto) is believed,
+            so that applications, C(allow) and C(deny), and the log have the client's
+            address and scheme. Nobody else is believed.
+
+            The client is the last address in C(X-Forwarded-For) that is none of
+            these.
+
+            A proxy on the host itself is V(127.0.0.1), and V(::1) where it connects
+            by IPv6. Networks should hold proxies alone.
+
+            With O(main:nginx_manage=false) this is for the scheme alone; your server
+            block needs C(set_real_ip_from) for each of them, C(real_ip_header
+            X-Forwarded-For) and C(real_ip_recursive on).
+        """,
     ),
     "user": Option(
         pattern=r"[a-z_][a-z0-9_-]{0,31}",
         allowed="the name of a user of the system, such as www-data",
+        about="User and group of the workers.",
     ),
     "worker_processes": Option(
-        pattern=r"auto|[1-9][0-9]{0,3}", allowed="auto or a number of processes"
+        pattern=r"auto|[1-9][0-9]{0,3}",
+        allowed="auto or a number of processes",
+        about="Number of workers, or V(auto) for one per processor.",
     ),
-    "worker_connections": _whole(64, 1048576),
-    "worker_rlimit_nofile": _whole(64, 10485760),
-    "worker_shutdown_timeout_seconds": _whole(1, 86400),
-    "required_shutdown_timeout_seconds": _whole(0, 1000000),
-    "header_buffer_size": Option(default="", **_BUFFER),  # type: ignore[arg-type]
+    "worker_connections": _whole(
+        64,
+        1048576,
+        about="Connections of one worker, to clients and applications together.",
+    ),
+    "worker_rlimit_nofile": _whole(
+        64,
+        10485760,
+        about="Open files of one worker; at least twice O(main:nginx_worker_connections).",
+    ),
+    "worker_shutdown_timeout_seconds": _whole(
+        1,
+        86400,
+        about="""
+            How long an old worker may finish its transfers and websockets after a
+            reload. It holds those of all applications, so this is not the drain of
+            one of them.
+
+            Old workers of at most ten reloads stay; then the oldest end, and the run
+            names them.
+        """,
+    ),
+    "required_shutdown_timeout_seconds": _whole(
+        0,
+        1000000,
+        about="""
+            At least so long may an old worker finish its requests, whatever
+            O(nginx_worker_shutdown_timeout_seconds) says.
+
+            The role P(flaskops.host.flask_apps#role) gives the longest
+            C(drain_seconds) of its applications.
+        """,
+    ),
+    "header_buffer_size": Option(
+        default="",
+        **_BUFFER,
+        about="""
+            Room for one header of a request, such as a large cookie, or for its first
+            line, for example V(32k); four of them. Empty is Nginx's own V(8k), or
+            what a file in C(conf.d) says.
+
+            Longer ones get 400 or 414. Under uWSGI all headers together have to fit
+            into C(uwsgi.buffer_size) of the application.
+        """,
+    ),  # type: ignore[arg-type]
     "client_max_body_size": Option(
         default="",
         pattern=r"|[0-9]{1,12}[kKmMgG]?",
         allowed="a size such as 16m, 0 for no limit, or '' to leave it out",
+        about="""
+            Largest request body; V(0) is no limit, empty leaves it to a file in
+            C(conf.d).
+        """,
     ),
-    "keepalive_timeout_seconds": _whole(0, 86400),
-    "keepalive_requests": _whole(1, 1000000000),
-    "gzip_level": _whole(1, 9),
-    "gzip_min_length_bytes": _whole(0, 1000000000),
+    "keepalive_timeout_seconds": _whole(
+        0,
+        86400,
+        about="How long an idle connection of a client stays open.",
+    ),
+    "keepalive_requests": _whole(
+        1,
+        1000000000,
+        about="Requests on one connection before it is closed.",
+    ),
+    "gzip_level": _whole(
+        1,
+        9,
+        about="Effort of the compression, 1 to 9.",
+    ),
+    "gzip_min_length_bytes": _whole(
+        0,
+        1000000000,
+        about="Smaller answers are not compressed.",
+    ),
     "gzip_types": Option(
         kind="list",
         elements=Option(
             strict=True, pattern=r"[a-z]+/[a-zA-Z0-9.+*-]+", allowed="a media type such as text/css"
         ),
+        about="Media types that are compressed, besides C(text/html).",
     ),
-    "replace_main_config": Option(kind="bool"),
-    "replace_default_site": Option(kind="bool"),
+    "replace_main_config": Option(
+        kind="bool",
+        about="""
+            Permits replacing an C(nginx.conf) that somebody changed, or that runs
+            other sites; a copy is kept.
+        """,
+    ),
+    "replace_default_site": Option(
+        kind="bool",
+        about="""
+            Permits switching off a default site that somebody changed; a copy is
+            kept.
+        """,
+    ),
 }
 
 SITE: dict[str, Option] = {
@@ -127,6 +257,38 @@ SITE: dict[str, Option] = {
     ),
     "http_port": _PORT,
     "header_buffer_size": Option(default="", **_BUFFER),  # type: ignore[arg-type]
+}
+
+# What the argument spec has besides: what only the templates read, and the sites. Their keys are no
+# part of the spec, for Ansible's check would come before ours, and name neither the site nor the
+# value.
+DOCUMENTED: dict[str, Option] = {
+    **INPUTS,
+    "sites": Option(
+        kind="list",
+        elements=Option(kind="dict"),
+        about="""
+            Named server blocks; the built-in site C(default) needs no entry.
+
+            Each has C(name), a label used in file names and by applications that
+            belong to the site; C(server_names), its host names, where
+            C(*.example.org) stands for all names below it; C(http_port) if it is not
+            O(main:nginx_http_port); and C(header_buffer_size) if it is not
+            O(main:nginx_header_buffer_size).
+        """,
+    ),
+    "gzip_enabled": Option(
+        kind="bool",
+        about="Whether answers are compressed.",
+    ),
+    "access_log_enabled": Option(
+        kind="bool",
+        about="Whether requests are logged.",
+    ),
+    "error_log_level": Option(
+        choices=("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"),
+        about="Least severity of messages in the error log.",
+    ),
 }
 
 
