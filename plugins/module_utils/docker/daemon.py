@@ -291,8 +291,8 @@ def exposure_problems(options: Config, flags: dict[str, str]) -> list[str]:
     ]
     if open_to and options.get("tlsverify") is not True and "tlsverify" not in flags:
         problems.append(
-            f"{where}: hosts has {shown(open_to[0])}, where a client that connects is root on this"
-            " host; take it out, or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs"
+            f"{where}: hosts has {shown(open_to[0])}, where a client that connects is root on"
+            " this host; take it out, or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs"
             " neither: docker -H ssh://user@host."
         )
     if str(options.get("group", "docker")) not in GROUPS:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the docker role has to do on a host: inputs and facts in, problems and work out. Pure."""
+"""The work of the role docker on a host: inputs and facts in, problems and work out. Pure."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class ServiceWork(Typed):
 
 @dataclass(frozen=True)
 class EngineOutput(Typed):
-    """The output docker_engine. predicted: no engine answers yet, and this is what there will be."""
+    """The output docker_engine. predicted: no engine answers yet."""
 
     version: str = ""
     api_version: str = ""
@@ -326,7 +326,7 @@ class _Planner:
         return "none" if self.facts.record.applied == text_digest(text) else "restart"
 
     def keeps_containers(self, config: Config, fresh: bool) -> bool:
-        """Whether a restart needs live-restore first; without that option a note names what stops."""
+        """Whether a restart needs live-restore first; without it a note names what stops."""
         engine = self.facts.engine
         if not engine or not engine.containers_running or fresh:
             return False
