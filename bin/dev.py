@@ -97,7 +97,7 @@ def pairs(lines: list[str], what: str) -> dict[str, str]:
     for line in lines:
         name, equals, value = line.partition("=")
         if not equals or not name:
-            stop(f"{what}: {line!r} has to be NAME=VALUE.")
+            stop(f"{what}: {line!r} must be NAME=VALUE.")
         found[name.strip()] = value
     return found
 
@@ -105,7 +105,7 @@ def pairs(lines: list[str], what: str) -> dict[str, str]:
 def lines_of(file: str) -> dict[str, str]:
     path = CALLER / file
     if not path.is_file():
-        stop(f"{path} is no file.")
+        stop(f"there is no file {path}.")
     lines = [line.strip().removeprefix("export ") for line in path.read_text().splitlines()]
     found = pairs([line for line in lines if line and not line.startswith("#")], str(path))
     return {
@@ -168,7 +168,7 @@ def source_of(options: argparse.Namespace) -> Path:
     if owner.st_uid == 0 and owner.st_mode & 0o005 != 0o005:
         stop(
             f"{source} is for root alone, and no container runs as root: chmod -R go+rX {source},"
-            " or give it to a user of its own."
+            " or give it to another user."
         )
     return source
 

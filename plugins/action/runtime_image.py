@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of runtime_image: it sends the recipe, or the archive that has the image."""
+"""The controller's part of runtime_image: it sends the recipe or the archive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODULE = "flaskops.host.runtime_image"
 
 
 class ActionModule(ActionBase):
-    """What it sends lies in Ansible's temporary directories, which are removed after the task."""
+    """What it sends is in Ansible's temporary directories, which are removed after the task."""
 
     TRANSFERS_FILES = True
     _supports_check_mode = False

@@ -16,7 +16,7 @@ from ..module_utils.docker.plan import Plan, make_plan
 
 
 def docker_plan(facts: Any, inputs: Any) -> dict[str, Any]:
-    """What the role docker has to do on a host, and what prevents it."""
+    """The work of the role docker on a host, and what prevents it."""
     _expect(facts, "the value 'docker' that the module flaskops.host.docker_info returns", "engine")
     _expect(inputs, "a dictionary of the inputs of the role docker", "daemon_options")
     values, problems = schema.read(inputs)

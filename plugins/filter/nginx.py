@@ -17,7 +17,7 @@ FACTS = "the value 'nginx' that the module flaskops.host.nginx_info returns"
 
 
 def nginx_plan(inputs: Any, facts: Any = None, main_config: str = "") -> dict[str, Any]:
-    """What the role nginx has to do on a host, and what prevents it."""
+    """The work of the role nginx on a host, and what prevents it."""
     _expect("nginx_plan", inputs, "a dictionary of the inputs of the role nginx", "sites")
     if facts:
         _expect("nginx_plan", facts, FACTS, "installed")

@@ -12,14 +12,14 @@ description:
   - Writes files, sets links, makes directories and removes entries below C(/etc/nginx) so that
     either all of it takes place or none of it.
   - The whole change is tested with C(nginx -t) before anything of it is on the disk, on a private
-    copy of the tree that lies over C(/etc/nginx) in a mount namespace of its own. A refused change
+    copy of the tree that lies over C(/etc/nginx) in a private mount namespace. A refused change
     has never been there.
   - Files are put in place by rename, in an order that Nginx accepts after every single step. A run
     that is killed at any point leaves a configuration that Nginx starts with; the next run goes on
-    from there, and loads it if that was what was cut off.
+    from there, and loads it if that was interrupted.
   - A running Nginx is reloaded and must show workers of the new configuration. If it does not, the
     old contents are put back and loaded again, and the task fails with Nginx's own words.
-  - One change at a time on a host, whoever asks for it (lock C(/run/flaskops-nginx/lock)).
+  - One change at a time on a host, whichever process asks for it (lock C(/run/flaskops-nginx/lock)).
 author:
   - flaskops contributors (@flaskops)
 attributes:
@@ -134,7 +134,7 @@ actions:
   elements: str
   sample: [Write /etc/nginx/conf.d/limits.conf, Reload Nginx]
 backups:
-  description: Copies that were kept of files of somebody else.
+  description: Copies that were kept of files of other owners.
   returned: success
   type: list
   elements: str

@@ -23,7 +23,8 @@ extends_documentation_fragment:
   - flaskops.host.arguments.name
   - flaskops.host.arguments.id
   - flaskops.host.arguments.token
-  - flaskops.host.arguments.build
+  - flaskops.host.arguments.dockerfile
+  - flaskops.host.arguments.trust
 attributes:
   idempotent: {support: full, description: The same source gives the same archive.}
 options:

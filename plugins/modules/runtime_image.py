@@ -17,7 +17,7 @@ description:
   - The tags of the image name its recipe, so a repository and an archive must have the image that
     would be built. One that has other tags only is refused, and the message says which are
     missing. Of an archive only these images are loaded.
-  - A login is made in a directory of its own that is removed again; nothing of it stays on the
+  - A login is made in a temporary directory; nothing of it stays on the
     host.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
@@ -34,19 +34,39 @@ options:
     type: list
     elements: dict
     required: true
-  group: {description: The group that the directory of the releases is open to., type: str, default: ''}
+  group:
+    description: The group that the directory of the releases is open to.
+    type: str
+    default: ''
   recipe: {description: The directory of the recipe on the controller., type: path}
-  repository: {description: "Where the images are pulled from, by the same tags.", type: str, default: ''}
-  image_archive: {description: An archive of C(docker save) on the controller., type: str, default: ''}
-  base: {description: "The base image of the host, which O(suite) makes.", type: str, default: ''}
-  suite: {description: "The distribution's release to bootstrap, such as C(trixie).", type: str, default: ''}
+  repository:
+    description: Where the images are pulled from, by the same tags.
+    type: str
+    default: ''
+  image_archive:
+    description: An archive of C(docker save) on the controller.
+    type: str
+    default: ''
+  base:
+    description: The base image of the host, which O(suite) makes.
+    type: str
+    default: ''
+  suite:
+    description: The distribution's release to bootstrap, such as C(trixie).
+    type: str
+    default: ''
   packages:
     description: What is installed besides the essential packages in a bootstrapped base.
     type: list
     elements: str
     default: []
-  refresh: {description: "C(flask_apps_base_refresh); with a word the base is pulled again.", type: str, default: ''}
-  sent: {description: "Set by the action plugin; where the recipe or the archive is on the host.", type: path}
+  refresh:
+    description: C(flask_apps_base_refresh); with a word the base is pulled again.
+    type: str
+    default: ''
+  sent:
+    description: Set by the action plugin; where the recipe or the archive is on the host.
+    type: path
 """
 
 EXAMPLES = r"""

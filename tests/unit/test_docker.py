@@ -598,8 +598,8 @@ OPTION_PROBLEMS = [
             "docker_daemon_options: hosts must keep unix:///var/run/docker.sock, which this"
             " collection uses; "
             'got ["tcp://127.0.0.1:2375"].',
-            'docker_daemon_options: hosts has "tcp://127.0.0.1:2375", where a client that connects is'
-            " root on this host; take it out, "
+            'docker_daemon_options: hosts has "tcp://127.0.0.1:2375", where a client that connects'
+            " is root on this host; take it out, "
             "or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs neither:"
             " docker -H ssh://user@host.",
         ],
@@ -683,7 +683,7 @@ REFUSED = [
         changed(BARE, service={"masked": True}),
         {},
         [
-            "docker.service is masked, somebody does not want it started. Unmask it (systemctl"
+            "docker.service is masked, so it cannot be started. Unmask it (systemctl"
             " unmask docker.service docker.socket), "
             "or set docker_manage: false.",
         ],

@@ -423,7 +423,7 @@ REFUSALS = [
         {"foreign": [{"path": "sites-enabled/shop", "default_ports": []}]},
         {},
         (
-            "nginx: /etc/nginx/nginx.conf would be replaced under configuration of somebody else"
+            "nginx: /etc/nginx/nginx.conf would be replaced under somebody else's configuration"
             " (sites-enabled/shop). Set nginx_replace_main_config: true if they may run under ours"
             " (they stay as they are and included), or nginx_manage: false to keep your own."
         ),
@@ -463,7 +463,7 @@ REFUSALS = [
         {},
         (
             "nginx: the configuration on this host is refused by Nginx:\n    [emerg] unknown"
-            ' directive "x" in /etc/nginx/conf.d/x.conf:1\n  Mend or move what it names (`nginx -t`'
+            ' directive "x" in /etc/nginx/conf.d/x.conf:1\n  Fix or move what it names (`nginx -t`'
             " shows it), then run again."
         ),
     ),
@@ -603,7 +603,7 @@ def test_an_nginx_of_the_users_own_is_only_asked():
             {"configuration_error": "[emerg] a\n[emerg] b"},
             (
                 "nginx: the configuration on this host is refused by Nginx:\n    [emerg] a\n   "
-                " [emerg] b\n  Mend or move what it names (`nginx -t` shows it), then run again."
+                " [emerg] b\n  Fix or move what it names (`nginx -t` shows it), then run again."
             ),
         ),
     ],

@@ -266,7 +266,7 @@ def test_a_configuration_that_was_broken_before_is_named_as_such(place):
         str(caught.value)
         == "Nginx refuses the configuration that this host has already, before the change:\n"
         "[emerg] unknown directive bad\n"
-        "Mend or move what it names (`nginx -t` shows it), then run again. Nothing was changed."
+        "Fix or move what it names (`nginx -t` shows it), then run again. Nothing was changed."
     )
 
 

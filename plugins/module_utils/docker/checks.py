@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands against the docker role on a host, and what its user should know. Pure."""
+"""What prevents the work of the role docker on a host, and what its user should know. Pure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Situation:
 
 
 def problems(here: Situation) -> Iterator[str]:
-    """Everything that stands against the role, before it thinks about what to do."""
+    """Everything that prevents the work of the role, before it is planned."""
     if not here.facts.root:
         yield "The docker role was not run as root; set become: true in the play."
     yield from _engine_problems(here)
@@ -122,7 +122,7 @@ def _host_problems(here: Situation) -> Iterator[str]:
         )
     if here.facts.service.masked:
         yield (
-            "docker.service is masked, somebody does not want it started. Unmask it (systemctl"
+            "docker.service is masked, so it cannot be started. Unmask it (systemctl"
             " unmask docker.service docker.socket), or set docker_manage: false."
         )
 
@@ -155,7 +155,7 @@ def _input_problems(here: Situation) -> Iterator[str]:
 
 
 def _source_problems(here: Situation) -> Iterator[str]:
-    """A working engine from elsewhere, or packages that would have to go."""
+    """A working engine from elsewhere, or packages that would be removed."""
     unpackaged = here.facts.engine and not any(
         name in here.facts.packages for name in ENGINE_PACKAGE.values()
     )
@@ -190,7 +190,7 @@ def _source_problems(here: Situation) -> Iterator[str]:
 
 
 def notes(here: Situation) -> Iterator[str]:
-    """What its user should know although it stands against nothing."""
+    """What its user should know although it prevents nothing."""
     clis = here.facts.clis
     best = here.facts.cli
     if best and best.path != clis[0].path:

@@ -181,7 +181,7 @@ def daemon_config(options: Config, swarm: bool = False) -> Config:
     if options.get("log-driver", "json-file") not in ("json-file", "local"):
         del base["log-opts"]  # the size limits belong to the drivers that write files
     config = _without_nulls(merge(base, options))
-    if isinstance(config.get("log-opts"), dict):  # dockerd wants strings there, YAML gives numbers
+    if isinstance(config.get("log-opts"), dict):  # dockerd reads strings, YAML gives numbers
         config["log-opts"] = {
             name: json.dumps(value) if isinstance(value, bool | int | float) else value
             for name, value in config["log-opts"].items()
@@ -190,7 +190,7 @@ def daemon_config(options: Config, swarm: bool = False) -> Config:
 
 
 def daemon_text(config: Config) -> str:
-    """A configuration as it stands in the file."""
+    """A configuration as the file has it."""
     return json.dumps(config, indent=2, sort_keys=True) + "\n"
 
 
@@ -292,8 +292,8 @@ def exposure_problems(options: Config, flags: dict[str, str]) -> list[str]:
     if open_to and options.get("tlsverify") is not True and "tlsverify" not in flags:
         problems.append(
             f"{where}: hosts has {shown(open_to[0])}, where a client that connects is root on"
-            " this host; take it out, or write tlsverify: true with tlscacert, tlscert and tlskey. SSH needs"
-            " neither: docker -H ssh://user@host."
+            " this host; take it out, or write tlsverify: true with tlscacert, tlscert and tlskey."
+            " SSH needs neither: docker -H ssh://user@host."
         )
     if str(options.get("group", "docker")) not in GROUPS:
         problems.append(

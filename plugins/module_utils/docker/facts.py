@@ -106,7 +106,7 @@ class AptSource(Typed):
 
 @dataclass(frozen=True)
 class Apt(Typed):
-    """key_exists: whether the key of our own source is there."""
+    """key_exists: whether the key of the source that this role writes exists."""
 
     sources: tuple[AptSource, ...]
     key_exists: bool

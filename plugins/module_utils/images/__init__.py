@@ -3,6 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images: Dockerfiles, build contexts and their differences, builds, archives and registries.
 
-In: a context or the name of an image. Out: an image on the host, or why there is none. It does not
-know which release wants it.
+In: a context or the name of an image. Out: an image on the host, or the reason why not. It does
+not know which release needs it.
 """

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives of C(docker save): looked at first, then no more of them loaded than is wanted, under
-the names that we say.
+"""Archives of C(docker save): checked first, then only the wanted images are loaded, under names
+that we choose.
 
 The engine takes every name that an archive carries, also those of images that others on the host
 are built on. So it never sees the archive: it gets one that we write, with the wanted images alone,
@@ -63,14 +63,14 @@ class Archive:
         path: of the archive; gzip, bzip2 and xz are taken off.
 
     Raises:
-        HostError: it cannot be read, or is no archive of docker save.
+        HostError: it cannot be read, or docker save did not write it.
     """
 
     def __init__(self, path: str) -> None:
         self.path, self.ends = path, time.monotonic() + SECONDS
         self.members: dict[str, tarfile.TarInfo] = {}
         # By name, the paths of its configuration and of its layers; the path of the configuration
-        # stands for a name where it has none.
+        # is the name of an image without one.
         self.images: dict[str, tuple[str, list[str]]] = {}
         try:
             with tarfile.open(path, "r:*", tarinfo=_Member) as archive:
@@ -144,8 +144,11 @@ class Archive:
         """
         with tempfile.TemporaryFile() as said:
             with subprocess.Popen(
-                [docker.command, "load"], stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT
-            ) as process:  # fmt: skip
+                [docker.command, "load"],
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            ) as process:
                 overdue = threading.Timer(SECONDS, process.kill)
                 overdue.start()
                 try:
@@ -173,7 +176,7 @@ class Archive:
     def _write(self, target: Any, wanted: Mapping[str, str]) -> None:
         found = {name: self.images[name] for name in wanted}
         places = {place for config, layers in found.values() for place in (config, *layers)}
-        # Names of ours: by its own name, a layer could take the place of a list of names that the
+        # Names that we choose: by its own name, a layer could replace a list of names that the
         # engine reads.
         ours = {
             place: f"content/{number}"

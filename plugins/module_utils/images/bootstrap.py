@@ -102,9 +102,7 @@ def _targets() -> str:
 
 
 def source_lines(targets: str, suite: str) -> list[str]:
-    """The host's sources of its own distribution, as lines of sources.list; third parties are left
-    out.
-    """
+    """The distribution's entries in the APT sources of the host, as lines of sources.list."""
     lines: dict[str, None] = {}
     for target in targets.splitlines():
         origin, uri, release, component, key = _fields(target.split("|"))

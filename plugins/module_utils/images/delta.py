@@ -4,7 +4,7 @@
 """Of a new build context only what is new goes over the network; the rest is taken from the
 contexts that the host has.
 
-A delta is the same archive, in which a file that the host has is empty and bears its digest
+A delta is the same archive, in which a file that the host has is empty and has its digest
 instead.
 """
 

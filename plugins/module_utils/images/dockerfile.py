@@ -19,7 +19,7 @@ LIMIT = 128 * 1024  # bytes of a Dockerfile
 INSTRUCTIONS = 1000
 _GUNICORN = re.compile(r"(?:^|[\s/\"'=])gunicorn(?=$|[\s\"'])")
 LONGEST = 65536  # characters of a text with its variables put in
-# A word of its own: << in an expression of a shell, and <<<, are none.
+# Only as a separate word: << in an expression of a shell, and <<<, begin no here-document.
 _HEREDOC = re.compile(r"(?<!\S)\d*<<(-?)([\"']?)([A-Za-z_]\w*)\2(?!\S)")
 
 
@@ -201,7 +201,7 @@ def started(chain: Iterable[Stage]) -> str:
 
 
 def server_of(command: str) -> str:
-    """The server that a command line starts, where it is one that we have to know: gunicorn, or ""."""
+    """The server that a command line starts, where its arguments matter: gunicorn, or ""."""
     lines = (line for line in command.splitlines() if not line.lstrip().startswith("#"))
     return "gunicorn" if any(_GUNICORN.search(line) for line in lines) else ""
 

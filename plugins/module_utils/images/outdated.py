@@ -70,7 +70,8 @@ _GONE = {
 _GONE_NAMES = {
     "3.9": (
         r"collections has"
-        r" (?:Callable|Container|Hashable|(?:Async)?Itera(?:ble|tor)|(?:Mutable)?(?:Mapping|Sequence|Set)|Sized)"
+        r" (?:Callable|Container|Hashable|(?:Async)?Itera(?:ble|tor)"
+        r"|(?:Mutable)?(?:Mapping|Sequence|Set)|Sized)"
     ),
     "3.10": r"inspect has (?:getargspec|formatargspec)|asyncio has coroutine",
 }

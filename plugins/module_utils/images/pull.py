@@ -14,7 +14,7 @@ from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.shown import shown
 
-# What registries and engines say to somebody whom they do not know.
+# The words of registries and engines for a client without an account.
 REFUSED = (
     "unauthorized",
     "denied",
@@ -32,7 +32,7 @@ def registry_of(image: str) -> str:
 
 
 def familiar(reference: str) -> str:
-    """A reference as the engine tells it: without the name of Docker Hub."""
+    """A reference as the engine shows it: without the name of Docker Hub."""
     return re.sub(r"^(index\.)?docker\.io/(library/)?", "", reference)
 
 

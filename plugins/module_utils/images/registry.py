@@ -24,7 +24,7 @@ _LIMITED = re.compile(r"toomanyrequests|too many requests|rate limit", re.IGNORE
 _MISSING = re.compile(r"([\w./:@-]+): not found|manifest (?:for \S+ |)(?:unknown|not found)")
 _WAYS = (
     "Where it is not to be reached at all: flask_apps_base_source: bootstrap makes the base of our"
-    " runtime from the host's APT sources, flask_apps_runtime_image takes the runtime ready-made,"
+    " runtime from the host's APT sources, flask_apps_runtime_image takes a built runtime,"
     " and image_archive an application's image from a file."
 )
 

@@ -26,7 +26,7 @@ BUNDLE = (
     "GIT_SSL_CAINFO",
     "CARGO_HTTP_CAINFO",
 )
-OWN = (-1, -1)  # the owner of a directory: whoever makes it, which is not root under bin/dev
+OWN = (-1, -1)  # the owner of a directory: the user of this process, not root under bin/dev
 LIMIT = 500 * 1024  # of a secret, in BuildKit
 
 
@@ -54,7 +54,7 @@ def trust(ca_bundle: str, index_url: str) -> tuple[dict[str, str], dict[str, str
 
 
 def unpack(params: Mapping[str, Any]) -> list[str]:
-    """Make the directory anew, readable by root alone.
+    """Create the directory again, readable by its owner alone.
 
     Args:
         params: C(path), C(archive), C(dockerfile) (its text, empty for that of the context),

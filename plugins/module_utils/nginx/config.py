@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading Nginx configuration as far as the preflight needs it: blocks, listen and include. Pure."""
+"""Read Nginx configuration as far as the preflight needs it: blocks, listen, include. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Directive:
     block: list[Directive] = field(default_factory=list)
 
     def walk(self, context: str = "") -> Iterator[tuple[str, Directive]]:
-        """This directive and all below it, each with the name of the block it stands in."""
+        """This directive and all below it, each with the name of its block."""
         yield context, self
         for inner in self.block:
             yield from inner.walk(self.name)
@@ -88,7 +88,7 @@ def glob_covers(pattern: str, path: str) -> bool:
 
 
 def includes(files: dict[str, str], root: str) -> list[tuple[str, str]]:
-    """All include lines of a configuration: the block each stands in, and its absolute pattern."""
+    """All include lines of a configuration: the block of each, and its absolute pattern."""
     found = []
     for text in files.values():
         for context, directive in walk(parse(text)):

@@ -34,7 +34,7 @@ def read_text(path: Path) -> str:
 
 
 def read_entry(path: Path) -> Entry:
-    """What lies at a path, links not followed."""
+    """What a path is, links not followed."""
     try:
         status = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -77,7 +77,7 @@ def apply_plain(root: Path, step: Step) -> None:
 
 
 def is_leftover(name: str) -> bool:
-    """The dotted names of a transaction; whoever holds the lock finds only those of a killed run."""
+    """The dotted names of a transaction; under the lock they are those of a killed run."""
     return name.startswith(".") and name.endswith((".flaskops-new", ".flaskops-old"))
 
 
@@ -187,7 +187,7 @@ class Transaction:
 
 
 def keep_backup(step: Step, directory: Path) -> str | None:
-    """Keep a copy of a file that somebody else wrote, once per content. Outside the tree: no glob
+    """Keep a copy of a file of another owner, once per content. Outside the tree: no glob
     may read it.
     """
     if step.before.kind != "file" or MARKER.encode() in step.before.content:

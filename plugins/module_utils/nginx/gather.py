@@ -20,7 +20,7 @@ from .facts import DefaultSite, Facts, Foreign, LogRotation, MainConfig, OurFile
 from .files import MARKER, PENDING, read_text
 
 # Sites that a package brings, switched on as they come: Debian and Ubuntu, nginx.org.
-SHOWN_BYTES = 65536  # of a file of somebody else, for the difference in an error
+SHOWN_BYTES = 65536  # of a file of another owner, for the difference in an error
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Places:
 
 
 def run(command: list[str]) -> tuple[int, str]:
-    """A command that only reads; a missing one is no error here."""
+    """A command that only reads; a missing one fails nothing here."""
     try:
         return process.run(command, 120)
     except (OSError, subprocess.TimeoutExpired) as error:

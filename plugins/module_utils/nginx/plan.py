@@ -1,9 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role nginx has to do on a host, and what prevents it. Pure: inputs and facts in, a plan
-out.
-"""
+"""The work of the role nginx on a host, and what prevents it. Pure: inputs and facts in, a plan out."""
 
 from __future__ import annotations
 
@@ -156,7 +154,7 @@ def managed_problems(
         )
         problems.append(
             f"nginx: this host runs {system.name}, which is not supported; supported are"
-            f" {known}. With nginx_manage: false an Nginx of your own is used."
+            f" {known}. With nginx_manage: false your own Nginx is used."
         )
     if facts.service == "masked":
         problems.append(
@@ -180,7 +178,7 @@ def managed_problems(
         )
     elif not inputs.replace_main_config and main == "untouched" and foreign:
         problems.append(
-            f"nginx: {ROOT}/nginx.conf would be replaced under configuration of somebody else"
+            f"nginx: {ROOT}/nginx.conf would be replaced under somebody else's configuration"
             f" ({', '.join(foreign)}). Set nginx_replace_main_config: true if they may run under"
             " ours (they stay as they are and included), or nginx_manage: false to keep your own."
         )
@@ -208,7 +206,7 @@ def refused(error: str) -> str:
     words = error.replace("\n", "\n    ")
     return (
         f"nginx: the configuration on this host is refused by Nginx:\n    {words}\n"
-        "  Mend or move what it names (`nginx -t` shows it), then run again."
+        "  Fix or move what it names (`nginx -t` shows it), then run again."
     )
 
 

@@ -95,7 +95,7 @@ def workers_of(master: int) -> set[int]:
 
 
 def generations(master: int) -> list[list[int]]:
-    """The workers that finish what they have begun, by the reload that they are from, oldest first."""
+    """The workers that finish their requests, by the reload that they are from, oldest first."""
     leaving = [
         pid for pid in processes() if parent(pid) == master and own_command_line(pid) == LEAVING
     ]
@@ -111,16 +111,16 @@ def generations(master: int) -> list[list[int]]:
 
 
 def pid_path(main_config: str) -> Path:
-    """Where the main configuration puts the pid file; Debian and Ubuntu build with /run/nginx.pid."""
+    """Where the main configuration puts the pid file; Debian and Ubuntu have /run/nginx.pid."""
     match = re.search(r"^\s*pid\s+([^;\s]+)\s*;", main_config, re.MULTILINE)
     return Path(match[1].strip("\"'")) if match else Path("/run/nginx.pid")
 
 
 def master_pid(main_config: str, service: str = "") -> int | None:
-    """The running master, verified: the pid file may be old and the number somebody else's by now.
+    """The running master, verified: the pid file may be old and the number another process's by now.
 
-    service: the command of the service's Nginx, for which a lost pid file is no reason to think it
-    stopped.
+    service: the command of the service's Nginx, which runs on even where the pid file is
+    lost.
     """
     try:
         pid = int(pid_path(main_config).read_text().strip() or 0)
@@ -131,7 +131,7 @@ def master_pid(main_config: str, service: str = "") -> int | None:
     if not service:
         return None
     # The pid file is lost or was emptied; the service is the one master that runs without a
-    # configuration of its own.
+    # another configuration.
     masters = filter(is_master, processes())
     lost = [
         pid
@@ -148,7 +148,7 @@ def error_log_path(main_config: str) -> Path:
 
 @dataclass
 class Host:
-    """Everything the transaction asks of the machine; the unit tests put another one in its place."""
+    """Everything the transaction asks of the machine; the unit tests replace it."""
 
     nginx: str = "/usr/sbin/nginx"
     reload_seconds: float = 20.0

@@ -63,10 +63,11 @@ def _whole(least: int, most: int, allowed: str = "a whole number", about: str = 
     )
 
 
-_BUFFER = {
-    "pattern": r"|[1-9][0-9]{0,2}k",
-    "allowed": "a size such as 16k, at most 999k, or '' for Nginx's own 8k",
-}
+_BUFFER = Option(
+    default="",
+    pattern=r"|[1-9][0-9]{0,2}k",
+    allowed="a size such as 16k, at most 999k, or '' for Nginx's own 8k",
+)
 _PORT = _whole(1, 65535, "the number of a port")
 
 INPUTS: dict[str, Option] = {
@@ -75,7 +76,7 @@ INPUTS: dict[str, Option] = {
         about="""
             Whether Nginx is installed and configured.
 
-            V(false) keeps an Nginx of your own; only C(conf.d/flaskops.*) and the
+            V(false) keeps your own Nginx; only C(conf.d/flaskops.*) and the
             directories of the sites are written.
         """,
     ),
@@ -176,24 +177,23 @@ INPUTS: dict[str, Option] = {
             C(drain_seconds) of its applications.
         """,
     ),
-    "header_buffer_size": Option(
-        default="",
-        **_BUFFER,
+    "header_buffer_size": replace(
+        _BUFFER,
         about="""
             Room for one header of a request, such as a large cookie, or for its first
             line, for example V(32k); four of them. Empty is Nginx's own V(8k), or
             what a file in C(conf.d) says.
 
-            Longer ones get 400 or 414. Under uWSGI all headers together have to fit
+            Longer ones get 400 or 414. Under uWSGI all headers together must fit
             into C(uwsgi.buffer_size) of the application.
         """,
-    ),  # type: ignore[arg-type]
+    ),
     "client_max_body_size": Option(
         default="",
         pattern=r"|[0-9]{1,12}[kKmMgG]?",
         allowed="a size such as 16m, 0 for no limit, or '' to leave it out",
         about="""
-            Largest request body; V(0) is no limit, empty leaves it to a file in
+            Largest request body; V(0) removes the limit, empty leaves it to a file in
             C(conf.d).
         """,
     ),
@@ -256,11 +256,11 @@ SITE: dict[str, Option] = {
         elements=Option(strict=True, check=_server_name, allowed=HOST_NAME),
     ),
     "http_port": _PORT,
-    "header_buffer_size": Option(default="", **_BUFFER),  # type: ignore[arg-type]
+    "header_buffer_size": _BUFFER,
 }
 
-# What the argument spec has besides: what only the templates read, and the sites. Their keys are no
-# part of the spec, for Ansible's check would come before ours, and name neither the site nor the
+# What the argument spec has besides: what only the templates read, and the sites. Their keys are not
+# in the spec, for Ansible's check would come before ours, and name neither the site nor the
 # value.
 DOCUMENTED: dict[str, Option] = {
     **INPUTS,

@@ -61,7 +61,7 @@ class Site:
 
     @property
     def host(self) -> str:
-        """The name that a request for it carries: the first of its own that is not a pattern, else
+        """The name that a request for it carries: its first one that is not a pattern, else
         localhost.
         """
         return next(

@@ -15,12 +15,12 @@ from typing import Any
 
 
 class NginxError(Exception):
-    """Something the user has to know; the message says what to do next."""
+    """Something the user must know; the message says what to do next."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies at a path. kind: absent, file, link or directory."""
+    """What a path is. kind: absent, file, link or directory."""
 
     kind: str = "absent"
     content: bytes = b""
@@ -163,7 +163,7 @@ def plan_steps(wanted: Wanted, read: Callable[[str], Entry]) -> list[Step]:
 
 
 def check_steps(steps: Sequence[Step], root: Path, names: Callable[[str], Iterable[str]]) -> None:
-    """Refuse to replace what cannot be one of ours. `names` tells what is in a directory."""
+    """Refuse to replace what this collection cannot have written. `names` lists a directory."""
     problems = []
     gone = {step.path for step in steps if step.after.kind == "absent"}
     for step in steps:

@@ -9,7 +9,7 @@ The order of a change, and why a cut at any point is safe:
     compare     nothing differs: nothing is done, not even a test
     candidate   a private copy of the tree; every state the real tree will go through is tested on
     it with `nginx -t`
-                in a mount namespace of its own, where the copy lies over the real directory
+                in a private mount namespace, where the copy lies over the real directory
     stage       every new file is written beside its place under a dotted name (no glob of Nginx
     reads those),
                 every old one gets a second name: whatever a full disk can break, breaks here
@@ -87,7 +87,7 @@ def host_lock(path: Path, seconds: float, check_mode: bool) -> Iterator[None]:
     try:
         if os.fstat(handle).st_uid != os.geteuid():
             raise NginxError(
-                f"The lock {path} belongs to another user; remove it, it is made again by root."
+                f"The lock {path} belongs to another user; remove it, and root creates it again."
             )
         deadline = time.monotonic() + seconds
         while True:
@@ -127,7 +127,7 @@ def move_links(root: str, links: Sequence[Mapping[str, str]], absent: Sequence[s
 
 
 class NginxTree:
-    """One change of the tree, as the head of this file tells it."""
+    """One change of the tree, as the head of this file describes it."""
 
     def __init__(
         self,
@@ -264,7 +264,7 @@ class NginxTree:
                     "Nginx refuses the configuration that this host has already, before the"
                     f" change:\n{now}\n"
                     + (f"and after it:\n{then}\n" if now != then else "")
-                    + "Mend or move what it names (`nginx -t` shows it), then run again. Nothing"
+                    + "Fix or move what it names (`nginx -t` shows it), then run again. Nothing"
                     " was changed."
                 )
             if not good:
@@ -299,7 +299,7 @@ class NginxTree:
     @contextlib.contextmanager
     def _candidate(self) -> Iterator[Path]:
         runtime = self.settings.runtime
-        if self.check_mode:  # may run beside a real one: a place of its own
+        if self.check_mode:  # may run beside a real one: in a separate place
             place = Path(tempfile.mkdtemp(prefix="flaskops-nginx-", dir=runtime.parent))
         else:
             runtime.mkdir(mode=0o700, exist_ok=True)
@@ -350,8 +350,8 @@ class NginxTree:
             self.warnings += self.host.end_oldest(self.root)
 
     def _put_back(self, transaction: Transaction, error: BaseException) -> None:
-        """The last good state, on the disk and in the running Nginx; the error tells what became of
-        it.
+        """The last good state, on the disk and in the running Nginx; the error says what happened
+        to it.
         """
         touched = bool(transaction.done)
         try:
@@ -361,26 +361,26 @@ class NginxTree:
                 f"{error}\nThe old configuration could not be put back: {second}. Its files lie"
                 f" beside the new ones, named .NAME.flaskops-old, below {self.shown_root}."
             ) from error
-        told = "Nothing was changed."
+        outcome = "Nothing was changed."
         if touched:
-            told = "The old configuration is back in its place."
+            outcome = "The old configuration is back in its place."
             if self.want_reload and self.host.master(self.root):
                 try:
                     self.host.reload(self.root)
-                    told = "The old configuration is back in its place and loaded."
+                    outcome = "The old configuration is back in its place and loaded."
                 except NginxError as second:
-                    told += f" Nginx did not load it again, though: {second}"
+                    outcome += f" Nginx did not load it again, though: {second}"
         if self.want_reload:
             self.pending.unlink(missing_ok=True)
         if isinstance(error, Interrupted):
-            raise Interrupted(f"{error} {told}") from error
+            raise Interrupted(f"{error} {outcome}") from error
         if isinstance(error, NginxError):
             raise NginxError(
-                f"Nginx did not load the new configuration:\n{error}\n{told}"
+                f"Nginx did not load the new configuration:\n{error}\n{outcome}"
             ) from error
         if isinstance(error, OSError):
             raise NginxError(
-                f"The new configuration could not be written: {error}. {told}"
+                f"The new configuration could not be written: {error}. {outcome}"
             ) from error
 
     def _finish_cut_run(self) -> bool:
@@ -389,7 +389,7 @@ class NginxTree:
             sweep_tree(self.root)
         running = self.host.installed() and self.host.master(self.root) is not None
         if running:
-            self.actions.append("Reload Nginx (an earlier run was cut off before it)")
+            self.actions.append("Reload Nginx (an earlier run was interrupted before it)")
         if not self.check_mode:
             if running:  # else it reads the tree when it starts
                 self.host.reload(self.root)

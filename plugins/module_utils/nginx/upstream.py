@@ -15,7 +15,7 @@ class Upstream:
     socket: str
 
     def words(self, path: str) -> dict[str, str]:
-        """What stands behind C(proxy_pass): C(whole) leaves the path of a request as it is, C(path)
+        """What follows C(proxy_pass): C(whole) leaves the path of a request as it is, C(path)
         asks for another.
 
         Args:
