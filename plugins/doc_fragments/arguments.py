@@ -52,13 +52,6 @@ options:
     default: ''
   index_url: {description: The package index that pip uses; empty for PyPI., type: str, default: ''}
 """
-    DOCKERFILE = r"""
-options:
-  dockerfile:
-    description: The text of the Dockerfile; empty for the C(Dockerfile) of the archive.
-    type: str
-    default: ''
-"""
     LOGIN = r"""
 options:
   username:

@@ -91,7 +91,8 @@ work:
   description:
     - The applications with work. C(name), C(id) and C(state) are those of the wanted release,
       C(live) is the release that serves now, C(links) where, C(reason) a sentence, C(build) and
-      C(recreate) what there is to do.
+      C(recreate) what there is to do. Of a release that is built, C(known) has the digests of what
+      the host has of its source.
     - Of the release also C(site), C(path), C(path_mode), C(engine), C(script_name), C(health),
       C(processes), C(drain_seconds) and C(keep_releases); C(health_host) is the name that it is
       asked by, C(own_prefix) what to write where its links leave the path.

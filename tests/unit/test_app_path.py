@@ -6,9 +6,9 @@ says the same.
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import check_of, url_of
-from ansible_collections.flaskops.host.plugins.modules import release_start
 
 SITES = [{"name": "default", "server_names": [], "port": 80}]
 KINDS = {
@@ -103,8 +103,10 @@ def test_each_fact_follows_from_the_entry(facts, prefix, mapped, stripped, insid
 )
 def test_the_gate_and_the_switch_ask_by_it(monkeypatch, facts, prefix, inside):
     monkeypatch.setattr(release_gate, "Docker", object)
-    defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
-    gate = release_gate.Gate({**defaults, **facts, "health_path": "/well"})
+    check = release_gate.HealthCheck(
+        "shop-1", "/x", "localhost", AppPath.of(facts), Health(path="/well")
+    )
+    gate = release_gate.Gate(check)
     assert gate.asked == f"{inside}/well"
     assert gate._followed(f"http://localhost{prefix}/login") == f"http://localhost{inside}/login"
     health = {"path": "/well", "status": ["2xx"]}

@@ -15,12 +15,14 @@ from ansible_collections.flaskops.host.plugins.module_utils.host import files as
 from ansible_collections.flaskops.host.plugins.module_utils.images import pull as _pull
 from ansible_collections.flaskops.host.plugins.module_utils.images import unpack as _unpack
 from ansible_collections.flaskops.host.plugins.module_utils.releases import record
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Build
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
     needed_images,
     registry_login,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.releases.ready_image import ReadyImage
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Login, Release
-from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
+from ansible_collections.flaskops.host.plugins.modules import runtime_image
 from entries import arguments
 
 # --- the build context ----------------------------------------------------------------------------
@@ -163,11 +165,10 @@ class FakeDocker:
 @pytest.fixture
 def image(tmp_path, monkeypatch):
     """Take an image; what the engine was told, and the calls that a login might be in."""
-    monkeypatch.setattr(release_image, "renew", lambda *_: None)
     (tmp_path / "apps/shop").mkdir(parents=True)
     monkeypatch.setattr(_files.os, "fchown", lambda *_: None)
 
-    def run(docker, code=0, error="", **more):
+    def run(docker, code=0, error="", image="registry.example.org/shop:1", **more):
         calls = []
 
         def call(command, **options):
@@ -175,28 +176,18 @@ def image(tmp_path, monkeypatch):
             return subprocess.CompletedProcess(command, code, "", error)
 
         monkeypatch.setattr(_pull.subprocess, "run", call)
-        params = {
-            name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()
-        }
-        params.update(
-            {
-                "root": str(tmp_path),
-                "name": "shop",
-                "id": "2" * 12,
-                "token": "t",
-                "reference": "registry.example.org/shop:1",
-            }
-        )
-        params.update(more)
-        return release_image.Image(params, docker).run(), calls
+        given = {"name": "shop", "id": "2" * 12, "site": "default", "path": "/", **more}
+        release = Release(**given, root=str(tmp_path), build=Build(kind="image", image=image))
+        ready = ReadyImage(release, record.Record(str(tmp_path), "shop"), docker)
+        ready.fetch()
+        return calls
 
     return run
 
 
 def test_an_image_is_pulled_gets_our_name_and_loses_its_own(image, tmp_path):
     docker = FakeDocker({"registry.example.org/shop:1": FOUND})
-    result, calls = image(docker)
-    assert result == {"changed": True, "image_id": "sha256:new"}
+    calls = image(docker)
     assert calls == [(["docker", "pull", "registry.example.org/shop:1"], "")]
     assert docker.said[1:] == [
         ("tag", "sha256:new", "flaskops/shop:222222222222"),
@@ -217,7 +208,7 @@ def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(
     for number, reference in enumerate(
         ("docker.io/acme/shop:1", "index.docker.io/acme/shop:1", "acme/shop:1")
     ):
-        image(FakeDocker({reference: found}), reference=reference, id=f"{number}" * 12)
+        image(FakeDocker({reference: found}), image=reference, id=f"{number}" * 12)
         assert (
             record.Record(str(tmp_path), "shop").releases[f"{number}" * 12]["pulled"]
             == found["RepoDigests"][0]
@@ -226,14 +217,12 @@ def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(
 
 def test_a_release_that_is_pulled_once_more_is_the_same(image):
     image(FakeDocker({"registry.example.org/shop:1": FOUND}))
-    _, calls = image(FakeDocker({DIGEST: FOUND}))
+    calls = image(FakeDocker({DIGEST: FOUND}))
     assert calls == [(["docker", "pull", DIGEST], "")]
 
 
 def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
-    _, calls = image(
-        FakeDocker({"registry.example.org/shop:1": FOUND}), username="me", password="hunter2"
-    )
+    calls = image(FakeDocker({"registry.example.org/shop:1": FOUND}), login=Login("me", "hunter2"))
     (login, text), (pull, _) = calls
     assert (login[1], login[3:]) == (
         "--config",
@@ -253,7 +242,7 @@ def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
         ),
         (
             "unauthorized: authentication required",
-            {"username": "me", "password": "x"},
+            {"login": Login("me", "x")},
             "does not accept the login in registry, username 'me'",
         ),
         ("no such host", {}, "could not be pulled: no such host"),

@@ -423,6 +423,15 @@ def test_a_failure_says_what_where_why_and_what_serves_now(live, result, message
     assert deploy.failure(work(live), "release | Build", result) == message
 
 
+def test_a_failure_names_the_step_within_its_task():
+    result = {"msg": "no.", "step": "build its image", "log": "said"}
+    first = deploy.failure(work(OLD), "release | Build", result).splitlines()[0]
+    assert first == (
+        f"shop: release {NEW} failed at 'release | Build' (build its image), where its log is shown;"
+        f" release {OLD} goes on serving."
+    )
+
+
 def test_the_failure_of_a_loop_is_that_of_its_item():
     result = {
         "msg": "One or more items failed",

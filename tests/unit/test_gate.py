@@ -2,22 +2,21 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the gate says of a container, with an engine that is made up."""
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 
-PARAMS = {
-    **{
-        "root": "/x",
-        "token": "t",
-        "name": "shop",
-        "container": "shop-1",
-        "socket": "/x/app.sock",
-        "host": "localhost",
-    },
-    **{"path": "/shop", "health_path": "/"},
-    **{"status": ["2xx"], "deadline_seconds": 5.0, "interval_seconds": 0.1},
-}
+CHECK = release_gate.HealthCheck(
+    "shop-1",
+    "/x/app.sock",
+    "localhost",
+    AppPath("/shop"),
+    Health(status=("2xx",), deadline_seconds=5, interval_seconds=0.1),
+)
 WRITES = "OSError: [Errno 30] Read-only file system: '/app/uploads'"
 TRACEBACK = 'Traceback (most recent call last):\n  File "/app/shop.py", line 7, in index\n'
 NOISE = "[2026-01-02 03:04:05 +0000] [1] [INFO] Starting gunicorn 23.0.0"
@@ -41,20 +40,19 @@ def run(monkeypatch):
                 return log
 
         monkeypatch.setattr(release_gate, "Docker", Engine)
-        monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
         monkeypatch.setattr(release_gate, "ask", lambda *_words: (status, "well"))
-        return release_gate.Gate(PARAMS).run()
+        return release_gate.Gate(CHECK).run()
 
     return ask
 
 
 def test_one_that_is_healthy_is_let_through(run):
     result = run(True, NOISE)
-    assert (result["status"], result["advice"]) == (200, [])
+    assert (result.status, result.advice) == (200, ())
 
 
 def test_one_that_is_healthy_and_could_not_write_is_let_through_with_advice(run):
-    (words,) = run(True, f"{NOISE}\n{WRITES}\n")["advice"]
+    (words,) = run(True, f"{NOISE}\n{WRITES}\n").advice
     assert "write writable: [/app/uploads]" in words
 
 
@@ -101,7 +99,8 @@ def test_one_that_answers_404_alone_may_be_the_wrong_module_or_have_a_program(ru
 )
 def test_one_that_fails_for_good_is_not_waited_for(run, monkeypatch, status, log, soon):
     monkeypatch.setattr(release_gate, "FAILING_SECONDS", 0.2)
-    monkeypatch.setitem(PARAMS, "deadline_seconds", 1.0)
+    health = replace(CHECK.health, deadline_seconds=1)
+    monkeypatch.setitem(globals(), "CHECK", replace(CHECK, health=health))
     with pytest.raises(HostError) as refused:
         run(True, log, status)
     seconds = int(str(refused.value).splitlines()[0].split("within ")[1].split()[0])

@@ -11,11 +11,16 @@ import json
 import lzma
 import tarfile
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import files as _files
 from ansible_collections.flaskops.host.plugins.module_utils.images import archive as _image_archive
-from ansible_collections.flaskops.host.plugins.modules import release_image, runtime_image
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Build
+from ansible_collections.flaskops.host.plugins.module_utils.releases.ready_image import ReadyImage
+from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Record
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from ansible_collections.flaskops.host.plugins.modules import runtime_image
 from entries import normalize_apps
 
 RUNTIME = "flaskops/runtime:0123456789ab"
@@ -110,26 +115,19 @@ class Engine:
 @pytest.fixture
 def take(tmp_path, monkeypatch):
     """Take an image of an archive for a release; what the engine got of it."""
-    monkeypatch.setattr(release_image, "renew", lambda *_: None)
     monkeypatch.setattr(_files.os, "fchown", lambda *_: None)
 
     def run(archive, reference="shop:1", **more):
         engine = Engine(tmp_path, **more)
-        params = {
-            name: option.get("default", "") for name, option in release_image.ARGUMENTS.items()
-        }
-        params.update(
-            {
-                "root": str(tmp_path),
-                "name": "shop",
-                "id": "2" * 12,
-                "token": "t",
-                "reference": reference,
-                "archive": archive,
-            }
+        release = Release(
+            name="shop",
+            id="2" * 12,
+            site="default",
+            path="/",
+            root=str(tmp_path),
+            build=Build(kind="image", image=reference, archive="shop.tar"),
         )
-        result = release_image.Image(params, engine).run()
-        assert result["image_id"] == "sha256:new"
+        ReadyImage(release, Record(str(tmp_path), "shop"), engine).fetch(Path(archive))
         return engine.loaded()
 
     return run

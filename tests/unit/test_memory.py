@@ -10,9 +10,10 @@ import time
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import memory
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 from ansible_collections.flaskops.host.plugins.modules import (
     release_finish,
-    release_start,
     release_switch,
 )
 
@@ -157,12 +158,9 @@ def gate(tmp_path, monkeypatch):
         monkeypatch.setattr(memory, "is_full", lambda _pid: full)
         monkeypatch.setattr(release_gate, "MEMORY_SECONDS", 1)
         monkeypatch.setattr(release_gate, "Docker", Engine)
-        monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
         monkeypatch.setattr(release_gate, "ask", lambda *_words: (200, "well"))
-        params = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
-        return release_gate.Gate(
-            {**params, "name": "shop", "container": "shop-1", "socket": "/x", "path": "/"}
-        ).run()
+        check = release_gate.HealthCheck("shop-1", "/x", "localhost", AppPath("/"), Health())
+        return release_gate.Gate(check).run()
 
     return run
 
@@ -184,12 +182,12 @@ def test_one_that_begins_to_lose_them_is_watched(gate, full):
 
 
 def test_one_kill_alone_is_let_through(gate):
-    assert gate(lambda _seconds: 1)["status"] == 200
+    assert gate(lambda _seconds: 1).status == 200
 
 
 def test_one_with_room_is_not_waited_for(gate):
     started = time.monotonic()
-    assert gate(lambda _seconds: 0)["status"] == 200
+    assert gate(lambda _seconds: 0).status == 200
     assert time.monotonic() - started < 0.3
 
 

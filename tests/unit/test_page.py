@@ -13,7 +13,8 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.site import Site
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import page as _page
-from ansible_collections.flaskops.host.plugins.modules import release_start
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 
 HOST = "shop.example.org"
 
@@ -514,7 +515,6 @@ def gate(monkeypatch):
                 return ""
 
         monkeypatch.setattr(release_gate, "Docker", Engine)
-        monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
         monkeypatch.setattr(
             release_gate, "ask", lambda _connection, path, _headers: (answer(path)[0], "well")
         )
@@ -523,12 +523,17 @@ def gate(monkeypatch):
             "fetch",
             lambda _connection, path, _headers, _size: release_gate.Fetched(*answer(path), (), ""),
         )
-        defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
-        given = {"name": "shop", "container": "shop-1", "socket": "/x", "path": "/shop"}
-        limits = {"deadline_seconds": 0.3, "interval_seconds": 0.1}
+        status = params.pop("status", Health().status)
+        check = release_gate.HealthCheck(
+            "shop-1",
+            "/x",
+            "localhost",
+            AppPath(**{"path": "/shop", **params}),
+            Health(status=status, deadline_seconds=0.3, interval_seconds=0.1),
+        )
         run.asked = asked
         try:
-            return str(release_gate.Gate({**defaults, **given, **limits, **params}).run()["status"])
+            return str(release_gate.Gate(check).run().status)
         except release_gate.HostError as error:
             return str(error)
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import probe
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import check_of
 from ansible_collections.flaskops.host.plugins.modules import release_status, release_switch
 
@@ -262,18 +264,7 @@ def test_nginx_is_asked_by_the_name_that_the_application_answers_to(
 
 # --- the gate and the status ----------------------------------------------------------------------
 
-PARAMS = {
-    **{
-        "root": "/x",
-        "token": "t",
-        "name": "shop",
-        "container": "shop-1",
-        "path": "/shop",
-        "health_path": "/",
-    },
-    **{"host": "localhost", "status": ["2xx"]},
-    **{"deadline_seconds": 1.0, "interval_seconds": 0.1},
-}
+HEALTH = Health(status=("2xx",), deadline_seconds=1, interval_seconds=0.1)
 
 
 class Engine:
@@ -299,14 +290,14 @@ class Engine:
 def test_the_gate_ends_with_its_deadline(tmp_path, monkeypatch, what):
     first, again, pause, _well = ENDLESS[what]
     monkeypatch.setattr(release_gate, "Docker", Engine)
-    monkeypatch.setattr(release_gate, "renew", lambda *_words: None)
     started = time.monotonic()
     with (
         served(tmp_path / "s", first, again, pause) as path,
         pytest.raises(release_gate.HostError, match="no answer was one of"),
     ):
-        release_gate.Gate({**PARAMS, "socket": str(path)}).run()
-    assert time.monotonic() - started < PARAMS["deadline_seconds"] + 1
+        check = release_gate.HealthCheck("shop-1", str(path), "localhost", AppPath("/shop"), HEALTH)
+        release_gate.Gate(check).run()
+    assert time.monotonic() - started < HEALTH.deadline_seconds + 1
 
 
 @pytest.fixture

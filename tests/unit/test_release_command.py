@@ -11,19 +11,12 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     one_off as release_command,
 )
 
-PARAMS = {
-    "root": "/x",
-    "name": "shop",
-    "token": "t",
-    "container": "shop-1-command",
-    "deadline_seconds": 9,
-}
 WRITES = "OSError: [Errno 30] Read-only file system: '/app/instance/shop.db'"
 ASKS = 'could not translate host name "db" to address: Name or service not known'
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run():
     """The command, whose container ends with a code and has said some lines; it is gone when it is
     asked too late.
     """
@@ -45,8 +38,7 @@ def run(monkeypatch):
                     raise NoAnswer("docker wait: no answer within 9 s")
                 return log if word == "logs" else f"{code}\n"
 
-        monkeypatch.setattr(release_command, "renew", lambda *_words: None)
-        return release_command.run(PARAMS, Engine())
+        return release_command.run(Engine(), "shop-1-command", 9)
 
     return command
 

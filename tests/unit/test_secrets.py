@@ -9,11 +9,11 @@ import json
 import subprocess
 import sys
 import time
-from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+from ansible_collections.flaskops.host.plugins.action import release_prepare as action
 from ansible_collections.flaskops.host.plugins.module_utils.apps import dotenv
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
@@ -26,7 +26,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import begi
 from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
     process_containers,
 )
-from ansible_collections.flaskops.host.plugins.modules import release_files
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Login, Release
+from ansible_collections.flaskops.host.plugins.modules import release_prepare
 from entries import normalize_apps, typed
 
 FILES = Path(__file__).resolve().parents[2] / "roles/flask_apps/files"
@@ -665,29 +666,21 @@ def test_a_key_of_something_else_is_none(log):
 
 @pytest.fixture
 def way():
-    """What the task gives to the module, which keeps it out of what it returns."""
+    """A release with secrets, and what the action plugin gives of it to the module."""
     values = {"DB_NAME": "shop", "COLOUR": "n", "LINES": "a\nb\n", "EMPTY": ""}
-    return values, b64encode(json.dumps(values).encode()).decode()
+    made = Release(
+        name="shop", id=ID, site="default", path="/", secrets=values, login=Login("n", "s")
+    )
+    return made, action.packed(made)
 
 
 def test_a_short_secret_masks_nothing_in_the_paths_that_the_module_returns(way):
     """Ansible takes each value of its own out of the result: of the path of the release as well."""
-    given = {
-        "root": "/var/lib/flaskops",
-        "name": "shop",
-        "id": ID,
-        "files": {},
-        "token": "t",
-        "group": "g",
-        "secrets": way[1],
-    }
-    result = ModuleArgumentSpecValidator(release_files.ARGUMENTS).validate(given)
+    given = {"name": "shop", "id": ID, "token": "t", "group": "g", "packed": way[1]}
+    result = ModuleArgumentSpecValidator(release_prepare.ARGUMENTS).validate(given)
     assert not result.error_messages
-    assert result._no_log_values - {release_files.NO_SECRETS} == {way[1]}
+    assert result._no_log_values == {way[1]}
 
 
-def test_they_come_as_they_were(way, monkeypatch, tmp_path):
-    monkeypatch.setattr(release_files.grp, "getgrnam", lambda _name: type("", (), {"gr_gid": 0}))
-    params = {"root": str(tmp_path), "name": "shop", "id": ID, "group": "g"}
-    assert release_files.ReleaseFiles({**params, "secrets": way[1]}).secrets == way[0]
-    assert release_files.ReleaseFiles({**params, "secrets": release_files.NO_SECRETS}).secrets == {}
+def test_they_come_as_they_were(way):
+    assert release_prepare.unpacked(way[1]) == way[0]

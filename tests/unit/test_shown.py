@@ -23,6 +23,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.images import build,
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     audit,
     deploy,
+    image_files,
     probe,
     process_steps,
 )
@@ -30,7 +31,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     one_off as release_command,
 )
-from ansible_collections.flaskops.host.plugins.modules import release_assets, release_start
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health, Static
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 
 # The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage
 # return, a backspace, no UTF-8.
@@ -141,22 +143,12 @@ def of_a_log(_monkeypatch, tmp_path):
 
 def of_a_refused_release(monkeypatch, _tmp_path):
     monkeypatch.setattr(release_gate, "Docker", Says)
-    monkeypatch.setattr(release_gate, "renew", lambda *_: None)
-    params = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
-    return raised(
-        release_gate.Gate(
-            {**params, "name": "x", "container": "x", "socket": "/x", "path": "/"}
-        ).run
-    )
+    check = release_gate.HealthCheck("x", "/x", "localhost", AppPath("/"), Health())
+    return raised(release_gate.Gate(check).run)
 
 
-def of_a_release_command(monkeypatch, _tmp_path):
-    monkeypatch.setattr(release_command, "renew", lambda *_: None)
-    return raised(
-        release_command.run,
-        {"root": "/x", "name": "x", "token": "t", "container": "x", "deadline_seconds": 1},
-        Says(),
-    )
+def of_a_release_command(_monkeypatch, _tmp_path):
+    return raised(release_command.run, Says(), "x", 1)
 
 
 def of_a_process(_monkeypatch, _tmp_path):
@@ -199,10 +191,10 @@ def of_an_answer_through_nginx(monkeypatch, _tmp_path):
     )
 
 
-def of_static_files(monkeypatch, tmp_path):
+def of_static_files(monkeypatch, _tmp_path):
     command(monkeypatch)
-    assets = release_assets.Assets({"root": str(tmp_path), "name": "x", "id": "1", "image": "x"})
-    return raised(assets._copy_out, {"path": "static", "required": True}, None)
+    files = image_files.ImageFiles(_engine.Docker(), "x", "x")
+    return raised(files.copy_static, Static("/static", "static"), None)
 
 
 def of_a_task_that_failed(_monkeypatch, _tmp_path):

@@ -4,23 +4,25 @@
 of what fails.
 """
 
+import json
+
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate, one_off, start
-from ansible_collections.flaskops.host.plugins.modules import release_start
 
 OPTIONS = {
     "name": "shop-1", "image": "flaskops/shop:1", "env_file": "/e", "user": "1:1",
     "network_mode": "none", "memory": "512m", "memory_swap": "512m", "pids_limit": 9,
-    "stop_timeout": 9, "volumes": [], "labels": {},
+    "stop_timeout": 9, "volumes": [], "labels": {}, "tmpfs": [],
 }  # fmt: skip
+FACTS = {"app": "shop", "id": "1", "site": "default", "path": "/shop"}
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run(monkeypatch, tmp_path):
     """All steps, each of which is only noted; one of them may fail."""
 
-    def steps(fails="", **params):
+    def steps(fails="", container=OPTIONS, processes=("worker",), **request):
         noted = []
 
         def note(what, *more):
@@ -29,19 +31,19 @@ def run(monkeypatch):
                 raise HostError("of this cause")
 
         class Gate:
-            def __init__(self, params, _docker):
-                self.container = params["container"]
+            def __init__(self, check, _docker):
+                self.check = check
 
             def run(self):
-                note("asked", self.container)
-                return {"status": 200, "seconds": 0.1, "advice": ["Write x."]}
+                note("asked", self.check.container)
+                return gate.Answer(200, 0.1, ("Write x.",))
 
         def settle(_docker, wanted, restart="no", recreate=False, log=(), start=False):
             note(wanted.name, restart, recreate, [*log], start)
             return True
 
-        def command(params, _docker):
-            note("ran", params["container"], params["deadline_seconds"])
+        def command(_docker, container, seconds):
+            note("ran", container, seconds)
             return ["done"], ["Write y."]
 
         monkeypatch.setattr(start, "settle", settle)
@@ -50,10 +52,12 @@ def run(monkeypatch):
         )
         monkeypatch.setattr(gate, "Gate", Gate)
         monkeypatch.setattr(one_off, "run", command)
-        defaults = {name: option.get("default") for name, option in release_start.ARGUMENTS.items()}
-        given = {"root": "/x", "name": "shop", "token": "t", "container": OPTIONS}
-        given["process_containers"] = [{**OPTIONS, "name": "shop-1-worker"}]
-        begun = start.Start({**defaults, **given, **params}, docker=object())
+        record = tmp_path / "apps/shop/releases/1/release.json"
+        record.parent.mkdir(parents=True)
+        more = [{**container, "name": f"shop-1-{name}"} for name in processes]
+        record.write_text(json.dumps({**FACTS, "container": container, "process_containers": more}))
+        given = {"root": str(tmp_path), "name": "shop", "id": "1", "token": "t", "uid": 70000}
+        begun = start.Start(start.Request(**given, host="localhost", **request), docker=object())
         return noted, begun
 
     return steps
@@ -76,11 +80,17 @@ def test_the_command_the_container_the_answer_and_the_processes(run):
         ("ran", "shop-1-command", 7),
         ("lock for start",),
         ("shop-1", "unless-stopped", True, words, True),
+        ("lock for health check",),
         ("asked", "shop-1"),
         ("lock for start",),
         ("shop-1-worker", "unless-stopped", True, words, False),
     ]
-    assert (result["changed"], result["status"], result["stdout"]) == (True, 200, "done")
+    assert (result.status, begin.said) == (200, ["done"])
+    assert begin.actions == [
+        "ran its release_command",
+        "started the container shop-1",
+        "created the container shop-1-worker",
+    ]
     assert begin.warnings == [
         "release_command of shop ended well, but its output shows a fault. Write y.",
         "shop is healthy, but docker logs shop-1 shows a fault. Write x.",
@@ -89,14 +99,19 @@ def test_the_command_the_container_the_answer_and_the_processes(run):
 
 def test_one_that_is_to_be_stopped_runs_its_command_alone(run):
     noted, begin = run(release_command=["x"], start=False)
-    assert "status" not in begin.run()
+    assert begin.run() is None
     assert [each[0] for each in noted] == ["lock for release command", "shop-1-command", "ran"]
 
 
 def test_without_a_command_and_processes_one_container_is_started(run):
-    noted, begin = run(process_containers=[])
+    noted, begin = run(processes=())
     begin.run()
-    assert noted == [("lock for start",), ("shop-1", "no", False, [], True), ("asked", "shop-1")]
+    assert noted == [
+        ("lock for start",),
+        ("shop-1", "no", False, [], True),
+        ("lock for health check",),
+        ("asked", "shop-1"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +135,7 @@ def test_what_fails_is_said_and_ends_it(run, fails, words):
     )  # what the release command said is told all the same
 
 
-@pytest.mark.parametrize("step", ["release command", "start"])
+@pytest.mark.parametrize("step", ["release command", "start", "health check"])
 def test_who_has_lost_the_lock_changes_nothing_more(run, step):
     noted, begin = run(f"lock for {step}", release_command=["x"])
     with pytest.raises(HostError):
@@ -144,3 +159,18 @@ def test_a_record_without_an_option_is_told_in_words(run):
         ),
     ):
         run(container={key: value for key, value in OPTIONS.items() if key != "pids_limit"})
+
+
+def test_a_release_that_is_not_there_is_refused(tmp_path):
+    given = {"root": str(tmp_path), "name": "shop", "id": "1", "token": "t", "uid": 70000}
+    with pytest.raises(HostError, match=r"release\.json is missing or broken; deploy shop again"):
+        start.Start(start.Request(**given, host="localhost"), docker=object())
+
+
+def test_it_is_asked_by_its_own_health_check_and_runs_as_its_user(run, tmp_path):
+    """What an earlier version of the collection did not record has its default."""
+    _, begin = run()
+    begin.run()
+    assert begin.container.user == "70000:70000"
+    assert f"{tmp_path}/apps/shop/releases/1/passwd:/etc/passwd:ro" in begin.container.volumes
+    assert (begin.release.health.path, begin.release.health.deadline_seconds) == ("/", 60)

@@ -16,11 +16,10 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.files import Ho
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import tree
 from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
 from ansible_collections.flaskops.host.plugins.module_utils.releases import lock as _lock
-from ansible_collections.flaskops.host.plugins.module_utils.releases import routes
+from ansible_collections.flaskops.host.plugins.module_utils.releases import prepare, routes
 from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Record
-from ansible_collections.flaskops.host.plugins.module_utils.releases.release import FORMAT
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import FORMAT, Release
 from ansible_collections.flaskops.host.plugins.modules import (
-    release_files,
     release_finish,
     release_remove,
     release_status,
@@ -653,25 +652,28 @@ def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(wo
 @pytest.fixture
 def lay_down(world, monkeypatch):
     """What a run lays down of a release before it is built."""
-    monkeypatch.setattr(release_files.grp, "getgrnam", lambda _name: SimpleNamespace(gr_gid=0))
-    monkeypatch.setattr(release_files, "write_accounts", lambda *_: None)
+    monkeypatch.setattr(prepare.grp, "getgrnam", lambda _name: SimpleNamespace(gr_gid=0))
+    monkeypatch.setattr(prepare, "write_accounts", lambda *_: None)
 
     def run(identity):
-        params = {name: option.get("default") for name, option in release_files.ARGUMENTS.items()}
-        params.update(
-            root=world.root,
+        release = Release(
             name="shop",
             id=identity,
+            site="default",
+            path="/",
             files={"nginx.conf": "x"},
+            container={"tmpfs": [], "volumes": [], "network_mode": "none"},
+            root=world.root,
+        )
+        request = prepare.Request(
+            nginx_root=world.nginx,
             token="t",
             group="x",
+            uids="70000-99999",
+            networks_pool="",
+            build=False,
         )
-        params["facts"] = {
-            "container": {"tmpfs": [], "volumes": []},
-            "process_containers": [],
-            "uid": 0,
-        }
-        release_files.ReleaseFiles(params).run()
+        prepare.Prepare(request, release, docker=object()).run()
 
     return run
 

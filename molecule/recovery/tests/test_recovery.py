@@ -76,11 +76,9 @@ def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
     assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
 
 
-BUILD = "release | Build its image, keep it and take out its static files"
+BUILD = "release | Write its files and build its image"
 START = "release | Start it and wait for its health check"
 STEPS = [
-    "release | Create the release directory",
-    "context | Send of its source what the host has not got, and unpack it",
     BUILD,
     START,
     "work | Switch to them",
@@ -89,8 +87,13 @@ STEPS = [
 ]
 SWITCH = "work | Switch to them"
 LAST = "work | Drain, stop what served before, prune and unlock"
-# The second time within the step, when its container runs.
-CUTS = [*((step, 0.0) for step in STEPS if step != SWITCH), (START, 2.0)]
+# Also within a step: while the files are written, while the image is built, when the container runs.
+CUTS = [
+    *((step, 0.0) for step in STEPS if step != SWITCH),
+    (BUILD, 0.4),
+    (BUILD, 1.0),
+    (START, 2.0),
+]
 LATER = [
     pytest.param(step, after, marks=pytest.mark.long, id=f"{step.split(' | ')[1]} {after:g}")
     for step, after in CUTS
@@ -133,7 +136,9 @@ def test_the_controller_is_killed_at(serving, start, deploy, version, load, left
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("step", [BUILD, SWITCH], ids=["Build its image", "Switch to them"])
+@pytest.mark.parametrize(
+    "step", [BUILD, START, SWITCH], ids=["Build", "Start it", "Switch to them"]
+)
 def test_a_release_that_was_cut_off_and_is_wanted_no_more(serving, start, deploy, left, step):
     before = left()
     assert cut(start, step, f"given up {step}") == -signal.SIGKILL
@@ -229,7 +234,7 @@ def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, versio
         "could not be put together": 4,
         "could not be unpacked": 12,
         "docker build": 24,
-        f"failed at '{BUILD}'": 40,
+        f"failed at '{BUILD}' (copy its static files)": 40,
     }
     with load() as found:
         for where, room in cases.items():
@@ -284,15 +289,20 @@ def test_a_full_disk_while_the_runtime_image_is_made(
 
 
 @pytest.mark.long
-def test_no_room_for_the_files_of_ansible_itself(serving, fails_for_want_of_room, deploy, host):
+def test_no_room_for_the_files_of_ansible_itself(
+    serving, fails_for_want_of_room, deploy, host, tmp_path
+):
+    # What is sent of a small source needs no file.
+    source = tmp_path / "app"
+    shutil.copytree(SCENARIO / "app", source)
+    (source / "static/big").write_bytes(os.urandom(1 << 20))
+    unsent = shop("unsent", source=str(source))
     host.check_output("mkdir -p /run/full && mount -t tmpfs -o nr_inodes=1 full /run/full")
     try:
-        fails_for_want_of_room(
-            "could not be sent", shop("unsent"), ansible_remote_tmp="/run/full/ansible"
-        )
+        fails_for_want_of_room("could not be sent", unsent, ansible_remote_tmp="/run/full/ansible")
     finally:
         host.check_output("umount /run/full")
-    deploy(shop("unsent")).ok()
+    deploy(unsent).ok()
 
 
 # --- processes without a route --------------------------------------------------------------------
@@ -501,8 +511,13 @@ def test_a_rollback_after_a_system_prune(serving, deploy, play, version, host, t
     (tmp_path / "app/more.txt").write_text("more")
     deploy(shop("pruned", source=str(tmp_path / "app"))).ok()
     host.check_output("docker system prune --all --force")
-    output = play("rollback").ok().output
-    assert "Build its image" in output
+
+    def images():
+        return set(host.check_output("docker image ls --quiet flaskops/shop").split())
+
+    before = images()
+    play("rollback").ok()
+    assert images() > before
     assert version() == "1"
 
 

@@ -83,11 +83,15 @@ def make_directory(path: Path, mode: int, uid: int = 0, gid: int = 0) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, "" when there is none."""
+    """SHA-256 of a file of any size, "" when there is none."""
+    total = sha256()
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
     except FileNotFoundError:
         return ""
+    return total.hexdigest()
 
 
 EPOCH, SPAN = 946684800, 631152000  # 2000-01-01, and twenty years

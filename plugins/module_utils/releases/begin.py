@@ -14,6 +14,7 @@ from ..host.engine import Docker
 from ..host.files import HostError, left_aside
 from ..host.places import NginxPlace, Place
 from ..host.size import bytes_of
+from ..images.delta import kept_digests
 from ..nginx.steps import NginxError
 from ..nginx.tree import move_links
 from . import audit, drain, mount, move, planted, process_steps, routes
@@ -109,6 +110,11 @@ class Begin:
             kept = names - set(plan["failures"])
             plan["work"] = [entry for entry in plan["work"] if entry["name"] in kept]
             plan["remove"] = [name for name in plan["remove"] if name in kept]
+            if self.params["action"] == "deploy":
+                for entry in plan["work"]:
+                    if entry["build"]:
+                        releases = Place(self.root).app(entry["name"]).releases
+                        entry["known"] = kept_digests(releases)
             release(self.root, names - kept, token)
         except BaseException:
             release(self.root, names, token)

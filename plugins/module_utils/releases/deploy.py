@@ -383,10 +383,11 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
         for key in ("msg", "stderr")
         if result.get(key)
     )
+    step = f" ({result['step']})" if result.get("step") else ""
     words = [
         (
-            f"{what} failed at {task!r}{', where its log is shown' if result.get('log') else ''};"
-            f" {serves}."
+            f"{what} failed at {task!r}{step}"
+            f"{', where its log is shown' if result.get('log') else ''}; {serves}."
         ),
         reason,
     ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,8 +21,8 @@ from ..host.files import HostError
 from ..host.shown import shown_line
 from ..nginx.site import heard
 from . import advice, memory, page
+from .app import Health
 from .app_path import AppPath
-from .lock import renew
 from .probe import (
     PROBLEMS,
     SHOWN_BYTES,
@@ -55,23 +56,60 @@ FAILING_SECONDS = 10
 MEMORY_SECONDS = 5
 
 
+@dataclass(frozen=True)
+class HealthCheck:
+    """What a new container must answer.
+
+    Args:
+        container: its name.
+        socket: through which it is asked.
+        host: the name that it is asked by.
+        path: that of its application.
+        health: the page, the good answers and the deadline.
+    """
+
+    container: str
+    socket: str
+    host: str
+    path: AppPath
+    health: Health
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The good answer of a release.
+
+    Args:
+        status: its number.
+        seconds: how long it took.
+        advice: what the log of its container shows to write differently.
+    """
+
+    status: int
+    seconds: float
+    advice: tuple[str, ...] = ()
+
+
 class Gate:
     """A bad release never serves: this is where it is stopped."""
 
-    def __init__(self, params: dict[str, Any], docker: Docker | None = None) -> None:
-        self.params = params
-        self.path = AppPath.of(params)
-        self.asked = self.path.at_socket(params["health_path"])
+    def __init__(self, check: HealthCheck, docker: Docker | None = None) -> None:
+        self.check, self.path, self.health = check, check.path, check.health
+        self.asked = self.path.at_socket(check.health.path)
         self.docker = docker or Docker()
         self.answers: list[str] = []
         self.started = time.monotonic()
         self.found = 0.0  # until when something else than 404 was answered
         self.failing = 0.0  # the same of 500
 
-    def run(self) -> dict[str, Any]:
-        renew(self.params["root"], [self.params["name"]], self.params["token"], "health check")
-        while self._seconds() < self.params["deadline_seconds"]:
-            container = self.docker.inspect(self.params["container"])
+    def run(self) -> Answer:
+        """Ask until the answer is good.
+
+        Raises:
+            HostError: with the reason, the answers, the end of the log, and what to write.
+        """
+        while self._seconds() < self.health.deadline_seconds:
+            container = self.docker.inspect(self.check.container)
             state = container.get("State", {})
             if not state.get("Running"):
                 code = state.get("ExitCode", "unknown")
@@ -81,22 +119,20 @@ class Gate:
                         f"its container exited with code {code}{why} after {self._seconds():.1f} s"
                     )
                 )
-            status = self._ask()
+            status = self._ask() or 0
             good = bool(
-                status
-                and accepts(status, self.params["status"])
-                and self._leads_to_an_answer(status)
+                status and accepts(status, self.health.status) and self._leads_to_an_answer(status)
             )
             self._memory(container, self.started + self._seconds() + MEMORY_SECONDS if good else 0)
             if good:
                 seconds = round(self._seconds(), 2)
-                return {"status": status, "seconds": seconds, "advice": self._advice(self._logs())}
+                return Answer(status, seconds, tuple(self._advice(self._logs())))
             self.found = self.found if status == 404 else self._seconds()
             self.failing = self.failing if status == 500 else self._seconds()
             if self._seconds() - self.found > NOT_FOUND_SECONDS or self._fails_for_good(container):
                 break
-            time.sleep(self.params["interval_seconds"])
-        wanted = ", ".join(self.params["status"])
+            time.sleep(self.health.interval_seconds)
+        wanted = ", ".join(self.health.status)
         raise HostError(
             self._report(f"no answer was one of {wanted} within {self._seconds():.0f} s")
         )
@@ -133,10 +169,10 @@ class Gate:
 
     def _ask(self) -> int | None:
         connection = SocketConnection(
-            self.params["socket"], self.started + self.params["deadline_seconds"]
+            self.check.socket, self.started + self.health.deadline_seconds
         )
         try:
-            status, body = ask(connection, self.asked, headers_for(self.params["host"]))
+            status, body = ask(connection, self.asked, headers_for(self.check.host))
         except PROBLEMS as error:
             self.answers.append(problem(error))
             return None
@@ -151,10 +187,10 @@ class Gate:
         """Whether a redirect ends well, as far as it stays below the path. One whose number is
         asked for is good by itself.
         """
-        if not 300 <= status < 400 or str(status) in self.params["status"]:
+        if not 300 <= status < 400 or str(status) in self.health.status:
             return True
         try:
-            found = page.walk(self._get, heard(self.params["host"], self.asked), self._followed)
+            found = page.walk(self._get, heard(self.check.host, self.asked), self._followed)
         except PROBLEMS as error:
             self.answers.append(f"{self.answers.pop()}, which leads to {problem(error)}")
             return False
@@ -168,14 +204,14 @@ class Gate:
     def _get(self, url: str, headers: dict[str, str]) -> Fetched:
         """What is answered at an address, by the application alone; of a page nothing is needed."""
         connection = SocketConnection(
-            self.params["socket"], self.started + self.params["deadline_seconds"]
+            self.check.socket, self.started + self.health.deadline_seconds
         )
         scheme = {"X-Forwarded-Proto": url.partition(":")[0]}
         try:
             return fetch(
                 connection,
                 page.path_of(url),
-                {**headers_for(self.params["host"]), **scheme, **headers},
+                {**headers_for(self.check.host), **scheme, **headers},
                 0,
             )
         finally:
@@ -185,7 +221,7 @@ class Gate:
         """The address at the socket for that of a redirect, as Nginx leads a client to it; "" for
         one that leaves the path.
         """
-        host, prefix = self.params["host"], self.path.prefix
+        host, prefix = self.check.host, self.path.prefix
         if not page.is_own(target, host):
             return ""
         parts = urlsplit(target)
@@ -201,8 +237,8 @@ class Gate:
         """The reason, then what the application said of itself."""
         said = self._logs()
         asked = (
-            f"It was asked for {self.asked} through {self.params['socket']}, as Host:"
-            f" {self.params['host']}."
+            f"It was asked for {self.asked} through {self.check.socket}, as Host:"
+            f" {self.check.host}."
         )
         lines = [f"{what}.", asked]
         lines += (
@@ -217,15 +253,15 @@ class Gate:
         if self.answers and self.answers[-1].startswith("404"):
             lines.append(self._not_found())
         if self.answers:
-            lines += host_advice(self.answers[-1], self.params["host"])
+            lines += host_advice(self.answers[-1], self.check.host)
         return "\n".join([*lines, *self._advice(said)])
 
     def _not_found(self) -> str:
         """What to write for an application that answers 404: its path is the first suspect."""
         if not self.path.domain:
             return f"It does not know this path. Choose another as health.path. {OTHER_MODULE}"
-        self.asked = self.params["health_path"]
-        if accepts(self._ask() or 0, self.params["status"]):
+        self.asked = self.health.path
+        if accepts(self._ask() or 0, self.health.status):
             return (
                 f"It answers at {self.asked}, so it knows nothing of its path: write path_mode:"
                 " script_name."
@@ -238,7 +274,7 @@ class Gate:
         )
 
     def _logs(self) -> str:
-        return logs(self.docker, self.params["container"], READ_LINES)
+        return logs(self.docker, self.check.container, READ_LINES)
 
     def _advice(self, logs: str) -> list[str]:
-        return advice.advice(logs, self.docker.inspect(self.params["container"]))
+        return advice.advice(logs, self.docker.inspect(self.check.container))

@@ -1,28 +1,33 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs release_command in a container that was made for it, before the new code serves."""
+"""Runs release_command in a container that was created for it, before the new code serves."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from ..host.engine import Docker, NoAnswer, logs, tail
 from ..host.files import HostError
 from .advice import advice as advice_on
 from .drain import remove
-from .lock import renew
 
 LINES = 40
-READ = 1000  # lines, in which what is to be written differently is looked for
+READ = 1000  # lines that advice is looked for in
 
 
-def run(params: dict[str, Any], docker: Docker) -> tuple[list[str], list[str]]:
-    """The last lines of the command's output, and what they say to write differently; HostError
-    when it fails.
+def run(docker: Docker, container: str, seconds: float) -> tuple[list[str], list[str]]:
+    """Start the container, wait for its end, and remove it.
+
+    Args:
+        docker: the engine.
+        container: the name of the container.
+        seconds: how long it may take.
+
+    Returns:
+        The last lines of the output, and what they show to write differently.
+
+    Raises:
+        HostError: the command failed.
     """
-    renew(params["root"], [params["name"]], params["token"], "release command")
-    container, seconds = params["container"], params["deadline_seconds"]
     try:
         docker.run("start", container)
         try:

@@ -18,6 +18,11 @@ from ..host.places import NginxPlace, Place
 from ..host.trees import put_away
 
 
+def pin_name(name: str, release: str) -> str:
+    """The container that keeps the image of a release."""
+    return f"{name}-{release}-pin"
+
+
 def pin(docker: Docker, name: str, release: str) -> str:
     """Keep the image of a release through C(docker image prune -a): a container that is created and
     never started.
@@ -25,7 +30,7 @@ def pin(docker: Docker, name: str, release: str) -> str:
     Returns:
         The digest of the image's configuration.
     """
-    reference, container = f"flaskops/{name}:{release}", f"{name}-{release}-pin"
+    reference, container = f"flaskops/{name}:{release}", pin_name(name, release)
     image = docker.inspect(reference, "image").get("Id")
     if not image:
         raise HostError(f"the image {reference} is not on this host.")

@@ -7,104 +7,154 @@ health check, and its processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ..host.container import Container, settle
 from ..host.engine import Docker
 from ..host.files import HostError
+from ..host.places import Place
 from . import gate, one_off
 from .lock import renew
+from .record import read_release
+from .release import Release
+from .uids import run_as
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: the options of M(flaskops.host.release_start)."""
+
+    root: str
+    name: str
+    id: str
+    token: str
+    uid: int
+    host: str
+    start: bool = True
+    recreate: bool = False
+    restart: str = "no"
+    log_driver: str = ""
+    log_options: Mapping[str, str] = field(default_factory=dict)
+    release_command: Sequence[str] = ()
+    release_command_seconds: float = 600
+
+    @classmethod
+    def from_dict(cls, params: Mapping[str, Any]) -> Request:
+        return cls(**{each.name: params[each.name] for each in fields(cls)})
+
+    @property
+    def log(self) -> list[str]:
+        """The words of docker create for the log of a container."""
+        words = ["--log-driver", self.log_driver] if self.log_driver else []
+        for key, value in self.log_options.items():
+            words += ["--log-opt", f"{key}={value}"]
+        return words
 
 
 class Start:
     """One release of an application; what runs already and is as wanted is not touched.
 
-    Args:
-        params: those of M(flaskops.host.release_start).
-        docker: the engine.
+    Raises:
+        HostError: the release is not on this host, or its release.json is incomplete.
     """
 
-    def __init__(self, params: Mapping[str, Any], docker: Docker | None = None) -> None:
-        self.params, self.name = params, params["name"]
+    def __init__(self, request: Request, docker: Docker | None = None) -> None:
+        self.request, self.name = request, request.name
         self.docker = docker or Docker()
-        self.container = Container.from_dict(params["container"])
-        options = [f"{key}={value}" for key, value in params["log_options"].items()]
-        self.log = [*(["--log-driver", params["log_driver"]] if params["log_driver"] else [])]
-        self.log += [word for option in options for word in ("--log-opt", option)]
+        facts = read_release(request.root, request.name, request.id)
+        if not facts:
+            place = Place(request.root).app(request.name).release(request.id)
+            raise HostError(f"{place.record} is missing or broken; deploy {request.name} again.")
+        self.release = Release.from_record(facts, request.root)
+        directory = str(self.release.place.directory)
+        self.container, *self.processes = [
+            Container.from_dict(run_as(options, request.uid, directory))
+            for options in self.release.containers
+        ]
+        self.actions: list[str] = []
         self.warnings: list[str] = []
         self.said: list[str] = []  # by its release command
 
-    def run(self) -> dict[str, Any]:
-        """What M(flaskops.host.release_start) returns. What is to be said beside it is in
-        C(warnings), also where a later step fails.
-        """
-        if self.params["release_command"]:
-            self.said = self._command()
-        changed, answer = bool(self.params["release_command"]), {}
-        if self.params["start"]:
-            changed |= self._settle(self.container, start=True)
-            answer = self._wait()
-            for options in self.params["process_containers"]:
-                changed |= self._settle(Container.from_dict(options), start=False)
-        return {"changed": changed, "stdout": "\n".join(self.said), **answer}
+    def run(self) -> gate.Answer | None:
+        """Run its release command, start its container, wait for its health check, and create the
+        containers of its processes. Returns the good answer, when it was started.
 
-    def _command(self) -> list[str]:
+        What was done, what the command said, and warnings are in attributes, also when a later step
+        fails.
+        """
+        if self.request.release_command:
+            self._command()
+        if not self.request.start:
+            return None
+        self._settle(self.container, start=True)
+        answer = self._wait()
+        for container in self.processes:
+            self._settle(container, start=False)
+        return answer
+
+    def _command(self) -> None:
         """In a container of the new image with the new environment, before the new code serves."""
         own = replace(
             self.container,
             name=f"{self.container.name}-command",
-            command=self.params["release_command"],
+            command=self.request.release_command,
         )
-        params = {
-            **self.params,
-            "container": own.name,
-            "deadline_seconds": self.params["release_command_seconds"],
-        }
         with _told(f"release_command of {self.name} failed:"):
             self._renew("release command")
-            settle(self.docker, own, recreate=True, log=self.log)
-            words, advice = one_off.run(params, self.docker)
+            settle(self.docker, own, recreate=True, log=self.request.log)
+            self.said, advice = one_off.run(
+                self.docker, own.name, self.request.release_command_seconds
+            )
+        self.actions.append("ran its release_command")
         self.warnings += [
             f"release_command of {self.name} ended well, but its output shows a fault. {each}"
             for each in advice
         ]
-        return words
 
-    def _settle(self, container: Container, start: bool) -> bool:
-        with _told(
-            f"The container {container.name} could not be {'started' if start else 'created'}:"
-        ):
+    def _settle(self, container: Container, start: bool) -> None:
+        done = "started" if start else "created"
+        with _told(f"The container {container.name} could not be {done}:"):
             self._renew("start")
-            return settle(
+            changed = settle(
                 self.docker,
                 container,
-                self.params["restart"],
-                self.params["recreate"],
-                self.log,
+                self.request.restart,
+                self.request.recreate,
+                self.request.log,
                 start,
             )
+        if changed:
+            self.actions.append(f"{done} the container {container.name}")
 
-    def _wait(self) -> dict[str, Any]:
+    def _wait(self) -> gate.Answer:
         container = self.container.name
+        check = gate.HealthCheck(
+            container,
+            str(self.release.place.socket),
+            self.request.host,
+            self.release.app_path,
+            self.release.health,
+        )
         with _told(f"{self.name} did not get healthy:"):
-            found = gate.Gate({**self.params, "container": container}, self.docker).run()
+            self._renew("health check")
+            answer = gate.Gate(check, self.docker).run()
         self.warnings += [
             f"{self.name} is healthy, but docker logs {container} shows a fault. {words}"
-            for words in found["advice"]
+            for words in answer.advice
         ]
-        return {"status": found["status"], "seconds": found["seconds"]}
+        return answer
 
     def _renew(self, step: str) -> None:
-        """Whoever has lost the lock meanwhile changes nothing more."""
-        renew(self.params["root"], [self.name], self.params["token"], step)
+        """A run that has lost the lock meanwhile changes nothing more."""
+        renew(self.request.root, [self.name], self.request.token, step)
 
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    """An error begins with what was to be done and was not."""
+    """An error begins with what failed."""
     try:
         yield
     except (HostError, OSError) as error:

@@ -10,7 +10,10 @@ import tarfile
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.modules.release_assets import compress, extract
+from ansible_collections.flaskops.host.plugins.module_utils.releases.static import (
+    compress,
+    extract,
+)
 
 TEXT = b"body { color: red; }\n" * 50
 

@@ -1,0 +1,298 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prepares a release: writes its files, makes its image, and copies and creates what its containers
+are started with.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import grp
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import IO, Any
+
+from ..host.engine import Docker
+from ..host.files import HostError, file_digest
+from ..host.places import Place
+from ..images.build import build, refuse_labels
+from ..images.delta import Damaged, assemble
+from ..images.unpack import unpack
+from . import covers, networks
+from .accounts import write_accounts
+from .directory import Directory
+from .image_files import ImageFiles
+from .lock import renew
+from .ready_image import ReadyImage
+from .record import Record, live_links, pin, pin_name, read_release
+from .release import Release, has_volumes
+from .static import write_static
+from .uids import Uids
+from .volumes import Volumes, named
+
+SOURCE, ARCHIVE = "source", "archive"  # what the controller may have to send
+
+
+class Failed(HostError):
+    """A release could not be prepared.
+
+    Args:
+        message: why.
+        step: the step that failed.
+        lacks: what the controller must send, and has not: SOURCE or ARCHIVE; "" for another cause.
+    """
+
+    def __init__(self, message: str, step: str, lacks: str = "") -> None:
+        super().__init__(message)
+        self.step, self.lacks = step, lacks
+
+
+class Lacking(HostError):
+    """The host has not got what was not sent."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for beside the release: the options of M(flaskops.host.release_prepare)."""
+
+    nginx_root: str
+    token: str
+    group: str
+    uids: str
+    networks_pool: str
+    build: bool = True
+    restore: bool = False
+    secrets_of: str = ""
+    ca_bundle: str = ""
+    index_url: str = ""
+    inline: str | None = None
+    delta: str | None = None
+    archive: str | None = None
+    archive_digest: str = ""
+
+    @classmethod
+    def from_dict(cls, params: Mapping[str, Any]) -> Request:
+        return cls(**{field.name: params[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A release whose containers can be created.
+
+    Args:
+        uid: the user and group of its containers.
+        network_made: whether a network was created for it, which containers that exist already
+            are not connected to.
+        image_id: the digest of the configuration of its image; "" when no image was made.
+        static_files: how many files of the image Nginx serves.
+    """
+
+    uid: int
+    network_made: bool = False
+    image_id: str = ""
+    static_files: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Prepare:
+    """One release of an application. Nothing that serves is touched."""
+
+    def __init__(self, request: Request, release: Release, docker: Docker | None = None) -> None:
+        self.request, self.release, self.docker = request, release, docker or Docker()
+        self.name, self.root, self.place = release.name, release.root, release.place
+        self.app = Place(release.root).app(release.name)
+        self.pin = pin_name(release.name, release.id)
+        self.actions: list[str] = []
+        self.warnings: list[str] = []
+        self._step, self._failed = "", ""
+
+    def run(self) -> Prepared:
+        """Prepare it; nothing of a build is left, however it ends.
+
+        Raises:
+            Failed: with the step that failed.
+        """
+        try:
+            self._begin("write its files", f"{self._what} could not be written")
+            try:
+                return self._prepare()
+            finally:
+                shutil.rmtree(self.release.build_directory, ignore_errors=True)
+        except (Lacking, Damaged) as error:
+            lacks = ARCHIVE if isinstance(error, Lacking) else SOURCE
+            raise Failed(f"{self._failed}: {error}", self._step, lacks) from error
+        except (
+            HostError, OSError, tarfile.TarError, binascii.Error, subprocess.TimeoutExpired,
+        ) as error:  # fmt: skip
+            raise Failed(f"{self._failed}: {error}", self._step) from error
+
+    @property
+    def _what(self) -> str:
+        return f"Release {self.release.id} of {self.name}"
+
+    def _begin(self, step: str, failed: str = "") -> None:
+        """Begin a step. A run that has lost the lock meanwhile changes nothing more."""
+        self._step, self._failed = step, failed or self._what
+        renew(self.root, [self.name], self.request.token, step)
+
+    def _prepare(self) -> Prepared:
+        uid = self._uid()
+        self._write_files(uid)
+        if self.request.build and not self.request.restore:
+            self._receive()
+        made = self._create_network()
+        volumes = Volumes(self.docker, self.root, self.name, self.release.id, uid)
+        mounts = self.release.container["volumes"]
+        if not self.request.build:
+            write_accounts(self.docker, self.pin, self.place.directory, uid)
+            if named(mounts) and self.docker.inspect(self.release.image, "image"):
+                self.warnings += volumes.prepare(self.release.image, mounts)
+            return Prepared(uid, made)
+        if self.release.build.kind == "image":
+            self._fetch_image()
+        else:
+            self._build_image()
+        image = self.docker.inspect(self.release.image, "image")
+        refuse_labels(image, self.release.image)
+        self._begin("keep its image")
+        image_id = pin(self.docker, self.name, self.release.id)
+        write_accounts(self.docker, self.pin, self.place.directory, uid)
+        self._begin("copy its static files")
+        files = ImageFiles(self.docker, self.pin, self.release.image)
+        count = write_static(files, self.place, self.release.app_path.prefix, self.release.static)
+        self._begin("create its volumes")
+        self.warnings += volumes.prepare(self.release.image, mounts)
+        found = covers.warnings(self.name, image, self.release.container, files.first)
+        self.warnings += [f"{self.name}: {words}" for words in found]
+        self._record(image_id)
+        return Prepared(uid, made, image_id, count)
+
+    def _uid(self) -> int:
+        restore, volumes = self.request.restore, self.release.has_volumes
+        ran_as = self._ran_as() if restore and volumes else 0
+        uids = Uids(self.root, self.request.nginx_root, self.request.uids)
+        return uids.of(self.name, self.release.uid, volumes, keep=restore, ran_as=ran_as)
+
+    def _ran_as(self) -> int:
+        """The uid of an earlier release with volumes, when the one that serves has none: a move of
+        its data cannot have changed it.
+        """
+        live = live_links(self.request.nginx_root).get(self.name, [])
+        for link in live:
+            facts = read_release(self.root, self.name, link["id"])
+            directory = str(self.app.release(link["id"]).directory)
+            if not facts or has_volumes(facts["container"], directory):
+                return 0
+        with suppress(OSError):
+            return self.place.spool.lstat().st_uid if live else 0
+        return 0
+
+    def _write_files(self, uid: int) -> None:
+        try:
+            group = grp.getgrnam(self.request.group).gr_gid
+        except KeyError:
+            raise HostError(
+                f"there is no group {self.request.group!r} on this host; is Nginx installed?"
+            ) from None
+        directory = Directory(self.release, uid, group)
+        if self.request.restore:
+            directory.restore(self.request.secrets_of)
+        else:
+            directory.create()
+            self._record_as_prepared()
+            directory.write()
+        if directory.changed:
+            self.actions.append("wrote its files")
+
+    def _record_as_prepared(self) -> None:
+        """Before its files are written: without a record, they would be taken for a release that
+        served. One that was live before can still be rolled back to.
+        """
+        record = Record(self.root, self.name)
+        state = record.releases.get(self.release.id, {}).get("state")
+        if state not in ("prepared", "live", "retired"):
+            record.mark(self.release.id, "prepared")
+            record.save()
+            self.actions.append(f"recorded release {self.release.id}")
+
+    def _receive(self) -> None:
+        """Write what was sent of its source or its image archive into its directory, as a whole."""
+        if self.release.build.kind == "image":
+            if self.release.build.archive:
+                self._begin("send its archive", f"The archive of {self.name} could not be sent")
+                self._receive_archive(self.place.image_archive)
+        elif sent := self._sent():
+            self._begin("send its source", f"The source of {self.name} could not be put together")
+            with sent as delta:
+                assemble(delta, self.place.context, self.app.releases)
+
+    def _receive_archive(self, target: Path) -> None:
+        if self.request.archive is None:
+            if file_digest(target) != self.request.archive_digest:
+                raise Lacking("it is not on this host")
+            return
+        aside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            shutil.move(self.request.archive, aside)
+            os.chown(aside, 0, 0)
+            aside.chmod(0o600)
+            os.replace(aside, target)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _sent(self) -> IO[bytes] | None:
+        if self.request.inline:
+            return io.BytesIO(base64.b64decode(self.request.inline))
+        return Path(self.request.delta).open("rb") if self.request.delta else None
+
+    def _create_network(self) -> bool:
+        if not networks.asks_for_own(self.release.container, self.name):
+            return False
+        self._begin("create its network")
+        made = networks.ensure(self.docker, self.root, self.name, self.request.networks_pool)
+        if made:
+            self.actions.append("created its network")
+        return made
+
+    def _fetch_image(self) -> None:
+        archive = self.place.image_archive if self.release.build.archive else None
+        self._begin("load its image" if archive else "pull its image")
+        ReadyImage(self.release, Record(self.root, self.name), self.docker).fetch(archive)
+        self.actions.append("loaded its image" if archive else "pulled its image")
+
+    def _build_image(self) -> None:
+        self._begin("unpack its source", f"The source of {self.name} could not be unpacked")
+        directory = self.release.build_directory
+        secret_options: Sequence[str] = unpack(
+            {
+                "path": directory,
+                "archive": self.place.context,
+                "dockerfile": self.release.dockerfile,
+                "ca_bundle": self.request.ca_bundle,
+                "index_url": self.request.index_url,
+            }
+        )
+        self._begin("build its image")
+        found = build(self.docker, str(directory), self.release.image, secret_options)
+        self.warnings += [f"{self.name}: {words}" for words in found]
+        shutil.rmtree(directory, ignore_errors=True)
+        self.actions.append("built its image")
+
+    def _record(self, image_id: str) -> None:
+        record = Record(self.root, self.name)
+        if record.releases.get(self.release.id, {}).get("image") != image_id:
+            record.releases.setdefault(self.release.id, {"state": "prepared"}).update(
+                image=image_id
+            )
+            record.save()
