@@ -483,9 +483,16 @@ def test_bad_paths(check, path):
             ),
         ),
         (
-            {"env": {"A": "x "}},
+            {"env": {"A": "x" * 60_001}},
             (
-                "flask_apps: shop: env: A must not end with spaces, which would be lost (put it"
+                "flask_apps: shop: env: A must have at most 60000 bytes (longer values go into"
+                " secrets); its value is hidden."
+            ),
+        ),
+        (
+            {"release_command": "x" * 60_001},
+            (
+                "flask_apps: shop: release_command must have at most 60000 bytes (longer values go"
                 " into secrets); its value is hidden."
             ),
         ),

@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases.command import (
+    LONGEST,
+    one_line,
     shell_line,
     shell_words,
 )
@@ -112,3 +114,24 @@ def test_each_key_is_run_alike(engine):
         "command": "A=1 job",
     }
     assert typed(environment)({**app, **given})["FLASKOPS_COMMAND"] == words[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("", ""),
+        ("x ", ""),  # docker takes a line of an env file as it is
+        ("\tx\u00a0", ""),
+        ("x" * LONGEST, ""),
+        ("\u00e4" * (LONGEST // 2), ""),
+        (
+            "\u00e4" * (LONGEST // 2) + "x",
+            "have at most 60000 bytes (longer values go into secrets)",
+        ),
+        ("x\ny", "be one line (longer values go into secrets)"),
+        ("x\r", "be one line (longer values go into secrets)"),
+        ("x\0", "be one line (longer values go into secrets)"),
+    ],
+)
+def test_a_value_of_an_environment_is_a_line_that_docker_reads(value, words):
+    assert one_line(value) == words

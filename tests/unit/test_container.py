@@ -347,7 +347,7 @@ DRIFT = {
 def test_one_that_differs_is_replaced(wanted, option):
     found = changed(*DRIFT[option])
     assert wanted.differences(found, IMAGE, env_lines(ENVIRONMENT)) == [option.split(" ")[0]]
-    assert told(Engine(found), wanted) == ["stop", "rm --force", "create", "network", "start"]
+    assert told(Engine(found), wanted) == ["stop", "rm --force --volumes", "create", "network", "start"]
 
 
 def test_each_option_but_those_that_are_updated_is_compared(wanted):
@@ -358,7 +358,7 @@ def test_each_option_but_those_that_are_updated_is_compared(wanted):
 def test_one_whose_fault_is_elsewhere_is_replaced_when_it_is_told_so(wanted):
     assert told(Engine(FOUND), wanted, recreate=True) == [
         "stop",
-        "rm --force",
+        "rm --force --volumes",
         "create",
         "network",
         "start",

@@ -453,9 +453,13 @@ def test_with_secrets_as_file_its_variables_are_variables_all_the_same(app, tmp_
         ("FLASKOPS_X=1", "env_file sets FLASKOPS_X, which is ours; take it out of {}."),
         (
             'PATH="a\nb"',
+            ("env_file: PATH must be one line (longer values go into secrets); correct it in {}."),
+        ),
+        (
+            f"PATH={'x' * 60_001}",
             (
-                "env_file sets PATH to more than one line, or with spaces at its end; correct it"
-                " in {}."
+                "env_file: PATH must have at most 60000 bytes (longer values go into secrets);"
+                " correct it in {}."
             ),
         ),
     ],

@@ -18,6 +18,7 @@ from ..images import dockerfile
 from ..images.base import choose, problem_of, python_of
 from ..inputs.options import Option, fitting, merge, normalize, plain_text, refusal, show
 from ..releases.app import App
+from ..releases.command import one_line
 from ..releases.covers import cover_problems, with_data_files
 from ..releases.networks import network_problems, pool_problem
 from ..releases.processes import process_problems
@@ -275,11 +276,8 @@ def _env_file(draft: Draft, source_root: str) -> None:
             draft.refuse(f"env_file sets {name}, which is {meaning}; take it out of {file}.")
         elif not is_setting(name):
             private[name] = value
-        elif "\n" in value or "\r" in value or value != value.rstrip():
-            draft.refuse(
-                f"env_file sets {name} to more than one line, or with spaces at its end; correct it"
-                f" in {file}."
-            )
+        elif words := one_line(value):
+            draft.refuse(f"env_file: {name} must {words}; correct it in {file}.")
         else:
             env[name] = value
     draft.set(env=env, private_env=private)

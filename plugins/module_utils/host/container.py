@@ -16,8 +16,9 @@ from .size import bytes_of
 
 # docker update changes these while a container runs. Any other difference replaces the container.
 UPDATED = ("memory", "memory_swap")
-# docker reads no longer lines of an env file. A longer variable is passed with --env.
-ENV_LINE = 60_000
+# docker reads no longer lines of an env file (64 KiB). A release that an older version of the
+# collection made may have one; it is passed with --env.
+ENV_LINE = 65_000
 # docker create passes the proxies of root's ~/.docker/config.json to containers. They are not for
 # applications.
 NO_CONFIG = {"DOCKER_CONFIG": "/nonexistent"}
@@ -213,7 +214,7 @@ def settle(
     different = wanted.differences(found, image, environment) if found else []
     if found and (recreate or set(different) - set(UPDATED)):
         docker.run("stop", wanted.name, check=False, seconds=STOP_SECONDS)
-        docker.run("rm", "--force", wanted.name)
+        docker.run("rm", "--force", "--volumes", wanted.name)
         found = {}
     changed = not found
     if not found:

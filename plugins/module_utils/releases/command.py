@@ -32,16 +32,17 @@ _OF_THE_SHELL = re.compile(
 )
 
 
+# Of a value; docker reads no line of an env file that is longer than 64 KiB.
+LONGEST = 60_000
+
+
 def one_line(text: str) -> str:
     """What a value of an environment, or a command line, must be; "" when it is."""
     if set(text) & set("\n\r\0"):
         return "be one line (longer values go into secrets)"
-    # What reads the env file strips its lines.
-    return (
-        "not end with spaces, which would be lost (put it into secrets)"
-        if text != text.rstrip()
-        else ""
-    )
+    if len(text.encode(errors="replace")) > LONGEST:
+        return f"have at most {LONGEST} bytes (longer values go into secrets)"
+    return ""
 
 
 def shell_line(command: str) -> str:
