@@ -12,16 +12,20 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.apps.sources import own_prefix
-from ..module_utils.releases import deploy
+from ..module_utils.host.shown import shown_line
+from ..module_utils.host.typed import plain, read
 from ..module_utils.releases.app import App
+from ..module_utils.releases.deploy import image_builds, needed_images
+from ..module_utils.releases.lock import Held
 from ..module_utils.releases.owner import is_dead, this_run
 from ..module_utils.releases.release import Release
+from ..module_utils.releases.work import Wanted, Work
 
 MODULE = "flaskops.host.release_plan"
 
 
 class ActionModule(ActionBase):
-    """Calls the module with the owner of this run and the facts of the releases that it needs, and
+    """Calls the module with the owner of this run and what it needs to know of the releases, and
     once more when the lock is a dead run's.
     """
 
@@ -29,49 +33,47 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        entries = {release["name"]: release["app"] for release in self._task.args["releases"]}
-        releases = [Release.from_dict(release) for release in self._task.args["releases"]]
-        sites = self._task.args.get("sites", [])
-        wanted = {
-            "releases": deploy.wanted_releases(releases),
-            "images": deploy.needed_images(releases),
+        entries = {entry["name"]: entry for entry in self._task.args["releases"]}
+        releases = {name: Release.from_dict(entry) for name, entry in entries.items()}
+        arguments = {
+            **self._task.args,
+            "releases": [plain(Wanted.of(release)) for release in releases.values()],
+            "images": needed_images(releases.values()),
+            "owner": plain(this_run()),
         }
-        arguments = {**self._task.args, **wanted, "owner": this_run()}
         result: dict[str, Any] = self._execute_module(
             MODULE, module_args=arguments, task_vars=task_vars
         )
-        dead = [holder for holder in result.get("holders", []) if is_dead(holder)]
+        holders = [read(Held, holder) for holder in result.get("holders", [])]
+        dead = [holder.token for holder in holders if is_dead(holder)]
         if result.get("failed") and dead:
-            tokens = [*arguments.get("break_tokens", []), *(holder["token"] for holder in dead)]
+            tokens = [*arguments.get("break_tokens", []), *dead]
             result = self._execute_module(
                 MODULE, module_args={**arguments, "break_tokens": tokens}, task_vars=task_vars
             )
-        return {
-            **result,
-            **_completed(result, {release.name: release for release in releases}, entries, sites),
-        }
+        if "work" in result:
+            sites, work = self._task.args.get("sites", []), []
+            for entry in result["work"]:
+                release = releases[entry["name"]]
+                prefix = _own_prefix(entries[release.name]["app"])
+                done = Work.from_dict(entry).with_release(
+                    release, release.health_host(sites), prefix
+                )
+                work.append(done.to_dict())
+            missing = image_builds(releases.values(), result["missing_images"])
+            result.update(work=work, missing_images=missing)
+        if result.get("unlisted") and arguments.get("action", "deploy") == "deploy":
+            self._report(result["unlisted"])
+        return result
 
-
-def _completed(
-    plan: dict[str, Any],
-    releases: dict[str, Release],
-    entries: dict[str, Any],
-    sites: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """The work and the missing images, each entry with what later steps need of its release."""
-    if "work" not in plan:
-        return {}
-    work = [
-        {
-            **deploy.with_release(entry, releases[entry["name"]], sites),
-            "own_prefix": _own_prefix(entries[entry["name"]]),
-        }
-        for entry in plan["work"]
-    ]
-    return {
-        "work": work,
-        "missing_images": deploy.image_builds(releases.values(), plan["missing_images"]),
-    }
+    def _report(self, unlisted: list[str]) -> None:
+        """Report applications that are no longer listed."""
+        self._display.display(
+            "On this host and not in flask_apps, left as they are:"
+            f" {shown_line(', '.join(unlisted))}. To remove one: ansible-playbook"
+            " flaskops.host.remove (in a clone playbooks/remove.yml)"
+            f" -e flask_apps_remove={shown_line(unlisted[0])}"
+        )
 
 
 def _own_prefix(entry: dict[str, Any]) -> str:

@@ -81,6 +81,7 @@ from ..module_utils.host.places import (
     MAINTENANCE_PAGE,
     RELEASE_TEXT,
     Place,
+    ReleaseName,
     ReleasePlace,
     container_socket,
     container_statistics,
@@ -149,7 +150,7 @@ class LookupModule(LookupBase):
             "backlog": describe.BACKLOG,
             "data_directory": DATA_FILES,
         }
-        image = f"flaskops/{name}:{identity}"
+        image = ReleaseName(name, identity).image
         own = app.proxy.fragment
         if own:
             words["fragment"] = self._render(own, words, variables)

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_plan
-short_description: Say which applications of a host have work, and which, and begin with it
+short_description: Plan which applications of a host have work, and lock them
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
   - Reads the links of Nginx, the records of releases, the files of the live ones and the
     containers, for all applications in one call.
   - Where there is work, it takes the locks of all applications that have some, or of none. The lock
-    of a run that has ended on the same controller is taken over; of any other it says who holds it,
-    since when, and how to break it.
+    of a run that has ended on the same controller is taken over; for any other it reports who holds
+    it, since when, and how to break it.
   - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
-  - Containers, pins, builds and unfinished releases that a cut-off run left are removed; missing
-    pins are made again. A process that it stopped, of the release that still serves, runs again.
-  - Then it plans anew, for things may have changed until the locks were there.
+  - Containers, pins, builds and unfinished releases that an interrupted run left are removed; missing
+    pins are created again. A process that it stopped, of the release that still serves, runs again.
+  - Then it plans again, because the host may have changed until the locks were there.
   - In check mode it only reads, and reports C(changed) where the real run will change something.
 extends_documentation_fragment:
   - flaskops.host.arguments.root
@@ -36,7 +36,7 @@ options:
     default: []
   releases:
     description: The wanted release of each application, as P(flaskops.host.releases#lookup) gives
-      it. The host is told of the following.
+      it. The host gets the following of it.
     type: list
     elements: dict
     required: true
@@ -49,7 +49,7 @@ options:
         type: str
         choices: [present, maintenance, stopped]
         default: present
-      secrets: {description: Digests of the secrets that have to lie on the host., type: dict, default: {}}
+      secrets: {description: Digests of the secrets that must be on the host., type: dict, default: {}}
       variables: {description: "The secrets that are variables too, by name.", type: list, elements: str, default: []}
       uid: {description: "The uid that its entry names, 0 for one of its own.", type: int, default: 0}
       volumes: {description: Whether it has volumes., type: bool, default: false}
@@ -66,9 +66,9 @@ options:
     default: []
   break_tokens: {description: Tokens of locks that are taken over whoever holds them., type: list, elements: str, default: []}
   action:
-    description: What the run does, for the audit of one that is cut off.
+    description: What the run does, for the audit of an interrupted one.
     type: str
-    choices: [deploy, rollback]
+    choices: [deploy, rollback, remove]
     default: deploy
   free_space:
     description: How much must be free on the disks of O(root) and of Docker's data, such as V(1g),
@@ -79,7 +79,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: See what there is to do
+- name: Plan what each application needs
   flaskops.host.release_plan:
     root: "{{ flask_apps_root }}"
     releases: [{name: shop, id: 0123456789ab, site: default}]
@@ -91,8 +91,7 @@ work:
   description:
     - The applications with work. C(name), C(id) and C(state) are those of the wanted release,
       C(live) is the release that serves now, C(links) where, C(reason) a sentence, C(build) and
-      C(recreate) what there is to do. Of a release that is built, C(known) has the digests of what
-      the host has of its source.
+      C(recreate) what there is to do.
     - Of the release also C(site), C(path), C(path_mode), C(engine), C(script_name), C(health),
       C(processes), C(drain_seconds) and C(keep_releases); C(health_host) is the name that it is
       asked by, C(own_prefix) what to write where its links leave the path.
@@ -105,11 +104,11 @@ remove:
   elements: str
   returned: always
 repairs:
-  description: By application, what runs that were cut off have left.
+  description: By application, what interrupted runs have left.
   type: dict
   returned: always
 failures:
-  description: Why there is no plan for an application, by name; the others have theirs.
+  description: Why an application could not be planned, by name; the others are.
   type: dict
   returned: always
 live:
@@ -128,18 +127,22 @@ missing_images:
   type: list
   elements: dict
   returned: always
+known:
+  description: Of each release that is built, the digests of what the host has of its source.
+  type: dict
+  returned: always
 lock:
-  description: The C(token) that the other modules want, and the C(names) that are locked; empty
+  description: The C(token) that the other modules need, and the C(names) that are locked; empty
     when nothing is to be done.
   type: dict
   returned: always
 actions:
-  description: The plan in words, and what was set right.
+  description: The plan in words, and what was repaired.
   type: list
   elements: str
   returned: always
 holders:
-  description: Who holds the locks, when somebody does.
+  description: The runs that hold the locks.
   type: list
   elements: dict
   returned: failure
@@ -159,10 +162,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.host.arguments import shared
 from ..module_utils.host.disk import with_advice
 from ..module_utils.host.files import HostError, sentences
+from ..module_utils.host.typed import plain, read
 from ..module_utils.nginx.steps import NginxError
 from ..module_utils.releases.begin import Begin
-from ..module_utils.releases.lock import Locked
+from ..module_utils.releases.lock import Locked, Owner
 from ..module_utils.releases.release import FILES
+from ..module_utils.releases.work import Wanted
 
 RELEASE = {
     "name": {"type": "str", "required": True},
@@ -182,7 +187,7 @@ ARGUMENTS: dict[str, Any] = {
     "uids": {"type": "str", "default": "70000-99999"},
     "move_uid": {"type": "list", "elements": "str", "default": []},
     "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
-    "action": {"type": "str", "choices": ["deploy", "rollback"], "default": "deploy"},
+    "action": {"type": "str", "choices": ["deploy", "rollback", "remove"], "default": "deploy"},
     "free_space": {"type": "str", "default": "0"},
     "owner": {"type": "dict", "required": True},
 }
@@ -190,15 +195,23 @@ ARGUMENTS: dict[str, Any] = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    releases = [read(Wanted, release) for release in module.params.pop("releases")]
+    owner = read(Owner, module.params.pop("owner"))
     try:
-        result = Begin(module.params).run(check_mode=module.check_mode)
+        begun = Begin(**module.params, releases=releases, owner=owner).run(module.check_mode)
     except Locked as error:
-        module.fail_json(msg=str(error), holders=error.holders)
+        module.fail_json(msg=str(error), holders=[plain(held) for held in error.holders])
     except (HostError, NginxError, OSError, http.client.HTTPException) as error:
         module.fail_json(msg=with_advice(f"The run could not begin: {error}"))
-    for warning in result.pop("warnings"):
+    for warning in begun.warnings:
         module.warn(warning)
-    module.exit_json(diff=sentences(result["actions"]), **result)
+    module.exit_json(
+        changed=begun.changed,
+        actions=list(begun.actions),
+        lock=begun.lock.to_dict(),
+        diff=sentences(begun.actions),
+        **begun.planned.to_dict(),
+    )
 
 
 if __name__ == "__main__":

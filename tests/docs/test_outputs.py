@@ -3,12 +3,16 @@
 """docs/outputs.yml describes what the roles leave behind, and nothing else."""
 
 import ast
+import re
 from dataclasses import fields
 
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.docker.plan import EngineOutput
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.plan import HostOutput
+from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Planned
+from ansible_collections.flaskops.host.plugins.module_utils.releases.status import AppStatus
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Work
 
 
 @pytest.fixture
@@ -47,9 +51,14 @@ def test_flask_apps_live(root, described):
 
 
 def test_flask_apps_status(root, described):
-    assert list(described["flask_apps"]["flask_apps_status"]["keys"]) == returned(
-        root / "plugins/modules/release_status.py", "_app"
-    )
+    keys = [field.name for field in fields(AppStatus)]
+    assert list(described["flask_apps"]["flask_apps_status"]["keys"]) == keys
+
+
+def test_flask_apps_plan(described):
+    keys = described["flask_apps"]["flask_apps_plan"]["keys"]
+    assert list(keys) == [*(field.name for field in fields(Planned)), "lock", "actions"]
+    assert set(re.findall(r"`(\w+)`", keys["work"])) == {field.name for field in fields(Work)}
 
 
 def test_nginx_host(described):

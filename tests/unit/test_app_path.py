@@ -4,11 +4,15 @@
 says the same.
 """
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import check_of, url_of
+from ansible_collections.flaskops.host.plugins.module_utils.releases.probe import Question
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Work
 
 SITES = [{"name": "default", "server_names": [], "port": 80}]
 KINDS = {
@@ -110,11 +114,11 @@ def test_the_gate_and_the_switch_ask_by_it(monkeypatch, facts, prefix, inside):
     assert gate.asked == f"{inside}/well"
     assert gate._followed(f"http://localhost{prefix}/login") == f"http://localhost{inside}/login"
     health = {"path": "/well", "status": ["2xx"]}
-    asked = check_of(
-        "shop", "1", {**facts, "site": "default", "health": health}, SITES, "nginx.conf"
-    )
-    assert (asked["prefix"], asked["path"]) == (prefix, f"{prefix}/well")
-    assert url_of({**facts, "site": "default"}, SITES, "10.0.0.1") == f"http://10.0.0.1{prefix}/"
+    work = Work.from_dict({**facts, "name": "shop", "id": "1", "site": "default", "health": health})
+    asked = Question.of(work, SITES, Path("nginx.conf"))
+    assert (asked.prefix, asked.path) == (prefix, f"{prefix}/well")
+    release = Release.from_dict({**facts, "name": "shop", "id": "1", "site": "default"})
+    assert release.url(SITES, "10.0.0.1") == f"http://10.0.0.1{prefix}/"
 
 
 def test_a_link_leads_to_releases_alone_that_expect_the_same_path():

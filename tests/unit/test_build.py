@@ -194,7 +194,7 @@ def test_an_image_is_pulled_gets_our_name_and_loses_its_own(image, tmp_path):
         ("rmi", FOUND["RepoTags"][0]),
         ("rmi", DIGEST),
     ]
-    assert record.Record(str(tmp_path), "shop").releases["2" * 12]["pulled"] == DIGEST
+    assert record.Record(str(tmp_path), "shop").releases["2" * 12].pulled == DIGEST
 
 
 def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(
@@ -210,7 +210,7 @@ def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(
     ):
         image(FakeDocker({reference: found}), image=reference, id=f"{number}" * 12)
         assert (
-            record.Record(str(tmp_path), "shop").releases[f"{number}" * 12]["pulled"]
+            record.Record(str(tmp_path), "shop").releases[f"{number}" * 12].pulled
             == found["RepoDigests"][0]
         )
 

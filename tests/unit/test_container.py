@@ -347,7 +347,13 @@ DRIFT = {
 def test_one_that_differs_is_replaced(wanted, option):
     found = changed(*DRIFT[option])
     assert wanted.differences(found, IMAGE, env_lines(ENVIRONMENT)) == [option.split(" ")[0]]
-    assert told(Engine(found), wanted) == ["stop", "rm --force --volumes", "create", "network", "start"]
+    assert told(Engine(found), wanted) == [
+        "stop",
+        "rm --force --volumes",
+        "create",
+        "network",
+        "start",
+    ]
 
 
 def test_each_option_but_those_that_are_updated_is_compared(wanted):

@@ -5,10 +5,20 @@
 import json
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
 from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
+from ansible_collections.flaskops.host.plugins.module_utils.releases.moves import Moves
+from ansible_collections.flaskops.host.plugins.module_utils.releases.probe import Question
+from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Link
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import (
+    Wanted,
+    Work,
+    outcomes,
+)
 
 NEW, OLD = "222222222222", "111111111111"
 RELEASES = "/var/lib/flaskops/apps/shop/releases"
@@ -58,20 +68,22 @@ def release(name="shop", identity=NEW, site="default", path="/shop", state="pres
     return Release.from_dict(whole)
 
 
-def work(live=None, sites=(), name="shop"):
+def work(live=None, sites=()):
     """An entry of the plan."""
-    links = [{"site": site, "id": identity, "file": "nginx.conf"} for site, identity in sites]
-    return {"name": name, "id": NEW, "live": live, "links": links, "reason": "x"}
+    links = tuple(Link(site, identity, "nginx.conf") for site, identity in sites)
+    return Work("shop", NEW, live=live, links=links, reason="x")
 
 
-def ready(**more):
-    """What the switch is told, as the plan completes it."""
-    before = more.pop("before")
-    return deploy.with_release(before, release(**more), SITES)
+def ready(before, **more):
+    """What the switch gets, as the plan completes it."""
+    made = release(**more)
+    return before.with_release(made, made.health_host(SITES))
 
 
 def steps(**more):
-    return deploy.switch_steps(ready(**more), "/var/lib/flaskops", "/etc/nginx")
+    moves = Moves.of(ready(**more), "/var/lib/flaskops", "/etc/nginx")
+    back = moves.back
+    return moves.to_links(), list(moves.absent), back.to_links(), list(back.absent)
 
 
 def link(site, target):
@@ -123,32 +135,18 @@ def link(site, target):
     ids=["first deploy", "new release", "another site", "maintenance", "stopped"],
 )
 def test_which_links_move_and_which_way_leads_back(keys, links, absent, back_links, back_absent):
-    assert steps(**keys) == {
-        "links": links,
-        "absent": absent,
-        "back_links": back_links,
-        "back_absent": back_absent,
-    }
+    assert steps(**keys) == (links, absent, back_links, back_absent)
 
 
 def question(file="nginx.conf", **more):
-    facts = ready(before=work(), **more)
-    return deploy.check_of("shop", NEW, facts, SITES, file)
+    return Question.of(ready(work(), **more), SITES, Path(RELEASES, NEW, file))
 
 
 def test_nginx_is_asked_for_the_health_check_under_the_name_of_the_site():
-    wanted = {
-        "name": "shop",
-        "id": NEW,
-        "prefix": "/shop",
-        "path": "/shop/health",
-        "host": "localhost",
-        "port": 80,
-        "status": ["2xx"],
-    }
+    wanted = Question("shop", NEW, "/shop", "/shop/health", "localhost", 80, ("2xx",))
     assert question() == wanted
-    assert question(site="www") == {**wanted, "host": "www.example.com", "port": 8080}
-    assert question(path="/")["path"] == "/health"
+    assert question(site="www") == replace(wanted, host="www.example.com", port=8080)
+    assert question(path="/").path == "/health"
 
 
 @pytest.mark.parametrize(
@@ -161,8 +159,8 @@ def test_nginx_is_asked_for_the_health_check_under_the_name_of_the_site():
     ],
 )
 def test_what_is_a_good_answer_follows_from_the_state(file, path, status):
-    facts = {**ready(before=work()), "health": {"path": path, "status": ["2xx"]}}
-    assert deploy.check_of("shop", NEW, facts, SITES, file)["status"] == status
+    asked = question(file, health={"path": path, "status": ["2xx"]})
+    assert asked.status == tuple(status)
 
 
 # --- the end of the run ---------------------------------------------------------------------------
@@ -177,20 +175,10 @@ def test_what_is_a_good_answer_follows_from_the_state(file, path, status):
     ],
 )
 def test_what_became_of_an_application(failed, live, result, reason):
-    (found,) = deploy.finished_releases(
-        [deploy.with_release(work(OLD), release(), SITES)], failed, live
-    )
-    assert found == {
-        "name": "shop",
-        "id": NEW,
-        "before": OLD,
-        "state": "present",
-        "drain_seconds": 30,
-        "keep_releases": 5,
-        "action": "deploy",
-        "result": result,
-        "reason": reason,
-    }
+    (found,) = outcomes([ready(work(OLD))], failed, live)
+    assert (found.result, found.reason, found.is_live) == (result, reason, bool(live))
+    assert (found.work.id, found.work.live, found.work.state) == (NEW, OLD, "present")
+    assert (found.work.drain_seconds, found.work.keep_releases) == (30, 5)
 
 
 def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
@@ -336,7 +324,7 @@ def test_the_plan_is_told_digests_of_secrets_and_no_contents():
         "variables": ["KEY"],
     }
     wanted |= {"uid": 0, "volumes": False}
-    assert deploy.wanted_releases([release()]) == [wanted]
+    assert plain(Wanted.of(release())) == wanted
 
 
 def test_no_command_of_a_process_is_in_the_work():
@@ -347,14 +335,15 @@ def test_no_command_of_a_process_is_in_the_work():
         "ready_seconds": 2,
         "overlap": True,
     }
-    found = deploy.with_release(work(OLD), release(processes=[process]), SITES)
+    found = ready(work(OLD), processes=[process]).to_dict()
     assert found["processes"] == [
-        {"name": "worker", "ready_seconds": 2, "overlap": True, "stop_seconds": 30}
+        {"name": "worker", "command": "", "ready_seconds": 2, "overlap": True, "stop_seconds": 30}
     ]
+    assert "s3cret" not in json.dumps(found)
 
 
 def test_the_work_of_an_application_stands_for_itself_and_has_no_secret():
-    found = deploy.with_release(work(OLD), release(site="www"), SITES)
+    found = ready(work(OLD), site="www").to_dict()
     assert (found["name"], found["live"], found["site"], found["drain_seconds"]) == (
         "shop",
         OLD,
@@ -377,7 +366,7 @@ def test_the_work_of_an_application_stands_for_itself_and_has_no_secret():
 )
 def test_volumes_are_what_is_not_the_release_s_own(mounted, found):
     container = {"name": f"shop-{NEW}", "volumes": mounted}
-    assert deploy.wanted_releases([release(container=container)])[0]["volumes"] is found
+    assert Wanted.of(release(container=container)).volumes is found
 
 
 def test_the_record_of_a_release_names_its_secrets_and_does_not_hold_them():
@@ -420,12 +409,12 @@ def test_the_record_of_a_release_names_its_secrets_and_does_not_hold_them():
     ],
 )
 def test_a_failure_says_what_where_why_and_what_serves_now(live, result, message):
-    assert deploy.failure(work(live), "release | Build", result) == message
+    assert deploy.failure(work(live).to_dict(), "release | Build", result) == message
 
 
 def test_a_failure_names_the_step_within_its_task():
     result = {"msg": "no.", "step": "build its image", "log": "said"}
-    first = deploy.failure(work(OLD), "release | Build", result).splitlines()[0]
+    first = deploy.failure(work(OLD).to_dict(), "release | Build", result).splitlines()[0]
     assert first == (
         f"shop: release {NEW} failed at 'release | Build' (build its image), where its log is shown;"
         f" release {OLD} goes on serving."
@@ -456,15 +445,19 @@ def test_a_failure_of_the_runtime_image_is_nobodys_in_particular():
     assert advice.startswith("A disk of this host is full.")
 
 
-def live(*releases, plan=(), failed=(), **more):
-    found = {"work": list(plan), "live": {"shop": OLD}}
+def live(*releases, plan=(), failed=(), check=False):
+    found = {
+        "work": [each.to_dict() for each in plan],
+        "live": {"shop": plan[0].live if plan else OLD},
+        "failures": {} if plan else dict.fromkeys(failed, "x"),
+    }
+    became = outcomes(plan, dict.fromkeys(failed, "x"), {"shop"} - set(failed))
     return deploy.live_releases(
         [each.to_dict() for each in releases],
         found,
-        dict.fromkeys(failed, "x"),
         SITES,
         "192.0.2.1",
-        **more,
+        None if check else {each.work.name: each.to_dict() for each in became},
     )
 
 

@@ -30,7 +30,7 @@ def run(monkeypatch):
         def sleep(pause):
             time[0] += pause
 
-        old = [{"container": "shop-1", "id": "1", "drain_seconds": seconds, "led_to": led_to}]
+        old = [_drain.Old("shop-1", "1", seconds, led_to)]
         return _drain.drain(old, clock=lambda: time[0], sleep=sleep)["shop-1"]
 
     return drain

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
@@ -21,17 +22,17 @@ def root(tmp_path, monkeypatch):
 
 
 def owner(token, **more):
-    return {"who": f"{token}@laptop", "controller": "laptop", "pid": 1, "token": token, **more}
+    return lock.Owner(token, f"{token}@laptop", "laptop", pid=1, **more)
 
 
 def test_a_lock_is_taken_shown_renewed_and_given_back(root):
     lock.acquire(root, ["shop"], owner("a"))
-    assert lock.holder(root, "shop")["who"] == "a@laptop"
+    assert lock.holder(root, "shop").who == "a@laptop"
     lock.renew(root, ["shop"], "a", "switch")
-    assert lock.holder(root, "shop")["phase"] == "switch"
+    assert lock.holder(root, "shop").phase == "switch"
     assert os.stat(lock.lock_path(root, "shop")).st_mode & 0o777 == 0o600
     lock.release(root, ["shop"], "a")
-    assert lock.holder(root, "shop") == {}
+    assert lock.holder(root, "shop") is None
 
 
 def test_the_second_run_is_told_who_since_when_and_how_to_break_it(root):
@@ -41,14 +42,14 @@ def test_the_second_run_is_told_who_since_when_and_how_to_break_it(root):
     words = str(refused.value)
     assert "shop is locked by a@laptop (process 1) since 20" in words
     assert "-e flask_apps_break_lock=a" in words
-    assert [holder["token"] for holder in refused.value.holders] == ["a"]
+    assert [holder.token for holder in refused.value.holders] == ["a"]
 
 
 def test_all_locks_are_taken_or_none(root):
     lock.acquire(root, ["shop"], owner("a"))
     with pytest.raises(lock.Locked):
         lock.acquire(root, ["blog", "shop"], owner("b"))
-    assert lock.holder(root, "blog") == {}
+    assert lock.holder(root, "blog") is None
 
 
 def test_a_broken_lock_is_the_breakers_and_the_first_run_changes_nothing_more(root):
@@ -59,7 +60,7 @@ def test_a_broken_lock_is_the_breakers_and_the_first_run_changes_nothing_more(ro
     ):
         lock.renew(root, ["shop"], "a", "switch")
     lock.release(root, ["shop"], "a")
-    assert lock.holder(root, "shop")["token"] == "b"
+    assert lock.holder(root, "shop").token == "b"
 
 
 def test_only_the_lock_that_was_named_is_broken(root):
@@ -106,28 +107,28 @@ def test_of_many_at_once_one_gets_it(root):
 
 def test_this_run_lives():
     this = _owner.this_run()
-    assert this["pid"] == os.getpid()
+    assert this.pid == os.getpid()
     assert not _owner.is_dead(this)
-    assert this["token"] != _owner.this_run()["token"]
+    assert this.token != _owner.this_run().token
 
 
 def test_an_ended_process_is_dead():
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    assert _owner.is_dead({**_owner.this_run(), "pid": ended.pid})
+    assert _owner.is_dead(replace(_owner.this_run(), pid=ended.pid))
 
 
 def test_a_number_that_another_process_has_now_is_dead():
-    assert _owner.is_dead({**_owner.this_run(), "started": "1"})
+    assert _owner.is_dead(replace(_owner.this_run(), started="1"))
 
 
 def test_before_the_last_boot_everything_is_dead(monkeypatch):
     monkeypatch.setattr(_owner, "_node", lambda: "0242ac110002")
-    assert _owner.is_dead({**_owner.this_run(), "boot": "another"})
+    assert _owner.is_dead(replace(_owner.this_run(), boot="another"))
 
 
 def test_another_machine_of_the_same_name_is_not_a_boot_of_this_one(monkeypatch):
-    this = {**_owner.this_run(), "boot": "another"}
+    this = replace(_owner.this_run(), boot="another")
     for node in ("0242ac110009", ""):  # a clone, and one whose card cannot be read
         monkeypatch.setattr(_owner, "_node", lambda node=node: node)
         assert not _owner.is_dead(this)
@@ -136,11 +137,11 @@ def test_another_machine_of_the_same_name_is_not_a_boot_of_this_one(monkeypatch)
 def test_a_controller_that_changed_its_network_knows_its_runs(monkeypatch):
     ended = subprocess.Popen(["true"])
     ended.wait()
-    before = {**_owner.this_run(), "pid": ended.pid}
+    before = replace(_owner.this_run(), pid=ended.pid)
     monkeypatch.setattr(_owner, "_node", lambda: "0242ac110009")
     assert _owner.is_dead(before)
 
 
 def test_of_another_controller_nothing_is_known():
-    assert not _owner.is_dead({**_owner.this_run(), "controller": "elsewhere", "pid": 2**22 + 1})
-    assert not _owner.is_dead({"token": "unreadable"})
+    assert not _owner.is_dead(replace(_owner.this_run(), controller="elsewhere", pid=2**22 + 1))
+    assert not _owner.is_dead(lock.Owner("unreadable"))

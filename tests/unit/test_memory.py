@@ -8,14 +8,14 @@ import json
 import time
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.releases import finish as _finish
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import memory
+from ansible_collections.flaskops.host.plugins.module_utils.releases import switch as _switch
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
-from ansible_collections.flaskops.host.plugins.modules import (
-    release_finish,
-    release_switch,
-)
+from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Lock
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Outcome, Work
 
 ID = "3f0c" * 16
 # As they were read on hosts with Docker: /proc/PID/cgroup, where the files are, and the files.
@@ -193,21 +193,9 @@ def test_one_with_room_is_not_waited_for(gate):
 
 def test_a_release_that_has_begun_to_die_is_not_switched_to(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "killed", lambda _pid: 2)
-    monkeypatch.setattr(release_switch, "Docker", Engine)
-    release = {
-        "name": "shop",
-        "id": "1",
-        "site": "default",
-        "path": "/",
-        "live": "0",
-        "links": [],
-        "state": "present",
-        "processes": [],
-    }
-    defaults = {name: option.get("default") for name, option in release_switch.ARGUMENTS.items()}
-    switch = release_switch.Switch(
-        {**defaults, "root": str(tmp_path), "nginx_root": str(tmp_path), "releases": [release]}
-    )
+    monkeypatch.setattr(_switch, "Docker", Engine)
+    work = Work("shop", "1", live="0", site="default")
+    switch = _switch.Switch(str(tmp_path), str(tmp_path), "t", [], [work])
     switch._refuse_starved(["shop"])
     assert switch.failures["shop"].startswith(
         "shop: release 1 dies of memory; release 0 goes on serving.\nthe kernel killed 2 of its"
@@ -216,12 +204,8 @@ def test_a_release_that_has_begun_to_die_is_not_switched_to(tmp_path, monkeypatc
 
 def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
     monkeypatch.setattr(memory, "killed", lambda _pid: 689)
-    monkeypatch.setattr(release_finish, "Docker", Engine)
-    entry = {"name": "shop", "id": "1", "result": "live", "state": "present"}
-    lock = {"token": "t", "names": ["shop"]}
-    finish = release_finish.Finish(
-        {"root": "/x", "nginx_root": "/x", "lock": lock, "releases": [entry]}
-    )
+    monkeypatch.setattr(_finish, "Docker", Engine)
+    finish = _finish.Finish("/x", "/x", Lock("t", ("shop",)), [Outcome(Work("shop", "1"), "live")])
     finish._warn_of_starved()
     (words,) = finish.attempts.warnings
     assert words.startswith(
@@ -233,11 +217,9 @@ def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
 @pytest.mark.parametrize("more", [{"result": "failed"}, {"state": "stopped"}])
 def test_what_does_not_serve_is_not_warned_of(monkeypatch, more):
     monkeypatch.setattr(memory, "killed", lambda _pid: 689)
-    monkeypatch.setattr(release_finish, "Docker", Engine)
-    entry = {"name": "shop", "id": "1", "result": "live", "state": "present", **more}
-    finish = release_finish.Finish(
-        {"root": "/x", "nginx_root": "/x", "lock": {"token": "t", "names": []}, "releases": [entry]}
-    )
+    monkeypatch.setattr(_finish, "Docker", Engine)
+    work = Work("shop", "1", state=more.get("state", "present"))
+    finish = _finish.Finish("/x", "/x", Lock("t"), [Outcome(work, more.get("result", "live"))])
     finish._warn_of_starved()
     assert finish.attempts.warnings == []
 

@@ -15,6 +15,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import page as _page
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Work
 
 HOST = "shop.example.org"
 
@@ -61,10 +62,10 @@ def look():
         server = type("Table", (Server,), {"table": table, "asked": [], "delay": delay})
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), server))
         threading.Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
-        release = {"path": "/shop", "path_mode": "script_name", "engine": "uwsgi"}
+        release = {"path": "/shop", "path_mode": "script_name", "engine": "uwsgi", **keys}
         run.asked = server.asked
         site = Site("default", (host,), servers[-1].server_port, tls=tls)
-        return _page.look(site, {**release, **keys}, neighbours)
+        return _page.look(site, Work("shop", "1", **release), neighbours)
 
     yield run
     for server in servers:

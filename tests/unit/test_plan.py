@@ -9,6 +9,7 @@ from hashlib import sha256
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Plan
 from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Record
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Wanted
 
 NEW, OLD = "222222222222", "111111111111"
 TEXT = "[uwsgi]\n"
@@ -18,7 +19,7 @@ class Engine:
     """Docker, as far as the plan asks it."""
 
     command = "/usr/bin/docker"
-    info = {"LoggingDriver": "journald"}  # noqa: RUF012
+    info = {"LoggingDriver": "journald"}
     data = ()
 
     def __init__(self):
@@ -75,8 +76,9 @@ def serve(tmp_path, engine, monkeypatch):
         engine.states.update({f"shop-{identity}": state, f"shop-{identity}-pin": "created"})
         engine.images[f"flaskops/shop:{identity}"] = f"sha256:{identity}"
         record = Record(str(tmp_path / "flaskops"), "shop")
-        record.mark(identity, "live" if live else "prepared", image=f"sha256:{identity}")
-        record.path.write_text(json.dumps(record.data))
+        record.mark(identity, "live" if live else "prepared")
+        record.note(identity, image=f"sha256:{identity}")
+        record.save()
         return directory
 
     return lay
@@ -85,18 +87,9 @@ def serve(tmp_path, engine, monkeypatch):
 @pytest.fixture
 def plan(tmp_path, engine):
     def make(identity=OLD, site="default", state="present", absent=(), releases=None):
-        wanted = (
-            [{"name": "shop", "id": identity, "site": site, "state": state, "secrets": {}}]
-            if releases is None
-            else releases
-        )
-        params = {
-            "root": str(tmp_path / "flaskops"),
-            "nginx_root": str(tmp_path / "nginx"),
-            "images": ["runtime"],
-            "releases": wanted,
-        }
-        return Plan({**params, "absent": list(absent)}, engine).run()
+        wanted = [Wanted("shop", identity, site, state)] if releases is None else releases
+        places = str(tmp_path / "flaskops"), str(tmp_path / "nginx")
+        return Plan(*places, wanted, list(absent), ["runtime"], engine).run().to_dict()
 
     return make
 
@@ -118,6 +111,7 @@ def test_what_serves_as_wanted_has_no_work(serve, plan):
             "log_driver": "",
             "log_options": {},
         },
+        "known": {},
     }
 
 
@@ -283,11 +277,11 @@ def test_the_way_back_goes_to_the_release_before_and_not_back_and_forth(tmp_path
         record.mark(identity, "live")
     record.mark("b", "live", rollback=True)
     assert (record.before("b"), record.before("c"), record.before("a")) == ("a", "b", None)
-    assert record.releases["c"]["state"] == "retired"
+    assert record.releases["c"].state == "retired"
     record.mark("d", "live")
     assert record.before("d") == "b"  # what served before, not what was refused by its users
     record.mark("a", "live")
-    assert (record.before("a"), record.releases["a"]["number"]) == (
+    assert (record.before("a"), record.releases["a"].number) == (
         "d",
         5,
     )  # an old source that is deployed again

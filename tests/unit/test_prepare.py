@@ -21,6 +21,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.images.delta import 
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases import prepare
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Build, Static
+from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Recorded
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 
 ID = "0123456789ab"
@@ -84,7 +85,12 @@ def run(monkeypatch, tmp_path):
             "renew": lambda _root, _names, _token, step: note(step),
             "Uids": lambda *_: SimpleNamespace(of=does(70000)),
             "Directory": directory,
-            "Record": lambda *_: SimpleNamespace(releases={}, mark=does(None), save=does(None)),
+            "Record": lambda *_: SimpleNamespace(
+                of=lambda _id: Recorded(),
+                mark=does(None),
+                note=lambda *_, **__: None,
+                save=does(None),
+            ),
             "ReadyImage": lambda *_: SimpleNamespace(fetch=lambda path: noted.append(path)),
             "ImageFiles": lambda *_: SimpleNamespace(first=does("")),
             "Volumes": lambda *_: volumes,

@@ -8,14 +8,18 @@ import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import probe
+from ansible_collections.flaskops.host.plugins.module_utils.releases import status as _status
+from ansible_collections.flaskops.host.plugins.module_utils.releases import switch as _switch
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import check_of
-from ansible_collections.flaskops.host.plugins.modules import release_status, release_switch
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Work
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -211,12 +215,11 @@ SITES = [{"name": "default", "server_names": [], "port": 80}]
 
 
 def question(port, **health):
-    facts = {**FACTS, "health": {**FACTS["health"], **health}}
-    return {
-        **check_of("shop", "1", facts, SITES, "nginx.conf"),
-        "port": port,
-        "config": "0123456789ab",
-    }
+    work = Work.from_dict(
+        {**FACTS, "name": "shop", "id": "1", "health": {**FACTS["health"], **health}}
+    )
+    asked = probe.Question.of(work, SITES, Path("nginx.conf"))
+    return replace(asked, port=port, config="0123456789ab")
 
 
 @pytest.mark.parametrize("what", [what for what in ENDLESS if not ENDLESS[what][3]])
@@ -316,13 +319,8 @@ def host(tmp_path, monkeypatch):
             server = served(os.path.relpath(directory / "run/app.sock"), first, again, pause)
             server.__enter__()
             servers.append(server)
-        monkeypatch.setattr(release_status, "Docker", Engine)
-        defaults = {
-            name: option.get("default") for name, option in release_status.ARGUMENTS.items()
-        }
-        return release_status.Status(
-            {**defaults, "root": str(tmp_path), "nginx_root": str(nginx)}
-        ).apps()
+        monkeypatch.setattr(_status, "Docker", Engine)
+        return [app.to_dict() for app in _status.Status(str(tmp_path), str(nginx)).apps()]
 
     monkeypatch.chdir(tmp_path)
     yield ask
@@ -349,31 +347,13 @@ def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(
 ):
     def check(question, deadline):
         assert deadline - time.monotonic() > 14, "its time has been taken"
-        time.sleep(1 if question["name"] != "b" else 0)
-        return "" if question["name"] == "b" else "timed out"
+        time.sleep(1 if question.name != "b" else 0)
+        return "" if question.name == "b" else "timed out"
 
-    monkeypatch.setattr(release_switch, "Docker", Engine)
-    monkeypatch.setattr(release_switch, "check", check)
-    releases = [
-        {
-            **FACTS,
-            "name": name,
-            "id": "1",
-            "live": None,
-            "links": [],
-            "state": "present",
-            "processes": [],
-        }
-        for name in "abc"
-    ]
-    defaults = {name: option.get("default") for name, option in release_switch.ARGUMENTS.items()}
-    more = {
-        "root": str(tmp_path),
-        "nginx_root": str(tmp_path),
-        "sites": SITES,
-        "releases": releases,
-    }
-    switch = release_switch.Switch({**defaults, **more})
+    monkeypatch.setattr(_switch, "Docker", Engine)
+    monkeypatch.setattr(_switch, "check", check)
+    work = [Work.from_dict({**FACTS, "name": name, "id": "1"}) for name in "abc"]
+    switch = _switch.Switch(str(tmp_path), str(tmp_path), "t", SITES, work)
     started = time.monotonic()
     switch._check(["a", "b", "c"])
     assert sorted(switch.failures) == ["a", "c"]
@@ -392,7 +372,7 @@ def test_the_status_has_the_advice_of_the_live_log(host, monkeypatch, killed):
         "run",
         lambda self, *words, **how: said if words[0] == "logs" else run(self, *words, **how),
     )
-    monkeypatch.setattr(release_status, "killed", lambda _pid: killed)
+    monkeypatch.setattr(_status.memory, "killed", lambda _pid: killed)
     (app,) = host(1, GOOD, b"", 0)
     assert [words for words in app["advice"] if "writable: [/app/uploads]" in words]
     assert "open streams hold all 4 threads of a process, and so on." in app["advice"]
@@ -413,10 +393,8 @@ def test_the_status_asks_by_the_path_that_the_socket_knows(tmp_path, monkeypatch
     heard = []
     (tmp_path / "apps/a/releases/1/run").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(release_status, "Docker", Engine)
-    monkeypatch.setattr(release_status, "live_links", lambda _root: {})
-    defaults = {name: option.get("default") for name, option in release_status.ARGUMENTS.items()}
-    status = release_status.Status({**defaults, "root": ".", "nginx_root": "nginx", "sites": SITES})
+    monkeypatch.setattr(_status, "Docker", Engine)
+    status = _status.Status(".", "nginx", SITES)
     with served("apps/a/releases/1/run/app.sock", GOOD, heard=heard):
-        status._health("a", {**FACTS, "id": "1", **more}, {})
+        status._health(Release.from_record({**FACTS, "app": "a", "id": "1", **more}, "."), {})
     assert heard[0].startswith(f"GET {asked} ")

@@ -8,13 +8,14 @@ import json
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import PROCESS_LABEL
 from ansible_collections.flaskops.host.plugins.module_utils.releases import process_steps as steps
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Process
 from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
-    LABEL,
     process_containers,
     process_problems,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Work
 from entries import normalize_apps, typed
 
 NEW, OLD = "222222222222", "111111111111"
@@ -61,7 +62,7 @@ def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
         "command": ["sh", "-c", "exec celery worker"],
         "volumes": OPTIONS["volumes"][1:],
         "stop_timeout": 9,
-        "labels": {**OPTIONS["labels"], LABEL: "worker"},
+        "labels": {**OPTIONS["labels"], PROCESS_LABEL: "worker"},
     }
 
 
@@ -155,7 +156,7 @@ class Engine:
                 "Labels": {
                     "host.flaskops.app": app,
                     "host.flaskops.release": one["release"],
-                    LABEL: one["name"],
+                    PROCESS_LABEL: one["name"],
                 },
             }
             for container, one in self.all.items()
@@ -216,18 +217,11 @@ def start(engine, tmp_path):
             place = tmp_path / f"apps/shop/releases/{one}"
             place.mkdir(parents=True)
             (place / "release.json").write_text(json.dumps({"container": {}, "processes": known}))
-        planned = [
-            {key: value for key, value in process.items() if key != "command"}
-            for process in processes
-        ]
-        release = {
-            "name": "shop",
-            "id": identity,
-            "live": live,
-            "state": state,
-            "processes": planned,
-        }
-        return steps.Start(str(tmp_path), engine, lambda: engine.now, engine.sleep).run([release])
+        planned = [{**process, "command": ""} for process in processes]
+        work = Work.from_dict(
+            {"name": "shop", "id": identity, "live": live, "state": state, "processes": planned}
+        )
+        return steps.Start(str(tmp_path), engine, lambda: engine.now, engine.sleep).run([work])
 
     return run
 

@@ -22,7 +22,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import (
 from ansible_collections.flaskops.host.plugins.module_utils.releases import record as _record
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-OWNER = {"who": "ann@laptop", "controller": "laptop", "pid": 1, "token": "a"}
+OWNER = lock.Owner("a", "ann@laptop")
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_all_locks_are_taken_or_none(root, fill):
     fill(after=1)
     with pytest.raises(OSError, match="No space left"):
         lock.acquire(str(root), ["blog", "shop"], OWNER)
-    assert [lock.holder(str(root), name) for name in ("blog", "shop")] == [{}, {}]
+    assert [lock.holder(str(root), name) for name in ("blog", "shop")] == [None, None]
     assert files.left_aside(root / "apps/shop") == []
 
 
@@ -135,11 +135,11 @@ def test_a_run_that_holds_its_lock_may_go_on_and_give_it_back(root, fill):
     lock.acquire(str(root), ["shop"], OWNER)
     fill()
     lock.renew(str(root), ["shop"], "a", "drain")
-    assert lock.holder(str(root), "shop")["phase"] == "begin"
+    assert lock.holder(str(root), "shop").phase == "begin"
     with pytest.raises(files.HostError, match="does not hold the lock"):
         lock.renew(str(root), ["shop"], "b", "drain")
     lock.release(str(root), ["shop"], "a")
-    assert lock.holder(str(root), "shop") == {}
+    assert lock.holder(str(root), "shop") is None
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,13 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     secrets,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
+from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Owner
+from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Planned
 from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import (
     process_containers,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Login, Release
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Wanted, Work
 from ansible_collections.flaskops.host.plugins.modules import release_prepare
 from entries import normalize_apps, typed
 
@@ -592,16 +595,9 @@ def test_a_path_is_written_once_and_its_content_is_text_that_no_message_shows(ch
 @pytest.mark.parametrize("action", ["deploy", "rollback"])
 def test_an_upgrade_says_once_what_changed(monkeypatch, action, before, variables, live, told):
     monkeypatch.setattr(_begin, "read_release", lambda _root, _name, _id: before)
-    wanted = {"name": "shop", "id": ID, "variables": variables}
-    params = {
-        "root": "/r",
-        "nginx_root": "/n",
-        "uids": "70000-99999",
-        "releases": [wanted],
-        "action": action,
-    }
-    begin = _begin.Begin(params)
-    begin._tell_of_variables({"work": [{"name": "shop", "id": ID, "live": live}]})
+    wanted = Wanted("shop", ID, "default", variables=tuple(variables))
+    begin = _begin.Begin("/r", "/n", [wanted], Owner("t"), action=action)
+    begin._warn_of_variables(Planned((Work("shop", ID, live=live),)))
     words = (
         "shop: its secrets are variables of its processes from this release on, and files as"
         " before: KEY. Child processes and crash reporters see them; secrets_as: file keeps them"

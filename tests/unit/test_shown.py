@@ -31,8 +31,14 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     one_off as release_command,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health, Static
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import (
+    Health,
+    Process,
+    Static,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
+from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Owner
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Work
 
 # The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage
 # return, a backspace, no UTF-8.
@@ -153,7 +159,7 @@ def of_a_release_command(_monkeypatch, _tmp_path):
 
 def of_a_process(_monkeypatch, _tmp_path):
     start = process_steps.Start("/x", Says())
-    start._failed({"name": "x", "id": "1", "live": None}, {"name": "p", "command": "c"}, "ended")
+    start._failed(Work("x", "1"), Process("p", "c"), "ended")
     return start.failures["x"]
 
 
@@ -177,16 +183,7 @@ def of_what_is_no_answer(_monkeypatch, _tmp_path):
 def of_an_answer_through_nginx(monkeypatch, _tmp_path):
     monkeypatch.setattr(probe, "ask", lambda *_: (200, TEXT))
     return probe.check(
-        {
-            "name": "x",
-            "id": "1",
-            "prefix": "",
-            "path": "/",
-            "host": "h",
-            "port": 1,
-            "status": ["200"],
-            "config": "",
-        },
+        probe.Question("x", "1", "", "/", "h", 1, ("200",)),
         0,
     )
 
@@ -244,7 +241,7 @@ def of_the_audit(monkeypatch, tmp_path):
     audit.write(
         str(tmp_path),
         "x",
-        {"who": TEXT},
+        Owner("t", TEXT),
         action=TEXT,
         before=TEXT,
         to=TEXT,

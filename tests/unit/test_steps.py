@@ -15,20 +15,33 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import tree
 from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
+from ansible_collections.flaskops.host.plugins.module_utils.releases import finish as _finish
 from ansible_collections.flaskops.host.plugins.module_utils.releases import lock as _lock
-from ansible_collections.flaskops.host.plugins.module_utils.releases import prepare, routes
-from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Record
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    prepare,
+    prune,
+    routes,
+    settle,
+    targets,
+)
+from ansible_collections.flaskops.host.plugins.module_utils.releases import remove as _remove
+from ansible_collections.flaskops.host.plugins.module_utils.releases import status as _status
+from ansible_collections.flaskops.host.plugins.module_utils.releases import switch as _switch
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
+from ansible_collections.flaskops.host.plugins.module_utils.releases.attempts import Attempts
+from ansible_collections.flaskops.host.plugins.module_utils.releases.drain import Old
+from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Lock, Owner
+from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Link, Record
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import FORMAT, Release
-from ansible_collections.flaskops.host.plugins.modules import (
-    release_finish,
-    release_remove,
-    release_status,
-    release_switch,
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import (
+    Outcome,
+    Wanted,
+    Work,
 )
 from test_nginx_tree import FakeHost
 from test_trees import dig
 
-MODULES = (_begin, release_finish, release_remove, release_status, release_switch)
+MODULES = (_begin, settle, _finish, _remove, _status, _switch)
 OLDEST, OLD, NEW, LATER = "0" * 12, "a" * 12, "b" * 12, "c" * 12
 TEXTS = (
     "path_mode",
@@ -47,9 +60,9 @@ class Engine:
     """Docker, as far as the steps ask it."""
 
     command = "/usr/bin/docker"
-    info = {"LoggingDriver": "journald"}  # noqa: RUF012
+    info = {"LoggingDriver": "journald"}
     data = ()
-    plugins = {"buildx": True}  # noqa: RUF012
+    plugins = {"buildx": True}
 
     def __init__(self):
         self.states, self.labels, self.images, self.restarts = {}, {}, {}, set()
@@ -124,10 +137,10 @@ class World:
             monkeypatch.setattr(
                 module,
                 "check",
-                lambda asked, _deadline: "502" if asked["id"] in self.broken else "",
+                lambda asked, _deadline: "502" if asked.id in self.broken else "",
                 raising=False,
             )
-        for module in (_begin, release_finish, release_remove):
+        for module in (settle, _finish, _remove):
             monkeypatch.setattr(module.drain, "drain", lambda _containers: {})
         monkeypatch.setattr(_begin.planted, "protect", lambda _check_mode: [])
         monkeypatch.setattr(_begin.mount, "protect", lambda _root, _check_mode: [])
@@ -195,86 +208,46 @@ class World:
         }
 
     def lock(self, *names, token="t", break_tokens=()):
-        _lock.acquire(self.root, names, {"token": token, "who": "me"}, break_tokens, seconds=0)
+        _lock.acquire(self.root, names, Owner(token, "me"), break_tokens, seconds=0)
 
     def switch(self, *releases, remove=(), token="t"):
-        wanted = []
-        for app, identity, before, path in releases:
-            links = [{"site": "default", "id": before, "file": "nginx.conf"}] if before else []
-            more = {
-                "state": "present",
-                "processes": [],
-                "drain_seconds": 1,
-                "keep_releases": 5,
-                "health": {"path": "/", "status": ["2xx"]},
-            }
-            wanted.append(
-                {
-                    "name": app,
-                    "id": identity,
-                    "live": before,
-                    "links": links,
-                    "site": "default",
-                    "path": path,
-                    **more,
-                }
+        work = [
+            Work(
+                app,
+                identity,
+                live=before,
+                links=(Link("default", before, "nginx.conf"),) if before else (),
+                site="default",
+                path=path,
+                drain_seconds=1,
+                health=Health(status=("2xx",)),
             )
-        params = {
-            "rollback": False,
-            "remove": list(remove),
-            "deadline_seconds": 1,
-            "releases": wanted,
-            "sites": [],
-            "token": token,
-        }
-        return release_switch.Switch({"root": self.root, "nginx_root": self.nginx, **params}).run()
-
-    def begin(self, *wanted, token="t"):
-        releases = [
-            {
-                "name": app,
-                "id": identity,
-                "site": "default",
-                "state": "present",
-                "secrets": {},
-                "uid": 0,
-                "volumes": False,
-            }
-            for app, identity in wanted
+            for app, identity, before, path in releases
         ]
-        params = {
-            "images": [],
-            "releases": releases,
-            "absent": [],
-            "sites": [],
-            "break_tokens": ["dead"],
-            "action": "deploy",
-        }
-        params.update(uids="70000-99999", move_uid=[], free_space="0")
-        params["owner"] = {"token": token, "who": "me"}
-        return _begin.Begin({"root": self.root, "nginx_root": self.nginx, **params}).run()
-
-    def finish(self, app, identity, before, token="t"):
-        entry = {
-            "name": app,
-            "id": identity,
-            "before": before,
-            "state": "present",
-            "drain_seconds": 1,
-            "keep_releases": 5,
-        }
-        entry.update(action="deploy", result="live", reason="")
-        lock = {"token": token, "names": [app]}
-        return release_finish.Finish(
-            {"root": self.root, "nginx_root": self.nginx, "lock": lock, "releases": [entry]}
+        return _switch.Switch(
+            self.root, self.nginx, token, [], work, remove, deadline_seconds=1
         ).run()
 
+    def begin(self, *wanted, token="t"):
+        releases = [Wanted(app, identity, "default") for app, identity in wanted]
+        return _begin.Begin(
+            self.root, self.nginx, releases, Owner(token, "me"), break_tokens=["dead"]
+        ).run()
+
+    def finish(self, app, identity, before, token="t", result="live", reason="", **more):
+        work = Work(app, identity, live=before, drain_seconds=1)
+        lock = Lock(token, (app,))
+        finish = _finish.Finish(self.root, self.nginx, lock, [Outcome(work, result, reason)])
+        return finish.run(**more)
+
+    def remove(self, *names, token="t"):
+        attempts = Attempts()
+        removed = _remove.Remove(self.root, self.nginx, self.engine, attempts).run(names, token)
+        return removed, attempts
+
     def targets(self):
-        params = {"sites": [], "address": "x", "target": "", "only": [], "rollback": True}
-        found = release_status.Status(
-            {"root": self.root, "nginx_root": self.nginx, **params}
-        ).releases()
-        return {release["name"]: release["id"] for release in found}
+        found = targets.Targets(self.root, self.nginx).releases()
+        return {release.name: release.id for release in found}
 
 
 @pytest.fixture
@@ -293,7 +266,7 @@ def test_a_release_with_the_same_fragment_serves_without_a_reload(world):
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.lock("shop")
-    assert world.switch(("shop", NEW, OLD, "/shop"))["live"] == ["shop"]
+    assert world.switch(("shop", NEW, OLD, "/shop")).live == ("shop",)
     assert (world.links["shop"], world.led_to("shop")) == (f"{NEW}/nginx.conf", NEW)
     assert (world.host.loaded, world.host.tests) == ([], 0)
 
@@ -314,7 +287,7 @@ def test_one_that_does_not_serve_gives_the_route_back(world):
     world.lay("shop", NEW)
     world.lock("shop")
     world.broken.add(NEW)
-    assert list(world.switch(("shop", NEW, OLD, "/shop"))["failures"]) == ["shop"]
+    assert list(world.switch(("shop", NEW, OLD, "/shop")).failures) == ["shop"]
     assert (world.links["shop"], world.led_to("shop")) == (f"{OLD}/nginx.conf", OLD)
 
 
@@ -350,7 +323,7 @@ def test_a_run_that_was_cut_off_between_the_two_links(world, answers):
     world.link("shop", NEW)
     if not answers:
         world.broken.add(NEW)
-    actions = world.begin(("shop", NEW))["actions"]
+    actions = world.begin(("shop", NEW)).actions
     assert (
         f"shop: led the route from {OLD} to release {NEW}, which the last run did not come to"
         in actions
@@ -366,16 +339,11 @@ def test_an_application_that_is_renamed_gives_its_place_in_one_transaction(world
     world.live("old", OLD)
     world.lay("new", NEW)
     world.lock("old", "new")
-    assert world.switch(("new", NEW, None, "/shop"), remove=["old"])["live"] == ["new"]
+    assert world.switch(("new", NEW, None, "/shop"), remove=["old"]).live == ("new",)
     assert world.links == {"new": f"{NEW}/nginx.conf"}
     asked = []
-    release_remove.drain.drain = lambda containers: asked.extend(
-        entry["container"] for entry in containers
-    )
-    release_remove.remove(
-        {"root": world.root, "nginx_root": world.nginx, "token": "t", "names": ["old"]},
-        world.engine,
-    )
+    _remove.drain.drain = lambda releases: asked.extend(old.container for old in releases)
+    world.remove("old")
     assert asked == [f"old-{OLD}"]  # it has no route any more, and finishes what it has begun
 
 
@@ -384,7 +352,7 @@ def test_one_that_is_renamed_and_does_not_serve_gives_the_place_back(world):
     world.lay("new", NEW)
     world.lock("old", "new")
     world.broken.add(NEW)
-    assert list(world.switch(("new", NEW, None, "/shop"), remove=["old"])["failures"]) == ["new"]
+    assert list(world.switch(("new", NEW, None, "/shop"), remove=["old"]).failures) == ["new"]
     assert world.links == {"old": f"{OLD}/nginx.conf"}
 
 
@@ -397,14 +365,14 @@ def test_two_change_places_and_one_does_not_serve(world):
         world.lay(app, NEW if app == "a" else LATER, path=after)
     world.lock("a", "b")
     world.broken.add(NEW)
-    failures = world.switch(("a", NEW, OLD, "/y"), ("b", LATER, OLD, "/x"))["failures"]
+    failures = world.switch(("a", NEW, OLD, "/y"), ("b", LATER, OLD, "/x")).failures
     assert "did not serve and was taken back" in failures["a"]
     assert (
-        "for a did not serve and has to have its place again; release aaaaaaaaaaaa goes on serving"
+        "for a did not serve and must have its place again; release aaaaaaaaaaaa goes on serving"
         in failures["b"]
     )
     assert world.links == {"a": f"{OLD}/nginx.conf", "b": f"{OLD}/nginx.conf"}
-    assert {Record(world.root, app).data["live"] for app in "ab"} == {OLD}
+    assert {Record(world.root, app).live for app in "ab"} == {OLD}
 
 
 def test_a_place_that_is_taken_does_not_keep_the_next_run_from_beginning(world):
@@ -414,7 +382,7 @@ def test_a_place_that_is_taken_does_not_keep_the_next_run_from_beginning(world):
     world.link("a", NEW)  # moved and not recorded
     world.live("b", OLD, path="/x")
     world.broken.add(NEW)
-    actions = world.begin(("a", LATER), ("b", OLD))["actions"]
+    actions = world.begin(("a", LATER), ("b", OLD)).actions
     assert any(
         action.startswith(
             f"a: release {NEW} does not serve (502), and Nginx does not take {OLD} back"
@@ -430,9 +398,7 @@ def test_what_a_route_leads_to_starts_by_itself_before_the_route_moves(world, mo
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.lock("shop")
-    monkeypatch.setattr(
-        release_switch, "move_links", lambda *_: pytest.fail(str(world.engine.restarts))
-    )
+    monkeypatch.setattr(_switch, "move_links", lambda *_: pytest.fail(str(world.engine.restarts)))
     with pytest.raises(pytest.fail.Exception, match=f"shop-{NEW}"):
         world.switch(("shop", NEW, OLD, "/shop"))
 
@@ -459,11 +425,9 @@ def test_what_served_until_the_cut_drains_before_it_is_removed(world, monkeypatc
     world.mark("shop", NEW, "prepared")
     world.link("shop", NEW)
     asked = []
-    monkeypatch.setattr(
-        _begin.drain, "drain", lambda containers: asked.extend(dict(entry) for entry in containers)
-    )
+    monkeypatch.setattr(settle.drain, "drain", asked.extend)
     world.begin(("shop", NEW))
-    assert asked == [{"container": f"shop-{OLD}", "id": OLD, "drain_seconds": 1, "led_to": False}]
+    assert asked == [Old(f"shop-{OLD}", OLD, drain_seconds=1, led_to=False)]
     assert f"shop-{OLD}" not in world.engine.states
 
 
@@ -479,9 +443,7 @@ def test_a_maintenance_that_was_cut_off_goes_on(world):
 
 def dead_run(world, who="ann@desk"):
     """The lock of a run whose controller is gone."""
-    _lock.acquire(
-        world.root, ["shop"], {"token": "dead", "who": who, "action": "deploy"}, seconds=0
-    )
+    _lock.acquire(world.root, ["shop"], Owner("dead", who), seconds=0)
     for handle in _lock.HELD.values():
         os.close(handle)
     _lock.HELD.clear()
@@ -514,7 +476,7 @@ def test_a_run_that_was_cut_off_between_its_switch_and_the_record_is_in_the_audi
     world.link("shop", NEW)
     world.begin(("shop", NEW))
     assert audit(world) == [("ann@desk", "deploy", OLD, NEW, "live")]
-    assert Record(world.root, "shop").releases[NEW]["run"] == "dead"
+    assert Record(world.root, "shop").releases[NEW].run == "dead"
 
 
 @pytest.mark.parametrize(
@@ -592,9 +554,9 @@ def step(world):
 
 def test_who_takes_a_lock_over_waits_for_the_step_that_is_at_work(world, step):
     process = step(0.5)
-    _lock.acquire(world.root, ["shop"], {"token": "mine", "who": "me"}, ["dead"], seconds=20)
+    _lock.acquire(world.root, ["shop"], Owner("mine", "me"), ["dead"], seconds=20)
     assert process.wait(0.1) == 0
-    assert _lock.holder(world.root, "shop")["token"] == "mine"
+    assert _lock.holder(world.root, "shop").token == "mine"
 
 
 def test_a_run_whose_last_step_went_to_its_end_was_not_cut_off(world, step):
@@ -609,7 +571,7 @@ def test_and_does_not_wait_for_ever(world, step):
         HostError, match=r"an earlier step still works on shop: .* This run changed nothing"
     ):
         world.lock("shop", token="mine", break_tokens=["dead"])
-    assert _lock.holder(world.root, "shop")["token"] == "dead"
+    assert _lock.holder(world.root, "shop").token == "dead"
 
 
 def test_a_step_of_the_same_run_waits_too(world, step):
@@ -643,9 +605,9 @@ def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(wo
         world.live(app, OLDEST, run="r0", path=f"/{app}")
     world.live("alpha", OLD, run="r1", path="/alpha")
     world.live("beta", OLD, run="r2", path="/beta")
-    since = Record(world.root, "alpha").releases[OLD]["live"]
+    since = Record(world.root, "alpha").releases[OLD].live
     world.mark("alpha", OLD, "live", run="r3")
-    assert Record(world.root, "alpha").releases[OLD]["live"] == since
+    assert Record(world.root, "alpha").releases[OLD].live == since
     assert world.targets() == {"beta": OLDEST}
 
 
@@ -681,28 +643,11 @@ def lay_down(world, monkeypatch):
 def test_the_first_release_is_prepared_and_never_one_that_served(world, lay_down):
     world.lock("shop")
     lay_down(NEW)
-    assert {
-        key: value
-        for key, value in Record(world.root, "shop").releases[NEW].items()
-        if key != "prepared"
-    } == {"state": "prepared"}
-    entry = {
-        "name": "shop",
-        "id": NEW,
-        "before": None,
-        "state": "present",
-        "drain_seconds": 1,
-        "keep_releases": 5,
-    }
-    entry.update(action="deploy", result="failed", reason="it crashed")
-    params = {
-        "lock": {"token": "t", "names": ["shop"]},
-        "releases": [entry],
-        "root": world.root,
-        "nginx_root": world.nginx,
-    }
-    release_finish.Finish(params).run()
-    assert Record(world.root, "shop").releases[NEW]["reason"] == "it crashed"
+    known = Record(world.root, "shop").releases[NEW].to_dict()
+    assert known.pop("prepared")
+    assert known == {"state": "prepared"}
+    world.finish("shop", NEW, None, result="failed", reason="it crashed")
+    assert Record(world.root, "shop").releases[NEW].reason == "it crashed"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
@@ -736,8 +681,8 @@ def test_a_lost_record_takes_no_way_back_with_it(world):
         world.live("shop", identity, state=state)
     Path(world.root, "apps/shop/state.json").unlink()
     plan = world.begin(("shop", NEW))
-    assert not any("removed" in action for action in plan["actions"])
-    assert world.finish("shop", NEW, NEW)["pruned"] == []
+    assert not any("removed" in action for action in plan.actions)
+    assert world.finish("shop", NEW, NEW).pruned == ()
     world.engine.put("shop", NEW, "running")
     assert world.targets() == {"shop": OLD}
 
@@ -745,31 +690,23 @@ def test_a_lost_record_takes_no_way_back_with_it(world):
 # --- one application keeps no other from its end --------------------------------------------------
 
 
-def neighbours(world, **more):
+def neighbours(world, identity=LATER, result="live", reason=""):
     """Two applications of which a new release serves, in one run; the first is the one that makes
     trouble.
     """
     for app in ("intruder", "neighbour"):
-        for identity in (OLDEST, OLD, NEW):
-            world.live(app, identity, path=f"/{app}", state="running" if identity == NEW else "")
+        for each in (OLDEST, OLD, NEW):
+            world.live(app, each, path=f"/{app}", state="running" if each == NEW else "")
         world.lay(app, LATER, path=f"/{app}")
         world.mark(app, LATER, "live")
         world.link(app, LATER)
     world.lock("intruder", "neighbour")
-    names = ["intruder", "neighbour"]
-    entry = {
-        "id": LATER,
-        "before": NEW,
-        "state": "present",
-        "drain_seconds": 1,
-        "keep_releases": 2,
-        "action": "deploy",
-    }
-    entries = [{**entry, "name": name, "result": "live", "reason": "", **more} for name in names]
-    lock = {"token": "t", "names": names}
-    return release_finish.Finish(
-        {"root": world.root, "nginx_root": world.nginx, "lock": lock, "releases": entries}
-    )
+    names = ("intruder", "neighbour")
+    outcomes = [
+        Outcome(Work(name, identity, live=NEW, drain_seconds=1, keep_releases=2), result, reason)
+        for name in names
+    ]
+    return _finish.Finish(world.root, world.nginx, Lock("t", names), outcomes)
 
 
 def place(world, app, *parts):
@@ -830,14 +767,15 @@ def an_engine_that_hangs(world, monkeypatch):
 
 
 def an_error_that_nobody_thought_of(world, monkeypatch):
-    real = release_finish.forget
+    real = prune.forget
 
     def forget(docker, record, name, identity):
         if name == "intruder":
             raise RecursionError("maximum recursion depth exceeded")
         real(docker, record, name, identity)
 
-    monkeypatch.setattr(release_finish, "forget", forget)
+    for module in (prune, _finish):
+        monkeypatch.setattr(module, "forget", forget)
 
 
 @pytest.mark.parametrize(
@@ -859,12 +797,12 @@ def test_a_neighbour_has_its_audit_its_prune_and_its_lock(world, monkeypatch, tr
     finish = neighbours(world)
     trouble(world, monkeypatch)
     if not first:
-        finish.releases.reverse()
+        finish.outcomes.reverse()
         finish.names.reverse()
     result = finish.run()
     ended_well(world, "neighbour")
     harmless = (a_deep_directory, no_release_file)
-    assert bool(result["failures"]) is (trouble not in harmless), result
+    assert bool(result.failures) is (trouble not in harmless), result
     if trouble in harmless:
         ended_well(world, "intruder")
     if trouble in (
@@ -875,7 +813,7 @@ def test_a_neighbour_has_its_audit_its_prune_and_its_lock(world, monkeypatch, tr
         an_error_that_nobody_thought_of,
     ):
         assert not place(world, "intruder", "lock").exists()
-    assert all("intruder" in failure for failure in result["failures"]), result
+    assert all("intruder" in failure for failure in result.failures), result
 
 
 @pytest.mark.parametrize(
@@ -883,13 +821,13 @@ def test_a_neighbour_has_its_audit_its_prune_and_its_lock(world, monkeypatch, tr
     [a_deep_directory, no_record, no_audit, an_engine_that_hangs, an_error_that_nobody_thought_of],
 )
 def test_and_so_it_has_when_the_run_failed(world, monkeypatch, trouble):
-    finish = neighbours(world, result="failed", reason="it was not healthy", id=OLDEST)
+    finish = neighbours(world, OLDEST, "failed", "it was not healthy")
     for app in ("intruder", "neighbour"):
         world.mark(app, OLDEST, "prepared")
     trouble(world, monkeypatch)
     finish.run()
     assert json.loads(place(world, "neighbour", "audit.jsonl").read_text())["result"] == "failed"
-    assert Record(world.root, "neighbour").releases[OLDEST]["state"] == "failed"
+    assert Record(world.root, "neighbour").releases[OLDEST].state == "failed"
     assert not place(world, "neighbour", "lock").exists()
     assert not place(world, "intruder", "lock").exists()
 
@@ -900,8 +838,7 @@ def test_and_so_it_has_when_the_run_failed(world, monkeypatch, trouble):
 def test_an_application_is_removed_whatever_it_left(world, monkeypatch, trouble):
     neighbours(world)
     trouble(world, monkeypatch)
-    params = {"root": world.root, "nginx_root": world.nginx, "token": "t", "names": ["intruder"]}
-    removed, attempts = release_remove.remove(params, world.engine)
+    removed, attempts = world.remove("intruder")
     assert attempts.failures == {}
     assert f"directory {place(world, 'intruder')}" in removed
     assert not place(world, "intruder").exists()
@@ -919,8 +856,9 @@ def test_who_is_removed_is_told_the_volumes_that_stay():
         "Volumes stay, with their data: shop-data shop-data-files. To remove them: docker volume rm"
         " shop-data shop-data-files"
     )
-    assert release_remove.kept_volumes(["shop", "blog"], Volumes()) == words
-    assert release_remove.kept_volumes(["blog"], Volumes()) == ""
+    remove = _remove.Remove("/x", "/x", Volumes())
+    assert remove.kept_volumes(["shop", "blog"]) == words
+    assert remove.kept_volumes(["blog"]) == ""
 
 
 @pytest.mark.parametrize("trouble", [no_record, a_record_of_another_kind])
@@ -928,10 +866,10 @@ def test_one_that_cannot_be_planned_keeps_no_other_from_its_release(world, monke
     for app in ("intruder", "neighbour"):
         world.live(app, OLD, path=f"/{app}")
     trouble(world, monkeypatch)
-    plan = world.begin(("intruder", NEW), ("neighbour", NEW))
-    assert [entry["name"] for entry in plan["work"]] == ["neighbour"]
-    assert plan["lock"] == {"token": "t", "names": ["neighbour"]}
-    assert list(plan["failures"]) == ["intruder"]
+    begun = world.begin(("intruder", NEW), ("neighbour", NEW))
+    assert [work.name for work in begun.planned.work] == ["neighbour"]
+    assert begun.lock == Lock("t", ("neighbour",))
+    assert list(begun.planned.failures) == ["intruder"]
     assert not place(world, "intruder", "lock").exists()
 
 
@@ -945,10 +883,10 @@ def test_what_a_run_that_was_cut_off_left_and_cannot_go_keeps_no_release_from_be
     def forget(*_):
         raise OSError(16, "Device or resource busy")
 
-    monkeypatch.setattr(_begin, "forget", forget)
-    plan = world.begin(("shop", NEW))
-    assert [entry["id"] for entry in plan["work"]] == [NEW]
-    assert any("shop" in warning and "busy" in warning for warning in plan["warnings"])
+    monkeypatch.setattr(settle, "forget", forget)
+    begun = world.begin(("shop", NEW))
+    assert [work.id for work in begun.planned.work] == [NEW]
+    assert any("shop" in warning and "busy" in warning for warning in begun.warnings)
 
 
 # --- what containers wrote ------------------------------------------------------------------------
@@ -975,25 +913,15 @@ def test_a_run_without_work_goes_on_with_what_had_no_time(world):
     world.live("shop", OLD)
     trash = Path(world.root, "apps/.trash")
     (trash / "1/2/3").mkdir(parents=True)
-    unchanged = {
-        "images": [],
-        "releases": [],
-        "absent": [],
-        "sites": [],
-        "break_tokens": [],
-        "action": "deploy",
-        "owner": {"token": "t"},
-    }
-    unchanged.update(uids="70000-99999", move_uid=[])
-    begin = _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged})
-    assert begin.run(check_mode=True)["changed"]
+
+    def begin(check_mode=False):
+        return _begin.Begin(world.root, world.nginx, [], Owner("t")).run(check_mode)
+
+    assert begin(check_mode=True).changed
     assert (trash / "1").exists()
-    begin = _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged})
-    assert begin.run()["actions"] == [f"deleted more of what lies in {trash}"]
+    assert begin().actions == (f"deleted more of what lies in {trash}",)
     assert list(trash.iterdir()) == []
-    assert not _begin.Begin({"root": world.root, "nginx_root": world.nginx, **unchanged}).run()[
-        "changed"
-    ]
+    assert not begin().changed
 
 
 def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, monkeypatch):
@@ -1004,39 +932,19 @@ def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, 
         "too_little",
         lambda places, wanted: "10 MiB are free" if free[0] < wanted / 1024**2 else "",
     )
-    wanted = {
-        "name": "shop",
-        "id": NEW,
-        "site": "default",
-        "state": "present",
-        "secrets": {},
-        "uid": 0,
-        "volumes": False,
-    }
-    params = {
-        "root": world.root,
-        "nginx_root": world.nginx,
-        "images": [],
-        "absent": [],
-        "sites": [],
-        "break_tokens": [],
-    }
-    params.update(
-        releases=[wanted],
-        owner={"token": "t", "who": "me"},
-        action="deploy",
-        free_space="1g",
-        uids="70000-99999",
-        move_uid=[],
-    )
+
+    def begin():
+        releases = [Wanted("shop", NEW, "default")]
+        return _begin.Begin(world.root, world.nginx, releases, Owner("t", "me"), free_space="1g")
+
     for check_mode in (True, False):
         with pytest.raises(HostError, match="10 MiB are free"):
-            _begin.Begin(params).run(check_mode)
+            begin().run(check_mode)
     assert not place(world, "shop", "lock").exists()
     # What earlier runs had no time to delete is deleted first.
     (Path(world.root, "apps/.trash") / "1").mkdir(parents=True)
     monkeypatch.setattr(_begin.trees, "sweep", lambda _root: free.append(free.pop() + 2000) or [])
-    assert [entry["name"] for entry in _begin.Begin(params).run()["work"]] == ["shop"]
+    assert [work.name for work in begin().run().planned.work] == ["shop"]
 
 
 @pytest.mark.parametrize("change", [{"action": "rollback"}, {"free_space": "0"}, {"releases": []}])
@@ -1045,45 +953,16 @@ def test_without_room_there_are_still_ways(world, monkeypatch, change):
     monkeypatch.setattr(
         _begin, "too_little", lambda _places, wanted: "too little" if wanted else ""
     )
-    wanted = {
-        "name": "shop",
-        "id": NEW,
-        "site": "default",
-        "state": "present",
-        "secrets": {},
-        "uid": 0,
-        "volumes": False,
-    }
-    params = {
-        "root": world.root,
-        "nginx_root": world.nginx,
-        "images": [],
-        "absent": [],
-        "sites": [],
-        "break_tokens": [],
-    }
-    params.update(
-        releases=[wanted],
-        owner={"token": "t", "who": "me"},
-        action="deploy",
-        free_space="1g",
-        uids="70000-99999",
-        move_uid=[],
-    )
-    _begin.Begin({**params, **change}).run()
+    given = {"releases": [Wanted("shop", NEW, "default")], "free_space": "1g", **change}
+    _begin.Begin(world.root, world.nginx, owner=Owner("t", "me"), **given).run()
 
 
 # --- the status -----------------------------------------------------------------------------------
 
 
 def status(world):
-    params = {"sites": [], "address": "x", "target": "", "only": [], "rollback": False}
-    return {
-        app["name"]: app
-        for app in release_status.Status(
-            {"root": world.root, "nginx_root": world.nginx, **params}
-        ).apps()
-    }
+    apps = _status.Status(world.root, world.nginx).apps()
+    return {app.name: app.to_dict() for app in apps}
 
 
 @pytest.mark.parametrize(("result", "state"), [("failed", "refused"), ("cut off", "cut off")])

@@ -15,6 +15,9 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.releases import accounts, begin, move
 from ansible_collections.flaskops.host.plugins.module_utils.releases import uids as _uids
+from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Owner
+from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Planned
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Wanted, Work
 
 OLD = 10001
 
@@ -388,20 +391,22 @@ def test_data_that_two_write_to_is_not_taken_from_the_other(host, other):
 @pytest.mark.parametrize("live", ["a" * 12, "b" * 12])
 def test_a_move_that_was_cut_off_goes_on_also_with_a_new_release(host, live):
     host.serve("a")
-    wanted = {"name": "a", "id": "b" * 12, "uid": 0, "volumes": True}
-    uids = host.uids()
-    params = {
-        "root": uids.root,
-        "nginx_root": str(host.file.parent.parent / "n"),
-        "uids": "70000-70009",
-        "releases": [wanted],
-    }
-    plan = {"work": [{"name": "a", "id": "b" * 12, "live": live}]}
-    if live != wanted["id"]:
+    wanted, uids = Wanted("a", "b" * 12, "default", volumes=True), host.uids()
+    nginx_root, planned = (
+        str(host.file.parent.parent / "n"),
+        Planned((Work("a", "b" * 12, live=live),)),
+    )
+
+    def moves(*asked):
+        return begin.Begin(
+            uids.root, nginx_root, [wanted], Owner("t"), uids="70000-70009", move_uid=asked
+        )._moves(planned)
+
+    if live != wanted.id:
         with pytest.raises(HostError, match="a uid moves in a run of its own"):
-            begin.Begin({**params, "move_uid": ["a"]})._moves(plan)
+            moves("a")
     uids.begin("a")
-    assert begin.Begin({**params, "move_uid": []})._moves(plan) == {"a": (OLD, 70000)}
+    assert moves() == {"a": (OLD, 70000)}
 
 
 def test_the_engine_does_not_fill_a_named_volume_again():

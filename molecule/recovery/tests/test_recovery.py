@@ -78,15 +78,15 @@ def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
 
 BUILD = "release | Write its files and build its image"
 START = "release | Start it and wait for its health check"
+SWITCH = "releases | Switch to those that are healthy"
+LAST = "releases | Remove what must go, drain, stop what served before, prune and unlock"
 STEPS = [
     BUILD,
     START,
-    "work | Switch to them",
-    "work | Drain, stop what served before, prune and unlock",
+    SWITCH,
+    LAST,
     "releases | Set flask_apps_live",
 ]
-SWITCH = "work | Switch to them"
-LAST = "work | Drain, stop what served before, prune and unlock"
 # Also within a step: while the files are written, while the image is built, when the container runs.
 CUTS = [
     *((step, 0.0) for step in STEPS if step != SWITCH),

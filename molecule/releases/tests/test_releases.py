@@ -272,7 +272,7 @@ def test_one_that_left_the_list_is_told_and_removed_when_asked(serving, deploy, 
     assert told.changed == 0
     assert "On this host and not in flask_apps, left as they are: other" in told.output
     assert http("/other/").status == 200
-    assert "Say which: -e flask_apps_remove=NAME" in play("remove").failed().output
+    assert "flask_apps_remove must name the applications to remove" in play("remove").failed().output
     play("remove", flask_apps_remove="other").ok()
     assert http("/other/").status == 404
     assert http("/shop/").status == 200

@@ -22,6 +22,7 @@ from ..host.places import (
     CONTAINER_SPOOL,
     CONTEXT,
     ENVIRONMENT,
+    LABEL,
     ReleasePlace,
 )
 from ..images import dockerfile
@@ -29,7 +30,6 @@ from ..images.build import build
 from ..images.unpack import unpack
 from ..inputs.options import merge
 from ..releases.app import App
-from ..releases.release import LABEL
 from ..releases.secrets import PLACE as SECRETS
 from ..releases.secrets import config_mounts, laid
 from ..releases.uids import as_user

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from .files import HostError
+from .places import APP_LABEL, LABELS
 from .shown import shown
 
 # The settings of the engine, and how much of its log a container keeps by default.
@@ -28,8 +29,6 @@ CONTEXT = "FLASKOPS_DOCKER_CONTEXT"
 # Of a log: how many bytes of its end are read, how long a line may be, and how long the engine may
 # take to find it.
 LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
-# The labels of containers that this collection sets and reads.
-LABELS = tuple(f"host.flaskops.{name}" for name in ("app", "release", "process", "pin"))
 PLUGINS = (
     "/usr/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
@@ -168,9 +167,7 @@ class Docker:
         ).splitlines()
         found = [json.loads(text) for text in lines]
         return [
-            entry
-            for entry in found
-            if entry["Names"].startswith(f"{entry['Labels']['host.flaskops.app']}-")
+            entry for entry in found if entry["Names"].startswith(f"{entry['Labels'][APP_LABEL]}-")
         ]
 
     def inspect(self, name: str, kind: str = "container") -> dict[str, Any]:

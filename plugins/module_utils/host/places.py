@@ -29,6 +29,11 @@ CONTAINER_RUN = "/run/flaskops"
 CONTAINER_SETTINGS = "/etc/flaskops"
 CONTAINER_SECRETS = "/run/secrets"
 CONTAINER_SPOOL = "/var/tmp"
+# What containers of this collection are labelled with.
+LABEL = "host.flaskops"
+APP_LABEL, RELEASE_LABEL, PROCESS_LABEL, PIN_LABEL = LABELS = tuple(
+    f"{LABEL}.{name}" for name in ("app", "release", "process", "pin")
+)
 ACCOUNTS = ("passwd", "group")  # of a release, mounted below /etc
 
 # Files of a release that more than one step uses.
@@ -41,6 +46,41 @@ CONTEXT_INDEX = "context.json"
 
 _APPS, _RELEASES, _RUN = "apps", "releases", "run"
 _SOCKET, _RECORD, _ROUTE = "app.sock", "release.json", "route-"
+
+
+@dataclass(frozen=True)
+class ReleaseName:
+    """One release in the engine: its image, and the containers that are named after it."""
+
+    app: str
+    id: str
+
+    @property
+    def image(self) -> str:
+        return f"{repository(self.app)}:{self.id}"
+
+    @property
+    def container(self) -> str:
+        """The container that answers requests."""
+        return f"{self.app}-{self.id}"
+
+    @property
+    def pin(self) -> str:
+        """A container that never starts, and keeps the image through C(docker image prune)."""
+        return f"{self.container}-pin"
+
+    @property
+    def command(self) -> str:
+        """The container of the release command."""
+        return f"{self.container}-command"
+
+    def process(self, process: str) -> str:
+        """The container of one of its processes."""
+        return f"{self.container}-{process}"
+
+    def has(self, container: str) -> bool:
+        """Whether a container is named after it."""
+        return f"{container}-".startswith(f"{self.container}-")
 
 
 @dataclass(frozen=True)
@@ -215,6 +255,16 @@ class NginxPlace:
     def refused(self, app: str) -> list[Path]:
         """Links that the guard put aside when Nginx started (roles/nginx/files/boot-guard.sh)."""
         return sorted(self.sites.glob(f"*/{app}.conf.refused"))
+
+
+def is_pin(container: str) -> bool:
+    """Whether a container of this collection is the pin of an image."""
+    return container.endswith("-pin")
+
+
+def repository(app: str) -> str:
+    """The repository of the images of an application."""
+    return f"flaskops/{app}"
 
 
 def container_socket(release: str) -> str:

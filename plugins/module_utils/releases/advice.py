@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..host.places import CONTAINER_SECRETS, is_of_release
+from ..host.places import APP_LABEL, CONTAINER_SECRETS, is_of_release
 from ..images import outdated
 from ..images.libraries import of_start
 from . import network_advice, programs
@@ -130,7 +130,7 @@ def _streams(logs: str) -> list[str]:
 
 
 def _app_of(container: Mapping[str, Any]) -> str:
-    return _labels_of(container).get("host.flaskops.app") or "app"
+    return _labels_of(container).get(APP_LABEL) or "app"
 
 
 def _labels_of(container: Mapping[str, Any]) -> dict[str, str]:
@@ -375,7 +375,7 @@ def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]
     None of the release's own, and none that Docker made for a VOLUME of the image, which goes with
     the container.
     """
-    app = str(_labels_of(container).get("host.flaskops.app"))
+    app = str(_labels_of(container).get(APP_LABEL))
     found = []
     for mount in container.get("Mounts") or []:
         there = mount["Destination"].rstrip("/")

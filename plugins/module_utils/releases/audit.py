@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The audit of an application: a line in JSON for each run that changed it, whoever writes it."""
+"""The audit of an application: a line in JSON for each run that changed it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..host.files import now
 from ..host.places import Place
+from .lock import Owner
 
 
 def write(
     root: str,
     name: str,
-    held: Mapping[str, Any],
+    by: Owner | None,
     *,
     action: str | None,
     before: str | None,
@@ -27,14 +27,14 @@ def write(
     reason: str = "",
     state: str | None = None,
     seconds: float | None = None,
-    drained: Any = None,
+    drained: Mapping[str, float] | None = None,
 ) -> None:
-    """Say what a run has done.
+    """Record what a run has done.
 
     Args:
         root: the directory of the releases.
         name: the application.
-        held: the lock of that run, which says who it was.
+        by: that run; None where its lock is gone.
         action: C(deploy), C(rollback) and the like.
         before: the release that served before it.
         to: the release that it was about.
@@ -49,7 +49,7 @@ def write(
     """
     line = {
         "time": now(),
-        "who": held.get("who"),
+        "who": by.who if by else None,
         "app": name,
         "action": action,
         "from": before,

@@ -11,15 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from ..host.disk import with_advice
-from ..host.places import NginxPlace, Place
 from ..host.reason import told_by
 from ..host.shown import shown, shown_line
 from ..images.registry import advice
 from ..inputs.options import plain_text
-from ..nginx.site import site_named
 from .app import Login
-from .app_path import AppPath
-from .release import FILES, Release
+from .release import Release
+from .work import still_serves
 
 
 def registry_login(apps: Any, name: str, defaults: Any = None) -> Login:
@@ -207,7 +205,7 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-# What the switch and the end of a run have to know of a release.
+# What the steps of a run need to know of a release.
 SWITCHED = (
     "site",
     "path",
@@ -220,145 +218,6 @@ SWITCHED = (
     "drain_seconds",
     "keep_releases",
 )
-
-
-def with_release(
-    work: Mapping[str, Any], release: Release, sites: Iterable[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """The work of one application with what its later steps need to know of its release; nothing of
-    it is secret, as a command may be.
-    """
-    facts = release.to_dict()
-    processes = [
-        {key: value for key, value in process.items() if key != "command"}
-        for process in facts["processes"]
-    ]
-    return {
-        **work,
-        **{key: facts[key] for key in SWITCHED},
-        "processes": processes,
-        "health_host": health_host(facts, sites),
-    }
-
-
-def wanted_releases(releases: Iterable[Release]) -> list[dict[str, Any]]:
-    """What the plan module asks for: no contents, and secrets as digests only."""
-    return [
-        {
-            "name": release.name,
-            "id": release.id,
-            "site": release.site,
-            "state": release.state,
-            "secrets": release.digests,
-            "variables": list(release.variables),
-            "uid": release.uid,
-            "volumes": release.has_volumes,
-        }
-        for release in releases
-    ]
-
-
-def health_host(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]]) -> str:
-    """The name that an application is asked by for its health: its own, or that of its site."""
-    return str(facts["health"].get("host") or site_named(facts["site"], sites).host)
-
-
-def url_of(facts: Mapping[str, Any], sites: Iterable[Mapping[str, Any]], address: str) -> str:
-    """Where users reach an application; by the address of the host where its site has no name."""
-    return site_named(facts["site"], sites).url(AppPath.of(facts).at_nginx("/"), address)
-
-
-def check_of(
-    name: str,
-    identity: str,
-    facts: Mapping[str, Any],
-    sites: Iterable[Mapping[str, Any]],
-    file: str,
-) -> dict[str, Any]:
-    """What Nginx is asked to see whether a release serves.
-
-    Args:
-        name: the application.
-        identity: the id of the release.
-        facts: C(site), C(path) and C(health), of the release or its release.json.
-        sites: the server blocks.
-        file: what the link leads to; under maintenance, and when stopped, another answer is the
-        right one.
-    """
-    site, path, health = site_named(facts["site"], sites), AppPath.of(facts), facts["health"]
-    answers = file == FILES["present"] or (file == FILES["maintenance"] and health["path"] != "/")
-    return {
-        "name": name,
-        "id": identity,
-        "prefix": path.prefix,
-        "path": path.at_nginx(health["path"]),
-        "host": site.host,
-        "port": site.port,
-        "status": health["status"] if answers else ["503"],
-        **({"health_host": health["host"]} if health.get("host") else {}),
-    }
-
-
-def switch_steps(ready: Mapping[str, Any], root: str, nginx_root: str) -> dict[str, Any]:
-    """Which links of one application move, and the way back.
-
-    Args:
-        ready: the work of one application, and in C(displaced) the links of applications that are
-        removed by this
-            run, and whose place it takes.
-
-    Returns:
-        links, absent: of the switch; back_links, back_absent: what puts everything back.
-    """
-
-    def link(site: str, name: str = ready["name"]) -> str:
-        return str(NginxPlace(nginx_root).link(site, name))
-
-    def target(identity: str, file: str, name: str = ready["name"]) -> str:
-        return str(Place(root).app(name).release(identity).file(file))
-
-    new = link(ready["site"])
-    old = {link(entry["site"]): target(entry["id"], entry["file"]) for entry in ready["links"]}
-    for entry in ready.get("displaced", []):
-        old[link(entry["site"], entry["name"])] = target(entry["id"], entry["file"], entry["name"])
-    return {
-        "links": [{"path": new, "target": target(ready["id"], FILES[ready["state"]])}],
-        "absent": [path for path in old if path != new],
-        "back_links": [{"path": path, "target": back} for path, back in old.items()],
-        "back_absent": [] if new in old else [new],
-    }
-
-
-def finished_releases(
-    work: Iterable[Mapping[str, Any]],
-    failed: Mapping[str, str],
-    live: Iterable[str],
-    action: str = "deploy",
-) -> list[dict[str, Any]]:
-    """What became of each application with work, for the end of the run."""
-    live = set(live)
-    return [
-        {
-            **{
-                key: entry[key] for key in ("name", "id", "state", "drain_seconds", "keep_releases")
-            },
-            "before": entry["live"],
-            "action": action,
-            "result": "live" if entry["name"] in live else "failed",
-            "reason": failed.get(
-                entry["name"],
-                "" if entry["name"] in live else "the run ended before it was released",
-            ),
-        }
-        for entry in work
-    ]
-
-
-def still_serves(live: str | None, identity: str) -> str:
-    """What serves when a release was not to be had."""
-    if live == identity:
-        return f"release {live} is the one that its route leads to, and it may be down"
-    return f"release {live} goes on serving" if live else "it serves nothing yet"
 
 
 def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> str:
@@ -398,33 +257,35 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
 def live_releases(
     releases: Iterable[Mapping[str, Any]],
     plan: Mapping[str, Any],
-    failed: Mapping[str, str],
     sites: list[Mapping[str, Any]],
     address: str,
-    check: bool = False,
+    outcomes: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[dict[str, Any]]:
-    """What serves on this host after the run, and what should; nothing serves where the release is
-    None.
+    """What serves on this host, and what should; nothing serves where the release is None.
+
+    Args:
+        releases: those that are wanted.
+        plan: what M(flaskops.host.release_plan) returned.
+        sites: the server blocks.
+        address: the address of the host, where a site has no name.
+        outcomes: what became of those with work; without it what serves before the run.
     """
-    work = {entry["name"]: entry for entry in plan["work"]}
     result = []
+    planned = {work["name"] for work in plan["work"]} | set(plan["failures"])
     for release in map(Release.from_dict, releases):
         name = release.name
-        before = work.get(name)
-        done = not (check or name in failed)
-        serving = (
-            before["live"] if before else plan["live"].get(name) if name in failed else release.id
-        )
-        identity = release.id if done else serving
+        outcome = (outcomes or {}).get(name, {})
+        became_live = outcome.get("result") == "live"
+        serves = became_live or name not in planned
         result.append(
             {
                 "name": name,
-                "release": identity,
+                "release": release.id if serves else plan["live"].get(name),
                 "wanted": release.id,
                 "site": release.site,
                 "path": release.path,
-                "url": site_named(release.site, sites).url(release.app_path.at_nginx("/"), address),
-                "changed": before is not None and done,
+                "url": release.url(sites, address),
+                "changed": became_live,
             }
         )
     return result

@@ -18,16 +18,19 @@ from typing import Any
 
 from ..host.container import Container
 from ..host.places import (
+    APP_LABEL,
     CONTAINER_RUN,
     CONTAINER_SETTINGS,
     CONTAINER_SPOOL,
     ENVIRONMENT,
+    RELEASE_LABEL,
     Place,
+    ReleaseName,
     container_socket,
 )
 from .app import App
 from .covers import DATABASE, not_kept
-from .release import FORMAT, LABEL, UID_PLACEHOLDER, own_network
+from .release import FORMAT, UID_PLACEHOLDER, own_network
 from .secrets import PLACE as SECRETS
 from .secrets import config_mounts, laid, variables
 
@@ -86,8 +89,8 @@ def container(app: App, release: str, image: str, root: str) -> dict[str, Any]:
     mounts += config_mounts(app, str(place.secrets))
     resources = app.resources
     owner = f"uid={UID_PLACEHOLDER},gid={UID_PLACEHOLDER}"
-    name = f"{app.name}-{release}"
-    labels = {f"{LABEL}.app": app.name, f"{LABEL}.release": release}
+    name = ReleaseName(app.name, release).container
+    labels = {APP_LABEL: app.name, RELEASE_LABEL: release}
     kept = [*targets, *app.writable]
     if lost := not_kept(app.build.database, kept, app.data_files):
         labels[DATABASE] = ",".join(lost)

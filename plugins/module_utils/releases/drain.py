@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Let the containers that served before finish what they have begun, then stop them.
+"""Let the containers that served before finish their requests, then stop them.
 
 A release is needed until nobody is connected to its socket, or until its time is over. Where the
 path of the application has changed, an old worker of Nginx may also be reading an upload that it
@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..host.engine import Docker
-from ..host.places import container_socket
+from ..host.places import ReleaseName, container_socket
 from ..nginx.process import LEAVING, own_command_line, processes
 from .record import read_release
 from .routes import still_led_to
@@ -52,44 +52,45 @@ def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
     )
 
 
-def entry(root: str, app: str, release: str) -> dict[str, Any]:
-    """What drain has to know of the container of a release, as the release says it; no time for one
-    that says nothing.
-    """
-    seconds = read_release(root, app, release).get("drain_seconds", 0)
-    led_to = still_led_to(root, app, release)
-    return {
-        "container": f"{app}-{release}",
-        "id": release,
-        "drain_seconds": seconds,
-        "led_to": led_to,
-    }
+@dataclass(frozen=True)
+class Old:
+    """A release that served before. led_to: whether old workers of Nginx may still connect to it."""
+
+    container: str
+    id: str
+    drain_seconds: float
+    led_to: bool
+
+    @classmethod
+    def of(cls, root: str, app: str, release: str) -> Old:
+        """With the drain_seconds of its release.json; 0 for one that has none."""
+        seconds = read_release(root, app, release).get("drain_seconds", 0)
+        container = ReleaseName(app, release).container
+        return cls(container, release, seconds, still_led_to(root, app, release))
 
 
 def drain(
-    containers: Iterable[Mapping[str, Any]],
+    releases: Iterable[Old],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, dict[str, float | int]]:
     """Wait until each container has nothing left to do, or its time is over.
 
     Args:
-        containers: each with C(container) its name, C(id) its release, C(drain_seconds), and
-        C(led_to): whether old workers of Nginx
-            may still connect to it.
+        releases: those that served before.
 
     Returns:
         By container: the C(seconds) it took and the connections that were C(cut).
     """
     start = clock()
-    waiting = {entry["container"]: entry for entry in containers}
-    old = leaving_workers()
+    waiting = {old.container: old for old in releases}
+    workers = leaving_workers()
     done: dict[str, dict[str, float | int]] = {}
     while waiting:
-        old &= leaving_workers()
-        for name, entry in list(waiting.items()):
-            there, passed = connections(container_socket(entry["id"])), clock() - start
-            if passed >= entry["drain_seconds"] or not (there or (old and entry["led_to"])):
+        workers &= leaving_workers()
+        for name, old in list(waiting.items()):
+            there, passed = connections(container_socket(old.id)), clock() - start
+            if passed >= old.drain_seconds or not (there or (workers and old.led_to)):
                 done[name] = {"seconds": round(passed, 1), "cut": there}
                 del waiting[name]
         if waiting:
@@ -98,8 +99,8 @@ def drain(
 
 
 def stop(containers: Iterable[str], docker: Docker, seconds: int = STOP_SECONDS) -> None:
-    """Stop containers side by side: they finish what runs, and are killed after some seconds. Those
-    that are gone are no error.
+    """Stop containers side by side: they finish what runs, and are killed after some seconds.
+    Missing ones are not an error.
     """
     names = list(containers)
     if names:
@@ -107,7 +108,7 @@ def stop(containers: Iterable[str], docker: Docker, seconds: int = STOP_SECONDS)
 
 
 def remove(containers: Iterable[str], docker: Docker) -> None:
-    """Remove containers, with the anonymous volumes of theirs."""
+    """Remove containers, with their anonymous volumes."""
     names = list(containers)
     if names:
         docker.run("rm", "--force", "--volumes", *names, check=False)

@@ -9,8 +9,8 @@ controller and process, since when, and a token that every changing module shows
 alone can say whether that process still lives.
 
 A step on the host outlives its controller: a module goes on when the connection is gone. So every
-step also holds, until its process ends, a lock of the kernel's on the directory of each
-application, and whoever comes next waits for that.
+step also holds a kernel lock on the directory of each application until its process ends, and the
+next step waits for it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..host.disk import no_room
 from ..host.files import HostError, now, write_file
 from ..host.places import Place
+from ..host.typed import plain, read
 
 WAIT_SECONDS, PAUSE = 120.0, 0.1
 # The directories that this process works on, with their descriptors; the kernel lets go of them
@@ -34,12 +36,57 @@ WAIT_SECONDS, PAUSE = 120.0, 0.1
 HELD: dict[str, int] = {}
 
 
+@dataclass(frozen=True)
+class Owner:
+    """A run: who started it, on which controller, and in which process there."""
+
+    token: str
+    who: str = ""
+    controller: str = ""
+    boot: str = ""
+    node: str = ""
+    pid: int | None = None
+    started: str = ""
+
+
+@dataclass(frozen=True)
+class Held(Owner):
+    """The lock of an application: the run that holds it, and what that does."""
+
+    app: str = ""
+    action: str = ""
+    since: str = ""
+    clock: float | None = None
+    phase: str = ""
+    renewed: str = ""
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.app} is locked by {self.who} (process {self.pid or '?'}) since"
+            f" {self.since or '?'}, last active at {self.renewed or '?'}, in the phase"
+            f" '{self.phase or '?'}'."
+        )
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The applications that a run has locked."""
+
+    token: str = ""
+    names: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Empty where nothing is locked."""
+        return plain(self) if self.names else {}
+
+
 class Locked(HostError):
     """Another run holds the lock."""
 
-    def __init__(self, message: str, holders: list[dict[str, Any]]) -> None:
+    def __init__(self, message: str, holders: Iterable[Held]) -> None:
         super().__init__(message)
-        self.holders = holders
+        self.holders = list(holders)
 
 
 def lock_path(root: str, name: str) -> Path:
@@ -47,47 +94,48 @@ def lock_path(root: str, name: str) -> Path:
     return Place(root).app(name).lock
 
 
-def holder(root: str, name: str) -> dict[str, Any]:
-    """Who holds the lock of an application; {} for nobody."""
+def holder(root: str, name: str) -> Held | None:
+    """Who holds the lock of an application; None for nobody."""
     try:
         found = json.loads(lock_path(root, name).read_text())
     except FileNotFoundError:
-        return {}
+        return None
     except ValueError:
         found = None
-    return (
-        found
-        if isinstance(found, dict) and found.get("token")
-        else {"token": "unreadable", "who": "somebody (the file is unreadable)"}
-    )
+    if not isinstance(found, dict) or not found.get("token"):
+        found = {"token": "unreadable", "who": "somebody (the file is unreadable)"}
+    return replace(read(Held, found), app=name)
 
 
 def acquire(
     root: str,
     names: Iterable[str],
-    owner: Mapping[str, Any],
+    owner: Owner,
     break_tokens: Iterable[str] = (),
     seconds: float = WAIT_SECONDS,
-) -> dict[str, dict[str, Any]]:
+    action: str = "deploy",
+) -> dict[str, Held]:
     """Take the locks of all these applications, or of none.
 
     Args:
         root: the directory of the releases.
         names: the applications.
-        owner: C(who), C(controller), C(boot), C(pid), C(started), C(token) of this run.
+        owner: this run.
         break_tokens: locks with one of these tokens are taken over.
         seconds: how long to wait for a step of an earlier run that still works on the host.
+        action: what this run does.
 
     Returns:
-        By application the lock of a run that was cut off, which was taken over.
+        By application the lock of an interrupted run, which was taken over.
 
     Raises:
         Locked: somebody else holds one of them.
     """
     names, broken = sorted(names), set(break_tokens)
+    held = Held(**plain(owner), action=action, phase="begin")
     deadline = time.monotonic() + seconds
     while True:
-        busy, taken_over = _try_to_acquire(root, names, owner, broken)
+        busy, taken_over = _try_to_acquire(root, names, held, broken)
         if not busy:
             return taken_over
         _give_up_at(deadline, busy, "This run changed nothing. ")
@@ -95,22 +143,17 @@ def acquire(
 
 
 def _try_to_acquire(
-    root: str, names: list[str], owner: Mapping[str, Any], broken: set[str]
-) -> tuple[list[str], dict[str, dict[str, Any]]]:
+    root: str, names: list[str], own: Held, broken: set[str]
+) -> tuple[list[str], dict[str, Held]]:
     """Those that a step of another run works on; if there are none, all locks are taken, some of
     them over from other runs.
     """
     with exclusive(root):
         found = {
-            name: held
-            for name in names
-            if (held := holder(root, name)) and held["token"] != owner["token"]
+            name: held for name in names if (held := holder(root, name)) and held.token != own.token
         }
-        taken = {name: held for name, held in found.items() if held["token"] not in broken}
-        if taken:
-            raise Locked(
-                _message(taken), list({held["token"]: held for held in taken.values()}.values())
-            )
+        if taken := [held for held in found.values() if held.token not in broken]:
+            raise Locked(_message(taken), {held.token: held for held in taken}.values())
         for name in names:
             lock_path(root, name).parent.mkdir(mode=0o710, exist_ok=True)
         if busy := [name for name in names if not _hold(root, name)]:
@@ -118,13 +161,9 @@ def _try_to_acquire(
             return busy, {}
         try:
             for name in names:
-                _write(
-                    root,
-                    name,
-                    {**owner, "app": name, "since": now(), "clock": time.time(), "phase": "begin"},
-                )
+                _write(root, replace(own, app=name, since=now(), clock=time.time()))
         except OSError:
-            _give_back(root, names, owner["token"])
+            _give_back(root, names, own.token)
             raise
     return [], found
 
@@ -132,11 +171,10 @@ def _try_to_acquire(
 def renew(
     root: str, names: Iterable[str], token: str, phase: str, seconds: float = WAIT_SECONDS
 ) -> None:
-    """Say that the run lives, and what it does; refuse to go on when the lock is another's.
+    """Record that the run lives, and what it does; fail when the lock is another run's.
 
-    From here on until the end of this process nobody else changes these applications. On a full
-    disk the lock stays as it is: it is still this run's, which has to be able to undo what it has
-    begun.
+    Until this process ends, no other run changes these applications. On a full disk the lock stays
+    as it is: it is still this run's, which must be able to undo what it has begun.
     """
     names = list(names)
     deadline = time.monotonic() + seconds
@@ -148,17 +186,17 @@ def renew(
     with exclusive(root):
         for name in names:
             try:
-                _write(root, name, {**_own(root, name, token), "phase": phase})
+                _write(root, replace(_own(root, name, token), phase=phase))
             except OSError as error:
                 if not no_room(error):
                     raise
 
 
-def _own(root: str, name: str, token: str) -> dict[str, Any]:
-    """The lock, which has to be this run's."""
+def _own(root: str, name: str, token: str) -> Held:
+    """The lock, which must be this run's."""
     held = holder(root, name)
-    if held.get("token") != token:
-        by = f"{held['who']} has broken it" if held else "it was removed"
+    if not held or held.token != token:
+        by = f"{held.who} has broken it" if held else "it was removed"
         raise HostError(
             f"this run does not hold the lock of {name} any more ({by}), so it changes nothing"
             " more. Run again."
@@ -174,7 +212,7 @@ def _hold(root: str, name: str) -> bool:
     try:
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
-        return True  # and nobody can
+        return True  # it is not there, and no run can
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -206,28 +244,23 @@ def release(root: str, names: Iterable[str], token: str) -> None:
 
 def _give_back(root: str, names: Iterable[str], token: str) -> None:
     for name in names:
-        if holder(root, name).get("token") == token:
+        held = holder(root, name)
+        if held and held.token == token:
             with suppress(FileNotFoundError):
                 lock_path(root, name).unlink()
 
 
-def _write(root: str, name: str, content: Mapping[str, Any]) -> None:
-    text = json.dumps({**content, "renewed": now()}, indent=2, sort_keys=True)
-    write_file(lock_path(root, name), f"{text}\n".encode(), 0o600)
+def _write(root: str, held: Held) -> None:
+    text = json.dumps(plain(replace(held, renewed=now())), indent=2, sort_keys=True)
+    write_file(lock_path(root, held.app), f"{text}\n".encode(), 0o600)
 
 
-def _message(taken: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = []
-    for name, held in taken.items():
-        lines.append(
-            f"{name} is locked by {held['who']} (process {held.get('pid', '?')}) since"
-            f" {held.get('since', '?')}, last heard of at {held.get('renewed', '?')}, in the phase"
-            f" '{held.get('phase', '?')}'."
-        )
-    tokens = ",".join(dict.fromkeys(str(held["token"]) for held in taken.values()))
+def _message(taken: Sequence[Held]) -> str:
+    lines = [held.sentence for held in taken]
+    tokens = ",".join(dict.fromkeys(held.token for held in taken))
     lines.append(
         "Nothing was changed. Wait until that run has ended and run again."
-        f" When it is surely dead, break its lock: -e flask_apps_break_lock={tokens}"
+        f" When it is certainly dead, break its lock: -e flask_apps_break_lock={tokens}"
     )
     return "\n".join(lines)
 
@@ -237,7 +270,7 @@ def exclusive(root: str) -> Iterator[None]:
     """Looking and writing are one step for all runs on this host."""
     apps = Place(root).apps
     for path in (apps.parent, apps):
-        # Whom they are open to beside root is said with the first release.
+        # The first release opens them to the group of Nginx.
         path.mkdir(mode=0o710, exist_ok=True)
     handle = os.open(apps, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives an application with volumes another uid, and its data with it. It is stopped meanwhile."""
+"""Give an application with volumes another uid, and its data with it. It is stopped meanwhile."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from ..host.engine import Docker
 from ..host.files import HostError
+from ..host.places import APP_LABEL, is_pin
 from . import drain
 from .uids import Uids
 
@@ -21,7 +22,7 @@ def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
     """Stop it, chown what belongs to its old uid without following a link, and record the new one.
     The run starts it again.
 
-    One that was cut off is begun again with the same words.
+    An interrupted move is repeated by the same call.
 
     Returns:
         What was done, with the seconds.
@@ -29,8 +30,8 @@ def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
     started = time.monotonic()
     names = [
         entry["Names"]
-        for entry in docker.containers(f"host.flaskops.app={name}")
-        if not entry["Names"].endswith("-pin")
+        for entry in docker.containers(f"{APP_LABEL}={name}")
+        if not is_pin(entry["Names"])
     ]
     places = sorted(
         {place for container in names for place in data_of(docker.inspect(container), uids.root)}
@@ -57,7 +58,7 @@ def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
 def data_of(container: dict[str, Any], root: str) -> list[str]:
     """The places of the host that a container may write to and that are not its release's own.
 
-    Themselves: the engine tells what was written, which may be a link, and chown follows none.
+    Resolved: the engine reports what was written, which may be a link, and chown follows none.
     """
     return [
         os.path.realpath(source)
@@ -80,11 +81,11 @@ def _is_below(place: str, other: str) -> bool:
 
 
 def _refuse_shared(docker: Docker, name: str, places: Iterable[str]) -> None:
-    """What two applications have, one of them perhaps only a part of it, belongs to both."""
+    """Fail where another application has the data or a part of it on a volume: it belongs to both."""
     wanted = list(places)
-    for entry in docker.containers("host.flaskops.app"):
+    for entry in docker.containers(APP_LABEL):
         found = docker.inspect(entry["Names"])
-        owner = (found.get("Config", {}).get("Labels") or {}).get("host.flaskops.app")
+        owner = (found.get("Config", {}).get("Labels") or {}).get(APP_LABEL)
         theirs = [os.path.realpath(source) for source in _sources(found)]
         both = [
             place

@@ -19,10 +19,11 @@ from typing import Any
 
 from ..host.engine import DAEMON_FILE, Docker
 from ..host.files import HostError
+from ..host.places import APP_LABEL
 from ..inputs.options import refusal
 from .app import App
 from .lock import exclusive
-from .release import LABEL, own_network
+from .release import own_network
 
 PREFIX = 28
 # Of 16 addresses 13 are left for containers: two releases side by side, and a release command.
@@ -71,7 +72,7 @@ def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
     """Make the network of an application where there is none. Returns whether it was made."""
     network = own_network(name)
     if found := docker.inspect(network, "network"):
-        if (found.get("Labels") or {}).get(f"{LABEL}.app") == name:
+        if (found.get("Labels") or {}).get(APP_LABEL) == name:
             return False
         raise HostError(
             f"internet: there is a Docker network {network} that is not of this collection; rename"
@@ -87,7 +88,7 @@ def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
                 "--subnet",
                 str(subnet),
                 "--label",
-                f"{LABEL}.app={name}",
+                f"{APP_LABEL}={name}",
                 network,
             )
             try:
@@ -108,7 +109,7 @@ def remove(docker: Docker, name: str) -> bool:
     """
     network = own_network(name)
     found = docker.inspect(network, "network")
-    if (found.get("Labels") or {}).get(f"{LABEL}.app") != name:
+    if (found.get("Labels") or {}).get(APP_LABEL) != name:
         return False
     docker.run("network", "rm", network)
     return True

@@ -12,53 +12,52 @@ import multiprocessing
 import os
 import socket
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..host import proc
+from .lock import Owner
 
 BOOT = "/proc/sys/kernel/random/boot_id"
 
 
-def this_run() -> dict[str, Any]:
-    """The owner of a lock: who, from which controller and process, with a token of its own."""
+def this_run() -> Owner:
+    """The run of this process, with a new token."""
     parent = (
         multiprocessing.parent_process()
     )  # tasks run in processes that ansible-playbook has forked
     pid = parent.pid if parent and parent.pid else os.getpid()
-    return {
-        "who": f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}",
-        "controller": _controller(),
-        "boot": _read(BOOT),
-        "node": _node(),
-        "pid": pid,
-        "started": _started(pid),
-        "token": uuid.uuid4().hex[:12],
-    }
+    return Owner(
+        token=uuid.uuid4().hex[:12],
+        who=f"{os.environ.get('SUDO_USER') or _user()}@{socket.gethostname()}",
+        controller=_controller(),
+        boot=_read(BOOT),
+        node=_node(),
+        pid=pid,
+        started=_started(pid),
+    )
 
 
-def is_dead(owner: Mapping[str, Any]) -> bool:
-    """Whether a run has surely ended: it began on this controller, and its process is gone or the
-    controller was rebooted.
+def is_dead(owner: Owner) -> bool:
+    """Whether a run has certainly ended: it began on this controller, and its process is gone or
+    the controller was rebooted.
     """
-    if owner.get("controller") != _controller() or not isinstance(owner.get("pid"), int):
+    if owner.controller != _controller() or not isinstance(owner.pid, int):
         return False
     boot, node = _read(BOOT), _node()
-    same_boot = owner.get("boot") == boot
+    same_boot = owner.boot == boot
     # Without the same boot it is another boot of this machine, or another machine of its name: a
     # runner of a CI, a clone.
-    if not (boot and same_boot) and not (node and owner.get("node") == node):
+    if not (boot and same_boot) and not (node and owner.node == node):
         return False
     if not same_boot:
         return True
     try:
-        os.kill(owner["pid"], 0)
+        os.kill(owner.pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
         pass
-    return bool(owner.get("started")) and _started(owner["pid"]) != owner["started"]
+    return bool(owner.started) and _started(owner.pid) != owner.started
 
 
 def _started(pid: int) -> str:

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from ..host.shown import shown_line
 from ..nginx.site import PORTS, Site
-from .app_path import AppPath
 from .probe import GUARDED, PROBLEMS, Connection, Fetched, fetch
+from .work import Work
 
 REDIRECTS = 5  # one after the other
 PAGE_SECONDS = 2  # for the page, its redirects among it
@@ -194,25 +193,24 @@ class Page(HTMLParser):
                 return
 
 
-def look(site: Site, release: Mapping[str, Any], neighbours: Collection[str] = ()) -> list[str]:
+def look(site: Site, work: Work, neighbours: Collection[str] = ()) -> list[str]:
     """What is wrong with the first page of a release that serves, as sentences.
 
     Args:
         site: that of the release.
-        release: C(path), C(path_mode), C(engine) and C(script_name), and C(own_prefix), what to
-        write where its links leave the path. neighbours: the paths of the other applications of the
-        site, without their last slash.
+        work: its path, and own_prefix, what to write where its links leave the path.
+        neighbours: the paths of the other applications of the site, without their last slash.
     """
     try:
-        return _Look(site, release, neighbours).sentences()
+        return _Look(site, work, neighbours).sentences()
     except PROBLEMS:
         return []  # the health check has the word on what does not answer
 
 
 class _Look:
-    def __init__(self, site: Site, release: Mapping[str, Any], neighbours: Collection[str]) -> None:
-        self.site, self.release, self.neighbours = site, release, neighbours
-        self.path, self.host = AppPath.of(release), site.host
+    def __init__(self, site: Site, work: Work, neighbours: Collection[str]) -> None:
+        self.site, self.own_prefix, self.neighbours = site, work.own_prefix, neighbours
+        self.path, self.host = work.app_path, site.host
         self.prefix = self.path.prefix
         self.first = site.heard(self.path.at_nginx("/"))
         self.asked, self.until = 0, 0.0
@@ -403,7 +401,7 @@ class _Look:
         whether the rest of it knows the path.
         """
         key = self._key(knows)
-        if key == self.release.get("own_prefix"):
+        if key == self.own_prefix:
             return key
         if page.base and is_own(base, self.host) and not is_own(base, self.host, self.prefix):
             return (
@@ -422,8 +420,8 @@ class _Look:
         """What to write for an application that does not stay below its path; one that knows its
         path needs no setting for it.
         """
-        if self.release.get("own_prefix") and not knows:
-            return str(self.release["own_prefix"])
+        if self.own_prefix and not knows:
+            return self.own_prefix
         own = (
             "a site of its own takes it as it is: nginx_sites, and in its entry site: NAME and"
             " path: /"

@@ -8,142 +8,209 @@ run left behind.
 from __future__ import annotations
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..host.engine import Docker
 from ..host.files import file_digest
-from ..host.places import Place, ReleasePlace
+from ..host.places import APP_LABEL, RELEASE_LABEL, Place, ReleaseName, ReleasePlace
+from ..host.typed import plain, read
 from . import routes
 from .attempts import Attempts
 from .container_log import log_of
 from .process_steps import process_of
-from .record import Record, live_links, read_release
+from .record import Link, Record, live_links, live_release, processes_of, read_release
 from .release import FILES
+from .work import Wanted, Work
 
-LABEL, RELEASE = "host.flaskops.app", "host.flaskops.release"
+
+@dataclass(frozen=True)
+class Engine:
+    """What later steps need of the engine: its command, its plugins, and with which log containers
+    are created; both of it empty where the settings of the daemon apply.
+    """
+
+    command: str = ""
+    buildx: bool = False
+    compose: bool = False
+    log_driver: str = ""
+    log_options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is to be done on a host.
+
+    work: for each application with work. remove: the applications to remove. repairs: what
+    interrupted runs have left, by application. failures: why an application has no plan. live: the
+    release that serves now, None where none does. unlisted: applications that are not wanted and
+    not absent. missing_images: what must be built or pulled first. known:
+    of each release that is built, the digests of what the host has of its source.
+    """
+
+    work: tuple[Work, ...] = ()
+    remove: tuple[str, ...] = ()
+    repairs: Mapping[str, list[str]] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    live: Mapping[str, str | None] = field(default_factory=dict)
+    unlisted: tuple[str, ...] = ()
+    missing_images: tuple[str, ...] = ()
+    docker: Engine = field(default_factory=Engine)
+    known: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return plain(self)
+
+    def of(self, names: Collection[str], failures: Mapping[str, str]) -> Planned:
+        """The plan of these applications, with more failures. The others are left alone by this
+        run, and not locked.
+        """
+        return replace(
+            self,
+            work=tuple(work for work in self.work if work.name in names),
+            remove=tuple(name for name in self.remove if name in names),
+            failures={**self.failures, **failures},
+        )
+
+    @property
+    def sentences(self) -> list[str]:
+        """The plan in words."""
+        words = [
+            f"{work.name}: to release {work.id}, {work.state}; now {work.reason}"
+            for work in self.work
+        ]
+        words += [f"{name}: removed, with all its releases" for name in self.remove]
+        words += [
+            f"{name}: repaired after an interrupted run: {', '.join(found)}"
+            for name, found in self.repairs.items()
+        ]
+        return words
 
 
 class Plan:
     """One look at the host for all applications.
 
     Args:
-        params: C(root), C(nginx_root), C(images), C(releases) (name, id, site, state, secrets),
-        C(absent) (names).
+        root: the directory of the releases.
+        nginx_root: that of the Nginx configuration.
+        wanted: the releases that the applications must have.
+        absent: the applications that must not be on the host.
+        images: those of this collection that the builds of the wanted releases need.
     """
 
-    def __init__(self, params: Mapping[str, Any], docker: Docker | None = None) -> None:
-        self.root, self.wanted, self.images = params["root"], params["releases"], params["images"]
-        self.absent = params["absent"]
-        self.links = live_links(params["nginx_root"])
+    def __init__(
+        self,
+        root: str,
+        nginx_root: str,
+        wanted: Sequence[Wanted],
+        absent: Collection[str] = (),
+        images: Sequence[str] = (),
+        docker: Docker | None = None,
+    ) -> None:
+        self.root, self.wanted, self.absent, self.images = root, wanted, absent, images
+        self.links = live_links(nginx_root)
         self.docker = docker or Docker()
         self.attempts = Attempts()
         # By application: the state of its containers by name.
         self.containers: dict[str, dict[str, str]] = {}
-        # By application: the release of each of its containers that answers no requests.
+        # By application: the release of each container of a process.
         self.processes: dict[str, dict[str, str]] = {}
 
-    def run(self) -> dict[str, Any]:
-        """The plan, as M(flaskops.host.release_plan) returns it."""
+    def run(self) -> Planned:
         if self.docker.command and (self.wanted or self.absent):
-            for entry in self.docker.containers(LABEL):
-                name = entry["Labels"][LABEL]
+            for entry in self.docker.containers(APP_LABEL):
+                name = entry["Labels"][APP_LABEL]
                 self.containers.setdefault(name, {})[entry["Names"]] = entry["State"]
                 if process_of(entry):
-                    self.processes.setdefault(name, {})[entry["Names"]] = entry["Labels"][RELEASE]
-        work: list[dict[str, Any]] = []
+                    identity = entry["Labels"][RELEASE_LABEL]
+                    self.processes.setdefault(name, {})[entry["Names"]] = identity
+        work: list[Work] = []
         repairs: dict[str, list[str]] = {}
         for release in self.wanted:
-            name, identity = release["name"], release["id"]
-            with self.attempts.of(name, "nothing of it was changed"):
-                left_over, reason = self._left_over(name, identity), self._reason(release)
-                if reason:
-                    work.append(
-                        {
-                            **self._serving(release),
-                            **self._needs(release),
-                            "name": name,
-                            "id": identity,
-                            "reason": reason,
-                        }
-                    )
+            with self.attempts.of(release.name, "nothing of it was changed"):
+                left_over = self._left_over(release.name, release.id)
+                if reason := self._reason(release):
+                    work.append(self._work(release, reason))
                 if left_over:
-                    repairs[name] = left_over
+                    repairs[release.name] = left_over
         known = (
             {app.directory.name for app in Place(self.root).all_apps()}
             | set(self.links)
             | set(self.containers)
         )
-        there = self.docker.command and any(entry["build"] for entry in work)
-        return {
-            "work": work,
-            "remove": sorted(known & set(self.absent)),
-            "repairs": repairs,
-            "failures": self.attempts.failures,
-            "live": {release["name"]: self._live(release["name"]) for release in self.wanted},
-            "unlisted": sorted(
-                known - {release["name"] for release in self.wanted} - set(self.absent)
-            ),
-            "missing_images": [
+        there = self.docker.command and any(each.build for each in work)
+        wanted = [release.name for release in self.wanted]
+        return Planned(
+            tuple(work),
+            tuple(sorted(known & set(self.absent))),
+            repairs,
+            self.attempts.failures,
+            {name: self._live(name) for name in wanted},
+            tuple(sorted(known - {*wanted, *self.absent})),
+            tuple(
                 image for image in self.images if there and not self.docker.inspect(image, "image")
-            ],
-            "docker": {
-                "command": self.docker.command,
-                **self.docker.plugins,
-                **log_of(self.docker.info if work and self.docker.command else {}),
-            },
-        }
+            ),
+            read(
+                Engine,
+                {
+                    "command": self.docker.command,
+                    **self.docker.plugins,
+                    **log_of(self.docker.info if work and self.docker.command else {}),
+                },
+            ),
+        )
 
-    def _serving(self, release: Mapping[str, Any]) -> dict[str, Any]:
-        return {"live": self._live(release["name"]), "links": self.links.get(release["name"], [])}
+    def _links(self, name: str) -> tuple[Link, ...]:
+        return self.links.get(name, ())
 
     def _live(self, name: str) -> str | None:
-        return next((link["id"] for link in self.links.get(name, [])), None)
+        return live_release(self._links(name))
 
-    def _needs(self, release: Mapping[str, Any]) -> dict[str, Any]:
+    def _work(self, wanted: Wanted, reason: str) -> Work:
         """Which of the steps there are to do."""
-        name, identity = release["name"], release["id"]
-        image = Record(self.root, name).releases.get(identity, {}).get("image")
+        name, identity, live = wanted.name, wanted.id, self._live(wanted.name)
+        place, image = self._place(name, identity), Record(self.root, name).of(identity).image
         whole = (
             bool(read_release(self.root, name, identity))
-            and self._place(name, identity).static.is_dir()
-            and not self._drift(release)
+            and place.static.is_dir()
+            and not self._drift(wanted)
         )
-        built = (
-            whole
-            and image
-            and self.docker.command
-            and self.docker.inspect(f"flaskops/{name}:{identity}", "image").get("Id") == image
+        built = whole and image and image == self._image(name, identity)
+        # One that runs and has lost its socket or its files does not find them again.
+        recreate = live == identity and not (whole and is_socket(place.socket))
+        return Work(
+            name, identity, wanted.state, live, self._links(name), reason, not built, recreate
         )
-        socket = self._place(name, identity).socket
-        return {
-            "state": release["state"],
-            "build": not built,
-            # One that runs and has lost its socket or its files does not find them again.
-            "recreate": self._live(name) == identity and not (whole and is_socket(socket)),
-        }
+
+    def _image(self, name: str, identity: str) -> str:
+        """The id of the image of a release; "" where it is not on the host."""
+        if not self.docker.command:
+            return ""
+        return str(self.docker.inspect(ReleaseName(name, identity).image, "image").get("Id", ""))
 
     def _place(self, name: str, identity: str) -> ReleasePlace:
         return Place(self.root).app(name).release(identity)
 
-    def _reason(self, release: Mapping[str, Any]) -> str:
+    def _reason(self, wanted: Wanted) -> str:
         """Why there is work for this application; "" when there is none."""
-        name, identity, state = release["name"], release["id"], release["state"]
-        links = self.links.get(name, [])
-        live = self._live(name)
+        name, identity, state = wanted.name, wanted.id, wanted.state
+        links, live = self._links(name), self._live(name)
         if live is None:
             return "it is not on this host yet"
         if live != identity:
             return f"release {live} serves"
-        if links != [{"site": release["site"], "id": identity, "file": FILES[state]}]:
-            before = ", ".join(f"{_state(link['file'])} on site {link['site']}" for link in links)
+        if links != (Link(wanted.site, identity, FILES[state]),):
+            before = ", ".join(f"{link.state} on site {link.site}" for link in links)
             return f"it is {before}"
-        if Record(self.root, name).data["live"] != identity:
+        if Record(self.root, name).live != identity:
             return "the last run did not get to its end"
-        if found := self._drift(release):
+        if found := self._drift(wanted):
             return found
-        running = self.containers.get(name, {}).get(f"{name}-{identity}", "missing")
+        running = self.containers.get(name, {}).get(
+            ReleaseName(name, identity).container, "missing"
+        )
         processes = self._processes(name, identity)
         if state == "stopped":
             up = [
@@ -165,28 +232,26 @@ class Plan:
 
     def _processes(self, name: str, identity: str) -> dict[str, str]:
         """The state of each process that belongs to a release."""
-        there = self.containers.get(name, {})
-        wanted = [
-            process["name"]
-            for process in read_release(self.root, name, identity).get("processes", [])
-        ]
-        return {process: there.get(f"{name}-{identity}-{process}", "missing") for process in wanted}
+        there, named = self.containers.get(name, {}), ReleaseName(name, identity)
+        return {
+            process.name: there.get(named.process(process.name), "missing")
+            for process in processes_of(self.root, name, identity)
+        }
 
-    def _drift(self, release: Mapping[str, Any]) -> str:
-        """Which of its files are not as they were laid down."""
-        place = self._place(release["name"], release["id"])
-        files = read_release(self.root, release["name"], release["id"]).get("files")
+    def _drift(self, wanted: Wanted) -> str:
+        """Which of its files are not as they were written."""
+        place = self._place(wanted.name, wanted.id)
+        files = read_release(self.root, wanted.name, wanted.id).get("files")
         if not isinstance(files, dict):
             return "its release.json is missing or broken"
-        places = {place.file(file): wanted for file, wanted in files.items()}
-        places.update(
-            {place.secrets / secret: wanted for secret, wanted in release["secrets"].items()}
-        )
-        changed = [str(file) for file, wanted in places.items() if file_digest(file) != wanted]
+        places = {place.file(file): digest for file, digest in files.items()}
+        secrets = wanted.secrets or {}
+        places.update({place.secrets / secret: digest for secret, digest in secrets.items()})
+        changed = [str(file) for file, digest in places.items() if file_digest(file) != digest]
         return f"{', '.join(changed)} changed on the host" if changed else ""
 
     def _left_over(self, name: str, wanted: str) -> list[str]:
-        """What runs that were cut off have left of this application."""
+        """What interrupted runs have left of this application."""
         found = [f"container {container}" for container in self.orphans(name)]
         found += [
             f"release {identity}, which never served" for identity in self.unfinished(name, wanted)
@@ -203,12 +268,11 @@ class Plan:
         return routes.wrong(self.root, name, live) if live else ""
 
     def orphans(self, name: str) -> list[str]:
-        """Containers of ours that belong to no release that serves or is kept."""
-        linked = {link["id"] for link in self.links.get(name, [])}
+        """Containers of this collection that belong to no release that serves or is kept."""
+        linked = {link.id for link in self._links(name)}
         known = Record(self.root, name).releases
-        kept = {f"{name}-{identity}" for identity in linked} | {
-            f"{name}-{identity}-pin" for identity in known
-        }
+        kept = {ReleaseName(name, identity).container for identity in linked}
+        kept |= {ReleaseName(name, identity).pin for identity in known}
         kept |= {
             container
             for container, release in self.processes.get(name, {}).items()
@@ -217,15 +281,12 @@ class Plan:
         return sorted(set(self.containers.get(name, {})) - kept)
 
     def unfinished(self, name: str, wanted: str) -> list[str]:
-        """Releases that were begun, do not serve, and are not the one that is wanted, which goes on
-        where it was cut off.
-        """
-        kept = {wanted, *(link["id"] for link in self.links.get(name, []))}
-        known = Record(self.root, name).releases
+        """Releases that were begun, do not serve, and are not the wanted one, which is resumed."""
+        kept = {wanted, *(link.id for link in self._links(name))}
         return [
             identity
-            for identity, data in known.items()
-            if data["state"] == "prepared" and identity not in kept
+            for identity, known in Record(self.root, name).releases.items()
+            if known.state == "prepared" and identity not in kept
         ]
 
     def unpinned(self, name: str) -> list[str]:
@@ -233,9 +294,9 @@ class Plan:
         containers = self.containers.get(name, {})
         return [
             identity
-            for identity, data in Record(self.root, name).releases.items()
-            if data["state"] in ("live", "retired") and f"{name}-{identity}-pin" not in containers
-            if self.docker.command and self.docker.inspect(f"flaskops/{name}:{identity}", "image")
+            for identity, known in Record(self.root, name).releases.items()
+            if known.state in ("live", "retired")
+            if ReleaseName(name, identity).pin not in containers and self._image(name, identity)
         ]
 
 
@@ -245,21 +306,3 @@ def is_socket(path: Path) -> bool:
         return stat.S_ISSOCK(path.lstat().st_mode)
     except OSError:
         return False
-
-
-def sentences_of(plan: Mapping[str, Any]) -> list[str]:
-    """The plan in words."""
-    words = [
-        f"{entry['name']}: to release {entry['id']}, {entry['state']}; now {entry['reason']}"
-        for entry in plan["work"]
-    ]
-    words += [f"{name}: removed, with all its releases" for name in plan["remove"]]
-    words += [
-        f"{name}: set right after a run that was cut off: {', '.join(found)}"
-        for name, found in plan["repairs"].items()
-    ]
-    return words
-
-
-def _state(file: str) -> str:
-    return next((state for state, name in FILES.items() if name == file), file)

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from ..host.engine import Docker
 from ..host.files import HostError, file_digest
-from ..host.places import Place
+from ..host.places import Place, ReleaseName
 from ..images.build import build, refuse_labels
 from ..images.delta import Damaged, assemble
 from ..images.unpack import unpack
@@ -33,7 +33,7 @@ from .directory import Directory
 from .image_files import ImageFiles
 from .lock import renew
 from .ready_image import ReadyImage
-from .record import Record, live_links, pin, pin_name, read_release
+from .record import Record, live_links, pin, read_release
 from .release import Release, has_volumes
 from .static import write_static
 from .uids import Uids
@@ -112,7 +112,7 @@ class Prepare:
         self.request, self.release, self.docker = request, release, docker or Docker()
         self.name, self.root, self.place = release.name, release.root, release.place
         self.app = Place(release.root).app(release.name)
-        self.pin = pin_name(release.name, release.id)
+        self.pin = ReleaseName(release.name, release.id).pin
         self.actions: list[str] = []
         self.warnings: list[str] = []
         self._step, self._failed = "", ""
@@ -188,10 +188,10 @@ class Prepare:
         """The uid of an earlier release with volumes, when the one that serves has none: a move of
         its data cannot have changed it.
         """
-        live = live_links(self.request.nginx_root).get(self.name, [])
+        live = live_links(self.request.nginx_root).get(self.name, ())
         for link in live:
-            facts = read_release(self.root, self.name, link["id"])
-            directory = str(self.app.release(link["id"]).directory)
+            facts = read_release(self.root, self.name, link.id)
+            directory = str(self.app.release(link.id).directory)
             if not facts or has_volumes(facts["container"], directory):
                 return 0
         with suppress(OSError):
@@ -220,7 +220,7 @@ class Prepare:
         served. One that was live before can still be rolled back to.
         """
         record = Record(self.root, self.name)
-        state = record.releases.get(self.release.id, {}).get("state")
+        state = record.of(self.release.id).state
         if state not in ("prepared", "live", "retired"):
             record.mark(self.release.id, "prepared")
             record.save()
@@ -291,8 +291,6 @@ class Prepare:
 
     def _record(self, image_id: str) -> None:
         record = Record(self.root, self.name)
-        if record.releases.get(self.release.id, {}).get("image") != image_id:
-            record.releases.setdefault(self.release.id, {"state": "prepared"}).update(
-                image=image_id
-            )
+        if record.of(self.release.id).image != image_id:
+            record.note(self.release.id, image=image_id)
             record.save()

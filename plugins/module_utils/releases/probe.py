@@ -22,7 +22,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ..host.shown import decoded, shown_line
-from ..nginx.site import SCHEME
+from ..nginx.site import SCHEME, site_named
+from .release import FILES, Release
+from .work import Work
 
 # What one question is worth, whatever answers: seconds from its connection to its end, and bytes.
 QUESTION_SECONDS = 10
@@ -244,35 +246,80 @@ def config_of(fragment: Path) -> str:
     return found[1] if found else ""
 
 
-def check(release: Mapping[str, Any], deadline: float) -> str:
+@dataclass(frozen=True)
+class Question:
+    """What Nginx is asked to see whether a release serves.
+
+    prefix: the path of the application, without its last slash. path: that of the health check.
+    host, port: those of the site. status: the good answers. health_host: another name that the
+    application is asked by. config: the digest that the fragment answers to.
+    """
+
+    name: str
+    id: str
+    prefix: str
+    path: str
+    host: str
+    port: int
+    status: tuple[str, ...]
+    health_host: str = ""
+    config: str = ""
+
+    @classmethod
+    def of(
+        cls, release: Work | Release, sites: Iterable[Mapping[str, Any]], fragment: Path
+    ) -> Question:
+        """That of a release and the file that its link leads to; under maintenance, and when
+        stopped, another answer is good.
+        """
+        site, path, health = site_named(release.site, sites), release.app_path, release.health
+        answers = fragment.name == FILES["present"] or (
+            fragment.name == FILES["maintenance"] and health.path != "/"
+        )
+        return cls(
+            release.name,
+            release.id,
+            path.prefix,
+            path.at_nginx(health.path),
+            site.host,
+            site.port,
+            health.status if answers else ("503",),
+            health.host,
+            config_of(fragment),
+        )
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names that it is asked by in turn."""
+        return list(dict.fromkeys([self.health_host or self.host, self.host]))
+
+
+def check(question: Question, deadline: float) -> str:
     """Ask Nginx on loopback whether a release serves, until the worker that answers knows it.
 
     A reload is asynchronous, so the first answers may be an old worker's.
 
     Args:
-        release: C(name), C(id), C(prefix), C(path) of the health check, C(host) and C(port) of the
-        site, C(health_host) where it is
-            asked by another name and Nginx may lead that to it, good C(status), and C(config), what
-            config_of says of its fragment.
+        question: what it is asked.
         deadline: until when, in seconds of the monotonic clock.
 
     Returns:
         Why it does not serve; "" when it does.
     """
     answers: list[str] = []
-    hosts = list(dict.fromkeys([release.get("health_host") or release["host"], release["host"]]))
+    hosts = question.hosts
     status, found = 0, 0.0  # since when the new release has been there and has not been well
     while True:
-        connection, host = Connection(deadline, release["port"]), hosts[len(answers) % len(hosts)]
+        connection, host = Connection(deadline, question.port), hosts[len(answers) % len(hosts)]
         try:
-            path = f"{release['prefix']}/.flaskops/release?config={release['config']}"
+            path = f"{question.prefix}/.flaskops/release?config={question.config}"
             status, body = ask(connection, path, {"Host": host})
             answers.append(f"{status} {shown_line(body.strip()[:80])}")
-            if body.split() == [release["name"], release["id"]]:
+            if body.split() == [question.name, question.id]:
                 found = found or time.monotonic()
-                status, body = ask(connection, release["path"], {"Host": host})
-                answers[-1] += f", {release['path']} {status}"
-                if accepts(status, [*release["status"], *GUARDED]):
+                status, body = ask(connection, question.path, {"Host": host})
+                answers[-1] += f", {question.path} {status}"
+                if accepts(status, [*question.status, *GUARDED]):
                     return ""
         except PROBLEMS as error:
             answers.append(problem(error))
@@ -283,7 +330,7 @@ def check(release: Mapping[str, Any], deadline: float) -> str:
                 [*summary(answers), *(host_advice(str(status), hosts[0]) if found else [])]
             )
             return (
-                f"asked as {' and '.join(hosts)} on 127.0.0.1:{release['port']}, Nginx answered"
+                f"asked as {' and '.join(hosts)} on 127.0.0.1:{question.port}, Nginx answered"
                 f" {words}"
             )
         time.sleep(0.05)

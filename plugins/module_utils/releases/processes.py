@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..host.places import CONTAINER_RUN
+from ..host.places import CONTAINER_RUN, PROCESS_LABEL, RELEASE_LABEL
 from .app import App, Process
 from .command import shell_words
 
-LABEL = "host.flaskops.process"
 # Beside NAME-ID-PROCESS there are NAME-ID-pin and NAME-ID-command.
 RESERVED = ("pin", "command")
 
@@ -41,7 +40,7 @@ def _container(
 ) -> dict[str, Any]:
     words = shell_words(process.command)
     # Without the application's name: it may have 63 characters.
-    own_name = f"{process.name}-{container['labels']['host.flaskops.release']}"
+    own_name = f"{process.name}-{container['labels'][RELEASE_LABEL]}"
     options = {
         **container,
         "name": f"{container['name']}-{process.name}",
@@ -54,7 +53,7 @@ def _container(
         ],
         "stop_signal": "SIGTERM",
         "stop_timeout": process.stop_seconds,
-        "labels": {**container["labels"], LABEL: process.name},
+        "labels": {**container["labels"], PROCESS_LABEL: process.name},
     }
     if hosts := container.get("etc_hosts"):
         options["etc_hosts"] = {

@@ -71,8 +71,7 @@ class ReadyImage:
         """What the tag referred to when this release was pulled first: a tag may move, a release is
         the same when it is pulled again.
         """
-        pulled = self.record.releases.get(self.release.id, {}).get("pulled", "")
-        return pulled if isinstance(pulled, str) else ""
+        return self.record.of(self.release.id).pulled or ""
 
     def _remember(self, found: Mapping[str, Any]) -> None:
         repository = pull.familiar(self.release.build.image.split("@")[0])
@@ -83,7 +82,5 @@ class ReadyImage:
             name for name in found.get("RepoDigests") or [] if name.partition("@")[0] == repository
         ]
         if digests and not self._same():
-            self.record.releases.setdefault(self.release.id, {"state": "prepared"}).update(
-                pulled=digests[0]
-            )
+            self.record.note(self.release.id, pulled=digests[0])
             self.record.save()

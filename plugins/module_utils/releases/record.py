@@ -2,44 +2,43 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a host has of an application: the record of its releases, their directories, and the links
-that say what serves.
+to what serves.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..host.engine import Docker
 from ..host.files import HostError, moment, now, put_in_place, write_aside
-from ..host.places import NginxPlace, Place
+from ..host.places import APP_LABEL, PIN_LABEL, NginxPlace, Place, ReleaseName
 from ..host.trees import put_away
-
-
-def pin_name(name: str, release: str) -> str:
-    """The container that keeps the image of a release."""
-    return f"{name}-{release}-pin"
+from ..host.typed import plain, read
+from .app import Process
+from .release import FILES
 
 
 def pin(docker: Docker, name: str, release: str) -> str:
-    """Keep the image of a release through C(docker image prune -a): a container that is created and
-    never started.
+    """Keep the image of a release through C(docker image prune -a) by a container that never starts.
 
     Returns:
         The digest of the image's configuration.
     """
-    reference, container = f"flaskops/{name}:{release}", pin_name(name, release)
-    image = docker.inspect(reference, "image").get("Id")
+    named = ReleaseName(name, release)
+    image = docker.inspect(named.image, "image").get("Id")
     if not image:
-        raise HostError(f"the image {reference} is not on this host.")
-    there = docker.inspect(container)
+        raise HostError(f"the image {named.image} is not on this host.")
+    there = docker.inspect(named.pin)
     if there and there["Image"] != image:
-        docker.run("rm", container)
+        docker.run("rm", named.pin)
     if not there or there["Image"] != image:
-        labels = ("--label", f"host.flaskops.app={name}", "--label", f"host.flaskops.pin={release}")
-        docker.run("create", "--name", container, *labels, "--network", "none", image)
+        labels = ("--label", f"{APP_LABEL}={name}", "--label", f"{PIN_LABEL}={release}")
+        docker.run("create", "--name", named.pin, *labels, "--network", "none", image)
     return str(image)
 
 
@@ -47,99 +46,117 @@ def forget(docker: Docker, record: Record, name: str, release: str) -> None:
     """Remove all that there is of a release; the record must be saved, and the trash swept, which
     makes room.
     """
-    there = [entry["Names"] for entry in docker.containers(f"host.flaskops.app={name}")]
-    if ours := [
-        container for container in there if f"{container}-".startswith(f"{name}-{release}-")
-    ]:
+    named = ReleaseName(name, release)
+    there = [entry["Names"] for entry in docker.containers(f"{APP_LABEL}={name}")]
+    if ours := [container for container in there if named.has(container)]:
         docker.run("rm", "--force", "--volumes", *ours, check=False)
-    docker.run("image", "rm", f"flaskops/{name}:{release}", check=False)
+    docker.run("image", "rm", named.image, check=False)
     put_away(Place(record.root).app(name).release(release).directory, record.root)
     record.releases.pop(release, None)
 
 
-class Record:
-    """state.json of one application: a record of its releases. What serves is said by the Nginx
-    link alone.
+@dataclass(frozen=True)
+class Recorded:
+    """What the record of an application has of one release.
+
+    state: prepared, live, retired or failed; of each the moment when it became that. number: its
+    place in the order of deploys, None for one that has never served. previous: the release that
+    served before it. image, pulled: the digests of its image, here and at its registry. run: the token of the run that made it live.
     """
 
+    state: str = ""
+    prepared: str | None = None
+    live: str | None = None
+    retired: str | None = None
+    failed: str | None = None
+    number: int | None = None
+    previous: str | None = None
+    image: str | None = None
+    pulled: str | None = None
+    run: str | None = None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in plain(self).items() if value is not None}
+
+
+class Record:
+    """state.json of one application: its releases. What serves is what the link of Nginx leads to."""
+
     def __init__(self, root: str, name: str) -> None:
-        self.root = root
+        self.root, self.name = root, name
         self.path = Place(root).app(name).record
         self.aside: Path | None = None
+        self.live: str | None = None
         try:
-            self.data: dict[str, Any] = json.loads(self.path.read_text())
-            if not _is_record(self.data):
-                raise ValueError("it is no record of releases")
-        except FileNotFoundError:
-            self.data = {
-                "format": 1,
-                "app": name,
-                "live": None,
-                "releases": self._found(root, name),
+            found = json.loads(self.path.read_text())
+            if not _is_record(found):
+                raise ValueError("it is not a record of releases")
+            self.live = found["live"]
+            self.releases = {
+                identity: read(Recorded, entry) for identity, entry in found["releases"].items()
             }
+        except FileNotFoundError:
+            self.releases = _found(root, name)
         except ValueError as error:
             raise HostError(
                 f"{self.path} cannot be read ({error}); move it away, and the next deploy writes it"
-                " anew."
+                " again."
             ) from error
 
-    @staticmethod
-    def _found(root: str, name: str) -> dict[str, dict[str, Any]]:
-        """The releases that lie there, in the order in which they were laid down: a lost record
-        takes no way back with it.
-        """
-        files = [
-            release.record
-            for release in Place(root).app(name).all_releases()
-            if release.record.exists()
-        ]
-        found: dict[str, dict[str, Any]] = {}
-        before = None
-        for number, (laid, identity) in enumerate(
-            sorted((file.stat().st_mtime, file.parent.name) for file in files), 1
-        ):
-            found[identity] = {
-                "state": "retired",
-                "retired": now(),
-                "live": moment(laid),
-                "number": number,
-                "previous": before,
-            }
-            before = identity
-        return found
+    def of(self, release: str | None) -> Recorded:
+        """What is known of a release."""
+        return self.releases.get(release or "", Recorded())
 
     @property
-    def releases(self) -> dict[str, dict[str, Any]]:
-        """What is known of each release, by its id."""
-        found: dict[str, dict[str, Any]] = self.data["releases"]
-        return found
+    def served(self) -> list[str]:
+        """The releases that have served, the newest first."""
+        numbered = [(known.number, key) for key, known in self.releases.items() if known.number]
+        return [key for _number, key in sorted(numbered, reverse=True)]
 
-    def mark(self, release: str, state: str, rollback: bool = False, **more: Any) -> None:
+    def mark(
+        self,
+        release: str,
+        state: str,
+        rollback: bool = False,
+        run: str | None = None,
+        reason: str | None = None,
+    ) -> None:
         """Set the state of a release: prepared, live, retired or failed.
 
-        A deploy makes it the newest, and remembers which one served before; a rollback leaves that
+        A deploy makes it the newest, and records which one served before; a rollback leaves that
         as it is.
         """
-        entry = self.releases.setdefault(release, {})
-        if state == "live" and self.data["live"] == release and entry.get("state") == "live":
+        entry = self.of(release)
+        if state == "live" and self.live == release and entry.state == "live":
             return  # repaired, or in another state: it is live since then, by that run
-        entry.update(state=state, **{state: now()}, **more)
+        entry = replace(entry, state=state, run=run or entry.run, reason=reason or entry.reason)
+        entry = read(Recorded, {**plain(entry), state: now()})
         if state == "live":
-            if self.data["live"] != release and not (rollback and "number" in entry):
-                entry["number"] = 1 + max(
-                    (other.get("number", 0) for other in self.releases.values()), default=0
-                )
-                entry["previous"] = self.data["live"]
-            for other, data in self.data["releases"].items():
-                if other != release and data["state"] == "live":
-                    data.update(state="retired", retired=now())
-            self.data["live"] = release
+            if self.live != release and not (rollback and entry.number is not None):
+                last = max((other.number or 0 for other in self.releases.values()), default=0)
+                entry = replace(entry, number=1 + last, previous=self.live)
+            for other, known in self.releases.items():
+                if other != release and known.state == "live":
+                    self.releases[other] = replace(known, state="retired", retired=now())
+            self.live = release
+        self.releases[release] = entry
 
-    def before(self, release: str) -> str | None:
+    def note(self, release: str, image: str | None = None, pulled: str | None = None) -> None:
+        """Record the digest of the image of a release, here or at its registry."""
+        known = self.of(release)
+        self.releases[release] = replace(
+            known,
+            state=known.state or "prepared",
+            image=image or known.image,
+            pulled=pulled or known.pulled,
+        )
+
+    def before(self, release: str | None) -> str | None:
         """The release that a rollback from this one goes to: the one that served when this one was
         deployed.
         """
-        previous = self.releases.get(release, {}).get("previous")
+        previous = self.of(release).previous
         return previous if previous in self.releases else None
 
     def save(self) -> None:
@@ -147,15 +164,16 @@ class Record:
         self.commit()
 
     def stage(self) -> None:
-        """Write it beside the one that there is, so that only a renaming is missing; it may be
-        discarded still.
+        """Write it beside the present one, so that only a renaming is missing; it can still be
+        discarded.
         """
-        self.aside = write_aside(
-            self.path, (json.dumps(self.data, indent=2, sort_keys=True) + "\n").encode(), 0o600
-        )
+        releases = {identity: known.to_dict() for identity, known in self.releases.items()}
+        record = {"format": 1, "app": self.name, "live": self.live, "releases": releases}
+        text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+        self.aside = write_aside(self.path, text.encode(), 0o600)
 
     def commit(self) -> None:
-        """Let what was staged be the record."""
+        """Make what was staged the record."""
         aside, self.aside = self.aside, None
         if aside:
             put_in_place(aside, self.path)
@@ -180,18 +198,49 @@ def _is_record(data: Any) -> bool:
     )
 
 
-def live_links(nginx_root: str) -> dict[str, list[dict[str, str]]]:
-    """What serves: for each application the links there are, each with C(site), C(id) of the
-    release and C(file) of it.
+def _found(root: str, name: str) -> dict[str, Recorded]:
+    """The releases whose directories are there, in the order of their making: a rollback is
+    possible although the record is lost.
     """
-    links: dict[str, list[dict[str, str]]] = {}
-    for link in NginxPlace(nginx_root).links():
-        if link.is_symlink():
-            target = Path(os.readlink(link))
-            links.setdefault(link.stem, []).append(
-                {"site": link.parent.name, "id": target.parent.name, "file": target.name}
-            )
+    files = [place.record for place in Place(root).app(name).all_releases()]
+    made = sorted((file.stat().st_mtime, file.parent.name) for file in files if file.exists())
+    befores = [None, *(identity for _moment, identity in made)]
+    return {
+        identity: Recorded(
+            "retired", retired=now(), live=moment(when), number=number, previous=before
+        )
+        for number, ((when, identity), before) in enumerate(zip(made, befores, strict=False), 1)
+    }
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of Nginx to a release: on which site, and to which of its files."""
+
+    site: str
+    id: str
+    file: str
+
+    @property
+    def state(self) -> str:
+        """The state of an application whose link it is; the file for one of none."""
+        return next((state for state, file in FILES.items() if file == self.file), self.file)
+
+
+def live_links(nginx_root: str) -> dict[str, tuple[Link, ...]]:
+    """What serves: the links of each application."""
+    links: dict[str, tuple[Link, ...]] = {}
+    for path in NginxPlace(nginx_root).links():
+        if path.is_symlink():
+            target = Path(os.readlink(path))
+            link = Link(path.parent.name, target.parent.name, target.name)
+            links[path.stem] = (*links.get(path.stem, ()), link)
     return links
+
+
+def live_release(links: Iterable[Link]) -> str | None:
+    """The release that the links of an application lead to; None where nothing serves."""
+    return next((link.id for link in links), None)
 
 
 def read_release(root: str, name: str, release: str) -> dict[str, Any]:
@@ -201,3 +250,9 @@ def read_release(root: str, name: str, release: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("container"), dict) else {}
+
+
+def processes_of(root: str, name: str, release: str) -> tuple[Process, ...]:
+    """The processes that a release has by its release.json."""
+    found = read_release(root, name, release).get("processes", [])
+    return tuple(read(Process, process) for process in found)

@@ -7,14 +7,15 @@ host keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..host.places import ROOT, Place, ReleasePlace
+from ..host.places import ROOT, Place, ReleaseName, ReleasePlace
 from ..host.typed import plain, read
+from ..nginx.site import site_named
 from .app import Build, Health, Login, Process, Static
 from .app_path import AppPath
 
@@ -23,7 +24,6 @@ FORMAT = 3
 # In the options of a container it means the user of the container, which the host decides and
 # records.
 UID_PLACEHOLDER = "@flaskops-uid@"
-LABEL = "host.flaskops"
 # The file that the link of Nginx leads to, by the state of an application that is on the host.
 FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": "stopped.conf"}
 # What release.json keeps under the names of the fields.
@@ -142,12 +142,12 @@ class Release:
     @property
     def image(self) -> str:
         """The reference of its image."""
-        return f"flaskops/{self.name}:{self.id}"
+        return ReleaseName(self.name, self.id).image
 
     @property
     def container_name(self) -> str:
         """The name of the container that answers requests."""
-        return f"{self.name}-{self.id}"
+        return ReleaseName(self.name, self.id).container
 
     @property
     def containers(self) -> tuple[Mapping[str, Any], ...]:
@@ -168,6 +168,14 @@ class Release:
     def app_path(self) -> AppPath:
         """Its path: who strips it, and what is asked for."""
         return AppPath(self.path, self.path_mode, self.engine, self.script_name)
+
+    def health_host(self, sites: Iterable[Mapping[str, Any]]) -> str:
+        """The name that it is asked by for its health: its own, or that of its site."""
+        return self.health.host or site_named(self.site, sites).host
+
+    def url(self, sites: Iterable[Mapping[str, Any]], address: str) -> str:
+        """Where users reach it; by the address of the host where its site has no name."""
+        return site_named(self.site, sites).url(self.app_path.at_nginx("/"), address)
 
     @property
     def fragment(self) -> str:

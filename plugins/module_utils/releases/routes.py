@@ -14,18 +14,18 @@ another path. Root makes the link, in a directory of root's own.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ..host.files import sync_directory
 from ..host.places import Place
-from .record import read_release
+from .record import Link, read_release
 
 
 def route_of(root: str, app: str, release: str | None) -> str:
-    """The name of the link that the fragment of a release goes through; "" for one of before 0.1.0,
-    which has its socket's own path.
+    """The name of the link that the fragment of a release goes through; "" for one from before
+    0.1.0, which has the path of its socket.
     """
     return str(read_release(root, app, release).get("route") or "") if release else ""
 
@@ -39,7 +39,7 @@ def leads_to(root: str, app: str, route: str) -> str:
 
 
 def lead(root: str, app: str, release: str) -> None:
-    """Let the link of a release lead to it, from one moment to the next."""
+    """Move the link of a release to it, atomically."""
     if not (route := route_of(root, app, release)) or leads_to(root, app, route) == release:
         return
     place = Place(root).app(app)
@@ -75,11 +75,11 @@ def still_led_to(root: str, app: str, release: str) -> bool:
     return not route or leads_to(root, app, route) == release
 
 
-def sweep(root: str, app: str, links: Sequence[Mapping[str, str]]) -> None:
+def sweep(root: str, app: str, links: Sequence[Link]) -> None:
     """Remove the links of other routes than that of the release that serves, which Nginx's links
     name.
     """
-    kept = [route_of(root, app, link["id"]) for link in links]
+    kept = [route_of(root, app, link.id) for link in links]
     for link in Place(root).app(app).routes():
         if kept and link.name not in kept and link.is_symlink():
             link.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from typing import Any
 from ..host.container import Container, settle
 from ..host.engine import Docker
 from ..host.files import HostError
-from ..host.places import Place
+from ..host.places import Place, ReleaseName
 from . import gate, one_off
 from .lock import renew
 from .record import read_release
@@ -99,7 +99,7 @@ class Start:
         """In a container of the new image with the new environment, before the new code serves."""
         own = replace(
             self.container,
-            name=f"{self.container.name}-command",
+            name=ReleaseName(self.name, self.request.id).command,
             command=self.request.release_command,
         )
         with _told(f"release_command of {self.name} failed:"):

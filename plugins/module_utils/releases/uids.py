@@ -126,7 +126,7 @@ class Uids:
             return recorded
         for link in live_links(self.nginx_root).get(name, []):
             try:
-                return Place(self.root).app(name).release(link["id"]).spool.lstat().st_uid
+                return Place(self.root).app(name).release(link.id).spool.lstat().st_uid
             except OSError:
                 continue
         return 0

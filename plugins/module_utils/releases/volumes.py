@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..host.engine import Docker
+from ..host.places import APP_LABEL, RELEASE_LABEL, ReleaseName
 from .drain import remove
-from .release import LABEL
 from .uids import app_of
 
 
@@ -46,7 +46,7 @@ class _Volume:
         """From the output of C(docker volume inspect)."""
         place = found.get("Mountpoint") or ""
         is_plain = found.get("Driver") == "local" and not found.get("Options") and bool(place)
-        label = (found.get("Labels") or {}).get(f"{LABEL}.app", "")
+        label = (found.get("Labels") or {}).get(APP_LABEL, "")
         return cls(found["Name"], place, label, is_plain)
 
 
@@ -77,7 +77,7 @@ class Volumes:
         # One that Docker made for a run before this, or that this application's was cut off with.
         begun = [volume for volume, found in there.items() if self._is_begun(found)]
         for volume in missing:
-            self.docker.run("volume", "create", "--label", f"{LABEL}.app={self.name}", volume)
+            self.docker.run("volume", "create", "--label", f"{APP_LABEL}={self.name}", volume)
         if missing or begun:
             self._fill(image, {volume: wanted[volume] for volume in (*missing, *begun)})
             for found in self._inspect([*missing, *begun]).values():
@@ -110,12 +110,12 @@ class Volumes:
         """Have the engine copy what the image has in their place, as it does when a container is
         made; so the owner comes after it.
         """
-        container = f"{self.name}-{self.release}-pin.volumes"
+        container = f"{ReleaseName(self.name, self.release).pin}.volumes"
         remove([container], self.docker)
         labels = (
             word
-            for label in (f"app={self.name}", f"release={self.release}")
-            for word in ("--label", f"{LABEL}.{label}")
+            for label in (f"{APP_LABEL}={self.name}", f"{RELEASE_LABEL}={self.release}")
+            for word in ("--label", label)
         )
         mounts = (
             word

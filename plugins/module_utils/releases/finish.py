@@ -1,0 +1,285 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of every run that took locks, whether it went well or not: remove, undo what failed,
+drain and stop what served before, prune, write the audit, unlock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from ..host import trees
+from ..host.disk import no_room
+from ..host.engine import Docker
+from ..host.files import HostError
+from ..host.places import AppPlace, Place, ReleaseName
+from . import audit, drain, memory, process_steps, prune, routes
+from .attempts import Attempts
+from .lock import Lock, holder, release, renew
+from .record import Link, Record, forget, live_links
+from .release import FILES
+from .remove import Remove
+from .work import Outcome
+
+Drained = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the end of a run has done. failures: what could not be done; all the rest was."""
+
+    drained: Drained = field(default_factory=dict)
+    pruned: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Finish:
+    """What comes after the switch, or after a failure before it.
+
+    Each step of each application is an attempt for itself, so that nothing prevents an unlock, an
+    audit or a prune.
+
+    Args:
+        root: the directory of the releases.
+        nginx_root: that of the Nginx configuration.
+        lock: what the run has locked.
+        outcomes: what became of each application with work.
+        action: what the run did, for the audit.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        nginx_root: str,
+        lock: Lock,
+        outcomes: Iterable[Outcome],
+        action: str = "deploy",
+    ) -> None:
+        self.root, self.nginx_root, self.action = root, nginx_root, action
+        self.token, self.names = lock.token, list(lock.names)
+        self.outcomes = list(outcomes)
+        self.docker = Docker()
+        self.links: dict[str, tuple[Link, ...]] = {}
+        self.attempts = Attempts()
+
+    def run(self, remove: Sequence[str] = (), failed: bool = False) -> Finished:
+        """Finish.
+
+        Args:
+            remove: the applications to remove.
+            failed: whether an application failed: then none is removed, because what failed may
+                be what replaces it.
+        """
+        removed = self._remove(remove) if remove and not failed else []
+        there = [name for name in self.names if self._place(name).directory.is_dir()]
+        held = []
+        for name in there:
+            with self.attempts.of(name, "it was left as it is"):
+                renew(self.root, [name], self.token, "drain")
+                held.append(name)
+        self.outcomes = [outcome for outcome in self.outcomes if outcome.work.name in held]
+        drained, pruned = self._settle(held)
+        for outcome in self.outcomes:
+            name = outcome.work.name
+            with self.attempts.of(name, "its unused network could not be removed", warn=True):
+                prune.remove_network(self.root, self.docker, outcome)
+        for outcome in self.outcomes:
+            name = outcome.work.name
+            with self.attempts.of(name, f"this run is not in {self._place(name).audit}"):
+                self._audit(outcome, drained)
+        for name in held:
+            with self.attempts.of(
+                name, "what its containers wrote could not be removed", warn=True
+            ):
+                prune.empty(self.root, self.docker, name, self.attempts)
+        for name in there:
+            with self.attempts.of(
+                name,
+                "it could not be unlocked; break its lock with -e"
+                f" flask_apps_break_lock={self.token}",
+            ):
+                release(self.root, [name], self.token)
+        with self.attempts.of("", "The trash could not be emptied", warn=True):
+            self.attempts.warnings += trees.sweep(self.root)
+        kept = [f"Because of that not removed: {', '.join(remove)}"] if remove and failed else []
+        return Finished(
+            drained,
+            tuple(pruned),
+            tuple(removed),
+            (*self.attempts.failures.values(), *kept),
+            tuple(self.attempts.warnings),
+        )
+
+    def _remove(self, names: Sequence[str]) -> list[str]:
+        with self.attempts.of("", f"{', '.join(names)} could not be removed"):
+            return Remove(self.root, self.nginx_root, self.docker, self.attempts).run(
+                names, self.token
+            )
+        return []
+
+    def _settle(self, held: Sequence[str]) -> tuple[Drained, list[str]]:
+        """What depends on what serves: undo, drain, prune. Returns how the old releases drained, and
+        the releases that are gone.
+        """
+        drained: Drained = {}
+        pruned: list[str] = []
+        with self.attempts.of(
+            "", "What serves could not be found out, so nothing was stopped or removed"
+        ):
+            self.links = live_links(self.nginx_root)
+            self._undo()
+            with self.attempts.of("", "What served before could not be drained"):
+                drained = self._drain()
+            with self.attempts.of(
+                "", "Whether a release dies of memory could not be found out", warn=True
+            ):
+                self._warn_of_starved()
+            for name in held:
+                with self.attempts.of(name, "the links of its earlier paths could not be removed"):
+                    routes.sweep(self.root, name, self._links_of(name))
+            for outcome in self.outcomes:
+                name = outcome.work.name
+                with self.attempts.of(name, "its old releases could not be removed"):
+                    gone = prune.prune(
+                        self.root, self.docker, outcome, self._links_of(name), self.attempts
+                    )
+                    pruned += [f"{name} {old}" for old in gone]
+        return drained, pruned
+
+    def _undo(self) -> None:
+        """Remove what does not serve; what serves is not touched."""
+        # What the link leads to serves, whatever became of the switch; the next run settles it.
+        failed = [
+            outcome
+            for outcome in self.outcomes
+            if not outcome.is_live and not self._serves(outcome)
+        ]
+        gone = [outcome.work.container for outcome in failed]
+        self._all("stopped", lambda names, docker: drain.stop(names, docker, 2), gone)
+        self._all("removed", drain.remove, gone)
+        for outcome in failed:
+            work = outcome.work
+            with self.attempts.of(work.name, "its processes that failed could not be removed"):
+                process_steps.undo(self.docker, work.name, work.id)
+        for outcome in self.outcomes:
+            # Whatever serves now has its processes, even where a release failed before it stopped
+            # one.
+            name = outcome.work.name
+            links = self._links_of(name)
+            if not outcome.is_live and links and links[0].file != FILES["stopped"]:
+                with self.attempts.of(name, "its processes could not be started again"):
+                    process_steps.restore(self.docker, name, links[0].id)
+        for outcome in failed:
+            with self.attempts.of(outcome.work.name, "its failure could not be recorded"):
+                self._record_failure(outcome)
+
+    def _record_failure(self, outcome: Outcome) -> None:
+        name, identity = outcome.work.name, outcome.work.id
+        record = Record(self.root, name)
+        state = record.of(identity).state
+        # A release that is only to be repaired, or was live before, stays what it was.
+        if state in ("", "prepared") and no_room(outcome.reason):
+            forget(self.docker, record, name, identity)
+            record.save()
+        elif state == "prepared":
+            record.mark(identity, "failed", reason=outcome.reason[:2000])
+            record.save()
+
+    def _links_of(self, name: str) -> tuple[Link, ...]:
+        return self.links.get(name, ())
+
+    def _place(self, name: str) -> AppPlace:
+        return Place(self.root).app(name)
+
+    def _serves(self, outcome: Outcome) -> bool:
+        return any(link.id == outcome.work.id for link in self._links_of(outcome.work.name))
+
+    def _drain(self) -> Drained:
+        """What served before finishes its requests."""
+        live = [outcome.work for outcome in self.outcomes if outcome.is_live]
+        old = [
+            replace(drain.Old.of(self.root, work.name, work.live), drain_seconds=work.drain_seconds)
+            for work in live
+            if work.live and (work.live != work.id or not work.runs)
+        ]
+        names = [each.container for each in old]
+        # Of a stopped application the container of this very release stops, and stays.
+        still = [outcome.work.container for outcome in self.outcomes if not outcome.work.runs]
+        leaving, staying = self._processes()
+        self._disable_restart([name for name in names if name in still] + staying)
+        with ThreadPoolExecutor(1) as beside:
+            stopped = beside.submit(self._all, "stopped", process_steps.stop, leaving + staying)
+            drained = drain.drain(old)
+            self._all("stopped", drain.stop, names)
+            self._all("removed", drain.remove, [name for name in names if name not in still])
+            stopped.result()
+        self._all("removed", drain.remove, leaving)
+        return drained
+
+    def _warn_of_starved(self) -> None:
+        """What serves, and dies of memory."""
+        live = {
+            outcome.work.container: outcome.work
+            for outcome in self.outcomes
+            if outcome.is_live and outcome.work.runs
+        }
+        for container, words in memory.starved(self.docker, live).items():
+            self.attempts.warnings.append(
+                f"{live[container].name}: release {live[container].id} serves, and {words}"
+            )
+
+    def _all(
+        self, what: str, step: Callable[[list[str], Docker], None], containers: list[str]
+    ) -> None:
+        """All at once; where that fails, one by one."""
+        try:
+            step(containers, self.docker)
+        except HostError:
+            for container in containers:
+                with self.attempts.of("", f"The container {container} could not be {what}"):
+                    step([container], self.docker)
+
+    def _processes(self) -> tuple[list[str], list[str]]:
+        """The containers of processes: those of releases that serve no more, and those of
+        applications that are stopped.
+        """
+        leaving, staying = [], []
+        for outcome in self.outcomes:
+            if outcome.is_live:
+                for process in process_steps.found(self.docker, outcome.work.name):
+                    if process.release != outcome.work.id:
+                        leaving.append(process.container)
+                    elif not outcome.work.runs:
+                        staying.append(process.container)
+        return leaving, staying
+
+    def _disable_restart(self, containers: list[str]) -> None:
+        if containers:
+            with self.attempts.of(
+                "", "The restart policy of stopped containers could not be disabled"
+            ):
+                self.docker.run("update", "--restart", "no", *containers, check=False)
+
+    def _audit(self, outcome: Outcome, drained: Mapping[str, Mapping[str, float]]) -> None:
+        """One line about what was done, by whom and how it went."""
+        work = outcome.work
+        held = holder(self.root, work.name)
+        audit.write(
+            self.root,
+            work.name,
+            held,
+            action=self.action,
+            before=work.live,
+            to=work.id,
+            state=work.state,
+            result=outcome.result,
+            reason=outcome.reason.splitlines()[0] if outcome.reason else "",
+            seconds=round(time.time() - held.clock, 1) if held and held.clock else None,
+            drained=drained.get(ReleaseName(work.name, work.live or "").container),
+        )

@@ -1,0 +1,286 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on a host, whether it is well, and what its logs show."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..host.engine import Docker, logs
+from ..host.files import HostError
+from ..host.places import Place, ReleaseName
+from ..host.trees import Size, size
+from ..host.typed import plain
+from . import advice, memory
+from .lock import holder
+from .probe import (
+    PROBLEMS,
+    QUESTION_SECONDS,
+    SocketConnection,
+    accepts,
+    ask,
+    headers_for,
+    problem,
+)
+from .record import Link, Record, live_links, processes_of, read_release
+from .release import Release
+
+AT_ONCE = 200  # applications that are asked side by side; they wait for each other beyond
+DISK_SECONDS = 2.0  # for what all applications together have written
+LOG_LINES = 2000  # at the end of the log of an application that serves
+LAST = 64 * 1024  # bytes at the end of an audit, which hold its last line
+RESULTS = {"failed": "refused"}
+
+
+@dataclass(frozen=True)
+class AppStatus:
+    """One application, as docs/outputs.yml describes it. The defaults are those of one whose record
+    or release cannot be read.
+    """
+
+    name: str
+    release: str | None = None
+    state: str = "unreadable"
+    since: str | None = None
+    image: str = "-"
+    health: str = "-"
+    container: str = "-"
+    path: str | None = None
+    url: str | None = None
+    memory: str = "-"
+    restarts: int | None = None
+    processes: Mapping[str, str] = field(default_factory=dict)
+    previous: tuple[str, ...] = ()
+    locked_by: str | None = None
+    disk: str = "-"
+    disk_bytes: int | None = None
+    reason: str | None = None
+    advice: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return plain(self)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the last run of an application that does not serve has ended, by its audit."""
+
+    state: str = "absent"
+    since: str | None = None
+    reason: str | None = None
+
+
+class Status:
+    """Reads links, records and containers of all applications.
+
+    Args:
+        root: the directory of the releases.
+        nginx_root: that of the Nginx configuration.
+        sites: the server blocks.
+        address: the address of the host, where a site has no name.
+        only: the applications to look at; all without them.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        nginx_root: str,
+        sites: Sequence[Mapping[str, Any]] = (),
+        address: str = "localhost",
+        only: Sequence[str] = (),
+    ) -> None:
+        self.root, self.sites, self.address = root, sites, address
+        self.links = live_links(nginx_root)
+        self.docker = Docker()
+        self.names = applications(root, self.links, only)
+
+    def apps(self) -> list[AppStatus]:
+        live = {name: links[0] for name, links in self.links.items() if name in self.names}
+        releases = {name: ReleaseName(name, link.id) for name, link in live.items()}
+        processes = [
+            release.process(process)
+            for release in releases.values()
+            for process in self._processes(release)
+        ]
+        found = self._inspect([*(each.container for each in releases.values()), *processes])
+        used = self._memory([name for name, entry in found.items() if entry["State"]["Running"]])
+        # Side by side: one that does not answer delays no other.
+        with ThreadPoolExecutor(AT_ONCE) as beside:
+            return list(
+                beside.map(
+                    lambda name: self._app_or_reason(name, live.get(name), found, used),
+                    self.names,
+                )
+            )
+
+    def _processes(self, release: ReleaseName) -> list[str]:
+        return [each.name for each in processes_of(self.root, release.app, release.id)]
+
+    def _app_or_reason(
+        self,
+        name: str,
+        link: Link | None,
+        found: Mapping[str, Mapping[str, Any]],
+        used: Mapping[str, str],
+    ) -> AppStatus:
+        """One that cannot be read is shown as that, beside the others."""
+        try:
+            return self._app(name, link, found, used)
+        except Exception as error:
+            reason = (
+                str(error)
+                if isinstance(error, (HostError, OSError))
+                else f"{type(error).__name__}: {error}"
+            )
+            return AppStatus(name, link.id if link else None, reason=reason)
+
+    def _disk(self, name: str) -> Size:
+        """What its containers have written, of all releases that are kept."""
+        places = [
+            path
+            for release in Place(self.root).app(name).all_releases()
+            for path in release.written
+        ]
+        return size(places, DISK_SECONDS / len(self.names))
+
+    def _ending(self, name: str) -> Ending:
+        """Why nothing of it serves: what became of its last run, by the audit."""
+        try:
+            with Place(self.root).app(name).audit.open("rb") as file:
+                file.seek(-min(LAST, os.fstat(file.fileno()).st_size), os.SEEK_END)
+                last = json.loads(file.read().splitlines()[-1])
+            if last["result"] == "live":
+                return Ending()
+            state = RESULTS.get(last["result"], last["result"])
+            return Ending(state, last["time"], last["reason"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return Ending()
+
+    def _app(
+        self,
+        name: str,
+        link: Link | None,
+        found: Mapping[str, Mapping[str, Any]],
+        used: Mapping[str, str],
+    ) -> AppStatus:
+        record, held, disk = Record(self.root, name), holder(self.root, name), self._disk(name)
+        locked_by = held.who if held else None
+        if not link:
+            ending = self._ending(name)
+            return AppStatus(
+                name,
+                state=ending.state,
+                since=ending.since,
+                health="container missing",
+                previous=tuple(record.served),
+                reason=ending.reason,
+                locked_by=locked_by,
+                disk=str(disk),
+                disk_bytes=disk.bytes,
+            )
+        named, known = ReleaseName(name, link.id), record.of(link.id)
+        details = found.get(named.container, {})
+        release = self._release(name, link.id)
+        state = details.get("State", {})
+        return AppStatus(
+            name,
+            link.id,
+            link.state,
+            known.live,
+            (known.image or "-").removeprefix("sha256:")[:12],
+            self._health(release, details)
+            if state.get("Running")
+            else f"container {state.get('Status', 'missing')}",
+            named.container,
+            release.path if release else None,
+            release.url(self.sites, self.address) if release else None,
+            used.get(named.container, "-"),
+            details.get("RestartCount"),
+            {
+                process: _state(found.get(named.process(process), {}))
+                for process in self._processes(named)
+            },
+            tuple(release for release in record.served if release != link.id),
+            advice=tuple(self._advice(details)),
+            locked_by=locked_by,
+            disk=str(disk),
+            disk_bytes=disk.bytes,
+        )
+
+    def _release(self, name: str, identity: str) -> Release | None:
+        """What release.json has; None where it is missing or broken."""
+        facts = read_release(self.root, name, identity)
+        return Release.from_record(facts, self.root) if facts else None
+
+    def _advice(self, details: Mapping[str, Any]) -> list[str]:
+        """What its log and the kernel's counters show that a key fixes."""
+        if not details.get("State", {}).get("Running"):
+            return []
+        count = memory.killed(int(details["State"].get("Pid") or 0))
+        starved = [memory.advice(details, count)] if count >= memory.TOO_MANY else []
+        log = logs(self.docker, details["Name"].lstrip("/"), LOG_LINES)
+        return advice.advice(log, details) + starved
+
+    def _health(self, release: Release | None, details: Mapping[str, Any]) -> str:
+        """The answer to its health check, and whether the kernel kills what answers."""
+        if not release:
+            raise HostError("its release.json is missing or broken")
+        socket = str(release.place.socket)
+        connection = SocketConnection(socket, time.monotonic() + QUESTION_SECONDS)
+        try:
+            path = release.app_path.at_socket(release.health.path)
+            status, _body = ask(connection, path, headers_for(release.health_host(self.sites)))
+        except PROBLEMS as error:
+            return f"bad ({problem(error)})"
+        finally:
+            connection.close()
+        good = accepts(status, release.health.status)
+        return f"{'ok' if good else 'bad'} ({status}){memory.in_status(details)}"
+
+    def _inspect(self, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        found = (
+            json.loads(
+                self.docker.run("inspect", "--type", "container", *names, check=False) or "[]"
+            )
+            if names
+            else []
+        )
+        return {entry["Name"].lstrip("/"): entry for entry in found}
+
+    def _memory(self, names: Sequence[str]) -> dict[str, str]:
+        if not names:
+            return {}
+        lines = self.docker.run(
+            "stats", "--no-stream", "--format", "{{.Name}}\t{{.MemUsage}}", *names, check=False
+        ).splitlines()
+        return {
+            name: usage.replace(" / ", "/") for name, usage in (line.split("\t") for line in lines)
+        }
+
+
+def applications(root: str, links: Iterable[str], only: Sequence[str]) -> list[str]:
+    """The applications of a host, or those of them that are asked for.
+
+    Raises:
+        HostError: one of them is not on the host.
+    """
+    known = {app.directory.name for app in Place(root).all_apps()} | set(links)
+    if unknown := sorted(set(only) - known):
+        raise HostError(
+            f"there is no {', '.join(unknown)} on this host; there is"
+            f" {', '.join(sorted(known)) or 'no application'}."
+        )
+    return sorted(name for name in known if not only or name in only)
+
+
+def _state(details: Mapping[str, Any]) -> str:
+    """In words, with the number of restarts where there were some."""
+    state, restarts = details.get("State", {}).get("Status", "missing"), details.get("RestartCount")
+    return f"{state} ({restarts} restarts)" if restarts else state
