@@ -46,7 +46,7 @@ SHELLS = [shell for shell in map(shutil.which, ("dash", "bash", "busybox")) if s
         ('worker "it costs $5"', 'exec worker "it costs $5"'),
     ],
 )
-def test_a_program_takes_the_place_of_the_shell(command, line):
+def test_a_program_replaces_the_shell(command, line):
     assert shell_line(command) == line
 
 

@@ -56,7 +56,7 @@ def test_one_that_is_healthy_and_could_not_write_is_let_through_with_advice(run)
     assert "write writable: [/app/uploads]" in words
 
 
-def test_one_that_exits_is_told_with_its_own_words_and_with_advice(run):
+def test_one_that_exits_is_reported_with_its_own_words_and_with_advice(run):
     with pytest.raises(HostError) as refused:
         run(False, f"{NOISE}\n{WRITES}\n")
     lines = str(refused.value).splitlines()

@@ -35,11 +35,11 @@ HUB = (
 
 def test_the_log_and_the_reason_are_apart():
     text = (
-        with_log("shop did not get healthy: no answer.", ["one", "", "  two "])
+        with_log("shop did not pass its health check: no answer.", ["one", "", "  two "])
         + "\nWrite writable: [/app/x]."
     )
     assert apart(text) == (
-        "shop did not get healthy: no answer.\nWrite writable: [/app/x].",
+        "shop did not pass its health check: no answer.\nWrite writable: [/app/x].",
         "one\n\n  two",
     )
     assert failed(text) == {"msg": apart(text)[0], "log": apart(text)[1]}
@@ -96,14 +96,14 @@ def test_a_build_that_fails_shows_its_log_and_no_password():
 
 def test_the_last_message_has_the_reason_and_not_the_log():
     result = failed(
-        with_log("shop did not get healthy: no answer.", ["Traceback"])
+        with_log("shop did not pass its health check: no answer.", ["Traceback"])
         + "\nWrite writable: [/app/x]."
     )
     said = deploy.failure(WORK, "release | Wait for the health check", result)
     assert (
         said
         == f"shop: release {'b' * 12} failed at 'release | Wait for the health check', where its"
-        " log is shown; it serves nothing yet.\nshop did not get healthy: no answer.\nWrite"
+        " log is shown; it serves nothing yet.\nshop did not pass its health check: no answer.\nWrite"
         " writable: [/app/x].\nIts log says: Traceback"
     )
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A release command is often the first that writes, or asks for a server: what it says of that is
-told with it.
+"""A release command is often the first that writes, or asks for a server: its advice is reported
+with it.
 """
 
 import pytest
@@ -64,6 +64,6 @@ def test_one_that_never_ends_names_its_deadline(run):
         run(None, "")
 
 
-def test_one_that_ends_well_in_spite_of_it_tells_it_too(run):
+def test_one_that_ends_well_in_spite_of_it_reports_it_too(run):
     (words,) = run(0, WRITES)[1]
     assert "volumes: [shop-data:/app/instance]" in words

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The steps from an image to a release that answers: their order, what each is told, and the words
+"""The steps from an image to a release that answers: their order, what each gets, and the words
 of what fails.
 """
 
@@ -120,11 +120,11 @@ def test_without_a_command_and_processes_one_container_is_started(run):
         ("shop-1-command", "release_command of shop failed: of this cause"),
         ("ran", "release_command of shop failed: of this cause"),
         ("shop-1", "The container shop-1 could not be started: of this cause"),
-        ("asked", "shop did not get healthy: of this cause"),
+        ("asked", "shop did not pass its health check: of this cause"),
         ("shop-1-worker", "The container shop-1-worker could not be created: of this cause"),
     ],
 )
-def test_what_fails_is_said_and_ends_it(run, fails, words):
+def test_a_failure_has_words_and_ends_the_run(run, fails, words):
     noted, begin = run(fails, release_command=["x"])
     with pytest.raises(HostError) as refused:
         begin.run()
@@ -132,7 +132,7 @@ def test_what_fails_is_said_and_ends_it(run, fails, words):
     assert noted[-1][0] == fails
     assert bool(begin.warnings) is (
         fails not in ("shop-1-command", "ran")
-    )  # what the release command said is told all the same
+    )  # what the release command said is kept all the same
 
 
 @pytest.mark.parametrize("step", ["release command", "start", "health check"])
@@ -150,7 +150,7 @@ def test_what_the_release_command_said_is_there_when_a_later_step_fails(run):
     assert begin.said == ["done"]
 
 
-def test_a_record_without_an_option_is_told_in_words(run):
+def test_a_record_without_an_option_has_words(run):
     with pytest.raises(
         HostError,
         match=(

@@ -50,7 +50,7 @@ def test_the_same_file_gives_the_same_bytes_and_the_same_time(tmp_path):
     assert len(seen) == 1
 
 
-def test_one_of_the_images_own_stands(tmp_path):
+def test_one_of_the_images_own_is_kept(tmp_path):
     (tmp_path / "a.css").write_bytes(TEXT)
     (tmp_path / "a.css.gz").write_bytes(b"theirs")
     compress(tmp_path)
@@ -90,7 +90,7 @@ def archive(*members):
         "/etc/passwd",
     ],
 )
-def test_a_hard_link_to_what_is_no_file_stays_out(tmp_path, where):
+def test_a_hard_link_to_something_else_is_left_out(tmp_path, where):
     odd = archive(
         ("soft", tarfile.SYMTYPE, "/etc/passwd"),
         ("loop", tarfile.SYMTYPE, "loop"),

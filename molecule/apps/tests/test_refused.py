@@ -55,7 +55,7 @@ def test_the_run_fails(mixed):
 
 def test_the_container_of_an_application_without_a_callable_says_what_is_missing(mixed):
     """In the failure of the play, which holds what the container said before it exited."""
-    assert "broken did not get healthy: its container exited with code" in mixed[1].text
+    assert "broken did not pass its health check: its container exited with code" in mixed[1].text
     assert (
         "flaskops: main has no 'app'; its callables: none. Write module and callable."
         in mixed[1].text
@@ -74,7 +74,7 @@ def test_one_that_writes_where_it_may_not_is_told_what_to_write(mixed, get):
 
 def test_one_that_knows_nothing_of_its_path_is_told_what_to_write(mixed):
     assert (
-        "It answers at /, so it knows nothing of its path: write path_mode: script_name."
+        "It answers at /, so it does not know its path: write path_mode: script_name."
         in mixed[1].text
     )
 

@@ -53,7 +53,7 @@ def test_no_answer_holds_up_a_deploy(hostile, http):
     print(f"{len(ways)} endless answers: the deploy took {seconds:.0f} s")
     for way in ways:
         assert (
-            f"hostile-{way} did not get healthy: no answer was one of 2xx, 3xx, 401, 403 within"
+            f"hostile-{way} did not pass its health check: no answer was one of 2xx, 3xx, 401, 403 within"
             f" {DEADLINE}" in run.output
         ), run.output
     # Their deadlines one after the other, and what a deploy of five takes beside.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-# What a shell does not take apart, whatever stands in it: quotes, and a substitution within which
+# What a shell does not take apart, whatever is in it: quotes, and a substitution within which
 # no command ends.
 _INNER = r"\$\([^()`'\";|&\n]*\)|\$\{[^{}'\"\\]*\}"
 _OPAQUE = (
@@ -46,7 +46,7 @@ def one_line(text: str) -> str:
 
 
 def shell_line(command: str) -> str:
-    """A command line whose program takes the place of the shell, so that it is the one that gets
+    """A command line whose program replaces the shell, so that it is the one that gets
     the signal to stop.
 
     What is more than one command is left as it is: only who wrote it can say which of them is to

@@ -5,7 +5,7 @@
 
 It asks through the socket of the release, with the headers that Nginx will send, until the answer
 is good or the deadline is over. A redirect is followed as far as it stays below the path; one that
-leads to an answer of 5xx is not good. One whose number is asked for is good by itself.
+leads to an answer of 5xx is not good. One whose number is asked for is good on its own.
 """
 
 from __future__ import annotations
@@ -138,10 +138,10 @@ class Gate:
         )
 
     def _fails_for_good(self, container: Mapping[str, Any]) -> bool:
-        """Whether it has failed for long enough, and its last traceback shows what no waiting puts
-        right.
+        """Whether it has failed for long enough, and its last traceback shows a cause that waiting
+        does not solve.
 
-        What stands before that may be a warning that an application lives with. The log is read
+        What is logged before that may be a warning that an application lives with. The log is read
         once in that time.
         """
         if self._seconds() - self.failing <= FAILING_SECONDS:
@@ -152,8 +152,8 @@ class Gate:
         return last >= 0 and advice.lasts(log[last:], container)
 
     def _memory(self, container: Mapping[str, Any], until: float) -> None:
-        """The kernel kills workers, the server starts them again, and whoever is asked is well:
-        that is not healthy.
+        """The kernel kills workers, the server starts them again, and the one that is asked
+        answers: that is not healthy.
         """
         pid = int(container["State"].get("Pid") or 0)
         while True:
@@ -185,7 +185,7 @@ class Gate:
 
     def _leads_to_an_answer(self, status: int) -> bool:
         """Whether a redirect ends well, as far as it stays below the path. One whose number is
-        asked for is good by itself.
+        asked for is good on its own.
         """
         if not 300 <= status < 400 or str(status) in self.health.status:
             return True
@@ -263,7 +263,7 @@ class Gate:
         self.asked = self.health.path
         if accepts(self._ask() or 0, self.health.status):
             return (
-                f"It answers at {self.asked}, so it knows nothing of its path: write path_mode:"
+                f"It answers at {self.asked}, so it does not know its path: write path_mode:"
                 " script_name."
             )
         return (

@@ -33,7 +33,7 @@ class ImageFiles:
         self.docker, self.container, self.image = docker, container, image
 
     def first(self, path: str) -> str:
-        """A file below a directory, as a path; "" when there is none. Reads no further than that
+        """A file below a directory, as a path; "" when it has none. Reads no further than that
         file.
         """
         with subprocess.Popen(

@@ -39,7 +39,7 @@ from .static import write_static
 from .uids import Uids
 from .volumes import Volumes, named
 
-SOURCE, ARCHIVE = "source", "archive"  # what the controller may have to send
+SOURCE, ARCHIVE = "source", "archive"  # what the controller may need to send
 
 
 class Failed(HostError):
@@ -48,7 +48,7 @@ class Failed(HostError):
     Args:
         message: why.
         step: the step that failed.
-        lacks: what the controller must send, and has not: SOURCE or ARCHIVE; "" for another cause.
+        lacks: SOURCE or ARCHIVE, which the controller must send; "" for another cause.
     """
 
     def __init__(self, message: str, step: str, lacks: str = "") -> None:
@@ -57,7 +57,7 @@ class Failed(HostError):
 
 
 class Lacking(HostError):
-    """The host has not got what was not sent."""
+    """A file that was not sent is not on the host."""
 
 
 @dataclass(frozen=True)

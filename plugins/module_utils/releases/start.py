@@ -102,7 +102,7 @@ class Start:
             name=ReleaseName(self.name, self.request.id).command,
             command=self.request.release_command,
         )
-        with _told(f"release_command of {self.name} failed:"):
+        with _named(f"release_command of {self.name} failed:"):
             self._renew("release command")
             settle(self.docker, own, recreate=True, log=self.request.log)
             self.said, advice = one_off.run(
@@ -116,7 +116,7 @@ class Start:
 
     def _settle(self, container: Container, start: bool) -> None:
         done = "started" if start else "created"
-        with _told(f"The container {container.name} could not be {done}:"):
+        with _named(f"The container {container.name} could not be {done}:"):
             self._renew("start")
             changed = settle(
                 self.docker,
@@ -138,7 +138,7 @@ class Start:
             self.release.app_path,
             self.release.health,
         )
-        with _told(f"{self.name} did not get healthy:"):
+        with _named(f"{self.name} did not pass its health check:"):
             self._renew("health check")
             answer = gate.Gate(check, self.docker).run()
         self.warnings += [
@@ -153,7 +153,7 @@ class Start:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _named(what: str) -> Iterator[None]:
     """An error begins with what failed."""
     try:
         yield
