@@ -87,8 +87,7 @@ STEPS = [
     LAST,
     "releases | Set flask_apps_live",
 ]
-# Also within a step: while the files are written or the image is built, and when the container
-# runs.
+# Also within a step: while files are written or the image is built, and when the container runs.
 CUTS = [
     *((step, 0.0) for step in STEPS if step != SWITCH),
     (BUILD, 0.4),
