@@ -5,8 +5,8 @@
 bin/test calls it.
 
 The output of each is in .cache/test-logs, what pytest has counted in .cache/test-reports. The first
-stage that fails ends the run; of scenarios that run side by side, all come to their end. At the
-end: what failed, a table, a line that counts.
+stage that fails ends the run; scenarios that run beside it are finished. At the end: what failed, a
+table, a line that counts.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache/test-logs"
 REPORTS = ROOT / ".cache/test-reports"
-SCENARIOS = ("default", "apps", "releases", "recovery", "trust", "consumer", "local")
-# default saves the runtime image for those that take it.
+SCENARIOS = ("default", "local", "apps", "recovery", "releases", "trust", "consumer")
+# The scenario default saves it for those that do not build it, and goes on.
+RUNTIME = ROOT / ".cache/runtime.tar"
+# In the order in which they begin. "runtime" is no stage: it waits for the file.
 NEEDS = {
     "lint": (),
-    "sanity": ("lint",),
-    "unit": ("lint",),
     "docker": ("lint",),
     "hosts": ("docker",),
     "default": ("hosts",),
-    "apps": ("hosts",),
-    **dict.fromkeys(
-        ("releases", "recovery", "trust", "consumer", "local"),
-        ("default", "apps", "unit", "sanity"),
-    ),
+    "unit": ("lint",),
+    "sanity": ("lint",),
+    "local": ("hosts",),
+    **dict.fromkeys(("apps", "recovery", "releases", "trust", "consumer"), ("runtime",)),
 }
+AT_ONCE = 5  # two processors are busy with fewer; what is timed in a test has to keep its time
 # Headings: of Molecule's actions, of nox, and our own; not the output of every task.
 HEADING = re.compile(
     r"^INFO +\[(\w+ > \w+)\] Executing$|^nox > (?!Running|Session|Command)(.*)|^-- (.*)"
@@ -73,24 +73,35 @@ class Stage:
     def needs(self) -> tuple[str, ...]:
         return NEEDS[self.name]
 
-    def run(self, show: bool) -> None:
-        """In a process group of its own, so that all of it can be ended at once."""
-        started = time.monotonic()
-        command = ["nox", "--session", self.name, "--", *self.options]
+    def begin(self, show: bool) -> None:
+        """In a process group of its own, so that all of it can be ended at once. When this returns,
+        the process is known to `end`.
+        """
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            ["nox", "--session", self.name, "--", *self.options],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
             start_new_session=True,
-        )  # fmt: skip
-        assert self.process.stdout
+        )
+        self.thread = threading.Thread(target=self.follow, args=(self.process, show), daemon=True)
+        self.thread.start()
+
+    def follow(self, process: subprocess.Popen[str], show: bool) -> None:
+        started = time.monotonic()
+        assert process.stdout
         with self.log.open("w") as log:
-            for line in self.process.stdout:
+            for line in process.stdout:
                 log.write(line)
                 log.flush()
                 if show:
                     say(line.rstrip("\n"))
                 elif heading := HEADING.match(line):
                     say(f"   {self.name}: {next(filter(None, heading.groups()), '')}")
-        status = self.process.wait()
+        status = process.wait()
         self.seconds = time.monotonic() - started
         with contextlib.suppress(ElementTree.ParseError):  # one that was ended while it wrote
             self.count()
@@ -116,10 +127,6 @@ class Stage:
     def at_work(self) -> bool:
         return self.thread is not None and self.thread.is_alive()
 
-    def begin(self, show: bool) -> None:
-        self.thread = threading.Thread(target=self.run, args=(show,), daemon=True)
-        self.thread.start()
-
     def end(self) -> None:
         """It has been waited for when this returns, and its counts are there."""
         if self.process and self.process.poll() is None:
@@ -143,17 +150,38 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def run(stages: list[Stage], show: bool, at_once: bool) -> bool:
-    """True if all have passed; else what is left has been ended, and nothing more was begun."""
+class Interrupted:
+    """The signal that asks to stop. It is only noted: a stage is never between its process and its
+    record when the run ends.
+    """
+
+    number = 0
+
+    def __call__(self, number: int, _frame: object) -> None:
+        self.number = number
+
+    def check(self) -> None:
+        if self.number:
+            raise SystemExit(128 + self.number)
+
+
+def run(
+    stages: list[Stage], show: bool, at_once: int, interrupted: Interrupted | None = None
+) -> bool:
+    """True if all have passed; else nothing more was begun."""
     waiting = list(stages)
     running: list[Stage] = []
-    names = {stage.name for stage in stages}
+    names = {stage.name for stage in stages} | ({"runtime"} if at_once > 1 else set())
     done: set[str] = set()
     while waiting or running:
+        if interrupted:
+            interrupted.check()
+        if RUNTIME.exists():
+            done.add("runtime")
         for stage in [
             stage for stage in waiting if done.issuperset(names.intersection(stage.needs))
         ]:
-            if running and not at_once:
+            if len(running) >= at_once:
                 break
             say(f"== {stage.name} ({time.strftime('%T')})")
             stage.begin(show)
@@ -224,14 +252,11 @@ def main() -> int:
     stages = [Stage(name) for name in arguments.names or NEEDS]
     stages[-1].options = arguments.options
     show, started, status = arguments.one_at_a_time, time.monotonic(), 1
-
-    def interrupt(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
+    interrupted = Interrupted()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+        signal.signal(number, interrupted)
     try:
-        status = 0 if run(stages, show, at_once=not show) else 1
+        status = 0 if run(stages, show, 1 if show else AT_ONCE, interrupted) else 1
     except SystemExit as stop:
         status = int(stop.code or 1)
     finally:

@@ -42,23 +42,41 @@ def stages(monkeypatch, tmp_path):
         monkeypatch.setattr(module, name, tmp_path / name)
         (tmp_path / name).mkdir()
     monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "RUNTIME", tmp_path / "runtime.tar")
     module.tools = tools
     module.order = lambda: (tools / "order").read_text().splitlines()
     return module
 
 
-def go(stages, *names, at_once=True):
+def go(stages, *names, at_once=100):
     made = [stages.Stage(name) for name in names or stages.NEEDS]
     return stages.run(made, False, at_once), made
 
 
-def test_each_stage_runs_after_those_that_it_needs(stages):
-    passed, _ = go(stages)
+@pytest.fixture
+def saves(stages):
+    """The scenario default saves the runtime image and goes on for a second."""
+    (stages.tools / "default.py").write_text(
+        f"print('end runtime', file=order, flush=True); open({str(stages.RUNTIME)!r}, 'w');"
+        " time.sleep(1)"
+    )
+
+
+@pytest.mark.parametrize("at_once", [2, 5, 100])
+def test_each_stage_runs_after_what_it_needs_and_so_many_at_once(stages, saves, at_once):
+    passed, _ = go(stages, at_once=at_once)
     order = stages.order()
     assert passed
     for name, needed in stages.NEEDS.items():
         for other in needed:
             assert order.index(f"end {other}") < order.index(f"begin {name}"), (other, name)
+    running = most = 0
+    for line in order:
+        running += {"begin": 1, "end": -1}[line.split()[0]] * (line != "end runtime")
+        most = max(most, running)
+    assert 1 < most <= at_once
+    if at_once > 2:
+        assert order.index("begin apps") < order.index("end default")
 
 
 def test_every_stage_is_a_session_and_every_scenario_a_stage(stages):
@@ -95,7 +113,8 @@ def test_nothing_begins_after_a_failure_and_what_runs_beside_it_is_ended(stages)
 def test_a_scenario_that_fails_leaves_its_neighbours_their_time(stages):
     (stages.tools / "apps.py").write_text("sys.exit(1)")
     (stages.tools / "default.py").write_text("time.sleep(1)")
-    passed, _ = go(stages)
+    (stages.RUNTIME).touch()
+    passed, _ = go(stages, "default", "apps", "trust", at_once=2)
     assert not passed
     assert "end default" in stages.order()
     assert "begin trust" not in stages.order()
@@ -107,7 +126,7 @@ def test_the_end_counts_and_says_what_failed(stages, capsys):
     )
     suite = '<testsuites><testsuite tests="9" failures="1" errors="1" skipped="2"/></testsuites>'
     (stages.REPORTS / "unit-collection.xml").write_text(suite)
-    _, made = go(stages, "lint", "unit", at_once=False)
+    _, made = go(stages, "lint", "unit", at_once=1)
     stages.report(made, False, 31, 40, 1)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines if line.startswith(("unit ", "total "))] == [
@@ -148,7 +167,42 @@ def test_a_signal_ends_what_runs_takes_the_docker_away_and_counts(stages, tmp_pa
     )
 
 
+def test_a_signal_while_a_stage_begins_ends_that_stage_too(stages, tmp_path):
+    (stages.tools / "lint.py").write_text(
+        "import os; (place / 'pid').write_text(str(os.getpid())); time.sleep(60)"
+    )
+    (tmp_path / "tests/hosts").mkdir(parents=True)
+    (tmp_path / "tests/hosts/docker").write_text("#!/bin/sh\n")
+    (tmp_path / "tests/hosts/docker").chmod(0o755)
+    for name in (".cache/test-logs", ".cache/test-reports"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "tests/stages.py").write_text((ROOT / "tests/stages.py").read_text())
+    program = """
+import os, signal, subprocess, sys, time
+sys.path.insert(0, "tests")
+import stages
+
+class Slow(subprocess.Popen):
+    def __init__(self, command, **more):
+        if command[0] == "nox":
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.5)
+        super().__init__(command, **more)
+
+subprocess.Popen = Slow
+sys.exit(stages.main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "lint"], cwd=tmp_path, capture_output=True, timeout=30
+    )
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
+    time.sleep(0.5)
+    if (stages.tools / "pid").exists():
+        assert not Path("/proc", (stages.tools / "pid").read_text()).exists()
+
+
 def test_pre_commit_runs_the_same_linters():
+
     found = {}
     for hook in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]:
         *command, name = hook["entry"].split()
