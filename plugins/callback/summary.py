@@ -6,12 +6,13 @@ from __future__ import annotations
 DOCUMENTATION = """
 name: summary
 type: aggregate
-short_description: Show that long steps live, and at the end what runs, where, and what took the time
+short_description: Show that long steps run, and at the end what serves and what took the time
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
   - While a task runs long, a line with its name and time appears now and then.
-  - After the recap come the applications that serve, with URL and release, the time of the whole run and its slowest tasks.
+  - After the recap come the applications that serve, with URL and release, the time of the whole run
+    and its slowest tasks.
 requirements:
   - Enable it with C(callbacks_enabled = flaskops.host.summary) in C(ansible.cfg).
 options:
@@ -36,6 +37,10 @@ from typing import Any
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
+# Each task is a process that is forked from this one: what the filters and the lookups import is
+# imported once, here, and not again by every task that uses one.
+from ..filter import flask_apps as _filters  # noqa: F401
+from ..lookup import releases as _lookups  # noqa: F401
 from ..module_utils.host.shown import shown_line
 from ..module_utils.releases.deploy import status_table, table
 
