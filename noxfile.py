@@ -82,9 +82,13 @@ def unit(session: nox.Session) -> None:
         f"{SERVERS}/bin/pip", "install", "--quiet", "--requirement", "tests/unit/servers.txt"
     )
     session.run(
-        "tests/hosts/with-nginx", "pytest", f"--junitxml={REPORTS}/unit-collection.xml", "tests", *session.posargs,
+        "tests/hosts/with-nginx",
+        "pytest",
+        f"--junitxml={REPORTS}/unit-collection.xml",
+        "tests",
+        *session.posargs,
         env={"FLASKOPS_TEST_SERVERS": str(SERVERS)},
-    )  # fmt: skip
+    )
     session.chdir("files/pc-builder-app")
     session.run("pytest", f"--junitxml={REPORTS}/unit-sample-app.xml", "tests", *session.posargs)
 
@@ -108,13 +112,14 @@ def docker_environment() -> dict[str, str]:
 
 def scenario(session: nox.Session) -> None:
     """A scenario of Molecule, from create to destroy."""
-    minutes = 85 if os.environ.get("FLASKOPS_RELEASES") == "all" else 60
+    minutes = 85 if os.environ.get("FLASKOPS_TEST_ALL") else 60
     place = Path(".cache/molecule", session.name).absolute()
     place.parent.mkdir(parents=True, exist_ok=True)
     session.run(
-        "timeout", "--foreground", "--kill-after=60", f"{minutes}m", "molecule", "test", "--scenario-name", session.name,
+        *("timeout", "--foreground", "--kill-after=60", f"{minutes}m"),
+        *("molecule", "test", "--scenario-name", session.name),
         env={**docker_environment(), "MOLECULE_EPHEMERAL_DIRECTORY": str(place)},
-    )  # fmt: skip
+    )
 
 
 for file in sorted(Path("molecule").glob("*/molecule.yml")):

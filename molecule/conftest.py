@@ -44,7 +44,8 @@ ask = json.loads(sys.argv[1])
 key = base64.b64encode(os.urandom(16)).decode()
 line = socket.create_connection(("127.0.0.1", 80), timeout=30)
 line.sendall((
-    f"GET {ask['path']} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
+    f"GET {ask['path']} HTTP/1.1\\r\\nHost: localhost\\r\\n"
+    "Connection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
     f"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: {key}\\r\\n\\r\\n"
 ).encode())
 stream = line.makefile("rb")
@@ -53,18 +54,21 @@ headers = {}
 for header in iter(stream.readline, b"\\r\\n"):
     name, value = header.decode().split(":", 1)
     headers[name.lower()] = value.strip()
-expected = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+expected = base64.b64encode(hashlib.sha1((key + guid).encode()).digest()).decode()
 messages = []
 if status.split()[1] == "101":
     mask, payload = os.urandom(4), ask["text"].encode()
-    line.sendall(bytes([0x81, 0x80 | len(payload)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload)))
+    masked = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+    line.sendall(bytes([0x81, 0x80 | len(payload)]) + mask + masked)
     while len(messages) < ask["messages"]:
         head, length = stream.read(2)
         length = length if length < 126 else int.from_bytes(stream.read(2), "big")
         content = stream.read(length).decode()
         if head & 15 == 1:
             messages.append(content)
-print(json.dumps({"status": status, "accepted": headers.get("sec-websocket-accept") == expected, "messages": messages}))
+accepted = headers.get("sec-websocket-accept") == expected
+print(json.dumps({"status": status, "accepted": accepted, "messages": messages}))
 """
 
 
@@ -87,9 +91,18 @@ class WebsocketAnswer(NamedTuple):
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """bin/test counts from these files, a new one for each call."""
+    config.addinivalue_line("markers", "long: a case that runs with FLASKOPS_TEST_ALL only")
     if reports := os.environ.get("FLASKOPS_TEST_REPORTS"):
         name = os.environ.get("MOLECULE_SCENARIO_NAME", "scenario")
         config.option.xmlpath = str(Path(reports, f"molecule-{name}-{time.time_ns()}.xml"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The short set leaves the long cases out; it does not call them passed or skipped."""
+    if not os.environ.get("FLASKOPS_TEST_ALL"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 class Run(NamedTuple):
@@ -159,9 +172,15 @@ def start(key_file: str, warm: dict[str, str]) -> Callable[..., subprocess.Popen
             **(environment or {}),
         }
         return subprocess.Popen(
-            command, cwd=PROJECT, env=known, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command,
+            cwd=PROJECT,
+            env=known,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             start_new_session=True,
-        )  # fmt: skip
+        )
 
     return run
 

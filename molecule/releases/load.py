@@ -29,8 +29,10 @@ wrk.headers["Connection"] = "close"
 function delay() return 60 end
 function done(summary, latency, requests)
     local e = summary.errors
-    io.stderr:write(string.format('{"requests": %d, "status": %d, "connect": %d, "read": %d, "write": %d, "timeout": %d, "longest": %.3f}',
-        summary.requests, e.status, e.connect, e.read, e.write, e.timeout, latency.max / 1000000))
+    local form = '{"requests": %d, "status": %d, "connect": %d, "read": %d, "write": %d, ' ..
+        '"timeout": %d, "longest": %.3f}'
+    io.stderr:write(string.format(form, summary.requests,
+        e.status, e.connect, e.read, e.write, e.timeout, latency.max / 1000000))
 end
 """
 
@@ -164,9 +166,12 @@ async def main() -> None:
     script = output.with_suffix(".lua")
     script.write_text(WRK)
     wrk = await asyncio.create_subprocess_exec(
-        "wrk", "--threads", "1", "--connections", "10", "--duration", "3600", "--timeout", "30", "--script", str(script), url.geturl(),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        "wrk",
+        *("--threads", "1", "--connections", "10", "--duration", "3600", "--timeout", "30"),
+        *("--script", str(script), url.geturl()),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)

@@ -40,7 +40,8 @@ ASK = """
 import http.client, json, sys, time
 
 def ask(question):
-    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=30, source_address=(question["source"], 0))
+    source = (question["source"], 0)
+    connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=30, source_address=source)
     started = time.monotonic()
     connection.request(question["method"], question["path"], question["body"], question["headers"])
     answer = connection.getresponse()
@@ -71,15 +72,20 @@ from http.cookies import SimpleCookie
 
 host, jar, steps = json.loads(sys.argv[1])
 visited = []
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+def fits(where, path):
+    return where == "/" or (path + "/").startswith(where.rstrip("/") + "/")
+
 for path, form in steps:
     method, body, headers = "GET", None, {}
     if form:
-        method, body, headers = "POST", urllib.parse.urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"}
+        method, body, headers = "POST", urllib.parse.urlencode(form), FORM
     redirects = []
     while True:
-        fitting = [f"{name}={value}" for name, value, where in jar if where == "/" or (path + "/").startswith(where.rstrip("/") + "/")]
+        cookies = "; ".join(f"{name}={value}" for name, value, where in jar if fits(where, path))
         connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=30)
-        connection.request(method, path, body, {"Host": host, "Cookie": "; ".join(fitting), **headers})
+        connection.request(method, path, body, {"Host": host, "Cookie": cookies, **headers})
         answer = connection.getresponse()
         page = answer.read().decode()
         for line in answer.headers.get_all("set-cookie") or []:
@@ -91,7 +97,8 @@ for path, form in steps:
         if answer.status not in (301, 302, 303, 307, 308):
             break
         redirects.append(answer.headers["location"])
-        path, method, body, headers = urllib.parse.urljoin(path, answer.headers["location"]), "GET", None, {}
+        path = urllib.parse.urljoin(path, answer.headers["location"])
+        method, body, headers = "GET", None, {}
     visited.append({"status": answer.status, "path": path, "page": page, "redirects": redirects})
 print(json.dumps([jar, visited]))
 """

@@ -40,7 +40,8 @@ return {
   dark: matchMedia("(prefers-color-scheme: dark)").matches,
   background: getComputedStyle(document.body).backgroundColor,
   overflow: document.scrollingElement.scrollWidth - innerWidth,
-  images: images.map((image) => ({address: image.src, shown: image.complete && image.naturalWidth > 0})),
+  images: images.map((image) =>
+    ({address: image.src, shown: image.complete && image.naturalWidth > 0})),
   links: [...document.links].map((link) => link.href),
   forms: [...document.forms].map((form) => form.action),
 };

@@ -18,7 +18,8 @@ import json, socket, sys, time
 
 path, lines = json.loads(sys.argv[1])
 client = socket.create_connection(("127.0.0.1", 80), timeout=20)
-client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{''.join(lines)}\r\n".encode())
+head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+client.sendall(f"{head}{''.join(lines)}\r\n".encode())
 whole, times, started = b"", [], time.monotonic()
 while part := client.recv(65536):
     whole += part
@@ -154,7 +155,9 @@ BEGUN = {
 
 @pytest.fixture(scope="module")
 def begun(deploy):
-    """What a deploy says of applications that begin something, by their names; removed afterwards."""
+    """What a deploy reports about applications that begin something, by their names. They are
+    removed afterwards.
+    """
     entries = [
         {"name": name, "source": "begins", "path": f"/{name}", "path_mode": "script_name", **more}
         for name, more in BEGUN.items()

@@ -94,9 +94,8 @@ def test_the_host_is_the_one_that_chose_the_site(raw, name):
         f"GET http://localhost/{name}/whoami HTTP/1.1\nHost: evil.example\nConnection: close\n\n": (
             "localhost"
         ),
-        f"GET http://LocalHost:8080/{name}/whoami HTTP/1.1\nHost: evil.example:1\nConnection: close\n\n": (
-            "localhost:8080"
-        ),
+        f"GET http://LocalHost:8080/{name}/whoami HTTP/1.1\nHost: evil.example:1\n"
+        "Connection: close\n\n": ("localhost:8080"),
         f"GET /{name}/whoami HTTP/1.1\nHost: Shop.Example:81\nConnection: close\n\n": (
             "shop.example:81"
         ),

@@ -79,7 +79,8 @@ head = b'--cut\\r\\nContent-Disposition: form-data; name="file"; filename="large
 tail = b"\\r\\n--cut--\\r\\n"
 connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
 length = str(len(head) + len(block) * blocks + len(tail))
-headers = {"Host": "localhost", "Content-Type": "multipart/form-data; boundary=cut", "Content-Length": length}
+form = "multipart/form-data; boundary=cut"
+headers = {"Host": "localhost", "Content-Type": form, "Content-Length": length}
 connection.request("POST", sys.argv[1], iter([head, *[block] * blocks, tail]), headers)
 answer = connection.getresponse()
 expected = hashlib.sha256(block * blocks).hexdigest()

@@ -29,7 +29,9 @@ clients = {}
 for name, ways in (("ada", ["websocket"]), ("grace", None)):
     clients[name] = socketio.Client(reconnection=False)
     clients[name].on("said", heard[name].append)
-    clients[name].connect("http://127.0.0.1", socketio_path="/chat/socket.io", transports=ways, wait_timeout=10)
+    clients[name].connect(
+        "http://127.0.0.1", socketio_path="/chat/socket.io", transports=ways, wait_timeout=10
+    )
 time.sleep(float(sys.argv[1]))
 clients["ada"].emit("say", "hello from ada")
 clients["grace"].emit("say", "hello from grace")

@@ -1,5 +1,7 @@
 import time
 
+import pytest
+
 
 def test_the_first_process_is_not_systemd(host):
     """Else this scenario would prove nothing."""
@@ -67,6 +69,7 @@ def test_a_developer_sees_a_changed_file_at_the_next_request(host):
     assert host.run(ask.replace(":5055/dev", "/pc-builder-app")).rc == 0
 
 
+@pytest.mark.long
 def test_transactions_of_the_nginx_configuration_hold_with_a_real_nginx(host):
     """The unit tests that are skipped on a machine without Nginx; here there is one, and the clone
     has its pytest.

@@ -27,19 +27,6 @@ OWNER = (
 TABLE: list[tuple[str, dict[str, int], float]] = []
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: a case that runs with FLASKOPS_RELEASES=all only")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The short set leaves the long cases out; it does not call them passed or skipped."""
-    if os.environ.get("FLASKOPS_RELEASES") != "all":
-        config.hook.pytest_deselected(
-            items=[item for item in items if item.get_closest_marker("long")]
-        )
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
-
-
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     columns = (
         "requests",
@@ -91,12 +78,44 @@ def version(http: Callable[..., Any]) -> Callable[[], str]:
     return ask
 
 
+@pytest.fixture(scope="session")
+def listed() -> list[dict[str, Any]]:
+    """The entries of the last run, if it was a deploy that passed."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def start(start: Callable[..., Any], listed: list[dict[str, Any]]) -> Callable[..., Any]:
+    def run(*words: Any, **variables: Any) -> Any:
+        listed.clear()
+        return start(*words, **variables)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def deploy(deploy: Callable[..., Any], listed: list[dict[str, Any]]) -> Callable[..., Any]:
+    def run(*entries: dict[str, Any], **variables: Any) -> Any:
+        result = deploy(*entries, **variables)
+        if result.code == 0:
+            listed[:] = entries
+        return result
+
+    return run
+
+
 @pytest.fixture
-def serving(deploy: Callable[..., Any], version: Callable[[], str]) -> str:
-    """Version 1 serves, whatever the test before has left."""
-    deploy(shop(1)).ok()
-    assert version() == "1"
-    return "1"
+def serving(
+    deploy: Callable[..., Any], version: Callable[[], str], listed: list[dict[str, Any]]
+) -> str:
+    """The version that serves, whatever the test before has left: its plain entry, and no other
+    application. A test gives its versions names that no other test has.
+    """
+    serves = version() or "1"
+    if listed != [shop(serves)]:
+        deploy(shop(serves)).ok()
+        assert version() == serves
+    return serves
 
 
 @pytest.fixture
@@ -203,7 +222,7 @@ class Disk:
 
 @pytest.fixture
 def disk(host: Any, serving: str, version: Callable[[], str]) -> Iterator[Disk]:
-    """Version 1 serves, from a small disk."""
+    """The version serves from a small disk."""
     disk = Disk(host)
     disk.begin()
     wait_for(lambda: version() == serving, 30, "the service from the small disk")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Clients that write what no browser does, and an application that leads Nginx to its neighbours."""
+"""Clients that write what no browser does; an application that leads Nginx to its neighbours."""
 
 from __future__ import annotations
 

@@ -130,6 +130,7 @@ def test_what_the_intruder_leaves_is_deleted_and_the_neighbour_has_its_audit_and
     both()  # and once more, which prunes the release that it was in
 
 
+@pytest.mark.long
 def test_many_files_delay_nobody_for_long(inside, both, host):
     usual = seconds_of_tasks(both(environment=ALL_TASKS))
     inside(MANY)

@@ -49,6 +49,7 @@ def test_a_release_that_dies_of_memory_does_not_serve(release, http):
     assert http("/starved/").body == "1\n"
 
 
+@pytest.mark.long
 def test_one_that_dies_of_it_later_is_seen_in_the_status(release, play):
     release("starved", **STARVED, env={"LATE": "12"}).ok()
     for _ in range(15):

@@ -125,7 +125,9 @@ def test_a_container_with_labels_that_lie_is_not_taken_for_a_process(host, deplo
         "docker ps --filter label=host.flaskops.app=neighbour --format '{{.Names}}'"
     )
     image = host.check_output("docker inspect --format '{{.Image}}' %s", name)
-    label = f"a=b,host.flaskops.app=neighbour,host.flaskops.process=x,host.flaskops.release={name.rpartition('-')[2]}"
+    release = name.rpartition("-")[2]
+    ours = {"app": "neighbour", "process": "x", "release": release}
+    label = ",".join(["a=b", *(f"host.flaskops.{key}={value}" for key, value in ours.items())])
     host.check_output(
         "docker run --detach --name bystander --label %s --entrypoint sleep %s 600", label, image
     )
