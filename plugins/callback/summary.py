@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
   - While a task runs long, a line with its name and time appears now and then.
-  - After the recap come the applications that serve, with URL and release, the time of the whole run
+  - After the recap come the applications that serve, with URL and release, the time of the run
     and its slowest tasks.
 requirements:
   - Enable it with C(callbacks_enabled = flaskops.host.summary) in C(ansible.cfg).
@@ -37,13 +37,14 @@ from typing import Any
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-# Each task is a process that is forked from this one: what the filters and the lookups import is
-# imported once, here, and not again by every task that uses one.
-from ..filter import flask_apps as _filters  # noqa: F401
-from ..lookup import releases as _lookups  # noqa: F401
+from ..filter import docker, flask_apps, nginx, places
+from ..lookup import build_context, releases
 from ..module_utils.host.shown import shown_line
 from ..module_utils.releases.deploy import status_table, table
 
+# Each task is a process that is forked from this one: what the filters and the lookups import is
+# imported once, here, and not again by every task that uses one.
+SHARED_BY_TASKS = (docker, flask_apps, nginx, places, build_context, releases)
 SET_FACT = ("set_fact", "ansible.builtin.set_fact")
 
 
