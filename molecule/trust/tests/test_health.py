@@ -14,9 +14,9 @@ import pytest
 from conftest import APPS
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def release(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Deploys an application of this scenario, which is removed in the end."""
+    """Deploys an application of this scenario, which is removed at the end."""
     names = set()
 
     def run(name: str, **keys: Any) -> Any:

@@ -32,13 +32,13 @@ def entry(way: str, after: int = 0, **keys: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hostile(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Deploys hostile applications; the run, and its seconds. They are removed in the end."""
-    names = []
+    """Deploys hostile applications; the run, and its seconds. They are removed at the end."""
+    names: set[str] = set()
 
     def run(*entries: dict[str, Any]) -> tuple[Any, float]:
-        names.extend(each["name"] for each in entries)
+        names.update(each["name"] for each in entries)
         started = time.monotonic()
         return deploy(*entries, flask_apps_source_root=str(APPS)), time.monotonic() - started
 
