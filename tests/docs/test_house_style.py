@@ -31,6 +31,23 @@ def test_the_table_shrinks_with_the_findings(found, kind):
     assert stale == {}, "run python3 tests/docs/house_style.py --write"
 
 
+# Their findings are in what others own: generated tables, and messages of the code.
+FROM_CODE = {
+    "docs/reference.md",
+    "docs/troubleshooting.md",
+    "roles/docker/README.md",
+    "roles/nginx/README.md",
+    "roles/flask_apps/README.md",
+}
+
+
+def test_markdown_that_is_written_here_is_swept():
+    table = house_style.unswept()
+    names = {name for kind in KINDS for name in table[kind] or {} if name.endswith(".md")}
+    assert names - FROM_CODE == set()
+    assert {name for name in table["lines"] or {} if name.endswith(".md")} <= {"docs/reference.md"}
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An input stands in the defaults, in the argument specs and in the README; all say the same."""
+"""The defaults, the argument specs and the README describe the same inputs."""
 
 import subprocess
 import sys

@@ -91,7 +91,7 @@ def members(tmp_path_factory):
 
 
 def below(members, *parents):
-    """The names of what lies in a directory of the tarball."""
+    """The names of what a directory of the tarball contains."""
     split = [Path(name).parts for name in members]
     return {
         parts[len(parents)]
@@ -105,7 +105,7 @@ def test_the_top_of_the_tarball_is_what_was_agreed_on(members):
 
 
 @pytest.mark.parametrize("name", sorted(SECOND))
-def test_so_is_what_lies_below(members, name):
+def test_so_are_its_directories(members, name):
     assert below(members, name) == SECOND[name]
 
 

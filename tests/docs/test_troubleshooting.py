@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""docs/troubleshooting.md names messages that there are, and keys that there are."""
+"""docs/troubleshooting.md names messages of the code, and existing keys."""
 
 import ast
 import re
@@ -59,7 +59,7 @@ def keys():
 @pytest.mark.parametrize(
     "message", [message for row in ROWS for message in CODE.findall(row["message"])]
 )
-def test_each_message_is_one_of_ours(message, said):
+def test_each_message_is_in_the_code(message, said):
     parts = [part.strip() for part in re.split(r"…", message) if len(part.strip()) > 2]
     assert parts
     assert [part for part in parts if part not in said] == []

@@ -1,4 +1,5 @@
 #!/bin/sh
-# nginx-uwsgi-flask-alpine: Nginx and uWSGI in one container (Supervisor left out), 1 process that becomes cores + 1.
+# nginx-uwsgi-flask-alpine: Nginx and uWSGI in one container (without Supervisor), 1 to cores + 1
+# processes.
 nginx -c /rivals/alpine/nginx.conf &
 exec uwsgi --ini /rivals/alpine/uwsgi.ini
