@@ -45,7 +45,7 @@ def test_markdown_that_is_written_here_is_swept():
     table = house_style.unswept()
     names = {name for kind in KINDS for name in table[kind] or {} if name.endswith(".md")}
     assert names - FROM_CODE == set()
-    assert {name for name in table["lines"] or {} if name.endswith(".md")} <= {"docs/reference.md"}
+    assert [name for name in table["lines"] or {} if name.endswith(".md")] == []
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,7 @@ LONG = "word " * 24 + "end"
         ("a.md", f"```\n{LONG}\n```\n", 0),
         ("a.md", f"| {LONG} |", 0),
         ("a.md", f"[{'word ' * 10}](https://example.org/{'x' * 90})", 0),
+        ("a.md", f"<!-- Made by bin/docs -->\n{LONG}", 0),
         ("a.yml", f"# {LONG[:98]}", 0),
         ("a.yml", f"# {LONG[:99]}", 1),
         ("a.yml", f"- {'x' * 120}", 0),
