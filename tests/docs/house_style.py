@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Find phrases outside the register of the documentation, and lines that are too long.
+"""Find phrases outside the register of the documentation, task names without a standard verb, and
+lines that are too long.
 
 python3 tests/docs/house_style.py [FILE…]  shows what it finds, with the phrase to use
 python3 tests/docs/house_style.py --write  lowers the counts of unswept.yml to what is left
@@ -36,7 +37,7 @@ PHRASES = {
     r"(lays?|laid|laying) (it |them |\w+ \w+ )?down": "write, create",
     r"of (its|their|your|his|her|our) own": "its own X; a separate X",
     r"of (ours|theirs|yours|his|hers)": "our X, their X, your X",
-    r"is said( of)?": "is configured, is written",
+    r"is said( of)?|be said of|stands? still": "is configured, is written; is stopped",
     r"[Ww]hat follows from": "what results from, derived from",
     r"that there (is|are)(?=[.,;:)])": "that exists; leave it out",
     r"there (is|are) none": "there is no X",
@@ -66,6 +67,16 @@ PHRASES = {
     r"goes before": "takes precedence over",
 }
 WORDS = {re.compile(rf"\b(?:{phrase})\b"): instead for phrase, instead in PHRASES.items()}
+
+# What the name of a task begins with; the standard verbs first.
+VERBS = re.compile(
+    "Install|Configure|Create|Write|Copy|Build|Pull|Start|Stop|Wait|Check|Switch|Reload|Remove|Prune"
+    "|Show|Fail|Validate|Plan|Report|Set|Run"
+    "|Add|Bootstrap|Download|Drain|Find|Gather|Load|Prepare|Query|Read|Record|Refresh|Release|Restart"
+    "|Restore|Rotate|Send|Unpack|Update"
+)
+TASKS = re.compile(r"roles/[^/]+/(tasks|handlers)/.*\.yml")
+NAME = re.compile(r"^ *- name: [\"']?(?:[\w/]+ \| )?(\w+).*$", re.MULTILINE)
 
 # Characters in a line; code of Python is ruff's.
 LIMITS = {".md": 120, ".yml": 100, ".yaml": 100, ".j2": 100, ".sh": 100, "": 100}
@@ -109,6 +120,17 @@ def phrases(text):
     ]
 
 
+def task_names(name, text):
+    """The names of tasks that do not begin with a verb of the list."""
+    if not TASKS.fullmatch(name):
+        return []
+    return [
+        f"{found[0].strip()!r} must begin with one of {VERBS.pattern}"
+        for found in NAME.finditer(text)
+        if not VERBS.fullmatch(found[1])
+    ]
+
+
 def prose(text):
     """Markdown without what cannot be broken: code blocks, tables, and the targets of links."""
     text = re.sub(r"^ *```.*?^ *```", _blank, text, flags=re.DOTALL | re.MULTILINE)
@@ -140,12 +162,13 @@ def long_lines(name, text):
 
 def found():
     """What is found in each file, by kind."""
-    both = {"words": {}, "lines": {}}
+    kinds = {"words": {}, "tasks": {}, "lines": {}}
     for name, text in texts():
-        both["words"][name] = phrases(text)
-        both["lines"][name] = long_lines(name, text)
+        kinds["words"][name] = phrases(text)
+        kinds["tasks"][name] = task_names(name, text)
+        kinds["lines"][name] = long_lines(name, text)
     return {
-        kind: {name: hits for name, hits in files.items() if hits} for kind, files in both.items()
+        kind: {name: hits for name, hits in files.items() if hits} for kind, files in kinds.items()
     }
 
 

@@ -5,7 +5,7 @@
 import house_style
 import pytest
 
-KINDS = ["words", "lines"]
+KINDS = ["words", "tasks", "lines"]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,22 @@ def test_a_phrase_outside_the_register_is_found(text):
 )
 def test_plain_english_is_not(text):
     assert house_style.phrases(text) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "count"),
+    [
+        ("- name: Create the container", 0),
+        ("- name: preflight | Check the host", 0),
+        ("- name: Wait for the health check", 0),
+        ("- name: Look at the host", 1),
+        ("- name: preflight | Tell what there will be", 1),
+        ('    - name: "Make the directories"', 1),
+    ],
+)
+def test_the_name_of_a_task_begins_with_a_verb_of_the_list(task, count):
+    assert len(house_style.task_names("roles/docker/tasks/main.yml", task)) == count
+    assert house_style.task_names("molecule/default/verify.yml", task) == []
 
 
 LONG = "word " * 24 + "end"
