@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run an application while you write it, in the image that it will have in production.
+"""Run an application while you write it, in the image that it has in production.
 
     bin/dev files/shop                              at http://127.0.0.1:5000/shop/
     bin/dev files/shop --path / engine=gunicorn     with any key of an application, as in flask_apps
-    bin/dev files/shop -i prod                      with the entry that it has in that inventory
+    bin/dev files/shop -i prod                      with its entry in that inventory
 
-The source is mounted: what you save is seen by the next request, and an application that does not
-start says why in the browser. Ctrl-C ends it.
+The source is mounted: the next request sees what you save, and the browser shows why an application
+does not start. Ctrl-C stops it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         help="a key of the application, such as uwsgi.threads=2; its value is YAML",
     )
     parser.add_argument(
-        "--path", help="where it is reached (the entry's, or / and the name of the directory)"
+        "--path", help="its path (that of the entry, or / and the name of the directory)"
     )
     parser.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1 (5000)")
     parser.add_argument("--env", metavar="FILE", help="lines NAME=VALUE for its environment")
@@ -97,7 +97,7 @@ def pairs(lines: list[str], what: str) -> dict[str, str]:
     for line in lines:
         name, equals, value = line.partition("=")
         if not equals or not name:
-            stop(f"{what}: {line!r} must be NAME=VALUE.")
+            stop(f"{what} must be NAME=VALUE; got {line!r}.")
         found[name.strip()] = value
     return found
 
@@ -105,7 +105,7 @@ def pairs(lines: list[str], what: str) -> dict[str, str]:
 def lines_of(file: str) -> dict[str, str]:
     path = CALLER / file
     if not path.is_file():
-        stop(f"there is no file {path}.")
+        stop(f"{path} is not a file.")
     lines = [line.strip().removeprefix("export ") for line in path.read_text().splitlines()]
     found = pairs([line for line in lines if line and not line.startswith("#")], str(path))
     return {
@@ -117,7 +117,7 @@ def lines_of(file: str) -> dict[str, str]:
 
 
 def keys_of(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says of the application, as a piece of its entry."""
+    """The keys of the command line, as a part of the entry."""
     keys: dict[str, Any] = {}
     for name, value in pairs(options.keys, "a key of the application").items():
         *above, last = name.split(".")
@@ -137,7 +137,7 @@ def keys_of(options: argparse.Namespace) -> dict[str, Any]:
 def check_machine(port: int) -> None:
     if not shutil.which("docker"):
         stop(
-            "there is no docker command here; install Docker, or run bin/deploy once on a Debian or"
+            "there is no docker command here; install Docker, or run bin/deploy once on Debian or"
             " Ubuntu."
         )
     said = subprocess.run(
@@ -155,7 +155,7 @@ def check_machine(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             stop(
-                f"port {port} of 127.0.0.1 cannot be had: {error.strerror}. Choose another with"
+                f"port {port} of 127.0.0.1 cannot be used: {error.strerror}. Choose another with"
                 " --port."
             )
 
@@ -163,19 +163,19 @@ def check_machine(port: int) -> None:
 def source_of(options: argparse.Namespace) -> Path:
     source = (CALLER / options.app).resolve()
     if not source.is_dir():
-        stop(f"{source} is no directory.")
+        stop(f"{source} is not a directory.")
     owner = source.stat()
     if owner.st_uid == 0 and owner.st_mode & 0o005 != 0o005:
         stop(
-            f"{source} is for root alone, and no container runs as root: chmod -R go+rX {source},"
-            " or give it to another user."
+            f"only root can read {source}, and no container runs as root: chmod -R go+rX {source},"
+            " or chown it to another user."
         )
     return source
 
 
 def inventory_of(options: argparse.Namespace) -> str:
-    """The one that was named; else that of bin/deploy where its base image is, or can be made: the
-    application runs on the same here.
+    """The one of the command line; else that of bin/deploy, where its base image exists or can be
+    built, so that the application runs on the same base.
     """
     if options.inventory:
         return (
@@ -208,7 +208,7 @@ def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str,
         "flask_apps_release_key_file": f"{place}/key",
     }
     if owner.st_uid > 0:
-        # Its files may be readable by their owner alone.
+        # Only their owner may be able to read its files.
         variables["flask_apps_uid"] = owner.st_uid
     file = place / "variables.json"
     file.write_text(json.dumps(variables))
@@ -238,11 +238,11 @@ def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str,
 
 
 def serve(run: dict[str, Any]) -> int:
-    """Until Ctrl-C. Whatever happens, the container is gone afterwards."""
+    """Run the container until Ctrl-C, and remove it in any case."""
     process = subprocess.Popen(["docker", "run", *run["words"]])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # The terminal gives Ctrl-C to both of us; docker hands it on, and so it does what a kill of
-        # us alone brings.
+        # The terminal sends Ctrl-C to docker too, which passes it on, as it does a signal that only
+        # this process gets.
         signal.signal(
             number,
             lambda number, _frame: (

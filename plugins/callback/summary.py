@@ -37,14 +37,14 @@ from typing import Any
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-from ..filter import docker, flask_apps, nginx, places
+from ..filter import docker, flask_apps, nginx
 from ..lookup import build_context, releases
 from ..module_utils.host.shown import shown_line
 from ..module_utils.releases.deploy import status_table, table
 
 # Each task is a process that is forked from this one: what the filters and the lookups import is
 # imported once, here, and not again by every task that uses one.
-SHARED_BY_TASKS = (docker, flask_apps, nginx, places, build_context, releases)
+SHARED_BY_TASKS = (docker, flask_apps, nginx, build_context, releases)
 SET_FACT = ("set_fact", "ansible.builtin.set_fact")
 
 

@@ -407,7 +407,7 @@ def test_a_server_behind_the_relay_is_asked_when_it_listens(tmp_path, monkeypatc
             ports.append(probe.getsockname()[1])
     monkeypatch.setattr(dev, "PORT", ports[0])
     monkeypatch.setattr(dev, "PAUSE", 60)
-    monkeypatch.setattr(dev, "STOP", 0.2)
+    monkeypatch.setattr(dev, "STOP", 0.5)
     environment = {
         "FLASKOPS_SOCKET": str(tmp_path / "s"),
         "FLASKOPS_WATCH": str(file.parent),
@@ -546,10 +546,10 @@ def test_a_directory_that_is_not_there_is_told_before_the_machine_is_looked_at(
     monkeypatch, tmp_path
 ):
     monkeypatch.setattr(
-        command, "check_machine", lambda _port: command.stop("port 5000 of 127.0.0.1 cannot be had")
+        command, "check_machine", lambda _port: command.stop("port 5000 of 127.0.0.1 cannot be used")
     )
     monkeypatch.setattr(sys, "argv", ["bin/dev", str(tmp_path / "shpo")])
-    with pytest.raises(SystemExit, match="shpo is no directory"):
+    with pytest.raises(SystemExit, match="shpo is not a directory"):
         command.main()
 
 

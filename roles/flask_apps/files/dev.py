@@ -230,6 +230,9 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
+        end = time.monotonic() + STOP
+        while self.port and self.listens() and time.monotonic() < end:  # it is still ending
+            time.sleep(0.02)
 
 
 def answer(status, text, *headers):
