@@ -29,15 +29,15 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "collections"))
-from ansible_collections.flaskops.host.plugins.module_utils.apps import dev  # noqa: E402
-from ansible_collections.flaskops.host.plugins.module_utils.host.disk import (  # noqa: E402
+from ansible_collections.flaskops.host.plugins.module_utils.apps import dev
+from ansible_collections.flaskops.host.plugins.module_utils.host.disk import (
     with_advice,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.host.engine import (  # noqa: E402
+from ansible_collections.flaskops.host.plugins.module_utils.host.engine import (
     CONTEXT,
     Docker,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.host.files import (  # noqa: E402
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import (
     HostError,
 )
 

@@ -546,7 +546,9 @@ def test_a_directory_that_is_not_there_is_told_before_the_machine_is_looked_at(
     monkeypatch, tmp_path
 ):
     monkeypatch.setattr(
-        command, "check_machine", lambda _port: command.stop("port 5000 of 127.0.0.1 cannot be used")
+        command,
+        "check_machine",
+        lambda _port: command.stop("port 5000 of 127.0.0.1 cannot be used"),
     )
     monkeypatch.setattr(sys, "argv", ["bin/dev", str(tmp_path / "shpo")])
     with pytest.raises(SystemExit, match="shpo is not a directory"):
