@@ -19,7 +19,6 @@ _SHARED: Mapping[str, Spec] = {
     "id": {"type": "str", "required": True},
     "token": {"type": "str", "required": True, "no_log": False},
     "sites": {"type": "list", "elements": "dict", "default": []},
-    "dockerfile": {"type": "str", "default": ""},
     "ca_bundle": {"type": "str", "default": ""},
     "index_url": {"type": "str", "default": "", "no_log": True},
     "username": {"type": "str", "default": ""},
