@@ -38,13 +38,13 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 from ..filter import docker, flask_apps, nginx
-from ..lookup import build_context, releases
+from ..lookup import releases
 from ..module_utils.host.shown import shown_line
 from ..module_utils.releases.deploy import status_table, table
 
 # Each task is a process that is forked from this one: what the filters and the lookups import is
 # imported once, here, and not again by every task that uses one.
-SHARED_BY_TASKS = (docker, flask_apps, nginx, build_context, releases)
+SHARED_BY_TASKS = (docker, flask_apps, nginx, releases)
 SET_FACT = ("set_fact", "ansible.builtin.set_fact")
 
 
