@@ -137,10 +137,9 @@ def prepare(
     # Apart from those of releases, which a deploy looks through.
     image = f"flaskops-dev/{release['name']}:latest"
     before = docker.inspect(image, "image")
-    archive, path = place / CONTEXT, place / "build"
+    app, archive, path = App.from_dict(release["app"]), place / CONTEXT, place / "build"
     with archive.open("wb") as file:
-        below = "app/" if release["app"]["build"]["kind"] == "source" else ""
-        write_context(file, release["app"]["source"], {}, below)
+        write_context(file, app.source, {}, "app/" if app.build.kind == "source" else "")
     context = {"path": path, "archive": archive, "dockerfile": release["dockerfile"], **trust}
     build(docker, str(path), image, unpack(context))
     found = docker.inspect(image, "image")
