@@ -388,7 +388,7 @@ REFUSALS = [
         {},
         (
             "nginx: this host runs Fedora Linux 43, which is not supported; supported are Debian"
-            " 12, 13; Ubuntu 22.04, 24.04, 26.04. With nginx_manage: false an Nginx of your own is"
+            " 12, 13; Ubuntu 22.04, 24.04, 26.04. With nginx_manage: false your own Nginx is"
             " used."
         ),
     ),
