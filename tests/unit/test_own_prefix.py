@@ -212,21 +212,13 @@ def test_the_line_of_a_program_comes_with_what_tells_it_the_path(tmp_path):
     )
 
 
-def test_the_plan_tells_it_for_the_work_alone_and_not_for_a_release_of_earlier(tmp_path):
+def test_the_plan_has_it_for_an_entry_and_not_for_a_release_of_earlier(tmp_path):
     (tmp_path / "app.py").write_text('import os\nx = os.environ["URL_PREFIX"]\napp = 1\n')
     (tmp_path / "requirements.txt").write_text("flask\n")
     (entry,), problems = normalize_apps(
         [{"name": "shop", "source": str(tmp_path), "path": "/shop"}]
     )
     assert problems == []
+    assert "URL_PREFIX" in release_plan._own_prefix(entry)
     release = Release.from_dict({**entry, "id": "0123456789ab"})
-    work = {"name": "shop", "id": release.id, "live": None, "links": []}
-    sites = [{"name": "default", "server_names": [], "port": 80}]
-
-    def plan(app):
-        found = {"work": [work], "missing_images": []}
-        return release_plan._completed(found, {"shop": release}, {"shop": app}, sites)["work"][0]
-
-    assert "URL_PREFIX" in plan(entry)["own_prefix"]
-    assert plan(deploy.for_tasks(release)["app"])["own_prefix"] == ""
-    assert plan(entry)["health_host"] == "localhost"
+    assert release_plan._own_prefix(deploy.for_tasks(release)["app"]) == ""
