@@ -74,6 +74,7 @@ def test_name_source_and_path_are_enough(check, source):
         "script_name": "",
         "cookie_path": "/shop",
         "socket_prefix": "/shop",
+        "cookie_path": "/shop",
         "mapped": False,
         "stripped": False,
         "site": "default",
@@ -838,7 +839,7 @@ def entries(source, *places):
     [
         (
             [("shop", "/a"), ("shop", "/b")],
-            "flask_apps: shop: 2 entries have this name; names have to differ.",
+            "flask_apps: shop: 2 entries have this name; names must differ.",
         ),
         (
             [("a", "/x"), ("b", "/x")],
@@ -1182,7 +1183,7 @@ def test_a_uid_of_the_range_is_another_s_unless_all_who_share_it_have_it(tmp_pat
     (problem,) = normalize_apps([one, {**two, "uid": 0}])[1]
     assert problem.startswith(
         "flask_apps: one: uid must be outside of flask_apps_uids (70000-99999), of which each"
-        " application gets one"
+        " application gets its own"
     )
 
 

@@ -237,7 +237,7 @@ def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
         (
             {},
             {"processes": [{"name": "worker", "command": "a"}, {"name": "worker", "command": "b"}]},
-            "processes has 'worker' 2 times; names have to differ.",
+            "processes has 'worker' 2 times; names must differ.",
         ),
         (
             {},

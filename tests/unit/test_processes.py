@@ -90,7 +90,7 @@ def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
     [
         ([], []),
         (["a", "b"], []),
-        (["a", "b", "a"], ["processes has 'a' 2 times; names have to differ."]),
+        (["a", "b", "a"], ["processes has 'a' 2 times; names must differ."]),
         (
             ["pin"],
             [

@@ -27,7 +27,7 @@ def collisions(apps: Sequence[App], absent: Sequence[str], uids: str) -> list[st
     ]
     found += _uids(apps, uids)
     found += [
-        f"flask_apps: {name}: {names.count(name)} entries have this name; names have to differ."
+        f"flask_apps: {name}: {names.count(name)} entries have this name; names must differ."
         for name in twice(names)
         if name
     ]
@@ -44,7 +44,7 @@ def _uids(apps: Sequence[App], uids: str) -> list[str]:
     given = [app.uid for app in apps]
     return [
         f"flask_apps: {app.name}: uid must be outside of flask_apps_uids ({uids}), of which each"
-        f" application gets one of its own, or be written for all that share it; got {app.uid}."
+        f" application gets its own, or be written for all that share it; got {app.uid}."
         for app in apps
         if int(first) <= app.uid <= int(last) and given.count(app.uid) == 1
     ]

@@ -121,10 +121,18 @@ OPTIONS: dict[str, Option] = {
 
             One of O(source), O(git) and O(image) is needed.
         """,
-                ), "git": Option( kind="dict", default={}, options={ "repo": Option( default="",
+    ),
+    "git": Option(
+        kind="dict",
+        default={},
+        options={
+            "repo": Option(
+                default="",
                 pattern=r"((https?|ssh|git|file)://[^\s'\"]+|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^\s'\"]+|/[^\s'\"]+)?",
-                allowed=( "the address of a repository, such as https://git.example.org/shop.git or"
-                " git@git.example.org:shop.git" ),
+                allowed=(
+                    "the address of a repository, such as https://git.example.org/shop.git or"
+                    " git@git.example.org:shop.git"
+                ),
                 about="""
                     The address of the repository, such as V(https://git.example.org/shop.git) or
                     V(git@git.example.org:shop.git).

@@ -124,7 +124,7 @@ class Git:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A file that the application reads at a path of its own."""
+    """A file that the application reads at its own path."""
 
     path: str
     content: str = field(repr=False)

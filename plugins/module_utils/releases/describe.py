@@ -45,8 +45,8 @@ BACKLOG = 1024
 
 
 def environment(app: App) -> dict[str, str]:
-    """The container's environment: DOMAIN and ENV, what our entrypoint wants to know, the user's
-    own, and where the secrets lie.
+    """The container's environment: DOMAIN and ENV, what our entrypoint expects, the user's
+    own, and where the secrets are.
     """
     path = app.app_path
     ours = {
@@ -71,8 +71,8 @@ def container(app: App, release: str, image: str, root: str) -> dict[str, Any]:
     """The options of host/container.py, as release.json keeps them.
 
     A server that is not in our runtime image is started by our relay: without a command of the
-    user's, the arguments of the container have to be the image's own entrypoint and command, which
-    only the host knows.
+    user's, the arguments of the container must be the image's own entrypoint and command, which only
+    the host knows.
     """
     place = Place(root).app(app.name).release(release)
     engine = app.server

@@ -82,7 +82,7 @@ def process_problems(processes: Sequence[Process]) -> list[str]:
     """What is wrong with the names of processes."""
     names = [process.name for process in processes]
     problems = [
-        f"processes has {name!r} {names.count(name)} times; names have to differ."
+        f"processes has {name!r} {names.count(name)} times; names must differ."
         for name in twice(names)
     ]
     problems += [

@@ -1,9 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that application servers have in common; each calls its processes by a word of its
-own.
-"""
+"""The options that application servers have in common; each has its own word for a process."""
 
 from __future__ import annotations
 
@@ -15,9 +13,9 @@ PROCESSES = Option(
     allowed="auto (from the CPU limit) or a number from 1 to 999",
     about="""
         How many processes answer requests. V(auto) takes one for each processor that the container
-        may use, two at the least.
+        may use, at least two.
 
-        More memory for each of them; fewer for an application that keeps much in memory.
+        Each takes memory of its application; write fewer for a large one.
     """,
 )
 
@@ -29,8 +27,7 @@ def threads(process: str) -> Option:
         minimum=1,
         allowed="a number of threads",
         about=f"""
-            Threads in each {process}; as many requests are answered at once. Not used with
-            O(websocket=true).
+            Threads in each {process}, one per request. Not used with O(websocket=true).
         """,
     )
 
