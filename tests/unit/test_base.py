@@ -85,7 +85,7 @@ def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
     [
         (
             {"python": 3.12},
-            "python must be in quotes, for YAML may lose digits of a fraction: '3.12'; got 3.12.",
+            "python must be in quotes, as YAML may lose digits of a fraction: '3.12'; got 3.12.",
         ),
         (
             {"python": 3.1},

@@ -6,10 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from ..releases.app import App
+
+Noun = TypeVar("Noun")
+
+
+def _with(noun: Noun, values: Mapping[str, Any]) -> Noun:
+    """A copy with other values; dataclasses.replace takes ten times as long for an entry."""
+    made = copy(noun)
+    assert values.keys() <= vars(made).keys(), values.keys()
+    vars(made).update(values)
+    return made
 
 
 @dataclass
@@ -34,11 +45,11 @@ class Draft:
 
     def set(self, **values: Any) -> None:
         """Set fields of the entry."""
-        self.app = replace(self.app, **values)
+        self.app = _with(self.app, values)
 
     def set_build(self, **values: Any) -> None:
         """Set fields of its build."""
-        self.app = replace(self.app, build=replace(self.app.build, **values))
+        self.app = _with(self.app, {"build": _with(self.app.build, values)})
 
     def refuse(self, *problems: str) -> None:
         """Report problems, as sentences."""
