@@ -32,7 +32,7 @@ COUNTS = [
     int(number) for number in os.environ.get("FLASKOPS_BENCHMARK_APPS", "1,5,20,50").split(",")
 ]
 
-# Asks without a pause until it is told to stop; on the host, so that nothing but the host is
+# Asks without a pause until it is stopped; on the host, so that nothing but the host is
 # measured.
 POLLER = r"""
 import http.client, json, signal, sys, time

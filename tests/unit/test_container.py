@@ -99,10 +99,10 @@ FOUND = {
 
 
 class Engine(Docker):
-    """It has an image, and maybe a container; what it is told is kept."""
+    """It has an image, and maybe a container; its calls are kept."""
 
     def __init__(self, found=None, image=IMAGE):
-        self.command, self.found, self.image, self.told, self.how = "docker", found, image, [], {}
+        self.command, self.found, self.image, self.calls, self.how = "docker", found, image, [], {}
 
     def inspect(self, name, kind="container"):
         if kind == "image":
@@ -110,7 +110,7 @@ class Engine(Docker):
         return copy.deepcopy(self.found or {})
 
     def run(self, *words, **how):
-        self.told.append(words)
+        self.calls.append(words)
         if words[0] == "create":
             self.how = how
             self.found = changed("State.Running", False)
@@ -135,13 +135,13 @@ def wanted(tmp_path):
     return Container.from_dict(options(tmp_path / "container.env"))
 
 
-def told(engine, wanted, restart="unless-stopped", start=True, **how):
+def calls(engine, wanted, restart="unless-stopped", start=True, **how):
     settle(engine, wanted, restart, start=start, **how)
     return [
         " ".join(
             words[:-1] if words[0] in ("stop", "start", "unpause", "rm", "update") else words[:1]
         )
-        for words in engine.told
+        for words in engine.calls
     ]
 
 
@@ -182,7 +182,7 @@ def test_an_entrypoint_of_several_words_is_the_beginning_of_the_command(wanted):
     ]
 
 
-def test_what_is_switched_off_is_said(wanted):
+def test_what_is_switched_off_is_written(wanted):
     words = replace(wanted, init=False, read_only=False).words
     assert {"--init=false", "--read-only=false"} <= set(words)
 
@@ -198,7 +198,7 @@ def test_a_release_of_an_older_collection_lacks_some_options(wanted):
     assert words[words.index("--network") + 1] == "none"
 
 
-def test_what_is_no_size_is_refused():
+def test_what_is_not_a_size_is_refused():
     with pytest.raises(HostError, match="must be a size such as 512m or 2g; got 'much'"):
         Container.from_dict(options("/e", memory="much"))
 
@@ -217,7 +217,7 @@ def test_a_container_is_written_as_it_was_read():
 def test_it_is_created_connected_and_started(wanted):
     engine = Engine()
     assert settle(engine, wanted, "no", log=["--log-opt", "max-size=10m"], start=True)
-    create, *rest = engine.told
+    create, *rest = engine.calls
     assert create[:7] == (
         "create",
         "--pull",
@@ -257,15 +257,15 @@ def test_every_call_asks_the_same_engine(tmp_path, monkeypatch, own, context):
 def test_that_of_a_process_is_created_and_not_started(wanted):
     engine = Engine()
     assert settle(engine, wanted, "no")
-    assert [words[0] for words in engine.told] == ["create", "network"]
+    assert [words[0] for words in engine.calls] == ["create", "network"]
 
 
-def test_a_line_that_docker_does_not_read_comes_as_a_word_of_its_own(wanted, tmp_path):
+def test_a_line_that_docker_does_not_read_comes_as_a_separate_word(wanted, tmp_path):
     long = f"LONG={'x' * ENV_LINE}"
     (tmp_path / "container.env").write_text(f"{ENVIRONMENT}{long}\n")
     engine = Engine()
     settle(engine, wanted)
-    create = engine.told[0]
+    create = engine.calls[0]
     assert create[create.index("--env") + 1] == long
     assert create[create.index("--env-file") + 1] == "/dev/stdin"
     assert engine.how["given"] == ENVIRONMENT
@@ -278,16 +278,16 @@ def test_without_its_image_nothing_is_done(wanted):
         match="there is no image flaskops/shop:1 on this host; deploy the application again",
     ):
         settle(engine, wanted, recreate=True)
-    assert engine.told == []
+    assert engine.calls == []
 
 
-def test_the_first_process_of_a_foreign_image_is_told_what_the_image_starts(wanted):
+def test_the_first_process_of_a_foreign_image_gets_what_the_image_starts(wanted):
     relay = replace(wanted, entrypoint=["python3", "/relay.py"])
     engine = Engine()
     settle(engine, relay)
-    assert engine.told[0][-5:] == ("flaskops/shop:1", "/relay.py", "/entry", "serve", "now")
+    assert engine.calls[0][-5:] == ("flaskops/shop:1", "/relay.py", "/entry", "serve", "now")
     settle(engine := Engine(), replace(relay, command=["--run", "x"]))
-    assert engine.told[0][-4:] == ("flaskops/shop:1", "/relay.py", "--run", "x")
+    assert engine.calls[0][-4:] == ("flaskops/shop:1", "/relay.py", "--run", "x")
 
 
 # --- one that is there ----------------------------------------------------------------------------
@@ -298,10 +298,10 @@ def test_one_that_docker_container_made_is_left_alone(wanted):
     assert not settle(
         engine, wanted, "unless-stopped", log=["--log-opt", "max-size=99m"], start=True
     )
-    assert engine.told == []
+    assert engine.calls == []
 
 
-def test_so_is_one_whose_entrypoint_stands_in_the_command(wanted):
+def test_so_is_one_whose_entrypoint_is_in_the_command(wanted):
     relay = replace(wanted, entrypoint=["python3", "/relay.py"], command=["--run", "x"])
     for entrypoint, command in (
         (["python3", "/relay.py"], ["--run", "x"]),
@@ -347,7 +347,7 @@ DRIFT = {
 def test_one_that_differs_is_replaced(wanted, option):
     found = changed(*DRIFT[option])
     assert wanted.differences(found, IMAGE, env_lines(ENVIRONMENT)) == [option.split(" ")[0]]
-    assert told(Engine(found), wanted) == [
+    assert calls(Engine(found), wanted) == [
         "stop",
         "rm --force --volumes",
         "create",
@@ -361,8 +361,8 @@ def test_each_option_but_those_that_are_updated_is_compared(wanted):
     assert {option.split(" ")[0] for option in DRIFT} | {"memory", "memory_swap"} == known
 
 
-def test_one_whose_fault_is_elsewhere_is_replaced_when_it_is_told_so(wanted):
-    assert told(Engine(FOUND), wanted, recreate=True) == [
+def test_one_whose_fault_is_elsewhere_is_replaced_on_request(wanted):
+    assert calls(Engine(FOUND), wanted, recreate=True) == [
         "stop",
         "rm --force --volumes",
         "create",
@@ -373,28 +373,28 @@ def test_one_whose_fault_is_elsewhere_is_replaced_when_it_is_told_so(wanted):
 
 @pytest.mark.parametrize("option", ["HostConfig.Memory", "HostConfig.MemorySwap"])
 def test_other_memory_is_changed_while_it_runs(wanted, option):
-    assert told(Engine(changed(option, 2**28)), wanted) == [
+    assert calls(Engine(changed(option, 2**28)), wanted) == [
         "update --memory 512m --memory-swap 512m --restart unless-stopped"
     ]
 
 
 def test_so_is_the_restart_policy(wanted):
-    assert told(Engine(FOUND), wanted, restart="no") == ["update --restart no"]
+    assert calls(Engine(FOUND), wanted, restart="no") == ["update --restart no"]
 
 
 @pytest.mark.parametrize("start", [True, False])
 def test_a_paused_one_goes_on(wanted, start):
-    assert told(
+    assert calls(
         Engine(changed("State", {"Running": True, "Paused": True})), wanted, start=start
     ) == ["unpause"]
 
 
 def test_one_that_stopped_is_started_and_a_process_waits_for_the_switch(wanted):
-    assert told(Engine(changed("State.Running", False)), wanted) == ["start"]
-    assert told(Engine(changed("State.Running", False)), wanted, start=False) == []
+    assert calls(Engine(changed("State.Running", False)), wanted) == ["start"]
+    assert calls(Engine(changed("State.Running", False)), wanted, start=False) == []
 
 
 def test_a_network_that_it_has_lost_is_connected(wanted):
-    assert told(Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {}})), wanted) == [
+    assert calls(Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {}})), wanted) == [
         "network"
     ]

@@ -193,9 +193,12 @@ def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
 
 def test_a_release_goes_to_ansible_and_back_as_it_is():
     """Also within the tasks of the role, which have the entry beside it."""
-    more = {"processes": [{"name": "worker", "command": "celery", "overlap": False}],
-            "static": [{"url": "/static", "path": "static", "required": False}],
-            "login": {"username": "u", "password": "p"}, "release_command": ["sh", "-c", "x"]}  # fmt: skip
+    more = {
+        "processes": [{"name": "worker", "command": "celery", "overlap": False}],
+        "static": [{"url": "/static", "path": "static", "required": False}],
+        "login": {"username": "u", "password": "p"},
+        "release_command": ["sh", "-c", "x"],
+    }
     made = release(**more)
     for given in (made.to_dict(), deploy.for_tasks(made)):
         assert Release.from_dict(json.loads(json.dumps(given))) == made

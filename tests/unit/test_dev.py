@@ -467,7 +467,7 @@ END = ["unable to load app 0\n"]
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "shown"),
     [
         ([*BANNER, *FIRST, *END], [*FIRST, *END]),
         ([*BANNER, *FIRST, *SECOND, *END], [*FIRST, *SECOND, *END]),
@@ -484,8 +484,8 @@ END = ["unable to load app 0\n"]
         ([], []),
     ],
 )
-def test_the_page_of_one_that_does_not_start_begins_with_its_error(lines, told):
-    assert dev.telling(lines) == told
+def test_the_page_of_one_that_does_not_start_begins_with_its_error(lines, shown):
+    assert dev.telling(lines) == shown
 
 
 @pytest.mark.parametrize(
@@ -542,13 +542,9 @@ def test_the_variables_of_a_host_of_the_inventory_are_read_here(monkeypatch, tmp
     assert json.loads(seen.read_text()) == [host, f"{tmp_path}/..", "local", False]
 
 
-def test_a_directory_that_is_not_there_is_told_before_the_machine_is_looked_at(
-    monkeypatch, tmp_path
-):
+def test_a_missing_directory_is_reported_before_the_machine_is_checked(monkeypatch, tmp_path):
     monkeypatch.setattr(
-        command,
-        "check_machine",
-        lambda _port: command.stop("port 5000 of 127.0.0.1 cannot be used"),
+        command, "check_machine", lambda _port: command.stop("port 5000 of 127.0.0.1 is in use")
     )
     monkeypatch.setattr(sys, "argv", ["bin/dev", str(tmp_path / "shpo")])
     with pytest.raises(SystemExit, match="shpo is not a directory"):

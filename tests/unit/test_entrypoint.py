@@ -98,13 +98,13 @@ def test_whatever_is_started_has_its_secrets_as_variables(started, app, secret, 
 def test_what_prestart_makes_of_a_secret_stands(started, app, secret):
     app(prestart__sh='SECRET_KEY="$SECRET_KEY, salted"\nexport SECRET_KEY\n')
     command, env = started(**secret)
-    told = subprocess.run(
+    shown = subprocess.run(
         [*command[:3], command[3], "env"],
         env={**env, "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
     )
-    after = dict(line.split("=", 1) for line in told.stdout.splitlines() if "=" in line)
+    after = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
     _, env = started(**after)
     assert env["SECRET_KEY"] == "of the vault, salted"
 
@@ -193,7 +193,7 @@ def test_the_number_comes_from_the_key_the_environment_or_the_applications_own_s
     assert not [name for name in found if name.startswith("UWSGI_")]
 
 
-def test_cheaper_has_to_be_less_than_processes(entrypoint, started, app):
+def test_cheaper_must_be_less_than_processes(entrypoint, started, app):
     app()
     with pytest.raises(
         entrypoint.Stop,
@@ -382,7 +382,7 @@ def test_arguments_for_gunicorn_in_the_environment_do_not_take_the_socket_away(
     )
     assert command[-3:] == ["--bind", "unix:/run/flaskops/1/app.sock", "flaskops_wsgi:application"]
     assert env["GUNICORN_CMD_ARGS"] == words
-    assert "GUNICORN_CMD_ARGS is used, but for an address in it" in capsys.readouterr().out
+    assert "GUNICORN_CMD_ARGS is used, except an address in it" in capsys.readouterr().out
 
 
 def test_a_configuration_of_gunicorn_may_be_named(entrypoint, started, app):

@@ -118,7 +118,7 @@ def test_an_old_build_is_tried_again_with_an_older_setuptools(pip):
     )
 
 
-def test_any_other_failure_is_none_of_ours(pip):
+def test_any_other_failure_stays(pip):
     code, calls = pip[0]("echo no; exit 3", "-r", "r.txt")
     assert (code, len(calls)) == (3, 1)
 
@@ -240,7 +240,7 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
         ),
     ],
 )
-def test_what_a_build_misses_is_told_with_what_to_write(project, capsys, said, advice):
+def test_what_a_build_misses_is_reported_with_what_to_write(project, capsys, said, advice):
     project(f"cat <<'END'\n{said}\nEND\nexit 2")
     assert advice in capsys.readouterr().out
 

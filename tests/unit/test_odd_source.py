@@ -26,7 +26,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.images import docker
 from docker.utils.build import exclude_paths
 from entries import find, normalize_apps
 
-QUICK = 10  # seconds; what this guards against takes minutes, or for ever
+QUICK = 10  # seconds; what this guards against takes minutes, or does not end
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_what_the_controller_reads_is_not_read_through_a_link_that_leads_out(sou
     assert not any("secret" in problem for problem in problems(source))
 
 
-# --- what is no regular file ----------------------------------------------------------------------
+# --- what is not a regular file -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_an_unknown_key_that_resembles_none_is_answered_with_all_there_are():
     ]
 
 
-def test_all_problems_are_told_at_once_and_the_good_values_kept():
+def test_all_problems_are_reported_together_and_the_good_values_kept():
     options = {
         "a": Option(kind="int"),
         "b": Option(required=True, allowed="a word"),

@@ -46,7 +46,7 @@ def test_the_links_of_nginx_and_the_socket_in_a_container():
     assert places.container_socket("0123456789ab") == "/run/flaskops/0123456789ab/app.sock"
 
 
-def test_the_trash_is_no_application(tmp_path):
+def test_the_trash_is_not_an_application(tmp_path):
     for name in ("shop", ".trash"):
         (Place(tmp_path).apps / name).mkdir(parents=True)
     assert [app.directory.name for app in Place(tmp_path).all_apps()] == ["shop"]
@@ -83,7 +83,7 @@ JOINED = re.compile(
     rf"^(?:{NAMES}|apps|releases|spool|secrets|lock|before|flaskops(?:/.*)?|run(?:/.*)?)$"
 )
 JOINS = {"Path", "PurePosixPath", "joinpath", "glob", "rglob", "with_name"}
-# In YAML and in templates: a directory of ours with something behind it.
+# In YAML and in templates: our directory with something behind it.
 WRITTEN = re.compile(
     rf"{places.ROOT}|/var/backups/flaskops|/run/flaskops|/run/secrets|app\.sock\b|/releases/"
     r"|(?:root|(?<!data_)directory|before)\s*(?:\}\}/|~ *'/)"
@@ -102,7 +102,7 @@ OURS = "module_utils/releases/"  # a room of this collection
 
 
 def texts(tree):
-    """The strings of a Python file that are no prose, each with whether it is joined to a path."""
+    """The strings of a Python file that are not prose, each with whether it is joined to a path."""
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     joined = set()
     for node in ast.walk(tree):

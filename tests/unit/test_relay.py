@@ -212,7 +212,7 @@ def test_the_container_ends_with_the_server(relay, tmp_path, port, words, code, 
         assert said in (tmp_path / "log").read_text()
 
 
-def test_a_program_that_is_not_there_is_told_with_those_that_are(tmp_path):
+def test_a_program_that_is_not_there_is_reported_with_those_that_are(tmp_path):
     script = tmp_path / "relay.py"
     (tmp_path / "bin").mkdir()
     for name in ("shop", "python3", "pip3", "flask"):

@@ -79,7 +79,7 @@ def test_the_advice_is_given_once():
     assert "release 0 goes on serving" in message
 
 
-def test_a_file_stays_as_it_was_and_nothing_lies_beside_it(root, fill):
+def test_a_file_stays_as_it_was_and_nothing_is_beside_it(root, fill):
     path = root / "file"
     files.write_file(path, b"old")
     fill()
@@ -160,7 +160,7 @@ def test_a_size_in_bytes(size, bytes_):
     assert bytes_of(size) == bytes_
 
 
-def test_a_link_that_was_to_take_the_place_of_another_is_left_aside_too(tmp_path):
+def test_a_link_that_was_to_replace_another_is_left_aside_too(tmp_path):
     (tmp_path / "releases/1").mkdir(parents=True)
     for name in (".route-1.12", "route-1"):
         (tmp_path / name).symlink_to("releases/1")
@@ -171,12 +171,12 @@ def test_a_link_that_was_to_take_the_place_of_another_is_left_aside_too(tmp_path
     "size",
     ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g", "9" * 400, "\u0661", "1\u212a"],
 )
-def test_what_is_no_size(size):
+def test_what_is_not_a_size(size):
     with pytest.raises(ValueError, match="must be a size such as 512m or 2g; got"):
         bytes_of(size)
 
 
-def test_a_free_space_that_is_no_size_is_a_problem_of_the_inputs():
+def test_a_free_space_that_is_not_a_size_is_a_problem_of_the_inputs():
     assert normalize_apps([], free_space="1gb")[-1] == [
         "flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got '1gb'."
     ]

@@ -111,7 +111,7 @@ HOSTILE = [
 
 @pytest.fixture
 def precious(tmp_path):
-    """What lies outside, and has to be there afterwards."""
+    """A file outside, which must be there afterwards."""
     (tmp_path / "precious/directory").mkdir(parents=True)
     (tmp_path / "precious/file").write_text("precious")
     yield tmp_path / "precious"
@@ -174,7 +174,7 @@ def test_a_tree_is_measured(tree, make):
     )  # itself is root's
 
 
-def test_what_is_gone_or_no_directory_is_no_error(tmp_path):
+def test_what_is_gone_or_no_directory_is_not_an_error(tmp_path):
     (tmp_path / "apps").mkdir()
     (tmp_path / "link").symlink_to("missing")
     (tmp_path / "file").touch()
@@ -318,7 +318,7 @@ def test_one_run_at_a_time_sweeps(tmp_path, tree):
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EROFS, errno.EBUSY, errno.EIO])
-def test_what_cannot_be_deleted_is_told_and_the_rest_goes(tmp_path, tree, monkeypatch, number):
+def test_what_cannot_be_deleted_is_reported_and_the_rest_goes(tmp_path, tree, monkeypatch, number):
     """Such as an immutable file: the attribute takes a capability that no container has."""
     wide(tree)
     (tree / "7/a/kept").touch()

@@ -98,7 +98,7 @@ def test_what_is_not_said_stays(wrapper):
         ("/shop/ü", "/ü"),
     ],
 )
-def test_the_path_is_taken_off_and_told(wrapper, path, rest):
+def test_the_path_is_removed_and_passed(wrapper, path, rest):
     seen = call(wrapper.wrap(echo, "/shop"), PATH_INFO=path)
     assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) == ("/shop", rest)
 
@@ -226,7 +226,7 @@ def under_uwsgi(wrapper, monkeypatch):
     theirs.close()
 
 
-def test_a_library_that_wants_the_socket_gets_it_and_uwsgi_keeps_its_own(under_uwsgi):
+def test_a_library_that_needs_the_socket_gets_it_and_uwsgi_keeps_its_own(under_uwsgi):
     wrapper, theirs = under_uwsgi
 
     def app(environ, _start_response):
@@ -246,7 +246,7 @@ def test_the_socket_is_left_alone_by_those_who_use_the_api_of_uwsgi(under_uwsgi,
 
 
 @pytest.mark.parametrize(("length", "rest"), [(99999, 99999), (100000, 0), (3000000, 0)])
-def test_a_large_request_is_read_to_its_end_after_the_answer(under_uwsgi, length, rest):
+def test_a_large_request_is_read_after_the_answer(under_uwsgi, length, rest):
     wrapper, _ = under_uwsgi
     closed = []
     request = io.BytesIO(b"x" * length)
@@ -480,7 +480,7 @@ def test_what_is_written_goes_out_in_chunks_too(under_uwsgi):
     assert seen.body == b"5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"
 
 
-def test_an_error_takes_the_place_of_what_was_begun_until_something_is_sent(under_uwsgi):
+def test_an_error_replaces_what_was_begun_until_something_is_sent(under_uwsgi):
     def app(_environ, start_response, written=b""):
         write = start_response("200 OK", [("X-First", "1")])
         if written:
@@ -538,11 +538,11 @@ def rows(end):
 
 @app.get("/ticks")
 def ticks():
-    def told():
+    def streamed():
         for number in range(3):
             yield f"data: {number}\n\n"
             time.sleep(0.7)
-    return told(), {"Content-Type": "text/event-stream"}
+    return streamed(), {"Content-Type": "text/event-stream"}
 
 @app.post("/refuse")
 def refuse():
@@ -648,7 +648,7 @@ def answer(client):
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
-def test_the_application_is_told_who_asks_and_where_it_is(served):
+def test_the_application_knows_who_asks_and_where_it_is(served):
     _, path, log = served()
     text = answer(connect(path, b"/shop/")).decode()
     assert '"url":"https://shop.example/shop/"' in text, log()

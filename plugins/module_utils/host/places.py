@@ -283,5 +283,5 @@ def route_name(digest: str) -> str:
 
 
 def is_of_release(source: str, app: str) -> bool:
-    """Whether the source of a mount lies in a release of an application, whatever the root is."""
+    """Whether the source of a mount is in a release of an application, whatever the root is."""
     return f"/{_APPS}/{app}/{_RELEASES}/" in source

@@ -18,7 +18,7 @@ _IN_LINES = {code: text for code, text in _ESCAPED.items() if chr(code) not in "
 
 
 def shown(text: object) -> str:
-    """A text with its control characters escaped, such as \\x1b, but for newlines and tabs."""
+    """A text with its control characters escaped, such as \\x1b, except newlines and tabs."""
     return str(text).replace("\r\n", "\n").translate(_IN_LINES)
 
 

@@ -92,7 +92,7 @@ class Ini:
 
 def own(env, root, app):
     """The application's uwsgi.ini: the file of UWSGI_INI, else the one beside the application, or
-    in the place of the presets.
+    at the path of the presets.
     """
     named = env.get("UWSGI_INI")
     places = (

@@ -156,7 +156,7 @@ def options_of(server):
 
 
 def uwsgi(env, own):
-    """The command of uWSGI. The application's uwsgi.ini is used, but for what the role decides."""
+    """The command of uWSGI. The application's uwsgi.ini is used, except what the role decides."""
     configuration = SETTINGS / "uwsgi.ini"
     release = _uwsgi.Ini(configuration)
     # The application starts child processes and pools with sys.executable.
@@ -223,7 +223,7 @@ def gunicorn(env, _own):
     if named and not found:
         raise Stop(f"GUNICORN_CONF must be a file; got {named!r}, and there is no such file.")
     if found:
-        say(f"{found} is used, but for what the role decides")
+        say(f"{found} is used, except what the role decides")
         env["FLASKOPS_GUNICORN_CONF"] = str(found)
     command = [python(), "-m", "gunicorn", "--config", str(HERE / "flaskops_gunicorn.py")]
     given, each, most = (
@@ -247,7 +247,7 @@ def gunicorn(env, _own):
     if found and "--workers" not in command and re.search(rb"(?m)^workers\s*=", found.read_bytes()):
         why = f"or as {found} says"
     if "GUNICORN_CMD_ARGS" in env:
-        say("GUNICORN_CMD_ARGS is used, but for an address in it: the server listens on a socket")
+        say("GUNICORN_CMD_ARGS is used, except an address in it: the server listens on a socket")
         command += ["--bind", f"unix:{env['FLASKOPS_SOCKET']}"]
     # Gunicorn reads it too, and the application's configuration may.
     env["WEB_CONCURRENCY"] = str(count)

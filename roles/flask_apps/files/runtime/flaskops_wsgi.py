@@ -106,7 +106,7 @@ def wrap(app, mount):
     elif streams:
         app = _counted(app, streams)
 
-    def told(environ, start_response):
+    def serve(environ, start_response):
         address = environ.get("HTTP_X_REAL_IP")
         if address:
             environ["REMOTE_ADDR"] = address
@@ -120,7 +120,7 @@ def wrap(app, mount):
         return app(environ, start_response)
 
     if not mount:
-        return told
+        return serve
     length, below = len(mount), mount + "/"
 
     def mounted(environ, start_response):
@@ -128,7 +128,7 @@ def wrap(app, mount):
         if path.startswith(below):
             environ["SCRIPT_NAME"] = mount
             environ["PATH_INFO"] = path[length:]
-            return told(environ, start_response)
+            return serve(environ, start_response)
         found = _resolved(mount, path)
         if found.startswith(below):
             environ["PATH_INFO"] = found
@@ -177,7 +177,7 @@ def _chunked(app, streams=None):
     a length.
     """
 
-    def told(environ, start_response):
+    def serve(environ, start_response):
         held = None  # until the application begins
 
         def begin(status, headers, exc_info=None):
@@ -210,7 +210,7 @@ def _chunked(app, streams=None):
             answer.chunked = True
         return answer
 
-    return told
+    return serve
 
 
 def _broken(start_response):
@@ -232,14 +232,14 @@ def _unblocked(app):
     """
     known = set()
 
-    def told(environ, start_response):
+    def serve(environ, start_response):
         thread = threading.get_ident()
         if thread not in known:
             known.add(thread)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return app(environ, start_response)
 
-    return told
+    return serve
 
 
 def _ends(environ, status, headers):
@@ -395,7 +395,7 @@ def _counted(app, streams):
     counted, and websockets too.
     """
 
-    def told(environ, start_response):
+    def serve(environ, start_response):
         open_end = False
 
         def begin(status, headers, exc_info=None):
@@ -414,7 +414,7 @@ def _counted(app, streams):
         answer = app(environ, begin)
         return _Counted(answer, streams) if open_end else answer
 
-    return told
+    return serve
 
 
 class _Counted:
@@ -434,7 +434,7 @@ class _Counted:
 
 
 class _Read:
-    """An answer whose request body is read to its end: unread data on the socket would make Nginx
+    """An answer that reads the rest of the request body: unread data on the socket would make Nginx
     fail the answer (502).
     """
 
