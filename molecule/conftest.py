@@ -140,7 +140,7 @@ def warm() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def start(key_file: str, warm: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a playbook of the collection, in a process group of its own."""
+    """Starts a playbook of the collection, in its own process group."""
 
     def run(
         playbook: str,
@@ -187,7 +187,7 @@ def start(key_file: str, warm: dict[str, str]) -> Callable[..., subprocess.Popen
 
 @pytest.fixture(scope="session")
 def play(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Run]:
-    """Runs a playbook of the collection to its end."""
+    """Runs a playbook of the collection and returns when it has ended."""
 
     def run(*words: Any, **variables: Any) -> Run:
         process = start(*words, **variables)

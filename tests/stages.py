@@ -31,7 +31,7 @@ REPORTS = ROOT / ".cache/test-reports"
 SCENARIOS = ("default", "local", "apps", "recovery", "releases", "trust", "consumer")
 # The scenario default saves it for those that do not build it, and goes on.
 RUNTIME = ROOT / ".cache/runtime.tar"
-# In the order in which they begin. "runtime" is no stage: it waits for the file.
+# In the order in which they begin. "runtime" is not a stage: it waits for the file.
 NEEDS = {
     "lint": (),
     "docker": ("lint",),
@@ -42,7 +42,7 @@ NEEDS = {
     "local": ("hosts",),
     **dict.fromkeys(("apps", "recovery", "releases", "trust", "consumer"), ("runtime",)),
 }
-AT_ONCE = 5  # two processors are busy with fewer; what is timed in a test has to keep its time
+AT_ONCE = 5  # two processors are busy with fewer, and tests that measure a time fail with more
 # Headings: of Molecule's actions, of nox, and our own; not the output of every task.
 HEADING = re.compile(
     r"^INFO +\[(\w+ > \w+)\] Executing$|^nox > (?!Running|Session|Command)(.*)|^-- (.*)"
@@ -63,7 +63,7 @@ class Stage:
     skipped: int = 0
     process: subprocess.Popen[str] | None = None
     thread: threading.Thread | None = None
-    ended: bool = False  # by us, so that it is no failure of its own
+    ended: bool = False  # by us, so it does not count as failed
 
     @property
     def log(self) -> Path:
@@ -74,7 +74,7 @@ class Stage:
         return NEEDS[self.name]
 
     def begin(self, show: bool) -> None:
-        """In a process group of its own, so that all of it can be ended at once. When this returns,
+        """In its own process group, so that all of it can be ended at once. When this returns,
         the process is known to `end`.
         """
         self.process = subprocess.Popen(
@@ -151,8 +151,8 @@ def say(line: str) -> None:
 
 
 class Interrupted:
-    """The signal that asks to stop. It is only noted: a stage is never between its process and its
-    record when the run ends.
+    """The signal that stops the run. It is only noted, so that it never comes between the start of
+    a stage's process and its record.
     """
 
     number = 0
@@ -260,7 +260,7 @@ def main() -> int:
     except SystemExit as stop:
         status = int(stop.code or 1)
     finally:
-        # Nothing may come between us and what has to be taken away.
+        # A second signal must not interrupt the cleanup.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         for stage in stages:

@@ -3,8 +3,8 @@ websockets that stay open.
 
     python3 load.py URL OUTPUT      until SIGTERM; then the counts are in OUTPUT, as JSON
 
-Every request has a connection of its own, so that a count of 0 is a count of 0: on a kept
-connection a client has to be ready that the server closes it while a request is on its way (RFC
+Every request has its own connection, so that a count of 0 is a count of 0: on a kept
+connection a client must be ready that the server closes it while a request is on its way (RFC
 9112, 9.5), whatever the server does.
 """
 
@@ -52,7 +52,7 @@ def problem(kind: str, what: str) -> None:
 
 
 async def exchange(url, head: str, parts, check, kind: str) -> None:
-    """One request on a connection of its own, and its whole answer."""
+    """One request on its own connection, and its whole answer."""
     try:
         reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
     except OSError as error:

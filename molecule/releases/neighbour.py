@@ -4,7 +4,7 @@ them one long upload.
     python3 neighbour.py NEIGHBOUR UPLOAD SECONDS OUTPUT
 
 NEIGHBOUR and UPLOAD are the paths of two applications. The upload takes SECONDS; the others stay
-open until SIGTERM, then the download is read to its end. What became of each is in OUTPUT, as JSON.
+open until SIGTERM, then the download is read completely. What became of each is in OUTPUT, as JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ found: dict[str, dict[str, object]] = {}
 
 
 async def ask(request: str, *headers: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection of its own, on which the request was begun."""
+    """Its own connection, on which the request was begun."""
     reader, writer = await asyncio.open_connection("127.0.0.1", 80, limit=65536)
     writer.write(
         "".join(

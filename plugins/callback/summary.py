@@ -17,7 +17,7 @@ requirements:
   - Enable it with C(callbacks_enabled = flaskops.host.summary) in C(ansible.cfg).
 options:
   heartbeat_seconds:
-    description: How long a task is silent before it is said that it runs.
+    description: How long a task is silent before a line shows that it runs.
     type: int
     default: 10
     env: [{name: FLASKOPS_HEARTBEAT_SECONDS}]
@@ -32,24 +32,29 @@ options:
 
 import threading
 import time
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-from ..filter import docker, flask_apps, nginx
-from ..lookup import releases
+from .. import filter as filters
+from .. import lookup as lookups
 from ..module_utils.host.shown import shown_line
 from ..module_utils.releases.deploy import status_table, table
 
 # Each task is a process that is forked from this one: what the filters and the lookups import is
 # imported once, here, and not again by every task that uses one.
-SHARED_BY_TASKS = (docker, flask_apps, nginx, releases)
+for package in (filters, lookups):
+    for module in iter_modules(package.__path__):
+        import_module(f"{package.__name__}.{module.name}")
+
 SET_FACT = ("set_fact", "ansible.builtin.set_fact")
 
 
 class CallbackModule(CallbackBase):
-    """One thread beats while a task runs; everything else is told at the end."""
+    """One thread beats while a task runs; everything else is shown at the end."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -120,10 +125,10 @@ class CallbackModule(CallbackBase):
 
     def _beat(self) -> None:
         pause = self.get_option("heartbeat_seconds")
-        told = ("", 0.0)
+        shown = ("", 0.0)
         while not self.ended.wait(1):
             task, running = self.task, time.monotonic() - self.task_started
-            last = told[1] if told[0] == task else 0.0
+            last = shown[1] if shown[0] == task else 0.0
             if task and running - last >= pause:
-                told = (task, running)
+                shown = (task, running)
                 self._display.display(f"  ... {running:3.0f} s: {shown_line(task)}")

@@ -28,7 +28,7 @@ with open(place / "order", "a") as order:
 
 @pytest.fixture
 def stages(monkeypatch, tmp_path):
-    """The runner, with stages that do what a test says in the place of nox's."""
+    """The runner, with stages that do what a test says instead of nox's."""
     spec = importlib.util.spec_from_file_location("stages", ROOT / "tests/stages.py")
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "stages", module)

@@ -203,7 +203,7 @@ def visit_all(host: Any, seconds: int = 0) -> dict[str, Visit]:
     for app in APPS.values():
         whoami = question(app.prefix + app.whoami, app.host)
         whoami["headers"].update(CLAIMS)
-        # The release is told to the host itself only.
+        # The release is shown to the host itself only.
         release = question(f"{app.prefix}/.flaskops/release", app.host) | {"source": "127.0.0.1"}
         questions += [
             question(f"{app.prefix}/", app.host),
@@ -245,10 +245,10 @@ def browse(host: Any) -> Callable[..., tuple[list[Any], list[Page]]]:
     def walk(
         app: App, steps: list[tuple[str, dict[str, str] | None]], jar: list[Any] | None = None
     ) -> tuple[list[Any], list[Page]]:
-        told = json.dumps(
+        walked = json.dumps(
             [app.host, jar or [], [(app.prefix + path, form) for path, form in steps]]
         )
-        result = host.run("python3 -c %s %s", BROWSE, told)
+        result = host.run("python3 -c %s %s", BROWSE, walked)
         assert result.rc == 0, result.stderr
         after, visited = json.loads(result.stdout)
         return after, [Page(**page) for page in visited]

@@ -31,7 +31,7 @@ def test_they_serve(deployed):
     assert deployed.code == 0, deployed.output[-3000:]
 
 
-def test_links_that_leave_the_path_are_told_with_the_key(deployed):
+def test_links_that_leave_the_path_are_reported_with_the_key(deployed):
     assert (
         "by-hand serves, but 2 of 3 links of /by-hand/inside lead out of its path /by-hand:"
         " /inside, /send." in deployed.text
@@ -39,7 +39,7 @@ def test_links_that_leave_the_path_are_told_with_the_key(deployed):
     assert "in its entry site: NAME and path: /." in deployed.text
 
 
-def test_a_script_that_is_missing_is_told_and_a_style_that_is_there_is_not(deployed):
+def test_a_script_that_is_missing_is_reported_and_a_style_that_is_there_is_not(deployed):
     assert (
         "/by-hand/inside asks for what is not there: /by-hand/missing.js (404). Write"
         in deployed.text

@@ -127,6 +127,6 @@ def test_servers_elsewhere_are_reached(host, knock):
     assert knock("subpath-blog", way_out, 9) == UNREACHABLE
 
 
-def test_the_host_has_a_name_for_who_has_the_key(knock):
+def test_the_host_has_a_name_for_an_application_with_the_key(knock):
     assert knock("keeps-too", "host.docker.internal", 80) == "open"
     assert knock("keeps", "host.docker.internal", 80) != "open"

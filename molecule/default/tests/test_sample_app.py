@@ -62,12 +62,12 @@ def test_a_websocket_goes_to_the_application_and_back(websocket):
     assert '"echo"' in answer.messages[0] and "round trip" in answer.messages[0]
 
 
-def test_the_application_pushes_messages_of_its_own_over_the_websocket(websocket):
+def test_the_application_pushes_its_own_messages_over_the_websocket(websocket):
     answer = websocket("/pc-builder-app/ws", "hello", messages=2)
     assert any('"prices"' in message for message in answer.messages), answer.messages
 
 
-def test_a_plain_request_for_the_websocket_is_told_to_upgrade(http):
+def test_a_plain_request_for_the_websocket_is_answered_with_426(http):
     assert http("/pc-builder-app/ws").status == 426
 
 

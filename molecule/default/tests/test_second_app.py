@@ -37,7 +37,7 @@ def test_the_default_site_serves_any_host_name(http):
     assert http("/hello/", headers={"Host": "no-such-name.example"}).status == 200
 
 
-def test_the_release_that_answers_is_told_on_loopback_only(host, http):
+def test_the_release_that_answers_is_shown_on_loopback_only(host, http):
     path = "/hello/.flaskops/release"
     assert re.fullmatch(r"hello [0-9a-f]{12}\n", http(path).body)
     assert http(path, address=address_of(host)).status == 404

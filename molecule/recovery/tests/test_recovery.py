@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Whatever goes wrong, the release that serves goes on serving, and the next run ends what was
-begun; counted under load.
+"""Whatever goes wrong, the release that serves goes on serving, and the next run completes the
+interrupted one; counted under load.
 """
 
 import json
@@ -66,7 +66,7 @@ def test_one_bad_application_does_not_hold_up_the_others(serving, deploy, versio
     deploy(shop("beside bad ones"), *gone).ok()
 
 
-# --- two at once, and runs that are cut off -------------------------------------------------------
+# --- two at once, and interrupted runs ------------------------------------------------------------
 
 
 def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
@@ -102,7 +102,7 @@ CUTS = [
 ]
 
 
-def nothing_half_done(there):
+def is_complete(there):
     assert len(there["running"]) == 1, there
     assert (there["builds"], there["dangling"]) == ([], [])
     assert "lock" not in there["app"]
@@ -134,7 +134,7 @@ def test_the_controller_is_killed_at(serving, start, deploy, version, load, left
         deploy(shop(f"after {step} {after}")).ok()
         assert version() == f"after {step} {after}"
     nothing_lost(found)
-    nothing_half_done(left())
+    is_complete(left())
     assert deploy(shop(f"after {step} {after}")).ok().changed == 0
 
 
@@ -142,7 +142,9 @@ def test_the_controller_is_killed_at(serving, start, deploy, version, load, left
 @pytest.mark.parametrize(
     "step", [BUILD, START, SWITCH], ids=["Build", "Start it", "Switch to them"]
 )
-def test_a_release_that_was_cut_off_and_is_wanted_no_more(serving, start, deploy, left, step):
+def test_an_interrupted_release_that_is_replaced_by_the_one_before(
+    serving, start, deploy, left, step
+):
     before = left()
     assert cut(start, step, f"given up {step}") == -signal.SIGKILL
     deploy(shop(serving)).ok()
@@ -163,7 +165,7 @@ def test_the_controller_is_killed_while_the_switch_is_under_way(
         deploy(shop(f"cut after {after}")).ok()
         assert version() == f"cut after {after}" != serving
     nothing_lost(found)
-    nothing_half_done(left())
+    is_complete(left())
     assert deploy(shop(f"cut after {after}")).ok().changed == 0
     lines = [
         json.loads(line)
@@ -175,7 +177,9 @@ def test_the_controller_is_killed_while_the_switch_is_under_way(
     )
 
 
-def test_a_lock_of_somebody_else_is_respected_until_it_is_broken(serving, deploy, host, version):
+def test_the_lock_of_another_controller_is_respected_until_it_is_broken(
+    serving, deploy, host, version
+):
     lock = {
         "who": "ann@elsewhere",
         "controller": "elsewhere",
@@ -465,7 +469,7 @@ def test_processes_follow_a_rollback_and_every_state(
 
 
 @pytest.mark.long
-def test_a_process_that_is_down_is_told_and_mended(working, deploy, play, host, lives, left):
+def test_a_process_that_is_down_is_reported_and_started(working, deploy, play, host, lives, left):
     (worker,) = (name for name in left()["running"] if name.endswith("-worker"))
     host.check_output(f"docker stop {worker}")
     assert "worker exited" in play("status").ok().output
@@ -516,7 +520,7 @@ def test_a_rollback_after_a_system_prune(serving, deploy, play, version, host, t
 
 
 @pytest.mark.long
-def test_images_are_made_anew_on_request(serving, deploy, play, version, host):
+def test_images_are_rebuilt_on_request(serving, deploy, play, version, host):
     def images():
         return set(host.check_output("docker image ls --quiet --no-trunc flaskops/runtime").split())
 

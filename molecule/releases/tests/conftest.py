@@ -174,7 +174,7 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> float:
 
 
 class Disk:
-    """One small disk for Docker's data and the releases: a file system of its own, which is really
+    """One small disk for Docker's data and the releases: its own file system, which is really
     full when it is.
     """
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""No request is lost, nothing is half done, and there is always a way back; counted under load.
-What goes wrong: scenario recovery.
+"""No request is lost, no release is left incomplete, and there is always a way back; counted under
+load. What goes wrong: scenario recovery.
 """
 
 import json
@@ -85,10 +85,10 @@ def test_the_status_is_one_table(beside, play, host):
     assert lines["other"][9] == "/other"
 
 
-def test_one_that_left_the_list_is_told_and_removed_when_asked(beside, deploy, play, http):
-    told = deploy(shop(beside)).ok()
-    assert told.changed == 0
-    assert "On this host and not in flask_apps, left as they are: other" in told.output
+def test_one_that_left_the_list_is_reported_and_removed_when_asked(beside, deploy, play, http):
+    run = deploy(shop(beside)).ok()
+    assert run.changed == 0
+    assert "On this host and not in flask_apps, left as they are: other" in run.output
     assert http("/other/").status == 200
     assert "Say which: -e flask_apps_remove=NAME" in play("remove").failed().output
     play("remove", flask_apps_remove="other").ok()
@@ -288,7 +288,7 @@ def test_an_application_under_a_new_name(serving, deploy, host, version, load):
         assert version() == "renamed"
     nothing_lost(found)
     assert host.check_output("ls /etc/nginx/flaskops/default") == "store.conf"
-    # One that does not serve takes nothing from the one whose place it wants.
+    # One that does not serve takes nothing from the one whose path it takes.
     bad = {**shop("back"), "env": {"CRASH": "1"}}
     assert (
         "Because of that not removed: store"

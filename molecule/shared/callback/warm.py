@@ -4,7 +4,7 @@
 run and not in each of its tasks.
 
 A run makes the file that it sends for a module of the same sources as the run before. Each task is
-a process of its own, which reads our filters and all that they import. The controller looks a
+a separate process, which reads our filters and all that they import. The controller looks a
 thousand times a second whether a task is done. Together that is half of the processor time that a
 run takes on the controller.
 """

@@ -46,7 +46,7 @@ def mallory(host: Any) -> Callable[[str], Any]:
 
 @pytest.fixture
 def redeploy(deploy: Callable[..., Any]) -> Callable[..., Any]:
-    """Deploys entries of the scenario, each with a change of its own that makes a release of it."""
+    """Deploys entries of the scenario, each with its own change, which makes a release of it."""
 
     def run(*names: str, **variables: Any) -> Any:
         entries = [{**ENTRIES[name], "env": {"CHANGE": os.urandom(4).hex()}} for name in names]

@@ -39,7 +39,7 @@ def send(host):
 
 
 @pytest.mark.parametrize("host_header", ["evil.example", "neighbour.example:81"])
-def test_a_request_line_with_a_host_goes_before_another_host(send, host_header):
+def test_a_request_line_with_a_host_takes_precedence_over_another_host(send, host_header):
     status, body = send(
         f"POST http://localhost:8080/intruder/run HTTP/1.1\nHost: {host_header}\nX-Forwarded-Host:"
         f" {host_header}"
@@ -80,7 +80,7 @@ def test_no_tunnel_goes_past_nginx(send, upgrade):
 
 
 @pytest.mark.parametrize("header", ["X_Real_IP", "X_Forwarded_Proto", "X-Forwarded_For"])
-def test_a_header_with_an_underscore_does_not_stand_for_one_of_ours(send, header):
+def test_a_header_with_an_underscore_does_not_replace_our_header(send, header):
     status, body = send(f"POST /intruder/run HTTP/1.1\nHost: localhost\n{header}: 203.0.113.9")
     assert status == 200
     assert "203.0.113.9" not in body

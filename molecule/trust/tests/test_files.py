@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What lies on the host of an application is closed to its neighbours and to the other users of the
+"""What is on the host of an application is closed to its neighbours and to the other users of the
 host.
 """
 
@@ -49,7 +49,7 @@ def test_what_an_application_writes_is_mounted_without_set_uid_and_devices(host,
     assert found.split() == [str(os.ST_NOSUID | os.ST_NODEV)] * 2
 
 
-def test_a_mount_that_is_gone_is_made_again_by_the_next_run(host, redeploy):
+def test_a_mount_that_is_gone_is_created_again_by_the_next_run(host, redeploy):
     host.check_output(f"umount {APPS}")
     try:
         redeploy("neighbour").ok()

@@ -109,7 +109,7 @@ def test_an_archive_without_the_wanted_image_is_refused_before_it_is_loaded(arch
     assert images() == before
 
 
-def test_an_image_with_labels_of_ours_is_refused_before_it_runs(archive, host, taken):
+def test_an_image_with_our_labels_is_refused_before_it_runs(archive, host, taken):
     run = taken(
         archive("taken:1", Labels={"host.flaskops.app": "neighbour", "host.flaskops.process": "x"})
     ).failed()
@@ -146,7 +146,7 @@ def test_a_container_with_labels_that_lie_is_not_taken_for_a_process(host, deplo
         host.run("docker rm --force bystander bystander-2")
 
 
-def test_a_dockerfile_with_labels_of_ours_is_refused_on_the_controller(deploy, tmp_path):
+def test_a_dockerfile_with_our_labels_is_refused_on_the_controller(deploy, tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL host.flaskops.app=neighbour\n")
     run = deploy(
         {

@@ -84,9 +84,7 @@ def test_no_answer_holds_up_the_status(hostile, play):
     started = time.monotonic()
     run = play("status").ok()
     seconds = time.monotonic() - started
-    print(
-        f"the status took {usual:.0f} s, and {seconds:.0f} s with three that do not come to an end"
-    )
+    print(f"the status took {usual:.0f} s, and {seconds:.0f} s with three without an end")
     assert run.output.count("bad (TimeoutError: timed out)") >= 3, run.output
     assert seconds < usual + 15
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import APPS, ENTRIES
 
-# In the container, a link in the place of the application's own socket; what it leads to is a path
+# In the container, a link instead of the application's own socket; what it leads to is a path
 # of the host.
 PLANT = """
 import os
@@ -33,7 +33,7 @@ socketserver.UnixStreamServer("/run/service.sock", Handler).serve_forever()
 
 @pytest.fixture
 def planted(host, inside):
-    """Puts a link to a path of the host in the place of the intruder's socket; afterwards the
+    """Puts a link to a path of the host instead of the intruder's socket; afterwards the
     socket is back.
     """
     run = "/var/lib/flaskops/apps/intruder/releases/*/run"
@@ -88,7 +88,7 @@ def test_status_asks_nobody_else_either(host, play, planted, service):
     assert "ok (200)" not in line
 
 
-def test_a_deploy_sees_that_the_socket_is_none_and_mends_it(
+def test_a_deploy_sees_that_the_socket_is_replaced_and_restores_it(
     host, http, inside, deploy, planted, service
 ):
     planted(service)

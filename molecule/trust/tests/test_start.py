@@ -3,7 +3,7 @@
 """The attacker is where the tests think, and the neighbour serves its own health check."""
 
 
-def test_the_intruder_runs_what_it_is_told(inside):
+def test_the_intruder_runs_what_it_gets(inside):
     assert inside("import os; print(os.getcwd())") == "/app\n"
 
 
