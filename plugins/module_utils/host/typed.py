@@ -15,38 +15,48 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 Noun = TypeVar("Noun")
 
 
-def _fields_of(noun: Any) -> list[tuple[str, Any]]:
+_Reader = Callable[[Any], Any]
+
+
+def _fields_of(noun: Any) -> list[tuple[str, _Reader | None]]:
     hints = get_type_hints(noun)
-    return [(field.name, hints[field.name]) for field in fields(noun)]
+    return [(field.name, _reader(hints[field.name])) for field in fields(noun)]
 
 
-_fields: Callable[[Any], list[tuple[str, Any]]] = cache(_fields_of)
+def _reader(hint: Any) -> _Reader | None:
+    """What makes a value one of its field: a dataclass, or a tuple or dictionary of them. None for
+    a value that stays as it is.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if is_dataclass(hint):
+        return lambda value: read(hint, value) if isinstance(value, Mapping) else value  # type: ignore[arg-type]
+    if origin is tuple:
+        each = _reader(inner[0])
+        return (lambda value: tuple(map(each, value))) if each else tuple
+    if origin is dict:
+        one = _reader(inner[1])
+        return (lambda value: {name: one(each) for name, each in value.items()}) if one else dict
+    return _reader(inner[0]) if type(None) in inner else None
+
+
+_fields: Callable[[Any], list[tuple[str, _Reader | None]]] = cache(_fields_of)
 
 
 def read(noun: type[Noun], given: Mapping[str, Any]) -> Noun:
     """A dataclass from a dictionary. A missing key gets the default of its field; a key that the
     dataclass does not have is ignored.
     """
-    return noun(**{name: _read(hint, given[name]) for name, hint in _fields(noun) if name in given})
-
-
-def _read(hint: Any, value: Any) -> Any:
-    """A value as its field has it: a dataclass, a tuple or a dictionary of them, or as it is."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if value is None:
-        return None
-    if is_dataclass(hint):
-        return read(hint, value) if isinstance(value, Mapping) else value  # type: ignore[arg-type]
-    if origin is tuple:
-        return tuple(_read(inner[0], each) for each in value)
-    if origin is dict:
-        return {name: _read(inner[1], each) for name, each in value.items()}
-    return _read(inner[0], value) if type(None) in inner else value
+    values = {}
+    for name, reader in _fields(noun):
+        if name in given:
+            value = given[name]
+            values[name] = reader(value) if reader and value is not None else value
+    return noun(**values)
 
 
 def plain(noun: Any) -> dict[str, Any]:
     """A dataclass as a dictionary of what JSON has."""
-    return {name: _plain(getattr(noun, name)) for name, _hint in _fields(type(noun))}
+    return {name: _plain(getattr(noun, name)) for name, _ in _fields(type(noun))}
 
 
 def _plain(value: Any) -> Any:
