@@ -74,7 +74,6 @@ def test_name_source_and_path_are_enough(check, source):
         "script_name": "",
         "cookie_path": "/shop",
         "socket_prefix": "/shop",
-        "cookie_path": "/shop",
         "mapped": False,
         "stripped": False,
         "site": "default",

@@ -5,6 +5,7 @@
 import json
 import socket
 from hashlib import sha256
+from typing import ClassVar
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Plan
@@ -19,7 +20,7 @@ class Engine:
     """Docker, as far as the plan asks it."""
 
     command = "/usr/bin/docker"
-    info = {"LoggingDriver": "journald"}
+    info: ClassVar = {"LoggingDriver": "journald"}
     data = ()
 
     def __init__(self):

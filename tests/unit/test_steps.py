@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
@@ -60,9 +61,9 @@ class Engine:
     """Docker, as far as the steps ask it."""
 
     command = "/usr/bin/docker"
-    info = {"LoggingDriver": "journald"}
+    info: ClassVar = {"LoggingDriver": "journald"}
     data = ()
-    plugins = {"buildx": True}
+    plugins: ClassVar = {"buildx": True}
 
     def __init__(self):
         self.states, self.labels, self.images, self.restarts = {}, {}, {}, set()

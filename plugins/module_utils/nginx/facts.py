@@ -78,7 +78,7 @@ class Facts(Typed):
     conf_d_included: bool = False
     default_sites: tuple[DefaultSite, ...] = ()
     directories: tuple[str, ...] = ()
-    distribution: Distribution = Distribution()
+    distribution: Distribution = field(default_factory=Distribution)
     files: dict[str, OurFile] = field(default_factory=dict)
     foreign: tuple[Foreign, ...] = ()
     group: str = "www-data"
