@@ -6,15 +6,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_finish
-short_description: Remove, undo what failed, drain and stop what served before, prune, write the audit,
+short_description: Remove, undo what failed, drain and stop what served before, prune, write the
+  audit,
   unlock
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
   - The end of every run that took locks, whether it went well or not. All applications drain
     together.
-  - Applications in O(remove) go first, with routes, containers, images, releases and records, unless
-    another one has failed, which may be what replaces one of them. Named volumes stay, for they hold
+  - Applications in O(remove) go first, with routes, containers, images, releases and records,
+    unless
+    another one has failed, which may be what replaces one of them. Named volumes stay, for they
+    hold
     data.
   - The containers that served before go on until the old workers of Nginx are gone and no client is
     connected to their sockets, or until their time is over; then they are stopped side by side.
@@ -35,19 +38,30 @@ extends_documentation_fragment:
 attributes:
   idempotent: {support: full, description: What is gone already is no error.}
 options:
-  lock: {description: What M(flaskops.host.release_plan) returned as C(lock)., type: dict, required: true}
+  lock:
+    description: What M(flaskops.host.release_plan) returned as C(lock).
+    type: dict
+    required: true
   releases:
     description: The applications with work, as M(flaskops.host.release_plan) returned them.
     type: list
     elements: dict
     required: true
-  failed: {description: "Why an application failed before the switch, by name.", type: dict, default: {}}
+  failed:
+    description: Why an application failed before the switch, by name.
+    type: dict
+    default: {}
   switched:
-    description: What M(flaskops.host.release_switch) returned. That of another run is ignored, and so is that of a skipped switch.
+    description: What M(flaskops.host.release_switch) returned. That of another run is ignored, and
+      so is that of a skipped switch.
     type: dict
     default: {}
   remove: {description: The applications to remove., type: list, elements: str, default: []}
-  action: {description: "What the run did, for the audit.", type: str, choices: [deploy, rollback, remove], default: deploy}
+  action:
+    description: What the run did, for the audit.
+    type: str
+    choices: [deploy, rollback, remove]
+    default: deploy
 """
 
 EXAMPLES = r"""
@@ -76,7 +90,8 @@ removed:
   elements: str
   returned: success
 outcomes:
-  description: For each application with work its C(release), its C(result), C(live) or C(failed), and the C(reason).
+  description: For each application with work its C(release), its C(result), C(live) or C(failed),
+    and the C(reason).
   type: dict
   returned: success
 failures:

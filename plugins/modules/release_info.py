@@ -22,10 +22,23 @@ extends_documentation_fragment:
   - flaskops.host.arguments.nginx_root
   - flaskops.host.arguments.sites
 options:
-  address: {description: The address of the host, where a site has no name., type: str, default: localhost}
-  target: {description: "The release to look for, an id; empty for the one before.", type: str, default: ""}
-  only: {description: The applications to look at; empty for all., type: list, elements: str, default: []}
-  rollback: {description: "Return in RV(releases) what a rollback goes to, and fail when there is nothing.", type: bool, default: false}
+  address:
+    description: The address of the host, where a site has no name.
+    type: str
+    default: localhost
+  target:
+    description: The release to look for, an id; empty for the one before.
+    type: str
+    default: ""
+  only:
+    description: The applications to look at; empty for all.
+    type: list
+    elements: str
+    default: []
+  rollback:
+    description: Return in RV(releases) what a rollback goes to, and fail when there is nothing.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

@@ -16,7 +16,8 @@ description:
     of a run that has ended on the same controller is taken over; for any other it reports who holds
     it, since when, and how to break it.
   - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
-  - Containers, pins, builds and unfinished releases that an interrupted run left are removed; missing
+  - Containers, pins, builds and unfinished releases that an interrupted run left are removed;
+    missing
     pins are created again. A process that it stopped, of the release that still serves, runs again.
   - Then it plans again, because the host may have changed until the locks were there.
   - In check mode it only reads, and reports C(changed) where the real run will change something.
@@ -49,22 +50,39 @@ options:
         type: str
         choices: [present, maintenance, stopped]
         default: present
-      secrets: {description: Digests of the secrets that must be on the host., type: dict, default: {}}
-      variables: {description: "The secrets that are variables too, by name.", type: list, elements: str, default: []}
-      uid: {description: "The uid that its entry names, 0 for one of its own.", type: int, default: 0}
+      secrets:
+        description: Digests of the secrets that must be on the host.
+        type: dict
+        default: {}
+      variables:
+        description: The secrets that are variables too, by name.
+        type: list
+        elements: str
+        default: []
+      uid:
+        description: The uid that its entry names, 0 for one of its own.
+        type: int
+        default: 0
       volumes: {description: Whether it has volumes., type: bool, default: false}
   absent:
     description: Applications that must not be on the host.
     type: list
     elements: str
     default: []
-  uids: {description: The range that the uids of applications are taken from., type: str, default: 70000-99999}
+  uids:
+    description: The range that the uids of applications are taken from.
+    type: str
+    default: 70000-99999
   move_uid:
     description: Applications with volumes that get a uid of their own, and their data with it.
     type: list
     elements: str
     default: []
-  break_tokens: {description: Tokens of locks that are taken over whoever holds them., type: list, elements: str, default: []}
+  break_tokens:
+    description: Tokens of locks that are taken over whoever holds them.
+    type: list
+    elements: str
+    default: []
   action:
     description: What the run does, for the audit of an interrupted one.
     type: str

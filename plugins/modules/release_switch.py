@@ -6,7 +6,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_switch
-short_description: Start the processes of new releases, switch Nginx to them, check that they serve, and
+short_description: Start the processes of new releases, switch Nginx to them, check that they
+  serve, and
   record it
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
@@ -15,7 +16,8 @@ description:
     release before that may not run beside them are stopped, and each new one must run for its
     C(ready_seconds); else its release fails, and the old ones run again.
   - Refuses a release whose processes the kernel has killed more than once for want of memory.
-  - Enables the restart policy of their containers, and moves the links of Nginx for all releases as one
+  - Enables the restart policy of their containers, and moves the links of Nginx for all releases
+    as one
     transaction. When Nginx refuses them together, each is tried alone, so that one bad fragment
     affects its own application only. Nginx is reloaded only where a fragment differs from the one
     before; then the link that the fragment goes through leads to the new release.
@@ -36,9 +38,15 @@ extends_documentation_fragment:
 attributes:
   idempotent: {support: full, description: The same release gives the same.}
 options:
-  rollback: {description: "Whether this goes back, which does not make a release the newest.", type: bool, default: false}
+  rollback:
+    description: Whether this goes back, which does not make a release the newest.
+    type: bool
+    default: false
   remove: {description: Applications that this run removes., type: list, elements: str, default: []}
-  deadline_seconds: {description: How long the question through Nginx may take for all of them., type: float, default: 15}
+  deadline_seconds:
+    description: How long the question through Nginx may take for all of them.
+    type: float
+    default: 15
   releases:
     description: The applications whose releases are ready, as M(flaskops.host.release_plan)
       returned them in C(work).
@@ -67,7 +75,8 @@ failures:
   type: dict
   returned: success
 token:
-  description: The token of the run's lock, by which M(flaskops.host.release_finish) knows the result.
+  description: The token of the run's lock, by which M(flaskops.host.release_finish) knows the
+    result.
   type: str
   returned: success
 logs:

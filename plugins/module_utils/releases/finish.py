@@ -124,8 +124,8 @@ class Finish:
         return []
 
     def _settle(self, held: Sequence[str]) -> tuple[Drained, list[str]]:
-        """What depends on what serves: undo, drain, prune. Returns how the old releases drained, and
-        the releases that are gone.
+        """What depends on what serves: undo, drain, prune. Returns how the old releases drained,
+        and the releases that are gone.
         """
         drained: Drained = {}
         pruned: list[str] = []

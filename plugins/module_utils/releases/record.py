@@ -24,7 +24,7 @@ from .release import FILES
 
 
 def pin(docker: Docker, name: str, release: str) -> str:
-    """Keep the image of a release through C(docker image prune -a) by a container that never starts.
+    """Keep the image of a release through C(docker image prune -a) by a container without a start.
 
     Returns:
         The digest of the image's configuration.
@@ -61,7 +61,8 @@ class Recorded:
 
     state: prepared, live, retired or failed; of each the moment when it became that. number: its
     place in the order of deploys, None for one that has never served. previous: the release that
-    served before it. image, pulled: the digests of its image, here and at its registry. run: the token of the run that made it live.
+    served before it. image, pulled: the digests of its image, here and at its registry. run: the
+    token of the run that made it live.
     """
 
     state: str = ""
