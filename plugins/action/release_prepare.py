@@ -21,6 +21,7 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.apps.sources.source import write_context
 from ..module_utils.host.files import file_digest
+from ..module_utils.host.places import CONTEXT, IMAGE_ARCHIVE
 from ..module_utils.images.delta import write_delta
 from ..module_utils.releases.prepare import ARCHIVE, SOURCE
 from ..module_utils.releases.release import Release
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):
                 arguments["archive_digest"] = file_digest(Path(archive))
             result = self._call(arguments, task_vars)
             if result.get("lacks") == ARCHIVE:
-                sent = self._send(archive, "image.tar")
+                sent = self._send(archive, IMAGE_ARCHIVE)
                 result = self._call({**arguments, "archive": sent}, task_vars)
             return result
         except AnsibleConnectionFailure as error:
@@ -77,7 +78,7 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         below = "app/" if release.build.kind == "source" else ""
         with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as directory:
-            archive = Path(directory, "context.tar")
+            archive = Path(directory, CONTEXT)
             with archive.open("wb") as file:
                 write_context(file, release.source_path, {}, below)
             sent = self._pack(archive, known)

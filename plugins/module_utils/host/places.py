@@ -41,7 +41,7 @@ ENVIRONMENT = "container.env"
 RELEASE_TEXT = "release.txt"
 MAINTENANCE_PAGE = "maintenance.html"
 # The build context of a release, and its index.
-CONTEXT = "context.tar"
+CONTEXT, IMAGE_ARCHIVE = "context.tar", "image.tar"
 CONTEXT_INDEX = "context.json"
 
 _APPS, _RELEASES, _RUN = "apps", "releases", "run"
@@ -130,7 +130,7 @@ class ReleasePlace:
 
     @property
     def image_archive(self) -> Path:
-        return self.directory / "image.tar"
+        return self.directory / IMAGE_ARCHIVE
 
     def file(self, name: str) -> Path:
         """One of its rendered files."""
