@@ -56,7 +56,7 @@ def read(noun: type[Noun], given: Mapping[str, Any]) -> Noun:
 
 def plain(noun: Any) -> dict[str, Any]:
     """A dataclass as a dictionary of what JSON has."""
-    return {name: _plain(getattr(noun, name)) for name, _ in _fields(type(noun))}
+    return {name: _plain(getattr(noun, name)) for name, _reader in _fields(type(noun))}
 
 
 def _plain(value: Any) -> Any:
