@@ -87,7 +87,7 @@ def test_the_scan_finds_another_reader(tmp_path, file, text):
     assert readers(tmp_path) == [file]
 
 
-def test_no_documented_name_is_private(root):
+def test_documented_names_are_public(root):
     files = [
         root / "README.md",
         *root.glob("docs/**/*.md"),

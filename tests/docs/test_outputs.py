@@ -38,29 +38,29 @@ def returned(file, function):
     )
 
 
-def test_docker_engine(root, described):
+def test_the_documented_keys_of_docker_engine_are_complete(root, described):
     keys = [field.name for field in fields(EngineOutput)]
     assert list(described["docker"]["docker_engine"]["keys"]) == keys
 
 
-def test_flask_apps_live(root, described):
+def test_the_documented_keys_of_flask_apps_live_are_complete(root, described):
     keys = returned(root / "plugins/module_utils/releases/deploy.py", "live_releases")
     assert list(described["flask_apps"]["flask_apps_live"]["keys"]) == keys
     sidecar = yaml.safe_load((root / "plugins/filter/live_releases.yml").read_text())
     assert list(sidecar["RETURN"]["_value"]["contains"]) == keys
 
 
-def test_flask_apps_status(root, described):
+def test_the_documented_keys_of_flask_apps_status_are_complete(root, described):
     keys = [field.name for field in fields(AppStatus)]
     assert list(described["flask_apps"]["flask_apps_status"]["keys"]) == keys
 
 
-def test_flask_apps_plan(described):
+def test_the_documented_keys_of_flask_apps_plan_are_complete(described):
     keys = described["flask_apps"]["flask_apps_plan"]["keys"]
     assert list(keys) == [*(field.name for field in fields(Planned)), "lock", "actions"]
     assert set(re.findall(r"`(\w+)`", keys["work"])) == {field.name for field in fields(Work)}
 
 
-def test_nginx_host(described):
+def test_the_documented_keys_of_nginx_host_are_complete(described):
     keys = [field.name for field in fields(HostOutput)]
     assert list(described["nginx"]["nginx_host"]["keys"]) == keys

@@ -75,7 +75,7 @@ def test_the_page_of_a_filter_names_its_parameters():
         assert documented == {parameter.name for parameter in parameters[1:]}, name
 
 
-def test_every_module_says_what_it_supports():
+def test_every_module_documents_what_it_supports():
     for name, page in ansible_doc("module", stems("modules")).items():
         assert {"check_mode", "diff_mode"} <= set(page["doc"].get("attributes", {})), name
 

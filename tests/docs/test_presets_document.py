@@ -88,7 +88,7 @@ def test_the_document_names_the_key_of_an_option_that_the_role_decides(option):
     assert [keys for keys in found if f"`{UWSGI[option].partition(':')[0]}`" not in keys] == []
 
 
-def test_every_key_exists():
+def test_every_documented_key_exists():
     known = {*names(OPTIONS), *variables()}
     keys = [key for cells in rows() for key in re.findall(r"`([^`]+)`", cells[2])]
     assert len(keys) > 40

@@ -100,16 +100,16 @@ def below(members, *parents):
     }
 
 
-def test_the_top_of_the_tarball_is_what_was_agreed_on(members):
+def test_the_top_level_of_the_tarball_is_as_agreed(members):
     assert below(members) == TOP
 
 
 @pytest.mark.parametrize("name", sorted(SECOND))
-def test_so_are_its_directories(members, name):
+def test_the_directories_of_the_tarball_are_as_agreed(members, name):
     assert below(members, name) == SECOND[name]
 
 
-def test_nothing_for_development_is_in_it(members):
+def test_the_tarball_contains_no_development_files(members):
     unwanted = {
         "tests",
         "molecule",

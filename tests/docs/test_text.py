@@ -68,7 +68,7 @@ def test_every_relative_link_leads_somewhere(document):
     assert broken == []
 
 
-def test_no_file_names_a_machine_of_a_developer():
+def test_no_file_names_the_machine_of_a_developer():
     found = []
     for file in tracked():
         if file.is_relative_to(ROOT / "molecule"):  # it names places on the test hosts
@@ -90,7 +90,7 @@ def test_the_changelog_has_an_entry_for_the_version():
     assert re.match(rf"## \[?{re.escape(version)}\b", lines[0]), lines[0]
 
 
-def test_no_other_collection_is_needed():
+def test_no_other_collection_is_required():
     assert yaml.safe_load((ROOT / "galaxy.yml").read_text())["dependencies"] == {}
     tasks = [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("playbooks/*.yml")]
     task = re.compile(r"^\s*(?:- )?(?!ansible\.|flaskops\.)\w+\.\w+\.\w+:", re.MULTILINE)
@@ -100,7 +100,7 @@ def test_no_other_collection_is_needed():
     assert [str(file) for file in files if other.search(file.read_text())] == []
 
 
-def test_every_file_that_galaxy_points_to_is_there():
+def test_every_file_that_galaxy_refers_to_exists():
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
     assert (ROOT / galaxy["readme"]).is_file()
     for pattern in galaxy["build_ignore"]:

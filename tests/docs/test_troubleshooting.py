@@ -59,19 +59,19 @@ def keys():
 @pytest.mark.parametrize(
     "message", [message for row in ROWS for message in CODE.findall(row["message"])]
 )
-def test_each_message_is_in_the_code(message, said):
+def test_each_documented_message_is_in_the_code(message, said):
     parts = [part.strip() for part in re.split(r"…", message) if len(part.strip()) > 2]
     assert parts
     assert [part for part in parts if part not in said] == []
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["message"][:60])
-def test_each_key_to_write_is_in_the_schema(row, keys):
+def test_each_documented_key_is_in_the_schema(row, keys):
     named = [found[1] for code in CODE.findall(row["write"]) if (found := KEY.fullmatch(code))]
     assert [key for key in named if key not in keys | OTHERS] == []
 
 
-def test_it_has_rows_with_keys(keys):
+def test_the_table_has_rows_with_keys(keys):
     assert len(ROWS) > 40
     assert (
         len(

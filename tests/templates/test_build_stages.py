@@ -62,7 +62,7 @@ def test_an_ordinary_application_has_two_stages(stages):
     assert found["image"].endswith("COPY --from=requirements /opt/app /opt/app\nCOPY app/ /app/\n")
 
 
-def test_a_project_is_built_without_a_network_and_its_backend_before(stages):
+def test_a_project_is_built_without_a_network_after_its_backend_is_installed(stages):
     found = stages({"pyproject.toml": PROJECT, "PKG-INFO": "Version: 1.2\n"})
     assert list(found) == ["requirements", "project", "image"]
     assert "install --no-cache-dir hatch-vcs 'hatchling>1'" in found["requirements"]
@@ -81,7 +81,7 @@ def test_a_project_is_built_without_a_network_and_its_backend_before(stages):
         ({"Pipfile.lock": "{}"}, "pipenv"),
     ],
 )
-def test_a_lock_is_read_in_a_stage_that_is_thrown_away(stages, files, tool):
+def test_a_lock_file_is_read_in_a_stage_that_is_discarded(stages, files, tool):
     found = stages(files)
     assert list(found) == ["exporter", "requirements", "image"]
     assert f"--require-hashes -r /run/{tool}.txt" in found["exporter"]
@@ -93,7 +93,7 @@ def test_a_lock_is_read_in_a_stage_that_is_thrown_away(stages, files, tool):
     assert "exporter" not in found["image"] and '"app/' not in found["requirements"]
 
 
-def test_a_build_step_has_no_root_and_no_secret_and_leaves_no_node(stages):
+def test_a_build_step_runs_without_root_and_secrets_and_leaves_no_node(stages):
     command = "npm ci && npm run build # \"$X\" 'ü'"
     found = stages(
         build_command=command,
@@ -148,7 +148,7 @@ def test_no_build_step_ends_before_the_packages_for_node_are_removed(
     assert [file.name for file in place.iterdir()] == there
 
 
-def test_a_build_step_reads_what_it_names_alone(stages):
+def test_a_build_step_reads_only_the_files_that_it_names(stages):
     found = stages(
         {"requirements.txt": "flask\n", "package.json": "{}", "front/x.js": ""},
         build_command="npm ci",
@@ -165,7 +165,7 @@ def test_packages_for_node_stay_without_a_build_step(stages):
     assert "--no-install-recommends nodejs \\\n" in stages(apt_packages=["nodejs"])["image"]
 
 
-def test_the_application_itself_is_taken_out(stages, tmp_path):
+def test_the_application_itself_is_removed_from_its_requirements(stages, tmp_path):
     found = stages({"pyproject.toml": PROJECT, "requirements.txt": "-e . # me\nflask\n"})
     script = re.search(r"RUN sed -E -i '(.*?)' \\\n", found["requirements"], re.DOTALL)[1]
     (tmp_path / "r.txt").write_text(
@@ -177,7 +177,7 @@ def test_the_application_itself_is_taken_out(stages, tmp_path):
     assert done.stdout == "./x\n.a\n..\nflask\n-e ./x\n"
 
 
-def test_what_is_no_package_is_taken_out(stages, tmp_path):
+def test_entries_that_are_not_packages_are_removed(stages, tmp_path):
     found = stages(
         {
             "requirements.txt": (
@@ -217,7 +217,7 @@ def test_a_project_of_setup_py_is_installed_and_its_code_changes_no_requirements
     )
 
 
-def test_what_only_a_build_knows_is_built_in_the_image(stages):
+def test_dependencies_that_only_a_build_knows_are_built_in_the_image(stages):
     found = stages({"setup.py": SETUP.format("read()")})
     assert list(found) == ["requirements", "image"]
     assert (

@@ -20,12 +20,12 @@ def commands(release, tmp_path):
     ]
 
 
-def test_without_them_nothing_comes_after_the_code(make):  # noqa: F811
+def test_without_data_files_nothing_follows_the_code(make):  # noqa: F811
     assert make()["dockerfile"].endswith("COPY app/ /app/\n")
 
 
 @pytest.mark.parametrize("seeded", [True, False])
-def test_links_lead_to_the_volume_and_take_along_what_the_source_has(make, tmp_path, seeded):  # noqa: F811
+def test_links_lead_to_the_volume_and_existing_files_are_copied(make, tmp_path, seeded):  # noqa: F811
     image = tmp_path / "image"
     (image / "app/instance").mkdir(parents=True)
     if seeded:

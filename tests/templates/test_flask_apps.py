@@ -138,7 +138,7 @@ def test_the_same_inputs_give_the_same_release(make):
     ],
     ids=str,
 )
-def test_whatever_makes_a_release_makes_another_one(make, keys):
+def test_every_input_of_a_release_makes_another_release(make, keys):
     assert make(**keys)["id"] != make()["id"]
 
 
@@ -157,7 +157,7 @@ def test_whatever_makes_a_release_makes_another_one(make, keys):
     ],
     ids=str,
 )
-def test_what_does_not_make_it_keeps_it(make, keys):
+def test_other_keys_keep_the_release(make, keys):
     assert make(**keys)["id"] == make()["id"]
 
 
@@ -167,7 +167,7 @@ def test_one_byte_of_the_source_makes_another_release(make, source):
     assert make()["id"] != before
 
 
-def test_times_caches_and_ignored_files_do_not(make, source):
+def test_times_caches_and_ignored_files_keep_the_release(make, source):
     before = make()["id"]
     os.utime(source / "app.py", (1, 1))
     (source / "today.log").write_text("x")
@@ -176,7 +176,7 @@ def test_times_caches_and_ignored_files_do_not(make, source):
     assert make()["id"] == before
 
 
-def test_another_value_of_a_secret_makes_another_release_and_is_nowhere_in_it(make):
+def test_another_secret_value_makes_another_release_that_does_not_contain_it(make):
     first, second = make(secrets={"KEY": "hunter2"}), make(secrets={"KEY": "hunter3"})
     assert first["id"] != second["id"]
     assert "hunter2" not in str(
@@ -196,7 +196,7 @@ def test_variables_of_the_user_do_not_reach_the_templates(make):
     assert make(variables=mine) == make()
 
 
-def test_what_is_in_files_of_settings_and_of_variables_is_a_secret_too(make, tmp_path):
+def test_contents_of_configuration_and_env_files_are_secret_too(make, tmp_path):
     def release(content, variable):
         (tmp_path / "shop.env").write_text(f"COLOUR={variable}\n")
         return make(
@@ -232,14 +232,14 @@ def test_processes_of_another_image_get_their_secrets_from_the_relay(make):
     assert (process["entrypoint"], process["command"]) == (["sh", "-c"], ["exec work"])
 
 
-def test_the_key_of_secrets_is_made_only_when_there_are_some(make, tmp_path):
+def test_the_key_for_secrets_is_created_only_if_there_are_secrets(make, tmp_path):
     make()
     assert not (tmp_path / "release.key").exists()
     make(secrets={"KEY": "x"})
     assert (tmp_path / "release.key").exists()
 
 
-def test_the_placeholder_has_given_way_to_the_id_everywhere(make):
+def test_the_id_replaces_the_placeholder_everywhere(make):
     release = make()
     identity = release["id"]
     assert PLACEHOLDER not in str(release)
@@ -250,7 +250,7 @@ def test_the_placeholder_has_given_way_to_the_id_everywhere(make):
     assert release["files"]["release.txt"] == f"shop {identity}\n"
 
 
-def test_a_fragment_does_not_hold_the_id_so_that_a_change_of_code_needs_no_reload(make):
+def test_a_fragment_has_no_id_so_that_a_code_change_needs_no_reload(make):
     one, two = make(env={"VERSION": "1"}), make(env={"VERSION": "2"})
     assert one["id"] != two["id"]
     for file in ("nginx.conf", "maintenance.conf", "stopped.conf"):
@@ -261,7 +261,7 @@ def test_a_fragment_does_not_hold_the_id_so_that_a_change_of_code_needs_no_reloa
     )
 
 
-def test_a_fragment_with_a_cache_holds_the_id_so_that_no_answer_outlives_its_release(make):
+def test_a_fragment_with_a_cache_has_the_id_so_that_no_answer_outlives_its_release(make):
     one, two = (make(env={"VERSION": version}, proxy={"cache_seconds": 1}) for version in "12")
     assert one["files"]["nginx.conf"] != two["files"]["nginx.conf"]
 
@@ -294,7 +294,7 @@ def test_an_old_worker_reaches_a_new_release_only_when_it_expects_the_same_path(
 
 
 @pytest.mark.parametrize("keys", KINDS, ids=str)
-def test_the_files_read_well(make, keys):
+def test_the_rendered_files_are_readable(make, keys):
     release = make(**keys)
     for name, text in {**release["files"], "Dockerfile": release["dockerfile"]}.items():
         assert text.endswith("\n"), name
@@ -320,7 +320,7 @@ def test_a_path_without_its_slash_is_redirected_relatively_and_keeps_the_query(n
         assert "return 308 /shop/$is_args$args;" in block
 
 
-def test_a_path_catches_what_is_below_it_and_not_what_begins_like_it(nginx):
+def test_a_path_matches_its_subpaths_and_not_paths_with_the_same_prefix(nginx):
     found = locations(nginx(static=[]))
     assert set(found) == {
         "= /shop",
@@ -342,11 +342,11 @@ def test_at_the_root_there_is_nothing_to_redirect(nginx):
     assert "308" not in text
 
 
-def test_the_path_is_passed_on_whole(nginx):
+def test_the_whole_path_is_passed_on(nginx):
     assert re.search(r"proxy_pass http://unix:[^:;]+\.sock;", nginx())
 
 
-def test_forwarded_headers_are_said_by_nginx_alone(nginx):
+def test_only_nginx_sets_forwarded_headers(nginx):
     text = nginx()
     for block in (locations(text)["^~ /shop/"], locations(text)["@flaskops_shop"]):
         headers = dict(re.findall(r"proxy_set_header (\S+) (.*);", block))
@@ -382,7 +382,7 @@ def test_static_files_come_from_the_release_then_from_the_one_before_then_from_t
         assert "disable_symlinks on from=$document_root;" in block
 
 
-def test_under_maintenance_everybody_is_told_to_come_back(make):
+def test_under_maintenance_every_client_gets_503_with_retry_after(make):
     release = make(maintenance={"retry_after_seconds": 60})
     found = locations(release["files"]["maintenance.conf"])
     assert set(found) == {
@@ -397,7 +397,7 @@ def test_under_maintenance_everybody_is_told_to_come_back(make):
     assert "Back soon" in release["files"]["maintenance.html"]
 
 
-def test_under_maintenance_a_health_check_of_its_own_stays_honest(make):
+def test_under_maintenance_a_custom_health_check_reaches_the_application(make):
     block = locations(make(health={"path": "/health?deep=1"})["files"]["maintenance.conf"])[
         "^~ /shop/"
     ]
@@ -406,7 +406,7 @@ def test_under_maintenance_a_health_check_of_its_own_stays_honest(make):
     )
 
 
-def test_the_page_of_the_maintenance_may_be_the_users(make, tmp_path):
+def test_the_maintenance_page_may_be_custom(make, tmp_path):
     (tmp_path / "page.html").write_text("<p>We move.</p>")
     assert (
         make(maintenance={"page": str(tmp_path / "page.html")})["files"]["maintenance.html"].strip()
@@ -421,7 +421,7 @@ def test_a_stopped_application_answers_503_without_asking_it(make):
     assert "proxy_pass" not in text
 
 
-def test_each_static_url_has_its_place(nginx):
+def test_each_static_url_has_a_location(nginx):
     found = locations(
         nginx(static=[{"url": "/css", "path": "web/css"}, {"url": "/js/", "path": "/usr/share/js"}])
     )
@@ -435,13 +435,13 @@ def test_without_static_files_the_application_answers_all(nginx):
     assert set(re.findall(r"@flaskops\w+", text)) == {"@flaskops_shop_bare"}
 
 
-def test_the_release_is_told_to_the_host_itself_only(nginx, make):
+def test_only_the_host_itself_can_read_the_release(nginx, make):
     block = locations(nginx())["= /shop/.flaskops/release"]
     assert "if ($flaskops_loopback = 0) {\n        return 404;" in block
     assert f"alias /var/lib/flaskops/apps/shop/{make()['route']}/release.txt;" in block
 
 
-def test_settings_of_the_proxy(nginx):
+def test_settings_of_the_proxy_are_written(nginx):
     text = nginx(
         proxy={
             "connect_timeout_seconds": 3,
@@ -462,7 +462,7 @@ def test_settings_of_the_proxy(nginx):
     assert "proxy_buffering" not in text
 
 
-def test_every_variable_is_nginx_own_or_is_laid_down_by_the_nginx_role(nginx):
+def test_every_variable_is_built_into_nginx_or_defined_by_the_nginx_role(nginx):
     """With an Nginx of the user's own, conf.d/flaskops.conf is all there is."""
     used = set(re.findall(r"\$(\w+)", nginx()))
     own = set(
@@ -488,7 +488,7 @@ def test_every_variable_is_nginx_own_or_is_laid_down_by_the_nginx_role(nginx):
     "FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx"
 )
 @pytest.mark.parametrize("keys", KINDS, ids=str)
-def test_nginx_takes_it(nginx, keys, tmp_path):
+def test_nginx_accepts_the_fragment(nginx, keys, tmp_path):
     names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache", str(tmp_path))
     fragment = nginx(**keys).replace("/etc/nginx/conf.d/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(
@@ -523,7 +523,7 @@ def test_websockets_are_answered_by_greenlets(uwsgi):
     assert "threads" not in options
 
 
-def test_a_number_of_processes_that_the_container_works_out_is_not_written(uwsgi):
+def test_a_number_of_processes_that_the_container_computes_is_not_written(uwsgi):
     assert "processes" not in uwsgi()
 
 
@@ -534,7 +534,7 @@ def test_an_application_that_does_not_load_ends_the_container(uwsgi):
     ) * 4
 
 
-def test_the_wrapper_is_what_is_served(uwsgi, make, source):
+def test_the_server_loads_the_wrapper(uwsgi, make, source):
     (source / "web.py").write_text("def make_app():\n    return 1\n")
     assert uwsgi(module="web")["module"] == ["flaskops_wsgi:application"]
     values = make(module="web")["files"]["container.env"].splitlines()
@@ -548,12 +548,12 @@ def test_stopping_lets_requests_finish(uwsgi):
     assert uwsgi(drain_seconds=0)["worker-reload-mercy"] == ["1"]
 
 
-def test_harakiri_only_when_asked_for(uwsgi):
+def test_harakiri_is_off_by_default(uwsgi):
     assert "harakiri" not in uwsgi()
     assert uwsgi(uwsgi={"harakiri_seconds": 20})["harakiri"] == ["20"]
 
 
-def test_all_settings_of_uwsgi(uwsgi):
+def test_all_settings_of_uwsgi_are_written(uwsgi):
     options = uwsgi(uwsgi=ALL_OF_UWSGI)
     expected = {
         "processes": "4",
@@ -627,7 +627,7 @@ def test_gunicorn_lets_requests_finish_and_replaces_workers(gunicorn):
     assert gunicorn(drain_seconds=0)["graceful_timeout"] == 1
 
 
-def test_gunicorn_listens_where_nginx_may_connect_and_writes_nowhere_else(gunicorn):
+def test_gunicorn_listens_where_nginx_can_connect_and_writes_nowhere_else(gunicorn):
     options = gunicorn()
     assert re.fullmatch(r"unix:/run/flaskops/[0-9a-f]{12}/app\.sock", options["bind"])
     assert 0o777 & ~options["umask"] == 0o666
@@ -638,7 +638,7 @@ def test_gunicorn_listens_where_nginx_may_connect_and_writes_nowhere_else(gunico
     )
 
 
-def test_gunicorn_takes_whatever_nginx_lets_through(gunicorn):
+def test_gunicorn_accepts_every_request_that_nginx_accepts(gunicorn):
     """999k is the most that nginx_header_buffer_size may be. A 0 would be its own default for the
     second, which is 8190.
     """
@@ -658,14 +658,14 @@ def test_gunicorn_leaves_the_headers_to_the_wrapper(gunicorn):
 # --- the image ------------------------------------------------------------------------------------
 
 
-def test_requirements_are_installed_before_the_code_comes_in(make):
+def test_requirements_are_installed_before_the_code_is_copied(make):
     text = make()["dockerfile"]
     first = text.index('COPY ["app/requirements.txt", "./requirements.txt"]')
     assert first < text.index("flaskops-install") < text.index("COPY app/ /app/")
     assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == [f"{RUNTIME}-build", RUNTIME]
 
 
-def test_what_the_build_trusts_is_not_in_the_final_image(make):
+def test_certificates_of_the_build_are_not_in_the_final_image(make):
     final = make()["dockerfile"].rpartition("FROM ")[2]
     assert "trust" not in final
 
@@ -677,7 +677,9 @@ def test_the_image_does_not_depend_on_settings(make):
     )
 
 
-def test_our_templates_are_compiled_once_for_all_applications(source, tmp_path, monkeypatch):
+def test_templates_of_the_role_are_compiled_once_for_all_applications(
+    source, tmp_path, monkeypatch
+):
     """What twenty unchanged applications add to a run is on the controller."""
     read = []
     compiled = jinja2.Environment.compile

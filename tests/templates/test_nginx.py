@@ -54,7 +54,7 @@ def render(**overrides) -> dict[str, str]:
     return {item["path"]: item["content"] for item in tree["files"]}
 
 
-def test_the_files_with_nothing_set():
+def test_the_files_with_default_settings():
     files = render()
     assert list(files) == [
         "conf.d/flaskops.conf",
@@ -73,7 +73,7 @@ def test_the_files_with_nothing_set():
             assert (len(line) - len(line.lstrip())) % 4 == 0, f"{path}: {line}"
 
 
-def test_names_for_the_fragments():
+def test_names_for_the_fragments_are_defined():
     names = render()["conf.d/flaskops.conf"]
     defined = re.findall(
         r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) (\$\w+) \{|^log_format (\w+)", names, re.MULTILINE
@@ -95,7 +95,7 @@ def test_names_for_the_fragments():
         assert word in names
 
 
-def test_the_main_configuration_keeps_the_places_of_others():
+def test_the_main_configuration_keeps_the_includes_of_other_packages():
     main = render()["nginx.conf"]
     for place in ("modules-enabled/*.conf", "conf.d/*.conf", "sites-enabled/*", "flaskops/*.conf"):
         assert f"include /etc/nginx/{place};" in main
@@ -156,7 +156,7 @@ SHOP = [
 ]
 
 
-def test_room_for_the_headers_of_requests():
+def test_the_buffer_for_request_headers_is_set():
     def of(path, **settings):
         return re.findall(
             r"^    large_client_header_buffers (.*);$",
@@ -183,7 +183,7 @@ def test_room_for_the_headers_of_requests():
     assert of("default", nginx_sites=large, nginx_header_buffer_size="128k") == ["4 128k"]
 
 
-def test_the_catch_all_carries_applications_while_it_is_alone():
+def test_the_catch_all_serves_applications_while_it_is_the_only_site():
     site = render()["flaskops/default.conf"]
     assert "include /etc/nginx/flaskops/default/*.conf;" in site and "444" not in site
     assert (
@@ -193,7 +193,7 @@ def test_the_catch_all_carries_applications_while_it_is_alone():
     assert "location = /healthz {" in site
 
 
-def test_the_catch_all_refuses_beside_named_sites():
+def test_the_catch_all_refuses_requests_beside_named_sites():
     files = render(nginx_sites=SHOP)
     site = files["flaskops/default.conf"]
     assert "return 444;" in site and "include" not in site and "location = /healthz {" in site
@@ -207,12 +207,12 @@ def test_the_catch_all_refuses_beside_named_sites():
     assert "include /etc/nginx/flaskops/shop/*.conf;" in shop and "location = /healthz {" in shop
 
 
-def test_the_catch_all_goes_on_while_it_carries_an_application():
+def test_the_catch_all_continues_while_it_serves_an_application():
     site = render(nginx_sites=SHOP, nginx_default_site_enabled=True)["flaskops/default.conf"]
     assert "include /etc/nginx/flaskops/default/*.conf;" in site and "444" not in site
 
 
-def test_without_ipv6_there_is_no_such_line():
+def test_without_ipv6_no_ipv6_line_is_written():
     assert "[::]" not in render(facts={"ipv6": False})["flaskops/default.conf"]
     assert "[::]" not in render(nginx_ipv6="disabled")["flaskops/default.conf"]
 
@@ -222,7 +222,7 @@ def test_the_health_path_can_be_moved_or_left_out():
     assert "location =" not in render(nginx_health_path="")["flaskops/default.conf"]
 
 
-def test_an_nginx_of_the_users_own_gets_the_names_only():
+def test_an_unmanaged_nginx_gets_only_the_names():
     facts = {"included_sites": ["default"], "conf_d_included": True}
     assert list(render(nginx_manage=False, facts=facts)) == [
         "conf.d/flaskops.conf",
@@ -256,7 +256,7 @@ def test_an_nginx_of_the_users_own_gets_the_names_only():
         },
     ],
 )
-def test_nginx_accepts_it(tmp_path, overrides):
+def test_nginx_accepts_the_configuration(tmp_path, overrides):
     files = render(facts={"ipv6": False}, **overrides)
     tree = tmp_path / "nginx"
     for path, content in files.items():

@@ -279,7 +279,7 @@ def place(base):
         ("app.x3f2a9c41.js", "no-cache"),
     ],
 )
-def test_names_with_a_hash_are_kept_for_ever_and_others_are_asked_for_again(place, name, wanted):
+def test_files_with_a_hash_are_cached_forever_and_others_are_revalidated(place, name, wanted):
     here = place()
     here.file(f"/shop/static/{name}", "x")
     answer = here.get(f"/shop/static/{name}")
@@ -288,7 +288,7 @@ def test_names_with_a_hash_are_kept_for_ever_and_others_are_asked_for_again(plac
 
 
 @needs_nginx
-def test_where_every_name_changes_every_file_is_kept_for_ever(place):
+def test_with_immutable_names_every_file_is_cached_forever(place):
     here = place(static=[{"url": "/static", "path": "static", "immutable": True}])
     here.file("/shop/static/app.js", "x")
     assert here.get("/shop/static/app.js").headers["Cache-Control"] == FOREVER
@@ -316,7 +316,7 @@ def test_an_unchanged_file_is_304_a_part_is_206_and_head_has_no_body(place):
 
 
 @needs_nginx
-def test_a_precompressed_file_goes_to_whom_takes_it_and_has_an_etag_of_its_own(place):
+def test_a_precompressed_file_is_sent_to_clients_that_accept_it_with_a_separate_etag(place):
     here = place()
     plain = here.file("/shop/static/app.js", "let a = 1;")
     packed = here.file("/shop/static/app.js.gz", gzip.compress(b"let a = 1;", mtime=0))
@@ -356,7 +356,7 @@ def test_a_precompressed_file_goes_to_whom_takes_it_and_has_an_etag_of_its_own(p
 
 
 @needs_nginx
-def test_a_link_in_the_static_files_leads_nowhere(place):
+def test_a_link_in_the_static_files_is_not_followed(place):
     here = place()
     here.file("/shop/static/real.txt", "x")
     (here.static / "shop/static/link.txt").symlink_to("/etc/passwd")
@@ -367,7 +367,7 @@ def test_a_link_in_the_static_files_leads_nowhere(place):
 
 
 @needs_nginx
-def test_a_file_of_the_release_before_is_found_and_a_missing_one_is_the_applications(place):
+def test_a_missing_file_is_that_of_the_previous_release_or_of_the_application(place):
     here = place()
     here.file("/shop/static/old.3f2a9c41.js", "old", here.before)
     old = here.get("/shop/static/old.3f2a9c41.js")
@@ -429,7 +429,7 @@ def test_python_in_the_container_reads_the_same_table():
     assert {extension: row[0] for row in rows for extension in row[1:]} == types_table()
 
 
-def test_the_table_says_what_pythons_own_says():
+def test_the_table_agrees_with_the_one_of_python():
     """Of the oldest Python and of the newest: they differ in a few."""
     differ = {"js", "mjs", "rtf", "3gp", "3gpp", "3g2", "3gpp2"}
     table = types_table()
@@ -440,7 +440,7 @@ def test_the_table_says_what_pythons_own_says():
 
 
 @needs_nginx
-def test_headers_of_static_files(place):
+def test_headers_of_static_files_are_sent(place):
     headers = {
         "Access-Control-Allow-Origin": "*",
         "X-Frame-Options": "DENY",
@@ -461,7 +461,7 @@ def test_headers_of_static_files(place):
 
 
 @needs_nginx
-def test_one_of_them_may_say_how_long_they_are_kept(place):
+def test_a_header_may_set_how_long_files_are_cached(place):
     here = place(proxy={"static_headers": {"cache-control": "private, max-age=60"}})
     here.file("/shop/static/a.3f2a9c41.js", "x")
     assert here.get("/shop/static/a.3f2a9c41.js").headers.get_all("Cache-Control") == [
@@ -486,7 +486,7 @@ def test_one_of_them_may_say_how_long_they_are_kept(place):
     ],
     ids=str,
 )
-def test_who_may_not_ask_the_application_does_not_get_its_files(place, directives):
+def test_a_client_that_may_not_use_the_application_does_not_get_its_files(place, directives):
     here = place(static=SPA, proxy={"directives": directives, "websocket_paths": ["/ws"]})
     here.others = "location = /closed { internal; return 403; }"
     here.file("/shop/static/index.html", "page")
@@ -511,7 +511,7 @@ def test_who_may_not_ask_the_application_does_not_get_its_files(place, directive
 
 @needs_nginx
 @pytest.mark.parametrize(("directives", "etag"), [([], 'W/"1"'), (["gzip off"], '"1"')], ids=str)
-def test_what_nginx_compresses_itself_has_a_weak_etag_and_without_gzip_it_stays_strong(
+def test_a_file_compressed_by_nginx_has_a_weak_etag_and_without_gzip_a_strong_one(
     place, directives, etag
 ):
     """If-Match takes strong ones alone: docs/proxy.md says what to write."""
@@ -542,7 +542,7 @@ def test_the_path_shows_the_index_of_the_directory(place):
 
 
 @needs_nginx
-def test_at_the_root_too(place):
+def test_at_the_root_the_path_shows_the_index_too(place):
     here = place(path="/", static=SPA)
     here.file("/static/index.html", "root")
     assert here.get("/").body == b"root"
@@ -551,12 +551,12 @@ def test_at_the_root_too(place):
 
 
 @needs_nginx
-def test_without_the_file_the_application_is_asked(place):
+def test_without_the_index_file_the_application_answers(place):
     assert place(static=SPA).get("/shop/").told["path"] == "/shop/"
 
 
 @needs_nginx
-def test_a_route_of_the_browser_gets_the_page_and_a_404_of_the_api_stays(place):
+def test_a_client_side_route_gets_the_page_and_a_404_of_the_api_stays(place):
     here = place(static=SPA)
     here.file("/shop/static/index.html", "page")
     answer = here.get("/shop/missing/route", **PAGE)
@@ -580,7 +580,7 @@ def test_a_route_of_the_browser_gets_the_page_and_a_404_of_the_api_stays(place):
 
 
 @needs_nginx
-def test_without_the_fallback_a_404_is_the_applications(place):
+def test_without_the_fallback_a_404_of_the_application_stays(place):
     assert place().get("/shop/missing", **PAGE).status == 404
 
 
@@ -603,13 +603,13 @@ RAW = [
 @needs_nginx
 @pytest.mark.parametrize("rest", RAW)
 @pytest.mark.parametrize("path", ["/shop", "/a.b/shop~x"])
-def test_a_server_of_the_images_own_gets_what_the_client_wrote_without_the_path(place, path, rest):
+def test_a_server_of_an_image_gets_the_request_without_the_path(place, path, rest):
     answer = place(path=path, **STRIPPED, static=[]).get(f"{path}{rest}").told
     assert (answer["path"], answer["headers"]["x-forwarded-prefix"]) == (rest, path)
 
 
 @needs_nginx
-def test_a_path_that_is_written_in_another_way_is_not_found(place):
+def test_another_spelling_of_the_path_is_not_found(place):
     here = place(path="/a.b", **STRIPPED)
     for path in ("/%61.b/x", "/y/..%2Fa.b/x"):
         assert here.get(path).status == 404, path
@@ -619,25 +619,25 @@ def test_a_path_that_is_written_in_another_way_is_not_found(place):
 
 @needs_nginx
 @pytest.mark.parametrize("path", ["//a.b/shop", "/a.b//shop", "///a.b///shop"])
-def test_slashes_too_many_in_the_path_are_taken_off_with_it(place, path):
+def test_extra_slashes_in_the_path_are_removed_with_it(place, path):
     here = place(path="/a.b/shop", **STRIPPED, static=[])
     assert here.get(f"{path}/a//x%2F").told["path"] == "/a//x%2F"
 
 
 @needs_nginx
-def test_a_stripped_application_is_asked_for_static_files_that_are_not_there(place):
+def test_an_application_with_a_stripped_path_answers_for_missing_static_files(place):
     assert place(**STRIPPED).get("/shop/static/x%20y.css").told["path"] == "/static/x%20y.css"
 
 
 @needs_nginx
 @pytest.mark.parametrize("mode", ["domain", "script_name"])
 @pytest.mark.parametrize("rest", RAW)
-def test_elsewhere_the_path_is_passed_on_whole(place, rest, mode):
+def test_in_other_modes_the_whole_path_is_passed_on(place, rest, mode):
     assert place(static=[], path_mode=mode).get(f"/shop{rest}").told["path"] == f"/shop{rest}"
 
 
 @needs_nginx
-def test_the_prefix_is_told_only_to_an_application_that_does_not_know_it(place):
+def test_the_prefix_header_is_sent_only_to_an_application_that_does_not_know_its_path(place):
     headers = {"X_Forwarded_Prefix": "/evil", "X_Forwarded_For": "6.6.6.6"}
     told = place(path_mode="script_name").get("/shop/x", **headers).told
     assert (told["path"], told["headers"]["x-forwarded-prefix"]) == ("/shop/x", "/shop")
@@ -646,7 +646,7 @@ def test_the_prefix_is_told_only_to_an_application_that_does_not_know_it(place):
 
 @needs_nginx
 @pytest.mark.parametrize("keys", [{}, {"path_mode": "script_name", "path": "/"}], ids=str)
-def test_the_prefix_is_not_told_to_others(place, keys):
+def test_the_prefix_header_is_not_sent_to_other_applications(place, keys):
     assert (
         "x-forwarded-prefix"
         not in place(**keys).get("/shop/x", X_Forwarded_Prefix="/evil").told["headers"]
@@ -669,7 +669,7 @@ def test_a_cookie_for_the_root_is_one_for_the_prefix(place, mode, path):
 @needs_nginx
 @pytest.mark.parametrize("keys", [{"proxy": {"cookie_path": "keep"}}, {"path": "/"}], ids=str)
 @pytest.mark.parametrize("mode", ["script_name", "domain"])
-def test_a_cookie_is_left_as_it_is_at_the_root_and_where_it_is_asked_for(place, keys, mode):
+def test_a_cookie_is_unchanged_at_the_root_and_on_request(place, keys, mode):
     assert (
         place(path_mode=mode, **keys).get("/shop/login").headers.get_all("Set-Cookie")[0]
         == "session=1; Path=/; HttpOnly"
@@ -701,7 +701,7 @@ def test_the_bare_path_belongs_to_an_application_that_knows_it(place, method, en
 @pytest.mark.parametrize(
     "keys", [{"path_mode": "script_name"}, STRIPPED, {"static": SPA}, {}], ids=str
 )
-def test_else_it_leads_to_the_one_with_the_slash_and_keeps_method_and_query(place, method, keys):
+def test_otherwise_the_bare_path_redirects_and_keeps_method_and_query(place, method, keys):
     here = place(**keys)
     here.app.bare = 404
     answer = here.get(
@@ -713,7 +713,7 @@ def test_else_it_leads_to_the_one_with_the_slash_and_keeps_method_and_query(plac
 
 @needs_nginx
 @pytest.mark.parametrize("status", [301, 308, 401, 403, 405, 500, 503])
-def test_what_else_the_application_says_there_is_what_its_clients_get(place, status):
+def test_other_answers_of_the_application_at_the_bare_path_reach_its_clients(place, status):
     here = place()
     here.app.bare = status
     assert here.get("/shop").status == status
@@ -740,7 +740,7 @@ def test_a_redirect_of_the_application_to_the_slash_is_relative(place, location,
 @needs_nginx
 @pytest.mark.parametrize("file", ["maintenance.conf", "stopped.conf"])
 @pytest.mark.parametrize("mode", ["script_name", "domain"])
-def test_under_maintenance_and_stopped_both_say_503(place, file, mode):
+def test_under_maintenance_and_when_stopped_clients_get_503(place, file, mode):
     here = place(path_mode=mode, health={"path": "/up"})
     (here.directory / "maintenance.html").write_text("back soon")
     here.serves = file
@@ -760,7 +760,7 @@ def test_under_maintenance_and_stopped_both_say_503(place, file, mode):
     "health", ["/healthz", "/other", "/other/ws", "/ws", "/static/up", "/?x=1", "//up", "/a%20b"]
 )
 @pytest.mark.parametrize("file", ["nginx.conf", "maintenance.conf", "stopped.conf"])
-def test_a_health_check_takes_no_place_of_another_location(place, file, health):
+def test_a_health_check_does_not_replace_another_location(place, file, health):
     """All of one site: its own page, and another application with its path, its websocket and its
     files.
     """
@@ -785,7 +785,7 @@ OTHER = "location /other/internal { internal; return 200 secret; }"
 
 @needs_nginx
 @pytest.mark.parametrize("path", ["/shop/accel", "/shop/static/accel", "/shop/ws/accel"])
-def test_an_answer_leads_nowhere_else(place, path):
+def test_an_answer_cannot_trigger_an_internal_redirect(place, path):
     here = place(proxy={"websocket_paths": ["/ws"]})
     here.others = OTHER
     answer = here.get(path)
@@ -797,21 +797,21 @@ def test_an_answer_leads_nowhere_else(place, path):
 
 
 @needs_nginx
-def test_directives_of_the_users_own_do_not_open_it(place):
+def test_custom_directives_do_not_enable_internal_redirects(place):
     here = place(proxy={"directives": ["proxy_ignore_headers Cache-Control"]})
     here.others = OTHER
     assert here.get("/shop/accel").told["path"] == "/shop/accel"
 
 
 @needs_nginx
-def test_unless_it_is_allowed_to(place):
+def test_an_internal_redirect_works_if_it_is_allowed(place):
     here = place(proxy={"accel_redirect": True})
     here.others = OTHER
     assert here.get("/shop/accel").body == b"secret"
 
 
 @needs_nginx
-def test_a_session_that_fills_a_cookie_fits(place):
+def test_a_session_that_fills_a_cookie_is_accepted(place):
     assert place().get("/shop/big-header").status == 200
 
 
@@ -844,7 +844,7 @@ def test_a_session_that_fills_a_cookie_fits(place):
         ("Connection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMA\nHttp2-settings: BBBB", False),
     ],
 )
-def test_of_upgrades_the_websocket_alone_is_passed_on(place, sent, passed):
+def test_only_websocket_upgrades_are_passed_on(place, sent, passed):
     here = place(proxy={"websocket_paths": ["/ws"]})
     wanted = {"upgrade": "websocket", "connection": "upgrade"} if passed else {}
     for path in ("/shop/x", "/shop/ws", "/shop/static/x"):
@@ -859,7 +859,7 @@ def test_of_upgrades_the_websocket_alone_is_passed_on(place, sent, passed):
 
 
 @needs_nginx
-def test_of_two_upgrades_nothing_else_than_the_websocket_is_passed_on(place):
+def test_only_the_websocket_of_two_upgrades_is_passed_on(place):
     headers = (
         place()
         .raw(
@@ -895,7 +895,7 @@ def test_of_two_upgrades_nothing_else_than_the_websocket_is_passed_on(place):
         ("/shop/http://evil.example/", "localhost", "localhost"),
     ],
 )
-def test_the_application_sees_the_host_that_chose_the_site(place, target, host, seen):
+def test_the_application_gets_the_host_that_selected_the_site(place, target, host, seen):
     here = place(path_mode="script_name")
     headers = here.raw(
         f"GET {target} HTTP/1.1\nHost: {host}\nX-Forwarded-Host: evil.example\n\n"
@@ -912,7 +912,7 @@ def test_the_application_sees_the_host_that_chose_the_site(place, target, host, 
      "shop\\evil", "shop,evil.example", "::1", "[::1", "[::1]evil.example", "[shop]", "shop:123456",
      "sh\u00f6p", "shop%2eevil", "shop;evil", "shop?x", "shop#x", "*", "shop\tx", "$host"],
 )  # fmt: skip
-def test_a_host_that_is_none_is_refused(place, host):
+def test_an_invalid_host_is_refused(place, host):
     here = place(proxy={"websocket_paths": ["/ws"]})
     for path in ("/shop/x", "/shop/static/x", "/shop/ws", "/shop/"):
         assert here.raw(f"GET {path} HTTP/1.1\nHost: {host}\n\n").status == 400
@@ -930,14 +930,14 @@ def test_a_host_that_is_none_is_refused(place, host):
         "http://:80/shop/x",
     ],
 )
-def test_a_request_line_without_a_host_that_is_one_is_refused(place, target):
+def test_a_request_line_with_an_invalid_host_is_refused(place, target):
     here = place()
     assert here.raw(f"GET {target} HTTP/1.1\nHost: shop.example.org\n\n").status == 400
     assert here.app.count == 0
 
 
 @needs_nginx
-def test_of_two_hosts_the_application_sees_the_one_that_chose_the_site(place):
+def test_the_application_gets_the_one_of_two_hosts_that_selected_the_site(place):
     """Newer versions of Nginx refuse it."""
     answer = place().raw("GET /shop/x HTTP/1.1\nHost: shop.example.org\nHost: evil.example\n\n")
     assert answer.status == 400 or answer.told["headers"]["host"] == "shop.example.org"
@@ -951,7 +951,7 @@ def test_of_two_hosts_the_application_sees_the_one_that_chose_the_site(place):
         ("Shop.example.org _", "shop.example.org"),
     ],
 )
-def test_a_client_that_names_no_host_gets_one_that_leads_back(place, names, seen):
+def test_a_request_without_a_host_gets_one_that_reaches_the_site(place, names, seen):
     here = place()
     here.server_names = names
     assert here.raw("GET /shop/x HTTP/1.0\n\n").told["headers"]["host"] == seen
@@ -965,7 +965,7 @@ def test_a_client_that_names_no_host_gets_one_that_leads_back(place, names, seen
 @pytest.mark.parametrize(
     ("address", "seen"), [("127.0.0.1", "127.0.0.1:{port}"), ("[::1]", "[::1]:{port}")]
 )
-def test_over_tcp_it_is_the_address_and_the_port(place, address, seen):
+def test_over_tcp_the_host_is_the_address_and_the_port(place, address, seen):
     here = place()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
@@ -986,7 +986,7 @@ CACHED = {"proxy": {"cache_seconds": 60, "cache_bypass_cookies": ["session", "to
 
 
 @needs_nginx
-def test_an_answer_is_kept_and_given_to_everybody(place):
+def test_a_cached_answer_is_sent_to_every_client(place):
     here = place(**CACHED)
     assert [here.get("/shop/page?a=1").told["count"] for _ in range(3)] == [1, 1, 1]
     assert here.get("/shop/page?a=2").told["count"] == 2
@@ -1008,7 +1008,7 @@ def test_an_answer_is_kept_and_given_to_everybody(place):
     ],
     ids=str,
 )
-def test_whom_the_application_knows_gets_and_leaves_nothing(place, headers):
+def test_authenticated_clients_bypass_the_cache(place, headers):
     here = place(**CACHED)
     assert [here.get("/shop/page", **headers).told["count"] for _ in range(2)] == [1, 2]
     assert here.get("/shop/page").told["count"] == 3
@@ -1018,19 +1018,19 @@ def test_whom_the_application_knows_gets_and_leaves_nothing(place, headers):
 
 @needs_nginx
 @pytest.mark.parametrize("path", ["/shop/login", "/shop/private", "/shop/missing"])
-def test_what_sets_a_cookie_forbids_it_or_fails_is_not_kept(place, path):
+def test_answers_with_cookies_no_store_or_errors_are_not_cached(place, path):
     here = place(**CACHED)
     assert [here.get(path).told["count"] for _ in range(2)] == [1, 2]
 
 
 @needs_nginx
-def test_a_post_is_not_kept(place):
+def test_a_post_is_not_cached(place):
     here = place(**CACHED)
     assert [here.get("/shop/page", "POST", b"x").told["count"] for _ in range(2)] == [1, 2]
 
 
 @needs_nginx
-def test_many_at_once_are_one_question(place):
+def test_concurrent_requests_become_one_request_to_the_application(place):
     here = place(**CACHED)
     here.start()
     wait = here.app.do_GET
@@ -1043,7 +1043,7 @@ def test_many_at_once_are_one_question(place):
     assert here.app.count == 1
 
 
-def test_another_release_does_not_give_what_this_one_has_answered(base):
+def test_another_release_does_not_send_cached_answers_of_this_one(base):
     one, two = release(base, **CACHED), release(base, **CACHED, env={"A": "1"})
     assert one["id"] != two["id"]
     for made in (one, two):
@@ -1052,14 +1052,14 @@ def test_another_release_does_not_give_what_this_one_has_answered(base):
         }
 
 
-def test_nothing_is_kept_unless_asked_for(base):
+def test_caching_is_off_by_default(base):
     assert "proxy_cache" not in release(base)["files"]["nginx.conf"]
 
 
 # --- websockets, directives, a fragment of one's own ----------------------------------------------
 
 
-def test_websockets_may_be_silent_for_long_on_their_own_paths(base):
+def test_websockets_may_be_idle_for_long_on_their_paths(base):
     proxy = {
         "websocket_paths": ["/ws", "/live/"],
         "websocket_timeout_seconds": 7200,
@@ -1075,14 +1075,14 @@ def test_websockets_may_be_silent_for_long_on_their_own_paths(base):
 
 
 @needs_nginx
-def test_the_path_of_a_websocket_catches_nothing_that_begins_like_it(place):
+def test_a_websocket_path_does_not_match_paths_with_the_same_prefix(place):
     here = place(proxy={"websocket_paths": ["/ws"], "cache_seconds": 60})
     assert [here.get("/shop/ws").told["count"] for _ in range(2)] == [1, 2]
     assert [here.get("/shop/wsx").told["count"] for _ in range(2)] == [3, 3]
 
 
 @needs_nginx
-def test_directives_of_the_users_own(place):
+def test_custom_directives_are_applied(place):
     here = place(
         proxy={
             "directives": ["add_header X-Frame-Options DENY always", "proxy_set_header X-Mine 1"]
@@ -1127,7 +1127,7 @@ def written(text):
 
 @needs_nginx
 @pytest.mark.parametrize("keys", ALL_OF_OURS, ids=str)
-def test_a_directive_takes_the_place_of_the_roles_own(place, base, keys):
+def test_a_custom_directive_replaces_that_of_the_role(place, base, keys):
     """Whichever the role writes is in the list: one that is added to the templates has to be added
     here.
     """
@@ -1164,7 +1164,7 @@ def test_a_directive_takes_the_place_of_the_roles_own(place, base, keys):
 
 
 @needs_nginx
-def test_what_is_personal_stays_out_of_the_cache_whatever_is_added(place):
+def test_personal_answers_are_never_cached_whatever_directives_are_added(place):
     here = place(
         proxy={
             "cache_seconds": 60,
@@ -1200,7 +1200,7 @@ location {{ app.prefix }}/ {
 
 
 @needs_nginx
-def test_a_fragment_of_the_users_own_stands_for_ours(place, base):
+def test_a_custom_fragment_replaces_the_one_of_the_role(place, base):
     (base / "shop.conf.j2").write_text(FRAGMENT)
     here = place(proxy={"fragment": "shop.conf.j2"})
     answer = here.get("/shop/static/x")
@@ -1213,7 +1213,7 @@ def test_a_fragment_of_the_users_own_stands_for_ours(place, base):
 
 
 @needs_nginx
-def test_a_fragment_may_use_what_ours_is_made_of(place, base):
+def test_a_custom_fragment_may_use_the_macros_of_the_role(place, base):
     (base / "shop.conf.j2").write_text(
         "{% from 'macros.j2' import proxy with context %}\nlocation {{ app.prefix }}/ {\n{{ proxy()"
         " -}}\n    add_header X-Mine 1;\n}\n"
@@ -1244,7 +1244,7 @@ def test_another_fragment_is_another_release(base):
     ],
     ids=str,
 )
-def test_the_fragments_read_well(base, keys):
+def test_the_fragments_are_readable(base, keys):
     (base / "shop.conf.j2").write_text(FRAGMENT)
     for name, text in release(base, **keys)["files"].items():
         if name.endswith(".conf"):

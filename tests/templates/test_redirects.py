@@ -44,7 +44,7 @@ STAYS = [
 
 @needs_nginx
 @pytest.mark.parametrize("keys", [MOUNTED, STRIPPED, WHOLE], ids=str)
-def test_a_redirect_by_hand_leads_below_the_path_unless_somebody_else_answers_there(place, keys):  # noqa: F811
+def test_a_handwritten_redirect_leads_below_the_path_unless_another_one_answers(place, keys):  # noqa: F811
     made = place(**keys)
     made.others = BLOG
     assert {location: led(made, location) for location in LED} == LED
@@ -52,38 +52,38 @@ def test_a_redirect_by_hand_leads_below_the_path_unless_somebody_else_answers_th
 
 
 @needs_nginx
-def test_where_an_application_stands_at_the_root_it_answers_the_rest(place):  # noqa: F811
+def test_an_application_at_the_root_answers_other_redirects(place):  # noqa: F811
     made = place(**MOUNTED)
     made.others = ROOT
     assert led(made, "/inside") == "/inside"
 
 
 @needs_nginx
-def test_one_that_knows_its_path_is_left_alone(place):  # noqa: F811
+def test_redirects_of_an_application_that_knows_its_path_are_unchanged(place):  # noqa: F811
     assert led(place(path_mode="domain"), "/inside") == "/inside"
 
 
 @needs_nginx
-def test_a_directive_turns_it_off(place):  # noqa: F811
+def test_a_directive_disables_the_mapping_of_redirects(place):  # noqa: F811
     assert (
         led(place(**MOUNTED, proxy={"directives": ["proxy_redirect off"]}), "/inside") == "/inside"
     )
 
 
 @needs_nginx
-def test_a_variable_of_the_users_own_does_not(place):  # noqa: F811
+def test_a_custom_variable_does_not_disable_the_mapping_of_redirects(place):  # noqa: F811
     assert led(place(**MOUNTED, proxy={"directives": ["set $mine 1"]}), "/inside") == "/shop/inside"
 
 
 @needs_nginx
-def test_a_redirect_that_is_kept_is_mapped_too(place):  # noqa: F811
+def test_a_cached_redirect_is_mapped_too(place):  # noqa: F811
     made = place(**MOUNTED, proxy={"cache_seconds": 9})
     made.app.location = "/inside"
     assert [made.get("/shop/").headers["Location"] for _time in range(2)] == ["/shop/inside"] * 2
 
 
 @needs_nginx
-def test_a_long_one_takes_no_time(place):  # noqa: F811
+def test_a_long_redirect_costs_no_time(place):  # noqa: F811
     """The application is not trusted with the processor of all the others."""
     location = "/" + "a/" * 4000
     others = "\n".join(
@@ -95,14 +95,14 @@ def test_a_long_one_takes_no_time(place):  # noqa: F811
 
 
 @pytest.mark.parametrize("state", ["nginx.conf", "maintenance.conf", "stopped.conf"])
-def test_each_state_says_where_the_application_is(place, state):  # noqa: F811
+def test_each_state_names_the_path_of_the_application(place, state):  # noqa: F811
     assert (
         'set $flaskops_paths "$flaskops_paths /shop";' in place(**MOUNTED).release["files"][state]
     )
 
 
 @needs_nginx
-def test_a_gunicorn_of_the_images_own_gets_the_path_and_takes_it_off_itself(place):  # noqa: F811
+def test_a_gunicorn_of_the_image_gets_the_whole_path_and_strips_it(place):  # noqa: F811
     made = place(**WHOLE)
     for path in ("/shop/%2F/a%20b?x=%3F", "/shop//a", "//shop/a"):
         told = made.get(path).told

@@ -99,7 +99,7 @@ HTTPS = {"X_Forwarded_Proto": "https"}
 
 
 @needs_nginx
-def test_a_proxy_that_is_named_is_believed_and_nobody_else(site):
+def test_only_a_listed_proxy_is_trusted(site):
     site([PROXY])
     assert told(PROXY, X_Forwarded_For=FAR, **HTTPS) == (FAR, "https")
     assert told(PROXY, X_Forwarded_For=f"10.1.1.1, {FAR}", **HTTPS) == (
@@ -114,20 +114,20 @@ def test_a_proxy_that_is_named_is_believed_and_nobody_else(site):
 
 
 @needs_nginx
-def test_nobody_is_believed_unless_named(site):
+def test_without_a_list_no_proxy_is_trusted(site):
     site([])
     assert told(PROXY, X_Forwarded_For=FAR, **HTTPS) == (PROXY, "http")
 
 
 @needs_nginx
-def test_proxies_in_a_row_are_passed_over(site):
+def test_a_chain_of_trusted_proxies_is_skipped(site):
     site(["127.0.0.2/32", "192.0.2.0/24"])
     assert told(PROXY, X_Forwarded_For=f"{FAR}, 192.0.2.7", **HTTPS) == (FAR, "https")
 
 
 @needs_nginx
 @pytest.mark.parametrize("proxy", [CLIENT, PROXY], ids=["on this host", "elsewhere"])
-def test_a_forged_address_of_the_host_opens_nothing(site, proxy):
+def test_a_forged_address_of_the_host_gives_no_access(site, proxy):
     """What the deploy asks for is told to the host alone, and an allow goes by the believed
     address.
     """
@@ -138,7 +138,7 @@ def test_a_forged_address_of_the_host_opens_nothing(site, proxy):
 
 
 @needs_nginx
-def test_allow_and_deny_go_by_the_believed_address(site):
+def test_allow_and_deny_use_the_trusted_address(site):
     site([PROXY], proxy={"directives": [f"allow {FAR}", "deny all"]})
     assert ask(PROXY, X_Forwarded_For=FAR)[0] == 200
     assert ask(PROXY, X_Forwarded_For="203.0.113.10")[0] == 403
@@ -147,7 +147,7 @@ def test_allow_and_deny_go_by_the_believed_address(site):
 
 
 @needs_nginx
-def test_the_host_itself_hears_which_release_serves(site):
+def test_the_host_itself_can_read_which_release_serves(site):
     made = site([CLIENT])
     (made.directory / "release.txt").write_text("shop 0123\n")
     assert ask(CLIENT, "/shop/.flaskops/release") == (200, b"shop 0123\n")
@@ -156,13 +156,13 @@ def test_the_host_itself_hears_which_release_serves(site):
 
 
 @needs_nginx
-def test_answers_to_https_are_kept_apart(site):
+def test_answers_to_http_and_https_are_cached_separately(site):
     site([PROXY], proxy={"cache_seconds": 9})
     schemes = [told(PROXY, X_Forwarded_For=FAR, **headers)[1] for headers in ({}, HTTPS, {}, HTTPS)]
     assert schemes == ["http", "https", "http", "https"]
 
 
-def test_each_site_believes_them():
+def test_each_site_trusts_the_listed_proxies():
     sites = [{"name": "shop", "server_names": ["shop.example.org"]}]
     files = render(nginx_sites=sites, nginx_trusted_proxies=["10.0.0.0/8", "2001:DB8::1"])
     for name in ("default", "shop"):

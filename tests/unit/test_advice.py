@@ -123,7 +123,7 @@ DENIED = (
         ("connect() Permission denied", []),
     ],
 )
-def test_what_to_write(log, words):
+def test_a_log_line_leads_to_the_key_to_write(log, words):
     assert advice(f"before\n{log}\nafter\n", CONTAINER) == words
 
 
@@ -135,13 +135,13 @@ def test_several_places_are_named_together():
     assert advice(log, {}) == [LOST.format("/app/a, /app/b", "app-a:/app/a, app-b:/app/b")]
 
 
-def test_a_database_that_is_readonly_is_kept_on_a_volume():
+def test_a_read_only_database_belongs_on_a_volume():
     (words,) = advice("attempt to write a readonly database", {})
     assert "volumes: [app-data:/data]" in words
     assert "chown" not in words  # there is no volume yet
 
 
-def test_what_servers_say_at_every_start_is_left_out():
+def test_lines_that_servers_log_at_every_start_are_ignored():
     log = """*** Starting uWSGI 2.0.28 (64bit) ***
 compiled with version: 14.2.0
 [2026-01-02 03:04:05 +0000] [1] [INFO] Starting gunicorn 23.0.0
@@ -195,7 +195,7 @@ flaskops: 2 processes"""
         ("mkdir /app/var: read-only file system", "/app/var"),
     ],
 )
-def test_what_is_moved_or_linked_is_meant_for_its_target(log, path):
+def test_a_move_or_a_link_names_its_target(log, path):
     assert advice(log, CONTAINER) == [LOST.format(path, f"shop-var:{path}")]
 
 
@@ -209,7 +209,7 @@ def test_two_directories_of_one_name_get_two_volumes():
 @pytest.mark.parametrize(
     "written", ["sqlite3.connect('shop.db')", 'db = connect( "/app/shop.db", timeout=9)']
 )
-def test_a_database_that_a_traceback_names_is_named(written):
+def test_a_database_named_in_a_traceback_is_named_in_the_advice(written):
     log = (
         f'  File "/app/app.py", line 4, in <module>\n    {written}\nsqlite3.OperationalError:'
         " unable to open database file"
@@ -218,7 +218,7 @@ def test_a_database_that_a_traceback_names_is_named(written):
     assert words.endswith("and data_files: [shop.db] where it lies beside the code.")
 
 
-def test_no_directory_of_a_release_and_no_volume_without_a_name_is_named():
+def test_release_directories_and_anonymous_volumes_are_not_named():
     mounts = [
         {
             "Source": "/var/lib/flaskops/apps/shop/releases/1/spool",
@@ -243,7 +243,7 @@ def test_no_directory_of_a_release_and_no_volume_without_a_name_is_named():
     assert words == DENIED.format("/config/a.db", "/config", "shop-config:/config")
 
 
-def test_a_volume_that_is_its_own_is_not_given_to_it_again(tmp_path):
+def test_the_advice_does_not_repeat_a_volume_of_the_application(tmp_path):
     user = f"{tmp_path.stat().st_uid}:0"
     mounts = [{"Source": str(tmp_path), "Destination": "/data", "RW": True}]
     container = {"Config": {**CONTAINER["Config"], "User": user}, "Mounts": mounts}
@@ -253,13 +253,13 @@ def test_a_volume_that_is_its_own_is_not_given_to_it_again(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/usr/x.log", "/etc/x.conf", "/x"])
-def test_what_the_system_needs_is_never_to_be_covered(path):
+def test_the_advice_never_covers_a_path_that_the_system_needs(path):
     (words,) = advice(f"    open(x)\nRead-only file system: '{path}'", CONTAINER)
     assert "writable" not in words
     assert words == BESIDE.format(path)
 
 
-def test_files_beside_the_code_are_named_together_and_not_to_the_server_of_an_image():
+def test_files_beside_the_code_are_named_together_but_not_for_the_server_of_an_image():
     log = (
         "    open(x)\nRead-only file system: '/app/a.db'\n    open(x)\nRead-only file system:"
         " '/app/b.log'"
@@ -349,7 +349,7 @@ LOOPBACK = (
         ("ConnectionRefusedError: [Errno 111] Connection refused", "a server"),
     ],
 )
-def test_who_has_no_network_and_needs_one_is_told_the_key(log, host):
+def test_an_application_that_needs_a_network_gets_the_key_to_write(log, host):
     (words,) = advice(log, ALONE)
     assert words.startswith(UNKNOWN.format(host))
     assert advice(log, {**CONTAINER, "HostConfig": {"NetworkMode": "backend"}}) == []
@@ -375,7 +375,7 @@ def test_who_has_no_network_and_needs_one_is_told_the_key(log, host):
     ],
 )
 @pytest.mark.parametrize("mode", ["none", "flaskops-shop"])
-def test_the_containers_own_loopback_is_told_with_or_without_a_network(log, host, mode):
+def test_loopback_inside_the_container_is_explained_with_or_without_a_network(log, host, mode):
     (words,) = advice(log, {**CONTAINER, "HostConfig": {"NetworkMode": mode}})
     assert words.startswith(LOOPBACK.format(host))
     assert "internet: true with host_access: true, and host.docker.internal" in words
@@ -400,12 +400,12 @@ def test_the_containers_own_loopback_is_told_with_or_without_a_network(log, host
         ),
     ],
 )
-def test_a_socket_that_is_not_in_the_container_is_a_volume(log, directory):
+def test_a_socket_missing_in_the_container_needs_a_volume(log, directory):
     (words,) = advice(log, ALONE)
     assert f"volumes: ['{directory}:{directory}']" in words
 
 
-def test_causes_are_told_once_each():
+def test_each_cause_is_reported_once():
     log = (
         "Error 111 connecting to localhost:6379. Connection refused.\n" * 3
         + 'host name "db" to address: Name or service not known\n' * 2
@@ -413,7 +413,7 @@ def test_causes_are_told_once_each():
     assert [words.split(" ")[0] for words in advice(log, ALONE)] == ["localhost", "It"]
 
 
-def test_of_a_chain_of_errors_the_one_that_names_the_server_counts():
+def test_in_a_chain_of_errors_the_one_that_names_the_server_counts():
     log = (
         "ConnectionRefusedError: [Errno 111] Connection refused\nError 111 connecting to"
         " localhost:6379. Connection refused.\n"
@@ -428,7 +428,7 @@ def test_of_a_chain_of_errors_the_one_that_names_the_server_counts():
         'exec: "python3": executable file not found in $PATH: unknown',
     ],
 )
-def test_an_image_without_python_is_told_what_the_engine_needs(log):
+def test_an_image_without_python_gets_the_requirement_of_the_engine(log):
     assert [words.partition(",")[0] for words in advice(log, CONTAINER)] == [
         "The image has no python3 on its PATH"
     ]
@@ -463,7 +463,7 @@ def test_a_database_without_its_tables_is_prepared_by_release_command(line, name
         ("/data/shop.db", "have it below /data"),
     ],
 )
-def test_where_sqlite_opens_its_database_decides_what_is_written(path, written):
+def test_the_path_of_the_sqlite_database_decides_the_advice(path, written):
     container = {"Config": {"Labels": {"host.flaskops.app": "shop"}}}
     if path.startswith("/data"):
         container["Mounts"] = [

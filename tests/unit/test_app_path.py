@@ -105,7 +105,7 @@ def test_each_fact_follows_from_the_entry(facts, prefix, mapped, stripped, insid
     [(kind[0], kind[1], kind[4]) for kind in KINDS.values()],
     ids=KINDS,
 )
-def test_the_gate_and_the_switch_ask_by_it(monkeypatch, facts, prefix, inside):
+def test_the_gate_and_the_switch_use_the_path(monkeypatch, facts, prefix, inside):
     monkeypatch.setattr(release_gate, "Docker", object)
     check = release_gate.HealthCheck(
         "shop-1", "/x", "localhost", AppPath.of(facts), Health(path="/well")
@@ -121,7 +121,7 @@ def test_the_gate_and_the_switch_ask_by_it(monkeypatch, facts, prefix, inside):
     assert release.url(SITES, "10.0.0.1") == f"http://10.0.0.1{prefix}/"
 
 
-def test_a_link_leads_to_releases_alone_that_expect_the_same_path():
+def test_a_link_leads_only_to_releases_that_expect_the_same_path():
     routes = {kind: AppPath.of(facts).route for kind, (facts, *_more) in KINDS.items()}
     assert routes["at the root"] == routes["at the root, foreign"] == "route-80e19280"
     assert routes["knows its path"] == routes["ours"] == routes["foreign Gunicorn"]

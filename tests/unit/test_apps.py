@@ -197,13 +197,13 @@ def test_name_source_and_path_are_enough(check, source):
     }
 
 
-def test_of_an_application_that_must_not_be_there_the_name_is_enough(check):
+def test_an_absent_application_needs_only_a_name(check):
     apps, problems = normalize_apps([{"name": "shop", "state": "absent"}])
     assert problems == []
     assert [(app["name"], app["state"]) for app in apps] == [("shop", "absent")]
 
 
-def test_an_application_is_not_there_and_not_there_at_once(source):
+def test_an_application_cannot_be_present_and_absent_at_once(source):
     entries = [
         {"name": "shop", "source": str(source), "path": "/shop"},
         {"name": "shop", "state": "absent"},
@@ -213,7 +213,7 @@ def test_an_application_is_not_there_and_not_there_at_once(source):
     ]
 
 
-def test_the_page_of_the_maintenance_has_to_be_there(check, tmp_path):
+def test_the_maintenance_page_must_exist(check, tmp_path):
     _app, problems = check(maintenance={"page": "gone.html"})
     assert problems[0].startswith("flask_apps: shop: maintenance.page is not a file: ")
     (tmp_path / "page.html").write_text("soon")
@@ -221,7 +221,7 @@ def test_the_page_of_the_maintenance_has_to_be_there(check, tmp_path):
     assert (problems, app["maintenance"]["page"]) == ([], str(tmp_path / "page.html"))
 
 
-def test_a_fragment_of_the_users_own_has_to_be_there(check, tmp_path):
+def test_a_custom_fragment_must_exist(check, tmp_path):
     _app, problems = check(proxy={"fragment": "gone.conf.j2"})
     assert problems[0].startswith("flask_apps: shop: proxy.fragment is not a file: ")
     assert problems[0].endswith("/gone.conf.j2. It starts from flask_apps_source_root.")
@@ -259,16 +259,16 @@ def test_a_fragment_of_the_users_own_has_to_be_there(check, tmp_path):
         ),
     ],
 )
-def test_what_nginx_would_not_do_together(check, keys, problem):
+def test_combinations_that_nginx_does_not_support_are_refused(check, keys, problem):
     assert check(**keys)[1] == [f"flask_apps: shop: {problem}"]
 
 
-def test_the_path_of_a_websocket_is_written_in_one_way(check):
+def test_a_websocket_path_has_one_spelling(check):
     app, problems = check(proxy={"websocket_paths": ["/ws/", "/live"]})
     assert (problems, app["proxy"]["websocket_paths"]) == ([], ["/ws", "/live"])
 
 
-def test_no_applications_are_fine():
+def test_an_empty_list_of_applications_is_valid():
     assert normalize_apps([]) == ([], [])
 
 
@@ -281,12 +281,12 @@ def test_no_applications_are_fine():
         ("/a/b-c_d.e~f", "/a/b-c_d.e~f", "/a/b-c_d.e~f"),
     ],
 )
-def test_paths_lose_their_last_slash(check, path, kept, prefix):
+def test_a_trailing_slash_of_a_path_is_removed(check, path, kept, prefix):
     app, problems = check(path=path)
     assert (problems, app["path"], app["prefix"]) == ([], kept, prefix)
 
 
-def test_everything_may_be_said_as_text_as_it_comes_from_the_command_line(check):
+def test_every_value_may_be_text_as_on_the_command_line(check):
     app, problems = check(
         websocket="yes",
         drain_seconds="5",
@@ -324,13 +324,13 @@ def test_everything_may_be_said_as_text_as_it_comes_from_the_command_line(check)
         "shop.web",
     ],
 )
-def test_bad_names(check, name):
+def test_bad_names_are_refused(check, name):
     _, problems = check(name=name)
     assert problems == [f"flask_apps: {name}: name {NAME_WORDS}; got {name!r}."]
 
 
 @pytest.mark.parametrize("name", ["a", "shop", "pc-builder-app", "7", "a" * 40])
-def test_good_names(check, name):
+def test_good_names_are_accepted(check, name):
     assert check(name=name)[1] == []
 
 
@@ -364,7 +364,7 @@ def test_good_names(check, name):
         "http://x/shop",
     ],
 )
-def test_bad_paths(check, path):
+def test_bad_paths_are_refused(check, path):
     _, problems = check(path=path)
     assert problems == [f"flask_apps: shop: path {PATH_WORDS}; got {path!r}."]
 
@@ -653,14 +653,14 @@ def test_flask_apps_is_a_list_of_dictionaries(apps, problem):
         ("./data:/data", False),
     ],
 )
-def test_volumes(check, volume, good):
+def test_volumes_are_validated(check, volume, good):
     assert (check(volumes=[volume])[1] == []) is good
 
 
 # --- the source -----------------------------------------------------------------------------------
 
 
-def test_a_source_that_is_not_there_is_named_by_its_absolute_path(tmp_path):
+def test_a_missing_source_is_named_by_its_absolute_path(tmp_path):
     _, problems = normalize_apps(
         [{"name": "shop", "source": "files/shop", "path": "/"}], source_root=str(tmp_path)
     )
@@ -677,12 +677,12 @@ def test_a_relative_source_starts_from_the_source_root(source):
     assert (problems, apps[0]["source"]) == ([], str(source))
 
 
-def test_an_empty_source(tmp_path):
+def test_an_empty_source_is_refused(tmp_path):
     _, problems = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/"}])
     assert problems == [f"flask_apps: shop: source is an empty directory: {tmp_path}."]
 
 
-def test_a_source_without_requirements(check, source):
+def test_a_source_without_requirements_is_refused(check, source):
     (source / "requirements.txt").unlink()
     assert check()[1] == [
         f"flask_apps: shop: source has no requirements.txt: {source}. Write one; at least Flask has"
@@ -690,7 +690,7 @@ def test_a_source_without_requirements(check, source):
     ]
 
 
-def test_a_source_without_requirements_and_without_an_application_has_both_said(check, source):
+def test_missing_requirements_and_a_missing_application_are_both_reported(check, source):
     (source / "requirements.txt").unlink()
     (source / "app.py").unlink()
     (source / "README").write_text("")
@@ -781,7 +781,7 @@ def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
         ),
     ],
 )
-def test_where_it_was_looked_for_is_said(tmp_path, files, keys, looked):
+def test_the_message_lists_where_the_application_was_searched(tmp_path, files, keys, looked):
     (tmp_path / "requirements.txt").write_text("flask\n")
     for name, text in files.items():
         (tmp_path / name).write_text(text)
@@ -807,7 +807,7 @@ def test_where_it_was_looked_for_is_said(tmp_path, files, keys, looked):
         ("app = 1", {"module": "web"}, "app.py has app: write module: app."),
     ],
 )
-def test_what_may_be_meant_is_said(tmp_path, text, keys, line):
+def test_the_message_suggests_what_may_be_meant(tmp_path, text, keys, line):
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "app.py").write_text(text)
     (problem,) = normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/", **keys}])[1]
@@ -868,30 +868,30 @@ def entries(source, *places):
         ),
     ],
 )
-def test_two_applications_in_one_place(source, pairs, problem):
+def test_two_applications_in_one_place_are_refused(source, pairs, problem):
     assert normalize_apps(entries(source, *pairs))[1] == [problem]
 
 
-def test_one_application_with_the_same_static_files_twice(check):
+def test_the_same_static_url_twice_is_refused(check):
     static = [{"url": "/static", "path": "static"}, {"url": "/static/", "path": "more"}]
     assert check(static=static)[1] == [
         "flask_apps: shop: '/shop/static/' on site 'default' is static twice; change one of them."
     ]
 
 
-def test_applications_side_by_side_and_below_each_other_are_fine(source):
+def test_applications_beside_and_below_each_other_are_valid(source):
     assert (
         normalize_apps(entries(source, ("a", "/"), ("b", "/x"), ("c", "/x2"), ("d", "/x/admin")))[1]
         == []
     )
 
 
-def test_one_path_on_two_sites_is_fine(source):
+def test_one_path_on_two_sites_is_valid(source):
     apps = entries(source, ("a", "/x"), ("b", "/x", {"site": "www"}))
     assert normalize_apps(apps, sites=["default", "www"])[1] == []
 
 
-def test_a_socket_path_that_is_too_long(source):
+def test_a_socket_path_that_is_too_long_is_refused(source):
     root = "/srv/" + "x" * 40
     _, problems = normalize_apps(
         [{"name": "a" * 40, "source": str(source), "path": "/"}], root=root
@@ -907,7 +907,7 @@ def test_the_longest_name_fits_into_the_default_root(source):
     assert normalize_apps([{"name": "a" * 40, "source": str(source), "path": "/"}])[1] == []
 
 
-def test_defaults_lie_under_every_entry(source):
+def test_defaults_apply_to_every_entry(source):
     apps = entries(
         source,
         ("a", "/a"),
@@ -933,7 +933,7 @@ def test_defaults_lie_under_every_entry(source):
     assert (first["networks"], second["networks"]) == (["bridge"], [])
 
 
-def test_defaults_hold_nothing_that_belongs_to_one_application(source):
+def test_defaults_cannot_contain_keys_of_a_single_application(source):
     _, problems = normalize_apps(entries(source, ("a", "/a")), defaults={"path": "/x", "name": "y"})
     assert problems == [
         (
@@ -947,7 +947,7 @@ def test_defaults_hold_nothing_that_belongs_to_one_application(source):
     ]
 
 
-def test_defaults_are_a_dictionary():
+def test_defaults_must_be_a_dictionary():
     assert normalize_apps([], defaults=["a"])[1] == [
         "flask_apps_defaults must be a dictionary of keys as in an entry of flask_apps; got a list."
     ]
@@ -1012,7 +1012,7 @@ def test_the_values_of_secrets_are_in_no_message(check):
 
 
 @given(st.one_of(st.from_regex(schema.NAME, fullmatch=True), st.text(max_size=50)))
-def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
+def test_a_valid_name_is_safe_in_nginx_and_in_a_shell(name):
     _, problems = normalize_apps([{"name": name, "source": "/nowhere", "path": "/"}])
     if not any("name must be" in problem for problem in problems):
         assert re.fullmatch("[a-z0-9-]{1,40}", name, re.ASCII)
@@ -1026,7 +1026,7 @@ def test_a_name_that_passes_means_nothing_to_nginx_or_a_shell(name):
         st.text(st.sampled_from("/a.~-;{}$ \n"), max_size=12),
     )
 )
-def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
+def test_a_valid_path_is_safe_in_nginx_and_in_a_shell(path):
     _, problems = normalize_apps([{"name": "shop", "source": "/nowhere", "path": path}])
     if not any("path must be" in problem for problem in problems):
         assert path.startswith("/")
@@ -1046,7 +1046,7 @@ def test_a_path_that_passes_means_nothing_to_nginx_or_a_shell(path):
         st.dictionaries(st.text(), st.text()),
     )
 )
-def test_whatever_is_written_is_answered_in_sentences(value):
+def test_any_value_is_answered_in_sentences(value):
     """Whatever is at whichever key: there may be problems, never a traceback."""
     for key in schema.OPTIONS:
         _, problems = normalize_apps(
@@ -1060,7 +1060,7 @@ def test_whatever_is_written_is_answered_in_sentences(value):
 
 
 @pytest.mark.parametrize("name", ["base", "runtime"])
-def test_the_names_of_our_own_images_are_refused(check, name):
+def test_names_that_are_reserved_for_the_images_of_the_collection_are_refused(check, name):
     assert check(name=name)[1] == [
         f"flask_apps: {name}: name must not be {name!r}, which is reserved for this collection's"
         " images."
@@ -1089,7 +1089,7 @@ def test_a_websocket_where_the_site_itself_answers_is_refused(source, path, url)
 @pytest.mark.parametrize(
     "health", ["/.flaskops", "/.flaskops/release", "/.flaskops?x=1", "//.flaskops/release"]
 )
-def test_a_health_check_of_the_roles_own_places_is_refused(source, health):
+def test_a_health_check_at_a_reserved_path_is_refused(source, health):
     apps = [{"name": "shop", "source": str(source), "path": "/shop", "health": {"path": health}}]
     assert normalize_apps(apps)[1] == [
         f"flask_apps: shop: health.path must be a page of the application; got {health!r}, where"
@@ -1100,7 +1100,7 @@ def test_a_health_check_of_the_roles_own_places_is_refused(source, health):
 @pytest.mark.parametrize(
     "health", ["/healthz", "/ws", "/.flaskopsx", "/a/.flaskops", "/.well-known/health"]
 )
-def test_a_health_check_may_be_where_others_are(source, health):
+def test_a_health_check_may_share_a_path_with_another_location(source, health):
     """It is asked in the container; under maintenance its location is inside the application's."""
     apps = [
         {
@@ -1136,7 +1136,7 @@ def test_a_health_check_may_be_where_others_are(source, health):
     ],
     ids=str,
 )
-def test_what_nginx_would_not_take_is_refused(source, proxy, words):
+def test_values_that_nginx_rejects_are_refused(source, proxy, words):
     problems = normalize_apps(
         [{"name": "shop", "source": str(source), "path": "/shop", "proxy": proxy}]
     )[1]
@@ -1151,7 +1151,7 @@ def test_a_path_where_the_site_itself_answers_is_refused(source):
     ]
 
 
-def test_requirements_that_the_build_would_not_see_are_refused(check, source):
+def test_requirements_outside_the_build_context_are_refused(check, source):
     (source / ".dockerignore").write_text("*.txt\n")
     assert check()[1] == [
         "flask_apps: shop: source has no requirements.txt that .dockerignore lets through:"
@@ -1159,18 +1159,18 @@ def test_requirements_that_the_build_would_not_see_are_refused(check, source):
     ]
 
 
-def test_a_volume_is_no_relative_path(check):
+def test_a_volume_cannot_be_a_relative_path(check):
     assert "; got 'shop/data:/data'." in check(volumes=["shop/data:/data"])[1][0]
     assert check(volumes=["shop-data:/data", "/srv/media:/media:ro"])[1] == []
 
 
 @pytest.mark.parametrize("root", ["/srv/my apps", "var", "/", "/var/lib/x;y", "/var/../x"])
-def test_a_root_that_nginx_or_docker_would_read_otherwise_is_refused(root):
+def test_a_root_that_nginx_or_docker_would_misread_is_refused(root):
     words = "an absolute path of letters, digits and . _ -, such as /var/lib/flaskops"
     assert normalize_apps([], root=root)[1] == [f"flask_apps_root must be {words}; got {root!r}."]
 
 
-def test_a_uid_of_the_range_is_another_s_unless_all_who_share_it_have_it(tmp_path):
+def test_a_uid_of_the_range_must_be_set_in_all_entries_that_share_it(tmp_path):
     (tmp_path / "app.py").write_text("app = 1\n")
     (tmp_path / "requirements.txt").write_text("flask\n")
     one, two = (
@@ -1206,7 +1206,7 @@ def test_no_container_runs_as_root_or_as_a_user_of_the_host(uids):
     assert normalize_apps([], uids=uids)[1] == [f"flask_apps_uids {words}; got {uids!r}."]
 
 
-def test_a_number_that_nginx_would_refuse_is_refused(check):
+def test_a_number_that_nginx_rejects_is_refused(check):
     assert "at most 1000000" in check(proxy={"read_timeout_seconds": 10**20})[1][0]
 
 
@@ -1231,12 +1231,12 @@ def test_a_source_that_cannot_be_read_names_the_application(check, source):
         ),
     ],
 )
-def test_what_is_wrong_with_what_is_said_of_the_runtime_image(given, words):
+def test_invalid_settings_of_the_runtime_image_are_refused(given, words):
     (problem,) = normalize_apps([], source_root="/srv/nowhere", **given)[1]
     assert words in problem
 
 
-def test_a_runtime_image_that_is_ready(tmp_path):
+def test_a_prebuilt_runtime_image_is_accepted(tmp_path):
     (tmp_path / "runtime.tgz").write_bytes(b"")
     for image in (
         "",
@@ -1253,7 +1253,7 @@ def test_a_runtime_image_that_is_ready(tmp_path):
 
 
 @pytest.mark.parametrize("line", ['label = f"{d["a"]}"', "type X = int", "def f[T](x: T): ..."])
-def test_python_that_is_newer_than_the_controllers_is_left_to_the_container(
+def test_syntax_newer_than_the_controllers_python_is_left_to_the_container(
     tmp_path, line, monkeypatch
 ):
     (tmp_path / "requirements.txt").write_text("flask\n")
@@ -1269,7 +1269,7 @@ def test_python_that_is_newer_than_the_controllers_is_left_to_the_container(
     assert not app["module"] and not app["callable"]
 
 
-def test_the_arguments_of_a_factory(tmp_path):
+def test_a_factory_may_have_arguments(tmp_path):
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "main.py").write_text("def create_app(config='dev'): ...\n")
     entry = {"name": "shop", "source": str(tmp_path), "path": "/"}
@@ -1303,12 +1303,12 @@ def test_the_arguments_of_a_factory(tmp_path):
         ("if ($x) { return 403; }", False),
     ],
 )
-def test_a_directive_is_one_and_whole(check, directive, good):
+def test_a_directive_is_exactly_one_complete_directive(check, directive, good):
     problems = check(proxy={"directives": [directive]})[1]
     assert (problems == []) is good, problems
 
 
-def test_a_static_url_of_a_common_application_is_its_own_matter(check):
+def test_the_variable_static_url_of_an_ordinary_application_is_left_to_it(check):
     app, problems = check(env={"STATIC_URL": "https://cdn.example.org/static/"})
     assert problems == []
     assert app["static"][0]["url"] == "/static"
@@ -1338,7 +1338,7 @@ def nginx(root):
     }
 
 
-def test_nginx_is_told_the_sites_and_the_longest_drain(source, nginx):
+def test_nginx_gets_the_sites_and_the_longest_drain(source, nginx):
     shop = {"name": "a", "source": str(source), "path": "/a"}
     apps = [
         shop,
@@ -1355,7 +1355,7 @@ def test_nginx_is_told_the_sites_and_the_longest_drain(source, nginx):
     assert filters.normalize_apps([])["drain_seconds"] == 0
 
 
-def test_the_sites_are_those_of_the_inputs_of_nginx(source, nginx):
+def test_the_sites_come_from_the_inputs_of_nginx(source, nginx):
     shop = {"name": "a", "source": str(source), "path": "/healthz", "site": "shop"}
     assert filters.normalize_apps([shop], nginx=nginx)["problems"] == [
         (
@@ -1372,19 +1372,19 @@ def test_the_sites_are_those_of_the_inputs_of_nginx(source, nginx):
     assert (found["problems"], found["sites"]) == ([], ["shop"])
 
 
-def test_what_is_wrong_with_the_sites_is_left_to_the_role_nginx(source, nginx):
+def test_invalid_sites_are_left_to_the_nginx_role(source, nginx):
     shop = {"name": "a", "source": str(source), "path": "/a", "site": "www"}
     assert filters.normalize_apps([shop], nginx={**nginx, "sites": {"www": {}}})["problems"] == []
 
 
-def test_bin_dev_runs_no_hook_and_misses_none(source):
+def test_bin_dev_runs_no_hook_and_reports_no_missing_hook(source):
     dev = {"source": str(source), "entry": {}}
     assert (
         filters.normalize_apps([], hooks=["/none.yml"], dev=dev, source_root=".")["problems"] == []
     )
 
 
-def test_a_hook_that_is_missing_is_told_with_the_rest(source, tmp_path):
+def test_a_missing_hook_is_reported_with_the_other_problems(source, tmp_path):
     (tmp_path / "there.yml").touch()
     hooks = ["", str(tmp_path / "there.yml"), str(tmp_path / "none.yml")]
     first, second = filters.normalize_apps([5], hooks=hooks)["problems"]
@@ -1396,7 +1396,7 @@ def test_a_hook_that_is_missing_is_told_with_the_rest(source, tmp_path):
     )
 
 
-def test_a_way_back_is_open_whatever_is_wrong_with_the_entries(root):
+def test_a_rollback_is_possible_when_the_entries_are_invalid(root):
     kept = {
         "name": "shop",
         "id": "0123456789ab",

@@ -71,7 +71,7 @@ def test_the_base_of_an_application(check, keys, base):
 
 
 @pytest.mark.parametrize("base", ["${FLASKOPS_RUNTIME}", "tiangolo/uwsgi-nginx-flask:python3.8"])
-def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
+def test_a_dockerfile_based_on_the_runtime_image_gets_the_base_of_its_application(check, base):
     app, problems = check(
         {"Dockerfile": f"ARG FLASKOPS_RUNTIME\nFROM {base}\nCOPY . /app\n"},
         dockerfile="Dockerfile",
@@ -126,7 +126,7 @@ def test_a_dockerfile_on_our_runtime_has_its_base(check, base):
         ),
     ],
 )
-def test_what_is_refused_before_anything_is_built(check, keys, words):
+def test_invalid_bases_are_refused_before_a_build(check, keys, words):
     problems = check(**keys)[1]
     assert len(problems) == 1
     assert words in problems[0]
@@ -140,7 +140,7 @@ def test_a_base_of_the_host_without_apt_is_refused():
     ]
 
 
-def test_who_names_no_base_has_the_runtime_of_the_host():
+def test_without_a_base_an_application_uses_the_runtime_of_the_host():
     """The digest is over the recipe, the base and the word of flask_apps_base_refresh, in this form
     from the first version on.
     """
@@ -164,7 +164,7 @@ def releases(*bases_of_apps):
     return known, made
 
 
-def test_one_runtime_for_each_base():
+def test_each_base_has_one_runtime():
     assert list(runtimes(("b", "", "b", "a"), RECIPE, HOST)) == ["", "a", "b"]
     known, made = releases("", "python:3.12", "python:3.12")
     images = needed_images(made)
@@ -186,7 +186,7 @@ def test_one_runtime_for_each_base():
     ]
 
 
-def test_a_rollback_builds_on_the_base_that_the_release_has():
+def test_a_rollback_builds_on_the_recorded_base_of_the_release():
     known, made = releases("", "python:3.12")
     kept = [
         replace(

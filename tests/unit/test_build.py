@@ -55,13 +55,13 @@ def no_owners(monkeypatch):
     monkeypatch.setattr(_files.os, "chown", lambda *_: None)
 
 
-def test_a_build_that_has_to_trust_nobody_is_as_it_is_written(unpack):
+def test_a_build_without_certificates_keeps_its_dockerfile(unpack):
     path, secrets = unpack({"Dockerfile": "FROM a\nRUN b\n", "app/x": ""})
     assert (secrets, (path / "Dockerfile").read_text()) == ([], "FROM a\nRUN b\n")
     assert sorted(file.name for file in (path / "context").iterdir()) == ["Dockerfile", "app"]
 
 
-def test_what_a_build_trusts_comes_as_secrets_and_is_not_in_the_context(unpack, tmp_path):
+def test_certificates_reach_a_build_as_secrets_outside_the_context(unpack, tmp_path):
     (tmp_path / "ca.pem").write_text("the authority")
     path, secrets = unpack(
         {"x": ""},
@@ -85,7 +85,7 @@ def test_what_a_build_trusts_comes_as_secrets_and_is_not_in_the_context(unpack, 
     assert [file.name for file in (path / "context").iterdir()] == ["x"]
 
 
-def test_a_bundle_that_is_not_there_or_too_large(unpack, tmp_path):
+def test_a_missing_or_oversized_bundle_is_refused(unpack, tmp_path):
     with pytest.raises(_files.HostError, match="which is not on this host"):
         unpack({"Dockerfile": ""}, ca_bundle="/none")
     (tmp_path / "ca.pem").write_text("x" * 600_000)
@@ -104,11 +104,11 @@ def test_a_bundle_that_is_not_there_or_too_large(unpack, tmp_path):
         ),
     ],
 )
-def test_what_pip_is_told(requirements, words):
+def test_pip_gets_the_options_of_the_requirements(requirements, words):
     assert arguments(requirements) == words
 
 
-def test_which_images_of_ours_a_run_needs():
+def test_a_run_needs_only_the_runtime_images_of_its_applications():
     texts = (
         "FROM r:1-build AS x\nRUN y\nFROM r:1\n",
         "FROM r:1-compat\n",
@@ -185,7 +185,7 @@ def image(tmp_path, monkeypatch):
     return run
 
 
-def test_an_image_is_pulled_gets_our_name_and_loses_its_own(image, tmp_path):
+def test_a_pulled_image_is_renamed_to_the_name_of_the_release(image, tmp_path):
     docker = FakeDocker({"registry.example.org/shop:1": FOUND})
     calls = image(docker)
     assert calls == [(["docker", "pull", "registry.example.org/shop:1"], "")]
@@ -197,7 +197,7 @@ def test_an_image_is_pulled_gets_our_name_and_loses_its_own(image, tmp_path):
     assert record.Record(str(tmp_path), "shop").releases["2" * 12].pulled == DIGEST
 
 
-def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(
+def test_the_digest_of_a_docker_hub_tag_is_recorded_however_the_tag_is_written(
     image, tmp_path, monkeypatch
 ):
     found = {
@@ -215,13 +215,13 @@ def test_what_a_tag_of_docker_hub_led_to_is_recorded_whatever_it_is_called(
         )
 
 
-def test_a_release_that_is_pulled_once_more_is_the_same(image):
+def test_a_release_that_is_re_pulled_stays_the_same(image):
     image(FakeDocker({"registry.example.org/shop:1": FOUND}))
     calls = image(FakeDocker({DIGEST: FOUND}))
     assert calls == [(["docker", "pull", DIGEST], "")]
 
 
-def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
+def test_a_login_is_in_a_separate_directory_and_on_no_command_line(image):
     calls = image(FakeDocker({"registry.example.org/shop:1": FOUND}), login=Login("me", "hunter2"))
     (login, text), (pull, _) = calls
     assert (login[1], login[3:]) == (
@@ -248,7 +248,7 @@ def test_a_login_is_in_a_directory_of_its_own_and_on_no_command_line(image):
         ("no such host", {}, "could not be pulled: no such host"),
     ],
 )
-def test_why_an_image_was_not_pulled(image, error, more, words):
+def test_a_failed_pull_reports_its_reason(image, error, more, words):
     with pytest.raises(_files.HostError, match=words):
         image(FakeDocker({}), code=1, error=error, **more)
 
@@ -278,7 +278,7 @@ def take(docker, **more):
     return runtime_image.make({**params, "images": images, **more}, docker)
 
 
-def test_the_runtime_image_is_pulled_by_the_tags_that_it_would_be_built_with(pulls):
+def test_the_runtime_image_is_pulled_by_the_tags_of_its_build(pulls):
     docker, place = FakeDocker({}), "registry.example.org/flaskops/runtime:0123456789ab"
     take(
         docker,
@@ -293,7 +293,7 @@ def test_the_runtime_image_is_pulled_by_the_tags_that_it_would_be_built_with(pul
     ]  # fmt: skip
 
 
-def test_a_runtime_image_that_has_another_recipe_is_refused(monkeypatch):
+def test_a_runtime_image_of_another_recipe_is_refused(monkeypatch):
     def pull(*_arguments):
         raise _files.HostError("image … could not be pulled: manifest unknown")
 
@@ -324,7 +324,7 @@ def recipe(tmp_path):
     return run
 
 
-def test_the_runtime_image_is_built_stage_by_stage_and_its_base_asked_for_once(recipe):
+def test_the_runtime_image_is_built_stage_by_stage_and_its_base_is_pulled_once(recipe):
     build_stage, last = recipe(refresh="2026-12")
     assert "--target=build" in build_stage and "--pull" in build_stage
     assert not any(word.startswith("--target") for word in last) and "--pull" not in last
@@ -333,12 +333,12 @@ def test_the_runtime_image_is_built_stage_by_stage_and_its_base_asked_for_once(r
     assert not any("--pull" in words for words in recipe())
 
 
-def test_a_bootstrapped_base_is_asked_for_at_no_registry(recipe):
+def test_a_bootstrapped_base_is_not_pulled_from_a_registry(recipe):
     docker = FakeDocker({"debian:13": {"Id": "sha256:1"}})
     assert not any("--pull" in words for words in recipe(docker, suite="trixie", refresh="2026-12"))
 
 
-def test_what_a_failed_build_of_the_runtime_image_has_unpacked_is_removed(recipe, tmp_path):
+def test_a_failed_build_of_the_runtime_image_removes_its_unpacked_context(recipe, tmp_path):
     class Broken(FakeDocker):
         def run(self, *words, **_more):
             raise _files.HostError("docker build: no room")
@@ -348,7 +348,7 @@ def test_what_a_failed_build_of_the_runtime_image_has_unpacked_is_removed(recipe
     assert not (tmp_path / "build/runtime").exists()
 
 
-def test_a_context_is_unpacked_by_a_developer_who_is_not_root(tmp_path, monkeypatch):
+def test_a_developer_without_root_can_unpack_a_context(tmp_path, monkeypatch):
     """As under bin/dev."""
     if os.geteuid():
         pytest.skip("needs root to become another user")

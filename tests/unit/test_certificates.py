@@ -60,7 +60,7 @@ LOGS = [
 
 
 @pytest.mark.parametrize("log", LOGS)
-def test_what_a_build_says_of_a_certificate_names_the_key(log):
+def test_a_certificate_error_of_a_build_leads_to_the_key(log):
     said = certificates.of_build(f"#1 [internal] load build definition\n{log}\n#9 9.9 bye", False)
     first, write = said.splitlines()
     assert not first.startswith("#") and first in log
@@ -81,11 +81,11 @@ def test_what_a_build_says_of_a_certificate_names_the_key(log):
         "#9 [2/4] RUN openssl req -x509 # a self-signed certificate",
     ],
 )
-def test_what_no_authority_puts_right_does_not(log):
+def test_an_error_that_no_authority_fixes_does_not_lead_to_the_key(log):
     assert certificates.of_build(log, False) == ""
 
 
-def test_a_bundle_that_is_there_has_not_this_authority():
+def test_the_advice_differs_when_the_bundle_lacks_the_authority():
     said = certificates.of_build(PIP, True)
     assert (
         "Its authority is not in the file of flask_apps_build_ca_bundle: add it to that file on the"
@@ -100,7 +100,7 @@ def test_a_bundle_that_is_there_has_not_this_authority():
         (["--secret=id=flaskops-ca-bundle.crt,src=/x"], "add it to that file on the host."),
     ],
 )
-def test_the_reason_of_a_build_is_the_certificate(secrets, words):
+def test_the_reason_of_a_failed_build_is_the_certificate(secrets, words):
     class Engine:
         def run(self, *_words, **_options):
             raise HostError(f"docker build: {PIP}")

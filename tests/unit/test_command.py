@@ -61,7 +61,7 @@ def test_a_program_replaces_the_shell(command, line):
         "A=$'a\\' b' job", '"cd" x', "time job", "",
     ],
 )  # fmt: skip
-def test_what_only_a_shell_can_do_stays_with_it(command):
+def test_a_line_that_needs_a_shell_stays_in_the_shell(command):
     assert shell_line(command) == command
 
 
@@ -77,7 +77,7 @@ def test_what_only_a_shell_can_do_stays_with_it(command):
         "none-such", "env printf 'a\\\nb'", "! true", "A=1 >/dev/null printenv A",
     ],
 )  # fmt: skip
-def test_a_line_means_what_was_written(shell, command):
+def test_a_line_runs_as_written(shell, command):
     shell = [shell, "sh", "-c"] if shell.endswith("busybox") else [shell, "-c"]
 
     def run(line):
@@ -93,7 +93,7 @@ def test_a_line_means_what_was_written(shell, command):
 
 
 @pytest.mark.parametrize("engine", ["uwsgi", "command"])
-def test_each_key_is_run_alike(engine):
+def test_every_key_runs_its_command_in_the_same_way(engine):
     worker = {"name": "w", "command": "A=1 job", "stop_seconds": 1}
     app = {"name": "shop", "engine": engine, "release_command": "A=1 job", "processes": [worker]}
     container = {"name": "shop-1", "labels": {"host.flaskops.release": "1"}, "volumes": []}
@@ -133,5 +133,5 @@ def test_each_key_is_run_alike(engine):
         ("x\0", "be one line (longer values go into secrets)"),
     ],
 )
-def test_a_value_of_an_environment_is_a_line_that_docker_reads(value, words):
+def test_an_environment_value_must_be_one_line_that_docker_reads(value, words):
     assert one_line(value) == words

@@ -148,7 +148,7 @@ def calls(engine, wanted, restart="unless-stopped", start=True, **how):
 # --- the words ------------------------------------------------------------------------------------
 
 
-def test_the_words_of_a_container(wanted):
+def test_the_command_line_of_a_container(wanted):
     words = wanted.words
     joined = " ".join(words)
     assert words[-1] == "flaskops/shop:1"
@@ -166,7 +166,7 @@ def test_the_words_of_a_container(wanted):
     assert "A=1" not in joined  # the file alone has it
 
 
-def test_an_entrypoint_of_several_words_is_the_beginning_of_the_command(wanted):
+def test_an_entrypoint_of_several_words_starts_the_command(wanted):
     words = replace(
         wanted, entrypoint=["python3", "/relay.py"], command=["--run", "sh", "-c", "x y"]
     ).words
@@ -182,7 +182,7 @@ def test_an_entrypoint_of_several_words_is_the_beginning_of_the_command(wanted):
     ]
 
 
-def test_what_is_switched_off_is_written(wanted):
+def test_disabled_options_are_written(wanted):
     words = replace(wanted, init=False, read_only=False).words
     assert {"--init=false", "--read-only=false"} <= set(words)
 
@@ -198,12 +198,12 @@ def test_a_release_of_an_older_collection_lacks_some_options(wanted):
     assert words[words.index("--network") + 1] == "none"
 
 
-def test_what_is_not_a_size_is_refused():
+def test_an_invalid_size_is_refused():
     with pytest.raises(HostError, match="must be a size such as 512m or 2g; got 'much'"):
         Container.from_dict(options("/e", memory="much"))
 
 
-def test_a_container_is_written_as_it_was_read():
+def test_reading_and_writing_a_container_gives_the_same_options():
     kept = json.loads(json.dumps(options("/e", entrypoint=["python3", "x"])))
     assert Container.from_dict(kept).to_dict() == kept
     assert Container.from_dict({**kept, "cpus": None, "networks": []}).to_dict() == {
@@ -214,7 +214,7 @@ def test_a_container_is_written_as_it_was_read():
 # --- one that is not there ------------------------------------------------------------------------
 
 
-def test_it_is_created_connected_and_started(wanted):
+def test_a_container_is_created_connected_and_started(wanted):
     engine = Engine()
     assert settle(engine, wanted, "no", log=["--log-opt", "max-size=10m"], start=True)
     create, *rest = engine.calls
@@ -235,7 +235,7 @@ def test_it_is_created_connected_and_started(wanted):
 
 
 @pytest.mark.parametrize(("own", "context"), [("", "default"), ("desktop-linux", "desktop-linux")])
-def test_every_call_asks_the_same_engine(tmp_path, monkeypatch, own, context):
+def test_every_call_uses_the_same_engine(tmp_path, monkeypatch, own, context):
     """Whatever context root has chosen; only docker create reads no settings of root's."""
     script = tmp_path / "docker"
     script.write_text('#!/bin/sh\necho "$1 $DOCKER_CONTEXT"\n')
@@ -254,13 +254,13 @@ def test_every_call_asks_the_same_engine(tmp_path, monkeypatch, own, context):
     assert calls == [f"{word} {context}\n" for word in ("create", "inspect", "logs", "load")]
 
 
-def test_that_of_a_process_is_created_and_not_started(wanted):
+def test_the_container_of_a_process_is_created_and_not_started(wanted):
     engine = Engine()
     assert settle(engine, wanted, "no")
     assert [words[0] for words in engine.calls] == ["create", "network"]
 
 
-def test_a_line_that_docker_does_not_read_comes_as_a_separate_word(wanted, tmp_path):
+def test_a_variable_that_an_env_file_cannot_hold_is_a_separate_argument(wanted, tmp_path):
     long = f"LONG={'x' * ENV_LINE}"
     (tmp_path / "container.env").write_text(f"{ENVIRONMENT}{long}\n")
     engine = Engine()
@@ -293,7 +293,7 @@ def test_the_first_process_of_a_foreign_image_gets_what_the_image_starts(wanted)
 # --- one that is there ----------------------------------------------------------------------------
 
 
-def test_one_that_docker_container_made_is_left_alone(wanted):
+def test_a_container_made_by_docker_container_is_unchanged(wanted):
     engine = Engine(FOUND)
     assert not settle(
         engine, wanted, "unless-stopped", log=["--log-opt", "max-size=99m"], start=True
@@ -301,7 +301,7 @@ def test_one_that_docker_container_made_is_left_alone(wanted):
     assert engine.calls == []
 
 
-def test_so_is_one_whose_entrypoint_is_in_the_command(wanted):
+def test_a_container_with_its_entrypoint_in_the_command_is_unchanged(wanted):
     relay = replace(wanted, entrypoint=["python3", "/relay.py"], command=["--run", "x"])
     for entrypoint, command in (
         (["python3", "/relay.py"], ["--run", "x"]),
@@ -344,7 +344,7 @@ DRIFT = {
 
 
 @pytest.mark.parametrize("option", DRIFT)
-def test_one_that_differs_is_replaced(wanted, option):
+def test_a_container_that_differs_is_replaced(wanted, option):
     found = changed(*DRIFT[option])
     assert wanted.differences(found, IMAGE, env_lines(ENVIRONMENT)) == [option.split(" ")[0]]
     assert calls(Engine(found), wanted) == [
@@ -356,12 +356,12 @@ def test_one_that_differs_is_replaced(wanted, option):
     ]
 
 
-def test_each_option_but_those_that_are_updated_is_compared(wanted):
+def test_every_option_is_compared_except_those_that_are_updated(wanted):
     known = set(Container.__dataclass_fields__) - {"name", "networks", "entrypoint"}
     assert {option.split(" ")[0] for option in DRIFT} | {"memory", "memory_swap"} == known
 
 
-def test_one_whose_fault_is_elsewhere_is_replaced_on_request(wanted):
+def test_a_container_is_replaced_on_request(wanted):
     assert calls(Engine(FOUND), wanted, recreate=True) == [
         "stop",
         "rm --force --volumes",
@@ -372,29 +372,29 @@ def test_one_whose_fault_is_elsewhere_is_replaced_on_request(wanted):
 
 
 @pytest.mark.parametrize("option", ["HostConfig.Memory", "HostConfig.MemorySwap"])
-def test_other_memory_is_changed_while_it_runs(wanted, option):
+def test_memory_limits_are_updated_while_the_container_runs(wanted, option):
     assert calls(Engine(changed(option, 2**28)), wanted) == [
         "update --memory 512m --memory-swap 512m --restart unless-stopped"
     ]
 
 
-def test_so_is_the_restart_policy(wanted):
+def test_the_restart_policy_is_updated_while_the_container_runs(wanted):
     assert calls(Engine(FOUND), wanted, restart="no") == ["update --restart no"]
 
 
 @pytest.mark.parametrize("start", [True, False])
-def test_a_paused_one_goes_on(wanted, start):
+def test_a_paused_container_is_resumed(wanted, start):
     assert calls(
         Engine(changed("State", {"Running": True, "Paused": True})), wanted, start=start
     ) == ["unpause"]
 
 
-def test_one_that_stopped_is_started_and_a_process_waits_for_the_switch(wanted):
+def test_a_stopped_container_is_started_and_a_process_waits_for_the_switch(wanted):
     assert calls(Engine(changed("State.Running", False)), wanted) == ["start"]
     assert calls(Engine(changed("State.Running", False)), wanted, start=False) == []
 
 
-def test_a_network_that_it_has_lost_is_connected(wanted):
+def test_a_lost_network_is_connected_again(wanted):
     assert calls(Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {}})), wanted) == [
         "network"
     ]

@@ -26,7 +26,7 @@ def check(tmp_path):
 @pytest.mark.parametrize(
     "path", ["/app", "/app/.", "/usr", "/opt", "/etc", "/usr/local/lib", "/opt/runtime"]
 )
-def test_what_a_container_needs_is_not_covered(check, path):
+def test_paths_that_a_container_needs_cannot_be_covered(check, path):
     (problem,) = check(writable=[path])[1]
     assert problem.startswith(f"writable must not have {path}: ")
     assert "data_files" in problem
@@ -35,7 +35,7 @@ def test_what_a_container_needs_is_not_covered(check, path):
     )
 
 
-def test_the_root_is_refused_by_either_key(check):
+def test_both_keys_refuse_the_root(check):
     assert check(writable=["/"])[1]
     assert check(volumes=["x1://"])[1][0].startswith("volumes must not cover //: ")
 
@@ -43,25 +43,25 @@ def test_the_root_is_refused_by_either_key(check):
 @pytest.mark.parametrize(
     "path", ["/app/uploads", "/var/log", "/etc/shop", "/srv", "/home/app", "/usr/share/shop"]
 )
-def test_others_may_be(check, path):
+def test_other_paths_may_be_covered(check, path):
     assert check(writable=[path])[1] == []
     assert check(volumes=[f"shop-data:{path}"])[1] == []
 
 
-def test_a_place_is_named_once(check):
+def test_a_path_may_be_listed_only_once(check):
     words = "writable and volumes have /data 2 times; keep it once: in volumes when it has to last."
     assert check(writable=["/data"], volumes=["shop-data:/data/"])[1] == [words]
     assert check(volumes=["shop-a:/data", "/srv/b:/data"])[1] == [words]
 
 
 @pytest.mark.parametrize("path", ["/run/secrets", "/etc/flaskops/x", "/etc/passwd"])
-def test_places_of_the_role_are_refused(check, path):
+def test_paths_of_the_role_are_refused(check, path):
     assert check(volumes=[f"shop-data:{path}"])[1] == [
         f"{path} is the role's own in the container; choose another place."
     ]
 
 
-def test_data_files_come_with_a_volume_of_their_own(check):
+def test_data_files_get_a_separate_volume(check):
     app, problems = check(
         data_files=["/app/app.db", "instance/shop.db"], volumes=["shop-media:/media"]
     )
@@ -95,11 +95,11 @@ def test_data_files_come_with_a_volume_of_their_own(check):
         ({"data_files": ["../a.db"]}, "data_files[0] must have no '..' in it; got '../a.db'."),
     ],
 )
-def test_data_files_that_cannot_be(check, keys, words):
+def test_invalid_data_files_are_refused(check, keys, words):
     assert check(**keys)[1][0].startswith(words)
 
 
-def test_a_dockerfile_of_its_own_makes_the_links_itself(check, tmp_path):
+def test_an_applications_dockerfile_must_create_the_links(check, tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM python:3.13-slim\nCOPY . /app\n")
     (problem,) = check(dockerfile="Dockerfile", port=8000, data_files=["app.db"])[1]
     assert "RUN ln -s /data/app.db /app/app.db" in problem
@@ -110,7 +110,7 @@ IMAGE = {"Config": {"Volumes": {"/config": {}, "/data/": {}, "/tmp": {}}}}
 CONTAINER = {"tmpfs": ["/tmp:rw", "/app/cache:rw", "/app/empty:rw"], "volumes": ["shop-data:/data"]}
 
 
-def test_what_is_hidden_and_what_is_lost_is_told():
+def test_hidden_and_lost_files_are_reported():
     files = {"/app/cache": "/app/cache/index.json"}
     hidden, lost = covers.warnings("shop", IMAGE, CONTAINER, lambda path: files.get(path, ""))
     assert hidden.startswith(
@@ -124,7 +124,7 @@ def test_what_is_hidden_and_what_is_lost_is_told():
     )
 
 
-def test_an_image_that_loses_nothing_is_not_spoken_of():
+def test_an_image_that_loses_nothing_gives_no_warning():
     assert (
         covers.warnings(
             "shop", {"Config": {}}, {"tmpfs": ["/tmp:rw"], "volumes": []}, lambda _path: "x"

@@ -39,7 +39,7 @@ UNABLE = "sqlite3.OperationalError: unable to open database file"
         "a0 = 'sqlite'\n" + "".join(f"a{n + 1} = a{n} + a{n}\n" for n in range(40)),
     ],
 )
-def test_no_expression_keeps_the_search_busy(tmp_path, text):
+def test_no_expression_slows_the_search_down(tmp_path, text):
     (tmp_path / "shop.py").write_text(f"{text}\nURL = 'sqlite:////srv/data/x.db'\n")
     assert database.places(str(tmp_path)) in ([], ["/srv/data/"])
 
@@ -126,7 +126,7 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("files", "places"), PLACES)
-def test_where_the_database_is(normal, files, places):
+def test_the_database_is_found_in_the_source(normal, files, places):
     assert normal(files)["build"]["database"] == places
 
 
@@ -143,7 +143,7 @@ def of(app):
         {"data_files": ["instance/flaskr.sqlite"]},
     ],
 )
-def test_a_release_whose_database_is_kept_stays_what_it_was(normal, keys):
+def test_a_release_with_a_database_on_a_volume_keeps_its_id(normal, keys):
     files = {"flaskr/__init__.py": TUTORIAL}
     assert of(normal(files))["host.flaskops.database"] == "/app/instance/"
     assert "host.flaskops.database" not in of(normal(files, **keys))
@@ -189,7 +189,7 @@ def test_the_advice_names_the_key_and_the_place(places, mounts, write):
         ("/app/app.py", "write volumes: [blog-shop:/app/shop]."),
     ],
 )
-def test_a_directory_that_has_code_is_no_volume(file, write):
+def test_a_directory_with_code_is_not_suggested_as_a_volume(file, write):
     log = (
         f'  File "{file}", line 4, in <module>\n    sqlite3.connect("/app/shop/shop.db")\n{UNABLE}'
     )
@@ -197,7 +197,7 @@ def test_a_directory_that_has_code_is_no_volume(file, write):
     assert write in words
 
 
-def test_without_a_place_all_three_are_named():
+def test_without_a_known_path_the_advice_names_all_three_keys():
     (words,) = advice(UNABLE, {"Config": {"Labels": {"host.flaskops.app": "blog"}}})
     for key in (
         "volumes: [blog-data:/data]",
@@ -207,7 +207,7 @@ def test_without_a_place_all_three_are_named():
         assert key in words
 
 
-def test_an_odd_source_ends(tmp_path):
+def test_the_search_ends_on_an_odd_source(tmp_path):
     long, deep = "+".join(["'x'"] * 500), "Path('/x.db')" + ".parent" * 200
     (tmp_path / "app.py").write_text(f"x = 'sqlite'\na = a\nb = {long}\nc = {deep}\n")
     assert database.places(str(tmp_path)) == []

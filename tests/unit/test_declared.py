@@ -165,7 +165,7 @@ def look(place, files, wanted=""):
         ),
     ],
 )
-def test_what_a_project_says(tmp_path, files, packages):
+def test_the_declared_dependencies_of_a_project(tmp_path, files, packages):
     found, problems = look(tmp_path, files)
     assert (problems, found["kind"], found["packages"], found["whole"]) == (
         [],
@@ -219,7 +219,7 @@ def test_what_a_project_says(tmp_path, files, packages):
         },
     ],
 )
-def test_what_nobody_can_tell_is_left_to_a_build_in_the_image(tmp_path, files):
+def test_dynamic_dependencies_are_left_to_a_build_in_the_image(tmp_path, files):
     began = time.monotonic()
     found, problems = look(tmp_path, files)
     assert (problems, found["packages"], found["whole"], found["project"], arguments(found)) == (
@@ -253,11 +253,11 @@ def test_what_nobody_can_tell_is_left_to_a_build_in_the_image(tmp_path, files):
         ({"setup.py": "(" * 60_000}, "source has no requirements.txt: "),
     ],
 )
-def test_what_is_no_project_or_says_nothing(tmp_path, files, problem):
+def test_files_without_dependencies_are_not_a_project(tmp_path, files, problem):
     assert look(tmp_path, files)[1][0].startswith(problem)
 
 
-def test_binary_files_and_long_ones_are_no_project(tmp_path):
+def test_binary_and_oversized_files_are_not_a_project(tmp_path):
     (tmp_path / "setup.py").write_bytes(b"\xff\xfe setuptools \0" * 9)
     (tmp_path / "setup.cfg").write_bytes(b"[metadata]\nname = x\n" + b"#" * 2**21)
     assert find(tmp_path, ["setup.py", "setup.cfg"])[1][0].startswith(
@@ -301,7 +301,7 @@ def test_binary_files_and_long_ones_are_no_project(tmp_path):
         },
     ],
 )
-def test_extras_are_asked_for_by_the_key_of_the_requirements(tmp_path, files):
+def test_extras_are_selected_by_the_requirements_key(tmp_path, files):
     found, problems = look(tmp_path, {**files, "requirements.txt": "pinned==1\n"}, ".[post-gres]")
     assert (problems, found["packages"]) == ([], ["flask", "pg>1"])
     assert look(tmp_path, {}, ".[post-gres, nosuch]")[1] == [
@@ -312,7 +312,7 @@ def test_extras_are_asked_for_by_the_key_of_the_requirements(tmp_path, files):
     assert look(tmp_path, {}, ".")[0]["packages"] == ["flask"]
 
 
-def test_extras_that_nobody_can_tell_are_left_to_a_build(tmp_path):
+def test_dynamic_extras_are_left_to_a_build(tmp_path):
     found, problems = look(
         tmp_path,
         {"setup.py": SETUP + "setup(install_requires=['flask'], extras_require=read())"},
@@ -368,7 +368,7 @@ def test_extras_that_nobody_can_tell_are_left_to_a_build(tmp_path):
         ),
     ],
 )
-def test_how_it_is_built_as_a_package(tmp_path, files, project):
+def test_a_project_is_built_as_a_package(tmp_path, files, project):
     found, problems = look(tmp_path, files)
     assert (problems, found["project"]) == ([], project)
 
@@ -421,9 +421,7 @@ BOMB = "".join(f"a{n} = a{n - 1} + a{n - 1}\n" for n in range(1, 12))
     ],
     ids=["text", "lists", "file", "files", "extras", "names"],
 )
-def test_what_grows_without_end_is_left_to_a_build_and_takes_neither_time_nor_memory(
-    tmp_path, files
-):
+def test_endless_expressions_are_left_to_a_build_and_cost_no_time_or_memory(tmp_path, files):
     tracemalloc.start()
     began = time.monotonic()
     for name, text in files.items():
@@ -481,7 +479,7 @@ def test_requirements_that_name_the_project_do_not_change_with_its_code(tmp_path
         ({"a.py": "import distutils (\n", "b.py": "import distutils" + "(" * 60_000}, []),
     ],
 )
-def test_what_its_own_modules_import_of_setuptools(tmp_path, files, old):
+def test_imports_of_setuptools_in_the_project_are_found(tmp_path, files, old):
     assert look(tmp_path, {**files, "requirements.txt": "flask\n"})[0]["old"] == old
 
 
@@ -492,7 +490,7 @@ def test_what_its_own_modules_import_of_setuptools(tmp_path, files, old):
         ("setup.cfg", "[metadata]\nname = x\n[options]\npython_requires = <3.9\n"),
     ],
 )
-def test_the_python_that_it_asks_for(tmp_path, name, text):
+def test_the_required_python_is_found(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert python_problem(tmp_path, [name], "3.13").startswith(
         f"python_requires in {name} is '<3.9'"
@@ -584,13 +582,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("files", HOSTILE.values(), ids=HOSTILE)
-def test_no_source_keeps_the_controller_busy(tmp_path, files):
+def test_no_source_slows_the_controller_down(tmp_path, files):
     begun = time.monotonic()
     assert look(tmp_path, files)[0]["packages"] == ["."]
     assert time.monotonic() - begun < 4
 
 
-def test_hooks_that_are_no_table_are_none(tmp_path):
+def test_hooks_that_are_not_a_table_are_ignored(tmp_path):
     text = (
         "[build-system]\nrequires = ['hatchling']\n[project]\nname = 'x'\ndependencies ="
         " ['flask']\n[tool.hatch.build]\nhooks = 3\n"

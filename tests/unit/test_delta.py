@@ -48,11 +48,11 @@ def host(tmp_path):
 LARGE = bytes(range(256)) * 4096  # 1 MiB
 
 
-def test_the_first_time_all_of_it_is_sent(host):
+def test_the_first_transfer_sends_the_whole_source(host):
     assert host("a" * 12, {"app.py": b"1", "static/large.bin": LARGE}) > len(LARGE)
 
 
-def test_then_only_what_changed(host):
+def test_later_transfers_send_only_the_changes(host):
     host("a" * 12, {"app.py": b"1" * 5000, "static/large.bin": LARGE})
     assert host("b" * 12, {"app.py": b"2" * 5000}) < 30_000
     (host.releases / ("a" * 12) / "context.tar").unlink()
@@ -60,7 +60,7 @@ def test_then_only_what_changed(host):
 
 
 @pytest.mark.parametrize("harm", ["archive is gone", "archive is garbled", "index is garbled"])
-def test_what_the_host_has_lost_is_noticed(host, harm):
+def test_a_file_that_the_host_has_lost_is_sent_again(host, harm):
     host("a" * 12, {"app.py": b"1", "static/large.bin": LARGE})
     known = delta.kept_digests(host.releases)
     place = host.releases / ("a" * 12)
@@ -78,7 +78,7 @@ def test_what_the_host_has_lost_is_noticed(host, harm):
     host("b" * 12, {"app.py": b"2"}, ())  # all of it
 
 
-def test_the_index_and_the_archive_are_for_root_alone(host):
+def test_only_root_can_read_the_index_and_the_archive(host):
     host("a" * 12, {"app.py": b"1" * 5000})
     place = host.releases / ("a" * 12)
     assert {file.name: file.stat().st_mode & 0o777 for file in place.iterdir()} == {

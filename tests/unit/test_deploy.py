@@ -134,7 +134,9 @@ def link(site, target):
     ],
     ids=["first deploy", "new release", "another site", "maintenance", "stopped"],
 )
-def test_which_links_move_and_which_way_leads_back(keys, links, absent, back_links, back_absent):
+def test_the_switch_moves_links_and_knows_the_links_of_a_rollback(
+    keys, links, absent, back_links, back_absent
+):
     assert steps(**keys) == (links, absent, back_links, back_absent)
 
 
@@ -142,7 +144,7 @@ def question(file="nginx.conf", **more):
     return Question.of(ready(work(), **more), SITES, Path(RELEASES, NEW, file))
 
 
-def test_nginx_is_asked_for_the_health_check_under_the_name_of_the_site():
+def test_the_public_check_uses_the_name_of_the_site():
     wanted = Question("shop", NEW, "/shop", "/shop/health", "localhost", 80, ("2xx",))
     assert question() == wanted
     assert question(site="www") == replace(wanted, host="www.example.com", port=8080)
@@ -158,7 +160,7 @@ def test_nginx_is_asked_for_the_health_check_under_the_name_of_the_site():
         ("stopped.conf", "/health", ["503"]),
     ],
 )
-def test_what_is_a_good_answer_follows_from_the_state(file, path, status):
+def test_the_state_decides_which_answer_is_good(file, path, status):
     asked = question(file, health={"path": path, "status": ["2xx"]})
     assert asked.status == tuple(status)
 
@@ -174,14 +176,14 @@ def test_what_is_a_good_answer_follows_from_the_state(file, path, status):
         ({}, [], "failed", "the run ended before it was released"),
     ],
 )
-def test_what_became_of_an_application(failed, live, result, reason):
+def test_the_outcome_of_an_application(failed, live, result, reason):
     (found,) = outcomes([ready(work(OLD))], failed, live)
     assert (found.result, found.reason, found.is_live) == (result, reason, bool(live))
     assert (found.work.id, found.work.live, found.work.state) == (NEW, OLD, "present")
     assert (found.work.drain_seconds, found.work.keep_releases) == (30, 5)
 
 
-def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
+def test_the_record_of_a_release_is_enough_for_a_rollback():
     facts = {**release().to_record(), "app": "shop", "id": NEW}
     kept = Release.from_record(json.loads(json.dumps(facts)), "/var/lib/flaskops", "maintenance")
     assert kept == replace(release(), state="maintenance", secrets={})
@@ -191,7 +193,7 @@ def test_what_is_kept_of_a_release_is_enough_for_the_way_back():
     )
 
 
-def test_a_release_goes_to_ansible_and_back_as_it_is():
+def test_a_release_survives_the_way_to_ansible_and_back():
     """Also within the tasks of the role, which have the entry beside it."""
     more = {
         "processes": [{"name": "worker", "command": "celery", "overlap": False}],
@@ -205,7 +207,7 @@ def test_a_release_goes_to_ansible_and_back_as_it_is():
     assert "hunter2" not in repr(made) and "'p'" not in repr(made)
 
 
-def test_a_release_of_an_older_version_has_no_route_and_no_uid_and_is_a_way_back_too():
+def test_a_release_of_an_older_version_without_route_and_uid_can_be_rolled_back_to():
     facts = {**release().to_record(), "app": "shop", "id": NEW}
     for key in ("route", "uid", "variables", "script_name"):
         del facts[key]
@@ -245,7 +247,7 @@ def test_the_status_of_all_hosts_is_one_table():
     assert deploy.status_table({"www2": []}) == ["No application is on these hosts."]
 
 
-def test_the_status_has_a_column_for_processes_where_there_are_some():
+def test_the_status_shows_a_column_for_processes_only_if_there_are_some():
     keys = (
         "state",
         "release",
@@ -277,7 +279,7 @@ def test_the_status_has_a_column_for_processes_where_there_are_some():
     assert blog.split()[-2:] == ["none", "-"]
 
 
-def test_the_status_has_a_column_for_reasons_where_there_are_some():
+def test_the_status_shows_a_column_for_reasons_only_if_there_are_some():
     keys = (
         "state",
         "release",
@@ -316,7 +318,7 @@ def test_the_status_has_a_column_for_reasons_where_there_are_some():
 # --- what the plan and the record are told --------------------------------------------------------
 
 
-def test_the_plan_is_told_digests_of_secrets_and_no_contents():
+def test_the_plan_gets_digests_of_secrets_without_their_contents():
     secrets = {"KEY": sha256(b"hunter2").hexdigest()}
     wanted = {
         "name": "shop",
@@ -330,7 +332,7 @@ def test_the_plan_is_told_digests_of_secrets_and_no_contents():
     assert plain(Wanted.of(release())) == wanted
 
 
-def test_no_command_of_a_process_is_in_the_work():
+def test_the_work_contains_no_command_of_a_process():
     """The plan is shown at -v, and a broker's address has a password in it."""
     process = {
         "name": "worker",
@@ -345,7 +347,7 @@ def test_no_command_of_a_process_is_in_the_work():
     assert "s3cret" not in json.dumps(found)
 
 
-def test_the_work_of_an_application_stands_for_itself_and_has_no_secret():
+def test_the_work_of_an_application_is_complete_and_contains_no_secret():
     found = ready(work(OLD), site="www").to_dict()
     assert (found["name"], found["live"], found["site"], found["drain_seconds"]) == (
         "shop",
@@ -367,12 +369,12 @@ def test_the_work_of_an_application_stands_for_itself_and_has_no_secret():
         ([f"{RELEASES}/{NEW}0/run:/data"], True),
     ],
 )
-def test_volumes_are_what_is_not_the_release_s_own(mounted, found):
+def test_mounts_of_the_release_itself_do_not_count_as_volumes(mounted, found):
     container = {"name": f"shop-{NEW}", "volumes": mounted}
     assert Wanted.of(release(container=container)).volumes is found
 
 
-def test_the_record_of_a_release_names_its_secrets_and_does_not_hold_them():
+def test_the_record_of_a_release_contains_names_of_secrets_without_values():
     facts = release().to_record()
     assert (facts["secrets"], facts["variables"]) == (["KEY"], ["KEY"])
     assert "hunter2" not in json.dumps(facts)
@@ -411,7 +413,7 @@ def test_the_record_of_a_release_names_its_secrets_and_does_not_hold_them():
         ),
     ],
 )
-def test_a_failure_says_what_where_why_and_what_serves_now(live, result, message):
+def test_a_failure_reports_what_where_why_and_which_release_serves(live, result, message):
     assert deploy.failure(work(live).to_dict(), "release | Build", result) == message
 
 
@@ -419,12 +421,12 @@ def test_a_failure_names_the_step_within_its_task():
     result = {"msg": "no.", "step": "build its image", "log": "said"}
     first = deploy.failure(work(OLD).to_dict(), "release | Build", result).splitlines()[0]
     assert first == (
-        f"shop: release {NEW} failed at 'release | Build' (build its image), where its log is shown;"
-        f" release {OLD} goes on serving."
+        f"shop: release {NEW} failed at 'release | Build' (build its image), where its log is"
+        f" shown; release {OLD} goes on serving."
     )
 
 
-def test_the_failure_of_a_loop_is_that_of_its_item():
+def test_the_failure_of_a_loop_is_the_failure_of_its_item():
     result = {
         "msg": "One or more items failed",
         "results": [{"msg": "built"}, {"failed": True, "msg": "no base image"}],
@@ -434,7 +436,7 @@ def test_the_failure_of_a_loop_is_that_of_its_item():
     )
 
 
-def test_a_failure_of_the_runtime_image_is_nobodys_in_particular():
+def test_a_failure_of_the_runtime_image_names_no_application():
     message = deploy.failure(
         {},
         "build | Build with BuildKit",
@@ -464,7 +466,7 @@ def live(*releases, plan=(), failed=(), check=False):
     )
 
 
-def test_an_unchanged_application_is_told_as_it_is():
+def test_an_unchanged_application_is_reported_as_unchanged():
     assert live(release()) == [
         {
             "name": "shop",
@@ -505,7 +507,7 @@ def test_an_unchanged_application_is_told_as_it_is():
         "check unchanged",
     ],
 )
-def test_what_serves_after_the_run(plan, failed, check, told):
+def test_the_live_release_after_the_run_is_reported(plan, failed, check, told):
     found = live(release(), plan=plan, failed=failed, check=check)
     assert [(entry["release"], entry["changed"], entry["wanted"]) for entry in found] == [
         (*told, NEW)
@@ -520,11 +522,11 @@ def test_what_serves_after_the_run(plan, failed, check, told):
         ("www", "/", "http://www.example.com:8080/"),
     ],
 )
-def test_the_url_is_what_one_types(site, path, url):
+def test_the_url_is_the_one_that_users_type(site, path, url):
     assert live(release(site=site, path=path))[0]["url"] == url
 
 
-def test_a_kept_release_is_built_on_the_runtime_image_of_today():
+def test_a_retired_release_is_rebuilt_on_the_current_runtime_image():
     text = (
         "FROM flaskops/runtime:0123456789ab-build AS build\nFROM"
         " flaskops/runtime:0123456789ab\nCOPY app/ /app/\n"
@@ -552,7 +554,7 @@ def test_a_kept_release_is_built_on_the_runtime_image_of_today():
         "FROM $FLASKOPS_RUNTIME-seed\n",
     ],
 )
-def test_one_from_before_the_compatibility_image_had_its_name_is_built_on_that_of_today(text):
+def test_a_release_that_predates_the_compat_name_is_rebuilt_on_the_current_compat_image(text):
     old, new = "flaskops/runtime:0123456789ab", "flaskops/runtime:ba9876543210"
     kept = Release("shop", OLD, "default", "/", dockerfile=text.format(old))
     (release,) = deploy.restored_releases([kept], {"": new}, [])
@@ -560,7 +562,7 @@ def test_one_from_before_the_compatibility_image_had_its_name_is_built_on_that_o
     assert deploy.needed_images([release]) == [f"{new}-compat"]
 
 
-def test_below_the_table_of_the_status_stands_what_to_write():
+def test_the_advice_is_below_the_table_of_the_status():
     keys = (
         "state",
         "release",

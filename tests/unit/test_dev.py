@@ -51,7 +51,7 @@ def test_without_an_inventory_the_directory_gives_the_name_and_the_path(tmp_path
     }
 
 
-def test_the_entry_with_this_source_counts_without_what_concerns_a_host(tmp_path):
+def test_the_entry_with_this_source_is_used_without_its_host_settings(tmp_path):
     listed = {
         "name": "shop",
         "source": tmp_path.name,
@@ -140,7 +140,7 @@ def words(tmp_path, **keys):
     )
 
 
-def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tmp_path):
+def test_the_port_is_on_loopback_only_and_the_limits_are_those_of_production(tmp_path):
     run = words(tmp_path)
     assert (run["name"], run["prefix"]) == ("dev-shop", "/shop")
     joined = " ".join(run["words"])
@@ -154,7 +154,7 @@ def test_its_port_is_on_loopback_alone_and_the_limits_are_those_of_production(tm
     )
 
 
-def test_secrets_and_files_of_settings_are_there_as_in_production(tmp_path):
+def test_secrets_and_configuration_files_are_mounted_as_in_production(tmp_path):
     file = secrets.config_name("/etc/shop.cfg")
     run = words(
         tmp_path,
@@ -168,7 +168,7 @@ def test_secrets_and_files_of_settings_are_there_as_in_production(tmp_path):
     assert "problem" not in run
 
 
-def test_a_file_of_settings_inside_of_the_mounted_source_needs_a_place_there(tmp_path):
+def test_a_configuration_file_inside_the_mounted_source_needs_a_mount_point(tmp_path):
     config = [{"path": "/app/instance/config.py", "content": "x"}]
     said = (
         "config_files has /app/instance/config.py, which is in the source here: make an empty {},"
@@ -206,7 +206,7 @@ def test_the_server_of_a_foreign_image_is_started_by_the_relay(tmp_path):
     assert "FLASKOPS_PREFIX_MODE=" in words(tmp_path, **{**keys, "path_mode": "domain"})["words"]
 
 
-def test_the_head_of_a_request_says_what_nginx_would_say():
+def test_the_head_of_a_request_is_the_one_that_nginx_would_send():
     sent = (
         b"GET /a HTTP/1.1\r\nHost: x:5000\r\nX-Forwarded-For: 6.6.6.6\r\nX-Real-IP:"
         b" 6.6.6.6\r\nConnection: keep-alive\r\nCookie: a=b"
@@ -220,7 +220,7 @@ def test_the_head_of_a_request_says_what_nginx_would_say():
     ]  # fmt: skip
 
 
-def test_an_upgrade_stays_one_and_a_client_that_waits_is_noticed():
+def test_an_upgrade_is_kept_and_a_waiting_client_is_noticed():
     head, _host, _waits = dev.rewrite(
         b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade", "/shop"
     )
@@ -264,13 +264,13 @@ def test_a_redirect_leads_below_the_path_as_behind_nginx(location, reached):
         ("a=/; Domain=x", "a=/; Domain=x"),
     ],
 )
-def test_a_cookie_for_the_whole_host_is_for_the_path(cookie, kept):
+def test_a_cookie_for_the_whole_host_is_limited_to_the_path(cookie, kept):
     head = f"HTTP/1.1 200 OK\r\nSet-Cookie: {cookie}\r\n\r\n".encode()
     assert dev.led_back(head, "x", "", "/shop/") == head.replace(cookie.encode(), kept.encode())
     assert dev.led_back(head, "x", "", "") == head
 
 
-def test_the_path_of_cookies_is_that_of_production(tmp_path):
+def test_cookies_have_the_same_path_as_in_production(tmp_path):
     assert "FLASKOPS_COOKIE_PATH=/shop" in words(tmp_path)["words"]
     keys = {"path_mode": "script_name"}
     assert "FLASKOPS_COOKIE_PATH=/shop/" in words(tmp_path, **keys)["words"]
@@ -278,7 +278,7 @@ def test_the_path_of_cookies_is_that_of_production(tmp_path):
     assert "FLASKOPS_COOKIE_PATH=" in words(tmp_path, **keys)["words"]
 
 
-def test_what_editors_and_static_files_change_is_not_watched(tmp_path):
+def test_files_of_editors_and_static_files_are_not_watched(tmp_path):
     for name in (
         "app.py",
         "app.py~",
@@ -318,7 +318,7 @@ SERVER = """
 
 
 @pytest.mark.parametrize("mode", ["", "tell"])
-def test_what_was_saved_is_seen_by_the_next_request(tmp_path, monkeypatch, capsys, mode):
+def test_the_next_request_sees_saved_changes(tmp_path, monkeypatch, capsys, mode):
     source, server = tmp_path / "source", tmp_path / "server.py"
     source.mkdir()
     server.write_text(textwrap.dedent(SERVER))
@@ -394,7 +394,7 @@ SLOW = """
 """
 
 
-def test_a_server_behind_the_relay_is_asked_when_it_listens(tmp_path, monkeypatch):
+def test_a_server_behind_the_relay_is_asked_once_it_listens(tmp_path, monkeypatch):
     """It starts slowly, and ignores SIGTERM as one with a long request does."""
     (tmp_path / "source").mkdir()
     file, script = tmp_path / "source/app.txt", tmp_path / "slow.py"
@@ -484,7 +484,7 @@ END = ["unable to load app 0\n"]
         ([], []),
     ],
 )
-def test_the_page_of_one_that_does_not_start_begins_with_its_error(lines, shown):
+def test_the_page_of_an_application_that_does_not_start_begins_with_its_error(lines, shown):
     assert dev.telling(lines) == shown
 
 
@@ -498,7 +498,7 @@ def test_the_page_of_one_that_does_not_start_begins_with_its_error(lines, shown)
         ("", "", True, False, "localhost,"),
     ],
 )
-def test_the_inventory_is_that_of_bin_deploy_where_its_base_is(
+def test_bin_dev_uses_the_inventory_of_bin_deploy_if_its_base_exists(
     monkeypatch, given, base, root, apt, inventory
 ):
     monkeypatch.setattr(command, "CALLER", Path("/nowhere"))
@@ -516,7 +516,7 @@ def test_the_inventory_is_that_of_bin_deploy_where_its_base_is(
 
 
 @pytest.mark.parametrize(("given", "host"), [([], "db1"), (["-l", "web1"], "web1")])
-def test_the_variables_of_a_host_of_the_inventory_are_read_here(monkeypatch, tmp_path, given, host):
+def test_the_variables_of_an_inventory_host_are_used(monkeypatch, tmp_path, given, host):
     """Such as inventory_dir, which only hosts that are listed have; with neither its connection nor
     its become."""
     (tmp_path / "hosts.yml").write_text(textwrap.dedent(INVENTORY))

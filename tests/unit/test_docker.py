@@ -235,7 +235,7 @@ DRIFT = [
     [row[1:] for row in DRIFT],
     ids=[row[0] for row in DRIFT],
 )
-def test_drift_is_seen(drift, inputs, part, actions):
+def test_drift_is_detected(drift, inputs, part, actions):
     facts = settled()
     drift(facts)
     result = plan(facts, **inputs)
@@ -280,7 +280,7 @@ PINS = [
 
 
 @pytest.mark.parametrize(("source", "version", "pattern"), PINS)
-def test_version_pattern(source, version, pattern):
+def test_a_version_becomes_a_pattern_of_apt(source, version, pattern):
     assert version_pattern(source, version) == pattern
 
 
@@ -297,7 +297,7 @@ def test_a_pin_moves_only_an_engine_that_it_does_not_match(version, packages):
     assert plan(settled_ubuntu(), **UBUNTU, version=version)["install"]["packages"] == packages
 
 
-def test_nothing_is_installed_where_docker_is_not_managed():
+def test_nothing_is_installed_if_docker_is_not_managed():
     facts = changed(settled())
     facts["packages"].pop("iptables")
     assert plan(facts, manage=False)["install"]["actions"] == []
@@ -307,7 +307,7 @@ def test_nothing_is_installed_where_docker_is_not_managed():
 # --- the APT source -------------------------------------------------------------------------------
 
 
-def test_a_bare_host_gets_the_source_after_its_suite_was_asked_for():
+def test_a_bare_host_gets_the_apt_source_after_a_check_of_its_suite():
     install = plan(BARE, **UBUNTU)["install"]
     assert install["suite_url"] == "https://download.docker.com/linux/ubuntu/dists/noble/InRelease"
     assert install["tools"] == ["python3-debian"]
@@ -321,7 +321,7 @@ def test_a_bare_host_gets_the_source_after_its_suite_was_asked_for():
     }
 
 
-def test_the_suite_cannot_be_asked_for_over_https_without_certificates():
+def test_the_suite_cannot_be_checked_over_https_without_certificates():
     facts = changed(BARE)
     facts["packages"] = {}
     assert plan(facts, **UBUNTU)["install"]["suite_url"] == ""
@@ -346,7 +346,7 @@ def test_a_source_that_differs_is_written_again(apt, inputs):
     assert plan(facts, **UBUNTU, **inputs)["install"]["repository"]
 
 
-def test_a_source_that_somebody_else_wrote_is_used():
+def test_an_existing_apt_source_is_used():
     facts = settled_ubuntu()
     facts["apt"]["sources"][0]["path"] = "/etc/apt/sources.list.d/docker.list"
     assert plan(facts, **UBUNTU)["install"]["repository"] is None
@@ -449,11 +449,11 @@ ACTIONS = [
 
 
 @pytest.mark.parametrize(("have", "want", "action"), ACTIONS)
-def test_reload_where_it_is_enough(have, want, action):
+def test_the_daemon_is_reloaded_where_a_reload_is_enough(have, want, action):
     assert daemon_action(have, want) == action
 
 
-def test_a_reloadable_option_is_reloaded_and_the_record_knows_both_files():
+def test_a_reloadable_option_is_reloaded_and_the_record_has_both_files():
     facts = settled()
     daemon = plan(facts, daemon_options={"debug": True})["daemon"]
     text = daemon_text(SAFE | {"debug": True})
@@ -475,7 +475,7 @@ def test_a_missing_plugin_does_not_turn_a_reload_into_a_restart():
     assert plan(facts, daemon_options={"debug": True})["daemon"]["action"] == "reload"
 
 
-def test_live_restore_is_switched_on_before_the_restart_that_needs_it():
+def test_live_restore_is_enabled_before_the_restart_that_needs_it():
     facts = changed(settled(), engine={"live_restore": False, "containers_running": 2})
     facts["daemon"] = copy.deepcopy(BARE["daemon"])
     result = plan(facts)
@@ -524,7 +524,7 @@ FOREIGN = [
     [row[1:] for row in FOREIGN],
     ids=[row[0] for row in FOREIGN],
 )
-def test_other_foreign_daemon_files(text, write, action, words):
+def test_other_foreign_daemon_files_are_used_or_refused(text, write, action, words):
     facts = settled()
     facts["record"] = {}
     result = plan(with_file(facts, text, ours=False))
@@ -533,7 +533,7 @@ def test_other_foreign_daemon_files(text, write, action, words):
     assert all(word in result["problems"][0] for word in words)
 
 
-def test_a_file_of_ours_that_was_edited_is_refused():
+def test_an_edited_file_of_the_role_is_refused():
     facts = with_file(settled(), DEFAULT_TEXT.replace("10m", "50m"), ours=False)
     [problem] = plan(facts)["problems"]
     assert problem.startswith(
@@ -633,11 +633,11 @@ OPTION_PROBLEMS = [
 
 
 @pytest.mark.parametrize(("options", "command", "swarm", "old", "expected"), OPTION_PROBLEMS)
-def test_option_problems(options, command, swarm, old, expected):
+def test_invalid_options_are_refused(options, command, swarm, old, expected):
     assert option_problems(options, command, swarm, old) == expected
 
 
-def test_what_dockerd_says_of_the_options_is_told():
+def test_the_output_of_dockerd_about_the_options_is_reported():
     facts = changed(
         settled(), daemon={"validation": "unable to configure: directives don't match: foo"}
     )
@@ -841,7 +841,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("facts", "inputs", "problems"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
 )
-def test_what_is_refused(facts, inputs, problems):
+def test_hosts_and_inputs_that_do_not_fit_are_refused(facts, inputs, problems):
     assert plan(facts, **inputs)["problems"] == problems
 
 
@@ -894,11 +894,11 @@ def test_what_is_refused(facts, inputs, problems):
         ),
     ],
 )
-def test_inputs_of_a_wrong_kind(inputs, problems):
+def test_inputs_of_a_wrong_type_are_refused(inputs, problems):
     assert plan(BARE, **inputs)["problems"] == problems
 
 
-def test_the_table_and_the_argument_spec_say_the_same():
+def test_the_table_and_the_argument_spec_agree():
     file = Path(__file__).resolve().parents[2] / "roles/docker/meta/argument_specs.yml"
     specs = yaml.safe_load(file.read_text())["argument_specs"]["main"]["options"]
     assert {f"docker_{name}" for name in schema.DOCUMENTED} == set(specs)
@@ -907,7 +907,7 @@ def test_the_table_and_the_argument_spec_say_the_same():
         assert (option.kind, list(option.choices)) == (spec["type"], spec.get("choices", [])), name
 
 
-def test_all_problems_come_at_once():
+def test_all_problems_are_reported_together():
     message = plan(
         changed(BARE, root=False), users=["bob"], version="x", distribution_version="11"
     )["message"]
@@ -915,7 +915,7 @@ def test_all_problems_come_at_once():
     assert message.count("\n- ") == 4
 
 
-def test_a_permitted_replacement_removes_what_is_in_the_way():
+def test_a_permitted_replacement_removes_conflicting_packages():
     facts = settled(["docker.io", "docker-compose", "runc"])
     install = plan(facts, **UBUNTU, replace_engine=True)["install"]
     assert install["remove"] == ["docker.io", "docker-compose", "runc"]
@@ -976,7 +976,7 @@ FOREIGN_CLIS = [
 
 
 @pytest.mark.parametrize(("first", "notes"), FOREIGN_CLIS)
-def test_a_foreign_command_that_comes_first_is_told_and_not_used(first, notes):
+def test_a_foreign_command_that_comes_first_in_the_path_is_reported_and_not_used(first, notes):
     facts = changed(settled(), clis=[first, CLI])
     result = plan(facts)
     assert result["notes"] == notes
@@ -995,7 +995,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("pid1", "limits", "expected"), LIMITS)
-def test_the_init_script_is_only_helped_where_it_would_die(pid1, limits, expected):
+def test_the_init_script_is_changed_only_where_it_would_fail(pid1, limits, expected):
     assert plan(changed(BARE, pid1=pid1, limits=limits))["install"]["limits"] is expected
 
 
@@ -1024,7 +1024,7 @@ def test_the_output_of_a_bare_host_is_predicted(inputs, buildx):
     assert (output["buildx"], output["compose"], output["predicted"]) == (buildx, buildx, True)
 
 
-def test_the_filters_say_what_they_expect():
+def test_the_filters_report_what_they_expect():
     filters = FilterModule().filters()
     assert plan(BARE)["changed"] is True
     with pytest.raises(
@@ -1049,13 +1049,13 @@ def test_the_filters_say_what_they_expect():
         ({"group": "root"}, ""),
     ],
 )
-def test_options_that_give_the_engine_to_more_than_root_are_refused(options, words):
+def test_options_that_open_the_engine_to_other_users_than_root_are_refused(options, words):
     found = option_problems(options, "dockerd", False)
     assert len(found) == bool(words), found
     assert words in "".join(found)
 
 
-def test_the_user_of_a_proxy_is_in_no_message():
+def test_no_message_shows_the_user_of_a_proxy():
     have = daemon_config({"proxies": {"http-proxy": "http://deploy:hunter2@proxy:3128"}})
     for lines in (
         daemon_differences(have, {}),

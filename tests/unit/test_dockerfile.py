@@ -41,7 +41,7 @@ def chain(text, arguments=None):
         ("", []),
     ],
 )
-def test_instructions_and_their_lines(text, found):
+def test_instructions_are_read_with_their_lines(text, found):
     assert [
         (each.word, each.text, each.first, each.last) for each in dockerfile.instructions(text)
     ] == found
@@ -58,11 +58,11 @@ def test_instructions_and_their_lines(text, found):
         ("RUN x", []),
     ],
 )
-def test_what_an_image_begins_with(text, bases):
+def test_the_bases_of_an_image_are_found(text, bases):
     assert [stage.base for stage in chain(text)] == bases
 
 
-def test_a_build_argument_that_is_given_goes_before_its_default():
+def test_a_given_build_argument_takes_precedence_over_its_default():
     assert chain("ARG IMAGE=a\nFROM ${IMAGE}", {"IMAGE": "b"})[0].base == "b"
 
 
@@ -103,25 +103,25 @@ FILES = ["Dockerfile", "app/main.py", "app/nginx.conf", "custom.conf", "conf/one
         ("COPY --from=web /app /app", {}),
     ],
 )
-def test_where_files_are_in_the_image(lines, paths):
+def test_paths_of_copied_files_in_the_image_are_found(lines, paths):
     found = chain(f"FROM a\n{lines}")
     assert dockerfile.copied(found, FILES, dockerfile.environment(found)) == paths
 
 
-def test_everything_is_copied_with_a_dot():
+def test_a_dot_copies_the_whole_source():
     assert set(dockerfile.copied(chain("FROM a\nCOPY . /app"), FILES)) == {
         f"/app/{file}" for file in FILES
     }
 
 
-def test_the_ports_of_expose():
+def test_expose_names_the_ports():
     assert dockerfile.exposed(chain("FROM a\nENV P=81\nEXPOSE 80/tcp $P 53/udp"), {"P": "81"}) == [
         80,
         81,
     ]
 
 
-def test_another_base_in_the_place_of_a_known_one():
+def test_a_known_base_is_replaced():
     text = (
         "ARG TAG=1\nFROM node AS web\nFROM --platform=x \\\n  old:${TAG} AS base\nRUN x\nFROM"
         " base\n"
@@ -133,7 +133,7 @@ def test_another_base_in_the_place_of_a_known_one():
     )
 
 
-def test_mounts_and_arguments_at_every_run():
+def test_every_run_gets_the_mounts_and_arguments():
     text = "FROM a\nRUN b \\\n c\nFROM d AS e\nrun --network=none <<E\nRUN f\nE\n"
     mount = "--mount=type=secret,id=s"
     wanted = (
@@ -151,5 +151,5 @@ def test_a_stage_without_a_run_stays_as_it_is():
     )
 
 
-def test_nothing_to_mount_changes_nothing():
+def test_without_mounts_the_dockerfile_is_unchanged():
     assert dockerfile.mount("FROM a\nRUN b\n", [], {}) == "FROM a\nRUN b\n"

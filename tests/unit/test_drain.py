@@ -36,28 +36,28 @@ def run(monkeypatch):
     return drain
 
 
-def test_nothing_to_do_is_no_wait(run):
+def test_an_idle_release_drains_at_once(run):
     assert run([0]) == {"seconds": 0.0, "cut": 0}
 
 
-def test_it_waits_for_the_last_connection(run):
+def test_the_drain_waits_for_the_last_connection(run):
     assert run([2, 1, 1, 0]) == {"seconds": 0.3, "cut": 0}
 
 
-def test_it_waits_for_old_workers_which_may_still_read_an_upload(run):
+def test_the_drain_waits_for_old_workers_that_may_still_read_an_upload(run):
     assert run([0], workers=[{7}, {7}, {7}, set()]) == {"seconds": 0.2, "cut": 0}
 
 
-def test_old_workers_that_are_led_to_the_new_release_are_none_of_its_business(run):
+def test_the_drain_ignores_old_workers_that_already_use_the_new_release(run):
     assert run([0], workers=[{7}, {7}, {7}, set()], led_to=False) == {"seconds": 0.0, "cut": 0}
     assert run([1, 1, 0], workers=[{7}], led_to=False) == {"seconds": 0.2, "cut": 0}
 
 
-def test_workers_that_began_to_leave_later_are_none_of_its_business(run):
+def test_the_drain_ignores_workers_that_began_to_exit_later(run):
     assert run([0], workers=[{7}, {7}, {8}]) == {"seconds": 0.1, "cut": 0}
 
 
-def test_when_its_time_is_over_the_rest_is_cut_and_counted(run):
+def test_connections_that_outlast_the_drain_are_closed_and_counted(run):
     assert run([3], seconds=0.5) == {"seconds": 0.5, "cut": 3}
 
 
@@ -76,7 +76,7 @@ def test_connections_are_counted_by_the_whole_path(tmp_path):
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"a\x85b", b"a\x1cb", b"a b\r", b"\n", b"\x1b[2J"])
-def test_an_odd_name_of_one_socket_hides_no_connection_of_another(tmp_path, name):
+def test_an_odd_socket_name_does_not_hide_connections_of_another_socket(tmp_path, name):
     odd, path = os.fsencode(tmp_path) + b"/" + name, tmp_path / "app.sock"
     with ExitStack() as sockets:
         for place in (odd, os.fsencode(path)):
@@ -89,7 +89,7 @@ def test_an_odd_name_of_one_socket_hides_no_connection_of_another(tmp_path, name
         assert _drain.connections(str(path)) == 1
 
 
-def test_the_kernel_shows_what_is_connected(tmp_path):
+def test_the_kernel_lists_open_connections(tmp_path):
     path = tmp_path / "app.sock"
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind(str(path))

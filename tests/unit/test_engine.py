@@ -28,7 +28,7 @@ def problems(tmp_path):
     return check
 
 
-def test_options_that_the_role_writes_are_refused_with_their_key(problems):
+def test_options_that_the_role_sets_are_refused_with_their_key(problems):
     found = problems(
         uwsgi={
             "options": {
@@ -65,7 +65,7 @@ def test_every_option_of_the_template_is_known():
     ("harakiri", "timeout", "said"),
     [(0, 60, False), (59, 60, False), (60, 60, True), (90, 60, True), (90, 120, False)],
 )
-def test_harakiri_comes_before_nginx_gives_up(problems, harakiri, timeout, said):
+def test_harakiri_must_end_before_the_timeout_of_nginx(problems, harakiri, timeout, said):
     found = problems(uwsgi={"harakiri_seconds": harakiri}, proxy={"read_timeout_seconds": timeout})
     assert bool(found) == said
     if said:
@@ -79,7 +79,7 @@ def test_harakiri_comes_before_nginx_gives_up(problems, harakiri, timeout, said)
     ("processes", "cheaper", "said"),
     [(4, 2, False), (4, 4, True), (2, 3, True), ("auto", 8, False), (1, 0, False)],
 )
-def test_cheaper_is_less_than_processes(problems, processes, cheaper, said):
+def test_cheaper_must_be_less_than_processes(problems, processes, cheaper, said):
     found = problems(uwsgi={"processes": processes, "cheaper": cheaper})
     expected = (
         f"flask_apps: shop: uwsgi.cheaper must be less than uwsgi.processes, which is {processes};"
@@ -88,5 +88,5 @@ def test_cheaper_is_less_than_processes(problems, processes, cheaper, said):
     assert found == ([expected] if said else [])
 
 
-def test_what_belongs_to_another_engine_does_not_count(problems):
+def test_options_of_another_engine_are_ignored(problems):
     assert problems(engine="gunicorn", uwsgi={"harakiri_seconds": 90}) == []

@@ -97,7 +97,7 @@ def test_no_other_file_names_an_application_server():
     ),
     ids=lambda path: str(path.relative_to(ROLES)),
 )
-def test_no_template_and_no_task_but_its_own_asks_for_an_engine(path):
+def test_no_shared_template_or_task_depends_on_an_engine(path):
     own = [TEMPLATES / f"{engine.settings}.j2" for engine in ENGINES.values()]
     assert path in own or named_in_templates(path.read_text()) == []
 
@@ -113,7 +113,7 @@ def test_no_template_and_no_task_but_its_own_asks_for_an_engine(path):
         ('x = "write engine: gunicorn"', 0),
     ],
 )
-def test_what_the_scan_finds(line, count):
+def test_the_scan_finds_each_kind_of_use(line, count):
     assert len(named_in_code(line)) == count
 
 
@@ -121,12 +121,12 @@ def test_what_the_scan_finds(line, count):
     "line",
     ["{% if app.engine == 'uwsgi' %}", "when: engine != 'command'", "{{ app.gunicorn.threads }}"],
 )
-def test_what_the_scan_of_templates_finds(line):
+def test_the_scan_of_templates_finds_each_kind_of_use(line):
     assert len(named_in_templates(line)) == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.name)
-def test_each_has_what_a_release_needs(engine):
+def test_each_engine_has_what_a_release_needs(engine):
     """A new one is a file, a template and a branch in the entrypoint; here it says which of them is
     missing.
     """
@@ -144,7 +144,7 @@ def test_each_has_what_a_release_needs(engine):
         assert f"def {engine.name}(" in entrypoint
 
 
-def test_which_one_it_is():
+def test_an_entry_selects_its_engine():
     assert (DEFAULT.name, OF_IMAGE.name) == ("uwsgi", "command")
     assert (
         engine_in({"Config": {"Env": ["A=b", "FLASKOPS_ENGINE=gunicorn"]}}) is ENGINES["gunicorn"]

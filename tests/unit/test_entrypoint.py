@@ -88,14 +88,14 @@ def secret(entrypoint, tmp_path, monkeypatch):
     "command", [(), ("sh", "-c", "flask db upgrade")], ids=["server", "command"]
 )
 @pytest.mark.parametrize("engine", ["uwsgi", "gunicorn"])
-def test_whatever_is_started_has_its_secrets_as_variables(started, app, secret, command, engine):
+def test_every_started_program_has_its_secrets_as_variables(started, app, secret, command, engine):
     app()
     _, env = started(*command, FLASKOPS_ENGINE=engine, SECRET_KEY="of the image", **secret)
     assert env["SECRET_KEY"] == "of the vault"
     assert "FLASKOPS_SECRETS" not in env
 
 
-def test_what_prestart_makes_of_a_secret_stands(started, app, secret):
+def test_a_secret_changed_by_prestart_keeps_the_new_value(started, app, secret):
     app(prestart__sh='SECRET_KEY="$SECRET_KEY, salted"\nexport SECRET_KEY\n')
     command, env = started(**secret)
     shown = subprocess.run(
@@ -125,7 +125,7 @@ def test_what_prestart_makes_of_a_secret_stands(started, app, secret):
     ],
     ids=["v2 none", "v2 1.5", "v2 more than there are", "v1 none", "v1 0.5", "no cgroup", "empty"],
 )
-def test_the_limit_is_the_quota_of_the_container_or_the_processors(
+def test_the_limit_is_the_cpu_quota_of_the_container_or_the_processors(
     entrypoint, tmp_path, monkeypatch, files, limit
 ):
     for name, text in files.items():
@@ -150,7 +150,7 @@ def server(tmp_path, *more):
 @pytest.mark.parametrize(
     ("limit", "processes"), [(0.5, "2"), (1, "2"), (2, "2"), (2.5, "3"), (4, "4"), (64, "16")]
 )
-def test_processes_follow_the_limit_and_are_two_at_the_least(
+def test_processes_follow_the_limit_and_are_at_least_two(
     entrypoint, started, app, monkeypatch, tmp_path, capsys, limit, processes
 ):
     app()
@@ -203,7 +203,7 @@ def test_cheaper_must_be_less_than_processes(entrypoint, started, app):
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-1", "1.5"])
-def test_a_number_that_is_none_is_refused(entrypoint, started, app, value):
+def test_an_invalid_number_is_refused(entrypoint, started, app, value):
     app()
     with pytest.raises(
         entrypoint.Stop,
@@ -212,7 +212,7 @@ def test_a_number_that_is_none_is_refused(entrypoint, started, app, value):
         started(UWSGI_PROCESSES=value)
 
 
-def test_what_the_role_decides_is_left_out_of_an_own_uwsgi_ini_with_a_note(
+def test_options_that_the_role_decides_are_left_out_of_a_custom_uwsgi_ini_with_a_note(
     started, app, tmp_path, capsys
 ):
     own = """
@@ -261,7 +261,7 @@ static-map = /a=%d/a
     assert (env["FLASKOPS_MODULE"], env["FLASKOPS_CALLABLE"]) == (f"{place}/main.py", "app")
 
 
-def test_placeholders_of_an_own_uwsgi_ini_are_put_in(
+def test_placeholders_of_a_custom_uwsgi_ini_are_replaced(
     entrypoint, started, app, tmp_path, monkeypatch
 ):
     """As tutorials write them. uWSGI in strict mode ends with: unknown config directive project."""
@@ -283,7 +283,7 @@ def test_placeholders_of_an_own_uwsgi_ini_are_put_in(
     ).read_text() == "[uwsgi]\nharakiri = 20\nhttp-timeout = 20\nlog-date = %%Y-%%d\n"
 
 
-def test_a_placeholder_is_the_first_of_its_name_wherever_it_stands(
+def test_a_placeholder_gets_the_first_value_of_its_name_in_any_position(
     entrypoint, started, app, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(entrypoint, "options_of", lambda _server: frozenset({"pythonpath", "env"}))
@@ -309,7 +309,7 @@ def test_the_options_of_uwsgi_are_read_from_its_help(entrypoint, tmp_path):
     assert entrypoint.options_of(str(server)) == {"socket", "http-timeout"}
 
 
-def test_an_own_directory_and_ini(started, app, tmp_path):
+def test_a_custom_directory_and_ini_are_used(started, app, tmp_path):
     """UWSGI_INI=/application/uwsgi.ini, as the presets write it."""
     place = tmp_path / "application"
     place.mkdir()
@@ -337,7 +337,7 @@ def test_an_own_directory_and_ini(started, app, tmp_path):
         (4, {"WORKERS_PER_CORE": "3", "MAX_WORKERS": "5"}, "5"),
     ],
 )
-def test_workers_of_gunicorn(entrypoint, started, app, monkeypatch, limit, env, workers):
+def test_the_number_of_gunicorn_workers(entrypoint, started, app, monkeypatch, limit, env, workers):
     app()
     monkeypatch.setattr(entrypoint, "cpu_limit", lambda: limit)
     command, found = started(FLASKOPS_ENGINE="gunicorn", **env)
@@ -362,7 +362,7 @@ def test_workers_of_gunicorn(entrypoint, started, app, monkeypatch, limit, env, 
         ({}, None),
     ],
 )
-def test_a_configuration_of_gunicorn_is_looked_for_where_the_preset_looks(
+def test_a_gunicorn_configuration_is_searched_where_the_preset_searches(
     started, app, files, expected
 ):
     place = app(**files)
@@ -370,9 +370,7 @@ def test_a_configuration_of_gunicorn_is_looked_for_where_the_preset_looks(
     assert env.get("FLASKOPS_GUNICORN_CONF") == (f"{place}/{expected}" if expected else None)
 
 
-def test_arguments_for_gunicorn_in_the_environment_do_not_take_the_socket_away(
-    started, app, capsys
-):
+def test_gunicorn_arguments_in_the_environment_do_not_replace_the_socket(started, app, capsys):
     app()
     words = "--bind=0.0.0.0:8000 --threads=9"
     command, env = started(
@@ -385,7 +383,7 @@ def test_arguments_for_gunicorn_in_the_environment_do_not_take_the_socket_away(
     assert "GUNICORN_CMD_ARGS is used, except an address in it" in capsys.readouterr().out
 
 
-def test_a_configuration_of_gunicorn_may_be_named(entrypoint, started, app):
+def test_the_path_of_a_gunicorn_configuration_may_be_set(entrypoint, started, app):
     place = app(custom__py="")
     _, env = started(FLASKOPS_ENGINE="gunicorn", GUNICORN_CONF=f"{place}/custom.py")
     assert env["FLASKOPS_GUNICORN_CONF"] == f"{place}/custom.py"
@@ -401,7 +399,7 @@ def merged(monkeypatch):
     return load("flaskops_gunicorn", monkeypatch).settings
 
 
-def test_own_settings_of_gunicorn_count_as_far_as_the_role_does_not_decide(merged):
+def test_custom_gunicorn_settings_count_unless_the_role_decides_them(merged):
     release = {
         "bind": "unix:/run/x",
         "threads": 4,
@@ -464,13 +462,13 @@ def test_own_settings_of_gunicorn_count_as_far_as_the_role_does_not_decide(merge
     ids=str,
 )
 @pytest.mark.parametrize("engine", ["uwsgi", "gunicorn"])
-def test_each_way_to_name_the_application(started, app, engine, env, files, expected):
+def test_the_application_may_be_named_in_several_ways(started, app, engine, env, files, expected):
     app(**files)
     _, found = started(FLASKOPS_ENGINE=engine, **env)
     assert f"{found['FLASKOPS_MODULE']}:{found['FLASKOPS_CALLABLE']}" == expected
 
 
-def test_without_an_application_the_container_ends_and_says_where_it_looked(
+def test_without_an_application_the_container_exits_and_reports_where_it_searched(
     entrypoint, started, app
 ):
     app(main__py="x = 1\n")
@@ -484,7 +482,7 @@ def test_without_an_application_the_container_ends_and_says_where_it_looked(
         started()
 
 
-def test_a_file_that_uwsgi_ini_names_and_that_is_not_there(entrypoint, started, app):
+def test_a_missing_file_named_in_uwsgi_ini_is_reported(entrypoint, started, app):
     app(uwsgi__ini="[uwsgi]\nwsgi-file = none.py\n")
     with pytest.raises(
         entrypoint.Stop, match=r"uwsgi.ini names the file none.py; .*/none.py does not exist"
@@ -492,7 +490,7 @@ def test_a_file_that_uwsgi_ini_names_and_that_is_not_there(entrypoint, started, 
         started()
 
 
-def test_without_settings_the_container_says_what_is_missing(entrypoint, started, app, tmp_path):
+def test_without_settings_the_container_reports_what_is_missing(entrypoint, started, app, tmp_path):
     app()
     (tmp_path / "etc/uwsgi.ini").unlink()
     with pytest.raises(
@@ -501,7 +499,7 @@ def test_without_settings_the_container_says_what_is_missing(entrypoint, started
         started()
 
 
-def test_what_has_no_effect_any_more_is_said(started, app, capsys):
+def test_settings_that_no_longer_have_an_effect_are_reported(started, app, capsys):
     app()
     started(BIND="0.0.0.0:80", STATIC_INDEX="1", FLASKOPS_MOUNT="/shop")
     said = capsys.readouterr().out.splitlines()
@@ -518,7 +516,7 @@ def test_what_has_no_effect_any_more_is_said(started, app, capsys):
     )
 
 
-def test_a_command_of_ones_own_is_run_in_place_of_the_server(started, app, tmp_path):
+def test_a_custom_command_runs_instead_of_the_server(started, app, tmp_path):
     app(prestart__sh="exit 1\n")
     command, env = started("flask", "db", "upgrade", PYTHONPATH="/lib")
     assert command == ["flask", "db", "upgrade"]
@@ -550,7 +548,7 @@ def prestarted(entrypoint, app, monkeypatch):
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_variables_of_prestart_persist(prestarted, shell):
+def test_variables_set_by_prestart_persist(prestarted, shell):
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
     body = "export COLOURS=${X:-red}\n" + (
@@ -562,7 +560,7 @@ def test_variables_of_prestart_persist(prestarted, shell):
     assert ("SECOND=2" in run.stdout) == (shell == "bash")
 
 
-def test_a_uwsgi_ini_from_windows_counts(started, app, tmp_path):
+def test_a_uwsgi_ini_with_windows_line_ends_is_read(started, app, tmp_path):
     app(uwsgi__ini="\ufeff[uwsgi]\r\nmodule = main\r\nbuffer-size = 8192\r\n")
     started()
     assert (tmp_path / "copy.ini").read_bytes() == b"[uwsgi]\nbuffer-size = 8192\n"
@@ -570,7 +568,7 @@ def test_a_uwsgi_ini_from_windows_counts(started, app, tmp_path):
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
-def test_a_prestart_from_windows_is_sourced_as_it_was_meant(prestarted, shell, start):
+def test_a_prestart_with_windows_line_ends_is_sourced_correctly(prestarted, shell, start):
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
     body = "if true; then\n  export MODE=live\nfi\nexport TEXT=$(cat <<END\none\ntwo\nEND\n)\n" + (
@@ -583,7 +581,7 @@ def test_a_prestart_from_windows_is_sourced_as_it_was_meant(prestarted, shell, s
     assert "\r" not in run.stdout
 
 
-def test_a_prestart_from_windows_that_fails_is_named(prestarted):
+def test_a_failing_prestart_with_windows_line_ends_is_named(prestarted):
     run = prestarted("exit 3\r\n")
     assert run.returncode == 3
     assert "/app/prestart.sh ended the container with code 3" in run.stderr
@@ -601,7 +599,7 @@ def test_a_prestart_that_fails_ends_the_container(prestarted, app, script, code,
     )
 
 
-def test_prestart_comes_back_to_the_entrypoint_once(entrypoint, started, app):
+def test_prestart_returns_to_the_entrypoint_once(entrypoint, started, app):
     app(prestart__sh="true\n")
     command, _ = started()
     assert command[-3:] == [sys.executable, "-I", str(RUNTIME / "entrypoint.py")]
@@ -633,7 +631,7 @@ def test_code_in_src_is_on_the_path(started, tmp_path):
     [{}, {"FLASKOPS_MODULE": "main", "FLASKOPS_CALLABLE": "app", "FLASKOPS_DIRECTORY": "app"}],
 )
 @pytest.mark.parametrize("arguments", [(), ("flask", "init-db")])
-def test_code_in_app_is_started_there(started, tmp_path, env, arguments):
+def test_code_in_app_starts_in_that_directory(started, tmp_path, env, arguments):
     (tmp_path / "app/app").mkdir(parents=True)
     (tmp_path / "app/app/main.py").write_text("import models\napp = 1\n")
     (tmp_path / "app/app/models.py").write_text("")
@@ -645,7 +643,7 @@ def test_code_in_app_is_started_there(started, tmp_path, env, arguments):
     assert Path.cwd() == tmp_path / "app/app"
 
 
-def test_code_in_app_is_started_there_after_its_prestart(started, tmp_path):
+def test_code_in_app_starts_in_that_directory_after_its_prestart(started, tmp_path):
     (tmp_path / "app/app").mkdir(parents=True)
     (tmp_path / "app/app/main.py").write_text("app = 1\n")
     (tmp_path / "app/prestart.sh").write_text("")
@@ -685,7 +683,7 @@ def test_the_configuration_of_gunicorn_has_its_default_name(started, app, tmp_pa
     assert found["FLASKOPS_GUNICORN_CONF"] == f"{tmp_path}/app/{wanted}"
 
 
-def test_the_number_of_workers_may_be_the_configurations(started, app, capsys):
+def test_the_configuration_may_set_the_number_of_workers(started, app, capsys):
     app(gunicorn__conf__py="workers = 3\n")
     started(FLASKOPS_ENGINE="gunicorn")
     assert "gunicorn.conf.py says" in capsys.readouterr().out

@@ -54,7 +54,7 @@ EVERYTHING = {
         (4, {}, "my_shop:create_app()"),
     ],
 )
-def test_the_order(look, without, keys, found):
+def test_the_order_of_the_search(look, without, keys, found):
     files = dict(list(EVERYTHING.items())[without:])
     assert ":".join(look(files, **keys)[:2]) == found
 
@@ -84,7 +84,7 @@ def test_the_order(look, without, keys, found):
         ("python -m shop", "shop:create_app()"),
     ],
 )
-def test_what_a_command_serves(look, command, found):
+def test_a_command_names_the_served_application(look, command, found):
     files = {
         "Procfile": f"web: {command}\n",
         "shop/__init__.py": FACTORY,
@@ -101,7 +101,7 @@ def test_what_a_command_serves(look, command, found):
      "gunicorn --chdir ../.. none:app",
      "uwsgi --ini uwsgi.ini", "uwsgi uwsgi.ini"],
 )  # fmt: skip
-def test_a_procfile_that_names_nothing_of_the_source_is_passed_over(look, command):
+def test_a_procfile_that_names_nothing_of_the_source_is_ignored(look, command):
     assert look({"Procfile": f"web: {command}\n", "main.py": APP, "manage.py": "import sys\n"})[
         :2
     ] == ("main", "app")
@@ -125,7 +125,7 @@ def test_a_procfile_that_names_nothing_of_the_source_is_passed_over(look, comman
     ],
 )
 @pytest.mark.parametrize("file", [".flaskenv", ".env", "the environment"])
-def test_flask_app_as_flask_reads_it(look, value, found, file):
+def test_flask_app_is_read_as_flask_reads_it(look, value, found, file):
     files = {
         "shop/__init__.py": FACTORY,
         "shop/web.py": APP.replace("app", "site"),
@@ -250,7 +250,7 @@ def test_flask_app_as_flask_reads_it(look, value, found, file):
         ({"main.py": "import flask\nsite = flask.Flask('x')\n"}, {}, ("main", "site", "", "")),
     ],
 )
-def test_where_imports_start(look, files, keys, place):
+def test_the_directory_of_imports_is_found(look, files, keys, place):
     assert look(files, **keys)[:4] == place
 
 
@@ -299,7 +299,7 @@ def test_where_imports_start(look, files, keys, place):
         ),
     ],
 )
-def test_two_of_one_rank_are_refused(look, files, words):
+def test_two_candidates_of_one_rank_are_refused(look, files, words):
     with pytest.raises(find.NotFound, match="2 Flask applications were found in") as error:
         look(files)
     assert words in str(error.value)
@@ -344,7 +344,7 @@ def test_two_of_one_rank_are_refused(look, files, words):
         ({"app.py": APP + "application = app\n"}, ("app", "app")),
     ],
 )
-def test_one_that_imports_the_other_is_no_second(look, files, found):
+def test_a_module_that_imports_the_application_is_not_a_second_one(look, files, found):
     assert look(files)[:2] == found
 
 
@@ -412,13 +412,13 @@ def test_one_that_imports_the_other_is_no_second(look, files, found):
         ),
     ],
 )
-def test_the_message_says_what_to_write(look, files, words):
+def test_the_message_shows_what_to_write(look, files, words):
     with pytest.raises(find.NotFound) as error:
         look(files)
     assert words in str(error.value)
 
 
-def test_what_runs_only_as_a_program_is_no_application(look):
+def test_an_application_made_only_under_main_is_not_used(look):
     with pytest.raises(find.NotFound):
         look({"app.py": "if __name__ == '__main__':\n    app = make()\n    app.run()\n"})
     assert look({"app.py": "if __name__ != '__main__':\n    app = make()\n"})[:2] == ("app", "app")
@@ -435,7 +435,7 @@ def test_what_runs_only_as_a_program_is_no_application(look):
      "directory", "pipe", "link out", "link in a circle"],
     ids=lambda content: str(content)[:20],
 )  # fmt: skip
-def test_odd_files_beside_it_are_passed_over(tmp_path, name, content):
+def test_odd_files_beside_the_application_are_ignored(tmp_path, name, content):
     source, file = tmp_path / "source", tmp_path / "source" / name
     source.mkdir()
     (tmp_path / "outside").write_text("web: gunicorn secret:app\nFLASK_APP=secret\n")
@@ -558,7 +558,7 @@ BEGIN = "def begin():\n    'For developers.'\n    app.run(port=1)\n"
         ),
     ],
 )
-def test_the_only_one_that_makes_an_application_is_it(look, files, place):
+def test_the_only_module_that_creates_an_application_is_used(look, files, place):
     found = look(files)
     assert found[: len(place)] == place and found.said == find.ONLY
 
@@ -578,7 +578,7 @@ def test_the_only_one_that_makes_an_application_is_it(look, files, place):
         {"a.py": ROUTES, "app.py": "def broken(:\n"},
     ],
 )
-def test_one_that_is_not_sure_is_not_taken(look, files):
+def test_an_uncertain_candidate_is_not_used(look, files):
     with pytest.raises(find.NotFound):
         look(files)
 
@@ -607,7 +607,7 @@ def test_one_that_is_not_sure_is_not_taken(look, files):
         ("from x import wrapped\napp = wrapped.app\n", "app"),
     ],
 )
-def test_what_is_made_goes_before_what_makes_it(look, text, name):
+def test_a_created_application_takes_precedence_over_its_factory(look, text, name):
     assert look({"wsgi.py": text})[:2] == ("wsgi", name)
 
 
@@ -714,7 +714,7 @@ BUILT = (
         ),
     ],
 )
-def test_the_best_line_comes_first(look, files, words):
+def test_the_best_suggestion_comes_first(look, files, words):
     with pytest.raises(find.NotFound) as error:
         look(files)
     assert words in str(error.value)
@@ -728,7 +728,7 @@ def test_the_best_line_comes_first(look, files, words):
         SERVER,
     ],
 )
-def test_what_starts_no_server_is_no_program(look, text):
+def test_a_file_that_starts_no_server_is_not_suggested_as_a_program(look, text):
     with pytest.raises(find.NotFound) as error:
         look({"go.py": text})
     assert "engine: command" not in str(error.value)
@@ -749,7 +749,7 @@ def test_what_starts_no_server_is_no_program(look, text):
     ],
     ids=["spaces", "servers", "names", "bytes"],
 )
-def test_no_source_keeps_the_search_busy(look, tmp_path, files, monkeypatch):
+def test_no_source_slows_the_search_down(look, tmp_path, files, monkeypatch):
     monkeypatch.setattr(find, "READ_BYTES", 2**21)
     begun = time.monotonic()
     with pytest.raises(find.NotFound):
@@ -761,7 +761,7 @@ def test_no_source_keeps_the_search_busy(look, tmp_path, files, monkeypatch):
 DASH = "import dash\n{0} = dash.Dash(__name__)\nserver = {0}.server\n{0}.layout = []\n"
 
 
-def test_what_dash_has_inside_goes_before_it_whatever_its_name_is(look):
+def test_the_server_of_a_dash_application_takes_precedence_over_it(look):
     assert look({"board.py": DASH.format("board")})[:2] == ("board", "server")
     assert look({"board.py": DASH.format("board")}, module="board")[:2] == ("board", "server")
     with pytest.raises(find.NotFound) as error:

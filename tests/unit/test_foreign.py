@@ -38,7 +38,7 @@ def check(tmp_path):
 # --- another distribution -------------------------------------------------------------------------
 
 
-def test_apk_is_refused_with_what_to_write(check):
+def test_apk_is_refused_with_the_keys_to_write(check):
     assert check(f"{ALPINE}RUN apk add --no-cache bash\nCOPY . /app\n")[1] == [
         "dockerfile Dockerfile, line 2, runs apk of another distribution; our runtime, which takes"
         " the place of tiangolo/uwsgi-nginx-flask:python3.8-alpine, is Debian. Write dockerfile:"
@@ -46,7 +46,7 @@ def test_apk_is_refused_with_what_to_write(check):
     ]
 
 
-def test_what_apk_installs_is_named_as_debian_has_it(check):
+def test_packages_of_apk_are_named_as_in_debian(check):
     text = f"""{ALPINE}COPY . /app
 RUN apk update \\
  # a comment between
@@ -97,7 +97,7 @@ def test_programs_of_other_distributions_are_found(check, base, line):
         "RUN pip install apk",
     ],
 )
-def test_what_debian_has_is_left_alone(check, lines):
+def test_commands_of_debian_are_accepted(check, lines):
     assert check(f"{ALPINE}COPY . /app\n{lines}\n", ["main.py", "apk", "add"])[1] == []
 
 
@@ -109,12 +109,12 @@ def test_a_stage_of_another_image_may_be_alpine(check):
     assert check(text)[1] == []
 
 
-def test_a_stage_on_a_stage_of_the_known_image_may_not(check):
+def test_a_stage_based_on_a_stage_of_the_known_image_is_refused(check):
     text = f"{ALPINE.rstrip()} AS base\nCOPY . /app\nFROM base\nRUN apk add git\n"
     assert len(check(text)[1]) == 1
 
 
-def test_one_on_our_runtime_may_not(check):
+def test_a_stage_based_on_the_runtime_image_is_refused(check):
     problems = check(
         "ARG FLASKOPS_RUNTIME\nFROM ${FLASKOPS_RUNTIME}-compat\nRUN apk add git\nCOPY . .\n",
         dockerfile="Dockerfile",
@@ -124,7 +124,7 @@ def test_one_on_our_runtime_may_not(check):
     )
 
 
-def test_an_image_of_ones_own_may_be_alpine(check):
+def test_an_unknown_base_image_may_be_alpine(check):
     assert (
         check(
             "FROM python:3.12-alpine\nRUN apk add bash\nCMD x\n", dockerfile="Dockerfile", port=80
@@ -143,12 +143,12 @@ def test_an_image_of_ones_own_may_be_alpine(check):
         ("yum install a1", []),
     ],
 )
-def test_the_packages_of_a_command(command, names):
+def test_the_packages_of_a_command_are_found(command, names):
     assert packages(command) == names
 
 
 @pytest.mark.parametrize("word", ["apk -a,", "apk ", "'", '"apk",', "-", "apk add -t "])
-def test_no_command_holds_the_controller(check, word):
+def test_no_command_slows_the_controller_down(check, word):
     started = time.monotonic()
     check(f"{ALPINE}COPY . /app\nRUN {word * (100_000 // len(word))}x\n")
     assert time.monotonic() - started < 2
@@ -171,7 +171,7 @@ def test_no_command_holds_the_controller(check, word):
         (DEBIAN, ["app/main.py", "main.py"], "."),
     ],
 )
-def test_one_that_copies_no_code_gets_the_source(check, text, files, copied):
+def test_a_dockerfile_that_copies_no_code_gets_the_source(check, text, files, copied):
     app, problems = check(text, files)
     assert problems == []
     assert typed(own_dockerfile)(app, "r:1").endswith(
@@ -195,7 +195,7 @@ def test_one_that_copies_no_code_gets_the_source(check, text, files, copied):
         "RUN curl -s https://example.org/code.tar | tar -x",
     ],
 )
-def test_one_that_has_its_code_is_left_as_it_is(check, line):
+def test_a_dockerfile_that_copies_code_is_unchanged(check, line):
     app, problems = check(f"{DEBIAN}{line}\n")
     assert problems == []
     assert (
@@ -223,7 +223,7 @@ def test_a_dockerfile_may_be_ignored(check):
     )
 
 
-def test_its_requirements_count_where_there_are_some(check):
+def test_requirements_of_the_source_are_used_if_they_exist(check):
     app, _ = check(ALPINE, ["main.py"], dockerfile="none")
     assert app["build"]["requirements"]["packages"] == ["flask"]
     assert (
@@ -234,10 +234,10 @@ def test_its_requirements_count_where_there_are_some(check):
     )
 
 
-def test_a_dockerfile_that_is_ignored_is_not_told(check):
+def test_an_ignored_dockerfile_gives_no_note(check):
     app, problems = check("FROM node:22\n", ["main.py", "requirements.txt"], dockerfile="none")
     assert (problems, app["notes"], app["preset"]) == ([], [], "")
 
 
-def test_without_a_known_image_flask_has_to_be_required(check):
+def test_without_a_known_image_flask_must_be_required(check):
     assert "source has no requirements.txt" in check("FROM node:22\n", dockerfile="none")[1][0]

@@ -51,7 +51,7 @@ def lines(fork, before=None, forks=True, processes=2):
     return list(fork.findings(fork.sockets() if before is None else before, forks, processes))
 
 
-def test_a_fork_waits_for_what_a_thread_imports(fork, tmp_path, monkeypatch):
+def test_a_fork_waits_for_imports_of_other_threads(fork, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "slow_to_come.py").write_text("import time\ntime.sleep(0.5)\nTHERE = True\n")
     thread = threading.Thread(target=__import__, args=["slow_to_come"])
@@ -63,7 +63,7 @@ def test_a_fork_waits_for_what_a_thread_imports(fork, tmp_path, monkeypatch):
     thread.join()
 
 
-def test_a_fork_waits_neither_for_other_threads_nor_for_ever(fork, started, tmp_path, monkeypatch):
+def test_a_fork_waits_neither_for_other_threads_nor_forever(fork, started, tmp_path, monkeypatch):
     began = time.monotonic()
     started("shop.worker", "consumer")
     fork.settle()
@@ -78,11 +78,11 @@ def test_a_fork_waits_neither_for_other_threads_nor_for_ever(fork, started, tmp_
     thread.join()
 
 
-def test_an_application_that_begins_nothing_has_no_line(fork):
+def test_an_application_that_starts_nothing_gives_no_finding(fork):
     assert lines(fork) == []
 
 
-def test_a_thread_does_not_come_along_into_a_forked_process(fork, started):
+def test_a_thread_is_missing_in_a_forked_process(fork, started):
     started("shop.worker", "consumer")
     assert lines(fork) == ["thread 'consumer' runs in the first process only"]
     assert lines(fork, forks=False) == []
@@ -91,7 +91,7 @@ def test_a_thread_does_not_come_along_into_a_forked_process(fork, started):
 @pytest.mark.parametrize(
     "module", ["apscheduler.schedulers.background", "huey.consumer", "rocketry.core"]
 )
-def test_a_thread_of_a_scheduler_is_one(fork, started, module):
+def test_a_thread_of_a_scheduler_is_reported_as_a_scheduler(fork, started, module):
     started(module)
     assert lines(fork) == ["scheduler 'one' runs in the first process"]
     assert lines(fork, forks=False, processes=3) == ["scheduler 'one' runs in each of 3 processes"]
@@ -102,12 +102,12 @@ def test_a_thread_of_a_scheduler_is_one(fork, started, module):
     "known",
     [{"any": ModuleType("schedule")}, {"run_pending": type("X", (), {"__module__": "schedule"})}],
 )
-def test_a_loop_that_uses_one_is_too(fork, started, known):
+def test_a_loop_that_uses_a_scheduler_is_reported_too(fork, started, known):
     started("shop.jobs", **known)
     assert lines(fork) == ["scheduler 'one' runs in the first process"]
 
 
-def test_a_loop_that_uses_a_function_or_a_method_of_one_is_too(fork, started):
+def test_a_loop_that_uses_a_function_or_method_of_a_scheduler_is_reported_too(fork, started):
     module = ModuleType("schedule")
     exec("def every(): pass\nclass Job:\n    def do(self): pass\n", module.__dict__)
     started("shop.jobs", every=module.every)
@@ -118,7 +118,7 @@ def test_a_loop_that_uses_a_function_or_a_method_of_one_is_too(fork, started):
     ]
 
 
-def test_a_proxy_is_not_asked_what_it_stands_for(fork, started):
+def test_a_proxy_object_is_not_resolved(fork, started):
     class Proxy:
         def __getattribute__(self, name):
             raise RuntimeError("there is no database yet")
@@ -127,7 +127,7 @@ def test_a_proxy_is_not_asked_what_it_stands_for(fork, started):
     assert lines(fork) == ["thread 'consumer' runs in the first process only"]
 
 
-def test_a_thread_beside_a_scheduler_of_the_same_module_is_none(fork, started):
+def test_a_thread_beside_a_scheduler_is_not_a_scheduler(fork, started):
     started(
         "shop.jobs",
         "consumer",
@@ -136,12 +136,12 @@ def test_a_thread_beside_a_scheduler_of_the_same_module_is_none(fork, started):
     assert lines(fork) == ["thread 'consumer' runs in the first process only"]
 
 
-def test_who_begins_again_in_a_forked_process_has_no_line(fork, started):
+def test_a_library_that_restarts_after_a_fork_gives_no_finding(fork, started):
     started("opentelemetry.sdk.trace.export")
     assert lines(fork) == []
 
 
-def test_what_a_name_holds_is_on_one_line(fork, started):
+def test_a_finding_is_one_line_whatever_the_name_contains(fork, started):
     started("shop", "two\nlines \x1b[31m")
     (line,) = lines(fork)
     assert "\n" not in line
@@ -154,7 +154,7 @@ def opened():
         yield stack.enter_context
 
 
-def test_a_connection_is_shared(fork, opened):
+def test_a_shared_connection_is_reported(fork, opened):
     server = opened(socket.create_server(("127.0.0.1", 0)))
     before = fork.sockets()
     opened(socket.create_connection(server.getsockname()))
@@ -165,7 +165,7 @@ def test_a_connection_is_shared(fork, opened):
     assert lines(fork) == []  # it was there before
 
 
-def test_a_connection_to_a_unix_socket_is_too(fork, opened, tmp_path):
+def test_a_shared_connection_to_a_unix_socket_is_reported(fork, opened, tmp_path):
     server = opened(socket.socket(socket.AF_UNIX))
     server.bind(f"{tmp_path}/redis.sock")
     server.listen()
@@ -176,7 +176,7 @@ def test_a_connection_to_a_unix_socket_is_too(fork, opened, tmp_path):
     ]
 
 
-def test_what_is_no_connection_has_no_line(fork, opened):
+def test_sockets_without_a_connection_give_no_finding(fork, opened):
     before = fork.sockets()
     opened(socket.create_server(("127.0.0.1", 0)))
     opened(socket.socket())
@@ -188,7 +188,7 @@ def test_what_is_no_connection_has_no_line(fork, opened):
     assert lines(fork, before) == []
 
 
-def test_looking_at_a_socket_leaves_it_as_it_is(fork, opened):
+def test_the_inspection_of_a_socket_does_not_change_it(fork, opened):
     server = opened(socket.create_server(("127.0.0.1", 0)))
     before = fork.sockets()
     client = opened(socket.create_connection(server.getsockname()))
@@ -208,7 +208,7 @@ def container(engine="uwsgi"):
     }
 
 
-def test_against_a_thread_and_a_connection_there_is_a_key(fork, started, opened):
+def test_the_advice_for_threads_and_connections_names_a_key(fork, started, opened):
     server = opened(socket.create_server(("127.0.0.1", 0)))
     before = fork.sockets()
     opened(socket.create_connection(server.getsockname()))
@@ -225,7 +225,7 @@ def test_against_a_thread_and_a_connection_there_is_a_key(fork, started, opened)
 
 
 @pytest.mark.parametrize("forks", [True, False])
-def test_against_a_scheduler_there_is_another_one(fork, started, forks):
+def test_the_advice_for_a_scheduler_names_another_key(fork, started, forks):
     started("apscheduler.schedulers")
     logs = (
         "".join(f"flaskops: {line}\n" for line in lines(fork, forks=forks)) * 2
@@ -236,7 +236,7 @@ def test_against_a_scheduler_there_is_another_one(fork, started, forks):
     assert "lazy_apps" not in words
 
 
-def test_what_the_application_itself_says_is_no_finding():
+def test_lines_that_the_application_logs_are_not_findings():
     assert (
         advice(
             "a flaskops: thread 'x' runs in circles\nflaskops: uwsgi runs app:app: 2 processes\n",

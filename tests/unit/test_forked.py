@@ -19,7 +19,7 @@ print(*[name for name in sys.modules if ".module_utils." in name and name not in
 """
 
 
-def test_with_the_summary_no_task_imports_what_filters_and_lookups_use():
+def test_with_the_summary_callback_tasks_do_not_import_filters_and_lookups_again():
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, ROOT / "collections"], capture_output=True, text=True
     )

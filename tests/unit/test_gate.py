@@ -46,17 +46,17 @@ def run(monkeypatch):
     return ask
 
 
-def test_one_that_is_healthy_is_let_through(run):
+def test_a_healthy_container_passes(run):
     result = run(True, NOISE)
     assert (result.status, result.advice) == (200, ())
 
 
-def test_one_that_is_healthy_and_could_not_write_is_let_through_with_advice(run):
+def test_a_healthy_container_that_could_not_write_passes_with_advice(run):
     (words,) = run(True, f"{NOISE}\n{WRITES}\n").advice
     assert "write writable: [/app/uploads]" in words
 
 
-def test_one_that_exits_is_reported_with_its_own_words_and_with_advice(run):
+def test_a_container_that_exits_is_reported_with_its_log_and_advice(run):
     with pytest.raises(HostError) as refused:
         run(False, f"{NOISE}\n{WRITES}\n")
     lines = str(refused.value).splitlines()
@@ -65,7 +65,7 @@ def test_one_that_exits_is_reported_with_its_own_words_and_with_advice(run):
     assert lines[5].startswith("The root file system is read-only: write writable: [/app/uploads]")
 
 
-def test_one_that_answers_404_alone_may_be_the_wrong_module_or_have_a_program(run, monkeypatch):
+def test_an_application_that_only_answers_404_gets_advice(run, monkeypatch):
     monkeypatch.setattr(release_gate, "NOT_FOUND_SECONDS", 0.2)
     with pytest.raises(HostError) as refused:
         run(True, NOISE, 404)
@@ -97,7 +97,7 @@ def test_one_that_answers_404_alone_may_be_the_wrong_module_or_have_a_program(ru
         (503, f"{TRACEBACK}{WRITES}", False),  # it says itself that it is not ready yet
     ],
 )
-def test_one_that_fails_for_good_is_not_waited_for(run, monkeypatch, status, log, soon):
+def test_the_gate_does_not_wait_for_a_permanent_failure(run, monkeypatch, status, log, soon):
     monkeypatch.setattr(release_gate, "FAILING_SECONDS", 0.2)
     health = replace(CHECK.health, deadline_seconds=1)
     monkeypatch.setitem(globals(), "CHECK", replace(CHECK, health=health))

@@ -26,12 +26,12 @@ def run(**env):
     )
 
 
-def test_a_build_has_half_of_the_processors_and_runs_when_nobody_else_does():
+def test_a_build_has_half_of_the_processors_and_the_lowest_priority():
     half = max(1, len(os.sched_getaffinity(0)) // 2)
     assert run() == [half, True, f"-j{half}", str(half)]
 
 
-def test_one_processor_is_one():
+def test_a_single_processor_counts_as_one():
     one = min(os.sched_getaffinity(0))
     command = [
         "taskset",
@@ -51,9 +51,9 @@ def test_one_processor_is_one():
     ]
 
 
-def test_what_is_set_stays():
+def test_existing_settings_are_kept():
     assert run(MAX_JOBS="7", MAKEFLAGS="-j3")[2:] == ["-j3", "7"]
 
 
-def test_its_code_is_that_of_the_command():
+def test_the_exit_code_is_that_of_the_command():
     assert subprocess.run([sys.executable, GENTLY, "sh", "-c", "exit 7"]).returncode == 7

@@ -63,7 +63,7 @@ def calls(monkeypatch):
 @pytest.mark.parametrize(
     ("version", "text"), [("HEAD", "app = 2"), ("main", "app = 2"), ("v1", "app = 1")]
 )
-def test_a_branch_a_tag_and_the_head(repository, origin, version, text):
+def test_a_branch_a_tag_and_the_head_are_fetched(repository, origin, version, text):
     tree, found = repository.checkout(version)
     assert (tree / "app.py").read_text() == text
     assert found == git(origin, "rev-parse", f"{version}^{{commit}}")
@@ -73,7 +73,7 @@ def test_a_branch_a_tag_and_the_head(repository, origin, version, text):
 
 
 @pytest.mark.parametrize("length", [40, 12])
-def test_a_commit_that_no_branch_ends_with(repository, origin, length):
+def test_a_commit_that_is_not_the_head_of_a_branch_is_fetched(repository, origin, length):
     first = git(origin, "rev-parse", "v1^{commit}")
     tree, found = repository.checkout(first[:length])
     assert (found, (tree / "app.py").read_text()) == (first, "app = 1")
@@ -94,7 +94,7 @@ def test_a_branch_that_moved_is_followed_by_the_next_run(repository, origin):
     assert (found, (tree / "app.py").read_text()) == (newer, "app = 3")
 
 
-def test_an_unchanged_branch_costs_one_question_and_a_commit_none(repository, calls):
+def test_an_unchanged_branch_costs_one_request_and_a_commit_none(repository, calls):
     _, found = repository.checkout("main")
     repository.run = "2"
     calls.clear()
@@ -106,7 +106,7 @@ def test_an_unchanged_branch_costs_one_question_and_a_commit_none(repository, ca
     assert calls == []
 
 
-def test_a_branch_that_was_rewritten(repository, origin):
+def test_a_rewritten_branch_is_followed(repository, origin):
     repository.checkout("main")
     git(origin, "reset", "--quiet", "--hard", "v1")
     other = commit(origin, "app = 4")
@@ -114,7 +114,7 @@ def test_a_branch_that_was_rewritten(repository, origin):
     assert repository.checkout("main")[1] == other
 
 
-def test_directories_that_nothing_asks_for_any_more_are_removed(repository, origin):
+def test_unused_directories_are_removed(repository, origin):
     old, _ = repository.checkout("v1")
     past = time.time() - _git.KEPT_SECONDS - 1
     os.utime(old, (past, past))
@@ -123,19 +123,19 @@ def test_directories_that_nothing_asks_for_any_more_are_removed(repository, orig
 
 
 @pytest.mark.parametrize("version", ["nowhere", "abcdef1"])
-def test_a_version_that_is_not_there(repository, origin, version):
+def test_a_missing_version_is_reported(repository, origin, version):
     with pytest.raises(_git.GitError) as failure:
         repository.checkout(version)
     assert str(failure.value) == f"git: file://{origin} has no branch, tag or commit {version!r}."
 
 
-def test_a_commit_that_is_not_there(repository, origin):
+def test_a_missing_commit_is_reported(repository, origin):
     with pytest.raises(_git.GitError) as failure:
         repository.checkout("0" * 40)
     assert str(failure.value) == f"git: file://{origin} has no commit {'0' * 40}."
 
 
-def test_a_repository_that_is_not_there_is_named_without_its_credentials(tmp_path):
+def test_a_missing_repository_is_named_without_its_credentials(tmp_path):
     with pytest.raises(_git.GitError) as failure:
         _git.Repository(
             f"file://user:hunter2@localhost{tmp_path}/none", cache=tmp_path / "cache"
@@ -147,7 +147,7 @@ def test_a_repository_that_is_not_there_is_named_without_its_credentials(tmp_pat
     assert "hunter2" not in text
 
 
-def test_the_key_is_given_to_ssh_and_nobody_is_asked(tmp_path, monkeypatch):
+def test_ssh_gets_the_key_and_never_prompts(tmp_path, monkeypatch):
     seen = {}
 
     def run(command, **options):
@@ -174,7 +174,7 @@ def fetch(monkeypatch, tmp_path):
     return _git.Checkouts(run="1")
 
 
-def test_an_application_from_git(fetch, origin, tmp_path):
+def test_an_application_from_git_is_fetched(fetch, origin, tmp_path):
     apps = [{"name": "shop", "git": {"repo": str(origin), "version": "v1"}, "path": "/"}]
     (app,), problems = normalize_apps(apps, checkout=fetch)
     assert problems == []
@@ -185,7 +185,7 @@ def test_an_application_from_git(fetch, origin, tmp_path):
     )
 
 
-def test_what_is_wrong_with_a_repository_is_told_with_the_rest(fetch, origin):
+def test_problems_of_a_repository_are_reported_with_the_others(fetch, origin):
     apps = [
         {"name": "a", "git": {"repo": str(origin), "version": "nowhere"}, "path": "/a"},
         {"name": "b", "git": {"repo": str(origin), "directory": "web"}, "path": "/b"},
@@ -218,7 +218,7 @@ def test_the_defaults_may_name_the_repository(fetch, origin):
     assert normalize_apps(apps, defaults, checkout=fetch)[1] == []
 
 
-def test_files_of_git_lfs_stay_pointers_whatever_the_controller_has(origin, tmp_path, monkeypatch):
+def test_files_of_git_lfs_stay_pointers_on_every_controller(origin, tmp_path, monkeypatch):
     (origin / ".gitattributes").write_text("*.bin filter=lfs\n")
     (origin / "large.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
     commit(origin, "large")
@@ -233,7 +233,7 @@ def test_files_of_git_lfs_stay_pointers_whatever_the_controller_has(origin, tmp_
     assert (tree / "large.bin").read_text().startswith("version https://git-lfs")
 
 
-def test_what_to_do_about_a_host_that_ssh_does_not_know(tmp_path, monkeypatch):
+def test_an_unknown_ssh_host_is_reported_with_what_to_do(tmp_path, monkeypatch):
     said = "Host key verification failed.\nfatal: Could not read from remote repository."
     monkeypatch.setattr(
         _git.subprocess,
@@ -244,9 +244,7 @@ def test_what_to_do_about_a_host_that_ssh_does_not_know(tmp_path, monkeypatch):
         _git.Repository("git@example.org:shop.git", "", tmp_path).checkout("main")
 
 
-def test_trees_that_hold_each_other_a_billion_times_are_listed_no_further_than_a_source_may_go(
-    origin, tmp_path
-):
+def test_nested_trees_are_listed_only_up_to_the_limit_of_a_source(origin, tmp_path):
     blob = git(origin, "hash-object", "-w", "app.py")
     tree = subprocess.run(
         ["git", "mktree"],

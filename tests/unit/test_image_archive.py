@@ -135,7 +135,7 @@ def take(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("pack", [None, gzip.compress, bz2.compress, lzma.compress])
 @pytest.mark.parametrize("names", ["shop:1", f"shop:1,{RUNTIME}", f"{RUNTIME},shop:1,postgres:16"])
-def test_the_wanted_image_is_loaded_under_the_name_of_the_release_alone(
+def test_only_the_requested_image_is_loaded_under_the_name_of_the_release(
     take, tmp_path, names, pack
 ):
     archive = saved(
@@ -159,7 +159,7 @@ def test_the_wanted_image_is_loaded_under_the_name_of_the_release_alone(
         ("", f"registry.example.org/shop@sha256:{'1' * 64}"),
     ],
 )
-def test_it_is_known_by_any_of_its_names(take, tmp_path, names, reference):
+def test_an_image_is_found_by_any_of_its_names(take, tmp_path, names, reference):
     assert take(saved(tmp_path / "image.tar", {names: ["aaa"]}), reference)[1] == {OURS: [b"aaa"]}
 
 
@@ -175,7 +175,7 @@ def test_it_is_known_by_any_of_its_names(take, tmp_path, names, reference):
         ({"a\x1b[2J:1": []}, "shop:1", r"holds a\\x1b\[2J:1;"),
     ],
 )
-def test_an_archive_without_it_is_refused_before_anything_is_loaded(
+def test_an_archive_without_the_image_is_refused_before_anything_is_loaded(
     take, tmp_path, images, reference, words
 ):
     with pytest.raises(_files.HostError, match=words):
@@ -183,7 +183,7 @@ def test_an_archive_without_it_is_refused_before_anything_is_loaded(
     assert not (tmp_path / "got.tar").exists()
 
 
-def test_layers_that_are_links_are_followed_inside_of_the_archive_alone(take, tmp_path):
+def test_linked_layers_are_followed_only_inside_the_archive(take, tmp_path):
     links = [
         (member("one/layer.tar", type=tarfile.SYMTYPE, linkname="../blobs/sha256/aaa"), b""),
         (member("two/layer.tar", type=tarfile.LNKTYPE, linkname="blobs/sha256/bbb"), b""),
@@ -226,7 +226,7 @@ EVIL = json.dumps(
         ],
     ],
 )
-def test_nothing_beside_it_reaches_the_engine(take, tmp_path, extra):
+def test_nothing_else_of_the_archive_reaches_the_engine(take, tmp_path, extra):
     files, layers = take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, extra))
     assert layers == {OURS: [b"aaa"]}
     assert sorted(files) == ["content/0", "content/1", "manifest.json"]
@@ -236,7 +236,7 @@ def test_nothing_beside_it_reaches_the_engine(take, tmp_path, extra):
 @pytest.mark.parametrize(
     "name", ["manifest.json", "./manifest.json", "index.json", "oci-layout", "repositories"]
 )
-def test_no_content_takes_the_place_of_a_list_of_names(take, tmp_path, name, place):
+def test_no_content_can_replace_a_list_of_names(take, tmp_path, name, place):
     image = {"Config": "blobs/sha256/c0", "RepoTags": ["shop:1"], "Layers": ["blobs/sha256/aaa"]}
     image[place] = name if place == "Config" else [*image["Layers"], name]
     evil = {"Config": "blobs/sha256/c0", "RepoTags": [RUNTIME], "Layers": ["blobs/sha256/aaa"]}
@@ -252,7 +252,7 @@ def test_no_content_takes_the_place_of_a_list_of_names(take, tmp_path, name, pla
 @pytest.mark.parametrize(
     "name", ["manifest.json", "./manifest.json", "/manifest.json", "x/../manifest.json"]
 )
-def test_of_two_lists_the_last_counts_and_its_names_are_looked_at(take, tmp_path, name):
+def test_the_last_of_two_lists_counts_and_its_names_are_checked(take, tmp_path, name):
     with pytest.raises(_files.HostError, match=f"holds {RUNTIME}"):
         take(
             saved(
@@ -270,7 +270,7 @@ def test_of_two_lists_the_last_counts_and_its_names_are_looked_at(take, tmp_path
         (gzip.compress(b"x" * 100000)[:50], "cannot be read"),
     ],
 )
-def test_what_is_no_archive_is_refused(take, tmp_path, content, words):
+def test_a_file_that_is_not_an_archive_is_refused(take, tmp_path, content, words):
     (tmp_path / "image.tar").write_bytes(content)
     with pytest.raises(_files.HostError, match=words):
         take(str(tmp_path / "image.tar"))
@@ -297,7 +297,7 @@ def test_what_is_no_archive_is_refused(take, tmp_path, content, words):
         b"\xff\xfe",
     ],
 )
-def test_a_list_that_is_none_is_refused(take, tmp_path, manifest):
+def test_an_invalid_list_is_refused(take, tmp_path, manifest):
     with pytest.raises(_files.HostError, match="its archive cannot be read"):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}, manifest=manifest))
 
@@ -314,20 +314,18 @@ def test_a_header_that_is_larger_than_any_name_is_not_read(take, tmp_path, kind)
         take(str(tmp_path / "image.tar"))
 
 
-def test_one_that_is_too_large_is_refused(take, tmp_path, monkeypatch):
+def test_an_archive_that_is_too_large_is_refused(take, tmp_path, monkeypatch):
     monkeypatch.setattr(_image_archive, "ARCHIVE_BYTES", 5000)
     with pytest.raises(_files.HostError, match="cannot be read"):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa", "bbb"]}))
 
 
-def test_what_the_engine_says_when_it_refuses_is_said(take, tmp_path):
+def test_the_error_of_the_engine_is_reported(take, tmp_path):
     with pytest.raises(_files.HostError, match="could not be loaded: the engine spoke"):
         take(saved(tmp_path / "image.tar", {"shop:1": ["aaa"]}), code=1)
 
 
-def test_an_engine_that_does_not_read_is_waited_for_no_longer_than_it_may_take(
-    take, tmp_path, monkeypatch
-):
+def test_an_engine_that_does_not_read_runs_into_the_timeout(take, tmp_path, monkeypatch):
     archive = saved(tmp_path / "image.tar", {"shop:1": ["aaa" * 1000]})
     monkeypatch.setattr(_image_archive, "SECONDS", 0.5)
     engine = Engine(tmp_path)
@@ -350,7 +348,7 @@ def runtime(tmp_path, archive, *images):
     return engine.loaded()[1]
 
 
-def test_of_an_archive_of_the_runtime_image_only_the_expected_tags_are_loaded(tmp_path):
+def test_only_the_expected_tags_of_a_runtime_archive_are_loaded(tmp_path):
     images = {
         f"{RUNTIME}-build": ["aaa"],
         f"{RUNTIME},postgres:16": ["bbb"],
@@ -364,7 +362,7 @@ def test_of_an_archive_of_the_runtime_image_only_the_expected_tags_are_loaded(tm
     }
 
 
-def test_an_archive_with_another_recipe_is_refused(tmp_path):
+def test_an_archive_of_another_recipe_is_refused(tmp_path):
     with pytest.raises(
         _files.HostError, match=f"the archive has no {RUNTIME}-build, it has {RUNTIME}"
     ):
@@ -380,7 +378,7 @@ def test_an_archive_with_another_recipe_is_refused(tmp_path):
     "image",
     [RUNTIME, f"docker.io/{RUNTIME}", "index.docker.io/flaskops/shop:1", "flaskops/neighbour:2"],
 )
-def test_an_image_of_ours_is_no_image_of_an_application(image):
+def test_a_runtime_image_is_refused_as_the_image_of_an_application(image):
     _apps, problems = normalize_apps([{"name": "shop", "path": "/", "image": image, "port": 80}])
     assert any("names that begin with flaskops/ are reserved" in problem for problem in problems)
 

@@ -106,7 +106,7 @@ def pip(tmp_path, monkeypatch):
     return run, site
 
 
-def test_an_old_build_is_tried_again_with_an_older_setuptools(pip):
+def test_an_old_build_is_retried_with_an_older_setuptools(pip):
     run, _site = pip
     text = (
         '[ -n "$PIP_BUILD_CONSTRAINT" ] || { echo "ModuleNotFoundError: No module named'
@@ -118,12 +118,12 @@ def test_an_old_build_is_tried_again_with_an_older_setuptools(pip):
     )
 
 
-def test_any_other_failure_stays(pip):
+def test_any_other_failure_is_kept(pip):
     code, calls = pip[0]("echo no; exit 3", "-r", "r.txt")
     assert (code, len(calls)) == (3, 1)
 
 
-def test_setuptools_comes_with_an_old_package_alone(pip):
+def test_setuptools_is_installed_only_with_an_old_package(pip):
     run, site = pip
     assert len(run("exit 0", "-r", "r.txt")[1]) == 1
     (site / "old.py").write_text("import pkg_resources\n")
@@ -133,7 +133,7 @@ def test_setuptools_comes_with_an_old_package_alone(pip):
     )
 
 
-def test_setuptools_comes_for_what_the_application_itself_imports(pip):
+def test_setuptools_is_installed_if_the_application_imports_it(pip):
     run, site = pip
     calls = run("exit 0", "--imported=distutils,pkg_resources", "-r", "r.txt")[1]
     assert [call.partition(" install ")[2] for call in calls] == [
@@ -162,7 +162,7 @@ def project(tmp_path, monkeypatch):
     return run
 
 
-def test_what_a_backend_leaves_is_removed_and_what_it_writes_stays(project, tmp_path, capsys):
+def test_leftovers_of_a_backend_are_removed_and_its_output_is_kept(project, tmp_path, capsys):
     here = tmp_path / "app"
     (here / "dist").mkdir()
     (here / "dist/site.js").write_text("")
@@ -180,7 +180,7 @@ def test_what_a_backend_leaves_is_removed_and_what_it_writes_stays(project, tmp_
     ]
 
 
-def test_the_backend_learns_the_version_and_has_no_network(project, tmp_path):
+def test_the_backend_gets_the_version_and_has_no_network(project, tmp_path):
     project(f"env > {tmp_path}/env; exit 1", "1.2")
     env = (tmp_path / "env").read_text()
     assert (
@@ -240,12 +240,12 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
         ),
     ],
 )
-def test_what_a_build_misses_is_reported_with_what_to_write(project, capsys, said, advice):
+def test_a_missing_requirement_of_a_build_is_reported(project, capsys, said, advice):
     project(f"cat <<'END'\n{said}\nEND\nexit 2")
     assert advice in capsys.readouterr().out
 
 
-def test_hooks_have_the_packages_of_the_application_after_those_of_the_backend(
+def test_hooks_see_the_packages_of_the_backend_before_those_of_the_application(
     project, tmp_path, monkeypatch
 ):
     module = load("project")
@@ -260,7 +260,7 @@ def test_hooks_have_the_packages_of_the_application_after_those_of_the_backend(
     assert os.environ["PATH"] == f"{tmp_path}/backend/bin:{tmp_path}/own/bin:/usr/bin"
 
 
-def test_what_was_built_before_is_not_older_than_its_source_while_it_is_built(project, tmp_path):
+def test_earlier_build_results_are_not_older_than_the_source_during_a_build(project, tmp_path):
     """The times of a context follow from the contents of its files."""
     here = tmp_path / "app"
     for name, seconds in (("site.js", 1000), ("site.ts", 2000), ("changed.js", 3000)):

@@ -45,7 +45,7 @@ def ours(release=ID, **more):
     return {"host.flaskops.app": "shop", "host.flaskops.release": release, **more}
 
 
-def test_a_label_of_the_image_makes_no_process_of_an_application(engine):
+def test_a_label_of_the_image_does_not_make_its_container_a_process(engine):
     engine.there[f"shop-{ID}"] = ours(**{"host.flaskops.process": "worker"})
     engine.there[f"shop-{ID}-pin"] = ours(
         **{"host.flaskops.process": "worker", "host.flaskops.pin": ID}
@@ -68,7 +68,7 @@ def test_a_label_of_the_image_makes_no_process_of_an_application(engine):
         "{{.}}",
     ],
 )
-def test_a_value_is_what_it_is(engine, value):
+def test_label_values_are_read_literally(engine, value):
     engine.there[f"shop-{ID}"] = {**ours(), "description": value, "host.flaskops.pin": value}
     (entry,) = engine.containers("host.flaskops.app=shop")
     assert entry["Labels"]["host.flaskops.pin"] == value
@@ -76,7 +76,7 @@ def test_a_value_is_what_it_is(engine, value):
 
 
 @pytest.mark.parametrize("name", ["postgres", "shopping-cart", "shop", "my-shop-1"])
-def test_a_container_of_somebody_elses_with_our_label_is_left_alone(engine, name):
+def test_a_foreign_container_with_a_label_of_the_collection_is_left_alone(engine, name):
     engine.there[name] = ours()
     assert engine.containers("host.flaskops.app=shop") == []
 
@@ -101,7 +101,7 @@ FREE = [
 
 
 @pytest.mark.parametrize("line", RESERVED)
-def test_a_dockerfile_with_our_labels_is_refused(tmp_path, line):
+def test_a_dockerfile_with_reserved_labels_is_refused(tmp_path, line):
     (tmp_path / "Dockerfile").write_text(f"FROM python AS base\n{line}\nFROM base\nEXPOSE 80\n")
     entry = {"name": "shop", "path": "/", "source": str(tmp_path), "dockerfile": "Dockerfile"}
     _apps, (problem,) = normalize_apps([entry])
@@ -109,14 +109,14 @@ def test_a_dockerfile_with_our_labels_is_refused(tmp_path, line):
 
 
 @pytest.mark.parametrize("line", FREE)
-def test_other_labels_are_free(line):
+def test_other_labels_are_allowed(line):
     assert dockerfile.reserved_labels(dockerfile.stages(f"FROM python\n{line}\n")) == []
 
 
 @pytest.mark.parametrize(
     "label", ["host.flaskops.app", "host.flaskops.process", "host.flaskops.new"]
 )
-def test_an_image_with_our_labels_is_refused(label):
+def test_an_image_with_reserved_labels_is_refused(label):
     with pytest.raises(HostError, match=f"the image shop:1 has the label {label}"):
         refuse_labels({"Config": {"Labels": {"a": "b", label: ""}}}, "shop:1")
 
@@ -130,5 +130,5 @@ def test_an_image_with_our_labels_is_refused(label):
         {"Config": {"Labels": {"a": "host.flaskops.app"}}},
     ],
 )
-def test_any_other_image_is_not(image):
+def test_any_other_image_is_accepted(image):
     refuse_labels(image, "shop:1")

@@ -38,7 +38,7 @@ def notes(tmp_path):
         ("    if not exists():\n        store.create_tables()\n", "store: store.create_tables()"),
     ],
 )
-def test_what_makes_the_tables_is_told_with_its_line(notes, body, written):
+def test_the_call_that_creates_the_tables_is_reported_with_its_line(notes, body, written):
     said = notes(HEAD + MAIN + body)
     name, call = written.split(": ")
     command = f"python3 -c 'from desk import site, {name}; site.app_context().push(); {call}'"
@@ -55,17 +55,17 @@ def test_what_makes_the_tables_is_told_with_its_line(notes, body, written):
         "    create_all\n",
     ],
 )
-def test_a_run_for_developers_alone_is_not(notes, body):
+def test_a_development_only_run_is_not_reported(notes, body):
     assert notes(HEAD + MAIN + body) == ""
 
 
-def test_what_each_import_makes_is_not(notes):
+def test_tables_created_at_import_are_not_reported(notes):
     assert (
         notes(f"{HEAD}with site.app_context():\n    db.create_all()\n{MAIN}    site.run()\n") == ""
     )
 
 
-def test_a_factory_has_no_application_to_import(notes):
+def test_a_factory_gives_no_application_to_import(notes):
     text = (
         "from flask import Flask\ndef create_app(): return Flask(__name__)\nif __name__ =="
         " '__main__':\n    db.create_all()\n"

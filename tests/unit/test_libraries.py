@@ -94,18 +94,18 @@ def test_a_build_that_misses_a_library_names_its_package(line, packages):
      "ERROR: No matching distribution found for nosuch==1", "Collecting lxml",
      "Building wheel for ldap3", "Collecting pygit2", "Successfully installed cairosvg"],
 )  # fmt: skip
-def test_other_failures_name_none(line):
+def test_other_failures_name_no_package(line):
     assert libraries.of_build(f"{NOISE}#12 5.678 {line}\n") == ""
 
 
-def test_a_header_that_is_not_known_says_where_to_look():
+def test_an_unknown_header_is_reported_with_where_to_look():
     said = libraries.of_build(
         "#9 2.0 x.c:1:10: fatal error: odd/thing.h: No such file or directory\n"
     )
     assert "write apt_packages with the Debian package that has odd/thing.h" in said
 
 
-def test_several_are_named_together():
+def test_several_packages_are_named_together():
     log = (
         "#9 1.0 Error: pg_config executable not found.\n#9 1.1 fatal error: ffi.h: No such file\n#9"
         " 1.2 pg_config is required\n"
@@ -132,13 +132,13 @@ def test_several_are_named_together():
         ),
     ],
 )
-def test_an_application_that_misses_one_names_its_package(line, packages):
+def test_an_application_that_misses_a_library_names_its_package(line, packages):
     (said,) = libraries.of_start(f"Traceback (most recent call last):\n{line}\n")
     assert said.endswith(f"write apt_packages: [{packages}].")
     assert libraries.of_start("listening; libpq is fine\n") == []
 
 
-def test_every_row_is_a_package_of_debian():
+def test_every_row_of_the_table_is_a_debian_package():
     for pattern, packages in (*libraries.BUILD, *libraries.RUN):
         re.compile(pattern)
         assert all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", name) for name in packages.split())
@@ -156,7 +156,7 @@ class Builder:
         return self.log
 
 
-def test_a_failed_build_ends_with_what_to_write():
+def test_the_message_of_a_failed_build_ends_with_what_to_write():
     log = (
         "\n".join(f"#9 {number}.0 noise {number}" for number in range(300))
         + "\n#9 9.9 Error: pg_config executable not found.\n"
@@ -168,7 +168,7 @@ def test_a_failed_build_ends_with_what_to_write():
     assert "write apt_packages: [libpq-dev]." in reason and len(reason.splitlines()) <= 10
 
 
-def test_a_build_hands_on_our_warnings_and_no_others():
+def test_a_build_passes_on_only_warnings_of_the_collection():
     log = (
         '#8 [project 3/3] RUN echo "flaskops warning: no"\n#8 0.412 flaskops warning: it is so\n#8'
         " 0.5 warning: x\n"

@@ -25,7 +25,7 @@ def owner(token, **more):
     return lock.Owner(token, f"{token}@laptop", "laptop", pid=1, **more)
 
 
-def test_a_lock_is_taken_shown_renewed_and_given_back(root):
+def test_a_lock_is_acquired_shown_renewed_and_unlocked(root):
     lock.acquire(root, ["shop"], owner("a"))
     assert lock.holder(root, "shop").who == "a@laptop"
     lock.renew(root, ["shop"], "a", "switch")
@@ -35,7 +35,7 @@ def test_a_lock_is_taken_shown_renewed_and_given_back(root):
     assert lock.holder(root, "shop") is None
 
 
-def test_the_second_run_is_told_who_since_when_and_how_to_break_it(root):
+def test_the_second_run_reports_who_holds_the_lock_since_when_and_how_to_break_it(root):
     lock.acquire(root, ["shop"], owner("a"))
     with pytest.raises(lock.Locked) as refused:
         lock.acquire(root, ["blog", "shop"], owner("b"))
@@ -45,14 +45,14 @@ def test_the_second_run_is_told_who_since_when_and_how_to_break_it(root):
     assert [holder.token for holder in refused.value.holders] == ["a"]
 
 
-def test_all_locks_are_taken_or_none(root):
+def test_all_locks_are_acquired_or_none(root):
     lock.acquire(root, ["shop"], owner("a"))
     with pytest.raises(lock.Locked):
         lock.acquire(root, ["blog", "shop"], owner("b"))
     assert lock.holder(root, "blog") is None
 
 
-def test_a_broken_lock_is_the_breakers_and_the_first_run_changes_nothing_more(root):
+def test_a_broken_lock_belongs_to_the_second_run_and_the_first_changes_nothing_more(root):
     lock.acquire(root, ["shop"], owner("a"))
     lock.acquire(root, ["shop"], owner("b"), ["a"])
     with pytest.raises(
@@ -84,7 +84,7 @@ def test_an_unreadable_lock_is_a_lock_that_can_be_broken(root, text):
     lock.acquire(root, ["shop"], owner("a"), ["unreadable"])
 
 
-def test_of_many_at_once_one_gets_it(root):
+def test_one_of_many_concurrent_runs_gets_the_lock(root):
     got = []
 
     def run(number):
@@ -105,7 +105,7 @@ def test_of_many_at_once_one_gets_it(root):
 # --- the controller -------------------------------------------------------------------------------
 
 
-def test_this_run_lives():
+def test_the_current_run_is_alive():
     this = _owner.this_run()
     assert this.pid == os.getpid()
     assert not _owner.is_dead(this)
@@ -118,23 +118,23 @@ def test_an_ended_process_is_dead():
     assert _owner.is_dead(replace(_owner.this_run(), pid=ended.pid))
 
 
-def test_a_number_that_another_process_has_now_is_dead():
+def test_a_process_id_that_was_reused_is_dead():
     assert _owner.is_dead(replace(_owner.this_run(), started="1"))
 
 
-def test_before_the_last_boot_everything_is_dead(monkeypatch):
+def test_every_run_from_before_the_last_boot_is_dead(monkeypatch):
     monkeypatch.setattr(_owner, "_node", lambda: "0242ac110002")
     assert _owner.is_dead(replace(_owner.this_run(), boot="another"))
 
 
-def test_another_machine_of_the_same_name_is_not_a_boot_of_this_one(monkeypatch):
+def test_another_machine_of_the_same_name_is_not_this_one_rebooted(monkeypatch):
     this = replace(_owner.this_run(), boot="another")
     for node in ("0242ac110009", ""):  # a clone, and one whose card cannot be read
         monkeypatch.setattr(_owner, "_node", lambda node=node: node)
         assert not _owner.is_dead(this)
 
 
-def test_a_controller_that_changed_its_network_knows_its_runs(monkeypatch):
+def test_a_controller_recognises_its_runs_after_a_network_change(monkeypatch):
     ended = subprocess.Popen(["true"])
     ended.wait()
     before = replace(_owner.this_run(), pid=ended.pid)
@@ -142,6 +142,6 @@ def test_a_controller_that_changed_its_network_knows_its_runs(monkeypatch):
     assert _owner.is_dead(before)
 
 
-def test_of_another_controller_nothing_is_known():
+def test_the_state_of_another_controllers_run_is_unknown():
     assert not _owner.is_dead(replace(_owner.this_run(), controller="elsewhere", pid=2**22 + 1))
     assert not _owner.is_dead(lock.Owner("unreadable"))

@@ -69,7 +69,7 @@ def host(tmp_path):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("count", [0, 1, 689])
-def test_the_kernel_has_counted(host, layout, count):
+def test_the_kernels_counter_of_killed_processes_is_read(host, layout, count):
     assert memory.killed(77, host(layout, count)) == count
 
 
@@ -77,7 +77,7 @@ def test_the_kernel_has_counted(host, layout, count):
 @pytest.mark.parametrize(
     ("usage", "full"), [(100, False), (400 << 20, False), (500 << 20, True), (512 << 20, True)]
 )
-def test_little_is_left(host, layout, usage, full):
+def test_memory_that_is_nearly_full_is_detected(host, layout, usage, full):
     assert memory.is_full(77, host(layout, 0, usage)) is full
 
 
@@ -85,7 +85,7 @@ def test_little_is_left(host, layout, usage, full):
     ("layout", "counter"),
     [(V1, "total_inactive_file"), (HYBRID, "total_inactive_file"), (V2, "inactive_file")],
 )
-def test_files_that_were_read_give_way(host, layout, counter):
+def test_the_file_cache_does_not_count_as_used(host, layout, counter):
     assert (
         memory.is_full(
             77, host(layout, 0, 500 << 20, **{"memory.stat": f"{counter} {200 << 20}\n"})
@@ -94,18 +94,18 @@ def test_files_that_were_read_give_way(host, layout, counter):
     )
 
 
-def test_without_a_limit_nothing_is_full(host):
+def test_without_a_limit_memory_is_never_full(host):
     assert memory.is_full(77, host(V2, 0, 1 << 40, **{"memory.max": "max\n"})) is False
 
 
 @pytest.mark.parametrize("pid", [0, 78])
-def test_of_what_is_gone_nothing_is_known(host, pid):
+def test_a_process_that_is_gone_gives_no_count(host, pid):
     root = host(V2, 5)
     assert (memory.killed(pid, root), memory.is_full(pid, root)) == (0, False)
 
 
 @pytest.mark.parametrize("events", ["", "oom_kill\n", "oom_kill x\n", "oom 3\n"])
-def test_what_cannot_be_read_counts_nothing(host, events):
+def test_an_unreadable_counter_counts_as_zero(host, events):
     assert memory.killed(77, host(V2, 0, **{"memory.events": events})) == 0
 
 
@@ -165,7 +165,7 @@ def gate(tmp_path, monkeypatch):
     return run
 
 
-def test_one_that_answers_and_loses_its_workers_is_refused(gate):
+def test_a_container_that_answers_but_loses_workers_is_refused(gate):
     with pytest.raises(
         release_gate.HostError, match=r"the kernel killed 2 of its processes.*gunicorn\.workers"
     ):
@@ -173,7 +173,7 @@ def test_one_that_answers_and_loses_its_workers_is_refused(gate):
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_one_that_begins_to_lose_them_is_watched(gate, full):
+def test_a_container_that_begins_to_lose_workers_is_watched(gate, full):
     with pytest.raises(release_gate.HostError, match="the kernel killed 2 of its processes"):
         gate(
             lambda seconds: (2 if seconds > 0.5 else 0) if full else (2 if seconds > 0.5 else 1),
@@ -181,17 +181,17 @@ def test_one_that_begins_to_lose_them_is_watched(gate, full):
         )
 
 
-def test_one_kill_alone_is_let_through(gate):
+def test_a_single_kill_passes(gate):
     assert gate(lambda _seconds: 1).status == 200
 
 
-def test_one_with_room_is_not_waited_for(gate):
+def test_the_gate_does_not_wait_if_memory_is_free(gate):
     started = time.monotonic()
     assert gate(lambda _seconds: 0).status == 200
     assert time.monotonic() - started < 0.3
 
 
-def test_a_release_that_has_begun_to_die_is_not_switched_to(tmp_path, monkeypatch):
+def test_traffic_is_not_switched_to_a_release_that_loses_workers(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "killed", lambda _pid: 2)
     monkeypatch.setattr(_switch, "Docker", Engine)
     work = Work("shop", "1", live="0", site="default")
@@ -202,7 +202,7 @@ def test_a_release_that_has_begun_to_die_is_not_switched_to(tmp_path, monkeypatc
     )
 
 
-def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
+def test_a_live_release_that_loses_workers_gives_a_warning(monkeypatch):
     monkeypatch.setattr(memory, "killed", lambda _pid: 689)
     monkeypatch.setattr(_finish, "Docker", Engine)
     finish = _finish.Finish("/x", "/x", Lock("t", ("shop",)), [Outcome(Work("shop", "1"), "live")])
@@ -215,7 +215,7 @@ def test_a_release_that_serves_and_dies_is_warned_of(monkeypatch):
 
 
 @pytest.mark.parametrize("more", [{"result": "failed"}, {"state": "stopped"}])
-def test_what_does_not_serve_is_not_warned_of(monkeypatch, more):
+def test_a_release_that_does_not_serve_gives_no_warning(monkeypatch, more):
     monkeypatch.setattr(memory, "killed", lambda _pid: 689)
     monkeypatch.setattr(_finish, "Docker", Engine)
     work = Work("shop", "1", state=more.get("state", "present"))
@@ -224,7 +224,7 @@ def test_what_does_not_serve_is_not_warned_of(monkeypatch, more):
     assert finish.attempts.warnings == []
 
 
-def test_the_status_says_so(monkeypatch):
+def test_the_status_shows_killed_workers(monkeypatch):
     monkeypatch.setattr(memory, "killed", lambda _pid: 689)
     assert memory.in_status(SHOP) == ", 689 processes killed for want of memory"
     monkeypatch.setattr(memory, "killed", lambda _pid: 1)

@@ -39,7 +39,7 @@ def commands(root, monkeypatch):
     return called
 
 
-def test_with_systemd_a_unit_mounts_it_now_and_before_docker_at_boot(root, commands):
+def test_with_systemd_a_unit_mounts_the_directory_now_and_before_docker_at_boot(root, commands):
     mount.SYSTEMD.mkdir()
     assert mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev, now and at boot"]
     assert commands == [
@@ -53,21 +53,21 @@ def test_with_systemd_a_unit_mounts_it_now_and_before_docker_at_boot(root, comma
     assert mount.protect(str(root)) == []
 
 
-def test_without_systemd_it_is_mounted_by_the_run(root, commands):
+def test_without_systemd_the_run_mounts_the_directory(root, commands):
     assert mount.protect(str(root)) == [f"mounted {root}/apps nosuid,nodev"]
     assert commands == [["mount", "-o", "bind,nosuid,nodev", f"{root}/apps", f"{root}/apps"]]
     assert not mount.UNIT.exists()
 
 
 @pytest.mark.parametrize("systemd", [True, False])
-def test_check_mode_says_it_and_changes_nothing(root, commands, systemd):
+def test_check_mode_reports_the_change_and_changes_nothing(root, commands, systemd):
     if systemd:
         mount.SYSTEMD.mkdir()
     assert mount.protect(str(root), check_mode=True) != []
     assert (commands, root.exists(), mount.UNIT.exists()) == ([], False, False)
 
 
-def test_what_mount_says_is_the_reason(root, monkeypatch):
+def test_the_error_of_mount_is_the_reason(root, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(OSError, match="mount"):
         mount.protect(str(root))
@@ -80,7 +80,7 @@ def test_what_mount_says_is_the_reason(root, monkeypatch):
         ("exit 1", "exit code 1"),
     ],
 )
-def test_a_host_that_does_not_allow_it_is_named_with_its_words(root, monkeypatch, words, reason):
+def test_a_host_that_refuses_the_mount_is_reported(root, monkeypatch, words, reason):
     tools = root.parent / "bin"
     tools.mkdir()
     (tools / "mount").write_text(f"#!{shutil.which('sh')}\n{words}\n")

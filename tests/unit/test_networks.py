@@ -69,30 +69,30 @@ def ensure(monkeypatch, tmp_path):
     return run
 
 
-def test_the_routes_of_all_tables_count_but_for_those_to_everywhere():
+def test_routes_of_all_tables_count_except_default_routes():
     found = ["10.201.0.0/28", "10.201.0.16/32", "10.201.0.33/32", "10.201.0.48/29"]
     assert _networks.routes_of(ROUTES) == [IPv4Network(each) for each in found]
 
 
-def test_the_first_sixteen_addresses_that_nobody_has_are_taken(ensure):
+def test_the_first_free_block_of_sixteen_addresses_is_used(ensure):
     engine = Engine(network("other", "10.201.0.64/27"))
     assert ensure(engine) is True
     assert engine.made == ["10.201.0.96/28"]
 
 
-def test_one_that_the_engine_refuses_is_left_for_the_next(ensure):
+def test_a_block_that_the_engine_refuses_is_skipped(ensure):
     engine = Engine(refuses=["10.201.0.64/28"])
     assert ensure(engine) is True
     assert engine.made == ["10.201.0.64/28", "10.201.0.80/28"]
 
 
-def test_its_own_is_found_again(ensure):
+def test_the_network_of_an_application_is_reused(ensure):
     engine = Engine(network("flaskops-shop", "10.201.0.64/28", **{"host.flaskops.app": "shop"}))
     assert ensure(engine) is False
     assert engine.made == []
 
 
-def test_somebody_elses_is_neither_used_nor_removed(ensure):
+def test_a_foreign_network_is_neither_used_nor_removed(ensure):
     engine = Engine(network("flaskops-shop", "10.9.0.0/16"))
     with pytest.raises(HostError, match="not of this collection"):
         ensure(engine)
@@ -100,13 +100,13 @@ def test_somebody_elses_is_neither_used_nor_removed(ensure):
     assert "flaskops-shop" in engine.networks
 
 
-def test_it_goes_with_its_application():
+def test_a_network_is_removed_with_its_application():
     engine = Engine(network("flaskops-shop", "10.201.0.64/28", **{"host.flaskops.app": "shop"}))
     assert _networks.remove(engine, "shop") is True
     assert _networks.remove(engine, "shop") is False
 
 
-def test_a_pool_that_is_in_use_is_told_with_who_uses_it(ensure):
+def test_a_pool_that_is_in_use_is_reported_with_its_user(ensure):
     with pytest.raises(
         HostError,
         match=(
@@ -117,7 +117,7 @@ def test_a_pool_that_is_in_use_is_told_with_who_uses_it(ensure):
         ensure(Engine(), routes="10.0.0.0/8 via 10.1.1.1 dev tun0\n")
 
 
-def test_without_dockers_own_firewall_it_is_refused(tmp_path):
+def test_a_network_is_refused_without_the_firewall_of_docker(tmp_path):
     file = tmp_path / "daemon.json"
     _networks._refuse_open_firewall(str(file))
     file.write_text('{"iptables": false}')
@@ -126,7 +126,7 @@ def test_without_dockers_own_firewall_it_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("pool", ["10.201.0.0/16", "172.31.255.0/28", "192.168.0.0/16"])
-def test_pools_that_may_be(pool):
+def test_valid_pools_are_accepted(pool):
     assert _networks.pool_problem(pool) == []
 
 
@@ -145,7 +145,7 @@ def test_pools_that_may_be(pool):
         ["10.0.0.0/8"],
     ],
 )
-def test_pools_that_may_not(pool):
+def test_invalid_pools_are_refused(pool):
     (words,) = _networks.pool_problem(pool)
     assert words.startswith(
         "flask_apps_networks_pool must be a private IPv4 network of at least 16 addresses"
@@ -170,13 +170,13 @@ def container(app):
     return typed(describe.container)(app, "1", "flaskops/shop:1", "/var/lib/flaskops")
 
 
-def test_who_does_not_ask_has_none(entry):
+def test_an_entry_without_the_key_has_no_network(entry):
     found = container(entry()[0])
     assert (found["network_mode"], "networks" in found) == ("none", False)
     assert not _networks.asks_for_own(found, "shop")
 
 
-def test_who_asks_has_its_own_and_never_the_bridge_of_docker(entry):
+def test_an_entry_with_the_key_has_its_network_and_never_the_bridge_of_docker(entry):
     found = container(entry(internet=True)[0])
     assert (found["network_mode"], found["networks"], "etc_hosts" in found) == (
         "flaskops-shop",
@@ -187,12 +187,12 @@ def test_who_asks_has_its_own_and_never_the_bridge_of_docker(entry):
     assert not _networks.asks_for_own(found, "blog")
 
 
-def test_it_goes_together_with_others(entry):
+def test_the_network_can_be_combined_with_others(entry):
     found = container(entry(internet=True, networks=["backend"])[0])
     assert found["networks"] == [{"name": "flaskops-shop"}, {"name": "backend"}]
 
 
-def test_the_host_has_a_name_for_web_and_processes_by_a_key(entry):
+def test_a_key_gives_the_host_a_name_in_web_and_process_containers(entry):
     app, problems = entry(
         internet=True, host_access=True, processes=[{"name": "worker", "command": "work"}]
     )
@@ -203,7 +203,7 @@ def test_the_host_has_a_name_for_web_and_processes_by_a_key(entry):
     assert worker["network_mode"] == "flaskops-shop"
 
 
-def test_what_does_not_fit_together_is_told(entry):
+def test_keys_that_conflict_are_reported(entry):
     assert entry(host_access=True)[1] == [
         "host_access needs a network; write internet: true, or networks."
     ]

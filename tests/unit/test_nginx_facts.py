@@ -41,7 +41,7 @@ def test_a_configuration_is_read_with_its_quotes_and_comments():
     assert contexts["return"] == "if" and contexts["include"] == "server"
 
 
-def test_broken_text_is_read_as_far_as_it_makes_sense():
+def test_broken_text_is_read_as_far_as_possible():
     assert config.parse("}} a b; c {") == [config.Directive("a", ["b"]), config.Directive("c", [])]
     assert config.parse("'open") == []
 
@@ -58,7 +58,7 @@ def test_broken_text_is_read_as_far_as_it_makes_sense():
         ("server { listen 443 ssl default_server; }", [443]),
     ],
 )
-def test_default_servers(text, ports):
+def test_default_servers_are_found(text, ports):
     assert config.default_ports(text) == ports
 
 
@@ -85,7 +85,7 @@ def test_an_include_line_outside_of_a_server_block_does_not_count():
     assert config.included_sites(files, "/etc/nginx", ["default"]) == []
 
 
-def test_a_dump_is_taken_apart():
+def test_a_dump_is_split_into_files():
     dump = "nginx: ok\n# configuration file /a:\nuser x y;\n\n# configuration file /b c:\nz;\n"
     assert config.split_dump(dump) == {"/a": "user x y;\n\n", "/b c": "z;\n"}
     assert config.worker_user(config.split_dump(dump)) == ("x", "y")
@@ -93,7 +93,7 @@ def test_a_dump_is_taken_apart():
     assert config.worker_user({"/a": "events {}"}) is None
 
 
-def test_dpkg_knows_what_it_brought():
+def test_files_of_the_package_are_recognised():
     status = (
         "Package: nginx-common\nConffiles:\n /etc/nginx/nginx.conf 0123456789abcdef0123456789abcdef"
         " obsolete\n /etc/x 1\n"
@@ -103,7 +103,7 @@ def test_dpkg_knows_what_it_brought():
     }
 
 
-def test_os_release():
+def test_os_release_is_read():
     text = 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n'
     assert Distribution.parse(text) == Distribution("ubuntu", "24.04", "", "Ubuntu 24.04.3 LTS")
 
@@ -149,7 +149,7 @@ def look(host):
     return facts.gather(host, [], ["default"]).to_dict()
 
 
-def test_an_untouched_host(host):
+def test_the_facts_of_an_untouched_host(host):
     found = look(host)
     assert found["main_config"] == {"state": "untouched", "content": ""}
     assert found["default_sites"] == [
@@ -166,7 +166,7 @@ def test_an_untouched_host(host):
     )
 
 
-def test_what_somebody_changed(host):
+def test_changed_files_are_found(host):
     (host.root / "nginx.conf").write_text("user nobody;\n")
     (host.root / "sites-available/default").write_text("server { }\n")
     found = look(host)
@@ -178,14 +178,14 @@ def test_what_somebody_changed(host):
     }
 
 
-def test_a_default_site_that_leads_elsewhere_or_nowhere_is_not_the_packages(host):
+def test_a_default_site_that_links_elsewhere_is_not_the_packages(host):
     link = host.root / "sites-enabled/default"
     link.unlink()
     link.symlink_to("/srv/site.conf")
     assert look(host)["default_sites"][0]["state"] == "changed"
 
 
-def test_ours_and_theirs(host):
+def test_files_of_the_role_and_foreign_files_are_distinguished(host):
     (host.root / "nginx.conf").write_text(f"# {MARKER}\n")
     (host.root / "conf.d/flaskops.conf").write_text(f"# {MARKER}\n")
     (host.root / "conf.d/theirs.conf").write_text("server { listen 80 default_server; }\n")
@@ -202,13 +202,13 @@ def test_ours_and_theirs(host):
     ]
 
 
-def test_the_service_at_boot_without_systemd(host):
+def test_the_boot_state_is_found_without_systemd(host):
     (host.system / "etc/rc2.d").mkdir()
     (host.system / "etc/rc2.d/S01nginx").touch()
     assert look(host)["service"] == "enabled"
 
 
-def test_who_guards_the_start(host):
+def test_the_guard_of_the_start_is_found(host):
     assert look(host)["boot_guard"] == "none"
     (host.system / "run/systemd/system").mkdir(parents=True)
     assert look(host)["boot_guard"] == "missing"
@@ -220,7 +220,7 @@ def test_who_guards_the_start(host):
     assert look(host)["boot_guard"] == "ours"
 
 
-def test_logs_that_nobody_rotates(host):
+def test_logs_without_rotation_are_found(host):
     (host.system / "etc/logrotate.d/nginx").unlink()
     assert look(host)["log_rotation"]["by"] == "nobody"
     (host.system / "etc/logrotate.d/flaskops-nginx").write_text(
@@ -229,7 +229,7 @@ def test_logs_that_nobody_rotates(host):
     assert look(host)["log_rotation"]["by"] == "ours"
 
 
-def test_an_empty_host(tmp_path):
+def test_the_facts_of_an_empty_host(tmp_path):
     found = look(facts.Places(root=tmp_path / "etc/nginx", nginx="/no/such/nginx", system=tmp_path))
     assert (
         found["main_config"]["state"] == "absent"
@@ -238,7 +238,7 @@ def test_an_empty_host(tmp_path):
     )
 
 
-def test_a_cut_run_is_seen(host):
+def test_an_interrupted_run_is_detected(host):
     pending = Path(host.system, "run/flaskops-nginx/reload-pending")
     pending.parent.mkdir(parents=True)
     assert not look(host)["reload_pending"]

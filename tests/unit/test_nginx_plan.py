@@ -130,7 +130,7 @@ def test_the_catch_all_answers_on_every_port():
     ("auto", True, True), ("auto", False, False), ("enabled", False, True),
     ("disabled", True, False),
 ])  # fmt: skip
-def test_ipv6(ipv6, host, expected):
+def test_ipv6_follows_the_setting_and_the_host(ipv6, host, expected):
     assert plan({**FRESH, "ipv6": host}, ipv6=ipv6)["host"]["ipv6"] is expected
 
 
@@ -269,14 +269,14 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
         ),
     ],
 )
-def test_bad_sites(sites, messages):
+def test_invalid_sites_are_refused(sites, messages):
     assert plan(sites=sites)["problems"] == messages
 
 
 @pytest.mark.parametrize(
     "name", ["a.example\n", "a.example\n;", "", "-a.example", "a..example", "a.example.", "*"]
 )
-def test_names_that_nginx_would_read_otherwise_are_refused(name):
+def test_names_that_nginx_would_misread_are_refused(name):
     assert len(plan(sites=[{"name": "shop", "server_names": [name]}])["problems"]) == 1
 
 
@@ -358,11 +358,11 @@ def test_names_that_nginx_would_read_otherwise_are_refused(name):
         ({"required_sites": "default"}, ["nginx_required_sites must be a list; got 'default'."]),
     ],
 )
-def test_bad_settings(inputs, messages):
+def test_invalid_settings_are_refused(inputs, messages):
     assert plan(**inputs)["problems"] == messages
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_together():
     result = plan({**BARE, "administrator": False}, sites=["x"], user="", http_port=-1)
     assert len(result["problems"]) == 4
     assert result["message"] == "\n".join(result["problems"])
@@ -471,7 +471,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("facts", "inputs", "message"), REFUSALS)
-def test_a_host_is_refused(facts, inputs, message):
+def test_unsupported_hosts_are_refused(facts, inputs, message):
     assert plan({**FRESH, **facts}, **inputs)["problems"] == [message]
 
 
@@ -518,11 +518,11 @@ def test_a_host_is_refused(facts, inputs, message):
         ({"distribution": {"id": "ubuntu", "version": "26.04", "name": "Ubuntu"}}, {}),
     ],
 )
-def test_a_host_is_accepted(facts, inputs):
+def test_supported_hosts_are_accepted(facts, inputs):
     assert plan({**FRESH, **facts}, **inputs)["problems"] == []
 
 
-def test_a_site_that_is_gone_is_removed():
+def test_a_site_that_is_no_longer_listed_is_removed():
     files = {
         name: {"sha256": "", "mode": "0644"}
         for name in (
@@ -537,11 +537,11 @@ def test_a_site_that_is_gone_is_removed():
 
 
 @pytest.mark.parametrize(("found", "wanted"), [("missing", True), ("ours", False), ("none", False)])
-def test_the_start_is_guarded_where_systemd_does_it(found, wanted):
+def test_the_start_is_guarded_with_systemd(found, wanted):
     assert plan({**FRESH, "boot_guard": found})["boot_guard"] is wanted
 
 
-def test_logs_are_rotated_by_us_only_where_nobody_else_does():
+def test_the_role_rotates_logs_only_if_nothing_else_does():
     assert plan({**FRESH, "log_rotation": {"by": "nobody", "installed": True}})["rotate_logs"]
     assert plan({**FRESH, "log_rotation": {"by": "ours", "installed": True}})["rotate_logs"]
     assert not plan(FRESH)["rotate_logs"]
@@ -550,7 +550,7 @@ def test_logs_are_rotated_by_us_only_where_nobody_else_does():
 OWN = {**FRESH, "included_sites": ["default"]}
 
 
-def test_an_nginx_of_the_users_own_is_only_asked():
+def test_an_unmanaged_nginx_is_only_checked():
     result = plan(OWN, manage=False)
     assert result["problems"] == []
     assert (result["packages"], result["absent"], result["start"], result["enable"]) == (
@@ -608,7 +608,7 @@ def test_an_nginx_of_the_users_own_is_only_asked():
         ),
     ],
 )
-def test_an_nginx_of_the_users_own_that_does_not_do(facts, message):
+def test_an_unmanaged_nginx_that_lacks_something_is_refused(facts, message):
     assert plan({**OWN, **facts}, manage=False)["problems"] == [message]
 
 
@@ -638,7 +638,7 @@ def tree():
         ),
     ],
 )
-def test_a_host_that_has_it_all_is_not_asked_again(facts, current):
+def test_a_current_host_is_not_checked_again(facts, current):
     host = {
         "reload_pending": False,
         "directories": ["default"],
@@ -648,14 +648,14 @@ def test_a_host_that_has_it_all_is_not_asked_again(facts, current):
     assert filters.nginx_is_current({**host, **facts}, tree()) is current
 
 
-def test_one_text_with_several_files():
+def test_the_differences_of_several_files_are_one_text():
     assert filters.nginx_split_files("=== a\nx\n\n=== b/c\n\ny\n\n") == [
         {"path": "a", "content": "x\n"},
         {"path": "b/c", "content": "y\n"},
     ]
 
 
-def test_filters_say_what_they_expect():
+def test_filters_report_what_they_expect():
     for call in (
         lambda: filters.nginx_plan("x"),
         lambda: filters.nginx_plan(INPUTS, {"x": 1}),
@@ -672,7 +672,7 @@ def test_filters_say_what_they_expect():
     }
 
 
-def test_a_long_difference_is_cut():
+def test_a_long_difference_is_shortened():
     theirs = "".join(f"line {number};\n" for number in range(100))
     text = _nginx_plan.difference(theirs, "", "x")
     assert len(text.splitlines()) == _nginx_plan.LINES_SHOWN + 1 and text.endswith("more lines")
@@ -684,7 +684,7 @@ def test_the_known_keys_of_a_site_are_documented():
     assert all(f"C({key})" in words for key in schema.SITE)
 
 
-def test_the_tables_and_the_argument_spec_say_the_same():
+def test_the_tables_and_the_argument_spec_agree():
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"][
         "main"
     ]["options"]
@@ -732,7 +732,7 @@ def test_every_input_reaches_the_plan():
         (["::/0"], ["::/0"], "'::/0' is every client"),
     ],
 )
-def test_the_proxies_that_are_believed(given, proxies, message):
+def test_trusted_proxies_are_validated(given, proxies, message):
     result = plan(FRESH, trusted_proxies=given)
     assert result["trusted_proxies"] == proxies
     assert (

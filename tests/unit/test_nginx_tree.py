@@ -156,7 +156,7 @@ INSTALL = {
 }
 
 
-def test_a_change_is_made_as_a_whole_and_loaded_once(place):
+def test_a_change_is_applied_as_a_whole_and_loaded_once(place):
     result = place.change(**INSTALL)
     assert result["changed"]
     assert result["actions"] == [
@@ -177,7 +177,7 @@ def test_a_change_is_made_as_a_whole_and_loaded_once(place):
     assert not list(place.settings.runtime.iterdir()), "no candidate and no mark is left"
 
 
-def test_the_second_time_nothing_is_done_not_even_a_test(place):
+def test_a_repeated_change_does_nothing_not_even_a_test(place):
     place.change(**INSTALL)
     tests = place.host.tests
     result = place.change(**INSTALL)
@@ -186,7 +186,7 @@ def test_the_second_time_nothing_is_done_not_even_a_test(place):
     assert len(place.host.loaded) == 1
 
 
-def test_what_somebody_else_wrote_is_kept_once(place):
+def test_a_foreign_file_is_backed_up_once(place):
     result = place.change(**INSTALL)
     [kept] = result["backups"]
     assert Path(kept).read_text() == "old main;\n"
@@ -200,7 +200,7 @@ def test_what_somebody_else_wrote_is_kept_once(place):
     assert Path(kept).read_text() == "theirs;\n"
 
 
-def test_check_mode_tells_the_same_and_writes_nothing(place):
+def test_check_mode_reports_the_same_and_writes_nothing(place):
     before = snapshot(place.root)
     predicted = place.change(check_mode=True, **INSTALL)
     assert snapshot(place.root) == before
@@ -225,7 +225,7 @@ def test_check_mode_on_a_bare_host_predicts_without_a_test(tmp_path):
     assert f"Create the directory {place.root}/conf.d" in result["actions"]
 
 
-def test_check_mode_predicts_a_link_to_what_a_real_run_would_have_made(place):
+def test_check_mode_predicts_a_link_to_a_file_that_a_real_run_would_create(place):
     link = {"path": "flaskops/default/a.conf", "target": str(place.base / "later.conf")}
     result = place.change(check_mode=True, links=[link])
     assert result["changed"] and not result["tested"]
@@ -246,7 +246,7 @@ def test_nginx_must_be_installed(place):
         place.change(**INSTALL)
 
 
-def test_a_refused_change_was_never_on_the_disk(place):
+def test_a_refused_change_is_never_written_to_disk(place):
     before = snapshot(place.root)
     with pytest.raises(NginxError) as caught:
         place.change(files=[{"path": "conf.d/x.conf", "content": "bad;"}])
@@ -270,7 +270,7 @@ def test_a_configuration_that_was_broken_before_is_named_as_such(place):
     )
 
 
-def test_a_change_may_mend_what_was_broken_before(place):
+def test_a_change_may_fix_a_configuration_that_was_broken_before(place):
     (place.root / "conf.d/x.conf").write_text("bad;")
     files = [
         {"path": "conf.d/x.conf", "content": "fine;"},
@@ -279,7 +279,7 @@ def test_a_change_may_mend_what_was_broken_before(place):
     assert place.change(files=files)["changed"]
 
 
-def test_a_failed_reload_puts_everything_back_and_loads_it(place):
+def test_a_failed_reload_restores_and_loads_the_old_configuration(place):
     before = snapshot(place.root)
     place.host.refuse_reload = ["[emerg] bind() to 0.0.0.0:81 failed (98: Address already in use)"]
     with pytest.raises(NginxError) as caught:
@@ -294,7 +294,7 @@ def test_a_failed_reload_puts_everything_back_and_loads_it(place):
     assert not (place.root / "flaskops/default").exists()
 
 
-def test_when_the_old_one_does_not_load_either_both_are_told(place):
+def test_if_the_old_configuration_does_not_load_either_both_errors_are_reported(place):
     place.host.refuse_reload = ["second", "first"]
     with pytest.raises(NginxError) as caught:
         place.change(**INSTALL)
@@ -374,7 +374,7 @@ def _restore_commit():
     Transaction.commit = original
 
 
-def test_users_of_a_name_go_before_the_name_itself_goes(place):
+def test_uses_of_a_name_are_removed_before_its_definition(place):
     place.change(**INSTALL)
     states = watch(place)
     place.change(
@@ -387,7 +387,7 @@ def test_users_of_a_name_go_before_the_name_itself_goes(place):
     assert states and not [state for state in states if state]
 
 
-def test_when_no_order_is_safe_it_says_so(place):
+def test_a_change_without_a_safe_order_is_reported(place):
     place.change(**INSTALL)
     result = place.change(
         files=[
@@ -501,9 +501,7 @@ def without_dots(state: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_kill_anywhere_leaves_a_tree_that_nginx_accepts_and_the_next_run_ends_the_work(
-    tmp_path, when
-):
+def test_a_kill_anywhere_leaves_a_valid_tree_and_the_next_run_completes_the_change(tmp_path, when):
     number = 0
     while True:
         number += 1
@@ -528,7 +526,7 @@ def test_a_kill_anywhere_leaves_a_tree_that_nginx_accepts_and_the_next_run_ends_
     assert number > 20
 
 
-def test_a_second_run_waits_for_the_lock_and_then_says_who_holds_it(place):
+def test_a_second_run_waits_for_the_lock_and_then_reports_who_holds_it(place):
     with (
         host_lock(place.settings.lock, 1, False),
         pytest.raises(
@@ -559,7 +557,7 @@ def test_links_in_the_tree_stay_links_in_the_candidate(place, tmp_path):
     assert not (copy / "conf.d/.pipe").exists()
 
 
-def test_nothing_is_reached_through_a_link(place, tmp_path):
+def test_no_file_is_written_through_a_link(place, tmp_path):
     (tmp_path / "outside").mkdir()
     (place.root / "linked").symlink_to(tmp_path / "outside")
     with pytest.raises(
@@ -568,7 +566,7 @@ def test_nothing_is_reached_through_a_link(place, tmp_path):
         place.change(files=[{"path": "linked/x.conf", "content": "x"}])
 
 
-def test_files_of_others_do_not_become_links_and_full_directories_stay(place):
+def test_foreign_files_do_not_become_links_and_nonempty_directories_stay(place):
     (place.root / "conf.d/a.conf").write_text("theirs")
     with pytest.raises(NginxError) as caught:
         place.change(
@@ -586,7 +584,7 @@ def test_files_of_others_do_not_become_links_and_full_directories_stay(place):
     ]
 
 
-def test_a_directory_goes_with_the_last_file_in_it(place):
+def test_a_directory_is_removed_with_its_last_file(place):
     place.change(files=[{"path": "flaskops/shop/x.conf", "content": "x;"}])
     place.change(absent=["flaskops/shop", "flaskops/shop/x.conf"])
     assert not (place.root / "flaskops/shop").exists()
@@ -616,13 +614,13 @@ def test_a_directory_goes_with_the_last_file_in_it(place):
         ({"absent": ["a\nb"]}, "absent: 'a\\nb' is not a plain path"),
     ],
 )
-def test_bad_parameters(params, message):
+def test_invalid_parameters_are_refused(params, message):
     with pytest.raises(NginxError) as caught:
         parse_wanted(Path("/etc/nginx"), params)
     assert message in str(caught.value)
 
 
-def test_all_bad_parameters_are_told_at_once():
+def test_all_invalid_parameters_are_reported_together():
     with pytest.raises(NginxError) as caught:
         parse_wanted(
             Path("/etc/nginx"), {"absent": ["..", "a//b"], "links": [{"path": "x", "target": "y"}]}
@@ -630,7 +628,7 @@ def test_all_bad_parameters_are_told_at_once():
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_safe_order_asks_only_what_it_needs():
+def test_safe_order_runs_only_the_checks_that_it_needs():
     asked = []
     steps = [Step("a", ABSENT, Entry("file", b"a")), Step("b", ABSENT, Entry("file", b"b"))]
 
@@ -642,7 +640,7 @@ def test_safe_order_asks_only_what_it_needs():
     assert asked == [["a"], ["b"]], "the final state is known to be good"
 
 
-def test_nginxs_own_words_without_the_rest():
+def test_the_error_of_nginx_is_extracted_from_its_output():
     text = (
         "flaskops:mounted\nnginx: [warn] w\nnginx: [emerg] e in /etc/nginx/x:1\nnginx:"
         " configuration file test failed\n"
@@ -662,7 +660,7 @@ def test_the_pid_file_is_read_from_the_main_configuration():
     assert error_log_path("error_log /var/log/x.log warn;\n") == Path("/var/log/x.log")
 
 
-def test_a_stale_pid_file_is_not_believed(tmp_path):
+def test_a_stale_pid_file_is_ignored(tmp_path):
     pid = tmp_path / "nginx.pid"
     pid.write_text(f"{os.getpid()}\n")
     assert master_pid(f"pid {pid};", "/no/such/nginx") is None
@@ -670,7 +668,7 @@ def test_a_stale_pid_file_is_not_believed(tmp_path):
     assert master_pid(f"pid {pid};", "/no/such/nginx") is None
 
 
-def test_a_refused_namespace_says_what_it_needs(tmp_path, monkeypatch):
+def test_a_refused_namespace_reports_what_it_needs(tmp_path, monkeypatch):
     host = Host()
     monkeypatch.setattr(
         Host,

@@ -114,7 +114,7 @@ def test_a_change_is_served_when_it_returns(place):
     assert (place.get("/a"), place.get("/b")) == ("404", "b")
 
 
-def test_a_bad_file_is_refused_in_nginxs_words_and_was_never_there(place):
+def test_an_invalid_file_is_refused_with_the_error_of_nginx_and_never_written(place):
     with pytest.raises(NginxError) as caught:
         place.change(files=[{"path": "conf.d/x.conf", "content": "bad;\n"}])
     assert (
@@ -125,7 +125,7 @@ def test_a_bad_file_is_refused_in_nginxs_words_and_was_never_there(place):
     assert not (place.root / "conf.d/x.conf").exists()
 
 
-def test_a_port_that_is_taken_is_found_by_the_reload_and_everything_is_put_back(place):
+def test_a_port_in_use_fails_the_reload_and_the_old_configuration_is_restored(place):
     place.change(links=[place.link("one", "a")])
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -155,7 +155,7 @@ def test_two_apps_swap_their_paths(place):
     assert (place.get("/a"), place.get("/b")) == ("a", "b")
 
 
-def test_a_master_of_another_configuration_is_not_taken_for_ours(place):
+def test_the_master_of_another_configuration_is_not_reloaded(place):
     (place.base / "nginx.pid").unlink()
     assert place.host.master(place.root) is None
 
@@ -167,7 +167,7 @@ def test_a_stopped_nginx_is_tested_and_not_reloaded(place):
     assert result["tested"] and not result["reloaded"]
 
 
-def test_a_kill_at_any_step_leaves_what_nginx_accepts_and_the_next_run_ends_it(place):
+def test_a_kill_at_any_step_leaves_a_valid_tree_and_the_next_run_completes_the_change(place):
     """kill -9 of a real process at each rename and at the reload; the kills in between are in
     test_nginx_tree.py.
     """
@@ -219,7 +219,7 @@ def die_at(number: int) -> None:
     Host.reload = mortal(Host.reload)
 
 
-def test_two_changes_at_once_both_take_place(place):
+def test_two_concurrent_changes_are_both_applied(place):
     children = []
     for name in "ab":
         child = os.fork()

@@ -71,7 +71,7 @@ def problems(place, **keys):
         "gone/../../x",
     ],
 )
-def test_a_link_that_leads_out_is_refused_by_its_name(source, target):
+def test_a_link_out_of_the_source_is_refused_by_name(source, target):
     (source / "deep").mkdir()
     if target.startswith("up") or "/up" in target:
         (source / "up").symlink_to("..")
@@ -110,7 +110,7 @@ def test_a_link_that_is_ignored_may_lead_anywhere(source):
     "name",
     ["requirements.txt", "Dockerfile", ".dockerignore", "app.py", "uv.lock", "pyproject.toml"],
 )
-def test_what_the_controller_reads_is_not_read_through_a_link_that_leads_out(source, name):
+def test_the_controller_follows_no_link_out_of_the_source(source, name):
     (source / name).unlink(missing_ok=True)
     (source / name).symlink_to("../outside")
     assert any(f"'{name}'" in problem for problem in problems(source))
@@ -125,7 +125,7 @@ def test_what_the_controller_reads_is_not_read_through_a_link_that_leads_out(sou
     ["requirements.txt", "Dockerfile", ".dockerignore", "app.py", "pipe", "wsgi.py", "uwsgi.ini"],
 )
 @pytest.mark.parametrize("kind", ["pipe", "socket", "directory"])
-def test_no_pipe_is_waited_for(source, name, kind):
+def test_the_controller_does_not_wait_for_a_pipe(source, name, kind):
     (source / name).unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(source / name)
@@ -157,7 +157,7 @@ def test_no_pipe_is_waited_for(source, name, kind):
     ],
 )
 @pytest.mark.parametrize("kind", ["pipe", "device", "loop", "missing", "huge"])
-def test_files_beside_the_source_are_regular_and_not_too_large(source, keys, name, kind):
+def test_files_beside_the_source_must_be_regular_and_not_too_large(source, keys, name, kind):
     odd = source.parent / "odd"
     if kind == "pipe":
         os.mkfifo(odd)
@@ -196,14 +196,14 @@ def test_a_large_file_that_is_read_whole_is_refused(source, name):
     assert found == [] if name == "app.py" else any(name in problem for problem in found), found
 
 
-def test_too_many_files(source, monkeypatch):
+def test_too_many_files_are_refused(source, monkeypatch):
     monkeypatch.setattr(_source, "ENTRIES", 100)
     for number in range(101):
         (source / f"{number}.txt").touch()
     assert "more than 100 files and directories" in problems(source)[0]
 
 
-def test_a_tree_that_is_too_deep(source):
+def test_a_tree_that_is_too_deep_is_refused(source):
     here = os.open(source, os.O_RDONLY)
     for _ in range(3000):
         os.mkdir("d", dir_fd=here)
@@ -218,7 +218,7 @@ def test_a_tree_that_is_too_deep(source):
 
 
 @pytest.mark.parametrize("name", [b"odd\xff.txt", b"\x80/inner.txt"])
-def test_a_name_that_is_not_utf_8(source, name):
+def test_a_name_that_is_not_utf_8_is_refused(source, name):
     path = os.path.join(os.fsencode(source), name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb"):
@@ -229,7 +229,7 @@ def test_a_name_that_is_not_utf_8(source, name):
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "a" * 255, "Icon\r", " ", "-rf", "größe"])
-def test_names_that_are_odd_but_names(source, name):
+def test_odd_but_valid_names_are_accepted(source, name):
     (source / name).write_text("x")
     assert problems(source) == []
     target = io.BytesIO()
@@ -238,7 +238,7 @@ def test_names_that_are_odd_but_names(source, name):
         assert f"app/{name}" in opened.getnames()
 
 
-def test_a_file_that_changes_while_it_is_read(source, monkeypatch):
+def test_a_file_that_changes_during_the_read_is_reported(source, monkeypatch):
     through = _source._Counted.through
 
     def change(self):
@@ -251,13 +251,13 @@ def test_a_file_that_changes_while_it_is_read(source, monkeypatch):
         write_context(io.BytesIO(), str(source), {})
 
 
-def test_a_file_that_goes_while_it_is_read(source, monkeypatch):
+def test_a_file_that_disappears_during_the_read_is_reported(source, monkeypatch):
     monkeypatch.setattr(_source, "source_files", lambda place: iter(["app.py", "gone.py"]))
     with pytest.raises(SourceError, match=r"'gone\.py' cannot be read"):
         source_digest(str(source))
 
 
-def test_what_has_become_a_pipe_is_not_waited_for(source):
+def test_the_controller_does_not_wait_for_a_file_that_became_a_pipe(source):
     os.mkfifo(source / "pipe")
     with pytest.raises(SourceError, match="no regular file"):
         read_inside(source, "pipe")
@@ -277,7 +277,7 @@ def test_what_has_become_a_pipe_is_not_waited_for(source):
         "app = 1\0",
     ],
 )
-def test_a_huge_expression(source, text):
+def test_a_huge_expression_does_not_crash_the_controller(source, text):
     (source / "app.py").write_text(text)
     assert problems(source) == []  # the container looks with its own Python
 
@@ -292,7 +292,7 @@ def test_a_huge_expression(source, text):
         "project = 3\n",
     ],
 )
-def test_an_odd_project(source, text):
+def test_an_odd_project_is_answered(source, text):
     (source / "requirements.txt").unlink()
     (source / "pyproject.toml").write_text(text)
     assert "pyproject.toml" in problems(source)[0]
@@ -311,7 +311,7 @@ def test_an_odd_project(source, text):
         ("FROM a\nRUN " + "<<A " * 20_000, ""),
     ],
 )
-def test_a_dockerfile_that_would_take_long(source, text, words):
+def test_a_dockerfile_that_expands_without_limit_is_answered(source, text, words):
     (source / "Dockerfile").write_text(text)
     for number in range(30):
         (source / ("a" * 200 + str(number))).touch()
@@ -324,7 +324,7 @@ def test_blank_lines_before_an_argument_take_no_time():
     assert dockerfile.stages(text) == []
 
 
-def test_requirements_that_would_take_long(source):
+def test_requirements_that_expand_without_limit_are_answered(source):
     names = [f"{number}.txt" for number in range(2000)]
     for name in names:
         (source / name).write_text("".join(f"-r {other}\n" for other in names[:50]) + "a/b\n" * 500)
@@ -332,7 +332,7 @@ def test_requirements_that_would_take_long(source):
     assert wrong == [] and len(found["files"]) == 50
 
 
-def test_requirements_that_include_nothing(source):
+def test_requirements_that_include_nothing_are_answered(source):
     (source / "requirements.txt").write_text("-r ''\nflask\n")
     assert problems(source) == []
 
@@ -355,7 +355,7 @@ def test_requirements_that_include_nothing(source):
         "[",
     ],
 )
-def test_no_pattern_takes_long(source, pattern):
+def test_no_ignore_pattern_is_slow(source, pattern):
     place = source / ("a/" * 40)
     place.mkdir(parents=True)
     for number in range(50):
@@ -368,13 +368,13 @@ def test_no_pattern_takes_long(source, pattern):
     ("text", "words"),
     [("a" * 2000, "in line 1"), ("a\n" * 3_000_000, "too large"), (b"\xff", "UTF-8")],
 )
-def test_a_dockerignore_that_is_too_large(source, text, words):
+def test_a_dockerignore_that_is_too_large_is_refused(source, text, words):
     (source / ".dockerignore").write_bytes(text if isinstance(text, bytes) else text.encode())
     (problem,) = problems(source)
     assert "'.dockerignore'" in problem and words in problem
 
 
-def test_the_patterns_match_what_those_of_the_docker_sdk_match(tmp_path):
+def test_ignore_patterns_match_like_those_of_the_docker_sdk(tmp_path):
     """With lower case alone: the SDK ignores case, and Docker does not."""
     chance = random.Random(7)
     names = ["a", "b", "ab", "abc", "a.py", "x.md", "readme.md", "docs", "keep", "a-b", "[a]"]
@@ -445,7 +445,7 @@ def test_the_patterns_match_what_those_of_the_docker_sdk_match(tmp_path):
         (r"[^a-z]\**", set()),
     ],
 )
-def test_a_pattern_means_what_it_means_to_docker(pattern, left_out):
+def test_an_ignore_pattern_means_the_same_as_in_docker(pattern, left_out):
     """Of names as they are, large and small letters too, with the escapes and sets of
     filepath.Match of Go.
     """
@@ -455,7 +455,7 @@ def test_a_pattern_means_what_it_means_to_docker(pattern, left_out):
     } == left_out
 
 
-def test_a_pattern_covers_what_is_below_beside_an_exception_too(source):
+def test_a_pattern_covers_a_whole_directory_despite_an_exception(source):
     (source / "a/b/vendor/x").mkdir(parents=True)
     for name in ("a/b/vendor/x/big.bin", "a/b/vendor/keep.txt", "a/b/own.txt"):
         (source / name).touch()

@@ -145,18 +145,18 @@ def test_values_are_converted(option, given, value):
         ),
     ],
 )
-def test_what_does_not_fit_is_named_with_what_is_allowed(option, given, problem):
+def test_invalid_values_are_reported_with_what_is_allowed(option, given, problem):
     assert one(option, given)[1] == [f"{WHERE}: {problem}"]
 
 
-def test_an_unknown_key_that_resembles_none_is_answered_with_all_there_are():
+def test_an_unknown_key_without_a_similar_one_lists_all_keys():
     _, problems = normalize({"zzz": [1]}, {"b": Option(), "a": Option()}, WHERE)
     assert problems == [
         "flask_apps: shop: 'zzz' is not a known key (its value is hidden); allowed are a, b."
     ]
 
 
-def test_all_problems_are_reported_together_and_the_good_values_kept():
+def test_all_problems_are_reported_together_and_valid_values_are_kept():
     options = {
         "a": Option(kind="int"),
         "b": Option(required=True, allowed="a word"),
@@ -168,7 +168,7 @@ def test_all_problems_are_reported_together_and_the_good_values_kept():
     assert result["d"] == "good"
 
 
-def test_what_the_user_wrote_is_not_changed():
+def test_the_input_of_the_user_is_not_changed():
     written = {"uwsgi": {"threads": "8"}, "networks": [1]}
     normalize(
         written,
@@ -266,20 +266,20 @@ def test_the_user_of_an_address_is_hidden(text, shown):
         "https://u:hun\nter2@host",
     ],
 )
-def test_an_address_that_does_not_fit_is_shown_without_its_user(repo):
+def test_an_invalid_address_is_shown_without_its_user(repo):
     _, problems = normalize(
         {"repo": repo}, {"repo": Option(pattern="never", allowed="an address")}, WHERE
     )
     assert "hun" not in problems[0] and "@" in problems[0]
 
 
-def test_a_message_has_nothing_that_a_terminal_obeys():
+def test_a_message_contains_no_terminal_control_characters():
     assert (
         printable("a\nb\x1b[31m\x07\x9b\u202e\ud800é") == "a\nb\\x1b[31m\\x07\\x9b\\u202e\\ud800é"
     )
 
 
-def test_a_list_that_must_not_be_empty():
+def test_an_empty_list_is_refused_where_one_item_is_required():
     assert one(Option(kind="list", filled=True, elements=Option(allowed="a status")), [])[1] == [
         f"{WHERE}: key is an empty list; leave it out, or write a status."
     ]

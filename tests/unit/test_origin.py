@@ -72,18 +72,18 @@ def check(tmp_path):
         (None, {"image": "registry.example.org/shop:1", "engine": "gunicorn"}, "image", "gunicorn"),
     ],
 )
-def test_the_engine_follows_from_what_makes_the_image(check, files, keys, kind, engine):
+def test_the_origin_of_the_image_decides_the_engine(check, files, keys, kind, engine):
     app, problems = check(files, **keys)
     assert (problems, app["build"]["kind"], app["engine"]) == ([], kind, engine)
 
 
-def test_a_dockerfile_that_is_not_used_is_told(check):
+def test_an_unused_dockerfile_is_reported(check):
     assert check({"Dockerfile": "FROM node:22"})[0]["notes"] == [
         "its Dockerfile is not used; write dockerfile: Dockerfile to have the image made by it."
     ]
 
 
-def test_expose_names_the_port(check):
+def test_expose_sets_the_port(check):
     app, problems = check({"Dockerfile": "FROM python\nEXPOSE 5000"}, dockerfile="Dockerfile")
     assert (problems, app["port"], app["notes"]) == (
         [],
@@ -255,13 +255,13 @@ def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
         ),
     ],
 )
-def test_keys_that_have_no_sense_together(check, tmp_path, files, keys, problem):
+def test_keys_that_exclude_each_other_are_refused(check, tmp_path, files, keys, problem):
     if files is not None:
         check(files)
     assert check(files, **keys)[1] == [problem.replace("{place}", str(tmp_path))]
 
 
-def test_a_server_that_has_no_port_has_to_know_the_socket(check):
+def test_a_server_without_a_port_must_know_the_socket(check):
     app, problems = check(image="a/b")
     assert (problems, app["notes"]) == (
         [],
@@ -318,7 +318,7 @@ def test_a_server_that_has_no_port_has_to_know_the_socket(check):
         ),
     ],
 )
-def test_how_an_application_names_itself(check, files, keys, found):
+def test_the_name_of_an_application_comes_from_its_source(check, files, keys, found):
     app, problems = check(files, **keys)
     assert (problems, (app["module"], app["callable"])) == ([], found)
 
@@ -340,7 +340,7 @@ def test_the_registry_of_an_image(image, registry):
     assert registry_of(image) == registry
 
 
-def test_reference_and_archive_make_a_release_of_an_image(check, tmp_path):
+def test_a_release_of_an_image_has_a_reference_and_an_archive(check, tmp_path):
     (tmp_path / "shop.tar").write_text("x")
     app, problems = check(image="a/shop:1", image_archive="shop.tar", port=80)
     assert problems == []
@@ -352,7 +352,7 @@ def test_reference_and_archive_make_a_release_of_an_image(check, tmp_path):
     assert typed(image_parts)(app) == {"reference": "a/shop:1", "archive": ""}
 
 
-def test_defaults_that_have_no_sense_for_an_application_are_left_aside(tmp_path):
+def test_defaults_that_do_not_apply_to_an_application_are_ignored(tmp_path):
     (tmp_path / "app.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
     (tmp_path / "requirements.txt").write_text("flask\n")
     defaults = {"registry": {"username": "a", "password": "b"}, "apt_packages": ["libpq5"]}
@@ -363,7 +363,7 @@ def test_defaults_that_have_no_sense_for_an_application_are_left_aside(tmp_path)
     assert normalize_apps(apps, defaults=defaults, source_root=str(tmp_path))[1] == []
 
 
-def test_the_only_application_of_a_source_is_taken_and_told(check):
+def test_the_only_application_of_a_source_is_used_and_reported(check):
     routes = (
         "from flask import Flask\nsite = Flask(__name__)\n@site.get('/')\ndef page(): return ''\n"
     )
@@ -403,7 +403,7 @@ DE, FR = "shop/translations/de/LC_MESSAGES/messages", "shop/translations/fr/LC_M
         (["shop/it.po"], []),
     ],
 )
-def test_translations_that_nobody_has_compiled_are_told_once(check, names, told):
+def test_uncompiled_translations_are_reported_once(check, names, told):
     app, _problems = check(dict.fromkeys(names, ""))
     notes = [note for note in app["notes"] if "not compiled" in note]
     assert len(notes) == len(told) and all(

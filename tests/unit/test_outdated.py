@@ -55,7 +55,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.advice impo
         ("Exception: Install 'email_validator' for email validation support.", "email-validator"),
     ],
 )
-def test_the_version_that_has_what_is_asked_for_is_named_once(line, version):
+def test_the_last_version_with_the_missing_name_is_named_once(line, version):
     (said,) = advice(f"Traceback\n{line}\n{line}", {})
     assert version in said and "requirements" in said
 
@@ -70,7 +70,7 @@ def test_the_version_that_has_what_is_asked_for_is_named_once(line, version):
         "shop: Install email",
     ],
 )
-def test_names_of_others_are_not_told(line):
+def test_names_of_other_packages_are_not_reported(line):
     assert outdated.of_start(line) == []
 
 
@@ -90,7 +90,7 @@ def test_names_of_others_are_not_told(line):
         "c.c:2:10: fatal error: longintrepr.h: No such file or directory",
     ],
 )
-def test_what_does_not_build_with_this_python_is_named(line):
+def test_a_requirement_that_does_not_build_with_this_python_is_named(line):
     said = outdated.of_build(f"#9 1.1 {line}\n#9 1.2   ERROR: Failed building wheel for greenlet\n")
     assert "greenlet is older than this Python" in said and 'python: "3.9"' in said
     assert outdated.of_build(f"#9 1.1 {line}\n") == ""

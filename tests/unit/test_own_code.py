@@ -24,7 +24,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import 
         ("Build", False, False, False),
     ],
 )
-def test_one_list_of_directories_says_what_is_the_applications(
+def test_one_list_of_directories_decides_what_belongs_to_the_application(
     tmp_path, directory, searched, run, own
 ):
     """An application is looked for in it; it is run; it is written by who wrote the application."""

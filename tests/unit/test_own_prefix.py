@@ -62,7 +62,7 @@ def said(tmp_path):
         ),
     ],
 )
-def test_the_setting_is_named_with_its_place_and_what_to_write(said, text, key):
+def test_the_setting_is_named_with_its_line_and_the_key_to_write(said, text, key):
     words = said({"web/a.py": f"import os\n{text}\n"})
     assert (
         words.startswith("It has a setting of its own for its path (web/a.py, line 2): write ")
@@ -71,7 +71,7 @@ def test_the_setting_is_named_with_its_place_and_what_to_write(said, text, key):
     assert "path_mode" not in words
 
 
-def test_a_header_is_written_by_nginx(said):
+def test_a_header_is_set_by_nginx(said):
     files = {"web/a.py": TELLS.format('environ.get("HTTP_X_SCRIPT_NAME", "")')}
     header = "proxy_set_header X-Script-Name /shop"
     assert (
@@ -83,7 +83,7 @@ def test_a_header_is_written_by_nginx(said):
     assert said(files, path_mode="script_name", proxy={"directives": [header]}) == ""
 
 
-def test_a_variable_goes_before_the_configuration_and_an_option_is_one_of_a_command(said):
+def test_a_variable_takes_precedence_over_the_configuration_and_an_option_needs_a_command(said):
     files = {
         "web/a.py": (
             'x = app.config["URL_PREFIX"]\nx ='
@@ -110,7 +110,7 @@ def test_a_variable_goes_before_the_configuration_and_an_option_is_one_of_a_comm
     ],
     ids=range(5),
 )
-def test_the_mode_that_it_goes_with_is_named(said, middleware, now, told):
+def test_the_matching_path_mode_is_named(said, middleware, now, told):
     files = {"a.py": f'{middleware}\nx = app.config["URL_PREFIX"]\n'}
     words = said(files, path_mode=now)
     assert ("path_mode" in words) == bool(told) and told in words
@@ -123,7 +123,7 @@ def test_the_mode_that_it_goes_with_is_named(said, middleware, now, told):
     assert said(files, path_mode=now, config_files=config) == wanted
 
 
-def test_one_file_of_settings_is_named_and_a_wrong_value_is_none(said):
+def test_a_single_configuration_file_is_named_and_a_wrong_value_does_not_count(said):
     files = {"a.py": 'x = app.config["URL_PREFIX"]\n'}
     assert "in /etc/shop.cfg (config_files)" in said(
         files, config_files=[{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/'\n"}]
@@ -134,7 +134,7 @@ def test_one_file_of_settings_is_named_and_a_wrong_value_is_none(said):
     )
 
 
-def test_a_source_that_forces_the_path_is_told(said):
+def test_a_source_that_forces_the_path_is_reported(said):
     words = said({"a.py": TELLS.format('"/"')})
     assert (
         words
@@ -158,18 +158,18 @@ def test_a_source_that_forces_the_path_is_told(said):
     ],
     ids=lambda text: text[:40],
 )  # fmt: skip
-def test_what_is_another_setting_is_not(said, text):
+def test_other_settings_are_not_named(said, text):
     assert said({"a.py": f"import os\n{text}\n"}) == ""
 
 
-def test_who_only_has_blueprints_costs_no_reading(tmp_path):
+def test_a_source_with_blueprints_only_is_not_read(tmp_path):
     (tmp_path / "a.py").write_text("bp = Blueprint('a', __name__, url_prefix='/a')\n")
     assert list(own_code.modules(str(tmp_path), own_prefix._WORDS)) == []
     (tmp_path / "b.py").write_text("x = config.URL_PREFIX\n")
     assert [file for file, *_rest in own_code.modules(str(tmp_path), own_prefix._WORDS)] == ["b.py"]
 
 
-def test_at_the_root_and_without_a_source_there_is_none(said):
+def test_at_the_root_and_without_a_source_no_setting_is_named(said):
     assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
     assert (
         typed(own_prefix.setting)(
@@ -200,7 +200,7 @@ if __name__ == "__main__":
 """
 
 
-def test_the_line_of_a_program_comes_with_what_tells_it_the_path(tmp_path):
+def test_the_suggested_command_passes_the_path_to_the_program(tmp_path):
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "depot.py").write_text(SERVER)
     (words,) = filters.normalize_apps([{"name": "shop", "source": str(tmp_path), "path": "/shop"}])[
@@ -212,7 +212,7 @@ def test_the_line_of_a_program_comes_with_what_tells_it_the_path(tmp_path):
     )
 
 
-def test_the_plan_has_it_for_an_entry_and_not_for_a_release_of_earlier(tmp_path):
+def test_the_plan_has_the_setting_for_an_entry_and_not_for_an_older_release(tmp_path):
     (tmp_path / "app.py").write_text('import os\nx = os.environ["URL_PREFIX"]\napp = 1\n')
     (tmp_path / "requirements.txt").write_text("flask\n")
     (entry,), problems = normalize_apps(

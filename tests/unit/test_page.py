@@ -82,7 +82,7 @@ GOOD = """<!doctype html><title>Shop</title>
 FILES = {"/shop/static/a.css": "x", "/shop/static/a.js": "x"}
 
 
-def test_of_a_page_that_is_well_nothing_is_said(look):
+def test_a_correct_page_gives_no_warning(look):
     assert look({"/shop/": GOOD, **FILES}) == []
     assert look.asked == ["/shop/", "/shop/static/a.js", "/shop/static/a.css"] or set(
         look.asked
@@ -90,11 +90,11 @@ def test_of_a_page_that_is_well_nothing_is_said(look):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
-def test_what_is_guarded_or_has_no_page_is_left_alone(look, status):
+def test_protected_and_missing_pages_are_ignored(look, status):
     assert look({"/shop/": status}) == []
 
 
-def test_files_that_are_missing_are_listed(look):
+def test_missing_files_are_listed(look):
     (said,) = look({"/shop/": GOOD, "/shop/static/a.css": 500})
     assert said.startswith("/shop/ asks for what is not there: ")
     assert (
@@ -104,14 +104,14 @@ def test_files_that_are_missing_are_listed(look):
     )
 
 
-def test_no_more_than_twenty_files_are_asked_for(look):
+def test_at_most_twenty_files_are_requested(look):
     page = "".join(f'<script src="{number}.js"></script>' for number in range(50))
     (said,) = look({"/shop/": page})
     assert len(look.asked) == 21
     assert said.count("(404)") == _page.EXAMPLES and "and 15 more" in said
 
 
-def test_all_files_together_have_a_second(look, monkeypatch):
+def test_all_files_together_have_one_second(look, monkeypatch):
     monkeypatch.setattr(_page, "FILE_SECONDS", 0.2)
     page = "".join(f'<script src="{number}.js"></script>' for number in range(20))
     started = time.monotonic()
@@ -120,7 +120,7 @@ def test_all_files_together_have_a_second(look, monkeypatch):
     assert len(look.asked) < 6
 
 
-def test_a_page_without_an_end_takes_its_time_and_no_more(look, monkeypatch):
+def test_an_endless_page_is_read_until_its_timeout(look, monkeypatch):
     monkeypatch.setattr(_page, "PAGE_SECONDS", 0.3)
     started = time.monotonic()
     assert look({"/shop/": GOOD}, delay=3) == []
@@ -136,7 +136,7 @@ def test_a_page_without_an_end_takes_its_time_and_no_more(look, monkeypatch):
     ],
     ids=str,
 )
-def test_links_that_leave_the_path_are_told_with_the_key(look, keys, key):
+def test_links_that_leave_the_path_are_reported_with_the_key(look, keys, key):
     page = (
         '<a href="/inside">here</a> <form action="/send" method="post"></form> <a'
         ' href="../z">z</a> '
@@ -149,7 +149,7 @@ def test_links_that_leave_the_path_are_told_with_the_key(look, keys, key):
     assert key in said and "path: /" in said
 
 
-def test_one_link_to_elsewhere_is_no_fault_and_neither_is_another_application(look):
+def test_one_external_link_and_links_to_another_application_are_accepted(look):
     page = '<a href="/about">about</a> <a href="cart">cart</a> <a href="/shop/x">x</a>'
     assert look({"/shop/": page}) == []
     portal = '<a href="/blog/">blog</a> <a href="/wiki">wiki</a> <a href="/blogger">x</a>'
@@ -165,7 +165,7 @@ def test_at_the_root_nothing_leaves(look):
     )
 
 
-def test_a_style_out_of_the_path_is_one_too(look):
+def test_a_stylesheet_outside_the_path_is_reported(look):
     (said,) = look({"/shop/": '<link rel="stylesheet" href="/static/a.css"><a href="x">x</a>'})
     assert said.startswith("1 of 1 files of /shop/ lead out of its path /shop: /static/a.css.")
     assert (
@@ -179,7 +179,7 @@ def test_a_style_out_of_the_path_is_one_too(look):
     )
 
 
-def test_a_base_counts(look):
+def test_a_base_element_is_respected(look):
     (said,) = look({"/shop/": '<base href="/other/"><a href="a">a</a>'})
     assert "/other/a" in said
 
@@ -212,7 +212,7 @@ def test_a_redirect_is_followed_to_its_page(look):
         ),
     ],
 )
-def test_a_redirect_that_leads_nowhere_is_told(look, table, keys, words):
+def test_a_redirect_that_leads_nowhere_is_reported(look, table, keys, words):
     (said,) = look(table, **keys)
     assert words in said
 
@@ -227,11 +227,11 @@ def test_a_redirect_that_leads_nowhere_is_told(look, table, keys, words):
         ("http://shop.example.org:99999999/x", {}, []),
     ],
 )
-def test_a_redirect_that_may_well_be_meant_is_not(look, location, keys, neighbours):
+def test_a_redirect_that_may_be_intended_is_not_reported(look, location, keys, neighbours):
     assert look({"/shop/": (302, location)}, neighbours, **keys) == []
 
 
-def test_a_cookie_that_is_set_on_the_way_is_sent(look):
+def test_a_cookie_from_a_redirect_is_sent(look):
     def page(headers):
         return (
             (200, "", "in", "")
@@ -243,7 +243,7 @@ def test_a_cookie_that_is_set_on_the_way_is_sent(look):
     assert look.asked == ["/shop/"] * 2
 
 
-def test_what_a_page_writes_is_shown_without_its_control_characters(look):
+def test_text_of_a_page_is_shown_without_control_characters(look):
     (said,) = look({"/shop/": '<a href="/\x1b[2J\u202e">x</a>'})
     assert "\x1b" not in said and "\u202e" not in said
 
@@ -257,7 +257,7 @@ def test_what_a_page_writes_is_shown_without_its_control_characters(look):
     ],
     ids=lambda page: page[:9],
 )  # fmt: skip
-def test_no_page_holds_the_run_up(page):
+def test_no_page_slows_the_run_down(page):
     started = time.monotonic()
     read = _page.Page()
     read.read(page, started + 1)
@@ -279,12 +279,12 @@ OWN = (
     [{"/shop/": '<a href="/in">x</a><a href="/out">y</a>'}, {"/shop/": (302, "/in")}],
     ids=str,
 )
-def test_a_setting_of_its_own_goes_before_what_is_true_of_most(look, table):
+def test_a_prefix_setting_of_the_application_takes_precedence_over_the_general_advice(look, table):
     (said,) = look(table, own_prefix=OWN)
     assert said.endswith(OWN) and "url_for" not in said
 
 
-def test_a_setting_of_its_own_is_not_what_a_page_needs_that_knows_its_path(look):
+def test_a_page_that_knows_its_path_does_not_need_the_prefix_setting(look):
     (said,) = look(
         {"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, own_prefix=OWN
     )
@@ -300,7 +300,7 @@ def test_a_setting_of_its_own_is_not_what_a_page_needs_that_knows_its_path(look)
         )
 
 
-def test_where_all_links_and_files_leave_something_may_replace_our_path(look):
+def test_if_all_links_leave_the_path_the_application_may_replace_script_name(look):
     page = '<a href="/in">x</a><a href="/out">y</a><link rel=stylesheet href="/static/a.css">'
     (said,) = look({"/shop/": page})
     assert "something in it replaces SCRIPT_NAME" in said and "url_for" in said
@@ -312,7 +312,7 @@ def test_where_all_links_and_files_leave_something_may_replace_our_path(look):
     assert "replaces" not in look({"/shop/": page}, engine="command")[0]
 
 
-def test_a_base_that_leads_out_is_named(look):
+def test_a_base_element_outside_the_path_is_named(look):
     (said,) = look({"/shop/": '<base href="/"><a href="cart">x</a><script src="a.js"></script>'})
     assert said.startswith(
         "1 of 1 links of /shop/ lead out of its path /shop: /a.js, /cart. Its <base href> leads"
@@ -322,7 +322,7 @@ def test_a_base_that_leads_out_is_named(look):
     assert look({"/shop/": '<base href="/shop/"><a href="cart">x</a>'}) == []
 
 
-def test_the_option_of_a_build_is_named(look):
+def test_the_option_of_a_frontend_build_is_named(look):
     (said,) = look(
         {"/shop/": '<div id=root></div><script type="module" src="/assets/x.js"></script>'}
     )
@@ -338,7 +338,7 @@ def test_the_option_of_a_build_is_named(look):
         "http://[::1]:80/in",
     ],
 )
-def test_a_redirect_to_the_machine_of_each_browser_is_told(look, target):
+def test_a_redirect_to_localhost_is_reported(look, target):
     (said,) = look({"/shop/": (302, target)})
     assert (
         said.startswith(
@@ -348,7 +348,7 @@ def test_a_redirect_to_the_machine_of_each_browser_is_told(look, target):
     )
 
 
-def test_a_site_that_is_called_localhost_is_itself(look):
+def test_a_site_named_localhost_may_redirect_to_itself(look):
     assert (
         look(
             {"/shop/": (302, "http://localhost/shop/in"), "/shop/in": GOOD, **FILES},
@@ -359,7 +359,7 @@ def test_a_site_that_is_called_localhost_is_itself(look):
     assert "out of its path" in look({"/shop/": (302, "http://localhost/in")}, host="localhost")[0]
 
 
-def test_files_of_a_server_for_development_are_told_and_its_links_are_not(look):
+def test_files_of_a_development_server_are_reported_and_its_links_are_not(look):
     (said,) = look(
         {
             "/shop/": (
@@ -387,7 +387,7 @@ def typed(kind, text):
         'new EventSource("/api/items")', 'r.open("GET", "/api/items")', 'a();fetch("/api/items")',
     ],
 )  # fmt: skip
-def test_a_call_in_a_script_that_leaves_the_path_is_told_and_not_made(look, text):
+def test_a_script_call_that_leaves_the_path_is_reported_and_not_made(look, text):
     (said,) = look({"/shop/": f"<a href=x>x</a><script>{text}</script>"})
     assert said.startswith("/shop/ has scripts that call out of its path /shop: /api/items. ")
     (said,) = look(
@@ -406,14 +406,14 @@ def test_a_call_in_a_script_that_leaves_the_path_is_told_and_not_made(look, text
         'fetch("/blog/feed")', 'fetch("/" + name)',
     ],
 )  # fmt: skip
-def test_a_call_that_may_be_right_is_not(look, text):
+def test_a_script_call_that_may_be_right_is_not_reported(look, text):
     assert look({"/shop/": f"<a href=x>x</a><script>{text}</script>"}, ["/blog"]) == []
 
 
 @pytest.mark.parametrize(
     "text", ["var socket = io();", "const s=io.connect()", "let s = io('/chat')", "use(io( ))"]
 )
-def test_a_socket_that_is_opened_at_the_root_of_the_site_is_told(look, text):
+def test_a_websocket_at_the_root_of_the_site_is_reported(look, text):
     wanted = "/shop/ has a script that opens Socket.IO at /socket.io/, out of its path /shop. "
     wanted += 'Write its path there: io({path: "/shop/socket.io/"}).'
     assert look({"/shop/": f"<script>{text}</script>"}) == [wanted]
@@ -429,11 +429,11 @@ def test_a_socket_that_is_opened_at_the_root_of_the_site_is_told(look, text):
         "s = audio()", "s = a.io()", "// s = io()", "/* s = io() */",
     ],
 )  # fmt: skip
-def test_a_socket_that_may_be_right_is_not(look, text):
+def test_a_websocket_that_may_be_right_is_not_reported(look, text):
     assert look({"/shop/": f"<script>{text}</script>"}) == []
 
 
-def test_a_style_that_asks_for_what_is_out_of_the_path_is_told(look):
+def test_a_stylesheet_that_requests_files_outside_the_path_is_reported(look):
     style = (
         "a { background: url('/static/a.png') } b { background: url(img/b.png) } c { background:"
         " url(data:image/png;base64,AA) }"
@@ -449,7 +449,7 @@ def test_a_style_that_asks_for_what_is_out_of_the_path_is_told(look):
     assert "/static/a.png" in said
 
 
-def test_of_a_srcset_each_is_a_file(look):
+def test_each_entry_of_a_srcset_is_a_file(look):
     page = '<img srcset="a.png 1x, /b.png 2x" alt=x><picture><source srcset="c.png"></picture>'
     (said,) = look({"/shop/": page, "/shop/a.png": "x", "/shop/c.png": "x"})
     assert "/b.png" in said.split(". ")[0]
@@ -457,17 +457,17 @@ def test_of_a_srcset_each_is_a_file(look):
     assert said.startswith("/shop/ asks for what is not there: /shop/b.png (404)")
 
 
-def test_a_page_that_refreshes_to_elsewhere_is_a_link(look):
+def test_a_refresh_counts_as_a_link(look):
     assert "/Login" in look({"/shop/": '<meta http-equiv="refresh" content="0; URL=/Login">'})[0]
     assert look({"/shop/": '<meta http-equiv="refresh" content="30">'}) == []
     assert look({"/shop/": '<meta http-equiv="refresh" content="0; url=login">'}) == []
 
 
-def test_an_answer_that_is_no_page_is_not_read(look):
+def test_an_answer_that_is_not_html_is_not_read(look):
     assert look({"/shop/": typed("application/json", '{"a": "<a href=\'/x\'>x</a>"}')}) == []
 
 
-def test_of_a_long_page_its_start_counts(look):
+def test_only_the_start_of_a_long_page_is_read(look):
     started = time.monotonic()
     assert look({"/shop/": "<p>" + "x" * 5_000_000 + '<a href="/in">x</a>'}) == []
     assert time.monotonic() - started < 1
@@ -484,7 +484,7 @@ def test_of_a_long_page_its_start_counts(look):
         "//\n" * 20000,
     ],
 )
-def test_no_script_holds_the_run_up(text):
+def test_no_script_slows_the_run_down(text):
     started = time.monotonic()
     for pattern in (_page._STYLED, _page._CALLED):
         _page._addresses(pattern, text, "http://shop/")
@@ -559,7 +559,7 @@ def gate(monkeypatch):
         ),  # this very answer was asked for
     ],
 )
-def test_a_redirect_to_an_answer_is_good(gate, table, params):
+def test_a_redirect_to_a_good_answer_passes(gate, table, params):
     assert gate(table, **params) == "302"
 
 
@@ -578,7 +578,7 @@ def test_a_redirect_to_an_answer_is_good(gate, table, params):
         ({"/shop/": (302, "/shop/a"), "/shop/a": (307, "/shop/b"), "/shop/b": 500}, {}),
     ],
 )
-def test_a_redirect_to_an_error_is_not(gate, table, params):
+def test_a_redirect_to_an_error_is_refused(gate, table, params):
     refused = gate(table, **params)
     assert "no answer was one of" in refused
     assert "302 well, which leads to " in refused and ": 50" in refused

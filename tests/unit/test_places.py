@@ -34,11 +34,11 @@ RELEASE = APP.release("0123456789ab")
         (RELEASE.context, "apps/shop/releases/0123456789ab/context.tar"),
     ],
 )
-def test_what_an_older_version_wrote_is_found(place, wanted):
+def test_files_of_an_older_version_are_found(place, wanted):
     assert str(place) == f"/srv/x/{wanted}"
 
 
-def test_the_links_of_nginx_and_the_socket_in_a_container():
+def test_the_paths_of_nginx_links_and_of_the_socket_in_a_container():
     assert (
         str(NginxPlace("/etc/nginx").link("default", "shop"))
         == "/etc/nginx/flaskops/default/shop.conf"
@@ -52,19 +52,19 @@ def test_the_trash_is_not_an_application(tmp_path):
     assert [app.directory.name for app in Place(tmp_path).all_apps()] == ["shop"]
 
 
-def test_builds_of_an_application_are_not_those_of_one_that_begins_like_it(tmp_path):
+def test_builds_of_applications_with_a_common_prefix_are_distinguished(tmp_path):
     for name in ("shop-0123456789ab", "shop-api-0123456789ab", "runtime"):
         (Place(tmp_path).builds / name).mkdir(parents=True)
     assert [path.name for path in Place(tmp_path).builds_of("shop")] == ["shop-0123456789ab"]
 
 
-def test_the_default_of_the_role_is_the_place():
+def test_the_default_of_the_role_is_the_path_in_places():
     defaults = yaml.safe_load((TOP / "roles/flask_apps/defaults/main.yml").read_text())
     assert defaults["flask_apps_root"] == places.ROOT
 
 
 @pytest.mark.parametrize("file", ["relay.py", "runtime/entrypoint.py"])
-def test_what_runs_in_a_container_looks_for_its_secrets_there(file):
+def test_programs_in_a_container_read_their_secrets_from_that_path(file):
     text = (TOP / "roles/flask_apps/files" / file).read_text()
     assert re.findall(r'^SECRETS = .*"(/.+)"', text, re.MULTILINE) == [places.CONTAINER_SECRETS]
 
@@ -141,7 +141,7 @@ def by_hand(name, text):
     return [f"{name}:{number}: {line.strip()}" for number, line in lines if WRITTEN.search(line)]
 
 
-def test_no_other_file_writes_a_path_of_a_host_by_hand():
+def test_no_other_file_contains_a_path_of_a_host():
     files = [
         path
         for top in ("plugins", "roles")
@@ -174,7 +174,7 @@ def test_no_other_file_writes_a_path_of_a_host_by_hand():
         ("a.j2", "{{ serve(directory ~ '/static') }}"),
     ],
 )
-def test_the_search_finds_one(name, text):
+def test_the_search_finds_a_path(name, text):
     assert len(by_hand(name, text)) >= 1
 
 
@@ -186,5 +186,5 @@ def test_the_search_finds_one(name, text):
         'problem("its release.json is broken")',
     ],
 )
-def test_the_search_leaves_words_alone(text):
+def test_the_search_ignores_other_words(text):
     assert by_hand("a.py", text) == []

@@ -95,7 +95,7 @@ def plan(tmp_path, engine):
     return make
 
 
-def test_what_serves_as_wanted_has_no_work(serve, plan):
+def test_an_application_that_serves_as_requested_has_no_work(serve, plan):
     serve()
     assert plan() == {
         "work": [],
@@ -133,7 +133,7 @@ def test_a_new_release_is_built(serve, plan):
     assert (work["reason"], work["live"], work["build"]) == (f"release {OLD} serves", OLD, True)
 
 
-def test_a_release_that_is_still_there_is_not_built_again(serve, plan):
+def test_an_existing_release_is_not_rebuilt(serve, plan):
     serve(OLD)
     serve(NEW)
     (work,) = plan(OLD)["work"]
@@ -176,14 +176,14 @@ def test_a_release_that_is_still_there_is_not_built_again(serve, plan):
     ],
     ids=["file", "release.json", "socket", "exited", "container"],
 )
-def test_what_is_broken_is_mended(serve, plan, engine, break_it, reason, build, recreate):
+def test_broken_parts_are_repaired(serve, plan, engine, break_it, reason, build, recreate):
     break_it(serve(), engine)
     (work,) = plan()["work"]
     assert reason in work["reason"]
     assert (work["build"], work["recreate"]) == (build, recreate)
 
 
-def test_a_state_that_is_another_is_work_without_a_build(serve, plan):
+def test_a_changed_state_is_work_without_a_build(serve, plan):
     serve()
     for state in ("maintenance", "stopped"):
         (work,) = plan(state=state)["work"]
@@ -194,7 +194,7 @@ def test_a_state_that_is_another_is_work_without_a_build(serve, plan):
         )
 
 
-def test_under_maintenance_it_runs_and_stopped_it_does_not(serve, plan):
+def test_an_application_runs_under_maintenance_and_not_when_stopped(serve, plan):
     serve(file="maintenance.conf")
     assert plan(state="maintenance")["work"] == []
     serve(file="stopped.conf", state="exited")
@@ -213,7 +213,7 @@ def test_processes_run_with_their_release(serve, plan, engine):
     assert (work["build"], work["recreate"]) == (False, False)
 
 
-def test_processes_stand_still_with_their_release(serve, plan, engine):
+def test_processes_stop_with_their_release(serve, plan, engine):
     serve(file="stopped.conf", state="exited", processes=["worker"])
     assert plan(state="stopped")["work"] == []
     engine.states[f"shop-{OLD}-worker"] = "running"
@@ -221,7 +221,7 @@ def test_processes_stand_still_with_their_release(serve, plan, engine):
     assert plan(state="stopped")["repairs"] == {}
 
 
-def test_processes_of_no_release_that_serves_are_left_over(serve, plan, engine):
+def test_processes_of_other_releases_are_leftovers(serve, plan, engine):
     serve(processes=["worker"])
     engine.states.update({f"shop-{NEW}-worker": "running", f"shop-{OLD}-command": "exited"})
     assert plan()["repairs"] == {
@@ -229,13 +229,13 @@ def test_processes_of_no_release_that_serves_are_left_over(serve, plan, engine):
     }
 
 
-def test_a_moved_and_not_recorded_route_is_work(serve, plan):
+def test_a_route_that_moved_without_a_record_is_work(serve, plan):
     serve(OLD)
     serve(NEW, live=False)
     assert plan(NEW)["work"][0]["reason"] == "the last run did not get to its end"
 
 
-def test_what_a_cut_off_run_left_is_set_right(serve, plan, engine, tmp_path):
+def test_leftovers_of_an_interrupted_run_are_repaired(serve, plan, engine, tmp_path):
     serve()
     engine.states["shop-333333333333"] = "running"
     del engine.states[f"shop-{OLD}-pin"]
@@ -252,7 +252,7 @@ def test_what_a_cut_off_run_left_is_set_right(serve, plan, engine, tmp_path):
     }
 
 
-def test_a_release_that_was_begun_and_is_wanted_no_more_is_left_over(serve, plan, tmp_path):
+def test_a_begun_release_that_is_no_longer_requested_is_a_leftover(serve, plan, tmp_path):
     serve()
     record = Record(str(tmp_path / "flaskops"), "shop")
     record.mark("333333333333", "prepared")
@@ -266,13 +266,13 @@ def test_a_release_that_was_begun_and_is_wanted_no_more_is_left_over(serve, plan
     assert (len(found["work"]), found["repairs"]) == (1, {})
 
 
-def test_what_must_not_be_there_is_removed_and_what_is_not_listed_is_told(serve, plan):
+def test_absent_applications_are_removed_and_unlisted_ones_are_reported(serve, plan):
     serve()
     assert plan(releases=[], absent=["shop", "never"])["remove"] == ["shop"]
     assert plan(releases=[])["unlisted"] == ["shop"]
 
 
-def test_the_way_back_goes_to_the_release_before_and_not_back_and_forth(tmp_path):
+def test_a_rollback_goes_to_the_previous_release_and_does_not_alternate(tmp_path):
     record = Record(str(tmp_path), "shop")
     for identity in "abc":
         record.mark(identity, "live")

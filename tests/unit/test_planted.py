@@ -22,20 +22,20 @@ def kernel(tmp_path, monkeypatch):
     return setting
 
 
-def test_where_links_are_followed_the_setting_is_made_for_now_and_for_the_next_boot(kernel):
+def test_a_kernel_that_follows_links_is_set_now_and_for_the_next_boot(kernel):
     assert planted.protect() == ["set fs.protected_symlinks to 1, now and at boot"]
     assert kernel.read_text() == "1\n"
     assert "\nfs.protected_symlinks = 1\n" in planted.AT_BOOT.read_text()
     assert planted.protect() == []
 
 
-def test_check_mode_says_it_and_changes_nothing(kernel):
+def test_check_mode_reports_the_change_and_changes_nothing(kernel):
     assert planted.protect(check_mode=True) != []
     assert kernel.read_text() == "0\n"
     assert not planted.AT_BOOT.exists()
 
 
-def test_a_host_where_it_cannot_be_set_is_refused_with_the_way(kernel, monkeypatch, tmp_path):
+def test_a_host_that_rejects_the_setting_is_refused(kernel, monkeypatch, tmp_path):
     monkeypatch.setattr(planted, "SETTING", tmp_path / "missing/protected_symlinks")
     with pytest.raises(
         HostError,
@@ -44,7 +44,7 @@ def test_a_host_where_it_cannot_be_set_is_refused_with_the_way(kernel, monkeypat
         planted.protect()
 
 
-def test_a_host_where_it_has_no_effect_is_refused(kernel, monkeypatch):
+def test_a_host_where_the_setting_has_no_effect_is_refused(kernel, monkeypatch):
     monkeypatch.setattr(planted, "is_followed", lambda: True)
     with pytest.raises(HostError, match="has no effect here"):
         planted.protect()
@@ -52,7 +52,7 @@ def test_a_host_where_it_has_no_effect_is_refused(kernel, monkeypatch):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a link away")
 @pytest.mark.parametrize("follows", [True, False])
-def test_the_link_is_planted_where_nobody_else_can_put_anything(monkeypatch, follows):
+def test_the_link_is_planted_where_only_root_can_write(monkeypatch, follows):
     seen = []
 
     class Looked(type(Path())):

@@ -114,7 +114,7 @@ def run(monkeypatch, tmp_path):
     return steps
 
 
-def test_from_a_source_to_an_image(run, tmp_path):
+def test_a_source_becomes_an_image(run, tmp_path):
     made = release(tmp_path)
     noted, begun = run(made, inline="eA==")
     assert begun.run() == prepare.Prepared(70000, True, "sha256:1", 3)
@@ -130,7 +130,7 @@ def test_from_a_source_to_an_image(run, tmp_path):
 
 
 @pytest.mark.parametrize("step", BUILT)
-def test_a_failure_names_its_step_and_leaves_nothing_of_the_build(run, tmp_path, step):
+def test_a_failure_names_its_step_and_removes_the_build(run, tmp_path, step):
     made = release(tmp_path)
     noted, begun = run(made, fails=step, inline="eA==")
     with pytest.raises(prepare.Failed, match="of this cause") as failed:
@@ -142,13 +142,13 @@ def test_a_failure_names_its_step_and_leaves_nothing_of_the_build(run, tmp_path,
 @pytest.mark.parametrize(
     "error", [OSError, tarfile.ReadError, lambda _text: prepare.subprocess.TimeoutExpired("x", 1)]
 )
-def test_whatever_fails_has_words(run, tmp_path, error):
+def test_every_failure_has_a_message(run, tmp_path, error):
     _, begun = run(release(tmp_path), fails="build its image", error=error)
     with pytest.raises(prepare.Failed, match=f"Release {ID} of shop: "):
         begun.run()
 
 
-def test_a_kept_source_that_is_damaged_is_sent_again(run, tmp_path):
+def test_a_damaged_kept_source_is_sent_again(run, tmp_path):
     _, begun = run(release(tmp_path), fails="send its source", error=Damaged, inline="eA==")
     with pytest.raises(prepare.Failed, match="The source of shop could not be put toge") as failed:
         begun.run()
@@ -156,14 +156,14 @@ def test_a_kept_source_that_is_damaged_is_sent_again(run, tmp_path):
     assert "created its network" not in begun.actions  # the next call reports it
 
 
-def test_without_a_build_there_are_its_files_alone(run, tmp_path):
+def test_without_a_build_only_files_are_written(run, tmp_path):
     noted, begun = run(release(tmp_path), build=False)
     assert begun.run() == prepare.Prepared(70000, True)
     assert noted == ["write its files", "create its network"]
     assert begun.warnings == ["of the volumes"]
 
 
-def test_an_earlier_release_has_its_source_on_the_host(run, tmp_path):
+def test_the_source_of_an_earlier_release_is_on_the_host(run, tmp_path):
     noted, begun = run(release(tmp_path), restore=True)
     begun.run()
     assert noted == [step for step in BUILT if step != "send its source"]
@@ -175,7 +175,7 @@ def test_an_image_is_pulled(run, tmp_path):
     assert noted[1:4] == ["create its network", "pull its image", None]
 
 
-def test_an_archive_is_asked_for_unless_the_release_has_it(run, tmp_path):
+def test_an_archive_is_requested_unless_the_release_has_it(run, tmp_path):
     made = release(tmp_path, ARCHIVE)
     place = made.place.image_archive
     place.parent.mkdir(parents=True)
@@ -202,7 +202,7 @@ def test_an_archive_that_was_sent_is_kept_with_the_release(run, tmp_path):
     assert not sent.exists()
 
 
-def test_of_an_archive_that_did_not_fit_nothing_is_left(run, tmp_path, monkeypatch):
+def test_an_archive_that_did_not_fit_is_removed(run, tmp_path, monkeypatch):
     made = release(tmp_path / "root", ARCHIVE)
     made.place.directory.mkdir(parents=True)
 
@@ -274,7 +274,7 @@ def test_a_small_source_needs_one_call_and_no_file(send, source):
     assert not {"release", "known"} & calls[0].keys()
 
 
-def test_what_the_host_has_is_left_out_and_sent_when_it_is_damaged(send, source):
+def test_files_that_the_host_has_are_sent_only_if_damaged(send, source):
     known = [file_digest(source / "main.py")]
     made = release("/r", source_path=str(source))
     calls, result = send(
@@ -314,13 +314,13 @@ def test_a_host_without_room_for_ansible_fails_and_is_not_unreachable(send, sour
 
 
 @pytest.mark.parametrize("arguments", [{"restore": True}, {"build": False}])
-def test_nothing_is_read_of_a_source_that_is_not_built(send, arguments):
+def test_a_source_that_is_not_built_is_not_read(send, arguments):
     calls, _ = send(release("/r", source_path="/nowhere"), **arguments)
     assert len(calls) == 1
     assert not {"inline", "delta"} & calls[0].keys()
 
 
-def test_a_source_that_is_gone_has_words(send, tmp_path):
+def test_a_missing_source_has_a_message(send, tmp_path):
     made = release("/r", source_path=str(tmp_path / "gone"))
     _, result = send(made)
     assert result["msg"].startswith("The source of shop could not be read: ")

@@ -42,7 +42,7 @@ def check(tmp_path):
         ("tiangolo/uvicorn-gunicorn:python3.11", ""),
     ],
 )
-def test_which_image_it_is(image, preset):
+def test_an_image_is_matched_to_its_preset(image, preset):
     assert preset_of(image) == preset
 
 
@@ -55,7 +55,7 @@ def test_which_image_it_is(image, preset):
         ("hellt/nginx-uwsgi-flask-alpine-docker:py3", "uwsgi"),
     ],
 )
-def test_such_an_application_needs_no_key(check, base, engine):
+def test_an_application_with_a_preset_needs_no_key(check, base, engine):
     app, problems = check({"Dockerfile": f"FROM {base}\nCOPY ./app /app\n", "app/main.py": "x = 1"})
     assert problems == []
     assert (app["preset"], app["engine"], app["module"], app["callable"]) == (
@@ -68,7 +68,7 @@ def test_such_an_application_needs_no_key(check, base, engine):
     assert base in app["notes"][0]
 
 
-def test_our_runtime_takes_the_place_of_the_image(check):
+def test_the_runtime_image_replaces_the_image_of_the_preset(check):
     app, _ = check({"Dockerfile": FLASK, "app/main.py": ""})
     text = typed(own_dockerfile)(app, "flaskops/runtime:1")
     assert (
@@ -121,7 +121,7 @@ def test_the_old_name_of_the_compatibility_image_is_refused_with_the_new_one(
     )
 
 
-def test_what_is_written_goes_before_what_is_recognised(check):
+def test_written_keys_take_precedence_over_the_preset(check):
     app, problems = check(
         {"Dockerfile": FLASK, "app/main.py": ""},
         engine="gunicorn",
@@ -161,7 +161,7 @@ def test_what_is_written_goes_before_what_is_recognised(check):
         ),
     ],
 )
-def test_static_files(check, env, keys, static):
+def test_static_files_follow_the_settings_of_the_preset(check, env, keys, static):
     app, problems = check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""}, **keys)
     assert problems == []
     assert [{key: entry[key] for key in static} for entry in app["static"]] == [static]
@@ -176,7 +176,7 @@ def test_static_files(check, env, keys, static):
         ("NGINX_MAX_UPLOAD 1m", {"proxy": {"body_size": "5m"}}, "5m"),
     ],
 )
-def test_the_largest_upload(check, env, keys, size):
+def test_the_upload_limit_follows_the_settings_of_the_preset(check, env, keys, size):
     app, problems = check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""}, **keys)
     assert (problems, app["proxy"]["body_size"]) == ([], size)
 
@@ -192,7 +192,7 @@ def test_the_largest_upload(check, env, keys, size):
         ("A=1", {}, ("auto", 0)),
     ],
 )
-def test_processes(check, env, keys, found):
+def test_processes_follow_the_settings_of_the_preset(check, env, keys, found):
     app, problems = check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""}, **keys)
     assert (problems, (app["uwsgi"]["processes"], app["uwsgi"]["cheaper"])) == ([], found)
 
@@ -224,7 +224,7 @@ def test_processes(check, env, keys, found):
         ),
     ],
 )
-def test_values_that_do_not_fit(check, env, problem):
+def test_invalid_values_of_the_preset_are_refused(check, env, problem):
     assert check({"Dockerfile": f"{FLASK}ENV {env}\n", "app/main.py": ""})[1] == [
         f"flask_apps: shop: {problem}"
     ]
@@ -247,7 +247,7 @@ def test_values_that_do_not_fit(check, env, problem):
         ("COPY nginx.conf /app/nginx.conf", "nginx.conf has no effect at /app/nginx.conf"),
     ],
 )
-def test_what_has_no_sense_here_is_said_with_the_key_that_replaces_it(check, lines, words):
+def test_settings_without_effect_are_reported_with_the_replacing_key(check, lines, words):
     app, problems = check(
         {"Dockerfile": f"{FLASK}{lines}\n", "app/main.py": "", "custom.conf": "", "nginx.conf": ""}
     )
@@ -255,13 +255,13 @@ def test_what_has_no_sense_here_is_said_with_the_key_that_replaces_it(check, lin
     assert any(words in note for note in app["notes"]), app["notes"]
 
 
-def test_one_that_knows_nothing_of_a_prefix_gets_script_name(check):
+def test_an_application_that_knows_no_prefix_gets_script_name(check):
     app, _ = check({"Dockerfile": FLASK, "app/main.py": "x = 1"}, path="/shop")
     assert app["path_mode"] == "script_name"
     assert any("script_name" in note for note in app["notes"])
 
 
-def test_one_that_reads_domain_keeps_it(check):
+def test_an_application_that_reads_domain_keeps_it(check):
     app, _ = check(
         {"Dockerfile": FLASK, "app/main.py": "import os\nx = os.environ.get('DOMAIN')"},
         path="/shop",
@@ -269,7 +269,7 @@ def test_one_that_reads_domain_keeps_it(check):
     assert app["path_mode"] == "domain"
 
 
-def test_the_same_names_work_for_a_common_source(check):
+def test_the_same_names_work_for_an_ordinary_source(check):
     files = {"main.py": "app = 1", "requirements.txt": "flask"}
     env = {
         "STATIC_INDEX": "1",

@@ -115,7 +115,7 @@ def asked(path, seconds=SECONDS):
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_no_answer_takes_longer_than_its_question(tmp_path, what):
+def test_no_answer_outlasts_the_timeout_of_its_request(tmp_path, what):
     first, again, pause, well = ENDLESS[what]
     with served(tmp_path / "s", first, again, pause) as path:
         found, seconds = asked(path)
@@ -142,14 +142,14 @@ def test_no_answer_takes_longer_than_its_question(tmp_path, what):
         b"",
     ],
 )
-def test_an_answer_that_is_none_is_an_answer_in_words(tmp_path, answer):
+def test_an_invalid_answer_is_described_in_words(tmp_path, answer):
     with served(tmp_path / "s", answer) as path:
         found, seconds = asked(path)
     assert seconds < SECONDS + 0.5
     assert isinstance(found, int) or found.isprintable()
 
 
-def test_one_that_accepts_nobody_takes_no_longer(tmp_path):
+def test_a_server_that_accepts_no_connection_runs_into_the_timeout(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
         listener.listen(0)
@@ -167,13 +167,13 @@ def test_one_that_accepts_nobody_takes_no_longer(tmp_path):
     assert seconds < SECONDS + 0.5
 
 
-def test_a_question_takes_ten_seconds_however_late_the_deadline_is():
+def test_a_request_takes_at_most_ten_seconds_however_late_the_deadline_is():
     connection = probe.Connection(time.monotonic() + 3600)
     connection.begin()
     assert 9 < connection.left() <= 10
 
 
-def test_what_is_good_is_good_and_the_connection_is_asked_again(tmp_path):
+def test_a_good_answer_passes_and_the_connection_is_reused(tmp_path):
     with served(tmp_path / "s", b"HTTP/1.1 100 Continue\r\n\r\n" + GOOD) as path:
         assert asked(path)[0] == 200
 
@@ -194,7 +194,7 @@ def test_a_link_to_a_socket_is_not_followed(tmp_path):
 @pytest.mark.parametrize(
     "make", [os.mkfifo, os.mkdir, lambda path: open(path, "w").close(), lambda path: None]
 )
-def test_what_is_no_socket_is_not_asked(tmp_path, make):
+def test_a_file_that_is_not_a_socket_is_not_asked(tmp_path, make):
     make(tmp_path / "s")
     found, seconds = asked(tmp_path / "s")
     assert ("is not a socket" in found or "No such file" in found) and seconds < 0.5
@@ -223,7 +223,7 @@ def question(port, **health):
 
 
 @pytest.mark.parametrize("what", [what for what in ENDLESS if not ENDLESS[what][3]])
-def test_an_answer_through_nginx_takes_no_longer(what):
+def test_an_answer_through_nginx_has_the_same_timeout(what):
     first, again, pause, _well = ENDLESS[what]
     with served("", first, again, pause, socket.AF_INET) as port:
         started = time.monotonic()
@@ -338,11 +338,11 @@ def test_the_status_of_twenty_that_hang_takes_as_long_as_that_of_one(host, monke
     assert time.monotonic() - started < 3
 
 
-def test_the_status_of_one_that_answers(host):
+def test_the_status_of_an_application_that_answers(host):
     assert [app["health"] for app in host(1, GOOD, b"", 0)] == ["ok (200)"]
 
 
-def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(
+def test_an_application_that_does_not_answer_through_nginx_does_not_delay_the_others(
     tmp_path, monkeypatch
 ):
     def check(question, deadline):
@@ -361,7 +361,7 @@ def test_one_that_does_not_answer_through_nginx_takes_no_time_from_the_others(
 
 
 @pytest.mark.parametrize("killed", [0, 3])
-def test_the_status_has_the_advice_of_the_live_log(host, monkeypatch, killed):
+def test_the_status_shows_the_advice_from_the_live_log(host, monkeypatch, killed):
     said = (
         "OSError: [Errno 30] Read-only file system: '/app/uploads'\nflaskops: open streams hold all"
         " 4 threads of a process, and so on."
@@ -389,7 +389,7 @@ def test_the_status_has_the_advice_of_the_live_log(host, monkeypatch, killed):
     ],
     ids=str,
 )
-def test_the_status_asks_by_the_path_that_the_socket_knows(tmp_path, monkeypatch, more, asked):
+def test_the_status_requests_the_path_that_the_socket_expects(tmp_path, monkeypatch, more, asked):
     heard = []
     (tmp_path / "apps/a/releases/1/run").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)

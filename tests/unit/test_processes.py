@@ -51,7 +51,7 @@ OPTIONS = {
 }
 
 
-def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
+def test_processes_equal_the_web_container_except_for_socket_and_command():
     (found,) = typed(process_containers)(
         {"engine": "uwsgi", "processes": [entry(stop_seconds=9)]}, OPTIONS
     )
@@ -66,7 +66,7 @@ def test_they_are_like_the_container_that_answers_but_for_socket_and_command():
     }
 
 
-def test_without_a_network_their_own_name_is_known_to_them_too():
+def test_processes_without_a_network_can_resolve_their_name():
     (found,) = typed(process_containers)(
         {"engine": "uwsgi", "processes": [entry(name="w" * 20)]},
         {**OPTIONS, "etc_hosts": {"x": "127.0.0.1"}},
@@ -78,7 +78,7 @@ def test_without_a_network_their_own_name_is_known_to_them_too():
 @pytest.mark.parametrize(
     ("engine", "options"), [("command", {}), ("uwsgi", {"entrypoint": ["/x"]})]
 )
-def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
+def test_an_entrypoint_of_the_image_does_not_interfere(engine, options):
     (found,) = typed(process_containers)(
         {"engine": engine, "processes": [entry()]}, {**OPTIONS, **options}
     )
@@ -107,12 +107,12 @@ def test_an_entrypoint_of_the_image_does_not_stand_in_the_way(engine, options):
         ),
     ],
 )
-def test_their_names_differ_from_each_other_and_from_ours(names, problems):
+def test_names_of_processes_must_be_unique_and_not_reserved(names, problems):
     assert process_problems([Process(name) for name in names]) == problems
 
 
 @pytest.mark.parametrize("malformed", ["x", ["x"], [{}], {"a": 1}])
-def test_malformed_lists_are_answered_elsewhere(malformed):
+def test_malformed_lists_are_reported_elsewhere(malformed):
     _apps, problems = normalize_apps([{"name": "shop", "path": "/", "processes": malformed}])
     assert problems and not any("differ" in problem for problem in problems)
 
@@ -226,7 +226,7 @@ def start(engine, tmp_path):
     return run
 
 
-def test_a_new_one_runs_beside_the_old_one(engine, start):
+def test_a_new_process_runs_beside_the_old_one(engine, start):
     engine.add(OLD, "worker", "running")
     engine.add(NEW, "worker")
     assert start(entry()) == {}
@@ -251,7 +251,7 @@ def test_a_new_one_runs_beside_the_old_one(engine, start):
         "of an older collection",
     ],
 )
-def test_one_that_may_not_run_twice_is_stopped_before(engine, start, new, old, first):
+def test_a_process_that_may_not_overlap_is_stopped_before(engine, start, new, old, first):
     engine.add(OLD, "worker", "running")
     engine.add(NEW, "worker")
     assert start(*new, old=old) == {}
@@ -259,7 +259,7 @@ def test_one_that_may_not_run_twice_is_stopped_before(engine, start, new, old, f
     assert engine.said == stopped + [f"start shop-{NEW}-worker" for _ in new]
 
 
-def test_one_that_ends_at_once_fails_its_release_and_the_old_ones_run_again(engine, start):
+def test_a_process_that_ends_at_once_fails_its_release_and_the_old_ones_run_again(engine, start):
     engine.add(OLD, "beat", "running")
     engine.add(OLD, "worker", "running")
     engine.add(NEW, "beat")
@@ -281,7 +281,7 @@ def test_one_that_ends_at_once_fails_its_release_and_the_old_ones_run_again(engi
     }
 
 
-def test_one_that_cannot_be_started_fails_its_release(engine, start):
+def test_a_process_that_cannot_start_fails_its_release(engine, start):
     engine.add(NEW, "worker")
     engine.all[f"shop-{NEW}-worker"]["broken"] = True
     assert (
@@ -291,27 +291,27 @@ def test_one_that_cannot_be_started_fails_its_release(engine, start):
     assert engine.all == {}
 
 
-def test_of_the_release_that_serves_only_what_is_down_is_started(engine, start):
+def test_only_stopped_processes_of_the_live_release_are_started(engine, start):
     engine.add(NEW, "beat", "running")
     engine.add(NEW, "worker", "exited")
     assert start(entry(), entry(name="beat", overlap=False), live=NEW) == {}
     assert engine.said == [f"start shop-{NEW}-worker"]
 
 
-def test_one_of_the_release_that_serves_is_not_taken_away_when_it_fails(engine, start):
+def test_a_failing_process_of_the_live_release_is_not_removed(engine, start):
     engine.add(NEW, "worker", "restarting", ends=0.5)
     assert "within its ready_seconds" in start(entry(), live=NEW)["shop"]
     assert engine.said[0] == f"restart shop-{NEW}-worker"
     assert f"shop-{NEW}-worker" in engine.all
 
 
-def test_what_is_to_stand_still_starts_nothing(engine, start):
+def test_a_stopped_application_starts_no_process(engine, start):
     engine.add(NEW, "worker")
     assert start(entry(), state="stopped") == {}
     assert engine.said == []
 
 
-def test_one_that_was_restarted_meanwhile_did_not_stay(engine, start, monkeypatch):
+def test_a_process_that_restarted_meanwhile_is_not_ready(engine, start, monkeypatch):
     engine.add(NEW, "worker")
     sleep = engine.sleep
 
@@ -323,13 +323,13 @@ def test_one_that_was_restarted_meanwhile_did_not_stay(engine, start, monkeypatc
     assert "within its ready_seconds" in start(entry(), live=None)["shop"]
 
 
-def test_without_a_time_it_only_has_to_start(engine, start):
+def test_without_ready_seconds_a_process_only_must_start(engine, start):
     engine.add(NEW, "worker")
     assert start(entry(ready_seconds=0)) == {}
     assert engine.now == 0
 
 
-def test_processes_that_were_stopped_run_again(engine):
+def test_stopped_processes_are_started_again(engine):
     engine.add(OLD, "beat", "exited")
     engine.add(OLD, "worker", "running")
     engine.add(NEW, "beat", "exited")

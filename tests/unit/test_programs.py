@@ -128,20 +128,20 @@ ENDED = {
         ("shop: user bob: not found!", []),
     ],
 )
-def test_what_did_not_come_to_run_is_told_with_what_to_write(log, words):
+def test_a_program_that_did_not_start_is_reported_with_what_to_write(log, words):
     found = advice(log, ENDED)
     assert len(found) == len(words), found
     assert all(part in each for part, each in zip(words, found, strict=True)), found
 
 
-def test_a_file_that_a_shell_may_not_write_is_not_one_that_it_may_not_run():
+def test_a_file_that_a_shell_cannot_write_is_not_reported_as_a_program():
     (found,) = advice(
         "bash: line 1: /srv/x/log: Permission denied", {**ENDED, "State": {"ExitCode": 1}}
     )
     assert "not executable" not in found and "does not belong to" in found
 
 
-def test_a_few_of_each_kind_are_told():
+def test_only_a_few_of_each_kind_are_reported():
     kinds = [
         "sh: 1: p{}: not found",
         "sh: 1: ./r{}: Permission denied",

@@ -40,7 +40,7 @@ def warned(tmp_path, monkeypatch):
     return run
 
 
-def test_the_warning_names_the_place_and_what_to_write(warned):
+def test_the_warning_names_the_line_and_what_to_write(warned):
     (words,) = warned(
         {"config.py": 'import os\n\nSECRET_KEY = os.environ.get("SECRET_KEY", "hunter2")\n'}
     )
@@ -74,7 +74,7 @@ def test_the_warning_names_the_place_and_what_to_write(warned):
         ),
     ],
 )
-def test_every_way_to_write_a_default_is_found(warned, text):
+def test_every_spelling_of_a_default_is_found(warned, text):
     (words,) = warned({"shop/settings.py": f"import os\n{text}\n"})
     assert "SECRET_KEY (shop/settings.py, line " in words
 
@@ -91,12 +91,12 @@ RECAPTCHA_PUBLIC_KEY SECURITY_PASSWORD_HASH DEBUG DATABASE
 
 
 @pytest.mark.parametrize("name", NAMES.split())
-def test_names_of_secrets_are_known(warned, name):
+def test_names_of_secrets_are_recognised(warned, name):
     assert len(warned({"a.py": f'import os\nx = os.environ.get("{name}", "public")\n'})) == 1
 
 
 @pytest.mark.parametrize("name", HARMLESS.split())
-def test_names_that_are_about_secrets_are_not(warned, name):
+def test_names_about_secrets_are_not_secrets(warned, name):
     assert warned({"a.py": f'import os\nx = os.environ.get("{name}", "public")\n'}) == []
 
 
@@ -118,7 +118,7 @@ def test_names_that_are_about_secrets_are_not(warned, name):
         '# os.environ.get("SECRET_KEY", "dev")',
     ],
 )
-def test_what_is_no_public_secret_is_no_warning(warned, text):
+def test_values_that_are_not_public_secrets_give_no_warning(warned, text):
     assert warned({"a.py": f"import os\n{text}\n"}) == []
 
 
@@ -134,16 +134,16 @@ DEFAULT = 'import os\nx = os.environ.get("SECRET_KEY", "dev")\n'
     ],
     ids=str,
 )
-def test_what_was_given_is_no_warning(warned, keys):
+def test_a_secret_that_is_set_gives_no_warning(warned, keys):
     assert warned({"a.py": DEFAULT}, **keys) == []
 
 
-def test_nor_is_a_variable_of_an_env_file(warned, tmp_path):
+def test_a_variable_of_an_env_file_gives_no_warning(warned, tmp_path):
     (tmp_path / "shop.env").write_text("SECRET_KEY=x\n")
     assert warned({"a.py": DEFAULT}, env_file=str(tmp_path / "shop.env")) == []
 
 
-def test_a_secret_that_is_a_file_alone_is_none_for_who_reads_the_variable(warned):
+def test_a_secret_that_is_only_a_file_does_not_set_the_variable(warned):
     keys = {"secrets": {"SECRET_KEY": "x"}, "secrets_as": "file"}
     (words,) = warned({"a.py": DEFAULT}, **keys)
     assert (
@@ -152,7 +152,7 @@ def test_a_secret_that_is_a_file_alone_is_none_for_who_reads_the_variable(warned
     )
 
 
-def test_who_reads_the_file_has_it(warned):
+def test_a_source_that_reads_the_secret_file_gives_no_warning(warned):
     text = DEFAULT + 'f = os.environ.get("SECRET_KEY_FILE")\n'
     assert warned({"a.py": text}, secrets={"SECRET_KEY": "x"}, secrets_as="file") == []
 
@@ -175,7 +175,7 @@ def test_a_default_of_the_configuration_that_a_file_replaces_names_the_file(warn
     )
 
 
-def test_with_that_file_it_is_given(warned):
+def test_a_configuration_file_that_sets_the_secret_gives_no_warning(warned):
     config = [{"path": "/app/instance/config.py", "content": "SECRET_KEY = 'x'\n"}]
     assert (
         warned(
@@ -194,7 +194,7 @@ def test_with_that_file_it_is_given(warned):
         ('(prefix="SHOP")', "SHOP_SECRET_KEY"),
     ],
 )
-def test_or_a_variable_with_a_prefix(warned, call, name):
+def test_a_variable_with_a_prefix_gives_no_warning(warned, call, name):
     module = {"a.py": f"{MAPPING}app.config.from_prefixed_env{call}\n"}
     assert warned(module, secrets={name: "x"}) == []
     (words,) = warned(module, secrets={"SECRET_KEY": "x"})
@@ -207,11 +207,11 @@ def test_or_a_variable_with_a_prefix(warned, call, name):
      'app.config.from_mapping(SECRET_KEY=key)\napp.config.from_pyfile("config.py")\n',
      'app.config.from_mapping(TESTING="x")\napp.config.from_pyfile("config.py")\n'],
 )  # fmt: skip
-def test_one_that_no_key_replaces_is_not_told(warned, text):
+def test_a_default_that_no_key_replaces_is_not_reported(warned, text):
     assert warned({"a.py": f"{text}# token\n"}) == []
 
 
-def test_many_are_one_warning(warned):
+def test_many_defaults_give_one_warning(warned):
     text = "import os\n" + "".join(
         f'x = os.environ.get("TOKEN_{letter}", "dev")\n' * 2 for letter in "ABCDEFG"
     )
@@ -227,11 +227,11 @@ def test_many_are_one_warning(warned):
      "examples/a.py", "a.txt",
      "setup.py", "third_party/a.py"],
 )  # fmt: skip
-def test_what_is_not_run_or_not_its_own_does_not_count(warned, file):
+def test_files_that_are_not_run_or_third_party_are_ignored(warned, file):
     assert warned({file: DEFAULT}) == []
 
 
-def test_nor_does_what_is_not_in_the_image(warned):
+def test_files_outside_the_image_are_ignored(warned):
     assert warned({"old/a.py": DEFAULT, ".dockerignore": "old\n"}) == []
 
 
@@ -245,7 +245,7 @@ def test_nor_does_what_is_not_in_the_image(warned):
     ],
     ids=["binary", "no Python", "deep", "large"],
 )
-def test_what_cannot_be_read_is_passed_over(warned, content):
+def test_unreadable_files_are_ignored(warned, content):
     assert warned({"a.py": content}) == []
     assert len(warned({"b.py": DEFAULT})) == 1
 
@@ -259,7 +259,7 @@ def test_a_link_out_of_the_source_is_not_followed(tmp_path):
     assert list(own_code.modules(str(source))) == []
 
 
-def test_how_much_is_parsed_is_bounded(warned, monkeypatch):
+def test_the_amount_of_parsed_text_is_limited(warned, monkeypatch):
     parsed = []
     monkeypatch.setattr(public_defaults, "_of_environment", lambda tree: parsed.append(tree) or ())
     monkeypatch.setattr(own_code, "PARSED_BYTES", 10 * len(DEFAULT))
@@ -267,7 +267,7 @@ def test_how_much_is_parsed_is_bounded(warned, monkeypatch):
     assert len(parsed) == 10
 
 
-def test_a_large_source_costs_little(warned):
+def test_a_large_source_is_checked_quickly(warned):
     module = DEFAULT + "def f(x):\n    return [x, {'a': 1}]\n" * 100
     started = time.process_time()
     warned({f"m{number}.py": module for number in range(300)})
@@ -276,7 +276,7 @@ def test_a_large_source_costs_little(warned):
     assert with_warning - (time.process_time() - started) < 10
 
 
-def test_many_defaults_cost_little(warned):
+def test_many_defaults_are_checked_quickly(warned):
     module = "import os\n" + "".join(
         f'x = os.environ.get("A{number}_SECRET", "dev")\n' for number in range(8000)
     )
@@ -285,7 +285,7 @@ def test_many_defaults_cost_little(warned):
     assert time.process_time() - started < 10
 
 
-def test_the_applications_of_this_repository_have_none(tmp_path, monkeypatch):
+def test_the_applications_of_this_repository_have_no_public_default(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(
         filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)})
@@ -375,7 +375,7 @@ FILE = f'{MAPPING}app.config.from_pyfile("config.py", silent=True)\n'
         ),
     ],
 )
-def test_a_source_that_takes_variables_by_any_name_has_what_is_given(warned, files, secrets):
+def test_a_source_that_reads_variables_by_any_name_gets_the_given_ones(warned, files, secrets):
     assert len(warned(files)) == 1
     assert len(warned(files, secrets={secrets: "x"})) == 1  # and no second one
 
@@ -405,10 +405,10 @@ def test_a_source_that_takes_variables_by_any_name_has_what_is_given(warned, fil
         ({"a.py": LOOP}, "SECRET"),
     ],
 )
-def test_and_one_that_does_not_is_still_told(warned, files, secrets):
+def test_a_source_that_reads_only_some_variables_is_still_reported(warned, files, secrets):
     assert len(warned(files, secrets={secrets: "x"})) == 1
 
 
-def test_where_variables_go_over_the_configuration_the_key_is_one_of_them(warned):
+def test_if_variables_override_the_configuration_the_key_is_a_variable(warned):
     (words,) = warned({"a.py": LOOP})
     assert "Write secrets: {SECRET_KEY: …}" in words

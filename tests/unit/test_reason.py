@@ -33,7 +33,7 @@ HUB = (
 )
 
 
-def test_the_log_and_the_reason_are_apart():
+def test_the_log_and_the_reason_are_separate():
     text = (
         with_log("shop did not pass its health check: no answer.", ["one", "", "  two "])
         + "\nWrite writable: [/app/x]."
@@ -45,22 +45,22 @@ def test_the_log_and_the_reason_are_apart():
     assert failed(text) == {"msg": apart(text)[0], "log": apart(text)[1]}
 
 
-def test_a_reason_without_a_log_stays_what_it_is():
+def test_a_reason_without_a_log_is_unchanged():
     assert failed("one\n  two\nthree") == {"msg": "one\n  two\nthree"}
 
 
-def test_the_log_within_a_line():
+def test_a_log_within_a_line_is_separated():
     assert apart("exit code 1. The last lines of its output:\n  no table\n  (nothing)") == (
         "exit code 1.",
         "no table\n(nothing)",
     )
 
 
-def test_an_empty_log():
+def test_an_empty_log_is_left_out():
     assert apart("It failed.\nThe last lines of its log:\nWrite x.") == ("It failed.\nWrite x.", "")
 
 
-def test_of_a_build_the_errors_are_the_reason():
+def test_the_errors_of_a_build_are_the_reason():
     assert of_build(PIP).splitlines() == [
         (
             "ERROR: Could not find a version that satisfies the requirement flask==99 (from"
@@ -94,7 +94,7 @@ def test_a_build_that_fails_shows_its_log_and_no_password():
     assert "word@" not in reason + log
 
 
-def test_the_last_message_has_the_reason_and_not_the_log():
+def test_the_last_message_contains_the_reason_and_not_the_log():
     result = failed(
         with_log("shop did not pass its health check: no answer.", ["Traceback"])
         + "\nWrite writable: [/app/x]."
@@ -126,7 +126,7 @@ def test_the_last_message_has_the_reason_and_not_the_log():
         (PIP, ""),  # the reason of a build has all of it
     ],
 )
-def test_of_a_log_the_line_that_says_most(log, line):
+def test_the_most_informative_line_of_a_log_is_selected(log, line):
     assert told_by(log, "all of it is known") == line
 
 
@@ -190,7 +190,7 @@ def test_of_a_log_the_line_that_says_most(log, line):
         ),
     ],
 )
-def test_a_registry_that_gives_no_image_is_told_with_the_key(said, words):
+def test_a_registry_that_refuses_an_image_is_reported_with_the_key(said, words):
     assert words in advice(said)
     assert advice(said) in deploy.failure({}, "build | Build with BuildKit", {"msg": said})
 
@@ -205,5 +205,5 @@ def test_a_registry_that_gives_no_image_is_told_with_the_key(said, words):
         HUB.format("500 Internal Server Error"),
     ],
 )
-def test_what_no_registry_has_said_gets_no_such_advice(said):
+def test_other_errors_give_no_advice_about_a_registry(said):
     assert advice(said) == ""

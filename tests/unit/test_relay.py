@@ -155,12 +155,12 @@ def test_sigterm_lets_a_running_request_finish(relay, port, tmp_path, before):
     assert process.wait(15) == 3
 
 
-def test_the_images_own_command_is_started_as_it_is(relay, port, tmp_path):
+def test_the_command_of_the_image_is_started_unchanged(relay, port, tmp_path):
     relay(sys.executable, "server.py", str(port), FLASKOPS_PORT=str(port))
     assert ask(tmp_path / "app.sock", get("/own")).endswith(b"/own")
 
 
-def test_a_socket_of_the_servers_own_is_opened_to_nginx(relay, tmp_path):
+def test_a_socket_that_the_server_creates_is_opened_to_nginx(relay, tmp_path):
     relay(FLASKOPS_COMMAND=f"umask 077; {sys.executable} server.py 0 $FLASKOPS_SOCKET")
     assert ask(tmp_path / "app.sock", get("/unix")).endswith(b"/unix")
     deadline = time.monotonic() + 5
@@ -172,7 +172,7 @@ def test_a_socket_of_the_servers_own_is_opened_to_nginx(relay, tmp_path):
     assert stat.S_IMODE((tmp_path / "app.sock").stat().st_mode) == 0o666
 
 
-def test_behind_a_shell_that_stays_a_running_request_finishes_too(relay, port, tmp_path):
+def test_a_running_request_finishes_behind_a_shell_too(relay, port, tmp_path):
     process = relay(
         FLASKOPS_COMMAND=f"umask 077; {sys.executable} server.py {port}", FLASKOPS_PORT=str(port)
     )
@@ -205,14 +205,14 @@ def test_behind_a_shell_that_stays_a_running_request_finishes_too(relay, port, t
     ],
     ids=["its code", "a signal", "none", "no file"],
 )
-def test_the_container_ends_with_the_server(relay, tmp_path, port, words, code, said):
+def test_the_container_exits_with_the_server(relay, tmp_path, port, words, code, said):
     arguments = words.pop("arguments", [])
     for more in ({}, {"FLASKOPS_PORT": str(port)}):
         assert relay(*arguments, **words, **more).wait(15) == code
         assert said in (tmp_path / "log").read_text()
 
 
-def test_a_program_that_is_not_there_is_reported_with_those_that_are(tmp_path):
+def test_a_missing_program_is_reported_with_the_existing_ones(tmp_path):
     script = tmp_path / "relay.py"
     (tmp_path / "bin").mkdir()
     for name in ("shop", "python3", "pip3", "flask"):
@@ -241,7 +241,7 @@ def test_a_program_that_is_not_there_is_reported_with_those_that_are(tmp_path):
     assert "flaskops: programs that its packages brought: flask, shop\n" in done.stdout
 
 
-def test_programs_that_may_not_be_seen_are_none(monkeypatch, tmp_path, capsys):
+def test_unreadable_programs_are_not_listed(monkeypatch, tmp_path, capsys):
     relay = load()
     (tmp_path / "shop").touch()
     monkeypatch.setattr(relay, "PROGRAMS", ("/closed", str(tmp_path)))

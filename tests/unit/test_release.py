@@ -54,13 +54,13 @@ def test_the_environment_has_domain_and_env(app):
     }
 
 
-def test_each_engine_has_its_own_number_of_processes(app):
+def test_each_engine_sets_its_number_of_processes(app):
     keys = {"gunicorn": {"workers": 3}, "uwsgi": {"processes": 5}}
     assert typed(describe.environment)(app(engine="gunicorn", **keys))["FLASKOPS_PROCESSES"] == "3"
     assert typed(describe.environment)(app(**keys))["FLASKOPS_PROCESSES"] == "5"
 
 
-def test_an_application_that_knows_nothing_of_its_path_is_mounted_and_has_no_domain(app):
+def test_an_application_unaware_of_its_path_is_mounted_and_has_no_domain(app):
     values = typed(describe.environment)(app(path_mode="script_name"))
     assert (values["DOMAIN"], values["FLASKOPS_MOUNT"]) == ("", "/shop")
     values = typed(describe.environment)(app(path_mode="script_name", path="/"))
@@ -68,12 +68,12 @@ def test_an_application_that_knows_nothing_of_its_path_is_mounted_and_has_no_dom
     assert "FLASKOPS_MOUNT" not in values
 
 
-def test_what_is_found_in_the_container_is_not_said(app):
+def test_values_found_in_the_container_are_not_set(app):
     entry = {**app(), "module": None, "callable": None}
     assert not {"FLASKOPS_MODULE", "FLASKOPS_CALLABLE"} & set(typed(describe.environment)(entry))
 
 
-def test_a_server_of_an_image_of_its_own_is_told_to_the_relay(app):
+def test_the_relay_gets_the_server_of_an_image(app):
     values = typed(describe.environment)(
         {**app(), "engine": "command", "command": "node server.js", "port": 3000}
     )
@@ -93,12 +93,12 @@ def test_at_the_root_of_a_site_domain_is_empty(app):
     assert typed(describe.environment)(app(path="/"))["DOMAIN"] == ""
 
 
-def test_the_users_own_environment_comes_in_and_may_change_env(app):
+def test_env_of_the_entry_is_included_and_may_change_the_variable_env(app):
     values = typed(describe.environment)(app(env={"ENV": "STAGING", "COLOUR": "red=blue #1"}))
     assert (values["ENV"], values["COLOUR"]) == ("STAGING", "red=blue #1")
 
 
-def test_secrets_are_files_and_the_environment_says_where(app):
+def test_secrets_are_files_and_the_environment_names_their_paths(app):
     values = typed(describe.environment)(app(secrets={"SECRET_KEY": "hunter2"}))
     assert values["SECRET_KEY_FILE"] == "/run/secrets/SECRET_KEY"
     assert "hunter2" not in json.dumps(values)
@@ -109,7 +109,7 @@ def test_the_env_file_has_one_line_for_each_variable():
     assert describe.env_file({}) == ""
 
 
-def test_what_is_read_from_the_env_file_is_what_was_said(app):
+def test_the_env_file_reads_back_as_it_was_set(app):
     own = {
         "EMPTY": "",
         "EQUALS": "a=b=c",
@@ -129,7 +129,7 @@ def test_what_is_read_from_the_env_file_is_what_was_said(app):
 # --- the container --------------------------------------------------------------------------------
 
 
-def test_a_container_is_hardened_without_being_asked(app):
+def test_a_container_is_hardened_by_default(app):
     options = container(app())
     assert options["name"] == f"shop-{ID}"
     assert options["user"] == "@flaskops-uid@:@flaskops-uid@"
@@ -163,13 +163,13 @@ def test_a_container_is_hardened_without_being_asked(app):
 @pytest.mark.parametrize(
     "keys", [{"writable": ["/var/tmp"]}, {"volumes": ["shop-tmp:/var/tmp/"]}], ids=str
 )
-def test_a_place_of_the_users_own_for_large_uploads_stands(app, keys):
+def test_a_custom_mount_for_large_uploads_is_kept(app, keys):
     assert not [
         volume for volume in container(app(**keys))["volumes"] if volume.endswith("/spool:/var/tmp")
     ]
 
 
-def test_each_engine_reads_a_file_of_its_own(app):
+def test_each_engine_reads_a_separate_file(app):
     place = f"{ROOT}/apps/shop/releases/{ID}"
     assert (
         container(app(engine="gunicorn"))["volumes"][1]
@@ -181,7 +181,7 @@ def test_each_engine_reads_a_file_of_its_own(app):
     assert "entrypoint" not in container(app())
 
 
-def test_something_reaps_what_the_application_leaves_behind(app):
+def test_an_init_process_reaps_orphans_of_the_application(app):
     assert container(app())["init"] is True
 
 
@@ -189,7 +189,7 @@ def test_state_and_restart_policy_are_left_to_the_tasks(app):
     assert not {"state", "restart_policy"} & set(container(app()))
 
 
-def test_what_was_asked_for_reaches_the_container(app):
+def test_keys_of_the_entry_reach_the_container(app):
     options = container(
         app(
             networks=["bridge", "db"],
@@ -241,7 +241,7 @@ def test_the_id_is_twelve_hex_digits_and_always_the_same():
     )
 
 
-def test_the_id_does_not_change_with_the_collection_unless_format_does():
+def test_the_id_changes_with_the_collection_only_if_format_does():
     """A new id for the same inputs would release every application of every user anew: raise FORMAT
     when it has to.
     """
@@ -260,7 +260,7 @@ def test_the_id_does_not_change_with_the_collection_unless_format_does():
     ],
     ids=["source", "secret", "name of a secret", "key", "no secret"],
 )
-def test_whatever_makes_a_release_changes_its_id(other):
+def test_every_input_of_a_release_changes_its_id(other):
     assert describe.release_id({"source": "s"}, {"KEY": "secret"}, b"key") != describe.release_id(
         *other
     )
@@ -279,7 +279,7 @@ def test_whatever_makes_a_release_changes_its_id(other):
         ({}, {"drain_seconds": 5}),
     ],
 )
-def test_environment_and_container_are_part_of_the_id(app, before, after):
+def test_the_environment_and_the_container_change_the_id(app, before, after):
     def identity(keys):
         entry = app(**keys)
         return describe.release_id(
@@ -298,11 +298,11 @@ def test_environment_and_container_are_part_of_the_id(app, before, after):
         {"proxy": {"buffering": False}},
     ],
 )
-def test_what_does_not_concern_the_container_does_not_change_it(app, after):
+def test_keys_that_do_not_affect_the_container_do_not_change_the_id(app, after):
     assert container(app()) == container(app(**after))
 
 
-def test_the_placeholder_goes_wherever_it_stands():
+def test_the_placeholder_is_replaced_everywhere():
     described = {
         "a": describe.PLACEHOLDER,
         "b": [{"c": f"x/{describe.PLACEHOLDER}/y"}],
@@ -322,7 +322,7 @@ def test_the_placeholder_goes_wherever_it_stands():
 # --- the key --------------------------------------------------------------------------------------
 
 
-def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
+def test_the_key_is_created_once_and_readable_by_its_owner_only(tmp_path):
     file = tmp_path / "below/release.key"
     first = describe.release_key(str(file))
     assert len(first) == 64
@@ -332,12 +332,12 @@ def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
     assert os.listdir(file.parent) == ["release.key"]
 
 
-def test_a_key_that_is_there_is_kept(tmp_path):
+def test_an_existing_key_is_kept(tmp_path):
     (tmp_path / "release.key").write_text("of the team")
     assert describe.release_key(str(tmp_path / "release.key")) == b"of the team"
 
 
-def test_of_two_runs_at_once_the_first_key_stays(tmp_path, monkeypatch):
+def test_the_first_key_of_two_concurrent_runs_is_kept(tmp_path, monkeypatch):
     file = tmp_path / "release.key"
 
     def other_run(_size):

@@ -43,7 +43,7 @@ def run():
     return command
 
 
-def test_one_that_ends_well_says_nothing_more(run):
+def test_a_successful_command_reports_nothing(run):
     assert run(0, "done") == (["done"], [])
 
 
@@ -51,7 +51,7 @@ def test_one_that_ends_well_says_nothing_more(run):
 @pytest.mark.parametrize(
     ("log", "key"), [(WRITES, "writable: [/app/instance]"), (ASKS, "networks: [NAME]")]
 )
-def test_one_that_fails_or_never_ends_names_the_key(run, code, log, key):
+def test_a_command_that_fails_or_never_ends_names_the_key(run, code, log, key):
     with pytest.raises(HostError) as refused:
         run(code, log)
     *_said, last, advice = str(refused.value).splitlines()
@@ -59,11 +59,11 @@ def test_one_that_fails_or_never_ends_names_the_key(run, code, log, key):
     assert key in advice
 
 
-def test_one_that_never_ends_names_its_deadline(run):
+def test_a_command_that_never_ends_names_its_deadline(run):
     with pytest.raises(HostError, match=r"exit code none within 9 s \(release_command_seconds\)"):
         run(None, "")
 
 
-def test_one_that_ends_well_in_spite_of_it_reports_it_too(run):
+def test_a_command_that_succeeds_despite_an_error_reports_it_too(run):
     (words,) = run(0, WRITES)[1]
     assert "volumes: [shop-data:/app/instance]" in words

@@ -54,7 +54,7 @@ def deployed(tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_of_a_variable(started, app, deployed, capsys, name):  # noqa: F811
+def test_a_variable_without_effect_is_reported_alike(started, app, deployed, capsys, name):  # noqa: F811
     app()
     started(**{name: "80"})
     container = [
@@ -66,7 +66,7 @@ def test_of_a_variable(started, app, deployed, capsys, name):  # noqa: F811
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_of_an_option_of_uwsgi(started, app, deployed, capsys, option):  # noqa: F811
+def test_a_uwsgi_option_without_effect_is_reported_alike(started, app, deployed, capsys, option):  # noqa: F811
     app(uwsgi__ini=f"[uwsgi]\n{option} = odd\n")
     started()
     (container,) = re.findall(f"{option} = odd is left out: (.*)", capsys.readouterr().out)
@@ -75,7 +75,7 @@ def test_of_an_option_of_uwsgi(started, app, deployed, capsys, option):  # noqa:
     ]
 
 
-def test_the_runtime_image_has_the_table_and_its_tag_follows_it(tmp_path, monkeypatch):
+def test_the_runtime_image_contains_the_table_and_its_tag_depends_on_it(tmp_path, monkeypatch):
     before = filters.runtimes([], str(RUNTIME), "debian")
     changed = tmp_path / "_replaced.py"
     changed.write_text("VARIABLES = {}\n")

@@ -222,7 +222,7 @@ def look(place, files, wanted=""):
         ),
     ],
 )
-def test_what_is_installed(tmp_path, files, wanted, found):
+def test_the_files_and_packages_that_are_installed(tmp_path, files, wanted, found):
     result, problems = look(tmp_path, files, wanted)
     assert problems == []
     assert {key: result[key] for key in found} == found
@@ -304,7 +304,7 @@ def test_what_is_installed(tmp_path, files, wanted, found):
         ),
     ],
 )
-def test_what_is_wrong_with_it(tmp_path, files, wanted, problem):
+def test_invalid_requirements_are_refused(tmp_path, files, wanted, problem):
     assert look(tmp_path, files, wanted)[1] == [problem.replace("{place}", str(tmp_path))]
 
 
@@ -322,7 +322,7 @@ def test_a_broken_file_is_named(tmp_path):
         "b = {a" + ".a" * 10_000 + " = 1}",
     ],
 )
-def test_a_key_with_very_many_parts_takes_no_memory(tmp_path, text):
+def test_a_key_with_many_parts_costs_no_memory(tmp_path, text):
     tracemalloc.start()
     (problem,) = look(tmp_path, {"pyproject.toml": text})[1]
     most = tracemalloc.get_traced_memory()[1]
@@ -415,7 +415,7 @@ PROJECT = "[project]\nname = 'shop'\ndependencies = ['flask']\n"
         ),
     ],
 )
-def test_what_builds_the_application_itself(tmp_path, files, found):
+def test_the_build_of_the_application_as_a_package_is_found(tmp_path, files, found):
     result, problems = look(tmp_path, files)
     assert (problems, result["project"]) == ([], found)
 
@@ -443,14 +443,14 @@ def test_what_builds_the_application_itself(tmp_path, files, found):
         ("[", "3.13", True),
     ],
 )
-def test_the_python_that_it_asks_for(tmp_path, text, python, good):
+def test_the_required_python_is_found(tmp_path, text, python, good):
     (tmp_path / "pyproject.toml").write_text(text)
     found = python_problem(tmp_path, ["pyproject.toml"], python)
     assert (found == "") == good, found
     assert good or f"and the Python of the images is {python}" in found
 
 
-def test_requirements_in_the_directory_above_are_named(tmp_path):
+def test_requirements_in_the_parent_directory_are_named(tmp_path):
     (tmp_path / "requirements.txt").write_text("flask")
     (tmp_path / "app").mkdir()
     (problem,) = find(tmp_path / "app", [], "")[1]
@@ -485,7 +485,7 @@ def test_requirements_in_the_directory_above_are_named(tmp_path):
         ({"requirements.txt": ""}, ""),
     ],
 )
-def test_hashes_are_kept_where_all_packages_have_one(tmp_path, files, command):
+def test_hashes_are_kept_if_all_packages_have_one(tmp_path, files, command):
     result, _ = look(tmp_path, files)
     assert export(result).endswith(command) and bool(command) == bool(export(result))
     wanted = "/run/requirements.txt" if command else next(iter(files))

@@ -62,7 +62,7 @@ def fill(monkeypatch):
         ("exit code 1", False),
     ],
 )
-def test_a_full_disk_is_known_by_its_number_and_by_its_words(reason, full):
+def test_a_full_disk_is_recognised_by_errno_and_by_message(reason, full):
     assert _room.no_room(reason) is full
     assert (_room.ADVICE in _room.with_advice(reason)) is full
 
@@ -79,7 +79,7 @@ def test_the_advice_is_given_once():
     assert "release 0 goes on serving" in message
 
 
-def test_a_file_stays_as_it_was_and_nothing_is_beside_it(root, fill):
+def test_a_file_is_unchanged_and_no_temporary_file_remains(root, fill):
     path = root / "file"
     files.write_file(path, b"old")
     fill()
@@ -89,7 +89,7 @@ def test_a_file_stays_as_it_was_and_nothing_is_beside_it(root, fill):
     assert path.read_bytes() == b"old"
 
 
-def test_a_line_is_added_whole_or_not_at_all(root, monkeypatch):
+def test_a_line_is_appended_completely_or_not_at_all(root, monkeypatch):
     path, real = root / "audit.jsonl", os.write
     audit.append_line(path, "one")
     room = [4]
@@ -106,7 +106,7 @@ def test_a_line_is_added_whole_or_not_at_all(root, monkeypatch):
     assert path.read_text() == "one\n"
 
 
-def test_a_record_that_is_staged_needs_no_room_any_more_and_may_be_discarded(root, fill):
+def test_a_staged_record_needs_no_more_space_and_may_be_discarded(root, fill):
     (root / "apps/shop").mkdir(parents=True)
     record = _record.Record(str(root), "shop")
     record.mark("1", "live")
@@ -123,7 +123,7 @@ def test_a_record_that_is_staged_needs_no_room_any_more_and_may_be_discarded(roo
     assert json.loads(record.path.read_text())["live"] == "1"
 
 
-def test_all_locks_are_taken_or_none(root, fill):
+def test_all_locks_are_acquired_or_none(root, fill):
     fill(after=1)
     with pytest.raises(OSError, match="No space left"):
         lock.acquire(str(root), ["blog", "shop"], OWNER)
@@ -131,7 +131,7 @@ def test_all_locks_are_taken_or_none(root, fill):
     assert files.left_aside(root / "apps/shop") == []
 
 
-def test_a_run_that_holds_its_lock_may_go_on_and_give_it_back(root, fill):
+def test_a_run_that_holds_its_lock_can_continue_and_unlock(root, fill):
     lock.acquire(str(root), ["shop"], OWNER)
     fill()
     lock.renew(str(root), ["shop"], "a", "drain")
@@ -156,11 +156,11 @@ def test_a_run_that_holds_its_lock_may_go_on_and_give_it_back(root, fill):
         ("512m", 2**29),
     ],
 )
-def test_a_size_in_bytes(size, bytes_):
+def test_a_size_is_converted_to_bytes(size, bytes_):
     assert bytes_of(size) == bytes_
 
 
-def test_a_link_that_was_to_replace_another_is_left_aside_too(tmp_path):
+def test_a_temporary_link_is_ignored_too(tmp_path):
     (tmp_path / "releases/1").mkdir(parents=True)
     for name in (".route-1.12", "route-1"):
         (tmp_path / name).symlink_to("releases/1")
@@ -171,12 +171,12 @@ def test_a_link_that_was_to_replace_another_is_left_aside_too(tmp_path):
     "size",
     ["", "x", "-1", "1gb", "1 g b", None, "1e9", [], {}, True, "g", "9" * 400, "\u0661", "1\u212a"],
 )
-def test_what_is_not_a_size(size):
+def test_an_invalid_size_is_refused(size):
     with pytest.raises(ValueError, match="must be a size such as 512m or 2g; got"):
         bytes_of(size)
 
 
-def test_a_free_space_that_is_not_a_size_is_a_problem_of_the_inputs():
+def test_an_invalid_free_space_is_a_problem_of_the_inputs():
     assert normalize_apps([], free_space="1gb")[-1] == [
         "flask_apps_free_space must be a size such as 1g or 500m, or 0 for no check; got '1gb'."
     ]
@@ -213,7 +213,7 @@ class Disk:
         (Disk(1 << 40, f_files=0, f_favail=0), 1, ""),  # such as btrfs
     ],
 )
-def test_too_little_room(tmp_path, monkeypatch, disk, wanted, words):
+def test_too_little_free_space_is_reported(tmp_path, monkeypatch, disk, wanted, words):
     (tmp_path / "data").mkdir()
     monkeypatch.setattr(os, "statvfs", lambda _path: disk)
     found = _room.too_little([tmp_path / "missing/flaskops", tmp_path / "data"], wanted)
@@ -242,7 +242,7 @@ OURS = {"max-size": "10m", "max-file": "3"}
         ("", {}, {}),
     ],
 )
-def test_the_log_of_a_container_has_a_bound(tmp_path, driver, daemon, options):
+def test_the_log_of_a_container_is_limited(tmp_path, driver, daemon, options):
     file = tmp_path / "daemon.json"
     if daemon is not None:
         file.write_text(json.dumps(daemon))

@@ -56,7 +56,7 @@ def strangers(path: Path, text: str) -> list[str]:
     ]
 
 
-def test_there_are_just_these_rooms():
+def test_exactly_these_rooms_exist():
     assert {
         path.name for path in ROOMS.iterdir() if path.is_dir() and path.name != "__pycache__"
     } == set(MAY_IMPORT)
@@ -64,7 +64,7 @@ def test_there_are_just_these_rooms():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOMS)))
-def test_a_file_imports_one_way(path):
+def test_a_file_imports_only_from_allowed_rooms(path):
     assert strangers(path, path.read_text()) == []
     assert not path.name.startswith("_"), "what is private is the package"
 
@@ -81,7 +81,7 @@ def test_a_file_imports_one_way(path):
         ("host/files.py", "from .. import releases", ["releases"]),
     ],
 )
-def test_what_the_test_finds(place, line, found):
+def test_the_check_finds_each_kind_of_import(place, line, found):
     assert strangers(ROOMS / place, line) == found
 
 

@@ -90,7 +90,7 @@ def test_a_gunicorn_of_the_dockerfile_is_found(entry, dockerfile, files, found):
         ({"command": "gunicorn app:app", "path_mode": "domain"}, "/shop"),
     ],
 )
-def test_the_entry_says_it_for_a_ready_image(entry, keys, prefix):
+def test_the_entry_decides_for_a_prebuilt_image(entry, keys, prefix):
     app = entry(**keys)
     assert app["socket_prefix"] == prefix
     assert typed(environment)(app).get("SCRIPT_NAME", "") == (
@@ -98,11 +98,11 @@ def test_the_entry_says_it_for_a_ready_image(entry, keys, prefix):
     )
 
 
-def test_a_command_of_the_entry_goes_before_the_dockerfile(entry):
+def test_the_command_of_the_entry_takes_precedence_over_the_dockerfile(entry):
     assert entry('CMD ["gunicorn", "app:app"]', command="flask run")["script_name"] == ""
 
 
-def test_a_release_remembers_it_and_one_of_before_is_stripped(entry):
+def test_a_release_records_script_name_and_older_releases_get_a_stripped_path(entry):
     app = entry('CMD ["gunicorn", "app:app"]')
     release = Release.from_dict({**app, "id": "0123456789ab"})
     facts = {"app": "shop", "id": "0123456789ab", **release.to_record()}

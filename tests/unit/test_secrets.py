@@ -68,7 +68,7 @@ def told(app):
 # --- which become variables -----------------------------------------------------------------------
 
 
-def test_secrets_are_named_to_the_container_and_nowhere_shown(app):
+def test_the_container_gets_names_of_secrets_and_their_values_are_never_shown(app):
     entry = app(secrets={"SECRET_KEY": "hunter2", "DATABASE_URL": "hunter3"})
     assert told(entry) == ["DATABASE_URL", "SECRET_KEY"]
     said = json.dumps(
@@ -77,7 +77,7 @@ def test_secrets_are_named_to_the_container_and_nowhere_shown(app):
     assert "hunter" not in said
 
 
-def test_an_application_without_secrets_is_told_nothing(app):
+def test_an_application_without_secrets_gets_no_names(app):
     assert "FLASKOPS_SECRETS" not in typed(describe.environment)(app())
 
 
@@ -108,7 +108,7 @@ def test_a_name_that_steers_a_process_stays_a_file(app, name):
 
 
 @pytest.mark.parametrize("name", FREE.split())
-def test_a_name_that_only_looks_like_it_is_a_variable(app, name):
+def test_a_name_that_only_resembles_one_is_a_variable(app, name):
     assert not secrets.steers(name)
     assert told(app(secrets={name: "x"})) == [name]
 
@@ -126,7 +126,7 @@ def test_a_name_that_only_looks_like_it_is_a_variable(app, name):
     ],
     ids=["empty", "100 kB", "more", "more bytes than letters", "NUL", "lines", "UTF-8"],
 )
-def test_what_no_variable_can_hold_stays_a_file(app, value, stays):
+def test_a_value_that_a_variable_cannot_hold_stays_a_file(app, value, stays):
     entry = app(secrets={"KEY": value})
     assert (told(entry) == []) is stays
     assert (
@@ -135,7 +135,7 @@ def test_what_no_variable_can_hold_stays_a_file(app, value, stays):
     ) is stays
 
 
-def test_env_wins_over_a_secret_of_the_same_name(app):
+def test_env_takes_precedence_over_a_secret_of_the_same_name(app):
     entry = app(secrets={"KEY": "of the vault", "OTHER": "x"}, env={"KEY": "of env"})
     assert told(entry) == ["OTHER"]
     assert typed(describe.environment)(entry)["KEY"] == "of env"
@@ -146,20 +146,20 @@ def test_env_wins_over_a_secret_of_the_same_name(app):
 
 
 @pytest.mark.parametrize("name", ["DOMAIN", "ENV", "KEY_FILE"])
-def test_what_the_role_says_itself_is_not_replaced(app, name):
+def test_variables_of_the_role_are_not_replaced(app, name):
     entry = app(secrets={"KEY": "x", name: "hunter2"})
     assert told(entry) == ["KEY"]
     assert typed(describe.environment)(entry)[name] != "hunter2"
 
 
-def test_secrets_as_file_keeps_them_files_alone(app):
+def test_secrets_as_file_keeps_secrets_as_files_only(app):
     entry = app(secrets={"KEY": "x", "PATH": "x"}, secrets_as="file")
     assert "FLASKOPS_SECRETS" not in typed(describe.environment)(entry)
     assert typed(describe.environment)(entry)["KEY_FILE"] == "/run/secrets/KEY"
     assert not [note for note in entry["notes"] if "stays" in note]
 
 
-def test_more_than_an_environment_takes_is_refused(check):
+def test_secrets_that_exceed_the_environment_are_refused(check):
     many = {f"KEY{number}": "x" * 99_000 for number in range(11)}
     words = (
         "secrets and env_file have together more than 1 MB, too much for an environment; write"
@@ -196,7 +196,7 @@ def first(request, monkeypatch, tmp_path):
     return module, place
 
 
-def test_the_first_process_reads_what_it_is_told(first):
+def test_the_first_process_reads_the_named_secrets(first):
     module, place = first
     values = {"KEY": b"of the vault", "LINES": b"two\nlines\n", "EMPTY": b"", "ODD": b"\xff\xfe"}
     for name, value in values.items():
@@ -229,7 +229,7 @@ def test_after_a_rollback_a_value_that_does_not_fit_stays_a_file(first, capsys):
     ]
 
 
-def test_both_know_the_limit_of_the_controller(first):
+def test_both_programs_have_the_limit_of_the_controller(first):
     assert first[0].VARIABLE_BYTES == secrets.VARIABLE_BYTES
     assert str(describe.SECRETS) == "/run/secrets"
 
@@ -261,7 +261,7 @@ def test_the_server_of_another_image_has_the_variables(tmp_path):
     )
 
 
-def test_its_release_command_is_run_with_them_and_not_its_server(tmp_path):
+def test_the_release_command_of_another_image_runs_with_secrets_without_its_server(tmp_path):
     done = relay(
         tmp_path,
         "--run",
@@ -273,7 +273,7 @@ def test_its_release_command_is_run_with_them_and_not_its_server(tmp_path):
     assert (done.stdout, done.returncode) == ("of the vault None\n", 7)
 
 
-def test_its_processes_go_the_same_way_where_there_are_secrets():
+def test_processes_of_another_image_use_the_relay_if_there_are_secrets():
     options = {
         "name": f"shop-{ID}",
         "entrypoint": ["python3", "/etc/flaskops/relay.py"],
@@ -314,7 +314,7 @@ def test_its_processes_go_the_same_way_where_there_are_secrets():
         ("A=ß€\n", {"A": "ß€"}),
     ],
 )
-def test_lines_are_read_as_others_read_them(text, values):
+def test_lines_are_read_as_other_tools_read_them(text, values):
     assert dotenv.parse(text) == (values, [])
 
 
@@ -349,7 +349,7 @@ NAMES = "must be NAME=VALUE, with a name of letters, digits and _"
         ),
     ],
 )
-def test_what_readers_differ_on_is_refused_by_line_and_without_its_value(text, problems):
+def test_ambiguous_lines_are_refused_by_number_without_their_value(text, problems):
     found = dotenv.parse(text)[1]
     assert found == problems
     assert "hunter2" not in str(found)
@@ -382,7 +382,7 @@ def test_what_readers_differ_on_is_refused_by_line_and_without_its_value(text, p
     ],
     ids=["none", "nul", "binary", "large", "vault", "many", "no lines"],
 )
-def test_a_file_that_cannot_be_taken_is_named(check, tmp_path, content, words):
+def test_an_invalid_env_file_is_named(check, tmp_path, content, words):
     if content is not None:
         (tmp_path / "shop.env").write_bytes(content)
     problem = (
@@ -392,7 +392,7 @@ def test_a_file_that_cannot_be_taken_is_named(check, tmp_path, content, words):
     assert check(env_file="shop.env")[1] == [problem]
 
 
-def test_a_hostile_file_is_read_in_a_moment(check, tmp_path):
+def test_a_hostile_env_file_is_read_quickly(check, tmp_path):
     for content in (
         "\n" * (2**20 - 1),
         "A='\n" * 200_000,
@@ -406,7 +406,7 @@ def test_a_hostile_file_is_read_in_a_moment(check, tmp_path):
         assert time.process_time() - started < 10
 
 
-def test_its_variables_are_kept_as_secrets_are_and_settings_are_env(app, tmp_path):
+def test_variables_of_the_env_file_are_secrets_and_settings_are_env(app, tmp_path):
     text = (
         "SECRET_KEY=hunter2\r\nDATABASE_URL='x://y'\r\nFLASK_APP=web\r\n"
         "PYTHONPATH=/app/lib\r\nCOLOUR=red\r\nTOKEN=file\r\n"
@@ -428,7 +428,7 @@ def test_its_variables_are_kept_as_secrets_are_and_settings_are_env(app, tmp_pat
     }
 
 
-def test_one_that_would_be_in_the_image_is_told(app, tmp_path):
+def test_an_env_file_that_would_be_in_the_image_is_reported(app, tmp_path):
     (tmp_path / ".env").write_text("COLOUR=red\n")
     note = "env_file is in the source, so that the image has it: list .env in .dockerignore."
     assert note in app(env_file=".env")["notes"]
@@ -437,14 +437,14 @@ def test_one_that_would_be_in_the_image_is_told(app, tmp_path):
 
 
 @pytest.mark.parametrize("env_file", [".env", ""])
-def test_one_in_a_source_that_cannot_be_read_adds_no_error_of_its_own(app, tmp_path, env_file):
+def test_an_env_file_in_an_unreadable_source_adds_no_second_error(app, tmp_path, env_file):
     (tmp_path / ".env").write_text("COLOUR=red\n")
     (tmp_path / "outside").symlink_to("/dev/shm")
     with pytest.raises(AssertionError, match="'outside' is a link that leads out of the source"):
         app(env_file=env_file)
 
 
-def test_with_secrets_as_file_its_variables_are_variables_all_the_same(app, tmp_path):
+def test_with_secrets_as_file_the_env_file_still_sets_variables(app, tmp_path):
     (tmp_path / "shop.env").write_text("COLOUR=red\n")
     assert told(app(env_file="shop.env", secrets={"KEY": "x"}, secrets_as="file")) == ["COLOUR"]
 
@@ -467,7 +467,7 @@ def test_with_secrets_as_file_its_variables_are_variables_all_the_same(app, tmp_
         ),
     ],
 )
-def test_what_env_may_not_set_the_file_may_not_either(check, tmp_path, line, words):
+def test_the_env_file_may_not_set_what_env_may_not_set(check, tmp_path, line, words):
     (tmp_path / "shop.env").write_text(line)
     assert check(env_file="shop.env")[1] == [
         f"flask_apps: shop: {words.format(tmp_path / 'shop.env')}"
@@ -479,7 +479,7 @@ def test_what_env_may_not_set_the_file_may_not_either(check, tmp_path, line, wor
 CONFIG = "/app/instance/config.py"
 
 
-def test_a_file_of_settings_lies_with_the_secrets_and_is_mounted_read_only(app):
+def test_a_configuration_file_is_stored_with_the_secrets_and_mounted_read_only(app):
     entry = app(config_files=[{"path": CONFIG, "content": "KEY = 'hunter2'\n"}])
     file = secrets.config_name(CONFIG)
     assert typed(secrets.laid)(entry) == {file: "KEY = 'hunter2'\n"}
@@ -531,7 +531,7 @@ TAKEN = "where the role or the kernel has files of its own; choose another."
         ),
     ],
 )
-def test_a_path_that_cannot_be_is_refused(check, path, words):
+def test_an_invalid_path_is_refused(check, path, words):
     keys = {"volumes": ["shop-data:/data", "/srv/media:/media:ro"], "writable": ["/app/cache"]}
     assert check(config_files=[{"path": path, "content": "x"}], **keys)[1] == [
         f"flask_apps: shop: {words}"
@@ -549,7 +549,7 @@ def test_a_path_that_cannot_be_is_refused(check, path, words):
         "/proclaim/x",
     ],
 )
-def test_any_other_is_taken(app, path):
+def test_any_other_path_is_accepted(app, path):
     app(
         config_files=[{"path": path, "content": "x"}],
         volumes=["shop-data:/data"],
@@ -557,7 +557,7 @@ def test_any_other_is_taken(app, path):
     )
 
 
-def test_a_path_is_written_once_and_its_content_is_text_that_no_message_shows(check):
+def test_a_path_is_unique_and_its_content_is_text_that_no_message_shows(check):
     twice = [{"path": CONFIG, "content": "x"}, {"path": CONFIG, "content": "y"}]
     assert check(config_files=twice)[1] == [
         f"flask_apps: shop: config_files has the path {CONFIG!r} twice; keep one."
@@ -593,7 +593,7 @@ def test_a_path_is_written_once_and_its_content_is_text_that_no_message_shows(ch
     ],
 )
 @pytest.mark.parametrize("action", ["deploy", "rollback"])
-def test_an_upgrade_says_once_what_changed(monkeypatch, action, before, variables, live, told):
+def test_an_upgrade_reports_the_change_once(monkeypatch, action, before, variables, live, told):
     monkeypatch.setattr(_begin, "read_release", lambda _root, _name, _id: before)
     wanted = Wanted("shop", ID, "default", variables=tuple(variables))
     begin = _begin.Begin("/r", "/n", [wanted], Owner("t"), action=action)
@@ -645,7 +645,7 @@ def test_a_start_that_misses_a_variable_names_the_key(log, name):
     ]
 
 
-def test_with_secrets_as_file_it_is_that_key():
+def test_with_secrets_as_file_the_advice_names_that_key():
     container = {"Config": {"Env": ["DATABASE_URL_FILE=/run/secrets/DATABASE_URL"]}}
     words = (
         "It reads the variable DATABASE_URL, and has a file of it alone: write secrets_as:"
@@ -657,7 +657,7 @@ def test_with_secrets_as_file_it_is_that_key():
 @pytest.mark.parametrize(
     "log", ["", "KeyError: 'name'", "    row[\"name\"]\nKeyError: 'name'", "KeyError: 5"]
 )
-def test_a_key_of_something_else_is_none(log):
+def test_a_key_error_of_something_else_gives_no_advice(log):
     assert advice.advice(log, {}) == []
 
 
@@ -682,5 +682,5 @@ def test_a_short_secret_masks_nothing_in_the_paths_that_the_module_returns(way):
     assert result._no_log_values == {way[1]}
 
 
-def test_they_come_as_they_were(way):
+def test_secrets_are_unpacked_unchanged(way):
     assert release_prepare.unpacked(way[1]) == way[0]

@@ -61,7 +61,7 @@ def harmful(text):
     ]
 
 
-def test_every_character_that_a_terminal_obeys_is_escaped():
+def test_every_terminal_control_character_is_escaped():
     everything = "".join(map(chr, range(0x110000)))
     assert not harmful(shown(everything))
     assert (
@@ -71,13 +71,13 @@ def test_every_character_that_a_terminal_obeys_is_escaped():
     )
 
 
-def test_all_other_text_is_as_it_was():
+def test_all_other_text_is_unchanged():
     kept = "Grüße, 日本語, שלום, مرحبا, 🐍\tan indent\nand a line"
     assert shown(kept) == kept
     assert shown("a\r\nb\n") == "a\nb\n"
 
 
-def test_what_is_escaped_can_be_read():
+def test_escaped_characters_are_readable():
     assert decoded(b"\x1b[2J\xc2\x9b\xe2\x80\xae\xff\r") == r"\x1b[2J\x9b\u202e\xff\x0d"
     assert shown_line("a\nb") == r"a\x0ab"
 
@@ -279,13 +279,13 @@ BORDERS = [value for name, value in list(globals().items()) if name.startswith("
 
 
 @pytest.mark.parametrize("border", BORDERS, ids=lambda border: border.__name__)
-def test_what_comes_in_there_is_escaped(monkeypatch, tmp_path, border):
+def test_input_at_each_border_is_escaped(monkeypatch, tmp_path, border):
     said = border(monkeypatch, tmp_path)
     assert not harmful(said), said
     assert "x1b" in said or "u001b" in said, said  # it is there, and can be read
 
 
-def test_a_log_without_an_end_is_read_to_its_bound(tmp_path, monkeypatch):
+def test_an_endless_log_is_read_up_to_the_limit(tmp_path, monkeypatch):
     (tmp_path / "docker").write_text("#!/bin/sh\nexec yes xxxxxxxxxxxxxxxx\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setattr(_engine, "LOG_SECONDS", 1)
@@ -294,7 +294,7 @@ def test_a_log_without_an_end_is_read_to_its_bound(tmp_path, monkeypatch):
     assert _engine.logs(engine, "x", 3) == "\n".join(["x" * 16] * 3)
 
 
-def test_a_line_without_an_end_is_cut(tmp_path):
+def test_an_endless_line_is_truncated(tmp_path):
     (tmp_path / "docker").write_text(
         "#!/bin/sh\nhead -c 50000000 /dev/zero | tr '\\0' x\necho; echo last\n"
     )

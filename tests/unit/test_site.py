@@ -53,7 +53,7 @@ def test_a_request_for_a_site_carries_its_first_plain_name(names, host):
     assert site_named("www", [{"name": "www", "server_names": names}]).host == host
 
 
-def test_a_site_that_nobody_described_is_localhost_on_port_80():
+def test_a_site_without_a_description_is_localhost_on_port_80():
     site = site_named("x", [WWW])
     assert (site.name, site.host, site.port, site.scheme, site.certificate) == (
         "x",
@@ -64,7 +64,7 @@ def test_a_site_that_nobody_described_is_localhost_on_port_80():
     )
 
 
-def test_what_a_playbook_sees_of_a_site_is_the_whole_of_it():
+def test_a_playbook_sees_all_fields_of_a_site():
     site = site_named("www", [{"name": "default"}, WWW])
     assert site == Site("www", ("*.example.org", "www.example.org"), 8080, tls=True)
     assert site.to_dict() == WWW
@@ -80,15 +80,15 @@ def test_what_a_playbook_sees_of_a_site_is_the_whole_of_it():
         ({"scheme": "https", "port": 443}, "https://www.example.org/shop/"),
     ],
 )
-def test_where_users_find_a_path(more, url):
+def test_the_url_of_a_path_on_a_site(more, url):
     assert replace(Site.from_dict(WWW), **more).url("/shop/", "192.0.2.1") == url
 
 
-def test_an_ipv6_address_stands_in_brackets():
+def test_an_ipv6_address_is_in_brackets():
     assert Site("default", port=8080).url("/", "2001:db8::7") == "http://[2001:db8::7]:8080/"
 
 
-def test_an_application_hears_no_port():
+def test_an_application_does_not_get_the_port():
     assert (
         Site.from_dict(WWW).heard("/shop/")
         == heard("www.example.org", "/shop/")
@@ -97,7 +97,7 @@ def test_an_application_hears_no_port():
     assert replace(Site.from_dict(WWW), scheme="https").heard("/") == "https://www.example.org/"
 
 
-def test_where_nginx_meets_a_release():
+def test_the_upstream_of_a_release():
     assert Upstream("/run/app.sock").words("/shop$rest") == {
         "whole": "http://unix:/run/app.sock",
         "path": "http://unix:/run/app.sock:/shop$rest",
@@ -126,7 +126,7 @@ def addresses(text):
     ]
 
 
-def test_no_other_file_writes_an_address():
+def test_no_other_file_contains_an_address():
     files = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "bin").glob("*.py")]
     found = {str(path.relative_to(ROOT)) for path in files if addresses(path.read_text())}
     assert found == set(ADDRESSES)
@@ -147,5 +147,5 @@ def test_no_other_file_writes_an_address():
         ('words = "this host speaks http alone"', 0),
     ],
 )
-def test_what_the_scan_finds(line, count):
+def test_the_scan_finds_each_kind_of_use(line, count):
     assert len(addresses(line)) == count

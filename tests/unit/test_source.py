@@ -64,14 +64,14 @@ def test_files_come_sorted_and_without_directories(source):
         "a/.pytest_cache/x",
     ],
 )
-def test_what_never_belongs_to_it(source, name):
+def test_files_that_never_belong_to_the_source_are_left_out(source, name):
     before = source_digest(str(source))
     put(source, name, "x")
     assert name not in source_files(str(source))
     assert source_digest(str(source)) == before
 
 
-def test_no_pattern_of_the_user_brings_back_what_never_belongs_to_it(source):
+def test_no_user_pattern_includes_files_that_never_belong_to_the_source(source):
     put(source, ".git/config", "https://user:password@example.com")
     put(source, ".dockerignore", "!.git\n!.git/**\n")
     assert ".git/config" not in source_files(str(source))
@@ -91,7 +91,7 @@ def test_no_pattern_of_the_user_brings_back_what_never_belongs_to_it(source):
         ("note?.md", "notes.md", "note.md"),
     ],
 )
-def test_dockerignore(source, patterns, gone, kept):
+def test_dockerignore_excludes_files(source, patterns, gone, kept):
     put(source, gone, "x")
     put(source, kept, "x")
     put(source, ".dockerignore", patterns)
@@ -100,7 +100,7 @@ def test_dockerignore(source, patterns, gone, kept):
     assert kept in files
 
 
-def test_a_file_that_is_ignored_does_not_count(source):
+def test_an_ignored_file_does_not_change_the_digest(source):
     put(source, ".dockerignore", "*.log\n")
     before = source_digest(str(source))
     put(source, "today.log", "x")
@@ -120,7 +120,7 @@ def test_a_copy_has_the_same_digest(source, tmp_path):
     assert source_digest(str(copy)) == source_digest(str(source))
 
 
-def test_times_and_modes_that_do_not_matter_do_not_count(source):
+def test_irrelevant_times_and_modes_do_not_change_the_digest(source):
     before = source_digest(str(source))
     os.utime(source / "app.py", (1, 1))
     (source / "app.py").chmod(0o600)
@@ -151,13 +151,13 @@ def test_times_and_modes_that_do_not_matter_do_not_count(source):
         "one ignored",
     ],
 )
-def test_everything_else_counts(source, change):
+def test_everything_else_changes_the_digest(source, change):
     before = source_digest(str(source))
     change(source)
     assert source_digest(str(source)) != before
 
 
-def test_contents_cannot_move_from_one_file_to_another_unseen(tmp_path):
+def test_moving_content_between_files_changes_the_digest(tmp_path):
     digests = set()
     for number, files in enumerate(
         ({"a": "1", "b": "2"}, {"a": "2", "b": "1"}, {"a": "12", "b": ""}, {"ab": "12"})
@@ -171,7 +171,7 @@ def test_contents_cannot_move_from_one_file_to_another_unseen(tmp_path):
 # --- the archive ----------------------------------------------------------------------------------
 
 
-def test_the_archive_is_the_same_byte_for_byte_wherever_it_is_made(source, tmp_path):
+def test_the_archive_is_identical_wherever_it_is_created(source, tmp_path):
     first = archive(source, {"Dockerfile": "FROM scratch\n"})
     copy = shutil.copytree(source, tmp_path / "copy", symlinks=True)
     os.utime(copy / "app.py", (1, 1))
@@ -201,7 +201,7 @@ def test_the_archive_has_the_source_below_app_and_further_files_beside_it(source
     } == {(0, 0, "", "")}
 
 
-def test_the_time_of_a_file_follows_from_its_content(source):
+def test_the_time_of_a_file_is_derived_from_its_content(source):
     """Nginx and the build cache compare times: the same file has the same one in every release,
     another content another one.
     """
@@ -222,7 +222,7 @@ def test_a_source_can_be_the_root_of_the_context(source):
         assert "app.py" in opened.getnames()
 
 
-def test_names_beyond_ascii_and_long_ones_survive(source):
+def test_long_and_non_ascii_names_are_kept(source):
     names = ["größe.txt", f"{'long/' * 40}name.txt"]
     for name in names:
         put(source, name, "x")

@@ -63,7 +63,7 @@ def saves(stages):
 
 
 @pytest.mark.parametrize("at_once", [2, 5, 100])
-def test_each_stage_runs_after_what_it_needs_and_so_many_at_once(stages, saves, at_once):
+def test_each_stage_runs_after_its_requirements_and_at_most_so_many_at_once(stages, saves, at_once):
     passed, _ = go(stages, at_once=at_once)
     order = stages.order()
     assert passed
@@ -96,7 +96,7 @@ def test_every_stage_is_a_session_and_every_scenario_a_stage(stages):
     }
 
 
-def test_nothing_begins_after_a_failure_and_what_runs_beside_it_is_ended(stages):
+def test_no_stage_starts_after_a_failure_and_running_ones_are_stopped(stages):
     (stages.tools / "docker.py").write_text("time.sleep(1); sys.exit(3)")
     (stages.tools / "unit.py").write_text("time.sleep(60)")
     started = time.monotonic()
@@ -110,7 +110,7 @@ def test_nothing_begins_after_a_failure_and_what_runs_beside_it_is_ended(stages)
     assert "end unit" not in stages.order()
 
 
-def test_a_scenario_that_fails_leaves_its_neighbours_their_time(stages):
+def test_a_failing_scenario_lets_its_neighbours_finish(stages):
     (stages.tools / "apps.py").write_text("sys.exit(1)")
     (stages.tools / "default.py").write_text("time.sleep(1)")
     (stages.RUNTIME).touch()
@@ -120,7 +120,7 @@ def test_a_scenario_that_fails_leaves_its_neighbours_their_time(stages):
     assert "begin trust" not in stages.order()
 
 
-def test_the_end_counts_and_says_what_failed(stages, capsys):
+def test_the_summary_counts_stages_and_names_failures(stages, capsys):
     (stages.tools / "unit.py").write_text(
         "print('FAILED tests/unit/test_a.py::test_b - assert 0'); sys.exit(1)"
     )
@@ -138,7 +138,7 @@ def test_the_end_counts_and_says_what_failed(stages, capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_signal_ends_what_runs_takes_the_docker_away_and_counts(stages, tmp_path, number):
+def test_a_signal_stops_the_stages_removes_the_docker_engine_and_counts(stages, tmp_path, number):
     """As it is called: with its own clone around it."""
     clone = tmp_path / "clone"
     for name in (".cache/test-logs", ".cache/test-reports", "tests/hosts"):
@@ -167,7 +167,7 @@ def test_a_signal_ends_what_runs_takes_the_docker_away_and_counts(stages, tmp_pa
     )
 
 
-def test_a_signal_while_a_stage_begins_ends_that_stage_too(stages, tmp_path):
+def test_a_signal_during_a_start_stops_that_stage_too(stages, tmp_path):
     (stages.tools / "lint.py").write_text(
         "import os; (place / 'pid').write_text(str(os.getpid())); time.sleep(60)"
     )

@@ -63,7 +63,7 @@ def run(monkeypatch, tmp_path):
     return steps
 
 
-def test_the_command_the_container_the_answer_and_the_processes(run):
+def test_a_start_runs_the_command_the_container_the_gate_and_the_processes(run):
     log = {"log_driver": "local", "log_options": {"max-size": "1m"}}
     noted, begin = run(
         release_command=["sh", "-c", "x"],
@@ -97,13 +97,13 @@ def test_the_command_the_container_the_answer_and_the_processes(run):
     ]
 
 
-def test_one_that_is_to_be_stopped_runs_its_command_alone(run):
+def test_a_stopped_application_only_runs_its_command(run):
     noted, begin = run(release_command=["x"], start=False)
     assert begin.run() is None
     assert [each[0] for each in noted] == ["lock for release command", "shop-1-command", "ran"]
 
 
-def test_without_a_command_and_processes_one_container_is_started(run):
+def test_without_a_command_and_processes_only_one_container_is_started(run):
     noted, begin = run(processes=())
     begin.run()
     assert noted == [
@@ -124,7 +124,7 @@ def test_without_a_command_and_processes_one_container_is_started(run):
         ("shop-1-worker", "The container shop-1-worker could not be created: of this cause"),
     ],
 )
-def test_a_failure_has_words_and_ends_the_run(run, fails, words):
+def test_a_failure_has_a_message_and_ends_the_run(run, fails, words):
     noted, begin = run(fails, release_command=["x"])
     with pytest.raises(HostError) as refused:
         begin.run()
@@ -136,21 +136,21 @@ def test_a_failure_has_words_and_ends_the_run(run, fails, words):
 
 
 @pytest.mark.parametrize("step", ["release command", "start", "health check"])
-def test_who_has_lost_the_lock_changes_nothing_more(run, step):
+def test_a_run_that_lost_its_lock_changes_nothing_more(run, step):
     noted, begin = run(f"lock for {step}", release_command=["x"])
     with pytest.raises(HostError):
         begin.run()
     assert noted[-1] == (f"lock for {step}",)
 
 
-def test_what_the_release_command_said_is_there_when_a_later_step_fails(run):
+def test_the_output_of_the_release_command_is_kept_if_a_later_step_fails(run):
     _, begin = run("asked", release_command=["sh", "-c", "x"])
     with pytest.raises(HostError):
         begin.run()
     assert begin.said == ["done"]
 
 
-def test_a_record_without_an_option_has_words(run):
+def test_a_record_without_an_option_has_a_message(run):
     with pytest.raises(
         HostError,
         match=(
@@ -161,13 +161,13 @@ def test_a_record_without_an_option_has_words(run):
         run(container={key: value for key, value in OPTIONS.items() if key != "pids_limit"})
 
 
-def test_a_release_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_release_is_refused(tmp_path):
     given = {"root": str(tmp_path), "name": "shop", "id": "1", "token": "t", "uid": 70000}
     with pytest.raises(HostError, match=r"release\.json is missing or broken; deploy shop again"):
         start.Start(start.Request(**given, host="localhost"), docker=object())
 
 
-def test_it_is_asked_by_its_own_health_check_and_runs_as_its_user(run, tmp_path):
+def test_the_gate_uses_the_health_check_of_the_release_which_runs_as_its_user(run, tmp_path):
     """What an earlier version of the collection did not record has its default."""
     _, begin = run()
     begin.run()

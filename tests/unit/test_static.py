@@ -18,7 +18,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.static impo
 TEXT = b"body { color: red; }\n" * 50
 
 
-def test_text_is_compressed_and_the_rest_is_as_it_is(tmp_path):
+def test_text_is_compressed_and_other_files_are_unchanged(tmp_path):
     for name, content in {
         "a.css": TEXT,
         "b.png": TEXT,
@@ -50,20 +50,20 @@ def test_the_same_file_gives_the_same_bytes_and_the_same_time(tmp_path):
     assert len(seen) == 1
 
 
-def test_one_of_the_images_own_is_kept(tmp_path):
+def test_a_compressed_file_of_the_image_is_kept(tmp_path):
     (tmp_path / "a.css").write_bytes(TEXT)
     (tmp_path / "a.css.gz").write_bytes(b"theirs")
     compress(tmp_path)
     assert (tmp_path / "a.css.gz").read_bytes() == b"theirs"
 
 
-def test_what_does_not_get_smaller_is_left(tmp_path):
+def test_a_file_that_does_not_get_smaller_is_not_compressed(tmp_path):
     (tmp_path / "b.txt").write_bytes(bytes(range(256)))
     compress(tmp_path)
     assert not (tmp_path / "b.txt.gz").exists()
 
 
-def test_a_name_that_leaves_no_room_for_gz_is_served_as_it_is(tmp_path):
+def test_a_file_whose_name_is_too_long_for_gz_is_served_uncompressed(tmp_path):
     for length in (252, 253, 255):
         (tmp_path / ("a" * (length - 4) + ".css")).write_bytes(TEXT)
     compress(tmp_path)
@@ -110,6 +110,6 @@ def test_a_hard_link_to_something_else_is_left_out(tmp_path, where):
 @pytest.mark.parametrize(
     "name", ["d/" * 1100 + "a.css", "d/" * 900 + "a.css", "long/" * 201 + "a.css"]
 )
-def test_static_files_that_lie_too_deep_are_refused(tmp_path, name):
+def test_static_files_that_are_nested_too_deep_are_refused(tmp_path, name):
     with pytest.raises(HostError, match="lies too deep"):
         extract(archive((name, tarfile.REGTYPE, "")), tmp_path)

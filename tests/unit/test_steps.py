@@ -283,7 +283,7 @@ def test_a_release_with_another_fragment_is_tested_and_loaded(world):
     assert world.host.tests > 0
 
 
-def test_one_that_does_not_serve_gives_the_route_back(world):
+def test_a_release_that_does_not_serve_gives_the_route_back(world):
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.lock("shop")
@@ -292,7 +292,7 @@ def test_one_that_does_not_serve_gives_the_route_back(world):
     assert (world.links["shop"], world.led_to("shop")) == (f"{OLD}/nginx.conf", OLD)
 
 
-def test_another_path_has_a_link_of_its_own_until_the_drain_is_over(world):
+def test_a_new_path_has_a_separate_link_until_the_drain_ends(world):
     world.live("shop", OLD)
     world.lay("shop", NEW, path="/store")
     world.lock("shop")
@@ -303,7 +303,7 @@ def test_another_path_has_a_link_of_its_own_until_the_drain_is_over(world):
     assert (world.led_to("shop"), world.led_to("shop", "/store")) == ("", NEW)
 
 
-def test_the_way_from_a_release_of_before_the_links_and_back(world):
+def test_a_release_that_predates_the_links_is_replaced_and_restored(world):
     world.live("shop", OLD, route="")
     world.lay("shop", NEW)
     world.lock("shop")
@@ -318,7 +318,7 @@ def test_the_way_from_a_release_of_before_the_links_and_back(world):
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_a_run_that_was_cut_off_between_the_two_links(world, answers):
+def test_a_run_interrupted_between_the_two_links_is_completed(world, answers):
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.link("shop", NEW)
@@ -336,7 +336,7 @@ def test_a_run_that_was_cut_off_between_the_two_links(world, answers):
 # --- a new name for an application ----------------------------------------------------------------
 
 
-def test_an_application_that_is_renamed_gives_its_place_in_one_transaction(world):
+def test_a_renamed_application_hands_over_its_path_in_one_transaction(world):
     world.live("old", OLD)
     world.lay("new", NEW)
     world.lock("old", "new")
@@ -348,7 +348,7 @@ def test_an_application_that_is_renamed_gives_its_place_in_one_transaction(world
     assert asked == [f"old-{OLD}"]  # it has no route any more, and finishes what it has begun
 
 
-def test_one_that_is_renamed_and_does_not_serve_gives_the_place_back(world):
+def test_a_renamed_application_that_does_not_serve_gives_the_path_back(world):
     world.live("old", OLD)
     world.lay("new", NEW)
     world.lock("old", "new")
@@ -360,7 +360,7 @@ def test_one_that_is_renamed_and_does_not_serve_gives_the_place_back(world):
 # --- two that change places -----------------------------------------------------------------------
 
 
-def test_two_change_places_and_one_does_not_serve(world):
+def test_two_applications_swap_paths_and_one_does_not_serve(world):
     for app, before, after in (("a", "/x", "/y"), ("b", "/y", "/x")):
         world.live(app, OLD, path=before)
         world.lay(app, NEW if app == "a" else LATER, path=after)
@@ -376,7 +376,7 @@ def test_two_change_places_and_one_does_not_serve(world):
     assert {Record(world.root, app).live for app in "ab"} == {OLD}
 
 
-def test_a_place_that_is_taken_does_not_keep_the_next_run_from_beginning(world):
+def test_a_path_in_use_does_not_block_the_next_run(world):
     world.live("a", OLD, path="/x")
     world.lay("a", NEW, path="/y")
     world.mark("a", NEW, "prepared")
@@ -395,7 +395,7 @@ def test_a_place_that_is_taken_does_not_keep_the_next_run_from_beginning(world):
 # --- cut off --------------------------------------------------------------------------------------
 
 
-def test_what_a_route_leads_to_starts_by_itself_before_the_route_moves(world, monkeypatch):
+def test_the_restart_policy_is_enabled_before_the_route_moves(world, monkeypatch):
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.lock("shop")
@@ -404,7 +404,7 @@ def test_what_a_route_leads_to_starts_by_itself_before_the_route_moves(world, mo
         world.switch(("shop", NEW, OLD, "/shop"))
 
 
-def test_a_rollback_after_a_cut_switch_goes_to_what_served_before(world):
+def test_a_rollback_after_an_interrupted_switch_goes_to_the_previous_release(world):
     world.live("shop", OLDEST)
     world.live("shop", OLD)
     world.lay("shop", NEW)
@@ -413,14 +413,14 @@ def test_a_rollback_after_a_cut_switch_goes_to_what_served_before(world):
     assert world.targets() == {"shop": OLD}
 
 
-def test_a_rollback_after_a_cut_switch_of_the_second_release(world):
+def test_a_rollback_after_an_interrupted_switch_works_for_the_second_release(world):
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.link("shop", NEW)
     assert world.targets() == {"shop": OLD}
 
 
-def test_what_served_until_the_cut_drains_before_it_is_removed(world, monkeypatch):
+def test_the_release_that_served_until_the_interruption_drains_before_removal(world, monkeypatch):
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.mark("shop", NEW, "prepared")
@@ -432,7 +432,7 @@ def test_what_served_until_the_cut_drains_before_it_is_removed(world, monkeypatc
     assert f"shop-{OLD}" not in world.engine.states
 
 
-def test_a_maintenance_that_was_cut_off_goes_on(world):
+def test_an_interrupted_maintenance_is_continued(world):
     world.live("shop", OLD)
     world.lay("shop", NEW)
     world.mark("shop", NEW, "prepared")
@@ -460,7 +460,7 @@ def audit(world):
     )
 
 
-def test_a_run_that_was_cut_off_after_its_switch_is_in_the_audit(world):
+def test_a_run_interrupted_after_its_switch_is_in_the_audit(world):
     world.live("shop", OLDEST)
     world.live("shop", OLD)
     dead_run(world)
@@ -469,7 +469,7 @@ def test_a_run_that_was_cut_off_after_its_switch_is_in_the_audit(world):
     assert audit(world) == [("ann@desk", "deploy", OLD, NEW, "live")]
 
 
-def test_a_run_that_was_cut_off_between_its_switch_and_the_record_is_in_the_audit(world):
+def test_a_run_interrupted_between_its_switch_and_the_record_is_in_the_audit(world):
     world.live("shop", OLD)
     dead_run(world)
     world.lay("shop", NEW)
@@ -485,7 +485,7 @@ def test_a_run_that_was_cut_off_between_its_switch_and_the_record_is_in_the_audi
     [(False, False), (True, True)],
     ids=["before its switch", "and did not serve"],
 )
-def test_a_run_that_was_cut_off_and_changed_nothing_is_in_the_audit(world, broken, linked):
+def test_an_interrupted_run_that_changed_nothing_is_in_the_audit(world, broken, linked):
     world.live("shop", OLD)
     dead_run(world)
     world.lay("shop", NEW)
@@ -497,14 +497,14 @@ def test_a_run_that_was_cut_off_and_changed_nothing_is_in_the_audit(world, broke
     assert audit(world) == [("ann@desk", "deploy", OLD, NEW, "cut off")]
 
 
-def test_a_run_that_was_cut_off_before_it_laid_anything_down_is_in_the_audit(world):
+def test_a_run_interrupted_before_it_wrote_anything_is_in_the_audit(world):
     world.live("shop", OLD)
     dead_run(world)
     world.begin(("shop", NEW))
     assert audit(world) == [("ann@desk", "deploy", OLD, None, "cut off")]
 
 
-def test_a_run_after_one_that_ended_well_adds_nothing_to_the_audit(world):
+def test_a_run_after_a_complete_one_adds_nothing_to_the_audit(world):
     world.live("shop", OLD)
     world.begin(("shop", NEW))
     assert audit(world) == []
@@ -553,20 +553,20 @@ def step(world):
         process.communicate()
 
 
-def test_who_takes_a_lock_over_waits_for_the_step_that_is_at_work(world, step):
+def test_a_run_that_takes_over_a_lock_waits_for_the_running_step(world, step):
     process = step(0.5)
     _lock.acquire(world.root, ["shop"], Owner("mine", "me"), ["dead"], seconds=20)
     assert process.wait(0.1) == 0
     assert _lock.holder(world.root, "shop").token == "mine"
 
 
-def test_a_run_whose_last_step_went_to_its_end_was_not_cut_off(world, step):
+def test_a_run_whose_last_step_completed_does_not_count_as_interrupted(world, step):
     step(0.5, "last")  # which has written the audit itself
     world.begin(("shop", NEW), token="mine")
     assert audit(world) == []
 
 
-def test_and_does_not_wait_for_ever(world, step):
+def test_a_run_that_takes_over_a_lock_does_not_wait_forever(world, step):
     step(60)
     with pytest.raises(
         HostError, match=r"an earlier step still works on shop: .* This run changed nothing"
@@ -596,7 +596,7 @@ def test_a_step_whose_lock_was_broken_does_not_wait_for_the_breaker(world, step)
 # --- records --------------------------------------------------------------------------------------
 
 
-def test_a_repair_does_not_make_an_application_the_one_that_was_released_last(world, monkeypatch):
+def test_a_repair_does_not_count_as_the_latest_release(world, monkeypatch):
     clock = iter(f"2026-11-25T00:00:{second:02}Z" for second in range(60))
     monkeypatch.setattr(
         "ansible_collections.flaskops.host.plugins.module_utils.releases.record.now",
@@ -641,7 +641,7 @@ def lay_down(world, monkeypatch):
     return run
 
 
-def test_the_first_release_is_prepared_and_never_one_that_served(world, lay_down):
+def test_a_first_release_is_recorded_as_prepared_and_not_as_live(world, lay_down):
     world.lock("shop")
     lay_down(NEW)
     known = Record(world.root, "shop").releases[NEW].to_dict()
@@ -653,9 +653,7 @@ def test_the_first_release_is_prepared_and_never_one_that_served(world, lay_down
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
 @pytest.mark.parametrize("kind", ["directory", "link", "fifo", "file", "another's"])
-def test_what_an_application_puts_in_the_place_of_its_socket_keeps_none_from_starting(
-    world, lay_down, kind
-):
+def test_a_file_that_replaces_the_socket_does_not_block_a_start(world, lay_down, kind):
     world.lock("shop")
     lay_down(NEW)
     there = place(world, "shop", "releases", NEW, "run", "app.sock")
@@ -677,7 +675,7 @@ def test_what_an_application_puts_in_the_place_of_its_socket_keeps_none_from_sta
     assert not os.path.lexists(there)
 
 
-def test_a_lost_record_takes_no_way_back_with_it(world):
+def test_a_rollback_is_possible_after_the_record_is_lost(world):
     for identity, state in ((OLDEST, None), (OLD, None), (NEW, "running")):
         world.live("shop", identity, state=state)
     Path(world.root, "apps/shop/state.json").unlink()
@@ -794,7 +792,7 @@ def an_error_that_nobody_thought_of(world, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
-def test_a_neighbour_has_its_audit_its_prune_and_its_lock(world, monkeypatch, trouble, first):
+def test_trouble_of_one_application_leaves_its_neighbour_alone(world, monkeypatch, trouble, first):
     finish = neighbours(world)
     trouble(world, monkeypatch)
     if not first:
@@ -821,7 +819,7 @@ def test_a_neighbour_has_its_audit_its_prune_and_its_lock(world, monkeypatch, tr
     "trouble",
     [a_deep_directory, no_record, no_audit, an_engine_that_hangs, an_error_that_nobody_thought_of],
 )
-def test_and_so_it_has_when_the_run_failed(world, monkeypatch, trouble):
+def test_trouble_in_a_failed_run_leaves_its_neighbour_alone(world, monkeypatch, trouble):
     finish = neighbours(world, OLDEST, "failed", "it was not healthy")
     for app in ("intruder", "neighbour"):
         world.mark(app, OLDEST, "prepared")
@@ -836,7 +834,7 @@ def test_and_so_it_has_when_the_run_failed(world, monkeypatch, trouble):
 @pytest.mark.parametrize(
     "trouble", [a_deep_directory, no_record, a_record_of_another_kind, no_audit, no_release_file]
 )
-def test_an_application_is_removed_whatever_it_left(world, monkeypatch, trouble):
+def test_an_application_is_removed_whatever_it_left_behind(world, monkeypatch, trouble):
     neighbours(world)
     trouble(world, monkeypatch)
     removed, attempts = world.remove("intruder")
@@ -846,7 +844,7 @@ def test_an_application_is_removed_whatever_it_left(world, monkeypatch, trouble)
     assert place(world, "neighbour", "state.json").exists()
 
 
-def test_who_is_removed_is_told_the_volumes_that_stay():
+def test_the_removal_reports_the_volumes_that_stay():
     class Volumes:
         def run(self, *words, **_more):
             return {"label=host.flaskops.app=shop": "shop-data\nshop-data-files\n"}.get(
@@ -863,7 +861,7 @@ def test_who_is_removed_is_told_the_volumes_that_stay():
 
 
 @pytest.mark.parametrize("trouble", [no_record, a_record_of_another_kind])
-def test_one_that_cannot_be_planned_keeps_no_other_from_its_release(world, monkeypatch, trouble):
+def test_an_application_that_cannot_be_planned_does_not_block_others(world, monkeypatch, trouble):
     for app in ("intruder", "neighbour"):
         world.live(app, OLD, path=f"/{app}")
     trouble(world, monkeypatch)
@@ -874,9 +872,7 @@ def test_one_that_cannot_be_planned_keeps_no_other_from_its_release(world, monke
     assert not place(world, "intruder", "lock").exists()
 
 
-def test_what_a_run_that_was_cut_off_left_and_cannot_go_keeps_no_release_from_being_made(
-    world, monkeypatch
-):
+def test_leftovers_that_cannot_be_removed_do_not_block_a_release(world, monkeypatch):
     world.live("shop", OLD)
     world.lay("shop", LATER)
     world.mark("shop", LATER, "prepared")
@@ -893,7 +889,7 @@ def test_what_a_run_that_was_cut_off_left_and_cannot_go_keeps_no_release_from_be
 # --- what containers wrote ------------------------------------------------------------------------
 
 
-def test_what_a_container_wrote_goes_with_it(world):
+def test_files_that_a_container_wrote_are_removed_with_it(world):
     finish = neighbours(world)
     for app in ("intruder", "neighbour"):
         for identity in (NEW, LATER):
@@ -910,7 +906,7 @@ def test_what_a_container_wrote_goes_with_it(world):
     assert list(Path(world.root, "apps/.trash").iterdir()) == []
 
 
-def test_a_run_without_work_goes_on_with_what_had_no_time(world):
+def test_a_run_without_work_continues_unfinished_deletions(world):
     world.live("shop", OLD)
     trash = Path(world.root, "apps/.trash")
     (trash / "1/2/3").mkdir(parents=True)
@@ -925,7 +921,7 @@ def test_a_run_without_work_goes_on_with_what_had_no_time(world):
     assert not begin().changed
 
 
-def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, monkeypatch):
+def test_a_deploy_without_free_space_is_refused_before_any_change(world, monkeypatch):
     world.live("shop", OLD)
     free = [10]
     monkeypatch.setattr(
@@ -949,7 +945,7 @@ def test_a_deploy_is_refused_for_want_of_room_before_anything_is_changed(world, 
 
 
 @pytest.mark.parametrize("change", [{"action": "rollback"}, {"free_space": "0"}, {"releases": []}])
-def test_without_room_there_are_still_ways(world, monkeypatch, change):
+def test_other_actions_are_possible_without_free_space(world, monkeypatch, change):
     world.live("shop", OLD)
     monkeypatch.setattr(
         _begin, "too_little", lambda _places, wanted: "too little" if wanted else ""
@@ -967,7 +963,7 @@ def status(world):
 
 
 @pytest.mark.parametrize(("result", "state"), [("failed", "refused"), ("cut off", "cut off")])
-def test_an_application_whose_first_release_was_refused_is_shown_as_that(world, result, state):
+def test_the_status_shows_an_application_whose_first_release_was_refused(world, result, state):
     world.live("blog", OLD)
     world.lay("shop", NEW, state="")
     world.mark("shop", NEW, "failed", reason="it was not healthy")
@@ -990,14 +986,14 @@ def test_an_application_whose_first_release_was_refused_is_shown_as_that(world, 
 @pytest.mark.parametrize(
     "audit", ["", "{", "[]", '{"result": "live", "time": "x", "reason": ""}', "7"]
 )
-def test_one_without_a_reason_is_absent(world, audit):
+def test_an_application_without_a_reason_is_shown_as_absent(world, audit):
     world.lay("shop", NEW, state="")
     place(world, "shop", "audit.jsonl").write_text(audit)
     assert [status(world)["shop"][key] for key in ("state", "reason")] == ["absent", None]
 
 
 @pytest.mark.parametrize("trouble", [no_record, a_record_of_another_kind, no_release_file])
-def test_one_that_cannot_be_read_is_shown_beside_the_others(world, monkeypatch, trouble):
+def test_an_unreadable_application_is_shown_beside_the_others(world, monkeypatch, trouble):
     neighbours(world)
     trouble(world, monkeypatch)
     found = status(world)
@@ -1008,7 +1004,7 @@ def test_one_that_cannot_be_read_is_shown_beside_the_others(world, monkeypatch, 
         assert "state.json cannot be read" in found["intruder"]["reason"]
 
 
-def test_the_status_says_what_containers_have_written(world):
+def test_the_status_shows_how_much_containers_have_written(world):
     neighbours(world)
     spool = place(world, "intruder", "releases", LATER, "spool")
     spool.mkdir()

@@ -72,7 +72,7 @@ def gunicorn(wsgi, monkeypatch):
     return wsgi
 
 
-def test_two_streams_on_two_threads_are_told_once_with_the_key(gunicorn, capsys):
+def test_streams_on_all_threads_are_reported_once_with_the_key(gunicorn, capsys):
     app = gunicorn.wrap(stream, "")
     answers = [opened(app) for _number in range(2)]
     words = said(capsys)
@@ -89,14 +89,14 @@ def test_two_streams_on_two_threads_are_told_once_with_the_key(gunicorn, capsys)
 
 
 @pytest.mark.parametrize("count", [1, 0])
-def test_while_a_thread_is_free_nothing_is_said(gunicorn, capsys, count):
+def test_nothing_is_reported_while_a_thread_is_free(gunicorn, capsys, count):
     app = gunicorn.wrap(stream, "")
     answers = [opened(app) for _number in range(count)]
     assert [list(opened(gunicorn.wrap(short, ""))) for _number in range(9)] == [[b"ok"]] * 9
     assert said(capsys) == "" and len(answers) == count
 
 
-def test_streams_that_end_are_nothing(gunicorn, capsys):
+def test_streams_that_end_are_not_reported(gunicorn, capsys):
     app = gunicorn.wrap(stream, "")
     for _number in range(9):
         answer = opened(app)
@@ -105,7 +105,7 @@ def test_streams_that_end_are_nothing(gunicorn, capsys):
     assert said(capsys) == ""
 
 
-def test_a_later_time_is_told_too_where_the_first_was_short(gunicorn, capsys, monkeypatch):
+def test_a_later_shortage_is_reported_if_the_first_one_was_short(gunicorn, capsys, monkeypatch):
     app = gunicorn.wrap(stream, "")
     for answer in [opened(app) for _number in range(2)]:
         answer.close()
@@ -114,7 +114,7 @@ def test_a_later_time_is_told_too_where_the_first_was_short(gunicorn, capsys, mo
     assert "open streams" in said(capsys) and answers
 
 
-def test_what_the_application_gives_is_not_touched_where_it_has_a_length(gunicorn):
+def test_an_answer_with_a_length_is_unchanged(gunicorn):
     given = [b"ok"]
     assert (
         opened(gunicorn.wrap(lambda environ, begin: (short(environ, begin), given)[1], "")) is given
@@ -160,7 +160,7 @@ def listener(tmp_path):
     one.close()
 
 
-def test_under_uwsgi_it_is_told_only_while_somebody_waits(wsgi, monkeypatch, capsys, listener):
+def test_under_uwsgi_streams_are_reported_while_a_client_waits(wsgi, monkeypatch, capsys, listener):
     """Another process that has a thread left takes the connection."""
     monkeypatch.setattr(wsgi, "uwsgi", uwsgi_of({"threads": [b"4", b"1"]}))
     app = wsgi.wrap(stream, "")
@@ -174,9 +174,7 @@ def test_under_uwsgi_it_is_told_only_while_somebody_waits(wsgi, monkeypatch, cap
     answer.close()
 
 
-def test_under_uwsgi_one_that_says_nothing_yet_holds_its_thread(
-    wsgi, monkeypatch, capsys, listener
-):
+def test_under_uwsgi_a_silent_stream_holds_its_thread(wsgi, monkeypatch, capsys, listener):
     monkeypatch.setattr(wsgi, "uwsgi", uwsgi_of({"threads": b"1"}))
     heard = []
 
@@ -195,7 +193,7 @@ def test_under_uwsgi_one_that_says_nothing_yet_holds_its_thread(
     assert "open streams hold all 1 threads" in heard[0]
 
 
-def test_one_that_breaks_holds_nothing(wsgi, monkeypatch, listener):
+def test_a_stream_that_breaks_holds_no_thread(wsgi, monkeypatch, listener):
     monkeypatch.setattr(wsgi, "uwsgi", uwsgi_of({"threads": b"1"}))
     streams = wsgi._streams()
 
@@ -219,7 +217,7 @@ def test_one_that_breaks_holds_nothing(wsgi, monkeypatch, listener):
         ("", "--worker-class=gevent", ""),
     ],
 )
-def test_gunicorn_tells_how_many_threads_there_are(tmp_path, monkeypatch, own, arguments, threads):
+def test_gunicorn_passes_on_its_number_of_threads(tmp_path, monkeypatch, own, arguments, threads):
     (tmp_path / "release.py").write_text("worker_class = 'gthread'\nthreads = 4\n")
     (tmp_path / "own.py").write_text(own)
     monkeypatch.setenv("FLASKOPS_GUNICORN_CONF", str(tmp_path / "own.py") if own else "")

@@ -48,7 +48,7 @@ def problems(tmp_path):
 @pytest.mark.parametrize(
     "keys", [{}, {"module": "app"}, {"callable": "app"}, {"engine": "gunicorn"}]
 )
-def test_what_is_wrong_and_where(problems, content, words, keys):
+def test_an_error_is_reported_with_its_line(problems, content, words, keys):
     (problem,) = problems({"app.py": content}, **keys)
     assert f"flask_apps: shop: app.py has {words}" in problem
     assert "Correct it." in problem
@@ -56,7 +56,7 @@ def test_what_is_wrong_and_where(problems, content, words, keys):
 
 
 @pytest.mark.parametrize("content", [APP + b"name = 'caf\xe9'\n", APP.decode().encode("utf-16")])
-def test_what_is_not_utf_8(problems, content):
+def test_text_that_is_not_utf_8_is_reported(problems, content):
     line = 1 if content.startswith(b"\xff") else 3
     (problem,) = problems({"app.py": content})
     assert (
@@ -65,11 +65,11 @@ def test_what_is_not_utf_8(problems, content):
     )
 
 
-def test_a_module_and_a_callable_that_are_written_are_believed(problems):
+def test_a_written_module_and_callable_are_not_checked(problems):
     assert problems({"app.py": BROKEN}, module="app", callable="app") == []
 
 
-def test_what_names_its_encoding_is_read(problems):
+def test_a_file_with_a_declared_encoding_is_read(problems):
     assert problems({"app.py": b"# -*- coding: latin-1 -*-\n" + APP + b"name = 'caf\xe9'\n"}) == []
 
 
@@ -92,12 +92,12 @@ def test_what_names_its_encoding_is_read(problems):
         ),
     ],
 )
-def test_what_the_application_imports_is_read_too(problems, files, name):
+def test_imported_modules_are_checked_too(problems, files, name):
     (problem,) = problems(files, **({} if "src" not in name else {"module": "shop"}))
     assert f"{name} has {NEVER}" in problem
 
 
-def test_what_may_never_be_loaded_is_left_alone(problems):
+def test_modules_that_may_never_be_loaded_are_not_checked(problems):
     app = (
         b"import sys\nif sys.version_info < (3,):\n    import old\ntry:\n    import other\nexcept"
         b" ImportError:\n    pass\n" + APP
@@ -116,7 +116,7 @@ def test_what_may_never_be_loaded_is_left_alone(problems):
     )
 
 
-def test_the_container_says_the_same(tmp_path):
+def test_the_container_reports_the_same_error(tmp_path):
     (tmp_path / "app.py").write_bytes(BROKEN)
     with pytest.raises(
         find.Unreadable,
@@ -153,7 +153,7 @@ def test_the_syntax_of_a_newer_python_is_left_to_the_container(tmp_path, line, v
     )  # it is no Python of the application either
 
 
-def test_an_odd_source_keeps_no_reader_busy(tmp_path):
+def test_an_odd_source_does_not_slow_the_check_down(tmp_path):
     for number, text in enumerate(
         ["f'" + "{" * 900_000, "(* " * 300_000, "\n" * 900_000 + "(", "except " * 100_000]
     ):

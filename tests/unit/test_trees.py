@@ -133,7 +133,7 @@ def left(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("make", HOSTILE)
-def test_a_tree_is_put_away_and_swept(tmp_path, tree, make):
+def test_a_tree_is_moved_to_the_trash_and_deleted(tmp_path, tree, make):
     make(tree)
     trees.put_away(tree, str(tmp_path))
     assert not os.path.lexists(tree)
@@ -143,7 +143,7 @@ def test_a_tree_is_put_away_and_swept(tmp_path, tree, make):
 
 
 @pytest.mark.parametrize("make", HOSTILE)
-def test_a_tree_is_deleted_where_it_lies(tree, make):
+def test_a_tree_is_deleted_in_place(tree, make):
     make(tree)
     trees.delete(tree)
     assert not os.path.lexists(tree)
@@ -151,7 +151,7 @@ def test_a_tree_is_deleted_where_it_lies(tree, make):
 
 
 @pytest.mark.parametrize("make", HOSTILE)
-def test_a_directory_is_emptied_and_stays_what_it_was(tmp_path, tree, make):
+def test_a_directory_is_emptied_and_keeps_its_attributes(tmp_path, tree, make):
     tree.chmod(0o2750)
     make(tree)
     assert trees.empty(tree, str(tmp_path))
@@ -174,7 +174,7 @@ def test_a_tree_is_measured(tree, make):
     )  # itself is root's
 
 
-def test_what_is_gone_or_no_directory_is_not_an_error(tmp_path):
+def test_a_missing_directory_is_not_an_error(tmp_path):
     (tmp_path / "apps").mkdir()
     (tmp_path / "link").symlink_to("missing")
     (tmp_path / "file").touch()
@@ -189,7 +189,7 @@ def test_what_is_gone_or_no_directory_is_not_an_error(tmp_path):
     assert trees.sweep(str(tmp_path / "missing")) == []
 
 
-def test_a_number_of_files_takes_the_budget_and_no_more_and_the_next_goes_on(tmp_path, tree):
+def test_many_files_are_deleted_within_the_budget_and_the_next_run_continues(tmp_path, tree):
     for number in range(100_000):
         os.close(os.open(tree / str(number), os.O_CREAT | os.O_WRONLY))
     start = time.monotonic()
@@ -206,7 +206,7 @@ def test_a_number_of_files_takes_the_budget_and_no_more_and_the_next_goes_on(tmp
         assert found < 100
 
 
-def test_a_number_of_directories_takes_no_memory(tmp_path, tree, root):
+def test_many_directories_cost_no_memory(tmp_path, tree, root):
     """A separate process, for its peak: also names that Python keeps twice as long as they are."""
     for number in range(55_000):
         os.mkdir(os.fsencode(tree) + b"/" + b"\xff" * 245 + str(number).encode())
@@ -233,7 +233,7 @@ def test_a_number_of_directories_takes_no_memory(tmp_path, tree, root):
     assert int(swept) < 50
 
 
-def test_two_descriptors_suffice(tmp_path, tree):
+def test_two_file_descriptors_are_enough(tmp_path, tree):
     deep(tree)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, before[1]))
@@ -274,7 +274,7 @@ def swapping(tmp_path, tree, precious):
     thread.join()
 
 
-def test_links_put_in_place_of_directories_meanwhile_lead_nowhere(
+def test_links_that_replace_directories_meanwhile_are_not_followed(
     tmp_path, tree, precious, swapping
 ):
     for name in ("a", "b", "c"):
@@ -291,7 +291,7 @@ def test_links_put_in_place_of_directories_meanwhile_lead_nowhere(
     assert all((precious / name / "file").exists() for name in ("a", "b", "c"))
 
 
-def test_a_walk_up_into_a_directory_that_was_moved_ends(tmp_path, tree, monkeypatch):
+def test_a_walk_up_into_a_moved_directory_ends(tmp_path, tree, monkeypatch):
     (tree / "a/b/c").mkdir(parents=True)
     real = os.open
 
@@ -305,7 +305,7 @@ def test_a_walk_up_into_a_directory_that_was_moved_ends(tmp_path, tree, monkeypa
     assert not trees.size([tree], 5).whole
 
 
-def test_one_run_at_a_time_sweeps(tmp_path, tree):
+def test_only_one_run_at_a_time_deletes_the_trash(tmp_path, tree):
     wide(tree)
     trees.put_away(tree, str(tmp_path))
     handle = os.open(tmp_path / "apps/.trash", os.O_RDONLY)
@@ -318,7 +318,7 @@ def test_one_run_at_a_time_sweeps(tmp_path, tree):
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EROFS, errno.EBUSY, errno.EIO])
-def test_what_cannot_be_deleted_is_reported_and_the_rest_goes(tmp_path, tree, monkeypatch, number):
+def test_files_that_cannot_be_deleted_are_reported(tmp_path, tree, monkeypatch, number):
     """Such as an immutable file: the attribute takes a capability that no container has."""
     wide(tree)
     (tree / "7/a/kept").touch()
@@ -344,7 +344,7 @@ def test_what_cannot_be_deleted_is_reported_and_the_rest_goes(tmp_path, tree, mo
 
 
 @pytest.mark.parametrize("number", trees.IN_PLACE)
-def test_where_nothing_can_be_moved_it_is_deleted_in_place(tmp_path, tree, monkeypatch, number):
+def test_a_tree_that_cannot_be_moved_is_deleted_in_place(tmp_path, tree, monkeypatch, number):
     """Its own mount, or a disk without room for another directory."""
     wide(tree)
     real = os.rename
@@ -379,7 +379,7 @@ def mounted(tmp_path):
 
 
 @AS_ROOT
-def test_what_is_mounted_inside_is_left_alone(tmp_path, tree, precious, mounted):
+def test_mounts_inside_a_tree_are_left_alone(tmp_path, tree, precious, mounted):
     wide(tree)
     mounted(precious, tree / "7/a/b")
     assert trees.size([tree], 5).whole
@@ -406,5 +406,5 @@ def test_a_mount_point_itself_is_emptied_and_stays(tmp_path, tree, mounted):
         (trees.Size(5 * 10**15, True), "5000.0 TB"),
     ],
 )
-def test_a_size_in_words(size, words):
+def test_a_size_is_shown_with_a_unit(size, words):
     assert str(size) == words

@@ -49,7 +49,7 @@ def host(tmp_path, monkeypatch):
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives directories away")
 
 
-def test_each_gets_its_own_and_keeps_it(host):
+def test_each_application_gets_a_uid_and_keeps_it(host):
     assert [host.uids().of(name) for name in ("a", "b", "a", "c", "b")] == [
         70000,
         70002,
@@ -60,7 +60,7 @@ def test_each_gets_its_own_and_keeps_it(host):
     assert host.file.stat().st_mode & 0o777 == 0o600
 
 
-def test_none_is_given_to_another_when_its_application_is_gone(host):
+def test_the_uid_of_a_removed_application_is_not_reused(host):
     host.uids().of("a")
     host.uids().of("a", wanted=20001)
     assert host.uids().of("b") == 70002
@@ -68,7 +68,7 @@ def test_none_is_given_to_another_when_its_application_is_gone(host):
 
 
 @as_root
-def test_a_lost_record_makes_no_two_applications_one(host):
+def test_after_a_lost_record_no_two_applications_share_a_uid(host):
     for name, uid in (("a", 70000), ("b", 70002), ("data", 70003)):
         host.serve(name, uid)
     assert host.uids().of("new") == 70004
@@ -81,7 +81,7 @@ def test_a_lost_record_makes_no_two_applications_one(host):
 
 
 @as_root
-def test_what_two_shared_when_the_record_was_lost_is_neithers_own(host):
+def test_a_uid_that_two_shared_when_the_record_was_lost_belongs_to_neither(host):
     host.serve("a", 70000)
     host.serve("b", 70000)
     assert [host.uids().of(name) for name in ("a", "b")] == [70002, 70003]
@@ -92,7 +92,7 @@ def test_what_two_shared_when_the_record_was_lost_is_neithers_own(host):
     "section",
     [[], None, 7, "x", {"a": None}, {"a": "70000"}, {"a": True}, {"a": -1}, {"a": [70000]}],
 )
-def test_a_garbled_record_is_refused_with_words(host, key, section):
+def test_a_damaged_record_is_refused_with_a_message(host, key, section):
     host.file.write_text(
         json.dumps({"format": 1, "own": {}, "current": {}, "moving": {}, key: section})
     )
@@ -100,7 +100,7 @@ def test_a_garbled_record_is_refused_with_words(host, key, section):
         host.uids().of("a")
 
 
-def test_the_key_decides_and_two_may_share_on_purpose(host):
+def test_the_key_uid_decides_and_two_entries_may_share_it(host):
     assert (
         host.uids().of("a", wanted=20001, volumes=True)
         == host.uids().of("b", wanted=20001, volumes=True)
@@ -114,14 +114,14 @@ def test_a_uid_that_a_key_names_is_given_to_no_other(host):
 
 
 @as_root
-def test_one_of_before_without_volumes_moves_by_itself_and_does_not_go_back_with_a_rollback(host):
+def test_an_older_application_without_volumes_moves_and_a_rollback_keeps_its_uid(host):
     host.serve("a")
     assert host.uids().of("a") == 70000
     assert host.uids().of("a", keep=True) == 70000
 
 
 @as_root
-def test_what_an_attempt_had_that_never_served_gives_way_to_the_key(host):
+def test_the_uid_of_a_release_that_never_served_is_replaced_by_the_key(host):
     assert host.uids().of("a", volumes=True) == 70000
     assert host.uids().move_of("a", wanted=999) == (0, 0)
     assert host.uids().of("a", wanted=999, volumes=True) == 999
@@ -131,20 +131,20 @@ def test_what_an_attempt_had_that_never_served_gives_way_to_the_key(host):
 
 
 @as_root
-def test_one_of_before_with_volumes_keeps_its_uid(host):
+def test_an_older_application_with_volumes_keeps_its_uid(host):
     host.serve("a")
     assert host.uids().of("a", volumes=True) == OLD
     assert host.uids().of("a", volumes=True) == OLD
     assert host.uids().move_of("a") == (OLD, 70000)
 
 
-def test_the_way_back_to_data_that_no_move_has_met_takes_its_uid(host):
+def test_a_rollback_to_data_that_was_not_moved_uses_the_uid_of_the_data(host):
     host.uids().of("a")
     assert host.uids().of("a", volumes=True, keep=True, ran_as=OLD) == OLD
     assert host.uids().of("a", volumes=True) == OLD
 
 
-def test_where_the_engine_gives_nothing_what_was_laid_down_stays(tmp_path, monkeypatch):
+def test_existing_accounts_are_kept_if_the_engine_returns_nothing(tmp_path, monkeypatch):
     (tmp_path / "passwd").write_text(
         "root:x:0:0::/root:/bin/sh\napp:x:10001:10001:app:/var/tmp:/usr/sbin/nologin\n"
     )
@@ -156,13 +156,13 @@ def test_where_the_engine_gives_nothing_what_was_laid_down_stays(tmp_path, monke
 
 
 @as_root
-def test_a_rollback_before_the_first_deploy_keeps_the_uid_of_before(host):
+def test_a_rollback_before_the_first_deploy_keeps_the_older_uid(host):
     host.serve("a")
     assert host.uids().of("a", keep=True) == OLD
 
 
 @as_root
-def test_a_move_that_is_cut_off_is_remembered_with_where_it_came_from(host):
+def test_an_interrupted_move_is_recorded_with_its_old_uid(host):
     host.serve("a")
     host.uids().of("a", volumes=True)
     assert host.uids().begin("a") == (OLD, 70000)
@@ -174,7 +174,7 @@ def test_a_move_that_is_cut_off_is_remembered_with_where_it_came_from(host):
     assert host.uids().move_of("a") == (0, 0)
 
 
-def test_a_range_that_is_used_up_is_refused_with_the_variable(host):
+def test_an_exhausted_range_is_refused_with_the_variable(host):
     for name in "abcdefghi":
         host.uids().of(name)
     with pytest.raises(
@@ -185,7 +185,7 @@ def test_a_range_that_is_used_up_is_refused_with_the_variable(host):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"own": {}}'])
-def test_a_record_that_cannot_be_read_is_refused_and_not_written_over(host, text):
+def test_an_unreadable_record_is_refused_and_not_overwritten(host, text):
     host.file.write_text(text)
     with pytest.raises(HostError, match="cannot be read"):
         host.uids().of("a")
@@ -205,7 +205,7 @@ def test_users_and_subordinate_ids_of_the_host_are_known(tmp_path, monkeypatch):
     ]
 
 
-def test_the_options_of_a_container_get_the_user_whoever_wrote_them():
+def test_the_options_of_a_container_get_the_user_in_either_format():
     for uid in ("10001", "@flaskops-uid@"):
         tmpfs = ["/tmp:rw,mode=1777", f"/a/b:rw,uid={uid},gid={uid},mode=0700"]
         options = {"user": f"{uid}:{uid}", "tmpfs": tmpfs, "volumes": ["/r/run:/run/flaskops/x"]}
@@ -273,7 +273,7 @@ def test_the_user_has_a_name_and_a_home_beside_those_of_the_image(tmp_path, stdo
 
 
 @pytest.mark.parametrize("size", [1000, 8 << 30])
-def test_of_an_image_no_more_is_read_than_can_be_an_account(tmp_path, monkeypatch, size):
+def test_only_as_much_of_an_image_is_read_as_accounts_can_be(tmp_path, monkeypatch, size):
     monkeypatch.setattr(accounts, "SECONDS", 1)
     started = time.monotonic()
     head = tarfile.TarInfo("passwd")
@@ -311,7 +311,7 @@ class Engine:
 
 
 @as_root
-def test_a_move_gives_the_data_of_the_old_uid_and_follows_no_link(host, tmp_path):
+def test_a_move_changes_the_owner_of_old_data_and_follows_no_link(host, tmp_path):
     host.serve("a")
     uids = host.uids()
     data, private = tmp_path / "data", tmp_path / "private"
@@ -356,7 +356,7 @@ def test_data_behind_a_link_of_the_host_is_moved_too(host, tmp_path):
 
 
 @as_root
-def test_one_without_a_container_is_refused_unless_its_move_was_cut_off(host):
+def test_a_move_without_a_container_is_refused_unless_it_was_interrupted(host):
     host.serve("a")
     with pytest.raises(
         HostError, match=r"it has no container.*state: present first; nothing was changed"
@@ -371,7 +371,7 @@ def test_one_without_a_container_is_refused_unless_its_move_was_cut_off(host):
 
 @as_root
 @pytest.mark.parametrize("other", ["/srv/media", "/srv/media/b", "/srv", "/"])
-def test_data_that_two_write_to_is_not_taken_from_the_other(host, other):
+def test_data_that_two_applications_write_to_is_not_moved(host, other):
     host.serve("a")
     engine = Engine(
         {"a-1": [("/srv/media", True)], "b-1": [(other, True)], "c-1": [("/srv/media-of-c", True)]}
@@ -389,7 +389,7 @@ def test_data_that_two_write_to_is_not_taken_from_the_other(host, other):
 
 @as_root
 @pytest.mark.parametrize("live", ["a" * 12, "b" * 12])
-def test_a_move_that_was_cut_off_goes_on_also_with_a_new_release(host, live):
+def test_an_interrupted_move_continues_with_a_new_release_too(host, live):
     host.serve("a")
     wanted, uids = Wanted("a", "b" * 12, "default", volumes=True), host.uids()
     nginx_root, planned = (

@@ -68,35 +68,35 @@ def prepare(engine, *volumes, uid=UID):
     return Volumes(engine, str(engine.place), "shop", "1", uid).prepare("flaskops/shop:1", volumes)
 
 
-def test_only_those_that_have_a_name_and_may_be_written_to():
+def test_only_named_writable_volumes_count():
     assert named(["/srv/x:/x", "a1:/a", "b1:/b:ro", "c1:/c:rw"]) == {"a1": "/a", "c1": "/c"}
 
 
-def test_a_new_one_has_the_files_of_the_image_and_belongs_to_the_application(engine):
+def test_a_new_volume_has_the_files_of_the_image_and_belongs_to_the_application(engine):
     assert prepare(engine, "d1:/data") == []
     assert engine.owner("d1") == UID
     assert (engine.place / "d1/seed").stat().st_uid == 0  # the top directory only
     assert engine.said[-1][0] == "volume"
 
 
-def test_who_has_none_costs_no_call(engine):
+def test_an_application_without_volumes_costs_no_call(engine):
     assert prepare(engine, "/srv/x:/x", "d1:/data:ro") == []
     assert engine.said == []
 
 
-def test_one_that_is_its_own_already_costs_one_call(engine):
+def test_a_volume_of_the_right_owner_costs_one_call(engine):
     engine.add("d1", UID, ["app.db"])
     assert prepare(engine, "d1:/data") == []
     assert [words[:2] for words in engine.said] == [("volume", "inspect")]
 
 
-def test_one_that_an_earlier_attempt_left_empty_is_given(engine):
+def test_a_volume_that_an_earlier_run_left_empty_gets_the_owner(engine):
     engine.add("d1")
     assert prepare(engine, "d1:/data") == []
     assert engine.owner("d1") == UID
 
 
-def test_one_that_was_filled_by_a_run_that_was_cut_off_is_given(engine):
+def test_a_volume_that_an_interrupted_run_filled_gets_the_owner(engine):
     engine.add("d1", files=["seed"], Labels={"host.flaskops.app": "shop"})
     assert prepare(engine, "d1:/data") == []
     assert engine.owner("d1") == UID
@@ -126,7 +126,7 @@ def test_one_that_was_filled_by_a_run_that_was_cut_off_is_given(engine):
         ),
     ],
 )
-def test_one_with_somebody_elses_data_is_left_and_told(engine, owner, files, labels, write):
+def test_a_volume_with_foreign_data_is_kept_and_reported(engine, owner, files, labels, write):
     engine.add("d1", owner, files, Labels=labels)
     (words,) = prepare(engine, "d1:/data")
     assert engine.owner("d1") == owner
@@ -138,20 +138,20 @@ def test_one_with_somebody_elses_data_is_left_and_told(engine, owner, files, lab
 
 
 @pytest.mark.parametrize(("owner", "mode"), [(999, 0o777), (70000, 0o700)])
-def test_one_that_it_can_write_to_is_not_spoken_of(engine, owner, mode):
+def test_a_volume_that_the_application_can_write_to_gives_no_warning(engine, owner, mode):
     engine.add("d1", owner, ["theirs"], mode)
     assert prepare(engine, "d1:/data") == []
     assert engine.owner("d1") == owner
 
 
 @pytest.mark.parametrize("more", [{"Driver": "nfs"}, {"Options": {"type": "nfs"}}])
-def test_a_share_is_left_alone(engine, more):
+def test_a_network_share_is_left_alone(engine, more):
     engine.add("d1", **more)
     assert prepare(engine, "d1:/data") == []
     assert engine.owner("d1") == 0
 
 
-def test_what_copies_the_files_goes_even_when_it_fails(engine):
+def test_the_copying_container_is_removed_even_after_a_failure(engine):
     said = engine.run
 
     def run(*words, **how):

@@ -99,17 +99,17 @@ def words(log):
     ],
     ids=lambda text: text[:24],
 )
-def test_all_directories_are_named_at_once(log, text):
+def test_all_directories_are_named_together(log, text):
     assert "writable: [/app/logs, /app/var]" in words(log(text))
 
 
 @pytest.mark.parametrize("name", ["'shop.db'", "database='shop.db'"])
-def test_a_database_beside_the_code_and_a_directory_are_named_at_once(log, name):
+def test_a_database_beside_the_code_and_a_directory_are_named_together(log, name):
     said = words(log(f"sqlite3.connect({name}).execute('create table a (b)')\nos.mkdir('logs')"))
     assert "data_files: [shop.db]" in said and "writable: [/app/logs]" in said
 
 
-def test_what_is_made_in_it_can_be_read_again(log):
+def test_created_files_can_be_read_again(log):
     text = (
         "os.mkdir('keys')\nopen('keys/a', 'w').write('x')\nassert open('keys/a').read() =="
         " 'x'\nos.mkdir('z')"
@@ -121,11 +121,11 @@ def test_what_is_made_in_it_can_be_read_again(log):
     "text",
     ["os.environ['X']", "os.mkdir('/proc/x')", "os.mkdir('/nowhere/x')", "raise SystemExit(1)", ""],
 )
-def test_another_failure_is_not_looked_into(log, text):
+def test_other_failures_are_not_examined(log, text):
     assert "it would also be refused" not in log(text)
 
 
-def test_it_ends_with_what_the_application_began(log):
+def test_the_examination_ends_child_processes_of_the_application(log):
     text = (
         "import threading, time\nos.mkdir('a') if 1 else 0\nthreading.Thread(target=time.sleep,"
         " args=[600]).start()\nos.mkdir('b')"
@@ -154,7 +154,7 @@ def test_it_ends_with_what_the_application_began(log):
     ],
     ids=lambda text: text[:30],
 )
-def test_the_second_load_does_nothing_that_lasts(log, tmp_path, harm):
+def test_the_second_load_has_no_lasting_effect(log, tmp_path, harm):
     data = tmp_path / "data"
     data.mkdir()
     (data / "shop.db").write_text("precious")

@@ -52,7 +52,7 @@ def call(application, **environ):
 # --- who asks -------------------------------------------------------------------------------------
 
 
-def test_the_servers_here_are_those_of_the_runtime_image():
+def test_the_servers_of_this_test_are_those_of_the_runtime_image():
     pins = [
         dict(re.findall(r"^([a-z-]+)==([\w.]+)", file.read_text(), re.M))
         for file in (SERVERS_FILE, RUNTIME / "requirements.txt")
@@ -65,7 +65,7 @@ def test_the_servers_here_are_those_of_the_runtime_image():
     )  # its wheels come later
 
 
-def test_address_and_scheme_are_those_that_nginx_says(wrapper):
+def test_the_address_and_the_scheme_come_from_nginx(wrapper):
     seen = call(
         wrapper.wrap(echo, ""),
         HTTP_X_REAL_IP="192.0.2.7",
@@ -75,7 +75,7 @@ def test_address_and_scheme_are_those_that_nginx_says(wrapper):
     assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("192.0.2.7", "https")
 
 
-def test_what_is_not_said_stays(wrapper):
+def test_values_without_a_header_are_unchanged(wrapper):
     seen = call(wrapper.wrap(echo, ""), REMOTE_ADDR="127.0.0.1", PATH_INFO="/shop/x")
     assert (
         seen["REMOTE_ADDR"],
@@ -115,7 +115,7 @@ def test_the_path_is_removed_and_passed(wrapper, path, rest):
         ("/../shop/cart/x/../y", "/x/../y"),
     ],
 )
-def test_the_path_is_found_as_nginx_has_found_it(wrapper, path, rest):
+def test_the_path_is_matched_as_nginx_matches_it(wrapper, path, rest):
     seen = call(wrapper.wrap(echo, "/shop/cart"), PATH_INFO=path)
     assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) == ("/shop/cart", rest)
 
@@ -136,7 +136,7 @@ def test_the_path_without_its_slash_is_redirected_relatively(wrapper, query, tar
 @pytest.mark.parametrize(
     "path", ["/", "/shopping", "/x/shop/", "", "//", "//shopping", "/shop.", "/.."]
 )
-def test_what_is_not_below_it_is_not_found(wrapper, path):
+def test_requests_outside_the_path_are_not_found(wrapper, path):
     assert call(wrapper.wrap(echo, "/shop"), PATH_INFO=path)[0] == "404 Not Found"
 
 
@@ -155,12 +155,12 @@ def modules(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["app", "create_app()"])
-def test_a_callable_and_a_factory(wrapper, modules, name):
+def test_a_callable_and_a_factory_are_loaded(wrapper, modules, name):
     modules(wsgi_sample="def app(*_): return 'answer'\ndef create_app(): return app\n")
     assert wrapper.load("wsgi_sample", name)() == "answer"
 
 
-def test_a_factory_gets_the_arguments_that_are_written(wrapper, modules):
+def test_a_factory_gets_the_configured_arguments(wrapper, modules):
     modules(
         shop=(
             "def create_app(config='dev', *, debug=False):\n    return lambda *_: (config, debug)\n"
@@ -172,7 +172,7 @@ def test_a_factory_gets_the_arguments_that_are_written(wrapper, modules):
         wrapper.load("shop", "create_app(os.environ)")
 
 
-def test_a_file(wrapper, modules):
+def test_an_application_is_loaded_from_a_file(wrapper, modules):
     place = modules(
         some_file="import sys\nthere = __name__ in sys.modules\ndef application(*_): return there\n"
     )
@@ -205,7 +205,9 @@ def test_a_file(wrapper, modules):
     ],
     ids=["0", "1", "2", "3"],
 )
-def test_what_is_broken_ends_the_server_with_words(wrapper, modules, request, text, name, words):
+def test_a_broken_application_ends_the_server_with_a_message(
+    wrapper, modules, request, text, name, words
+):
     module = f"broken_{request.node.callspec.id}"
     modules(**{module: text})
     with pytest.raises(RuntimeError, match=words):
@@ -226,7 +228,7 @@ def under_uwsgi(wrapper, monkeypatch):
     theirs.close()
 
 
-def test_a_library_that_needs_the_socket_gets_it_and_uwsgi_keeps_its_own(under_uwsgi):
+def test_a_library_that_needs_the_socket_gets_a_copy(under_uwsgi):
     wrapper, theirs = under_uwsgi
 
     def app(environ, _start_response):
@@ -238,7 +240,7 @@ def test_a_library_that_needs_the_socket_gets_it_and_uwsgi_keeps_its_own(under_u
     os.fstat(wrapper.uwsgi.connection_fd())
 
 
-def test_the_socket_is_left_alone_by_those_who_use_the_api_of_uwsgi(under_uwsgi, monkeypatch):
+def test_libraries_that_use_the_uwsgi_api_do_not_get_the_socket(under_uwsgi, monkeypatch):
     wrapper, _ = under_uwsgi
     monkeypatch.setattr(wrapper.os, "dup", lambda _descriptor: pytest.fail("taken"))
     assert call(wrapper.wrap(echo, ""), HTTP_UPGRADE="websocket")["HTTP_UPGRADE"] == "websocket"
@@ -353,7 +355,7 @@ def answers(parts, status="200 OK", headers=()):
     return app
 
 
-def test_an_answer_without_a_length_goes_out_in_chunks(under_uwsgi):
+def test_an_answer_without_a_length_is_sent_in_chunks(under_uwsgi):
     parts = Parts(b"one", b"", b"x" * 300)
     seen = Exchange(under_uwsgi[0], answers(parts, headers=[("Content-Type", "text/csv")]))
     assert seen.sent[0] == ("200 OK", [("Content-Type", "text/csv"), CHUNKED])
@@ -362,7 +364,7 @@ def test_an_answer_without_a_length_goes_out_in_chunks(under_uwsgi):
 
 
 @pytest.mark.parametrize("parts", [[], [b""], None, b"", "", iter(())], ids=repr)
-def test_an_answer_of_nothing_has_its_last_chunk(under_uwsgi, parts):
+def test_an_empty_answer_has_its_last_chunk(under_uwsgi, parts):
     seen = Exchange(under_uwsgi[0], answers(parts))
     assert (seen.sent[0], seen.body) == (("200 OK", [CHUNKED]), b"0\r\n\r\n")
 
@@ -371,7 +373,7 @@ def test_an_answer_of_nothing_has_its_last_chunk(under_uwsgi, parts):
     "environ", [{"SERVER_PROTOCOL": "HTTP/1.0"}, {"REQUEST_METHOD": "HEAD"}], ids=str
 )
 @pytest.mark.parametrize("status", ["200 OK", "500 Broken"])
-def test_a_client_that_knows_no_chunks_gets_none(under_uwsgi, environ, status):
+def test_a_client_without_chunk_support_gets_no_chunks(under_uwsgi, environ, status):
     assert Exchange(under_uwsgi[0], answers([b"one"], status), **environ).sent == [
         (status, []),
         b"one",
@@ -389,13 +391,13 @@ def test_a_status_that_has_no_body_gets_no_chunks(under_uwsgi, status):
     "name",
     ["Content-Length", "content-length", "CONTENT-LENGTH", "Content-length", "Transfer-Encoding"],
 )
-def test_an_answer_that_says_where_it_ends_is_left_alone(under_uwsgi, name):
+def test_an_answer_with_a_known_end_is_unchanged(under_uwsgi, name):
     parts = [b"one"]
     app = under_uwsgi[0].wrap(answers(parts, headers=[("X-A", "b"), (name, "3")]), "")
     assert app({"SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": "GET"}, lambda *_: None) is parts
 
 
-def test_what_breaks_off_has_no_last_chunk(under_uwsgi):
+def test_an_interrupted_answer_has_no_last_chunk(under_uwsgi):
     parts = Parts(b"one", RuntimeError("no more"), b"two")
     seen = Exchange(under_uwsgi[0], answers(parts))
     assert (str(seen.error), seen.body, parts.closed) == ("no more", b"3\r\none\r\n", 1)
@@ -413,7 +415,7 @@ def raises_after_its_head(_environ, start_response):
 @pytest.mark.parametrize(
     "app", [answers(Parts(RuntimeError("at once"))), raises, raises_after_its_head]
 )
-def test_what_breaks_before_its_first_part_is_an_error(under_uwsgi, capsys, app):
+def test_an_answer_that_breaks_before_its_first_part_is_a_server_error(under_uwsgi, capsys, app):
     seen = Exchange(under_uwsgi[0], app)
     status, headers = seen.sent[-2]
     assert (seen.error, status, dict(headers)["Content-Length"]) == (
@@ -424,13 +426,13 @@ def test_what_breaks_before_its_first_part_is_an_error(under_uwsgi, capsys, app)
     assert "RuntimeError: at once" in capsys.readouterr().err
 
 
-def test_what_breaks_is_closed(under_uwsgi):
+def test_a_broken_answer_is_closed(under_uwsgi):
     parts = Parts(RuntimeError("at once"))
     Exchange(under_uwsgi[0], answers(parts))
     assert parts.closed == 1
 
 
-def test_into_a_websocket_no_error_is_written(under_uwsgi):
+def test_no_error_is_written_into_a_websocket(under_uwsgi):
     seen = Exchange(under_uwsgi[0], raises, HTTP_UPGRADE="websocket")
     assert (str(seen.error), seen.sent) == ("at once", [])
 
@@ -443,7 +445,7 @@ def late(parts, headers):
     return app
 
 
-def test_an_application_that_begins_when_it_is_read(under_uwsgi):
+def test_an_application_may_start_its_answer_at_the_first_read(under_uwsgi):
     wrapper, _ = under_uwsgi
     assert Exchange(wrapper, late([b"one"], [])).body == b"3\r\none\r\n0\r\n\r\n"
     length = [("Content-Length", "6")]
@@ -468,7 +470,7 @@ def test_a_websocket_that_answers_nothing_sends_nothing(under_uwsgi):
         )
 
 
-def test_what_is_written_goes_out_in_chunks_too(under_uwsgi):
+def test_written_data_is_sent_in_chunks_too(under_uwsgi):
     def app(_environ, start_response):
         write = start_response("200 OK", [])
         write(b"first")
@@ -480,7 +482,7 @@ def test_what_is_written_goes_out_in_chunks_too(under_uwsgi):
     assert seen.body == b"5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"
 
 
-def test_an_error_replaces_what_was_begun_until_something_is_sent(under_uwsgi):
+def test_an_error_replaces_an_answer_until_something_is_sent(under_uwsgi):
     def app(_environ, start_response, written=b""):
         write = start_response("200 OK", [("X-First", "1")])
         if written:
@@ -496,7 +498,7 @@ def test_an_error_replaces_what_was_begun_until_something_is_sent(under_uwsgi):
     assert (str(seen.error), seen.body) == ("late", b"3\r\nout\r\n")
 
 
-def test_a_file_is_not_read_by_its_lines(under_uwsgi):
+def test_a_file_is_not_read_line_by_line(under_uwsgi):
     file = io.BytesIO(b"a line\n" * 20000)
     seen = Exchange(under_uwsgi[0], answers(file))
     assert len(seen.sent) < 10
@@ -648,7 +650,7 @@ def answer(client):
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
-def test_the_application_knows_who_asks_and_where_it_is(served):
+def test_the_application_gets_the_client_address_and_its_path(served):
     _, path, log = served()
     text = answer(connect(path, b"/shop/")).decode()
     assert '"url":"https://shop.example/shop/"' in text, log()
@@ -658,7 +660,7 @@ def test_the_application_knows_who_asks_and_where_it_is(served):
 
 
 @pytest.mark.parametrize(("end", "whole"), [(99, True), (5, False)])
-def test_an_answer_without_a_length_ends_only_when_it_is_whole(served, end, whole):
+def test_an_answer_without_a_length_ends_only_when_it_is_complete(served, end, whole):
     _, path, log = served()
     text = answer(connect(path, b"/shop/rows/%d" % end))
     assert b" 200 " in text.splitlines()[0], log()
@@ -687,7 +689,7 @@ def test_head_and_an_old_client_get_no_chunks(served):
         assert len(body) == (10000 if request[:3] == b"GET" else 0)
 
 
-def test_each_event_arrives_when_it_is_made(served):
+def test_each_event_arrives_when_it_is_sent(served):
     _, path, log = served()
     answer(connect(path, b"/shop/"))
     client, arrived, text = connect(path, b"/shop/ticks"), [], b""
@@ -699,7 +701,7 @@ def test_each_event_arrives_when_it_is_made(served):
     client.close()
 
 
-def test_flask_sock_speaks_under_every_server(served):
+def test_flask_sock_works_under_every_server(served):
     _, path, log = served()
     client = connect(path, b"/shop/echo", UPGRADE)
     head = client.recv(4096)
@@ -710,7 +712,7 @@ def test_flask_sock_speaks_under_every_server(served):
     client.close()
 
 
-def test_a_request_that_nobody_reads_is_answered(served):
+def test_a_request_whose_body_is_not_read_is_answered(served):
     _, path, log = served()
     answer(connect(path, b"/shop/"))
     with socket.socket(socket.AF_UNIX) as client:
