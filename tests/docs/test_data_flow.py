@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the user wrote is read once, and what users may read has a public name."""
+"""The input of the user is read once, and documented names are public."""
 
 import re
 
@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 READER = "roles/flask_apps/tasks/normalize.yml"
-# The variable itself: no longer name, no word of a sentence, no name of the role.
+# Only the variable: not a longer name, not a word of a sentence, not the name of the role.
 VARIABLE = re.compile(r"(?<![\w.])flask_apps(?![\w.])|\[['\"]flask_apps['\"]\]")
 
 
 def expressions(value):
-    """What is templated in a value of YAML."""
+    """The templated parts of a YAML value."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in (
@@ -33,7 +33,7 @@ def expressions(value):
 
 
 def readers(root):
-    """The files of tasks, variables and templates that read flask_apps."""
+    """The tasks, variables and templates that read flask_apps."""
     found = []
     for pattern in (
         "roles/*/tasks/**/*.yml",
@@ -47,9 +47,7 @@ def readers(root):
     for file in root.glob("roles/*/templates/**/*.j2"):
         if any(VARIABLE.search(text) for text in expressions(file.read_text())):
             found.append(file)
-    for file in root.glob(
-        "plugins/*/*.py"
-    ):  # of the variables of a host, which lookups and actions get
+    for file in root.glob("plugins/*/*.py"):  # from the host variables that lookups and actions get
         if re.search(
             r"variables(?:\.get\(|\[)\s*['\"]flask_apps['\"]|task_vars(?:\.get\(|\[)\s*['\"]flask_apps['\"]",
             file.read_text(),

@@ -19,7 +19,7 @@ def load(root, role, file):
 
 
 def plain(option):
-    """An entry of a spec without its words."""
+    """An entry of a spec without its descriptions."""
     kept = {
         key: option[key]
         for key in ("type", "elements", "required", "choices", "default")
@@ -98,7 +98,7 @@ def test_every_key_of_an_application_is_described_and_its_messages_say_what_is_a
 
 
 def test_the_main_spec_leaves_the_entries_of_flask_apps_to_the_filter(root):
-    """Ansible's own check would come first, and name neither the application nor the value."""
+    """The check of Ansible would run first, and name neither the application nor the value."""
     option = load(root, "flask_apps", "meta/argument_specs.yml")["argument_specs"]["main"][
         "options"
     ]["flask_apps"]

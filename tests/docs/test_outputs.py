@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""docs/outputs.yml describes what the roles leave behind, and nothing else."""
+"""docs/outputs.yml describes the outputs of the roles, and nothing else."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ def described(root):
 
 
 def returned(file, function):
-    """The keys of the largest dictionary that a function writes down."""
+    """The keys of the largest dictionary literal in a function."""
     tree = ast.parse(file.read_text())
     body = next(
         node

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every plugin can be looked up with ansible-doc, as it is from a clone."""
+"""ansible-doc shows every plugin, as from a clone."""
 
 import importlib
 import inspect
@@ -23,7 +23,7 @@ def stems(kind):
 
 
 def filters():
-    """The functions by name, from all files of filters."""
+    """The functions by name, from all filter files."""
     found = {}
     for stem in stems("filter"):
         module = importlib.import_module(f"ansible_collections.flaskops.host.plugins.filter.{stem}")
@@ -81,7 +81,7 @@ def test_every_module_documents_what_it_supports():
 
 
 def documented(options):
-    """The options of a page, as a module writes them in its argument_spec."""
+    """The options of a page, in the form of an argument_spec."""
     keys = ("type", "elements", "default", "required", "choices")
     found = {}
     for name, option in options.items():
@@ -92,7 +92,7 @@ def documented(options):
 
 
 def spec(arguments):
-    """The same of an argument_spec, without what the documentation leaves out."""
+    """An argument_spec in the same form, without the parts that the documentation omits."""
     found = {}
     for name, argument in arguments.items():
         found[name] = {

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""docs/presets.md names every setting of the presets, and only existing keys."""
+"""docs/presets.md lists every setting of the presets, and only existing keys."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ SETTINGS = [
 
 
 def names(options, prefix=""):
-    """Every key of an application, as the document writes it."""
+    """Every key of an entry, as the document writes it."""
     for name, option in options.items():
         yield f"{prefix}{name}"
         if option.options:
@@ -64,7 +64,7 @@ def variables():
 
 
 def rows():
-    """The cells of each line of each table, without the heads."""
+    """The cells of each table row, without headers."""
     for line in TEXT.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("|") and len(cells) == 4 and cells[0] not in ("setting", "---"):
@@ -96,7 +96,7 @@ def test_every_documented_key_exists():
 
 
 def test_a_setting_that_has_no_effect_names_its_key():
-    """Except those that need no replacement here."""
+    """Except settings that need no replacement here."""
     without = {"`plugins`", "`socket`, `chown-socket`, `chmod-socket`", "`socket = ./uwsgi.sock`"}
     assert [
         cells[0]

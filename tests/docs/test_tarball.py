@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a user of Galaxy gets: the collection, and nothing that only its development needs."""
+"""The Galaxy tarball: the collection, without development files."""
 
 import shutil
 import subprocess
@@ -55,7 +55,7 @@ SECOND = {
 
 @pytest.fixture(scope="module")
 def members(tmp_path_factory):
-    """The names in the tarball that is built of what git would give to a stranger."""
+    """The names in the tarball that is built from the files in git."""
     root = Path(__file__).resolve().parents[2]
     listing = subprocess.run(
         [
@@ -91,7 +91,7 @@ def members(tmp_path_factory):
 
 
 def below(members, *parents):
-    """The names of what a directory of the tarball contains."""
+    """The names of the contents of a directory of the tarball."""
     split = [Path(name).parts for name in members]
     return {
         parts[len(parents)]

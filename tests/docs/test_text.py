@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the documents and the metadata say is so."""
+"""The statements of the documents and the metadata are correct."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
-# The brackets keep this file from finding itself.
+# The brackets prevent a match in this file.
 MACHINES = re.compile("/[o]pt/dev|/[w]ork/(main|shared)|/[h]ome/(?!app|runner)[a-z]+|/[r]oot/")
 
 
@@ -39,7 +39,7 @@ def tracked():
 
 
 def headings(text):
-    """The anchors that GitHub makes of the headings."""
+    """The anchors that GitHub creates from the headings."""
     lines = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE).splitlines()
     words = (line.lstrip("#").strip().lower() for line in lines if line.startswith("#"))
     return {
@@ -71,7 +71,7 @@ def test_every_relative_link_leads_somewhere(document):
 def test_no_file_names_the_machine_of_a_developer():
     found = []
     for file in tracked():
-        if file.is_relative_to(ROOT / "molecule"):  # it names places on the test hosts
+        if file.is_relative_to(ROOT / "molecule"):  # it contains paths of the test hosts
             continue
         try:
             text = file.read_text()

@@ -19,14 +19,12 @@ KEY = re.compile(r"(?:.* -e |-e )?([a-z_]+(?:\.(?!txt|toml)[a-z_]+)*)(?:: .*|=.*
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 ROWS = [row for row in ROW.finditer(PAGE) if row["write"] not in ("what to write", "---")]
-# Of a program, a file or an application: what is to be written is not always a key.
+# Keys of a program, a file or an application: the text to write is not always a key of an entry.
 OTHERS = {"chown", "host.docker.internal", "default_server", "dependencies", "url_for"}
 
 
 def texts(file):
-    """The texts of a Python file, the parts of one around its values apart; adjacent literals are
-    one.
-    """
+    """The strings of a Python file, split at inserted values; adjacent literals are one."""
     return [
         node.value
         for node in ast.walk(ast.parse(file.read_text()))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Dockerfile of an application: which stages it has, what of them is in the image, and that an
-ordinary one has no more of them.
+"""The Dockerfile of an application: its stages, what reaches the image, and that an ordinary
+application has only two stages.
 """
 
 import json
@@ -25,7 +25,7 @@ PROJECT = (
 
 @pytest.fixture
 def stages(tmp_path):
-    """The stages of the Dockerfile by their names, the last as C(image)."""
+    """The stages of the Dockerfile by name, the last one as C(image)."""
 
     def run(files=None, **keys):
         source = tmp_path / "shop"
@@ -66,7 +66,7 @@ def test_a_project_is_built_without_a_network_after_its_backend_is_installed(sta
     found = stages({"pyproject.toml": PROJECT, "PKG-INFO": "Version: 1.2\n"})
     assert list(found) == ["requirements", "project", "image"]
     assert "install --no-cache-dir hatch-vcs 'hatchling>1'" in found["requirements"]
-    assert "COPY" not in found["requirements"]  # so a change of code changes nothing of it
+    assert "COPY" not in found["requirements"]  # so a change of code does not change it
     assert "RUN gently flaskops-project 1.2\n" in found["project"]
     assert found["image"].endswith(
         "COPY --from=project /opt/project /opt/project\nCOPY --from=project /app/ /app/\n"

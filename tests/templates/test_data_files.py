@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Dockerfile of an application with data files leads them to their volume; that of another one
-does not know them.
+"""The Dockerfile of an application with data files links them to their volume; without data files
+it does not contain the volume.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from test_flask_apps import make, source  # noqa: F401
 
 
 def commands(release, tmp_path):
-    """What its RUN lines after the code do, in a directory that stands for the image."""
+    """Run the RUN lines after the code in a directory that represents the image."""
     text = release["dockerfile"].partition("COPY app/ /app/\n")[2].replace("\\\n", " ")
     lines = [line.removeprefix("RUN ") for line in text.splitlines() if line.startswith("RUN ")]
     return [

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the lookup releases makes of an application: its files, and an id that changes when it has
-to and only then.
+"""What the lookup releases returns for an application: its files, and an id that changes only when
+it must.
 """
 
 import configparser
@@ -18,7 +18,7 @@ from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import PLACEHOLDER
 from entries import normalize_apps
 
-# bin/test names one; then the tests that need it have to run.
+# bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
 KINDS = [
@@ -61,7 +61,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def make(source, tmp_path):
-    """The release of one application; keys as the user writes them."""
+    """The release of one application; keys are as the user writes them."""
 
     def run(runtime=RUNTIME, root="/var/lib/flaskops", variables=None, **keys):
         entry = {"name": "shop", "source": str(source), "path": "/shop", **keys}
@@ -92,7 +92,7 @@ def nginx(make):
 
 @pytest.fixture
 def uwsgi(make):
-    """The settings of uWSGI; options may stand more than once."""
+    """The settings of uWSGI; options may be repeated."""
 
     def run(**keys):
         lines = make(**keys)["files"]["uwsgi.ini"].splitlines()
@@ -463,7 +463,7 @@ def test_settings_of_the_proxy_are_written(nginx):
 
 
 def test_every_variable_is_built_into_nginx_or_defined_by_the_nginx_role(nginx):
-    """With an Nginx of the user's own, conf.d/flaskops.conf is all there is."""
+    """With an unmanaged Nginx, conf.d/flaskops.conf is the only file of the role."""
     used = set(re.findall(r"\$(\w+)", nginx()))
     own = set(
         re.findall(
@@ -594,7 +594,7 @@ def gunicorn(make):
         files = make(engine="gunicorn", **keys)["files"]
         assert "uwsgi.ini" not in files
         found = {}
-        exec(files["gunicorn.conf.py"], found)  # so does Gunicorn
+        exec(files["gunicorn.conf.py"], found)  # Gunicorn does it, too
         return {name: value for name, value in found.items() if name[0] != "_"}
 
     return run
@@ -639,8 +639,8 @@ def test_gunicorn_listens_where_nginx_can_connect_and_writes_nowhere_else(gunico
 
 
 def test_gunicorn_accepts_every_request_that_nginx_accepts(gunicorn):
-    """999k is the most that nginx_header_buffer_size may be. A 0 would be its own default for the
-    second, which is 8190.
+    """nginx_header_buffer_size is at most 999k. A 0 would select Gunicorn's default for the second
+    option, 8190.
     """
     options = gunicorn()
     assert (options["limit_request_line"], options["limit_request_field_size"]) == (0, 1024**2)
@@ -671,7 +671,7 @@ def test_certificates_of_the_build_are_not_in_the_final_image(make):
 
 
 def test_the_image_does_not_depend_on_settings(make):
-    """Or every change of a setting would rebuild it."""
+    """Otherwise every change of a setting would rebuild it."""
     assert (
         make(uwsgi={"threads": 9}, env={"A": "1"}, path="/x")["dockerfile"] == make()["dockerfile"]
     )
@@ -680,7 +680,7 @@ def test_the_image_does_not_depend_on_settings(make):
 def test_templates_of_the_role_are_compiled_once_for_all_applications(
     source, tmp_path, monkeypatch
 ):
-    """What twenty unchanged applications add to a run is on the controller."""
+    """Twenty unchanged applications add time to a run on the controller only."""
     read = []
     compiled = jinja2.Environment.compile
 

@@ -1,5 +1,5 @@
-"""What the templates of the nginx role make of its defaults and of a change to each; `nginx -t`
-where there is an Nginx.
+"""What the templates of the nginx role render from its defaults and from a change to each; with
+`nginx -t` if Nginx is installed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-# bin/test names one; then the tests that need it have to run.
+# bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
 ROLE = Path(__file__).resolve().parents[2] / "roles/nginx"
 FACTS = {
@@ -174,7 +174,7 @@ def test_the_buffer_for_request_headers_is_set():
         == of("shop", nginx_sites=SHOP, nginx_header_buffer_size="16k")
         == ["4 16k"]
     )
-    # What comes before Host is read as the catch-all has it.
+    # Nginx reads the lines before Host with the settings of the catch-all.
     assert (
         of("shop", nginx_sites=large),
         of("blog", nginx_sites=large),

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a client gets through the fragment of an application: a real Nginx in a directory of its
-own, and an application that tells
-what reached it. Skipped where there is no Nginx."""
+"""What a client gets through the fragment of an application: a real Nginx in a separate directory,
+and an application that answers with the request. Skipped without Nginx.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.app import 
 from entries import normalize_apps
 from flask import Flask
 
-# bin/test names one; then the tests that need it have to run.
+# bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
 NAMES = ROLE.parent / "nginx/templates/flaskops.conf.j2"
@@ -50,8 +50,8 @@ needs_nginx = pytest.mark.skipif(
 
 
 def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
-    """The release of one application; keys as the user writes them. Its root is short: sockets have
-    to be.
+    """The release of one application; keys are as the user writes them. Its root is short, because
+    the paths of sockets must be.
     """
     source = base / "source"
     source.mkdir(exist_ok=True)
@@ -83,11 +83,11 @@ def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
 
 
 class Echo(BaseHTTPRequestHandler):
-    """An application that tells what reached it."""
+    """An application that answers with the request that it received."""
 
     protocol_version = "HTTP/1.0"
     count = 0
-    bare, location = 200, ""  # what it says at its path without the slash
+    bare, location = 200, ""  # its answer at its path without the slash
 
     def do_GET(self):
         type(self).count += 1
@@ -120,14 +120,14 @@ class Echo(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        told = {
+        received = {
             "method": self.command,
             "path": self.path,
             "headers": headers,
             "count": self.count,
             "length": length,
         }
-        self.wfile.write(json.dumps(told).encode())
+        self.wfile.write(json.dumps(received).encode())
 
     do_POST = do_HEAD = do_PUT = do_GET
 
@@ -142,7 +142,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         return super().get_request()[0], ("", 0)
 
     def handle_error(self, request, client_address):
-        """Nginx hangs up when it has what it wants, as after HEAD."""
+        """Nginx closes the connection when it has enough, as after HEAD."""
 
 
 class Answer:
@@ -150,7 +150,7 @@ class Answer:
         self.status, self.headers, self.body = response.status, response.headers, response.read()
 
     @property
-    def told(self):
+    def received(self):
         return json.loads(self.body)
 
 
@@ -220,7 +220,7 @@ class Place:
             return Answer(connection.getresponse())
 
     def raw(self, request: str) -> Answer:
-        """What a client of its own making gets; the request as it goes over the line."""
+        """The answer to a hand-written request, sent unchanged."""
         if self.nginx is None:
             self.start()
         with socket.socket(socket.AF_UNIX) as client:
@@ -373,7 +373,7 @@ def test_a_missing_file_is_that_of_the_previous_release_or_of_the_application(pl
     old = here.get("/shop/static/old.3f2a9c41.js")
     assert (old.body, old.headers["Cache-Control"]) == (b"old", FOREVER)
     asked = here.get("/shop/static/drawn.svg?x=1")
-    assert (asked.told["path"], asked.headers["Cache-Control"]) == (
+    assert (asked.received["path"], asked.headers["Cache-Control"]) == (
         "/shop/static/drawn.svg?x=1",
         None,
     )
@@ -395,7 +395,7 @@ PINNED = {
 
 
 def types_table():
-    """What the role ships: the type of each extension."""
+    """The type of each extension in the file of the role."""
     block = re.search(r"^types \{\n(.*?)^\}", TYPES.read_text(), re.DOTALL | re.MULTILINE)[1]
     rows = [line.strip().rstrip(";").split() for line in block.splitlines() if line.strip()]
     return {extension: row[0] for row in rows for extension in row[1:]}
@@ -430,7 +430,7 @@ def test_python_in_the_container_reads_the_same_table():
 
 
 def test_the_table_agrees_with_the_one_of_python():
-    """Of the oldest Python and of the newest: they differ in a few."""
+    """In the oldest and the newest Python: they differ in a few types."""
     differ = {"js", "mjs", "rtf", "3gp", "3gpp", "3g2", "3gpp2"}
     table = types_table()
     python = {extension[1:]: kind for extension, kind in mimetypes._types_map_default.items()}
@@ -514,7 +514,7 @@ def test_a_client_that_may_not_use_the_application_does_not_get_its_files(place,
 def test_a_file_compressed_by_nginx_has_a_weak_etag_and_without_gzip_a_strong_one(
     place, directives, etag
 ):
-    """If-Match takes strong ones alone: docs/proxy.md says what to write."""
+    """If-Match needs strong etags: docs/proxy.md shows what to write."""
     here = place(proxy={"directives": directives})
     here.others = "gzip on; gzip_types application/json; gzip_min_length 1;"
     assert here.get("/shop/etag", Accept_Encoding="gzip").headers["ETag"] == etag
@@ -536,9 +536,9 @@ def test_the_path_shows_the_index_of_the_directory(place):
     assert answer.headers["Cache-Control"] == "no-cache"
     assert here.get("/shop/", If_None_Match=answer.headers["ETag"]).status == 304
     assert here.get("/shop/", "HEAD").headers["Content-Length"] == "13"
-    # As with STATIC_INDEX=1: it is a file, and files take no POST.
+    # As with STATIC_INDEX=1: it is a file, and files do not accept POST.
     assert here.get("/shop/", "POST", b"x").status == 405
-    assert here.get("/shop/api").told["path"] == "/shop/api"
+    assert here.get("/shop/api").received["path"] == "/shop/api"
 
 
 @needs_nginx
@@ -546,13 +546,13 @@ def test_at_the_root_the_path_shows_the_index_too(place):
     here = place(path="/", static=SPA)
     here.file("/static/index.html", "root")
     assert here.get("/").body == b"root"
-    assert here.get("/api").told["path"] == "/api"
+    assert here.get("/api").received["path"] == "/api"
     assert here.get("/missing/route", **PAGE).body == b"root"
 
 
 @needs_nginx
 def test_without_the_index_file_the_application_answers(place):
-    assert place(static=SPA).get("/shop/").told["path"] == "/shop/"
+    assert place(static=SPA).get("/shop/").received["path"] == "/shop/"
 
 
 @needs_nginx
@@ -575,8 +575,8 @@ def test_a_client_side_route_gets_the_page_and_a_404_of_the_api_stays(place):
     ]
     for answer in api:
         assert (answer.status, answer.headers["Content-Type"]) == (404, "application/json")
-        assert answer.told["path"].startswith("/shop/")
-    assert here.get("/shop/known", **PAGE).told["path"] == "/shop/known"
+        assert answer.received["path"].startswith("/shop/")
+    assert here.get("/shop/known", **PAGE).received["path"] == "/shop/known"
 
 
 @needs_nginx
@@ -604,7 +604,7 @@ RAW = [
 @pytest.mark.parametrize("rest", RAW)
 @pytest.mark.parametrize("path", ["/shop", "/a.b/shop~x"])
 def test_a_server_of_an_image_gets_the_request_without_the_path(place, path, rest):
-    answer = place(path=path, **STRIPPED, static=[]).get(f"{path}{rest}").told
+    answer = place(path=path, **STRIPPED, static=[]).get(f"{path}{rest}").received
     assert (answer["path"], answer["headers"]["x-forwarded-prefix"]) == (rest, path)
 
 
@@ -621,27 +621,27 @@ def test_another_spelling_of_the_path_is_not_found(place):
 @pytest.mark.parametrize("path", ["//a.b/shop", "/a.b//shop", "///a.b///shop"])
 def test_extra_slashes_in_the_path_are_removed_with_it(place, path):
     here = place(path="/a.b/shop", **STRIPPED, static=[])
-    assert here.get(f"{path}/a//x%2F").told["path"] == "/a//x%2F"
+    assert here.get(f"{path}/a//x%2F").received["path"] == "/a//x%2F"
 
 
 @needs_nginx
 def test_an_application_with_a_stripped_path_answers_for_missing_static_files(place):
-    assert place(**STRIPPED).get("/shop/static/x%20y.css").told["path"] == "/static/x%20y.css"
+    assert place(**STRIPPED).get("/shop/static/x%20y.css").received["path"] == "/static/x%20y.css"
 
 
 @needs_nginx
 @pytest.mark.parametrize("mode", ["domain", "script_name"])
 @pytest.mark.parametrize("rest", RAW)
 def test_in_other_modes_the_whole_path_is_passed_on(place, rest, mode):
-    assert place(static=[], path_mode=mode).get(f"/shop{rest}").told["path"] == f"/shop{rest}"
+    assert place(static=[], path_mode=mode).get(f"/shop{rest}").received["path"] == f"/shop{rest}"
 
 
 @needs_nginx
 def test_the_prefix_header_is_sent_only_to_an_application_that_does_not_know_its_path(place):
     headers = {"X_Forwarded_Prefix": "/evil", "X_Forwarded_For": "6.6.6.6"}
-    told = place(path_mode="script_name").get("/shop/x", **headers).told
-    assert (told["path"], told["headers"]["x-forwarded-prefix"]) == ("/shop/x", "/shop")
-    assert "6.6.6.6" not in str(told)
+    received = place(path_mode="script_name").get("/shop/x", **headers).received
+    assert (received["path"], received["headers"]["x-forwarded-prefix"]) == ("/shop/x", "/shop")
+    assert "6.6.6.6" not in str(received)
 
 
 @needs_nginx
@@ -649,16 +649,14 @@ def test_the_prefix_header_is_sent_only_to_an_application_that_does_not_know_its
 def test_the_prefix_header_is_not_sent_to_other_applications(place, keys):
     assert (
         "x-forwarded-prefix"
-        not in place(**keys).get("/shop/x", X_Forwarded_Prefix="/evil").told["headers"]
+        not in place(**keys).get("/shop/x", X_Forwarded_Prefix="/evil").received["headers"]
     )
 
 
 @needs_nginx
 @pytest.mark.parametrize(("mode", "path"), [("script_name", "/shop/"), ("domain", "/shop")])
 def test_a_cookie_for_the_root_is_one_for_the_prefix(place, mode, path):
-    """Where the application answers at /shop too, the cookie is wanted there: /shop/ would not
-    match it.
-    """
+    """If the application answers at /shop, it needs the cookie there: /shop/ would not match."""
     own = ["here=1; Path=/shop/", "deep=1; path=/admin", "none=1"]
     assert place(path_mode=mode).get("/shop/login").headers.get_all("Set-Cookie") == [
         f"session=1; Path={path}; HttpOnly",
@@ -689,7 +687,7 @@ def test_the_bare_path_belongs_to_an_application_that_knows_it(place, method, en
     assert answer.status == 201
     if method != "HEAD":
         length = 5 if method in ("POST", "PUT") else 0
-        assert (answer.told["method"], answer.told["path"], answer.told["length"]) == (
+        assert (answer.received["method"], answer.received["path"], answer.received["length"]) == (
             method,
             "/shop?a=%2F&b",
             length,
@@ -723,7 +721,7 @@ def test_other_answers_of_the_application_at_the_bare_path_reach_its_clients(pla
 @pytest.mark.parametrize(
     ("location", "seen"),
     [
-        # As Flask redirects to the slash: behind a proxy that speaks TLS the scheme would be wrong.
+        # Flask redirects to the slash like this: behind a TLS proxy the scheme would be wrong.
         ("http://shop.example.org:81/shop/?a=1", "/shop/?a=1"),
         ("/shop/?a=1", "/shop/?a=1"),
         ("https://shop.example.org:81/shop/", "https://shop.example.org:81/shop/"),
@@ -761,8 +759,8 @@ def test_under_maintenance_and_when_stopped_clients_get_503(place, file, mode):
 )
 @pytest.mark.parametrize("file", ["nginx.conf", "maintenance.conf", "stopped.conf"])
 def test_a_health_check_does_not_replace_another_location(place, file, health):
-    """All of one site: its own page, and another application with its path, its websocket and its
-    files.
+    """All locations of one site: its page, and another application with its path, its websocket and
+    its files.
     """
     here = place(path="/", health={"path": health}, proxy={"websocket_paths": ["/ws"]})
     here.others = "\n".join(
@@ -789,7 +787,7 @@ def test_an_answer_cannot_trigger_an_internal_redirect(place, path):
     here = place(proxy={"websocket_paths": ["/ws"]})
     here.others = OTHER
     answer = here.get(path)
-    assert (answer.status, answer.told["path"], answer.headers["X-Accel-Redirect"]) == (
+    assert (answer.status, answer.received["path"], answer.headers["X-Accel-Redirect"]) == (
         200,
         path,
         None,
@@ -800,7 +798,7 @@ def test_an_answer_cannot_trigger_an_internal_redirect(place, path):
 def test_custom_directives_do_not_enable_internal_redirects(place):
     here = place(proxy={"directives": ["proxy_ignore_headers Cache-Control"]})
     here.others = OTHER
-    assert here.get("/shop/accel").told["path"] == "/shop/accel"
+    assert here.get("/shop/accel").received["path"] == "/shop/accel"
 
 
 @needs_nginx
@@ -848,7 +846,7 @@ def test_only_websocket_upgrades_are_passed_on(place, sent, passed):
     here = place(proxy={"websocket_paths": ["/ws"]})
     wanted = {"upgrade": "websocket", "connection": "upgrade"} if passed else {}
     for path in ("/shop/x", "/shop/ws", "/shop/static/x"):
-        headers = here.raw(f"GET {path} HTTP/1.1\nHost: shop.example.org\n{sent}\n\n").told[
+        headers = here.raw(f"GET {path} HTTP/1.1\nHost: shop.example.org\n{sent}\n\n").received[
             "headers"
         ]
         assert {
@@ -866,7 +864,7 @@ def test_only_the_websocket_of_two_upgrades_is_passed_on(place):
             "GET /shop/x HTTP/1.1\nHost: x\nUpgrade: websocket\nUpgrade: h2c\nConnection:"
             " Upgrade\n\n"
         )
-        .told["headers"]
+        .received["headers"]
     )
     assert headers.get("upgrade") in (None, "websocket")
 
@@ -884,7 +882,7 @@ def test_only_the_websocket_of_two_upgrades_is_passed_on(place):
         ("/shop/x", "192.0.2.7:8080", "192.0.2.7:8080"),
         ("/shop/x", "[2001:DB8::7]:8080", "[2001:db8::7]:8080"),
         ("/shop/x", "[::1]", "[::1]"),
-        # The request line goes before Host, as RFC 9112 has it.
+        # The request line takes precedence over Host, as in RFC 9112.
         ("http://localhost/shop/x", "evil.example", "localhost"),
         ("http://localhost:8080/shop/x", "evil.example:99", "localhost:8080"),
         ("http://LOCALHOST/shop/x", "shop.example.org:80", "localhost"),
@@ -899,7 +897,7 @@ def test_the_application_gets_the_host_that_selected_the_site(place, target, hos
     here = place(path_mode="script_name")
     headers = here.raw(
         f"GET {target} HTTP/1.1\nHost: {host}\nX-Forwarded-Host: evil.example\n\n"
-    ).told["headers"]
+    ).received["headers"]
     assert (headers["host"], headers["x-forwarded-host"]) == (seen, seen)
     assert "evil" not in str(headers)
 
@@ -940,7 +938,7 @@ def test_a_request_line_with_an_invalid_host_is_refused(place, target):
 def test_the_application_gets_the_one_of_two_hosts_that_selected_the_site(place):
     """Newer versions of Nginx refuse it."""
     answer = place().raw("GET /shop/x HTTP/1.1\nHost: shop.example.org\nHost: evil.example\n\n")
-    assert answer.status == 400 or answer.told["headers"]["host"] == "shop.example.org"
+    assert answer.status == 400 or answer.received["headers"]["host"] == "shop.example.org"
 
 
 @needs_nginx
@@ -954,9 +952,9 @@ def test_the_application_gets_the_one_of_two_hosts_that_selected_the_site(place)
 def test_a_request_without_a_host_gets_one_that_reaches_the_site(place, names, seen):
     here = place()
     here.server_names = names
-    assert here.raw("GET /shop/x HTTP/1.0\n\n").told["headers"]["host"] == seen
+    assert here.raw("GET /shop/x HTTP/1.0\n\n").received["headers"]["host"] == seen
     assert (
-        here.raw("GET http://localhost:81/shop/x HTTP/1.0\n\n").told["headers"]["host"]
+        here.raw("GET http://localhost:81/shop/x HTTP/1.0\n\n").received["headers"]["host"]
         == "localhost:81"
     )
 
@@ -977,7 +975,7 @@ def test_over_tcp_the_host_is_the_address_and_the_port(place, address, seen):
         client.sendall(b"GET /shop/x HTTP/1.0\r\n\r\n")
         response = http.client.HTTPResponse(client)
         response.begin()
-        assert Answer(response).told["headers"]["host"] == seen.format(port=port)
+        assert Answer(response).received["headers"]["host"] == seen.format(port=port)
 
 
 # --- the cache ------------------------------------------------------------------------------------
@@ -988,10 +986,10 @@ CACHED = {"proxy": {"cache_seconds": 60, "cache_bypass_cookies": ["session", "to
 @needs_nginx
 def test_a_cached_answer_is_sent_to_every_client(place):
     here = place(**CACHED)
-    assert [here.get("/shop/page?a=1").told["count"] for _ in range(3)] == [1, 1, 1]
-    assert here.get("/shop/page?a=2").told["count"] == 2
-    assert here.get("/shop/page?a=1", Host="other.example.org").told["count"] == 3
-    assert here.get("/shop/page?a=1", Cookie="theme=dark").told["count"] == 1
+    assert [here.get("/shop/page?a=1").received["count"] for _ in range(3)] == [1, 1, 1]
+    assert here.get("/shop/page?a=2").received["count"] == 2
+    assert here.get("/shop/page?a=1", Host="other.example.org").received["count"] == 3
+    assert here.get("/shop/page?a=1", Cookie="theme=dark").received["count"] == 1
     head = here.get("/shop/page?a=1", "HEAD")
     assert (head.status, head.body, here.app.count) == (200, b"", 3)
 
@@ -1010,23 +1008,23 @@ def test_a_cached_answer_is_sent_to_every_client(place):
 )
 def test_authenticated_clients_bypass_the_cache(place, headers):
     here = place(**CACHED)
-    assert [here.get("/shop/page", **headers).told["count"] for _ in range(2)] == [1, 2]
-    assert here.get("/shop/page").told["count"] == 3
-    assert here.get("/shop/page", **headers).told["count"] == 4
-    assert here.get("/shop/page").told["count"] == 3
+    assert [here.get("/shop/page", **headers).received["count"] for _ in range(2)] == [1, 2]
+    assert here.get("/shop/page").received["count"] == 3
+    assert here.get("/shop/page", **headers).received["count"] == 4
+    assert here.get("/shop/page").received["count"] == 3
 
 
 @needs_nginx
 @pytest.mark.parametrize("path", ["/shop/login", "/shop/private", "/shop/missing"])
 def test_answers_with_cookies_no_store_or_errors_are_not_cached(place, path):
     here = place(**CACHED)
-    assert [here.get(path).told["count"] for _ in range(2)] == [1, 2]
+    assert [here.get(path).received["count"] for _ in range(2)] == [1, 2]
 
 
 @needs_nginx
 def test_a_post_is_not_cached(place):
     here = place(**CACHED)
-    assert [here.get("/shop/page", "POST", b"x").told["count"] for _ in range(2)] == [1, 2]
+    assert [here.get("/shop/page", "POST", b"x").received["count"] for _ in range(2)] == [1, 2]
 
 
 @needs_nginx
@@ -1077,8 +1075,8 @@ def test_websockets_may_be_idle_for_long_on_their_paths(base):
 @needs_nginx
 def test_a_websocket_path_does_not_match_paths_with_the_same_prefix(place):
     here = place(proxy={"websocket_paths": ["/ws"], "cache_seconds": 60})
-    assert [here.get("/shop/ws").told["count"] for _ in range(2)] == [1, 2]
-    assert [here.get("/shop/wsx").told["count"] for _ in range(2)] == [3, 3]
+    assert [here.get("/shop/ws").received["count"] for _ in range(2)] == [1, 2]
+    assert [here.get("/shop/wsx").received["count"] for _ in range(2)] == [3, 3]
 
 
 @needs_nginx
@@ -1090,11 +1088,11 @@ def test_custom_directives_are_applied(place):
     )
     for path in ("/shop/x", "/shop/static/x"):
         answer = here.get(path)
-        assert (answer.headers["X-Frame-Options"], answer.told["headers"]["x-mine"]) == (
+        assert (answer.headers["X-Frame-Options"], answer.received["headers"]["x-mine"]) == (
             "DENY",
             "1",
         )
-        assert answer.told["headers"]["host"] == "shop.example.org"
+        assert answer.received["headers"]["host"] == "shop.example.org"
 
 
 EVERY_DIRECTIVE = [
@@ -1104,7 +1102,7 @@ EVERY_DIRECTIVE = [
     "proxy_max_temp_file_size 7m", "client_max_body_size 7m", "proxy_intercept_errors off",
     "absolute_redirect on", "proxy_cache off", "proxy_cache_key $uri", "proxy_cache_valid any 7s",
     "proxy_cache_lock off", "proxy_cache_use_stale off",
-    # What Nginx adds up.
+    # Directives that Nginx accumulates.
     "proxy_ignore_headers Vary", "proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh",
     "proxy_set_header Host mine",
 ]  # fmt: skip
@@ -1116,7 +1114,7 @@ ALL_OF_OURS = [
 
 
 def written(text):
-    """The directives of each location that passes requests on, by its head."""
+    """The directives of each location that proxies requests, by its head."""
     blocks = re.findall(r"^location ([^{]+) \{\n(.*?)^\}", text, re.DOTALL | re.MULTILINE)
     found = {
         head: [line.split()[0] for line in block.splitlines() if re.match("    [a-z]", line)]
@@ -1128,14 +1126,12 @@ def written(text):
 @needs_nginx
 @pytest.mark.parametrize("keys", ALL_OF_OURS, ids=str)
 def test_a_custom_directive_replaces_that_of_the_role(place, base, keys):
-    """Whichever the role writes is in the list: one that is added to the templates has to be added
-    here.
-    """
+    """The list has every directive that the role writes: add new ones of the templates here."""
     known = {line.split()[0] for line in EVERY_DIRECTIVE} | {
         "if",
         "error_page",
         "set",
-    }  # of these Nginx takes many
+    }  # Nginx accepts several of these
     ours = release(base, **keys)
     for head, names in written(ours["files"]["nginx.conf"]).items():
         assert set(names) <= known, head
@@ -1171,8 +1167,11 @@ def test_personal_answers_are_never_cached_whatever_directives_are_added(place):
             "directives": ["proxy_cache_bypass $arg_fresh", "proxy_no_cache $arg_fresh"],
         }
     )
-    assert [here.get("/shop/page", Cookie="session=1").told["count"] for _ in range(2)] == [1, 2]
-    assert [here.get("/shop/page?fresh=1").told["count"] for _ in range(2)] == [3, 4]
+    assert [here.get("/shop/page", Cookie="session=1").received["count"] for _ in range(2)] == [
+        1,
+        2,
+    ]
+    assert [here.get("/shop/page?fresh=1").received["count"] for _ in range(2)] == [3, 4]
 
 
 @needs_nginx
@@ -1186,7 +1185,7 @@ def test_the_headers_of_an_answer_may_be_larger(place, keys, status):
 @needs_nginx
 def test_a_header_that_a_directive_sets_is_not_sent_twice(place):
     here = place(proxy={"directives": ["proxy_set_header X-Forwarded-Proto https"]})
-    assert here.get("/shop/x").told["headers"]["x-forwarded-proto"] == "https"
+    assert here.get("/shop/x").received["headers"]["x-forwarded-proto"] == "https"
 
 
 FRAGMENT = """
@@ -1205,8 +1204,8 @@ def test_a_custom_fragment_replaces_the_one_of_the_role(place, base):
     here = place(proxy={"fragment": "shop.conf.j2"})
     answer = here.get("/shop/static/x")
     assert answer.headers["X-Where"] == str(base / "apps/shop" / here.release["route"])
-    assert answer.told["headers"]["x-backlog"] == "1024"
-    # Over a unix socket Nginx knows no address, and so not that it is the host itself.
+    assert answer.received["headers"]["x-backlog"] == "1024"
+    # Over a unix socket Nginx has no client address, so it cannot recognise the host itself.
     assert "location = /shop/.flaskops/release {" in here.release["files"]["nginx.conf"]
     assert here.get("/shop/.flaskops/release").status == 404
     assert here.release["files"]["maintenance.conf"].count("return 503;") == 2
@@ -1219,7 +1218,10 @@ def test_a_custom_fragment_may_use_the_macros_of_the_role(place, base):
         " -}}\n    add_header X-Mine 1;\n}\n"
     )
     answer = place(proxy={"fragment": "shop.conf.j2"}).get("/shop/x")
-    assert (answer.headers["X-Mine"], answer.told["headers"]["x-forwarded-proto"]) == ("1", "http")
+    assert (answer.headers["X-Mine"], answer.received["headers"]["x-forwarded-proto"]) == (
+        "1",
+        "http",
+    )
 
 
 def test_another_fragment_is_another_release(base):

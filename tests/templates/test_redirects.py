@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a client is led by a redirect that an application has written by hand, through a real
-Nginx.
-"""
+"""Where a redirect with a handwritten URL leads a client, through a real Nginx."""
 
 from __future__ import annotations
 
@@ -84,7 +82,7 @@ def test_a_cached_redirect_is_mapped_too(place):  # noqa: F811
 
 @needs_nginx
 def test_a_long_redirect_costs_no_time(place):  # noqa: F811
-    """The application is not trusted with the processor of all the others."""
+    """One application must not use up the processor time of all others."""
     location = "/" + "a/" * 4000
     others = "\n".join(
         f'set $flaskops_paths "$flaskops_paths /{"a/" * 30}{number}";' for number in range(50)
@@ -105,8 +103,8 @@ def test_each_state_names_the_path_of_the_application(place, state):  # noqa: F8
 def test_a_gunicorn_of_the_image_gets_the_whole_path_and_strips_it(place):  # noqa: F811
     made = place(**WHOLE)
     for path in ("/shop/%2F/a%20b?x=%3F", "/shop//a", "//shop/a"):
-        told = made.get(path).told
-        assert (told["path"], told["headers"]["x-forwarded-prefix"]) == (
+        received = made.get(path).received
+        assert (received["path"], received["headers"]["x-forwarded-prefix"]) == (
             path.replace("//shop", "/shop"),
             "/shop",
         )

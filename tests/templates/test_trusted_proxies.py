@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whom a site and an application take for the client, behind proxies that are believed and others;
-a real Nginx on loopback.
+"""Which client address a site and an application see behind trusted and untrusted proxies; a real
+Nginx on loopback.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from test_nginx import render
 from test_proxy import NGINX, base, needs_nginx, place  # noqa: F401
 
 PORT = 18399
-CLIENT, PROXY, OTHER = "127.0.0.1", "127.0.0.2", "127.0.0.3"  # who connects
+CLIENT, PROXY, OTHER = "127.0.0.1", "127.0.0.2", "127.0.0.3"  # the address that connects
 FAR = "203.0.113.9"
 
 
 @pytest.fixture
 def site(base, place):  # noqa: F811
-    """Asks an application through the site that the role writes, from an address, with headers."""
+    """Send a request to an application through a site of the role, from an address."""
     running = []
 
     def start(trusted, **keys):
@@ -86,13 +86,13 @@ def ask(source, path="/shop/", **headers):
         return response.status, response.read()
 
 
-def told(source, **headers):
-    """The address and the scheme that the application hears of."""
+def received(source, **headers):
+    """The address and the scheme that the application receives."""
     status, body = ask(source, **headers)
     assert status == 200
-    heard = json.loads(body)["headers"]
-    assert heard["x-real-ip"] == heard["x-forwarded-for"]
-    return heard["x-real-ip"], heard["x-forwarded-proto"]
+    seen = json.loads(body)["headers"]
+    assert seen["x-real-ip"] == seen["x-forwarded-for"]
+    return seen["x-real-ip"], seen["x-forwarded-proto"]
 
 
 HTTPS = {"X_Forwarded_Proto": "https"}
@@ -101,34 +101,34 @@ HTTPS = {"X_Forwarded_Proto": "https"}
 @needs_nginx
 def test_only_a_listed_proxy_is_trusted(site):
     site([PROXY])
-    assert told(PROXY, X_Forwarded_For=FAR, **HTTPS) == (FAR, "https")
-    assert told(PROXY, X_Forwarded_For=f"10.1.1.1, {FAR}", **HTTPS) == (
+    assert received(PROXY, X_Forwarded_For=FAR, **HTTPS) == (FAR, "https")
+    assert received(PROXY, X_Forwarded_For=f"10.1.1.1, {FAR}", **HTTPS) == (
         FAR,
         "https",
-    )  # a client has written the first
-    assert told(PROXY, X_Forwarded_For=["127.0.0.1", FAR]) == (FAR, "http")
-    assert told(PROXY, X_Forwarded_For=FAR, X_Forwarded_Proto="http, HTTPS") == (FAR, "https")
-    assert told(PROXY, X_Forwarded_For=FAR, X_Forwarded_Proto="https, http") == (FAR, "http")
-    assert told(PROXY, X_Forwarded_For=FAR, X_Forwarded_Proto="javascript") == (FAR, "http")
-    assert told(OTHER, X_Forwarded_For=FAR, **HTTPS) == (OTHER, "http")
+    )  # the first one comes from the client
+    assert received(PROXY, X_Forwarded_For=["127.0.0.1", FAR]) == (FAR, "http")
+    assert received(PROXY, X_Forwarded_For=FAR, X_Forwarded_Proto="http, HTTPS") == (FAR, "https")
+    assert received(PROXY, X_Forwarded_For=FAR, X_Forwarded_Proto="https, http") == (FAR, "http")
+    assert received(PROXY, X_Forwarded_For=FAR, X_Forwarded_Proto="javascript") == (FAR, "http")
+    assert received(OTHER, X_Forwarded_For=FAR, **HTTPS) == (OTHER, "http")
 
 
 @needs_nginx
 def test_without_a_list_no_proxy_is_trusted(site):
     site([])
-    assert told(PROXY, X_Forwarded_For=FAR, **HTTPS) == (PROXY, "http")
+    assert received(PROXY, X_Forwarded_For=FAR, **HTTPS) == (PROXY, "http")
 
 
 @needs_nginx
 def test_a_chain_of_trusted_proxies_is_skipped(site):
     site(["127.0.0.2/32", "192.0.2.0/24"])
-    assert told(PROXY, X_Forwarded_For=f"{FAR}, 192.0.2.7", **HTTPS) == (FAR, "https")
+    assert received(PROXY, X_Forwarded_For=f"{FAR}, 192.0.2.7", **HTTPS) == (FAR, "https")
 
 
 @needs_nginx
 @pytest.mark.parametrize("proxy", [CLIENT, PROXY], ids=["on this host", "elsewhere"])
 def test_a_forged_address_of_the_host_gives_no_access(site, proxy):
-    """What the deploy asks for is told to the host alone, and an allow goes by the believed
+    """Only the host itself can read the release path of the deploy, and allow uses the trusted
     address.
     """
     site([proxy], proxy={"directives": ["allow 127.0.0.1", "deny all"]})
@@ -152,13 +152,15 @@ def test_the_host_itself_can_read_which_release_serves(site):
     (made.directory / "release.txt").write_text("shop 0123\n")
     assert ask(CLIENT, "/shop/.flaskops/release") == (200, b"shop 0123\n")
     assert ask(PROXY, "/shop/.flaskops/release")[0] == 404
-    assert told(CLIENT, X_Forwarded_For=FAR, **HTTPS) == (FAR, "https")
+    assert received(CLIENT, X_Forwarded_For=FAR, **HTTPS) == (FAR, "https")
 
 
 @needs_nginx
 def test_answers_to_http_and_https_are_cached_separately(site):
     site([PROXY], proxy={"cache_seconds": 9})
-    schemes = [told(PROXY, X_Forwarded_For=FAR, **headers)[1] for headers in ({}, HTTPS, {}, HTTPS)]
+    schemes = [
+        received(PROXY, X_Forwarded_For=FAR, **headers)[1] for headers in ({}, HTTPS, {}, HTTPS)
+    ]
     assert schemes == ["http", "https", "http", "https"]
 
 

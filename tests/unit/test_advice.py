@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a log says that a key of the application can put right."""
+"""Log lines that lead to a key of the entry."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice, spoken
@@ -138,7 +138,7 @@ def test_several_places_are_named_together():
 def test_a_read_only_database_belongs_on_a_volume():
     (words,) = advice("attempt to write a readonly database", {})
     assert "volumes: [app-data:/data]" in words
-    assert "chown" not in words  # there is no volume yet
+    assert "chown" not in words  # the volume does not exist yet
 
 
 def test_lines_that_servers_log_at_every_start_are_ignored():

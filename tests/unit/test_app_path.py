@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What follows from the path of an application, for each kind: all that asks it or is told of it
-says the same.
+"""What results from the path of an application, for each kind; every user of the path gets the same
+facts.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What may be said of an application, and the words for what may not."""
+"""The keys of an entry, and the messages for invalid values."""
 
 import re
 from pathlib import Path
@@ -21,13 +21,13 @@ SOURCE_WORDS = (
 GIT = schema.OPTIONS["git"].options["repo"]
 NAME_WORDS = "must be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"
 PATH_WORDS = f"must be {schema.PATH_WORDS}"
-# What Nginx, a shell, YAML, a URL or a file system would take for more than a letter.
+# Characters with a meaning in Nginx, a shell, YAML, a URL or a file system.
 MEANINGFUL = set(" \t\r\n\0\"'`$\\;{}()[]<>|&*?!#%^=,:@+")
 
 
 @pytest.fixture
 def source(tmp_path):
-    """The directory of an application that is complete."""
+    """The directory of a complete application."""
     place = tmp_path / "shop"
     place.mkdir()
     (place / "app.py").write_text("from flask import Flask\n\napp = Flask(__name__)\n")
@@ -37,7 +37,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def check(source):
-    """Normalise one entry; name, source and path are there unless the test says otherwise."""
+    """Normalise one entry; the test may replace its name, source and path."""
 
     def run(**keys):
         entry = {"name": "shop", "source": str(source), "path": "/shop", **keys}
@@ -730,9 +730,9 @@ def test_missing_requirements_and_a_missing_application_are_both_reported(check,
         ({"web.py": "app = 1"}, {"module": "web"}, ("web", "app")),
         ({"main.py": "server = 1"}, {"callable": "server"}, ("main", "server")),
         ({"app.py": "def build():\n    return 1"}, {"callable": "build()"}, ("app", "build()")),
-        # They may come with the requirements.
+        # The requirements may contain them.
         ({"README": ""}, {"module": "elsewhere", "callable": "app"}, ("elsewhere", "app")),
-        # A Python newer than the controller's.
+        # Syntax of a Python newer than the controller's.
         (
             {"app.py": "this is not Python of today"},
             {"module": "app", "callable": "app"},
@@ -964,7 +964,7 @@ def test_all_problems_of_all_applications_are_one_message(source, tmp_path):
     assert (found["sites"], found["drain_seconds"]) == (
         [],
         0,
-    )  # the host is not asked about what is wrong
+    )  # the host does not check an invalid path
     lines = found["message"].splitlines()
     assert lines == [
         "9 problems in the inputs; nothing was changed.",
@@ -1047,7 +1047,7 @@ def test_a_valid_path_is_safe_in_nginx_and_in_a_shell(path):
     )
 )
 def test_any_value_is_answered_in_sentences(value):
-    """Whatever is at whichever key: there may be problems, never a traceback."""
+    """Any value at any key may give problems, never a traceback."""
     for key in schema.OPTIONS:
         _, problems = normalize_apps(
             [{"name": "shop", "source": "/nowhere", "path": "/", key: value}] * 2
@@ -1101,7 +1101,9 @@ def test_a_health_check_at_a_reserved_path_is_refused(source, health):
     "health", ["/healthz", "/ws", "/.flaskopsx", "/a/.flaskops", "/.well-known/health"]
 )
 def test_a_health_check_may_share_a_path_with_another_location(source, health):
-    """It is asked in the container; under maintenance its location is inside the application's."""
+    """The health check runs in the container; under maintenance its location is inside that of the
+    application.
+    """
     apps = [
         {
             "name": "shop",
@@ -1128,7 +1130,7 @@ def test_a_health_check_may_share_a_path_with_another_location(source, health):
         ),
         *(
             ({"static_headers": {name: "x"}}, "'X…'") for name in ("X Y", "X:")
-        ),  # what comes after a name may be its value
+        ),  # a word after a name may be its value
         *(
             ({"static_headers": {"X-Mine": value}}, "X-Mine")
             for value in ("", "a\nb", "$host", "\0", [], {})
@@ -1315,7 +1317,7 @@ def test_the_variable_static_url_of_an_ordinary_application_is_left_to_it(check)
     assert "STATIC_URL is left to the application" in " ".join(app["notes"])
 
 
-# --- what follows from the entries, for all roles -------------------------------------------------
+# --- what all roles get from the entries ----------------------------------------------------------
 
 NGINX = {
     "manage": True,
@@ -1326,7 +1328,7 @@ NGINX = {
 
 @pytest.fixture
 def nginx(root):
-    """The inputs of the role nginx, as its variables have them."""
+    """The inputs of the nginx role, as its variables have them."""
     defaults = yaml.safe_load((root / "roles/nginx/defaults/main.yml").read_text())
     given = {name.removeprefix("nginx_"): value for name, value in defaults.items()}
     return {
@@ -1367,7 +1369,7 @@ def test_the_sites_come_from_the_inputs_of_nginx(source, nginx):
             " (nginx_health_path)."
         ),
     ]
-    # Those of an Nginx of the user's own are looked for on the host.
+    # The sites of an unmanaged Nginx are read on the host.
     found = filters.normalize_apps([shop], nginx={**nginx, "manage": False})
     assert (found["problems"], found["sites"]) == ([], ["shop"])
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Python per application: which base its runtime image is built on."""
+"""One Python per application: the base of its runtime image."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -141,9 +141,7 @@ def test_a_base_of_the_host_without_apt_is_refused():
 
 
 def test_without_a_base_an_application_uses_the_runtime_of_the_host():
-    """The digest is over the recipe, the base and the word of flask_apps_base_refresh, in this form
-    from the first version on.
-    """
+    """The digest covers recipe, base and flask_apps_base_refresh; its form never changes."""
     alone, beside = (
         runtimes([""], RECIPE, HOST),
         runtimes(["a:1"], RECIPE, HOST),
@@ -180,7 +178,7 @@ def test_each_base_has_one_runtime():
         {"image": images[2], "base": "python:3.12", "target": "build", "first": True},
         {"image": images[3], "base": "python:3.12", "target": "", "first": False},
     ]
-    # Of those that are missing, the first of a runtime may be another one.
+    # Another application may be the first one that needs a missing runtime.
     assert image_builds(made, images[1:2]) == [
         {"image": images[1], "base": "", "target": "", "first": True}
     ]

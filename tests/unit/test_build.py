@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a build is given, and a ready image on its way to the name of a release."""
+"""The options of a build, and how a prebuilt image gets the name of a release."""
 
 import io
 import os
@@ -30,7 +30,7 @@ from entries import arguments
 
 @pytest.fixture
 def unpack(tmp_path):
-    """Unpack an archive with these files; the directory, and the options of the build."""
+    """Unpack an archive with these files; return the directory and the options of the build."""
 
     def run(files, **more):
         with tarfile.open(tmp_path / "context.tar", "w") as archive:
@@ -147,7 +147,7 @@ FOUND = {"Id": "sha256:new", "RepoTags": ["registry.example.org/shop:1"], "RepoD
 
 
 class FakeDocker:
-    """An engine that knows the images it is given, and remembers what it was told."""
+    """An engine with the given images that records its calls."""
 
     command = "docker"
 
@@ -164,7 +164,7 @@ class FakeDocker:
 
 @pytest.fixture
 def image(tmp_path, monkeypatch):
-    """Take an image; what the engine was told, and the calls that a login might be in."""
+    """Pull an image; return the calls that could contain a login."""
     (tmp_path / "apps/shop").mkdir(parents=True)
     monkeypatch.setattr(_files.os, "fchown", lambda *_: None)
 
@@ -258,7 +258,7 @@ RUNTIME = "flaskops/runtime:0123456789ab"
 
 @pytest.fixture
 def pulls(monkeypatch):
-    """What is pulled, all of it there."""
+    """All images that the engine pulls exist."""
     pulled = []
 
     def pull(docker, reference, username="", password=""):
@@ -307,7 +307,7 @@ def test_a_runtime_image_of_another_recipe_is_refused(monkeypatch):
 
 @pytest.fixture
 def recipe(tmp_path):
-    """Build the images of the runtime from a recipe; what the engine was told to build."""
+    """Build the runtime images from a recipe; return the build commands."""
     with tarfile.open(tmp_path / "recipe.tar", "w") as archive:
         member = tarfile.TarInfo("Dockerfile")
         member.size = 7
@@ -349,7 +349,7 @@ def test_a_failed_build_of_the_runtime_image_removes_its_unpacked_context(recipe
 
 
 def test_a_developer_without_root_can_unpack_a_context(tmp_path, monkeypatch):
-    """As under bin/dev."""
+    """This is the case with bin/dev."""
     if os.geteuid():
         pytest.skip("needs root to become another user")
     monkeypatch.undo()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A build that does not trust a server names the key, by what each program says of it."""
+"""If a build does not trust a server, the message names the key, for the error of each program."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
@@ -15,7 +15,7 @@ SSL = (
     "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in"
     " certificate chain (_ssl.c:1029)"
 )
-# As recorded: pip 25 of the runtime image behind a proxy that opens HTTPS.
+# Recorded output of pip 25 in the runtime image, behind a proxy that intercepts HTTPS.
 PIP = f"""#9 [requirements 4/4] RUN gently flaskops-install -r requirements.txt
 #9 8.324 WARNING: Retrying (Retry(total=0)) after connection broken by 'SSLError(SSLCertVerificationError(1, '{SSL}'))': /simple/flask/
 #9 8.378 Could not fetch URL https://pypi.org/simple/flask/: There was a problem confirming the ssl certificate: {SSL} - skipping

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a command line of a user is run: one rule for command, release_command, build_command and
+"""How a command line from an entry runs: one rule for command, release_command, build_command and
 processes.
 """
 
@@ -120,7 +120,7 @@ def test_every_key_runs_its_command_in_the_same_way(engine):
     ("value", "words"),
     [
         ("", ""),
-        ("x ", ""),  # docker takes a line of an env file as it is
+        ("x ", ""),  # docker reads a line of an env file literally
         ("\tx\u00a0", ""),
         ("x" * LONGEST, ""),
         ("\u00e4" * (LONGEST // 2), ""),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a container is made, and when one that is there is left, changed or replaced; with an engine
-that is made up.
+"""How a container is created, and when an existing one is kept, updated or replaced; with a fake
+engine.
 """
 
 import copy
@@ -25,7 +25,7 @@ ENVIRONMENT = "A=1\nB=a=b # \"x\" 'y' $z ${w}\nC=  before\nD=\nE=größe\tx\x0by
 
 
 def options(env_file, **more):
-    """As release.json has them."""
+    """The options as in release.json."""
     return {
         "name": "shop-1",
         "image": "flaskops/shop:1",
@@ -57,7 +57,7 @@ def options(env_file, **more):
     }
 
 
-# As Docker 26.1 tells a container that community.docker.docker_container had made of these options.
+# Docker 26.1's inspect output of a container that community.docker.docker_container created.
 FOUND = {
     "Name": "/shop-1",
     "Image": "sha256:1",
@@ -99,7 +99,7 @@ FOUND = {
 
 
 class Engine(Docker):
-    """It has an image, and maybe a container; its calls are kept."""
+    """A fake engine with an image and perhaps a container; it records its calls."""
 
     def __init__(self, found=None, image=IMAGE):
         self.command, self.found, self.image, self.calls, self.how = "docker", found, image, [], {}
@@ -119,7 +119,7 @@ class Engine(Docker):
 
 
 def changed(place, value, found=FOUND):
-    """What the engine says of a container of which one thing is otherwise."""
+    """The inspect output of a container that differs in one point."""
     result = copy.deepcopy(found)
     *path, last = place.split(".")
     inner = result
@@ -162,8 +162,8 @@ def test_the_command_line_of_a_container(wanted):
         "--label host.flaskops.app=shop", f"--env-file {wanted.env_file}",
     ):  # fmt: skip
         assert f"{each} " in f"{joined} ", each
-    assert "--network db" not in joined  # engines before Docker 25 take one
-    assert "A=1" not in joined  # the file alone has it
+    assert "--network db" not in joined  # engines before Docker 25 accept only one
+    assert "A=1" not in joined  # only the file contains it
 
 
 def test_an_entrypoint_of_several_words_starts_the_command(wanted):
@@ -236,7 +236,7 @@ def test_a_container_is_created_connected_and_started(wanted):
 
 @pytest.mark.parametrize(("own", "context"), [("", "default"), ("desktop-linux", "desktop-linux")])
 def test_every_call_uses_the_same_engine(tmp_path, monkeypatch, own, context):
-    """Whatever context root has chosen; only docker create reads no settings of root's."""
+    """For any docker context of root; only docker create ignores the settings of root."""
     script = tmp_path / "docker"
     script.write_text('#!/bin/sh\necho "$1 $DOCKER_CONTEXT"\n')
     script.chmod(0o755)

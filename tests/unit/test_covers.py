@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What may be laid over directories of an image, and what is said of what that hides or loses."""
+"""Which mounts may cover directories of an image, and the warnings for what they hide or lose."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import covers

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where SQLite's database is follows from the source, so that the advice names the key and the
-right place.
+"""The source shows where the SQLite database is, so that the advice names the key and the right
+path.
 """
 
 import pytest

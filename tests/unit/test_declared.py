@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What projects without a requirements.txt say that they depend on: setup.py, setup.cfg,
+"""The dependencies that projects without a requirements.txt declare: setup.py, setup.cfg,
 pyproject.toml, and archives of PyPI.
 """
 
@@ -121,7 +121,7 @@ def look(place, files, wanted=""):
             },
             ["flask"],
         ),
-        # Only a run knows; the archive has it.
+        # Only a build knows them; the archive of PyPI lists them.
         (
             {
                 "setup.py": SETUP + "setup(install_requires=read())",
@@ -212,7 +212,7 @@ def test_the_declared_dependencies_of_a_project(tmp_path, files, packages):
                 "name = 'x'\ndynamic = ['dependencies']\n"
             )
         },
-        # It may be of another time.
+        # The file may be out of date.
         {
             "setup.py": SETUP + "setup(install_requires=read())",
             "shop.egg-info/requires.txt": "flask\n",
@@ -239,7 +239,7 @@ def test_dynamic_dependencies_are_left_to_a_build_in_the_image(tmp_path, files):
             {"setup.py": SETUP + "setup(name='x')"},
             "setup.py names no dependencies in install_requires; write at least flask there, or",
         ),
-        # Of another kind: it sets the database up.
+        # Another kind of setup.py: it sets up the database.
         (
             {"setup.py": "from shop import db\ndb.create_all()\n"},
             "source has no requirements.txt: ",
@@ -343,7 +343,7 @@ def test_dynamic_extras_are_left_to_a_build(tmp_path):
             {"requires": ["pbr>=2", "setuptools<81", "wheel"], "version": ""},
         ),
         ({"setup.cfg": CFG, "pyproject.toml": "[tool.ruff]\n"}, LEGACY),
-        # pip does not install what has neither.
+        # pip does not install a directory with neither file.
         ({"setup.cfg": CFG}, {}),
         ({"setup.py": "import shop\nshop.setup()", "requirements.txt": "flask"}, {}),
         (

@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Only what is new of a source is sent, and what is put together is the whole archive, byte for
-byte.
-"""
+"""Only the new parts of a source are sent, and the host reassembles the archive byte for byte."""
 
 import gzip
 import io
@@ -15,8 +13,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.images import delta
 
 @pytest.fixture
 def host(tmp_path):
-    """The directory of releases, and what sends a source there as the release of that name; returns
-    the bytes sent.
+    """The directory of releases, and a function that sends a source there as a release and returns
+    the number of bytes sent.
     """
     releases = tmp_path / "releases"
     source = tmp_path / "source"
@@ -30,7 +28,7 @@ def host(tmp_path):
             write_context(file, str(source), {})
         (releases / release).mkdir(parents=True, exist_ok=True)
         delta.write_delta(archive, part, delta.kept_digests(releases) if known is None else known)
-        # A little comes packed, along with the call of the module.
+        # A small source is packed into the call of the module.
         sent = (
             io.BytesIO(gzip.compress(part.read_bytes()))
             if part.stat().st_size < 30_000
@@ -56,7 +54,7 @@ def test_later_transfers_send_only_the_changes(host):
     host("a" * 12, {"app.py": b"1" * 5000, "static/large.bin": LARGE})
     assert host("b" * 12, {"app.py": b"2" * 5000}) < 30_000
     (host.releases / ("a" * 12) / "context.tar").unlink()
-    assert host("c" * 12, {"app.py": b"3" * 5000}) < 30_000  # the newest context has it too
+    assert host("c" * 12, {"app.py": b"3" * 5000}) < 30_000  # the newest context contains it too
 
 
 @pytest.mark.parametrize("harm", ["archive is gone", "archive is garbled", "index is garbled"])
@@ -75,7 +73,7 @@ def test_a_file_that_the_host_has_lost_is_sent_again(host, harm):
     with pytest.raises(delta.Damaged):
         host("b" * 12, {"app.py": b"2"}, known)
     assert not list((host.releases / ("b" * 12)).iterdir())
-    host("b" * 12, {"app.py": b"2"}, ())  # all of it
+    host("b" * 12, {"app.py": b"2"}, ())  # the whole source
 
 
 def test_only_root_can_read_the_index_and_the_archive(host):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the steps of a deploy do, worked out from releases and the plan."""
+"""The steps of a deploy, computed from releases and the plan."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ SITES = [DEFAULT, WWW]
 
 
 def release(name="shop", identity=NEW, site="default", path="/shop", state="present", **more):
-    """A release of the lookup, as far as the steps read it."""
+    """A release of the lookup, with the fields that the steps read."""
     app = {
         "name": name,
         "site": site,
@@ -75,7 +75,7 @@ def work(live=None, sites=()):
 
 
 def ready(before, **more):
-    """What the switch gets, as the plan completes it."""
+    """What the switch gets from the plan."""
     made = release(**more)
     return before.with_release(made, made.health_host(SITES))
 
@@ -194,7 +194,7 @@ def test_the_record_of_a_release_is_enough_for_a_rollback():
 
 
 def test_a_release_survives_the_way_to_ansible_and_back():
-    """Also within the tasks of the role, which have the entry beside it."""
+    """Also within the tasks of the role, where the entry is available too."""
     more = {
         "processes": [{"name": "worker", "command": "celery", "overlap": False}],
         "static": [{"url": "/static", "path": "static", "required": False}],
@@ -315,7 +315,7 @@ def test_the_status_shows_a_column_for_reasons_only_if_there_are_some():
     assert blog.split()[-2:] == ["none", "-"]
 
 
-# --- what the plan and the record are told --------------------------------------------------------
+# --- what the plan and the record contain ---------------------------------------------------------
 
 
 def test_the_plan_gets_digests_of_secrets_without_their_contents():
@@ -333,7 +333,7 @@ def test_the_plan_gets_digests_of_secrets_without_their_contents():
 
 
 def test_the_work_contains_no_command_of_a_process():
-    """The plan is shown at -v, and a broker's address has a password in it."""
+    """The plan is shown with -v, and the address of a broker contains a password."""
     process = {
         "name": "worker",
         "command": "celery --broker redis://:s3cret@db/0",
@@ -405,7 +405,7 @@ def test_the_record_of_a_release_contains_names_of_secrets_without_values():
         ),
         (
             OLD,
-            {"msg": "no", "stderr": "why\n", "stdout": "not told"},
+            {"msg": "no", "stderr": "why\n", "stdout": "not shown"},
             (
                 f"shop: release {NEW} failed at 'release | Build'; release {OLD} goes on"
                 " serving.\nno\nwhy"
@@ -481,7 +481,7 @@ def test_an_unchanged_application_is_reported_as_unchanged():
 
 
 @pytest.mark.parametrize(
-    ("plan", "failed", "check", "told"),
+    ("plan", "failed", "check", "expected"),
     [
         ([work()], [], False, (NEW, True)),
         ([work(OLD)], [], False, (NEW, True)),
@@ -497,20 +497,20 @@ def test_an_unchanged_application_is_reported_as_unchanged():
     ids=[
         "first",
         "new",
-        "mended",
+        "repaired",
         "failed",
         "failed first",
-        "not mended",
+        "not repaired",
         "not planned",
         "check",
         "check first",
         "check unchanged",
     ],
 )
-def test_the_live_release_after_the_run_is_reported(plan, failed, check, told):
+def test_the_live_release_after_the_run_is_reported(plan, failed, check, expected):
     found = live(release(), plan=plan, failed=failed, check=check)
     assert [(entry["release"], entry["changed"], entry["wanted"]) for entry in found] == [
-        (*told, NEW)
+        (*expected, NEW)
     ]
 
 
@@ -531,7 +531,7 @@ def test_a_retired_release_is_rebuilt_on_the_current_runtime_image():
         "FROM flaskops/runtime:0123456789ab-build AS build\nFROM"
         " flaskops/runtime:0123456789ab\nCOPY app/ /app/\n"
     )
-    # One that an older version has made says nothing of its base.
+    # A record of an older version does not contain the base.
     (restored,) = deploy.restored_releases(
         [release(dockerfile=text)], {"": "flaskops/runtime:ba9876543210"}, []
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What bin/dev makes of an application, and the first process of its container with a server that
-stands for uWSGI.
+"""How bin/dev runs an application, and the first process of its container with a server that
+replaces uWSGI.
 """
 
 import asyncio
@@ -202,7 +202,7 @@ def test_the_server_of_a_foreign_image_is_started_by_the_relay(tmp_path):
         "path_mode": "script_name",
         "command": "gunicorn app:app",
     }
-    assert "FLASKOPS_PREFIX_MODE=tell" in words(tmp_path, **keys)["words"]  # as Nginx does
+    assert "FLASKOPS_PREFIX_MODE=tell" in words(tmp_path, **keys)["words"]  # like Nginx
     assert "FLASKOPS_PREFIX_MODE=" in words(tmp_path, **{**keys, "path_mode": "domain"})["words"]
 
 
@@ -395,7 +395,7 @@ SLOW = """
 
 
 def test_a_server_behind_the_relay_is_asked_once_it_listens(tmp_path, monkeypatch):
-    """It starts slowly, and ignores SIGTERM as one with a long request does."""
+    """The server starts slowly and ignores SIGTERM, like a server with a long request."""
     (tmp_path / "source").mkdir()
     file, script = tmp_path / "source/app.txt", tmp_path / "slow.py"
     file.write_text("one")
@@ -494,7 +494,7 @@ def test_the_page_of_an_application_that_does_not_start_begins_with_its_error(li
         ("prod", "", True, True, "prod"),
         ("", "0123", False, True, "inventories/local"),
         ("", "", True, True, "inventories/local"),
-        ("", "", False, True, "localhost,"),  # the base could not be made
+        ("", "", False, True, "localhost,"),  # the base image could not be built
         ("", "", True, False, "localhost,"),
     ],
 )
@@ -517,8 +517,9 @@ def test_bin_dev_uses_the_inventory_of_bin_deploy_if_its_base_exists(
 
 @pytest.mark.parametrize(("given", "host"), [([], "db1"), (["-l", "web1"], "web1")])
 def test_the_variables_of_an_inventory_host_are_used(monkeypatch, tmp_path, given, host):
-    """Such as inventory_dir, which only hosts that are listed have; with neither its connection nor
-    its become."""
+    """For example inventory_dir, which only listed hosts have; without connection and become
+    settings.
+    """
     (tmp_path / "hosts.yml").write_text(textwrap.dedent(INVENTORY))
     (tmp_path / "shop").mkdir()
     place = tmp_path / "place"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The decisions of the docker role: inputs and facts in, problems and work out."""
+"""The decisions of the docker role: from inputs and facts to problems and work."""
 
 import copy
 import json
@@ -118,7 +118,7 @@ def with_file(facts, text, ours=True, applied=True):
 
 
 def settled(packages=DEBIAN_13, text=DEFAULT_TEXT, version="26.1.5+dfsg1-9"):
-    """The facts of a host on which the role has been before."""
+    """The facts of a host on which the role has run before."""
     facts = copy.deepcopy(BARE)
     facts["packages"].update(dict.fromkeys(packages, version))
     facts["service"].update(active=True, enabled=True, pid=700)
@@ -144,7 +144,7 @@ def settled_ubuntu():
 
 
 def plan(facts, **inputs):
-    """The plan; what the inputs say of the distribution is a fact of the host."""
+    """The plan; the distribution of the inputs is a fact of the host."""
     given = {**INPUTS, **inputs}
     name, version, suite = (given.pop(f"distribution{key}") for key in ("", "_version", "_release"))
     system = {
@@ -919,7 +919,7 @@ def test_a_permitted_replacement_removes_conflicting_packages():
     facts = settled(["docker.io", "docker-compose", "runc"])
     install = plan(facts, **UBUNTU, replace_engine=True)["install"]
     assert install["remove"] == ["docker.io", "docker-compose", "runc"]
-    facts["packages"]["docker-compose"] = "1.29.2-3"  # a program of its own
+    facts["packages"]["docker-compose"] = "1.29.2-3"  # a separate program
     assert plan(facts, **UBUNTU, replace_engine=True)["install"]["remove"] == ["docker.io", "runc"]
 
 

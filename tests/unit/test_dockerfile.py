@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a Dockerfile says, and what is put into it."""
+"""What a Dockerfile contains, and what the build adds to it."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.images import dockerfile

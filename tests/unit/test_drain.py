@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What served before goes on until nothing is left to do, or its time is over."""
+"""The old release keeps running until it is idle or the drain ends."""
 
 import os
 import socket
@@ -12,9 +12,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import drai
 
 @pytest.fixture
 def run(monkeypatch):
-    """A drain in a made-up world: what there is at each look, and a clock that goes on by the
-    pause.
-    """
+    """A drain with a fake clock: the number of connections and workers at each check is given."""
 
     def drain(looks, workers=(), seconds=2.0, led_to=True):
         time, looks, workers = [0.0], list(looks), [set(found) for found in workers] or [set()]
@@ -96,7 +94,7 @@ def test_the_kernel_lists_open_connections(tmp_path):
         server.listen()
         assert _drain.connections(str(path)) == 0
         client.connect(str(path))
-        assert _drain.connections(str(path)) == 1  # it waits to be accepted
+        assert _drain.connections(str(path)) == 1  # the connection waits to be accepted
         connection, _ = server.accept()
         with connection:
             assert _drain.connections(str(path)) == 1

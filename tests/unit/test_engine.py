@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is said of the application server, checked before any host is asked."""
+"""The options of the application server, checked before any connection to a host."""
 
 import re
 from pathlib import Path
@@ -50,9 +50,9 @@ def test_options_that_the_role_sets_are_refused_with_their_key(problems):
 
 
 def test_every_option_of_the_template_is_known():
-    """Or the user's would stand beside ours."""
+    """Otherwise an option of the user would be written beside that of the role."""
     written = set(re.findall(r"^([a-z0-9-]+) = ", TEMPLATE.read_text(), re.MULTILINE))
-    # These may be said twice or otherwise without harm.
+    # These options may be repeated or changed without harm.
     assert written - {*UWSGI, *UWSGI_KEYS} <= {
         "disable-logging",
         "log-5xx",

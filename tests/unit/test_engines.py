@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The application servers: what each has, and that no other file of the code has to know them one
-by one.
+"""The application servers: what each one has, and that no other file of the code depends on a
+specific one.
 """
 
 import ast
@@ -21,7 +21,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.engines.kno
 ROOT = Path(__file__).parents[2]
 PLUGINS, ROLES = ROOT / "plugins", ROOT / "roles"
 TEMPLATES = ROLES / "flask_apps/templates"
-# Where a server is named outside of its own file, how often, and why it stays there.
+# Where another file names a server, how often, and why.
 NAMED = {
     "plugins/module_utils/apps/normalize.py": (
         1,
@@ -45,8 +45,8 @@ NAMED = {
 
 
 def named_in_code(text):
-    """The strings of a Python file that are an engine's name; "command" only beside the word
-    engine, for it is a word of many uses.
+    """The strings of a Python file that are the name of an engine; "command" counts only beside the
+    word engine, because it has many uses.
     """
     lines = text.splitlines()
     constants = [
@@ -63,19 +63,19 @@ def named_in_code(text):
 
 
 def named_in_templates(text):
-    """Where a template or a task asks which engine it is, or reads the options of one."""
+    """Where a template or a task checks the engine, or reads the options of one."""
     return re.findall(r"engine\s*(?:==|!=|\bin\b|is\b)[^\n]*|app\.(?:uwsgi|gunicorn)\b", text)
 
 
 def files_of_code():
     own = {PLUGINS / "module_utils/releases/engines" / f"{name}.py" for name in ENGINES}
-    # Not those of the runtime image, which holds the servers themselves.
+    # The files of the runtime image are not checked: that image contains the servers.
     files = [
         *PLUGINS.rglob("*.py"),
         *(ROOT / "bin").glob("*.py"),
         *(ROLES / "flask_apps/files").glob("*.py"),
     ]
-    # Which options of uWSGI are the role's own is one table, which that image has, too.
+    # One table lists the uWSGI options of the role; that image contains it, too.
     return sorted(set(files) - own - {PLUGINS / "module_utils/releases/replaced.py"})
 
 
@@ -127,8 +127,8 @@ def test_the_scan_of_templates_finds_each_kind_of_use(line):
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.name)
 def test_each_engine_has_what_a_release_needs(engine):
-    """A new one is a file, a template and a branch in the entrypoint; here it says which of them is
-    missing.
+    """A new engine is a file, a template and a branch in the entrypoint; this test shows which one
+    is missing.
     """
     template, file = (
         TEMPLATES / f"{engine.settings}.j2",

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The entrypoint of the containers: which application, how many processes, and what is started."""
+"""The entrypoint of the containers: which application, how many processes, and which program."""
 
 import importlib.util
 import os
@@ -27,7 +27,7 @@ def load(name, monkeypatch):
 
 @pytest.fixture
 def entrypoint(monkeypatch, tmp_path):
-    """The module on a machine of eight processors, in a container with /app and the settings of
+    """The module on a machine with eight processors, in a container with /app and the settings of
     both engines.
     """
     monkeypatch.setitem(sys.modules, "_find", find)
@@ -51,7 +51,7 @@ def entrypoint(monkeypatch, tmp_path):
 
 @pytest.fixture
 def app(tmp_path):
-    """Writes the files of the application."""
+    """Write the files of the application."""
 
     def write(**files):
         for name, text in {"main__py": "app = 1\n", **files}.items():
@@ -65,7 +65,7 @@ def app(tmp_path):
 
 @pytest.fixture
 def started(entrypoint):
-    """The command, and the environment that it finds."""
+    """The command and its environment."""
 
     def run(*arguments, **env):
         command = entrypoint.main(list(arguments), env)
@@ -264,7 +264,9 @@ static-map = /a=%d/a
 def test_placeholders_of_a_custom_uwsgi_ini_are_replaced(
     entrypoint, started, app, tmp_path, monkeypatch
 ):
-    """As tutorials write them. uWSGI in strict mode ends with: unknown config directive project."""
+    """Tutorials write such placeholders. uWSGI in strict mode exits with: unknown config directive
+    project.
+    """
     monkeypatch.setattr(
         entrypoint,
         "options_of",
@@ -310,7 +312,7 @@ def test_the_options_of_uwsgi_are_read_from_its_help(entrypoint, tmp_path):
 
 
 def test_a_custom_directory_and_ini_are_used(started, app, tmp_path):
-    """UWSGI_INI=/application/uwsgi.ini, as the presets write it."""
+    """UWSGI_INI=/application/uwsgi.ini, as with the presets."""
     place = tmp_path / "application"
     place.mkdir()
     (place / "web.py").write_text("api = 1\n")
@@ -534,7 +536,7 @@ def test_a_command_needs_no_application(started, app):
 
 @pytest.fixture
 def prestarted(entrypoint, app, monkeypatch):
-    """What the shell prints and leaves in the environment, with env instead of the server."""
+    """The output and the environment of the shell, with env instead of the server."""
 
     def run(script):
         app(prestart__sh=script)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which application a source has, by its files: the order, the layouts, and what the message says
-when there is none or more than one.
+"""Which application a source contains, by its files: the order, the layouts, and the message if it
+has no application or several.
 """
 
 import os
@@ -16,7 +16,7 @@ FACTORY = "from flask import Flask\ndef create_app(config=None):\n    return Fla
 
 @pytest.fixture
 def look(tmp_path):
-    """The application of a source that has these files."""
+    """The application of a source with these files."""
 
     def run(files, **keys):
         for name, text in files.items():

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Dockerfiles of known images that were made for another distribution, that copy no code, or that
-are not to be used.
+"""Dockerfiles of known images that were written for another distribution, that copy no code, or
+that are ignored.
 """
 
 import time
@@ -17,7 +17,7 @@ DEBIAN = "FROM tiangolo/uwsgi-nginx-flask:python3.8\n"
 
 @pytest.fixture
 def check(tmp_path):
-    """Normalise one entry whose source has this Dockerfile, and these files."""
+    """Normalise one entry whose source has this Dockerfile and these files."""
 
     def run(text, files=("main.py",), **keys):
         for name in files:
@@ -186,7 +186,7 @@ def test_a_dockerfile_that_copies_no_code_gets_the_source(check, text, files, co
         "COPY . /app",
         "ADD main.py /app/",
         "COPY --chown=1:1 *.py /app/",
-        "COPY *a*.py /app/",  # which of the files these are is not looked for
+        "COPY *a*.py /app/",  # the copied files are not checked
         "COPY $WHERE /app/",
         "COPY --from=somewhere /x /app",
         "ADD https://example.org/code.tar /app/",
@@ -208,7 +208,7 @@ def test_a_dockerfile_that_copies_code_is_unchanged(check, line):
 
 
 def test_a_dockerfile_may_be_ignored(check):
-    """What such an image does by itself stays: the engine, the path, Flask."""
+    """The defaults of such an image stay: the engine, the path, Flask."""
     app, problems = check(f"{ALPINE}RUN apk add bash\nCOPY . /app\n", dockerfile="none")
     assert problems == []
     assert (app["build"]["kind"], app["engine"], app["path_mode"], app["module"]) == (

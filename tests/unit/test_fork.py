@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the wrapper finds that an application has begun while it was loaded, and what the deploy
-says about it.
-"""
+"""What the wrapper finds that an application starts while it loads, and what the deploy reports."""
 
 import contextlib
 import importlib.util
@@ -31,7 +29,7 @@ def fork():
 
 @pytest.fixture
 def started():
-    """A thread that stands in a function of a module; ends at the end of the test."""
+    """A thread that runs a function of a module; the fixture ends it."""
     end, running = threading.Event(), []
 
     def start(module, name="one", **known):
@@ -162,7 +160,7 @@ def test_a_shared_connection_is_reported(fork, opened):
         f"connection to '127.0.0.1:{server.getsockname()[1]}' is shared by all processes"
     ]
     assert lines(fork, before, forks=False) == []
-    assert lines(fork) == []  # it was there before
+    assert lines(fork) == []  # it existed before
 
 
 def test_a_shared_connection_to_a_unix_socket_is_reported(fork, opened, tmp_path):
@@ -183,7 +181,7 @@ def test_sockets_without_a_connection_give_no_finding(fork, opened):
     opened(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)).connect(
         ("127.0.0.1", 9)
     )  # statsd, syslog
-    for one in socket.socketpair():  # an event loop of asyncio
+    for one in socket.socketpair():  # the event loop of asyncio
         opened(one)
     assert lines(fork, before) == []
 
@@ -229,7 +227,7 @@ def test_the_advice_for_a_scheduler_names_another_key(fork, started, forks):
     started("apscheduler.schedulers")
     logs = (
         "".join(f"flaskops: {line}\n" for line in lines(fork, forks=forks)) * 2
-    )  # each worker says it
+    )  # each worker logs it
     (words,) = advice(logs, container())
     assert "processes: [{name: scheduler" in words
     assert "overlap: false" in words
@@ -251,7 +249,7 @@ def test_lines_that_the_application_logs_are_not_findings():
     ("module", "ended_by"), [("gunicorn.workers.base", signal.SIGTERM), ("shop.web", 0)]
 )
 def test_a_child_is_ended_by_sigterm_unless_the_application_handles_it(module, ended_by, early):
-    """In a process of its own, for what is registered to happen after a fork stays."""
+    """In a separate process, because handlers that run after a fork cannot be removed."""
     program = f"""
 import os, signal, sys
 sys.path.insert(0, {str(RUNTIME)!r})

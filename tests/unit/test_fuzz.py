@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Any value of any kind of YAML in any key is answered by a message or taken, and never ends in a
-traceback.
+"""Any YAML value in any key is accepted or answered with a message, and never ends in a traceback.
 
-Each case is made of its number alone, so that one that fails can be made again: case(NUMBER).
+Each case depends only on its number, so that a failure can be reproduced: case(NUMBER).
 """
 
 import copy
@@ -30,7 +29,7 @@ from test_nginx_plan import BARE as NGINX_FACTS
 from test_nginx_plan import INPUTS as NGINX_INPUTS
 
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
-# Cases of applications, of inputs of the roles, of git; and how many are rendered.
+# The number of cases of applications, of inputs of the roles and of git; and of rendered ones.
 APPS, ROLES, GIT, RENDERED = (
     (3500, 2000, 500, 60) if os.environ.get("FLASKOPS_TEST_ALL") else (1000, 600, 200, 30)
 )
@@ -67,11 +66,11 @@ KEYS = [
     "A",
     "PATH",
 ]
-UNKNOWN = [key for key in KEYS if key != "name"]  # a name is shown
+UNKNOWN = [key for key in KEYS if key != "name"]  # messages show names
 
 
 def circle(chance):
-    """What an alias of YAML that leads back to itself gives."""
+    """What a YAML alias that refers to itself gives."""
     round_list, round_dict = [], {}
     round_list.append(round_list)
     round_dict.update(a=round_dict, env=round_dict, name=round_list, proxy=round_dict)
@@ -98,7 +97,7 @@ def odd(chance, depth=0):
 
 
 def secret(chance):
-    """The same with a secret in it that no message may show."""
+    """The same with a secret that no message may show."""
     value = chance.choice(
         [
             f"a\n{SECRET}",
@@ -116,7 +115,7 @@ def secret(chance):
 
 
 def fitting(chance, option: Option, source, depth=0):
-    """A value for an option that may fit, or in which something deeper is odd."""
+    """A value for an option that may be valid, or that contains an odd value."""
     if option.secret and chance.random() < 0.5:
         return secret(chance)
     if chance.random() < 0.15:
@@ -153,7 +152,7 @@ def fitting(chance, option: Option, source, depth=0):
 
 
 def entry(chance, source):
-    """An entry of flask_apps that is right but for some keys."""
+    """An entry of flask_apps that is valid except for some keys."""
     app = {"name": "shop", "source": str(source), "path": "/shop"}
     for key, option in chance.sample(sorted(OPTIONS.items()), chance.choice([1, 1, 2, 3, 5])):
         app[key] = fitting(chance, option, source)
@@ -231,7 +230,7 @@ def test_any_value_in_any_key_of_an_application(source, tmp_path, monkeypatch, c
                     [app["build"]["base"] for app in sound], "flaskops/runtime:0123456789ab"
                 )
                 assert lookup.run([sound], variables=known, runtimes=runtimes, **options)
-            except AnsibleError as error:  # the template of a user may be anything
+            except AnsibleError as error:  # a template of the user may contain anything
                 assert any(
                     app["proxy"]["fragment"] or app["maintenance"]["page"] for app in sound
                 ), (number, error)
@@ -250,7 +249,7 @@ def test_any_value_in_any_input_of_the_roles(capsys):
         nginx, docker = copy.deepcopy(NGINX_INPUTS), copy.deepcopy(DOCKER_INPUTS)
         for inputs in (nginx, docker):
             for key in chance.sample(sorted(inputs), 2):
-                # The roles give these through the filter bool, and the distribution is a fact.
+                # The roles pass these through the filter bool, and the distribution is a fact.
                 if isinstance(inputs[key], bool) or key.startswith("distribution"):
                     continue
                 inputs[key] = odd(chance)
@@ -279,7 +278,7 @@ def test_any_value_in_any_input_of_the_roles(capsys):
 
 
 def test_any_value_in_git(source, monkeypatch, capsys):
-    """What is asked of a repository is asked of none here."""
+    """No repository is contacted here."""
     monkeypatch.setattr(_git, "_checkout", lambda git, run: {"problem": "not asked."})
     for number in range(GIT):
         apps, context = case(number, source)

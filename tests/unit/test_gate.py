@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the gate says of a container, with an engine that is made up."""
+"""What the gate reports about a container, with a fake engine."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ NOISE = "[2026-01-02 03:04:05 +0000] [1] [INFO] Starting gunicorn 23.0.0"
 
 @pytest.fixture
 def run(monkeypatch):
-    """The gate, before a container that is in a state, has logged some lines, and answers."""
+    """The gate in front of a container with a state, a log and an answer."""
 
     def ask(running, log, status=200):
         class Engine:
@@ -83,18 +83,18 @@ def test_an_application_that_only_answers_404_gets_advice(run, monkeypatch):
         (500, f"{TRACEBACK}sqlite3.OperationalError: unable to open database file", True),
         (500, f"{TRACEBACK}sqlite3.OperationalError: no such table: post", True),
         (500, f"{TRACEBACK}{WRITES}", True),
-        (500, WRITES, False),  # a warning of a library, say, that an application lives with
+        (500, WRITES, False),  # for example a harmless warning of a library
         (
             500,
             f"{TRACEBACK}{WRITES}\n{TRACEBACK}OperationalError: Connection refused",
             False,
-        ),  # and this is why it fails
+        ),  # and this is the cause of the failure
         (
             500,
             "socket.gaierror: [Errno -3] Temporary failure in name resolution",
             False,
-        ),  # the server may come
-        (503, f"{TRACEBACK}{WRITES}", False),  # it says itself that it is not ready yet
+        ),  # the server may still start
+        (503, f"{TRACEBACK}{WRITES}", False),  # the application reports that it is not ready yet
     ],
 )
 def test_the_gate_does_not_wait_for_a_permanent_failure(run, monkeypatch, status, log, soon):

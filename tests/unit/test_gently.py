@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a build leaves processors to the applications beside it."""
+"""How a build leaves processor time to the running applications."""
 
 import json
 import os

@@ -48,7 +48,7 @@ def repository(origin, tmp_path):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The commands of git that were run."""
+    """The git commands that ran."""
     seen = []
     run = _git.Repository._run
 

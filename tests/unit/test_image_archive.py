@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Of an archive the engine gets the image that is wanted, under the name that we say, whatever else
-the archive carries.
+"""The engine gets only the requested image of an archive, under the name of the release, whatever
+else the archive contains.
 """
 
 import bz2
@@ -35,7 +35,7 @@ def member(name, **more):
 
 
 def saved(path, images, extra=(), pack=None, manifest=None):
-    """What docker save would write: images by their names, comma between several; and further
+    """What docker save would write: images by name, with a comma between several names, and further
     members.
     """
     files, entries = [], []
@@ -83,7 +83,7 @@ def saved(path, images, extra=(), pack=None, manifest=None):
 
 
 class Engine:
-    """An engine that loads; what it got is kept."""
+    """An engine that loads images and keeps its input."""
 
     def __init__(self, tmp_path, code=0):
         self.got, self.said = tmp_path / "got.tar", []
@@ -103,7 +103,7 @@ class Engine:
         return ""
 
     def loaded(self):
-        """The names of the files that came, and by name of image its layers."""
+        """The names of the received files, and the layers of each image name."""
         with tarfile.open(self.got) as archive:
             names, layers = archive.getnames(), {}
             for entry in json.load(archive.extractfile("manifest.json")):
@@ -114,7 +114,7 @@ class Engine:
 
 @pytest.fixture
 def take(tmp_path, monkeypatch):
-    """Take an image of an archive for a release; what the engine got of it."""
+    """Load an image of an archive for a release; return what the engine got."""
     monkeypatch.setattr(_files.os, "fchown", lambda *_: None)
 
     def run(archive, reference="shop:1", **more):

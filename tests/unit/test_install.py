@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What runs in the stages of a build: pip with setuptools for old packages, and the application as
-a package.
+"""The programs in the stages of a build: pip with setuptools for old packages, and the application
+as a package.
 """
 
 import ast
@@ -25,7 +25,7 @@ def load(name):
 
 
 def test_the_last_setuptools_that_old_packages_take_is_the_same_everywhere():
-    """The runtime's files are read in the image alone, and the controller's on the controller."""
+    """The files of the runtime are read only in the image, those of the controller only there."""
     named = [
         line
         for line in (RUNTIME / "setuptools.in").read_text().splitlines()
@@ -64,7 +64,7 @@ def test_the_last_setuptools_that_old_packages_take_is_the_same_everywhere():
             False,
             None,
         ),
-        # Newer versions have it no more.
+        # Newer versions no longer have it.
         (
             {"old/x.py": "import pkg_resources\n", "setuptools/__init__.py": ""},
             False,
@@ -85,7 +85,7 @@ def test_packages_that_need_setuptools_are_found(tmp_path, files, has_distutils,
 
 @pytest.fixture
 def pip(tmp_path, monkeypatch):
-    """The installer with a pip of the test's own, and what that was called with."""
+    """The installer with a fake pip, and the calls of that pip."""
     module = load("install")
     script = tmp_path / "pip"
     site = tmp_path / "site"
@@ -140,14 +140,14 @@ def test_setuptools_is_installed_if_the_application_imports_it(pip):
         "-r r.txt",
         "--no-deps --require-hashes -r /run/setuptools.txt",
     ]
-    (site / "setuptools").mkdir()  # it has distutils, and this one no pkg_resources
+    (site / "setuptools").mkdir()  # it has distutils, and this version has no pkg_resources
     assert len(run("exit 0", "--imported=distutils", "-r", "r.txt")[1]) == 3
     assert len(run("exit 0", "--imported=pkg_resources", "-r", "r.txt")[1]) == 5
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """The builder with a uv of the test's own."""
+    """The builder with a fake uv."""
     module = load("project")
     (tmp_path / "app/src").mkdir(parents=True)
     monkeypatch.setattr(module, "APP", tmp_path / "app")
@@ -261,7 +261,7 @@ def test_hooks_see_the_packages_of_the_backend_before_those_of_the_application(
 
 
 def test_earlier_build_results_are_not_older_than_the_source_during_a_build(project, tmp_path):
-    """The times of a context follow from the contents of its files."""
+    """The times of a context depend on the contents of its files."""
     here = tmp_path / "app"
     for name, seconds in (("site.js", 1000), ("site.ts", 2000), ("changed.js", 3000)):
         (here / name).write_text(name)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A container has the labels of its image: none of them makes a run take it for another."""
+"""A container inherits the labels of its image; they never confuse a run."""
 
 import json
 
@@ -17,7 +17,7 @@ ID = "0123456789ab"
 
 @pytest.fixture
 def engine(monkeypatch):
-    """The docker command, with containers by name that have labels."""
+    """The docker command, with containers by name and their labels."""
     there = {}
 
     def run(_self, *words, **_how):

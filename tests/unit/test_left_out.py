@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tables that only a developer's run makes are named before the first deploy."""
+"""Tables that only a development run creates are reported before the first deploy."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters

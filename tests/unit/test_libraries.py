@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which packages of the system a log asks for."""
+"""The system packages that a log points to."""
 
 import re
 
@@ -145,7 +145,7 @@ def test_every_row_of_the_table_is_a_debian_package():
 
 
 class Builder:
-    """An engine whose build says something."""
+    """An engine whose build prints a log."""
 
     def __init__(self, log, fails):
         self.log, self.fails = log, fails

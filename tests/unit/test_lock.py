@@ -129,7 +129,7 @@ def test_every_run_from_before_the_last_boot_is_dead(monkeypatch):
 
 def test_another_machine_of_the_same_name_is_not_this_one_rebooted(monkeypatch):
     this = replace(_owner.this_run(), boot="another")
-    for node in ("0242ac110009", ""):  # a clone, and one whose card cannot be read
+    for node in ("0242ac110009", ""):  # a cloned machine, and one whose network card cannot be read
         monkeypatch.setattr(_owner, "_node", lambda node=node: node)
         assert not _owner.is_dead(this)
 

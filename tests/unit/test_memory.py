@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The kernel's counters of killed processes, as both versions of control groups show them, and what
-a run makes of them.
+"""The kernel's counters of killed processes in both versions of control groups, and what a run does
+with them.
 """
 
 import json
@@ -18,7 +18,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import
 from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Outcome, Work
 
 ID = "3f0c" * 16
-# As they were read on hosts with Docker: /proc/PID/cgroup, where the files are, and the files.
+# Recorded on hosts with Docker: /proc/PID/cgroup, the directory of the files, and the files.
 V1 = (
     f"9:name=systemd:/docker/{ID}\n8:pids:/docker/{ID}\n4:memory:/docker/{ID}\n2:cpu,cpuacct:/docker/{ID}\n0::/\n",
     f"sys/fs/cgroup/memory/docker/{ID}",
@@ -51,7 +51,7 @@ LAYOUTS = [V1, HYBRID, V2]
 
 @pytest.fixture
 def host(tmp_path):
-    """A host with a container whose first process is 77."""
+    """A host with a container whose first process has the id 77."""
 
     def make(layout, killed, usage=100, **files):
         cgroup, place, contents = layout
@@ -148,8 +148,8 @@ class Engine:
 
 @pytest.fixture
 def gate(tmp_path, monkeypatch):
-    """A gate before a container that answers 200; the kernel counts by the seconds since it was
-    first asked.
+    """A gate in front of a container that answers 200; the kernel's count depends on the seconds
+    since the first check.
     """
 
     def run(killed, full=False):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What applications write to is mounted nosuid,nodev where it is not, now and at boot."""
+"""Directories that applications write to are mounted nosuid,nodev, now and at boot."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ may_mount = pytest.mark.skipif(
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A host where the place has the flags once it was mounted, with systemd or without."""
+    """A host where the directory has the flags after a mount, with or without systemd."""
     monkeypatch.setattr(mount, "SYSTEMD", tmp_path / "systemd")
     monkeypatch.setattr(mount, "UNIT", tmp_path / "flaskops-mount.service")
     return tmp_path / "root"

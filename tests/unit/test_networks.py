@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A network of an application's own: taken from where nobody is, never somebody else's, and asked
-for by a key.
+"""A separate network for an application: from a free range, never a foreign network, and only if
+the entry sets the key.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Reading configurations and hosts: the pieces, and the whole look at a made-up host."""
+"""Reading configurations and hosts: the parts, and all facts of a fake host."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_port_of_another_program_is_found():
 
 @pytest.fixture
 def host(tmp_path):
-    """A Debian host with Nginx as the package brings it."""
+    """A Debian host with Nginx as installed by the package."""
     root = tmp_path / "etc/nginx"
     for name in ("sites-available", "sites-enabled", "conf.d", "flaskops/default"):
         (root / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The inputs of the nginx role and what stands against a host, with the exact words."""
+"""The inputs of the nginx role and the reasons to refuse a host, with the exact messages."""
 
 from __future__ import annotations
 
@@ -307,9 +307,9 @@ def test_names_that_nginx_would_misread_are_refused(name):
         *(
             (
                 {"header_buffer_size": value},
-                [f"nginx_header_buffer_size must be {BUFFER}; got {told}."],
+                [f"nginx_header_buffer_size must be {BUFFER}; got {shown}."],
             )
-            for value, told in (
+            for value, shown in (
                 ("32", "'32'"),
                 ("0k", "'0k'"),
                 ("1000k", "'1000k'"),

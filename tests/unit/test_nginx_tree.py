@@ -1,4 +1,4 @@
-"""The transaction, with a stand-in for Nginx that has one rule of each kind Nginx has."""
+"""The transaction, with a fake Nginx that checks one rule of each kind."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.nginx.tree import (
 
 
 def verdict(root: Path) -> str:
-    """Nginx in miniature: a main file, what is used is defined, no location twice, no link to
-    nothing.
+    """Nginx in miniature: the main file exists, used names are defined, no duplicate location, no
+    broken link.
     """
     text = ""
     names = sorted(
@@ -100,7 +100,7 @@ class FakeHost(Host):
 
 
 def snapshot(root: Path) -> dict[str, str]:
-    """Everything below the root, dotted names and links too."""
+    """Everything below the root, including hidden files and links."""
     found = {}
     for path in root.rglob("*"):
         name = str(path.relative_to(root))
@@ -112,7 +112,7 @@ def snapshot(root: Path) -> dict[str, str]:
 
 
 class Place:
-    """A tree in a temporary directory and how to change it."""
+    """A tree in a temporary directory, and how to change it."""
 
     def __init__(self, base: Path) -> None:
         self.base = base
@@ -363,7 +363,7 @@ def watch(place) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _no_disk(monkeypatch):
-    """The faults count fsync as a call; nobody has to wait for the disk."""
+    """The faults count fsync as a call; the tests do not wait for the disk."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
@@ -458,7 +458,7 @@ class Faults:
 
 
 class Killed(BaseException):
-    """kill -9: nobody catches it, nothing is put back."""
+    """kill -9: nothing catches it, nothing is restored."""
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -489,7 +489,7 @@ def test_a_fault_anywhere_leaves_the_old_tree_or_the_new_one(tmp_path, error, wh
             f"fault {number}"
         )
         assert place.host.loaded[-1] == again, (
-            f"fault {number}: what lies there is loaded ({result})"
+            f"fault {number}: the tree on disk is loaded ({result})"
         )
         if not faults.fired:
             break
@@ -519,7 +519,7 @@ def test_a_kill_anywhere_leaves_a_valid_tree_and_the_next_run_completes_the_chan
         assert without_dots(state) == state and "newer main" in state["nginx.conf"], (
             f"kill {number}"
         )
-        assert place.host.loaded[-1] == state, f"kill {number}: what lies there is loaded"
+        assert place.host.loaded[-1] == state, f"kill {number}: the tree on disk is loaded"
         assert not list(place.settings.runtime.iterdir()), f"kill {number}"
         if not faults.fired:
             break

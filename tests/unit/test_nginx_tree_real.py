@@ -1,6 +1,4 @@
-"""The transaction with a real Nginx in a directory of its own; skipped where there is no Nginx or
-no namespace.
-"""
+"""The transaction with a real Nginx in a separate directory; skipped without Nginx or namespace."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.tree import NginxTree, Settings
 
-# bin/test names one; then these tests have to run.
+# bin/test sets it; then these tests must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
 NAMESPACE = ["unshare", "--mount", "true"]
 
@@ -69,7 +67,7 @@ class Place:
         self.masters.append(master)
 
     def stop(self) -> None:
-        # By pid: a test may have taken the pid file away.
+        # By process id: a test may have removed the pid file.
         for master in filter(None, self.masters):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(master, signal.SIGTERM)
@@ -168,8 +166,8 @@ def test_a_stopped_nginx_is_tested_and_not_reloaded(place):
 
 
 def test_a_kill_at_any_step_leaves_a_valid_tree_and_the_next_run_completes_the_change(place):
-    """kill -9 of a real process at each rename and at the reload; the kills in between are in
-    test_nginx_tree.py.
+    """kill -9 of a real process at each rename and at the reload; test_nginx_tree.py covers the
+    kills in between.
     """
     place.change(links=[place.link("one", "a"), place.link("two", "b")])
     swap = {"links": [place.link("one", "b"), place.link("two", "a")]}
@@ -202,7 +200,7 @@ def test_a_kill_at_any_step_leaves_a_valid_tree_and_the_next_run_completes_the_c
 
 
 def die_at(number: int) -> None:
-    """Kill this process before its n-th call that matters."""
+    """Kill this process before its n-th relevant call."""
     calls = 0
 
     def mortal(original):

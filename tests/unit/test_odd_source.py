@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An odd source is refused by the name of what is odd, or taken; it does not hang, exhaust or crash
-the controller.
+"""An odd source is either refused with the name of the odd file, or accepted; it does not hang,
+exhaust or crash the controller.
 """
 
 import io
@@ -26,7 +26,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.images import docker
 from docker.utils.build import exclude_paths
 from entries import find, normalize_apps
 
-QUICK = 10  # seconds; what this guards against takes minutes, or does not end
+QUICK = 10  # seconds; without the guards the run takes minutes, or does not end
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ def test_the_controller_does_not_wait_for_a_file_that_became_a_pipe(source):
 )
 def test_a_huge_expression_does_not_crash_the_controller(source, text):
     (source / "app.py").write_text(text)
-    assert problems(source) == []  # the container looks with its own Python
+    assert problems(source) == []  # the container checks with its Python
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_a_dockerignore_that_is_too_large_is_refused(source, text, words):
 
 
 def test_ignore_patterns_match_like_those_of_the_docker_sdk(tmp_path):
-    """With lower case alone: the SDK ignores case, and Docker does not."""
+    """Only with lower case: the SDK ignores case, Docker does not."""
     chance = random.Random(7)
     names = ["a", "b", "ab", "abc", "a.py", "x.md", "readme.md", "docs", "keep", "a-b", "[a]"]
     parts = [
@@ -446,8 +446,8 @@ def test_ignore_patterns_match_like_those_of_the_docker_sdk(tmp_path):
     ],
 )
 def test_an_ignore_pattern_means_the_same_as_in_docker(pattern, left_out):
-    """Of names as they are, large and small letters too, with the escapes and sets of
-    filepath.Match of Go.
+    """Patterns match literal names, case-sensitively, with the escapes and sets of Go's
+    filepath.Match.
     """
     patterns = Patterns([pattern])
     assert {

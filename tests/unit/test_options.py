@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A table of options: defaults, conversions, and words for everything that does not fit."""
+"""A table of options: defaults, conversions, and messages for invalid values."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import (
@@ -15,7 +15,7 @@ WHERE = "flask_apps: shop"
 
 
 def one(option, value):
-    """The value and the problems of a dictionary with this one key."""
+    """The value and the problems of a dictionary with one key."""
     result, problems = normalize({"key": value}, {"key": option}, WHERE)
     return result["key"], problems
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where an application comes from, what makes its image, and which keys have no sense together."""
+"""The origin of an application, what builds its image, and which keys exclude each other."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import normalize_apps as checked
@@ -18,7 +18,7 @@ RUNTIME = "flaskops/runtime:0123456789ab"
 
 @pytest.fixture
 def check(tmp_path):
-    """Normalise one entry; its source has a complete application and the files of the test."""
+    """Normalise one entry; its source has a complete application and the given files."""
 
     def run(files=None, **keys):
         for name, text in {
@@ -381,13 +381,13 @@ DE, FR = "shop/translations/de/LC_MESSAGES/messages", "shop/translations/fr/LC_M
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "expected"),
     [
         ([f"{DE}.po", f"{FR}.po"], ["pybabel compile -d shop/translations"]),
         (
             [f"{DE}.po", f"{FR}.po", f"{FR}.mo"],
             [],
-        ),  # who made the source compiled what is complete enough
+        ),  # the developer has compiled the complete ones
         ([f"{DE}.po", f"{DE}.mo"], []),
         (
             [f"{DE}.po", f"{DE}.mo", "forum/locale/it/LC_MESSAGES/forum.po"],
@@ -403,9 +403,9 @@ DE, FR = "shop/translations/de/LC_MESSAGES/messages", "shop/translations/fr/LC_M
         (["shop/it.po"], []),
     ],
 )
-def test_uncompiled_translations_are_reported_once(check, names, told):
+def test_uncompiled_translations_are_reported_once(check, names, expected):
     app, _problems = check(dict.fromkeys(names, ""))
     notes = [note for note in app["notes"] if "not compiled" in note]
-    assert len(notes) == len(told) and all(
-        part in note for part, note in zip(told, notes, strict=True)
+    assert len(notes) == len(expected) and all(
+        part in note for part, note in zip(expected, notes, strict=True)
     )

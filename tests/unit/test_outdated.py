@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Old applications with loose requirements, and old requirements with a new Python: the line to
+"""Old applications with unpinned requirements, and old requirements with a new Python: the line to
 write.
 """
 

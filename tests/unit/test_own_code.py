@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which files of a source are the application's own."""
+"""Which files of a source belong to the application."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find, own_code
@@ -27,7 +27,9 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import 
 def test_one_list_of_directories_decides_what_belongs_to_the_application(
     tmp_path, directory, searched, run, own
 ):
-    """An application is looked for in it; it is run; it is written by who wrote the application."""
+    """The list decides where an application is searched, which files run, and which are first-party
+    code.
+    """
     file = tmp_path / directory / "a.py"
     file.parent.mkdir()
     file.write_text("import flask\n")

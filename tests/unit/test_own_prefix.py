@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The setting that a source has for its path, which the warning of links that leave it names."""
+"""The setting for the path in a source, which the warning about links outside the path names."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.action import release_plan
@@ -26,7 +26,7 @@ TELLS = (
 
 @pytest.fixture
 def said(tmp_path):
-    """What is said of an application with these modules."""
+    """The advice for an application with these modules."""
 
     def run(files, **keys):
         for name, text in {"requirements.txt": "flask\n", "app.py": "app = 1\n", **files}.items():
@@ -100,7 +100,7 @@ def test_a_variable_takes_precedence_over_the_configuration_and_an_option_needs_
 
 
 @pytest.mark.parametrize(
-    ("middleware", "now", "told"),
+    ("middleware", "now", "advised"),
     [
         (MIDDLEWARE, "script_name", "path_mode: domain"),
         (MIDDLEWARE, "domain", ""),
@@ -110,14 +110,14 @@ def test_a_variable_takes_precedence_over_the_configuration_and_an_option_needs_
     ],
     ids=range(5),
 )
-def test_the_matching_path_mode_is_named(said, middleware, now, told):
+def test_the_matching_path_mode_is_named(said, middleware, now, advised):
     files = {"a.py": f'{middleware}\nx = app.config["URL_PREFIX"]\n'}
     words = said(files, path_mode=now)
-    assert ("path_mode" in words) == bool(told) and told in words
+    assert ("path_mode" in words) == bool(advised) and advised in words
     config = [{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/shop'\n"}]
     wanted = (
-        f"It has URL_PREFIX for its path, which goes with another path_mode: write {told}."
-        if told
+        f"It has URL_PREFIX for its path, which goes with another path_mode: write {advised}."
+        if advised
         else ""
     )
     assert said(files, path_mode=now, config_files=config) == wanted

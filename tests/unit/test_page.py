@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is said of the first page of a release that serves, and where a redirect of its health check
-ends.
+"""The warnings about the first page of a live release, and the end of a redirect of its health
+check.
 """
 
 import threading
@@ -21,8 +21,8 @@ HOST = "shop.example.org"
 
 
 class Server(BaseHTTPRequestHandler):
-    """Answers by a table: text of a page, a status, or a status with a place; all with the same
-    delay.
+    """Answer by a table: the text of a page, a status, or a status with a location; all with the
+    same delay.
     """
 
     table: dict
@@ -47,7 +47,7 @@ class Server(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Type", *(kind or ["text/html; charset=utf-8"]))
         self.end_headers()
-        with suppress(OSError):  # who asks does not read all of it
+        with suppress(OSError):  # the client does not read the whole answer
             self.wfile.write(body.encode())
 
     def log_message(self, *_words):
@@ -306,7 +306,7 @@ def test_if_all_links_leave_the_path_the_application_may_replace_script_name(loo
     assert "something in it replaces SCRIPT_NAME" in said and "url_for" in said
     assert "replaces" not in look({"/shop/": page + '<a href="cart">z</a>'})[0]
     assert "replaces" not in look({"/shop/": page}, path_mode="domain")[0]
-    # The image's own Gunicorn is told it as well; a server of another kind is not.
+    # A Gunicorn of the image gets SCRIPT_NAME as well; another server does not.
     (said,) = look({"/shop/": page}, engine="command", script_name="/shop")
     assert "something in it replaces SCRIPT_NAME" in said and "env: {SCRIPT_NAME" not in said
     assert "replaces" not in look({"/shop/": page}, engine="command")[0]
@@ -496,8 +496,8 @@ def test_no_script_slows_the_run_down(text):
 
 @pytest.fixture
 def gate(monkeypatch):
-    """The gate before an application that answers by a table; the words of its refusal, "" for
-    none.
+    """The gate in front of an application that answers by a table; returns the message of its
+    refusal, or "".
     """
 
     def run(table, **params):
@@ -546,17 +546,17 @@ def gate(monkeypatch):
     [
         ({"/shop/": (302, "/shop/login"), "/shop/login": 200}, {}),
         ({"/shop/": (302, "/shop/login"), "/shop/login": 401}, {}),
-        ({"/shop/": (302, "/shop/static/index.html")}, {}),  # Nginx may have it
+        ({"/shop/": (302, "/shop/static/index.html")}, {}),  # Nginx may serve it
         ({"/shop/": (302, "https://sso.example.org/")}, {}),
         (
             {"/shop/": (302, "/elsewhere"), "/elsewhere": 500},
             {},
-        ),  # in path_mode: domain it is somebody else's
+        ),  # with path_mode: domain it belongs to another application
         ({"/shop/": (302, "/shop/")}, {}),
         (
             {"/shop/": (302, "/shop/login"), "/shop/login": 500},
             {"status": ["302"]},
-        ),  # this very answer was asked for
+        ),  # the entry expects this answer
     ],
 )
 def test_a_redirect_to_a_good_answer_passes(gate, table, params):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where things are on a host, and that no other file says it too."""
+"""The paths on a host, and that no other file contains them."""
 
 import ast
 import re
@@ -69,7 +69,7 @@ def test_programs_in_a_container_read_their_secrets_from_that_path(file):
     assert re.findall(r'^SECRETS = .*"(/.+)"', text, re.MULTILINE) == [places.CONTAINER_SECRETS]
 
 
-# The names on a host that only places.py has, wherever they are a part of a path.
+# The names on a host that only places.py may contain, as any part of a path.
 NAMES = r"app\.sock|stats\.sock|audit\.jsonl|uids\.json|state\.json|release\.json|docker\.json"
 NAMES += (
     r"|\.trash|secrets\.own|container\.env|context\.(?:tar|json)|image\.tar|runtime(?:-image)?\.tar"
@@ -78,19 +78,19 @@ PATH = re.compile(
     rf"(?:^|/)(?:{NAMES})$|/releases/|/run/flaskops|/run/secrets"
     rf"|{places.ROOT}|{places.NGINX_BACKUPS}|^route-$"
 )
-# What is only of a path where it is joined to one.
+# Names that count only when they are joined to a path.
 JOINED = re.compile(
     rf"^(?:{NAMES}|apps|releases|spool|secrets|lock|before|flaskops(?:/.*)?|run(?:/.*)?)$"
 )
 JOINS = {"Path", "PurePosixPath", "joinpath", "glob", "rglob", "with_name"}
-# In YAML and in templates: our directory with something behind it.
+# In YAML and in templates: a directory of the collection followed by more.
 WRITTEN = re.compile(
     rf"{places.ROOT}|/var/backups/flaskops|/run/flaskops|/run/secrets|app\.sock\b|/releases/"
     r"|(?:root|(?<!data_)directory|before)\s*(?:\}\}/|~ *'/)"
 )
 KINDS = (".py", ".yml", ".j2", ".sh", ".conf")
-# The default itself; the guard runs before Nginx, by /bin/sh; the files of the runtime are in an
-# image; clones are on the controller.
+# The default itself; the guard, which /bin/sh runs before Nginx; the files of the runtime, which
+# are in an image; clones, which are on the controller.
 ALLOWED = (
     "roles/flask_apps/defaults/",
     "roles/flask_apps/meta/",
@@ -125,7 +125,7 @@ def texts(tree):
 
 
 def by_hand(name, text):
-    """The paths that a file writes itself."""
+    """The paths that a file contains."""
     if name.endswith(".py"):
         found = [
             (line, word)

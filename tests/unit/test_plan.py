@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What each application needs, read from links, records, files and containers."""
+"""The work for each application, computed from links, records, files and containers."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ TEXT = "[uwsgi]\n"
 
 
 class Engine:
-    """Docker, as far as the plan asks it."""
+    """A fake Docker with the calls that the plan uses."""
 
     command = "/usr/bin/docker"
     info: ClassVar = {"LoggingDriver": "journald"}
@@ -39,7 +39,7 @@ class Engine:
 
 
 def _more(container):
-    """The labels of a container that answers no requests."""
+    """The labels of a container that serves no requests."""
     _app, identity, name, *_rest = [*container.split("-"), "", ""]
     return (
         {"host.flaskops.release": identity, "host.flaskops.process": name}
@@ -55,8 +55,8 @@ def engine():
 
 @pytest.fixture
 def serve(tmp_path, engine, monkeypatch):
-    """A release as a good run leaves it."""
-    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    """A release as a successful run leaves it."""
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
 
     def lay(identity=OLD, file="nginx.conf", state="running", live=True, processes=()):
         directory = tmp_path / "flaskops/apps/shop/releases" / identity
@@ -258,10 +258,10 @@ def test_a_begun_release_that_is_no_longer_requested_is_a_leftover(serve, plan, 
     record.mark("333333333333", "prepared")
     record.mark(
         "444444444444", "failed", reason="it answered 500"
-    )  # is told by status, and pruned in its turn
+    )  # the status shows it, and a later run prunes it
     record.save()
     assert plan()["repairs"] == {"shop": ["release 333333333333, which never served"]}
-    # The one that is wanted goes on where it was cut off.
+    # The requested release continues where it was interrupted.
     found = plan("333333333333")
     assert (len(found["work"]), found["repairs"]) == (1, {})
 
@@ -280,11 +280,13 @@ def test_a_rollback_goes_to_the_previous_release_and_does_not_alternate(tmp_path
     assert (record.before("b"), record.before("c"), record.before("a")) == ("a", "b", None)
     assert record.releases["c"].state == "retired"
     record.mark("d", "live")
-    assert record.before("d") == "b"  # what served before, not what was refused by its users
+    assert (
+        record.before("d") == "b"
+    )  # the release that served before, not the one that was rolled back
     record.mark("a", "live")
     assert (record.before("a"), record.releases["a"].number) == (
         "d",
         5,
-    )  # an old source that is deployed again
+    )  # an older source, deployed again
     record.mark("a", "live")
-    assert record.before("a") == "d"  # mended, not deployed
+    assert record.before("a") == "d"  # repaired, not deployed

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every run tries whether the kernel follows a link that an application has planted."""
+"""Every run checks whether the kernel follows a link that an application has planted."""
 
 import os
 import stat

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The steps of release_prepare on the host, and what its action plugin sends."""
+"""The steps of release_prepare on the host, and the data that its action plugin sends."""
 
 import base64
 import gzip
@@ -53,7 +53,7 @@ def release(root, build=SOURCE, **more):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Prepare a release; each step is only noted, and one may fail."""
+    """Prepare a release; each step is only recorded, and one may fail."""
 
     def steps(made, fails="", error=HostError, **request):
         noted = []
@@ -261,7 +261,7 @@ def source(tmp_path):
 
 
 def members(call):
-    """The files of what was sent, and which of them are left out."""
+    """The sent files, and which of them are left out."""
     packed = io.BytesIO(gzip.decompress(base64.b64decode(call["inline"])))
     with tarfile.open(fileobj=packed) as archive:
         return {member.name: HEADER in member.pax_headers for member in archive}

@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Applications that were made for one of the known images need no key; their settings keep their
-names.
-"""
+"""Applications that were written for a known image need no key; their settings keep their names."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import own_dockerfile

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is asked of an application that does all it can to hold up, fill up or mislead who asks."""
+"""Requests to an application that tries to delay, flood or mislead its client."""
 
 import json
 import os
@@ -24,8 +24,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.work import
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 SECONDS = 1.0
-# What it sends for ever, a pause, and whether it may be called well all the same: its header is
-# whole and its body begins.
+# What it sends first, what it repeats forever, the pause, and whether it may pass all the same: its
+# header is complete and its body begins.
 ENDLESS = {
     "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0, False),
     "100 Continue, slowly": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.2, False),
@@ -68,9 +68,7 @@ ENDLESS = {
 
 @contextmanager
 def served(path, first, again=b"", pause=0.0, family=socket.AF_UNIX, heard=None):
-    """A server at a path, or at a port that it gives: what it sends at first, and what it sends
-    again and again.
-    """
+    """A server at a path or a port: what it sends first, and what it repeats."""
     listener = socket.socket(family)
     listener.bind(str(path) if family == socket.AF_UNIX else ("127.0.0.1", 0))
     listener.listen(300)
@@ -102,7 +100,7 @@ def served(path, first, again=b"", pause=0.0, family=socket.AF_UNIX, heard=None)
 
 
 def asked(path, seconds=SECONDS):
-    """The status, or the kind of what came instead, and how long it took."""
+    """The status or the kind of error, and the time that it took."""
     started = time.monotonic()
     connection = probe.SocketConnection(str(path), started + seconds)
     try:
@@ -232,7 +230,7 @@ def test_an_answer_through_nginx_has_the_same_timeout(what):
 
 
 class Nginx:
-    """Routes, by the name that was asked for, to an application that answers to one name."""
+    """Routes requests by host name to an application that answers to one name."""
 
     def __init__(self, routed, known):
         self.routed, self.known, self.asked = routed, known, []
@@ -250,7 +248,7 @@ class Nginx:
     [
         (["localhost"], ["localhost"], "", ""),
         (["localhost", "shop.example.org"], ["shop.example.org"], "shop.example.org", ""),
-        # Nginx leads this name elsewhere: only the site's own tells.
+        # Nginx routes this name elsewhere: only the name of the site gives the result.
         (["localhost"], ["localhost", "inside"], "inside", ""),
         (["localhost"], ["shop.example.org"], "", "write one of them as health.host"),
     ],
@@ -305,7 +303,7 @@ def test_the_gate_ends_with_its_deadline(tmp_path, monkeypatch, what):
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    """A host with so many applications that listen and answer in some way; asks for its status."""
+    """A host with many applications that listen and answer in some way; queries its status."""
     nginx, servers = tmp_path / "nginx", []
 
     def ask(count, first, again, pause):

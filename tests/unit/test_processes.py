@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Containers of a release that answer no requests: what they are, and how they start, fail and come
-back.
+"""Containers of a release that serve no requests: their options, and how they start, fail and are
+restored.
 """
 
 import json
@@ -121,7 +121,7 @@ def test_malformed_lists_are_reported_elsewhere(malformed):
 
 
 class Engine:
-    """Docker, as far as processes ask it: containers that end at a time of the made-up clock."""
+    """A fake Docker for processes: containers that exit at a time of the fake clock."""
 
     command = "/usr/bin/docker"
 
@@ -274,7 +274,7 @@ def test_a_process_that_ends_at_once_fails_its_release_and_the_old_ones_run_agai
         "The last lines of its log:",
         "  ImportError: no module tasks",
     ]
-    assert engine.now < 1  # nobody waits for the rest
+    assert engine.now < 1  # the run does not wait for the rest
     assert {container: one["state"] for container, one in engine.all.items()} == {
         f"shop-{OLD}-beat": "running",
         f"shop-{OLD}-worker": "running",

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a log says of programs, files and modules that did not come to run, and the key to write."""
+"""Log lines about programs, files and modules that did not start, and the key to write."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The warning of a secret that an application takes from its source."""
+"""The warning about a secret that an application takes from its source."""
 
 import time
 from pathlib import Path
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def warned(tmp_path, monkeypatch):
-    """The warnings of an application with these modules."""
+    """The warnings for an application with these modules."""
     said = []
     monkeypatch.setattr(
         filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)})
@@ -298,7 +298,7 @@ def test_the_applications_of_this_repository_have_no_public_default(tmp_path, mo
     for entry in entries:
         kept = {key: entry[key] for key in keys if key in entry}
         found = filters.normalize_apps([kept], warn=True, source_root=str(scenario / "apps"))
-        # What an entry lacks here is another's business; all that is read is its source.
+        # Other checks report missing keys; this one only reads the source.
         said += filter(None, [typed(public_defaults.warning)(app) for app in found["apps"]])
     assert said == []
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the last message of a failed run says, and where the log is."""
+"""What the last message of a failed run contains, and where the log is."""
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
@@ -123,7 +123,7 @@ def test_the_last_message_contains_the_reason_and_not_the_log():
         ),
         ("KeyError\nbye", "Its log says: KeyError"),
         ("known", ""),
-        (PIP, ""),  # the reason of a build has all of it
+        (PIP, ""),  # the reason of a build contains the whole log
     ],
 )
 def test_the_most_informative_line_of_a_log_is_selected(log, line):

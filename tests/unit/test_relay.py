@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases.command import shell_line
 
 RELAY = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/relay.py"
-# Answers with what it is asked, after a second for /slow; SIGTERM lets what is running finish.
+# Answers with the path of the request, for /slow after a second; SIGTERM lets requests finish.
 SERVER = """
 import http.server, os, signal, sys, threading, time
 
@@ -69,7 +69,7 @@ def port():
 
 @pytest.fixture
 def relay(tmp_path):
-    """Starts the relay; what it says is in a file."""
+    """Starts the relay; its output is in a file."""
     (tmp_path / "server.py").write_text(SERVER)
     processes = []
 
@@ -99,7 +99,7 @@ def relay(tmp_path):
 
 
 def ask(path, request, tries=100):
-    """The answer over the socket, as soon as there is one."""
+    """The answer over the socket, as soon as it is available."""
     for _ in range(tries):
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(10)
@@ -187,7 +187,7 @@ def test_a_running_request_finishes_behind_a_shell_too(relay, port, tmp_path):
     with (
         socket.socket() as again,
         pytest.raises(ConnectionRefusedError),
-    ):  # the server is gone as well
+    ):  # the server has exited as well
         again.connect(("127.0.0.1", port))
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a release is: its environment, its container, its id."""
+"""The parts of a release: its environment, its container, its id."""
 
 import json
 import os
@@ -242,8 +242,8 @@ def test_the_id_is_twelve_hex_digits_and_always_the_same():
 
 
 def test_the_id_changes_with_the_collection_only_if_format_does():
-    """A new id for the same inputs would release every application of every user anew: raise FORMAT
-    when it has to.
+    """A new id for the same inputs would release all applications of all users again: raise FORMAT
+    if it must change.
     """
     assert release.FORMAT == 3
     assert describe.release_id({"source": "x"}, {"KEY": "secret"}, b"key") == "0b8f18a26be6"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A release command is often the first that writes, or asks for a server: its advice is reported
-with it.
+"""A release command is often the first program that writes or needs a server: its advice is
+reported with it.
 """
 
 import pytest
@@ -17,8 +17,8 @@ ASKS = 'could not translate host name "db" to address: Name or service not known
 
 @pytest.fixture
 def run():
-    """The command, whose container ends with a code and has said some lines; it is gone when it is
-    asked too late.
+    """The command, whose container exits with a code after some log lines; a late request finds no
+    container.
     """
 
     def command(code, log):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A setting that has no effect: the deploy, which reads it, and the container, which finds it, say
-the same.
+"""For a setting without effect, the deploy, which reads it, and the container, which finds it,
+report the same.
 """
 
 import re
@@ -22,7 +22,7 @@ NAMES = [
     "HOST",
     "PORT",
 ]
-# In a uwsgi.ini of the application, each of these was left out; uwsgi.options was refused some of
+# Each of these was left out of a uwsgi.ini of the application; uwsgi.options refused some of
 # them.
 OPTIONS = [
     "socket",

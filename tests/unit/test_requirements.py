@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which packages an application needs, and the files that say so."""
+"""The packages of an application, and the files that list them."""
 
 import tracemalloc
 
@@ -146,7 +146,7 @@ def look(place, files, wanted=""):
             {"frozen": True},
         ),
         ({"requirements.txt": "pkg-resources==0.0.0.1\n"}, "", {"frozen": False}),
-        # Locks, each read by the tool that wrote it.
+        # Lock files, each read by the tool that wrote it.
         (
             {"Pipfile.lock": '{"default": {}}'},
             "",
@@ -339,7 +339,7 @@ def test_a_file_is_decoded_by_the_mark_at_its_beginning_as_pip_does(tmp_path, en
     (tmp_path / "base.txt").write_text("flask\n")
     found, problems = find(tmp_path, source_files(str(tmp_path)))
     assert (problems, found["files"]) == ([], ["requirements.txt", "base.txt"])
-    # What is not UTF-8 cannot be told from, so it is not said that it was.
+    # In text that is not UTF-8 the package is not found, so the note does not name it.
     assert found["left_out"] == (["uwsgi"] if encoding == "utf-8-sig" else [])
 
 
@@ -380,12 +380,12 @@ PROJECT = "[project]\nname = 'shop'\ndependencies = ['flask']\n"
             {"pyproject.toml": "[tool.poetry]\npackage-mode = false\n" + BUILD, "poetry.lock": ""},
             {},
         ),
-        # Its requirements name it.
+        # The requirements name the application.
         (
             {"pyproject.toml": PROJECT + BUILD, "requirements.txt": "-e .\n"},
             {"requires": ["a", "hatchling"], "version": ""},
         ),
-        # It is installed with what it needs of the source.
+        # The application is installed with the parts of the source that it needs.
         ({"pyproject.toml": PROJECT + BUILD, "requirements.txt": "-e .\n./lib\n"}, {}),
         (
             {

@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""On a full disk the message says what to do, no file is half written, and what was begun can be
-undone.
-"""
+"""On a full disk the message says what to do, no file is incomplete, and the run can be undone."""
 
 import errno
 import json
@@ -34,7 +32,7 @@ def root(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fill(monkeypatch):
-    """From now on no file can be written to the disk; optionally only after some that still can."""
+    """From now on every write to the disk fails, optionally after some that succeed."""
 
     def full(after=0):
         left, real = [after], os.fsync
@@ -183,7 +181,7 @@ def test_an_invalid_free_space_is_a_problem_of_the_inputs():
 
 
 class Disk:
-    """What statvfs says."""
+    """The result of statvfs."""
 
     f_frsize, f_files, f_favail = 4096, 100_000, 50_000
 
@@ -210,7 +208,7 @@ class Disk:
             1,
             "12 inodes are free on the disk of {} and {}/data, and a deploy needs 10000.",
         ),
-        (Disk(1 << 40, f_files=0, f_favail=0), 1, ""),  # such as btrfs
+        (Disk(1 << 40, f_files=0, f_favail=0), 1, ""),  # for example btrfs
     ],
 )
 def test_too_little_free_space_is_reported(tmp_path, monkeypatch, disk, wanted, words):

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rooms of plugins/module_utils: who may import whom, and what a room's own file is."""
+"""The rooms of plugins/module_utils: which imports are allowed, and what the __init__.py of a room
+contains.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ PACKAGES = sorted({path.parent / "__init__.py" for path in FILES})
 
 
 def imports_of(path: Path, text: str) -> list[tuple[str, ...]]:
-    """What a file of a room imports from module_utils, each as the parts of its place below it."""
+    """The imports of a room's file from module_utils, each as the parts of its path below it."""
     here = path.relative_to(ROOMS).parts[:-1]
     found: list[tuple[str, ...]] = []
     for node in ast.walk(ast.parse(text)):
@@ -47,7 +49,7 @@ def imports_of(path: Path, text: str) -> list[tuple[str, ...]]:
 
 
 def strangers(path: Path, text: str) -> list[str]:
-    """The imports of a file that its room must not have."""
+    """The imports that the room of a file does not allow."""
     room = path.relative_to(ROOMS).parts[0]
     return [
         ".".join(place)
@@ -87,7 +89,7 @@ def test_the_check_finds_each_kind_of_import(place, line, found):
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.relative_to(ROOMS)))
 def test_a_room_has_a_docstring_and_imports_nothing(path):
-    """Ansible sends it along with each module that takes anything of the room."""
+    """Ansible sends it with each module that imports from the room."""
     (only,) = ast.parse(path.read_text()).body
     assert isinstance(only, ast.Expr)
     assert len(ast.literal_eval(only.value).split()) > 15, (

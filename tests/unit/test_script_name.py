@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which server of an image's own is told its path as SCRIPT_NAME, and takes it off itself:
-Gunicorn, wherever it is started.
+"""Which server of an image gets its path as SCRIPT_NAME and strips it: Gunicorn, wherever it is
+started.
 """
 
 import pytest

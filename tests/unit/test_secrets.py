@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Secrets as variables and files, the file of variables, and files of settings: from the entry to
-the process.
+"""Secrets as variables and files, the env file, and configuration files: from the entry to the
+process.
 """
 
 import importlib.util
@@ -61,7 +61,7 @@ def app(check):
     return make
 
 
-def told(app):
+def secret_names(app):
     return typed(describe.environment)(app).get("FLASKOPS_SECRETS", "").split()
 
 
@@ -70,7 +70,7 @@ def told(app):
 
 def test_the_container_gets_names_of_secrets_and_their_values_are_never_shown(app):
     entry = app(secrets={"SECRET_KEY": "hunter2", "DATABASE_URL": "hunter3"})
-    assert told(entry) == ["DATABASE_URL", "SECRET_KEY"]
+    assert secret_names(entry) == ["DATABASE_URL", "SECRET_KEY"]
     said = json.dumps(
         [typed(describe.environment)(entry), typed(describe.container)(entry, ID, "x", "/r")]
     )
@@ -87,7 +87,7 @@ MALLOC_ARENA_MAX PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONDONTWRITEBYTECODE PYT
 UWSGI_PROCESSES GUNICORN_CMD_ARGS GUNICORN_CONF FLASKOPS_SOCKET FLASKOPS_SECRETS GCONV_PATH
 GLIBC_TUNABLES LOCPATH OPENSSL_CONF NODE_OPTIONS PERL5OPT RUBYOPT VIRTUAL_ENV JAVA_TOOL_OPTIONS
 """
-# They only look like those.
+# These only resemble them.
 FREE = """
 PATH_TO_KEY HOME_ASSISTANT_TOKEN HOMEPAGE API_PATH TMPDIR_KEY ENVIRONMENT ENV_SECRET SHELL_TOKEN
 LDAP_PASSWORD LD MY_LD_KEY SECRET_PYTHON MYPYTHONPATH UWSGI GUNICORN FLASK_SECRET_KEY FLASKOPS path
@@ -99,7 +99,7 @@ Home DOMAIN_KEY HTTPS_PROXY _KEY K NODE_TOKEN TZ
 def test_a_name_that_steers_a_process_stays_a_file(app, name):
     assert secrets.steers(name)
     entry = app(secrets={name: "x", "KEY": "x"})
-    assert told(entry) == ["KEY"]
+    assert secret_names(entry) == ["KEY"]
     assert typed(describe.environment)(entry)[f"{name}_FILE"] == f"/run/secrets/{name}"
     assert (
         f"{name}: stays a file below /run/secrets, for the name steers processes; env sets such a"
@@ -110,7 +110,7 @@ def test_a_name_that_steers_a_process_stays_a_file(app, name):
 @pytest.mark.parametrize("name", FREE.split())
 def test_a_name_that_only_resembles_one_is_a_variable(app, name):
     assert not secrets.steers(name)
-    assert told(app(secrets={name: "x"})) == [name]
+    assert secret_names(app(secrets={name: "x"})) == [name]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_name_that_only_resembles_one_is_a_variable(app, name):
 )
 def test_a_value_that_a_variable_cannot_hold_stays_a_file(app, value, stays):
     entry = app(secrets={"KEY": value})
-    assert (told(entry) == []) is stays
+    assert (secret_names(entry) == []) is stays
     assert (
         "KEY: stays a file below /run/secrets, for a variable has at most 100 kB and no NUL."
         in entry["notes"]
@@ -137,7 +137,7 @@ def test_a_value_that_a_variable_cannot_hold_stays_a_file(app, value, stays):
 
 def test_env_takes_precedence_over_a_secret_of_the_same_name(app):
     entry = app(secrets={"KEY": "of the vault", "OTHER": "x"}, env={"KEY": "of env"})
-    assert told(entry) == ["OTHER"]
+    assert secret_names(entry) == ["OTHER"]
     assert typed(describe.environment)(entry)["KEY"] == "of env"
     assert (
         "KEY: the variable is what env says, the secret of the same name is a file."
@@ -148,7 +148,7 @@ def test_env_takes_precedence_over_a_secret_of_the_same_name(app):
 @pytest.mark.parametrize("name", ["DOMAIN", "ENV", "KEY_FILE"])
 def test_variables_of_the_role_are_not_replaced(app, name):
     entry = app(secrets={"KEY": "x", name: "hunter2"})
-    assert told(entry) == ["KEY"]
+    assert secret_names(entry) == ["KEY"]
     assert typed(describe.environment)(entry)[name] != "hunter2"
 
 
@@ -182,7 +182,7 @@ def load(name, directory, monkeypatch):
 
 @pytest.fixture(params=["entrypoint", "relay"])
 def first(request, monkeypatch, tmp_path):
-    """What starts in the container first: ours, and that of other images."""
+    """The first process of a container: of the runtime image, and of other images."""
     monkeypatch.setitem(sys.modules, "_find", find)
     monkeypatch.setitem(sys.modules, "_replaced", replaced)
     load("_uwsgi", FILES / "runtime", monkeypatch)
@@ -238,7 +238,7 @@ PRINT = "import os; print(os.environ.get('KEY'), os.environ.get('FLASKOPS_SECRET
 
 
 def relay(tmp_path, *arguments, **env):
-    """The relay as a process, with its secrets at a place of the test's."""
+    """The relay as a process, with its secrets in a directory of the test."""
     (tmp_path / "KEY").write_text("of the vault")
     file = tmp_path / "relay.py"
     file.write_text((FILES / "relay.py").read_text().replace('"/run/secrets"', repr(str(tmp_path))))
@@ -414,7 +414,7 @@ def test_variables_of_the_env_file_are_secrets_and_settings_are_env(app, tmp_pat
     (tmp_path / "shop.env").write_bytes(b"\xef\xbb\xbf" + text.encode())
     entry = app(env_file="shop.env", env={"COLOUR": "blue"}, secrets={"TOKEN": "vault"})
     environment = typed(describe.environment)(entry)
-    assert told(entry) == ["DATABASE_URL", "SECRET_KEY", "TOKEN"]
+    assert secret_names(entry) == ["DATABASE_URL", "SECRET_KEY", "TOKEN"]
     assert (environment["FLASK_APP"], environment["PYTHONPATH"], environment["COLOUR"]) == (
         "web",
         "/app/lib",
@@ -446,7 +446,9 @@ def test_an_env_file_in_an_unreadable_source_adds_no_second_error(app, tmp_path,
 
 def test_with_secrets_as_file_the_env_file_still_sets_variables(app, tmp_path):
     (tmp_path / "shop.env").write_text("COLOUR=red\n")
-    assert told(app(env_file="shop.env", secrets={"KEY": "x"}, secrets_as="file")) == ["COLOUR"]
+    assert secret_names(app(env_file="shop.env", secrets={"KEY": "x"}, secrets_as="file")) == [
+        "COLOUR"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -572,7 +574,7 @@ def test_a_path_is_unique_and_its_content_is_text_that_no_message_shows(check):
 
 
 @pytest.mark.parametrize(
-    ("before", "variables", "live", "told"),
+    ("before", "variables", "live", "reported"),
     [
         ({"secrets": ["KEY", "OLD"]}, ["KEY", "NEW"], "111111111111", True),
         ({"secrets": ["KEY"], "variables": []}, ["KEY"], "111111111111", False),
@@ -585,7 +587,7 @@ def test_a_path_is_unique_and_its_content_is_text_that_no_message_shows(check):
     ids=[
         "older",
         "files until now",
-        "told before",
+        "reported before",
         "no secrets",
         "secrets_as: file",
         "the same release",
@@ -593,7 +595,7 @@ def test_a_path_is_unique_and_its_content_is_text_that_no_message_shows(check):
     ],
 )
 @pytest.mark.parametrize("action", ["deploy", "rollback"])
-def test_an_upgrade_reports_the_change_once(monkeypatch, action, before, variables, live, told):
+def test_an_upgrade_reports_the_change_once(monkeypatch, action, before, variables, live, reported):
     monkeypatch.setattr(_begin, "read_release", lambda _root, _name, _id: before)
     wanted = Wanted("shop", ID, "default", variables=tuple(variables))
     begin = _begin.Begin("/r", "/n", [wanted], Owner("t"), action=action)
@@ -603,7 +605,7 @@ def test_an_upgrade_reports_the_change_once(monkeypatch, action, before, variabl
         " before: KEY. Child processes and crash reporters see them; secrets_as: file keeps them"
         " files alone."
     )
-    assert begin.attempts.warnings == ([words] if told and action == "deploy" else [])
+    assert begin.attempts.warnings == ([words] if reported and action == "deploy" else [])
 
 
 # --- when one is missing --------------------------------------------------------------------------
@@ -666,7 +668,7 @@ def test_a_key_error_of_something_else_gives_no_advice(log):
 
 @pytest.fixture
 def way():
-    """A release with secrets, and what the action plugin gives of it to the module."""
+    """A release with secrets, and what the action plugin passes to the module."""
     values = {"DB_NAME": "shop", "COLOUR": "n", "LINES": "a\nb\n", "EMPTY": ""}
     made = Release(
         name="shop", id=ID, site="default", path="/", secrets=values, login=Login("n", "s")
@@ -675,7 +677,7 @@ def way():
 
 
 def test_a_short_secret_masks_nothing_in_the_paths_that_the_module_returns(way):
-    """Ansible takes each value of its own out of the result: of the path of the release as well."""
+    """Ansible masks each secret value in the result, in the path of the release too."""
     given = {"name": "shop", "id": ID, "token": "t", "group": "g", "packed": way[1]}
     result = ModuleArgumentSpecValidator(release_prepare.ARGUMENTS).validate(given)
     assert not result.error_messages

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""No text of an application, an image, a build, a repository or a client moves the cursor of a
-terminal, wherever it comes in.
+"""No text from an application, an image, a build, a repository or a client controls a terminal, at
+any border.
 """
 
 import json
@@ -40,14 +40,14 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path im
 from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Owner
 from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Work
 
-# The window's title, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage
-# return, a backspace, no UTF-8.
+# The title of the window, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage
+# return, a backspace, invalid UTF-8.
 BYTES = (
     b"\x1b]0;x\x07\x1b[2J\x1b[8m\xc2\x9b2J\xe2\x80\xae\xe2\x81\xa6"
     b"\rgone\x08\x7f\x00\xff\xfe\xed\xa0\x80 end"
 )
 TEXT = BYTES.decode(errors="replace")
-# What may be in a text that is shown: letters of all languages, and the end of a line.
+# What shown text may contain: letters of all languages, and line ends.
 HARMFUL = {"Cc", "Cs", "Zl", "Zp"}
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -83,7 +83,7 @@ def test_escaped_characters_are_readable():
 
 
 def command(monkeypatch, module=subprocess, code=1):
-    """A command that says it all and fails."""
+    """A command that prints all of these characters and fails."""
 
     def run(words, **how):
         text = how.get("text") or "errors" in how
@@ -101,7 +101,7 @@ def raised(call, *words, **more):
 
 
 class Says:
-    """An engine whose containers say it all."""
+    """An engine whose containers log all of these characters."""
 
     command = "docker"
 
@@ -282,7 +282,7 @@ BORDERS = [value for name, value in list(globals().items()) if name.startswith("
 def test_input_at_each_border_is_escaped(monkeypatch, tmp_path, border):
     said = border(monkeypatch, tmp_path)
     assert not harmful(said), said
-    assert "x1b" in said or "u001b" in said, said  # it is there, and can be read
+    assert "x1b" in said or "u001b" in said, said  # the text is shown, and readable
 
 
 def test_an_endless_log_is_read_up_to_the_limit(tmp_path, monkeypatch):

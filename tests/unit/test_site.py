@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A site and how it is reached, and where Nginx meets a release: no other file puts one of these
-addresses together.
-"""
+"""A site and its URL, and the upstream of a release: no other file builds these addresses."""
 
 import ast
 import re
@@ -24,7 +22,7 @@ WWW = {
     "port": 8080,
     "tls": True,
 }
-# Files with an address in them that is none of a site, and why.
+# Files that contain an address that is not of a site, and why.
 ADDRESSES = {
     "plugins/module_utils/nginx/site.py": "the one place",
     "plugins/module_utils/nginx/upstream.py": "what Nginx speaks to a release",
@@ -105,9 +103,7 @@ def test_the_upstream_of_a_release():
 
 
 def addresses(text):
-    """The strings of a Python file that begin an address or are a scheme, but for what documents
-    it.
-    """
+    """The strings of a Python file that start an address or are a scheme, except documentation."""
     tree = ast.parse(text)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     documents = ("DOCUMENTATION", "EXAMPLES", "RETURN")

@@ -202,8 +202,8 @@ def test_the_archive_has_the_source_below_app_and_further_files_beside_it(source
 
 
 def test_the_time_of_a_file_is_derived_from_its_content(source):
-    """Nginx and the build cache compare times: the same file has the same one in every release,
-    another content another one.
+    """Nginx and the build cache compare times: an unchanged file has the same time in every
+    release, a changed one another time.
     """
 
     def times():

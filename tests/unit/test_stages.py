@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""bin/test: which stage runs when, what its last lines say, and that pre-commit knows the same
+"""bin/test: when each stage runs, what its last lines are, and that pre-commit uses the same
 linters.
 """
 
@@ -28,7 +28,7 @@ with open(place / "order", "a") as order:
 
 @pytest.fixture
 def stages(monkeypatch, tmp_path):
-    """The runner, with stages that do what a test says instead of nox's."""
+    """The runner, with stages of the test instead of those of nox."""
     spec = importlib.util.spec_from_file_location("stages", ROOT / "tests/stages.py")
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "stages", module)
@@ -55,7 +55,7 @@ def go(stages, *names, at_once=100):
 
 @pytest.fixture
 def saves(stages):
-    """The scenario default saves the runtime image and goes on for a second."""
+    """The scenario default saves the runtime image and continues for a second."""
     (stages.tools / "default.py").write_text(
         f"print('end runtime', file=order, flush=True); open({str(stages.RUNTIME)!r}, 'w');"
         " time.sleep(1)"
@@ -139,7 +139,7 @@ def test_the_summary_counts_stages_and_names_failures(stages, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_signal_stops_the_stages_removes_the_docker_engine_and_counts(stages, tmp_path, number):
-    """As it is called: with its own clone around it."""
+    """The runner as users call it: with a separate clone."""
     clone = tmp_path / "clone"
     for name in (".cache/test-logs", ".cache/test-reports", "tests/hosts"):
         (clone / name).mkdir(parents=True)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The steps from an image to a release that answers: their order, what each gets, and the words
-of what fails.
+"""The steps from an image to a release that answers: their order, their arguments, and the messages
+of failures.
 """
 
 import json
@@ -20,7 +20,7 @@ FACTS = {"app": "shop", "id": "1", "site": "default", "path": "/shop"}
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """All steps, each of which is only noted; one of them may fail."""
+    """All steps; each one is only recorded, and one may fail."""
 
     def steps(fails="", container=OPTIONS, processes=("worker",), **request):
         noted = []
@@ -132,7 +132,7 @@ def test_a_failure_has_a_message_and_ends_the_run(run, fails, words):
     assert noted[-1][0] == fails
     assert bool(begin.warnings) is (
         fails not in ("shop-1-command", "ran")
-    )  # what the release command said is kept all the same
+    )  # the output of the release command is kept all the same
 
 
 @pytest.mark.parametrize("step", ["release command", "start", "health check"])
@@ -168,7 +168,7 @@ def test_a_missing_release_is_refused(tmp_path):
 
 
 def test_the_gate_uses_the_health_check_of_the_release_which_runs_as_its_user(run, tmp_path):
-    """What an earlier version of the collection did not record has its default."""
+    """Fields that an earlier version of the collection did not record have their defaults."""
     _, begin = run()
     begin.run()
     assert begin.container.user == "70000:70000"

@@ -71,7 +71,7 @@ def test_a_file_whose_name_is_too_long_for_gz_is_served_uncompressed(tmp_path):
 
 
 def archive(*members):
-    """An archive as docker cp gives it: names, kinds, and where links lead."""
+    """An archive as docker cp writes it: names, types, and targets of links."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as out:
         for name, kind, where in members:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The steps of a run on a host of files: real records, locks and links, an Nginx that reads them,
-and an engine that remembers.
+"""The steps of a run on a host in a directory: real records, locks and links, a fake Nginx that
+reads them, and an engine that keeps its state.
 """
 
 import json
@@ -58,7 +58,7 @@ TEXTS = (
 
 
 class Engine:
-    """Docker, as far as the steps ask it."""
+    """A fake Docker with the calls that the steps use."""
 
     command = "/usr/bin/docker"
     info: ClassVar = {"LoggingDriver": "journald"}
@@ -119,7 +119,7 @@ class World:
         self.root, self.nginx, self.engine = str(place / "f"), str(place / "n"), Engine()
         (place / "n/flaskops/default").mkdir(parents=True)
         (place / "n/nginx.conf").write_text("main;\n")
-        self.broken = set()  # releases that do not answer
+        self.broken = set()  # releases that do not serve
         host, settings = (
             FakeHost(),
             tree.Settings(place / "n", place / "lock", place / "runtime", place / "backups", 0.2),
@@ -148,7 +148,7 @@ class World:
         monkeypatch.setattr(os, "chown", lambda *_: None)
         monkeypatch.setattr(os, "fchown", lambda *_: None)
 
-    def lay(self, app, identity, path="/shop", state="running", route=None):
+    def write(self, app, identity, path="/shop", state="running", route=None):
         directory = Path(self.root, "apps", app, "releases", identity)
         for place in ("static", "run"):
             (directory / place).mkdir(parents=True, exist_ok=True)
@@ -192,7 +192,7 @@ class World:
         record.save()
 
     def live(self, app, identity, run="before", **more):
-        self.lay(app, identity, **more)
+        self.write(app, identity, **more)
         routes.lead(self.root, app, identity)
         self.mark(app, identity, "live", run=run)
         self.link(app, identity)
@@ -257,7 +257,7 @@ def world(tmp_path, monkeypatch):
     for handle in _lock.HELD.values():
         os.close(handle)
     _lock.HELD.clear()
-    subprocess.run(["rm", "-rf", tmp_path / "f"], check=True)  # pytest's own removal recurses
+    subprocess.run(["rm", "-rf", tmp_path / "f"], check=True)  # the cleanup of pytest is recursive
 
 
 # --- the link that Nginx goes through -------------------------------------------------------------
@@ -265,7 +265,7 @@ def world(tmp_path, monkeypatch):
 
 def test_a_release_with_the_same_fragment_serves_without_a_reload(world):
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.lock("shop")
     assert world.switch(("shop", NEW, OLD, "/shop")).live == ("shop",)
     assert (world.links["shop"], world.led_to("shop")) == (f"{NEW}/nginx.conf", NEW)
@@ -274,7 +274,7 @@ def test_a_release_with_the_same_fragment_serves_without_a_reload(world):
 
 def test_a_release_with_another_fragment_is_tested_and_loaded(world):
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     Path(world.root, "apps/shop/releases", NEW, "nginx.conf").write_text("location /shop;\nmore;\n")
     world.lock("shop")
     world.switch(("shop", NEW, OLD, "/shop"))
@@ -285,7 +285,7 @@ def test_a_release_with_another_fragment_is_tested_and_loaded(world):
 
 def test_a_release_that_does_not_serve_gives_the_route_back(world):
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.lock("shop")
     world.broken.add(NEW)
     assert list(world.switch(("shop", NEW, OLD, "/shop")).failures) == ["shop"]
@@ -294,18 +294,18 @@ def test_a_release_that_does_not_serve_gives_the_route_back(world):
 
 def test_a_new_path_has_a_separate_link_until_the_drain_ends(world):
     world.live("shop", OLD)
-    world.lay("shop", NEW, path="/store")
+    world.write("shop", NEW, path="/store")
     world.lock("shop")
     world.switch(("shop", NEW, OLD, "/store"))
     assert (world.led_to("shop"), world.led_to("shop", "/store")) == (OLD, NEW)
-    assert routes.still_led_to(world.root, "shop", OLD)  # by old workers
+    assert routes.still_led_to(world.root, "shop", OLD)  # old workers still use it
     world.finish("shop", NEW, OLD)
     assert (world.led_to("shop"), world.led_to("shop", "/store")) == ("", NEW)
 
 
 def test_a_release_that_predates_the_links_is_replaced_and_restored(world):
     world.live("shop", OLD, route="")
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.lock("shop")
     world.switch(("shop", NEW, OLD, "/shop"))
     assert (world.links["shop"], world.led_to("shop")) == (f"{NEW}/nginx.conf", NEW)
@@ -320,7 +320,7 @@ def test_a_release_that_predates_the_links_is_replaced_and_restored(world):
 @pytest.mark.parametrize("answers", [True, False])
 def test_a_run_interrupted_between_the_two_links_is_completed(world, answers):
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.link("shop", NEW)
     if not answers:
         world.broken.add(NEW)
@@ -338,19 +338,19 @@ def test_a_run_interrupted_between_the_two_links_is_completed(world, answers):
 
 def test_a_renamed_application_hands_over_its_path_in_one_transaction(world):
     world.live("old", OLD)
-    world.lay("new", NEW)
+    world.write("new", NEW)
     world.lock("old", "new")
     assert world.switch(("new", NEW, None, "/shop"), remove=["old"]).live == ("new",)
     assert world.links == {"new": f"{NEW}/nginx.conf"}
     asked = []
     _remove.drain.drain = lambda releases: asked.extend(old.container for old in releases)
     world.remove("old")
-    assert asked == [f"old-{OLD}"]  # it has no route any more, and finishes what it has begun
+    assert asked == [f"old-{OLD}"]  # it has no route any more, and finishes its requests
 
 
 def test_a_renamed_application_that_does_not_serve_gives_the_path_back(world):
     world.live("old", OLD)
-    world.lay("new", NEW)
+    world.write("new", NEW)
     world.lock("old", "new")
     world.broken.add(NEW)
     assert list(world.switch(("new", NEW, None, "/shop"), remove=["old"]).failures) == ["new"]
@@ -363,7 +363,7 @@ def test_a_renamed_application_that_does_not_serve_gives_the_path_back(world):
 def test_two_applications_swap_paths_and_one_does_not_serve(world):
     for app, before, after in (("a", "/x", "/y"), ("b", "/y", "/x")):
         world.live(app, OLD, path=before)
-        world.lay(app, NEW if app == "a" else LATER, path=after)
+        world.write(app, NEW if app == "a" else LATER, path=after)
     world.lock("a", "b")
     world.broken.add(NEW)
     failures = world.switch(("a", NEW, OLD, "/y"), ("b", LATER, OLD, "/x")).failures
@@ -378,7 +378,7 @@ def test_two_applications_swap_paths_and_one_does_not_serve(world):
 
 def test_a_path_in_use_does_not_block_the_next_run(world):
     world.live("a", OLD, path="/x")
-    world.lay("a", NEW, path="/y")
+    world.write("a", NEW, path="/y")
     world.mark("a", NEW, "prepared")
     world.link("a", NEW)  # moved and not recorded
     world.live("b", OLD, path="/x")
@@ -392,12 +392,12 @@ def test_a_path_in_use_does_not_block_the_next_run(world):
     )
 
 
-# --- cut off --------------------------------------------------------------------------------------
+# --- interrupted runs -----------------------------------------------------------------------------
 
 
 def test_the_restart_policy_is_enabled_before_the_route_moves(world, monkeypatch):
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.lock("shop")
     monkeypatch.setattr(_switch, "move_links", lambda *_: pytest.fail(str(world.engine.restarts)))
     with pytest.raises(pytest.fail.Exception, match=f"shop-{NEW}"):
@@ -407,7 +407,7 @@ def test_the_restart_policy_is_enabled_before_the_route_moves(world, monkeypatch
 def test_a_rollback_after_an_interrupted_switch_goes_to_the_previous_release(world):
     world.live("shop", OLDEST)
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.mark("shop", NEW, "prepared")
     world.link("shop", NEW)
     assert world.targets() == {"shop": OLD}
@@ -415,14 +415,14 @@ def test_a_rollback_after_an_interrupted_switch_goes_to_the_previous_release(wor
 
 def test_a_rollback_after_an_interrupted_switch_works_for_the_second_release(world):
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.link("shop", NEW)
     assert world.targets() == {"shop": OLD}
 
 
 def test_the_release_that_served_until_the_interruption_drains_before_removal(world, monkeypatch):
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.mark("shop", NEW, "prepared")
     world.link("shop", NEW)
     asked = []
@@ -434,7 +434,7 @@ def test_the_release_that_served_until_the_interruption_drains_before_removal(wo
 
 def test_an_interrupted_maintenance_is_continued(world):
     world.live("shop", OLD)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.mark("shop", NEW, "prepared")
     world.link("shop", NEW, "maintenance.conf")
     world.broken.add(NEW)
@@ -472,7 +472,7 @@ def test_a_run_interrupted_after_its_switch_is_in_the_audit(world):
 def test_a_run_interrupted_between_its_switch_and_the_record_is_in_the_audit(world):
     world.live("shop", OLD)
     dead_run(world)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.mark("shop", NEW, "prepared")
     world.link("shop", NEW)
     world.begin(("shop", NEW))
@@ -488,7 +488,7 @@ def test_a_run_interrupted_between_its_switch_and_the_record_is_in_the_audit(wor
 def test_an_interrupted_run_that_changed_nothing_is_in_the_audit(world, broken, linked):
     world.live("shop", OLD)
     dead_run(world)
-    world.lay("shop", NEW)
+    world.write("shop", NEW)
     world.mark("shop", NEW, "prepared")
     if linked:
         world.link("shop", NEW)
@@ -527,7 +527,7 @@ if sys.argv[3:]:
 
 @pytest.fixture
 def step(world):
-    """A step of a run whose controller is gone works on the host for so many seconds."""
+    """A step of a run whose controller is gone; it runs on the host for so many seconds."""
 
     begun = []
 
@@ -561,7 +561,7 @@ def test_a_run_that_takes_over_a_lock_waits_for_the_running_step(world, step):
 
 
 def test_a_run_whose_last_step_completed_does_not_count_as_interrupted(world, step):
-    step(0.5, "last")  # which has written the audit itself
+    step(0.5, "last")  # the step has written the audit itself
     world.begin(("shop", NEW), token="mine")
     assert audit(world) == []
 
@@ -613,8 +613,8 @@ def test_a_repair_does_not_count_as_the_latest_release(world, monkeypatch):
 
 
 @pytest.fixture
-def lay_down(world, monkeypatch):
-    """What a run lays down of a release before it is built."""
+def write_files(world, monkeypatch):
+    """Write the files of a release, as a run does before the build."""
     monkeypatch.setattr(prepare.grp, "getgrnam", lambda _name: SimpleNamespace(gr_gid=0))
     monkeypatch.setattr(prepare, "write_accounts", lambda *_: None)
 
@@ -641,9 +641,9 @@ def lay_down(world, monkeypatch):
     return run
 
 
-def test_a_first_release_is_recorded_as_prepared_and_not_as_live(world, lay_down):
+def test_a_first_release_is_recorded_as_prepared_and_not_as_live(world, write_files):
     world.lock("shop")
-    lay_down(NEW)
+    write_files(NEW)
     known = Record(world.root, "shop").releases[NEW].to_dict()
     assert known.pop("prepared")
     assert known == {"state": "prepared"}
@@ -653,9 +653,9 @@ def test_a_first_release_is_recorded_as_prepared_and_not_as_live(world, lay_down
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
 @pytest.mark.parametrize("kind", ["directory", "link", "fifo", "file", "another's"])
-def test_a_file_that_replaces_the_socket_does_not_block_a_start(world, lay_down, kind):
+def test_a_file_that_replaces_the_socket_does_not_block_a_start(world, write_files, kind):
     world.lock("shop")
-    lay_down(NEW)
+    write_files(NEW)
     there = place(world, "shop", "releases", NEW, "run", "app.sock")
     if kind == "directory":
         (there / "a/b").mkdir(parents=True)
@@ -667,11 +667,11 @@ def test_a_file_that_replaces_the_socket_does_not_block_a_start(world, lay_down,
         there.touch()
     else:
         there.mkdir()
-    # Its own, as what its container makes; one of another uid can be there after a move.
+    # Files of the container have its uid; files of another uid can remain after a move.
     own = json.loads(Path(world.root, "uids.json").read_text())["current"]["shop"]
     owner = 12345 if kind == "another's" else own
-    os.lchown(there, owner, owner)  # this world stands in for os.chown
-    lay_down(NEW)
+    os.lchown(there, owner, owner)  # this fixture replaces os.chown
+    write_files(NEW)
     assert not os.path.lexists(there)
 
 
@@ -690,13 +690,11 @@ def test_a_rollback_is_possible_after_the_record_is_lost(world):
 
 
 def neighbours(world, identity=LATER, result="live", reason=""):
-    """Two applications of which a new release serves, in one run; the first is the one that makes
-    trouble.
-    """
+    """Two applications whose new releases go live in one run; the first one causes trouble."""
     for app in ("intruder", "neighbour"):
         for each in (OLDEST, OLD, NEW):
             world.live(app, each, path=f"/{app}", state="running" if each == NEW else "")
-        world.lay(app, LATER, path=f"/{app}")
+        world.write(app, LATER, path=f"/{app}")
         world.mark(app, LATER, "live")
         world.link(app, LATER)
     world.lock("intruder", "neighbour")
@@ -713,7 +711,7 @@ def place(world, app, *parts):
 
 
 def ended_well(world, app):
-    """It has its audit line, its prune, and its lock back."""
+    """The application has its audit line, is pruned and unlocked."""
     lines = place(world, app, "audit.jsonl").read_text().splitlines()
     assert [json.loads(line)["to"] for line in lines] == [LATER]
     assert sorted(path.name for path in place(world, app, "releases").iterdir()) == [NEW, LATER]
@@ -874,7 +872,7 @@ def test_an_application_that_cannot_be_planned_does_not_block_others(world, monk
 
 def test_leftovers_that_cannot_be_removed_do_not_block_a_release(world, monkeypatch):
     world.live("shop", OLD)
-    world.lay("shop", LATER)
+    world.write("shop", LATER)
     world.mark("shop", LATER, "prepared")
 
     def forget(*_):
@@ -938,7 +936,7 @@ def test_a_deploy_without_free_space_is_refused_before_any_change(world, monkeyp
         with pytest.raises(HostError, match="10 MiB are free"):
             begin().run(check_mode)
     assert not place(world, "shop", "lock").exists()
-    # What earlier runs had no time to delete is deleted first.
+    # Leftovers of earlier runs are deleted first.
     (Path(world.root, "apps/.trash") / "1").mkdir(parents=True)
     monkeypatch.setattr(_begin.trees, "sweep", lambda _root: free.append(free.pop() + 2000) or [])
     assert [work.name for work in begin().run().planned.work] == ["shop"]
@@ -965,7 +963,7 @@ def status(world):
 @pytest.mark.parametrize(("result", "state"), [("failed", "refused"), ("cut off", "cut off")])
 def test_the_status_shows_an_application_whose_first_release_was_refused(world, result, state):
     world.live("blog", OLD)
-    world.lay("shop", NEW, state="")
+    world.write("shop", NEW, state="")
     world.mark("shop", NEW, "failed", reason="it was not healthy")
     lines = [
         {"time": f"2026-11-26T00:00:0{second}Z", "result": result, "reason": f"reason {second}"}
@@ -987,7 +985,7 @@ def test_the_status_shows_an_application_whose_first_release_was_refused(world, 
     "audit", ["", "{", "[]", '{"result": "live", "time": "x", "reason": ""}', "7"]
 )
 def test_an_application_without_a_reason_is_shown_as_absent(world, audit):
-    world.lay("shop", NEW, state="")
+    world.write("shop", NEW, state="")
     place(world, "shop", "audit.jsonl").write_text(audit)
     assert [status(world)["shop"][key] for key in ("state", "reason")] == ["absent", None]
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the log says when open streams hold all threads of a process."""
+"""What the log contains when open streams hold all threads of a process."""
 
 import importlib.util
 import os
@@ -122,7 +122,7 @@ def test_an_answer_with_a_length_is_unchanged(gunicorn):
 
 
 def test_a_websocket_holds_a_thread_as_well(gunicorn, capsys):
-    """While it is open the application has not come back."""
+    """While a websocket is open, the application has not returned."""
     heard = []
 
     def talk(environ, _start_response):
@@ -161,7 +161,7 @@ def listener(tmp_path):
 
 
 def test_under_uwsgi_streams_are_reported_while_a_client_waits(wsgi, monkeypatch, capsys, listener):
-    """Another process that has a thread left takes the connection."""
+    """Another process with a free thread accepts the connection."""
     monkeypatch.setattr(wsgi, "uwsgi", uwsgi_of({"threads": [b"4", b"1"]}))
     app = wsgi.wrap(stream, "")
     answer = opened(app)

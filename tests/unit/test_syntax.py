@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A module that no Python would load is told before a host is touched; what a newer one may read is
+"""A module that no Python can load is reported before any connection to a host; newer syntax is
 left to the container.
 """
 
@@ -147,10 +147,10 @@ def test_the_syntax_of_a_newer_python_is_left_to_the_container(tmp_path, line, v
     file.write_bytes(b"a = {}\n" + line + b"\n")
     assert syntax.problem(tmp_path, ["app.py"], "") == ""
     older = ".".join(map(str, syntax.sys.version_info[:2]))
-    told = syntax.problem(tmp_path, ["app.py"], older)
-    assert bool(told) == (
+    problem = syntax.problem(tmp_path, ["app.py"], older)
+    assert bool(problem) == (
         version > syntax.sys.version_info[:2]
-    )  # it is no Python of the application either
+    )  # the Python of the application cannot load it either
 
 
 def test_an_odd_source_does_not_slow_the_check_down(tmp_path):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Trees as an application may leave them: no depth, name, mode or number keeps them, and nothing
-outside is touched.
+"""Trees that an application may leave behind: no depth, name, mode or number prevents their
+removal, and nothing outside is touched.
 """
 
 import errno
@@ -25,7 +25,7 @@ AS_ROOT = pytest.mark.skipif(
 
 
 def dig(top: Path, depth: int, name: str = "d") -> None:
-    """Directories in directories; a path to the last one is longer than the kernel takes."""
+    """Nested directories; the path of the last one is longer than the limit of the kernel."""
     here = os.open(top, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir(name, dir_fd=here)
@@ -111,7 +111,7 @@ HOSTILE = [
 
 @pytest.fixture
 def precious(tmp_path):
-    """A file outside, which must be there afterwards."""
+    """A file outside, which must still exist afterwards."""
     (tmp_path / "precious/directory").mkdir(parents=True)
     (tmp_path / "precious/file").write_text("precious")
     yield tmp_path / "precious"
@@ -121,11 +121,13 @@ def precious(tmp_path):
 
 @pytest.fixture
 def tree(tmp_path, precious):
-    """A directory of the application in one of root's."""
+    """A directory of the application inside a directory of root."""
     path = tmp_path / "apps/spool"
     path.mkdir(parents=True)
     yield path
-    subprocess.run(["rm", "-rf", tmp_path / "apps"], check=True)  # pytest's own removal recurses
+    subprocess.run(
+        ["rm", "-rf", tmp_path / "apps"], check=True
+    )  # the cleanup of pytest is recursive
 
 
 def left(root: Path) -> list[str]:
@@ -168,10 +170,10 @@ def test_a_tree_is_measured(tree, make):
     du = subprocess.run(["du", "-sxB1", tree], capture_output=True, text=True).stdout
     hard = (
         (tree / "d/hard").stat().st_blocks * 512 if make is links else 0
-    )  # du does not know of the name outside
+    )  # du does not see the name outside
     assert (
         found.bytes == int(du.split()[0]) - tree.stat().st_blocks * 512 - hard // 2
-    )  # itself is root's
+    )  # the directory itself belongs to root
 
 
 def test_a_missing_directory_is_not_an_error(tmp_path):
@@ -207,7 +209,7 @@ def test_many_files_are_deleted_within_the_budget_and_the_next_run_continues(tmp
 
 
 def test_many_directories_cost_no_memory(tmp_path, tree, root):
-    """A separate process, for its peak: also names that Python keeps twice as long as they are."""
+    """A separate process, to measure its peak; with names that take Python twice their length."""
     for number in range(55_000):
         os.mkdir(os.fsencode(tree) + b"/" + b"\xff" * 245 + str(number).encode())
     program = (
@@ -247,8 +249,8 @@ def test_two_file_descriptors_are_enough(tmp_path, tree):
 
 @pytest.fixture
 def swapping(tmp_path, tree, precious):
-    """A program of the application that goes on: it makes directories, and exchanges them for links
-    to what is not its own.
+    """A running program of the application: it creates directories and replaces them with links to
+    foreign paths.
     """
     end, rounds = threading.Event(), [0]
 
@@ -319,7 +321,7 @@ def test_only_one_run_at_a_time_deletes_the_trash(tmp_path, tree):
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EROFS, errno.EBUSY, errno.EIO])
 def test_files_that_cannot_be_deleted_are_reported(tmp_path, tree, monkeypatch, number):
-    """Such as an immutable file: the attribute takes a capability that no container has."""
+    """For example an immutable file: the attribute needs a capability that no container has."""
     wide(tree)
     (tree / "7/a/kept").touch()
     real = os.unlink
@@ -345,7 +347,7 @@ def test_files_that_cannot_be_deleted_are_reported(tmp_path, tree, monkeypatch, 
 
 @pytest.mark.parametrize("number", trees.IN_PLACE)
 def test_a_tree_that_cannot_be_moved_is_deleted_in_place(tmp_path, tree, monkeypatch, number):
-    """Its own mount, or a disk without room for another directory."""
+    """A separate mount, or a disk without space for another directory."""
     wide(tree)
     real = os.rename
 
@@ -364,7 +366,7 @@ def test_a_tree_that_cannot_be_moved_is_deleted_in_place(tmp_path, tree, monkeyp
 
 @pytest.fixture
 def mounted(tmp_path):
-    """A directory mounted at another place, as a bind mount of the same file system."""
+    """A directory mounted at another path, as a bind mount of the same file system."""
 
     def mount(source: Path, place: Path) -> None:
         done = subprocess.run(["mount", "--bind", source, place], capture_output=True, text=True)
@@ -372,7 +374,7 @@ def mounted(tmp_path):
             pytest.skip(f"no mounts here: {done.stderr.strip()}")
 
     yield mount
-    # It moves with the directory that it is in.
+    # The mount moves with its parent directory.
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         if (place := line.split()[4]).startswith(f"{tmp_path}/"):
             subprocess.run(["umount", place], check=True)

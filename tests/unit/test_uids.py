@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Each application has a uid of its own, for ever; one with data keeps the one it had until it is
-moved.
-"""
+"""Each application has a permanent uid; one with data keeps its old uid until it is moved."""
 
 import io
 import json
@@ -24,8 +22,8 @@ OLD = 10001
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    """A host whose own users are not asked; an application of before has its files in a directory
-    of its uid.
+    """A host whose users are not checked; an older application has its files in a directory of its
+    uid.
     """
     monkeypatch.setattr(_uids, "_is_known", lambda uid: uid in host.known)
     host = SimpleNamespace(known={70001})
@@ -151,7 +149,7 @@ def test_existing_accounts_are_kept_if_the_engine_returns_nothing(tmp_path, monk
     monkeypatch.setattr(accounts, "_lines", lambda *_: None)
     accounts.write_accounts(SimpleNamespace(command="docker"), "shop-1-pin", tmp_path, 70003)
     assert (tmp_path / "passwd").read_text().splitlines()[0] == "root:x:0:0::/root:/bin/sh"
-    assert (tmp_path / "passwd").read_text().count("app:") == 2  # its name, and what it is called
+    assert (tmp_path / "passwd").read_text().count("app:") == 2  # the name, and the description
     assert "70003" in (tmp_path / "passwd").read_text()
 
 
@@ -237,7 +235,7 @@ def archive(content, kind=tarfile.REGTYPE, size=None):
 
 
 def engine(tmp_path, stdout, then="exit 1"):
-    """An engine whose docker cp gives this, and then ends or goes on."""
+    """An engine whose docker cp writes this, and then exits or continues."""
     (tmp_path / "said").write_bytes(stdout)
     program = tmp_path / "docker"
     program.write_text(f'#!/bin/sh\n[ "$1" = cp ] && cat {tmp_path}/said\n{then}\n')

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A new named volume belongs to the application from the start; what may be somebody else's is left
-as it is and told.
+"""A new named volume belongs to the application from the start; a volume that may belong to another
+program is kept and reported.
 """
 
 import json
@@ -15,8 +15,8 @@ UID = 70000
 
 
 class Engine:
-    """One that keeps volumes below a directory, and copies a file of the image into those that are
-    empty when a container is made.
+    """An engine that keeps volumes below a directory and copies a file of the image into empty
+    ones.
     """
 
     def __init__(self, place):
@@ -75,7 +75,7 @@ def test_only_named_writable_volumes_count():
 def test_a_new_volume_has_the_files_of_the_image_and_belongs_to_the_application(engine):
     assert prepare(engine, "d1:/data") == []
     assert engine.owner("d1") == UID
-    assert (engine.place / "d1/seed").stat().st_uid == 0  # the top directory only
+    assert (engine.place / "d1/seed").stat().st_uid == 0  # only the top directory
     assert engine.said[-1][0] == "volume"
 
 
@@ -164,5 +164,5 @@ def test_the_copying_container_is_removed_even_after_a_failure(engine):
         prepare(engine, "d1:/data")
     assert engine.said[-1] == ("rm", "--force", "--volumes", "shop-1-pin.volumes")
     engine.run = said
-    assert prepare(engine, "d1:/data") == []  # and the next run goes on
+    assert prepare(engine, "d1:/data") == []  # and the next run continues
     assert engine.owner("d1") == UID

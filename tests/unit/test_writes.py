@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An application that is refused one write is asked for all of them, and one message of the deploy
-names them.
+"""If one write of an application is refused, the deploy finds all of them and names them in one
+message.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases.advice import advice
 
 RUNTIME = Path(__file__).resolve().parents[2] / "roles/flask_apps/files/runtime"
-# A file system that refuses writes below a directory, for whom it is called by.
+# A file system that refuses writes below a directory, for the process that loads this code.
 REFUSES = """
 import builtins, errno, io, os, sqlite3
 ROOT = os.environ["READ_ONLY"]
@@ -47,9 +47,7 @@ LOADS = "import os; os.environ['FLASKOPS_MODULE'] = 'shop'; import flaskops_wsgi
 
 @pytest.fixture
 def log(tmp_path):
-    """What the log of an application has whose source is on a read-only file system, as if that
-    were /app.
-    """
+    """The log of an application with its source on a read-only file system, in place of /app."""
     code, temporary = tmp_path / "code", tmp_path / "tmp"
 
     def run(text, name="app"):
@@ -131,7 +129,7 @@ def test_the_examination_ends_child_processes_of_the_application(log):
         " args=[600]).start()\nos.mkdir('b')"
     )
     assert "writable: [/app/a, /app/b]" in words(log(text))
-    assert "it would also be refused" not in log(text)  # once in a container
+    assert "it would also be refused" not in log(text)  # once per container
 
 
 @pytest.mark.parametrize(
@@ -161,7 +159,7 @@ def test_the_second_load_has_no_lasting_effect(log, tmp_path, harm):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         text = harm.replace("DATA", str(data)).replace("PORT", str(server.getsockname()[1]))
-        # The first one ends at the directory; the second one passes it.
+        # The first one stops at the directory; the second one gets past it.
         before = (
             f"import shutil, subprocess\nos.mkdir('logs')\nos.mkdir('more')\nos.makedirs('{data}',"
             " exist_ok=True)"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The wrapper that both servers call, alone and, with FLASKOPS_TEST_SERVERS=<a venv with uwsgi,
+"""The wrapper that both servers call: alone, and, with FLASKOPS_TEST_SERVERS=<a venv with uwsgi,
 gunicorn, flask-sock>, under them.
 """
 
@@ -40,7 +40,7 @@ def echo(environ, start_response):
 
 
 def call(application, **environ):
-    """What the application saw, or the status and the headers of an answer that is not its own."""
+    """What the application saw, or the status and the headers of an answer of the wrapper."""
     answer = []
     body = application(
         {"PATH_INFO": "/", "SCRIPT_NAME": "", "wsgi.url_scheme": "http", **environ},
@@ -62,7 +62,7 @@ def test_the_servers_of_this_test_are_those_of_the_runtime_image():
     }
     assert (
         pins[0]["pyuwsgi"].split(".")[:2] == pins[1]["uwsgi"].split(".")[:2]
-    )  # its wheels come later
+    )  # its wheels are released later
 
 
 def test_the_address_and_the_scheme_come_from_nginx(wrapper):
@@ -284,7 +284,7 @@ def test_a_child_of_a_thread_of_uwsgi_gets_signals(under_uwsgi):
         return [b""]
 
     def thread():
-        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # as uWSGI does
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # like uWSGI
         for _ in range(2):
             call(wrapper.wrap(app, ""))
 
@@ -298,7 +298,7 @@ def test_a_child_of_a_thread_of_uwsgi_gets_signals(under_uwsgi):
 
 
 class Parts:
-    """An answer that comes in parts, and breaks off where one of them is an exception."""
+    """An answer that comes in parts; an exception as a part interrupts it."""
 
     def __init__(self, *parts):
         self.parts = list(parts)
@@ -315,7 +315,9 @@ class Parts:
 
 
 class Exchange:
-    """One request, as uWSGI makes it: what was sent, in order, and what it broke off with."""
+    """One request, as uWSGI runs it: the data that was sent, in order, and the exception that ended
+    it.
+    """
 
     def __init__(self, wrapper, app, **environ):
         self.sent, self.error = [], None
