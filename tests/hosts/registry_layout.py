@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Lay a root file system out as the storage directory of a container registry (the "distribution"
+"""Write a root file system as the storage directory of a container registry (the "distribution"
 registry, API v2).
 
     registry_layout.py ROOTFS.tar DIRECTORY NAME:TAG
 
-A registry served from DIRECTORY then hands out NAME:TAG, one layer, without an engine having pushed
-it.
+A registry that serves DIRECTORY then has NAME:TAG, with one layer, and no engine had to push it.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Storage:
         self.repository = root / "docker/registry/v2/repositories" / name
 
     def add_blob(self, file: Path) -> dict[str, object]:
-        """Moves a file into the blob store; its descriptor (digest and size)."""
+        """Move a file into the blob store; return its descriptor (digest and size)."""
         digest = sha256(file)
         data = self.blobs / digest[:2] / digest / "data"
         data.parent.mkdir(parents=True)
