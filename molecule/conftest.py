@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What the tests of all scenarios share: a browser and a websocket client on the test host, and
-what Docker says there.
+"""What the tests of all scenarios share: an HTTP client and a websocket client on the test host,
+and what Docker reports there.
 
-The clients are small and use the standard library only, so that a test host needs no curl and a
-role cannot come to depend on one.
+The clients are small and use the standard library only: a test host needs no curl, and no role can
+come to depend on it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class WebsocketAnswer(NamedTuple):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """bin/test counts from these files, a new one for each call."""
+    """Write a new report file for each call of pytest; bin/test counts the results in them."""
     config.addinivalue_line("markers", "long: a case that runs with FLASKOPS_TEST_ALL only")
     if reports := os.environ.get("FLASKOPS_TEST_REPORTS"):
         name = os.environ.get("MOLECULE_SCENARIO_NAME", "scenario")
@@ -98,7 +98,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The short set leaves the long cases out; it does not call them passed or skipped."""
+    """Deselect the long cases without FLASKOPS_TEST_ALL; they count neither as passed nor as
+    skipped.
+    """
     if not os.environ.get("FLASKOPS_TEST_ALL"):
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
@@ -106,7 +108,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Run(NamedTuple):
-    """A run of ansible-playbook, as it was."""
+    """The result of a run of ansible-playbook."""
 
     code: int
     output: str
@@ -131,7 +133,7 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def warm() -> dict[str, str]:
-    """The environment of hundreds of runs of the same tree: shared/callback/warm.py."""
+    """The environment that speeds up hundreds of runs of the same tree: shared/callback/warm.py."""
     return {
         "ANSIBLE_CALLBACK_PLUGINS": str(PROJECT / "molecule/shared/callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "flaskops.host.summary,warm",
@@ -140,7 +142,7 @@ def warm() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def start(key_file: str, warm: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a playbook of the collection, in its own process group."""
+    """Start a playbook of the collection in its own process group."""
 
     def run(
         playbook: str,
@@ -187,7 +189,7 @@ def start(key_file: str, warm: dict[str, str]) -> Callable[..., subprocess.Popen
 
 @pytest.fixture(scope="session")
 def play(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Run]:
-    """Runs a playbook of the collection and returns when it has ended."""
+    """Run a playbook of the collection and return when it has ended."""
 
     def run(*words: Any, **variables: Any) -> Run:
         process = start(*words, **variables)
@@ -207,7 +209,7 @@ def deploy(play: Callable[..., Run]) -> Callable[..., Run]:
 
 @pytest.fixture
 def http(host: Any) -> Callable[..., Answer]:
-    """Asks the host's Nginx, from the host itself."""
+    """Send a request to the host's Nginx, from the host itself."""
 
     def ask(
         path: str,
@@ -234,7 +236,7 @@ def http(host: Any) -> Callable[..., Answer]:
 
 @pytest.fixture
 def websocket(host: Any) -> Callable[..., WebsocketAnswer]:
-    """Opens a websocket through the host's Nginx, sends a text and collects the answers."""
+    """Open a websocket through the host's Nginx, send a text and collect the answers."""
 
     def talk(path: str, text: str, messages: int = 1) -> WebsocketAnswer:
         question = {"path": path, "text": text, "messages": messages}
@@ -251,7 +253,7 @@ def on_host(host: Any, program: str, question: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def container(host: Any) -> Callable[[str], dict[str, Any]]:
-    """The one running container of an app, as `docker inspect` shows it."""
+    """The only running container of an app, as `docker inspect` shows it."""
 
     @cache
     def inspect(app: str) -> dict[str, Any]:

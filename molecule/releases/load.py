@@ -1,11 +1,11 @@
-"""Load on the test host: wrk, and beside it what wrk cannot do: slow answers, slow uploads,
+"""Load on the test host: wrk, together with what wrk cannot do: slow answers, slow uploads, and
 websockets that stay open.
 
     python3 load.py URL OUTPUT      until SIGTERM; then the counts are in OUTPUT, as JSON
 
-Every request has its own connection, so that a count of 0 is a count of 0: on a kept
-connection a client must be ready that the server closes it while a request is on its way (RFC
-9112, 9.5), whatever the server does.
+Every request has its own connection, so that a count of 0 is reliable: on a persistent connection,
+any server may close the connection while a request is on its way, and the client must expect that
+(RFC 9112, 9.5).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ end
 
 counts: Counter[str] = Counter()
 problems: list[str] = []
-# When the version changed: between the asking that the old one answered last, and the answer of the
-# new one.
+# When the version changed: between the last request that the old version answered, and the first
+# answer of the new one.
 changed: list[tuple[float, float]] = []
 closed: list[float] = []  # when a server closed a websocket
 stopping = asyncio.Event()
@@ -52,7 +52,7 @@ def problem(kind: str, what: str) -> None:
 
 
 async def exchange(url, head: str, parts, check, kind: str) -> None:
-    """One request on its own connection, and its whole answer."""
+    """Send one request on its own connection, and check its whole answer."""
     try:
         reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
     except OSError as error:
@@ -90,9 +90,9 @@ async def slow(url) -> None:
 
 
 async def watch(url) -> None:
-    """Ten times a second: which version answers."""
+    """Request the version ten times a second."""
     head = f"GET {url.path} HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\n\r\n"
-    before: tuple[float, bytes] | None = None  # the last answer, with the time of its asking
+    before: tuple[float, bytes] | None = None  # the last answer, with the time of its request
     while not stopping.is_set():
         asked, answer = time.monotonic(), b""
 
@@ -109,7 +109,7 @@ async def watch(url) -> None:
 
 
 async def upload(url) -> None:
-    """256 KiB in a second; Nginx passes them on only when it has all of them."""
+    """Send 256 KiB in a second; Nginx forwards them only when it has all of them."""
     content = os.urandom(262144)
     wanted = sha256(content).hexdigest().encode()
     head = (
@@ -122,8 +122,8 @@ async def upload(url) -> None:
 
 
 async def websocket(url) -> None:
-    """An echo five times a second. A server may close it, once its drain is over; it is opened
-    again.
+    """Echo five times a second. A server may close the websocket when its drain is over; then it is
+    opened again.
     """
     while not stopping.is_set():
         try:
@@ -182,15 +182,15 @@ async def main() -> None:
     output.with_suffix(".started").touch()
     await stopping.wait()
     wrk.send_signal(signal.SIGINT)
-    said = (await wrk.communicate())[1]
+    output_of_wrk = (await wrk.communicate())[1]
     await asyncio.gather(*tasks)
-    plain = json.loads(said)
+    plain = json.loads(output_of_wrk)
     counts["requests"] += plain["requests"] - plain["status"]
     counts["failed"] += plain["status"]
     counts["refused"] += plain["connect"]
     counts["truncated"] += plain["read"] + plain["write"] + plain["timeout"]
     if any(plain[name] for name in ("status", "connect", "read", "write", "timeout")):
-        problems.append(f"wrk: {said.decode()}")
+        problems.append(f"wrk: {output_of_wrk.decode()}")
     aside = output.with_suffix(".part")
     found = {
         "counts": counts,

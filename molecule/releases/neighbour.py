@@ -1,10 +1,10 @@
-"""What an application's neighbour has open: a download, an event stream and a websocket, and beside
-them one long upload.
+"""The open connections of an application's neighbour: a download, an event stream and a websocket,
+together with one long upload.
 
     python3 neighbour.py NEIGHBOUR UPLOAD SECONDS OUTPUT
 
 NEIGHBOUR and UPLOAD are the paths of two applications. The upload takes SECONDS; the others stay
-open until SIGTERM, then the download is read completely. What became of each is in OUTPUT, as JSON.
+open until SIGTERM, then the download is read completely. The result of each is in OUTPUT, as JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ found: dict[str, dict[str, object]] = {}
 
 
 async def ask(request: str, *headers: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Its own connection, on which the request was begun."""
+    """Open a connection and send the head of a request on it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", 80, limit=65536)
     writer.write(
         "".join(
@@ -41,7 +41,7 @@ async def head(reader: asyncio.StreamReader) -> int:
 
 
 async def download(path: str) -> None:
-    """A client that takes a little at a time, for as long as the deploys last."""
+    """Read a little at a time, for as long as the deploys last."""
     reader, _writer = await ask(f"GET {path}/rows", "Connection: close")
     status, size = await head(reader), 0
     while chunk := await reader.read(16384 if not stopping.is_set() else 1 << 20):

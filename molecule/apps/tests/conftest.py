@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""The applications of the scenario as the tests know them, the clients that speak to them, and the
-table at the end.
+"""The applications of the scenario, the clients that send requests to them, and the table at the
+end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ENTRIES = {
 }
 TABLE: dict[str, dict[str, Any]] = {}
 
-# What a visitor claims is not believed; where it comes from is seen.
+# The headers that a visitor sends are not trusted; its address counts.
 VISITOR = "127.0.0.77"
 CLAIMS = {
     "X-Forwarded-For": "203.0.113.9",
@@ -35,7 +35,7 @@ CLAIMS = {
     "X-Forwarded-Prefix": "/claimed",
 }
 
-# Asks one question after the other. One that meets a starting container is asked again.
+# Sends one request after the other, and repeats a request while its container is still starting.
 ASK = """
 import http.client, json, sys, time
 
@@ -64,7 +64,7 @@ for question in json.loads(sys.argv[1]):
 print(json.dumps(answers))
 """
 
-# A browser without pictures: it keeps cookies, sends each where its path says, and follows
+# A simple browser: it keeps cookies, sends each cookie to the paths that it is for, and follows
 # redirects.
 BROWSE = """
 import http.client, json, sys, urllib.parse
@@ -105,7 +105,7 @@ print(json.dumps([jar, visited]))
 
 
 class App(NamedTuple):
-    """An application as a visitor knows it."""
+    """An application as a visitor sees it."""
 
     name: str
     path: str
@@ -145,8 +145,8 @@ class Answer(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """What one application said: its page, itself, its live release, and where its path without the
-    slash leads.
+    """The answers of an application: its page, what it reports about the request, its live release,
+    and the redirect from its path without the slash.
     """
 
     page: Answer
@@ -163,7 +163,7 @@ class Page(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run of ansible-playbook, as it was."""
+    """The result of a run of ansible-playbook."""
 
     code: int
     output: str
@@ -174,7 +174,7 @@ class Run(NamedTuple):
 
     @property
     def text(self) -> str:
-        """On one line, for the log breaks them where it likes."""
+        """The output on one line, because the log breaks lines anywhere."""
         return " ".join(self.output.split())
 
 
@@ -198,7 +198,7 @@ def ask(host: Any, questions: list[dict[str, Any]], seconds: int = 0) -> list[An
 
 
 def visit_all(host: Any, seconds: int = 0) -> dict[str, Visit]:
-    """Every application's answers, by its name."""
+    """The answers of each application, by its name."""
     questions = []
     for app in APPS.values():
         whoami = question(app.prefix + app.whoami, app.host)
@@ -217,7 +217,7 @@ def visit_all(host: Any, seconds: int = 0) -> dict[str, Visit]:
 
 @pytest.fixture
 def get(host: Any) -> Callable[..., Answer]:
-    """Asks Nginx for one page."""
+    """Request one page from Nginx."""
 
     def one(path: str, **more: Any) -> Answer:
         return ask(host, [question(path, **more)])[0]
@@ -227,7 +227,7 @@ def get(host: Any) -> Callable[..., Answer]:
 
 @pytest.fixture
 def whoami(get: Callable[..., Answer]) -> Callable[[str], dict[str, Any]]:
-    """What an application says of itself."""
+    """What an application reports about the request and its process."""
 
     def one(name: str) -> dict[str, Any]:
         app = APPS[name]
@@ -240,7 +240,7 @@ def whoami(get: Callable[..., Answer]) -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def browse(host: Any) -> Callable[..., tuple[list[Any], list[Page]]]:
-    """Walks through pages with the cookies of a jar; the jar afterwards, and the pages."""
+    """Visit pages with the cookies of a jar; return the jar afterwards, and the pages."""
 
     def walk(
         app: App, steps: list[tuple[str, dict[str, str] | None]], jar: list[Any] | None = None
@@ -258,7 +258,7 @@ def browse(host: Any) -> Callable[..., tuple[list[Any], list[Page]]]:
 
 @pytest.fixture
 def log(host: Any) -> Callable[[str], str]:
-    """What the running container of an application has said."""
+    """The log of the running container of an application."""
 
     def read(name: str) -> str:
         result = host.run(
@@ -272,7 +272,7 @@ def log(host: Any) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def deploy(warm: dict[str, str]) -> Callable[..., Run]:
-    """Runs the entry deploy with the applications of the scenario, or with others."""
+    """Run deploy.yml with the applications of the scenario, or with others."""
 
     def run(*entries: dict[str, Any], **variables: Any) -> Run:
         command = [

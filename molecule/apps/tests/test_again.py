@@ -1,4 +1,4 @@
-"""A second run with nothing new."""
+"""A second run without a change."""
 
 import pytest
 
@@ -24,6 +24,6 @@ def test_it_changes_nothing(again):
         ("uwsgi-settings", ["NGINX_WORKER_PROCESSES", "nginx_worker_processes"]),
     ],
 )
-def test_it_says_what_of_an_image_has_its_place_elsewhere_now(again, app, words):
+def test_it_says_which_settings_of_an_image_are_configured_elsewhere_now(again, app, words):
     notes = [note for note in again.text.split("- '") if note.startswith(f"{app}: ")]
     assert any(all(word in note for word in words) for note in notes), notes

@@ -1,4 +1,4 @@
-"""Every application, as each of its visitors finds it."""
+"""What each application answers to a visitor."""
 
 import json
 
@@ -18,7 +18,7 @@ def visits(host):
 
 @pytest.fixture(scope="module")
 def sizes(host):
-    """Into the table: each image, and how much of it is no other image's."""
+    """Add the size of each image to the table."""
     names = host.check_output(
         "docker ps --format '{{.Label \"host.flaskops.app\"}} {{.Image}}'"
     ).splitlines()
@@ -60,28 +60,28 @@ def test_it_sees_the_scheme_and_the_host(visits, app):
     assert (seen["scheme"], seen["host"]) == ("http", app.host)
 
 
-def test_it_knows_where_it_is(visits, app):
+def test_it_knows_its_path(visits, app):
     seen = visits[app.name].whoami.json
     prefix = app.prefix if app.script_name else ""
     assert (seen["script_root"], seen["url_root"]) == (prefix, f"http://{app.host}{prefix}/")
 
 
-def test_it_is_of_the_release_that_serves(visits, app):
+def test_it_belongs_to_the_live_release(visits, app):
     assert visits[app.name].release.body.split() == [
         app.name,
         visits[app.name].whoami.json["release"],
     ]
 
 
-def test_its_path_without_a_slash_leads_to_the_one_with_it(visits, app):
+def test_its_path_without_a_slash_redirects_to_the_one_with_it(visits, app):
     answer = visits[app.name].bare
     if app.prefix:
-        # Relative in each: by Nginx, or by an application that knows its path.
+        # Relative in both cases: by Nginx, or by an application that knows its path.
         assert (answer.status, answer.headers["location"]) == (308, f"{app.prefix}/")
     else:
         assert answer.status == 200
 
 
 def test_its_image_has_a_size(sizes, app):
-    """The table at the end tells it."""
+    """The table at the end shows it."""
     assert sizes[app.name][0] > 0

@@ -1,8 +1,8 @@
-"""What a person sees: Chromium walks four applications below their paths, on a desktop and a phone,
-in light and in dark.
+"""What a person sees: Chromium visits four applications below their paths, on a desktop and on a
+phone, in light and dark mode.
 
-Each is walked once for each kind of screen; the tests look at what was met on the way. The pictures
-of the pages are kept in .cache/test-reports/screenshots.
+It walks through each application once for each kind of screen; the tests check what it met on the
+way. The screenshots are stored in .cache/test-reports/screenshots.
 """
 
 import base64
@@ -30,7 +30,7 @@ SCREENS = {
     "phone": {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
 }
 
-# What a page looks like that has loaded.
+# Describes a page that has loaded.
 LOOK = """
 const images = [...document.images];
 return {
@@ -46,7 +46,7 @@ return {
   forms: [...document.forms].map((form) => form.action),
 };
 """
-# What the links of a page lead to.
+# Follows the links of a page.
 FOLLOW = """
 const done = arguments[arguments.length - 1];
 const links = [...new Set([...document.links].map((link) => link.href.split("#")[0]))];
@@ -58,15 +58,14 @@ Promise.all(links.map(async (link) => {
 
 
 class Browser:
-    """One Chromium with one kind of screen, and what it has met since it was last asked."""
+    """A Chromium with one kind of screen, and what it has met since its last walk began."""
 
     def __init__(self, address: str, screen: str, scheme: str, pictures: Path) -> None:
         self.origin, self.view, self.pictures = f"http://{address}", f"{screen}-{scheme}", pictures
         self.pages: list[dict[str, Any]] = []
         self.events: dict[str, list[dict[str, Any]]] = {}
         options = ChromeOptions()
-        # In a container in a container there is neither a sandbox of its own nor much shared
-        # memory.
+        # A container inside a container allows no sandbox and has little shared memory.
         for argument in (
             "headless=new",
             "no-sandbox",
@@ -94,11 +93,11 @@ class Browser:
         ]
 
     def log(self, kind: str) -> list[dict[str, Any]]:
-        """What it has written since this was asked last."""
+        """The entries since the last call."""
         return list(self.driver.execute("getLog", {"type": kind})["value"])
 
     def network(self, event: str) -> list[dict[str, Any]]:
-        """What has happened of that kind since the walk began."""
+        """The events of that kind since the walk began."""
         for entry in self.log("performance"):
             message = json.loads(entry["message"])["message"]
             self.events.setdefault(message["method"], []).append(message["params"])
@@ -110,7 +109,7 @@ class Browser:
         )
 
     def look(self, name: str, ready: str = "body") -> None:
-        """Look at the page, once it has loaded and has what it is ready with."""
+        """Record the page, once it has loaded and matches the selector `ready`."""
         self.wait(ready)
         WebDriverWait(self.driver, 30).until(
             lambda driver: driver.execute_script("return document.readyState") == "complete"
@@ -138,7 +137,7 @@ class Browser:
             field.send_keys(value)
 
     def follow(self) -> list[dict[str, Any]]:
-        """What the links of this page lead to."""
+        """The answers to the links of this page."""
         return list(self.driver.execute_async_script(FOLLOW))
 
 
@@ -146,8 +145,8 @@ class Browser:
 
 
 def walk_sample(browser: Browser, prefix: str) -> list[dict[str, Any]]:
-    """From the first page by links and two forms to an order; prices come over a websocket."""
-    live = "#live[data-state=on]"  # its script says so, when its websocket is open
+    """From the first page by links and two forms to an order; prices arrive over a websocket."""
+    live = "#live[data-state=on]"  # its script sets it when the websocket is open
     browser.open(f"{prefix}/", "sample-home", live)
     followed = browser.follow()
     WebDriverWait(browser.driver, 30).until(
@@ -190,7 +189,7 @@ def walk_diary(browser: Browser, prefix: str) -> list[dict[str, Any]]:
 
 
 def walk_blog(browser: Browser, prefix: str) -> list[dict[str, Any]]:
-    """Addresses that the page and its script put together themselves, and one that redirects."""
+    """Addresses that the page and its script compose themselves, and one that redirects."""
     browser.open(f"{prefix}/", "blog-first", "a")
     followed = browser.follow()
     browser.click("a")
@@ -201,7 +200,7 @@ def walk_blog(browser: Browser, prefix: str) -> list[dict[str, Any]]:
 
 
 def walk_single_page(browser: Browser, prefix: str) -> list[dict[str, Any]]:
-    """A page whose script is relative to it."""
+    """A page with a relative link to its script."""
     browser.open(f"{prefix}/", "single-page")
     return browser.follow()
 
@@ -218,7 +217,7 @@ WALKS = {
 
 
 class Walk(NamedTuple):
-    inside: str  # how addresses of the application begin
+    inside: str  # the prefix of all addresses of the application
     pages: list[dict[str, Any]]
     followed: list[dict[str, Any]]
     console: list[str]
@@ -229,8 +228,8 @@ class Walk(NamedTuple):
 
     @property
     def expected(self) -> set[tuple[str, int]]:
-        """Answers that are no success and are right: an order that is refused, and the icon of a
-        page that names none.
+        """The error answers that are correct: a refused order, and the icon of a page that does not
+        name one.
         """
         return {(f"{self.inside}order", 422), (urljoin(self.inside, "/favicon.ico"), 404)}
 
@@ -256,7 +255,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def walked(
     request: pytest.FixtureRequest, host: Any, pictures: Path
 ) -> Iterator[Callable[[str], Walk]]:
-    """The walk through an application, walked when it is first asked for."""
+    """The walk through an application; it starts when a test first needs it."""
     browser = Browser(host.interface.default().addresses[0], *request.param, pictures)
 
     @cache
@@ -282,7 +281,7 @@ def walk(request: pytest.FixtureRequest, walked: Callable[[str], Walk]) -> Walk:
     return walked(request.param)
 
 
-def test_it_is_walked_to_its_end_below_its_path(walk):
+def test_the_whole_walk_stays_below_its_path(walk):
     assert walk.pages
     assert walk.outside(page["address"] for page in walk.pages) == []
 
@@ -293,14 +292,14 @@ def test_the_console_is_clean(walk):
     assert [line for line in walk.console if not line.startswith(expected)] == []
 
 
-def test_nothing_is_asked_for_outside_of_the_path(walk):
+def test_nothing_is_requested_outside_the_path(walk):
     asked = [said["request"]["url"] for said in walk.network("requestWillBeSent")]
     asked += [said["url"] for said in walk.network("webSocketCreated")]
     assert len(asked) >= len(walk.pages)
     assert [address for address in walk.outside(asked) if (address, 404) not in walk.expected] == []
 
 
-def test_everything_that_is_asked_for_is_there(walk):
+def test_everything_that_is_requested_is_found(walk):
     answers = {
         (said["response"]["url"].split("?")[0], said["response"]["status"])
         for said in walk.network("responseReceived")
@@ -336,7 +335,7 @@ def test_pages_fit_the_width_of_the_screen(walk):
     assert {page["name"]: page["overflow"] for page in walk.pages if page["overflow"] > 0} == {}
 
 
-def test_there_was_something_of_each_kind_to_see(walked):
+def test_the_walks_met_resources_of_each_kind(walked):
     kinds = {said["type"] for app in WALKS for said in walked(app).network("responseReceived")}
     assert {"Document", "Script", "Stylesheet", "Image", "Fetch"} <= kinds
     assert all(page["images"] for page in walked("sample-uwsgi").pages)
@@ -349,18 +348,18 @@ def test_an_order_is_sent_back_and_then_accepted(walked):
     assert "Night Owl" in ordered["text"]
 
 
-def test_what_was_written_in_a_form_is_on_the_page_to_which_it_leads(walked):
+def test_the_text_of_a_form_is_on_the_page_to_which_it_redirects(walked):
     page = walked("diary-gunicorn").pages[-1]
     assert "Seen on a " in page["text"]
     assert urlsplit(page["address"]).path == "/diary-gunicorn/"
 
 
-def test_the_script_of_a_page_leads_where_it_says(walked):
+def test_the_script_of_a_page_leads_to_its_address(walked):
     assert urlsplit(walked("subpath-blog").pages[-1]["address"]).path == "/subpath-blog/main"
     assert walked("uwsgi-spa").pages[-1]["title"] == "The single page"
 
 
-def test_prices_come_over_the_websocket(walked):
+def test_prices_arrive_over_the_websocket(walked):
     walk = walked("sample-uwsgi")
     assert {urlsplit(said["url"]).path for said in walk.network("webSocketCreated")} == {
         "/sample-uwsgi/ws"

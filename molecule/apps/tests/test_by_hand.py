@@ -1,5 +1,5 @@
-"""Applications that are green and would be broken: what they wrote by hand, what is missing, and
-how long streams hold threads.
+"""Applications that pass their health check and are broken nevertheless: links that are written by
+hand, missing files, and streams that hold all threads.
 """
 
 import time
@@ -39,7 +39,7 @@ def test_links_that_leave_the_path_are_reported_with_the_key(deployed):
     assert "in its entry site: NAME and path: /." in deployed.text
 
 
-def test_a_script_that_is_missing_is_reported_and_a_style_that_is_there_is_not(deployed):
+def test_a_missing_script_is_reported_and_an_existing_style_is_not(deployed):
     assert (
         "/by-hand/inside asks for what is not there: /by-hand/missing.js (404). Write"
         in deployed.text
@@ -47,7 +47,7 @@ def test_a_script_that_is_missing_is_reported_and_a_style_that_is_there_is_not(d
     assert "style.css" not in deployed.text
 
 
-def test_one_that_insists_on_https_is_told_whom_to_name(deployed):
+def test_for_one_that_insists_on_https_the_message_names_the_trusted_proxies(deployed):
     assert (
         "insists serves, but /insists/ redirects to https://localhost/insists/, and this host"
         " speaks http alone" in deployed.text
@@ -60,7 +60,7 @@ def test_a_redirect_by_hand_stays_below_the_path_and_one_to_a_neighbour_leads_th
     assert get("/by-hand/neighbour").headers["location"] == "/insists/"
 
 
-def test_a_gunicorn_of_its_own_knows_its_path(deployed, get):
+def test_an_applications_own_gunicorn_knows_its_path(deployed, get):
     assert get("/own-gunicorn/").headers["location"] == "/own-gunicorn/page"
     assert (
         get("/own-gunicorn/page").body == '<a href="/own-gunicorn/page">/own-gunicorn /page</a>\n'
@@ -69,7 +69,7 @@ def test_a_gunicorn_of_its_own_knows_its_path(deployed, get):
 
 
 def test_when_streams_hold_all_threads_the_log_says_so(host, deployed, log):
-    """Two streams on the only two threads, and one who waits."""
+    """Two streams on the only two threads, and one request that waits."""
     ask = "import sys, time, urllib.request as u; answer = u.urlopen(sys.argv[1]); time.sleep(60)"
     for path in ("ticks", "ticks", "inside"):
         host.check_output(
@@ -87,6 +87,6 @@ def test_when_streams_hold_all_threads_the_log_says_so(host, deployed, log):
 
 @pytest.fixture(scope="module", autouse=True)
 def gone(deploy, deployed):
-    """What runs here is no part of the table of the others."""
+    """Remove these applications, so that they are not in the table of the others."""
     yield
     deploy(*({"name": name, "state": "absent"} for name in ("by-hand", "insists", "own-gunicorn")))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What an application keeps: its new volumes are its own from the start, and no command on the host
-was needed.
+"""The data of an application: it owns its new volumes from the start, without any command on the
+host.
 """
 
 import json
@@ -14,28 +14,30 @@ WORD = "kept"
 
 
 @pytest.fixture(scope="module")
-def told(host):
-    """What it has after it was told a word, which has to survive its container."""
+def kept(host):
+    """What it has after it has received a word, which must survive its container."""
     words = [
         question(f"{APP.prefix}/keep", method="POST", body=WORD),
         question(f"{APP.prefix}/kept"),
     ]
-    kept, found = ask(host, words)
-    assert kept.status == 204, kept.body
+    answer, found = ask(host, words)
+    assert answer.status == 204, answer.body
     return found.json
 
 
-def test_a_database_on_a_new_volume_was_made_by_the_release_command(told):
-    assert WORD in told["volume"]
+def test_a_database_on_a_new_volume_was_created_by_the_release_command(kept):
+    assert WORD in kept["volume"]
 
 
-def test_a_database_and_a_file_beside_the_code_are_written_and_begin_with_those_of_the_source(told):
-    assert WORD in told["notes"]
-    assert (told["seed"][0], WORD in told["seed"]) == ("first", True)
+def test_a_database_and_a_file_beside_the_code_are_writable_and_start_with_the_sources_content(
+    kept,
+):
+    assert WORD in kept["notes"]
+    assert (kept["seed"][0], WORD in kept["seed"]) == ("first", True)
 
 
-def test_a_volume_over_a_directory_of_the_image_begins_with_its_files(told):
-    assert told["media"] == [f"{WORD}.txt", "logo.txt"]
+def test_a_volume_over_a_directory_of_the_image_starts_with_its_files(kept):
+    assert kept["media"] == [f"{WORD}.txt", "logo.txt"]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_the_top_directory_of_a_new_volume_is_its_own(host, volume):
     ) == str(uid)
 
 
-def test_what_the_image_had_stays_as_the_engine_copied_it(host):
+def test_the_files_of_the_image_keep_the_owner_with_which_the_engine_copied_them(host):
     assert (
         host.check_output(
             "stat -c %u $(docker volume inspect --format '{{.Mountpoint}}' keeps-media)/logo.txt"
@@ -58,5 +60,5 @@ def test_what_the_image_had_stays_as_the_engine_copied_it(host):
     )
 
 
-def test_nothing_that_copied_the_files_is_left(host):
+def test_no_container_that_copied_the_files_is_left(host):
     assert host.check_output("docker ps --all --quiet --filter name=volumes") == ""

@@ -1,5 +1,5 @@
-"""What an application finds around it: children, names, answers that break off, streams, and
-requests with much in their head.
+"""What an application finds around it: child processes, names, interrupted answers, streams, and
+requests with large heads.
 """
 
 import json
@@ -11,8 +11,8 @@ from conftest import ENTRIES
 THREADS = ["demanding-uwsgi", "demanding-gunicorn"]
 ALL = [*THREADS, "demanding-greenlets", "demanding-gevent"]
 
-# Sends one request as it is written; the head of the answer, its body as it came, and the seconds
-# after which each part did.
+# Sends one request as it is written; prints the status and the head of the answer, its body as it
+# arrived, and the seconds after which each event arrived.
 RAW = r"""
 import json, socket, sys, time
 
@@ -46,7 +46,7 @@ def test_a_child_runs_under_the_python_of_the_application(get, name):
 
 @pytest.mark.parametrize("name", THREADS)
 def test_a_child_is_ended(get, name):
-    """Eight times, for each thread."""
+    """Eight times, to reach each thread."""
     assert {get(f"/{name}/ended").json["code"] for _ in range(8)} == {-15}
 
 
@@ -65,19 +65,19 @@ def test_a_process_is_ended_by_its_signal(get, name, method):
 
 
 @pytest.mark.parametrize("name", THREADS)
-def test_memory_is_shared_and_given_back(get, log, name):
+def test_memory_is_shared_and_released(get, log, name):
     assert get(f"/{name}/shared").json == {"answer": 42}
     assert "resource_tracker" not in log(name)
 
 
 @pytest.mark.parametrize("name", THREADS)
-def test_an_environment_can_be_made(get, name):
+def test_a_virtual_environment_can_be_created(get, name):
     assert get(f"/{name}/venv").json == {"out": "42\n"}
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_names_are_known(get, name):
-    """Services, protocols, and its own; one of them has a network."""
+    """Services, protocols, and the host name; one of the applications has a network."""
     found = get(f"/{name}/names").json
     assert (found["service"], found["protocol"]) == (443, 6)
     assert found["address"].startswith("172." if name == "demanding-gunicorn" else "127.0.0.1")
@@ -97,19 +97,19 @@ def test_slashes_and_dots_lead_to_it(raw, name, path):
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(("end", "whole"), [(99, True), (5, False)])
 @pytest.mark.parametrize("lines", [[], ["Accept-Encoding: gzip\r\n"]])
-def test_an_answer_that_breaks_off_does_not_end_properly(raw, name, end, whole, lines):
+def test_an_interrupted_answer_has_no_proper_end(raw, name, end, whole, lines):
     status, head, body, _ = raw(f"/{name}/rows/{end}", *lines)
     assert (status, "transfer-encoding: chunked" in head) == (200, True)
     assert body.endswith("\r\n0\r\n\r\n") == whole
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_answer_that_breaks_before_its_first_part_is_an_error(raw, name):
+def test_an_answer_that_fails_before_its_first_part_is_an_error(raw, name):
     assert raw(f"/{name}/rows/0")[0] == 500
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_each_event_arrives_when_it_is_made(raw, name):
+def test_each_event_arrives_when_it_is_sent(raw, name):
     _, _, _, times = raw(f"/{name}/ticks", "Accept-Encoding: gzip\r\n")
     assert len(times) == 3
     assert [at - 0.7 * number < 0.5 for number, at in enumerate(times)] == [True] * 3, times
@@ -127,7 +127,7 @@ def test_many_headers_reach_it(raw, name, count):
 
 @pytest.mark.parametrize("name", ALL)
 def test_large_heads_reach_it(raw, name):
-    """All that Nginx has room for."""
+    """As large as the buffers of Nginx allow."""
     large = [f"X-Own-{number}: {'v' * 8000}\r\n" for number in range(4)]
     assert raw(f"/{name}/headers", *large)[0] == 200
     assert raw(f"/{name}/headers?{'q' * 7900}", *large[1:])[0] == 200
@@ -135,7 +135,7 @@ def test_large_heads_reach_it(raw, name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_more_than_there_is_room_for_is_refused_and_never_502(raw, name):
+def test_a_head_that_is_too_large_is_refused_and_never_502(raw, name):
     for lines in (
         [f"X-{number}: v\r\n" for number in range(3000)],
         [f"X-{number}: {'v' * 8000}\r\n" for number in range(6)],
@@ -143,7 +143,7 @@ def test_more_than_there_is_room_for_is_refused_and_never_502(raw, name):
         assert raw(f"/{name}/headers", *lines)[0] in (200, 400, 431)
 
 
-# --- what it begins while it is loaded ------------------------------------------------------------
+# --- what it starts while it is loaded ------------------------------------------------------------
 
 BEGUN = {
     "begins": {"env": {"BEGINS": "thread connection"}},
@@ -155,8 +155,8 @@ BEGUN = {
 
 @pytest.fixture(scope="module")
 def begun(deploy):
-    """What a deploy reports about applications that begin something, by their names. They are
-    removed afterwards.
+    """What a deploy reports about applications that start something while they are loaded, by their
+    names. They are removed afterwards.
     """
     entries = [
         {"name": name, "source": "begins", "path": f"/{name}", "path_mode": "script_name", **more}
@@ -164,10 +164,10 @@ def begun(deploy):
     ]
     run = deploy(*entries)
     assert run.code == 0, run.output
-    said = re.compile(
+    warnings = re.compile(
         r"\[WARNING\]: (\S+) is healthy, but (.*?)(?=\[WARNING\]|TASK \[| ok: \[)"
     ).findall(run.text)
-    yield {name: [words for other, words in said if other == name] for name in BEGUN}
+    yield {name: [words for other, words in warnings if other == name] for name in BEGUN}
     assert deploy(*({**entry, "state": "absent"} for entry in entries)).code == 0
 
 
@@ -181,18 +181,18 @@ def test_threads_and_connections_that_a_fork_leaves_behind_are_warnings(begun):
 @pytest.mark.parametrize(
     ("name", "where"), [("begins-jobs", "in the first process"), ("begins-gunicorn", "in each of")]
 )
-def test_a_scheduler_is_sent_into_a_container_of_its_own(begun, name, where):
+def test_for_a_scheduler_the_warning_recommends_a_separate_container(begun, name, where):
     (words,) = begun[name]
     assert f"scheduler 'APScheduler' runs {where}" in words
     assert "processes: [{name: scheduler, command: ..., overlap: false}]" in words
     assert "lazy_apps" not in words
 
 
-def test_where_each_process_loads_it_there_is_nothing_to_warn_of(begun, get):
+def test_where_each_process_loads_it_there_is_no_warning(begun, get):
     assert begun["begins-lazy"] == []
     assert get("/begins-lazy/").json["ticks"] > 0
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_of_right_applications_nothing_is_said(log, name):
+def test_correct_applications_have_no_warning(log, name):
     assert not re.findall(r"(?m)^flaskops: (?:thread|connection|scheduler) .*", log(name))

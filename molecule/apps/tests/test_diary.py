@@ -1,5 +1,5 @@
-"""An application that knows nothing of its path: accounts, a session, redirects, messages, SQLite
-on a volume.
+"""An application that does not know its path: accounts, a session, redirects, messages, SQLite on a
+volume.
 """
 
 import re
@@ -29,7 +29,7 @@ def walks():
 
 @pytest.fixture
 def walk(browse, walks, app):
-    """One visitor's way, walked once for each application."""
+    """The pages of one visitor, visited once for each application."""
     if app.name not in walks:
         walks[app.name] = browse(
             app,
@@ -61,7 +61,9 @@ def test_redirects_stay_under_the_path(walk, app):
 
 
 def test_the_session_cookie_is_for_the_path_only(walk, app):
-    """Or another application of the same host would be sent it, and could take its place."""
+    """Otherwise a browser would send it to the other applications of the host, and they could
+    overwrite it.
+    """
     [(name, _, path)] = walk[0]
     assert name == "session"
     assert path in ((app.prefix, f"{app.prefix}/") if app.prefix else ("/",))

@@ -15,7 +15,7 @@ def test_a_build_step_has_neither_root_nor_secrets_and_leaves_nothing_of_node(wh
     assert seen["node"] == [None, None]
 
 
-def test_code_in_app_is_started_as_its_procfile_says(whoami):
+def test_code_in_app_is_started_with_the_command_of_its_procfile(whoami):
     seen = whoami("procfile")
     assert (seen["directory"], seen["from_conf"]) == ("/app/app", "yes")
 

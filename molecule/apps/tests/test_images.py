@@ -1,5 +1,5 @@
-"""Dockerfiles that were made for another base, and bases of the applications' own: each makes its
-runtime image once.
+"""Dockerfiles that were written for another base, and the applications' own base images: for each
+base, the runtime image is built once.
 """
 
 import os
@@ -9,7 +9,8 @@ import pytest
 ALPINE = {"name": "alpine-tag", "source": "uwsgi-nginx-flask/alpine-tag", "path": "/alpine-tag"}
 MOUNTED = {"name": "mounted", "source": "uwsgi-nginx-flask/mounted", "path": "/mounted"}
 PLAIN = {"source": "plain", "path_mode": "script_name", "drain_seconds": 2}
-# What the runtime image needs is in its build stage already, so nothing is compiled for a stand-in.
+# The build stage of the runtime image already has all that it needs, so it serves as another base
+# image without compiling anything.
 BASE = """
 set -eu
 images=$(docker image ls --format '{{.Repository}}:{{.Tag}}' flaskops/runtime)
@@ -21,7 +22,7 @@ done
 """
 
 BASES = ["first", "second"] if os.environ.get("FLASKOPS_TEST_ALL") else ["first"]
-# By the names of the applications; the host's is "".
+# The base image of each application; "" is the host's.
 ON_BASES = {"on-first": "first", "on-first-too": "first", "on-second": "second"}
 ON_BASES = {name: base for name, base in ON_BASES.items() if base in BASES}
 
@@ -37,8 +38,8 @@ def refused(deploy):
 
 @pytest.fixture(scope="module")
 def made(host, deploy):
-    """In one run: the Alpine one without its Dockerfile, the one without code, two on one base and
-    one on the host's; with all cases, one on another base too.
+    """Deploy in one run: the Alpine one without its Dockerfile, the one without code, two on one
+    base and one on the host's; with the long cases, one on another base too.
     """
     result = host.run(f"sh -c %s sh {' '.join(BASES)}", BASE)
     assert result.rc == 0, result.stderr
@@ -81,7 +82,7 @@ def test_a_dockerfile_for_alpine_is_refused_before_anything_is_built(refused, ge
     assert get("/mounted/").status == 404
 
 
-def test_what_the_message_says_makes_it_serve(made, get):
+def test_the_advice_of_the_message_makes_it_serve(made, get):
     assert get("/alpine-tag/").body == "not on Alpine\n"
 
 
@@ -110,7 +111,7 @@ def test_another_application_on_a_base_builds_no_runtime_image(host, made, deplo
     assert runtimes(host) == before
 
 
-def test_a_bootstrapped_host_has_the_pythons_of_its_distribution_alone(deploy):
+def test_a_bootstrapped_host_only_has_the_python_of_its_distribution(deploy):
     run = deploy(
         {**PLAIN, "name": "old", "path": "/old", "python": "3.10"},
         flask_apps_base_source="bootstrap",

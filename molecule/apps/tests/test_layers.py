@@ -1,11 +1,11 @@
-"""What an image must not have in it, in any of its layers and nowhere in its history."""
+"""What an image must not contain, neither in a layer nor in its history."""
 
 import json
 
 import pytest
 from conftest import VARIABLES
 
-# Reads the images as `docker save` writes them: their layers, one after the other, and their
+# Searches the images as `docker save` writes them: their layers, one after the other, and their
 # configurations.
 SEARCH = """
 import json, subprocess, sys
@@ -27,7 +27,7 @@ print(json.dumps({"found": found, "size": size, "code": saved.returncode}))
 
 @pytest.fixture(scope="module")
 def images(host):
-    """Those of the applications, and the one that most of them begin with."""
+    """Those of the applications, and the runtime image, on which most of them are built."""
     used = set(
         host.check_output(
             "docker ps --all --filter label=host.flaskops.app --format '{{.Image}}'"
@@ -41,8 +41,8 @@ def images(host):
 
 @pytest.fixture(scope="module")
 def texts(host):
-    """By what they are. The last is in an image, or the search would find nothing anywhere."""
-    # The middle of a certificate: nobody else's, however it is put between others.
+    """The texts to search for. The last one is in an image, to show that the search works."""
+    # A line from the middle of a certificate is unique, also within a bundle.
     found = {
         "our authority": (
             host.file("/etc/flaskops-apps/authority.crt").content_string.splitlines()[3]
@@ -83,9 +83,9 @@ def test_nor_in_the_history_of_an_image(host, images, texts):
     assert [name for name, text in texts.items() if text in history] == []
 
 
-def test_the_compiler_is_in_no_image_that_we_lay_out(host, images):
-    """The Dockerfiles of the presets are built on what those images bring along, and others on what
-    they name.
+def test_the_compiler_is_in_no_image_from_our_own_dockerfile(host, images):
+    """The Dockerfiles of the presets are built on the compatibility image, which has a compiler,
+    and others on the image that they name.
     """
     theirs = (
         "uwsgi-",

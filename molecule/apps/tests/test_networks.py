@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Who asks for the internet has a network alone, from which no neighbour is reached; who does not
-has none.
+"""An application with `internet: true` has a separate network, from which it reaches no neighbour;
+one without has no network.
 """
 
 import json
@@ -11,7 +11,7 @@ import pytest
 
 ASKS = ("keeps", "keeps-too")
 PORT = 7777
-# Says what became of a connection: what was heard, refused, or why there was none.
+# Prints the result of a connection: what it received, or the error.
 KNOCK = """
 import socket, sys
 try:
@@ -47,7 +47,7 @@ def containers(host):
 
 @pytest.fixture(scope="module")
 def knock(host, containers):
-    """From inside of the container that answers for an application."""
+    """Connect from the container that serves an application."""
 
     def one(name, address, port=PORT):
         (inside,) = [found for found in containers if found.rpartition("-")[0] == name]
@@ -77,7 +77,7 @@ def gateway_of(networks, name):
     return ip_network(networks[f"flaskops-{name}"]["IPAM"]["Config"][0]["Subnet"])[1]
 
 
-def test_only_who_asks_has_a_network(networks, containers):
+def test_only_an_application_that_asks_for_it_has_a_network(networks, containers):
     assert sorted(networks) == sorted(f"flaskops-{name}" for name in ASKS)
     names = {
         container["Config"]["Labels"]["host.flaskops.app"]: container
@@ -95,7 +95,7 @@ def test_each_has_sixteen_addresses_of_the_pool(networks):
     assert not subnets[0].overlaps(subnets[1])
 
 
-def test_it_is_in_no_other(containers):
+def test_it_is_in_no_other_network(containers):
     for container in containers.values():
         name = container["Config"]["Labels"]["host.flaskops.app"]
         if name in ASKS:
@@ -105,7 +105,7 @@ def test_it_is_in_no_other(containers):
 
 
 def test_its_own_port_is_reached_and_no_neighbours(knock, containers):
-    """The first shows that the second could be seen."""
+    """The first two show that the listeners can be reached."""
     first, second = ASKS
     assert knock(first, address_of(containers, first)) == "hello"
     assert knock(second, address_of(containers, second)) == "hello"
@@ -120,7 +120,7 @@ def test_no_neighbour_is_reached_through_the_addresses_of_the_host(knock, networ
 
 
 def test_servers_elsewhere_are_reached(host, knock):
-    """The next machine on the way out answers, be it by refusing."""
+    """The default gateway answers, if only with a refusal."""
     way_out = host.check_output("ip route show default").split()[2]
     assert ip_address(way_out)
     assert knock("keeps", way_out, 9) == REFUSED

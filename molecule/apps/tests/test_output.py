@@ -1,5 +1,5 @@
-"""What a failed run prints: the log of each application once, and at the end which one, why, and
-what to write.
+"""What a failed run prints: the log of each application once, and at the end which application
+failed, why, and what to write.
 """
 
 import re
@@ -14,7 +14,7 @@ DYING = "import os\nprint('said-by-the-container', flush=True)\nos.environ['NO_S
 
 @pytest.fixture(scope="module")
 def run(deploy, tmp_path_factory):
-    """In one run: a release command, a container, a build and a registry that fail."""
+    """One run in which a release command, a container, a build and a registry fail."""
     sources = {
         "dying": ("app.py", DYING),
         "build": ("Dockerfile", BUILD),
@@ -46,7 +46,7 @@ def run(deploy, tmp_path_factory):
 
 
 @pytest.mark.parametrize("who", ["build", "command", "container"])
-def test_what_an_application_says_is_printed_once(run, who):
+def test_the_output_of_an_application_is_printed_once(run, who):
     lines = [
         line
         for line in run.output.splitlines()

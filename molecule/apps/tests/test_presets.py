@@ -1,4 +1,6 @@
-"""Applications laid out as the documents of the presets describe, each of which runs as it is."""
+"""Applications with the layouts that the images and tutorials of the presets document; each runs
+unchanged.
+"""
 
 import re
 
@@ -20,18 +22,18 @@ def test_static_files_come_from_nginx_where_the_image_has_them(get, url, text):
     """In /app/static, in STATIC_PATH, and at STATIC_URL."""
     answer = get(url)
     assert (answer.status, answer.body) == (200, text)
-    assert "content-disposition" not in answer.headers, "Flask's mark"
+    assert "content-disposition" not in answer.headers, "Flask sets this header"
 
 
 def test_a_package_imports_from_its_siblings(get):
     assert get("/presets/uwsgi-package/api/users").json == [{"name": "Ada"}, {"name": "Grace"}]
 
 
-def test_a_directory_of_ones_own_is_where_the_application_runs(whoami):
+def test_an_application_runs_in_its_own_directory(whoami):
     assert whoami("uwsgi-directory")["directory"] == "/application"
 
 
-def test_what_an_ini_of_ones_own_says_holds(whoami):
+def test_the_options_of_an_applications_own_ini_are_kept(whoami):
     assert whoami("uwsgi-directory")["harakiri"] == "41"
 
 
@@ -51,7 +53,7 @@ def test_an_answer_of_the_application_is_not_the_index(get):
     assert get("/uwsgi-spa/api/items", Accept="text/html").json == {"items": ["one", "two"]}
 
 
-def test_what_is_missing_for_a_program_stays_missing(get):
+def test_a_missing_address_stays_missing_for_a_program(get):
     assert get("/uwsgi-spa/api/nothing", Accept="application/json").status == 404
 
 
@@ -59,7 +61,7 @@ def test_without_the_fallback_an_unknown_route_is_missing(get):
     assert get("/uwsgi-static-index/basket/2", Accept="text/html").status == 404
 
 
-def test_a_file_with_a_hash_in_its_name_may_be_kept(get):
+def test_a_file_with_a_hash_in_its_name_may_be_cached_forever(get):
     answer = get("/uwsgi-spa/static/page.3f2a9c41.js")
     assert "immutable" in answer.headers["cache-control"]
 
@@ -86,12 +88,12 @@ def test_a_whole_nginx_conf_is_not_used(get):
     assert "x-own-nginx" not in get("/uwsgi-nginx-conf/").headers
 
 
-def test_a_fragment_of_ones_own_takes_its_place(get):
+def test_an_applications_own_fragment_replaces_it(get):
     assert get("/uwsgi-fragment/").headers["x-own-nginx"] == "yes"
     assert get("/uwsgi-fragment/teapot").status == 418
 
 
-def test_the_container_says_what_it_chose(log):
+def test_the_container_logs_which_module_it_chose(log):
     assert re.search(r"^flaskops: .*main", log("uwsgi-simple"), re.MULTILINE), log("uwsgi-simple")
 
 
@@ -128,13 +130,13 @@ def test_the_module_is_found_under_each_of_its_names(get):
     assert [get(path).body for path in paths] == ["package\n", "module\n", "custom\n", "custom\n"]
 
 
-def test_prestart_may_run_a_program_of_the_applications(whoami):
+def test_prestart_may_run_a_program_of_the_application(whoami):
     assert whoami("gunicorn-module")["prestart"] == "prepared"
 
 
 def test_a_worker_of_meinheld_is_replaced_and_the_log_says_so(log):
-    said = log("gunicorn-package")
-    assert re.search(r"meinheld.*gthread", said), said
+    output = log("gunicorn-package")
+    assert re.search(r"meinheld.*gthread", output), output
 
 
 # hellt/nginx-uwsgi-flask-alpine-docker
@@ -147,11 +149,11 @@ def test_the_alpine_images_processes_are_one_more_than_there_are_processors(host
 # The compose project
 
 
-def test_the_compose_projects_ini_gives_its_processes(whoami):
+def test_the_compose_projects_ini_sets_its_processes(whoami):
     assert whoami("compose")["workers"] == 2
 
 
-def test_a_misspelt_option_of_an_ini_of_ones_own_is_told(log):
+def test_a_misspelt_option_of_an_applications_own_ini_is_reported(log):
     assert re.search(r"^flaskops: .*vacum", log("compose"), re.MULTILINE), log("compose")
 
 

@@ -1,5 +1,5 @@
-"""The path without its slash, sessions of neighbours, files and their types: as a client gets them
-through Nginx.
+"""The path without its slash, the sessions of neighbours, files and their types: what a client
+receives through Nginx.
 """
 
 import json
@@ -20,17 +20,17 @@ TYPES = {
 
 
 @pytest.mark.parametrize("name", KNOWING)
-def test_what_knows_its_path_is_asked_at_it(get, name):
+def test_one_that_knows_its_path_receives_requests_without_the_slash(get, name):
     answer = get(f"/{name}?a=1", method="POST", body="order")
     assert (answer.status, answer.json) == (201, {"body": "order", "query": "a=1"})
 
 
-def test_what_is_mounted_is_led_to_by_a_redirect_that_keeps_the_method(get):
+def test_for_a_mounted_one_a_redirect_adds_the_slash_and_keeps_the_method(get):
     answer = get("/edge-mounted?a=1", method="POST", body="order")
     assert (answer.status, answer.headers["location"]) == (308, "/edge-mounted/?a=1")
 
 
-def test_a_login_at_one_is_no_logout_at_the_others(host, browse):
+def test_a_login_at_one_does_not_log_out_at_the_others(host, browse):
     """All three set a cookie called session."""
     jar = []
     for name in EDGES:
@@ -42,8 +42,8 @@ def test_a_login_at_one_is_no_logout_at_the_others(host, browse):
 
 
 @pytest.mark.parametrize("name", EDGES)
-def test_files_have_the_types_that_browsers_want(host, name):
-    """By Nginx, and by Flask in the container."""
+def test_files_have_the_types_that_browsers_expect(host, name):
+    """From Nginx, and from Flask in the container."""
     answers = ask(host, [question(f"/{name}/static/{file}") for file in TYPES])
     assert {
         file: answer.headers["content-type"] for file, answer in zip(TYPES, answers, strict=True)
@@ -80,7 +80,7 @@ print(json.dumps(answers))
 
 @pytest.fixture
 def raw(host):
-    """What a client of its own making gets for each of its requests, from the status line on."""
+    """Send requests as they are written; return each answer, from the status line on."""
 
     def send(*requests: str) -> list[str]:
         return json.loads(host.check_output("python3 -c %s %s", RAW, json.dumps(requests)))
@@ -106,7 +106,7 @@ def test_the_host_is_the_one_that_chose_the_site(raw, name):
         assert json.loads(answer.partition("\r\n\r\n")[2])["host"] == host
 
 
-def test_a_host_that_is_none_is_refused(raw):
+def test_an_invalid_host_is_refused(raw):
     hosts = ("evil.example:80@localhost", "<script>", "localhost:x", "a,b", "..", "localhost/x")
     for answer in raw(
         *(f"GET /edge-uwsgi/whoami HTTP/1.1\nHost: {host}\nConnection: close\n\n" for host in hosts)
@@ -129,8 +129,8 @@ def test_no_tunnel_of_http_2_reaches_an_application(raw, name, upgrade):
 
 
 @pytest.mark.parametrize("name", EDGES)
-def test_a_header_as_long_as_nginx_takes_it_reaches_the_application(raw, name):
-    """Four of 8k are what it takes unless nginx_header_buffer_size says more."""
+def test_headers_as_long_as_nginx_accepts_them_reach_the_application(raw, name):
+    """Nginx accepts four of 8k, unless nginx_header_buffer_size is larger."""
     fields = "".join(f"X-Long-{number}: {'x' * 8000}\n" for number in range(3))
     (answer,) = raw(f"GET /{name}/whoami HTTP/1.1\nHost: localhost\n{fields}Connection: close\n\n")
     assert answer.startswith("HTTP/1.1 200 ")

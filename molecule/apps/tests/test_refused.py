@@ -1,6 +1,4 @@
-"""What cannot be, is refused with words that say what to write; and what else was asked for goes
-on.
-"""
+"""What cannot work is refused with a message that names the remedy; the rest is still deployed."""
 
 import os
 import re
@@ -22,7 +20,7 @@ BROKEN = {
 
 
 def push_to_the_branch(directory):
-    """A new commit on main: the page says something else."""
+    """Push a commit to main that changes the page."""
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.org"]
     subprocess.run([*git, "clone", "--quiet", REPOSITORY, directory], check=True)
     app = directory / "app.py"
@@ -36,8 +34,8 @@ def push_to_the_branch(directory):
 
 @pytest.fixture(scope="module")
 def mixed(host, deploy, tmp_path_factory):
-    """In one run: one without a callable, one that may not write, one that does not know its path,
-    and one whose branch has moved.
+    """One run with an application without a callable, one that may not write, one that does not
+    know its path, and one whose branch has moved.
     """
     before = host.check_output("readlink /etc/nginx/flaskops/default/from-git.conf")
     push_to_the_branch(tmp_path_factory.mktemp("branch") / "work")
@@ -54,7 +52,7 @@ def test_the_run_fails(mixed):
 
 
 def test_the_container_of_an_application_without_a_callable_says_what_is_missing(mixed):
-    """In the failure of the play, which holds what the container said before it exited."""
+    """In the failure of the play, which contains the log of the container."""
     assert "broken did not pass its health check: its container exited with code" in mixed[1].text
     assert (
         "flaskops: main has no 'app'; its callables: none. Write module and callable."
@@ -62,17 +60,17 @@ def test_the_container_of_an_application_without_a_callable_says_what_is_missing
     )
 
 
-def test_it_is_not_half_alive(host, mixed, get):
+def test_it_has_neither_a_route_nor_a_container(host, mixed, get):
     assert get("/broken/").status == 404
     assert host.check_output("docker ps --quiet --filter label=host.flaskops.app=broken") == ""
 
 
-def test_one_that_writes_where_it_may_not_is_told_what_to_write(mixed, get):
+def test_for_one_that_writes_to_a_read_only_place_the_message_names_the_key(mixed, get):
     assert "writable: [/app/counter]" in mixed[1].text
     assert get("/refused/").status == 404
 
 
-def test_one_that_knows_nothing_of_its_path_is_told_what_to_write(mixed):
+def test_for_one_that_does_not_know_its_path_the_message_names_the_key(mixed):
     assert (
         "It answers at /, so it does not know its path: write path_mode: script_name."
         in mixed[1].text
@@ -84,13 +82,11 @@ def test_a_branch_that_has_moved_is_a_new_release_beside_those_that_failed(host,
     assert host.check_output("readlink /etc/nginx/flaskops/default/from-git.conf") != mixed[0]
 
 
-def test_what_was_not_in_the_run_goes_on(mixed, get):
+def test_an_application_outside_the_run_keeps_serving(mixed, get):
     assert get("/uwsgi-simple/").status == 200
 
 
-def test_an_application_that_is_nowhere_to_be_found_is_refused_with_what_was_looked_for(
-    deploy, get
-):
+def test_a_source_without_an_application_is_refused_with_the_places_that_were_searched(deploy, get):
     run = deploy(BROKEN)
     assert run.code != 0
     assert "no Flask application was found in" in run.text

@@ -1,4 +1,4 @@
-"""Every container is restarted, all at once; then everything is asked again."""
+"""All containers are restarted at the same time; then every application is requested again."""
 
 import pytest
 from conftest import APPS, TABLE, VISITOR, visit_all
@@ -6,7 +6,7 @@ from conftest import APPS, TABLE, VISITOR, visit_all
 
 @pytest.fixture(scope="module")
 def session(browse):
-    """Somebody is logged in to the diary when it happens."""
+    """A user is logged in to the diary during the restart."""
     form = {"name": "grace", "password": "battery staple"}
     return browse(
         APPS["diary-uwsgi"],
@@ -20,7 +20,7 @@ def session(browse):
 
 @pytest.fixture(scope="module")
 def started(host, session):
-    """When each container was started, before and after."""
+    """The start times of all containers, before and after the restart."""
     command = (
         "docker ps --quiet --filter label=host.flaskops.app | xargs docker inspect --format"
         " '{{.Name}} {{.State.StartedAt}}'"

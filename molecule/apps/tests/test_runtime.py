@@ -1,4 +1,4 @@
-"""The runtime image may come ready-made: from a registry with a login, or from an archive."""
+"""A prebuilt runtime image may come from a registry with a login, or from an archive."""
 
 import pytest
 from conftest import VARIABLES
@@ -40,7 +40,7 @@ OWN = {
 
 @pytest.fixture
 def runtime(host):
-    """The runtime images that were built, by their names; taken from the host, and given back."""
+    """The runtime images of the host, by their names. A test may remove them; they are restored."""
 
     def images():
         lines = host.check_output(
@@ -49,14 +49,14 @@ def runtime(host):
         )
         return dict(line.split() for line in lines.splitlines())
 
-    def forget():
+    def remove():
         host.check_output(f"docker image rm {' '.join(images())}")
 
     before = images()
     kept = {name: name.replace("flaskops/runtime", "kept") for name in before}
     for name, other in kept.items():
         host.check_output(f"docker tag {name} {other}")
-    images.forget = forget
+    images.remove = remove
     yield images
     for name, other in kept.items():
         host.check_output(f"docker tag {other} {name} && docker image rm {other}")
@@ -66,16 +66,15 @@ def test_it_is_pulled_from_a_registry_that_asks_for_a_login(host, runtime, deplo
     before = runtime()
     words = [LOGIN["username"], LOGIN["password"], REGISTRY, *before]
     assert host.run("sh -c %s sh " + " ".join(["%s"] * len(words)), PUSH, *words).rc == 0
-    runtime.forget()
+    runtime.remove()
     run = deploy(
         PLAIN, flask_apps_defaults=DEFAULTS, flask_apps_runtime_image=f"{REGISTRY}/flaskops/runtime"
     )
     assert run.code == 0, run.output
     assert "image | Build or pull the runtime image" in run.output
     assert host.run("ls -d /var/lib/flaskops/build/runtime*").rc
-    assert set(runtime().items()) < set(
-        before.items()
-    )  # without the compatibility image, which nobody needed
+    # Without the compatibility image, which this application does not need.
+    assert set(runtime().items()) < set(before.items())
     assert host.check_output(f"docker image ls --quiet {REGISTRY}/flaskops/runtime") == ""
     assert get("/taken/").status == 200
 
@@ -98,8 +97,8 @@ def test_it_is_loaded_from_an_archive(host, runtime, deploy, get, tmp_path):
     assert get("/loaded/").status == 200
 
 
-def test_one_that_has_another_recipe_is_refused_and_nothing_is_touched(runtime, deploy, get):
-    runtime.forget()
+def test_one_with_another_recipe_is_refused_and_nothing_is_changed(runtime, deploy, get):
+    runtime.remove()
     run = deploy(
         PLAIN | {"env": {"NEW": "1"}},
         flask_apps_defaults=DEFAULTS,

@@ -1,6 +1,4 @@
-"""Secrets of an application: its processes have them as variables and files, and nobody else has
-them anywhere.
-"""
+"""Secrets of an application: only its processes have them, as variables and as files."""
 
 import json
 
@@ -12,14 +10,14 @@ TEXTS = ("the key of the vault", "of the env file", "of the file")
 
 @pytest.fixture(scope="module")
 def given(host):
-    asked = (
+    program = (
         "import urllib.request as u;"
         " print(u.urlopen('http://localhost/vaulted/given').read().decode())"
     )
-    return json.loads(host.check_output("python3 -c %s", asked))
+    return json.loads(host.check_output("python3 -c %s", program))
 
 
-def test_what_an_application_reads_from_its_environment_is_there(given):
+def test_an_application_finds_its_secrets_in_its_environment(given):
     assert (
         given["variables"]["SECRET_KEY"]
         == given["file"]
@@ -29,23 +27,23 @@ def test_what_an_application_reads_from_its_environment_is_there(given):
     assert given["told"] is None
 
 
-def test_what_an_env_file_says_is_there_too(given):
+def test_an_application_finds_the_variables_of_its_env_file_too(given):
     assert (given["variables"]["API_TOKEN"], given["variables"]["COLOUR"]) == (
         "of the env file # 1",
         "red",
     )
 
 
-def test_a_name_that_steers_a_process_is_a_file_alone(given):
+def test_a_secret_whose_name_controls_a_process_is_only_a_file(given):
     assert given["steering"] == "/of/the/vault"
     assert "/of/the/vault" not in given["variables"]["PYTHONPATH"]
 
 
-def test_env_goes_before_a_secret(given):
+def test_env_takes_precedence_over_a_secret(given):
     assert given["variables"]["GREETING"] == "of the entry"
 
 
-def test_a_file_of_settings_is_at_its_path_and_cannot_be_changed(given):
+def test_a_config_file_is_at_its_path_and_cannot_be_changed(given):
     assert given["config"] == "of the file"
     assert (given["config_mode"], given["writable"]) == ("440 0", False)
 
@@ -55,8 +53,8 @@ def test_the_server_of_another_image_has_them_too(whoami):
 
 
 @pytest.mark.parametrize("app", ["vaulted", "own-server"])
-def test_so_have_the_release_command_and_the_processes(host, app):
-    """Else they end at once, and the release is refused."""
+def test_the_release_command_and_the_processes_have_them_too(host, app):
+    """Otherwise they exit immediately, and the release is refused."""
     assert ENTRIES[app]["release_command"].startswith("test -n")
     assert (
         len(host.check_output(f"docker ps --quiet --filter label=host.flaskops.app={app}").split())
@@ -75,14 +73,14 @@ def test_no_container_image_or_log_has_them(host):
             " /var/lib/flaskops/apps/*/releases/*/release.json"
         ),
     ):
-        said = host.check_output(command)
-        assert not [text for text in TEXTS if text in said], command
+        output = host.check_output(command)
+        assert not [text for text in TEXTS if text in output], command
 
 
-def test_this_process_alone_has_them_on_the_host(host):
-    """Where the kernel shows environments, to root: the application, and not what starts it."""
-    place = (
+def test_the_environment_of_the_first_process_does_not_have_them(host):
+    """The kernel shows environments to root: only the application has them, not what starts it."""
+    file = (
         "/proc/$(docker inspect --format '{{.State.Pid}}' $(docker ps --quiet --filter"
         " name=^vaulted-[0-9a-f]*$))/environ"
     )
-    assert "the key of the vault" not in host.check_output(f"tr '\\0' '\\n' < {place}")
+    assert "the key of the vault" not in host.check_output(f"tr '\\0' '\\n' < {file}")

@@ -10,16 +10,16 @@ def test_a_dockerfile_on_our_runtime_has_our_application_server(whoami):
     assert seen["built_by"] == "a Dockerfile of its own"
 
 
-def test_a_server_of_its_own_has_no_port_on_the_host(host):
+def test_an_applications_own_server_has_no_port_on_the_host(host):
     assert ":8000" not in host.check_output("ss --no-header --listening --tcp --numeric")
 
 
-def test_a_ready_image_is_pulled_from_a_registry_that_asks_for_a_login(whoami):
+def test_an_image_is_pulled_from_a_registry_that_asks_for_a_login(whoami):
     assert whoami("from-registry")["version"] == "pushed"
 
 
 def test_no_login_stays_on_the_host(host):
-    """Not in Docker's configuration, and nowhere else where it could have been put."""
+    """Neither in Docker's configuration nor in any other place where it could have been written."""
     assert host.run("grep auth /root/.docker/config.json").stdout == ""
     found = host.run(
         "grep --recursive --files-with-matches --fixed-strings %s /etc /home /root /run /tmp"
@@ -29,15 +29,15 @@ def test_no_login_stays_on_the_host(host):
     assert found.stdout.split() == []
 
 
-def test_a_ready_image_is_loaded_from_an_archive(whoami):
+def test_an_image_is_loaded_from_an_archive(whoami):
     assert whoami("from-archive")["version"] == "saved"
 
 
-def test_a_server_of_its_own_is_started_by_a_process_that_relays_and_reaps(whoami):
+def test_an_applications_own_server_is_started_by_a_process_that_relays_and_reaps(whoami):
     assert any("relay" in word for word in whoami("from-registry")["process_1"])
 
 
-def test_a_job_for_the_worker_comes_back(get, whoami):
+def test_the_worker_returns_the_result_of_a_job(get, whoami):
     """Over Redis, from a container of the same release."""
     number = get(
         "/celery/jobs",
@@ -54,7 +54,7 @@ def test_a_job_for_the_worker_comes_back(get, whoami):
     assert job["result"]["release"] == whoami("celery")["release"]
 
 
-def test_the_worker_has_a_container_of_its_own(host):
+def test_the_worker_has_its_own_container(host):
     names = host.check_output("docker ps --format '{{.Names}}' --filter name=^celery-").split()
     assert len(names) == 2 and any("worker" in name for name in names), names
 
@@ -67,11 +67,11 @@ def test_requirements_may_include_others_and_obey_constraints(whoami):
     assert whoami("includes")["click"] == "8.1.8"
 
 
-def test_a_package_of_debian_is_there(whoami):
+def test_a_package_of_debian_is_installed(whoami):
     assert whoami("apt")["libyaml"].startswith("0.2")
 
 
-# Sends a file of so many megabytes as a browser does, and says whether it arrived whole.
+# Uploads a file of so many mebibytes as a browser does, and prints whether it arrived whole.
 UPLOAD = """
 import hashlib, http.client, sys
 block, blocks = bytes(range(256)) * 4096, int(sys.argv[2])
@@ -92,5 +92,5 @@ def test_a_file_that_is_larger_than_the_memory_of_the_application_arrives_whole(
     assert host.check_output("python3 -c %s /writes/upload 150", UPLOAD) == "200 True"
 
 
-def test_a_directory_that_is_named_writable_is(whoami):
+def test_a_directory_that_is_listed_as_writable_is_writable(whoami):
     assert whoami("writes")["starts"] == 1

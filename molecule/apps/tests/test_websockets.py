@@ -1,5 +1,5 @@
-"""Websockets below a path, each through Nginx, which ends a silent connection of these applications
-after 2 seconds.
+"""Websockets below a path, each through Nginx, which closes a silent connection of these
+applications after 2 seconds.
 """
 
 import json
@@ -21,7 +21,7 @@ except (OSError, websocket.WebSocketException):
     print("closed")
 """
 
-# One comes over a websocket from the start, the other begins with long polling, as browsers do.
+# One client uses a websocket from the start, the other begins with long polling, as browsers do.
 CHAT = """
 import json, sys, threading, time, socketio
 heard, transports = {"ada": [], "grace": []}, {}
@@ -57,17 +57,17 @@ def test_flask_sock_answers_below_the_path(host):
     assert host.check_output(f"{PYTHON} -c %s /echo/ws/echo 0", ECHO) == "/ws/echo: round trip"
 
 
-def test_a_websocket_that_is_named_may_be_silent_for_longer_than_the_proxy_waits(host):
+def test_a_websocket_below_websocket_paths_may_be_silent_for_longer_than_the_timeout(host):
     assert (
         host.check_output(f"{PYTHON} -c %s /echo/ws/echo {SILENCE}", ECHO) == "/ws/echo: round trip"
     )
 
 
-def test_one_that_is_not_named_is_ended(host):
+def test_a_websocket_elsewhere_is_closed(host):
     assert host.check_output(f"{PYTHON} -c %s /echo/other/echo {SILENCE}", ECHO) == "closed"
 
 
-def test_an_open_websocket_holds_no_other_request_up(host, get):
+def test_an_open_websocket_does_not_hold_up_other_requests(host, get):
     host.check_output(f"{PYTHON} -c %s /echo/ws/echo 8 >/dev/null 2>&1 & echo started", ECHO)
     started = time.monotonic()
     assert [get("/echo/").status for _ in range(5)] == [200] * 5
@@ -81,17 +81,17 @@ def chat(host):
     return json.loads(result.stdout)
 
 
-def test_two_clients_of_a_chat_hear_each_other(chat):
-    """After a silence that is longer than the proxy waits."""
+def test_two_clients_of_a_chat_receive_each_others_messages(chat):
+    """After a silence that is longer than the timeout of the proxy."""
     for messages in chat["heard"].values():
         assert {message["text"] for message in messages} == {"hello from ada", "hello from grace"}
 
 
-def test_both_clients_of_the_chat_speak_over_a_websocket(chat):
+def test_both_clients_of_the_chat_use_a_websocket(chat):
     assert chat["transports"] == {"ada": "websocket", "grace": "websocket"}
 
 
-def test_the_chat_knows_where_it_is_and_who_speaks(chat):
+def test_the_chat_knows_its_path_and_the_addresses_of_its_clients(chat):
     for messages in chat["heard"].values():
         assert {(message["root"], message["remote_addr"]) for message in messages} == {
             ("/chat", "127.0.0.1")

@@ -1,4 +1,4 @@
-"""docker_manage: false, nginx_manage: false: our app comes, and what was there stays."""
+"""docker_manage: false, nginx_manage: false: our app is added, and what the owner has stays."""
 
 import pytest
 
@@ -7,7 +7,7 @@ testinfra_hosts = ["ansible://owned"]
 
 @pytest.fixture(scope="module")
 def inventory(host):
-    """What the owner had before and has now."""
+    """What the owner had before the deploy, and has after it."""
     host.check_output("inventory /root/after")
     return lambda name: (
         host.file(f"/root/before/{name}").content_string,
@@ -32,16 +32,16 @@ def test_the_owners_container_still_answers_through_the_owners_site(http):
 
 
 @pytest.mark.parametrize("what", ["container", "nginx", "daemon", "packages", "services"])
-def test_what_the_owner_had_is_untouched(inventory, what):
-    """The same container since the same time, the same files, the same packages, services that were
-    not restarted.
+def test_what_the_owner_had_is_unchanged(inventory, what):
+    """The same container with the same start time, the same files, the same packages, and services
+    that were not restarted.
     """
     before, now = inventory(what)
     assert before
     assert now == before
 
 
-def test_of_nginx_we_wrote_only_what_is_ours(host):
+def test_the_only_files_that_we_wrote_for_nginx_are_ours(host):
     ours = set(host.check_output("find /etc/nginx -newer /root/before/packages ! -type d").split())
     # The names that fragments use, the types of static files, and the link to the application's
     # fragment.

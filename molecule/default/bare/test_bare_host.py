@@ -1,4 +1,4 @@
-"""Run after check mode and before the first converge: looking must not touch."""
+"""Run after check mode and before the first converge: check mode must change nothing."""
 
 import pytest
 

@@ -7,7 +7,7 @@ SCENARIO = Path(__file__).parent.parent
 
 
 def test_check_mode_on_a_converged_host_promises_to_change_nothing():
-    """Molecule's own `check` does not look at the result; `idempotence` looks at a real run."""
+    """Molecule's own `check` ignores the result; `idempotence` checks a real run."""
     run = subprocess.run(
         [
             "ansible-playbook",

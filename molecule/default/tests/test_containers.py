@@ -1,4 +1,4 @@
-"""An application's container holds nothing that it does not need."""
+"""An application's container has nothing that it does not need."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_the_number_of_processes_is_limited(container, app):
     assert container(app)["HostConfig"]["PidsLimit"] > 0
 
 
-def test_it_comes_back_after_a_restart_of_the_host(container, app):
+def test_it_starts_again_after_a_restart_of_the_host(container, app):
     assert container(app)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
 
 
@@ -71,7 +71,7 @@ def test_the_docker_socket_is_not_inside(container, app):
     assert not any("docker.sock" in mount["Source"] for mount in container(app)["Mounts"])
 
 
-def test_the_environment_tells_the_path_and_production(container, app):
+def test_the_environment_contains_the_path_and_production(container, app):
     environment = container(app)["Config"]["Env"]
     assert f"DOMAIN=/{app}" in environment
     assert "ENV=PROD" in environment
@@ -81,7 +81,7 @@ def test_the_socket_is_reached_by_nginx_and_the_application_only(host, container
     source = next(m["Source"] for m in container(app)["Mounts"] if m["Source"].endswith("/run"))
     directory = host.file(source)
     assert directory.is_directory
-    # Root's and sticky, so that no link in it is followed; who may come here is decided above it.
+    # Root's and sticky, so that no link in it is followed; the parent directory restricts access.
     assert (directory.user, directory.mode) == ("root", 0o1777)
     release = host.file(source.removesuffix("/run"))
     assert (release.user, release.mode) == ("root", 0o710)

@@ -1,23 +1,23 @@
-"""The host: what runs, what starts with it, what listens."""
+"""The host: what runs, what starts at boot, what listens."""
 
 import json
 
 import pytest
 
 
-def test_systemd_is_content(host):
+def test_systemd_reports_no_failed_unit(host):
     assert host.check_output("systemctl is-system-running || systemctl --failed") == "running"
 
 
 @pytest.mark.parametrize("name", ["docker", "nginx"])
-def test_the_service_runs_and_starts_with_the_host(host, name):
+def test_the_service_runs_and_starts_at_boot(host, name):
     service = host.service(name)
     assert service.is_running, host.run("journalctl --no-pager --unit %s | tail -n 30", name).stdout
     assert service.is_enabled
 
 
 def test_only_nginx_listens_to_the_world(host):
-    """Not the applications (unix sockets), and no Docker API over TCP. The fixtures listen on
+    """Neither the applications (unix sockets) nor the Docker API over TCP. The fixtures listen on
     loopback.
     """
     listening = host.check_output(
@@ -50,7 +50,7 @@ def test_the_link_of_each_application_leads_to_its_live_release(host, container)
         assert link.linked_to == f"/var/lib/flaskops/apps/{app}/releases/{release}/nginx.conf"
 
 
-def test_what_a_release_knows_is_closed_to_other_users(host, container):
+def test_the_files_of_a_release_are_closed_to_other_users(host, container):
     release = container("hello")["Config"]["Labels"]["host.flaskops.release"]
     assert host.file("/var/lib/flaskops/apps/hello/state.json").mode == 0o600
     assert host.file(f"/var/lib/flaskops/apps/hello/releases/{release}/container.env").mode == 0o600

@@ -1,4 +1,4 @@
-"""What a visitor of the sample application notices: pages, redirects, static files, a websocket."""
+"""What a visitor of the sample application sees: pages, redirects, static files, a websocket."""
 
 import re
 
@@ -32,14 +32,14 @@ def test_a_static_file_comes_from_nginx_and_not_from_the_application(http):
     page, static = http("/pc-builder-app/"), http("/pc-builder-app/static/js/base.js")
     assert static.status == 200
     assert "javascript" in static.headers["content-type"]
-    assert "content-security-policy" in page.headers, "the application's mark"
+    assert "content-security-policy" in page.headers, "the application sets this header"
     assert "content-security-policy" not in static.headers
 
 
-def test_a_missing_static_file_is_the_applications_business(http):
+def test_the_application_answers_for_a_missing_static_file(http):
     answer = http("/pc-builder-app/static/no-such-file.css")
     assert answer.status == 404
-    assert "content-security-policy" in answer.headers, "the application's mark"
+    assert "content-security-policy" in answer.headers, "the application sets this header"
 
 
 def test_the_path_without_a_slash_redirects_to_the_one_with_it(http):
@@ -51,7 +51,7 @@ def test_the_path_without_a_slash_redirects_to_the_one_with_it(http):
     )
 
 
-def test_a_longer_name_is_not_caught_by_the_path(http):
+def test_the_path_does_not_match_a_longer_name(http):
     assert http("/pc-builder-app2").status == 404
 
 
@@ -80,5 +80,5 @@ def test_the_host_answers_its_own_health_check(http):
     assert http("/healthz").status == 200
 
 
-def test_nginx_does_not_tell_its_version(http):
+def test_nginx_hides_its_version(http):
     assert http("/hello/").headers["server"] == "nginx"

@@ -1,4 +1,4 @@
-"""The second application on the same host, and what it knows of its visitors."""
+"""The second application on the same host, and what it knows about its visitors."""
 
 import re
 
@@ -17,7 +17,7 @@ def test_the_application_sees_the_clients_address(host, http):
     assert http("/hello/whoami", address=outside).json["remote_addr"] == outside
 
 
-def test_an_address_that_a_client_claims_is_not_believed(http):
+def test_an_address_in_a_clients_headers_is_not_trusted(http):
     claims = {
         "X-Forwarded-For": "203.0.113.7",
         "X-Real-IP": "203.0.113.7",

@@ -4,7 +4,7 @@ import pytest
 
 
 def test_the_first_process_is_not_systemd(host):
-    """Else this scenario would prove nothing."""
+    """Otherwise this scenario proves nothing."""
     assert host.file("/proc/1/comm").content_string.strip() == "sleep"
 
 
@@ -28,7 +28,7 @@ def test_the_application_sees_a_client_that_is_the_machine_itself(http):
 
 
 def test_a_developer_sees_a_changed_file_at_the_next_request(host):
-    """bin/dev, as a newcomer types it, with the entry of the inventory and a copy of the sample
+    """bin/dev, as a new user types it, with the entry of the inventory and a copy of the sample
     application.
     """
     host.check_output("cp -r /srv/flaskops.host/files/pc-builder-app /srv/builder")
@@ -65,14 +65,14 @@ def test_a_developer_sees_a_changed_file_at_the_next_request(host):
     ):
         time.sleep(0.5)
     assert not host.check_output("docker ps --all --quiet --filter name=dev-")
-    # What is deployed beside it is the same as before.
+    # The deployed application is not affected.
     assert host.run(ask.replace(":5055/dev", "/pc-builder-app")).rc == 0
 
 
 @pytest.mark.long
 def test_transactions_of_the_nginx_configuration_hold_with_a_real_nginx(host):
-    """The unit tests that are skipped on a machine without Nginx; here there is one, and the clone
-    has its pytest.
+    """The unit tests that are skipped on a machine without Nginx. This host has one, and the clone
+    has pytest.
     """
     run = host.run(
         "cd /srv/flaskops.host && .venv/bin/python -m pytest tests/unit/test_nginx_tree_real.py"

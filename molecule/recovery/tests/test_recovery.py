@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Whatever goes wrong, the release that serves goes on serving, and the next run completes the
-interrupted one; counted under load.
+"""After each failure, the live release keeps serving, and the next run completes the interrupted
+one; counted under load.
 """
 
 import json
@@ -16,7 +16,7 @@ from conftest import OWNER, SCENARIO, audit, nothing_lost, shop, wait_for
 
 BAD_FRAGMENT = {"proxy": {"body_size": "99999999999999999999g"}}
 BAD_MIGRATION = {"release_command": "echo cannot migrate; exit 3"}
-# The tasks of a run at which the controller is killed: a new name of one is a line here.
+# The tasks at which the controller is killed; a task that is renamed is renamed here too.
 BUILD = "release | Write its files and build its image"
 START = "release | Start it and wait for its health check"
 SWITCH = "releases | Switch to those that are healthy"
@@ -24,7 +24,7 @@ LAST = "releases | Remove what must go, drain, stop what served before, prune an
 STEPS = [BUILD, START, SWITCH, LAST, "releases | Set flask_apps_live"]
 
 
-# --- what goes wrong before it serves -------------------------------------------------------------
+# --- failures before the switch -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_two_deploys_at_the_same_moment(serving, start, version, load, host):
         refused = outputs[codes.index(2)]
         assert "shop is locked by " in refused, refused
         assert "flask_apps_break_lock=" in refused
-    else:  # one was through before the other began to change something
+    else:  # one had finished before the other began to change something
         assert codes == [0, 0], outputs
     assert version() in ("left", "right")
     assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
 
 
-# Also within a step: while files are written or the image is built, and when the container runs.
+# Also within a step: while files are written or the image is built, and while the container starts.
 CUTS = [
     pytest.param(
         step,
@@ -156,12 +156,12 @@ def test_an_interrupted_release_that_is_replaced_by_the_one_before(
     "after",
     [0.2, pytest.param(0.3, marks=pytest.mark.long), pytest.param(0.45, marks=pytest.mark.long)],
 )
-def test_the_controller_is_killed_while_the_switch_is_under_way(
+def test_the_controller_is_killed_during_the_switch(
     serving, start, deploy, version, load, left, host, after
 ):
     with load() as found:
         assert cut(start, SWITCH, f"cut after {after}", after) in (-signal.SIGKILL, 0)
-        # The step on the host is still at work: this one waits for it.
+        # The step on the host is still running: the next run waits for it.
         deploy(shop(f"cut after {after}")).ok()
         assert version() == f"cut after {after}" != serving
     nothing_lost(found)
@@ -171,7 +171,7 @@ def test_the_controller_is_killed_while_the_switch_is_under_way(
         json.loads(line)
         for line in host.check_output("cat /var/lib/flaskops/apps/shop/audit.jsonl").splitlines()
     ]
-    # By the run itself, or by the one after it.
+    # Recorded by the run itself, or by the next one.
     assert [line["result"] for line in lines if line["to"] == lines[-1]["to"]].count("live") == 1, (
         lines[-3:]
     )
@@ -201,12 +201,14 @@ def test_the_lock_of_another_controller_is_respected_until_it_is_broken(
 # --- a full disk ----------------------------------------------------------------------------------
 
 
-FULL = {"flask_apps_free_space": "0"}  # the disk is to be met, and not foreseen
+FULL = {"flask_apps_free_space": "0"}  # no check in advance: the run must meet the full disk
 
 
 @pytest.fixture
 def fails_for_want_of_room(serving, deploy, version, left, host):
-    """A deploy that meets a full disk: it says where and what to do, and leaves nothing."""
+    """A deploy that meets a full disk: the message names the step and the remedy, and nothing is
+    left.
+    """
 
     def run(where, app, **variables):
         before, written = left(), len(audit(host))
@@ -222,7 +224,7 @@ def fails_for_want_of_room(serving, deploy, version, left, host):
             state["releases"][state["live"]]["state"],
             *(entry["state"] for entry in state["releases"].values()),
         ].count("live") == 2
-        assert len(audit(host)) in (written, written + 1)  # every line of it is whole
+        assert len(audit(host)) in (written, written + 1)  # each line is complete
 
     return run
 
@@ -231,9 +233,9 @@ def fails_for_want_of_room(serving, deploy, version, left, host):
 def test_a_full_disk_during_a_build(disk, fails_for_want_of_room, deploy, version, load, tmp_path):
     source = tmp_path / "app"
     shutil.copytree(SCENARIO / "app", source)
-    # Eight MiB are needed for each: what is sent, unpacked, handed to the builder, laid into the
-    # image; and for each URL that it is served under, when it is taken out again. The builder may
-    # give room back meanwhile, so each case is far from the next.
+    # Each of these steps needs eight MiB: sending, unpacking, passing to the builder, copying into
+    # the image; and copying the static files out of it for each URL. The builder may free space
+    # meanwhile, so the cases are far apart.
     served = {
         "static": [{"url": url, "path": "static"} for url in ("/static", "/again", "/and-again")]
     }
@@ -263,13 +265,14 @@ def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, vers
     )
     host.check_output(f"chown {OWNER} {volume}")
     on_it = {"volumes": ["shop-data:/data"]}
-    by_its_command = {"release_command": "cat /dev/zero > /data/filled; true"}
-    by_itself = {"env": {"FILL": "/data/filled"}}
+    command_fills = {"release_command": "cat /dev/zero > /data/filled; true"}
+    app_fills = {"env": {"FILL": "/data/filled"}}
     with load() as found:
-        # How far the first one comes depends on what its command's container has freed.
+        # The step at which the first one fails depends on the space that the container of its
+        # command has freed.
         for where, fills in [
-            ("goes on serving", by_its_command),
-            ("could not be recorded", by_itself),
+            ("goes on serving", command_fills),
+            ("could not be recorded", app_fills),
         ]:
             disk.room(40)
             fails_for_want_of_room(where, shop("full", **on_it, **fills))
@@ -280,7 +283,7 @@ def test_a_full_disk_during_a_release(disk, fails_for_want_of_room, deploy, vers
 
 
 @pytest.mark.long
-def test_a_full_disk_while_the_runtime_image_is_made(
+def test_a_full_disk_while_the_runtime_image_is_built(
     disk, fails_for_want_of_room, deploy, version, host
 ):
     tags = host.check_output(
@@ -300,7 +303,7 @@ def test_a_full_disk_while_the_runtime_image_is_made(
 def test_no_room_for_the_files_of_ansible_itself(
     serving, fails_for_want_of_room, deploy, host, tmp_path
 ):
-    # What is sent of a small source needs no file.
+    # A small source is sent without a file.
     source = tmp_path / "app"
     shutil.copytree(SCENARIO / "app", source)
     (source / "static/big").write_bytes(os.urandom(1 << 20))
@@ -317,7 +320,7 @@ def test_no_room_for_the_files_of_ansible_itself(
 
 
 def jobs(version, **more):
-    """The application with a worker, and with a scheduler of which there is never more than one."""
+    """The application with a worker, and with a scheduler that never runs twice."""
     worker = {"name": "worker", "command": "python3 work.py worker", "stop_seconds": 5}
     scheduler = {
         "name": "beat",
@@ -340,7 +343,7 @@ def working(host, serving, deploy, version):
 
 @pytest.fixture
 def lives(host):
-    """Which versions of a process are at work just now."""
+    """The versions of a process that are running now."""
 
     def look(name="worker"):
         host.check_output(f"rm -f /srv/jobs/{name}.[!l]*")
@@ -355,7 +358,7 @@ def lives(host):
 
 
 def noted(host, name):
-    """What the process has written down: by line the version and the word."""
+    """The log of the process: the version and the word of each line."""
     return [
         tuple(line.split()[1:])
         for line in host.check_output(f"cat /srv/jobs/{name}.log || true").splitlines()
@@ -425,7 +428,9 @@ def test_the_controller_is_killed_while_processes_change(
 
 
 @pytest.mark.long
-def test_a_refused_route_gives_the_scheduler_back(working, deploy, version, lives, names_of_all):
+def test_after_a_refused_route_the_scheduler_runs_again(
+    working, deploy, version, lives, names_of_all
+):
     assert "was refused by Nginx" in deploy(jobs("bad", **BAD_FRAGMENT)).failed().output
     assert (version(), lives("worker"), lives("beat")) == ("1", ["1"], ["1"])
     assert names_of_all() == ["beat", "worker"]
@@ -433,7 +438,7 @@ def test_a_refused_route_gives_the_scheduler_back(working, deploy, version, live
 
 @pytest.fixture
 def names_of_all(left):
-    """The processes of the application, stopped ones too."""
+    """The processes of the application, including stopped ones."""
     return lambda: sorted(
         name.split("-")[2]
         for name in left()["containers"]
@@ -489,7 +494,7 @@ def test_a_process_that_is_down_is_reported_and_started(working, deploy, play, h
 
 
 @pytest.mark.long
-def test_processes_come_back_with_the_host(working, deploy, host, lives, left, version):
+def test_processes_start_again_with_the_host(working, deploy, host, lives, left, version):
     before = left()["running"]
     boot_again(host)
     wait_for(lambda: version() == "1", 60, "the release after the reboot")
@@ -503,8 +508,7 @@ def test_processes_come_back_with_the_host(working, deploy, host, lives, left, v
 
 @pytest.mark.long
 def test_a_rollback_after_a_system_prune(serving, deploy, play, version, host, tmp_path):
-    # Another source: of the same one the image would be the same, and one that is in use is not
-    # pruned.
+    # Another source: the same source has the same image, and an image in use is not pruned.
     shutil.copytree(SCENARIO / "app", tmp_path / "app")
     (tmp_path / "app/more.txt").write_text("more")
     deploy(shop("pruned too", source=str(tmp_path / "app"))).ok()
@@ -526,16 +530,14 @@ def test_images_are_rebuilt_on_request(serving, deploy, play, version, host):
 
     before = images()
     deploy(shop(serving), flask_apps_base_refresh="2026-12").ok()
-    assert (
-        len(images() - before) == 2
-    )  # that of the applications, and the one that they are built in
+    assert len(images() - before) == 2  # the runtime image, and its build stage
     assert deploy(shop(serving), flask_apps_base_refresh="2026-12").ok().changed == 0
-    # What was built on the images of before comes back with them.
+    # A rollback restores the release that was built on the previous images.
     play("rollback").ok()
     assert version() == serving
 
 
-# --- many, and the machine under it ---------------------------------------------------------------
+# --- many deploys, and the machine ----------------------------------------------------------------
 
 
 def open_files(host):
@@ -562,8 +564,8 @@ def test_twenty_deploys_in_a_row_leave_nothing_behind(serving, deploy, version, 
     }
     assert len(after["releases"]) == len(after["images"]) == 5
     assert len(after["containers"]) == 6  # five pins and the one that serves
-    # The engine gives the pipes of its builds and containers back when it gets to it; what leaks it
-    # never gives back.
+    # The engine closes the pipes of its builds and containers after a while; it never closes leaked
+    # ones.
     wait_for(
         lambda: all(count - files[name] <= 10 for name, count in open_files(host).items()),
         120,
@@ -572,7 +574,7 @@ def test_twenty_deploys_in_a_row_leave_nothing_behind(serving, deploy, version, 
 
 
 @pytest.mark.long
-def test_a_killed_worker_and_a_killed_master_come_back(serving, host, version):
+def test_a_killed_worker_and_a_killed_master_are_restarted(serving, host, version):
     first = host.check_output("docker inspect -f '{{.State.Pid}}' $(docker ps -q)")
     pid = host.check_output(f"pgrep -P {first}")  # the engine's init has one child, the master
     worker = host.check_output(f"pgrep -P {pid} | head -n 1")
@@ -623,7 +625,7 @@ def test_a_reboot_of_the_host(serving, deploy, host, version):
 
 
 def assert_mounted_without_set_uid(host):
-    # The mount without set-uid programs is older than the container that Docker started again.
+    # The mount that forbids set-uid programs existed before Docker started the container again.
     process = host.check_output(
         "docker inspect --format '{{.State.Pid}}' $(docker ps --quiet --filter"
         " label=host.flaskops.app=shop)"

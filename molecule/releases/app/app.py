@@ -1,4 +1,4 @@
-"""The application that is released while it is under load; its environment says how it behaves."""
+"""The application that is released under load; its environment controls its behaviour."""
 
 import os
 import time
@@ -32,7 +32,7 @@ def health() -> tuple[str, int]:
 
 @web.get("/slow")
 def slow() -> Response:
-    """An answer of 64 KiB that takes its time, half of it before the first byte."""
+    """An answer of 64 KiB that takes some seconds, half of them before the first byte."""
     pause = float(request.args["seconds"]) / 2
 
     def parts():
@@ -46,13 +46,13 @@ def slow() -> Response:
 
 @web.get("/rows")
 def rows() -> Response:
-    """A download of 64 MiB, as fast as it is taken."""
+    """A download of 192 MiB, as fast as the client reads it."""
     return Response((b"r" * 65536 for _ in range(3072)), headers={"Content-Length": str(192 << 20)})
 
 
 @web.get("/ticks")
 def ticks() -> Response:
-    """An event stream that has no end."""
+    """An endless event stream."""
 
     def parts():
         number = 0
@@ -84,7 +84,7 @@ def websocket() -> str:
         while True:
             uwsgi.websocket_send(VERSION.encode() + b" " + uwsgi.websocket_recv())
     except OSError:
-        return ""  # it has gone
+        return ""  # the client has left
 
 
 app = Flask(__name__, static_folder=None)

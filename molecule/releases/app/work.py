@@ -1,5 +1,5 @@
-"""A process without a route: it writes down when it began, that it lives, and when it ended; its
-environment says how it behaves.
+"""A process without a route: it records when it begins, that it runs, and when it ends; its
+environment controls its behaviour.
 """
 
 import os
@@ -21,7 +21,7 @@ def note(word: str) -> None:
 
 
 def end(_signal: int, _frame: object) -> None:
-    time.sleep(1)  # what it has begun
+    time.sleep(1)  # it finishes what it has begun
     note("end")
     sys.exit(0)
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""For tests only: the controller dies, as by kill -9, when a task begins, or a moment later."""
+"""For tests only: kill the controller with SIGKILL when a task begins, or a moment later."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Deploys from the controller while the host is under load, and what is counted. The scenario
+"""Fixtures that deploy from the controller while the host is under load, and count. The scenario
 recovery has a link to this file.
 """
 
@@ -19,7 +19,7 @@ import pytest
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[3]))
 SCENARIO = PROJECT / "molecule/releases"
 DRAIN = 4  # seconds; a slow answer takes three
-# In a shell of the host: the user of the container of the shop.
+# For a shell on the host: the user of the container of the shop.
 OWNER = (
     "$(docker inspect -f '{{.Config.User}}' $(docker ps --quiet --filter"
     " label=host.flaskops.app=shop))"
@@ -50,7 +50,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def shop(version: Any = 1, **more: Any) -> dict[str, Any]:
-    """The application under load; a version differs from another by its environment."""
+    """The application under load; versions differ in their environment."""
     env = {"VERSION": str(version), **more.pop("env", {})}
     entry = {
         "name": "shop",
@@ -66,7 +66,7 @@ def shop(version: Any = 1, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def version(http: Callable[..., Any]) -> Callable[[], str]:
-    """Which version answers; "" when none does."""
+    """The version that answers; "" without an answer."""
 
     def ask() -> str:
         try:
@@ -80,7 +80,7 @@ def version(http: Callable[..., Any]) -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def listed() -> list[dict[str, Any]]:
-    """The entries of the last run, if it was a deploy that passed."""
+    """The entries of the last run, if it was a successful deploy."""
     return []
 
 
@@ -108,8 +108,8 @@ def deploy(deploy: Callable[..., Any], listed: list[dict[str, Any]]) -> Callable
 def serving(
     deploy: Callable[..., Any], version: Callable[[], str], listed: list[dict[str, Any]]
 ) -> str:
-    """The version that serves, whatever the test before has left: its plain entry, and no other
-    application. A test gives its versions names that no other test has.
+    """The version that serves. The fixture restores its plain entry and removes all other
+    applications, whatever the previous test left. Each test gives its versions unique names.
     """
     serves = version() or "1"
     if listed != [shop(serves)]:
@@ -120,8 +120,8 @@ def serving(
 
 @pytest.fixture
 def load(host: Any, request: pytest.FixtureRequest) -> Callable[[], Any]:
-    """Load on /shop/ while the block runs; its counts are there afterwards, and stand in the table
-    at the end.
+    """Generate load on /shop/ while the block runs; its counts are available afterwards, and are
+    shown in the table at the end.
     """
 
     @contextmanager
@@ -158,14 +158,14 @@ def audit(host: Any) -> list[dict[str, Any]]:
 
 
 def nothing_lost(found: dict[str, Any]) -> None:
-    """0 failed, 0 refused, 0 truncated; and there was something that could have been lost."""
+    """Check: 0 failed, 0 refused, 0 truncated; and there were requests of each kind."""
     counts = found["counts"]
     assert (counts["failed"], counts["refused"], counts["truncated"]) == (0, 0, 0), found
     assert min(counts["requests"], counts["slow"], counts["upload"], counts["echoes"]) > 0, counts
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> float:
-    """How long it took."""
+    """Wait for a condition; return the seconds that it took."""
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < seconds, f"waited {seconds} s for {what}"
@@ -174,8 +174,8 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> float:
 
 
 class Disk:
-    """One small disk for Docker's data and the releases: its own file system, which is really
-    full when it is.
+    """A small disk for Docker's data and the releases: a separate file system that really becomes
+    full.
     """
 
     DIRECTORIES = ("/var/lib/docker", "/var/lib/flaskops")
@@ -184,7 +184,7 @@ class Disk:
         self.host = host
 
     def room(self, mebibytes: float) -> None:
-        """Leave so much free on it."""
+        """Resize it so that so many mebibytes are free."""
         used = int(self.host.check_output("df --output=used -k /run/disk | tail -n 1"))
         self.host.check_output(f"mount -o remount,size={used + int(mebibytes * 1024)}k /run/disk")
 
@@ -211,7 +211,7 @@ class Disk:
 
     @contextmanager
     def _engine_stopped(self) -> Iterator[None]:
-        """Containers too: what they have mounted is where it was when they started."""
+        """Stop the containers too: their mounts stay where they were when they started."""
         running = self.host.check_output("docker ps --quiet").split()
         self.host.check_output(
             f"docker stop {' '.join(running)} && systemctl stop docker.socket docker"
@@ -222,7 +222,7 @@ class Disk:
 
 @pytest.fixture
 def disk(host: Any, serving: str, version: Callable[[], str]) -> Iterator[Disk]:
-    """The version serves from a small disk."""
+    """A small disk, from which the version serves."""
     disk = Disk(host)
     disk.begin()
     wait_for(lambda: version() == serving, 30, "the service from the small disk")
@@ -233,7 +233,7 @@ def disk(host: Any, serving: str, version: Callable[[], str]) -> Iterator[Disk]:
 
 @pytest.fixture
 def left(host: Any) -> Callable[[], dict[str, list[str]]]:
-    """What there is of the application on the host."""
+    """Everything that the host has of the application."""
 
     def look() -> dict[str, list[str]]:
         lines = {

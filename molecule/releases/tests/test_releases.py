@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""No request is lost, no release is left incomplete, and there is always a way back; counted under
-load. What goes wrong: scenario recovery.
+"""No request is lost, no release stays incomplete, and a rollback is always possible; counted under
+load. The scenario recovery tests failures.
 """
 
 import json
@@ -20,15 +20,15 @@ OTHER = {**shop(1), "name": "other", "path": "/other", "keep_releases": 2}
 
 @pytest.fixture
 def beside(serving, deploy):
-    """The version that serves; another application is beside it."""
+    """The version that serves, with another application beside it."""
     deploy(shop(serving), OTHER).ok()
     return serving
 
 
 @pytest.fixture
 def neighbour(host, beside, deploy):
-    """Opens a download, an event stream and a websocket of the other application, and a long upload
-    to the shop; what became of them.
+    """Open a download, an event stream and a websocket of the other application, and a long upload
+    to the shop; closing returns their results.
     """
 
     def open_all(seconds):
@@ -45,7 +45,7 @@ def neighbour(host, beside, deploy):
         wait_for(
             lambda: host.file("/root/open.json").exists,
             90,
-            f"what became of them: {host.run('cat /root/open.log').stdout}",
+            f"the results: {host.run('cat /root/open.log').stdout}",
         )
         return json.loads(host.check_output("cat /root/open.json"))
 
@@ -59,17 +59,17 @@ def neighbour(host, beside, deploy):
 def test_what_a_neighbour_has_open_survives_deploys(
     neighbour, deploy, host, load, deploys, seconds
 ):
-    """Half of them change the code alone, the others what Nginx reads as well."""
+    """Half of the deploys change only the code, the others the proxy config too."""
     close = neighbour(seconds)
     with load() as found:
         for number in range(deploys):
             more = {"proxy": {"read_timeout_seconds": 70 + number}} if number % 2 else {}
             deploy(shop(f"beside {number} of {deploys}", **more), OTHER).ok()
-    became = close()
-    print(became)
-    whole = {name for name, what in became.items() if what["whole"]}
-    assert whole == {"download", "events", "websocket", "upload"}, became
-    assert became["upload"]["seconds"] >= seconds
+    results = close()
+    print(results)
+    whole = {name for name, result in results.items() if result["whole"]}
+    assert whole == {"download", "events", "websocket", "upload"}, results
+    assert results["upload"]["seconds"] >= seconds
     nothing_lost(found)
     # None of its drains waited for the neighbour's connections.
     assert max(entry["drained"]["seconds"] for entry in audit(host)[-deploys:]) <= DRAIN + 0.5
@@ -85,7 +85,9 @@ def test_the_status_is_one_table(beside, play, host):
     assert lines["other"][9] == "/other"
 
 
-def test_one_that_left_the_list_is_reported_and_removed_when_asked(beside, deploy, play, http):
+def test_one_that_is_no_longer_listed_is_reported_and_removed_on_request(
+    beside, deploy, play, http
+):
     run = deploy(shop(beside)).ok()
     assert run.changed == 0
     assert "On this host and not in flask_apps, left as they are: other" in run.output
@@ -115,14 +117,14 @@ def test_absent_removes_everything_of_that_application_and_nothing_else(
     assert deploy(shop(beside), {"name": "other", "state": "absent"}).ok().changed == 0
 
 
-def test_a_release_of_changed_code_alone_reloads_nothing(serving, deploy, host):
+def test_a_release_that_only_changes_code_does_not_reload_nginx(serving, deploy, host):
     workers = host.check_output("pgrep -f '^nginx: worker process$' | sort")
     deploy(shop("code")).ok()
     assert host.check_output("pgrep -f '^nginx: worker process$' | sort") == workers
 
 
-def test_of_more_than_ten_reloads_the_oldest_workers_end_and_are_named(serving, deploy, host):
-    """A websocket holds the workers of each reload."""
+def test_after_more_than_ten_reloads_the_oldest_workers_are_ended_and_named(serving, deploy, host):
+    """A websocket keeps the workers of each reload running."""
     keep = (
         "import socket, time\nline = socket.create_connection(('127.0.0.1',"
         " 80))\nline.sendall(b'GET /shop/ws HTTP/1.1\\r\\nHost: localhost\\r\\nConnection:"
@@ -149,7 +151,7 @@ def test_of_more_than_ten_reloads_the_oldest_workers_end_and_are_named(serving, 
     host.run(f"kill {' '.join(held)}")
 
 
-# --- what goes well -------------------------------------------------------------------------------
+# --- successful deploys and rollbacks -------------------------------------------------------------
 
 
 def test_deploy_of_a_new_version_and_of_the_same_again(serving, deploy, version, load):
@@ -187,13 +189,13 @@ def test_a_rollback_to_a_release_that_is_named(serving, deploy, play, version, h
     )
 
 
-def test_a_websocket_lives_on_through_a_deploy_until_its_time_is_over(serving, deploy, host, load):
+def test_a_websocket_survives_a_deploy_until_the_end_of_the_drain(serving, deploy, host, load):
     with load() as found:
         deploy(shop("ws")).ok()
     assert len(found["closed"]) == 4, found
-    # The switch was between the two. Nothing but the end of its container closes a websocket:
-    # SIGTERM when the drain is over, and for a server that waits for its websockets SIGKILL five
-    # seconds later.
+    # The switch was between these two times. Only the end of its container closes a websocket:
+    # with SIGTERM when the drain is over, and, if the server waits for its websockets, with
+    # SIGKILL five seconds later.
     before, after = found["changed"][0][0], found["changed"][-1][1]
     for closed in found["closed"]:
         assert closed - before >= DRAIN - 0.1, found
@@ -201,7 +203,7 @@ def test_a_websocket_lives_on_through_a_deploy_until_its_time_is_over(serving, d
     assert audit(host)[-1]["drained"]["seconds"] <= DRAIN + 0.2
 
 
-def test_a_page_of_the_old_release_still_finds_its_files(serving, deploy, http, tmp_path):
+def test_a_page_of_the_previous_release_still_finds_its_files(serving, deploy, http, tmp_path):
     assert http("/shop/static/common.txt").status == 200
     source = tmp_path / "app"
     shutil.copytree(SCENARIO / "app", source)
@@ -226,11 +228,11 @@ def test_the_release_command_runs_before_the_new_code_serves(serving, deploy, pl
     deploy(shop("migrates", **migrate)).ok()
     deploy(shop("migrates", **migrate)).ok()
     play("rollback").ok()
-    said = host.check_output("cat $(docker volume inspect -f '{{.Mountpoint}}' shop-data)/log")
-    assert said == "migrated migrates"  # once: not when nothing changes, and not on the way back
+    log = host.check_output("cat $(docker volume inspect -f '{{.Mountpoint}}' shop-data)/log")
+    assert log == "migrated migrates"  # once: neither without a change nor in a rollback
 
 
-def test_tasks_of_the_user_run_before_and_after(serving, deploy, tmp_path, host, version):
+def test_pre_deploy_and_post_deploy_hooks_run(serving, deploy, tmp_path, host, version):
     before, after = tmp_path / "before.yml", tmp_path / "after.yml"
     before.write_text(
         "- ansible.builtin.shell: 'echo {{ flask_apps_plan.work[0].name }} > /root/before'\n "
@@ -272,7 +274,7 @@ def test_maintenance_stopped_and_back(serving, deploy, http, version, host):
     answer = http("/shop/", method="POST", body="x")
     assert (answer.status, answer.headers["retry-after"]) == (503, "120")
     assert "Back soon" in answer.body
-    assert http("/shop/health").status == 200  # it stays honest
+    assert http("/shop/health").status == 200  # the health check is not affected
     assert deploy(shop(serving, state="maintenance")).ok().changed == 0
     deploy(shop(serving, state="stopped")).ok()
     assert http("/shop/").status == 503
@@ -288,7 +290,7 @@ def test_an_application_under_a_new_name(serving, deploy, host, version, load):
         assert version() == "renamed"
     nothing_lost(found)
     assert host.check_output("ls /etc/nginx/flaskops/default") == "store.conf"
-    # One that does not serve takes nothing from the one whose path it takes.
+    # A failed release does not remove the application that has its path.
     bad = {**shop("back"), "env": {"CRASH": "1"}}
     assert (
         "Because of that not removed: store"

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""For tests only: what hundreds of runs of the same tree have in common is done once, or once in a
-run and not in each of its tasks.
+"""For tests only: do what hundreds of runs of the same tree have in common only once, or once in a
+run instead of in each of its tasks.
 
-A run makes the file that it sends for a module of the same sources as the run before. Each task is
-a separate process, which reads our filters and all that they import. The controller looks a
-thousand times a second whether a task is done. Together that is half of the processor time that a
-run takes on the controller.
+Without it, each run builds the same payload of a module again. Each task is a separate process,
+which loads our filters and everything that they import. The controller polls a thousand times a
+second whether a task is done. Together, these take half of the processor time of a run on the
+controller.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class CallbackModule(CallbackBase):
         self._load_plugins()
 
     def _share_payloads(self) -> None:
-        """Those of this tree: a file that has changed makes others."""
+        """Use the payloads of earlier runs of the same tree; a changed file leads to new ones."""
         state = [release.__version__]
         for path in sorted(PLUGINS.rglob("*.py")):
             found = path.stat()
@@ -53,7 +53,7 @@ class CallbackModule(CallbackBase):
             own.symlink_to(shared, target_is_directory=True)
 
     def _load_plugins(self) -> None:
-        """Before the processes that need them are made."""
+        """Load the filters and lookups before the processes that need them are forked."""
         for kind, loader in (("filter", filter_loader), ("lookup", lookup_loader)):
             for path in (PLUGINS / kind).glob("[a-z]*.py"):
                 loader.get(f"flaskops.host.{path.stem}")

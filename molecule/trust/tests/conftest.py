@@ -22,7 +22,7 @@ ENTRIES = {
 
 @pytest.fixture
 def inside(http: Callable[..., Any]) -> Callable[[str], str]:
-    """Runs a program of the attacker's in the container of the application intruder; what it
+    """Run a program of the attacker in the container of the application intruder; return what it
     printed.
     """
 
@@ -36,7 +36,7 @@ def inside(http: Callable[..., Any]) -> Callable[[str], str]:
 
 @pytest.fixture
 def mallory(host: Any) -> Callable[[str], Any]:
-    """Runs a shell command as another local user of the host."""
+    """Run a shell command as another local user of the host."""
 
     def run(command: str) -> Any:
         return host.run("setpriv --reuid 2001 --regid 2001 --clear-groups -- sh -c %s", command)
@@ -46,7 +46,7 @@ def mallory(host: Any) -> Callable[[str], Any]:
 
 @pytest.fixture
 def redeploy(deploy: Callable[..., Any]) -> Callable[..., Any]:
-    """Deploys entries of the scenario, each with its own change, which makes a release of it."""
+    """Deploy entries of the scenario, each with a change that leads to a new release."""
 
     def run(*names: str, **variables: Any) -> Any:
         entries = [{**ENTRIES[name], "env": {"CHANGE": os.urandom(4).hex()}} for name in names]

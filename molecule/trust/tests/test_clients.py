@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Clients that write what no browser does; an application that leads Nginx to its neighbours."""
+"""Clients that send what no browser sends; an application that sends Nginx to its neighbours."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SEEN = (
 
 @pytest.fixture
 def send(host):
-    """The head of a request as it goes over the line, and the program that the intruder runs then;
-    status and body of the answer.
+    """Send the head of a request as it is written, with the program that the intruder runs; return
+    the status and the body of the answer.
     """
 
     def run(head: str, program: str = SEEN) -> tuple[int, str]:
@@ -64,12 +64,12 @@ def test_a_request_line_with_a_host_takes_precedence_over_another_host(send, hos
         "evil..example",
     ],
 )
-def test_a_host_that_is_none_never_reaches_an_application(send, host_header):
+def test_an_invalid_host_never_reaches_an_application(send, host_header):
     assert send(f"POST /intruder/run HTTP/1.1\nHost: {host_header}")[0] == 400
 
 
 @pytest.mark.parametrize("upgrade", ["h2c", "h2c, websocket", "websocket, h2c", "H2c"])
-def test_no_tunnel_goes_past_nginx(send, upgrade):
+def test_no_tunnel_bypasses_nginx(send, upgrade):
     extra = (
         f"Upgrade: {upgrade}\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings:"
         " AAMAAABkAARAAAAAAAIAAAAA"
@@ -95,7 +95,7 @@ def test_a_header_with_an_underscore_does_not_replace_our_header(send, header):
         "/neighbour/static/",
     ],
 )
-def test_an_application_leads_nginx_nowhere(send, to):
+def test_an_application_cannot_redirect_nginx(send, to):
     program = f"""
 from flask import after_this_request
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What the intruder leaves on the disk delays nobody for long, is shown, goes with its container,
-and keeps no neighbour from its end.
+"""The files that the intruder leaves on the disk delay nobody for long, are shown, are removed with
+its container, and do not stop the run of a neighbour.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ for top in range(100):
 
 @pytest.fixture
 def audit(host):
-    """How each run that changed an application ended."""
+    """The results of all runs that changed an application."""
 
     def read(app: str) -> list[str]:
         return [
@@ -80,7 +80,7 @@ def status(play):
 
 @pytest.fixture
 def both(redeploy, audit, releases, host):
-    """Both are released once more, and the neighbour has all that belongs to the end of its run."""
+    """Release both again, and check that the end of the run is complete for both."""
 
     def run(**more):
         before = {app: len(audit(app)) for app in ("intruder", "neighbour")}
@@ -100,8 +100,8 @@ ALL_TASKS = {"FLASKOPS_SLOWEST": "1000"}
 
 
 def seconds_of_tasks(run):
-    """What each task of a run took: the whole of a run depends on what else the machine does, by
-    more than what is asked here.
+    """The seconds of each task of a run. The time of a whole run varies with the load of the
+    machine by more than the limit that is checked here.
     """
     found = {}
     for seconds, task in re.findall(
@@ -127,7 +127,7 @@ def test_what_the_intruder_leaves_is_deleted_and_the_neighbour_has_its_audit_and
         f"find {APPS}/intruder/releases -mindepth 3 -path '*/spool/*' | wc -l"
     )
     assert written.strip() == "0"
-    both()  # and once more, which prunes the release that it was in
+    both()  # again, which prunes the release with the files
 
 
 @pytest.mark.long
@@ -148,7 +148,7 @@ def test_many_files_delay_nobody_for_long(inside, both, host):
     assert is_clean(host)
 
 
-def test_the_status_shows_what_was_written_and_it_goes_with_the_container(
+def test_the_status_shows_what_was_written_and_it_is_removed_with_the_container(
     inside, both, status, host
 ):
     inside("open('/var/tmp/big', 'wb').write(bytes(30_000_000))")
@@ -160,9 +160,7 @@ def test_the_status_shows_what_was_written_and_it_goes_with_the_container(
     assert host.run(f"ls {APPS}/intruder/releases/*/spool/big").rc != 0
 
 
-def test_a_run_that_was_killed_is_followed_by_one_that_ends(
-    inside, start, redeploy, both, audit, host
-):
+def test_the_run_after_a_killed_run_completes(inside, start, redeploy, both, audit, host):
     inside(DEEP)
     entries = [{**ENTRIES[name], "env": {"CHANGE": "killed"}} for name in ("intruder", "neighbour")]
     process = start("deploy", entries, flask_apps_source_root=str(SOURCES))
@@ -187,7 +185,7 @@ def test_a_deploy_without_room_is_refused_before_anything_is_changed(redeploy, a
     assert (audit("neighbour"), releases("neighbour")) == before
 
 
-def test_the_log_of_each_container_has_a_bound(host):
+def test_the_log_of_each_container_has_a_limit(host):
     names = host.check_output("docker ps --quiet").split()
     for found in json.loads(host.check_output(f"docker inspect {' '.join(names)}")):
         log = found["HostConfig"]["LogConfig"]
@@ -196,7 +194,7 @@ def test_the_log_of_each_container_has_a_bound(host):
         ]
 
 
-def test_one_whose_first_release_was_refused_is_shown_as_that_and_can_be_removed(
+def test_one_whose_first_release_was_refused_is_shown_as_refused_and_can_be_removed(
     deploy, play, host
 ):
     health = {"path": "/no-such-page", "deadline_seconds": 3, "interval_seconds": 0.2}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What is on the host of an application is closed to its neighbours and to the other users of the
-host.
+"""The files of an application on the host are closed to its neighbours and to the other users of
+the host.
 """
 
 import json
@@ -10,8 +10,8 @@ import os
 import pytest
 
 APPS = "/var/lib/flaskops/apps"
-# In the container: a set-uid program in a place that outlives the request, and that is open as far
-# as the application can open it.
+# In the container: writes a set-uid program into directories that outlive the request, and opens
+# them as far as the application can.
 PROGRAM = """
 import os, shutil
 os.chmod("/var/tmp", 0o777)
@@ -40,7 +40,7 @@ def test_another_user_reaches_no_set_uid_program_of_an_application(host, inside,
 
 
 def test_what_an_application_writes_is_mounted_without_set_uid_and_devices(host, inside):
-    """In the container, where it writes, and on the host, where its files lie."""
+    """In the container, where it writes, and on the host, where its files are stored."""
     assert "nosuid" in host.check_output(f"findmnt -no OPTIONS {APPS}").split(",")
     found = inside(
         "import os; print(*(os.statvfs(place).f_flag & 6 for place in ('/var/tmp',"
@@ -78,22 +78,22 @@ def test_another_user_connects_to_no_application(mallory, live):
     )
 
 
-def test_secrets_are_roots_and_their_own_group_alone_reads_them(host, inside, live):
+def test_secrets_belong_to_root_and_only_their_group_reads_them(host, inside, live):
     place = f"{APPS}/neighbour/releases/{live['neighbour']}/secrets"
     assert host.check_output(f"stat -c '%U %a' {place}") == "root 550"
     assert host.check_output(f"stat -c '%U %a' {place}/TOKEN") == "root 440"
-    said = inside("import os; os.unlink('/run/secrets/OWN')")
-    assert "Read-only file system" in said
+    output = inside("import os; os.unlink('/run/secrets/OWN')")
+    assert "Read-only file system" in output
 
 
-def test_parents_are_open_to_nginx_alone(host):
+def test_parents_are_open_to_nginx_only(host):
     for path in ("/var/lib/flaskops", APPS, f"{APPS}/neighbour", f"{APPS}/neighbour/releases"):
         assert host.check_output(f"stat -c '%U %G %a' {path}") == "root www-data 710"
 
 
-def test_a_rollback_takes_no_link_for_a_secret(host, http, play, redeploy):
-    """A release of an older version of the collection gave the application its secrets; one may
-    have put a link there.
+def test_a_rollback_does_not_accept_a_link_as_a_secret(host, http, play, redeploy):
+    """With an older version of the collection, the application owned the files of its secrets, so
+    it may have replaced one with a link.
     """
     redeploy("intruder").ok()
     before = json.loads(host.check_output(f"cat {APPS}/intruder/state.json"))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""An archive replaces no image but that of its application, and a label makes no container
-another's.
+"""An archive replaces only the image of its application, and a label does not assign a container to
+another application.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from conftest import APPS, ENTRIES
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Callable[..., str]:
-    """An archive as docker save writes it, of an empty image with some names."""
+    """Write an archive like that of docker save, with an empty image that has these names."""
 
     def make(*names: str, **config: Any) -> str:
         layer = io.BytesIO()
@@ -55,7 +55,7 @@ def archive(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def images(host: Any) -> Callable[[], dict[str, str]]:
-    """All names of images on the host, and what each leads to."""
+    """All names of images on the host, each with the ID of its image."""
 
     def look() -> dict[str, str]:
         lines = host.check_output(
@@ -68,7 +68,7 @@ def images(host: Any) -> Callable[[], dict[str, str]]:
 
 @pytest.fixture
 def taken(deploy: Callable[..., Any]) -> Any:
-    """Deploys an application from an archive; nothing of it is left in the end."""
+    """Deploy an application from an archive; it is removed at the end."""
 
     def run(path: str, **keys: Any) -> Any:
         return deploy(
@@ -117,9 +117,9 @@ def test_an_image_with_our_labels_is_refused_before_it_runs(archive, host, taken
     assert "taken-" not in host.check_output("docker ps --all --format '{{.Names}}'")
 
 
-def test_a_container_with_labels_that_lie_is_not_taken_for_a_process(host, deploy, http):
-    """One that runs since before such labels were refused: what docker ps joins with commas is not
-    taken apart.
+def test_a_container_with_forged_labels_is_not_treated_as_a_process(host, deploy, http):
+    """A container from the time before such labels were refused. docker ps joins labels with
+    commas, which must not be split.
     """
     name = host.check_output(
         "docker ps --filter label=host.flaskops.app=neighbour --format '{{.Names}}'"

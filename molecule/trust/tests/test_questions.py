@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""An application that answers without an end holds up neither a deploy nor the status, and says
-nothing to a terminal.
+"""An application with endless answers delays neither a deploy nor the status, and sends no command
+to a terminal.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def entry(way: str, after: int = 0, **keys: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def hostile(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Deploys hostile applications; the run, and its seconds. They are removed at the end."""
+    """Deploy hostile applications; return the run and its seconds. They are removed at the end."""
     names: set[str] = set()
 
     def run(*entries: dict[str, Any]) -> tuple[Any, float]:
@@ -60,17 +60,17 @@ def test_no_answer_holds_up_a_deploy(hostile, http, ways):
     print(f"{len(ways)} endless answers: the deploy took {seconds:.0f} s")
     for way in ways:
         assert (
-            f"hostile-{way} did not pass its health check: no answer was one of 2xx, 3xx, 401, 403 within"
-            f" {DEADLINE}" in run.output
+            f"hostile-{way} did not pass its health check: no answer was one of 2xx, 3xx, 401, 403"
+            f" within {DEADLINE}" in run.output
         ), run.output
-    # Their deadlines one after the other, and what a deploy takes beside.
+    # The sum of their deadlines, and the rest of the deploy.
     assert seconds < len(ways) * (DEADLINE + 2) + 90
     assert http("/neighbour/").status == 403
 
 
 def test_no_answer_holds_up_the_switch(hostile, http):
     run, seconds = hostile(entry("drip", after=1))
-    print(f"an answer without an end after the switch: the deploy took {seconds:.0f} s")
+    print(f"an endless answer after the switch: the deploy took {seconds:.0f} s")
     assert "did not serve and was taken back" in run.failed().output
     assert seconds < 90
     assert http("/hostile-drip/").status == 404
@@ -84,12 +84,12 @@ def test_no_answer_holds_up_the_status(hostile, play):
     started = time.monotonic()
     run = play("status").ok()
     seconds = time.monotonic() - started
-    print(f"the status took {usual:.0f} s, and {seconds:.0f} s with three without an end")
+    print(f"the status took {usual:.0f} s, and {seconds:.0f} s with three endless answers")
     assert run.output.count("bad (TimeoutError: timed out)") >= 3, run.output
     assert seconds < usual + 15
 
 
-def test_no_word_of_an_application_reaches_the_terminal_as_a_command(hostile):
+def test_no_output_of_an_application_reaches_the_terminal_as_a_command(hostile):
     run, _ = hostile(entry("escapes"))
     output = run.failed().output
     assert r"\x1b[2J\x1b[1;1Hall is well\u202e" in output  # its log

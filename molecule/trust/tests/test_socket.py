@@ -1,14 +1,13 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Nobody who connects to an application is led out of the directory of its socket."""
+"""No client of an application's socket follows a link out of the directory of the socket."""
 
 import json
 
 import pytest
 from conftest import APPS, ENTRIES
 
-# In the container, a link instead of the application's own socket; what it leads to is a path
-# of the host.
+# In the container: replaces the application's own socket with a link to a path of the host.
 PLANT = """
 import os
 directory = os.path.dirname(os.environ["FLASKOPS_SOCKET"])
@@ -18,7 +17,7 @@ else:
     os.rename(directory + "/app.sock", directory + "/own")
 os.symlink({target!r}, directory + "/app.sock")
 """
-# A service of the host whose socket all may use.
+# A service of the host whose socket is open to all users.
 SERVICE = """
 import os, socketserver
 class Handler(socketserver.StreamRequestHandler):
@@ -33,8 +32,8 @@ socketserver.UnixStreamServer("/run/service.sock", Handler).serve_forever()
 
 @pytest.fixture
 def planted(host, inside):
-    """Puts a link to a path of the host instead of the intruder's socket; afterwards the
-    socket is back.
+    """Replace the intruder's socket with a link to a path of the host; restore the socket
+    afterwards.
     """
     run = "/var/lib/flaskops/apps/intruder/releases/*/run"
 
@@ -80,7 +79,7 @@ def test_a_link_to_the_socket_of_a_service_of_the_host_reaches_nothing(http, pla
     assert http("/intruder/").status == 502
 
 
-def test_status_asks_nobody_else_either(host, play, planted, service):
+def test_status_sends_no_request_to_another_service(host, play, planted, service):
     planted(service)
     status = play("status").ok().output
     line = next(line for line in status.splitlines() if " intruder " in line)
@@ -97,8 +96,8 @@ def test_a_deploy_sees_that_the_socket_is_replaced_and_restores_it(
 
 
 def test_the_kernel_follows_no_such_link(host):
-    """It is one for all hosts of the tests, so that none may turn it off to see what a run does:
-    tests/unit/test_planted.py does.
+    """All test hosts share this setting, so a scenario cannot turn it off to test the run itself:
+    tests/unit/test_planted.py does that.
     """
     assert host.check_output("cat /proc/sys/fs/protected_symlinks") == "1"
 
@@ -111,7 +110,7 @@ def test_the_directory_of_the_socket_is_roots(host, inside):
     assert inside(look) == "0 0o41777\n"
 
 
-def test_another_user_cannot_make_the_lock_of_nginx_first(host, mallory, redeploy):
+def test_another_user_cannot_create_the_lock_of_nginx_first(host, mallory, redeploy):
     mallory(
         "touch /run/lock/flaskops-nginx.lock; mkdir -p /run/flaskops-nginx; touch"
         " /run/flaskops-nginx/lock"
