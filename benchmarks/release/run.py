@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How long a change of code takes until it serves, against compose; and how long a run takes that
-has nothing to do.
+"""How long a change of code takes until it serves, compared with compose; and how long a run
+without a change takes.
 
-    benchmarks/release/run.py CONTAINER      a test host that `molecule converge -s releases` has
-    made
+    benchmarks/release/run.py CONTAINER      a test host of `molecule converge -s releases`
 
-Both tables are ratios of one run on one machine. See README.md beside this file.
+Both tables are from one run on one machine. See README.md beside this file.
 """
 
 from __future__ import annotations
@@ -32,8 +31,7 @@ COUNTS = [
     int(number) for number in os.environ.get("FLASKOPS_BENCHMARK_APPS", "1,5,20,50").split(",")
 ]
 
-# Asks without a pause until it is stopped; on the host, so that nothing but the host is
-# measured.
+# Sends requests until it is stopped; it runs on the host, so that only the host is measured.
 POLLER = r"""
 import http.client, json, signal, sys, time
 port, path, seen, failed, gap, last = int(sys.argv[1]), sys.argv[2], {}, 0, 0.0, time.time()
@@ -85,7 +83,9 @@ def play(inventory: Path, *words: str) -> str:
 
 
 def watched(port: int, path: str, wanted: str, change: Any) -> dict[str, float]:
-    """Seconds from the command to its first answer, failed requests and the longest gap."""
+    """Seconds from the command to the first answer of its version, failed requests, and the longest
+    gap.
+    """
     poller = subprocess.Popen(
         ["docker", "exec", HOST, "python3", "-c", POLLER, str(port), path],
         stdout=subprocess.PIPE,
@@ -95,7 +95,7 @@ def watched(port: int, path: str, wanted: str, change: Any) -> dict[str, float]:
     began = time.time()
     change()
     ended = time.time()
-    time.sleep(3)  # compose comes back before the new code answers
+    time.sleep(3)  # compose returns before the new code answers
     on_host("pkill", "-TERM", "-f", r"[g]o.clear", check=False)
     found = json.loads(poller.communicate(timeout=30)[0])
     if wanted not in found["seen"]:
@@ -109,7 +109,7 @@ def watched(port: int, path: str, wanted: str, change: Any) -> dict[str, float]:
 
 
 class Bench:
-    """An application of which there may be many."""
+    """An application that is deployed under one or many names."""
 
     def __init__(self, directory: Path) -> None:
         self.source = directory / "app"
@@ -121,7 +121,7 @@ class Bench:
         self.began = int(time.time())
 
     def write(self, version: str) -> str:
-        """A version that no cache of an earlier run knows; what answers says it."""
+        """Write a version that no cache of an earlier run has; the application answers with it."""
         code = (HERE / "compose/app.py").read_text().replace("@version@", self.named(version))
         (self.source / "app.py").write_text(code)
         return code
@@ -150,7 +150,7 @@ class Bench:
 
 
 class Compose:
-    """The other way, in one of its two images."""
+    """Compose, with one of its two images."""
 
     def __init__(self, dockerfile: str, runtime: str, ca_bundle: str) -> None:
         values = {
@@ -172,7 +172,7 @@ class Compose:
             on_host("cp", "-L", ca_bundle, f"{PROJECT}/ca-bundle.crt")
 
     def __call__(self, *words: str) -> float:
-        """How long it took."""
+        """Run a command of compose; return its seconds."""
         began = time.time()
         on_host(*self.command, *words)
         return time.time() - began
@@ -226,9 +226,8 @@ def change_of_code(bench: Bench) -> None:
         "docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "flaskops/runtime"
     ).split()
     build = next(tag for tag in tags if tag.endswith("-build"))
-    on_host(
-        "docker", "tag", app, "flaskops-benchmark:app"
-    )  # the release itself may be pruned meanwhile
+    # The image of the release itself may be pruned meanwhile.
+    on_host("docker", "tag", app, "flaskops-benchmark:app")
     try:
         runs = {
             "ours": by_ours(bench),

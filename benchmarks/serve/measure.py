@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs on the test host: asks each way for each page in turn, and says what it took. Plan in JSON
-on stdin, measurements in JSON on stdout.
+"""Runs on the test host: requests each page from each way in turn, and measures. Reads the plan as
+JSON from stdin, writes the measurements as JSON to stdout.
 
-measure.py slow URL UPLOAD    is what it starts for slow clients
+measure.py slow URL UPLOAD    is started for slow clients
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 TICK = os.sysconf("SC_CLK_TCK")
-# What serves outside of the containers: the host's Nginx, and the engine's parts that forward a
-# published port and take the log.
+# The processes that serve outside of the containers: the host's Nginx, and those of the engine that
+# forward a published port and record the log.
 OUTSIDE = ("nginx", "docker-proxy", "dockerd", "containerd-shim")
 SLOW_CLIENTS = 100
 
@@ -40,7 +40,7 @@ def in_container(process: Path) -> bool:
 def cgroup_seconds(containers: list[str]) -> float:
     total = 0.0
     for identity in containers:
-        # Version 1 of cgroups, and version 2 with either of the engine's drivers.
+        # Version 1 of cgroups, and version 2 with each of the engine's drivers.
         files = [
             Path(f"/sys/fs/cgroup/cpuacct/docker/{identity}/cpuacct.usage"),
             Path(f"/sys/fs/cgroup/system.slice/docker-{identity}.scope/cpu.stat"),
@@ -111,8 +111,8 @@ def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
 
 
 def hey(url: str, connections: int, seconds: float, rate: float) -> dict[str, float]:
-    """At a rate that is given, however much the way could do: what a visitor waits for when the
-    machine is not full.
+    """Measure at a given rate, below the limit of the way: how long a visitor waits while the
+    machine is not saturated.
     """
     numbers = [f"-c={connections}", f"-z={seconds:g}s", f"-q={rate / connections:.3f}", "-t=10"]
     began = time.monotonic()
@@ -121,7 +121,7 @@ def hey(url: str, connections: int, seconds: float, rate: float) -> dict[str, fl
     ).stdout
     # Each connection waits for its turn before its first request.
     took = time.monotonic() - began - connections / rate
-    # Who was not answered is not in the list, and is missed in the rate.
+    # Unanswered requests are not in the list, and reduce the rate.
     answers = list(csv.DictReader(text.splitlines()))
     waits = sorted(
         float(answer["response-time"]) * 1000
@@ -145,8 +145,8 @@ def seconds_of(url: str) -> float:
 
 
 def waiting(way: dict[str, Any], row: dict[str, Any]) -> dict[str, float]:
-    """Milliseconds until the last of some requests that wait a second each is answered, and one
-    more, which asks for a tiny page a tenth of a second after them.
+    """Milliseconds until the last of several requests that wait a second each is answered; and
+    until a request for a tiny page is answered that is sent a tenth of a second after them.
     """
     with ThreadPoolExecutor(row["waiting"]) as pool:
         began = time.monotonic()
@@ -159,7 +159,7 @@ def waiting(way: dict[str, Any], row: dict[str, Any]) -> dict[str, float]:
 
 
 def warm_up(url: str, connections: int, seconds: float) -> None:
-    """wrk itself takes whole seconds."""
+    """Run wrk for a fraction of a second; its own option accepts whole seconds only."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(
             ["wrk", "-t1", f"-c{connections}", "-d60s", url],
@@ -199,8 +199,8 @@ def measure(
 
 
 def slow_clients(download: str, upload: str) -> None:
-    """Half of them send a form a little at a time, half take an image a little at a time; who has
-    done begins again.
+    """Half of the clients send a form a little at a time, half read an image a little at a time;
+    each starts again when it has finished.
     """
     at = urlsplit(download)
     body = 30000
@@ -257,7 +257,7 @@ def wait_for(way: dict[str, Any]) -> None:
 
 
 def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
-    """All ways give the same, before anything is measured; where one does not, that is told."""
+    """Check before the measurements that all ways give the same answers; return the differences."""
     faults = []
     for way in ways:
         wait_for(way)
@@ -266,11 +266,11 @@ def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
             continue
         wanted = 0
         for way in ways:
-            # Often enough for a fault that comes with every other answer only.
+            # Often enough for a fault that only every other answer has.
             for _ in range(20):
                 try:
                     with urllib.request.urlopen(way["url"] + row["path"], timeout=30) as answer:
-                        # Each way has a path of its own in the page.
+                        # The page contains the path of its way.
                         length = len(answer.read()) - len(urlsplit(way["url"]).path) * row.get(
                             "paths", 0
                         )
@@ -280,7 +280,7 @@ def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
                             f"{way['name']}: {row['path']} has {length} bytes and not {wanted}"
                         )
                 except IncompleteRead:
-                    faults.append(f"{way['name']}: {row['path']} came truncated")
+                    faults.append(f"{way['name']}: {row['path']} was truncated")
                 except (OSError, HTTPException) as error:
                     faults.append(f"{way['name']}: {row['path']} was answered with {error!r}")
     return faults
@@ -307,8 +307,8 @@ def main() -> None:
     ]
     faults = check(ways, plan["rows"])
     results = []
-    # One at a time: a server that works on after its clients have gone would be counted against the
-    # others.
+    # One way at a time: a server that is still working after its clients have left would slow down
+    # the others.
     with docker("pause", "unpause", ways):
         for number in range(plan["rounds"]):
             for row, way in turns:

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What serving costs: our deployment against each well-known image's own way of running the same
-application.
+"""The cost of serving: our deployment compared with each well-known image's own way of running the
+same application.
 
-    benchmarks/serve/run.py CONTAINER [--quick]     a test host that `molecule converge -s releases`
-    has made
+    benchmarks/serve/run.py CONTAINER [--quick]     a test host of `molecule converge -s releases`
 
-Everything is one run on one machine. See README.md beside this file.
+All results are from one run on one machine. See README.md beside this file.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ ROOT = HERE.parents[1]
 PLACE = "/srv/serve"
 IMAGE = "flaskops-benchmark-rivals"
 BASE = "flaskops-benchmark-base"
-# At one rate: of what the best of the others can do, and what the load generator does without
-# taking the machine for itself.
+# For the rows at one rate: the share of what the best of the others can do, and the most that the
+# load generator can send without slowing down the servers.
 SHARE, MOST_PER_SECOND = 0.25, 2000
 
-# Ours, by how the application is listed. The last one is for the microcache alone.
+# Our ways, each with the keys of its entry. The last one is only for the microcache.
 OURS: dict[str, dict[str, Any]] = {
     "ours": {},
     "ours, 1 thread": {"uwsgi": {"threads": 1}},
@@ -45,8 +44,8 @@ OURS: dict[str, dict[str, Any]] = {
     "ours, cached": {"proxy": {"cache_seconds": 1}},
 }
 CACHED = "ours, cached"
-# The ways of the rivals: words of `docker run` for each container, and the port and path that it is
-# asked at (0: through the host's Nginx).
+# The ways of the rivals: the arguments of `docker run` for each container, and the port and path of
+# its address (0: through the host's Nginx).
 RIVALS: dict[str, dict[str, Any]] = {
     "uwsgi-nginx-flask": {"containers": [["uwsgi-nginx-flask/start.sh"]], "port": 80},
     "meinheld": {
@@ -125,7 +124,7 @@ def copy_app(directory: Path) -> Path:
 
 
 def send_recipes() -> None:
-    """This directory goes to the host, with what the builds there have to trust."""
+    """Copy this directory to the host, with the certificates and the index for the builds there."""
     bundle, index = (
         VARIABLES.get("flask_apps_build_ca_bundle", ""),
         VARIABLES.get("flask_apps_build_index_url", ""),
@@ -154,7 +153,7 @@ def build(recipe: str, image: str, **arguments: str) -> None:
 
 
 def linked_base() -> str:
-    """The base image, if python3 and uWSGI are the same Python there: Docker's is so, Debian's is
+    """The base image, if its python3 is linked with libpython like uWSGI: Docker's is, Debian's is
     not (see rivals/base.Dockerfile).
     """
     defaults = yaml.safe_load((ROOT / "roles/flask_apps/defaults/main.yml").read_text())
@@ -177,7 +176,7 @@ def linked_base() -> str:
 
 
 def deploy_ours(directory: Path, source: Path, base: str) -> list[dict[str, Any]]:
-    """Our ways, deployed as anybody does it."""
+    """Deploy our ways as a user does."""
     apps = []
     for number, keys in enumerate(OURS.values()):
         apps.append(
@@ -325,11 +324,11 @@ def medians(results: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, fl
     }
 
 
-def at_one_rate(told: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
-    """The rows again, each at a share of what the best of the others could do, as far as the load
-    generator keeps up.
+def at_one_rate(measured: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
+    """The rows again, each at a share of what the best of the others can do, up to the limit of the
+    load generator.
     """
-    found, faulty = medians(told["results"]), faulty_ways(told)
+    found, faulty = medians(measured["results"]), faulty_ways(measured)
     rivals = [name for name in names if name not in OURS and name not in faulty]
     best = [max(found[row["name"], name]["rate"] for name in rivals) for row in ROWS]
     return [
@@ -338,23 +337,23 @@ def at_one_rate(told: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def faulty_ways(told: dict[str, Any]) -> set[str]:
-    return {fault.partition(":")[0] for fault in told["faults"]}
+def faulty_ways(measured: dict[str, Any]) -> set[str]:
+    return {fault.partition(":")[0] for fault in measured["faults"]}
 
 
 def table(
     title: str,
     key: str,
-    told: dict[str, Any],
+    measured: dict[str, Any],
     names: list[str],
     better: Any,
     rows: list[dict[str, Any]],
 ) -> None:
-    """A row for each page; the last column is ours against the best of the others."""
-    found, faulty = medians(told["results"]), faulty_ways(told)
+    """Print a row for each page; the last column compares ours with the best of the others."""
+    found, faulty = medians(measured["results"]), faulty_ways(measured)
     heads = [f"{name} †" if name in faulty else name for name in names]
     print(
-        f"\n{title}\n\n| | {' | '.join(heads)} | ours / best of theirs"
+        f"\n{title}\n\n| | {' | '.join(heads)} | ours / best of the others"
         f" |\n|---|{'---|' * (len(names) + 1)}"
     )
     for row in rows:
@@ -368,7 +367,7 @@ def table(
             f"{value[key]:.{1 if key == 'p99' else 0}f}{marks[name]}"
             for name, value in values.items()
         ]
-        # Who loses requests, or cannot do as many, is not the best, however fast.
+        # A way that loses requests, or cannot answer as many, is not the best, however fast it is.
         rivals = [
             values[name][key]
             for name in names
@@ -379,11 +378,11 @@ def table(
         print(f"| {row['name']}{rate} | {' | '.join(cells)} | {ratio} |")
 
 
-def waiting_table(told: dict[str, Any], names: list[str]) -> None:
-    """How long the requests take that come while others wait."""
+def waiting_table(measured: dict[str, Any], names: list[str]) -> None:
+    """Print how long requests take that arrive while others wait."""
     of = {
         (name, key): statistics.median(
-            result[key] for result in told["results"] if result["way"] == name
+            result[key] for result in measured["results"] if result["way"] == name
         )
         for name in names
         for key in ("all", "one_more")
@@ -394,26 +393,33 @@ def waiting_table(told: dict[str, Any], names: list[str]) -> None:
 
 
 def report(
-    told: dict[str, Any],
+    measured: dict[str, Any],
     steady: dict[str, Any],
     rows: list[dict[str, Any]],
     names: list[str],
     meinheld: str,
 ) -> None:
-    found = medians(told["results"])
-    table("CPU time per request, µs", "cpu", told, names, min, ROWS)
-    table("requests per second", "rate", told, names, max, ROWS)
-    table("99th percentile, ms, each at its own requests per second", "p99", told, names, min, ROWS)
+    found = medians(measured["results"])
+    table("CPU time per request, µs", "cpu", measured, names, min, ROWS)
+    table("requests per second", "rate", measured, names, max, ROWS)
+    table(
+        "99th percentile, ms, each at its own requests per second",
+        "p99",
+        measured,
+        names,
+        min,
+        ROWS,
+    )
     title = (
         f"99th percentile, ms, all at one rate: {SHARE:.0%} of what the best of the others can do,"
         f" at most {MOST_PER_SECOND}/s"
     )
     table(title, "p99", steady, names, min, rows)
     print(
-        "\nNot counted as the best: `*` requests failed; `‡` it cannot do as many; `†` it does not"
-        " give what the others give:\n"
+        "\nNot counted as the best: `*` requests failed; `‡` it cannot answer as many; `†` its"
+        " answers differ from those of the others:\n"
     )
-    print("\n".join(f"- {fault}" for fault in sorted(set(told["faults"]))))
+    print("\n".join(f"- {fault}" for fault in sorted(set(measured["faults"]))))
     if meinheld != "yes":
         print(f"- meinheld: it cannot be compiled, {meinheld}")
     print("\n| static files | requests/s | subpath blog's | times |\n|---|---|---|---|")
@@ -465,16 +471,16 @@ def main(quick: bool, keep: bool, output: str) -> None:
                 {**row, "only": [way["name"] for way in ways if way["name"] != CACHED]}
                 for row in ROWS
             ]
-            told = ask({"ways": ways, "rows": [*rows, MICROCACHE], **rounds})
+            measured = ask({"ways": ways, "rows": [*rows, MICROCACHE], **rounds})
             compared = [way["name"] for way in ways if way["name"] != CACHED]
-            at_rate = at_one_rate(told, compared)
-            # At a lower rate there are fewer answers to take a percentile of.
+            at_rate = at_one_rate(measured, compared)
+            # At a lower rate there are fewer answers for the percentile.
             steady = ask(
                 {"ways": ways, "rows": at_rate, **rounds, "seconds": rounds["seconds"] * 2}
             )
             if output:
-                Path(output).write_text(json.dumps({"full": told, "steady": steady}, indent=1))
-            report(told, steady, at_rate, compared, meinheld)
+                Path(output).write_text(json.dumps({"full": measured, "steady": steady}, indent=1))
+            report(measured, steady, at_rate, compared, meinheld)
             row = {**WAITING, "only": compared}
             waiting_table(ask({"ways": ways, "rows": [row], **rounds}), compared)
             minutes = (time.monotonic() - began) / 60
@@ -492,8 +498,8 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 parser.add_argument("host", metavar="CONTAINER", help="the test host")
-parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
-parser.add_argument("--keep", action="store_true", help="leave everything running, to look at it")
+parser.add_argument("--quick", action="store_true", help="one short round, to check that it works")
+parser.add_argument("--keep", action="store_true", help="leave everything running for inspection")
 parser.add_argument("--output", default="", help="a file for every measurement, as JSON")
 arguments = parser.parse_args()
 HOST = arguments.host

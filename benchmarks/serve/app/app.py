@@ -1,5 +1,5 @@
-"""The application that all ways run: only /wait waits for anything, so that what is measured is the
-way to it.
+"""The application that all ways run. Only /wait waits for anything, so that the benchmark measures
+the way to the application.
 """
 
 import os

@@ -1,5 +1,6 @@
-# For a base image whose python3 is linked statically, as Debian's is: that one runs a template a third faster than libpython does, which is
-# what uWSGI runs on. Docker's own image links python3 with libpython too, so here it is made so: or the interpreters would be compared.
+# For a base image whose python3 is linked statically, like Debian's: it renders a template a third
+# faster than libpython, on which uWSGI runs. Docker's own image links python3 with libpython, so
+# this image does too; otherwise the benchmark would compare interpreters.
 ARG BASE
 FROM ${BASE} AS build
 COPY trust/ /run/trust/
