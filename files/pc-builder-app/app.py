@@ -1,8 +1,8 @@
 """PC Builder: pick the parts of a PC, see what they cost and whether they fit, order them.
 
-The app that flaskops.host deploys to show what it does. All routes, templates and static files sit
-in one Blueprint; with ENV=PROD it is registered under DOMAIN (say /pc-builder-app), otherwise at
-the root.
+The app that flaskops.host deploys as a demonstration. All routes, templates and static files belong
+to one Blueprint; with ENV=PROD it is registered under DOMAIN (for example /pc-builder-app),
+otherwise at the root.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def home() -> ResponseReturnValue:
 
 @app_bp.get("/main")
 def main() -> ResponseReturnValue:
-    """The builder; a link with parts in its query opens it with them chosen."""
+    """The builder; the parts in the query of a link are chosen."""
     build, unknown = read_build(request.args, catalogue)
     return render_template(
         "main.html", build=build, hints=hints(build), unknown=unknown, presets=presets
@@ -67,8 +67,8 @@ def main() -> ResponseReturnValue:
 
 @app_bp.get("/table")
 def table() -> ResponseReturnValue:
-    """All components; the browser filters and sorts, and without JavaScript the query does the
-    filtering.
+    """All components. The browser filters and sorts them; without JavaScript, the query filters
+    them.
     """
     wanted, text = request.args.get("category", ""), request.args.get("q", "")
     words = text.lower().split()
@@ -164,7 +164,9 @@ def api_components() -> ResponseReturnValue:
 
 @app_bp.get("/api/build")
 def api_build() -> ResponseReturnValue:
-    """Price, power and hints for the parts in the query; the builder asks it after every choice."""
+    """Price, power and hints for the parts in the query; the builder requests them after each
+    choice.
+    """
     build, unknown = read_build(request.args, catalogue)
     return {
         "total": build.total(market.current_tick()),
@@ -177,7 +179,7 @@ def api_build() -> ResponseReturnValue:
 
 @app_bp.route("/ws", websocket=True)
 def live_prices() -> ResponseReturnValue:
-    """Without `websocket=True` Werkzeug would refuse the handshake with a 400."""
+    """Without `websocket=True` Werkzeug refuses the handshake with a 400."""
     try:
         connection = websocket.accept(request.environ)
     except websocket.Closed:
@@ -204,7 +206,7 @@ def websocket_only() -> ResponseReturnValue:
 def page_context() -> dict[str, Any]:
     tick = market.current_tick()
     return {
-        # The script root is empty unless the server mounts the app under a path of its own.
+        # The script root is empty unless the server mounts the app under a path.
         "app_domain": request.script_root + _settings().app_domain,
         "settings": _settings(),
         "server": _server(),
@@ -223,8 +225,8 @@ def euros(cents: int) -> str:
 
 @app_bp.after_app_request
 def guard(response: Any) -> Any:
-    """Only our own scripts and styles run, and a cache asks again for all but static files: prices
-    move.
+    """Let only our own scripts and styles run, and caches revalidate everything except static
+    files, because prices move.
     """
     response.headers["Content-Security-Policy"] = (
         f"default-src 'self'; script-src 'self' 'nonce-{_nonce()}'; "
@@ -260,8 +262,8 @@ def _nonce() -> str:
 
 
 def _static_url(filename: str) -> str:
-    """The URL of a static file, with a digest of its content: a new release is never mixed with
-    cached old files.
+    """The URL of a static file, with a digest of its content: a new release never uses cached old
+    files.
     """
     return url_for("app_bp.static", filename=filename, v=_digest(filename))
 
@@ -283,7 +285,7 @@ def create_app(environ: Mapping[str, str] = os.environ) -> Flask:
         SETTINGS=settings,
         SECRET_KEY=settings.secret_key,
         SESSION_COOKIE_NAME="pc_builder_session",
-        SESSION_COOKIE_PATH=settings.app_domain or "/",  # other apps on this host never see it
+        SESSION_COOKIE_PATH=settings.app_domain or "/",  # other apps on this host never receive it
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=64 * 1024,
     )

@@ -1,3 +1,1 @@
-"""The thinking behind the PC builder: small modules without Flask, so that each can be tested
-alone.
-"""
+"""The logic of the PC builder: small modules without Flask, so that each can be tested alone."""

@@ -13,7 +13,7 @@ RESERVE = 1.3  # a power supply should deliver 30 % more than the parts draw
 
 @dataclass(frozen=True)
 class Hint:
-    """One remark on a build. `level` is problem (does not work), warning or info."""
+    """A remark on a build. `level` is problem (does not work), warning or info."""
 
     level: str
     text: str
@@ -48,8 +48,8 @@ class Build:
 
 
 def read_build(arguments: Mapping[str, str], catalogue: Catalogue) -> tuple[Build, list[str]]:
-    """Read a build from query or form arguments; unknown parts are left out and named in the second
-    value.
+    """Read a build from query or form arguments. Unknown parts are left out; the second value lists
+    them.
     """
     parts: dict[str, Component] = {}
     unknown: list[str] = []

@@ -21,7 +21,7 @@ class Category:
 
 @dataclass(frozen=True)
 class Component:
-    """One part; what only its category knows (socket, length, ...) is in `specs`."""
+    """A part; the fields of its category (socket, length, ...) are in `specs`."""
 
     id: str
     category: str
@@ -42,13 +42,13 @@ class Component:
         )
 
     def fields(self) -> dict[str, Any]:
-        """All of it in one flat dictionary, as in the data file."""
+        """All fields in one flat dictionary, as in the data file."""
         return {**{key: getattr(self, key) for key in COMMON}, **self.specs}
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A ready build to start from."""
+    """A complete build to start from."""
 
     id: str
     name: str

@@ -1,6 +1,4 @@
-"""The conversation on the websocket: prices every few seconds, and an echo for who wants to test
-the line.
-"""
+"""The messages on the websocket: prices every few seconds, and an echo for connection tests."""
 
 from __future__ import annotations
 
@@ -13,11 +11,11 @@ from .websocket import Closed, Connection
 
 
 def stream(connection: Connection, catalogue: Catalogue, since: int) -> None:
-    """Talk until the client is gone. `since` is the tick of the prices that the client shows
-    already.
+    """Send messages until the client leaves. `since` is the tick of the prices that the client
+    already shows.
 
-    There is a message every TICK_SECONDS even when no price moved, so no proxy on the way takes the
-    line for idle.
+    A message is sent every TICK_SECONDS even when no price moved, so that no proxy on the way
+    considers the connection idle.
     """
     due = time.monotonic() + market.TICK_SECONDS
     try:

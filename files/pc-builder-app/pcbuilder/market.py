@@ -1,7 +1,7 @@
 """Live prices and stock without a database.
 
-A quote is a pure function of component and tick (a count of seconds), so every process of every
-container shows the same price at the same time, and the price of an old order can be computed
+A quote is a pure function of component and tick (a count of TICK_SECONDS), so every process of
+every container shows the same price at the same time, and the price of an old order can be computed
 again.
 """
 
@@ -20,7 +20,7 @@ SWING = 0.04  # a price stays within 4 % of the list price
 
 @dataclass(frozen=True)
 class Quote:
-    """What a component costs (in cents) and how many are left, at one tick."""
+    """The price of a component (in cents) and its stock, at one tick."""
 
     price: int
     stock: int
@@ -31,7 +31,7 @@ def current_tick() -> int:
 
 
 def quote(component: Component, tick: int) -> Quote:
-    """A price holds for 5 to 16 ticks, depending on the component, and then moves."""
+    """A price stays for 5 to 16 ticks, depending on the component, and then moves."""
     seed = _noise(component.id)
     epoch = (tick + seed % 97) // (5 + seed % 12)
     noise = _noise(f"{component.id}:{epoch}")
@@ -41,7 +41,7 @@ def quote(component: Component, tick: int) -> Quote:
 
 
 def changes(components: Iterable[Component], since: int, tick: int) -> list[dict[str, str | int]]:
-    """The quotes that differ between two ticks, as the browser gets them."""
+    """The quotes that differ between two ticks, as they are sent to the browser."""
     result: list[dict[str, str | int]] = []
     for component in components:
         before, now = quote(component, since), quote(component, tick)

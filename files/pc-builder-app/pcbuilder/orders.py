@@ -1,8 +1,8 @@
-"""Orders: checking the form, and an order number that holds the whole order.
+"""Orders: checking the form, and an order number that contains the whole order.
 
-Nothing is stored: whichever process answers the confirmation page reads the order out of its
-number. The number is compressed, not secret and not signed (who changes it sees another order, at
-the prices of that moment), so the e-mail address stays out of it.
+Nothing is stored: any process that answers the confirmation page reads the order from its number.
+The number is compressed, but neither secret nor signed (a visitor who changes it sees another
+order, at the prices of that moment), so it does not contain the e-mail address.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ DELIVERIES = {
 
 
 class InvalidOrder(ValueError):
-    """An order number that does not hold an order."""
+    """An order number that does not contain an order."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """An accepted order; its prices are those of the tick it was placed at."""
+    """An accepted order, with the prices of the tick at which it was placed."""
 
     name: str
     quantity: int
@@ -59,7 +59,7 @@ class Order:
 
     @property
     def number(self) -> str:
-        """The whole order, fit for a URL."""
+        """The whole order, encoded for a URL."""
         fields = [self.name, self.quantity, self.delivery, self.tick, self.build.query()]
         packed = zlib.compress(json.dumps(fields, separators=(",", ":")).encode(), 9)
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
@@ -73,7 +73,7 @@ class Order:
 def read_order(
     form: Mapping[str, str], catalogue: Catalogue
 ) -> tuple[Order | None, dict[str, str]]:
-    """Check an order form: the order, or what is wrong by field (all of it at once)."""
+    """Check an order form: return the order, or the errors of all fields."""
     errors: dict[str, str] = {}
     name = form.get("name", "").strip()
     email = form.get("email", "").strip()
@@ -102,13 +102,13 @@ def read_order(
 
 
 def decode(number: str, catalogue: Catalogue) -> Order:
-    """Read an order out of its number; raise InvalidOrder when there is none in it."""
+    """Read an order from its number; raise InvalidOrder if the number does not contain one."""
     try:
         packed = base64.b64decode(number + "=" * (-len(number) % 4), altchars=b"-_", validate=True)
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(packed, LARGEST_NUMBER)
         if not unpacker.eof:
-            raise InvalidOrder("cut off, or too large")
+            raise InvalidOrder("truncated, or too large")
         name, quantity, delivery, tick, query = json.loads(text)
     except (ValueError, TypeError, binascii.Error, zlib.error, RecursionError) as error:
         raise InvalidOrder(f"not an order number: {error}") from error
@@ -120,8 +120,8 @@ def decode(number: str, catalogue: Catalogue) -> Order:
 
 
 def _check(name: object, quantity: object, delivery: object, tick: object, query: object) -> None:
-    """A number may have been written by anybody: every field has the type and range that read_order
-    allows.
+    """Check the type and the range of each field as read_order does: anybody may have written the
+    number.
     """
     good = (
         isinstance(name, str)

@@ -1,4 +1,4 @@
-"""What the environment tells the app, read once at the start."""
+"""The settings from the environment, read once at the start."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class SettingsError(ValueError):
-    """The environment holds something the app cannot work with."""
+    """The environment has a value that the app cannot use."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The prefix of all routes and what else differs from one deployment to the next."""
+    """The prefix of all routes, and everything else that differs between deployments."""
 
     app_domain: str  # "" or "/pc-builder-app": never ends in a slash
     release: str
@@ -28,9 +28,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Build the settings from environment variables; raise SettingsError with what to write
-    instead.
-    """
+    """Build the settings from environment variables; raise SettingsError with a remedy."""
     secret_key, secret_key_from = _secret_key(environ)
     return Settings(
         app_domain=_app_domain(environ),
@@ -42,7 +40,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _app_domain(environ: Mapping[str, str]) -> str:
-    """DOMAIN counts in production only, as in the blog post the app comes from."""
+    """DOMAIN is used in production only, as in the blog post on which the app is based."""
     if environ.get("ENV") != "PROD":
         return ""
     domain = environ.get("DOMAIN", "").rstrip("/")

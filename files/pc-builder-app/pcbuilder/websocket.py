@@ -1,8 +1,8 @@
 """One websocket for all servers: uWSGI through its own API, the others through simple-websocket.
 
-uWSGI keeps the client's socket to itself and must be asked for each frame; Gunicorn and the
-development server hand the socket over. `accept` hides the difference: what it returns can
-`receive`, `send` and say how the view must end.
+uWSGI keeps the client's socket and must be asked for each frame; Gunicorn and the development
+server pass the socket on. `accept` hides the difference: the connection that it returns can
+`receive`, `send`, and `finish` the view.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ LARGEST_MESSAGE = 4096  # bytes; uWSGI has its own limit too (websockets-max-siz
 
 
 class Closed(Exception):
-    """The other side is gone."""
+    """The other side has closed the connection."""
 
 
 class Connection(Protocol):
     """An open websocket."""
 
     def receive(self, timeout: float) -> str | None:
-        """The next text message, or None when none came within `timeout` seconds (it may return
+        """The next text message, or None if none arrives within `timeout` seconds (it may return
         earlier).
         """
 
@@ -52,7 +52,7 @@ def accept(environ: dict[str, Any]) -> Connection:
 
 
 class UwsgiConnection:
-    """uWSGI answers pings and notices dead clients by itself, as long as it is asked for frames
+    """uWSGI answers pings and detects dead clients automatically, as long as it is asked for frames
     regularly.
     """
 
@@ -61,15 +61,14 @@ class UwsgiConnection:
             uwsgi.websocket_handshake()
         except OSError as error:
             raise Closed from error
-        _leaving()  # the first websocket of a worker makes it listen for the signal
+        _leaving()  # the first websocket of a worker registers the signal handler
         self._poll = _poll()
         self._poll.register(uwsgi.connection_fd(), select.POLLIN)
 
     def receive(self, timeout: float) -> str | None:
         try:
-            message = (
-                uwsgi.websocket_recv_nb()
-            )  # a frame that is already in uWSGI's buffer does not wake the poll
+            # A frame that is already in uWSGI's buffer does not wake the poll.
+            message = uwsgi.websocket_recv_nb()
             if not message and self._poll.poll(timeout * 1000):
                 message = uwsgi.websocket_recv_nb()
         except OSError as error:
@@ -125,8 +124,8 @@ class SocketConnection:
 
 
 class _Finished(Response):
-    """The handshake was the answer: nothing more may be written, and each server is told so in its
-    own way.
+    """The handshake was the answer: nothing more may be written, and each server has its own way to
+    learn that.
     """
 
     def __init__(self, mode: str) -> None:
@@ -142,13 +141,13 @@ class _Finished(Response):
 
 
 def _poll() -> Any:
-    """A poll object; under uWSGI's gevent loop one that lets the other requests go on."""
+    """A poll object; under uWSGI's gevent loop one that does not block the other requests."""
     return gevent.select.poll() if GEVENT else select.poll()
 
 
 def _leaving() -> bool:
-    """Whether this worker was told to go: uWSGI waits for open requests, and a websocket would
-    never end.
+    """Whether this worker must stop: uWSGI waits for open requests, and a websocket would never
+    end.
     """
     return GEVENT and _hang_up().is_set()
 
@@ -157,5 +156,5 @@ def _leaving() -> bool:
 def _hang_up() -> Any:
     """An event of this process, set by the signal with which uWSGI stops a worker gracefully."""
     event = gevent.event.Event()
-    gevent.signal_handler(signal.SIGHUP, event.set)  # beside uWSGI's own handler, not instead of it
+    gevent.signal_handler(signal.SIGHUP, event.set)  # in addition to uWSGI's own handler
     return event

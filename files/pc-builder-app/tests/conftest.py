@@ -1,4 +1,4 @@
-"""The app in both of its shapes: at the root, and under a prefix as in production."""
+"""The app in both variants: at the root, and under a prefix as in production."""
 
 from __future__ import annotations
 

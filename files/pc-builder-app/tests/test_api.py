@@ -1,4 +1,4 @@
-"""What programs ask: health, whoami, components, a build."""
+"""The addresses for programs: health, whoami, components, a build."""
 
 from __future__ import annotations
 
@@ -28,10 +28,8 @@ def test_whoami_shows_the_request_as_the_app_sees_it(client, prefix):
     assert seen["app_domain"] == prefix
 
 
-def test_whoami_believes_no_forwarded_header_by_itself(client, prefix):
-    """Who the client is, is decided by the server in front of the app, not by what a client may
-    send.
-    """
+def test_whoami_does_not_trust_forwarded_headers(client, prefix):
+    """The server in front of the app decides who the client is, not the headers of a client."""
     seen = client.get(
         prefix + "/api/whoami",
         headers={"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Proto": "https"},
@@ -45,20 +43,20 @@ def test_whoami_shows_a_script_root():
     assert (seen["script_root"], seen["path"]) == ("/shop", "/api/whoami")
 
 
-def test_the_release_is_shown_where_it_is_known():
+def test_the_release_is_shown_if_it_is_known():
     app = create_app({"ENV": "PROD", "DOMAIN": PREFIX, "FLASKOPS_RELEASE": "0123456789ab"})
     assert app.test_client().get(PREFIX + "/health").json["release"] == "0123456789ab"
     assert "<dd>0123456789ab</dd>" in app.test_client().get(PREFIX + "/").text
     assert "Release" not in create_app({}).test_client().get("/").text
 
 
-def test_components_carry_live_prices(client, prefix):
+def test_components_have_live_prices(client, prefix):
     answer = client.get(prefix + "/api/components").json
     assert len(answer["components"]) == 58
     assert {"id", "category", "name", "price", "stock", "watts"} <= answer["components"][0].keys()
 
 
-def test_a_build_is_judged(client, prefix):
+def test_a_build_is_checked(client, prefix):
     answer = client.get(
         prefix + "/api/build?cpu=cpu-kestrel-5&motherboard=board-quarry-pro&psu=nonsense"
     ).json

@@ -1,4 +1,4 @@
-"""The catalogue, what fits together, and prices that every process agrees on."""
+"""The catalogue, which parts fit together, and prices that are the same in every process."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def judge(*parts: str) -> list[tuple[str, str]]:
         ),
     ],
 )
-def test_what_does_not_fit_is_said(parts, hint):
+def test_parts_that_do_not_fit_are_reported(parts, hint):
     assert hint in judge(*parts)
 
 
@@ -64,7 +64,7 @@ def test_problems_come_before_warnings():
 
 
 @pytest.mark.parametrize("preset", presets, ids=lambda preset: preset[0].id)
-def test_every_preset_is_whole_and_fits(preset):
+def test_every_preset_is_complete_and_fits(preset):
     build = preset[1]
     assert [(hint.level, hint.text) for hint in hints(build)] == [
         ("info", "All the essentials are there.")
@@ -72,7 +72,7 @@ def test_every_preset_is_whole_and_fits(preset):
     assert build.missing(catalogue) == []
 
 
-def test_the_catalogue_is_whole():
+def test_the_catalogue_is_complete():
     assert len(catalogue.components) == 58
     assert len({component.id for component in catalogue.components}) == 58
     assert len(catalogue.categories) == 8

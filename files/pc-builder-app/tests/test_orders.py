@@ -1,4 +1,4 @@
-"""Order forms and order numbers, also those written by somebody who means no good."""
+"""Order forms and order numbers, including malicious ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def number_of(value: object) -> str:
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def test_an_order_number_holds_the_order_but_not_the_address():
+def test_an_order_number_contains_the_order_but_not_the_address():
     order, errors = read_order({**FORM, "name": "Eule “Ø” <b>"}, catalogue)
     assert errors == {}
     assert decode(order.number, catalogue) == order
@@ -69,7 +69,7 @@ def test_a_wrong_field_is_named(field, value, message):
     assert list(errors.values()) == [message]
 
 
-def test_an_empty_form_is_told_everything_at_once():
+def test_for_an_empty_form_all_errors_are_reported_together():
     _, errors = read_order({}, catalogue)
     assert errors.keys() == {"name", "email", "quantity", "delivery", "build"}
 
@@ -98,6 +98,6 @@ def test_an_empty_form_is_told_everything_at_once():
         number_of(["x", 1, "parcel", 1, {}]),
     ],
 )
-def test_a_number_that_holds_no_order_is_refused(number):
+def test_a_number_without_an_order_is_refused(number):
     with pytest.raises(InvalidOrder):
         decode(number, catalogue)

@@ -22,7 +22,7 @@ ORDER = {
 
 
 class Page(HTMLParser):
-    """All addresses of a page and what a strict Content-Security-Policy would refuse."""
+    """All addresses of a page, and everything that a strict Content-Security-Policy refuses."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Page(HTMLParser):
 
 
 def crawl(client, start: str) -> dict[str, list[str]]:
-    """Follow every address from `start` on: the addresses each page holds, by the page's own."""
+    """Follow every address from `start` on; return the addresses of each page by its address."""
     found: dict[str, list[str]] = {}
     queue = [start]
     while queue:
@@ -73,7 +73,7 @@ def test_every_address_of_every_page_works_and_keeps_the_prefix(client, prefix):
     assert strays == set()
 
 
-def test_scripts_and_styles_hold_no_address_of_their_own():
+def test_scripts_and_styles_contain_no_absolute_address():
     for path in ROOT.glob("static/**/*.*"):
         if path.suffix in (".css", ".js"):
             text = path.read_text(encoding="utf-8")
@@ -100,7 +100,7 @@ def test_nothing_answers_outside_the_prefix():
         assert f'href="{PREFIX}/"' in answer.text
 
 
-def test_the_prefix_without_a_slash_leads_to_the_start():
+def test_the_prefix_without_a_slash_redirects_to_the_start():
     answer = create_app({"ENV": "PROD", "DOMAIN": PREFIX}).test_client().get(PREFIX)
     assert answer.status_code == 308
     assert urlsplit(answer.location).path == PREFIX + "/"
@@ -113,7 +113,7 @@ def test_a_script_root_of_the_server_is_kept_too():
     assert all(link.startswith(("/shop/", "#")) for link in Page(answer.text).addresses)
 
 
-def test_scripts_learn_the_prefix(client, prefix):
+def test_the_page_passes_the_prefix_to_scripts(client, prefix):
     assert f'var appDomain = "{prefix}";' in client.get(prefix + "/").text
 
 
@@ -136,9 +136,8 @@ def test_an_order_is_placed_by_post_redirect_get_and_needs_no_cookie(client, pre
     page = other_process.get(placed.location)
     assert page.status_code == 200
     assert "Night Owl" in page.text and "Slate Pro" in page.text
-    assert (
-        "Thank you" not in page.text
-    )  # the flash lives in a cookie that this client does not have
+    # The message is in a cookie that this client does not have.
+    assert "Thank you" not in page.text
     assert "Thank you" in client.get(placed.location).text
 
 
@@ -148,7 +147,7 @@ def test_a_session_cookie_stays_under_the_prefix(client, prefix):
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie
 
 
-def test_a_refused_order_says_all_that_is_wrong_and_keeps_what_was_written(client, prefix):
+def test_a_refused_order_reports_all_errors_and_keeps_the_input(client, prefix):
     answer = client.post(
         prefix + "/order", data={**ORDER, "email": "ada<at>example", "quantity": "0", "name": ""}
     )

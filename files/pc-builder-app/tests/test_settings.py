@@ -1,4 +1,4 @@
-"""What the environment may say, and what the app answers to nonsense."""
+"""The values that the environment may have, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_secret_key_file_that_cannot_be_used_is_an_error(tmp_path):
         read_settings({"SECRET_KEY_FILE": str(tmp_path / "gone")})
 
 
-def test_a_random_secret_key_is_said_in_the_log(caplog):
+def test_a_random_secret_key_is_reported_in_the_log(caplog):
     with caplog.at_level(logging.INFO):
         create_app({"SECRET_KEY": "k"})
     assert "random key" not in caplog.text

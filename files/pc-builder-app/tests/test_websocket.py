@@ -1,4 +1,4 @@
-"""The websocket: refused politely without a handshake, and a real round trip with the development
+"""The websocket: the answer without a handshake, and a real round trip through the development
 server.
 """
 
@@ -16,7 +16,7 @@ from pcbuilder.websocket import Closed
 from werkzeug.serving import make_server
 
 
-def test_a_plain_get_is_told_to_upgrade(client, prefix):
+def test_a_plain_get_is_answered_with_upgrade_required(client, prefix):
     answer = client.get(prefix + "/ws")
     assert answer.status_code == 426
     assert answer.headers["Upgrade"] == "websocket"
@@ -40,7 +40,7 @@ def address(prefix):
     thread.join()
 
 
-def test_a_message_comes_back(address):
+def test_a_message_is_echoed(address):
     client = simple_websocket.Client.connect(address)
     for text in ("ping", "Grüße ⚙"):
         client.send(text)
@@ -49,7 +49,7 @@ def test_a_message_comes_back(address):
 
 
 class FakeConnection:
-    """A client that says `texts` one by one and then leaves."""
+    """A client that sends `texts` one by one and then leaves."""
 
     def __init__(self, texts: list[str | None]) -> None:
         self.texts = texts
@@ -79,8 +79,8 @@ def test_prices_are_sent_since_the_tick_that_the_client_shows(monkeypatch):
     assert second == {
         "type": "prices",
         "tick": 1000,
-        "changes": [],
-    }  # sent all the same: the line is not idle
+        "changes": [],  # sent nevertheless, so that the connection is not idle
+    }
 
 
 def test_the_first_message_is_the_answer_and_not_the_prices():

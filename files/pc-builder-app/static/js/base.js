@@ -1,5 +1,5 @@
 // On every page: the theme button, and the websocket that keeps prices and stock up to date.
-// `appDomain` and `pageTick` come from the page: every URL a script makes begins with appDomain.
+// The page sets `appDomain` and `pageTick`: every URL that a script builds begins with appDomain.
 "use strict";
 
 const components = new Map(); // id -> {name, price, stock, ...}, kept up to date
@@ -67,7 +67,7 @@ function announce(changes) {
   document.dispatchEvent(new CustomEvent("prices", { detail: changes }));
 }
 
-// Ask for everything once, then listen for what moves after that.
+// Request all prices once, then listen for changes.
 async function start() {
   setUpTheme();
   let tick = pageTick;
@@ -84,7 +84,7 @@ async function start() {
   }
 }
 
-// A page tells the tick of the prices it shows; the server answers with what changed since then.
+// The page sends the tick of the prices that it shows; the server answers with the changes since.
 function connect(tick, attempt) {
   const scheme = location.protocol === "https:" ? "wss://" : "ws://";
   const socket = new WebSocket(scheme + location.host + appDomain + "/ws?tick=" + tick);

@@ -1,4 +1,4 @@
-// The strip of prices that moved just now: the newest comes first, the oldest leaves.
+// The ticker of prices that moved just now: the newest is added first, the oldest is removed.
 "use strict";
 
 document.addEventListener("prices", (event) => {

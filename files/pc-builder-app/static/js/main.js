@@ -1,4 +1,4 @@
-// The builder: after every choice the server says what the build costs and whether it fits together.
+// The builder: after each choice the server returns the price of the build and whether it fits.
 "use strict";
 
 const builder = document.getElementById("builder");

@@ -1,11 +1,11 @@
-// Sort by a click on a column's head, filter while typing; the form does the filtering without JavaScript.
+// Sort by a click on the head of a column, filter while typing. Without JavaScript, the form filters.
 "use strict";
 
 const table = document.getElementById("parts");
 const filter = document.getElementById("filter");
 const body = table.tBodies[0];
 
-// A table the server filtered already lacks the other rows: then the form goes on asking the server.
+// A table that the server has filtered lacks the other rows: then the form keeps using the server.
 const whole = !filter.elements.q.value && !filter.elements.category.value;
 
 function value(row, column, kind) {

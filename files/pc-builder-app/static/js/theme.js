@@ -1,4 +1,4 @@
-// Runs before the page is drawn, so that a chosen theme never flashes in late.
+// Runs before the page is drawn, so that a chosen theme applies from the start.
 (function () {
   "use strict";
   const chosen = localStorage.getItem("theme");
