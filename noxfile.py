@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What each stage of bin/test runs. One alone: bin/test lint; or, in a clone that bin/test has set
-up, nox --session lint.
+"""The stages of bin/test. To run only one: bin/test lint; or, in a clone that bin/test has set up,
+nox --session lint.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.default_venv_backend = "none"  # all of it is in .venv, which bin/test makes
+nox.options.default_venv_backend = "none"  # bin/test installs everything in .venv
 nox.options.envdir = ".cache/nox"
 nox.options.sessions = ["lint"]
 
@@ -19,7 +19,7 @@ REPORTS = Path(os.environ.get("FLASKOPS_TEST_REPORTS", Path(".cache/test-reports
 DOCKER = Path(".cache/docker/environment")  # tests/hosts/docker writes it
 SERVERS = Path(".cache/servers").absolute()
 
-# What runs on hosts: of the rooms, all but what the controller alone has.
+# The packages that run on hosts: all except those that run only on the controller.
 ON_HOSTS = sorted(
     {str(file.parent) for file in Path("plugins/module_utils").glob("*/__init__.py")}
     - {"plugins/module_utils/apps"}
@@ -45,7 +45,7 @@ LINTERS = {
 
 
 def shell_scripts() -> list[str]:
-    """Those that are ours; below molecule/*/apps are applications as people write them."""
+    """Our shell scripts; in molecule/*/apps are applications as users write them."""
     places = [
         *Path("bin").iterdir(),
         *Path(".ci").iterdir(),
@@ -63,7 +63,7 @@ def shell_scripts() -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """The linters, or those that are named: nox --session lint -- ruff mypy."""
+    """All linters, or only those that are named: nox --session lint -- ruff mypy."""
     for name in session.posargs or LINTERS:
         session.run(*LINTERS[name], *(shell_scripts() if name == "shellcheck" else []))
 
@@ -76,7 +76,7 @@ def sanity(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Pure Python, rendered templates, documents; and the tests of the sample application."""
+    """Pure Python, rendered templates, documentation; and the tests of the sample application."""
     session.run("python3", "-m", "venv", str(SERVERS))
     session.run(
         f"{SERVERS}/bin/pip", "install", "--quiet", "--requirement", "tests/unit/servers.txt"
@@ -95,13 +95,13 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def docker(session: nox.Session) -> None:
-    """A Docker for the test hosts, if none answers."""
+    """Start a Docker for the test hosts, if none answers."""
     session.run("tests/hosts/docker", "start")
 
 
 @nox.session
 def hosts(session: nox.Session) -> None:
-    """The images of the test hosts."""
+    """Build the images of the test hosts."""
     session.run("tests/hosts/prepare", env=docker_environment())
 
 
@@ -111,7 +111,7 @@ def docker_environment() -> dict[str, str]:
 
 
 def scenario(session: nox.Session) -> None:
-    """A scenario of Molecule, from create to destroy."""
+    """Run a scenario of Molecule, from create to destroy."""
     minutes = 85 if os.environ.get("FLASKOPS_TEST_ALL") else 60
     place = Path(".cache/molecule", session.name).absolute()
     place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""Runs stages (the sessions of noxfile.py), each as soon as those that it needs have passed;
+"""Run stages (the sessions of noxfile.py), each as soon as the stages that it needs have passed;
 bin/test calls it.
 
-The output of each is in .cache/test-logs, what pytest has counted in .cache/test-reports. The first
-stage that fails ends the run; scenarios that run beside it are finished. At the end: what failed, a
-table, a line that counts.
+The output of each stage is in .cache/test-logs, the reports of pytest are in .cache/test-reports.
+The first stage that fails ends the run; if it is a scenario, the stages that are running finish.
+At the end, the failures, a table, and a line with the counts are shown.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache/test-logs"
 REPORTS = ROOT / ".cache/test-reports"
 SCENARIOS = ("default", "local", "apps", "recovery", "releases", "trust", "consumer")
-# The scenario default saves it for those that do not build it, and goes on.
+# The scenario default saves it for the scenarios that do not build it, and continues.
 RUNTIME = ROOT / ".cache/runtime.tar"
-# In the order in which they begin. "runtime" is not a stage: it waits for the file.
+# In the order in which the stages start. "runtime" is not a stage: it stands for the file RUNTIME.
 NEEDS = {
     "lint": (),
     "docker": ("lint",),
@@ -42,12 +42,12 @@ NEEDS = {
     "local": ("hosts",),
     **dict.fromkeys(("apps", "recovery", "releases", "trust", "consumer"), ("runtime",)),
 }
-AT_ONCE = 5  # two processors are busy with fewer, and tests that measure a time fail with more
-# Headings: of Molecule's actions, of nox, and our own; not the output of every task.
+AT_ONCE = 5  # fewer already keep two processors busy; with more, tests that measure times fail
+# Headings of Molecule's actions, of nox, and our own; not the output of every task.
 HEADING = re.compile(
     r"^INFO +\[(\w+ > \w+)\] Executing$|^nox > (?!Running|Session|Command)(.*)|^-- (.*)"
 )
-WORDS_OF_A_FAILURE = re.compile(
+FAILURE = re.compile(
     r"(FAILED|ERROR) [^ ]*::|fatal: |\[ERROR\]: |ERROR: |bin/test: |tests/hosts/prepare: "
 )
 
@@ -63,7 +63,7 @@ class Stage:
     skipped: int = 0
     process: subprocess.Popen[str] | None = None
     thread: threading.Thread | None = None
-    ended: bool = False  # by us, so it does not count as failed
+    ended: bool = False  # by this program, so it does not count as failed
 
     @property
     def log(self) -> Path:
@@ -74,8 +74,8 @@ class Stage:
         return NEEDS[self.name]
 
     def begin(self, show: bool) -> None:
-        """In its own process group, so that all of it can be ended at once. When this returns,
-        the process is known to `end`.
+        """Start the stage in its own process group, so that all its processes can be ended
+        together. When this returns, `end` knows the process.
         """
         self.process = subprocess.Popen(
             ["nox", "--session", self.name, "--", *self.options],
@@ -103,7 +103,8 @@ class Stage:
                     say(f"   {self.name}: {next(filter(None, heading.groups()), '')}")
         status = process.wait()
         self.seconds = time.monotonic() - started
-        with contextlib.suppress(ElementTree.ParseError):  # one that was ended while it wrote
+        # A stage that is ended while it writes its report leaves an incomplete one.
+        with contextlib.suppress(ElementTree.ParseError):
             self.count()
         if status and not self.ended:
             self.failed = self.failed or 1
@@ -128,7 +129,7 @@ class Stage:
         return self.thread is not None and self.thread.is_alive()
 
     def end(self) -> None:
-        """It has been waited for when this returns, and its counts are there."""
+        """End the stage and wait for it; afterwards, its counts are complete."""
         if self.process and self.process.poll() is None:
             self.ended = True
             for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
@@ -139,10 +140,10 @@ class Stage:
         if self.thread:
             self.thread.join(10)
 
-    def last_words(self) -> None:
+    def show_failures(self) -> None:
         text = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         say(f"\n---- stage {self.name} failed; its whole output is in {self.log.relative_to(ROOT)}")
-        for line in [line for line in text if WORDS_OF_A_FAILURE.match(line)][-10:]:
+        for line in [line for line in text if FAILURE.match(line)][-10:]:
             say(line[:600])
 
 
@@ -151,8 +152,8 @@ def say(line: str) -> None:
 
 
 class Interrupted:
-    """The signal that stops the run. It is only noted, so that it never comes between the start of
-    a stage's process and its record.
+    """The signal that stops the run. The handler only records it, so that it never interrupts
+    between the start of a stage's process and its record.
     """
 
     number = 0
@@ -168,7 +169,7 @@ class Interrupted:
 def run(
     stages: list[Stage], show: bool, at_once: int, interrupted: Interrupted | None = None
 ) -> bool:
-    """True if all have passed; else nothing more was begun."""
+    """Run the stages; return whether all have passed. After a failure, no further stage starts."""
     waiting = list(stages)
     running: list[Stage] = []
     names = {stage.name for stage in stages} | ({"runtime"} if at_once > 1 else set())
@@ -222,7 +223,7 @@ def report(
             say(f"\n---- the end of {stage.log.relative_to(ROOT)}:")
             say("\n".join(stage.log.read_text(errors="replace").splitlines()[-40:]))
     for stage in failed:
-        stage.last_words()
+        stage.show_failures()
     say(f"\n{table(stages, setup_seconds, seconds)}")
     took = [f"{stage.name} {stage.seconds:.0f}" for stage in stages if stage.status is not None]
     counts = [
@@ -236,11 +237,13 @@ def report(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--one-at-a-time", action="store_true", help="in the order given, with their whole output"
+        "--one-at-a-time",
+        action="store_true",
+        help="run them in the given order, with their whole output",
     )
     parser.add_argument("--setup-seconds", type=float, default=0)
     parser.add_argument(
-        "--options", nargs=argparse.REMAINDER, default=[], help="handed to the last of the stages"
+        "--options", nargs=argparse.REMAINDER, default=[], help="passed to the last stage"
     )
     parser.add_argument(
         "names", nargs="*", metavar="STAGE", help=f"of: {' '.join(NEEDS)}; all by default"
@@ -248,7 +251,7 @@ def main() -> int:
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in NEEDS]
     if unknown:
-        parser.error(f"there is no stage '{unknown[0]}'; choose from: {' '.join(NEEDS)}")
+        parser.error(f"no stage '{unknown[0]}'; stages: {' '.join(NEEDS)}")
     stages = [Stage(name) for name in arguments.names or NEEDS]
     stages[-1].options = arguments.options
     show, started, status = arguments.one_at_a_time, time.monotonic(), 1
