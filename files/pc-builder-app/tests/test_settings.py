@@ -37,7 +37,7 @@ def test_a_bad_log_level_is_refused():
         read_settings({"LOG_LEVEL": "loud"})
 
 
-def test_the_secret_key_comes_from_the_file_first(tmp_path):
+def test_the_file_of_the_secret_key_takes_precedence(tmp_path):
     path = tmp_path / "SECRET_KEY"
     path.write_text("from the file\n")
     settings = read_settings({"SECRET_KEY_FILE": str(path), "SECRET_KEY": "from the environment"})

@@ -293,23 +293,23 @@ def test_the_console_is_clean(walk):
 
 
 def test_nothing_is_requested_outside_the_path(walk):
-    asked = [said["request"]["url"] for said in walk.network("requestWillBeSent")]
-    asked += [said["url"] for said in walk.network("webSocketCreated")]
+    asked = [event["request"]["url"] for event in walk.network("requestWillBeSent")]
+    asked += [event["url"] for event in walk.network("webSocketCreated")]
     assert len(asked) >= len(walk.pages)
     assert [address for address in walk.outside(asked) if (address, 404) not in walk.expected] == []
 
 
 def test_everything_that_is_requested_is_found(walk):
     answers = {
-        (said["response"]["url"].split("?")[0], said["response"]["status"])
-        for said in walk.network("responseReceived")
+        (event["response"]["url"].split("?")[0], event["response"]["status"])
+        for event in walk.network("responseReceived")
     }
     assert {page["address"].split("?")[0] for page in walk.pages} <= {
         address for address, _ in answers
     }
     assert [answer for answer in answers - walk.expected if answer[1] >= 400] == []
     assert [
-        said["errorText"] for said in walk.network("loadingFailed") if not said.get("canceled")
+        event["errorText"] for event in walk.network("loadingFailed") if not event.get("canceled")
     ] == []
 
 
@@ -336,7 +336,7 @@ def test_pages_fit_the_width_of_the_screen(walk):
 
 
 def test_the_walks_met_resources_of_each_kind(walked):
-    kinds = {said["type"] for app in WALKS for said in walked(app).network("responseReceived")}
+    kinds = {event["type"] for app in WALKS for event in walked(app).network("responseReceived")}
     assert {"Document", "Script", "Stylesheet", "Image", "Fetch"} <= kinds
     assert all(page["images"] for page in walked("sample-uwsgi").pages)
     assert all(walked(app).followed for app in WALKS if app != "uwsgi-spa")
@@ -361,15 +361,15 @@ def test_the_script_of_a_page_leads_to_its_address(walked):
 
 def test_prices_arrive_over_the_websocket(walked):
     walk = walked("sample-uwsgi")
-    assert {urlsplit(said["url"]).path for said in walk.network("webSocketCreated")} == {
+    assert {urlsplit(event["url"]).path for event in walk.network("webSocketCreated")} == {
         "/sample-uwsgi/ws"
     }
     assert {
-        said["response"]["status"] for said in walk.network("webSocketHandshakeResponseReceived")
+        event["response"]["status"] for event in walk.network("webSocketHandshakeResponseReceived")
     } == {101}
     assert any(
-        '"prices"' in said["response"]["payloadData"]
-        for said in walk.network("webSocketFrameReceived")
+        '"prices"' in event["response"]["payloadData"]
+        for event in walk.network("webSocketFrameReceived")
     )
     assert walk.network("webSocketFrameError") == []
 

@@ -135,7 +135,7 @@ def test_large_heads_reach_it(raw, name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_head_that_is_too_large_is_refused_and_never_502(raw, name):
+def test_a_head_that_is_too_large_is_refused_and_never_answered_with_502(raw, name):
     for lines in (
         [f"X-{number}: v\r\n" for number in range(3000)],
         [f"X-{number}: {'v' * 8000}\r\n" for number in range(6)],

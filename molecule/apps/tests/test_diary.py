@@ -43,12 +43,12 @@ def walk(browse, walks, app):
     return walks[app.name]
 
 
-def test_registering_leads_to_the_login(walk, app):
+def test_a_registration_redirects_to_the_login(walk, app):
     page = walk[1][0]
     assert (page.status, page.path) == (200, f"{app.prefix}/auth/login")
 
 
-def test_a_login_leads_to_the_first_page_with_a_message(walk, app):
+def test_a_login_redirects_to_the_first_page_with_a_message(walk, app):
     page = walk[1][1]
     assert page.path == f"{app.prefix}/"
     assert f'<p class="flash">Welcome, {NAME}.</p>' in page.page
@@ -73,7 +73,7 @@ def test_the_session_lasts_to_the_next_page(walk):
     assert f'<span id="account">{NAME}</span>' in walk[1][3].page
 
 
-def test_what_was_written_is_in_the_database(walk):
+def test_a_new_entry_is_in_the_database(walk):
     assert "<article>What the machine weaves</article>" in walk[1][3].page
 
 
@@ -83,12 +83,12 @@ def test_links_stay_under_the_path(walk, app):
     assert [link for link in links if not link.startswith(f"{app.prefix}/")] == []
 
 
-def test_the_style_sheet_is_found_where_the_page_says(walk, app, get):
+def test_the_style_sheet_is_found_at_the_address_on_the_page(walk, app, get):
     link = re.search(r'rel="stylesheet" href="([^"]*)"', walk[1][3].page)[1]
     assert get(link, host=app.host).status == 200
 
 
-def test_what_needs_a_login_leads_to_it(browse, app):
+def test_a_page_that_needs_a_login_redirects_to_it(browse, app):
     page = browse(app, [("/create", None)])[1][0]
     assert page.path == f"{app.prefix}/auth/login"
 

@@ -29,7 +29,7 @@ def test_poetry_lock_is_read_and_poetry_is_not_in_the_image(whoami):
     assert (seen["itsdangerous"], seen["poetry"]) == ("2.1.2", False)
 
 
-def test_what_builds_an_image_is_not_in_it(host):
+def test_the_build_tools_are_not_in_the_image(host):
     for name, places in (
         ("src-layout", ["app", "project", "runtime"]),
         ("poetry", ["app", "runtime"]),

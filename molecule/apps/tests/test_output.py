@@ -68,7 +68,7 @@ def last_message(run):
         ("says-away", "This host does not reach the registry registry.invalid."),
     ],
 )
-def test_the_last_message_says_which_application_and_why(run, name, words):
+def test_the_last_message_names_the_application_and_the_reason(run, name, words):
     parts = [part for part in re.split(r"\n\s*\n", last_message(run)) if f"{name}: release" in part]
     assert len(parts) == 1
     assert words in " ".join(parts[0].split())

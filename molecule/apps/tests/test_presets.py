@@ -75,7 +75,7 @@ def test_the_number_of_processes_follows_the_environment_of_the_image(whoami):
 
 
 @pytest.mark.parametrize(("size", "status"), [(900_000, 200), (1_100_000, 413)])
-def test_an_upload_may_be_as_large_as_nginx_max_upload_says(host, size, status):
+def test_an_upload_may_be_as_large_as_nginx_max_upload(host, size, status):
     program = (
         "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 80, timeout=30);"
         " c.request('POST', '/uwsgi-settings/upload', b'u' * int(sys.argv[1]), {'Host':"
@@ -172,5 +172,5 @@ def test_the_blogs_static_files_are_found(get, file):
     assert get(f"/subpath-blog/static/{file}").status == 200
 
 
-def test_the_blogs_redirect_stays_below_the_path(get):
+def test_the_redirect_of_the_blog_stays_below_the_path(get):
     assert get("/subpath-blog/order").headers["location"] == "/subpath-blog/main"

@@ -59,12 +59,12 @@ def test_it_is_the_same_release_and_sees_the_same(visits, app):
     assert seen["remote_addr"] == VISITOR
 
 
-def test_a_login_outlives_the_restart(visits, session, browse):
+def test_a_login_survives_the_restart(visits, session, browse):
     page = browse(APPS["diary-uwsgi"], [("/", None)], session)[1][0].page
     assert '<span id="account">grace</span>' in page
 
 
-def test_what_was_written_outlives_the_restart(visits, browse):
+def test_a_new_entry_survives_the_restart(visits, browse):
     assert (
         "<article>Before the restart</article>"
         in browse(APPS["diary-uwsgi"], [("/", None)])[1][0].page

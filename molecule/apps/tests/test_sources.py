@@ -18,7 +18,7 @@ def test_an_image_is_pulled_from_a_registry_that_asks_for_a_login(whoami):
     assert whoami("from-registry")["version"] == "pushed"
 
 
-def test_no_login_stays_on_the_host(host):
+def test_no_login_is_left_on_the_host(host):
     """Neither in Docker's configuration nor in any other place where it could have been written."""
     assert host.run("grep auth /root/.docker/config.json").stdout == ""
     found = host.run(

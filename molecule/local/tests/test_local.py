@@ -23,7 +23,7 @@ def test_the_container_has_no_port_and_no_network(container):
     assert found["HostConfig"]["NetworkMode"] == "none"
 
 
-def test_the_application_sees_a_client_that_is_the_machine_itself(http):
+def test_the_application_sees_the_machine_itself_as_its_client(http):
     assert http("/pc-builder-app/api/whoami").json["remote_addr"] == "127.0.0.1"
 
 

@@ -142,9 +142,7 @@ def test_the_controller_is_killed_at(serving, start, deploy, version, load, left
 @pytest.mark.parametrize(
     "step", [BUILD, START, SWITCH], ids=["Build", "Start it", "Switch to them"]
 )
-def test_an_interrupted_release_that_is_replaced_by_the_one_before(
-    serving, start, deploy, left, step
-):
+def test_an_interrupted_release_is_replaced_by_the_previous_one(serving, start, deploy, left, step):
     before = left()
     assert cut(start, step, f"given up {step}") == -signal.SIGKILL
     deploy(shop(serving)).ok()

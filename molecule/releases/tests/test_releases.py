@@ -56,7 +56,7 @@ def neighbour(host, beside, deploy):
 @pytest.mark.parametrize(
     ("deploys", "seconds"), [(2, 20), pytest.param(10, 60, marks=pytest.mark.long)]
 )
-def test_what_a_neighbour_has_open_survives_deploys(
+def test_the_open_connections_of_a_neighbour_survive_deploys(
     neighbour, deploy, host, load, deploys, seconds
 ):
     """Half of the deploys change only the code, the others the proxy config too."""
@@ -176,7 +176,7 @@ def test_a_rollback_after_an_image_prune_and_forward_again(
 
 
 @pytest.mark.long
-def test_a_rollback_to_a_release_that_is_named(serving, deploy, play, version, host):
+def test_a_rollback_to_a_named_release(serving, deploy, play, version, host):
     first = json.loads(host.check_output("cat /var/lib/flaskops/apps/shop/state.json"))["live"]
     deploy(shop("a")).ok()
     deploy(shop("b")).ok()

@@ -116,7 +116,7 @@ def is_clean(host):
     return host.check_output("ls -A /var/lib/flaskops/apps/.trash") == ""
 
 
-def test_what_the_intruder_leaves_is_deleted_and_the_neighbour_has_its_audit_and_its_prune(
+def test_the_files_of_the_intruder_are_deleted_and_the_neighbour_has_its_audit_and_its_prune(
     inside, both, host
 ):
     inside(DEEP)
@@ -131,7 +131,7 @@ def test_what_the_intruder_leaves_is_deleted_and_the_neighbour_has_its_audit_and
 
 
 @pytest.mark.long
-def test_many_files_delay_nobody_for_long(inside, both, host):
+def test_many_files_delay_no_run_for_long(inside, both, host):
     usual = seconds_of_tasks(both(environment=ALL_TASKS))
     inside(MANY)
     took = seconds_of_tasks(both(environment=ALL_TASKS))

@@ -39,7 +39,7 @@ def test_another_user_reaches_no_set_uid_program_of_an_application(host, inside,
         assert "ermission denied" in tried.stderr
 
 
-def test_what_an_application_writes_is_mounted_without_set_uid_and_devices(host, inside):
+def test_writable_directories_are_mounted_without_set_uid_and_devices(host, inside):
     """In the container, where it writes, and on the host, where its files are stored."""
     assert "nosuid" in host.check_output(f"findmnt -no OPTIONS {APPS}").split(",")
     found = inside(
@@ -49,7 +49,7 @@ def test_what_an_application_writes_is_mounted_without_set_uid_and_devices(host,
     assert found.split() == [str(os.ST_NOSUID | os.ST_NODEV)] * 2
 
 
-def test_a_mount_that_is_gone_is_created_again_by_the_next_run(host, redeploy):
+def test_the_next_run_creates_a_missing_mount_again(host, redeploy):
     host.check_output(f"umount {APPS}")
     try:
         redeploy("neighbour").ok()

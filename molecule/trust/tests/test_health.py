@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What a health check finds out: workers that die of memory behind one that answers, and the name
-that an application is asked by.
+"""What a health check detects: workers that are killed for want of memory behind one that answers,
+and the host name that an application requires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conftest import APPS
 
 @pytest.fixture(scope="module")
 def release(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Deploys an application of this scenario, which is removed at the end."""
+    """Deploy an application of this scenario; it is removed at the end."""
     names = set()
 
     def run(name: str, **keys: Any) -> Any:
@@ -39,18 +39,18 @@ def release(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 STARVED = {"engine": "gunicorn", "gunicorn": {"workers": 8}, "resources": {"memory": "256m"}}
 
 
-def test_a_release_that_dies_of_memory_does_not_serve(release, http):
+def test_a_release_whose_workers_need_too_much_memory_does_not_serve(release, http):
     run = release("starved", **STARVED).failed()
-    said = " ".join(run.output.split())
-    assert "because they need more than resources.memory (256m)" in said
-    assert "write a larger resources.memory, or fewer processes in gunicorn.workers" in said
+    output = " ".join(run.output.split())
+    assert "because they need more than resources.memory (256m)" in output
+    assert "write a larger resources.memory, or fewer processes in gunicorn.workers" in output
     assert http("/starved/").status == 404
     release("starved", **{**STARVED, "gunicorn": {"workers": 2}}).ok()
     assert http("/starved/").body == "1\n"
 
 
 @pytest.mark.long
-def test_one_that_dies_of_it_later_is_seen_in_the_status(release, play):
+def test_the_status_shows_one_whose_workers_are_killed_later(release, play):
     release("starved", **STARVED, env={"LATE": "12"}).ok()
     for _ in range(15):
         time.sleep(1)
@@ -60,7 +60,7 @@ def test_one_that_dies_of_it_later_is_seen_in_the_status(release, play):
     pytest.fail(run.output)
 
 
-def test_an_application_that_answers_to_its_own_name(release, http, play):
+def test_an_application_that_only_answers_to_its_own_host_name(release, http, play):
     run = release("named", health={"deadline_seconds": 3}).failed()
     assert (
         "Host: localhost was sent." in run.output

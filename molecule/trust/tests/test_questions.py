@@ -54,7 +54,7 @@ def hostile(deploy: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     ],
     ids="-".join,
 )
-def test_no_answer_holds_up_a_deploy(hostile, http, ways):
+def test_no_endless_answer_delays_a_deploy(hostile, http, ways):
     run, seconds = hostile(*map(entry, ways))
     run.failed()
     print(f"{len(ways)} endless answers: the deploy took {seconds:.0f} s")
@@ -68,7 +68,7 @@ def test_no_answer_holds_up_a_deploy(hostile, http, ways):
     assert http("/neighbour/").status == 403
 
 
-def test_no_answer_holds_up_the_switch(hostile, http):
+def test_no_endless_answer_delays_the_switch(hostile, http):
     run, seconds = hostile(entry("drip", after=1))
     print(f"an endless answer after the switch: the deploy took {seconds:.0f} s")
     assert "did not serve and was taken back" in run.failed().output
@@ -76,7 +76,7 @@ def test_no_answer_holds_up_the_switch(hostile, http):
     assert http("/hostile-drip/").status == 404
 
 
-def test_no_answer_holds_up_the_status(hostile, play):
+def test_no_endless_answer_delays_the_status(hostile, play):
     started = time.monotonic()
     play("status").ok()
     usual = time.monotonic() - started
