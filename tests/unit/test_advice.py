@@ -27,26 +27,26 @@ OPEN = """  File "/app/app.py", line 4, in <module>
     ~~~~^^^^^^^
 OSError: [Errno 30] Read-only file system: '{0}'"""
 LOST = (
-    "The root file system is read-only: write writable: [{0}], and for what has to outlive the"
+    "The root file system is read-only: write writable: [{0}], and for what must outlive the"
     " container volumes: [{1}]."
 )
 BESIDE = (
     "The root file system is read-only, and it writes {0} beside the code: have it write below"
-    " /tmp, and what has to outlive the container to a volume, such as volumes: [shop-data:/data]."
+    " /tmp, and what must outlive the container to a volume, such as volumes: [shop-data:/data]."
 )
 KEPT = (
     "The root file system is read-only, and it writes /app/{0} beside the code: write data_files:"
     " [{0}], which keeps it on a volume, or have it write below /tmp."
 )
 SQLITE = (
-    "SQLite writes its database and files beside it: {0} where the application is told its place,"
+    "SQLite writes its database and files beside it: {0} where the application reads its place,"
     " such as env: {{DATABASE_URL: 'sqlite:////data/app.db'}}, and data_files: [app.db], with its"
-    " name, where it lies beside the code. One in Flask's instance folder needs volumes:"
+    " name, where it is beside the code. One in Flask's instance folder needs volumes:"
     " [shop-data:/app/instance]."
 )
 DENIED = (
     "{0} of the image does not belong to 10001:10001, its user: where it writes there, write"
-    " writable: [{1}], or for what has to outlive the container volumes: [{2}]."
+    " writable: [{1}], or for what must outlive the container volumes: [{2}]."
 )
 
 
@@ -96,7 +96,7 @@ DENIED = (
             "unlink(): Read-only file system [core/socket.c line 198]",
             [
                 "The root file system is read-only: name the directory that it writes to in"
-                " writable, or in volumes for what has to outlive the container."
+                " writable, or in volumes for what must outlive the container."
             ],
         ),
         (
@@ -215,7 +215,7 @@ def test_a_database_named_in_a_traceback_is_named_in_the_advice(written):
         " unable to open database file"
     )
     (words,) = advice(log, {})
-    assert words.endswith("and data_files: [shop.db] where it lies beside the code.")
+    assert words.endswith("and data_files: [shop.db] where it is beside the code.")
 
 
 def test_release_directories_and_anonymous_volumes_are_not_named():

@@ -1393,7 +1393,7 @@ def test_a_missing_hook_is_reported_with_the_other_problems(source, tmp_path):
     assert first.startswith("flask_apps[0]")
     assert (
         second
-        == f"{tmp_path}/none.yml is no file on the controller; name it from {{{{ playbook_dir"
+        == f"{tmp_path}/none.yml is not a file on the controller; name it from {{{{ playbook_dir"
         " }}/ on."
     )
 

@@ -49,7 +49,7 @@ def test_other_paths_may_be_covered(check, path):
 
 
 def test_a_path_may_be_listed_only_once(check):
-    words = "writable and volumes have /data 2 times; keep it once: in volumes when it has to last."
+    words = "writable and volumes have /data 2 times; keep it once: in volumes when it must last."
     assert check(writable=["/data"], volumes=["shop-data:/data/"])[1] == [words]
     assert check(volumes=["shop-a:/data", "/srv/b:/data"])[1] == [words]
 
@@ -90,7 +90,7 @@ def test_data_files_get_a_separate_volume(check):
         ),
         (
             {"data_files": ["a.db"], "volumes": ["d1:/var/lib/data-files"]},
-            "/var/lib/data-files is where data_files lie in the container;",
+            "/var/lib/data-files is where data_files are in the container;",
         ),
         ({"data_files": ["../a.db"]}, "data_files[0] must have no '..' in it; got '../a.db'."),
     ],

@@ -232,7 +232,7 @@ def test_processes_of_other_releases_are_leftovers(serve, plan, engine):
 def test_a_route_that_moved_without_a_record_is_work(serve, plan):
     serve(OLD)
     serve(NEW, live=False)
-    assert plan(NEW)["work"][0]["reason"] == "the last run did not get to its end"
+    assert plan(NEW)["work"][0]["reason"] == "the last run did not finish"
 
 
 def test_leftovers_of_an_interrupted_run_are_repaired(serve, plan, engine, tmp_path):

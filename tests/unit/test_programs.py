@@ -71,10 +71,10 @@ ENDED = {
         ("flaskops: ./run.sh cannot be started: Permission denied", ["./run.sh is not executable"]),
         (
             "sh: 1: ./serve: Exec format error",
-            ["./serve is no program for this processor: a script has to begin with"],
+            ["./serve is not a program for this processor: a script must begin with"],
         ),
-        ("exec ./serve: exec format error", ["./serve is no program"]),
-        ("flaskops: ./serve cannot be started: Exec format error", ["./serve is no program"]),
+        ("exec ./serve: exec format error", ["./serve is not a program"]),
+        ("flaskops: ./serve cannot be started: Exec format error", ["./serve is not a program"]),
         (
             "ModuleNotFoundError: No module named 'yaml'",
             ["The Python module yaml is not in the image: add PyYAML to"],

@@ -492,7 +492,7 @@ def test_a_configuration_file_is_stored_with_the_secrets_and_mounted_read_only(a
     assert "FLASKOPS_SECRETS" not in typed(describe.environment)(entry)
 
 
-TAKEN = "where the role or the kernel has files of its own; choose another."
+TAKEN = "where the role or the kernel has its own files; choose another."
 
 
 @pytest.mark.parametrize(
@@ -642,7 +642,7 @@ KeyError: '{0}'
 )
 def test_a_start_that_misses_a_variable_names_the_key(log, name):
     assert advice.advice(log, {}) == [
-        f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is no"
+        f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is not"
         " secret."
     ]
 

@@ -326,7 +326,7 @@ def test_a_run_interrupted_between_the_two_links_is_completed(world, answers):
         world.broken.add(NEW)
     actions = world.begin(("shop", NEW)).actions
     assert (
-        f"shop: led the route from {OLD} to release {NEW}, which the last run did not come to"
+        f"shop: led the route from {OLD} to release {NEW}, which the last run did not do"
         in actions
     )
     serves = NEW if answers else OLD
@@ -914,7 +914,7 @@ def test_a_run_without_work_continues_unfinished_deletions(world):
 
     assert begin(check_mode=True).changed
     assert (trash / "1").exists()
-    assert begin().actions == (f"deleted more of what lies in {trash}",)
+    assert begin().actions == (f"deleted more of what is in {trash}",)
     assert list(trash.iterdir()) == []
     assert not begin().changed
 

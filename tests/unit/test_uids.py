@@ -401,7 +401,7 @@ def test_an_interrupted_move_continues_with_a_new_release_too(host, live):
         )._moves(planned)
 
     if live != wanted.id:
-        with pytest.raises(HostError, match="a uid moves in a run of its own"):
+        with pytest.raises(HostError, match="a uid moves in a separate run"):
             moves("a")
     uids.begin("a")
     assert moves() == {"a": (OLD, 70000)}

@@ -122,7 +122,7 @@ def test_a_volume_that_an_interrupted_run_filled_gets_the_owner(engine):
             70001,
             ["theirs"],
             None,
-            "give both entries the same key uid, or this one a volume of its own.",
+            "give both entries the same key uid, or this one a separate volume.",
         ),
     ],
 )

@@ -17,24 +17,24 @@ from ..host.files import write_file
 from ..host.places import ACCOUNTS, CONTAINER_SPOOL
 
 NAME = "app"
-LARGEST = 1 << 20  # bytes; of an image nobody knows
+LARGEST = 1 << 20  # bytes; the image may be anybody's
 SECONDS = 60
 
 
 def write_accounts(docker: Docker, container: str, directory: Path, uid: int) -> None:
-    """Lay passwd and group of a release down; what the image has of the same name or number gives
-    way.
+    """Write passwd and group of a release. They replace the image's lines with the same name or
+    number.
 
     Args:
         docker: the engine.
-        container: one of the image, which may be there without running.
+        container: a container of the image; it need not run.
         directory: that of the release.
         uid: the user of the application.
     """
     own = (f"{NAME}:x:{uid}:{uid}:{NAME}:{CONTAINER_SPOOL}:/usr/sbin/nologin", f"{NAME}:x:{uid}:")
     for file, line in zip(ACCOUNTS, own, strict=True):
         found, place = _lines(docker, container, f"/etc/{file}"), directory / file
-        if found is None:  # what was laid down before is the image's too
+        if found is None:  # what an earlier run wrote has the image's lines too
             found = place.read_text().splitlines() if place.exists() else []
         lines = [there for there in found if not _clashes(there, uid)]
         write_file(place, "".join(f"{each}\n" for each in [*lines, line]).encode())
@@ -46,10 +46,10 @@ def _clashes(line: str, uid: int) -> bool:
 
 
 def _lines(docker: Docker, container: str, path: str) -> list[str] | None:
-    """A file of an image; none where it is no plain file, or far too large. No more of it is read
-    than that.
+    """The lines of a file of an image; empty where it is not a plain file or is too large. At most
+    LARGEST bytes are read.
 
-    None where the engine gives nothing: the file is missing, or the engine is.
+    None where the engine returns nothing: the file is missing, or the engine is.
     """
     command = [docker.command, "cp", f"{container}:{path}", "-"]
     with subprocess.Popen(

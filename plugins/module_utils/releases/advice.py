@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a container's log says that a key of the application can put right, and what of it is only
-noise.
+"""Finds in a container's log the faults that a key of the application fixes, and the lines that are
+only noise.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from . import network_advice, programs
 from .covers import CODE, DATABASE, OURS, as_volumes, hides_needed, is_inside, place
 from .engines.known import DEFAULT, ENGINES, engine_in
 
-# What the application servers say at every start; it would hide what the application said.
+# What the application servers log at every start; it would hide the lines of the application.
 BANNER = re.compile(f"^({'|'.join(engine.noise for engine in ENGINES.values() if engine.noise)})")
 NO_PYTHON = (
     "The image has no python3 on its PATH, which engine: command needs, with secrets_as: file too:"
     " it starts the server and hands the requests and the secrets to it. Install it in the"
     " Dockerfile, such as RUN apk add python3, or choose an image that has it."
 )
-# As flaskops_fork.py in the container says it.
+# The format of flaskops_fork.py in the container.
 _FORKED = re.compile(
     r"^flaskops: (?P<kind>thread|connection|scheduler) (?P<what>.+ (?:runs in|is shared by) .+)$",
     re.MULTILINE,
 )
 _HELD = re.compile(r"^flaskops: (open streams hold all .+)$", re.MULTILINE)
-# As flaskops_writes.py in the container says what else it would have written.
+# What flaskops_writes.py in the container would also have written.
 _ALSO = "flaskops: it would also be refused "
-# As Python and the readers of variables say that one is missing; the traceback of a dictionary of
-# its own is none.
+# How Python and the readers of variables report a missing one; a KeyError of another dictionary
+# does not count.
 _KEY_ERROR = re.compile(
     r"^(?:.{0,100} )?KeyError: '(?P<name>[A-Za-z_]\w*)'$", re.MULTILINE | re.ASCII
 )
@@ -47,7 +47,7 @@ _UNDEFINED = re.compile(
     r"Set the (?P<environ>[A-Za-z_]\w*) environment variable",
     re.ASCII,
 )
-# As Docker's init and Docker itself say it of the program that begins a container.
+# How Docker and its init report that the first program of a container is missing.
 _NO_PYTHON = re.compile(r"exec python3 failed: No such file|\"python3\": executable file not found")
 _NO_TABLE = re.compile(
     r"no such table: (?P<sqlite>[\w.]{1,80})|relation \"(?P<postgresql>[\w.]{1,80})\" does not"
@@ -70,8 +70,8 @@ _PATH = r"(?:{words}" + _BEHIND + r"|(?:" + _BEFORE + r"): {words})"
 _SQLITE = ("attempt to write a readonly database", "unable to open database file")
 # What a traceback shows of the code that opened a database.
 _OPENED = re.compile(r"\bconnect\(\s*['\"](?P<path>[^'\"?:{}]+)['\"]")
-# The lines of a traceback before its last tell whether it ends with a file, or with a directory
-# that could not be made.
+# The lines of a traceback before its last one show whether it ends at a file, or at a directory
+# that could not be created.
 _TRACEBACK = 4
 _MAKES_DIRECTORY = re.compile(r"\b(mkdir|makedirs)\b")
 _MAKES_FILE = re.compile(r"\bopen\(|dbm|shelve|sqlite|mkdtemp")
@@ -80,12 +80,12 @@ _NAMELESS = re.compile(r"[0-9a-f]{64}")
 
 
 def spoken(logs: str) -> list[str]:
-    """The lines of a log that the application has said."""
+    """The lines of a log that come from the application."""
     return [line for line in logs.splitlines() if not BANNER.match(line)]
 
 
 def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """What to write so that the next start is better; one sentence for each cause that the log
+    """What to write so that the next start succeeds; one sentence for each cause that the log
     shows.
 
     Args:
@@ -99,8 +99,8 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
 
 
 def lasts(logs: str, container: Mapping[str, Any]) -> bool:
-    """Whether a log shows what no waiting puts right: data that cannot be written, or a database
-    without tables.
+    """Whether a log shows a fault that waiting does not fix: data that cannot be written, or a
+    database without tables.
     """
     return bool(_data(logs, container) or _tables(logs))
 
@@ -110,7 +110,7 @@ def _data(logs: str, container: Mapping[str, Any]) -> list[str]:
 
 
 def _tables(logs: str) -> list[str]:
-    """Against a database that nobody has prepared."""
+    """Advice on a database that nobody has prepared."""
     names = list(
         dict.fromkeys(next(filter(None, match.groups())) for match in _NO_TABLE.finditer(logs))
     )[:3]
@@ -119,13 +119,13 @@ def _tables(logs: str) -> list[str]:
     return [
         f"Its database has no table {', '.join(names)}: write release_command with what makes the"
         ' tables, such as flask db upgrade, or python3 -c "from app import app, db;'
-        ' app.app_context().push(); db.create_all()". No server runs what stands under if'
+        ' app.app_context().push(); db.create_all()". No server runs what is under if'
         ' __name__ == "__main__".'
     ]
 
 
 def _streams(logs: str) -> list[str]:
-    """Against streams that hold all threads, as the wrapper in the container says it."""
+    """Advice on streams that hold all threads, as the wrapper in the container reports it."""
     return list(dict.fromkeys(match[1].strip() for match in _HELD.finditer(logs)))
 
 
@@ -142,8 +142,8 @@ def _user_of(container: Mapping[str, Any]) -> str:
 
 
 def _not_given(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """Variables that it cannot do without: of os.environ, python-decouple, environs and
-    django-environ, and Flask's own key.
+    """Advice on missing variables that the application requires: of os.environ, python-decouple,
+    environs and django-environ, and Flask's SECRET_KEY.
     """
     names = [
         match["name"]
@@ -169,28 +169,28 @@ def _not_given(logs: str, container: Mapping[str, Any]) -> list[str]:
         else:
             words.append(
                 f"It has no {name}: write secrets: {{{name}: …}}, or env: {{{name}: …}} where it is"
-                " no secret."
+                " not secret."
             )
     return words
 
 
 def _forked(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """Against what the application began while it was loaded, before its processes were forked or
-    in each of them.
+    """Advice on what the application started while it was loaded, before its processes were forked
+    or in each of them.
     """
     after = f"{(engine_in(container) or DEFAULT).load_late}, so that each process loads it"
     once = "processes: [{name: scheduler, command: ..., overlap: false}]"
     instead = {
         "thread": (
             f"The requests are answered in other processes: where they need it, {after}; what must"
-            f" run once belongs into {once}."
+            f" run once belongs in {once}."
         ),
         "connection": (
             f"What one process reads, another misses: connect at the first request, or {after}."
         ),
         "scheduler": (
             "It runs beside the next release's for a moment, or once for each process: give it a"
-            f" container of its own, {once}."
+            f" separate container, {once}."
         ),
     }
     found = dict.fromkeys((match["kind"], match["what"]) for match in _FORKED.finditer(logs))
@@ -210,7 +210,7 @@ def _read_only(logs: str, container: Mapping[str, Any]) -> list[str]:
     if directories:
         words.append(
             f"The root file system is read-only: write writable: [{', '.join(directories)}], and"
-            " for what has to outlive the container volumes:"
+            " for what must outlive the container volumes:"
             f" [{as_volumes(directories, _app_of(container))}]."
         )
     if beside:
@@ -221,13 +221,13 @@ def _read_only(logs: str, container: Mapping[str, Any]) -> list[str]:
     if not paths:
         words.append(
             "The root file system is read-only: name the directory that it writes to in writable,"
-            " or in volumes for what has to outlive the container."
+            " or in volumes for what must outlive the container."
         )
     return words
 
 
 def _directories(paths: list[tuple[str, str]]) -> list[str]:
-    """Those that a key may name, and none that is in another of them."""
+    """The directories that a key may name, without those inside another one."""
     named = list(
         dict.fromkeys(directory for directory, _path in paths if not hides_needed(directory))
     )
@@ -235,7 +235,7 @@ def _directories(paths: list[tuple[str, str]]) -> list[str]:
 
 
 def _instead(files: list[str], container: Mapping[str, Any]) -> str:
-    """Where files may go whose directory has to stay as it is."""
+    """Where files may go whose directory must stay as it is."""
     app, own = _app_of(container), [file.removeprefix(f"{CODE}/") for file in files]
     if (engine_in(container) or DEFAULT).in_runtime and all(
         file.startswith(f"{CODE}/") for file in files
@@ -245,13 +245,13 @@ def _instead(files: list[str], container: Mapping[str, Any]) -> str:
             " have it write below /tmp."
         )
     return (
-        "beside the code: have it write below /tmp, and what has to outlive the container to a"
+        "beside the code: have it write below /tmp, and what must outlive the container to a"
         f" volume, such as volumes: [{app}-data:/data]."
     )
 
 
 def _paths(logs: str, words: str) -> list[tuple[str, str]]:
-    """The directory to be had, and the path as it was meant, of each place that could not be
+    """The directory that is needed, and the path as it was meant, of each place that could not be
     written.
     """
     pattern = re.compile(_PATH.format(words=f"(?i:{words})"))
@@ -261,9 +261,9 @@ def _paths(logs: str, words: str) -> list[tuple[str, str]]:
         if match := pattern.search(line):
             behind = match["target"] or match["behind"]
             path = place(posixpath.join(CODE, behind or match["quoted"] or match["plain"]))
-            if match["target"]:  # of a rename or a link
+            if match["target"]:  # the target of a rename or a link
                 file = True
-            elif behind is None:  # a program says what it was about to make
+            elif behind is None:  # a program names what it was about to create
                 file = not re.search(r"\b(directory|mkdir)\b", line)
             else:
                 before = (
@@ -275,7 +275,7 @@ def _paths(logs: str, words: str) -> list[tuple[str, str]]:
 
 
 def _is_file(path: str, before: str) -> bool:
-    """Whether a path is a file's, by the traceback that ends with it and by how it is called."""
+    """Whether a path is that of a file, by the traceback that ends with it and by its name."""
     if _MAKES_FILE.search(before):
         return True
     return not _MAKES_DIRECTORY.search(before) and bool(posixpath.splitext(path)[1])
@@ -310,7 +310,7 @@ def _sqlite(logs: str, container: Mapping[str, Any]) -> list[str]:
         else f"keep it on a volume. Write volumes: [{app}-data:/data]"
     )
     words += (
-        " where the application is told its place, such as env: {DATABASE_URL:"
+        " where the application reads its place, such as env: {DATABASE_URL:"
         f" 'sqlite:///{(targets or ['/data'])[0]}/app.db'}}, and "
     )
     files = [path.removeprefix(f"{CODE}/") for path in beside if path.startswith(f"{CODE}/")]
@@ -320,7 +320,7 @@ def _sqlite(logs: str, container: Mapping[str, Any]) -> list[str]:
         words += (
             f"data_files: [{', '.join(files)}]" if files else "data_files: [app.db], with its name,"
         )
-        words += " where it lies beside the code."
+        words += " where it is beside the code."
         if not files:
             words += (
                 " One in Flask's instance folder needs volumes:"
@@ -362,18 +362,17 @@ def _denied(logs: str, container: Mapping[str, Any]) -> list[str]:
         paths = dict.fromkeys(path for directory, path in rest if not hides_needed(directory))
         words.append(
             f"{', '.join(paths)} of the image does not belong to {user}, its user: where it writes"
-            f" there, write writable: [{', '.join(directories)}], or for what has to outlive the"
+            f" there, write writable: [{', '.join(directories)}], or for what must outlive the"
             f" container volumes: [{as_volumes(directories, _app_of(container))}]."
         )
     return words
 
 
 def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
-    """The mounts that the entry names and that may be written to; only the one that a path is on,
-    where there is a path.
+    """The writable mounts that the entry names; with a path only the one that the path is on.
 
-    None of the release's own, and none that Docker made for a VOLUME of the image, which goes with
-    the container.
+    Mounts of the release itself are left out, and those that Docker made for a VOLUME of the image,
+    which are removed with the container.
     """
     app = str(_labels_of(container).get(APP_LABEL))
     found = []
@@ -386,7 +385,7 @@ def _volumes(container: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]
 
 
 def _has_code(directory: str, logs: str) -> bool:
-    """Whether a directory has code of the application, as far as a traceback shows it."""
+    """Whether a directory has code of the application, as far as a traceback shows."""
     return hides_needed(directory) or f'File "{directory}/' in logs
 
 
@@ -400,7 +399,7 @@ def _keep(places: str, app: str) -> str:
 
 
 def _owned(container: Mapping[str, Any], path: str, user: str) -> str:
-    """How to give the volumes to the user of the container that are not its own."""
+    """How to give the volumes that belong to another user to the user of the container."""
     sources = [mount["Source"] for mount in _volumes(container, path)]
     foreign = [source for source in sources if _owner(source) != user.partition(":")[0]]
     return f"; on the host: chown -R {user} {' '.join(foreign)}" if foreign else ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An entry of flask_apps as a type, and its parts, some of which a release keeps."""
+"""The type of an entry of flask_apps, and the types of its parts, some of which a release keeps."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Requirements:
     """What is installed, and which files name it.
 
     kind: pip (file, and in files what it includes), uv, list (packages of a project), pylock, or
-    lock, which its exporter reads; "" for nothing. whole: they refer to the application itself, so
-    that all of its source is needed. git: something comes from a repository. left_out: the
-    application servers that are not installed. exporter: the tool that reads a lock. frozen: pip
-    freeze listed a package that does not exist. own: they name the application itself, which is
-    built apart. project: how the application is built as a package, {} when it is none. old: what
-    its own modules import of setuptools.
+    lock, which its exporter reads; "" for nothing. whole: whether they refer to the application
+    itself, so that all of its source is needed. git: whether something comes from a repository.
+    left_out: the application servers that are not installed. exporter: the tool that reads a lock.
+    frozen: whether pip freeze listed a package that does not exist. own: whether they name the
+    application itself, which is built separately. project: how the application is built as a
+    package; {} when it is not one. old: what its own modules import from setuptools.
     """
 
     kind: str = ""
@@ -80,11 +80,11 @@ class Requirements:
 class Build:
     """How the image of an application is made.
 
-    kind: source (our Dockerfile), dockerfile (its own) or image. code: what of the source a
-    Dockerfile without it gets. base: what the runtime is built on, "" for that of the host.
-    command: builds something of the source; inputs: what it reads, all of the source without them.
-    directory, path: below /app, where the application is started, and where its imports start from
-    too. database: where SQLite has its databases, as the source shows.
+    kind: source (our Dockerfile), dockerfile (its own) or image. code: the part of the source that
+    a Dockerfile without it gets. base: what the runtime is built on; "" for the base of the host.
+    command: builds something from the source; inputs: what it reads; empty for all of the source.
+    directory, path: below /app, where the application is started, and where its imports also start.
+    database: where SQLite has its databases, as the source shows.
     """
 
     kind: str = "source"
@@ -202,11 +202,11 @@ class Gunicorn:
 
 @dataclass(frozen=True)
 class App:
-    """One complete entry of flask_apps, as apps/normalize.py makes it of what the user wrote.
+    """One complete entry of flask_apps, as apps/normalize.py makes it from what the user wrote.
 
     The fields are the keys of apps/schema.py, and at the end what the normalisation adds: the
     preset, the notes, how the image is made, and the variables of the env_file that are kept as
-    secrets are.
+    secrets.
     """
 
     name: str
@@ -273,7 +273,7 @@ class App:
 
     @property
     def app_path(self) -> AppPath:
-        """Its path: who strips it, and what is asked for."""
+        """Its path: what strips it, and which path is requested."""
         return AppPath(self.path, self.path_mode, self.engine, self.script_name)
 
     @property

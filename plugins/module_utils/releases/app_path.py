@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The path of an application: who takes it off, who gets it, and what is asked for."""
+"""The path of an application: what strips it, what receives it, and which path is requested."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .engines.known import engine_named
 
 @dataclass(frozen=True)
 class AppPath:
-    """What follows from where users reach an application.
+    """What is derived from the path at which users reach an application.
 
     Args:
-        path: where that is.
+        path: that path.
         path_mode: how the application learns it.
-        engine: what serves in the container.
-        script_name: what a Gunicorn that is the image's own gets of it, and takes off itself.
+        engine: the application server in the container.
+        script_name: what the image's own Gunicorn gets of the path, and strips itself.
     """
 
     path: str
@@ -46,14 +46,14 @@ class AppPath:
 
     @property
     def mapped(self) -> bool:
-        """Whether the application knows nothing of its path, so that Nginx says it in a header, and
+        """Whether the application does not know its path, so that Nginx sends it in a header and
         maps redirects and cookies.
         """
         return self.path_mode == "script_name" and self.prefix != ""
 
     @property
     def stripped(self) -> bool:
-        """Whether Nginx takes the path off, for a server that does not."""
+        """Whether Nginx strips the path, for a server that does not."""
         return self.mapped and not engine_named(self.engine).in_runtime and not self.script_name
 
     @property
@@ -68,13 +68,13 @@ class AppPath:
 
     @property
     def mount(self) -> str:
-        """What a server of ours takes off and tells the application as SCRIPT_NAME."""
+        """What our server strips and passes to the application as SCRIPT_NAME."""
         return self.prefix if self.mapped and engine_named(self.engine).in_runtime else ""
 
     @property
     def route(self) -> str:
         """The name of the link through which Nginx reaches the release that serves: one for each
-        way that a client's path can become.
+        form that a client's path can take.
         """
         return route_name(sha256(json.dumps([self.prefix, self.stripped]).encode()).hexdigest()[:8])
 
@@ -84,11 +84,13 @@ class AppPath:
         return f"{self.prefix}/" if self.mapped else self.prefix
 
     def at_nginx(self, page: str) -> str:
-        """The path that Nginx is asked for a page of the application, which begins with a slash."""
+        """The path to request from Nginx for a page of the application; the page begins with a
+        slash.
+        """
         return self.prefix + page
 
     def at_socket(self, page: str) -> str:
-        """The path that the socket is asked for a page of the application, which begins with a
+        """The path to request from the socket for a page of the application; the page begins with a
         slash.
         """
         return self.socket_prefix + page

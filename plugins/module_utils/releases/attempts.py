@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Steps for several applications, none of which keeps another from being done: errors are gathered
+"""Steps for several applications. A failed step does not prevent the others: errors are gathered
 and reported at the end.
 """
 
@@ -23,13 +23,13 @@ class Attempts:
 
     @contextmanager
     def of(self, name: str, what: str, warn: bool = False) -> Iterator[None]:
-        """Try a step. Whatever it meets, the next one is done too.
+        """Try a step. When it fails, the next one is done all the same.
 
         Args:
             name: the application; empty for what all of them share.
             what: what could not be done, such as C(its record could not be saved).
-            warn: it keeps nobody from serving, and the next run tries again. A full disk is always
-            of this kind.
+            warn: the failure keeps no application from serving, and the next run tries again. A
+            full disk is always of this kind.
         """
         try:
             yield

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The audit of an application: a line in JSON for each run that changed it."""
+"""The audit of an application: a line of JSON for each run that changed it."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def write(
         by: that run; None where its lock is gone.
         action: C(deploy), C(rollback) and the like.
         before: the release that served before it.
-        to: the release that it was about.
+        to: the release that the run was about.
         result: how it went.
         reason: why it went so.
-        state: what the application was to be.
+        state: the wanted state of the application.
         seconds: how long it took.
         drained: what became of the connections to the release that served before.
 
     Raises:
-        OSError: the line could not be written; none of it is there then.
+        OSError: the line could not be written; the file is as before.
     """
     line = {
         "time": now(),

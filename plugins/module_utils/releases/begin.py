@@ -35,7 +35,7 @@ UNCLOSED = (
 
 @dataclass(frozen=True)
 class Begun:
-    """The plan, what this run has locked, and what was done, in words."""
+    """The plan, what this run has locked, and what was done, as sentences."""
 
     planned: Planned
     lock: Lock
@@ -56,7 +56,7 @@ class Begin:
         absent: the applications that must not be on the host.
         sites: the server blocks.
         uids: the range that the uids of applications are taken from.
-        move_uid: the applications with volumes that get a uid of their own.
+        move_uid: the applications with volumes that get their own uid.
         break_tokens: the tokens of locks that are taken over.
         action: what the run does: deploy, rollback or remove.
         free_space: how much must be free to build a release.
@@ -117,7 +117,7 @@ class Begin:
                 with self.attempts.of(name, "its uid could not be moved"):
                     uid = self.wanted[name].uid
                     self.attempts.warnings.append(move.move(self.docker, self.uids, name, uid))
-            # Again, because the host may have changed until the locks were there.
+            # Plan again, because the host may have changed before the locks were taken.
             planned = self._plan().run()
             kept = names - {*planned.failures, *self.attempts.failures}
             planned = self._with_known(planned.of(kept, self.attempts.failures))
@@ -166,8 +166,8 @@ class Begin:
             settle.sweep(name, self._plan(), wanted.id if wanted else "")
 
     def _refuse_without_room(self, planned: Planned, check_mode: bool) -> None:
-        """Before anything is changed: what makes a new release needs room; a rollback or another
-        state does not.
+        """Check the free space before anything is changed: a new release needs room; a rollback or
+        another state does not.
         """
         if self.action != "deploy" or not any(work.build for work in planned.work):
             return
@@ -179,8 +179,8 @@ class Begin:
             raise HostError(short)
 
     def _warn_of_variables(self, planned: Planned) -> None:
-        """Once: in the deploy that makes variables of what a release of an older version had as
-        files alone.
+        """Note once, in the deploy that does it, that secrets which a release of an older version
+        had as files alone become variables.
         """
         for work in planned.work if self.action == "deploy" else ():
             new = set(self.wanted[work.name].variables)
@@ -197,18 +197,18 @@ class Begin:
                 )
 
     def _continue_deleting(self, check_mode: bool) -> None:
-        """What earlier runs have put away and had no time to delete; a run with work does it at its
-        end.
+        """Delete what earlier runs put into the trash and had no time to delete; a run with work
+        does it at its end.
         """
         if not trees.is_clean(self.root):
-            self.actions.append(f"deleted more of what lies in {Place(self.root).trash}")
+            self.actions.append(f"deleted more of what is in {Place(self.root).trash}")
             if not check_mode:
                 with self.attempts.of("", "The trash could not be emptied", warn=True):
                     self.attempts.warnings += trees.sweep(self.root)
 
     def _moves(self, planned: Planned) -> dict[str, tuple[int, int]]:
-        """The applications that get another uid now, from which and to which. Each run warns of
-        those that may.
+        """The applications that get another uid now, with the old and the new uid. Each run warns
+        of those that may.
         """
         asked, begun = set(self.move_uid), self.uids.moving
         moves: dict[str, tuple[int, int]] = {}
@@ -216,18 +216,18 @@ class Begin:
         for name, wanted in self.wanted.items():
             before, uid = self.uids.move_of(name, wanted.uid)
             if name in begun or (before and name in asked):
-                # An interrupted one is resumed whatever is wanted: until then its data belongs to
-                # neither uid.
+                # An interrupted move is resumed in any case: until then its data belongs to neither
+                # uid.
                 if name in new and name not in begun:
                     raise HostError(
-                        f"{name} has a new release, and a uid moves in a run of its own: deploy it"
+                        f"{name} has a new release, and a uid moves in a separate run: deploy it"
                         " first. Nothing was changed."
                     )
                 moves[name] = before, uid
             elif before and wanted.volumes:
                 self.attempts.warnings.append(
                     f"{name} keeps the uid {before}, because its volumes may hold data of it;"
-                    " others may have the same. For one of its own run again with -e"
+                    " others may have the same. To give it its own uid, run again with -e"
                     f" flask_apps_move_uid={name}: it is stopped, its data is given to the new uid,"
                     " and it is started."
                 )

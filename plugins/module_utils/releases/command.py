@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a command line of a user is run: the same for command, release_command and the command of a
+"""How a command line of a user is run; the same for command, release_command and the command of a
 process.
 """
 
@@ -9,35 +9,36 @@ from __future__ import annotations
 
 import re
 
-# What a shell does not take apart, whatever is in it: quotes, and a substitution within which
-# no command ends.
+# What a shell does not split: quotes, and a substitution within which no command ends.
 _INNER = r"\$\([^()`'\";|&\n]*\)|\$\{[^{}'\"\\]*\}"
 _OPAQUE = (
     rf"'[^']*'|\"(?:\\.|{_INNER}|[^\"\\`$]|\$(?![({{]))*\"|\\.|\$\(\([^()`;|&\n]*\)\)|{_INNER}"
 )
 _COMMENT = re.compile(rf"({_OPAQUE})|(?<![^\s;&|()])#[^\n]*", re.DOTALL)
-# More than one command, or something that only a shell can do; 2>&1 is neither.
+# More than one command, or something that needs a shell; 2>&1 is neither.
 _COMPOUND = re.compile(r"[;|`()\n]|(?<![<>])&|^[{!]\s|^\d*[<>]")
 _ASSIGNMENTS = re.compile(
     rf"(?:[A-Za-z_]\w*=(?:{_OPAQUE}|[^\s'\"\\`;|&<>(){{}}$]|\$(?!['\"({{]))*[ \t]+)*", re.DOTALL
 )
 _OPAQUE_WORDS = re.compile(_OPAQUE, re.DOTALL)
-# Reserved words and built-in commands of sh and bash. Some of them are programs, too; as these they
-# end at once.
+# Reserved words and built-in commands of sh and bash. Some of them are also programs; those end at
+# once.
 _OF_THE_SHELL = re.compile(
-    r"""\.|:|\[\[?|alias|bg|bind|break|builtin|case|cd|command|continue|coproc|declare|dirs|disown|echo|enable|eval|exec|exit|export|false|
-    fc|fg|for|function|getopts|hash|help|history|if|jobs|kill|let|local|logout|mapfile|popd|printf|pushd|pwd|read|readarray|readonly|return|
-    select|set|shift|shopt|source|suspend|test|times?|trap|true|type|typeset|ulimit|umask|unalias|unset|until|wait|while""",
+    r"""\.|:|\[\[?|alias|bg|bind|break|builtin|case|cd|command|continue|coproc|declare|dirs|disown|
+    echo|enable|eval|exec|exit|export|false|fc|fg|for|function|getopts|hash|help|history|if|jobs|
+    kill|let|local|logout|mapfile|popd|printf|pushd|pwd|read|readarray|readonly|return|select|set|
+    shift|shopt|source|suspend|test|times?|trap|true|type|typeset|ulimit|umask|unalias|unset|
+    until|wait|while""",
     re.VERBOSE,
 )
 
 
-# Of a value; docker reads no line of an env file that is longer than 64 KiB.
+# Bytes of a value; docker does not read lines of an env file longer than 64 KiB.
 LONGEST = 60_000
 
 
 def one_line(text: str) -> str:
-    """What a value of an environment, or a command line, must be; "" when it is."""
+    """What a value of an environment, or a command line, must be; "" when it is valid."""
     if set(text) & set("\n\r\0"):
         return "be one line (longer values go into secrets)"
     if len(text.encode(errors="replace")) > LONGEST:
@@ -46,11 +47,10 @@ def one_line(text: str) -> str:
 
 
 def shell_line(command: str) -> str:
-    """A command line whose program replaces the shell, so that it is the one that gets
-    the signal to stop.
+    """A command line whose program replaces the shell, so that the program gets the signal to stop.
 
-    What is more than one command is left as it is: only who wrote it can say which of them is to
-    get the signal, by C(exec).
+    A line with more than one command is left as it is: only its author can decide which of them
+    gets the signal, by C(exec).
     """
     line = command.strip()
     bare = _OPAQUE_WORDS.sub("q", _COMMENT.sub(lambda match: match[1] or "", line)).strip()
@@ -64,10 +64,10 @@ def shell_line(command: str) -> str:
         or re.match(r"#|[A-Za-z_]\w*(\+?=|\[)", first)
     ):
         return line
-    # Behind what is assigned: a shell reads A=$B in another way where it is an argument.
+    # After the assignments: a shell reads A=$B differently where it is an argument.
     return f"{assigned}exec {rest}"
 
 
 def shell_words(command: str) -> list[str]:
-    """What a container starts for a command line."""
+    """The words that a container starts for a command line."""
     return ["sh", "-c", shell_line(command)]

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is laid over directories of an image: which of them may be, and what the keys that do it say
-twice.
+"""Mounts over directories of an image: which directories may be covered, and what the keys for it
+name twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from ..host.places import ACCOUNTS, CONTAINER_RUN, CONTAINER_SECRETS, CONTAINER_SETTINGS
 from .app import App
 
-# Where the code of an image lies, unless a Dockerfile of its own says otherwise.
+# Where the code of an image is, unless the application's Dockerfile puts it elsewhere.
 CODE = "/app"
 # Where data_files are in the container, on the volume <name>-data-files.
 DATA_FILES = "/var/lib/data-files"
@@ -53,7 +53,7 @@ _NEEDED = frozenset(
         "/usr/sbin",
     )
 )
-# Where the role mounts what is its own.
+# Where the role mounts its own files.
 OURS = (
     CONTAINER_RUN,
     CONTAINER_SETTINGS,
@@ -63,18 +63,18 @@ OURS = (
 
 
 def place(path: str) -> str:
-    """A path of a container, written in one way."""
+    """A path of a container, normalised."""
     return posixpath.normpath(f"/{path.lstrip('/')}")
 
 
 def is_inside(path: str, places: Iterable[str]) -> bool:
-    """Whether a path is one of these places, or lies below one."""
+    """Whether a path is one of these places, or below one."""
     return any(f"{path}/".startswith(f"{each}/") for each in places)
 
 
 def as_volumes(directories: list[str], app: str) -> str:
-    """Each on a volume that is called after it, for the key volumes; of two that are called alike,
-    after its whole path.
+    """Each place on a volume that is named after it, for the key volumes; where two have the same
+    name, after the whole path.
     """
     last = [
         "data" if path == f"{CODE}/instance" else posixpath.basename(path) for path in directories
@@ -87,14 +87,12 @@ def as_volumes(directories: list[str], app: str) -> str:
 
 
 def hides_needed(path: str) -> bool:
-    """Whether a directory in this place would hide what the container cannot do without."""
+    """Whether a directory in this place would hide what the container needs."""
     return place(path) in _NEEDED
 
 
 def not_kept(found: Iterable[str], covered: Iterable[str], data_files: Iterable[str]) -> list[str]:
-    """Those of these places of databases that no volume has, nor another directory that may be
-    written to.
-    """
+    """The places of databases that are neither on a volume nor in another writable directory."""
     kept = {f"{CODE}/{file}" for file in data_files}
     directories = [*map(place, covered), "/tmp", "/var/tmp"]
     return [
@@ -110,15 +108,15 @@ def cover_problems(app: App) -> list[str]:
     """What is wrong with writable, volumes and data_files of an entry."""
     writable, volumes = app.writable, [volume.split(":")[1] for volume in app.volumes]
     problems = [
-        f"writable must not have {path}: an empty directory would hide what lies there in the"
+        f"writable must not have {path}: an empty directory would hide what is there in the"
         " image. Name the directory below it that the application writes to, such as /app/cache;"
         " for a file beside the code, write data_files: [NAME]."
         for path in dict.fromkeys(writable)
         if hides_needed(path)
     ]
     problems += [
-        f"volumes must not cover {path}: a volume would hide what lies there in the image, or keep"
-        " that of the first release for ever. Name the directory below it that the application"
+        f"volumes must not cover {path}: a volume would hide what is there in the image, or keep"
+        " that of the first release forever. Name the directory below it that the application"
         " writes to, such as /app/uploads; for a file beside the code, write data_files: [NAME]."
         for path in dict.fromkeys(volumes)
         if hides_needed(path)
@@ -126,7 +124,7 @@ def cover_problems(app: App) -> list[str]:
     targets = [place(path) for path in (*writable, *volumes)]
     problems += [
         f"writable and volumes have {path} {targets.count(path)} times; keep it once: in volumes"
-        " when it has to last."
+        " when it must last."
         for path in dict.fromkeys(targets)
         if targets.count(path) > 1
     ]
@@ -155,7 +153,7 @@ def _data_file_problems(app: App, targets: list[str]) -> list[str]:
     ]
     if files and DATA_FILES in targets:
         problems.append(
-            f"{DATA_FILES} is where data_files lie in the container; choose another place for the"
+            f"{DATA_FILES} is where data_files are in the container; choose another place for the"
             " volume."
         )
     return problems
@@ -166,8 +164,8 @@ def _below_code(file: str) -> str:
 
 
 def data_file(file: str) -> str:
-    """What a file below the code is called on the volume: in its top directory, the only one that
-    is the application's own.
+    """The name of a file below the code on the volume: in its top directory, the only one that
+    belongs to the application.
     """
     return file.replace("/", "_")
 
@@ -189,14 +187,14 @@ def warnings(
     container: Mapping[str, Any],
     first_file: Callable[[str], str],
 ) -> list[str]:
-    """What of an image an application does not find, or loses, by what is laid over it and what is
-    not.
+    """Which files of an image an application does not find, or loses, because of what is mounted
+    over them and what is not.
 
     Args:
         name: the application.
-        image: what C(docker image inspect) says.
+        image: the output of C(docker image inspect).
         container: the options of the container.
-        first_file: gives a file of the image below a directory, or "".
+        first_file: returns a file of the image below a directory, or "".
     """
     writable = [mount.partition(":")[0] for mount in container.get("tmpfs") or []]
     hidden = {path: file for path in writable if path != "/tmp" and (file := first_file(path))}

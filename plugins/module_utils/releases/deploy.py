@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the steps of a deploy need to know, worked out from releases and the plan."""
+"""What the steps of a deploy need to know, derived from releases and the plan."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _SEED = re.compile(
 
 
 def needed_images(releases: Iterable[Release]) -> list[str]:
-    """The images of ours that must be on the host to build the images of these releases, those of
-    one runtime beside each other.
+    """The images of this collection that must be on the host to build the images of these releases;
+    those of one runtime are adjacent.
     """
     suffixes = ("-build", "", "-compat")
     needed: dict[str, set[str]] = {}
@@ -74,8 +74,8 @@ def needed_images(releases: Iterable[Release]) -> list[str]:
 def image_builds(
     releases: Iterable[Release], images: Iterable[str] | None = None
 ) -> list[dict[str, Any]]:
-    """How each image of ours is built: C(image), C(base) ("" for that of the host), C(target), the
-    stage, and whether it is the C(first) of its runtime.
+    """How each image of this collection is built: C(image), C(base) ("" for that of the host),
+    C(target), the stage, and whether it is the C(first) of its runtime.
 
     Args:
         releases: those that need them.
@@ -96,8 +96,8 @@ def image_builds(
 def restored_releases(
     releases: Iterable[Release], runtimes: Mapping[str, str], apps: Any, defaults: Any = None
 ) -> list[Release]:
-    """Releases as they were kept, with the login of today and, for those that are built again, the
-    runtime image of today.
+    """Kept releases with the present login and, for those that are rebuilt, the present runtime
+    image.
 
     Args:
         releases: as a release.json describes them.
@@ -134,10 +134,10 @@ def for_tasks(release: Release, app: Mapping[str, Any] | None = None) -> dict[st
 
 
 def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
-    """What runs on all hosts, as the lines of one table.
+    """The lines of one table that shows what runs on all hosts.
 
     Args:
-        hosts: by host, the applications as M(flaskops.host.release_status) returns them.
+        hosts: by host, the applications as M(flaskops.host.release_info) returns them.
     """
     head: tuple[str, ...] = (
         "host",
@@ -224,8 +224,8 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
     """The message of an application that could not be released: which, where, why, and what serves
     now.
 
-    Without work it is that of the runtime image, which all of them wait for. Of a loop, it is that
-    of the item that failed.
+    Without work it is the message for the runtime image, which all applications wait for. For a
+    loop, it is that of the failed item.
     """
     result = next((item for item in result.get("results", []) if item.get("failed")), result)
     if work:
@@ -236,7 +236,7 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
             "The runtime image",
             "no application was released, and what served before serves on",
         )
-    # Of the log of a program the end says what went wrong.
+    # The end of a program's log shows what went wrong.
     reason = "\n".join(
         "\n".join(str(result[key]).strip().splitlines()[-60:])
         for key in ("msg", "stderr")
@@ -261,14 +261,14 @@ def live_releases(
     address: str,
     outcomes: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[dict[str, Any]]:
-    """What serves on this host, and what should; nothing serves where the release is None.
+    """What serves on this host, and what should serve; nothing serves where the release is None.
 
     Args:
-        releases: those that are wanted.
+        releases: the wanted releases.
         plan: what M(flaskops.host.release_plan) returned.
         sites: the server blocks.
         address: the address of the host, where a site has no name.
-        outcomes: what became of those with work; without it what serves before the run.
+        outcomes: the results of those with work; without it, what serves before the run.
     """
     result = []
     planned = {work["name"] for work in plan["work"]} | set(plan["failures"])

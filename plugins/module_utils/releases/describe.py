@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an entry to its release: environment, container and id. The controller knows all of it
+"""Derives the release of an entry: environment, container and id. The controller knows all of it
 before anything is built.
 """
 
@@ -34,19 +34,19 @@ from .release import FORMAT, UID_PLACEHOLDER, own_network
 from .secrets import PLACE as SECRETS
 from .secrets import config_mounts, laid, variables
 
-# Stands in every rendered file for the id, which is computed over them.
+# Placeholder in every rendered file for the id, which is computed over them.
 PLACEHOLDER = "@flaskops-release@"
-# Stands in a rendered fragment for its own digest, by which the deploy knows whether an answer
+# Placeholder in a rendered fragment for its own digest, by which the deploy knows whether an answer
 # comes from it.
 CONFIG_PLACEHOLDER = "@flaskops-config@"
-# Connections that wait until the application server takes them; the container's own limit is raised
+# Connections that wait until the application server accepts them; the container's limit is raised
 # to it.
 BACKLOG = 1024
 
 
 def environment(app: App) -> dict[str, str]:
     """The container's environment: DOMAIN and ENV, what our entrypoint expects, the user's
-    own, and where the secrets are.
+    variables, and where the secrets are.
     """
     path = app.app_path
     ours = {
@@ -70,9 +70,9 @@ def environment(app: App) -> dict[str, str]:
 def container(app: App, release: str, image: str, root: str) -> dict[str, Any]:
     """The options of host/container.py, as release.json keeps them.
 
-    A server that is not in our runtime image is started by our relay: without a command of the
-    user's, the arguments of the container must be the image's own entrypoint and command, which only
-    the host knows.
+    Our relay starts a server that is not in our runtime image: without a command of the user, the
+    arguments of the container must be the image's own entrypoint and command, which only the host
+    knows.
     """
     place = Place(root).app(app.name).release(release)
     engine = app.server
@@ -128,16 +128,16 @@ def container(app: App, release: str, image: str, root: str) -> dict[str, Any]:
 
 
 def with_own_digest(fragment: str) -> str:
-    """A fragment that says which it is: the first 12 hex of the SHA-256 of its text."""
+    """A fragment that contains its digest: the first 12 hex digits of the SHA-256 of its text."""
     return fragment.replace(CONFIG_PLACEHOLDER, sha256(fragment.encode()).hexdigest()[:12])
 
 
 def release_id(parts: Mapping[str, Any], secrets: Mapping[str, str], key: bytes) -> str:
-    """The name of a release: 12 hex digits over all that makes it, the same on every host.
+    """The id of a release: 12 hex digits over all its parts, the same on every host.
 
     Args:
-        parts: whatever JSON can hold; the rendered files, the container's options, the digest of
-        the source. secrets: values that a digest must not let anyone guess; they enter as
+        parts: anything that JSON can hold; the rendered files, the container's options, the digest
+        of the source. secrets: values that nobody may be able to guess from a digest; they enter as
         HMAC-SHA-256. key: the key of that HMAC.
     """
     guarded = {
@@ -149,14 +149,14 @@ def release_id(parts: Mapping[str, Any], secrets: Mapping[str, str], key: bytes)
 
 
 def replace_placeholder(described: Mapping[str, Any], identity: str) -> dict[str, Any]:
-    """Put the id, now that it is known, into all that was described without it."""
+    """Put the id, which is now known, into all that was described without it."""
     result: dict[str, Any] = json.loads(json.dumps(described).replace(PLACEHOLDER, identity))
     return result
 
 
 def release_key(path: str) -> bytes:
-    """The key that guards secrets in release ids: read, or made of 32 random bytes (0600) the first
-    time.
+    """The key that guards secrets in release ids: read, or created from 32 random bytes (0600) the
+    first time.
     """
     file = Path(os.path.expanduser(path))
     if not file.exists():
@@ -165,7 +165,7 @@ def release_key(path: str) -> bytes:
         temporary.touch(mode=0o600)
         temporary.write_text(random.token_hex(32))
         try:
-            os.link(temporary, file)  # never over a key that another run made meanwhile
+            os.link(temporary, file)  # never replaces a key that another run created meanwhile
         except FileExistsError:
             pass
         finally:

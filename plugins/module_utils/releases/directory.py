@@ -49,7 +49,7 @@ class Directory:
             make_directory(path, 0o710, 0, self.group)
 
     def write(self) -> None:
-        """Write the files of a new release, or those that are not as they were."""
+        """Write the files of a new release, or those that have changed."""
         self._make_writable()
         delete(self.place.own_secrets)
         if self.release.secrets or self.place.secrets.exists():
@@ -70,7 +70,7 @@ class Directory:
             secrets_of: the release whose secrets it gets; "" for its own.
 
         Raises:
-            HostError: its files are not as they were.
+            HostError: its files have changed.
         """
         files = read_release(self.root, self.release.name, self.release.id)["files"]
         changed = [
@@ -97,17 +97,17 @@ class Directory:
             )
 
     def _make_writable(self) -> None:
-        """Create where the application makes its socket, and the place of its temporary files, such
-        as uploads.
+        """Create the directory where the application creates its socket, and the one for its
+        temporary files, such as uploads.
 
-        The first is root's, and sticky: below it the kernel follows no link of the application's
-        (fs.protected_symlinks), neither for Nginx nor for root.
+        The first belongs to root and is sticky: below it the kernel does not follow links of the
+        application (fs.protected_symlinks), neither for Nginx nor for root.
         """
         make_directory(self.place.run, 0o1777)
         socket = self.place.socket
         with suppress(FileNotFoundError):
             found = socket.lstat()
-            # The server cannot replace one of another uid, or a directory that the application
+            # The server cannot replace a socket of another uid, or a directory that the application
             # created in its place.
             if found.st_uid != self.uid or not stat.S_ISSOCK(found.st_mode):
                 put_away(socket, self.root)
@@ -119,8 +119,8 @@ class Directory:
             self.changed = True
 
     def _write_secrets(self, values: Mapping[str, bytes]) -> None:
-        """They are root's, so that a file of the application is never taken for one; only its group
-        reads them. A file that is not named any more is removed.
+        """They belong to root, so that a file of the application is never taken for one; only its
+        group reads them. A file that is no longer named is removed.
         """
         place, group = self.place.secrets, self.uid
         if place.exists() and place.lstat().st_uid != 0:
@@ -152,8 +152,8 @@ class Directory:
 
 
 def read_secrets(directory: Path) -> dict[str, bytes]:
-    """The files of a directory, none of them through a link: one of an older version belongs to the
-    application.
+    """The files of a directory, read without following a link: a directory of an older version
+    belongs to the application.
     """
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

@@ -4,9 +4,9 @@
 """Let the containers that served before finish their requests, then stop them.
 
 A release is needed until nobody is connected to its socket, or until its time is over. Where the
-path of the application has changed, an old worker of Nginx may also be reading an upload that it
-will pass to the old release only when it has all of it: then it is needed until those workers are
-gone, too. Everywhere else the link that Nginx goes through leads them to the new one.
+path of the application has changed, an old worker of Nginx may also be reading an upload, which it
+passes to the old release only when it is complete: then the release is needed until those workers
+are gone, too. Everywhere else the link that Nginx goes through leads them to the new one.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ..nginx.process import LEAVING, own_command_line, processes
 from .record import read_release
 from .routes import still_led_to
 
-PAUSE = 0.1  # seconds between two looks
-# What is running when the drain is over has had its time; this is for the farewell of what listens
-# for SIGTERM.
+PAUSE = 0.1  # seconds between two checks
+# Requests that still run when the drain is over have had their time; this is for programs that
+# handle SIGTERM.
 STOP_SECONDS = 5
 CONNECTED = (b"02", b"03")  # waiting to be accepted, and accepted: the column St of /proc/net/unix
 
@@ -36,14 +36,14 @@ def leaving_workers() -> set[int]:
 
 
 def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
-    """How many connections to a socket there are. They belong to the network namespace of the
-    client, which is Nginx's.
+    """The number of connections to a socket. They belong to the network namespace of the client,
+    which is Nginx's.
 
     Args:
         socket: the path that the socket was bound to in the container; it holds the id of the
         release. table: the kernel's list of sockets, columns as in proc(5).
     """
-    # Bytes: an application may bind its socket at a name that is no UTF-8.
+    # Bytes: the name at which an application binds its socket need not be UTF-8.
     columns = (line.split(None, 7) for line in table.read_bytes().split(b"\n")[1:])
     return sum(
         1
@@ -54,7 +54,10 @@ def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
 
 @dataclass(frozen=True)
 class Old:
-    """A release that served before. led_to: whether old workers of Nginx may still connect to it."""
+    """A release that served before.
+
+    led_to: whether old workers of Nginx may still connect to it.
+    """
 
     container: str
     id: str
@@ -99,7 +102,7 @@ def drain(
 
 
 def stop(containers: Iterable[str], docker: Docker, seconds: int = STOP_SECONDS) -> None:
-    """Stop containers side by side: they finish what runs, and are killed after some seconds.
+    """Stop containers in parallel: they finish what runs, and are killed after some seconds.
     Missing ones are not an error.
     """
     names = list(containers)

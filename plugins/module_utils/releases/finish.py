@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The end of every run that took locks, whether it went well or not: remove, undo what failed,
-drain and stop what served before, prune, write the audit, unlock.
+"""The end of every run that took locks, successful or not: remove, undo what failed, drain and stop
+what served before, prune, write the audit, unlock.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Drained = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Finished:
-    """What the end of a run has done. failures: what could not be done; all the rest was."""
+    """The result of the end of a run. failures: what could not be done; the rest was done."""
 
     drained: Drained = field(default_factory=dict)
     pruned: tuple[str, ...] = ()
@@ -42,14 +42,14 @@ class Finished:
 class Finish:
     """What comes after the switch, or after a failure before it.
 
-    Each step of each application is an attempt for itself, so that nothing prevents an unlock, an
+    Each step of each application is a separate attempt, so that nothing prevents an unlock, an
     audit or a prune.
 
     Args:
         root: the directory of the releases.
         nginx_root: that of the Nginx configuration.
         lock: what the run has locked.
-        outcomes: what became of each application with work.
+        outcomes: the outcome of each application with work.
         action: what the run did, for the audit.
     """
 
@@ -73,8 +73,8 @@ class Finish:
 
         Args:
             remove: the applications to remove.
-            failed: whether an application failed: then none is removed, because what failed may
-                be what replaces it.
+            failed: whether an application failed: then none is removed, because the failed one may
+                be the replacement.
         """
         removed = self._remove(remove) if remove and not failed else []
         there = [name for name in self.names if self._place(name).directory.is_dir()]
@@ -125,7 +125,7 @@ class Finish:
 
     def _settle(self, held: Sequence[str]) -> tuple[Drained, list[str]]:
         """What depends on what serves: undo, drain, prune. Returns how the old releases drained,
-        and the releases that are gone.
+        and the releases that were pruned.
         """
         drained: Drained = {}
         pruned: list[str] = []
@@ -154,7 +154,8 @@ class Finish:
 
     def _undo(self) -> None:
         """Remove what does not serve; what serves is not touched."""
-        # What the link leads to serves, whatever became of the switch; the next run settles it.
+        # The link leads to what serves, whatever the result of the switch; the next run repairs the
+        # rest.
         failed = [
             outcome
             for outcome in self.outcomes
@@ -168,8 +169,8 @@ class Finish:
             with self.attempts.of(work.name, "its processes that failed could not be removed"):
                 process_steps.undo(self.docker, work.name, work.id)
         for outcome in self.outcomes:
-            # Whatever serves now has its processes, even where a release failed before it stopped
-            # one.
+            # The release that serves now must have its processes, even where a release failed
+            # before it stopped one.
             name = outcome.work.name
             links = self._links_of(name)
             if not outcome.is_live and links and links[0].file != FILES["stopped"]:
@@ -183,7 +184,7 @@ class Finish:
         name, identity = outcome.work.name, outcome.work.id
         record = Record(self.root, name)
         state = record.of(identity).state
-        # A release that is only to be repaired, or was live before, stays what it was.
+        # A release that is only repaired, or was live before, keeps its state.
         if state in ("", "prepared") and no_room(outcome.reason):
             forget(self.docker, record, name, identity)
             record.save()
@@ -209,7 +210,7 @@ class Finish:
             if work.live and (work.live != work.id or not work.runs)
         ]
         names = [each.container for each in old]
-        # Of a stopped application the container of this very release stops, and stays.
+        # The container of this very release of a stopped application stops, and is kept.
         still = [outcome.work.container for outcome in self.outcomes if not outcome.work.runs]
         leaving, staying = self._processes()
         self._disable_restart([name for name in names if name in still] + staying)
@@ -223,7 +224,7 @@ class Finish:
         return drained
 
     def _warn_of_starved(self) -> None:
-        """What serves, and dies of memory."""
+        """Warn of releases that serve and run out of memory."""
         live = {
             outcome.work.container: outcome.work
             for outcome in self.outcomes
@@ -237,7 +238,7 @@ class Finish:
     def _all(
         self, what: str, step: Callable[[list[str], Docker], None], containers: list[str]
     ) -> None:
-        """All at once; where that fails, one by one."""
+        """Act on all at once; where that fails, one by one."""
         try:
             step(containers, self.docker)
         except HostError:
@@ -246,8 +247,8 @@ class Finish:
                     step([container], self.docker)
 
     def _processes(self) -> tuple[list[str], list[str]]:
-        """The containers of processes: those of releases that serve no more, and those of
-        applications that are stopped.
+        """The containers of processes: those of releases that no longer serve, and those of stopped
+        applications.
         """
         leaving, staying = [], []
         for outcome in self.outcomes:
@@ -267,7 +268,7 @@ class Finish:
                 self.docker.run("update", "--restart", "no", *containers, check=False)
 
     def _audit(self, outcome: Outcome, drained: Mapping[str, Mapping[str, float]]) -> None:
-        """One line about what was done, by whom and how it went."""
+        """Write one line about what was done, by whom, and with which result."""
         work = outcome.work
         held = holder(self.root, work.name)
         audit.write(

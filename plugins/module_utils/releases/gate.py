@@ -4,8 +4,9 @@
 """Waits until a new release answers its health check.
 
 It asks through the socket of the release, with the headers that Nginx will send, until the answer
-is good or the deadline is over. A redirect is followed as far as it stays below the path; one that
-leads to an answer of 5xx is not good. One whose number is asked for is good on its own.
+is good or the deadline is over. A redirect is followed while it stays below the path; one that
+leads to an answer of 5xx is not good. A redirect whose status is a wanted one is good without being
+followed.
 """
 
 from __future__ import annotations
@@ -38,32 +39,32 @@ from .probe import (
 )
 
 LOG_LINES = 40
-READ_LINES = 1000  # in which what is to be written differently is looked for
-# A module may have an application that gets its routes elsewhere.
+READ_LINES = 1000  # in which advice is looked for
+# A module may have an application that another module adds routes to.
 OTHER_MODULE = (
     "When it has such a page, its routes may be added by another module (write module and callable)"
-    " or by a program of its own that starts a server (write engine: command, command and port)."
+    " or by a separate program that starts a server (write engine: command, command and port)."
 )
-# An application that has answered nothing but 404 for so long does not know its path, and will not
-# learn it.
+# An application that has answered only 404 for this long does not know its path, and waiting does
+# not help.
 NOT_FOUND_SECONDS = 10
 TRACEBACK = "Traceback (most recent call last)"
-# One that has answered nothing but 500 for so long may have written why, and then will not answer
-# otherwise.
+# One that has answered only 500 for this long may have logged the cause, and then waiting does not
+# help.
 FAILING_SECONDS = 10
-# How long one is watched that is healthy and has no memory left, or has lost a process for want of
+# How long a healthy container is watched that has no memory left, or has lost a process for lack of
 # it.
 MEMORY_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """What a new container must answer.
+    """The request that a new container must answer.
 
     Args:
         container: its name.
-        socket: through which it is asked.
-        host: the name that it is asked by.
+        socket: where the requests are sent.
+        host: the host name in the requests.
         path: that of its application.
         health: the page, the good answers and the deadline.
     """
@@ -80,9 +81,9 @@ class Answer:
     """The good answer of a release.
 
     Args:
-        status: its number.
+        status: its status.
         seconds: how long it took.
-        advice: what the log of its container shows to write differently.
+        advice: what to write differently, by the log of its container.
     """
 
     status: int
@@ -91,7 +92,7 @@ class Answer:
 
 
 class Gate:
-    """A bad release never serves: this is where it is stopped."""
+    """A bad release never serves: the gate stops it."""
 
     def __init__(self, check: HealthCheck, docker: Docker | None = None) -> None:
         self.check, self.path, self.health = check, check.path, check.health
@@ -99,11 +100,11 @@ class Gate:
         self.docker = docker or Docker()
         self.answers: list[str] = []
         self.started = time.monotonic()
-        self.found = 0.0  # until when something else than 404 was answered
-        self.failing = 0.0  # the same of 500
+        self.found = 0.0  # when an answer other than 404 came last
+        self.failing = 0.0  # the same for 500
 
     def run(self) -> Answer:
-        """Ask until the answer is good.
+        """Send requests until an answer is good.
 
         Raises:
             HostError: with the reason, the answers, the end of the log, and what to write.
@@ -141,8 +142,8 @@ class Gate:
         """Whether it has failed for long enough, and its last traceback shows a cause that waiting
         does not solve.
 
-        What is logged before that may be a warning that an application lives with. The log is read
-        once in that time.
+        Earlier lines may be warnings that the application survives. The log is read once in that
+        time.
         """
         if self._seconds() - self.failing <= FAILING_SECONDS:
             return False
@@ -152,8 +153,8 @@ class Gate:
         return last >= 0 and advice.lasts(log[last:], container)
 
     def _memory(self, container: Mapping[str, Any], until: float) -> None:
-        """The kernel kills workers, the server starts them again, and the one that is asked
-        answers: that is not healthy.
+        """The kernel kills workers, the server starts them again, and one of them answers: that is
+        not healthy.
         """
         pid = int(container["State"].get("Pid") or 0)
         while True:
@@ -184,8 +185,8 @@ class Gate:
         return status
 
     def _leads_to_an_answer(self, status: int) -> bool:
-        """Whether a redirect ends well, as far as it stays below the path. One whose number is
-        asked for is good on its own.
+        """Whether a redirect ends well, as far as it stays below the path. One whose status is a
+        wanted one is good without being followed.
         """
         if not 300 <= status < 400 or str(status) in self.health.status:
             return True
@@ -202,7 +203,7 @@ class Gate:
         return found.answer.status < 500
 
     def _get(self, url: str, headers: dict[str, str]) -> Fetched:
-        """What is answered at an address, by the application alone; of a page nothing is needed."""
+        """The answer at an address, by the application alone; the body of a page is not needed."""
         connection = SocketConnection(
             self.check.socket, self.started + self.health.deadline_seconds
         )
@@ -218,7 +219,7 @@ class Gate:
             connection.close()
 
     def _followed(self, target: str) -> str:
-        """The address at the socket for that of a redirect, as Nginx leads a client to it; "" for
+        """The address at the socket for the address of a redirect, as Nginx would map it; "" for
         one that leaves the path.
         """
         host, prefix = self.check.host, self.path.prefix
@@ -234,7 +235,7 @@ class Gate:
         return parts._replace(netloc=host, path=self.path.at_socket(rest)).geturl()
 
     def _report(self, what: str) -> str:
-        """The reason, then what the application said of itself."""
+        """The reason, then the answers and the log of the application."""
         said = self._logs()
         asked = (
             f"It was asked for {self.asked} through {self.check.socket}, as Host:"
@@ -257,7 +258,7 @@ class Gate:
         return "\n".join([*lines, *self._advice(said)])
 
     def _not_found(self) -> str:
-        """What to write for an application that answers 404: its path is the first suspect."""
+        """What to write for an application that answers 404: its path is the most likely cause."""
         if not self.path.domain:
             return f"It does not know this path. Choose another as health.path. {OTHER_MODULE}"
         self.asked = self.health.path

@@ -25,7 +25,7 @@ class ImageFiles:
 
     Args:
         docker: the engine.
-        container: one of the image.
+        container: a container of the image.
         image: its name, for messages.
     """
 
@@ -33,7 +33,7 @@ class ImageFiles:
         self.docker, self.container, self.image = docker, container, image
 
     def first(self, path: str) -> str:
-        """A file below a directory, as a path; "" when it has none. Reads no further than that
+        """The first file below a directory, as a path; "" when it has none. Reading stops at that
         file.
         """
         with subprocess.Popen(
@@ -61,7 +61,7 @@ class ImageFiles:
                 process.kill()
 
     def copy_static(self, static: Static, target: IO[bytes]) -> bool:
-        """Write a tar archive of a directory; False when it is missing and may be."""
+        """Write a tar archive of a directory; False when it is missing and not required."""
         path = str(Path("/app", static.path))
         done = subprocess.run(
             self._copy(path),

@@ -5,8 +5,8 @@
 nothing more.
 
 A run keeps it for longer than any process on the host lives, so it is a file: who, from which
-controller and process, since when, and a token that every changing module shows. The controller
-alone can say whether that process still lives.
+controller and process, since when, and a token that every changing module shows. Only the
+controller knows whether that process still lives.
 
 A step on the host outlives its controller: a module goes on when the connection is gone. So every
 step also holds a kernel lock on the directory of each application until its process ends, and the
@@ -31,8 +31,8 @@ from ..host.places import Place
 from ..host.typed import plain, read
 
 WAIT_SECONDS, PAUSE = 120.0, 0.1
-# The directories that this process works on, with their descriptors; the kernel lets go of them
-# when it ends.
+# The directories that this process works on, with their descriptors; the kernel unlocks them when
+# the process ends.
 HELD: dict[str, int] = {}
 
 
@@ -51,7 +51,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Held(Owner):
-    """The lock of an application: the run that holds it, and what that does."""
+    """The lock of an application: the run that holds it, and what that run does."""
 
     app: str = ""
     action: str = ""
@@ -90,12 +90,12 @@ class Locked(HostError):
 
 
 def lock_path(root: str, name: str) -> Path:
-    """Where the lock of an application lies."""
+    """The path of the lock of an application."""
     return Place(root).app(name).lock
 
 
 def holder(root: str, name: str) -> Held | None:
-    """Who holds the lock of an application; None for nobody."""
+    """The holder of the lock of an application; None when it is not locked."""
     try:
         found = json.loads(lock_path(root, name).read_text())
     except FileNotFoundError:
@@ -115,7 +115,7 @@ def acquire(
     seconds: float = WAIT_SECONDS,
     action: str = "deploy",
 ) -> dict[str, Held]:
-    """Take the locks of all these applications, or of none.
+    """Take the locks of all these applications, or none of them.
 
     Args:
         root: the directory of the releases.
@@ -126,7 +126,7 @@ def acquire(
         action: what this run does.
 
     Returns:
-        By application the lock of an interrupted run, which was taken over.
+        The lock of an interrupted run that was taken over, by application.
 
     Raises:
         Locked: somebody else holds one of them.
@@ -145,8 +145,8 @@ def acquire(
 def _try_to_acquire(
     root: str, names: list[str], own: Held, broken: set[str]
 ) -> tuple[list[str], dict[str, Held]]:
-    """Those that a step of another run works on; if there are none, all locks are taken, some of
-    them over from other runs.
+    """The applications that a step of another run works on. When the list is empty, all locks are
+    taken; some may be taken over from other runs.
     """
     with exclusive(root):
         found = {
@@ -171,10 +171,10 @@ def _try_to_acquire(
 def renew(
     root: str, names: Iterable[str], token: str, phase: str, seconds: float = WAIT_SECONDS
 ) -> None:
-    """Record that the run lives, and what it does; fail when the lock is another run's.
+    """Record that the run is alive, and what it does; fail when another run has the lock.
 
     Until this process ends, no other run changes these applications. On a full disk the lock stays
-    as it is: it is still this run's, which must be able to undo what it has begun.
+    as it is: it still belongs to this run, which must be able to undo what it has begun.
     """
     names = list(names)
     deadline = time.monotonic() + seconds
@@ -205,14 +205,14 @@ def _own(root: str, name: str, token: str) -> Held:
 
 
 def _hold(root: str, name: str) -> bool:
-    """Whether nobody but this process works on an application from now on."""
+    """Whether only this process works on an application from now on."""
     directory = str(lock_path(root, name).parent)
     if directory in HELD:
         return True
     try:
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
-        return True  # it is not there, and no run can
+        return True  # without a directory no run can hold it
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -237,7 +237,7 @@ def _give_up_at(deadline: float, busy: list[str], changed: str = "") -> None:
 
 
 def release(root: str, names: Iterable[str], token: str) -> None:
-    """Give the locks back; what another run holds by now stays."""
+    """Unlock the applications; a lock that another run holds by now stays."""
     with exclusive(root):
         _give_back(root, names, token)
 
@@ -267,7 +267,7 @@ def _message(taken: Sequence[Held]) -> str:
 
 @contextmanager
 def exclusive(root: str) -> Iterator[None]:
-    """Looking and writing are one step for all runs on this host."""
+    """Make reading and writing one step for all runs on this host."""
     apps = Place(root).apps
     for path in (apps.parent, apps):
         # The first release opens them to the group of Nginx.

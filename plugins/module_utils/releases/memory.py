@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a container dies of memory, by the kernel's own counters.
+"""Whether the kernel kills processes of a container for lack of memory, by the kernel's own
+counters.
 
-A server whose workers the kernel kills starts them again and goes on answering, so neither its
-container nor its health check says so. The counters are those of the control group: memory.events
-of version 2, memory.oom_control of version 1.
+A server whose workers are killed starts them again and goes on answering, so neither its container
+nor its health check shows it. The counters are those of the control group: memory.events of version
+2, memory.oom_control of version 1.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from typing import Any
 from ..host.engine import Docker
 from .engines.known import engine_in
 
-# One may be bad luck, such as a request that was too large; from here on it is the rule.
+# One may be an accident, such as a request that was too large; from this number on it is the rule.
 TOO_MANY = 2
 FULL = 0.9  # of its limit
 
 
 def killed(pid: int, root: Path = Path("/")) -> int:
-    """How many processes the kernel has killed in the control group of a process, for want of
+    """How many processes the kernel has killed in the control group of a process, for lack of
     memory.
     """
     for directory, file in (
@@ -46,7 +47,7 @@ def is_full(pid: int, root: Path = Path("/")) -> bool:
         (_group(pid, root, "memory"), "memory.usage_in_bytes", "memory.limit_in_bytes"),
     ):
         try:
-            # Files that were read fill it too, and give way.
+            # The page cache fills it too, and can be reclaimed.
             counters = dict(
                 line.split() for line in (directory / "memory.stat").read_text().splitlines()
             )
@@ -60,11 +61,11 @@ def is_full(pid: int, root: Path = Path("/")) -> bool:
 
 
 def advice(container: Mapping[str, Any], count: int) -> str:
-    """What to write so that it does not die of memory.
+    """What to write so that it does not run out of memory.
 
     Args:
         container: what C(docker inspect) says of it.
-        count: how many were killed.
+        count: how many processes were killed.
     """
     limit = int(container.get("HostConfig", {}).get("Memory") or 0) >> 20
     engine = engine_in(container)
@@ -77,7 +78,7 @@ def advice(container: Mapping[str, Any], count: int) -> str:
 
 
 def starved(docker: Docker, containers: Iterable[str]) -> dict[str, str]:
-    """Those that die of memory, with what to write; one look at all of them."""
+    """The containers that run out of memory, with what to write; one call for all of them."""
     names = list(containers)
     found = (
         json.loads(docker.run("inspect", "--type", "container", *names, check=False) or "[]")
@@ -93,7 +94,7 @@ def starved(docker: Docker, containers: Iterable[str]) -> dict[str, str]:
 
 
 def in_status(container: Mapping[str, Any]) -> str:
-    """What the status adds to the health of a container; "" where nothing is to be said."""
+    """What the status adds to the health of a container; "" where all is well."""
     count = killed(int(container.get("State", {}).get("Pid") or 0))
     return f", {count} processes killed for want of memory" if count >= TOO_MANY else ""
 

@@ -4,9 +4,9 @@
 """Mount what applications write to without set-uid programs and devices (mount(8): nosuid, nodev),
 now and at boot.
 
-It is the directory of the releases itself, mounted on itself. The mounts that Docker makes of
-places below it, when a container starts, inherit both. What is below lies on one mount, so that
-renames work there. Where the mount is missing all works as before, and the next run makes it again.
+The directory of the releases is mounted on itself. Docker's mounts of directories below it inherit
+both options when a container starts. Everything below is on one mount, so that renames work there.
+Where the mount is missing, everything works as before, and the next run creates it again.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .lock import exclusive
 
 SYSTEMD = Path("/run/systemd/system")
 UNIT = Path("/etc/systemd/system/flaskops-mount.service")
-# No unit of the kind mount: its name is the place, so it would hide an entry of fstab for a disk
-# that is mounted there.
-WORDS = """# Written by flaskops.host: no set-uid program and no device of an application has an effect on this host.
+# Not a .mount unit: its name is derived from the path, so it would hide an entry of fstab for a
+# disk that is mounted there.
+WORDS = """# Written by flaskops.host: set-uid programs and devices of applications are ignored.
 [Unit]
 Description=Mount the releases of Flask applications without set-uid programs and devices
 RequiresMountsFor={place}
@@ -46,8 +46,8 @@ def is_closed(place: Path) -> bool:
 
 
 def protect(root: str, check_mode: bool = False) -> list[str]:
-    """Mount the directory of the releases so. Returns what was done, nothing where it is so
-    already.
+    """Mount the directory of the releases so. Returns what was done; empty where it is already
+    mounted so.
 
     Args:
         root: flask_apps_root.

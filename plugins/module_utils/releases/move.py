@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give an application with volumes another uid, and its data with it. It is stopped meanwhile."""
+"""Give an application with volumes another uid, and its data with it. The application is stopped
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +58,11 @@ def move(docker: Docker, uids: Uids, name: str, wanted: int) -> str:
 
 
 def data_of(container: dict[str, Any], root: str) -> list[str]:
-    """The places of the host that a container may write to and that are not its release's own.
+    """The directories of the host that a container may write to, without those of its release. They
+    are resolved:
 
-    Resolved: the engine reports what was written, which may be a link, and chown follows none.
+    the engine reports the path as it was written, which may be a link, and chown does not follow
+    links.
     """
     return [
         os.path.realpath(source)
@@ -81,7 +85,7 @@ def _is_below(place: str, other: str) -> bool:
 
 
 def _refuse_shared(docker: Docker, name: str, places: Iterable[str]) -> None:
-    """Fail where another application has the data or a part of it on a volume: it belongs to both."""
+    """Fail where another application has the data or a part of it on a volume: both own it."""
     wanted = list(places)
     for entry in docker.containers(APP_LABEL):
         found = docker.inspect(entry["Names"])

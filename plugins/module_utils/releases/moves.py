@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which links of Nginx move for one application, and the way back."""
+"""The links of Nginx that move for one application, and how to move them back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Route(NamedTuple):
 @dataclass(frozen=True)
 class Moves:
     """links: where each link leads afterwards. absent: the links that are removed. before: where
-    each link leads now, for the way back.
+    each link leads now, to move it back.
     """
 
     links: dict[str, str]
@@ -33,13 +33,13 @@ class Moves:
 
     @classmethod
     def of(cls, work: Work, root: str, nginx_root: str, displaced: Iterable[Route] = ()) -> Moves:
-        """Those of a release.
+        """The moves of a release.
 
         Args:
             work: its application.
             root: the directory of the releases.
             nginx_root: that of the Nginx configuration.
-            displaced: the links of applications that this run removes, and whose place it takes.
+            displaced: the links of applications that this run removes and that this one replaces.
         """
         place, nginx = Place(root), NginxPlace(nginx_root)
         now = [*(Route(work.name, link) for link in work.links), *displaced]
@@ -53,7 +53,7 @@ class Moves:
 
     @property
     def back(self) -> Moves:
-        """What puts everything back."""
+        """The moves that restore the state before."""
         return Moves(self.before, tuple(path for path in self.links if path not in self.before))
 
     def to_links(self) -> list[dict[str, str]]:

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a container's log says of servers that it does not reach, and the key that leads to them."""
+"""Finds in a container's log the servers that it does not reach, and the key that makes them
+reachable.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# As C libraries, Python, Node, Go, and the clients of databases say it.
+# The messages of C libraries, Python, Node, Go, and the clients of databases.
 _UNKNOWN = re.compile(
     r"name resolution|name or service not known|no address associated with hostname|name does not"
     r" resolve|"
@@ -26,7 +28,7 @@ _REFUSED = re.compile(
 )
 _MISSING = re.compile(r"no such file or directory|\(2\)|errno 2\b|ENOENT", re.IGNORECASE)
 _HOST = r"(?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*|\[?::1\]?)"
-# Where a line names the server that it speaks of, the surest first.
+# Where a line names its server, the most reliable pattern first.
 _PLACES = [
     re.compile(pattern.format(host=_HOST), re.IGNORECASE)
     for pattern in (
@@ -56,7 +58,7 @@ SOCKET = "its unix socket as a volume, such as volumes: ['/run/postgresql:/run/p
 
 
 def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """What to write so that the application reaches what it asks for.
+    """What to write so that the application reaches the servers that it connects to.
 
     Args:
         logs: the container's log.
@@ -73,13 +75,13 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
             host = _host(line)
             (loopback if _LOOPBACK.fullmatch(host) else missed)[host] = None
     named = [host for host in missed if host]
-    # Of a chain of errors the first often names no server, which the last does.
+    # In a chain of errors the first often does not name the server; the last does.
     lost = _alone(named) if alone and (named or (missed and not loopback and not sockets)) else []
     return [*_sockets(list(sockets)), *_loopback(list(loopback)), *lost]
 
 
 def _host(line: str) -> str:
-    """The server that a line speaks of; "" for none, and for a program's own words."""
+    """The server that a line names; "" for none, and for messages of the program itself."""
     return next(
         (match["host"].rstrip(".") for pattern in _PLACES if (match := pattern.search(line))), ""
     )

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Docker network of an application with internet: true: a bridge of its own, which Docker keeps
-apart from all others.
+"""The Docker network of an application with internet: true: a separate bridge, which Docker
+isolates from all others.
 
-Docker's own networks are large and few; a host with many applications would run out of them. So
-each gets 16 addresses of a pool.
+Docker's default networks are large and few; a host with many applications would run out of them. So
+each network gets 16 addresses of a pool.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PREFIX = 28
 # Of 16 addresses 13 are left for containers: two releases side by side, and a release command.
 MOST_PROCESSES = 5
 ATTEMPTS = 20
-# Routes as wide as this are ways to everywhere, which a narrower one goes before.
+# Routes as wide as this lead everywhere; a narrower one takes precedence.
 EVERYWHERE = 1
 POOL = "a private IPv4 network of at least 16 addresses, such as 10.201.0.0/16"
 
@@ -51,7 +51,7 @@ def pool_problem(pool: Any) -> list[str]:
 
 
 def network_problems(app: App) -> list[str]:
-    """What does not fit together of internet, host_access and networks."""
+    """What does not fit together in internet, host_access and networks."""
     problems = []
     if app.host_access and not (app.internet or app.networks):
         problems.append("host_access needs a network; write internet: true, or networks.")
@@ -64,12 +64,12 @@ def network_problems(app: App) -> list[str]:
 
 
 def asks_for_own(container: Mapping[str, Any], name: str) -> bool:
-    """Whether the options of a container name the network that its application has for itself."""
+    """Whether the options of a container name its application's own network."""
     return any(network["name"] == own_network(name) for network in container.get("networks") or [])
 
 
 def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
-    """Make the network of an application where there is none. Returns whether it was made."""
+    """Create the network of an application where it is missing. Returns whether it was created."""
     network = own_network(name)
     if found := docker.inspect(network, "network"):
         if (found.get("Labels") or {}).get(APP_LABEL) == name:
@@ -94,7 +94,7 @@ def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
             try:
                 docker.run("network", "create", *words)
                 return True
-            except HostError as refused:  # what the engine knows and nobody told us
+            except HostError as refused:  # networks that only the engine knows
                 error = str(refused)
     raise HostError(
         f"internet: no network of 16 addresses could be made: {error}"
@@ -138,7 +138,7 @@ def _full(docker: Docker, pool: str) -> str:
 
 
 def _routes() -> list[IPv4Network]:
-    """Where the routes of all tables of the host lead, but for those to everywhere."""
+    """Where the routes of all tables of the host lead, without those that lead everywhere."""
     try:
         command = ["ip", "-4", "-oneline", "route", "show", "table", "all"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -150,7 +150,7 @@ def _routes() -> list[IPv4Network]:
 
 
 def routes_of(text: str) -> list[IPv4Network]:
-    """The same, of what C(ip route) says: a kind may stand before the address."""
+    """The same, from the output of C(ip route): a type may precede the address."""
     found = []
     for line in text.splitlines():
         for word in line.split()[:2]:
@@ -182,7 +182,7 @@ def _of_docker(docker: Docker) -> list[IPv4Network]:
 
 
 def _refuse_open_firewall(file: str = DAEMON_FILE) -> None:
-    """Without Docker's own rules, what is in one network is reached from all others."""
+    """Fail where Docker sets no firewall rules: without them, each network reaches all others."""
     try:
         settings = json.loads(Path(file).read_text())
     except (OSError, ValueError):

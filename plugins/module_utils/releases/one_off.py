@@ -11,7 +11,7 @@ from .advice import advice as advice_on
 from .drain import remove
 
 LINES = 40
-READ = 1000  # lines that advice is looked for in
+READ = 1000  # lines in which advice is looked for
 
 
 def run(docker: Docker, container: str, seconds: float) -> tuple[list[str], list[str]]:
@@ -23,7 +23,7 @@ def run(docker: Docker, container: str, seconds: float) -> tuple[list[str], list
         seconds: how long it may take.
 
     Returns:
-        The last lines of the output, and what they show to write differently.
+        The last lines of the output, and what to write differently by them.
 
     Raises:
         HostError: the command failed.

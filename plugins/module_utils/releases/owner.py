@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who runs Ansible, and whether another run that began on this controller still lives. Runs on the
-controller.
+"""Who runs Ansible, and whether another run that began on this controller is still alive. Runs on
+the controller.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def is_dead(owner: Owner) -> bool:
         return False
     boot, node = _read(BOOT), _node()
     same_boot = owner.boot == boot
-    # Without the same boot it is another boot of this machine, or another machine of its name: a
-    # runner of a CI, a clone.
+    # Another boot id means another boot of this machine, or another machine of the same name: a CI
+    # runner, a clone.
     if not (boot and same_boot) and not (node and owner.node == node):
         return False
     if not same_boot:
@@ -66,7 +66,7 @@ def _started(pid: int) -> str:
 
 
 def _controller() -> str:
-    """The name of the machine, and of the process table in which a pid means something."""
+    """The name of the machine, and of the process table in which a pid is valid."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looks at the first page of an application: where its redirects, its links and its files lead, and
-what to write where that is nowhere.
+what to write where they lead nowhere.
 
-What is found is told and never holds a release up.
+The findings are warnings and never delay a release.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from .probe import GUARDED, PROBLEMS, Connection, Fetched, fetch
 from .work import Work
 
 REDIRECTS = 5  # one after the other
-PAGE_SECONDS = 2  # for the page, its redirects among it
+PAGE_SECONDS = 2  # for the page, including its redirects
 FILE_SECONDS, FILES = 1, 20  # for all files of it together, and how many are asked for
 PAGE_BYTES, PIECE, NAMED, LONGEST = (
     256 << 10,
     16 << 10,
     2000,
     2000,
-)  # of a page, of what is read at a time; addresses, and one of them
+)  # of a page, of one read; number of addresses, and length of one
 EXAMPLES, SHOWN = 5, 100
 _REDIRECTS = (301, 302, 303, 307, 308)
 _FILES = {"script": "src", "img": "src", "link": "href"}
-_TEXTS, TEXT_BYTES = "css|javascript", 64 << 10  # of the files those that name addresses too
+_TEXTS, TEXT_BYTES = "css|javascript", 64 << 10  # the files that name further addresses
 _STYLED = re.compile(r"url\(\s*['\"]?(/[^/'\")\s][^'\")\s]*)")
-# A call with an address in full; one that is made of parts, or goes through a client with a base of
-# its own, may be right.
+# A call with a complete address; one that is made of parts, or goes through a client with its own
+# base, may be right.
 _CALLED = re.compile(
     r"(?:(?<![\w.$])(?:(?:window|self)\.)?fetch\(|\bnew"
     r" (?:EventSource|WebSocket)\(|\.open\(\s*['\"](?:GET|POST|PUT|PATCH|DELETE)['\"]\s*,)"
     r"\s*['\"`](/[^/'\"`\s$][^'\"`\s$]*)"
 )
-# Socket.IO without a path of its own, which asks for /socket.io at the root of the site; a
-# namespace ("/chat") is no path.
+# Socket.IO without a path option, which requests /socket.io at the root of the site; a namespace
+# ("/chat") is not a path.
 _SOCKET = re.compile(r"[=(]\s*io(?:\.connect)?\(\s*(?:['\"]/[\w-]*['\"]\s*)?\)")
 _COMMENT = re.compile(r"(?:^|(?<=[\s;{}),]))//[^\n]*", re.MULTILINE)  # not of https://
 _LINKS = {"a": "href", "area": "href", "form": "action"}
@@ -52,8 +52,8 @@ _KINDS = {"stylesheet", "icon", "modulepreload", "manifest"}
 
 @dataclass(frozen=True)
 class Walk:
-    """Where redirects end: the last address that was asked for, its answer, and where that leads,
-    if it was not followed.
+    """Where redirects end: the last address that was requested, its answer, and its target, if that
+    was not followed.
     """
 
     url: str
@@ -77,7 +77,7 @@ def is_own(url: str, host: str, prefix: str = "") -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Whether an address is one that every machine has for itself."""
+    """Whether an address is a loopback address, which every machine has for itself."""
     try:
         name = urlsplit(url).hostname or ""
     except ValueError:
@@ -97,9 +97,9 @@ def walk(
     """Follow redirects, with the cookies that are set on the way.
 
     Args:
-        get: asks for an address with further headers.
+        get: requests an address with further headers.
         url: where it begins.
-        follows: gives for the address of a redirect the one to ask for, "" for none.
+        follows: returns for the target of a redirect the address to request, "" for none.
     """
     cookies: dict[str, str] = {}
     for _number in range(REDIRECTS + 1):
@@ -140,9 +140,9 @@ class Page(HTMLParser):
         self.base = ""
         self.links: dict[str, None] = {}
         self.files: dict[str, None] = {}
-        self.module = ""  # the script of a build, which has its own option for the path
+        self.module = ""  # the script of a build tool, which has its own option for the path
         self.inside = False
-        self.own: list[str] = []  # the scripts and the styles in it
+        self.own: list[str] = []  # the inline scripts and styles
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         words = {name: value or "" for name, value in attrs}
@@ -183,13 +183,13 @@ class Page(HTMLParser):
             self.own.append(data)
 
     def read(self, text: str, until: float) -> None:
-        """Piece by piece: no page takes longer than its time."""
+        """Parse piece by piece, so that no page takes longer than its time."""
         for start in range(0, min(len(text), PAGE_BYTES), PIECE):
             if time.monotonic() > until:
                 return
             try:
                 self.feed(text[start : start + PIECE])
-            except (AssertionError, ValueError):  # what it takes for no HTML ends the page
+            except (AssertionError, ValueError):  # text that the parser rejects ends the page
                 return
 
 
@@ -204,7 +204,7 @@ def look(site: Site, work: Work, neighbours: Collection[str] = ()) -> list[str]:
     try:
         return _Look(site, work, neighbours).sentences()
     except PROBLEMS:
-        return []  # the health check has the word on what does not answer
+        return []  # the health check decides about what does not answer
 
 
 class _Look:
@@ -273,8 +273,8 @@ class _Look:
         return start if start == end else f"{start} redirects to {end}, which"
 
     def _redirect(self, found: Walk) -> list[str]:
-        """A redirect that was not followed. One to another host may well be meant, such as a login
-        there.
+        """What is wrong with a redirect that was not followed. One to another host may be intended,
+        such as a login there.
         """
         page, target = _shown(path_of(found.url)), _shown(found.target)
         if is_local(found.target) and not is_own(found.target, self.host):
@@ -363,7 +363,7 @@ class _Look:
         ]:
             words.append(
                 f"{name} asks for what is not there: {_listed(near)}. Write where the image has it,"
-                " as static: [{url: /static, path: DIRECTORY}]; what a build step makes has to"
+                " as static: [{url: /static, path: DIRECTORY}]; what a build step makes must"
                 " be made with the image."
             )
         return words
@@ -376,8 +376,8 @@ class _Look:
         )
 
     def _missing(self, urls: list[str]) -> tuple[dict[str, int], dict[str, str]]:
-        """The files that are not to be had, and the texts of those that are; what the time does not
-        reach is not asked for.
+        """The files that are missing, and the texts of those that exist; when the time is over, the
+        rest is not requested.
         """
         found: dict[str, int] = {}
         texts: dict[str, str] = {}
@@ -397,8 +397,8 @@ class _Look:
         return found, texts
 
     def _key_of(self, page: Page, base: str, far: list[str], all_leave: bool, knows: bool) -> str:
-        """What to write for a page that names what is out of its path, by how it does so, and by
-        whether the rest of it knows the path.
+        """What to write for a page that names addresses outside its path, by how it names them, and
+        by whether the rest of the page knows the path.
         """
         key = self._key(knows)
         if key == self.own_prefix:
@@ -417,27 +417,27 @@ class _Look:
         return key
 
     def _key(self, knows: bool = False) -> str:
-        """What to write for an application that does not stay below its path; one that knows its
-        path needs no setting for it.
+        """What to write for an application whose addresses leave its path; one that knows its path
+        needs no setting for it.
         """
         if self.own_prefix and not knows:
             return self.own_prefix
         own = (
-            "a site of its own takes it as it is: nginx_sites, and in its entry site: NAME and"
+            "a separate site takes it as it is: nginx_sites, and in its entry site: NAME and"
             " path: /"
         )
         if not self.path.mapped and not knows:
             return (
-                "One that knows nothing of its path: write path_mode: script_name. Else put DOMAIN"
+                "One that does not know its path: write path_mode: script_name. Else put DOMAIN"
                 f" before it, or {own}."
             )
         if self.path.stripped and not knows:
-            told = (
+            setting = (
                 f"env: {{SCRIPT_NAME: {self.prefix}}} where it is Gunicorn, else what honours"
                 " X-Forwarded-Prefix, such as ProxyFix"
             )
             return (
-                f"Its server has to know the path: {told}. Addresses that are written by hand need"
+                f"Its server must know the path: {setting}. Addresses that are written by hand need"
                 f" url_for, or {own}."
             )
         return f"Addresses that are written by hand need url_for, or {own}."
@@ -450,7 +450,7 @@ _ADDRESS = (
 
 
 def _addresses(pattern: re.Pattern[str], text: str, place: str) -> list[str]:
-    """Those that a script or a style names."""
+    """The addresses that a script or a style names."""
     return [_joined(place, each) for each in pattern.findall(_bare(text))[:NAMED]]
 
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each application of a host needs: what is wanted against what serves, and what an earlier
-run left behind.
+"""What each application of a host needs: compares what is wanted with what serves, and finds what
+an earlier run left behind.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .work import Wanted, Work
 
 @dataclass(frozen=True)
 class Engine:
-    """What later steps need of the engine: its command, its plugins, and with which log containers
-    are created; both of it empty where the settings of the daemon apply.
+    """What later steps need to know of the engine: its command, its plugins, and the log driver and
+    options of new containers; both are empty where the settings of the daemon apply.
     """
 
     command: str = ""
@@ -41,13 +41,13 @@ class Engine:
 
 @dataclass(frozen=True)
 class Planned:
-    """What is to be done on a host.
+    """The work on a host.
 
     work: for each application with work. remove: the applications to remove. repairs: what
     interrupted runs have left, by application. failures: why an application has no plan. live: the
     release that serves now, None where none does. unlisted: applications that are not wanted and
-    not absent. missing_images: what must be built or pulled first. known:
-    of each release that is built, the digests of what the host has of its source.
+    not absent. missing_images: what must be built or pulled first. known: for each release that is
+    built, the digests of the parts of its source that the host has.
     """
 
     work: tuple[Work, ...] = ()
@@ -64,8 +64,8 @@ class Planned:
         return plain(self)
 
     def of(self, names: Collection[str], failures: Mapping[str, str]) -> Planned:
-        """The plan of these applications, with more failures. The others are left alone by this
-        run, and not locked.
+        """The plan of these applications, with more failures. This run does not touch the others,
+        and does not lock them.
         """
         return replace(
             self,
@@ -76,7 +76,7 @@ class Planned:
 
     @property
     def sentences(self) -> list[str]:
-        """The plan in words."""
+        """The plan as sentences."""
         words = [
             f"{work.name}: to release {work.id}, {work.state}; now {work.reason}"
             for work in self.work
@@ -169,7 +169,7 @@ class Plan:
         return live_release(self._links(name))
 
     def _work(self, wanted: Wanted, reason: str) -> Work:
-        """Which of the steps there are to do."""
+        """Which of the steps must be done."""
         name, identity, live = wanted.name, wanted.id, self._live(wanted.name)
         place, image = self._place(name, identity), Record(self.root, name).of(identity).image
         whole = (
@@ -178,7 +178,7 @@ class Plan:
             and not self._drift(wanted)
         )
         built = whole and image and image == self._image(name, identity)
-        # One that runs and has lost its socket or its files does not find them again.
+        # A running container that has lost its socket or its files does not find them again.
         recreate = live == identity and not (whole and is_socket(place.socket))
         return Work(
             name, identity, wanted.state, live, self._links(name), reason, not built, recreate
@@ -194,7 +194,7 @@ class Plan:
         return Place(self.root).app(name).release(identity)
 
     def _reason(self, wanted: Wanted) -> str:
-        """Why there is work for this application; "" when there is none."""
+        """Why there is work for this application; "" when it has none."""
         name, identity, state = wanted.name, wanted.id, wanted.state
         links, live = self._links(name), self._live(name)
         if live is None:
@@ -205,7 +205,7 @@ class Plan:
             before = ", ".join(f"{link.state} on site {link.site}" for link in links)
             return f"it is {before}"
         if Record(self.root, name).live != identity:
-            return "the last run did not get to its end"
+            return "the last run did not finish"
         if found := self._drift(wanted):
             return found
         running = self.containers.get(name, {}).get(
@@ -239,7 +239,7 @@ class Plan:
         }
 
     def _drift(self, wanted: Wanted) -> str:
-        """Which of its files are not as they were written."""
+        """Which of its files have changed since they were written."""
         place = self._place(wanted.name, wanted.id)
         files = read_release(self.root, wanted.name, wanted.id).get("files")
         if not isinstance(files, dict):
@@ -281,7 +281,9 @@ class Plan:
         return sorted(set(self.containers.get(name, {})) - kept)
 
     def unfinished(self, name: str, wanted: str) -> list[str]:
-        """Releases that were begun, do not serve, and are not the wanted one, which is resumed."""
+        """Releases that were begun and do not serve. The wanted one is left out, because it is
+        resumed.
+        """
         kept = {wanted, *(link.id for link in self._links(name))}
         return [
             identity
@@ -301,7 +303,7 @@ class Plan:
 
 
 def is_socket(path: Path) -> bool:
-    """Whether a socket itself lies there: a link is the work of the application."""
+    """Whether the path is a socket itself: a link would be the work of the application."""
     try:
         return stat.S_ISSOCK(path.lstat().st_mode)
     except OSError:

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether the kernel follows a link that an application has put into a directory that it may write
-to; every run tries it.
+to; every run tests this.
 
-An application makes its socket itself, so it could put a link to a neighbour's socket in its place.
-The directory is root's and sticky: with fs.protected_symlinks=1, which the distributions set, the
-kernel follows there no link of another owner than the directory's (proc_sys_fs(5)), neither for
-Nginx nor for root.
+An application creates its socket itself, so it could create a link to a neighbour's socket instead.
+The directory belongs to root and is sticky: with fs.protected_symlinks=1, which the distributions
+set, the kernel follows there only links of the directory's owner (proc_sys_fs(5)), for Nginx as for
+root.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ..host.files import HostError, write_file
 
 SETTING = Path("/proc/sys/fs/protected_symlinks")
 AT_BOOT = Path("/etc/sysctl.d/60-flaskops.conf")
-WORDS = b"""# Written by flaskops.host: no link of an application leads Nginx out of the directory of its socket.
+WORDS = b"""# Written by flaskops.host: Nginx follows no link that an application created.
 fs.protected_symlinks = 1
 """
 NOBODY = 65534
 
 
 def is_followed() -> bool:
-    """Plant a link of somebody else's in a sticky directory of root's, and try to follow it."""
+    """Create a link of another user in a sticky directory of root, and try to follow it."""
     with tempfile.TemporaryDirectory(prefix="flaskops-planted-") as closed:
-        # Below a directory that nobody else enters, so that nobody puts anything into it.
+        # Below a directory that only root enters, so that nobody else puts anything into it.
         place = Path(closed, "sticky")
         place.mkdir()
         place.chmod(0o1777)
@@ -44,8 +44,8 @@ def is_followed() -> bool:
 
 
 def protect(check_mode: bool = False) -> list[str]:
-    """Have the kernel refuse such links, now and at boot. Returns what was done, nothing where the
-    host has it already.
+    """Make the kernel refuse such links, now and at boot. Returns what was done; empty where the
+    host refuses them already.
     """
     if not is_followed():
         return []

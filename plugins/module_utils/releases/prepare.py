@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prepares a release: writes its files, makes its image, and copies and creates what its containers
-are started with.
+"""Prepares a release: writes its files, makes its image, and copies or creates what its containers
+need at their start.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SOURCE, ARCHIVE = "source", "archive"  # what the controller may need to send
 
 
 class Failed(HostError):
-    """A release could not be prepared.
+    """A release that could not be prepared.
 
     Args:
         message: why.
@@ -62,7 +62,7 @@ class Lacking(HostError):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for beside the release: the options of M(flaskops.host.release_prepare)."""
+    """The request without the release: the options of M(flaskops.host.release_prepare)."""
 
     nginx_root: str
     token: str
@@ -90,8 +90,8 @@ class Prepared:
 
     Args:
         uid: the user and group of its containers.
-        network_made: whether a network was created for it, which containers that exist already
-            are not connected to.
+        network_made: whether a network was created for it, to which existing containers
+            are not connected.
         image_id: the digest of the configuration of its image; "" when no image was made.
         static_files: how many files of the image Nginx serves.
     """
@@ -106,7 +106,7 @@ class Prepared:
 
 
 class Prepare:
-    """One release of an application. Nothing that serves is touched."""
+    """One release of an application. What serves is not touched."""
 
     def __init__(self, request: Request, release: Release, docker: Docker | None = None) -> None:
         self.request, self.release, self.docker = request, release, docker or Docker()
@@ -118,7 +118,7 @@ class Prepare:
         self._step, self._failed = "", ""
 
     def run(self) -> Prepared:
-        """Prepare it; nothing of a build is left, however it ends.
+        """Prepare it; no file of a build is left, successful or not.
 
         Raises:
             Failed: with the step that failed.
@@ -142,7 +142,7 @@ class Prepare:
         return f"Release {self.release.id} of {self.name}"
 
     def _begin(self, step: str, failed: str = "") -> None:
-        """Begin a step. A run that has lost the lock meanwhile changes nothing more."""
+        """Begin a step. A run that has lost the lock changes nothing more."""
         self._step, self._failed = step, failed or self._what
         renew(self.root, [self.name], self.request.token, step)
 
@@ -185,8 +185,8 @@ class Prepare:
         return uids.of(self.name, self.release.uid, volumes, keep=restore, ran_as=ran_as)
 
     def _ran_as(self) -> int:
-        """The uid of an earlier release with volumes, when the one that serves has none: a move of
-        its data cannot have changed it.
+        """The uid of an earlier release with volumes, when the release that serves has none: then
+        no move of data can have changed it.
         """
         live = live_links(self.request.nginx_root).get(self.name, ())
         for link in live:
@@ -216,8 +216,8 @@ class Prepare:
             self.actions.append("wrote its files")
 
     def _record_as_prepared(self) -> None:
-        """Before its files are written: without a record, they would be taken for a release that
-        served. One that was live before can still be rolled back to.
+        """Record the release before its files are written: without a record, they would be taken
+        for a release that served. A release that was live before stays available for a rollback.
         """
         record = Record(self.root, self.name)
         state = record.of(self.release.id).state
@@ -227,7 +227,9 @@ class Prepare:
             self.actions.append(f"recorded release {self.release.id}")
 
     def _receive(self) -> None:
-        """Write what was sent of its source or its image archive into its directory, as a whole."""
+        """Write the parts of its source or its image archive that were sent into its directory, as
+        a whole.
+        """
         if self.release.build.kind == "image":
             if self.release.build.archive:
                 self._begin("send its archive", f"The archive of {self.name} could not be sent")

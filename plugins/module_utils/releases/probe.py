@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks an application whether it is well: through its own socket before it serves, through Nginx
+"""Asks an application whether it is healthy: through its own socket before it serves, through Nginx
 afterwards.
 """
 
@@ -26,20 +26,20 @@ from ..nginx.site import SCHEME, site_named
 from .release import FILES, Release
 from .work import Work
 
-# What one question is worth, whatever answers: seconds from its connection to its end, and bytes.
+# The limits of one request, whatever answers: seconds from connecting to closing, and bytes.
 QUESTION_SECONDS = 10
 HEADER_BYTES, BODY_BYTES = 64 << 10, 1 << 20
 SHOWN_BYTES = 300
-# What an answer that is none may raise.
+# The exceptions of a request without a valid answer.
 PROBLEMS = (OSError, http.client.HTTPException, ValueError)
 
 
 class Connection(http.client.HTTPConnection):
-    """Questions over HTTP to a port of loopback, each with an end, whatever answers.
+    """HTTP requests to a port of loopback, each with a limit, whatever answers.
 
     Args:
-        deadline: until when, in seconds of the monotonic clock; no question takes longer than
-        QUESTION_SECONDS. port: where it is asked.
+        deadline: until when, in seconds of the monotonic clock; no request takes longer than
+        QUESTION_SECONDS. port: where the requests go.
     """
 
     def __init__(self, deadline: float, port: int | None = None) -> None:
@@ -47,8 +47,8 @@ class Connection(http.client.HTTPConnection):
         self.deadline, self.ends, self.room = deadline, 0.0, 0
 
     def begin(self) -> None:
-        """The time and the room of the next question. It has a moment also where the deadline is
-        over by now.
+        """The time and the bytes of the next request. It gets a moment even when the deadline is
+        over.
         """
         now = time.monotonic()
         self.ends = max(now + 0.5, min(self.deadline, now + QUESTION_SECONDS))
@@ -67,15 +67,15 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect((self.host, self.port))
 
     def getresponse(self) -> http.client.HTTPResponse:
-        """The answer once its header is there; of its body there is no more than BODY_BYTES."""
+        """The answer once its header is complete; its body has at most BODY_BYTES."""
         response = super().getresponse()
         self.room = BODY_BYTES
         return response
 
 
 class Bounded(socket.socket):
-    """A socket that counts what comes, also what is read to be thrown away, and waits no longer
-    than its connection may.
+    """A socket that counts the bytes that it receives, including those that are discarded, and
+    waits no longer than its connection may.
     """
 
     def __init__(self, connection: Connection, family: int) -> None:
@@ -83,7 +83,7 @@ class Bounded(socket.socket):
         self.connection = connection
 
     def recv_into(self, buffer: Any, *words: Any) -> int:
-        """What http.client reads by."""
+        """The method that http.client reads with."""
         self.settimeout(self.connection.left())
         if self.connection.room <= 0:
             raise http.client.HTTPException("its answer is too large")
@@ -93,8 +93,8 @@ class Bounded(socket.socket):
 
 
 class SocketConnection(Connection):
-    """The same to a unix socket. A link at its path leads nowhere, whoever put it there, and
-    whenever.
+    """The same to a unix socket. A link at its path is never followed, no matter who created it or
+    when.
     """
 
     def __init__(self, path: str, deadline: float) -> None:
@@ -125,17 +125,17 @@ def ask(connection: Connection, path: str, headers: dict[str, str]) -> tuple[int
         "GET", path, headers={"User-Agent": "flaskops-health", "Accept": "*/*", **headers}
     )
     response = connection.getresponse()
-    # No more than the start: an answer may be long, or never end.
+    # Only the start: an answer may be long, or never end.
     body = response.read1(SHOWN_BYTES)
     if response.length == 0:
-        response.read()  # that was all of it, and the connection can be asked again
+        response.read()  # the answer is complete, and the connection can be used again
     return response.status, decoded(body)
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """An answer: where it leads, the cookies it sets, and the text of a page, "" of what is of
-    another kind.
+    """An answer: where it leads, the cookies it sets, and the text of a page; "" for other content
+    types.
     """
 
     status: int
@@ -147,10 +147,10 @@ class Fetched:
 def fetch(
     connection: Connection, path: str, headers: dict[str, str], size: int, kinds: str = "html"
 ) -> Fetched:
-    """One GET of a page, of which no more than size bytes are read; what breaks off after its
-    header is what came of it.
+    """One GET of a page, of which at most size bytes are read; when it breaks off after its header,
+    the text is what arrived. Only
 
-    The text is that of an answer whose kind is one of these, a pattern.
+    an answer whose content type matches the pattern has a text.
     """
     connection.begin()
     connection.request(
@@ -172,7 +172,7 @@ def fetch(
 
 
 def _quoted(path: str) -> str:
-    """A path as it can stand in a request, whatever a page has written."""
+    """A path quoted for a request, whatever a page has written."""
     return quote(path, safe="/?&=%:@!$'()*+,;~[]")
 
 
@@ -182,7 +182,7 @@ def problem(error: Exception) -> str:
 
 
 def headers_for(host: str) -> dict[str, str]:
-    """The headers that Nginx would send for a request from the host itself."""
+    """The headers that Nginx would send for a request from the host."""
     return {
         "Host": host,
         "X-Real-IP": "127.0.0.1",
@@ -193,7 +193,7 @@ def headers_for(host: str) -> dict[str, str]:
 
 
 def accepts(status: int, wanted: Iterable[str]) -> bool:
-    """Whether a status is one of the wanted, which are written as 200 or 2xx."""
+    """Whether a status is one of the wanted ones, which are written as 200 or 2xx."""
     return any(
         str(status) == want or (want.endswith("xx") and str(status)[0] == want[0])
         for want in wanted
@@ -206,32 +206,33 @@ def summary(answers: Iterable[str]) -> list[str]:
     return [f"{answer} ({count} times)" if count > 1 else answer for answer, count in counted]
 
 
-# What frameworks answer to somebody who uses a name that they do not know.
+# How frameworks answer a request for a host name that they do not know.
 _REFUSE_HOST = ("400", "421")
 
 
 def host_advice(answer: str, host: str) -> list[str]:
-    """What to write for an application that may have refused the name it was asked by.
+    """What to write for an application that may have refused the host name of the request.
 
     Args:
-        answer: its last, which begins with the status.
+        answer: its last answer, which begins with the status.
         host: the name that was sent.
     """
     if not answer.startswith(_REFUSE_HOST):
         return []
     return [
-        f"Host: {host} was sent. If it answers to names of its own only, such as TRUSTED_HOSTS or"
+        f"Host: {host} was sent. If it answers only to certain names, such as TRUSTED_HOSTS or"
         f" ALLOWED_HOSTS, write one of them as health.host, or add {host} to its names."
     ]
 
 
-# A login in front of the application answers these; the right release is known by then.
+# A login in front of the application answers these; by then, the release is known to be the right
+# one.
 GUARDED = ("401", "403")
-# It was healthy a moment ago. What it answers for longer than this, its users get.
+# It was healthy a moment ago. A bad answer that lasts longer than this would reach its users.
 UNWELL_SECONDS = 3
 
 
-# A fragment knows its own digest, and answers no question for another.
+# A fragment knows its own digest, and refuses requests for another.
 _CONFIG = re.compile(r"\$arg_config !~ \"\^\(\|([0-9a-f]{12})\)\$\"")
 
 
@@ -248,11 +249,11 @@ def config_of(fragment: Path) -> str:
 
 @dataclass(frozen=True)
 class Question:
-    """What Nginx is asked to see whether a release serves.
+    """The request to Nginx that shows whether a release serves.
 
     prefix: the path of the application, without its last slash. path: that of the health check.
-    host, port: those of the site. status: the good answers. health_host: another name that the
-    application is asked by. config: the digest that the fragment answers to.
+    host, port: those of the site. status: the good answers. health_host: another host name for the
+    request. config: the digest that the fragment answers to.
     """
 
     name: str
@@ -269,8 +270,8 @@ class Question:
     def of(
         cls, release: Work | Release, sites: Iterable[Mapping[str, Any]], fragment: Path
     ) -> Question:
-        """That of a release and the file that its link leads to; under maintenance, and when
-        stopped, another answer is good.
+        """The question for a release and the file that its link leads to; under maintenance, and
+        when stopped, another answer is good.
         """
         site, path, health = site_named(release.site, sites), release.app_path, release.health
         answers = fragment.name == FILES["present"] or (
@@ -290,7 +291,7 @@ class Question:
 
     @property
     def hosts(self) -> list[str]:
-        """The names that it is asked by in turn."""
+        """The host names to ask by, in turn."""
         return list(dict.fromkeys([self.health_host or self.host, self.host]))
 
 
@@ -300,7 +301,7 @@ def check(question: Question, deadline: float) -> str:
     A reload is asynchronous, so the first answers may be an old worker's.
 
     Args:
-        question: what it is asked.
+        question: the request.
         deadline: until when, in seconds of the monotonic clock.
 
     Returns:
@@ -308,7 +309,7 @@ def check(question: Question, deadline: float) -> str:
     """
     answers: list[str] = []
     hosts = question.hosts
-    status, found = 0, 0.0  # since when the new release has been there and has not been well
+    status, found = 0, 0.0  # since when the new release answers and is not healthy
     while True:
         connection, host = Connection(deadline, question.port), hosts[len(answers) % len(hosts)]
         try:

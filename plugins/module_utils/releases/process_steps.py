@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the further containers of a release, sees that they stay, and brings those of the release
-before back when they do not.
+"""Starts the further containers of a release, checks that they stay up, and restarts those of the
+release before when they do not.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from . import advice, app, drain, memory
 from .record import processes_of
 from .work import Work, still_serves
 
-PAUSE = 0.1  # seconds between two looks
+PAUSE = 0.1  # seconds between two checks
 LOG_LINES = 30
-READ_LINES = 1000  # in which what is to be written differently is looked for
+READ_LINES = 1000  # in which advice is looked for
 
 
 class Process(NamedTuple):
-    """A container of an application that answers no requests, as it is on the host."""
+    """A container of an application that does not answer requests, as found on the host."""
 
     container: str
     release: str
@@ -35,7 +35,7 @@ class Process(NamedTuple):
 
 class Watched(NamedTuple):
     """A process that must run for its ready_seconds: since when it is watched, and since when it
-    runs by the engine.
+    runs according to the engine.
     """
 
     work: Work
@@ -58,8 +58,8 @@ def found(docker: Docker, name: str) -> list[Process]:
 
 
 def process_of(entry: Mapping[str, Any]) -> str:
-    """Which process of its release a container is, as Docker.containers gives it; "" for another
-    container.
+    """The name of the process that a container runs, from an entry of Docker.containers; "" for
+    other containers.
 
     Its name must fit its labels, because a container has the labels of its image as well.
     """
@@ -70,14 +70,14 @@ def process_of(entry: Mapping[str, Any]) -> str:
 
 
 def stop(containers: Iterable[str], docker: Docker) -> None:
-    """Stop them side by side, each within its own stop_seconds. Missing ones are not an error."""
+    """Stop them in parallel, each within its own stop_seconds. Missing ones are not an error."""
     if names := list(containers):
         docker.run("stop", *names, check=False, seconds=24 * 3600)
 
 
 def restore(docker: Docker, name: str, release: str) -> list[str]:
     """Start the processes of the release that serves, which a failed or interrupted run stopped.
-    Returns which.
+    Returns their containers.
     """
     down = [
         process.container
@@ -131,7 +131,7 @@ class Start:
         return self.failures
 
     def _stops_first(self, work: Work) -> list[str]:
-        """Those of other releases that may not run beside the new ones."""
+        """The processes of other releases that may not run beside the new ones."""
         new = {process.name: process.overlap for process in work.processes}
         first = []
         for old in found(self.docker, work.name):
@@ -144,7 +144,7 @@ class Start:
         return first
 
     def _begin(self, work: Work) -> list[Watched]:
-        """Start what does not run yet; those that are to be watched."""
+        """Start the processes that do not run yet; return those to watch."""
         there = {process.container: process.state for process in found(self.docker, work.name)}
         watched = []
         for process in work.processes:
@@ -152,7 +152,8 @@ class Start:
             if there.get(container) == "running":
                 continue
             try:
-                # One that crashes at every start is started again, and watched like any other.
+                # A process that crashes at every start is started again, and watched like any
+                # other.
                 self.docker.run(
                     "restart" if there.get(container) == "restarting" else "start", container
                 )
@@ -196,7 +197,7 @@ class Start:
         self.failures[work.name] = "\n".join(lines)
 
     def _command(self, work: Work, process: app.Process) -> str:
-        """What its record has; it is in no plan, for it may hold a password."""
+        """Its command from release.json; no plan has it, because it may contain a password."""
         kept = processes_of(self.root, work.name, work.id)
         return next((each.command for each in kept if each.name == process.name), "")
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The further containers of a release, such as a Celery worker: what each is, derived from the one
-that answers requests.
+"""The further containers of a release, such as a Celery worker: the options of each, derived from
+the container that answers requests.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..host.places import CONTAINER_RUN, PROCESS_LABEL, RELEASE_LABEL
 from .app import App, Process
 from .command import shell_words
 
-# Beside NAME-ID-PROCESS there are NAME-ID-pin and NAME-ID-command.
+# The names NAME-ID-pin and NAME-ID-command would clash with NAME-ID-PROCESS.
 RESERVED = ("pin", "command")
 
 
@@ -24,10 +24,10 @@ def process_containers(
     """The options of host/container.py for each process of an application.
 
     Args:
-        app: an entry as normalize_apps gives it.
-        container: the options of the container that answers requests; but for socket and command
-        the others are as it is. variables: whether there are secrets that become variables, which
-        our entrypoint does, and in other images the relay.
+        app: an entry as normalize_apps returns it.
+        container: the options of the container that answers requests; the others differ only in
+        socket and command. variables: whether there are secrets that become variables, which our
+        entrypoint does, and in other images the relay.
     """
     return [_container(app, container, process, variables) for process in app.processes]
 
@@ -63,15 +63,14 @@ def _container(
     if not in_runtime and variables:
         options["command"] = ["--run", *words]
     elif "entrypoint" in container or not in_runtime:
-        # Of an image of one's own nobody knows what its entrypoint does with a command; ours runs
-        # it.
+        # What the entrypoint of a user's image does with a command is unknown; ours runs it.
         options.update(entrypoint=words[:-1], command=words[-1:])
     return options
 
 
 def one_off_command(app: App) -> list[str]:
-    """The command of the container that runs release_command, for the relay where that is its first
-    process; empty for none.
+    """The command of the container that runs release_command, for the relay where the relay is its
+    first process; empty for none.
     """
     if not app.release_command:
         return []
@@ -94,5 +93,5 @@ def process_problems(processes: Sequence[Process]) -> list[str]:
 
 
 def twice(names: Sequence[str]) -> list[str]:
-    """Those that are there more than once."""
+    """The names that occur more than once."""
     return [name for name in dict.fromkeys(names) if names.count(name) > 1]

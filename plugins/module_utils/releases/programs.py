@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What did not come to run: a program or a module that is not in the image, or a file that is no
+"""Finds what could not run: a program or a module that is not in the image, or a file that is not a
 program.
 """
 
@@ -13,8 +13,7 @@ from typing import Any
 
 from ..images import outdated
 
-# Programs whose Debian package has another name, and those with a name of their own that may be
-# told from files.
+# Programs whose Debian package has another name, and those whose names cannot be those of files.
 PACKAGES = {
     **{
         name: name
@@ -61,8 +60,8 @@ PACKAGES = {
         "ps": "procps",
     },
 }
-# Packages that are called otherwise than their module; and those that are built from their source,
-# with what that needs.
+# Packages with another name than their module; and those that are built from source, with what that
+# needs.
 CALLED = {
     **{
         "psycopg2": "psycopg2-binary",
@@ -100,7 +99,7 @@ BUILT = {
 TOLD = 3  # of each kind
 _WORD = r"(?P<{0}>[\w./+-]+)"
 _QUOTE = "['\"\u2018\u2019]?"
-# As shells, env, our own entrypoint and relay, and Python say it.
+# The messages of shells, env, our entrypoint and relay, and Python.
 _MISSING = re.compile(
     r"^(?:\S*sh: |\S+: (?:line )?\d+: )(?:line )?(?:\d+: )?(?:exec: )?"
     + _WORD.format("shell")
@@ -112,7 +111,7 @@ _MISSING = re.compile(
     r"^FileNotFoundError: \[Errno 2\] No such file or directory: '(?P<python>[\w.+-]+)'$",
     re.MULTILINE,
 )
-# The ends of tracebacks. What setuptools had has words of its own.
+# The last lines of tracebacks. The modules that setuptools had get separate advice.
 _NO_MODULE = re.compile(
     r"^ModuleNotFoundError: No module named"
     rf" '(?!(?:{'|'.join(outdated.OF_SETUPTOOLS)})\b)(?P<name>[\w.]+)'",
@@ -143,8 +142,8 @@ _FORMAT = re.compile(
 
 
 def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
-    """What to write for each program that did not come to run, as the log and the exit code of the
-    container tell.
+    """What to write for each program that could not run, by the log and the exit code of the
+    container.
     """
     words = [_absent(name, logs) for name in _missing(logs)]
     words += [
@@ -156,17 +155,17 @@ def advice(logs: str, container: Mapping[str, Any]) -> list[str]:
         for name in _first(match["file"] for match in not_run(logs, container))
     ]
     words += [
-        f"{name} is no program for this processor: a script has to begin with a line such as"
+        f"{name} is not a program for this processor: a script must begin with a line such as"
         f" #!/bin/sh, or name the program that reads it before it, such as command: sh {name}; a"
-        " program has to be built for the processor of the host."
+        " program must be built for the processor of the host."
         for name in _first(match["file"] or match["plain"] for match in _FORMAT.finditer(logs))
     ]
     return words
 
 
 def not_run(logs: str, container: Mapping[str, Any]) -> list[re.Match[str]]:
-    """The lines that say that a file may not be run. A shell says the same of a file that it may
-    not write, and goes on.
+    """The lines that report that a file may not be run. A shell reports the same for a file that it
+    may not write, and goes on.
     """
     ended = container.get("State", {}).get("ExitCode") == 126
     return [*_NOT_STARTED.finditer(logs), *(_DENIED.finditer(logs) if ended else ())]
@@ -175,7 +174,7 @@ def not_run(logs: str, container: Mapping[str, Any]) -> list[re.Match[str]]:
 def _missing(logs: str) -> list[str]:
     names: list[str] = []
     for match in _MISSING.finditer(logs):
-        # Of Python it may be a file as well.
+        # For Python it may also be a file.
         if match["python"] is None or match["python"] in PACKAGES:
             names.append(next(name for name in match.groups() if name))
     return _first(names)
@@ -189,12 +188,12 @@ def _no_module(name: str) -> str:
     if words := outdated.of_module(name):
         return words
     outer = name.partition(".")[0]
-    if outer != name:  # Python looks into what is there
+    if outer != name:  # Python searches the package that exists
         return (
             f"The Python module {name} is not in the image, and {outer} is: its package may be"
             " newer or older than what imports it, so write the version that goes with it in its"
-            " requirements, or add the package that has this part. A module of its own belongs in"
-            " the source, where .dockerignore lets it through."
+            " requirements, or add the package that has this part. The application's own module"
+            " belongs in the source, where .dockerignore lets it through."
         )
     package = CALLED.get(name, "the package that has it")
     built = (
@@ -207,8 +206,8 @@ def _no_module(name: str) -> str:
         " of requirements.txt, "
         "dependencies in pyproject.toml, install_requires in setup.py), or take the extra of the"
         " project that has it, such as "
-        f'requirements: ".[postgres]"{built}. A module of its own is imported as it lies below the'
-        " source."
+        f'requirements: ".[postgres]"{built}.'
+        " The application's own module is imported by its path below the source."
     )
 
 
@@ -217,7 +216,7 @@ def _absent(name: str, logs: str) -> str:
         return (
             f"{name} is not in the image, or the program that its first line (#!) names is not; an"
             " editor on Windows leaves CR LF there. Write the program that reads it before it,"
-            f" such as command: sh {name}, or a path that there is."
+            f" such as command: sh {name}, or a path that exists."
         )
     if package := PACKAGES.get(name):
         return f"The program {name} is not in the image: write apt_packages: [{package}]."

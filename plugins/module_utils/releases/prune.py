@@ -1,9 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Remove what no release needs any more: releases beyond those that are kept, what containers
-wrote, a network.
-"""
+"""Remove what no release needs any more: old releases, what containers wrote, a network."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ def prune(
 
 
 def empty(root: str, docker: Docker, name: str, attempts: Attempts) -> None:
-    """Remove what containers of an application wrote that are gone, also of releases that are
-    kept.
-    """
+    """Remove what removed containers of an application wrote, also those of kept releases."""
     there = docker.containers(f"{APP_LABEL}={name}")
     used = {entry["Labels"].get(RELEASE_LABEL) for entry in there if not is_pin(entry["Names"])}
     for place in Place(root).app(name).all_releases():
@@ -57,7 +53,7 @@ def empty(root: str, docker: Docker, name: str, attempts: Attempts) -> None:
 
 
 def remove_network(root: str, docker: Docker, outcome: Outcome) -> None:
-    """Remove the network of an application that had one, and has none with this release."""
+    """Remove the network of an application that does not have one with this release."""
     work = outcome.work
     asked = read_release(root, work.name, work.live) if work.live else {}
     asks = read_release(root, work.name, work.id) if outcome.is_live else {}

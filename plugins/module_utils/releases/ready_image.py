@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ready image of a release: pulled from its registry, or loaded from an archive that is kept
+"""The prebuilt image of a release: pulled from its registry, or loaded from an archive that is kept
 with the release.
 """
 
@@ -20,10 +20,10 @@ from .release import Release
 
 
 class ReadyImage:
-    """A ready image on its way to the name of a release.
+    """A prebuilt image that gets the name of a release.
 
-    A login does not stay on the host. The names that the image had before are removed, unless the
-    engine knew them already, so that the image is removed together with the release.
+    A login is not kept on the host. The names that the image had before are removed, unless the
+    engine had them already, so that the image is removed together with the release.
     """
 
     def __init__(self, release: Release, record: Record, docker: Docker) -> None:
@@ -50,7 +50,7 @@ class ReadyImage:
             raise HostError(words) from None
 
     def _load(self, path: Path) -> dict[str, Any]:
-        """Nothing of an archive is loaded but the wanted image, under the name of the release."""
+        """Load only the wanted image of an archive, under the name of the release."""
         archive = Archive(str(path))
         wanted = pull.familiar(self.release.build.image)
         names = {wanted, wanted if ":" in wanted.rsplit("/", 1)[-1] else f"{wanted}:latest"}
@@ -68,8 +68,8 @@ class ReadyImage:
         return self.docker.inspect(self.release.image, "image")
 
     def _same(self) -> str:
-        """What the tag referred to when this release was pulled first: a tag may move, a release is
-        the same when it is pulled again.
+        """The digest that the tag had when this release was pulled first: a tag may move, but a
+        release must be the same when it is pulled again.
         """
         return self.record.of(self.release.id).pulled or ""
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host has of an application: the record of its releases, their directories, and the links
-to what serves.
+"""The state of an application on a host: the record of its releases, their directories, and the
+links to what serves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from .release import FILES
 
 
 def pin(docker: Docker, name: str, release: str) -> str:
-    """Keep the image of a release through C(docker image prune -a) by a container without a start.
+    """Protect the image of a release from C(docker image prune -a) by a container that is never
+    started.
 
     Returns:
         The digest of the image's configuration.
@@ -43,8 +44,8 @@ def pin(docker: Docker, name: str, release: str) -> str:
 
 
 def forget(docker: Docker, record: Record, name: str, release: str) -> None:
-    """Remove all that there is of a release; the record must be saved, and the trash swept, which
-    makes room.
+    """Remove everything of a release; the caller must save the record, and empty the trash, which
+    frees the room.
     """
     named = ReleaseName(name, release)
     there = [entry["Names"] for entry in docker.containers(f"{APP_LABEL}={name}")]
@@ -57,12 +58,12 @@ def forget(docker: Docker, record: Record, name: str, release: str) -> None:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the record of an application has of one release.
+    """The entry of one release in the record of an application.
 
-    state: prepared, live, retired or failed; of each the moment when it became that. number: its
-    place in the order of deploys, None for one that has never served. previous: the release that
-    served before it. image, pulled: the digests of its image, here and at its registry. run: the
-    token of the run that made it live.
+    state: prepared, live, retired or failed, each with the moment when the release got that state.
+    number: its place in the order of deploys; None for a release that has never served. previous:
+    the release that served before it. image, pulled: the digests of its image, on this host and at
+    its registry. run: the token of the run that made it live.
     """
 
     state: str = ""
@@ -82,7 +83,9 @@ class Recorded:
 
 
 class Record:
-    """state.json of one application: its releases. What serves is what the link of Nginx leads to."""
+    """state.json of one application: its releases. The link of Nginx, not this file, decides what
+    serves.
+    """
 
     def __init__(self, root: str, name: str) -> None:
         self.root, self.name = root, name
@@ -106,7 +109,7 @@ class Record:
             ) from error
 
     def of(self, release: str | None) -> Recorded:
-        """What is known of a release."""
+        """The entry of a release; an empty one when it has none."""
         return self.releases.get(release or "", Recorded())
 
     @property
@@ -125,12 +128,12 @@ class Record:
     ) -> None:
         """Set the state of a release: prepared, live, retired or failed.
 
-        A deploy makes it the newest, and records which one served before; a rollback leaves that
-        as it is.
+        A deploy makes it the newest, and records which one served before; a rollback changes
+        neither.
         """
         entry = self.of(release)
         if state == "live" and self.live == release and entry.state == "live":
-            return  # repaired, or in another state: it is live since then, by that run
+            return  # repaired, or in another state: time and run of its start stay
         entry = replace(entry, state=state, run=run or entry.run, reason=reason or entry.reason)
         entry = read(Recorded, {**plain(entry), state: now()})
         if state == "live":
@@ -144,7 +147,7 @@ class Record:
         self.releases[release] = entry
 
     def note(self, release: str, image: str | None = None, pulled: str | None = None) -> None:
-        """Record the digest of the image of a release, here or at its registry."""
+        """Record the digest of the image of a release, on this host or at its registry."""
         known = self.of(release)
         self.releases[release] = replace(
             known,
@@ -165,8 +168,8 @@ class Record:
         self.commit()
 
     def stage(self) -> None:
-        """Write it beside the present one, so that only a renaming is missing; it can still be
-        discarded.
+        """Write it beside the present record, so that only the rename is left to do; it can still
+        be discarded.
         """
         releases = {identity: known.to_dict() for identity, known in self.releases.items()}
         record = {"format": 1, "app": self.name, "live": self.live, "releases": releases}
@@ -174,20 +177,20 @@ class Record:
         self.aside = write_aside(self.path, text.encode(), 0o600)
 
     def commit(self) -> None:
-        """Make what was staged the record."""
+        """Make the staged file the record."""
         aside, self.aside = self.aside, None
         if aside:
             put_in_place(aside, self.path)
 
     def discard(self) -> None:
-        """Forget what was staged."""
+        """Remove the staged file."""
         if self.aside:
             self.aside.unlink(missing_ok=True)
             self.aside = None
 
 
 def _is_record(data: Any) -> bool:
-    """Whether this is what mark() has made, as far as others rely on it."""
+    """Whether the data is a record as mark() writes it, as far as other code relies on it."""
     releases = data.get("releases") if isinstance(data, dict) else None
     return (
         isinstance(releases, dict)
@@ -200,8 +203,8 @@ def _is_record(data: Any) -> bool:
 
 
 def _found(root: str, name: str) -> dict[str, Recorded]:
-    """The releases whose directories are there, in the order of their making: a rollback is
-    possible although the record is lost.
+    """The releases whose directories exist, in the order of their creation: a rollback is possible
+    although the record is lost.
     """
     files = [place.record for place in Place(root).app(name).all_releases()]
     made = sorted((file.stat().st_mtime, file.parent.name) for file in files if file.exists())
@@ -224,12 +227,12 @@ class Link:
 
     @property
     def state(self) -> str:
-        """The state of an application whose link it is; the file for one of none."""
+        """The state of the application; the name of the file where no state has it."""
         return next((state for state, file in FILES.items() if file == self.file), self.file)
 
 
 def live_links(nginx_root: str) -> dict[str, tuple[Link, ...]]:
-    """What serves: the links of each application."""
+    """The links of each application, which lead to what serves."""
     links: dict[str, tuple[Link, ...]] = {}
     for path in NginxPlace(nginx_root).links():
         if path.is_symlink():
@@ -254,6 +257,6 @@ def read_release(root: str, name: str, release: str) -> dict[str, Any]:
 
 
 def processes_of(root: str, name: str, release: str) -> tuple[Process, ...]:
-    """The processes that a release has by its release.json."""
+    """The processes of a release, from its release.json."""
     found = read_release(root, name, release).get("processes", [])
     return tuple(read(Process, process) for process in found)

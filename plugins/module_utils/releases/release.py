@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A release: one immutable version of an application, as the controller works it out and as the
-host keeps it.
+"""A release: one immutable version of an application, as the controller derives it and as the host
+keeps it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from .app_path import AppPath
 
 # Raised when a release that an older collection wrote can no longer be used by this one.
 FORMAT = 3
-# In the options of a container it means the user of the container, which the host decides and
-# records.
+# Placeholder in the options of a container for its user, which the host decides and records.
 UID_PLACEHOLDER = "@flaskops-uid@"
 # The file that the link of Nginx leads to, by the state of an application that is on the host.
 FILES = {"present": "nginx.conf", "maintenance": "maintenance.conf", "stopped": "stopped.conf"}
@@ -59,17 +58,18 @@ class Release:
     Args:
         name: the application.
         id: 12 hex digits over everything that makes the release.
-        state: whether it answers, answers that it is under maintenance, or is stopped.
+        state: whether it answers, shows its maintenance page, or is stopped.
         container, process_containers: the options of host/container.py, with a placeholder for the
             uid, which the host decides.
         source: the digest of its source; "" for an image.
-        source_path: the directory of the source, on the controller; "" for a release of earlier.
+        source_path: the directory of the source, on the controller; "" for an earlier release.
         route: the name of the link through which Nginx reaches it; "" in one of an older version.
-        uid: the uid that its entry names; 0 for one of its own.
-        files: the text of each rendered file, by name; empty for a release of earlier, which has
-            them on the host.
-        secrets: the content of each file with a secret, by name; empty for a release of earlier.
-        variables: the names of the secrets that are variables too.
+        uid: the uid that its entry names; 0 for the application's own.
+        files: the text of each rendered file, by name; empty for an earlier release, whose files
+        are
+            on the host.
+        secrets: the content of each file with a secret, by name; empty for an earlier release.
+        variables: the names of the secrets that are also variables.
         runtime: the reference of the runtime image.
         release_command: the words of the container that runs it; empty for none.
         root: the directory of the releases on the host.
@@ -109,12 +109,12 @@ class Release:
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Release:
-        """A release as P(flaskops.host.releases#lookup) and to_dict give it."""
+        """A release as P(flaskops.host.releases#lookup) and to_dict return it."""
         return read(cls, given)
 
     @classmethod
     def from_record(cls, facts: Mapping[str, Any], root: str, state: str = "present") -> Release:
-        """The release that a release.json describes, for the way back. An older version wrote fewer
+        """The release that a release.json describes, for a rollback. An older version wrote fewer
         keys; the files and the secrets are on the host.
         """
         known = {key: facts[key] for key in _RECORDED if key in facts}
@@ -122,7 +122,7 @@ class Release:
                           "root": root})  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, and what tasks read beside them."""
+        """The fields, and the properties that tasks read."""
         return {
             **plain(self),
             "image": self.image,
@@ -133,8 +133,8 @@ class Release:
         }
 
     def to_record(self) -> dict[str, Any]:
-        """What release.json keeps: enough to check, start and route the release again without its
-        sources. Of its secrets it has the names.
+        """The content of release.json: enough to check, start and route the release again without
+        its sources. It has only the names of its secrets.
         """
         known = {"image": self.image, **plain(self)}
         return {**{key: known[key] for key in _RECORDED}, "secrets": sorted(self.secrets)}
@@ -151,7 +151,7 @@ class Release:
 
     @property
     def containers(self) -> tuple[Mapping[str, Any], ...]:
-        """The options of all its containers; first of the one that answers requests."""
+        """The options of all its containers; the first one answers requests."""
         return (self.container, *self.process_containers)
 
     @property
@@ -166,15 +166,15 @@ class Release:
 
     @property
     def app_path(self) -> AppPath:
-        """Its path: who strips it, and what is asked for."""
+        """Its path: what strips it, and which path is requested."""
         return AppPath(self.path, self.path_mode, self.engine, self.script_name)
 
     def health_host(self, sites: Iterable[Mapping[str, Any]]) -> str:
-        """The name that it is asked by for its health: its own, or that of its site."""
+        """The host name for its health check: its own, or that of its site."""
         return self.health.host or site_named(self.site, sites).host
 
     def url(self, sites: Iterable[Mapping[str, Any]], address: str) -> str:
-        """Where users reach it; by the address of the host where its site has no name."""
+        """The URL for users; with the address of the host where its site has no name."""
         return site_named(self.site, sites).url(self.app_path.at_nginx("/"), address)
 
     @property

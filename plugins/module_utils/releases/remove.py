@@ -21,8 +21,8 @@ from .release import own_network
 
 
 class Remove:
-    """First the routes, then what they lead to; the record last, so that an interrupted run can be
-    repeated.
+    """Removes the routes first, then what they lead to, and the record last, so that an interrupted
+    run can be repeated.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Remove:
         self.attempts = attempts or Attempts()
 
     def run(self, names: Sequence[str], token: str) -> list[str]:
-        """What was removed. What could not be is in the attempts."""
+        """Returns what was removed. The failures are in the attempts."""
         renew(self.root, names, token, "remove")
         links = live_links(self.nginx_root)
         absent = [
@@ -52,7 +52,9 @@ class Remove:
         return removed
 
     def kept_volumes(self, names: Sequence[str]) -> str:
-        """Which volumes stay, with their data, and how to remove them; "" where there are none."""
+        """The volumes that stay, with their data, and how to remove them; "" where it has no
+        volumes.
+        """
         listed = [
             self.docker.run(
                 "volume", "ls", "--quiet", "--filter", f"label={APP_LABEL}={name}", check=False
@@ -95,8 +97,9 @@ class Remove:
         return removed
 
     def _drain(self, names: Sequence[str], links: Mapping[str, Sequence[Link]]) -> None:
-        """All of them together finish their requests, and stop."""
-        # One whose place another has taken in this run has no route any more, and still drains.
+        """Drain all of them together, then stop them."""
+        # An application that another one replaced in this run has no route any more, and still
+        # drains.
         last = [(name, live_release(links.get(name, ())) or self._last(name)) for name in names]
         serving = [drain.Old.of(self.root, name, release) for name, release in last if release]
         processes = [
@@ -111,8 +114,8 @@ class Remove:
             stopped.result()
 
     def _last(self, name: str) -> str | None:
-        """Which release of it was live by its record; None for one that cannot be read, which is no
-        reason to keep the application.
+        """The release that was live by its record; None where the record cannot be read, which does
+        not prevent the removal.
         """
         try:
             return Record(self.root, name).live

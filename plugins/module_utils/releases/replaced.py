@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings that have no effect here, and what replaces each. The runtime image has this file
-too, so it imports nothing of ours.
+"""The settings that have no effect here, and what replaces each. The runtime image also has this
+file, so it imports no other module of this collection.
 
 docs/presets.md shows the same to users.
 """
@@ -22,7 +22,7 @@ VARIABLES = {
     "NGINX_WORKER_CONNECTIONS": _NGINX.format("nginx_worker_connections"),
     "NGINX_WORKER_OPEN_FILES": _NGINX.format("nginx_worker_rlimit_nofile"),
 }
-# These may mean anything to an application that was not made for one of the images.
+# These may mean something else to an application that was not made for one of the images.
 VARIABLES_OF_PRESETS = {"HOST": _SOCKET, "PORT": _SOCKET}
 # Variables that the deploy reads, and the key that each becomes.
 READ = {
@@ -32,8 +32,8 @@ READ = {
     "STATIC_INDEX": "static[].index",
 }
 
-# Options of uWSGI that the role decides, and the key for each; "" where there is none. They count
-# neither in a uwsgi.ini of the application nor in uwsgi.options.
+# Options of uWSGI that the role decides, and the key for each; "" where no key has it. They have no
+# effect in a uwsgi.ini of the application, and are refused in uwsgi.options.
 UWSGI = {
     **dict.fromkeys(("module", "wsgi", "wsgi-file", "file"), "module"),
     "callable": "callable",
@@ -112,7 +112,7 @@ UWSGI = {
     ),
     **dict.fromkeys(("logto", "logto2", "log-master"), ""),
 }
-# Options with a key of their own: they count in a uwsgi.ini, not in uwsgi.options.
+# Options with a separate key: they have an effect in a uwsgi.ini, not in uwsgi.options.
 UWSGI_KEYS = {
     **dict.fromkeys(("processes", "workers"), "uwsgi.processes"),
     "threads": "uwsgi.threads",
@@ -139,6 +139,6 @@ def variable(name: str) -> str:
 
 
 def decided(option: str) -> str:
-    """Why an option of uWSGI is not the application's, and the key that is."""
+    """Why an application may not set an option of uWSGI, and the key to use."""
     key = {**UWSGI, **UWSGI_KEYS}[option]
     return "the role decides it" + (f"; the key for it is {key}" if key else "")

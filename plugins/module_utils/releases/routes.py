@@ -4,11 +4,11 @@
 """The link through which Nginx reaches a release: apps/NAME/route-KEY leads to the directory of the
 release that serves.
 
-Nginx looks a socket's path up at each connection, so a release whose fragment is the same as the
-one before serves as soon as this link is moved: no reload, and no old worker that holds the
-connections of other applications. The key follows from what a client's path becomes on its way, so
-an old worker that still has the old fragment never hands a request to a release that expects
-another path. Root makes the link, in a directory of root's own.
+Nginx resolves the path of a socket at each connection, so a release whose fragment has not changed
+serves as soon as this link is moved: without a reload, and without an old worker that holds the
+connections of other applications. The key depends on how a client's path is rewritten, so an old
+worker that still has the old fragment never passes a request to a release that expects another
+path. Root creates the link, in a directory that belongs to root.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .record import Link, read_release
 
 
 def route_of(root: str, app: str, release: str | None) -> str:
-    """The name of the link that the fragment of a release goes through; "" for one from before
-    0.1.0, which has the path of its socket.
+    """The name of the link that the fragment of a release goes through; "" for a fragment from
+    before 0.1.0, which has the path of the socket.
     """
     return str(read_release(root, app, release).get("route") or "") if release else ""
 
 
 def leads_to(root: str, app: str, route: str) -> str:
-    """The release that a link leads to; "" when there is none."""
+    """The release that a link leads to; "" when the link is missing."""
     try:
         return Path(os.readlink(Place(root).app(app).route(route))).name if route else ""
     except OSError:
@@ -53,9 +53,7 @@ def lead(root: str, app: str, release: str) -> None:
 
 
 def make(root: str, app: str, release: str) -> None:
-    """A link that new workers of Nginx find, where there is none yet; one that serves stays where
-    it leads.
-    """
+    """Create a missing link for new workers of Nginx; a link that serves is not moved."""
     if not leads_to(root, app, route_of(root, app, release)):
         lead(root, app, release)
 
@@ -68,15 +66,15 @@ def wrong(root: str, app: str, release: str) -> str:
 
 
 def still_led_to(root: str, app: str, release: str) -> bool:
-    """Whether an old worker of Nginx may still connect to a release that its fragment does not
-    serve any more.
+    """Whether an old worker of Nginx may still connect to a release that the present fragment no
+    longer serves.
     """
     route = route_of(root, app, release)
     return not route or leads_to(root, app, route) == release
 
 
 def sweep(root: str, app: str, links: Sequence[Link]) -> None:
-    """Remove the links of other routes than that of the release that serves, which Nginx's links
+    """Remove the links of all routes except that of the release that serves, which Nginx's links
     name.
     """
     kept = [route_of(root, app, link.id) for link in links]

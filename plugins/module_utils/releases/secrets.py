@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of an application only its own container may know: which files hold it, and which of it
-become variables.
+"""The secrets of an application, which only its own container may read: which files hold them, and
+which of them become variables.
 
-The container is told names alone, in FLASKOPS_SECRETS; the entrypoint and the relay read the values
+The container gets only names, in FLASKOPS_SECRETS; the entrypoint and the relay read the values
 from the files.
 """
 
@@ -19,13 +19,13 @@ from .app import App
 from .covers import OURS, is_inside
 
 PLACE = CONTAINER_SECRETS
-# No file of the user's is mounted there.
+# No file of the user is mounted there.
 _CLOSED = (*OURS, "/proc", "/sys", "/dev", "/opt/runtime")
-# Of one value, and of all of a process: Linux has 128 kB and 2 MB.
+# Bytes of one value, and of all values of a process: the limits of Linux are 128 kB and 2 MB.
 VARIABLE_BYTES = 100_000
 ALL_BYTES = 2**20
-# They decide what a process loads, runs or finds: names of the loader, the C library, interpreters,
-# shells, servers, the role.
+# Variables that decide what a process loads, runs or finds: those of the loader, the C library,
+# interpreters, shells, servers, the role.
 STEERING = frozenset(
     ("PATH", "HOME", "SHELL", "TMPDIR", "ENV", "IFS", "PS4", "BASH_ENV", "BASHOPTS", "SHELLOPTS")
 )
@@ -49,7 +49,7 @@ STEERING |= {
 STEERING |= {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"}
 STEERING_PREFIXES = ("LD_", "MALLOC_", "PYTHON", "UWSGI_", "GUNICORN_", "FLASKOPS_")
 
-# What the role itself reads of an application's environment, before there is a container.
+# What the role itself reads from an application's environment, before a container exists.
 READ = frozenset(
     ("APP_MODULE", "MODULE_NAME", "VARIABLE_NAME", "FLASK_APP", "FLASK_ENV", "FLASK_DEBUG")
 )
@@ -58,17 +58,17 @@ READ_PREFIX = "NGINX_"
 
 
 def is_setting(name: str) -> bool:
-    """Whether a variable of an env_file is what env is for."""
+    """Whether a variable of an env_file belongs in env."""
     return steers(name) or name in READ or name.startswith(READ_PREFIX)
 
 
 def steers(name: str) -> bool:
-    """Whether a variable of this name decides more than what the application reads from it."""
+    """Whether a variable of this name has an effect beyond what the application reads from it."""
     return name in STEERING or name.startswith(STEERING_PREFIXES)
 
 
 def fits(value: str) -> bool:
-    """Whether a variable can hold it."""
+    """Whether a variable can hold the value."""
     return "\0" not in value and len(value.encode()) <= VARIABLE_BYTES
 
 
@@ -79,17 +79,17 @@ def laid(app: App) -> dict[str, str]:
 
 
 def config_name(path: str) -> str:
-    """How a file of config_files is called there; no variable has such a name."""
+    """The name of a file of config_files there; no variable has such a name."""
     return f"config-{sha256(path.encode()).hexdigest()[:12]}"
 
 
 def config_mounts(app: App, directory: str) -> list[str]:
-    """What puts them where the application reads them."""
+    """The mounts that put them where the application reads them."""
     return [f"{directory}/{config_name(entry.path)}:{entry.path}:ro" for entry in app.config_files]
 
 
 def _values(app: App) -> dict[str, str]:
-    """What may become variables."""
+    """The secrets that may become variables."""
     return {**app.private_env, **(app.secrets if app.secrets_as == "environment" else {})}
 
 
@@ -127,7 +127,7 @@ def _config_problems(app: App) -> list[str]:
             found.append(f"{where} twice; keep one.")
         if is_inside(path, _CLOSED):
             found.append(
-                f"{where}, where the role or the kernel has files of its own; choose another."
+                f"{where}, where the role or the kernel has its own files; choose another."
             )
         if path in volumes or path in app.writable:
             found.append(f"{where}, where volumes or writable have a directory; choose a file.")
@@ -141,7 +141,7 @@ def _config_problems(app: App) -> list[str]:
 
 
 def notes(app: App) -> list[str]:
-    """Which secrets stay files alone, and why."""
+    """Which secrets stay only files, and why."""
     if app.secrets_as == "file":
         return []
     both = sorted(set(app.secrets) & set(app.env))

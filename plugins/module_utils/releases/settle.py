@@ -29,7 +29,7 @@ CHECK_SECONDS = 5
 
 
 class Settle:
-    """The repairs of a run; what was done is added to the actions."""
+    """The repairs of a run; each is added to the actions."""
 
     def __init__(
         self,
@@ -44,7 +44,9 @@ class Settle:
         self.docker, self.attempts, self.actions = docker, attempts, actions
 
     def route(self, name: str, interrupted: Held | None) -> None:
-        """A route that was moved and not recorded: it serves and is recorded, or it goes back."""
+        """Repair a route that was moved and not recorded: when it serves, it is recorded; else it
+        is moved back.
+        """
         links = live_links(self.nginx_root).get(name, ())
         record = Record(self.root, name)
         before = record.live
@@ -52,7 +54,7 @@ class Settle:
             routes.lead(self.root, name, links[0].id)
             self.actions.append(
                 f"{name}: led the route from {found} to release {links[0].id}, which the last run"
-                " did not come to"
+                " did not do"
             )
         if not links or links[0].id == before:
             return
@@ -71,13 +73,14 @@ class Settle:
             record.mark(link.id, "live", rollback=True, run=run)
             record.save()
             self.actions.append(
-                f"{name}: recorded that release {link.id} serves, which the last run did not"
-                " come to"
+                f"{name}: recorded that release {link.id} serves, which the last run did not do"
             )
         elif before and self._runs(ReleaseName(name, before)):
             try:
                 self._link(name, before, links)
-            except NginxError as error:  # another has its place; what this run releases has its own
+            except (
+                NginxError
+            ) as error:  # another application has its place; the releases of this run have theirs
                 self.actions.append(
                     f"{name}: release {link.id} does not serve ({why}), and Nginx does not take"
                     f" {before} back: {error}"
@@ -91,8 +94,8 @@ class Settle:
             )
 
     def audit(self, name: str, held: Held) -> None:
-        """The line that an interrupted run did not write: what it released serves, or the run did
-        not get that far.
+        """Write the line that an interrupted run did not write: its release serves, or the run was
+        interrupted before.
         """
         before, to, result = _outcome(Record(self.root, name), held)
         reason = f"cut off in its phase {held.phase}, written by the run after it"
@@ -108,8 +111,8 @@ class Settle:
         )
 
     def sweep(self, name: str, plan: Plan, wanted: str) -> None:
-        """What belongs to no release that serves or is kept. What cannot be removed now does not
-        prevent a release.
+        """Remove what belongs to no release that serves or is kept. A failure here does not prevent
+        a release.
         """
         plan.run()
         with self.attempts.of(
@@ -143,7 +146,7 @@ class Settle:
                 trees.put_away(path, self.root)
 
     def _why_not(self, name: str, link: Link) -> str:
-        """Why what a link leads to does not serve; "" when it does."""
+        """Why the target of a link does not serve; "" when it does."""
         facts = read_release(self.root, name, link.id)
         if not facts:
             return "it has no release.json"
@@ -155,7 +158,7 @@ class Settle:
         return bool(self.docker.inspect(release.container).get("State", {}).get("Running"))
 
     def _link(self, name: str, identity: str, links: Sequence[Link]) -> None:
-        """Back to a release. The file stays: maintenance, above all."""
+        """Move the links back to a release. The file stays the same, maintenance for example."""
         site = read_release(self.root, name, identity).get("site", links[0].site)
         target = Place(self.root).app(name).release(identity).file(links[0].file)
         below = NginxPlace("")
@@ -174,7 +177,7 @@ class Settle:
         ]
         process_steps.stop(processes, self.docker)
         web = [container for container in orphans if container not in processes]
-        # One that served until the interrupted run moved its route finishes its requests.
+        # A release that served until the interrupted run moved its route finishes its requests.
         drain.drain(
             drain.Old.of(self.root, name, container.removeprefix(f"{name}-")) for container in web
         )
@@ -198,7 +201,7 @@ class Settle:
 
 
 def _outcome(record: Record, held: Held) -> tuple[str | None, str | None, str]:
-    """From where to where an interrupted run went, and whether it got there."""
+    """The release before an interrupted run, the one it was about, and the result."""
     live, known = record.live, record.releases
     if live and record.of(live).run == held.token:
         retired = [
@@ -207,7 +210,7 @@ def _outcome(record: Record, held: Held) -> tuple[str | None, str | None, str]:
             if entry.state == "retired"
         ]
         return max(retired)[1] if retired else None, live, "live"
-    # A release has no time before its files are there.
+    # A release has no time before its files exist.
     begun = [
         (entry.prepared or "", identity)
         for identity, entry in known.items()

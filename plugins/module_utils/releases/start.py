@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an image that is built to a release that answers: its release command, its container, its
+"""Starts a release whose image is built, until it answers: its release command, its container, its
 health check, and its processes.
 """
 
@@ -25,7 +25,7 @@ from .uids import run_as
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: the options of M(flaskops.host.release_start)."""
+    """The request: the options of M(flaskops.host.release_start)."""
 
     root: str
     name: str
@@ -47,7 +47,7 @@ class Request:
 
     @property
     def log(self) -> list[str]:
-        """The words of docker create for the log of a container."""
+        """The arguments of docker create for the log of a container."""
         words = ["--log-driver", self.log_driver] if self.log_driver else []
         for key, value in self.log_options.items():
             words += ["--log-opt", f"{key}={value}"]
@@ -55,7 +55,7 @@ class Request:
 
 
 class Start:
-    """One release of an application; what runs already and is as wanted is not touched.
+    """One release of an application; containers that already run as wanted are not touched.
 
     Raises:
         HostError: the release is not on this host, or its release.json is incomplete.
@@ -76,14 +76,14 @@ class Start:
         ]
         self.actions: list[str] = []
         self.warnings: list[str] = []
-        self.said: list[str] = []  # by its release command
+        self.said: list[str] = []  # output of its release command
 
     def run(self) -> gate.Answer | None:
         """Run its release command, start its container, wait for its health check, and create the
         containers of its processes. Returns the good answer, when it was started.
 
-        What was done, what the command said, and warnings are in attributes, also when a later step
-        fails.
+        The actions, the output of the command, and the warnings are in attributes, also when a
+        later step fails.
         """
         if self.request.release_command:
             self._command()
@@ -96,7 +96,9 @@ class Start:
         return answer
 
     def _command(self) -> None:
-        """In a container of the new image with the new environment, before the new code serves."""
+        """Run the release command in a container of the new image with the new environment, before
+        the new code serves.
+        """
         own = replace(
             self.container,
             name=ReleaseName(self.name, self.request.id).command,
@@ -148,13 +150,13 @@ class Start:
         return answer
 
     def _renew(self, step: str) -> None:
-        """A run that has lost the lock meanwhile changes nothing more."""
+        """A run that has lost the lock changes nothing more."""
         renew(self.request.root, [self.name], self.request.token, step)
 
 
 @contextmanager
 def _named(what: str) -> Iterator[None]:
-    """An error begins with what failed."""
+    """Begin errors with what failed."""
     try:
         yield
     except (HostError, OSError) as error:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The static files of a release: copied out of its image, without links, and compressed once."""
+"""The static files of a release: copied out of its image without links, and compressed once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..host.places import ReleasePlace
 from .app import Static
 from .image_files import ImageFiles
 
-# What becomes much smaller; the same that Nginx compresses.
+# The types that become much smaller; the same that Nginx compresses.
 TEXT = {
     ".css", ".htm", ".html", ".js", ".json", ".map", ".mjs", ".rss", ".svg", ".txt", ".wasm",
     ".webmanifest", ".xml",
@@ -37,10 +37,10 @@ def write_static(
     """Write static/ of a release as a whole: aside first, then by renaming.
 
     Args:
-        files: those of its image.
-        place: of the release.
-        prefix: the path of the application; the files lie under the URL that they have.
-        wanted: what is copied.
+        files: the files of its image.
+        place: the directory of the release.
+        prefix: the path of the application; the files are stored by their URL path. wanted: the
+        directories to copy.
 
     Returns:
         How many files were copied.
@@ -68,7 +68,7 @@ def write_static(
 
 def extract(archive: tarfile.TarFile, target: Path) -> int:
     """Write the files of an archive below a directory, without links and devices, and without hard
-    links to them. Returns how many.
+    links to them. Returns the number of files.
     """
     count = 0
     for member in archive:
@@ -105,7 +105,7 @@ def _is_file(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
 
 
 def compress(tree: Path) -> None:
-    """Write name.gz beside each text file that gets smaller by it; a name.gz of the image's own is
+    """Write name.gz beside each text file that gets smaller by it; a name.gz from the image is
     kept.
     """
     for path in [path for path in tree.rglob("*") if path.suffix in TEXT and path.is_file()]:

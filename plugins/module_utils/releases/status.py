@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs on a host, whether it is well, and what its logs show."""
+"""What runs on a host, whether it is healthy, and what its logs show."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from .probe import (
 from .record import Link, Record, live_links, processes_of, read_release
 from .release import Release
 
-AT_ONCE = 200  # applications that are asked side by side; they wait for each other beyond
-DISK_SECONDS = 2.0  # for what all applications together have written
+AT_ONCE = 200  # applications that are asked in parallel; more wait
+DISK_SECONDS = 2.0  # for measuring what all applications together have written
 LOG_LINES = 2000  # at the end of the log of an application that serves
 LAST = 64 * 1024  # bytes at the end of an audit, which hold its last line
 RESULTS = {"failed": "refused"}
@@ -70,7 +70,7 @@ class AppStatus:
 
 @dataclass(frozen=True)
 class Ending:
-    """How the last run of an application that does not serve has ended, by its audit."""
+    """How the last run of an application that does not serve ended, by its audit."""
 
     state: str = "absent"
     since: str | None = None
@@ -111,7 +111,7 @@ class Status:
         ]
         found = self._inspect([*(each.container for each in releases.values()), *processes])
         used = self._memory([name for name, entry in found.items() if entry["State"]["Running"]])
-        # Side by side: one that does not answer delays no other.
+        # In parallel: an application that does not answer does not delay the others.
         with ThreadPoolExecutor(AT_ONCE) as beside:
             return list(
                 beside.map(
@@ -130,7 +130,9 @@ class Status:
         found: Mapping[str, Mapping[str, Any]],
         used: Mapping[str, str],
     ) -> AppStatus:
-        """One that cannot be read is shown as that, beside the others."""
+        """The status of one application; one that cannot be read is shown as such, beside the
+        others.
+        """
         try:
             return self._app(name, link, found, used)
         except Exception as error:
@@ -142,7 +144,7 @@ class Status:
             return AppStatus(name, link.id if link else None, reason=reason)
 
     def _disk(self, name: str) -> Size:
-        """What its containers have written, of all releases that are kept."""
+        """The bytes that its containers have written, in all kept releases."""
         places = [
             path
             for release in Place(self.root).app(name).all_releases()
@@ -151,7 +153,7 @@ class Status:
         return size(places, DISK_SECONDS / len(self.names))
 
     def _ending(self, name: str) -> Ending:
-        """Why nothing of it serves: what became of its last run, by the audit."""
+        """Why nothing of it serves: the result of its last run, by the audit."""
         try:
             with Place(self.root).app(name).audit.open("rb") as file:
                 file.seek(-min(LAST, os.fstat(file.fileno()).st_size), os.SEEK_END)
@@ -215,12 +217,12 @@ class Status:
         )
 
     def _release(self, name: str, identity: str) -> Release | None:
-        """What release.json has; None where it is missing or broken."""
+        """The content of release.json; None where it is missing or broken."""
         facts = read_release(self.root, name, identity)
         return Release.from_record(facts, self.root) if facts else None
 
     def _advice(self, details: Mapping[str, Any]) -> list[str]:
-        """What its log and the kernel's counters show that a key fixes."""
+        """The faults in its log and in the kernel's counters that a key fixes."""
         if not details.get("State", {}).get("Running"):
             return []
         count = memory.killed(int(details["State"].get("Pid") or 0))
@@ -229,7 +231,7 @@ class Status:
         return advice.advice(log, details) + starved
 
     def _health(self, release: Release | None, details: Mapping[str, Any]) -> str:
-        """The answer to its health check, and whether the kernel kills what answers."""
+        """The answer to its health check, and whether the kernel kills its processes."""
         if not release:
             raise HostError("its release.json is missing or broken")
         socket = str(release.place.socket)
@@ -266,7 +268,7 @@ class Status:
 
 
 def applications(root: str, links: Iterable[str], only: Sequence[str]) -> list[str]:
-    """The applications of a host, or those of them that are asked for.
+    """The applications of a host, or the requested ones.
 
     Raises:
         HostError: one of them is not on the host.
@@ -281,6 +283,6 @@ def applications(root: str, links: Iterable[str], only: Sequence[str]) -> list[s
 
 
 def _state(details: Mapping[str, Any]) -> str:
-    """In words, with the number of restarts where there were some."""
+    """The state in words, with the number of restarts if any."""
     state, restarts = details.get("State", {}).get("Status", "missing"), details.get("RestartCount")
     return f"{state} ({restarts} restarts)" if restarts else state

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The moment of all releases of a run: their processes start, their links move as one transaction,
-Nginx is asked, and what serves is recorded.
+"""The switch of all releases of a run: their processes start, their links move as one transaction,
+each is checked through Nginx, and what serves is recorded.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .probe import Question, check
 from .record import Record, live_links, read_release
 from .work import Work, still_serves
 
-AT_ONCE = 32  # applications that are asked side by side
+AT_ONCE = 32  # applications that are asked in parallel
 
 
 @dataclass(frozen=True)
 class Switched:
-    """What became of the releases of a switch: which serve, and why the others do not, with the end
-    of their logs. token: the lock of the run.
+    """The result of a switch: which releases serve, and why the others do not, with the end of
+    their logs. token: the lock of the run.
     """
 
     token: str
@@ -47,7 +47,7 @@ class Switched:
     logs: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, token: str) -> Switched:
-        """The same for the run with this lock; nothing for another, or where no switch was made."""
+        """The same for the run with this lock; empty for another run, or without a switch."""
         return self if self.token == token else Switched(token)
 
 
@@ -61,8 +61,8 @@ class Switch:
         sites: the server blocks.
         work: the applications whose releases are ready.
         remove: applications that this run removes.
-        rollback: whether it goes back, which does not make a release the newest.
-        deadline_seconds: how long the question through Nginx may take for all of them.
+        rollback: whether this is a rollback, which does not make a release the newest.
+        deadline_seconds: how long the public checks may take together.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class Switch:
         )
 
     def _displaced(self, work: Work, remove: Sequence[str]) -> list[Route]:
-        """The routes of applications that this run removes, and whose place a release takes: an
-        application that is renamed.
+        """The routes of applications that this run removes and that a release replaces: a renamed
+        application.
         """
         links = live_links(self.nginx_root)
         there = [Route(name, link) for name in remove for link in links.get(name, ())]
@@ -134,11 +134,11 @@ class Switch:
         ]
 
     def _left(self) -> list[str]:
-        """Those that have not failed."""
+        """The applications that have not failed."""
         return [name for name in self.work if name not in self.failures]
 
     def _stage(self) -> None:
-        """What needs room on the disk comes before anything moves."""
+        """Do what needs room on the disk before anything moves."""
         for name, work in self.work.items():
             try:
                 self._remember_static(work)
@@ -149,7 +149,9 @@ class Switch:
                 self._failed(name, "could not be recorded", error)
 
     def _check(self, moved: list[str]) -> None:
-        """Side by side, so that one that does not answer takes no time from the others."""
+        """Check in parallel, so that an application that does not answer takes no time from the
+        others.
+        """
         deadline = time.monotonic() + self.deadline_seconds
         with ThreadPoolExecutor(AT_ONCE) as beside:
             answers = list(beside.map(lambda name: check(self._question(name), deadline), moved))
@@ -162,7 +164,7 @@ class Switch:
                 )
 
     def _look(self, names: list[str]) -> None:
-        """At the first page of each that serves, side by side. What is found there is a warning."""
+        """Check the first page of each release that serves, in parallel. Findings are warnings."""
         pages = [name for name in names if self.work[name].state == "present"]
         served = self._served() if pages else []
         with ThreadPoolExecutor(AT_ONCE) as beside:
@@ -175,7 +177,7 @@ class Switch:
         return look(site_named(work.site, self.sites), work, self._neighbours(name, served))
 
     def _served(self) -> list[tuple[str, str, str]]:
-        """Each application that Nginx leads to, with its site and its path without the last slash."""
+        """Each application that Nginx serves, with its site and its path without the last slash."""
         links = [
             (name, link) for name, found in live_links(self.nginx_root).items() for link in found
         ]
@@ -197,7 +199,7 @@ class Switch:
         return Question.of(work, self.sites, fragment)
 
     def _remember_static(self, work: Work) -> None:
-        """A page of the release before still finds its files, until the next switch."""
+        """Keep the files of the release before for its pages, until the next switch."""
         if not work.live or work.live == work.id:
             return
         app = Place(self.root).app(work.name)
@@ -209,7 +211,7 @@ class Switch:
         os.replace(aside, link)
 
     def _move(self, names: list[str]) -> None:
-        """All at once, and if that is refused, one by one."""
+        """Move all at once, and if that is refused, one by one."""
         if not names:
             return
         try:
@@ -252,7 +254,9 @@ class Switch:
         self.warnings += move_links(self.nginx_root, links, absent)
 
     def _move_back(self, moved: list[str]) -> None:
-        """Those that failed; and where another has their place by now, all of this switch."""
+        """Move the failed releases back; where another has their place by now, move all of this
+        switch back.
+        """
         failed = [name for name in moved if name in self.failures]
         if not failed:
             return
@@ -277,7 +281,9 @@ class Switch:
         )
 
     def _refuse_starved(self, names: list[str]) -> None:
-        """Those that were healthy, and whose processes the kernel kills for want of memory since."""
+        """Refuse releases that were healthy, and whose processes the kernel has killed for lack of
+        memory since.
+        """
         starved = memory.starved(
             self.docker, [self.work[name].container for name in names if self.work[name].runs]
         )
@@ -286,7 +292,9 @@ class Switch:
                 self._failed(name, "dies of memory", HostError(words))
 
     def _enable_restart(self, names: list[str]) -> None:
-        """Before the routes move: whatever they lead to starts with the host from then on."""
+        """Enable the restart policies before the routes move: what they lead to then starts with
+        the host.
+        """
         running = [
             container
             for name in names
@@ -301,7 +309,7 @@ class Switch:
                 self._failed(name, "would not start again after a reboot", error)
 
     def _record(self, live: list[str]) -> None:
-        """They serve: that is written down."""
+        """Record that the releases serve."""
         for name in live:
             try:
                 self.records[name].commit()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a rollback goes to."""
+"""Finds the releases that a rollback goes to."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Targets:
             raise HostError(
                 "no application serves on this host, so there is nothing to go back from."
             )
-        # A route that was moved and not recorded: the run was interrupted, and what is recorded
+        # A route that was moved and not recorded: the run was interrupted, and the recorded release
         # served before.
         cut = {
             name: record.live
@@ -91,7 +91,7 @@ class Targets:
         return {name: identity for name, identity in found.items() if identity}
 
     def _last_run(self, records: Mapping[str, Record], live: Mapping[str, str]) -> list[str]:
-        """What was released together goes back together."""
+        """The applications of the last run: what was released together goes back together."""
         entries = {name: record.of(live[name]) for name, record in records.items()}
         newest = max(entries, key=lambda name: entries[name].live or "")
         last = entries[newest].run

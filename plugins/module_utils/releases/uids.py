@@ -27,14 +27,14 @@ from .record import live_links
 from .release import UID_PLACEHOLDER
 
 SUBORDINATE = (Path("/etc/subuid"), Path("/etc/subgid"))
-# What tells the user of a container in its options, also in those that an older version wrote.
+# The options of a container that depend on its user, also in those that an older version wrote.
 _OPTION = re.compile(rf"\b(uid|gid)=(?:\d+|{re.escape(UID_PLACEHOLDER)})")
 _SECTIONS = ("own", "current", "moving")
 
 
 @dataclass
 class _Book:
-    """The content of uids.json, by application: the uid that it alone has, the one that it runs as,
+    """The content of uids.json, by application: the uid reserved for it, the one that it runs as,
     and while its data moves the one that it had.
     """
 
@@ -48,7 +48,7 @@ class Uids:
 
     Args:
         root: the directory of the releases.
-        nginx_root: the directory of the Nginx configuration, whose links say what serves.
+        nginx_root: the directory of the Nginx configuration, whose links show what serves.
         span: the range that uids are taken from, as C(70000-99999).
     """
 
@@ -65,9 +65,10 @@ class Uids:
         Args:
             name: the application.
             wanted: the key C(uid) of its entry, 0 for none.
-            volumes: whether it has data that belongs to the uid it had, which only a move changes.
-            keep: whether this is the way back, which changes nothing.
-            ran_as: the uid that an earlier release had, where its data is still of it; 0 where that
+            volumes: whether it has data that belongs to its previous uid, which only a move
+            changes.
+            keep: whether this is a rollback, which changes nothing.
+            ran_as: the uid of an earlier release, where the data still belongs to it; 0 where that
             is not known.
         """
         with exclusive(self.root):
@@ -81,16 +82,16 @@ class Uids:
         return uid
 
     def move_of(self, name: str, wanted: int = 0) -> tuple[int, int]:
-        """From which to which uid an application with volumes may move; (0, 0) where it has its
-        own, or has never served.
+        """The old and the new uid of an application with volumes that may move; (0, 0) where it has
+        its own, or has never served.
         """
         book = self._read()
         now, own = self._now(book, name), wanted or book.own.get(name, 0)
         return (now, own) if now and now != own and not self._is_new(name, wanted) else (0, 0)
 
     def begin(self, name: str, wanted: int = 0) -> tuple[int, int]:
-        """Write down that a move begins, so that one that is cut off goes on. Returns from which to
-        which uid.
+        """Record that a move begins, so that an interrupted one goes on. Returns the old and the
+        new uid.
         """
         with exclusive(self.root):
             book = self._read()
@@ -100,7 +101,7 @@ class Uids:
         return before, own
 
     def end(self, name: str, uid: int) -> None:
-        """Write down that a move has ended."""
+        """Record that a move has ended."""
         with exclusive(self.root):
             book = self._read()
             book.moving.pop(name, None)
@@ -109,18 +110,18 @@ class Uids:
 
     @property
     def moving(self) -> list[str]:
-        """The applications whose move was cut off."""
+        """The applications whose move was interrupted."""
         return sorted(self._read().moving)
 
     def _is_new(self, name: str, wanted: int) -> bool:
-        """Whether nothing of it serves, so that what its entry names counts: an attempt before it
-        had another, and left no data.
+        """Whether nothing of it serves, so that the uid of its entry applies: an earlier attempt
+        had another uid, and left no data.
         """
         return bool(wanted) and name not in live_links(self.nginx_root) and name not in self.moving
 
     def _now(self, book: _Book, name: str) -> int:
-        """What it runs as: as recorded, or where nothing is recorded as the directory of its
-        temporary files says; 0 when it never ran.
+        """The uid that it runs as: from the record, or without an entry there from the directory of
+        its temporary files; 0 when it never ran.
         """
         if recorded := book.current.get(name, 0):
             return recorded
@@ -132,10 +133,10 @@ class Uids:
         return 0
 
     def _own(self, book: _Book, name: str) -> int:
-        """The one that it alone has, taken when it is first needed."""
+        """The uid reserved for it, chosen when it is first needed."""
         if name not in book.own:
             now, others = self._now(book, name), self._of_others(book, name)
-            # Where the record was lost, it stays what it alone is.
+            # Where the record was lost, it keeps the uid that no other application has.
             uid = now if self.first <= now <= self.last and now not in others else 0
             uid = uid or next(
                 (
@@ -154,8 +155,8 @@ class Uids:
         return book.own[name]
 
     def _of_others(self, book: _Book, name: str) -> set[int]:
-        """The uids that are not free: recorded ones, and where the record was lost those of what
-        other applications have here.
+        """The uids that are not free: the recorded ones, and where the record was lost those of
+        other applications' files.
         """
         current = {uid for other, uid in book.current.items() if other != name}
         others = [app for app in Place(self.root).all_apps() if app.directory.name != name]
@@ -177,8 +178,8 @@ class Uids:
 
 
 def app_of(root: str, uid: int, but: str) -> str:
-    """Which other application of the host runs as a user, by the record; "" where it names none, or
-    cannot be read.
+    """The other application of the host that runs as a user, by the record; "" where the record
+    names none, or cannot be read.
     """
     try:
         current = _read(Place(root).uids).current
@@ -192,7 +193,7 @@ def _read(path: Path) -> _Book:
         found = json.loads(path.read_text())
         sections = [found.get(key) for key in _SECTIONS] if isinstance(found, dict) else [None]
         if not all(map(_is_section, sections)):
-            raise ValueError("it is no record of uids")
+            raise ValueError("it is not a record of uids")
     except FileNotFoundError:
         return _Book()
     except ValueError as error:
@@ -202,14 +203,14 @@ def _read(path: Path) -> _Book:
 
 
 def _is_section(found: Any) -> bool:
-    """Whether this is what tells the uids of applications."""
+    """Whether the data is a record of the uids of applications."""
     return isinstance(found, dict) and all(
         isinstance(uid, int) and not isinstance(uid, bool) and uid >= 0 for uid in found.values()
     )
 
 
 def _is_known(uid: int) -> bool:
-    """Whether a user or group of the host has a number, or may hand it on to its containers."""
+    """Whether a user or group of the host has a number, or may assign it to its containers."""
     for look in (pwd.getpwuid, grp.getgrgid):
         try:
             look(uid)
@@ -232,15 +233,16 @@ def _is_known(uid: int) -> bool:
 
 
 def as_user(container: Mapping[str, Any], uid: int) -> dict[str, Any]:
-    """The options of a container with the user that was chosen for it."""
+    """The options of a container with the chosen user."""
     tmpfs = [_OPTION.sub(rf"\g<1>={uid}", each) for each in container["tmpfs"]]
     return {**container, "user": f"{uid}:{uid}", "tmpfs": tmpfs}
 
 
 def run_as(container: Mapping[str, Any], uid: int, directory: str) -> dict[str, Any]:
-    """The same, with what tells its name and its home, from the directory of the release.
+    """The same, with the files that define its name and its home, from the directory of the
+    release.
 
-    Named volumes have been filled (_volumes.py): the engine would give one that is still empty to
+    Named volumes have been filled (volumes.py): the engine would give one that is still empty to
     the owner in the image again.
     """
     accounts = [f"{directory}/{file}:/etc/{file}:ro" for file in ACCOUNTS]

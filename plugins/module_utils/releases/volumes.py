@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The named volumes of an application: a new one is its user's from the start, and nobody else's
-data is ever given away.
+"""The named volumes of an application: a new one belongs to its user from the start, and data of
+others never changes its owner.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def named(volumes: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Volume:
-    """A named volume of this host; is_plain: a directory that Docker made, not a share, nor a place
-    that was named.
+    """A named volume of this host; is_plain: whether it is a directory that Docker created, not a
+    share or a given path.
     """
 
     name: str
@@ -65,16 +65,17 @@ class Volumes:
         self.docker, self.root, self.name, self.release, self.uid = docker, root, name, release, uid
 
     def prepare(self, image: str, volumes: Iterable[str]) -> list[str]:
-        """Make those that are missing, with what the image has in their place, and give their top
-        directories to the user.
+        """Create missing volumes with the content that the image has at their paths, and give their
+        top directories to the user.
 
         Returns:
-            What is to be said of those that hold data of somebody else's.
+            A sentence for each volume that holds data of another user.
         """
         wanted = named(volumes)
         there = self._inspect(list(wanted))
         missing = [volume for volume in wanted if volume not in there]
-        # One that Docker made for a run before this, or that this application's was cut off with.
+        # Volumes that Docker created for an earlier run, or that an interrupted run of this
+        # application left.
         begun = [volume for volume, found in there.items() if self._is_begun(found)]
         for volume in missing:
             self.docker.run("volume", "create", "--label", f"{APP_LABEL}={self.name}", volume)
@@ -98,8 +99,8 @@ class Volumes:
         return {each["Name"]: _Volume.of(each) for each in found}
 
     def _is_begun(self, volume: _Volume) -> bool:
-        """Whether it is root's still and has no data of others: it is empty, or was made for this
-        application.
+        """Whether it still belongs to root and has no data of others: it is empty, or was created
+        for this application.
         """
         if not volume.is_plain or os.stat(volume.place).st_uid != 0:
             return False
@@ -107,8 +108,8 @@ class Volumes:
         return self.uid != 0 and (ours or not any(Path(volume.place).iterdir()))
 
     def _fill(self, image: str, volumes: Mapping[str, str]) -> None:
-        """Have the engine copy what the image has in their place, as it does when a container is
-        made; so the owner comes after it.
+        """Let the engine copy the content of the image into them, as it does when a container is
+        created; therefore the owner is set after it.
         """
         container = f"{ReleaseName(self.name, self.release).pin}.volumes"
         remove([container], self.docker)
@@ -154,7 +155,7 @@ class Volumes:
             " it: "
         )
         if other:
-            return f"{words}give both entries the same key uid, or this one a volume of its own."
+            return f"{words}give both entries the same key uid, or this one a separate volume."
         key = f"write uid: {uid} in its entry, or " if uid else ""
         return (
             f"{words}{key}if it is its own data, on the host: chown -R {self.uid}:{self.uid}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the plan wants of one application, and what became of it."""
+"""What the plan requires of one application, and its outcome."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .release import FILES, Release
 
 @dataclass(frozen=True)
 class Wanted:
-    """The release that an application must have, as the plan knows it. Of its secrets the host gets
-    the digests, by name.
+    """The release that an application must have, as the plan knows it. secrets: the digests of its
+    secrets, by name; the host gets only these.
 
-    variables: the names of the secrets that are variables too. uid: the one that its entry names, 0
-    for one of its own. volumes: whether it has some.
+    variables: the names of the secrets that are also variables. uid: the uid that its entry names;
+    0 for the application's own. volumes: whether it has volumes.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done for one application.
+    """The work for one application.
 
     name, id, state: those of the wanted release. live, links: what serves now, and where. reason: a
     sentence. build, recreate: whether its image is built, and its containers are created again. The
-    rest is what later steps need of the release; the controller adds it. health_host: the name that
-    it is asked by. own_prefix: what to write where its links leave the path.
+    rest is what later steps need of the release; the controller adds it. health_host: the host name
+    for its health check. own_prefix: what to write where its links leave the path.
     """
 
     name: str
@@ -87,7 +87,9 @@ class Work:
         return plain(self)
 
     def with_release(self, release: Release, health_host: str, own_prefix: str = "") -> Work:
-        """With what later steps need of its release. Nothing of it is secret, as a command may be."""
+        """The same, with what later steps need of its release. It contains no secrets; a command
+        could.
+        """
         return replace(
             self,
             state=release.state,
@@ -138,7 +140,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one application with work: live, or failed with the reason."""
+    """The outcome of one application with work: live, or failed with the reason."""
 
     work: Work
     result: str
@@ -155,7 +157,7 @@ class Outcome:
 def outcomes(
     work: Iterable[Work], failed: Mapping[str, str], live: Iterable[str]
 ) -> tuple[Outcome, ...]:
-    """What became of each application with work.
+    """The outcome of each application with work.
 
     Args:
         work: that of the plan.
@@ -172,7 +174,7 @@ def outcomes(
 
 
 def still_serves(live: str | None, identity: str) -> str:
-    """What serves although a release failed."""
+    """What serves when a release has failed."""
     if live == identity:
         return f"release {live} is the one that its route leads to, and it may be down"
     return f"release {live} goes on serving" if live else "it serves nothing yet"

@@ -4,6 +4,6 @@
 """The application servers, one file each.
 
 In: a name, an entry, or what Docker says of a container. Out: an Engine with its options, its
-settings file, its environment, its problems and its noise. It is in this room because the
-hosts ask for it, too; it does not know what a release is.
+settings file, its environment, its problems and its noise. It is in this package because the hosts
+need it, too; it does not know what a release is.
 """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server that is in an image of the user's own, or a command line: our relay starts it, see
+"""The server that is in the user's own image, or a command line: our relay starts it, see
 files/relay.py of the role.
 """
 
@@ -37,8 +37,8 @@ OPTIONS = {
         allowed="the TCP port of the server in the image, 0 for none",
         about="""
             With O(engine=command), the TCP port in the container that the server listens on. A
-            relay of ours, for which the image needs a C(python3), connects it to the socket; no
-            port is published. 0 when it listens on C($FLASKOPS_SOCKET).
+            relay of this collection, for which the image needs a C(python3), connects it to the
+            socket; no port is published. 0 when it listens on C($FLASKOPS_SOCKET).
         """,
     ),
 }

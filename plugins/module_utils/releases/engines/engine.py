@@ -23,12 +23,12 @@ class Engine:
 
     name: what an entry writes as engine. settings: the file of the release that it reads. options:
     the keys of an entry that are its own. in_runtime: whether our runtime image has it, and our
-    entrypoint starts it; else the image has a server of its own, which our relay starts.
-    environment: what of an entry its start in the container wants to know. problems: what does not
-    fit together in a complete, well-formed entry, as sentences. processes: the key that says how
-    many there are. own_settings: files of an application that are settings for this server alone.
-    load_late: what to write so that each process loads the application for itself. noise: how the
-    lines of its log begin that would hide what the application said, as the alternatives of a
+    entrypoint starts it; else the image has its own server, which our relay starts. environment:
+    the variables of an entry that its start in the container needs. problems: what does not fit
+    together in a complete, well-formed entry, as sentences. processes: the key for the number of
+    processes. own_settings: files of an application that are settings for this server alone.
+    load_late: what to write so that each process loads the application for itself. noise: the
+    beginnings of log lines that would hide those of the application, as the alternatives of a
     pattern.
     """
 
@@ -45,7 +45,7 @@ class Engine:
 
 
 def environment_in_runtime(app: App, processes: str) -> dict[str, str]:
-    """What our entrypoint wants to know, whichever server it starts."""
+    """The variables that our entrypoint needs, whichever server it starts."""
     return {
         "FLASKOPS_MODULE": app.module or "",
         "FLASKOPS_CALLABLE": app.callable or "",

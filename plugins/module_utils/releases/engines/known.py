@@ -13,7 +13,7 @@ from . import command, gunicorn, uwsgi
 from .engine import Engine
 
 ENGINES = {engine.name: engine for engine in (uwsgi.ENGINE, gunicorn.ENGINE, command.ENGINE)}
-# Of an entry without the key: on our runtime image, and on an image with another server.
+# For an entry without the key: on our runtime image, and on an image with another server.
 DEFAULT, OF_IMAGE = uwsgi.ENGINE, command.ENGINE
 
 
@@ -25,7 +25,7 @@ def engine_named(name: Any) -> Engine:
 
 
 def engine_in(container: Mapping[str, Any]) -> Engine | None:
-    """That of a container, by what C(docker inspect) says of it."""
+    """The engine of a container, by the output of C(docker inspect)."""
     variables = dict(
         each.partition("=")[::2] for each in container.get("Config", {}).get("Env") or []
     )
