@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of release_plan: the releases, who runs, and whether the run that holds a
-lock still lives.
+"""The controller's part of release_plan: the releases, the owner of the run, and whether the run
+that holds a lock is still alive.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MODULE = "flaskops.host.release_plan"
 
 class ActionModule(ActionBase):
     """Calls the module with the owner of this run and what it needs to know of the releases, and
-    once more when the lock is a dead run's.
+    again when a dead run holds the lock.
     """
 
     _supports_check_mode = True
@@ -77,7 +77,7 @@ class ActionModule(ActionBase):
 
 
 def _own_prefix(entry: dict[str, Any]) -> str:
-    """The setting that the source has for its path; "" for a release of earlier, of which the
-    controller does not have the source.
+    """The setting that the source has for its path; "" for an earlier release, whose source the
+    controller does not have.
     """
     return own_prefix.setting(App.from_dict(entry)) if "source" in entry else ""

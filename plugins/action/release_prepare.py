@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of release_prepare: it sends the parts of a release, and of its source what
-the host has not.
+"""The controller's part of release_prepare: it sends the parts of a release, and the parts of its
+source that the host does not have.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from ..module_utils.releases.release import Release
 
 MODULE = "flaskops.host.release_prepare"
 # Bytes. A small delta is sent within the call of the module; a larger one is a file, which costs
-# two calls more.
+# two more calls.
 PACKED, INLINE = 4 << 20, 256 << 10
 
 
 def packed(release: Release) -> str:
-    """A release as one secret argument. Ansible masks the values of secret arguments in what a
-    module returns: one by one, a short secret would be masked in the paths of the release.
+    """A release as one secret argument. Ansible masks the values of secret arguments in the result
+    of a module: sent separately, a short secret would be masked in the paths of the release.
     """
     return base64.b64encode(json.dumps(release.to_dict()).encode()).decode()
 
@@ -64,8 +64,8 @@ class ActionModule(ActionBase):
                 result = self._call({**arguments, "archive": sent}, task_vars)
             return result
         except AnsibleConnectionFailure as error:
-            # Without room for its files, Ansible calls a host unreachable and ends at once: what
-            # this run began would not be undone.
+            # Without room for its files, Ansible reports the host as unreachable and ends at once:
+            # what this run began would not be undone.
             return {"failed": True, "msg": f"{what} of {release.name} could not be sent: {error}"}
         except OSError as error:  # a file of it changed since it was checked
             return {"failed": True, "msg": f"{what} of {release.name} could not be read: {error}"}
@@ -88,7 +88,7 @@ class ActionModule(ActionBase):
         return result
 
     def _pack(self, archive: Path, known: Collection[str]) -> dict[str, str]:
-        """The argument with what is sent of an archive."""
+        """The argument for the part of an archive that is sent."""
         delta = archive.with_suffix(".delta")
         write_delta(archive, delta, known)
         if delta.stat().st_size <= PACKED:

@@ -19,7 +19,7 @@ MODULE = "flaskops.host.runtime_image"
 
 
 class ActionModule(ActionBase):
-    """What it sends is in Ansible's temporary directories, which are removed after the task."""
+    """The files are sent to Ansible's temporary directories, which are removed after the task."""
 
     TRANSFERS_FILES = True
     _supports_check_mode = False

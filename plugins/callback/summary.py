@@ -6,18 +6,18 @@ from __future__ import annotations
 DOCUMENTATION = """
 name: summary
 type: aggregate
-short_description: Show that long steps run, and at the end what serves and what took the time
+short_description: Show that long steps run, and at the end what serves and which tasks were slow
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - While a task runs long, a line with its name and time appears now and then.
-  - After the recap come the applications that serve, with URL and release, the time of the run
+  - While a task takes long, a line with its name and time appears at intervals.
+  - After the recap it shows the applications that serve, with URL and release, the time of the run
     and its slowest tasks.
 requirements:
   - Enable it with C(callbacks_enabled = flaskops.host.summary) in C(ansible.cfg).
 options:
   heartbeat_seconds:
-    description: How long a task is silent before a line shows that it runs.
+    description: How long a task runs without output before a line shows that it is running.
     type: int
     default: 10
     env: [{name: FLASKOPS_HEARTBEAT_SECONDS}]
@@ -44,8 +44,8 @@ from .. import lookup as lookups
 from ..module_utils.host.shown import shown_line
 from ..module_utils.releases.deploy import status_table, table
 
-# Each task is a process that is forked from this one: what the filters and the lookups import is
-# imported once, here, and not again by every task that uses one.
+# Each task is a process that is forked from this one: the imports of the filters and the lookups
+# are done once, here, and not again in each task that uses one.
 for package in (filters, lookups):
     for module in iter_modules(package.__path__):
         import_module(f"{package.__name__}.{module.name}")
@@ -54,7 +54,7 @@ SET_FACT = ("set_fact", "ansible.builtin.set_fact")
 
 
 class CallbackModule(CallbackBase):
-    """One thread beats while a task runs; everything else is shown at the end."""
+    """A thread shows a heartbeat while a task runs; everything else is shown at the end."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"

@@ -37,7 +37,7 @@ def normalize_apps(
     dev: Mapping[str, Any] | None = None,
     **context: Any,
 ) -> dict[str, Any]:
-    """The complete entries of flask_apps with all that follows from them, and all problems as
+    """The complete entries of flask_apps with everything derived from them, and all problems as
     sentences and as one message.
     """
     defaults = context.get("defaults")
@@ -47,7 +47,7 @@ def normalize_apps(
         )
         checkout = Checkouts(
             run=str(os.getppid())
-        )  # a worker of the run that all hosts have in common
+        )  # a worker of the step that runs once for all hosts
         result, problems = normalize.normalize_apps(
             given, checkout=checkout, **_known_sites(nginx), **context
         )
@@ -57,9 +57,9 @@ def normalize_apps(
             if file and not Path(str(file)).is_file()
         ]
     else:
-        # What is deployed now may be wrong, and a way back is wanted all the same.
+        # The present entries may be wrong, and a rollback must work all the same.
         result, problems = [], []
-    # A source, its Dockerfile and a Git server may have a word in them.
+    # Texts of a source, its Dockerfile and a Git server may be in them.
     problems = [printable(problem) for problem in problems]
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     message = (
@@ -92,15 +92,15 @@ def normalize_apps(
 
 
 def _known_sites(nginx: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Of the inputs of the role nginx: which sites there are, and where they answer themselves. Of
-    an Nginx of the user's own only the host
-    knows it."""
+    """From the inputs of the role nginx: the sites, and the paths that they answer themselves. For
+    the user's own Nginx, only the host knows them.
+    """
     if not nginx:
         return {}
     if not nginx["manage"]:
         return {"sites": None}
     path, found = nginx["health_path"], plan.make_plan(None, nginx)
-    # What is wrong with them is reported by the role nginx, in its own words.
+    # The role nginx reports what is wrong with them.
     return {
         "sites": None if found.problems else list(found.site_names),
         "taken_paths": [path] if path and isinstance(path, str) else [],
@@ -108,15 +108,14 @@ def _known_sites(nginx: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _missing_hook(file: str) -> str:
-    return f"{file} is no file on the controller; name it from {{{{ playbook_dir }}}}/ on."
+    return f"{file} is not a file on the controller; name it from {{{{ playbook_dir }}}}/ on."
 
 
 def runtimes(bases: Iterable[str], directory: str, base: str, refresh: str = "") -> dict[str, str]:
-    """By the base that entries have, the name of the runtime image on it; "" is the base of the
-    host.
+    """The names of the runtime images by the base that entries have; "" is the base of the host.
 
-    Its recipe, with the modules of ours that go into it, its base and when that was taken decide
-    the tag.
+    The tag depends on the recipe, with the modules of this collection that go into it, the base,
+    and when the base was pulled.
     """
     shared = "\n".join(sha256(content).hexdigest() for content in shared_files().values())
     recipe = f"{FORMAT}\n{source_digest(directory)}\n{shared}"
@@ -128,7 +127,7 @@ def runtimes(bases: Iterable[str], directory: str, base: str, refresh: str = "")
 
 
 class FilterModule:
-    """What Ansible finds here."""
+    """The filters that Ansible finds here."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {

@@ -33,7 +33,7 @@ def nginx_split_files(text: Any) -> list[dict[str, Any]]:
 
 
 def nginx_is_current(facts: Any, tree: Any) -> bool:
-    """Whether a host has the wanted files already."""
+    """Whether a host already has the wanted files."""
     expected = "the parameters of the module flaskops.host.nginx_tree"
     _expect("nginx_is_current", facts, FACTS, "files")
     _expect("nginx_is_current", tree, expected, "files")

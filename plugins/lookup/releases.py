@@ -11,10 +11,10 @@ author: flaskops contributors (@flaskops)
 description:
   - Renders the files of a release, describes its containers, and computes its id, all on the
     controller.
-  - The same inputs give the same id on every host; nothing on the host is asked.
+  - The same inputs give the same id on every host; the host is not queried.
 options:
   _terms:
-    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) gives them. An
+    description: Lists of applications, as P(flaskops.host.normalize_apps#filter) returns them. An
       absent one has no release.
     type: list
     elements: dict
@@ -26,7 +26,7 @@ options:
     required: true
   runtimes:
     description: By base, the reference of the runtime image, as
-      P(flaskops.host.normalize_apps#filter) gives them.
+      P(flaskops.host.normalize_apps#filter) returns them.
     type: dict
     required: true
   root:
@@ -54,7 +54,7 @@ _list:
   description:
     - One dictionary for each application. C(name), C(id), C(image), C(runtime), C(dockerfile),
       C(source) (the digest of its source), C(files) (content by name), C(secrets) (the files that
-      hold them, by name), C(variables) (the names of those that are variables too),
+      hold them, by name), C(variables) (the names of those that are also variables),
       C(release_command) (the words of its container), C(login) (for the registry of its image).
     - C(container) has the options of its container, as module_utils/host/container.py has them, and
       C(process_containers) those of each of its processes.
@@ -100,8 +100,8 @@ class LookupModule(LookupBase):
     """Renders what the user wrote with Ansible's own template lookup, so that it sees the host's
     variables.
 
-    Our templates need none of them, and are compiled once for all applications: that lookup
-    compiles them, and copies all variables, for each file of each application.
+    The templates of this collection do not need them, and are compiled once for all applications:
+    Ansible's lookup would compile them, and copy all variables, for each file of each application.
     """
 
     def run(
@@ -121,7 +121,7 @@ class LookupModule(LookupBase):
                 for app in (app for term in terms for app in term)
                 if app["state"] != "absent"
             ]
-        except (OSError, ValueError) as error:  # a file that has changed since it was checked
+        except (OSError, ValueError) as error:  # a file changed after the check
             raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
 
     def _release(self, entry: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
@@ -130,8 +130,8 @@ class LookupModule(LookupBase):
         runtime = self.get_option("runtimes")[app.build.base]
         place, path = Place(root), app.app_path
         route = path.route
-        # What Nginx goes through, and not the directory of this release: an unchanged fragment
-        # serves the next one too.
+        # The link that Nginx goes through, not the directory of this release: an unchanged fragment
+        # also serves the next release.
         served = ReleasePlace(place.app(name).route(route))
         words = {
             "app": entry,
@@ -204,7 +204,7 @@ class LookupModule(LookupBase):
         return describe.with_own_digest(self._render_ours(file, words))
 
     def _dockerfile(self, app: App, words: dict[str, Any]) -> str:
-        """The application's own, or ours; a ready image has none."""
+        """The application's Dockerfile, or ours; a prebuilt image has none."""
         if app.build.kind == "image":
             return ""
         if app.build.kind == "dockerfile":
@@ -216,7 +216,7 @@ class LookupModule(LookupBase):
         )
 
     def _settings(self, app: App, words: dict[str, Any]) -> dict[str, str]:
-        """The file that the engine reads; the relay is the same for all."""
+        """The settings file of the engine; the relay is the same for all."""
         engine = app.server
         if engine.in_runtime:
             return {engine.settings: self._render_ours(engine.settings, words)}
@@ -230,8 +230,8 @@ class LookupModule(LookupBase):
 
     def _render_ours(self, file: str, words: dict[str, Any]) -> str:
         self._ours.available_variables = words
-        # What is included is compiled once. Its last newline is left out, which a template of its
-        # own keeps after text.
+        # An included template is compiled once. The include drops its last newline, which a
+        # template rendered directly keeps.
         text = str(self._ours.template(trust_as_template(f"{{% include '{file}.j2' %}}")))
         return text if self._ends_with_tag(file) else f"{text}\n"
 

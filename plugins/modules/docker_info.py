@@ -28,16 +28,16 @@ options:
     type: dict
     default: {}
   wake:
-    description: Ask the engine also when that makes systemd start it (its socket listens, its
+    description: Query the engine even when that makes systemd start it (its socket listens, its
       service is stopped).
     type: bool
     default: false
   wait_seconds:
-    description: How long to wait for an engine that does not answer yet.
+    description: How many seconds to wait for an engine that does not answer yet.
     type: int
     default: 0
   live_restore:
-    description: With O(wait_seconds), wait until live-restore is on, too.
+    description: With O(wait_seconds), also wait until live-restore is enabled.
     type: bool
     default: false
 extends_documentation_fragment:

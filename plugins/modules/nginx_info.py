@@ -54,7 +54,7 @@ nginx:
   returned: always
   contains:
     installed:
-      description: Whether the Nginx command is there.
+      description: Whether the Nginx command exists.
       type: bool
     version:
       description: Its version.
@@ -98,7 +98,7 @@ nginx:
       description: Whether C(conf.d/flaskops.conf) would be read.
       type: bool
     port_holders:
-      description: Other programs on the ports asked for.
+      description: Other programs on the requested ports.
       type: list
       elements: dict
     ipv6:

@@ -9,22 +9,22 @@ module: nginx_tree
 short_description: Change files and links of the Nginx configuration as one transaction
 version_added: 0.1.0
 description:
-  - Writes files, sets links, makes directories and removes entries below C(/etc/nginx) so that
-    either all of it takes place or none of it.
-  - The whole change is tested with C(nginx -t) before anything of it is on the disk, on a private
-    copy of the tree that lies over C(/etc/nginx) in a private mount namespace. A refused change
-    has never been there.
+  - Writes files, sets links, creates directories and removes entries below C(/etc/nginx),
+    either all of them or none.
+  - The whole change is tested with C(nginx -t) before anything is written to C(/etc/nginx), on a
+    private copy of the tree that is mounted over it in a private mount namespace. A refused change
+    never reaches the real directory.
   - Files are put in place by rename, in an order that Nginx accepts after every single step. A run
-    that is killed at any point leaves a configuration that Nginx starts with; the next run goes on
-    from there, and loads it if that was interrupted.
+    that is killed at any point leaves a configuration that Nginx starts with; the next run
+    continues from there, and reloads Nginx if that was interrupted.
   - A running Nginx is reloaded and must show workers of the new configuration. If it does not, the
-    old contents are put back and loaded again, and the task fails with Nginx's own words.
-  - One change at a time on a host, whichever process asks for it (lock C(/run/flaskops-nginx/lock)).
+    old files are restored and loaded again, and the task fails with the message of Nginx.
+  - One change at a time on a host, whichever process makes it (lock C(/run/flaskops-nginx/lock)).
 author:
   - flaskops contributors (@flaskops)
 attributes:
   check_mode:
-    description: The change is compared and tested as in a real run, nothing is written.
+    description: The change is compared and tested as in a real run; nothing is written.
     support: full
   diff_mode:
     description: Shows each file, link and removal.
@@ -71,7 +71,7 @@ options:
         description:
           - Keep a copy of a file that was not written by this collection in
             C(/var/backups/flaskops/nginx).
-          - Files that O(absent) removes are always kept in that way.
+          - Files that O(absent) removes are always kept there.
         type: bool
         default: false
   links:
@@ -90,7 +90,7 @@ options:
         type: path
         required: true
   absent:
-    description: Files, links and empty directories that must not be there.
+    description: Files, links and empty directories that must not exist.
     type: list
     elements: str
     default: []
@@ -99,11 +99,11 @@ options:
     type: bool
     default: true
   reload_timeout_seconds:
-    description: How long a reload may take until workers of the new configuration are there.
+    description: How many seconds a reload may take until workers of the new configuration run.
     type: float
     default: 20
   lock_timeout_seconds:
-    description: How long to wait for another run that changes the configuration.
+    description: How many seconds to wait for another run that changes the configuration.
     type: float
     default: 120
 """
@@ -128,7 +128,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be, in the order it takes place.
+  description: What was done, or would be done, in order.
   returned: success
   type: list
   elements: str
@@ -145,12 +145,12 @@ reloaded:
 tested:
   description:
     - Whether Nginx has tested the change.
-    - It does not when nothing differs, and cannot in check mode before Nginx or the target of a
-      link is there.
+    - It does not when nothing differs, and cannot in check mode before Nginx is installed or the
+      target of a link exists.
   returned: success
   type: bool
 version:
-  description: The version of Nginx, V(null) when it is not installed.
+  description: The version of Nginx; V(null) when it is not installed.
   returned: success
   type: str
   sample: 1.26.3
@@ -198,11 +198,9 @@ ARGUMENTS = {
 
 
 def interrupted(number: int, frame: object) -> None:
-    """A broken connection or a polite kill takes the way of every other failure: everything is put
-    back.
-    """
+    """Treat SIGHUP, SIGINT and SIGTERM like any other failure: everything is put back."""
     for other in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(other, signal.SIG_IGN)  # the way back is not to be interrupted
+        signal.signal(other, signal.SIG_IGN)  # the undoing must not be interrupted
     raise Interrupted(f"The run was interrupted (signal {signal.Signals(number).name}).")
 
 

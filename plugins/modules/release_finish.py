@@ -12,31 +12,29 @@ short_description: Remove, undo what failed, drain and stop what served before, 
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - The end of every run that took locks, whether it went well or not. All applications drain
+  - The end of every run that took locks, successful or not. All applications drain
     together.
-  - Applications in O(remove) go first, with routes, containers, images, releases and records,
-    unless
-    another one has failed, which may be what replaces one of them. Named volumes stay, for they
-    hold
-    data.
+  - Applications in O(remove) are removed first, with routes, containers, images, releases and
+    records, unless another one has failed, which may be the replacement of one of them. Named
+    volumes stay, because they hold data.
   - The containers that served before go on until the old workers of Nginx are gone and no client is
-    connected to their sockets, or until their time is over; then they are stopped side by side.
-  - Their processes, the containers that answer no requests, are stopped in the meantime, each
+    connected to their sockets, or until their time is over; then they are stopped in parallel.
+  - Their processes, the containers that do not answer requests, are stopped in the meantime, each
     within its own C(stop_seconds). Where the release before goes on serving, its processes run
     again.
-  - Warns of a release that serves while the kernel kills its processes for want of memory.
-  - Of the releases that were live, the newest are kept, always the one that serves and the one
-    before it.
+  - Warns of a release that serves while the kernel kills its processes for lack of memory.
+  - The newest of the releases that were live are kept, always including the one that serves and the
+    one before it.
   - What a container wrote to C(spool) and C(run) of its release is removed with it. Deleting takes
-    five seconds at most; later runs continue it.
-  - What fails for one application affects no other, and not its own audit and lock.
-  - Only what has the labels of this collection, or lies in its directories, is ever removed.
+    at most five seconds; later runs continue it.
+  - A failure of one application affects no other application, nor its own audit and unlock.
+  - Only what has the labels of this collection, or is in its directories, is ever removed.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
   - flaskops.host.arguments.nginx_root
 attributes:
-  idempotent: {support: full, description: What is gone already is no error.}
+  idempotent: {support: full, description: What is already gone is not an error.}
 options:
   lock:
     description: What M(flaskops.host.release_plan) returned as C(lock).
@@ -52,8 +50,8 @@ options:
     type: dict
     default: {}
   switched:
-    description: What M(flaskops.host.release_switch) returned. That of another run is ignored, and
-      so is that of a skipped switch.
+    description: What M(flaskops.host.release_switch) returned. The result of another run, or
+      of a skipped switch, is ignored.
     type: dict
     default: {}
   remove: {description: The applications to remove., type: list, elements: str, default: []}
@@ -75,8 +73,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 drained:
-  description: By container that served before, the C(seconds) it had left to do, and the
-    connections that were C(cut) then.
+  description: For each container that served before, the C(seconds) that it drained, and the
+    number of connections that were C(cut).
   type: dict
   returned: success
 pruned:
@@ -95,7 +93,7 @@ outcomes:
   type: dict
   returned: success
 failures:
-  description: Why applications failed, and what could not be done here. All the rest was done.
+  description: Why applications failed, and what could not be done here. The rest was done.
   type: list
   elements: str
   returned: success

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_info
-short_description: Gather what runs on a host, and the releases that one can go back to
+short_description: Gather what runs on a host, and the releases that a rollback can go to
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
   - For every application of the host, listed or not, its live release, its health, its container,
     and its releases.
-  - For each that runs, what to write against faults that its log shows (C(advice)), such as a
+  - For each that runs, how to fix faults that its log shows (C(advice)), such as a
     read-only root file system.
   - Asks each application through its own socket, so that the answer does not depend on Nginx. All
-    are asked side by side, and each question ends after 10 seconds.
+    are asked in parallel, and each request ends after 10 seconds.
 extends_documentation_fragment:
   - flaskops.host.attributes.info
   - flaskops.host.arguments.root
@@ -27,7 +27,7 @@ options:
     type: str
     default: localhost
   target:
-    description: The release to look for, an id; empty for the one before.
+    description: The id of the release to look for; empty for the one before.
     type: str
     default: ""
   only:
@@ -56,7 +56,7 @@ apps:
   returned: success
 releases:
   description: With O(rollback), the releases to go back to, as P(flaskops.host.releases#lookup)
-    gives releases.
+    returns them.
   type: list
   elements: dict
   returned: success

@@ -12,14 +12,14 @@ author: flaskops contributors (@flaskops)
 description:
   - Reads the links of Nginx, the records of releases, the files of the live ones and the
     containers, for all applications in one call.
-  - Where there is work, it takes the locks of all applications that have some, or of none. The lock
+  - Where there is work, it takes the locks of all applications with work, or none of them. The lock
     of a run that has ended on the same controller is taken over; for any other it reports who holds
     it, since when, and how to break it.
-  - A route that was moved and not recorded is asked through Nginx, then recorded or moved back.
+  - A route that was moved and not recorded is checked through Nginx, then recorded or moved back.
   - Containers, pins, builds and unfinished releases that an interrupted run left are removed;
-    missing
-    pins are created again. A process that it stopped, of the release that still serves, runs again.
-  - Then it plans again, because the host may have changed until the locks were there.
+    missing pins are created again. A process of the release that serves is started again when such
+    a run stopped it.
+  - Then it plans again, because the host may have changed before the locks were taken.
   - In check mode it only reads, and reports C(changed) where the real run will change something.
 extends_documentation_fragment:
   - flaskops.host.arguments.root
@@ -28,7 +28,7 @@ extends_documentation_fragment:
 attributes:
   check_mode: {support: full, description: Reports what the real run would do.}
   diff_mode: {support: full, description: The plan as sentences.}
-  idempotent: {support: full, description: Where nothing is to be done it only reads.}
+  idempotent: {support: full, description: Without work it only reads.}
 options:
   images:
     description: Set by the action plugin; images whose absence is reported when there is work.
@@ -36,8 +36,8 @@ options:
     elements: str
     default: []
   releases:
-    description: The wanted release of each application, as P(flaskops.host.releases#lookup) gives
-      it. The host gets the following of it.
+    description: The wanted release of each application, as P(flaskops.host.releases#lookup) returns
+      it. The host gets only the following keys.
     type: list
     elements: dict
     required: true
@@ -46,7 +46,7 @@ options:
       id: {description: The release., type: str, required: true}
       site: {description: The site it is reached on., type: str, required: true}
       state:
-        description: Whether it answers, answers that it is under maintenance, or is stopped.
+        description: Whether it answers, shows its maintenance page, or is stopped.
         type: str
         choices: [present, maintenance, stopped]
         default: present
@@ -55,12 +55,12 @@ options:
         type: dict
         default: {}
       variables:
-        description: The secrets that are variables too, by name.
+        description: The names of the secrets that are also variables.
         type: list
         elements: str
         default: []
       uid:
-        description: The uid that its entry names, 0 for one of its own.
+        description: The uid that its entry names; 0 for the application's own.
         type: int
         default: 0
       volumes: {description: Whether it has volumes., type: bool, default: false}
@@ -74,17 +74,17 @@ options:
     type: str
     default: 70000-99999
   move_uid:
-    description: Applications with volumes that get a uid of their own, and their data with it.
+    description: Applications with volumes that get their own uid, and their data with it.
     type: list
     elements: str
     default: []
   break_tokens:
-    description: Tokens of locks that are taken over whoever holds them.
+    description: Tokens of locks that are taken over, whichever run holds them.
     type: list
     elements: str
     default: []
   action:
-    description: What the run does, for the audit of an interrupted one.
+    description: What the run does, for the audit if it is interrupted.
     type: str
     choices: [deploy, rollback, remove]
     default: deploy
@@ -109,10 +109,10 @@ work:
   description:
     - The applications with work. C(name), C(id) and C(state) are those of the wanted release,
       C(live) is the release that serves now, C(links) where, C(reason) a sentence, C(build) and
-      C(recreate) what there is to do.
+      C(recreate) what must be done.
     - Of the release also C(site), C(path), C(path_mode), C(engine), C(script_name), C(health),
-      C(processes), C(drain_seconds) and C(keep_releases); C(health_host) is the name that it is
-      asked by, C(own_prefix) what to write where its links leave the path.
+      C(processes), C(drain_seconds) and C(keep_releases); C(health_host) is the host name for its
+      health check, C(own_prefix) what to write where its links leave the path.
   type: list
   elements: dict
   returned: always
@@ -126,7 +126,7 @@ repairs:
   type: dict
   returned: always
 failures:
-  description: Why an application could not be planned, by name; the others are.
+  description: Why an application could not be planned, by name; the others are planned.
   type: dict
   returned: always
 live:
@@ -146,7 +146,8 @@ missing_images:
   elements: dict
   returned: always
 known:
-  description: Of each release that is built, the digests of what the host has of its source.
+  description: For each release that is built, the digests of the parts of its source that the host
+    has.
   type: dict
   returned: always
 lock:
@@ -155,7 +156,7 @@ lock:
   type: dict
   returned: always
 actions:
-  description: The plan in words, and what was repaired.
+  description: The plan as sentences, and what was repaired.
   type: list
   elements: str
   returned: always
@@ -167,7 +168,7 @@ holders:
 docker:
   description: The C(command) of Docker, whether it has the plugins C(buildx) and C(compose), and
     with which C(log_driver) and C(log_options) containers are created; both are empty where the
-    daemon's own hold.
+    settings of the daemon apply.
   type: dict
   returned: always
 """

@@ -11,33 +11,34 @@ version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
   - Creates the directory of a release, writes each of its files as a whole, and records the release
-    as prepared. Nothing that serves is touched.
+    as prepared. What serves is not touched.
   - Builds its image, or pulls or loads it. Of a source, only what the kept releases of the
     application do not have is sent; of an image archive, only what the release does not have.
   - Keeps the image with a container that is created and never started, so that C(docker image prune
     -a) does not remove it.
   - Copies the static files out of the image, without links, for Nginx to serve, and compresses each
-    text file once. A C(name.gz) of the image's own is kept.
+    text file once. A C(name.gz) from the image is kept.
   - Creates its named volumes and its network.
-  - Nothing of a build is left, also when it fails.
+  - No file of a build is left, even when it fails.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.nginx_root
   - flaskops.host.arguments.token
   - flaskops.host.arguments.trust
 attributes:
-  idempotent: {support: full, description: The same release is prepared the same again.}
+  idempotent: {support: full, description: The same release is prepared in the same way again.}
 options:
   release:
-    description: The release, as P(flaskops.host.releases#lookup) gives it. The action plugin sends
-      it to the host.
+    description: The release, as P(flaskops.host.releases#lookup) returns it. The action plugin
+      sends it to the host.
     type: dict
   build:
-    description: Whether its image is made; without it there are only its files.
+    description: Whether its image is made; without it, only its files are written.
     type: bool
     default: true
   known:
-    description: What the host has of its source, as M(flaskops.host.release_plan) returns it.
+    description: The digests of the parts of its source that the host has, as
+      M(flaskops.host.release_plan) returns them.
     type: list
     elements: str
     default: []
@@ -60,7 +61,7 @@ options:
     type: str
     required: true
   networks_pool:
-    description: Where a network of the application's own is taken from.
+    description: The pool that the network of the application is taken from.
     type: str
     default: 10.201.0.0/16
   name:
@@ -76,10 +77,10 @@ options:
     type: str
     required: true
   inline:
-    description: Set by the action plugin; what is sent of the source, when it is little.
+    description: Set by the action plugin; the part of the source that is sent, when it is small.
     type: str
   delta:
-    description: Set by the action plugin; what was sent of the source, when it is more.
+    description: Set by the action plugin; the part of the source that was sent, when it is larger.
     type: path
   archive:
     description: Set by the action plugin; the image archive that was sent.
@@ -106,7 +107,7 @@ actions:
   returned: always
 outcome:
   description: C(uid) is the user and group of the containers; C(network_made) whether a network was
-    created, which containers that exist already are not connected to; C(image_id) the digest of the
+    created, to which existing containers are not connected; C(image_id) the digest of the
     image's configuration, empty without O(build); C(static_files) how many files Nginx serves.
   type: dict
   returned: success

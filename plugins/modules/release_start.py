@@ -17,15 +17,15 @@ description:
     is unpaused.
   - Sends requests through the socket of the release, with the headers that Nginx will send, until
     the answer is good or the deadline is over. Fails early when the container exits. The error has
-    the container's last log lines and the answers, and what to write when the log shows a cause
-    that a key of the application solves.
+    the container's last log lines, the answers, and what to write when the log shows a cause
+    that a key of the application fixes.
   - Refuses a release whose processes the kernel kills for lack of memory, by the counters of its
-    control group, although it answers.
+    control group, even when it answers.
   - Warns when a healthy container has logged such a cause, for example that it could not write to
-    its read-only root file system, or that a thread which was started while the application was
-    loaded does not run where requests are answered.
+    its read-only root file system, or that a thread started while the application was
+    loaded does not run in the processes that answer requests.
   - Creates the containers of its processes. M(flaskops.host.release_switch) starts them when all
-    applications are ready, so that what they replace stops only for a moment.
+    applications are ready, so that the processes that they replace stop only for a moment.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
@@ -42,7 +42,7 @@ options:
     type: int
     required: true
   host:
-    description: The name that it is asked by.
+    description: The host name in the requests.
     type: str
     default: localhost
   start:
@@ -67,12 +67,12 @@ options:
     type: dict
     default: {}
   release_command:
-    description: The words of the release command; none for no command.
+    description: The words of the release command; empty for no command.
     type: list
     elements: str
     default: []
   release_command_seconds:
-    description: How long it may take.
+    description: How many seconds it may take.
     type: float
     default: 600
 """

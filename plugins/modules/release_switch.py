@@ -12,23 +12,24 @@ short_description: Start the processes of new releases, switch Nginx to them, ch
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - First the processes of each release, the containers that answer no requests. Those of the
-    release before that may not run beside them are stopped, and each new one must run for its
+  - First starts the processes of each release, the containers that do not answer requests. Those of
+    the release before that may not run beside them are stopped, and each new one must run for its
     C(ready_seconds); else its release fails, and the old ones run again.
-  - Refuses a release whose processes the kernel has killed more than once for want of memory.
+  - Refuses a release whose processes the kernel has killed more than once for lack of memory.
   - Enables the restart policy of their containers, and moves the links of Nginx for all releases
     as one
     transaction. When Nginx refuses them together, each is tried alone, so that one bad fragment
     affects its own application only. Nginx is reloaded only where a fragment differs from the one
     before; then the link that the fragment goes through leads to the new release.
-  - A release with the place of an application that this run removes takes it in the same
+  - A release that replaces an application that this run removes does so in the same
     transaction.
-  - Asks each through Nginx, moves the links of those back that do not serve, and records the others
-    as live. Where another has the place of one that must go back, all of them do.
-  - Looks at the first page of each that serves, for two seconds, and at its scripts, styles and
+  - Checks each through Nginx, moves the links of those back that do not serve, and records the
+    others as live. Where another application has the place of one that must go back, all of them go
+    back.
+  - Checks the first page of each that serves, for two seconds, and its scripts, styles and
     images, for one. Redirects and links that leave the path, and files that are missing, are
     warnings.
-  - All of it is one call, for a controller may be lost at any time.
+  - All of it is one call, because the connection to the controller may be lost at any time.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root
@@ -36,15 +37,15 @@ extends_documentation_fragment:
   - flaskops.host.arguments.token
   - flaskops.host.arguments.sites
 attributes:
-  idempotent: {support: full, description: The same release gives the same.}
+  idempotent: {support: full, description: The same release gives the same result.}
 options:
   rollback:
-    description: Whether this goes back, which does not make a release the newest.
+    description: Whether this is a rollback, which does not make a release the newest.
     type: bool
     default: false
   remove: {description: Applications that this run removes., type: list, elements: str, default: []}
   deadline_seconds:
-    description: How long the question through Nginx may take for all of them.
+    description: How many seconds the public checks may take together.
     type: float
     default: 15
   releases:
@@ -71,7 +72,7 @@ live:
   elements: str
   returned: success
 failures:
-  description: For each of the others, why not.
+  description: Why each of the others does not serve.
   type: dict
   returned: success
 token:
@@ -80,7 +81,7 @@ token:
   type: str
   returned: success
 logs:
-  description: The last lines of their logs, where there are some.
+  description: The last lines of their logs, if any.
   type: dict
   returned: success
 """

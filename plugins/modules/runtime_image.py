@@ -15,9 +15,9 @@ description:
   - The base image is pulled by the build, or with O(suite) bootstrapped by C(mmdebstrap) from the
     distribution's entries in the APT sources of the host, with the distribution's Python.
   - The tags of the image name its recipe, so a repository and an archive must have the image that
-    would be built. One that has other tags only is refused, and the message says which are
-    missing. Of an archive only these images are loaded.
-  - A login is made in a temporary directory; nothing of it stays on the
+    would be built. A repository or archive with other tags only is refused, and the message names
+    the missing ones. Only these images are loaded from an archive.
+  - A login uses a temporary directory; nothing of it is kept on the
     host.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
@@ -56,12 +56,12 @@ options:
     type: str
     default: ''
   packages:
-    description: What is installed besides the essential packages in a bootstrapped base.
+    description: The packages that a bootstrapped base has besides the essential ones.
     type: list
     elements: str
     default: []
   refresh:
-    description: C(flask_apps_base_refresh); with a word the base is pulled again.
+    description: C(flask_apps_base_refresh); when it is set, the base is pulled again.
     type: str
     default: ''
   sent:
