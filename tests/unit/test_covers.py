@@ -119,8 +119,8 @@ def test_hidden_and_lost_files_are_reported():
     assert "volumes: [shop-cache:/app/cache]" in hidden
     assert (
         lost
-        == "its image keeps data in /config (VOLUME), which goes with each release: write volumes:"
-        " [shop-config:/config], or writable: [/config] for what may go."
+        == "its image keeps data in /config (VOLUME), which is removed with each release: write"
+        " volumes: [shop-config:/config], or writable: [/config] for data that may be lost."
     )
 
 

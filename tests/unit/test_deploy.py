@@ -244,7 +244,7 @@ def test_the_status_of_all_hosts_is_one_table():
     assert line.split()[:8] == ["www1", "shop", "present", NEW, "-", "ok", "(200)", "x"]
     assert line.split()[8:] == ["c", "/shop", "http://h/shop/", "1MiB", "0", "B", "0", OLD]
     assert head.split()[:4] == ["host", "app", "state", "release"]
-    assert deploy.status_table({"www2": []}) == ["No application is on these hosts."]
+    assert deploy.status_table({"www2": []}) == ["There is no application on these hosts."]
 
 
 def test_the_status_shows_a_column_for_processes_only_if_there_are_some():

@@ -198,7 +198,7 @@ def test_traffic_is_not_switched_to_a_release_that_loses_workers(tmp_path, monke
     switch = _switch.Switch(str(tmp_path), str(tmp_path), "t", [], [work])
     switch._refuse_starved(["shop"])
     assert switch.failures["shop"].startswith(
-        "shop: release 1 dies of memory; release 0 goes on serving.\nthe kernel killed 2 of its"
+        "shop: release 1 runs out of memory; release 0 goes on serving.\nthe kernel killed 2 of its"
     )
 
 
@@ -226,6 +226,6 @@ def test_a_release_that_does_not_serve_gives_no_warning(monkeypatch, more):
 
 def test_the_status_shows_killed_workers(monkeypatch):
     monkeypatch.setattr(memory, "killed", lambda _pid: 689)
-    assert memory.in_status(SHOP) == ", 689 processes killed for want of memory"
+    assert memory.in_status(SHOP) == ", 689 processes killed for lack of memory"
     monkeypatch.setattr(memory, "killed", lambda _pid: 1)
     assert memory.in_status(SHOP) == ""

@@ -96,7 +96,7 @@ def test_protected_and_missing_pages_are_ignored(look, status):
 
 def test_missing_files_are_listed(look):
     (said,) = look({"/shop/": GOOD, "/shop/static/a.css": 500})
-    assert said.startswith("/shop/ asks for what is not there: ")
+    assert said.startswith("/shop/ asks for missing files: ")
     assert (
         "/shop/static/a.js (404)" in said
         and "/shop/static/a.css (500)" in said
@@ -186,7 +186,7 @@ def test_a_base_element_is_respected(look):
 
 def test_a_redirect_is_followed_to_its_page(look):
     (said,) = look({"/shop/": (302, "/shop/login"), "/shop/login": '<script src="x.js"></script>'})
-    assert said.startswith("/shop/login asks for what is not there: /shop/x.js (404)")
+    assert said.startswith("/shop/login asks for missing files: /shop/x.js (404)")
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_each_entry_of_a_srcset_is_a_file(look):
     (said,) = look({"/shop/": page, "/shop/a.png": "x", "/shop/c.png": "x"})
     assert "/b.png" in said.split(". ")[0]
     (said,) = look({"/shop/": '<img srcset="a.png 1x, b.png 2x">', "/shop/a.png": "x"})
-    assert said.startswith("/shop/ asks for what is not there: /shop/b.png (404)")
+    assert said.startswith("/shop/ asks for missing files: /shop/b.png (404)")
 
 
 def test_a_refresh_counts_as_a_link(look):

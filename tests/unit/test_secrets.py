@@ -102,7 +102,8 @@ def test_a_name_that_steers_a_process_stays_a_file(app, name):
     assert secret_names(entry) == ["KEY"]
     assert typed(describe.environment)(entry)[f"{name}_FILE"] == f"/run/secrets/{name}"
     assert (
-        f"{name}: stays a file below /run/secrets, for the name steers processes; env sets such a"
+        f"{name}: stays a file below /run/secrets, because its name controls processes;"
+        " env sets such a"
         " name." in entry["notes"]
     )
 
@@ -130,8 +131,8 @@ def test_a_value_that_a_variable_cannot_hold_stays_a_file(app, value, stays):
     entry = app(secrets={"KEY": value})
     assert (secret_names(entry) == []) is stays
     assert (
-        "KEY: stays a file below /run/secrets, for a variable has at most 100 kB and no NUL."
-        in entry["notes"]
+        "KEY: stays a file below /run/secrets, because a variable has at most 100 kB and no"
+        " NUL." in entry["notes"]
     ) is stays
 
 

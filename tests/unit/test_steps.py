@@ -326,7 +326,7 @@ def test_a_run_interrupted_between_the_two_links_is_completed(world, answers):
         world.broken.add(NEW)
     actions = world.begin(("shop", NEW)).actions
     assert (
-        f"shop: led the route from {OLD} to release {NEW}, which the last run did not do"
+        f"shop: moved the route from {OLD} to release {NEW}, which the last run did not do"
         in actions
     )
     serves = NEW if answers else OLD

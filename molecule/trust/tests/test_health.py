@@ -55,7 +55,7 @@ def test_the_status_shows_one_whose_workers_are_killed_later(release, play):
     for _ in range(15):
         time.sleep(1)
         run = play("status").ok()
-        if "processes killed for want of memory" in run.output:
+        if "processes killed for lack of memory" in run.output:
             return
     pytest.fail(run.output)
 

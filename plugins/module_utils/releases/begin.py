@@ -154,9 +154,7 @@ class Begin:
         )
         for name in sorted(names):
             held, wanted = broken.get(name), self.wanted.get(name)
-            with self.attempts.of(
-                name, "what serves could not be found out, so nothing of it was released"
-            ):
+            with self.attempts.of(name, "what serves is unknown, so nothing of it was released"):
                 settle.route(name, held)
             if held:
                 with self.attempts.of(

@@ -215,8 +215,8 @@ def warnings(
     lost = sorted(path for path in declared if not is_inside(path, targets))
     if lost:
         words.append(
-            f"its image keeps data in {', '.join(lost)} (VOLUME), which goes with each release:"
-            f" write volumes: [{as_volumes(lost, name)}], or writable: [{', '.join(lost)}] for what"
-            " may go."
+            f"its image keeps data in {', '.join(lost)} (VOLUME), which is removed with each"
+            f" release: write volumes: [{as_volumes(lost, name)}], or writable: [{', '.join(lost)}]"
+            " for data that may be lost."
         )
     return words

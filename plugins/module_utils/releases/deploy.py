@@ -192,7 +192,7 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
         for app in apps
         for words in app.get("advice", [])
     ]
-    return table(rows) + advice if len(rows) > 1 else ["No application is on these hosts."]
+    return table(rows) + advice if len(rows) > 1 else ["There is no application on these hosts."]
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:
@@ -234,7 +234,7 @@ def failure(work: Mapping[str, Any], task: str, result: Mapping[str, Any]) -> st
     else:
         what, serves = (
             "The runtime image",
-            "no application was released, and what served before serves on",
+            "no application was released, and what served before still serves",
         )
     # The end of a program's log shows what went wrong.
     reason = "\n".join(

@@ -129,15 +129,13 @@ class Finish:
         """
         drained: Drained = {}
         pruned: list[str] = []
-        with self.attempts.of(
-            "", "What serves could not be found out, so nothing was stopped or removed"
-        ):
+        with self.attempts.of("", "What serves is unknown, so nothing was stopped or removed"):
             self.links = live_links(self.nginx_root)
             self._undo()
             with self.attempts.of("", "What served before could not be drained"):
                 drained = self._drain()
             with self.attempts.of(
-                "", "Whether a release dies of memory could not be found out", warn=True
+                "", "Whether a release runs out of memory could not be checked", warn=True
             ):
                 self._warn_of_starved()
             for name in held:

@@ -238,7 +238,7 @@ class Gate:
         """The reason, then the answers and the log of the application."""
         said = self._logs()
         asked = (
-            f"It was asked for {self.asked} through {self.check.socket}, as Host:"
+            f"The requests were GET {self.asked} through {self.check.socket}, with Host:"
             f" {self.check.host}."
         )
         lines = [f"{what}.", asked]

@@ -96,7 +96,7 @@ def starved(docker: Docker, containers: Iterable[str]) -> dict[str, str]:
 def in_status(container: Mapping[str, Any]) -> str:
     """What the status adds to the health of a container; "" where all is well."""
     count = killed(int(container.get("State", {}).get("Pid") or 0))
-    return f", {count} processes killed for want of memory" if count >= TOO_MANY else ""
+    return f", {count} processes killed for lack of memory" if count >= TOO_MANY else ""
 
 
 def _group(pid: int, root: Path, controller: str) -> Path:

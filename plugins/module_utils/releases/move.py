@@ -116,6 +116,4 @@ def _chown(place: str, before: int, uid: int) -> None:
         )
         if done.returncode:
             words = f"{place} could not be given to uid {uid}: {done.stderr.strip()[-500:]}"
-            raise HostError(
-                f"{words}. It is stopped; run again, and the move goes on where it was."
-            )
+            raise HostError(f"{words}. It is stopped; run again, and the move continues.")

@@ -89,7 +89,7 @@ def _host(line: str) -> str:
 
 def _sockets(directories: list[str]) -> list[str]:
     return [
-        f"It looks for a server at a unix socket in {directory}, which the container has not got:"
+        f"It looks for a server at a unix socket in {directory}, which the container does not have:"
         f" where the server is on the host, write volumes: ['{directory}:{directory}']."
         for directory in directories
     ]

@@ -58,7 +58,7 @@ def network_problems(app: App) -> list[str]:
     if app.internet and len(app.processes) > MOST_PROCESSES:
         problems.append(
             f"internet: true has room for {MOST_PROCESSES} processes; got {len(app.processes)}."
-            " Write networks: [NAME] with a Docker network that you make, in its place."
+            " Write networks: [NAME] with a Docker network that you create instead."
         )
     return problems
 

@@ -292,7 +292,7 @@ class _Look:
             return [
                 f"{page} redirects to {target}, and this host speaks http alone: let a proxy in"
                 " front open TLS, and write its address in nginx_trusted_proxies, so that the"
-                " application hears of https."
+                " application sees https."
             ]
         if self._of_neighbour(found.target):
             return []
@@ -362,7 +362,7 @@ class _Look:
             f"{path_of(url)} ({status})" for url, status in missing.items() if url not in far
         ]:
             words.append(
-                f"{name} asks for what is not there: {_listed(near)}. Write where the image has it,"
+                f"{name} asks for missing files: {_listed(near)}. Write where the image has it,"
                 " as static: [{url: /static, path: DIRECTORY}]; what a build step makes must"
                 " be made with the image."
             )

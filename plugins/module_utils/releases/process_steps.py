@@ -216,5 +216,5 @@ def _wrong(state: Mapping[str, Any], since: str, ready_seconds: int) -> str:
         return f"exited with code {code}{why} within its ready_seconds ({ready_seconds})"
     count = memory.killed(int(state.get("Pid") or 0))
     if count >= memory.TOO_MANY:
-        return f"dies of memory: {memory.advice({}, count).removesuffix('.')}"
+        return f"runs out of memory: {memory.advice({}, count).removesuffix('.')}"
     return ""

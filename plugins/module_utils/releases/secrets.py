@@ -160,11 +160,11 @@ def notes(app: App) -> list[str]:
         else []
     )
     if steering:
-        why = "for the name steers processes; env sets such a name"
+        why = "because its name controls processes; env sets such a name"
         said.append(f"{', '.join(steering)}: stays a file below {PLACE}, {why}.")
     if large:
         said.append(
-            f"{', '.join(large)}: stays a file below {PLACE}, for a variable has at most 100 kB and"
-            " no NUL."
+            f"{', '.join(large)}: stays a file below {PLACE}, because a variable has at most 100 kB"
+            " and no NUL."
         )
     return said

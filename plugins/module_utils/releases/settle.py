@@ -53,7 +53,7 @@ class Settle:
         if links and (found := routes.wrong(self.root, name, links[0].id)):
             routes.lead(self.root, name, links[0].id)
             self.actions.append(
-                f"{name}: led the route from {found} to release {links[0].id}, which the last run"
+                f"{name}: moved the route from {found} to release {links[0].id}, which the last run"
                 " did not do"
             )
         if not links or links[0].id == before:
@@ -89,8 +89,8 @@ class Settle:
             record.mark(link.id, "failed", reason=why)
             record.save()
             self.actions.append(
-                f"{name}: moved the route back to release {before}, for {link.id} does not serve:"
-                f" {why}"
+                f"{name}: moved the route back to release {before}, because {link.id} does not"
+                f" serve: {why}"
             )
 
     def audit(self, name: str, held: Held) -> None:

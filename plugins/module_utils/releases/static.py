@@ -77,7 +77,7 @@ def extract(archive: tarfile.TarFile, target: Path) -> int:
             continue
         if len(os.fsencode(member.name)) > PATH_BYTES or len(parts) > DEEPEST:
             words = f"a path must have at most {PATH_BYTES} bytes and {DEEPEST} parts"
-            raise HostError(f"static: {member.name[:60]!r}… lies too deep; {words}.")
+            raise HostError(f"static: {member.name[:60]!r}… is too deep; {words}.")
         source = archive.extractfile(member)
         if source is None:
             continue

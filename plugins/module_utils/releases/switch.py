@@ -289,7 +289,7 @@ class Switch:
         )
         for name in names:
             if words := starved.get(self.work[name].container):
-                self._failed(name, "dies of memory", HostError(words))
+                self._failed(name, "runs out of memory", HostError(words))
 
     def _enable_restart(self, names: list[str]) -> None:
         """Enable the restart policies before the routes move: what they lead to then starts with

@@ -197,7 +197,7 @@ def _read(path: Path) -> _Book:
     except FileNotFoundError:
         return _Book()
     except ValueError as error:
-        words = "put it back from a backup, for it says who owns the data of the applications"
+        words = "restore it from a backup, because it records who owns the data of the applications"
         raise HostError(f"{path} cannot be read ({error}); {words}.") from error
     return _Book(*sections)
 

@@ -150,7 +150,7 @@ class Volumes:
         other = app_of(self.root, uid, self.name)
         words = (
             f"{self.name}: the volume {volume.name} ({target}) belongs to uid"
-            f" {uid}{f', of {other}' if other else ''}, and is left as it is, for it may hold"
+            f" {uid}{f', of {other}' if other else ''}, and is left as it is, because it may hold"
             f" somebody else's data. The application runs as uid {self.uid} and cannot write to"
             " it: "
         )
