@@ -66,8 +66,7 @@ nginx:
       description: V(enabled), V(disabled), V(masked), or empty when there is no service.
       type: str
     configuration_error:
-      description: Why C(nginx -T) refuses the configuration on the host; empty when
-        it is good.
+      description: Why C(nginx -T) refuses the configuration on the host; empty when it is good.
       type: str
     main_config:
       description: State of C(nginx.conf) (V(absent), V(ours), V(untouched), V(changed)) and its

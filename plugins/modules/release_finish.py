@@ -7,8 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: release_finish
 short_description: Remove, undo what failed, drain and stop what served before, prune, write the
-  audit,
-  unlock
+  audit, unlock
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:

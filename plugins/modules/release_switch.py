@@ -6,9 +6,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_switch
-short_description: Start the processes of new releases, switch Nginx to them, check that they
-  serve, and
-  record it
+short_description: Start the processes of new releases, switch Nginx to them, check that they serve,
+  and record it
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
@@ -16,9 +15,8 @@ description:
     the release before that may not run beside them are stopped, and each new one must run for its
     C(ready_seconds); else its release fails, and the old ones run again.
   - Refuses a release whose processes the kernel has killed more than once for lack of memory.
-  - Enables the restart policy of their containers, and moves the links of Nginx for all releases
-    as one
-    transaction. When Nginx refuses them together, each is tried alone, so that one bad fragment
+  - Enables the restart policy of their containers, and moves the links of Nginx for all releases as
+    one transaction. When Nginx refuses them together, each is tried alone, so that one bad fragment
     affects its own application only. Nginx is reloaded only where a fragment differs from the one
     before; then the link that the fragment goes through leads to the new release.
   - A release that replaces an application that this run removes does so in the same

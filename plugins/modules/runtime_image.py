@@ -17,8 +17,7 @@ description:
   - The tags of the image name its recipe, so a repository and an archive must have the image that
     would be built. A repository or archive with other tags only is refused, and the message names
     the missing ones. Only these images are loaded from an archive.
-  - A login uses a temporary directory; nothing of it is kept on the
-    host.
+  - A login uses a temporary directory; nothing of it is kept on the host.
 extends_documentation_fragment:
   - flaskops.host.attributes.step
   - flaskops.host.arguments.root

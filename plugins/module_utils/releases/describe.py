@@ -137,8 +137,9 @@ def release_id(parts: Mapping[str, Any], secrets: Mapping[str, str], key: bytes)
 
     Args:
         parts: anything that JSON can hold; the rendered files, the container's options, the digest
-        of the source. secrets: values that nobody may be able to guess from a digest; they enter as
-        HMAC-SHA-256. key: the key of that HMAC.
+        of the source.
+        secrets: values that nobody may be able to guess from a digest; they enter as HMAC-SHA-256.
+        key: the key of that HMAC.
     """
     guarded = {
         name: hmac.new(key, value.encode(), "sha256").hexdigest()

@@ -41,7 +41,8 @@ def connections(socket: str, table: Path = Path("/proc/net/unix")) -> int:
 
     Args:
         socket: the path that the socket was bound to in the container; it holds the id of the
-        release. table: the kernel's list of sockets, columns as in proc(5).
+        release.
+        table: the kernel's list of sockets, columns as in proc(5).
     """
     # Bytes: the name at which an application binds its socket need not be UTF-8.
     columns = (line.split(None, 7) for line in table.read_bytes().split(b"\n")[1:])

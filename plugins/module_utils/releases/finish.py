@@ -74,7 +74,7 @@ class Finish:
         Args:
             remove: the applications to remove.
             failed: whether an application failed: then none is removed, because the failed one may
-                be the replacement.
+            be the replacement.
         """
         removed = self._remove(remove) if remove and not failed else []
         there = [name for name in self.names if self._place(name).directory.is_dir()]

@@ -90,8 +90,8 @@ class Prepared:
 
     Args:
         uid: the user and group of its containers.
-        network_made: whether a network was created for it, to which existing containers
-            are not connected.
+        network_made: whether a network was created for it, to which existing containers are not
+        connected.
         image_id: the digest of the configuration of its image; "" when no image was made.
         static_files: how many files of the image Nginx serves.
     """

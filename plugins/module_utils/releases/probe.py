@@ -39,7 +39,8 @@ class Connection(http.client.HTTPConnection):
 
     Args:
         deadline: until when, in seconds of the monotonic clock; no request takes longer than
-        QUESTION_SECONDS. port: where the requests go.
+        QUESTION_SECONDS.
+        port: where the requests go.
     """
 
     def __init__(self, deadline: float, port: int | None = None) -> None:

@@ -26,8 +26,9 @@ def process_containers(
     Args:
         app: an entry as normalize_apps returns it.
         container: the options of the container that answers requests; the others differ only in
-        socket and command. variables: whether there are secrets that become variables, which our
-        entrypoint does, and in other images the relay.
+        socket and command.
+        variables: whether there are secrets that become variables, which our entrypoint does, and
+        in other images the relay.
     """
     return [_container(app, container, process, variables) for process in app.processes]
 

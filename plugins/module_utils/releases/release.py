@@ -60,14 +60,13 @@ class Release:
         id: 12 hex digits over everything that makes the release.
         state: whether it answers, shows its maintenance page, or is stopped.
         container, process_containers: the options of host/container.py, with a placeholder for the
-            uid, which the host decides.
+        uid, which the host decides.
         source: the digest of its source; "" for an image.
         source_path: the directory of the source, on the controller; "" for an earlier release.
         route: the name of the link through which Nginx reaches it; "" in one of an older version.
         uid: the uid that its entry names; 0 for the application's own.
         files: the text of each rendered file, by name; empty for an earlier release, whose files
-        are
-            on the host.
+        are on the host.
         secrets: the content of each file with a secret, by name; empty for an earlier release.
         variables: the names of the secrets that are also variables.
         runtime: the reference of the runtime image.

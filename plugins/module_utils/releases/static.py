@@ -39,8 +39,8 @@ def write_static(
     Args:
         files: the files of its image.
         place: the directory of the release.
-        prefix: the path of the application; the files are stored by their URL path. wanted: the
-        directories to copy.
+        prefix: the path of the application; the files are stored by their URL path.
+        wanted: the directories to copy.
 
     Returns:
         How many files were copied.
