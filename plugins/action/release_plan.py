@@ -15,8 +15,8 @@ from ..module_utils.apps.sources import own_prefix
 from ..module_utils.host.shown import shown_line
 from ..module_utils.host.typed import plain, read
 from ..module_utils.releases.app import App
-from ..module_utils.releases.deploy import image_builds, needed_images
 from ..module_utils.releases.lock import Held
+from ..module_utils.releases.our_images import image_builds, needed_images
 from ..module_utils.releases.owner import is_dead, this_run
 from ..module_utils.releases.release import Release
 from ..module_utils.releases.work import Wanted, Work

@@ -42,7 +42,7 @@ from ansible.plugins.callback import CallbackBase
 from .. import filter as filters
 from .. import lookup as lookups
 from ..module_utils.host.shown import shown_line
-from ..module_utils.releases.deploy import status_table, table
+from ..module_utils.releases.report import status_table, table
 
 # Each task is a process that is forked from this one: the imports of the filters and the lookups
 # are done once, here, and not again in each task that uses one.

@@ -22,7 +22,7 @@ from ..module_utils.apps.sources.git import Checkouts
 from ..module_utils.apps.sources.source import source_digest
 from ..module_utils.inputs.options import printable
 from ..module_utils.nginx import plan
-from ..module_utils.releases import deploy
+from ..module_utils.releases import report, restore
 from ..module_utils.releases.release import FORMAT, Release
 
 
@@ -82,11 +82,11 @@ def normalize_apps(
         "notes": notes,
         "sites": sorted({app.site for app in present}),
         "drain_seconds": max((app.drain_seconds for app in present), default=0),
-        "login": asdict(deploy.registry_login([], "", defaults)),
+        "login": asdict(restore.registry_login([], "", defaults)),
         "runtimes": known,
         "restored": [
-            deploy.for_tasks(release)
-            for release in deploy.restored_releases(kept, known, apps, defaults)
+            restore.for_tasks(release)
+            for release in restore.restored_releases(kept, known, apps, defaults)
         ],
     }
 
@@ -131,8 +131,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "failure": deploy.failure,
-            "live_releases": deploy.live_releases,
+            "failure": report.failure,
+            "live_releases": report.live_releases,
             "normalize_apps": normalize_apps,
-            "status_table": deploy.status_table,
+            "status_table": report.status_table,
         }

@@ -90,9 +90,9 @@ from ..module_utils.nginx.upstream import Upstream
 from ..module_utils.releases import describe
 from ..module_utils.releases.app import App
 from ..module_utils.releases.covers import DATA_FILES
-from ..module_utils.releases.deploy import for_tasks
 from ..module_utils.releases.processes import one_off_command, process_containers
 from ..module_utils.releases.release import Release
+from ..module_utils.releases.restore import for_tasks
 from ..module_utils.releases.secrets import laid
 
 

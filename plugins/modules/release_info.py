@@ -68,7 +68,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.arguments import shared
 from ..module_utils.host.files import HostError
-from ..module_utils.releases.deploy import for_tasks
+from ..module_utils.releases.restore import for_tasks
 from ..module_utils.releases.status import Status
 from ..module_utils.releases.targets import Targets
 

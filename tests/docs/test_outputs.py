@@ -44,7 +44,7 @@ def test_the_documented_keys_of_docker_engine_are_complete(root, described):
 
 
 def test_the_documented_keys_of_flask_apps_live_are_complete(root, described):
-    keys = returned(root / "plugins/module_utils/releases/deploy.py", "live_releases")
+    keys = returned(root / "plugins/module_utils/releases/report.py", "live_releases")
     assert list(described["flask_apps"]["flask_apps_live"]["keys"]) == keys
     sidecar = yaml.safe_load((root / "plugins/filter/live_releases.yml").read_text())
     assert list(sidecar["RETURN"]["_value"]["contains"]) == keys

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from ansible_collections.flaskops.host.plugins.filter.flask_apps import runtimes
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Build
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
+from ansible_collections.flaskops.host.plugins.module_utils.releases.our_images import (
     image_builds,
     needed_images,
-    restored_releases,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from ansible_collections.flaskops.host.plugins.module_utils.releases.restore import (
+    restored_releases,
+)
 from entries import normalize_apps
 
 RECIPE = str(Path(__file__).parents[2] / "roles/flask_apps/files/runtime")

@@ -16,12 +16,10 @@ from ansible_collections.flaskops.host.plugins.module_utils.images import pull a
 from ansible_collections.flaskops.host.plugins.module_utils.images import unpack as _unpack
 from ansible_collections.flaskops.host.plugins.module_utils.releases import record
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Build
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import (
-    needed_images,
-    registry_login,
-)
+from ansible_collections.flaskops.host.plugins.module_utils.releases.our_images import needed_images
 from ansible_collections.flaskops.host.plugins.module_utils.releases.ready_image import ReadyImage
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Login, Release
+from ansible_collections.flaskops.host.plugins.module_utils.releases.restore import registry_login
 from ansible_collections.flaskops.host.plugins.modules import runtime_image
 from entries import arguments
 

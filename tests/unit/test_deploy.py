@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
-from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    our_images,
+    report,
+    restore,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases.moves import Moves
 from ansible_collections.flaskops.host.plugins.module_utils.releases.probe import Question
 from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Link
@@ -202,7 +206,7 @@ def test_a_release_survives_the_way_to_ansible_and_back():
         "release_command": ["sh", "-c", "x"],
     }
     made = release(**more)
-    for given in (made.to_dict(), deploy.for_tasks(made)):
+    for given in (made.to_dict(), restore.for_tasks(made)):
         assert Release.from_dict(json.loads(json.dumps(given))) == made
     assert "hunter2" not in repr(made) and "'p'" not in repr(made)
 
@@ -240,11 +244,11 @@ def test_the_status_of_all_hosts_is_one_table():
         "processes": {},
         "reason": None,
     }
-    head, line = deploy.status_table({"www1": [app], "www2": []})
+    head, line = report.status_table({"www1": [app], "www2": []})
     assert line.split()[:8] == ["www1", "shop", "present", NEW, "-", "ok", "(200)", "x"]
     assert line.split()[8:] == ["c", "/shop", "http://h/shop/", "1MiB", "0", "B", "0", OLD]
     assert head.split()[:4] == ["host", "app", "state", "release"]
-    assert deploy.status_table({"www2": []}) == ["There is no application on these hosts."]
+    assert report.status_table({"www2": []}) == ["There is no application on these hosts."]
 
 
 def test_the_status_shows_a_column_for_processes_only_if_there_are_some():
@@ -273,7 +277,7 @@ def test_the_status_shows_a_column_for_processes_only_if_there_are_some():
         "name": "shop",
         "processes": {"worker": "running", "beat": "exited (3 restarts)"},
     }
-    head, shop, blog = deploy.status_table({"www": [working, {**app, "name": "blog"}]})
+    head, shop, blog = report.status_table({"www": [working, {**app, "name": "blog"}]})
     assert head.split()[-1] == "processes"
     assert shop.endswith("  none      worker running, beat exited (3 restarts)")
     assert blog.split()[-2:] == ["none", "-"]
@@ -302,7 +306,7 @@ def test_the_status_shows_a_column_for_reasons_only_if_there_are_some():
         "processes": {},
         "state": "present",
     }
-    head, shop, blog = deploy.status_table(
+    head, shop, blog = report.status_table(
         {
             "www": [
                 {**app, "state": "refused", "reason": "it was not healthy"},
@@ -414,12 +418,12 @@ def test_the_record_of_a_release_contains_names_of_secrets_without_values():
     ],
 )
 def test_a_failure_reports_what_where_why_and_which_release_serves(live, result, message):
-    assert deploy.failure(work(live).to_dict(), "release | Build", result) == message
+    assert report.failure(work(live).to_dict(), "release | Build", result) == message
 
 
 def test_a_failure_names_the_step_within_its_task():
     result = {"msg": "no.", "step": "build its image", "log": "said"}
-    first = deploy.failure(work(OLD).to_dict(), "release | Build", result).splitlines()[0]
+    first = report.failure(work(OLD).to_dict(), "release | Build", result).splitlines()[0]
     assert first == (
         f"shop: release {NEW} failed at 'release | Build' (build its image), where its log is"
         f" shown; release {OLD} goes on serving."
@@ -431,13 +435,13 @@ def test_the_failure_of_a_loop_is_the_failure_of_its_item():
         "msg": "One or more items failed",
         "results": [{"msg": "built"}, {"failed": True, "msg": "no base image"}],
     }
-    assert deploy.failure({}, "image | Build or pull the runtime image", result).endswith(
+    assert report.failure({}, "image | Build or pull the runtime image", result).endswith(
         "\nno base image"
     )
 
 
 def test_a_failure_of_the_runtime_image_names_no_application():
-    message = deploy.failure(
+    message = report.failure(
         {},
         "build | Build with BuildKit",
         {"msg": "non-zero return code", "stderr": "No space left on device"},
@@ -457,7 +461,7 @@ def live(*releases, plan=(), failed=(), check=False):
         "failures": {} if plan else dict.fromkeys(failed, "x"),
     }
     became = outcomes(plan, dict.fromkeys(failed, "x"), {"shop"} - set(failed))
-    return deploy.live_releases(
+    return report.live_releases(
         [each.to_dict() for each in releases],
         found,
         SITES,
@@ -532,7 +536,7 @@ def test_a_retired_release_is_rebuilt_on_the_current_runtime_image():
         " flaskops/runtime:0123456789ab\nCOPY app/ /app/\n"
     )
     # A record of an older version does not contain the base.
-    (restored,) = deploy.restored_releases(
+    (restored,) = restore.restored_releases(
         [release(dockerfile=text)], {"": "flaskops/runtime:ba9876543210"}, []
     )
     assert (
@@ -540,7 +544,7 @@ def test_a_retired_release_is_rebuilt_on_the_current_runtime_image():
         == restored.to_record()["dockerfile"]
         == text.replace("0123456789ab", "ba9876543210")
     )
-    assert deploy.needed_images([restored]) == [
+    assert our_images.needed_images([restored]) == [
         "flaskops/runtime:ba9876543210-build",
         "flaskops/runtime:ba9876543210",
     ]
@@ -557,9 +561,9 @@ def test_a_retired_release_is_rebuilt_on_the_current_runtime_image():
 def test_a_release_that_predates_the_compat_name_is_rebuilt_on_the_current_compat_image(text):
     old, new = "flaskops/runtime:0123456789ab", "flaskops/runtime:ba9876543210"
     kept = Release("shop", OLD, "default", "/", dockerfile=text.format(old))
-    (release,) = deploy.restored_releases([kept], {"": new}, [])
+    (release,) = restore.restored_releases([kept], {"": new}, [])
     assert release.dockerfile == text.format(new).replace("-seed", "-compat")
-    assert deploy.needed_images([release]) == [f"{new}-compat"]
+    assert our_images.needed_images([release]) == [f"{new}-compat"]
 
 
 def test_the_advice_is_below_the_table_of_the_status():
@@ -585,11 +589,11 @@ def test_the_advice_is_below_the_table_of_the_status():
         "name": "shop",
     }
     advised = {**app, "advice": ["write writable: [/a\x1b].", "and more."]}
-    assert deploy.status_table({"www": [advised]})[2:] == [
+    assert report.status_table({"www": [advised]})[2:] == [
         "shop: write writable: [/a\\x1b].",
         "shop: and more.",
     ]
     assert (
-        deploy.status_table({"www": [advised], "api": [app]})[3]
+        report.status_table({"www": [advised], "api": [app]})[3]
         == "www: shop: write writable: [/a\\x1b]."
     )

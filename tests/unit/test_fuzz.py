@@ -21,7 +21,7 @@ from ansible_collections.flaskops.host.plugins.filter.nginx import nginx_plan
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import git as _git
 from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import Option
-from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
+from ansible_collections.flaskops.host.plugins.module_utils.releases import restore
 from test_docker import BARE as DOCKER_FACTS
 from test_docker import INPUTS as DOCKER_INPUTS
 from test_docker import plan as docker_plan
@@ -217,7 +217,7 @@ def test_any_value_in_any_key_of_an_application(source, tmp_path, monkeypatch, c
         try:
             result = filters.normalize_apps(apps, **context)
             check_words([*result["problems"], *result["notes"]])
-            deploy.registry_login(apps, "shop", context["defaults"])
+            restore.registry_login(apps, "shop", context["defaults"])
         except Exception as error:
             error.add_note(f"case({number}, source)")
             raise

@@ -9,7 +9,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.origin import (
     own_dockerfile,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.images.pull import registry_of
-from ansible_collections.flaskops.host.plugins.module_utils.releases.deploy import needed_images
+from ansible_collections.flaskops.host.plugins.module_utils.releases.our_images import needed_images
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 from entries import normalize_apps, typed
 

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.flaskops.host.plugins.action import release_plan
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import own_code, own_prefix
-from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
+from ansible_collections.flaskops.host.plugins.module_utils.releases import restore
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 from entries import normalize_apps, typed
 
@@ -221,4 +221,4 @@ def test_the_plan_has_the_setting_for_an_entry_and_not_for_an_older_release(tmp_
     assert problems == []
     assert "URL_PREFIX" in release_plan._own_prefix(entry)
     release = Release.from_dict({**entry, "id": "0123456789ab"})
-    assert release_plan._own_prefix(deploy.for_tasks(release)["app"]) == ""
+    assert release_plan._own_prefix(restore.for_tasks(release)["app"]) == ""

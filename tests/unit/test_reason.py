@@ -13,7 +13,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.reason import (
 )
 from ansible_collections.flaskops.host.plugins.module_utils.images import build
 from ansible_collections.flaskops.host.plugins.module_utils.images.registry import advice
-from ansible_collections.flaskops.host.plugins.module_utils.releases import deploy
+from ansible_collections.flaskops.host.plugins.module_utils.releases import report
 
 WORK = {"name": "shop", "id": "b" * 12, "live": None}
 PIP = """#9 [requirements 4/4] RUN gently /opt/pip/bin/pip install -r requirements.txt
@@ -99,7 +99,7 @@ def test_the_last_message_contains_the_reason_and_not_the_log():
         with_log("shop did not pass its health check: no answer.", ["Traceback"])
         + "\nWrite writable: [/app/x]."
     )
-    said = deploy.failure(WORK, "release | Wait for the health check", result)
+    said = report.failure(WORK, "release | Wait for the health check", result)
     assert (
         said
         == f"shop: release {'b' * 12} failed at 'release | Wait for the health check', where its"
@@ -192,7 +192,7 @@ def test_the_most_informative_line_of_a_log_is_selected(log, line):
 )
 def test_a_registry_that_refuses_an_image_is_reported_with_the_key(said, words):
     assert words in advice(said)
-    assert advice(said) in deploy.failure({}, "build | Build with BuildKit", {"msg": said})
+    assert advice(said) in report.failure({}, "build | Build with BuildKit", {"msg": said})
 
 
 @pytest.mark.parametrize(

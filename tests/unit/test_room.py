@@ -14,8 +14,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.size import byt
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     audit,
     container_log,
-    deploy,
     lock,
+    report,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases import record as _record
 
@@ -68,7 +68,7 @@ def test_a_full_disk_is_recognised_by_errno_and_by_message(reason, full):
 def test_the_advice_is_given_once():
     once = _room.with_advice(FULL)
     assert _room.with_advice(once) == once
-    message = deploy.failure(
+    message = report.failure(
         {"name": "shop", "id": "1", "live": "0"},
         "release | Build",
         {"msg": once, "stderr": str(FULL)},

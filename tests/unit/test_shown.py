@@ -22,10 +22,10 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.shown import (
 from ansible_collections.flaskops.host.plugins.module_utils.images import build, pull
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     audit,
-    deploy,
     image_files,
     probe,
     process_steps,
+    report,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases import gate as release_gate
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
@@ -195,7 +195,7 @@ def of_static_files(monkeypatch, _tmp_path):
 
 
 def of_a_task_that_failed(_monkeypatch, _tmp_path):
-    return deploy.failure(
+    return report.failure(
         {"name": "x", "id": "1", "live": None}, "a task", {"msg": TEXT, "stderr": TEXT}
     )
 
@@ -229,7 +229,7 @@ def of_the_status(_monkeypatch, _tmp_path):
         "locked_by",
     )
     keys += ("disk", "reason")
-    lines = deploy.status_table(
+    lines = report.status_table(
         {TEXT: [{**dict.fromkeys(keys, TEXT), "processes": {TEXT: TEXT}, "previous": [TEXT]}]}
     )
     assert len(lines) == 2

@@ -41,8 +41,7 @@ def test_links_that_leave_the_path_are_reported_with_the_key(deployed):
 
 def test_a_missing_script_is_reported_and_an_existing_style_is_not(deployed):
     assert (
-        "/by-hand/inside asks for missing files: /by-hand/missing.js (404). Write"
-        in deployed.text
+        "/by-hand/inside asks for missing files: /by-hand/missing.js (404). Write" in deployed.text
     )
     assert "style.css" not in deployed.text
 
