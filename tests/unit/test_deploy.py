@@ -14,7 +14,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     report,
     restore,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.releases.moves import Moves
+from ansible_collections.flaskops.host.plugins.module_utils.releases.link_moves import Moves
 from ansible_collections.flaskops.host.plugins.module_utils.releases.probe import Question
 from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Link
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release

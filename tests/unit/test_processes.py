@@ -221,7 +221,9 @@ def start(engine, tmp_path):
         work = Work.from_dict(
             {"name": "shop", "id": identity, "live": live, "state": state, "processes": planned}
         )
-        return steps.Start(str(tmp_path), engine, lambda: engine.now, engine.sleep).run([work])
+        return steps.StartProcesses(str(tmp_path), engine, lambda: engine.now, engine.sleep).run(
+            [work]
+        )
 
     return run
 

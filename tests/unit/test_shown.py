@@ -158,7 +158,7 @@ def of_a_release_command(_monkeypatch, _tmp_path):
 
 
 def of_a_process(_monkeypatch, _tmp_path):
-    start = process_steps.Start("/x", Says())
+    start = process_steps.StartProcesses("/x", Says())
     start._failed(Work("x", "1"), Process("p", "c"), "ended")
     return start.failures["x"]
 

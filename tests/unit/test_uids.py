@@ -11,7 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.module_utils.releases import accounts, begin, move
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    accounts,
+    begin,
+    uid_move,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases import uids as _uids
 from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Owner
 from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Planned
@@ -329,7 +333,7 @@ def test_a_move_changes_the_owner_of_old_data_and_follows_no_link(host, tmp_path
             ]
         }
     )
-    words = move.move(engine, uids, "a", 0)
+    words = uid_move.move(engine, uids, "a", 0)
     assert f"a: moved from uid 10001 to 70000, with {data}; that took " in words
     assert [path.lstat().st_uid for path in (data, data / "deep/own", data / "link")] == [70000] * 3
     assert [(path.lstat().st_uid, path.lstat().st_gid) for path in (data / "foreign", private)] == [
@@ -346,7 +350,7 @@ def test_data_behind_a_link_of_the_host_is_moved_too(host, tmp_path):
     (tmp_path / "disk").mkdir()
     os.chown(tmp_path / "disk", OLD, OLD)
     (tmp_path / "data").symlink_to(tmp_path / "disk")
-    words = move.move(
+    words = uid_move.move(
         Engine({"a-1": [(str(tmp_path / "data"), True), ("", True)]}), host.uids(), "a", 0
     )
     assert f"with {tmp_path / 'disk'}; that took " in words
@@ -359,10 +363,10 @@ def test_a_move_without_a_container_is_refused_unless_it_was_interrupted(host):
     with pytest.raises(
         HostError, match=r"it has no container.*state: present first; nothing was changed"
     ):
-        move.move(Engine({}), host.uids(), "a", 0)
+        uid_move.move(Engine({}), host.uids(), "a", 0)
     assert not host.file.exists()
     host.uids().begin("a")
-    assert "a: moved from uid 10001 to 70000, with no data" in move.move(
+    assert "a: moved from uid 10001 to 70000, with no data" in uid_move.move(
         Engine({}), host.uids(), "a", 0
     )
 
@@ -381,7 +385,7 @@ def test_data_that_two_applications_write_to_is_not_moved(host, other):
             r" key uid"
         ),
     ):
-        move.move(engine, host.uids(), "a", 0)
+        uid_move.move(engine, host.uids(), "a", 0)
     assert engine.done == []
 
 

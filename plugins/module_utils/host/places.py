@@ -223,16 +223,6 @@ class Place:
             path for path in self.builds.glob(f"{name}-*") if path.name.rpartition("-")[0] == name
         )
 
-    def of_release(self, name: str, identity: str) -> dict[str, str]:
-        """The places of a release that tasks use."""
-        place = self.app(name).release(identity)
-        return {
-            "directory": str(place.directory),
-            "socket": str(place.socket),
-            "image_archive": str(place.image_archive),
-            "build_directory": str(self.build(name, identity)),
-        }
-
 
 @dataclass(frozen=True)
 class NginxPlace:

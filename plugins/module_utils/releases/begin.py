@@ -18,7 +18,7 @@ from ..host.files import HostError
 from ..host.places import Place
 from ..host.size import bytes_of
 from ..images.delta import kept_digests
-from . import mount, move, planted
+from . import mount, planted, uid_move
 from .attempts import Attempts
 from .lock import Held, Lock, Owner, acquire, release
 from .plan import Plan, Planned
@@ -93,11 +93,11 @@ class Begin:
             with self.attempts.of("", UNCLOSED, warn=True):
                 self.actions += mount.protect(self.root, check_mode)
         planned = self._plan().run()
-        moves = self._moves(planned)
+        uid_moves = self._uid_moves(planned)
         names = {work.name for work in planned.work} | {
             *planned.remove,
             *planned.repairs,
-            *moves,
+            *uid_moves,
         }
         self._refuse_without_room(planned, check_mode)
         self._warn_of_variables(planned)
@@ -106,17 +106,17 @@ class Begin:
             self._continue_deleting(check_mode)
             self.actions += [
                 f"{name}: moved from uid {before} to {uid or 'its own'}"
-                for name, (before, uid) in moves.items()
+                for name, (before, uid) in uid_moves.items()
             ]
             return self._begun(planned, Lock(), bool(self.actions))
         token = self.owner.token
         broken = acquire(self.root, names, self.owner, self.break_tokens, action=self.action)
         try:
             self._repair(names - set(planned.remove), broken)
-            for name in moves:
+            for name in uid_moves:
                 with self.attempts.of(name, "its uid could not be moved"):
                     uid = self.wanted[name].uid
-                    self.attempts.warnings.append(move.move(self.docker, self.uids, name, uid))
+                    self.attempts.warnings.append(uid_move.move(self.docker, self.uids, name, uid))
             # Plan again, because the host may have changed before the locks were taken.
             planned = self._plan().run()
             kept = names - {*planned.failures, *self.attempts.failures}
@@ -204,12 +204,12 @@ class Begin:
                 with self.attempts.of("", "The trash could not be emptied", warn=True):
                     self.attempts.warnings += trees.sweep(self.root)
 
-    def _moves(self, planned: Planned) -> dict[str, tuple[int, int]]:
+    def _uid_moves(self, planned: Planned) -> dict[str, tuple[int, int]]:
         """The applications that get another uid now, with the old and the new uid. Each run warns
         of those that may.
         """
         asked, begun = set(self.move_uid), self.uids.moving
-        moves: dict[str, tuple[int, int]] = {}
+        uid_moves: dict[str, tuple[int, int]] = {}
         new = {work.name for work in planned.work if work.live != work.id}
         for name, wanted in self.wanted.items():
             before, uid = self.uids.move_of(name, wanted.uid)
@@ -218,10 +218,10 @@ class Begin:
                 # uid.
                 if name in new and name not in begun:
                     raise HostError(
-                        f"{name} has a new release, and a uid moves in a separate run: deploy it"
+                        f"{name} has a new release, and a uid uid_moves in a separate run: deploy it"
                         " first. Nothing was changed."
                     )
-                moves[name] = before, uid
+                uid_moves[name] = before, uid
             elif before and wanted.volumes:
                 self.attempts.warnings.append(
                     f"{name} keeps the uid {before}, because its volumes may hold data of it;"
@@ -235,4 +235,4 @@ class Begin:
                 f"flask_apps_move_uid names {', '.join(unknown)}; there is {there}. Nothing was"
                 " changed."
             )
-        return moves
+        return uid_moves

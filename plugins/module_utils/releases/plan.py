@@ -27,7 +27,7 @@ from .work import Wanted, Work
 
 
 @dataclass(frozen=True)
-class Engine:
+class DockerFacts:
     """What later steps need to know of the engine: its command, its plugins, and the log driver and
     options of new containers; both are empty where the settings of the daemon apply.
     """
@@ -57,7 +57,7 @@ class Planned:
     live: Mapping[str, str | None] = field(default_factory=dict)
     unlisted: tuple[str, ...] = ()
     missing_images: tuple[str, ...] = ()
-    docker: Engine = field(default_factory=Engine)
+    docker: DockerFacts = field(default_factory=DockerFacts)
     known: Mapping[str, list[str]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class Plan:
                 image for image in self.images if there and not self.docker.inspect(image, "image")
             ),
             read(
-                Engine,
+                DockerFacts,
                 {
                     "command": self.docker.command,
                     **self.docker.plugins,

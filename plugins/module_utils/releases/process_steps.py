@@ -97,7 +97,7 @@ def undo(docker: Docker, name: str, release: str) -> None:
     drain.remove(ours, docker)
 
 
-class Start:
+class StartProcesses:
     """The processes of all releases of a run, just before they serve.
 
     Args:

@@ -25,8 +25,8 @@ from ..nginx.steps import NginxError
 from ..nginx.tree import move_links
 from . import memory, process_steps, routes
 from .app_path import AppPath
+from .link_moves import Moves, Route
 from .lock import renew
-from .moves import Moves, Route
 from .page import look
 from .probe import Question, check
 from .record import Record, live_links, read_release
@@ -93,7 +93,7 @@ class Switch:
         try:
             self._stage()
             self.failures.update(
-                process_steps.Start(self.root, self.docker).run(
+                process_steps.StartProcesses(self.root, self.docker).run(
                     [self.work[name] for name in self._left()]
                 )
             )
