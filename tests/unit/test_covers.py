@@ -82,7 +82,7 @@ def test_data_files_get_a_separate_volume(check):
         ),
         (
             {"data_files": ["a_b", "a/b"]},
-            "data_files has a_b twice, or one that is called like it; keep one.",
+            "data_files has a_b twice, or another file with the same name; keep one.",
         ),
         (
             {"data_files": ["x/a.db"], "volumes": ["d1:/app/x"]},

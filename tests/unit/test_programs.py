@@ -17,7 +17,7 @@ ENDED = {
         (
             "sh: 1: waitress-serve: not found",
             [
-                "The program waitress-serve is not in the image. Write one that is there, or"
+                "The program waitress-serve is not in the image. Write one that exists, or"
                 " python3 -m"
             ],
         ),

@@ -98,7 +98,7 @@ def test_a_damaged_record_is_refused_with_a_message(host, key, section):
     host.file.write_text(
         json.dumps({"format": 1, "own": {}, "current": {}, "moving": {}, key: section})
     )
-    with pytest.raises(HostError, match=r"cannot be read.*put it back from a backup"):
+    with pytest.raises(HostError, match=r"cannot be read.*restore it from a backup"):
         host.uids().of("a")
 
 

@@ -106,5 +106,5 @@ def test_one_with_another_recipe_is_refused_and_nothing_is_changed(runtime, depl
     )
     assert run.code != 0
     assert "docs/sources.md" in run.text
-    assert "what served before serves on" in run.text
+    assert "what served before still serves" in run.text
     assert get("/taken/").status == 200

@@ -140,7 +140,7 @@ def _data_file_problems(app: App, targets: list[str]) -> list[str]:
     files = [_below_code(file) for file in app.data_files]
     names = [data_file(file) for file in files]
     problems = [
-        f"data_files has {file} twice, or one that is called like it; keep one."
+        f"data_files has {file} twice, or another file with the same name; keep one."
         for file in dict.fromkeys(files)
         if names.count(data_file(file)) > 1
     ]

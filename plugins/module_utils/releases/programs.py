@@ -228,7 +228,7 @@ def _absent(name: str, logs: str) -> str:
     found = _THERE.search(logs)
     there = f"; {found[1].strip()}" if found else ""
     return (
-        f"The program {name} is not in the image{there}. Write one that is there, or python3 -m"
+        f"The program {name} is not in the image{there}. Write one that exists, or python3 -m"
         f" with its module; a package that brings {name} belongs in its requirements, one of Debian"
         " in apt_packages; a command of the project itself is there when the project could be"
         " built, else a warning of its build says why not."
