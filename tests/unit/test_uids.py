@@ -402,7 +402,7 @@ def test_an_interrupted_move_continues_with_a_new_release_too(host, live):
     def moves(*asked):
         return begin.Begin(
             uids.root, nginx_root, [wanted], Owner("t"), uids="70000-70009", move_uid=asked
-        )._moves(planned)
+        )._uid_moves(planned)
 
     if live != wanted.id:
         with pytest.raises(HostError, match="a uid moves in a separate run"):

@@ -218,7 +218,7 @@ class Begin:
                 # uid.
                 if name in new and name not in begun:
                     raise HostError(
-                        f"{name} has a new release, and a uid uid_moves in a separate run: deploy it"
+                        f"{name} has a new release, and a uid moves in a separate run: deploy it"
                         " first. Nothing was changed."
                     )
                 uid_moves[name] = before, uid
