@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Option schema of one entry of flask_apps: the one source of its checks, its argument spec and its
-reference (bin/docs writes both).
+"""Option schema of one entry of flask_apps, the source of its checks; bin/docs writes its argument
+spec and its reference from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..releases.engines.known import ENGINES, options_of
 from .sources.find import is_constant
 
 NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
-# Segments of a URL that mean nothing to Nginx, a shell or a file system; none starts with a dot.
+# Segments of a URL that are not special to Nginx, a shell or a file system; none starts with a dot.
 PATH = r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?"
 PATH_WORDS = (
     "a path such as /shop: letters, digits and . _ ~ -, each part after a slash, no part beginning"
@@ -48,7 +48,7 @@ def _literal_arguments(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    """Of a path on the controller what no file system has."""
+    """What a path on the controller must be, if no file system allows it."""
     too_long = len(text.encode()) > PATH_LIMIT or any(
         len(part.encode()) > FILE_NAME_LIMIT for part in text.split("/")
     )
@@ -73,14 +73,14 @@ def _inside(text: str) -> str:
     return "have no '..' in it" if ".." in text.split("/") else ""
 
 
-# A file or directory below a source, or nothing.
+# A file or directory below a source, or an empty string.
 BELOW = r"([A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?"
 _ABSOLUTE: dict[str, Any] = {
     "pattern": r"(/[A-Za-z0-9._-]+)+",
     "allowed": "an absolute path such as /app/cache",
     "check": _inside,
 }
-# The reference of an image, or nothing.
+# The reference of an image, or an empty string.
 _IMAGE = (
     r"([a-z0-9][A-Za-z0-9._-]*(:\d+)?/)?[a-z0-9][a-z0-9._/-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
     r"(@sha256:[0-9a-f]{64})?|"
@@ -88,7 +88,7 @@ _IMAGE = (
 # One word of a directive of Nginx, which has ; { and } only in quotes.
 _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
 _PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
-# A header of an answer, except those that say what its body is.
+# A header of an answer, except those that describe the body.
 _HEADER = (
     r"(?i:(?!(content-(type|length|encoding|range)|etag|last-modified|date|connection"
     r"|transfer-encoding)$)[a-z][a-z0-9-]*)"
@@ -137,7 +137,7 @@ OPTIONS: dict[str, Option] = {
                     The address of the repository, such as V(https://git.example.org/shop.git) or
                     V(git@git.example.org:shop.git).
 
-                    Credentials do not belong into it; use O(git.key_file), or Git's own credential
+                    Do not write credentials into it; use O(git.key_file), or Git's own credential
                     helpers on the controller.
                 """,
             ),
@@ -147,8 +147,8 @@ OPTIONS: dict[str, Option] = {
                 allowed="a branch, a tag or a commit, such as main or v1.2",
                 check=_inside,
                 about="""
-                    A branch, a tag or a commit, in quotes where it looks like a number. A branch is
-                    looked up at each run.
+                    A branch, a tag or a commit, in quotes if it looks like a number. Each run looks
+                    up a branch again.
                 """,
             ),
             "directory": Option(
@@ -168,8 +168,7 @@ OPTIONS: dict[str, Option] = {
             ),
         },
         about="""
-            A repository that the source is taken from, instead of O(source). It is fetched on
-            the controller.
+            A repository with the source, instead of O(source). The controller fetches it.
         """,
     ),
     "image": Option(
@@ -180,12 +179,12 @@ OPTIONS: dict[str, Option] = {
             " registry.example.org/shop:1.2"
         ),
         about="""
-            The reference of a ready image, instead of O(source). With a digest, as
-            V(registry.example.org/shop@sha256:…), it stays the same; what is pushed again
-            under the same tag is not seen.
+            The reference of a prebuilt image, instead of O(source). With a digest, such as
+            V(registry.example.org/shop@sha256:…), the image never changes. An image that is pushed
+            again under the same tag is not noticed.
 
-            Built on our runtime image it takes O(engine=uwsgi) and O(engine=gunicorn); else
-            O(engine=command) runs the server that is in it.
+            O(engine=uwsgi) and O(engine=gunicorn) need an image that is built on the runtime image
+            of this collection; any other image runs its own server with O(engine=command).
         """,
     ),
     "image_archive": Option(
@@ -193,7 +192,7 @@ OPTIONS: dict[str, Option] = {
         allowed="a tar archive on the controller that docker save has written",
         check=_path,
         about="""
-            A tar archive on the controller, written by C(docker save), that O(image) is loaded from
+            A tar archive on the controller, written by C(docker save). O(image) is loaded from it
             instead of being pulled.
 
             Relative to O(flask_apps_source_root#main:flask_apps_source_root).
@@ -214,7 +213,7 @@ OPTIONS: dict[str, Option] = {
                 default="",
                 check=one_line,
                 secret=True,
-                about="Its password or token, best taken from Ansible Vault.",
+                about="Its password or token, preferably from Ansible Vault.",
             ),
         },
         about="""
@@ -227,15 +226,16 @@ OPTIONS: dict[str, Option] = {
         pattern=BELOW,
         allowed="a file of the source, such as Dockerfile",
         about="""
-            A Dockerfile of the source that builds the image, instead of ours.
+            A Dockerfile of the source that builds the image, instead of the one of the role.
 
-            It may begin with V(ARG FLASKOPS_RUNTIME) and V(FROM ${FLASKOPS_RUNTIME}) to have our
-            application servers; any other base runs its own server, see O(engine=command).
+            It may begin with V(ARG FLASKOPS_RUNTIME) and V(FROM ${FLASKOPS_RUNTIME}) to use the
+            application servers of the role; any other base runs its own server, see
+            O(engine=command).
 
             A Dockerfile that begins with one of the images tiangolo/uwsgi-nginx-flask,
             tiangolo/meinheld-gunicorn-flask or hellt/nginx-uwsgi-flask-alpine-docker is found
             without this key, and built on a runtime that keeps the conventions of that image.
-            V(none) uses our Dockerfile instead.
+            V(none) uses the Dockerfile of the role instead.
         """,
     ),
     "python": Option(
@@ -243,13 +243,13 @@ OPTIONS: dict[str, Option] = {
         pattern=r"(3\.[1-9][0-9])?",
         allowed='a version of Python from 3.10 on, in quotes, such as "3.12"',
         about="""
-            The version of Python, in quotes, where it is another than that of
-            O(flask_apps_base_image#main:flask_apps_base_image), such as V("3.12"). It is the tag in
-            the place of that image's, so V(python:3.12-slim-trixie).
+            The version of Python, in quotes, such as V("3.12"), if the application needs another
+            one than O(flask_apps_base_image#main:flask_apps_base_image) has. It replaces the
+            version in the tag of that image, for example V(python:3.12-slim-trixie).
 
-            The host makes one runtime image for each base that its applications have, once; each
-            takes about a minute and the room of a Python. A bootstrapped base has the Python of the
-            distribution alone.
+            The host builds one runtime image for each base of its applications, once; each takes
+            about a minute and the disk space of a Python. A bootstrapped base has only the Python
+            of the distribution.
         """,
     ),
     "base_image": Option(
@@ -258,10 +258,10 @@ OPTIONS: dict[str, Option] = {
         allowed="the reference of an image, such as registry.example.org/python:3.12-slim",
         check=problem_of,
         about="""
-            The image that this application's runtime is built on; left out, it is
+            The image that the runtime of this application is built on. The default is
             O(flask_apps_base_image#main:flask_apps_base_image).
 
-            It must be a Debian or Ubuntu with Python and APT. O(python) is shorter where only the
+            It must be a Debian or Ubuntu with Python and APT. O(python) is shorter if only the
             version differs.
         """,
     ),
@@ -276,10 +276,10 @@ OPTIONS: dict[str, Option] = {
             The file of the source with the Python requirements, for pip; or V(.[postgres]), the
             dependencies of the project itself with those of its extras.
 
-            Left out, C(requirements.txt) with all that it includes, else C(uv.lock),
-            C(pylock.toml), C(poetry.lock), C(pdm.lock) or C(Pipfile.lock), which their own tools
-            read while the image is built, else the dependencies of C(pyproject.toml), C(setup.cfg)
-            or C(setup.py).
+            The default is C(requirements.txt) with all that it includes, else C(uv.lock),
+            C(pylock.toml), C(poetry.lock), C(pdm.lock) or C(Pipfile.lock), which their tools read
+            while the image is built, else the dependencies of C(pyproject.toml), C(setup.cfg) or
+            C(setup.py).
         """,
     ),
     "apt_packages": Option(
@@ -289,23 +289,22 @@ OPTIONS: dict[str, Option] = {
             pattern=r"[a-z0-9][a-z0-9.+-]+", allowed="the name of a Debian package such as libpq5"
         ),
         about="""
-            Debian packages that the application needs when it runs, such as V(libpq5). They are
-            there while its requirements are built, too.
+            Debian packages that the application needs at run time, such as V(libpq5). They are also
+            installed while its requirements are built.
         """,
     ),
     "build_command": Option(
         default="",
         check=_command,
         about="""
-            A command line, for a shell, that builds something of the source while the image is
-            made, such as V(flask translate compile) or V(npm ci && npm run build) with
-            O(apt_packages=[npm]).
+            A shell command that builds something from the source while the image is built, such as
+            V(flask translate compile) or V(npm ci && npm run build) with O(apt_packages=[npm]).
 
             It runs in a copy of the source with the requirements installed, without root and
-            without O(secrets) and O(env). What it leaves in the source is in the image,
-            C(node_modules) and packages for Node (C(nodejs), C(npm)) are not.
+            without O(secrets) and O(env). The files that it writes in the source become part of the
+            image; C(node_modules) and packages for Node (C(nodejs), C(npm)) do not.
 
-            It is run again when anything of the source changes, see O(build_inputs).
+            It runs again when any file of the source changes, see O(build_inputs).
         """,
     ),
     "build_inputs": Option(
@@ -316,8 +315,8 @@ OPTIONS: dict[str, Option] = {
         ),
         about="""
             The files and directories of the source that O(build_command) reads, such as
-            V([package.json, package-lock.json, frontend]). A change of anything else does not run
-            it again. Left out, all of the source.
+            V([package.json, package-lock.json, frontend]). A change of other files does not run it
+            again. The default is the whole source.
         """,
     ),
     "path": Option(
@@ -345,32 +344,31 @@ OPTIONS: dict[str, Option] = {
         default="domain",
         choices=("domain", "script_name"),
         about="""
-            How the application learns its path. V(domain) passes the path on whole, and the
+            How the application learns its path. V(domain) passes the path unchanged, and the
             application puts C(DOMAIN) of its environment before its routes, for example with
             V(Blueprint(..., url_prefix=os.environ.get("DOMAIN") or None\\)).
 
-            V(script_name) is for applications that know nothing of their path. The application
-            server strips the path and gives it as C(SCRIPT_NAME), so that C(url_for) and
-            redirects are right; a cookie for C(/) becomes one for the path, and a redirect to V(/x)
-            of the same host one to below the path, unless another application of the site answers
-            there.
+            V(script_name) is for applications that do not know their path. The application server
+            strips the path and passes it as C(SCRIPT_NAME), so that C(url_for) and redirects are
+            correct. A cookie for C(/) becomes one for the path, and a redirect to V(/x) on the same
+            host leads below the path, unless another application of the site answers there.
 
-            With O(engine=command) it is Nginx that takes the path off, and the server in the image
-            gets it as C(X-Forwarded-Prefix); it must honour that for its links and redirects
-            to be right, as C(ProxyFix(x_prefix=1\\)) does. Gunicorn gets it as C(SCRIPT_NAME)
-            and gets the path whole; it is found in O(command), and in the Dockerfile and the
-            scripts that this runs. Where it is not found, as in an O(image), V(SCRIPT_NAME) in
-            O(env) says it.
+            With O(engine=command), Nginx strips the path and passes it to the server in the image
+            as C(X-Forwarded-Prefix). The server must use that header for correct links and
+            redirects, as C(ProxyFix(x_prefix=1\\)) does. Gunicorn gets the whole path, and the
+            prefix as C(SCRIPT_NAME). The role finds Gunicorn in O(command), and in the Dockerfile
+            and the scripts that it runs; where it cannot, as in an O(image), set V(SCRIPT_NAME) in
+            O(env).
         """,
     ),
     "engine": Option(
         choices=tuple(ENGINES),
         about="""
-            The application server in the container. V(command) runs the server that is in an image
-            of your own, with O(command) and O(port).
+            The application server in the container. V(command) runs the server that is in your
+            image, with O(command) and O(port).
 
-            Left out, V(uwsgi); for an O(image) and a O(dockerfile) that is not built on our
-            runtime, V(command).
+            The default is V(uwsgi), or V(command) for an O(image) or a O(dockerfile) that is not
+            built on the runtime image of this collection.
         """,
     ),
     **options_of(in_runtime=False),
@@ -380,7 +378,7 @@ OPTIONS: dict[str, Option] = {
         about="""
             The Python module with the application, such as V(main) or V(shop.web).
 
-            Left out, what C(Procfile) starts, what C(FLASK_APP) names (in O(env), C(.env) or
+            The default is what C(Procfile) starts, what C(FLASK_APP) names (in O(env), C(.env) or
             C(.flaskenv)), C(wsgi), one of C(app), C(main), C(application), C(app.main) and the name
             of the application, or a package that C(pyproject.toml) names; in the source, in its
             C(src) or in its C(app).
@@ -394,8 +392,8 @@ OPTIONS: dict[str, Option] = {
             The name of the application in the module, or of a factory with its parentheses, such as
             V(create_app(\\)).
 
-            Left out, the first of C(app), C(application), V(create_app(\\)) and V(make_app(\\))
-            that the module has.
+            The default is the first of C(app), C(application), V(create_app(\\)) and
+            V(make_app(\\)) that the module has.
         """,
     ),
     "websocket": Option(
@@ -418,7 +416,7 @@ OPTIONS: dict[str, Option] = {
         about="""
             Environment variables of the container, each value one line.
 
-            C(DOMAIN), C(FLASKOPS_APP), C(FLASKOPS_RELEASE) are set by the role and refused here;
+            The role sets C(DOMAIN), C(FLASKOPS_APP) and C(FLASKOPS_RELEASE); they are refused here.
             C(ENV) is V(PROD) unless you set it.
         """,
     ),
@@ -432,12 +430,12 @@ OPTIONS: dict[str, Option] = {
         about="""
             Secrets by name, best taken from Ansible Vault. Each is a variable C(<NAME>) of the
             processes of the application, of O(release_command) and of O(processes), and a file
-            C(/run/secrets/<NAME>) that only the user of the container can read; C(<NAME>_FILE) says
-            where. C(docker inspect), images, labels and command lines do not have them.
+            C(/run/secrets/<NAME>) that only the user of the container can read; C(<NAME>_FILE) is
+            its path. C(docker inspect), images, labels and command lines do not contain them.
 
-            Names that steer a process (C(PATH), C(HOME), C(TMPDIR), C(LD_*), C(PYTHON*),
+            Names that change how a process runs (C(PATH), C(HOME), C(TMPDIR), C(LD_*), C(PYTHON*),
             C(UWSGI_*), C(GUNICORN_*), C(FLASKOPS_*) and the like), values with a NUL and values of
-            more than 100 kB stay files. A variable of the same name in O(env) goes before.
+            more than 100 kB stay files. A variable of the same name in O(env) takes precedence.
         """,
     ),
     "secrets_as": Option(
@@ -455,9 +453,9 @@ OPTIONS: dict[str, Option] = {
         about="""
             A file on the controller with lines C(NAME=VALUE), relative to
             O(flask_apps_source_root#main:flask_apps_source_root), whose variables the application
-            gets. They are kept as O(secrets) are, without C(<NAME>_FILE); those that steer a
-            process or that the role reads, such as C(FLASK_APP), become part of O(env). What O(env)
-            and O(secrets) name goes before.
+            gets. They are kept like O(secrets), without C(<NAME>_FILE); those that change how a
+            process runs or that the role reads, such as C(FLASK_APP), become part of O(env). O(env)
+            and O(secrets) take precedence.
 
             C(export), comments, and quotes as in a shell are understood. An expansion such as
             C(${NAME}), a name that is set twice, and a file that Ansible Vault has encrypted are
@@ -473,7 +471,7 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"(/[A-Za-z0-9._-]+)+",
                 allowed="an absolute path in the container, such as /app/instance/config.py",
                 check=_file_path,
-                about="Where the application reads it: an absolute path in the container.",
+                about="The absolute path in the container where the application reads it.",
             ),
             "content": Option(
                 required=True,
@@ -481,15 +479,15 @@ OPTIONS: dict[str, Option] = {
                 check=_config,
                 secret=True,
                 about="""
-                    What is in it, at most 1 MB. It is kept as O(secrets) are, so values of Ansible
-                    Vault may be in it.
+                    Its content, at most 1 MB. It is kept like O(secrets), so it may contain values
+                    of Ansible Vault.
                 """,
             ),
         },
         about="""
             Files with settings that the application reads at its own paths, such as
-            C(/app/instance/config.py). They are root's, readable by the user of the container
-            alone, and read-only.
+            C(/app/instance/config.py). They belong to root, are read-only, and only the user of the
+            container can read them.
         """,
     ),
     "health": Option(
@@ -501,8 +499,8 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"/[A-Za-z0-9._~/?&=%-]*",
                 allowed="a path below the application's own, such as /health",
                 about="""
-                    What is asked for, below the application's own path. Choose one that fails when
-                    the application cannot work.
+                    The path of the health check, below the application's own path. Choose one that
+                    fails when the application cannot work.
                 """,
             ),
             "host": Option(
@@ -513,12 +511,12 @@ OPTIONS: dict[str, Option] = {
                     " the name of its site"
                 ),
                 about="""
-                    The name that it is asked by, which it gets as C(Host), for an application that
-                    answers only to its own names (C(TRUSTED_HOSTS), C(ALLOWED_HOSTS)). Empty for
-                    the first name of its site, and C(localhost) where that has none.
+                    The name that the health check sends as C(Host), for an application that answers
+                    only to its own names (C(TRUSTED_HOSTS), C(ALLOWED_HOSTS)). Empty for the first
+                    name of its site, or C(localhost) if the site has no name.
 
-                    The question through Nginx, after the switch, uses it too where Nginx leads this
-                    name to the application.
+                    The public check, through Nginx after the switch, also uses it if Nginx routes
+                    this name to the application.
                 """,
             ),
             "status": Option(
@@ -527,17 +525,17 @@ OPTIONS: dict[str, Option] = {
                 default=["2xx", "3xx", "401", "403"],
                 elements=Option(pattern=r"[1-5](xx|\d\d)", allowed="a status such as 200 or 2xx"),
                 about="""
-                    The good answers, such as V(200) or V(2xx). A redirect is followed as far as it
-                    stays below the path, and one that leads to an answer of 5xx is not good, unless
-                    its very number is listed, such as V(302).
+                    The statuses of a healthy application, such as V(200) or V(2xx). A redirect is
+                    followed as long as it stays below the path. A redirect that leads to an answer
+                    of 5xx fails, unless its exact status is listed, such as V(302).
                 """,
             ),
             "deadline_seconds": Option(
                 default=60,
                 **_SECONDS,
                 about="""
-                    How long a new release may take until its first good answer, in seconds. More
-                    for a slow start.
+                    How long a new release may take until it passes, in seconds. Increase it for a
+                    slow start.
                 """,
             ),
             "interval_seconds": Option(
@@ -557,10 +555,11 @@ OPTIONS: dict[str, Option] = {
         about="""
             A shell command such as V(flask db upgrade) that runs before a new release starts, in a
             separate container with the new image, environment, secrets, volumes and networks.
-            When it fails, the release is given up and the one before serves on.
+            If it fails, the release is abandoned and the previous one continues to serve.
 
-            It may run again after a failed release, so it must be repeatable; the old code serves
-            while and after it runs. A rollback does not run it. It runs on each host.
+            It may run again after a failed release, so it must be repeatable; the previous release
+            serves during it, and briefly after it. A rollback does not run it. It runs on each
+            host.
         """,
     ),
     "release_command_seconds": Option(
@@ -574,17 +573,17 @@ OPTIONS: dict[str, Option] = {
         minimum=0,
         allowed="a number of seconds",
         about="""
-            How long the release before may take to finish requests and websockets after the switch,
-            in seconds, and how long running requests may take when its container is stopped. More
-            for long downloads.
+            How long the previous release may take to finish requests and websockets after the
+            switch, in seconds, and how long running requests may take when its container is
+            stopped. Increase it for long downloads.
         """,
     ),
     "keep_releases": Option(
         kind="int",
         default=5,
         minimum=2,
-        allowed="a number of releases, the one that serves among them",
-        about="How many releases are kept for the way back, the one that serves among them.",
+        allowed="a number of releases, including the live one",
+        about="How many releases are kept for a rollback, including the live one.",
     ),
     "resources": Option(
         kind="dict",
@@ -595,8 +594,8 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"[1-9]\d*[bkmg]",
                 allowed="a size such as 512m or 2g",
                 about="""
-                    Memory, with a unit of V(b), V(k), V(m) or V(g). There is no swap on top. Above
-                    it, the kernel kills a process.
+                    Memory, with a unit of V(b), V(k), V(m) or V(g). Swap is not used. Above the
+                    limit, the kernel kills a process.
                 """,
             ),
             "pids": Option(
@@ -604,7 +603,7 @@ OPTIONS: dict[str, Option] = {
                 default=512,
                 minimum=16,
                 allowed="a number of processes and threads",
-                about="How many processes and threads there may be.",
+                about="The maximum number of processes and threads.",
             ),
             "cpus": Option(
                 kind="float",
@@ -626,20 +625,20 @@ OPTIONS: dict[str, Option] = {
                 """,
             ),
         },
-        about="What the container may use.",
+        about="The limits of the container.",
     ),
     "uid": Option(
         kind="int",
         default=0,
         minimum=0,
         maximum=2**31 - 2,
-        allowed="a user id such as 20001, 0 for one of its own",
+        allowed="a user id such as 20001, or 0 for its own",
         about="""
             The user id, and group id, of the container.
 
-            For applications that share a volume on purpose, or whose data has an owner already.
+            Set it for applications that share a volume, or whose data already has an owner.
 
-            V(0) gives the application a uid that no other has.
+            V(0) gives the application its own uid.
         """,
     ),
     "writable": Option(
@@ -651,8 +650,8 @@ OPTIONS: dict[str, Option] = {
             empty at every start.
 
             The rest of its file system is read-only. For data that must last, use O(volumes). What
-            the container needs, such as V(/app) and V(/usr), is refused; a directory with files of
-            the image is warned of, for they are hidden.
+            the container needs, such as V(/app) and V(/usr), is refused. The run warns of a
+            directory that hides files of the image.
         """,
     ),
     "volumes": Option(
@@ -670,12 +669,13 @@ OPTIONS: dict[str, Option] = {
             Volumes or directories of the host, written as V(shop-data:/data) or
             V(/srv/media:/media:ro).
 
-            A new volume gets what the image has in that place and belongs to the container's user.
-            One with data of somebody else's is left as it is, and the run says so.
+            A new volume starts with the files that the image has in that place, and belongs to the
+            container's user. A volume with somebody else's data stays unchanged, and the run
+            reports it.
 
-            A directory of the host must let the container's user in, which is O(uid) or one of the
-            application's own. The unix socket of a database on the host is such a directory, as in
-            V(/run/postgresql:/run/postgresql).
+            A directory of the host must be accessible to the container's user, which is O(uid) or
+            the application's own. The unix socket of a database on the host is such a directory, as
+            in V(/run/postgresql:/run/postgresql).
         """,
     ),
     "data_files": Option(
@@ -687,11 +687,12 @@ OPTIONS: dict[str, Option] = {
             check=_inside,
         ),
         about="""
-            Files beside the code that the application writes and that have to last, such as an
-            SQLite database, V(app.db). They lie on the volume C(<name>-data-files), links lead to
-            them, and a file of the source is what they begin with.
+            Files beside the code that the application writes and that must be kept, such as an
+            SQLite database, V(app.db). They are on the volume C(<name>-data-files), and links lead
+            to them. A file of the source is their first content.
 
-            For a whole directory, use O(volumes). A Dockerfile of your own makes such links itself.
+            For a whole directory, use O(volumes). A custom O(dockerfile) must create such links
+            itself.
         """,
     ),
     "networks": Option(
@@ -702,34 +703,34 @@ OPTIONS: dict[str, Option] = {
             allowed="the name of a Docker network such as backend, not host or none",
         ),
         about="""
-            Docker networks that the container joins, such as V(backend). Without one, and without
-            O(internet), it reaches nothing but its own socket.
+            Docker networks that the container joins, such as V(backend). Without a network and
+            without O(internet), the container has no network access.
 
-            No port is published either way. The network must exist; V(host) and V(none) are
-            refused. In one network, applications reach each other's ports past Nginx.
+            No port is published in any case. The network must exist; V(host) and V(none) are
+            refused. In one network, applications reach each other's ports directly, without Nginx.
         """,
     ),
     "internet": Option(
         kind="bool",
         default=False,
         about="""
-            Whether the application reaches servers elsewhere. It gets a separate Docker network,
+            Whether the application can connect to other servers. It gets a separate Docker network,
             called C(flaskops-<name>), with 16 addresses of
             O(flask_apps_networks_pool#main:flask_apps_networks_pool): no other application can be
             reached through it.
 
-            What listens on the addresses of the host can be reached, too. The network is removed
-            with the application.
+            It can also reach servers that listen on the addresses of the host. The network is
+            removed with the application.
         """,
     ),
     "host_access": Option(
         kind="bool",
         default=False,
         about="""
-            Whether C(host.docker.internal) is the address of the host, for a server there that
-            listens on it. Needs O(internet) or O(networks).
+            Whether C(host.docker.internal) is the address of the host, for a server that listens on
+            it there. Needs O(internet) or O(networks).
 
-            A unix socket in O(volumes) is simpler, and open to this application alone.
+            A unix socket in O(volumes) is simpler, and only this application can use it.
         """,
     ),
     "static": Option(
@@ -751,23 +752,23 @@ OPTIONS: dict[str, Option] = {
             "required": Option(
                 kind="bool",
                 default=True,
-                about="Whether it is an error when the image does not have the directory.",
+                about="Whether a missing directory in the image is an error.",
             ),
             "index": Option(
                 kind="bool",
                 default=False,
                 about="""
-                    Whether C(index.html) of the directory is what the application's own path shows,
-                    as for a single page application.
+                    Whether the application's own path shows C(index.html) of the directory, as for
+                    a single-page application.
                 """,
             ),
             "fallback": Option(
                 kind="bool",
                 default=False,
                 about="""
-                    Whether C(index.html) of the directory answers where the application says 404,
-                    for the routes that a single page application has in the browser. Only requests
-                    for pages (C(Accept) has C(text/html)) get it.
+                    Whether C(index.html) of the directory is served where the application answers
+                    404, for the routes that a single-page application has in the browser. Only
+                    requests for pages (C(Accept) has C(text/html)) get it.
                 """,
             ),
             "immutable": Option(
@@ -777,17 +778,17 @@ OPTIONS: dict[str, Option] = {
                     Whether every file has a name that changes with its content, so that browsers
                     may keep it for a year.
 
-                    Without it, that holds for names with a hash, such as C(app.3f2a9c41.js), and
-                    the others are asked for again each time. A hash is 8 or more of 0-9 and a-f
-                    before a dot, with both digits and letters in it.
+                    Without it, this applies only to names with a hash, such as C(app.3f2a9c41.js);
+                    browsers check other files each time. A hash is 8 or more of 0-9 and a-f before
+                    a dot, with both digits and letters in it.
                 """,
             ),
         },
         about="""
-            What Nginx serves straight from the release, without asking the application. What is not
-            there goes to the application.
+            Files that Nginx serves directly from the release, without the application. Requests for
+            other files go to the application.
 
-            An empty list turns it off, for example for files behind a login.
+            An empty list turns this off, for example for files behind a login.
         """,
     ),
     "proxy": Option(
@@ -805,10 +806,10 @@ OPTIONS: dict[str, Option] = {
                 default=60,
                 **_SECONDS,
                 about="""
-                    How long the application may be silent, in seconds; then Nginx answers 504, or
-                    ends a websocket.
+                    How long the application may be silent, in seconds; after that Nginx answers
+                    504, or closes a websocket.
 
-                    More for slow answers and for websockets that say nothing for long.
+                    Increase it for slow answers and for websockets that are silent for long.
                 """,
             ),
             "temp_file_size": Option(
@@ -816,11 +817,10 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"0|[1-9]\d{0,5}[mg]",
                 allowed="a size such as 256m or 1g, or 0 for no file",
                 about="""
-                    How much of an answer Nginx keeps in a file for a client that reads slower than
-                    the application writes; V(0) for none.
+                    How much of an answer Nginx stores in a file for a client that reads slower than
+                    the application writes; V(0) for no file.
 
-                    With an answer that is larger, the application writes as slowly as the client
-                    reads.
+                    The application can write a larger answer only as fast as the client reads.
                 """,
             ),
             "body_size": Option(
@@ -831,7 +831,7 @@ OPTIONS: dict[str, Option] = {
                     The largest request body, such as V(20m); V(0) for no limit, empty for what the
                     host allows.
 
-                    It bounds what uploads take on the disk; they may be larger than
+                    It limits the disk space of uploads; they may be larger than
                     O(resources.memory).
                 """,
             ),
@@ -839,8 +839,8 @@ OPTIONS: dict[str, Option] = {
                 kind="bool",
                 default=True,
                 about="""
-                    Whether Nginx takes answers off the application quickly and passes them on;
-                    V(false) for answers that are streamed.
+                    Whether Nginx buffers answers, so that slow clients do not occupy the
+                    application; V(false) for answers that are streamed.
                 """,
             ),
             "header_buffer_size": Option(
@@ -848,9 +848,9 @@ OPTIONS: dict[str, Option] = {
                 pattern=r"[1-9]\d{0,2}k",
                 allowed="a size such as 16k, at most 999k",
                 about="""
-                    Room for all headers of an answer, such as V(64k); an answer that needs more is
-                    502, and the error log says "upstream sent too big header". For those of
-                    requests there is P(flaskops.host.nginx#role).
+                    Space for all headers of an answer, such as V(64k). For larger headers, Nginx
+                    answers 502, and its error log has "upstream sent too big header". For headers
+                    of requests, see P(flaskops.host.nginx#role).
                 """,
             ),
             "static_headers": Option(
@@ -858,8 +858,8 @@ OPTIONS: dict[str, Option] = {
                 default={},
                 pattern=_HEADER,
                 allowed=(
-                    "a header such as Access-Control-Allow-Origin, and none that says what the body"
-                    " is, such as Content-Type or ETag"
+                    "a header such as Access-Control-Allow-Origin, except those that describe the"
+                    " body, such as Content-Type or ETag"
                 ),
                 elements=Option(
                     pattern=r"[^$\x00-\x1f\x7f]+", allowed="one line without $, such as '*'"
@@ -873,21 +873,21 @@ OPTIONS: dict[str, Option] = {
                 default="app",
                 choices=("app", "keep"),
                 about="""
-                    V(app) makes C(Path=/) of a cookie the path of the application, so that
-                    applications of one host do not take each other's session. Other paths stay as
-                    they are.
+                    V(app) replaces C(Path=/) of a cookie with the path of the application, so that
+                    applications of one host do not overwrite each other's session. Other paths stay
+                    unchanged.
 
-                    V(keep) leaves all as they are, for a cookie that is meant for the whole host or
-                    whose name begins with C(__Host-).
+                    V(keep) leaves all paths unchanged, for a cookie that is meant for the whole
+                    host or whose name begins with C(__Host-).
                 """,
             ),
             "accel_redirect": Option(
                 kind="bool",
                 default=False,
                 about="""
-                    Whether Nginx obeys C(X-Accel-Redirect) of the application's answers. It reaches
-                    every location of the site, also internal and named ones and those of other
-                    applications, past their C(deny) and passwords.
+                    Whether Nginx follows C(X-Accel-Redirect) in answers of the application. The
+                    header gives access to every location of the site, also internal and named ones
+                    and those of other applications, without their C(deny) and passwords.
                 """,
             ),
             "websocket_paths": Option(
@@ -913,16 +913,16 @@ OPTIONS: dict[str, Option] = {
                 minimum=0,
                 allowed="a number of seconds, 0 for no cache",
                 about="""
-                    For how long Nginx keeps answers to GET and HEAD and gives them to all clients,
-                    in seconds; 0 for no cache. One second takes the load off a page that many ask
-                    for at once.
+                    How long Nginx keeps answers to GET and HEAD and serves them to all clients, in
+                    seconds; 0 for no cache. Even one second relieves the application of a page that
+                    many clients request at once.
 
                     Answers that set a cookie or forbid it (C(Cache-Control)) are not kept, nor are
-                    requests with C(Authorization). An answer whose C(Cache-Control) or C(Expires)
-                    says for how long is kept for so long instead.
+                    requests with C(Authorization). A lifetime in C(Cache-Control) or C(Expires) of
+                    an answer takes precedence.
 
-                    An answer that is not asked for in ten minutes is dropped, and with another
-                    release all are.
+                    An answer that is not requested for ten minutes is dropped. A new release starts
+                    with an empty cache.
                 """,
             ),
             "cache_bypass_cookies": Option(
@@ -930,8 +930,8 @@ OPTIONS: dict[str, Option] = {
                 default=["session"],
                 elements=Option(pattern=VARIABLE, allowed="the name of a cookie such as session"),
                 about="""
-                    A client that sends one of these cookies is known to the application; it gets
-                    nothing from the cache and leaves nothing in it.
+                    Requests with one of these cookies are personal: they get nothing from the cache
+                    and leave nothing in it.
                 """,
             ),
             "directives": Option(
@@ -940,7 +940,7 @@ OPTIONS: dict[str, Option] = {
                 elements=Option(
                     pattern=rf"[a-z][a-z0-9_]*([ \t]+({_QUOTED}|{_PLAIN}))*[ \t]*",
                     allowed=(
-                        "a directive of Nginx without its semicolon, what has ; { } or # in it in"
+                        "a directive of Nginx without its semicolon, words with ; { } or # in"
                         " quotes, such as add_header Content-Security-Policy \"default-src 'self';"
                         ' img-src *" always'
                     ),
@@ -948,16 +948,15 @@ OPTIONS: dict[str, Option] = {
                 ),
                 about="""
                     Further directives of Nginx for the locations where the application answers,
-                    each without its semicolon. A word with C(;), C({), C(}) or C(#) in it is in
-                    quotes, as in Nginx itself.
+                    each without its semicolon. Quote a word that contains C(;), C({), C(}) or C(#),
+                    as in Nginx itself.
 
-                    Each replaces the one of the role with that name, a C(proxy_set_header) the one
-                    for that header. Only what Nginx adds up is added, which is
-                    C(proxy_ignore_headers), C(proxy_cache_bypass) and C(proxy_no_cache).
+                    Each replaces the role's directive of the same name; a C(proxy_set_header)
+                    replaces the one for the same header. Only directives that Nginx combines are
+                    added: C(proxy_ignore_headers), C(proxy_cache_bypass) and C(proxy_no_cache).
 
-                    For static files, those that restrict access (C(allow), C(deny),
-                    C(satisfy), C(auth_…)) hold too; the others do not. O(proxy.fragment) does not
-                    get them.
+                    Those that restrict access (C(allow), C(deny), C(satisfy), C(auth_…)) also apply
+                    to static files; the others do not. O(proxy.fragment) does not get them.
                 """,
             ),
             "fragment": Option(
@@ -965,20 +964,20 @@ OPTIONS: dict[str, Option] = {
                 allowed="a template on the controller, such as files/shop.nginx.conf.j2",
                 check=_path,
                 about="""
-                    A template on the controller for all locations of the application, instead of
-                    ours, such as V(files/shop.nginx.conf.j2). It is tested by Nginx
+                    A template on the controller for all locations of the application, such as
+                    V(files/shop.nginx.conf.j2), instead of the one of the role. Nginx tests it
                     before it serves.
 
-                    It knows C(app), C(socket), C(directory), C(before) (the static files of the
-                    release before), C(release) and C(backlog); the location that the deploy asks is
-                    added to it. The macro C(proxy) of our C(macros.j2) is all that a location needs
-                    to pass requests on; C(docs/proxy.md) has an example.
+                    Its variables are C(app), C(socket), C(directory), C(before) (the static files
+                    of the previous release), C(release) and C(backlog). The role adds the location
+                    of the public check. A location needs only the macro C(proxy) of the role's
+                    C(macros.j2) to forward requests; C(docs/proxy.md) has an example.
 
                     Relative to O(flask_apps_source_root#main:flask_apps_source_root).
                 """,
             ),
         },
-        about="How Nginx speaks to the application.",
+        about="How Nginx forwards requests to the application.",
     ),
     "processes": Option(
         kind="list",
@@ -995,17 +994,18 @@ OPTIONS: dict[str, Option] = {
                 check=one_line,
                 secret=True,
                 about="""
-                    Its command line, such as V(celery --app tasks worker). It is run by a shell,
-                    which the program replaces, so that it gets SIGTERM when it is to stop. In a
-                    line of several commands, write C(exec) before the one that must get it.
+                    Its command line, such as V(celery --app tasks worker). A shell runs it and is
+                    replaced by the program, so that the program gets SIGTERM when it is stopped. In
+                    a line of several commands, write C(exec) before the one that must get the
+                    signal.
                 """,
             ),
             "overlap": Option(
                 kind="bool",
                 default=True,
                 about="""
-                    Whether the one of the release before may run beside it for a moment; V(false)
-                    for a scheduler, which stops first.
+                    Whether the process of the previous release may run beside it for a moment;
+                    V(false) for a scheduler: the previous one stops first.
                 """,
             ),
             "ready_seconds": Option(
@@ -1023,13 +1023,13 @@ OPTIONS: dict[str, Option] = {
                 default=30,
                 minimum=1,
                 allowed="a number of seconds",
-                about="How long it may take to finish what it does when it is stopped, in seconds.",
+                about="How long it may take to finish its work when it is stopped, in seconds.",
             ),
         },
         about="""
             Further containers of the same image without a route, such as a Celery worker. They have
             the environment, secrets, volumes, networks and limits of the application, are started
-            before it serves, and stop when the release before does.
+            before it serves, and stop with their release.
         """,
     ),
     "state": Option(
@@ -1037,12 +1037,11 @@ OPTIONS: dict[str, Option] = {
         choices=("present", "maintenance", "stopped", "absent"),
         about="""
             V(present) serves. V(maintenance) runs, and answers 503 with a page and C(Retry-After)
-            to everybody; O(health.path), where it is not V(/), still reports how the application
-            is.
+            to all requests; O(health.path), unless it is V(/), still reports the health of the
+            application.
 
             V(stopped) answers 503, and its container is stopped. V(absent) removes everything of
-            this application and nothing else; of such an entry O(name) is enough. Named volumes
-            stay.
+            this application and nothing else; such an entry needs only O(name). Named volumes stay.
         """,
     ),
     "maintenance": Option(
@@ -1055,18 +1054,19 @@ OPTIONS: dict[str, Option] = {
                 check=_path,
                 about="""
                     An HTML file on the controller, relative to
-                    O(flask_apps_source_root#main:flask_apps_source_root); empty for ours.
+                    O(flask_apps_source_root#main:flask_apps_source_root); empty for the default
+                    page.
                 """,
             ),
             "retry_after_seconds": Option(
                 default=120,
                 **_SECONDS,
-                about="When clients may come back, in seconds, as C(Retry-After).",
+                about="When clients may try again, in seconds, as C(Retry-After).",
             ),
         },
-        about="What is answered with O(state=maintenance).",
+        about="The answer with O(state=maintenance).",
     ),
 }
 
-# Of an application that must not be there, its name is enough.
+# An application with state absent needs only its name.
 ABSENT_OPTIONS = {**OPTIONS, **{key: replace(OPTIONS[key], required=False) for key in ("path",)}}
