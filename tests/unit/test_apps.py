@@ -685,8 +685,8 @@ def test_an_empty_source_is_refused(tmp_path):
 def test_a_source_without_requirements_is_refused(check, source):
     (source / "requirements.txt").unlink()
     assert check()[1] == [
-        f"flask_apps: shop: source has no requirements.txt: {source}. Write one; at least Flask has"
-        " to be in it."
+        f"flask_apps: shop: source has no requirements.txt: {source}. Write one; it must name"
+        " at least Flask."
     ]
 
 
@@ -759,7 +759,7 @@ def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
             {},
             (
                 "app, application, create_app(), make_app() in the modules wsgi, app, main,"
-                " application, app.main, shop, of which there is none"
+                " application, app.main, shop, none of which exists"
             ),
         ),
         ({"app.py": "server = 1"}, {}, "app, application, create_app(), make_app() in app.py"),
@@ -777,7 +777,7 @@ def test_the_application_is_found_by_convention(tmp_path, files, keys, found):
         (
             {"app.py": "x = 1"},
             {"module": "web"},
-            "app, application, create_app(), make_app() in the modules web, of which there is none",
+            "app, application, create_app(), make_app() in the modules web, none of which exists",
         ),
     ],
 )
@@ -1157,7 +1157,7 @@ def test_requirements_outside_the_build_context_are_refused(check, source):
     (source / ".dockerignore").write_text("*.txt\n")
     assert check()[1] == [
         "flask_apps: shop: source has no requirements.txt that .dockerignore lets through:"
-        f" {source}. Write one; at least Flask has to be in it."
+        f" {source}. Write one; it must name at least Flask."
     ]
 
 

@@ -630,7 +630,7 @@ BUILT = (
         ),
         (
             {"a.py": APP, "hall.py": ROUTES, "b.py": ROUTES},
-            "of which there is none; b.py has app: write module: b; hall.py has app: write",
+            "none of which exists; b.py has app: write module: b; hall.py has app: write",
         ),
         (
             {
@@ -650,8 +650,8 @@ BUILT = (
         (
             {"hall/cli.py": SERVER, "hall/web.py": ROUTES, "pyproject.toml": BUILT},
             (
-                "none; hall-web starts a server of its own: write engine: command, command:"
-                " hall-web, port: 7070; hall/web.py has app: write"
+                "none of which exists; hall-web starts its own server: write engine: command,"
+                " command: hall-web, port: 7070; hall/web.py has app: write"
             ),
         ),
         (
@@ -708,8 +708,8 @@ BUILT = (
                 ),
             },
             (
-                "none; hall-web starts a server of its own: write engine: command, command:"
-                " hall-web, port: 7070."
+                "none of which exists; hall-web starts its own server: write engine: command,"
+                " command: hall-web, port: 7070."
             ),
         ),
     ],

@@ -40,9 +40,9 @@ def check(tmp_path):
 
 def test_apk_is_refused_with_the_keys_to_write(check):
     assert check(f"{ALPINE}RUN apk add --no-cache bash\nCOPY . /app\n")[1] == [
-        "dockerfile Dockerfile, line 2, runs apk of another distribution; our runtime, which takes"
-        " the place of tiangolo/uwsgi-nginx-flask:python3.8-alpine, is Debian. Write dockerfile:"
-        " none to have our Dockerfile in its place, or change it to apt-get, groupadd and useradd."
+        "dockerfile Dockerfile, line 2, runs apk of another distribution; our runtime, which"
+        " replaces tiangolo/uwsgi-nginx-flask:python3.8-alpine, is Debian. Write dockerfile: none"
+        " to use the Dockerfile of the role instead, or change it to apt-get, groupadd and useradd."
     ]
 
 

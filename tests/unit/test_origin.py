@@ -266,7 +266,7 @@ def test_a_server_without_a_port_must_know_the_socket(check):
     assert (problems, app["notes"]) == (
         [],
         [
-            "port and command are not written, so the server of the image has to listen on"
+            "port and command are not written, so the server of the image must listen on"
             " $FLASKOPS_SOCKET."
         ],
     )

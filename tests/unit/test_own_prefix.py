@@ -65,7 +65,7 @@ def said(tmp_path):
 def test_the_setting_is_named_with_its_line_and_the_key_to_write(said, text, key):
     words = said({"web/a.py": f"import os\n{text}\n"})
     assert (
-        words.startswith("It has a setting of its own for its path (web/a.py, line 2): write ")
+        words.startswith("It has its own setting for its path (web/a.py, line 2): write ")
         and key in words
     )
     assert "path_mode" not in words

@@ -269,8 +269,7 @@ def test_no_page_slows_the_run_down(page):
 
 
 OWN = (
-    "It has a setting of its own for its path (shop/a.py, line 3): write env: {SHOP_URL_PREFIX:"
-    " /shop}."
+    "It has its own setting for its path (shop/a.py, line 3): write env: {SHOP_URL_PREFIX: /shop}."
 )
 
 

@@ -48,7 +48,7 @@ def test_the_warning_names_the_line_and_what_to_write(warned):
         words
         == "shop: the source has a public default for SECRET_KEY (config.py, line 3), and the entry"
         " gives no other. Write secrets: {SECRET_KEY: …}, with a value that only you know, or"
-        " env: {SECRET_KEY: …} where the default is no secret."
+        " env: {SECRET_KEY: …} if the default is not a secret."
     )
 
 

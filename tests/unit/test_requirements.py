@@ -234,7 +234,7 @@ def test_the_files_and_packages_that_are_installed(tmp_path, files, wanted, foun
         (
             {"app.py": ""},
             "",
-            "source has no requirements.txt: {place}. Write one; at least Flask has to be in it.",
+            "source has no requirements.txt: {place}. Write one; it must name at least Flask.",
         ),
         (
             {"app.py": ""},

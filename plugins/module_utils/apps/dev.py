@@ -197,9 +197,9 @@ def dev_run(
     files += [
         f"{Path(app.source, directory)}:{target}:ro" for target, directory in sorted(mounts.items())
     ]
-    # Files that are read at every request need no new server.
+    # Files that every request reads need no restart of the server.
     static = ":".join(str(PurePosixPath("/app", entry.path)) for entry in app.static)
-    told = {
+    variables = {
         "FLASKOPS_PREFIX": path.prefix,
         "FLASKOPS_PREFIX_MODE": "strip" if path.stripped else "tell" if path.mapped else "",
         "FLASKOPS_URL": f"http://127.0.0.1:{port}{path.prefix}/",
@@ -210,7 +210,7 @@ def dev_run(
     python = ENTRYPOINT[:2] if ours else ["python3"]
     theirs = [] if app.command else [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
     server = ENTRYPOINT if ours else ["python3", f"{CONTAINER_SETTINGS}/{settings}", *theirs]
-    # With internet, it is Docker's default network here: there are no neighbours.
+    # With internet, use Docker's default network: no other application runs here.
     network, *more = app.networks or ("bridge",)
     container = replace(
         Container.from_dict(options),
@@ -227,7 +227,7 @@ def dev_run(
         command=[f"{CONTAINER_SETTINGS}/dev.py", *server],
     )
     words = [
-        *(word for name, value in told.items() for word in ("--env", f"{name}={value}")),
+        *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
         *(word for name in more for word in ("--network", name)),
         *("--rm", "--publish", f"127.0.0.1:{port}:{PORT}"),
         *container.words,

@@ -221,7 +221,7 @@ def _base(draft: Draft, host: _Host) -> None:
     if len(written) == 2:
         draft.refuse("base_image and python are written; keep one.")
         return
-    if written == ["python"]:  # the entry goes before the other key of flask_apps_defaults
+    if written == ["python"]:  # it overrides the other key of flask_apps_defaults
         draft.set(base_image="")
     elif written:
         draft.set(python="")

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an application comes from, a directory, a repository or an image, and how its image is made
-of it.
+"""Where an application comes from (a directory, a repository or an image), and how its image is
+built from it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ from .sources.source import (
     source_files,
 )
 
-# Stands in a Dockerfile for the runtime image, whose tag the user does not know.
+# The variable of a Dockerfile for the runtime image, whose tag the user does not know.
 RUNTIME = "FLASKOPS_RUNTIME"
-NO_DOCKERFILE = "none"  # in the place of its name
+NO_DOCKERFILE = "none"  # instead of its name
 _DESCRIBE = ("pyproject.toml", "setup.py", "setup.cfg")  # a project
-# Of a source that says what it needs. One of a known image may have Flask from there.
+# Files of a source with its requirements. A source for a known image may rely on the Flask of that
+# image.
 _REQUIREMENTS = {
     "requirements.txt",
     "pyproject.toml",
@@ -46,7 +47,7 @@ _REQUIREMENTS = {
     "pylock.toml",
     *requirements.LOCKS,
 }
-# Keys that say how our Dockerfile makes an image, and where it is said instead.
+# Keys that only the Dockerfile of the role uses.
 _OURS_ALONE = ("requirements", "apt_packages", "build_command", "build_inputs")
 ARCHIVE_BYTES = 64 * 2**30  # of an image
 KEY_BYTES = 65536
@@ -57,7 +58,7 @@ Checkout = Callable[[Git], Mapping[str, str]]
 
 
 def complete(draft: Draft, source_root: str, checkout: Checkout) -> None:
-    """Work out how the image of an application is made: source, build, preset, engine, module and
+    """Determine how the image of an application is built: source, build, preset, engine, module and
     callable.
 
     Args:
@@ -157,7 +158,7 @@ def _directory(draft: Draft, source: Path) -> None:
 
 
 def _requirements(draft: Draft, source: Path, files: list[str]) -> None:
-    """What our Dockerfile installs, and builds."""
+    """What the Dockerfile of the role installs, and builds."""
     app = draft.app
     problems: list[str] = []
     if (
@@ -199,7 +200,7 @@ def _requirements(draft: Draft, source: Path, files: list[str]) -> None:
         )
     )
     if needs.frozen:
-        draft.note("pkg-resources==0.0.0 of its requirements is left out; it is no package.")
+        draft.note("pkg-resources==0.0.0 of its requirements is left out; it is not a package.")
     if needs.kind == "list" and needs.whole:
         draft.note(
             f"what it depends on follows from a build of it alone ({needs.file}), so a change of"
@@ -207,13 +208,13 @@ def _requirements(draft: Draft, source: Path, files: list[str]) -> None:
         )
     elif needs.whole:
         draft.note(
-            "its requirements name files of its own, so a change of code installs all of them"
-            " again."
+            "its requirements name files of the source, so a change of code installs all of"
+            " them again."
         )
 
 
 def _settings_of_another(engine: Engine, files: list[str]) -> list[str]:
-    """A note for each server that the application has settings for, and that does not run it."""
+    """A note for each server that the application has settings for, but that does not run it."""
     found = [
         (other, next((file for file in files if file in other.own_settings), ""))
         for other in ENGINES.values()
@@ -228,7 +229,7 @@ def _settings_of_another(engine: Engine, files: list[str]) -> list[str]:
 
 
 def _build_step(draft: Draft, files: list[str]) -> None:
-    """What is wrong with the keys of the build step, or would be right with them."""
+    """The problems of the keys of the build step, or notes if they seem to be missing."""
     app = draft.app
     draft.refuse(
         *(
@@ -245,7 +246,7 @@ def _build_step(draft: Draft, files: list[str]) -> None:
 
 
 def _unbuilt(source: Path, files: list[str]) -> Iterator[str]:
-    """What of the source looks as if it must be built first."""
+    """Files of the source that seem to need a build step."""
     known = set(files)
     if "package.json" in known and re.search(rb'"build"\s*:\s*"', _content(source, "package.json")):
         install = "npm ci" if "package-lock.json" in known else "npm install"
@@ -257,8 +258,8 @@ def _unbuilt(source: Path, files: list[str]) -> Iterator[str]:
 
 
 def _uncompiled(files: list[str], known: set[str]) -> Iterator[str]:
-    """A directory of translations of which none is compiled; where some are, who made the source
-    has left the others out.
+    """A directory with translations, none of which is compiled; if some are, the others are left
+    out on purpose.
     """
     catalogs: dict[str, list[str]] = {}
     for file in files:
@@ -320,7 +321,7 @@ def _own_dockerfile(draft: Draft, source: Path, files: list[str]) -> dict[str, s
         draft.set(engine=draft.app.engine or presets.PRESETS[preset])
         python = "the Python is that of python, base_image or flask_apps_base_image"
         draft.note(
-            f"its {name} begins with {base}; our runtime takes its place and keeps its conventions,"
+            f"its {name} begins with {base}; our runtime replaces it and keeps its conventions,"
             f" and {python}.",
             *presets.nginx_notes(dockerfile.copied(chain, files[:NOTED_FILES], env)),
         )
@@ -349,7 +350,7 @@ def _own_dockerfile(draft: Draft, source: Path, files: list[str]) -> dict[str, s
 
 
 def _old_name(file: Path, text: str) -> str:
-    """The compatibility image was called -seed before it had a name that says what it is."""
+    """The compatibility image was called -seed in earlier versions."""
     for instruction in dockerfile.instructions(text):
         if found := re.search(
             rf"\$(?:{RUNTIME}|\{{{RUNTIME}\}})-seed\b",
@@ -363,8 +364,8 @@ def _old_name(file: Path, text: str) -> str:
 
 
 def _for_another(file: Path, text: str) -> str:
-    """What a Dockerfile does that our runtime cannot, for its distribution is another; with what to
-    write.
+    """Commands of a Dockerfile that the runtime does not have, because it is another distribution;
+    with what to write.
     """
     found = dockerfile.stages(text, {RUNTIME: RUNTIME})
     problem, names = "", dict[str, None]()
@@ -373,7 +374,7 @@ def _for_another(file: Path, text: str) -> str:
         if not (presets.preset_of(base) or base.startswith(RUNTIME)):
             continue
         for line, program, command in foreign.commands(text, stage):
-            place = f"which takes the place of {base}, " if presets.preset_of(base) else ""
+            place = f"which replaces {base}, " if presets.preset_of(base) else ""
             problem = (
                 problem
                 or f"dockerfile {file}, line {line}, runs {program} of another distribution; our"
@@ -388,8 +389,8 @@ def _for_another(file: Path, text: str) -> str:
     ]
     written = f"{' and '.join(keys)}{' (by the names of Debian)' if names else ''}"
     return (
-        f"{problem} Write {written} to have our Dockerfile in its place, or change it to apt-get,"
-        " groupadd and useradd."
+        f"{problem} Write {written} to use the Dockerfile of the role instead, or change it"
+        " to apt-get, groupadd and useradd."
     )
 
 
@@ -401,8 +402,8 @@ def is_on_runtime(app: App) -> bool:
 
 
 def _server(source: Path, files: list[str], command: str) -> str:
-    """The server that an image starts: by its command, or by the files of the source that this
-    runs, such as entrypoint.sh.
+    """The server that an image starts: from its command, or from the files of the source that the
+    command runs, such as entrypoint.sh.
     """
     names = {PurePosixPath(word).name for word in command.split()}
     scripts = [
@@ -413,8 +414,8 @@ def _server(source: Path, files: list[str], command: str) -> str:
 
 
 def check_python(draft: Draft, python: str, bootstrapped: bool) -> None:
-    """What the source says of Python, against the version that its image will have; "" where that
-    is not known.
+    """Check the Python that the source requires against the version of its image; "" if that is not
+    known.
     """
     source = Path(draft.app.source)
     if draft.app.build.kind != "source" or not is_directory(source):
@@ -432,7 +433,7 @@ def check_python(draft: Draft, python: str, bootstrapped: bool) -> None:
 
 
 def _senseless(draft: Draft) -> None:
-    """Keys that have no sense beside others."""
+    """Refuse keys that make no sense beside others."""
     app, kind = draft.app, draft.app.build.kind
     by = {"image": "image", "dockerfile": f"the {app.build.dockerfile} of the source"}.get(kind)
     if by:
@@ -493,13 +494,13 @@ def _senseless(draft: Draft) -> None:
         )
     elif not app.command and not app.port:
         draft.note(
-            "port and command are not written, so the server of the image has to listen on"
+            "port and command are not written, so the server of the image must listen on"
             " $FLASKOPS_SOCKET."
         )
 
 
 def _path_mode(draft: Draft, source: Path, files: list[str]) -> None:
-    """These images have no prefix, and neither have most applications that were made for them."""
+    """These images have no prefix, nor do most applications that were made for them."""
     app = draft.app
     if (
         app.app_path.prefix
@@ -522,7 +523,7 @@ def _reads_domain(source: Path, files: list[str]) -> bool:
 
 
 def _content(source: Path, file: str) -> bytes:
-    """Of a file that is only looked into; nothing where it cannot be read."""
+    """The content of a file that is only searched; empty if it cannot be read."""
     try:
         return read_inside(source, file, BLOCK)
     except OSError:
@@ -573,14 +574,14 @@ def _find_callable(draft: Draft, source: Path) -> None:
 
 def _found_callable(draft: Draft, source: Path, place: find.Place) -> None:
     app = draft.app
-    believed = app.module and app.callable  # whatever this Python reads of it
+    given = app.module and app.callable  # even if this Python cannot read them
     draft.set(module=place.module, callable=place.callable)
     draft.set_build(
         directory=place.directory,
         path=place.path,
         database=tuple(database.places(str(source), place.base)),
     )
-    file = None if believed else find.module_file(source / place.base, place.module)
+    file = None if given else find.module_file(source / place.base, place.module)
     if file and (problem := syntax.problem(source, [str(file.relative_to(source))], app.python)):
         draft.refuse(problem)
         return
@@ -684,7 +685,7 @@ def own_dockerfile(app: App, runtime: str) -> str:
 
 
 def image_parts(app: App) -> dict[str, str]:
-    """What of a ready image makes the release: its reference, and the archive that it comes in."""
+    """The parts of a prebuilt image that identify the release: its reference, and its archive."""
     archive = app.build.archive
     return {
         "reference": app.build.image,

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applications that were made for one of the known images with Nginx or Gunicorn in them: their
-settings, under their own names.
+"""Applications that were made for a known image with Nginx or Gunicorn: their settings, under the
+names of that image.
 
-What such an image does at its start is done here by the entrypoint of the runtime image, in the
-container. What its Nginx does is done by the host's, so these settings become keys of the
-application, or a note that says which key replaces them.
+The entrypoint of the runtime image does in the container what such an image does at its start. The
+host's Nginx replaces the one of the image, so its settings become keys of the application, or a
+note that names the key that replaces them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..releases.replaced import VARIABLES, VARIABLES_OF_PRESETS, variable
 from .draft import Draft
 from .schema import OPTIONS
 
-# The images, and the application server that does what theirs does.
+# The images, and the application server that replaces theirs.
 PRESETS = {
     "tiangolo/uwsgi-nginx-flask": "uwsgi",
     "tiangolo/uwsgi-nginx": "uwsgi",
@@ -39,11 +39,11 @@ def preset_of(image: str) -> str:
 
 
 def translate(draft: Draft, env: Mapping[str, str]) -> None:
-    """Set the keys that the settings of these images mean here, where the entry did not set them.
+    """Set the keys that the settings of these images mean here, unless the entry sets them.
 
     Args:
         draft: a sound entry.
-        env: what the Dockerfile sets; the environment of the entry goes before.
+        env: what the Dockerfile sets; the environment of the entry takes precedence.
     """
     env = {**env, **draft.app.env}
     _static(draft, env)
@@ -55,7 +55,7 @@ def translate(draft: Draft, env: Mapping[str, str]) -> None:
 
 
 def nginx_notes(files: Mapping[str, str]) -> list[str]:
-    """What is said of configuration for the Nginx of such an image.
+    """The notes about configuration for the Nginx of such an image.
 
     Args:
         files: the paths in the image, and the file of the source that each comes from.
@@ -106,8 +106,7 @@ def _static(draft: Draft, env: Mapping[str, str]) -> None:
     ]
     if wrong and not preset:  # a name that many applications have, for what they like
         draft.note(
-            f"{_are(names)} left to the application; what Nginx serves of its files is said by"
-            " static."
+            f"{_are(names)} left to the application; static says which of its files Nginx serves."
         )
     elif wrong:
         draft.refuse(*wrong)
@@ -157,7 +156,7 @@ def _processes(draft: Draft, env: Mapping[str, str]) -> None:
     if wrong:
         draft.refuse(*wrong)
         return
-    # 16 and 2 are what these images take for the one that is not set.
+    # 16 and 2 are the defaults of these images.
     processes = int(env.get("UWSGI_PROCESSES", "16"))
     cheaper = int(env.get("UWSGI_CHEAPER", "2" if app.preset else "0"))
     if cheaper >= processes and "UWSGI_CHEAPER" in env:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inputs of the role docker: the one source of their checks and of its argument spec, which
+"""The inputs of the role docker: the source of their checks and of the argument spec, which
 bin/docs writes. Pure. checks.py compares them with the host.
 """
 
@@ -38,8 +38,7 @@ INPUTS: dict[str, Option] = {
             A version of the engine to stay on, whole
             (V(5:27.3.1-1~ubuntu.24.04~noble)) or short (V(27.3), V(27.3.1)).
 
-            Empty takes what the repository offers at the first run and never changes
-            it.
+            Empty installs what the repository offers at the first run and keeps that version.
         """,
     ),
     "channel": Option(
@@ -85,7 +84,7 @@ INPUTS: dict[str, Option] = {
     ),
 }
 
-# What the argument spec has besides; daemon.json is checked by dockerd itself.
+# The argument spec also has the content of daemon.json, which dockerd itself checks.
 DOCUMENTED: dict[str, Option] = {
     **INPUTS,
     "daemon_options": Option(
@@ -94,14 +93,14 @@ DOCUMENTED: dict[str, Option] = {
             Content of C(daemon.json), merged deeply over the safe defaults (log
             rotation, live-restore, no userland proxy).
 
-            A V(null) takes a default away.
+            V(null) removes a default.
         """,
     ),
 }
 
 
 def read(inputs: Mapping[str, Any]) -> tuple[Inputs, list[str]]:
-    """The inputs, and what is of a wrong kind; with that, nothing else is checked."""
+    """The inputs, and those of a wrong type; if there are any, nothing else is checked."""
     values, problems = read_inputs(inputs, INPUTS, "docker_")
     options = inputs["daemon_options"]
     problems += shape_problems(options)

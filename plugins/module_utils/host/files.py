@@ -83,7 +83,7 @@ def make_directory(path: Path, mode: int, uid: int = 0, gid: int = 0) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file of any size, "" when there is none."""
+    """SHA-256 of a file of any size, "" if it does not exist."""
     total = sha256()
     try:
         with path.open("rb") as file:

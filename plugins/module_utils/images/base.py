@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image that an application's runtime is built on: the host's, or one of its own with another
+"""The image that an application's runtime is built on: the host's, or a separate one with another
 Python.
 """
 

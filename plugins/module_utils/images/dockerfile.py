@@ -36,8 +36,8 @@ class Instruction:
 
 @dataclass
 class Stage:
-    """What begins with one FROM. base has its build arguments put in; name is "" where there is
-    none.
+    """The stage that begins with one FROM. Build arguments in base are expanded; name is "" if the
+    stage has no name.
     """
 
     base: str

@@ -149,7 +149,7 @@ def of_start(logs: str) -> list[str]:
         )
     if _VALIDATOR in logs:
         words.append(
-            "A field for e-mail addresses needs a package of its own: add email-validator to the"
+            "A field for e-mail addresses needs a separate package: add email-validator to the"
             " requirements."
         )
     if found := re.search(rf"No module named '({'|'.join(OF_SETUPTOOLS)})", logs):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work of the role nginx on a host, and what prevents it. Pure: inputs and facts in, a plan out."""
+"""The work of the role nginx on a host, and its obstacles. Pure: inputs and facts in, plan out."""
 
 from __future__ import annotations
 

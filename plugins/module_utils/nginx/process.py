@@ -117,7 +117,7 @@ def pid_path(main_config: str) -> Path:
 
 
 def master_pid(main_config: str, service: str = "") -> int | None:
-    """The running master, verified: the pid file may be old and the number another process's by now.
+    """The pid of the running master. The pid file may be old, and its number another process's.
 
     service: the command of the service's Nginx, which runs on even where the pid file is
     lost.

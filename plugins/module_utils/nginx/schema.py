@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inputs of the role nginx: the one source of their checks and of its argument spec, which
-bin/docs writes. Pure.
+"""The inputs of the role nginx: the source of their checks and of the argument spec, which bin/docs
+writes. Pure.
 
-Whatever gets into a file of Nginx is held against a strict pattern, since the templates read the
-variables themselves.
+Every value in a file of Nginx must match a strict pattern, because the templates read the variables
+themselves.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ INPUTS: dict[str, Option] = {
         kind="list",
         elements=Option(strict=True, pattern=NAME, allowed="the name of a site"),
         about="""
-            Sites that must be there; with O(main:nginx_manage=false) an include line
-            is looked for each of them.
+            Sites that must exist; with O(main:nginx_manage=false), the role checks the include line
+            of each.
         """,
     ),
     "http_port": replace(
@@ -118,20 +118,19 @@ INPUTS: dict[str, Option] = {
         kind="list",
         elements=Option(strict=True, check=_proxy, allowed=ADDRESS),
         about="""
-            Addresses and networks of proxies in front, such as one that opens TLS.
-            What they say in C(X-Forwarded-For) and C(X-Forwarded-Proto) is believed,
-            so that applications, C(allow) and C(deny), and the log have the client's
-            address and scheme. Nobody else is believed.
+            Addresses and networks of proxies in front, such as one that terminates TLS. Nginx
+            trusts their C(X-Forwarded-For) and C(X-Forwarded-Proto), so that applications, C(allow)
+            and C(deny), and the log have the client's address and scheme. It trusts no other
+            client.
 
-            The client is the last address in C(X-Forwarded-For) that is none of
-            these.
+            The client is the last address in C(X-Forwarded-For) that is not one of these.
 
-            A proxy on the host itself is V(127.0.0.1), and V(::1) where it connects
-            by IPv6. Networks should hold proxies alone.
+            A proxy on the host itself is V(127.0.0.1), or V(::1) if it connects by IPv6. Networks
+            should contain only proxies.
 
-            With O(main:nginx_manage=false) this is for the scheme alone; your server
-            block needs C(set_real_ip_from) for each of them, C(real_ip_header
-            X-Forwarded-For) and C(real_ip_recursive on).
+            With O(main:nginx_manage=false), this sets only the scheme; your server block needs
+            C(set_real_ip_from) for each of them, C(real_ip_header X-Forwarded-For) and
+            C(real_ip_recursive on).
         """,
     ),
     "user": Option(
@@ -158,20 +157,19 @@ INPUTS: dict[str, Option] = {
         1,
         86400,
         about="""
-            How long an old worker may finish its transfers and websockets after a
-            reload. It holds those of all applications, so this is not the drain of
-            one of them.
+            How long an old worker may finish its transfers and websockets after a reload. It serves
+            all applications, so this is not the drain of one of them.
 
-            Old workers of at most ten reloads stay; then the oldest end, and the run
-            names them.
+            Old workers of at most ten reloads stay; then the oldest are ended, and the run names
+            them.
         """,
     ),
     "required_shutdown_timeout_seconds": _whole(
         0,
         1000000,
         about="""
-            At least so long may an old worker finish its requests, whatever
-            O(nginx_worker_shutdown_timeout_seconds) says.
+            An old worker may finish its requests for at least so long, even if
+            O(nginx_worker_shutdown_timeout_seconds) is less.
 
             The role P(flaskops.host.flask_apps#role) gives the longest
             C(drain_seconds) of its applications.
@@ -180,12 +178,12 @@ INPUTS: dict[str, Option] = {
     "header_buffer_size": replace(
         _BUFFER,
         about="""
-            Room for one header of a request, such as a large cookie, or for its first
-            line, for example V(32k); four of them. Empty is Nginx's own V(8k), or
-            what a file in C(conf.d) says.
+            Space for one header of a request, such as a large cookie, or for its first line, for
+            example V(32k). Nginx has four such buffers. Empty is Nginx's default V(8k), or the
+            value of a file in C(conf.d).
 
-            Longer ones get 400 or 414. Under uWSGI all headers together must fit
-            into C(uwsgi.buffer_size) of the application.
+            Longer headers get 400 or 414. Under uWSGI all headers together must fit into
+            C(uwsgi.buffer_size) of the application.
         """,
     ),
     "client_max_body_size": Option(
@@ -234,8 +232,7 @@ INPUTS: dict[str, Option] = {
     "replace_default_site": Option(
         kind="bool",
         about="""
-            Permits switching off a default site that somebody changed; a copy is
-            kept.
+            Permits disabling a default site that somebody changed; a copy is kept.
         """,
     ),
 }
@@ -259,9 +256,9 @@ SITE: dict[str, Option] = {
     "header_buffer_size": _BUFFER,
 }
 
-# What the argument spec has besides: what only the templates read, and the sites. Their keys are not
-# in the spec, for Ansible's check would come before ours, and name neither the site nor the
-# value.
+# The argument spec also has the variables that only the templates read, and the sites. It does not
+# have the keys of a site: Ansible would check them before this collection does, and its message
+# names neither the site nor the value.
 DOCUMENTED: dict[str, Option] = {
     **INPUTS,
     "sites": Option(
@@ -293,8 +290,8 @@ DOCUMENTED: dict[str, Option] = {
 
 
 def read(inputs: Mapping[str, Any]) -> tuple[Inputs, list[str]]:
-    """The inputs as the plan uses them, and all problems; a value that does not fit becomes None,
-    or a shorter list.
+    """The inputs as the plan uses them, and all problems; an invalid value becomes None, or a
+    shorter list.
     """
     values, problems = read_inputs(inputs, INPUTS, "nginx_")
     connections, files = values["worker_connections"], values["worker_rlimit_nofile"]

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an application keeps its SQLite database in the container, as its source says: SQLite's own
-message names no file.
+"""Where an application keeps its SQLite database in the container, according to its source:
+SQLite's own message names no file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import own_code
 from .source import source_files
 
 PLACES = 3  # that are named
-# One of these is in a module that says where a database is.
+# A module that sets the place of a database contains one of these.
 _WORDS = re.compile(rb"sqlite|instance_path|\.db\b")
 _FILE = re.compile(r".*\.(?:db3?|sqlite3?)")
 _URL = re.compile(r"sqlite(?:\+\w+)?://(?:/(?P<path>[^?]*).*)?", re.DOTALL)
@@ -72,8 +72,8 @@ def places(source: str, base: str = "") -> list[str]:
 
 
 def _to_keep(path: str, files: Iterable[str]) -> str:
-    """What has to last: the directory of a database, or where that has code the file alone; "" for
-    none that can be named.
+    """What must be kept: the directory of a database, or only the file if the directory has code;
+    "" for none that can be named.
     """
     directory = posixpath.dirname(path)
     code = any(
@@ -106,16 +106,14 @@ def _given_instance(tree: ast.AST) -> str:
 
 
 class _Reader:
-    """Works out the texts of a module that are made of constants and of places that Flask and
-    Python name.
-    """
+    """Evaluates strings of a module that consist of constants and paths of Flask and Python."""
 
     def __init__(self, file: str, known: dict[str, str]) -> None:
         self.known = known
         self.names: dict[str, str] = {"__file__": known["file"]}
 
     def paths(self, tree: ast.Module, relative: str) -> Iterator[str]:
-        """Of all databases; relative: where the address of one starts that has no directory."""
+        """The paths of all databases; relative: the directory of a relative address."""
         for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Assign)
@@ -138,7 +136,7 @@ class _Reader:
                 )
 
     def _texts(self, node: ast.AST, opened: bool) -> Iterator[tuple[str, bool]]:
-        """The longest ones, each with whether it is what sqlite3.connect opens."""
+        """The longest strings, each with whether sqlite3.connect opens it."""
         if isinstance(node, ast.expr) and (text := self.text(node)) is not None:
             yield text, opened
             return

@@ -4,7 +4,7 @@
 """What a project says that it depends on: in pyproject.toml, setup.cfg or setup.py, or as an
 archive of PyPI says of itself.
 
-All of it is read and none of it is run. What cannot be told without running it is None.
+All of it is read and none of it is run. A value that only running it would show is None.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _OF_AN_EXTRA = re.compile(
 class Declared(NamedTuple):
     """What a project says of itself; None where only a build of it knows."""
 
-    file: str  # that says it; "" where there is no project
+    file: str  # that declares it; "" without a project
     packages: list[str] | None = None
     extras: dict[str, list[str]] | None = None
     setup: tuple[str, ...] = ()  # what its setup.py needs itself
@@ -99,7 +99,7 @@ def canonical(extra: str) -> str:
 
 
 def at(data: Any, *keys: str) -> Any:
-    """What is in tables within tables; None where there is none."""
+    """The value in nested tables; None if it does not exist."""
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
     return data
@@ -128,7 +128,7 @@ class Project:
 
     @cached_property
     def pyproject(self) -> dict[str, Any]:
-        """The content of pyproject.toml; {} where there is none that can be read."""
+        """The content of pyproject.toml; {} if it cannot be read."""
         try:
             return self.toml("pyproject.toml") if "pyproject.toml" in self.known else {}
         except (OSError, ValueError, RecursionError):
@@ -180,7 +180,7 @@ class Project:
         return _of_setup(self._files)
 
     def _completed(self, said: Declared) -> Declared:
-        """With what an archive of PyPI says of itself where the other files cannot tell it."""
+        """Completed with the metadata of a PyPI archive where the other files lack a value."""
         if (
             not said.file
             or (said.packages is not None and said.extras is not None)
@@ -402,8 +402,8 @@ class _UnknownError(Exception):
 
 
 def _arguments(files: _Files) -> dict[str, Any] | None:
-    """The arguments of setup(), each None that cannot be told; None where there is no such call of
-    setuptools.
+    """The arguments of setup(), each None if only running it would show it; None where there is no
+    such call of setuptools.
     """
     try:
         text = _text(files.source, "setup.py") if "setup.py" in files.known else ""

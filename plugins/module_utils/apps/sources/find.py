@@ -6,7 +6,7 @@
 The order: what the entry writes, the Procfile, FLASK_APP, wsgi.py, the modules of the convention,
 the packages of pyproject.toml and src/, and at last the only module that makes a Flask application.
 Two applications of one rank are refused with the lines to write. Dockerfiles and compose files only
-give hints in messages, and so do programs that start a server of their own.
+give hints in messages, and so do programs that start their own server.
 
 The same file is in the runtime image, where the entrypoint looks once more at what the image really
 holds: it imports nothing but the standard library, and runs on Python 3.9.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
 LIMIT = 1 << 20  # bytes of a file that is read
-# What the Flask documentation and the images of the presets use; wsgi goes before the others.
+# What the Flask documentation and the images of the presets use; wsgi takes precedence.
 MODULES = ("wsgi", "app", "main", "application", "app.main")
 CALLABLES = ("app", "application", "create_app()", "make_app()")
 # Where in a package an application is, when the package itself has none.
@@ -63,35 +63,31 @@ _VALUES = (
     "--app",
 )
 _HINTS = ("Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-# Directories of a source that are not the application's own: what tools make, and what tests and
-# describes it. _own_code.py has more.
-MADE = r"node_modules|bower_components|site-packages|dist-packages|v?env|virtualenv|build|dist|__pycache__|\.[^/]*"
+# Directories of a source without code of the application: output of tools, tests and documentation.
+# own_code.py has more.
+MADE = (
+    r"node_modules|bower_components|site-packages|dist-packages|v?env|virtualenv|build|dist"
+    r"|__pycache__|\.[^/]*"
+)
 TESTS = r"tests?|docs?"
 _NO_APPLICATION = re.compile(rf"{MADE}|{TESTS}|migrations", re.IGNORECASE)
 LONGEST = 500  # characters of what names an application
-CANDIDATES, FILES, DEPTH = (
-    5,
-    400,
-    4,
-)  # that a message lists; that are read for it, and how deep they lie
-READ_BYTES, NAMES = (
-    1 << 23,
-    6,
-)  # of these files together; names of a module that are looked at more closely
-PROGRAMS = 2  # that a message lists
+CANDIDATES, PROGRAMS = 5, 2  # that a message lists
+FILES, DEPTH, READ_BYTES = 400, 4, 1 << 23  # that are searched: their number, depth and total size
+NAMES = 6  # of a module that are examined more closely
 KEY_PARTS = 1000  # of a key, or words between dots, of a TOML file
 ONLY = "the only Flask application that its modules make"
-# Modules that seldom are what is to be served, by a part of their names.
+# Modules that are rarely meant, by a part of their names.
 _ASIDE = re.compile(
     r"(?i)(.*_)?(tests?|testing|conftest|examples?|samples?|demos?|bench\w*|profil\w*|docs?|migrations?|scripts?|tools?|contrib)(_.*)?"
 )
-_BUILDS = {"setup", "noxfile", "versioneer"}  # started by who builds a project, never as its server
+_BUILDS = {"setup", "noxfile", "versioneer"}  # they build a project, and never are its server
 _PORT = re.compile(
     r"(?i)port\b['\"]?\s{0,20}[=:,]\s{0,20}(?:(?:type ?= ?int,\s{0,20})?default ?="
     r" ?)?['\"]?(\d{4,5})\b"
 )
 _FACTORY = re.compile(r"(?!.*celery)(create|make|build|get)_(\w+_)?app(lication)?")
-# What starts a server of its own when it is called; .run and .start are looked at more closely.
+# Functions that start a server; .run and .start are examined more closely.
 _STARTS = (
     "serve",
     "serve_forever",
@@ -105,16 +101,16 @@ _RUN = ("app", "application", "server", "socketio", "sio", "uvicorn", "hypercorn
 
 
 class NotFound(Exception):
-    """No application is there; the text says where it was looked for, and program whether it names
-    one with a server of its own.
+    """No application was found. The text says where it was looked for; program is set if the text
+    names a program that starts its own server.
     """
 
     program = False
 
 
 class Unreadable(NotFound):
-    """A module that may have it cannot be read by this Python; by a newer one it may be. broken:
-    those with a fault, below the root.
+    """This Python cannot read a module that may have the application; a newer one may. broken:
+    modules with a fault, below the root.
     """
 
     def __init__(self, words: str, broken: Iterable[str] = ()) -> None:
@@ -123,10 +119,10 @@ class Unreadable(NotFound):
 
 
 class Place(NamedTuple):
-    """An application, as V(shop.web) and V(app) or V(create_app(\\)).
+    """An application, such as V(shop.web) and V(app) or V(create_app(\\)).
 
-    directory: where it is started. path: where its imports start from too. Both are below the root.
-    said: what names it.
+    directory: where it is started. path: where its imports also start from. Both are below the
+    root. said: the file or variable that names it.
     """
 
     module: str
@@ -147,13 +143,14 @@ def find(
 
     Args:
         root: the directory that imports start from.
-        module: the one to look in; empty for those of the order above.
-        callable_name: the one to look for; empty for those of the convention.
-        name: of the application, tried as a module of the convention too.
-        flask_app: the value of FLASK_APP; empty for what C(.env) and C(.flaskenv) say.
+        module: the one to search; empty for those of the order above. callable_name: the one to
+        find; empty for those of the convention. name: of the application, also tried as a module of
+        the convention. flask_app: the value of FLASK_APP; empty for the value in C(.env) and
+        C(.flaskenv).
 
     Raises:
-        NotFound: when there is none, or more than one; Unreadable where this Python cannot tell.
+        NotFound: if there is no application, or more than one. Unreadable: if this Python cannot
+        read the modules.
     """
     search = _Search(root, callable_name)
     if module:
@@ -177,55 +174,53 @@ def find(
 class _Hit(NamedTuple):
     place: Place
     file: Path
-    own: bool  # whether the module makes it, and does not only import it
+    own: bool  # whether the module creates it, not only imports it
 
 
 class _Candidate(NamedTuple):
-    """A name of a module that may be the application, where no convention finds it."""
+    """A name of a module that may be the application, if no convention finds it."""
 
     file: Path
     module: str
     base: str
     name: str
-    first: bool  # whether it is what is found when the module alone is written
-    # 0: run by a script of the source, 1: has something to serve, 2: has nothing itself, 3: a test,
-    # an example and the like
+    first: bool  # whether it is found if only the module is written
+    # 0: run by a script of the source, 1: serves something, 2: serves nothing itself, 3: a test, an
+    # example and the like
     rank: int
 
 
 class _Search:
-    """Looks into one module after the other and remembers where it has looked."""
+    """Searches one module after the other and remembers where it has searched."""
 
     def __init__(self, root: Path, callable_name: str) -> None:
         self.root, self.callable = root, callable_name
         self.wanted = [callable_name] if callable_name else list(CALLABLES)
         self.looked: dict[str, None] = {}
-        self.passed: list[str] = []  # what names an application that is not there
+        self.passed: list[str] = []  # files that name an application that does not exist
         self.unreadable = False
-        self.broken: dict[str, str] = {}  # what is wrong with modules that are not Python
+        self.broken: dict[str, str] = {}  # the faults of modules that are not Python
 
     @cached_property
     def modules(self) -> list[_Facts]:
         return _survey(self.root)
 
     def written(self, module: str) -> Place:
-        """The module that the entry names, wherever imports may start from; with a callable it is
-        believed.
+        """The module that the entry names, wherever imports may start from. With a callable, it is
+        not verified.
         """
         hits = (hit.place for base in BASES for hit in self.look(module, base, "", self.callable))
         found = next(hits, None)
         if found and module.startswith("app.") and found.module != module:
             return Place(module, found.callable, path=found.directory)
-        if found or self.callable:  # it may come with the requirements
+        if found or self.callable:  # the requirements may bring the module
             return found or Place(module, self.callable)
         raise self.failure([module])
 
     def look(
         self, module: str, base: str = "", said: str = "", callable_name: str = ""
     ) -> list[_Hit]:
-        """The application of one module, where it has one; of a callable that is named it is
-        believed.
-        """
+        """The application of one module, if it has one. A named callable is not verified."""
         file = module_file(self.root / base, module)
         if file is None:
             return []
@@ -249,8 +244,8 @@ class _Search:
         )
         if self.callable:
             return found
-        # As Flask itself: whatever its name is, when it is the only one. One that a factory has
-        # made here goes before the factory.
+        # Like Flask itself: whatever its name, if it is the only one. An application that a factory
+        # has created here takes precedence over the factory.
         for kind in ("made",) if found.endswith(")") else () if found else ("flask", "made"):
             if len(instances := [name for name in names if names[name] == kind]) == 1:
                 found = instances[0]
@@ -258,7 +253,7 @@ class _Search:
         return _inner(names, found)
 
     def named(self, targets: Iterable[Place], said: str) -> list[_Hit]:
-        """What a file of the source names, where that is in the source."""
+        """The applications that a file of the source names, if they are in the source."""
         found: list[_Hit] = []
         for target in targets:
             bases = [target.base] if target.base != "." else BASES
@@ -283,7 +278,7 @@ class _Search:
         hits = [
             hit for module in dict.fromkeys(modules) if module for hit in self.look(module, base)
         ]
-        # What is started in app/ comes with the others there.
+        # Modules that are started in app/ are found with the others there.
         hits = [hit for hit in hits if base == "app" or not hit.place.directory]
         return list({hit.file: hit for hit in reversed(hits)}.values())[::-1]
 
@@ -298,7 +293,7 @@ class _Search:
         return list({hit.file: hit for hit in reversed(found)}.values())[::-1]
 
     def best(self, hits: list[_Hit]) -> Place | None:
-        """The one of a rank: the module that imports the others goes before them."""
+        """The one of a rank: the module that imports the others takes precedence."""
         if len(hits) < 2:
             return hits[0].place if hits else None
         imports = {hit.file: _imports(hit.file) for hit in hits}
@@ -319,8 +314,8 @@ class _Search:
         return (own or top)[0].place
 
     def only(self) -> Place | None:
-        """The only module of the source that makes an application; none where it is not sure that
-        this is what is to be served.
+        """The only module of the source that creates an application; None if it is not certain that
+        this one is to be served.
         """
         found = [
             each
@@ -335,7 +330,7 @@ class _Search:
         return top[0].place if top[0].place.said else None
 
     def _hit(self, candidate: _Candidate) -> _Hit:
-        """A candidate; said is empty where it is not sure how it is imported or called."""
+        """A candidate; said is empty if it is not certain how it is imported or called."""
         outermost = candidate.module.partition(".")[0]
         there = outermost == candidate.module or module_file(self.root / candidate.base, outermost)
         called = "(" not in candidate.name or candidate.name in CALLABLES
@@ -352,9 +347,7 @@ class _Search:
     def failure(self, modules: list[str]) -> NotFound:
         if self.broken:
             return Unreadable(" ".join(self.broken.values()), self.broken)
-        looked = (
-            ", ".join(self.looked) or f"the modules {', '.join(modules)}, of which there is none"
-        )
+        looked = ", ".join(self.looked) or f"the modules {', '.join(modules)}, none of which exists"
         words = (
             f"no Flask application was found in {self.root}: looked for {', '.join(self.wanted)} in"
             f" {looked}; "
@@ -370,9 +363,9 @@ class _Search:
         return error
 
     def _commands(self, scripts: bool = False) -> list[str]:
-        """The commands of a source that start a server of its own.
+        """The commands of a source that start their own server.
 
-        scripts: those too that only run an application for its developer, as C(if __name__ ==
+        scripts: also those that only run an application for its developer, such as C(if __name__ ==
         "__main__": app.run()).
         """
         starting = {each.module for each in self.modules if each.starts}
@@ -406,7 +399,7 @@ class _Search:
         ]
 
     def _hints(self) -> str:
-        """What a Dockerfile or a compose file starts, when it is in the source."""
+        """What a Dockerfile or a compose file starts, if it is in the source."""
         found = []
         for name in _HINTS:
             for target in _of_hint(_text(self.root, name), self.root):
@@ -440,7 +433,7 @@ def _line(place: Place) -> str:
 
 
 def _placed(root: Path, base: str, module: str, file: Path, found: str, said: str) -> Place:
-    """Where a module is imported from: code in app/ whose modules import each other by their short
+    """Where a module is imported from. Code in app/ whose modules import each other by their short
     names is started there.
     """
     if base == "src":
@@ -466,9 +459,7 @@ def _placed(root: Path, base: str, module: str, file: Path, found: str, said: st
 
 
 def _named(names: dict[str, str], wanted: str) -> str:
-    """A callable as it is written down; a factory that is named without its parentheses gets them,
-    as Flask does.
-    """
+    """A callable as it is written. A factory without parentheses gets them, as in Flask."""
     if "(" not in wanted and f"{wanted}()" in names and names.get(wanted) is None:
         return f"{wanted}()"
     return wanted
@@ -481,14 +472,14 @@ def _has(imported: set[str], hit: _Hit) -> bool:
 
 
 def _inner(names: dict[str, str], found: str) -> str:
-    """What the object of Dash or Connexion has inside, which goes before it; the Dash itself
-    answers no request.
+    """The Flask application inside an object of Dash or Connexion, which takes precedence; the Dash
+    object itself answers no request.
     """
     return next((name for name, kind in names.items() if kind == f"of {found}"), found)
 
 
 def _with_arguments(wanted: str) -> str:
-    """How defined_names has a factory that is called with arguments; "" for anything else."""
+    """How defined_names lists a factory that is called with arguments; "" for anything else."""
     name, parenthesis, arguments = wanted.partition("(")
     return f"{name}(" if parenthesis and arguments != ")" else ""
 
@@ -499,12 +490,12 @@ def module_file(source: Path, module: str) -> Path | None:
         try:
             if file.is_file():
                 return file
-        except OSError:  # a name that no file can have
+        except OSError:  # an impossible file name
             continue
     return None
 
 
-# --- what a module says ---------------------------------------------------------------------------
+# --- what a module contains -----------------------------------------------------------------------
 
 
 def parse(file: Path) -> ast.Module:
@@ -516,7 +507,7 @@ def parse(file: Path) -> ast.Module:
 
 
 def fault(root: Path, file: Path, error: Exception) -> str:
-    """What is wrong with a module of the root that Python does not parse, and what to do."""
+    """Why Python cannot parse a module of the root, and what to do."""
     name, words = file.relative_to(root), str(getattr(error, "msg", error))
     content = file.read_bytes()
     if (start := not_utf8(content)) >= 0 and (b"\0" in content or "codec can't decode" in words):
@@ -530,7 +521,7 @@ def fault(root: Path, file: Path, error: Exception) -> str:
 
 
 def not_utf8(content: bytes) -> int:
-    """Where the first byte is that is no UTF-8; -1 where all is."""
+    """The position of the first byte that is not UTF-8, or -1."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -539,10 +530,10 @@ def not_utf8(content: bytes) -> int:
 
 
 def defined_names(file: Path) -> dict[str, str]:
-    """The names that a module binds at its top level, and what each is: as _kind says, import,
+    """The names that a module binds at its top level, and their kinds: those of _kind, import,
     factory or arguments.
 
-    A factory has parentheses, and what is imported may be one. One that may be called with
+    A factory has parentheses; an imported name may be one. A factory that can be called with
     arguments has an open parenthesis.
     """
     return _names(parse(file))
@@ -552,7 +543,7 @@ def _names(tree: ast.Module) -> dict[str, str]:
     names: dict[str, str] = {}
     for node in _statements(tree.body):
         if isinstance(node, ast.Assign):
-            # What is only changed (app.debug = True) is not bound here.
+            # A name that is only changed (app.debug = True) is not bound here.
             bound = [
                 name.id for target in node.targets for name in ast.walk(target) if _is_stored(name)
             ]
@@ -579,8 +570,8 @@ def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
 
 
 def _kind(value: ast.expr) -> str:
-    """What a name is bound to: flask, made by a factory, "of app" for app.server, none or another
-    name.
+    """What a name is bound to: flask, made (by a factory), "of app" for app.server, none, or name
+    for anything else.
     """
     if (
         isinstance(value, ast.Attribute)
@@ -594,22 +585,22 @@ def _kind(value: ast.expr) -> str:
 
 
 def _called(node: ast.AST) -> str:
-    """The name of the function that is called, without what it belongs to; "" for no call."""
+    """The name of the called function, without its object; "" if it is not a call."""
     function = node.func if isinstance(node, ast.Call) else None
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     return name if isinstance(name, str) else ""
 
 
 def _is_flask(value: ast.AST | None) -> bool:
-    """Whether it is a call of Flask, or of a class that is named after it."""
+    """Whether it is a call of Flask, or of a class with a similar name."""
     return value is not None and (
         _called(value).endswith("Flask") or _called(value) in ("Dash", "FlaskApp", "OpenAPI", "Eve")
     )
 
 
 def _imports(file: Path) -> set[str]:
-    """The modules that a module imports at its top level, from a package also what may be one; "."
-    where one is relative.
+    """The modules that a module imports at its top level, including names of a package that may be
+    modules; "." if an import is relative.
     """
     try:
         return _imports_of(parse(file), file.parent.name)
@@ -651,7 +642,7 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _is_main(test: ast.expr) -> bool:
-    """Whether it is __name__ == "__main__": what is below does not run when the module is imported."""
+    """Whether it is __name__ == "__main__": what is below does not run on import of the module."""
     sides = (
         [test.left, *test.comparators]
         if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq)
@@ -664,9 +655,7 @@ def _is_main(test: ast.expr) -> bool:
 
 
 def _modules(root: Path) -> Iterator[tuple[Path, str, str, ast.Module]]:
-    """The modules of a source that can be read: the file, its name, where its imports start, what
-    is in it.
-    """
+    """The readable modules of a source: file, name, where its imports start, and tree."""
     for file in _python_files(root):
         parts = file.relative_to(root).with_suffix("").parts
         base = "src" if parts[0] == "src" else ""
@@ -687,8 +676,8 @@ def _modules(root: Path) -> Iterator[tuple[Path, str, str, ast.Module]]:
 
 
 def _start(root: Path, file: Path, tree: ast.Module) -> str:
-    """The directory below the root that a file's imports start from, as it imports what lies there
-    by its short name; else "".
+    """The directory below the root that a file's imports start from, if the file imports its
+    neighbours by their short names; else "".
     """
     directory = file.parent
     while directory != root and (directory / "__init__.py").is_file():
@@ -701,7 +690,7 @@ def _start(root: Path, file: Path, tree: ast.Module) -> str:
 
 
 class _Facts(NamedTuple):
-    """What a module is, without its tree, which takes much more memory than its text."""
+    """The facts about a module, without its tree, which needs much more memory than its text."""
 
     file: Path
     module: str
@@ -784,8 +773,8 @@ def _candidates_of(
 
 
 def _candidates(facts: list[_Facts]) -> list[_Candidate]:
-    """What may be meant, the likeliest first. One that serves nothing is left out where another
-    does.
+    """What may be meant, the most likely first. A candidate that serves nothing is left out if
+    another one does.
     """
     found = [each for module in facts for each in module.candidates]
     users = [each for module in facts for each in module.uses]
@@ -810,8 +799,8 @@ def _run_here(main: list[ast.stmt]) -> set[str]:
 
 
 def _uses(tree: ast.Module, name: str) -> bool:
-    """Whether a module does more with its application than to bind it: routes, extensions, imports
-    behind it that add routes.
+    """Whether a module does more with its application than bind it: routes, extensions, or later
+    imports that add routes.
     """
     named = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
     bound = min((node.lineno for node in named if isinstance(node.ctx, ast.Store)), default=None)
@@ -835,11 +824,12 @@ def _says(root: Path, found: _Candidate) -> str:
     return f"{found.file.relative_to(root)} has {found.name.split('(')[0]}: write {line}"
 
 
-# --- programs of their own ------------------------------------------------------------------------
+# --- programs with their own server
+# ------------------------------------------------------------------------
 
 
 def _starts(nodes: Iterable[ast.AST]) -> bool:
-    """Whether it starts a server of its own."""
+    """Whether it starts its own server."""
     for node in (part for each in nodes for part in ast.walk(each)):
         function = node.func if isinstance(node, ast.Call) else None
         owner = function.value if isinstance(function, ast.Attribute) else None
@@ -889,13 +879,11 @@ def _entry_points(root: Path) -> list[tuple[str, str]]:
 
 def _says_program(command: str, port: str) -> str:
     where = f"port: {port}" if port else "port: the one that it listens on"
-    return (
-        f"{command} starts a server of its own: write engine: command, command: {command}, {where}"
-    )
+    return f"{command} starts its own server: write engine: command, command: {command}, {where}"
 
 
 def _python_files(root: Path) -> Iterator[Path]:
-    """Those that may have the application, the least deep first."""
+    """The files that may have the application, the least deep first."""
     ahead, read, left = [(root, 0)], 0, READ_BYTES
     while ahead:
         directory, depth = ahead.pop(0)
@@ -921,7 +909,7 @@ def _python_files(root: Path) -> Iterator[Path]:
 def _size(entry: os.DirEntry[str]) -> int:
     try:
         return entry.stat(follow_symlinks=False).st_size
-    except OSError:  # it has gone
+    except OSError:  # it was removed
         return LIMIT + 1
 
 
@@ -929,8 +917,8 @@ def _size(entry: os.DirEntry[str]) -> int:
 
 
 def _text(root: Path, name: str) -> str:
-    """A regular file of the source, at most LIMIT bytes of UTF-8; "" for anything else. No link
-    leads out of the source.
+    """The text of a regular file of the source, at most LIMIT bytes of UTF-8; "" for anything else.
+    Links out of the source are not followed.
     """
     try:
         file = (root / name).resolve(strict=True)
@@ -944,7 +932,7 @@ def _text(root: Path, name: str) -> str:
 
 
 def procfile(root: Path) -> list[Place]:
-    """What the Procfile starts for the web, or else what its other processes start."""
+    """The applications that the web process of the Procfile starts, or else its other processes."""
     lines = [
         match.groups()
         for match in re.finditer(r"(?m)^([\w-]+)[ \t]*:[ \t]*(\S.*)", _text(root, "Procfile"))
@@ -956,9 +944,7 @@ def procfile(root: Path) -> list[Place]:
 
 
 def gunicorn_conf(root: Path) -> str:
-    """The configuration that the Procfile gives to Gunicorn, as a path below the root; "" when
-    there is none.
-    """
+    """The configuration that the Procfile passes to Gunicorn, as a path below the root; else ""."""
     web = re.search(r"(?m)^web[ \t]*:.*?\bgunicorn\b(.*)", _text(root, "Procfile"))
     match = re.search(
         r"\s(?:-c|--config)[\s=]+['\"]?(?:file:|\./)?([\w./-]+\.py)", web[1] if web else ""
@@ -1045,7 +1031,7 @@ def _served(words: list[str], directory: str, root: Path) -> list[Place]:
 
 
 def is_constant(name: str) -> bool:
-    """Whether a callable has no arguments, or such as can be written down without running anything."""
+    """Whether a callable has no arguments, or only constants."""
     try:
         call = ast.parse(name, mode="eval").body
         for argument in (
@@ -1060,9 +1046,7 @@ def is_constant(name: str) -> bool:
 
 
 def _below(directory: str, path: str) -> str:
-    """A directory of the source; one that leads out of it, or that a variable names, counts for
-    nothing.
-    """
+    """A directory of the source; one outside of it, or one that a variable names, is ignored."""
     joined = (
         posixpath.normpath(posixpath.join(directory, path.removeprefix("/app/")))
         if path and "$" not in path
@@ -1072,7 +1056,7 @@ def _below(directory: str, path: str) -> str:
 
 
 def _flask_app(root: Path, given: str) -> list[Place]:
-    """What FLASK_APP says in the environment, in .env or in .flaskenv, in Flask's own order."""
+    """The value of FLASK_APP in the environment, in .env or in .flaskenv, in Flask's own order."""
     pattern = re.compile(
         r"""^(?:export[ \t]+)?FLASK_APP[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#]+))""",
         re.MULTILINE,
@@ -1085,7 +1069,7 @@ def _flask_app(root: Path, given: str) -> list[Place]:
 
 
 def _imported(value: str, directory: str, root: Path) -> list[Place]:
-    """What FLASK_APP and flask --app name, a module or a file of one; its imports start above its
+    """What FLASK_APP and flask --app name: a module or its file. Its imports start above its
     outermost package.
     """
     place, _colon, name = value.partition(":")
@@ -1132,10 +1116,10 @@ def _of_hint(text: str, root: Path) -> list[Place]:
 
 
 def load_toml(text: str) -> dict[str, Any]:
-    """The content of a TOML file. Of a key with very many parts tomllib takes the square in memory:
-    10 GB for one of 100 kB.
+    """The content of a TOML file. The memory of tomllib grows with the square of the parts of a
+    key: 10 GB for a key of 100 kB.
     """
-    import tomllib  # which Python 3.10 and before, in containers and on hosts, have not
+    import tomllib  # Python 3.10 and older, in containers and on hosts, do not have it
 
     if any(
         sum(map(bool, map(str.strip, part.split(".")))) > KEY_PARTS
@@ -1147,7 +1131,7 @@ def load_toml(text: str) -> dict[str, Any]:
 
 
 def _of_pyproject(root: Path) -> list[str]:
-    """The packages that pyproject.toml names; none where this Python cannot read it."""
+    """The packages that pyproject.toml names; none if this Python cannot read it."""
     try:
         data = load_toml(_text(root, "pyproject.toml"))
     except (ImportError, ValueError, RecursionError):

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sources from Git repositories: fetched on the controller into a cache of ours, one directory for
-each commit.
+"""Sources from Git repositories, fetched on the controller into the cache of this collection, one
+directory for each commit.
 """
 
 from __future__ import annotations
@@ -80,10 +80,9 @@ class Repository:
 
     Args:
         repo: its address.
-        key_file: of the private key for SSH; "" for what ssh uses by itself.
-        cache: the directory of the cache.
-        run: names the run of Ansible; within one, a branch is asked for once, so that all hosts get
-        the same commit.
+        key_file: of the private key for SSH; "" for the default of ssh. cache: the directory of the
+        cache. run: names the run of Ansible; within one, a branch is asked for once, so that all
+        hosts get the same commit.
     """
 
     def __init__(
@@ -214,8 +213,8 @@ class Repository:
             self._git("init", "--quiet", "--bare", str(self.bare))
 
     def _measure(self, commit: str, version: str) -> None:
-        """What is too much for a source is not unpacked, nor listed to its end: a few trees may
-        hold each other a billion times.
+        """Refuse a source that is too large before it is unpacked or completely listed: a few
+        nested trees may have a billion entries.
         """
         command, environment = self._command(("ls-tree", "-r", "-l", commit), inside=True)
         count = total = 0

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Matches paths against the patterns of a .dockerignore, in a time that no pattern can make long.
+"""Matches paths against the patterns of a .dockerignore; no pattern can make that slow.
 
 All patterns together are one automaton without backtracking: each has a row of bits, one for each
 of its tokens and one for its end, and each character of a path moves the bits of all patterns at
@@ -22,8 +22,8 @@ STAR, ALL, DIRECTORIES = "*", "**", "**/"
 
 @dataclass(frozen=True)
 class CharacterSet:
-    """Takes one character: one of these, or with inverse any but these. Each range has its first
-    and last.
+    """Matches one character: one of these, or with inverse, any other. Each range has its first and
+    last character.
     """
 
     ranges: tuple[tuple[str, str], ...]
@@ -33,8 +33,8 @@ class CharacterSet:
         return any(first <= character <= last for first, last in self.ranges) != self.inverse
 
 
-# As filepath.Match of Go, which Docker uses: [^ is any but these, and a backslash takes the meaning
-# of what follows; [! is kept too.
+# Like filepath.Match of Go, which Docker uses: [^ is any other character, and a backslash escapes
+# the next one; [! also works.
 _WORD = re.compile(r"\*+|\[[!^]?(?:\\.|[^\\])(?:\\.|[^\\\]])*\]|\\?.", re.DOTALL)
 NO_SLASH = CharacterSet((("/", "/"),), inverse=True)
 
@@ -48,14 +48,14 @@ class State:
 
 
 class Patterns:
-    """Patterns in their order; of those that cover a path the last decides, and one that begins
-    with ! keeps it.
+    """Patterns in their order. The last one that covers a path decides; one that begins with !
+    keeps it.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._sets: list[tuple[int, CharacterSet]] = []
-        # Bits that stay where they are, at any character or at all but a slash; that move at a
-        # slash; that move by themselves.
+        # Bits that stay in place, at any character or at any but a slash; that move at a slash;
+        # that move without a character.
         self._any = self._name = self._slash = self._one = self._two = 0
         self._ends = self._drops = starts = position = 0
         self._known: dict[str, int] = {}

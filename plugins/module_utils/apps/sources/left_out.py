@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the tables that a module makes only where it is run as a program, which no server does.
-Nothing of the source is run.
+"""Finds tables that a module creates only if it is run as a program, which no server does. No code
+of the source is run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _MAKES = re.compile(
 
 
 def note(source: Path, place: find.Place) -> str:
-    """What to write for an application whose tables nobody would make, as a sentence; else ""."""
+    """What to write for an application whose tables nothing creates, as a sentence; else ""."""
     try:
         file = find.module_file(source / place.base, place.module)
         name = file.relative_to(source).as_posix() if file else ""
         tree = ast.parse(read_inside(source, name, find.LIMIT)) if name else None
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        return ""  # the search for the application has said what there is to say
+        return ""  # the search for the application reports it
     for block in tree.body if tree else ():
         if isinstance(block, ast.If) and find.is_program(block):
             for node in (part for each in block.body for part in ast.walk(each)):
@@ -55,7 +55,7 @@ def _made(call: ast.Call) -> tuple[str, str] | None:
 def _sentence(file: str, line: int, made: tuple[str, str], place: find.Place) -> str:
     name, call = made
     words = (
-        f'{file}, line {line}: {call} stands under if __name__ == "__main__", which no server runs.'
+        f'{file}, line {line}: {call} is under if __name__ == "__main__", which no server runs.'
         " Where it makes the tables, write "
     )
     if "(" in place.callable:

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the setting of its own that an application has for its path, such as URL_PREFIX. Nothing of
-the source is run.
+"""Finds an application's own setting for its path, such as URL_PREFIX. No code of the source is
+run.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import NamedTuple
 from ...releases.app import App, ConfigFile
 from . import own_code
 
-# Of the whole application; API_URL_PREFIX and the like are of a part of it, and BASE_PATH is a
-# directory as often as not.
+# Settings of the whole application; API_URL_PREFIX and the like are for a part of it, and BASE_PATH
+# is often a directory.
 _NAME = re.compile(
     r"(\w+_)?(URL_PREFIX|URI_PREFIX|PATH_PREFIX|ROUTE_PREFIX|PROXY_PREFIX|APPLICATION_ROOT|APP_BASE_PATH|URL_BASE_PATH|"
     r"BASE_URL_PATH|URL_SUBPATH|URL_SUB_PATH)|\w+_SCRIPT_NAME|(APP_|BASE_|SITE_|WEB_)?PREFIX"
@@ -29,7 +29,7 @@ _PART = re.compile(
 _OPTION = re.compile(
     r"--(url-?|path-|web-|root-)?prefix|--base-url|--url-base|--script-name|--application-root"
 )
-# What a module has that is looked into; url_prefix=, which each Blueprint may have, says nothing of
+# Words of a module that is worth parsing; url_prefix=, which any Blueprint may have, is not about
 # the whole application.
 _WORDS = re.compile(
     rb"PREFIX|APPLICATION_ROOT|SCRIPT_NAME|BASE_PATH|BASE_URL_PATH|URL_SUB_?PATH|"
@@ -38,7 +38,7 @@ _WORDS = re.compile(
 
 
 class _Setting(NamedTuple):
-    """One that the source reads: of the environment, of the configuration, or an option of the
+    """A setting that the source reads: from the environment, the configuration, or an option of the
     command line.
     """
 
@@ -50,7 +50,8 @@ class _Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class _Entry:
-    """What an entry has for the path of its application; directives are those of its proxy."""
+    """The keys of an entry that concern the path of its application; directives are those of its
+    proxy."""
 
     source: str
     prefix: str
@@ -63,7 +64,7 @@ class _Entry:
 
 
 def setting(app: App) -> str:
-    """What to write for the path of a complete entry where its source has a setting for that, as a
+    """What to write for the path of a complete entry if its source has a setting for it, as a
     sentence; else "".
     """
     prefix = app.app_path.prefix
@@ -82,7 +83,7 @@ def setting(app: App) -> str:
     try:
         return _sentence(entry)
     except OSError:
-        return ""  # the source is there for a hint alone by now
+        return ""  # only a hint is lost
 
 
 def of_program(source: str, prefix: str, path_mode: str) -> str:
@@ -118,8 +119,8 @@ def _sentence(app: _Entry) -> str:
     prefix = app.prefix
     if sets_name and reads_header:
         header = f"proxy_set_header X-Script-Name {prefix}"
-        told = "" if app.path_mode == "script_name" else ", and path_mode: script_name"
-        write = f"It takes its path from a header: write proxy: {{directives: [{header}]}}{told}."
+        also = "" if app.path_mode == "script_name" else ", and path_mode: script_name"
+        write = f"It takes its path from a header: write proxy: {{directives: [{header}]}}{also}."
         return "" if header in app.directives else write
     if not best:
         words = (
@@ -128,15 +129,16 @@ def _sentence(app: _Entry) -> str:
         )
         return words if forced else ""
     if len({each.name for each in best}) > 1:
-        return ""  # which of them is meant is not known
+        return ""  # it is unknown which of them is meant
     one = best[0]
-    # Who takes nothing off the path, and only says what was taken off, wants it taken off.
+    # Code that sets SCRIPT_NAME but not PATH_INFO expects that the path is already stripped.
     mode = "script_name" if sets_name and not sets_path else "domain"
-    told = "" if mode == app.path_mode else f"path_mode: {mode}"
+    other_mode = "" if mode == app.path_mode else f"path_mode: {mode}"
     if _is_given(app, one):
         return (
-            f"It has {one.name} for its path, which goes with another path_mode: write {told}."
-            if told
+            f"It has {one.name} for its path, which goes with another path_mode: write"
+            f" {other_mode}."
+            if other_mode
             else ""
         )
     kind = "environment" if one.kind == "configuration" and takes_all else one.kind
@@ -146,8 +148,8 @@ def _sentence(app: _Entry) -> str:
         "configuration": f"{one.name} = {prefix!r} in {_settings_file(app)}",
     }[kind]
     return (
-        f"It has a setting of its own for its path ({one.file}, line {one.line}): write"
-        f" {write}{f', and {told}' if told else ''}."
+        f"It has its own setting for its path ({one.file}, line {one.line}): write"
+        f" {write}{f', and {other_mode}' if other_mode else ''}."
     )
 
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds secrets that an application takes from a default of its source, which everybody can read.
-Nothing of it is run.
+"""Finds secrets that an application takes from a default in its source, which everybody can read.
+No code of the source is run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SHOWN = 5  # names in the warning
 
 _WORDS = {"SECRET", "KEY", "TOKEN", "PASSWORD"}
 _JOINED = re.compile(r"(API|SECRET|ACCESS|PRIVATE|AUTH|DB)(KEY|TOKEN|PASSWORD)")
-# What is about a secret, or about keys of another kind, and is none.
+# Words of names that are about a secret, or about other keys, but are not secret.
 _ABOUT = frozenset(
     ("FILE", "PATH", "DIR", "DIRECTORY", "FOLDER", "URL", "URI", "HOST", "PORT", "PREFIX", "SUFFIX")
 )
@@ -63,16 +63,16 @@ _ABOUT |= {
 _ABOUT |= {"ID", "FUNC", "HASH", "PUBLIC", "SITE", "SORT", "PRIMARY", "FOREIGN", "CACHE"}
 _CALL = re.compile(rb"environ|getenv|\b(config|env)\b")
 _NAME = re.compile(rb"(?i)secret|key|token|password")
-# What is no secret: nothing, a number, a word for yes or no, a place.
+# What is not a secret: nothing, a number, a word for yes or no, a place.
 _HARMLESS = re.compile(
     r"(?is)\s*(\d+(\.\d+)?|true|false|yes|no|on|off|none|null|[./~].*|\w+://.*)?\s*"
 )
 
 
-# Of Flask's configuration: what reads a file over its defaults.
+# Methods of Flask's configuration that read a file over its defaults.
 _READS = ("from_pyfile", "from_file", "from_envvar", "from_json")
-# Reads variables whose names it does not write: each that it finds, or those that its configuration
-# names.
+# Code that reads variables without writing their names: all variables, or those that its
+# configuration names.
 _ENVIRON = rb"\b(?:os\s*\.\s*)?environ\b"
 _MADE = (
     rb"\s*(?:[fF]['\"]|['\"][^'\"]{0,80}['\"]\s*[+%.]|[A-Za-z_][\w.]{0,80}\s*[\]),+]"
@@ -83,16 +83,16 @@ _WHOLE = re.compile(
     + rb"|\bfor\s+\w[\w, ()]{0,80}\sin\s+" + _ENVIRON + rb"|" + _ENVIRON + rb"\.items\("
     + rb"|\b(?:from_mapping|update|from_dict|load)\(\s*(?:\*\*)?" + _ENVIRON + rb"|\bBaseSettings\b"
 )  # fmt: skip
-# Reads one by its name.
+# Code that reads one variable by its name.
 _BY_NAME = re.compile(rb"(?:environ|getenv)\W{1,9}(?:(?:get|pop|setdefault)\W{1,4})?(\w+)")
-# Reads them with a prefix before the name.
+# Code that reads variables with a prefix before the name.
 _PREFIXED = re.compile(
     rb"\bfrom_prefixed_env\b|\bprefixed\(|\benv(?:vars?)?_prefix\b|\bprefix\s*=\s*['\"]\w+_['\"]|\b[Dd]ynaconf\b"
 )
 
 
 class Default(NamedTuple):
-    """A name, where its default is, and whether a file of settings alone goes over it."""
+    """A name, where its default is, and whether only a settings file overrides it."""
 
     name: str
     file: str
@@ -101,8 +101,8 @@ class Default(NamedTuple):
 
 
 def warning(app: App) -> str:
-    """What to say of a complete entry without problems; "" where all such names were given, or
-    there is no source.
+    """The warning about a complete entry without problems; "" if the entry sets all such names, or
+    has no source.
     """
     if app.build.kind == "image":
         return ""
@@ -129,13 +129,13 @@ def warning(app: App) -> str:
         )
     return (
         f"{app.name}: the source has a public default for {', '.join(places)}{more}, and the"
-        f" entry gives no other. Write {key}, or env: {{{first.name}: …}} where the default is no"
-        " secret."
+        f" entry gives no other. Write {key}, or env: {{{first.name}: …}} if the default is not"
+        " a secret."
     )
 
 
 def _of_source(app: App) -> Iterator[Default]:
-    """All that the entry gives no value for, where the application looks for it."""
+    """The defaults that the entry does not override where the application reads them."""
     files = {f"{name}_FILE".encode(): name.upper() for name in app.secrets}
     words = {word for entry in app.config_files for word in re.findall(r"\w+", entry.content)}
     in_files = {name.upper() for name in (*words, *app.env)}
@@ -144,7 +144,7 @@ def _of_source(app: App) -> Iterator[Default]:
     given = in_files | variables
     found: list[Default] = []
     for file, content, tree in own_code.modules(app.source, _CALL, _NAME):
-        # Who reads the file of a secret too has got it, with secrets_as: file as well.
+        # A module that also reads the file of a secret has it, with secrets_as: file too.
         here = given | {name for word, name in files.items() if word in content}
         for name, line, of_file in (*_of_environment(tree), *_of_configuration(tree)):
             if name.upper() not in (in_files if of_file else here):
@@ -159,7 +159,7 @@ def _of_source(app: App) -> Iterator[Default]:
 
 
 class _Read(NamedTuple):
-    """How a source reads variables: those that it finds, those with a prefix, and these by name."""
+    """How a source reads variables: all, those with a prefix, and these by name."""
 
     whole: bool
     prefixed: bool
@@ -167,7 +167,7 @@ class _Read(NamedTuple):
 
     @classmethod
     def of(cls, source: str, names: Collection[str]) -> _Read:
-        """The names that have a default and are read from the environment somewhere."""
+        """How the source reads those of these names that have a default."""
         whole = prefixed = False
         named: set[str] = set()
         for _file, content in own_code.contents(source):
@@ -177,14 +177,14 @@ class _Read(NamedTuple):
         return cls(whole, prefixed, frozenset(named.intersection(names)))
 
     def takes(self, name: str, variable: str) -> bool:
-        """Whether a variable may be what goes over the default of a name."""
+        """Whether a variable may override the default of a name."""
         if variable.upper() == name.upper():
             return self.whole or name in self.named
         return (self.whole or self.prefixed) and variable.upper().endswith(f"_{name.upper()}")
 
 
 def _of_environment(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
-    """The names of variables that are read with a default that is a text, and is a secret's."""
+    """The names of secret variables that are read with a default that is a string."""
     for node in ast.walk(tree):
         name, default = "", None
         if isinstance(node, ast.Call):
@@ -198,9 +198,7 @@ def _of_environment(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
 
 
 def _of_configuration(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
-    """What Flask's configuration has by default, where variables with a prefix, or else a file, go
-    over it.
-    """
+    """The defaults in Flask's configuration that prefixed variables, or a file, can override."""
     calls = [
         node
         for node in ast.walk(tree)
@@ -236,8 +234,8 @@ def _default_of(call: ast.Call) -> ast.expr | None:
 
 
 def _is_secret(name: str) -> bool:
-    """Whether a name is that of a secret: one of the words is a part of it, and no part says that
-    it is only about one.
+    """Whether a name is a secret's: it contains one of the words, and no part shows that it is only
+    about a secret.
     """
     parts = [part for part in re.split(r"_|(?<=[a-z])(?=[A-Z])", name) if part]
     words = [part.upper().rstrip("0123456789") for part in parts]
@@ -247,7 +245,7 @@ def _is_secret(name: str) -> bool:
 
 
 def _is_public(node: ast.expr | None) -> bool:
-    """Whether an expression is a text that may be a secret."""
+    """Whether an expression is a string that may be a secret."""
     value = node.value if isinstance(node, ast.Constant) else None
     text = value.decode(errors="replace") if isinstance(value, bytes) else value
     return isinstance(text, str) and not _HARMLESS.fullmatch(text)

@@ -29,10 +29,10 @@ from .source import SourceError, read_inside, size
 # other.
 LOCK_BYTES, PIP_BYTES = 32 * 2**20, 8 * 2**20
 NOTHING = Requirements()
-# Application servers that the runtime image takes the place of. Old ones do not even compile for
-# the Python of today.
+# Application servers that the runtime image replaces. Old ones do not even compile for a current
+# Python.
 _SERVER = re.compile(r"(uwsgi|meinheld)(?![\w.-])", re.IGNORECASE)
-# What pip freeze of Debian and Ubuntu says of a package that there is not.
+# What pip freeze on Debian and Ubuntu lists, although no such package exists.
 _FROZEN = re.compile(r"pkg[_-]resources\s*==\s*0\.0\.0(?![\w.])", re.IGNORECASE)
 # The application itself, of which a package is made, with its extras.
 _OWN = re.compile(r"(?:(?:-e|--editable)[\s=]*)?\.(?:\[([\w\s,.-]*)\])?")
@@ -80,8 +80,8 @@ _LOCAL = re.compile(r"(?:-e|--editable|-f|--find-links)[\s=]*(\S.*)")
 
 
 class Found(NamedTuple):
-    """What is installed, the problems as sentences, and the extras of the application itself that
-    its requirements name; None where they do not name it.
+    """What is installed, the problems as sentences, and the extras of the application that its
+    requirements name; None if they do not name the application.
     """
 
     needs: Requirements
@@ -243,7 +243,7 @@ def _named(project: Project, wanted: str) -> Found:
                 f"requirements is {wanted!r}; source has no such file{ignored}: {source / wanted}."
             )
         return _refused(
-            f"source has no {name}{ignored}: {source}. Write one; at least Flask has to be in it."
+            f"source has no {name}{ignored}: {source}. Write one; it must name at least Flask."
         )
     try:
         if posixpath.basename(name) == "uv.lock":
@@ -262,7 +262,7 @@ def _named(project: Project, wanted: str) -> Found:
 
 
 def arguments(needs: Requirements) -> str:
-    """What pip is told to install, for a shell; in the directory of the application."""
+    """The arguments of pip install, for a shell in the directory of the application."""
     if needs.kind == "list":
         return shlex.join(
             package
@@ -275,8 +275,8 @@ def arguments(needs: Requirements) -> str:
 
 
 def export(needs: Requirements) -> str:
-    """The command, for a shell, that writes what a lock holds to /run/requirements.txt; "" where
-    there is none.
+    """The shell command that writes the content of a lock to /run/requirements.txt; "" without a
+    lock.
     """
     tool = needs.exporter
     if not tool:
@@ -338,13 +338,13 @@ def _pylock(source: Path, name: str) -> Found:
 
 
 def _package(project: Project) -> dict[str, Any]:
-    """What the application needs to be built as a package, and the version that a repository would
-    tell; {} when it is no package.
+    """What the application needs to be built as a package, and its version, which a repository
+    would know; {} if it is not a package.
     """
     data, known = project.pyproject, project.known
     requires, setup = at(data, "build-system", "requires"), ""
     if at(data, "build-system") is None:
-        # setup.cfg alone is no project to pip.
+        # pip does not accept setup.cfg alone as a project.
         setup = project.setup.file if known & {"setup.py", "pyproject.toml"} else ""
         requires = [*_LEGACY, *project.setup.setup] if setup else None
     requires = [*requires, *_of_hooks(data)] if isinstance(requires, list) else None
@@ -374,7 +374,7 @@ def _package(project: Project) -> dict[str, Any]:
 
 
 def _of_hooks(data: Mapping[str, Any]) -> list[str]:
-    """What the hooks and targets of Hatch need, which it tells only when it is run."""
+    """What the hooks and targets of Hatch need, which Hatch itself reports only when it runs."""
     build = at(data, "tool", "hatch", "build")
     wheel = at(build, "targets", "wheel")
     hooks = [
@@ -404,8 +404,8 @@ def _released(source: Path, known: Iterable[str]) -> str:
 
 
 def python_problem(source: Path, known: Iterable[str], python: str) -> str:
-    """Why the Python of the images is none for this application, as a sentence; "" when it is, or
-    nobody says.
+    """Why this application does not support the Python of the images, as a sentence; "" if it does,
+    or does not say.
 
     Args:
         source: the directory of the application.
@@ -440,7 +440,7 @@ def python_problem(source: Path, known: Iterable[str], python: str) -> str:
 
 
 def _plain(wanted: str) -> str:
-    """Poetry's ^3.10 and ~3.10 as others write them."""
+    """Poetry's ^3.10 and ~3.10 in the standard form."""
     parts = []
     for part in filter(None, (each.strip() for each in wanted.split(","))):
         sign, numbers = part[0], part[1:].strip().split(".")
@@ -505,7 +505,7 @@ def _pip(source: Path, name: str, known: set[str]) -> Found:
         left -= len(content)
         if left < 0:
             raise SourceError(
-                f"with {file} the requirements are too large; they have to be at most"
+                f"with {file} the requirements are too large; they must be at most"
                 f" {size(PIP_BYTES)}."
             )
         text, utf8 = _decoded(content)

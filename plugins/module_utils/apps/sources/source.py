@@ -20,10 +20,9 @@ from .ignore import Patterns
 
 # Never part of an application, whether or not .dockerignore says so.
 ALWAYS_IGNORED = [".git", "**/__pycache__", "**/*.pyc", ".venv", "**/.pytest_cache"]
-# Read by us, so no pattern leaves them out.
+# This collection reads them, so no pattern excludes them.
 ALWAYS_KEPT = ["!Dockerfile", "!.dockerignore"]
-# What a source may have. Larger things belong into a volume, or into an image that is made
-# elsewhere.
+# The limits of a source. Larger things belong in a volume, or in an image that is built elsewhere.
 ENTRIES = (
     200_000  # files and directories, without what is in a directory that .dockerignore leaves out
 )
@@ -35,7 +34,7 @@ BLOCK = 1 << 20
 
 
 class SourceError(OSError):
-    """A source cannot be taken as it is; the text names the file and says what to do."""
+    """A source cannot be used; the text names the file and says what to do."""
 
 
 def controller_path(source_root: str, given: str) -> Path:
@@ -60,7 +59,7 @@ def file_problem(file: Path, limit: int) -> str:
     return (
         ""
         if os.access(file, os.R_OK)
-        else f"cannot be read: {file}; it must be readable for who runs Ansible"
+        else f"cannot be read: {file}; the user who runs Ansible must be able to read it"
     )
 
 
@@ -73,7 +72,7 @@ def size(count: int) -> str:
 
 
 def is_directory(path: Path) -> bool:
-    """As Path.is_dir, which raises for some paths that cannot be."""
+    """Like Path.is_dir, which raises for some impossible paths."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -84,13 +83,13 @@ def read_inside(source: str | Path, path: str, limit: int = BLOCK) -> bytes:
     """The content of a regular file of a source.
 
     Raises:
-        SourceError: where a link leads out of the source, at anything that is no regular file, and
-        at what is too large. OSError: where it is missing or cannot be read.
+        SourceError: if a link leads out of the source, if it is not a regular file, and if it is
+        too large. OSError: if it is missing or cannot be read.
     """
     if leads_out(source, path):
         raise SourceError(_LEADS_OUT.format(path))
     if not stat.S_ISREG(os.stat(Path(source, path)).st_mode):
-        raise SourceError(f"{path!r} is no regular file, and only such files are read.")
+        raise SourceError(f"{path!r} is not a regular file, and only such files are read.")
     # Without waiting: it may have become a pipe meanwhile.
     with os.fdopen(os.open(Path(source, path), os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         content = file.read(limit + 1)
@@ -137,8 +136,7 @@ def source_files(source: str) -> Iterator[str]:
     to it.
 
     Raises:
-        SourceError: at what is not to be taken, or more than that; nothing has been read then but
-        names.
+        SourceError: at a file that is not allowed, or at too many; only names have been read then.
     """
     return iter(_files(source))
 
@@ -198,11 +196,11 @@ def _check_name(path: str) -> None:
         length = len(path.encode())
     except UnicodeEncodeError:
         raise SourceError(
-            f"{path!r} is no name in UTF-8; rename it, or list its directory in .dockerignore."
+            f"{path!r} is not a name in UTF-8; rename it, or list its directory in .dockerignore."
         ) from None
     if length > PATH_BYTES:
         raise SourceError(
-            f"{path[:60]!r}… lies too deep; a path has to have at most {PATH_BYTES} bytes."
+            f"{path[:60]!r}… is too deep; a path must have at most {PATH_BYTES} bytes."
         )
 
 

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modules that no Python would load, told before a host is touched: the application's own, and what
-they import when they are loaded.
+"""Modules that no Python would load, found before a host is touched: the application's own, and
+what they import when they are loaded.
 
-The Python of the images may be newer than the controller's: what may be its syntax is left to the
-container, which looks with its own.
+The Python of the images may be newer than the controller's: code that may be its syntax is left to
+the container, which checks with its own Python.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from . import find
 
 FILES = 200  # modules that are followed
-# What came with which Python, as it looks in a text: rather too much of it than too little. An
+# Which syntax came with which Python, as patterns that rather match too much than too little. An
 # f-string of 3.12 may have its own quotes, or the end of a line, within braces.
 _NEWER = (
     (
@@ -56,7 +56,7 @@ def _may_be_newer(content: bytes, words: str, python: str) -> bool:
     ):
         return False
     if words.startswith("too many") or (b"\0" in content and find.not_utf8(content) < 0):
-        return True  # a limit of this Python, or a file that is no text
+        return True  # a limit of this Python, or a file that is not text
     text = content.decode(errors="replace")
     newer = any(
         version > sys.version_info[:2] and re.search(pattern, text, re.MULTILINE)
