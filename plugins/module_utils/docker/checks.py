@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What prevents the work of the role docker on a host, and what its user should know. Pure."""
+"""The problems that prevent the work of the role docker on a host, and notes for its user. Pure."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def _source_problems(here: Situation) -> Iterator[str]:
 
 
 def notes(here: Situation) -> Iterator[str]:
-    """What its user should know although it prevents nothing."""
+    """Notes for the user about problems that prevent nothing."""
     clis = here.facts.clis
     best = here.facts.cli
     if best and best.path != clis[0].path:

@@ -174,7 +174,7 @@ def _without_nulls(config: Config) -> Config:
 
 
 def daemon_config(options: Config, swarm: bool = False) -> Config:
-    """The options of the user over the safe defaults; a null takes a key away."""
+    """The options of the user over the safe defaults; null removes a key."""
     base = dict(DAEMON_DEFAULTS)
     if swarm:
         del base["live-restore"]  # dockerd refuses the two together
@@ -195,7 +195,7 @@ def daemon_text(config: Config) -> str:
 
 
 def holds(have: Any, want: Any) -> bool:
-    """Whether everything wanted is there, whatever else is."""
+    """Whether all wanted options are present; others do not matter."""
     if isinstance(have, dict) and isinstance(want, dict):
         return all(key in have and holds(have[key], value) for key, value in want.items())
     return bool(have == want)
@@ -222,7 +222,7 @@ def daemon_differences(have: Config, want: Config) -> list[str]:
 
 
 def daemon_action(have: Config, want: Config) -> str:
-    """What a running daemon needs to take over the change: none, reload or restart."""
+    """What a running daemon needs to apply the change: none, reload or restart."""
     changed = {key for key in {*have, *want} if have.get(key) != want.get(key)}
     if not changed:
         return "none"
@@ -241,7 +241,7 @@ def flag_options(command: str) -> dict[str, str]:
 
 
 def shape_problems(options: Any) -> list[str]:
-    """Why docker_daemon_options are nothing that a daemon.json can hold."""
+    """Why a daemon.json cannot contain docker_daemon_options."""
     where = "docker_daemon_options"
     if not isinstance(options, dict):
         return [
@@ -283,7 +283,8 @@ def _texts(value: Any) -> bool:
 
 
 def exposure_problems(options: Config, flags: dict[str, str]) -> list[str]:
-    """What would give the engine, and with it the host, to more than root and docker_users."""
+    """Options that give others than root and docker_users access to the engine, and so to the
+    host."""
     where, problems = "docker_daemon_options", []
     # Without a scheme dockerd takes TCP.
     open_to = [
@@ -306,7 +307,7 @@ def exposure_problems(options: Config, flags: dict[str, str]) -> list[str]:
 def option_problems(
     options: Config, command: str, swarm: bool, old_engine: bool = False
 ) -> list[str]:
-    """What is wrong with docker_daemon_options and can be known without asking dockerd."""
+    """The problems of docker_daemon_options that are known without asking dockerd."""
     problems = []
     where = "docker_daemon_options"
     for name in sorted(options):

@@ -80,7 +80,7 @@ class DaemonFile(Typed):
 
 @dataclass(frozen=True)
 class Record(Typed):
-    """What this role notes on the host. daemon_config: the digests of daemon.json that are ours.
+    """The record of this role on the host. daemon_config: the digests of daemon.json that are ours.
     applied: the one that the engine has taken over.
     """
 
@@ -122,7 +122,7 @@ class User(Typed):
 
 @dataclass(frozen=True)
 class Limits(Typed):
-    """Open files. handled: Docker's init script already goes on with what there is."""
+    """Open files. handled: Docker's init script already accepts the limit of the host."""
 
     nofile: int
     may_raise: bool

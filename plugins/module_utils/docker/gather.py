@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look at a host: everything that the role docker needs to know. Changes nothing."""
+"""Gathers everything that the role docker needs to know of a host. Changes nothing."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def was_in_swarm() -> bool:
 
 
 def _dictionary(text: str) -> dict[str, Any]:
-    """What a file of JSON has; {} where it is broken."""
+    """The content of a JSON file; {} if it is broken."""
     try:
         found = json.loads(text or "{}")
     except ValueError:
@@ -139,7 +139,7 @@ def _dictionary(text: str) -> dict[str, Any]:
 
 
 def record() -> Record:
-    """What this role has noted."""
+    """The record of this role."""
     return Record.from_dict(_dictionary(read(DOCKER_RECORD)))
 
 

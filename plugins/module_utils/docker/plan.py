@@ -117,7 +117,7 @@ class EngineOutput(Typed):
 
 @dataclass(frozen=True)
 class Plan(Typed):
-    """The work on one host, and what prevents it. notes: what the user should know."""
+    """The work on one host, and the problems that prevent it. notes: for the user."""
 
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -228,7 +228,7 @@ class _Planner:
         return sorted(found)
 
     def suite_url(self, repository: Repository | None) -> str:
-        """Where the repository is asked before anything is changed, if the host can ask."""
+        """The address of the repository to check before any change, if the host can reach it."""
         asks = "ca-certificates" in self.facts.packages or self.here.url.startswith("http:")
         suite = repository.suite if repository and asks else ""
         return f"{self.here.url}/dists/{suite}/InRelease" if suite else ""

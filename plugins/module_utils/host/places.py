@@ -29,7 +29,7 @@ CONTAINER_RUN = "/run/flaskops"
 CONTAINER_SETTINGS = "/etc/flaskops"
 CONTAINER_SECRETS = "/run/secrets"
 CONTAINER_SPOOL = "/var/tmp"
-# What containers of this collection are labelled with.
+# The labels of this collection's containers.
 LABEL = "host.flaskops"
 APP_LABEL, RELEASE_LABEL, PROCESS_LABEL, PIN_LABEL = LABELS = tuple(
     f"{LABEL}.{name}" for name in ("app", "release", "process", "pin")

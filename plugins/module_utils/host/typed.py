@@ -55,7 +55,7 @@ def read(noun: type[Noun], given: Mapping[str, Any]) -> Noun:
 
 
 def plain(noun: Any) -> dict[str, Any]:
-    """A dataclass as a dictionary of what JSON has."""
+    """A dataclass as a dictionary of JSON types."""
     return {name: _plain(getattr(noun, name)) for name, _reader in _fields(type(noun))}
 
 
@@ -74,7 +74,7 @@ class Typed:
 
     @classmethod
     def from_dict(cls: type[Noun], given: Mapping[str, Any]) -> Noun:
-        """From what Ansible has."""
+        """From a dictionary of Ansible."""
         return read(cls, given)
 
     def to_dict(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from ..host.shown import shown, shown_line
 MANIFEST = "manifest.json"
 MANIFEST_BYTES, HEADER_BYTES, ARCHIVE_BYTES = 1 << 20, 1 << 16, 1 << 36
 MEMBERS, SECONDS = 100_000, 1800
-# What reading a broken archive may raise.
+# Exceptions of reading a broken archive.
 BROKEN = (
     tarfile.TarError,
     EOFError,
@@ -45,7 +45,7 @@ ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 
 class _Member(tarfile.TarInfo):
-    """One whose extended header is not read where it is larger than any name needs."""
+    """A member whose extended header is not read if it is larger than any name needs."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:  # pylint: disable=arguments-renamed
         if (

@@ -17,7 +17,7 @@ _OTHER = re.compile(r"alpine|busybox|distroless|nanoserver|windowsservercore")
 
 
 def problem_of(image: str) -> str:
-    """What a base must be, where its name says that it has no APT; "" for any other."""
+    """What a base must be, if its name shows that it has no APT; else ""."""
     words = "be a Debian or Ubuntu with Python and APT, such as python:3.12-slim-trixie"
     return words if _OTHER.search(image) else ""
 

@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
 }
 LOG_LINES = 60
-# What BuildKit repeats at the end: the last lines of the step that has failed.
+# What BuildKit repeats at the end: the last lines of the failed step.
 _AGAIN = re.compile(r"^------\n > .*?^------\n", re.MULTILINE | re.DOTALL)
 _WARNING = re.compile(r"(?m)^(?:#\d+ )?\d+\.\d+ flaskops warning: (.*)$")
 SECONDS = 24 * 3600
@@ -35,7 +35,7 @@ SECONDS = 24 * 3600
 def build(
     docker: Docker, path: str, image: str, secrets: Iterable[str], more: Iterable[str] = ()
 ) -> list[str]:
-    """Build what lies unpacked in a directory.
+    """Build the context that is unpacked in a directory.
 
     Args:
         docker: the engine.

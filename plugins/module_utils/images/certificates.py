@@ -20,7 +20,7 @@ _UNTRUSTED = re.compile(
     r" certificate|certificate signed by unknown authority",
     re.IGNORECASE,
 )
-# What no authority puts right.
+# Errors that no certificate authority can fix.
 _OTHERWISE = re.compile(
     r"has expired|not yet valid|hostname mismatch|doesn't match|does not match", re.IGNORECASE
 )
@@ -49,7 +49,7 @@ def of_build(log: str, trusts: bool) -> str:
 
 
 def of_host(log: str) -> str:
-    """The same for what the host itself asks for."""
+    """The same for requests of the host itself."""
     return (
         "This host does not trust the certificate of an APT source: put its authority into"
         " /usr/local/share/ca-certificates on the host, as a file .crt, and run"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Of a new build context only what is new goes over the network; the rest is taken from the
+"""Only the new parts of a build context are sent over the network; the rest is taken from the
 contexts that the host has.
 
 A delta is the same archive, in which a file that the host has is empty and has its digest
@@ -29,7 +29,7 @@ BLOCK = 1 << 20
 
 
 class Damaged(Exception):
-    """What the delta counts on is not on this host any more."""
+    """A content that the delta refers to is no longer on this host."""
 
 
 def digests(archive: Path) -> dict[str, tuple[int, int]]:

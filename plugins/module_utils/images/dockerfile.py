@@ -132,7 +132,7 @@ def last_chain(found: list[Stage]) -> list[Stage]:
 def environment(
     chain: Iterable[Stage], arguments: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What ENV leaves behind in the image."""
+    """The variables that ENV sets in the image."""
     values: dict[str, str] = {}
     for stage in chain:
         known: dict[str, str] = {}
@@ -188,7 +188,7 @@ def exposed(chain: Iterable[Stage], values: Mapping[str, str] | None = None) -> 
 
 
 def started(chain: Iterable[Stage]) -> str:
-    """What ENTRYPOINT and CMD start, as one text."""
+    """The command of ENTRYPOINT and CMD, as one string."""
     found = {
         instruction.word: instruction.text for stage in chain for instruction in stage.instructions
     }

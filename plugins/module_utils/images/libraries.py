@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Debian packages are missing, by what compilers, installers and Python say of it."""
+"""Which Debian packages are missing, according to messages of compilers, installers and Python."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ BUILD: tuple[tuple[str, str], ...] = (
     (r"yarn: not found", "yarnpkg"),
     (r"(?:curl|wget): not found", "curl"),
 )
-# What an application says that cannot load a library. These packages have the library alone.
+# Messages of an application that cannot load a library. These packages contain only the library.
 RUN: tuple[tuple[str, str], ...] = (
     (r"libpq\.so", "libpq5"),
     (r"libmariadb\.so|libmysqlclient\.so", "libmariadb3"),
@@ -150,7 +150,7 @@ def missing(log: str, table: tuple[tuple[str, str], ...] = BUILD) -> tuple[list[
     packages: dict[str, None] = {}
     first = ""
     for line in map(str.strip, log.splitlines()):
-        # Commands that BuildKit shows are not what they said.
+        # Skip commands that BuildKit shows: they are not messages.
         if " RUN " in line[:40] or (table is RUN and not _LOADS.search(line)):
             continue
         for pattern, names in table:

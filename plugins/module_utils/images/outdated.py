@@ -75,7 +75,7 @@ _GONE_NAMES = {
     ),
     "3.10": r"inspect has (?:getargspec|formatargspec)|asyncio has coroutine",
 }
-# What setuptools brought for Python, and the last versions that do.
+# Modules that setuptools provided for Python, and the last versions that do.
 OF_SETUPTOOLS, SETUPTOOLS = ("pkg_resources", "distutils"), "setuptools<81"
 # Modules that a package has no more, and the last versions that have them.
 _MODULES = {
@@ -103,7 +103,7 @@ _FAILED = re.compile(
     r"(?:Failed building wheel for|Failed to build)"
     r" '?(?P<name>(?!installable)[A-Za-z0-9][\w.-]{0,80})"
 )
-# What C code for another Python says, and the setup of packages for another setuptools.
+# Messages of C code for another Python, and of packages for another setuptools.
 _OTHER_PYTHON = re.compile(
     r"error:"
     r" .{0,200}\b(_?Py[A-Z]\w+|_Py\w+|tstate|ob_digit|tp_print|f_code|c_recursion_remaining)\b|"
@@ -170,7 +170,7 @@ def of_module(name: str) -> str:
 
 
 def of_build(log: str) -> str:
-    """What to write where a package does not build with this Python; "" for another failure."""
+    """What to write if a package does not build with this Python; "" for another failure."""
     if not (failed := _FAILED.search(log)) or not (line := _OTHER_PYTHON.search(log)):
         return ""
     return (

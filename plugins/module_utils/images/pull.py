@@ -26,7 +26,7 @@ SECONDS = 1800
 
 
 def registry_of(image: str) -> str:
-    """The registry that a reference names, as a login takes it; "" for Docker Hub."""
+    """The registry in a reference, as for docker login; "" for Docker Hub."""
     first, slash, _rest = image.partition("/")
     return first if slash and ("." in first or ":" in first or first == "localhost") else ""
 

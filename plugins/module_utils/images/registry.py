@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A registry that an image could not be had from: what the engine says of it, and what to write."""
+"""A registry that did not provide an image: the message of the engine, and what to write."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WAYS = (
 
 
 def advice(reason: str) -> str:
-    """What to write when a registry did not give an image; "" when that is not why it failed."""
+    """What to write if a registry did not provide an image; "" for another failure."""
     asked = _ASKED.search(reason)
     if not asked:
         return ""

@@ -16,7 +16,7 @@ from typing import Any
 from ..host.files import HostError, make_directory
 from .dockerfile import mount
 
-# Where the secrets are while a RUN runs, and what leads programs to them.
+# The paths of the secrets during a RUN, and the variables that lead programs to them.
 PLACE = "/run/trust"
 BUNDLE = (
     "SSL_CERT_FILE",
@@ -54,7 +54,7 @@ def trust(ca_bundle: str, index_url: str) -> tuple[dict[str, str], dict[str, str
 
 
 def unpack(params: Mapping[str, Any]) -> list[str]:
-    """Create the directory again, readable by its owner alone.
+    """Create the directory again, readable only by its owner.
 
     Args:
         params: C(path), C(archive), C(dockerfile) (its text, empty for that of the context),

@@ -26,8 +26,8 @@ LONGEST = 65536  # characters of a text that is not secret
 LONGEST_MESSAGE = 8000  # characters
 DEEPEST = 10  # no option is deeper; aliases of YAML may form a cycle
 
-# What a user wrote, and the same with defaults and converted values. The types of a value follow
-# from the schema; the room of the schema makes its nouns of them.
+# What a user wrote, and the same with defaults and converted values. The schema determines the
+# types of the values.
 Given = Mapping[str, Any]
 Values = dict[str, Any]
 
@@ -243,8 +243,8 @@ def _fitting(given: Any, option: Option) -> list[Any]:
 
 
 def fitting(value: Given, options: Mapping[str, Option]) -> tuple[Values, list[str]]:
-    """What fits of a dictionary with problems, and the keys that are missing or have something that
-    does not fit. Those get their defaults; of a list, and of a dictionary, what fits is left.
+    """The valid part of a dictionary with problems, and the keys that are missing or invalid. Those
+    get their defaults; a list or a dictionary keeps its valid part.
     """
     result: Values = {}
     refused: list[str] = []

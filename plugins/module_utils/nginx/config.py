@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ..host.places import NginxPlace
 
-# What packages of Nginx bring as a site that answers to every name.
+# The sites of Nginx packages that answer to every name.
 DEFAULT_SITES = ("sites-enabled/default", "conf.d/default.conf")
 TOKEN = re.compile(
     r"""

@@ -126,7 +126,7 @@ class TreeFile(Typed):
 
 @dataclass(frozen=True)
 class Tree(Typed):
-    """The parameters of nginx_tree: what there should be, and what should not."""
+    """The parameters of nginx_tree: what must exist, and what must not."""
 
     directories: tuple[str, ...]
     files: tuple[TreeFile, ...]

@@ -49,7 +49,7 @@ def read_entry(path: Path) -> Entry:
 
 
 def write_new(path: Path, entry: Entry) -> None:
-    """Put an entry at a path where nothing is, with its contents on the disk when this returns."""
+    """Create an entry at a free path; its content is on the disk when this returns."""
     if entry.kind == "link":
         os.symlink(entry.target, path)
         return

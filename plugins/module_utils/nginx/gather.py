@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One look at a host: everything that the role nginx needs to know. Changes nothing."""
+"""Gathers everything that the role nginx needs to know of a host. Changes nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(command: list[str]) -> tuple[int, str]:
 
 
 def conffile_sums(status: str, root: str) -> dict[str, str]:
-    """What dpkg put there: path -> MD5, from its status file."""
+    """The files that dpkg installed: path -> MD5, from its status file."""
     return dict(re.findall(rf"^ ({re.escape(root)}/\S+) ([0-9a-f]{{32}})\b", status, re.MULTILINE))
 
 
@@ -88,7 +88,7 @@ def default_sites(places: Places, sums: dict[str, str]) -> list[DefaultSite]:
 
 
 def foreign_files(places: Places) -> list[Foreign]:
-    """What others have put where the main configuration includes it."""
+    """Files of other owners that the main configuration includes."""
     found = []
     for directory, pattern in (
         ("sites-enabled", "*"),
@@ -106,7 +106,7 @@ def foreign_files(places: Places) -> list[Foreign]:
 
 
 def own_files(places: Places) -> dict[str, OurFile]:
-    """The files that carry our mark: a run with the same contents has nothing to write."""
+    """The files with the marker of this collection: a run with the same contents writes nothing."""
     found = {}
     paths = [places.root / "nginx.conf", places.root / "conf.d/flaskops.types"]
     paths += [

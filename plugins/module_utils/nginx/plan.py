@@ -55,7 +55,7 @@ def server_blocks(inputs: Inputs, ipv6: bool) -> list[ServerBlock]:
     sites = inputs.sites
     ports = tuple(sorted({inputs.http_port, *(site.port for site in sites)}))
     own = inputs.header_buffer_size or ""
-    # What comes before Host is read as the catch-all has it, whichever site it is for.
+    # Nginx reads everything before Host with the settings of the catch-all, for any site.
     largest = max(
         [own, *(site.header_buffer_size for site in sites)],
         key=lambda size: int(size.rstrip("k") or 8),
@@ -145,7 +145,7 @@ def common_problems(facts: Facts) -> list[str]:
 def managed_problems(
     facts: Facts, inputs: Inputs, ports: Sequence[int], rendered: str
 ) -> list[str]:
-    """What keeps us from taking the Nginx of this host over."""
+    """The problems that prevent the role from managing the Nginx of this host."""
     problems = []
     system = facts.distribution
     if system.version not in SUPPORTED.get(system.id, ()):
@@ -211,7 +211,7 @@ def refused(error: str) -> str:
 
 
 def broken_by_others(facts: Facts) -> list[str]:
-    """A configuration that is broken already, unless what is broken is replaced by us anyway."""
+    """A configuration that is already broken, unless the role replaces the broken part."""
     error = facts.configuration_error
     match = re.search(rf" in {ROOT}/(\S+?):\d+", error)
     taken_over = facts.main_config.state == "ours"
@@ -223,7 +223,7 @@ def broken_by_others(facts: Facts) -> list[str]:
 
 
 def own_nginx_problems(facts: Facts, required: Sequence[str]) -> list[str]:
-    """What an Nginx of the user's own (nginx_manage: false) lacks."""
+    """What the user's Nginx (nginx_manage: false) lacks."""
     if not facts.installed:
         return [
             "nginx: nginx_manage is false and Nginx is not installed on this host"
@@ -384,7 +384,7 @@ def split_files(text: str) -> list[TreeFile]:
 
 
 def is_current(facts: Facts, tree: Tree) -> bool:
-    """Whether the host has all of it already, so that nothing is sent there."""
+    """Whether the host already has everything, so that nothing is sent to it."""
     there = {*facts.files, *(site.path for site in facts.default_sites)}
     return (
         not facts.reload_pending

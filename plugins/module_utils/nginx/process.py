@@ -38,7 +38,7 @@ SAID = re.compile(
 
 
 def emergencies(text: str) -> str:
-    """Nginx's own words about what is wrong, without the lines that say nothing."""
+    """The error messages of Nginx, without meaningless lines."""
     wrong = [
         f"[{level}] {words}"
         for level, words in SAID.findall(text)

@@ -15,7 +15,7 @@ from typing import Any
 
 
 class NginxError(Exception):
-    """Something the user must know; the message says what to do next."""
+    """A problem for the user; the message says what to do next."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ from .steps import (
 
 
 class Interrupted(NginxError):
-    """The run was asked to end: it takes the way of every other failure."""
+    """The run received a signal to end: it is handled like any other failure."""
 
 
 @dataclass
@@ -384,7 +384,8 @@ class NginxTree:
             ) from error
 
     def _finish_cut_run(self) -> bool:
-        """An earlier run was killed after it wrote and before it reloaded: load what is there."""
+        """An earlier run was killed between its writes and the reload: load the configuration
+        now."""
         if not self.check_mode:
             sweep_tree(self.root)
         running = self.host.installed() and self.host.master(self.root) is not None

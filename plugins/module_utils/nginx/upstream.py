@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Upstream:
-    """What speaks HTTP at a unix socket."""
+    """A server that speaks HTTP at a unix socket."""
 
     socket: str
 
