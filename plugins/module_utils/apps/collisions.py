@@ -59,7 +59,7 @@ def _places(apps: Sequence[App]) -> list[str]:
     for app in (app for app in apps if app.path):
         site, path = app.site, app.app_path.prefix
         known = any(use == "path" for _name, use in places.get((site, f"{path}/"), []))
-        # Where the paths are the same, what is below is the same too.
+        # If the paths are equal, everything below is equal too.
         below = [] if known else [("static", static.url) for static in app.static]
         below += [] if known else [("websocket", url) for url in app.proxy.websocket_paths]
         for use, url in [("path", ""), *below]:

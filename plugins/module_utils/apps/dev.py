@@ -37,7 +37,7 @@ from .sources.source import source_files, write_context
 
 PORT = 5000  # in the container
 UID = 10001  # that of the runtime image, which has its name and its home
-# What concerns a host, or where else the source comes from.
+# Keys that concern a host, or another origin of the source.
 DROPPED = ("git", "image", "image_archive", "registry", "site", "state", "processes")
 ENTRYPOINT = ["/opt/runtime/bin/python3", "-I", "/opt/runtime/flaskops/entrypoint.py"]
 
@@ -45,7 +45,7 @@ ENTRYPOINT = ["/opt/runtime/bin/python3", "-I", "/opt/runtime/flaskops/entrypoin
 def dev_entry(
     apps: Sequence[Mapping[str, Any]], source: str, source_root: str, keys: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The entry of flask_apps that is meant, for the machine of its developer.
+    """The matching entry of flask_apps, for the machine of its developer.
 
     Args:
         apps: flask_apps of the inventory, if there is one.
@@ -122,7 +122,7 @@ def source_mounts(app: App, files: Sequence[str]) -> dict[str, str]:
 def prepare(
     docker: Docker, release: Mapping[str, Any], place: Path, port: int, trust: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Build the image of an application and write what its container has from this machine.
+    """Build the image of an application, and write the files of its container on this machine.
 
     Args:
         docker: the engine of the developer.
@@ -134,7 +134,7 @@ def prepare(
     Returns:
         What C(dev_run) gives.
     """
-    # Apart from those of releases, which a deploy looks through.
+    # Separate from those of releases, which a deploy examines.
     image = f"flaskops-dev/{release['name']}:latest"
     before = docker.inspect(image, "image")
     app, archive, path = App.from_dict(release["app"]), place / CONTEXT, place / "build"
@@ -144,7 +144,7 @@ def prepare(
     build(docker, str(path), image, unpack(context))
     found = docker.inspect(image, "image")
     if before and before["Id"] != found["Id"]:
-        # A container of the last run may still have it.
+        # A container of the last run may still use it.
         docker.run("image", "rm", before["Id"], check=False)
     _write_files(release, place)
     return dev_run(release, str(place), port, image, found["Config"])

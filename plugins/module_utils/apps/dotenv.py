@@ -30,7 +30,7 @@ _EXPANDS = re.compile(r"(?<!\\)(?:\\\\)*(\$[{(]|`)")
 
 
 class DotenvError(ValueError):
-    """The file cannot be taken as it is; the text says why, without what is in it."""
+    """The file cannot be used; the text says why, without its content."""
 
 
 def read(file: Path) -> dict[str, str]:
@@ -65,7 +65,7 @@ def read(file: Path) -> dict[str, str]:
 
 
 def parse(text: str) -> tuple[dict[str, str], list[str]]:
-    """The variables, and what is wrong with which line."""
+    """The variables, and the problems with their lines."""
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     problems: list[str] = []
@@ -86,7 +86,7 @@ def parse(text: str) -> tuple[dict[str, str], list[str]]:
 
 
 def _assignment(text: str, position: int) -> tuple[str, str, int, str]:
-    """Name, value, where the next line begins, and what is wrong."""
+    """The name, the value, the start of the next line, and the problem."""
     next_line = _PLAIN.match(text, position).end() + 1  # type: ignore[union-attr]
     begin = _NAME.match(text, position)
     if not begin:

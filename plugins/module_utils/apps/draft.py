@@ -26,7 +26,7 @@ def _with(noun: Noun, values: Mapping[str, Any]) -> Noun:
 
 @dataclass
 class Draft:
-    """One entry, and what there is to report of it.
+    """One entry, and its problems and notes.
 
     Args:
         app: the entry so far. A value that was refused has its default, or "".
@@ -61,9 +61,9 @@ class Draft:
         self.notes += notes
 
     def is_refused(self, *keys: str) -> bool:
-        """Whether one of these keys has no value that fits."""
+        """Whether one of these keys has an invalid value."""
         return any(key in self.refused for key in keys)
 
     def written(self, keys: Iterable[str]) -> list[str]:
-        """Those of these keys that the entry itself has, without flask_apps_defaults."""
+        """Those of these keys that the entry itself sets, without flask_apps_defaults."""
         return [key for key in keys if self.own.get(key)]

@@ -21,7 +21,7 @@ _MANAGER = re.compile(
 )
 _BUSYBOX = re.compile(r"(?:^|[\s;&|(\"'\[])(?:/[\w/]*/)?(adduser|addgroup)[ \t]+(?:-[SDHGgu]\b)")
 _TAKES_WORD = ("-t", "--virtual", "-X", "--repository", "--root", "-p", "--arch")
-# Debian's names of what Alpine calls otherwise; "" for what the build image has.
+# Debian's names of Alpine packages; "" for those that the build image has.
 _DEBIAN = {
     **dict.fromkeys(
         (
@@ -67,7 +67,7 @@ def commands(text: str, stage: Stage) -> Iterator[tuple[int, str, str]]:
     for instruction in stage.instructions:
         if instruction.word != "RUN":
             continue
-        # A heredoc is in the lines alone.
+        # Only the lines contain a heredoc.
         said = [
             line
             for line in lines[instruction.first : instruction.last + 1]
@@ -80,7 +80,7 @@ def commands(text: str, stage: Stage) -> Iterator[tuple[int, str, str]]:
 
 
 def packages(command: str) -> list[str]:
-    """What apk add installs, by Debian's names where they are known to differ."""
+    """The packages of apk add, by Debian's names if they are known to differ."""
     names: dict[str, None] = {}
     for part in re.split(r"[;&|()\n]+", command):
         words = [word for word in re.split(_GAP, part.rstrip("] \t")) if word]

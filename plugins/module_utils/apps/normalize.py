@@ -154,7 +154,7 @@ def normalize_apps(
 
 @dataclass(frozen=True)
 class _Host:
-    """What the entries of one host have in common; the arguments of normalize_apps."""
+    """The common settings of all entries of one host: the arguments of normalize_apps."""
 
     sites: Sequence[str] | None
     source_root: str
@@ -171,7 +171,7 @@ def _draft(
     options: Mapping[str, Option],
     where: str,
 ) -> tuple[Draft, list[str]]:
-    """An entry with its defaults, and the problems of its values, which it has not got."""
+    """An entry with its defaults, without its invalid values, and their problems."""
     given = merge(defaults, entry)
     values, problems = normalize(given, options, where)
     refused: list[str] = []
@@ -182,7 +182,7 @@ def _draft(
 
 
 def _complete(draft: Draft, host: _Host) -> None:
-    """All that follows from one entry, and its problems but those with other entries."""
+    """Everything derived from one entry, and its problems, except those with other entries."""
     _env_file(draft, host.source_root)
     _check_host(draft, host)
     _own_files(draft, host.source_root)
@@ -233,7 +233,7 @@ def _base(draft: Draft, host: _Host) -> None:
 
 
 def _finish(draft: Draft) -> None:
-    """One way to write each path, and what a Gunicorn of the image gets of it."""
+    """Normalise each path, and derive what a Gunicorn of the image gets."""
     app, proxy = draft.app, draft.app.proxy
     if paths := proxy.websocket_paths:
         proxy = replace(proxy, websocket_paths=tuple(path.rstrip("/") for path in paths))
@@ -256,7 +256,7 @@ def _script_name(app: App) -> str:
 
 
 def _env_file(draft: Draft, source_root: str) -> None:
-    """Give the entry what is in its env_file: settings to env, the rest to private_env."""
+    """Add the variables of env_file to the entry: settings to env, the rest to private_env."""
     app = draft.app
     if not app.env_file or draft.is_refused("env", "secrets"):
         return
@@ -284,7 +284,7 @@ def _env_file(draft: Draft, source_root: str) -> None:
 
 
 def _env_file_in_image(app: App) -> list[str]:
-    """A note, where the env_file of a complete entry is part of its source, which can be read."""
+    """A note if the env_file of a complete entry is part of its source, and so of the image."""
     file, source = Path(app.env_file), app.source
     if (
         not app.env_file
@@ -302,7 +302,7 @@ def _env_file_in_image(app: App) -> list[str]:
 
 
 def _check_host(draft: Draft, host: _Host) -> None:
-    """An entry against what the host has, and against what this collection sets itself."""
+    """Check an entry against the host, and against the variables that this collection sets."""
     app = draft.app
     if host.sites is not None and app.site not in host.sites:
         draft.refuse(
@@ -345,7 +345,7 @@ def _check_host(draft: Draft, host: _Host) -> None:
 
 
 def _check_proxy(draft: Draft) -> None:
-    """What of an entry Nginx would not do together."""
+    """Refuse keys that Nginx cannot combine."""
     static, proxy = draft.app.static, draft.app.proxy
     for key, urls in (
         ("index", [each.url for each in static if each.index]),
@@ -361,7 +361,7 @@ def _check_proxy(draft: Draft) -> None:
 
 
 def _check_locations(draft: Draft, taken_paths: Collection[str]) -> None:
-    """What an entry has where the site, or the role itself, answers."""
+    """Refuse paths at which the site, or the role itself, answers."""
     app = draft.app
     draft.refuse(
         *(
@@ -379,7 +379,7 @@ def _check_locations(draft: Draft, taken_paths: Collection[str]) -> None:
 
 
 def _own_files(draft: Draft, source_root: str) -> None:
-    """The user's own files for Nginx, by their absolute paths from here on."""
+    """Set the absolute paths of the user's files for Nginx."""
     app = draft.app
 
     def absolute(key: str, given: str) -> str:
@@ -423,5 +423,5 @@ def _images(refresh: Any, image: Any, base: Any, source_root: str) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    """A value that may be of a wrong kind, which was reported already."""
+    """A value of any type; a wrong type was already reported."""
     return value if isinstance(value, str) else show(value)

@@ -20,7 +20,7 @@ SHARED = {"_find.py": find, "_replaced.py": replaced}
 
 
 def shared_files() -> dict[str, bytes]:
-    """The content of each of them."""
+    """The content of each file."""
     return {name: Path(str(module.__file__)).read_bytes() for name, module in SHARED.items()}
 
 

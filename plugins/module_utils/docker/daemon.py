@@ -284,7 +284,8 @@ def _texts(value: Any) -> bool:
 
 def exposure_problems(options: Config, flags: dict[str, str]) -> list[str]:
     """Options that give others than root and docker_users access to the engine, and so to the
-    host."""
+    host.
+    """
     where, problems = "docker_daemon_options", []
     # Without a scheme dockerd takes TCP.
     open_to = [

@@ -385,7 +385,8 @@ class NginxTree:
 
     def _finish_cut_run(self) -> bool:
         """An earlier run was killed between its writes and the reload: load the configuration
-        now."""
+        now.
+        """
         if not self.check_mode:
             sweep_tree(self.root)
         running = self.host.installed() and self.host.master(self.root) is not None

@@ -26,7 +26,7 @@ FILE_BYTES = 2**20  # of each file that is read
 # in the expressions of a setup.py, where a name may stand for many others, and lines of files that
 # it reads
 STEPS = 20_000
-# What is done to the content of a file before it is a list.
+# Methods that turn the content of a file into a list.
 _OF_A_FILE = {"read", "read_text", "readlines", "splitlines", "split", "strip"}
 _CHANGES = {
     "append",
@@ -56,13 +56,13 @@ _OF_AN_EXTRA = re.compile(
 
 
 class Declared(NamedTuple):
-    """What a project says of itself; None where only a build of it knows."""
+    """What a project declares; None if only a build of it shows it."""
 
     file: str  # that declares it; "" without a project
     packages: list[str] | None = None
     extras: dict[str, list[str]] | None = None
-    setup: tuple[str, ...] = ()  # what its setup.py needs itself
-    python: str = ""  # the versions that it asks for
+    setup: tuple[str, ...] = ()  # requirements of its setup.py itself
+    python: str = ""  # the versions that it requires
     name: str = ""
 
     def with_extras(self, extras: Iterable[str]) -> list[str] | None:
@@ -115,7 +115,7 @@ def lines_of(text: str) -> list[str]:
 
 
 class Project:
-    """What the files of a source say of it as a project, each file read once.
+    """The project of a source according to its files; each file is read once.
 
     Args:
         source: the directory of the application.
@@ -135,21 +135,21 @@ class Project:
             return {}
 
     def toml(self, name: str) -> dict[str, Any]:
-        """The content of such a file; raises what keeps it from being read."""
+        """The content of such a file; raises if it cannot be read."""
         return load_toml(_text(self.source, name))
 
     @cached_property
     def setup(self) -> Declared:
-        """What setup.cfg and setup.py say."""
+        """What setup.cfg and setup.py declare."""
         return self._completed(self._setup)
 
     @cached_property
     def said(self) -> Declared:
-        """What pyproject.toml says, and setup.cfg and setup.py where it leaves that to them."""
+        """What pyproject.toml declares, and setup.cfg and setup.py if it leaves that to them."""
         return self.in_tables(self.pyproject)
 
     def in_tables(self, pyproject: Mapping[str, Any]) -> Declared:
-        """The same, with what such a file holds."""
+        """The same, from the content of such a file."""
         said, table = self._setup, pyproject.get("project")
         if isinstance(table, dict):
             dynamic = table["dynamic"] if isinstance(table.get("dynamic"), list) else []
@@ -218,7 +218,7 @@ class _Files:
 
 
 def _packages(listed: Any) -> list[str] | None:
-    """A list of packages; None where it is none, or has more than packages in it."""
+    """A list of packages; None if it is not one, or contains anything else."""
     good = isinstance(listed, list) and all(
         isinstance(each, str) and each.isprintable() for each in listed
     )
@@ -256,7 +256,7 @@ def _dynamic(known: _Files, pyproject: Mapping[str, Any]) -> list[str] | None:
 
 
 def _of_setup(files: _Files) -> Declared:
-    """What setup.cfg says, and setup.py where that says nothing."""
+    """What setup.cfg declares, else setup.py."""
     options, described = _configuration(files.source, files.known)
     arguments = _arguments(files)
     if arguments is None and not described:
@@ -291,7 +291,7 @@ def _of_setup(files: _Files) -> Declared:
 
 
 def _unconditional(packages: Any, extras: Any) -> tuple[Any, Any]:
-    """Packages and extras, where extras_require has conditions in the names of extras."""
+    """Packages and extras, if names in extras_require contain conditions."""
     if not isinstance(extras, dict) or not all(
         isinstance(name, str) and isinstance(listed, list) for name, listed in extras.items()
     ):
@@ -398,7 +398,7 @@ def _of_archive(
 
 
 class _UnknownError(Exception):
-    """Nobody can tell without running it."""
+    """Only running the code would show the value."""
 
 
 def _arguments(files: _Files) -> dict[str, Any] | None:
@@ -531,7 +531,7 @@ class _Reader:
         return value
 
     def _dictionary(self, node: ast.Dict) -> dict[str, Any]:
-        """With None for each value that nobody can tell."""
+        """With None for each value that only running the code would show."""
         found: dict[str, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:

@@ -28,12 +28,14 @@ from .source import ENTRIES, SOURCE_BYTES, size
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SHORT = re.compile(r"[0-9a-f]{7,63}")
-KEPT_SECONDS = 30 * 24 * 3600  # a directory that nothing has asked for since is removed
+KEPT_SECONDS = 30 * 24 * 3600  # an unused directory is removed after that
 RUN_SECONDS = 3600
 
 
 class GitError(Exception):
-    """The repository cannot be read; the text says which, which version, and what Git said."""
+    """The repository cannot be read; the text has the repository, the version and the message of
+    Git.
+    """
 
 
 def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
@@ -116,7 +118,7 @@ class Repository:
             yield
 
     def _resolve(self, version: str) -> str:
-        """The commit of a branch, a tag or a short commit: one question to the repository."""
+        """The commit of a branch, a tag or a short commit, with one request to the repository."""
         file = self.place / "asked.json"
         try:
             asked = json.loads(file.read_text())
@@ -167,7 +169,7 @@ class Repository:
         self._init()
         if self._has(commit):
             return
-        # Not every server gives a commit by its id; its branches and tags it always gives.
+        # Not every server sends a commit by its id; all send branches and tags.
         wanted = commit if version == commit else version
         self._git(
             "fetch",
@@ -240,7 +242,7 @@ class Repository:
             raise GitError(f"git: {hidden(self.repo)} at {version!r} cannot be listed.")
 
     def _unpack(self, commit: str, tree: Path) -> None:
-        """The files as they are in the commit, moved to their place when they are all there."""
+        """The files of the commit, moved to their place when they are complete."""
         with tempfile.TemporaryDirectory(dir=self.place) as aside:
             more = {"GIT_INDEX_FILE": f"{aside}/index"}
             self._git("read-tree", commit, inside=True, more=more, version=commit)
@@ -291,13 +293,13 @@ class Repository:
     def _command(
         self, words: tuple[str, ...], inside: bool, more: Mapping[str, str] | None = None
     ) -> tuple[list[str], dict[str, str]]:
-        """A command of git with all that it needs, and its environment."""
+        """A git command with its options and its environment."""
         environment = {
             name: value
             for name, value in os.environ.items()
             if name not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
         }
-        # Without a terminal and without a helper that asks, nobody is ever asked for anything.
+        # Without a terminal and a helper, Git never asks for a password.
         environment.update(
             GIT_TERMINAL_PROMPT="0",
             GIT_ASKPASS="true",
@@ -326,8 +328,8 @@ class Repository:
             "-c",
             "gc.auto=0",
         ]
-        # Whatever the controller has of Git LFS: its files stay pointers, so that all controllers
-        # see the same.
+        # Files of Git LFS stay pointers, so that the result is the same on controllers with and
+        # without it.
         command += [
             "-c",
             "filter.lfs.required=false",

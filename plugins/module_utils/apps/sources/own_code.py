@@ -18,7 +18,7 @@ FILE_BYTES = 2**19  # of a module that is read; a longer one was not written by 
 READ_BYTES = 2**24  # of all modules that are looked into
 PARSED_BYTES = 2**22  # of those that are parsed, as they have the words that are looked for
 
-# Beside those in which no application is looked for.
+# In addition to those that are not searched for an application.
 _SAMPLES = r"testing|examples?|samples?"
 _OF_OTHERS = r"_?vendor(ed)?|third_?party|extern(al)?"  # which the application runs
 _TOOLS = r"conftest|setup|noxfile|versioneer"  # modules that only tools run
@@ -28,13 +28,12 @@ def _pattern(directories: str, modules: str) -> re.Pattern[str]:
     return re.compile(rf"(^|/)(({directories})/|({modules})\.py$)", re.IGNORECASE)
 
 
-# Of the paths of files below a source: what the application does not run, and that with what is not
-# its own.
+# Paths below a source that the application does not run, and these with third-party code.
 NOT_RUN = _pattern(f"{MADE}|{TESTS}|{_SAMPLES}", _TOOLS)
 NOT_OWN = _pattern(
     f"{MADE}|{TESTS}|{_SAMPLES}|{_OF_OTHERS}|migrations", rf"{_TOOLS}|test_[^/]*|[^/]*_test"
 )
-# Of a configuration: what sets several of its values at once.
+# Methods of a configuration that set several values at once.
 SETS = ("from_mapping", "update")
 
 
@@ -64,7 +63,7 @@ def modules(
     files: Iterable[str] | None = None,
     but: re.Pattern[str] = NOT_OWN,
 ) -> Iterator[tuple[str, bytes, ast.Module]]:
-    """Those that have each of these words in them, parsed."""
+    """The modules that contain all these words, parsed."""
     parsed = 0
     for file, content in contents(source, files, but):
         if not all(pattern.search(content) for pattern in words):

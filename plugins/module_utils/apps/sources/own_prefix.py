@@ -51,7 +51,8 @@ class _Setting(NamedTuple):
 @dataclass(frozen=True)
 class _Entry:
     """The keys of an entry that concern the path of its application; directives are those of its
-    proxy."""
+    proxy.
+    """
 
     source: str
     prefix: str
