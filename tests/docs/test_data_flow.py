@@ -99,3 +99,25 @@ def test_documented_names_are_public(root):
         for name in re.findall(r"\b__(?:flask_apps|nginx|docker)_\w+", file.read_text())
     ]
     assert found == []
+
+
+def variables_of(tasks):
+    """The variables that tasks set for themselves and for what they include."""
+    for task in tasks:
+        yield from task.get("vars", {})
+        for part in ("block", "rescue", "always"):
+            yield from variables_of(task.get(part, []))
+
+
+def test_no_task_takes_a_name_that_an_input_of_the_user_may_read(root):
+    """An input is a template of the user's, evaluated where a task uses it: with the variables of
+    that task. With flask_apps_runtime_image: "{{ archive }}", a task's own archive is a loop.
+    """
+    inputs = ("__", "docker_", "nginx_", "flask_apps_")
+    found = [
+        (str(file.relative_to(root)), name)
+        for file in root.glob("roles/*/tasks/**/*.yml")
+        for name in variables_of(yaml.safe_load(file.read_text()) or [])
+        if not name.startswith(inputs)
+    ]
+    assert found == []
