@@ -776,7 +776,7 @@ def test_a_health_check_does_not_replace_another_location(place, file, health):
     )
 
 
-# --- what an answer may ask of Nginx --------------------------------------------------------------
+# --- internal redirects ---------------------------------------------------------------------------
 
 OTHER = "location /other/internal { internal; return 200 secret; }"
 
@@ -813,7 +813,7 @@ def test_a_session_that_fills_a_cookie_is_accepted(place):
     assert place().get("/shop/big-header").status == 200
 
 
-# --- clients that write what no browser does ------------------------------------------------------
+# --- unusual clients ------------------------------------------------------------------------------
 
 
 @needs_nginx
@@ -1054,7 +1054,7 @@ def test_caching_is_off_by_default(base):
     assert "proxy_cache" not in release(base)["files"]["nginx.conf"]
 
 
-# --- websockets, directives, a fragment of one's own ----------------------------------------------
+# --- websockets, directives, a custom fragment ----------------------------------------------------
 
 
 def test_websockets_may_be_idle_for_long_on_their_paths(base):

@@ -49,7 +49,7 @@ def check(source):
     return run
 
 
-# --- three lines are enough -----------------------------------------------------------------------
+# --- a minimal entry ------------------------------------------------------------------------------
 
 
 def test_name_source_and_path_are_enough(check, source):
@@ -303,7 +303,7 @@ def test_every_value_may_be_text_as_on_the_command_line(check):
     assert app["resources"]["cpus"] == 1.5
 
 
-# --- what does not fit ----------------------------------------------------------------------------
+# --- invalid values -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -823,7 +823,7 @@ def test_the_source_is_read_and_never_run(check, source):
     assert not (source / "ran").exists()
 
 
-# --- applications against each other, and the whole -----------------------------------------------
+# --- several applications, and all problems together ----------------------------------------------
 
 
 def entries(source, *places):
@@ -1008,7 +1008,7 @@ def test_the_values_of_secrets_are_in_no_message(check):
         assert "hunter2" not in problems[0]
 
 
-# --- whatever passes is harmless ------------------------------------------------------------------
+# --- accepted values are harmless -----------------------------------------------------------------
 
 
 @given(st.one_of(st.from_regex(schema.NAME, fullmatch=True), st.text(max_size=50)))
@@ -1056,7 +1056,7 @@ def test_any_value_is_answered_in_sentences(value):
         assert all(isinstance(problem, str) for problem in problems)
 
 
-# --- what the host has taken ----------------------------------------------------------------------
+# --- paths in use on the host ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["base", "runtime"])

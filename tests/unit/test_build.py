@@ -138,7 +138,7 @@ def test_the_login_comes_from_the_inputs(apps, defaults, login):
     assert registry_login(apps, "a", defaults) == Login(*login)
 
 
-# --- a ready image --------------------------------------------------------------------------------
+# --- a prebuilt image -----------------------------------------------------------------------------
 
 DIGEST = "registry.example.org/shop@sha256:" + "1" * 64
 FOUND = {"Id": "sha256:new", "RepoTags": ["registry.example.org/shop:1"], "RepoDigests": [DIGEST]}

@@ -145,7 +145,7 @@ def calls(engine, wanted, restart="unless-stopped", start=True, **how):
     ]
 
 
-# --- the words ------------------------------------------------------------------------------------
+# --- the command line -----------------------------------------------------------------------------
 
 
 def test_the_command_line_of_a_container(wanted):
@@ -211,7 +211,7 @@ def test_reading_and_writing_a_container_gives_the_same_options():
     }
 
 
-# --- one that is not there ------------------------------------------------------------------------
+# --- a missing container --------------------------------------------------------------------------
 
 
 def test_a_container_is_created_connected_and_started(wanted):
@@ -290,7 +290,7 @@ def test_the_first_process_of_a_foreign_image_gets_what_the_image_starts(wanted)
     assert engine.calls[0][-4:] == ("flaskops/shop:1", "/relay.py", "--run", "x")
 
 
-# --- one that is there ----------------------------------------------------------------------------
+# --- an existing container ------------------------------------------------------------------------
 
 
 def test_a_container_made_by_docker_container_is_unchanged(wanted):

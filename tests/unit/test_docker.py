@@ -923,7 +923,7 @@ def test_a_permitted_replacement_removes_conflicting_packages():
     assert plan(facts, **UBUNTU, replace_engine=True)["install"]["remove"] == ["docker.io", "runc"]
 
 
-# --- engines of somebody else's -------------------------------------------------------------------
+# --- third-party engines --------------------------------------------------------------------------
 
 
 def test_a_dockerd_started_by_hand_is_left_alone_and_used():

@@ -428,7 +428,7 @@ def test_custom_gunicorn_settings_count_unless_the_role_decides_them(merged):
     ]
 
 
-# --- which application ----------------------------------------------------------------------------
+# --- the application ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

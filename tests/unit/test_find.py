@@ -254,7 +254,7 @@ def test_the_directory_of_imports_is_found(look, files, keys, place):
     assert look(files, **keys)[:4] == place
 
 
-# --- two of one rank ------------------------------------------------------------------------------
+# --- two candidates of one rank -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_module_that_imports_the_application_is_not_a_second_one(look, files, 
     assert look(files)[:2] == found
 
 
-# --- none -----------------------------------------------------------------------------------------
+# --- no application -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -456,7 +456,7 @@ def test_odd_files_beside_the_application_are_ignored(tmp_path, name, content):
     assert find.find(source)[:2] == ("main", "app")
 
 
-# --- the only one, and what comes before others in the message ------------------------------------
+# --- a single candidate, and the order of the message ---------------------------------------------
 
 ROUTES = APP + "@app.get('/')\ndef page():\n    return ''\n"
 RUN = "if __name__ == '__main__':\n    app.run(debug=True)\n"

@@ -154,7 +154,7 @@ def test_no_command_slows_the_controller_down(check, word):
     assert time.monotonic() - started < 2
 
 
-# --- no code --------------------------------------------------------------------------------------
+# --- a Dockerfile without code --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_dockerfile_that_copies_code_is_unchanged(check, line):
     )
 
 
-# --- one key ignores it ---------------------------------------------------------------------------
+# --- an ignored Dockerfile ------------------------------------------------------------------------
 
 
 def test_a_dockerfile_may_be_ignored(check):

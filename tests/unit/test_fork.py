@@ -197,7 +197,7 @@ def test_the_inspection_of_a_socket_does_not_change_it(fork, opened):
     assert (client.getblocking(), client.recv(1)) == (True, b"x")
 
 
-# --- the words ------------------------------------------------------------------------------------
+# --- the advice -----------------------------------------------------------------------------------
 
 
 def container(engine="uwsgi"):

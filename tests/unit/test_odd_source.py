@@ -117,7 +117,7 @@ def test_the_controller_follows_no_link_out_of_the_source(source, name):
     assert not any("secret" in problem for problem in problems(source))
 
 
-# --- what is not a regular file -------------------------------------------------------------------
+# --- special files --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_files_beside_the_source_must_be_regular_and_not_too_large(source, keys,
     assert [problem for problem in found if f"{name} is " in problem and str(odd) in problem], found
 
 
-# --- too much -------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------
 
 
 def test_a_huge_file_is_not_read(source):
@@ -263,7 +263,7 @@ def test_the_controller_does_not_wait_for_a_file_that_became_a_pipe(source):
         read_inside(source, "pipe")
 
 
-# --- what is written in its files -----------------------------------------------------------------
+# --- contents of files ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def check(tmp_path):
     return run
 
 
-# --- the engine, and who makes the image ----------------------------------------------------------
+# --- the engine, and the origin of the image ------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_runtime_has_a_name_in_a_dockerfile(check, text, wanted, images):
     )
 
 
-# --- what has no sense together -------------------------------------------------------------------
+# --- keys that exclude each other -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_the_name_of_an_application_comes_from_its_source(check, files, keys, fo
     assert (problems, (app["module"], app["callable"])) == ([], found)
 
 
-# --- ready images ---------------------------------------------------------------------------------
+# --- prebuilt images ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

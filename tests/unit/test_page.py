@@ -265,7 +265,7 @@ def test_no_page_slows_the_run_down(page):
     assert len(read.links) <= _page.NAMED
 
 
-# --- more of what is green and broken -------------------------------------------------------------
+# --- other broken pages of healthy releases -------------------------------------------------------
 
 
 OWN = (

@@ -176,7 +176,7 @@ def test_a_good_answer_passes_and_the_connection_is_reused(tmp_path):
         assert asked(path)[0] == 200
 
 
-# --- where a path leads ---------------------------------------------------------------------------
+# --- paths of sockets -----------------------------------------------------------------------------
 
 
 def test_a_link_to_a_socket_is_not_followed(tmp_path):

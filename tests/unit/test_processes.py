@@ -21,7 +21,7 @@ from entries import normalize_apps, typed
 NEW, OLD = "222222222222", "111111111111"
 
 
-# --- what they are --------------------------------------------------------------------------------
+# --- their options --------------------------------------------------------------------------------
 
 
 def entry(**more):
@@ -117,7 +117,7 @@ def test_malformed_lists_are_reported_elsewhere(malformed):
     assert problems and not any("differ" in problem for problem in problems)
 
 
-# --- how they start -------------------------------------------------------------------------------
+# --- their start ----------------------------------------------------------------------------------
 
 
 class Engine:

@@ -65,7 +65,7 @@ def secret_names(app):
     return typed(describe.environment)(app).get("FLASKOPS_SECRETS", "").split()
 
 
-# --- which become variables -----------------------------------------------------------------------
+# --- secrets as variables -------------------------------------------------------------------------
 
 
 def test_the_container_gets_names_of_secrets_and_their_values_are_never_shown(app):
@@ -609,7 +609,7 @@ def test_an_upgrade_reports_the_change_once(monkeypatch, action, before, variabl
     assert begin.attempts.warnings == ([words] if reported and action == "deploy" else [])
 
 
-# --- when one is missing --------------------------------------------------------------------------
+# --- a missing variable ---------------------------------------------------------------------------
 
 MISSING = """
   File "/app/app.py", line 5, in <module>
@@ -664,7 +664,7 @@ def test_a_key_error_of_something_else_gives_no_advice(log):
     assert advice.advice(log, {}) == []
 
 
-# --- on the way to the host -----------------------------------------------------------------------
+# --- the transfer to the host ---------------------------------------------------------------------
 
 
 @pytest.fixture

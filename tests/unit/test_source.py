@@ -39,7 +39,7 @@ def put(source, name, text=""):
     (source / name).write_text(text)
 
 
-# --- what belongs to it ---------------------------------------------------------------------------
+# --- the files of a source ------------------------------------------------------------------------
 
 
 def test_files_come_sorted_and_without_directories(source):

@@ -260,7 +260,7 @@ def world(tmp_path, monkeypatch):
     subprocess.run(["rm", "-rf", tmp_path / "f"], check=True)  # the cleanup of pytest is recursive
 
 
-# --- the link that Nginx goes through -------------------------------------------------------------
+# --- the link for Nginx ---------------------------------------------------------------------------
 
 
 def test_a_release_with_the_same_fragment_serves_without_a_reload(world):
@@ -333,7 +333,7 @@ def test_a_run_interrupted_between_the_two_links_is_completed(world, answers):
     assert (world.links["shop"], world.led_to("shop")) == (f"{serves}/nginx.conf", serves)
 
 
-# --- a new name for an application ----------------------------------------------------------------
+# --- a renamed application ------------------------------------------------------------------------
 
 
 def test_a_renamed_application_hands_over_its_path_in_one_transaction(world):
@@ -357,7 +357,7 @@ def test_a_renamed_application_that_does_not_serve_gives_the_path_back(world):
     assert world.links == {"old": f"{OLD}/nginx.conf"}
 
 
-# --- two that change places -----------------------------------------------------------------------
+# --- two applications that swap paths -------------------------------------------------------------
 
 
 def test_two_applications_swap_paths_and_one_does_not_serve(world):
@@ -686,7 +686,7 @@ def test_a_rollback_is_possible_after_the_record_is_lost(world):
     assert world.targets() == {"shop": OLD}
 
 
-# --- one application keeps no other from its end --------------------------------------------------
+# --- trouble of one application -------------------------------------------------------------------
 
 
 def neighbours(world, identity=LATER, result="live", reason=""):
@@ -884,7 +884,7 @@ def test_leftovers_that_cannot_be_removed_do_not_block_a_release(world, monkeypa
     assert any("shop" in warning and "busy" in warning for warning in begun.warnings)
 
 
-# --- what containers wrote ------------------------------------------------------------------------
+# --- files of containers --------------------------------------------------------------------------
 
 
 def test_files_that_a_container_wrote_are_removed_with_it(world):

@@ -49,7 +49,7 @@ def call(application, **environ):
     return body[0] if answer[0] == "200 OK" else tuple(answer)
 
 
-# --- who asks -------------------------------------------------------------------------------------
+# --- the client -----------------------------------------------------------------------------------
 
 
 def test_the_servers_of_this_test_are_those_of_the_runtime_image():
@@ -85,7 +85,7 @@ def test_values_without_a_header_are_unchanged(wrapper):
     ) == ("127.0.0.1", "http", "/shop/x", "")
 
 
-# --- where it is mounted --------------------------------------------------------------------------
+# --- the path -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_requests_outside_the_path_are_not_found(wrapper, path):
     assert call(wrapper.wrap(echo, "/shop"), PATH_INFO=path)[0] == "404 Not Found"
 
 
-# --- which application ----------------------------------------------------------------------------
+# --- the application ------------------------------------------------------------------------------
 
 
 @pytest.fixture
