@@ -449,9 +449,9 @@ def test_an_image_without_python_gets_the_requirement_of_the_engine(log):
     ],
 )
 def test_a_database_without_its_tables_is_prepared_by_release_command(line, name):
-    said = " ".join(advice(f"Traceback\n{line}\n{line}", {}))
-    assert ("write release_command" in said) == bool(name)
-    assert said.count(f"no table {name}:") == bool(name)
+    text = " ".join(advice(f"Traceback\n{line}\n{line}", {}))
+    assert ("write release_command" in text) == bool(name)
+    assert text.count(f"no table {name}:") == bool(name)
 
 
 @pytest.mark.parametrize(

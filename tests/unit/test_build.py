@@ -150,13 +150,13 @@ class FakeDocker:
     command = "docker"
 
     def __init__(self, images):
-        self.images, self.said = images, []
+        self.images, self.calls = images, []
 
     def inspect(self, name, kind="container"):
         return self.images.get(name, {})
 
     def run(self, *words, **_more):
-        self.said.append(words)
+        self.calls.append(words)
         return ""
 
 
@@ -187,7 +187,7 @@ def test_a_pulled_image_is_renamed_to_the_name_of_the_release(image, tmp_path):
     docker = FakeDocker({"registry.example.org/shop:1": FOUND})
     calls = image(docker)
     assert calls == [(["docker", "pull", "registry.example.org/shop:1"], "")]
-    assert docker.said[1:] == [
+    assert docker.calls[1:] == [
         ("tag", "sha256:new", "flaskops/shop:222222222222"),
         ("rmi", FOUND["RepoTags"][0]),
         ("rmi", DIGEST),
@@ -285,7 +285,7 @@ def test_the_runtime_image_is_pulled_by_the_tags_of_its_build(pulls):
         password="hunter2",
     )
     assert pulls == [(f"{place}-build", "me", "hunter2"), (place, "me", "hunter2")]
-    assert [words for words in docker.said if words[0] in ("tag", "rmi")] == [
+    assert [words for words in docker.calls if words[0] in ("tag", "rmi")] == [
         ("tag", f"sha256:{place}-build", f"{RUNTIME}-build"), ("rmi", f"{place}-build"),
         ("tag", f"sha256:{place}", RUNTIME), ("rmi", place),
     ]  # fmt: skip
@@ -317,7 +317,7 @@ def recipe(tmp_path):
         params = {"root": str(tmp_path), "sent": str(tmp_path / "recipe.tar"), "base": "debian:13"}
         take(docker, **{**params, **more})
         assert not (tmp_path / "build/runtime").exists()
-        return [words for words in docker.said if words[0] == "build"]
+        return [words for words in docker.calls if words[0] == "build"]
 
     return run
 

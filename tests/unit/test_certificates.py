@@ -61,8 +61,10 @@ LOGS = [
 
 @pytest.mark.parametrize("log", LOGS)
 def test_a_certificate_error_of_a_build_leads_to_the_key(log):
-    said = certificates.of_build(f"#1 [internal] load build definition\n{log}\n#9 9.9 bye", False)
-    first, write = said.splitlines()
+    message = certificates.of_build(
+        f"#1 [internal] load build definition\n{log}\n#9 9.9 bye", False
+    )
+    first, write = message.splitlines()
     assert not first.startswith("#") and first in log
     assert write.startswith(
         "The package index has a certificate that the build does not trust"
@@ -86,10 +88,10 @@ def test_an_error_that_no_authority_fixes_does_not_lead_to_the_key(log):
 
 
 def test_the_advice_differs_when_the_bundle_lacks_the_authority():
-    said = certificates.of_build(PIP, True)
+    message = certificates.of_build(PIP, True)
     assert (
         "Its authority is not in the file of flask_apps_build_ca_bundle: add it to that file on the"
-        " host." in said
+        " host." in message
     )
 
 

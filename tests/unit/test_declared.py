@@ -426,10 +426,10 @@ def test_endless_expressions_are_left_to_a_build_and_cost_no_time_or_memory(tmp_
     began = time.monotonic()
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    said = Project(tmp_path, files).setup
+    found = Project(tmp_path, files).setup
     took, most = time.monotonic() - began, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert said.packages is None or said.extras is None
+    assert found.packages is None or found.extras is None
     assert (took < 15, most < 150_000_000) == (True, True), (took, most)
 
 

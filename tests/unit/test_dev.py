@@ -170,11 +170,11 @@ def test_secrets_and_configuration_files_are_mounted_as_in_production(tmp_path):
 
 def test_a_configuration_file_inside_the_mounted_source_needs_a_mount_point(tmp_path):
     config = [{"path": "/app/instance/config.py", "content": "x"}]
-    said = (
+    message = (
         "config_files has /app/instance/config.py, which is in the source here: make an empty {},"
         " which it covers."
     )
-    assert words(tmp_path, config_files=config)["problem"] == said.format(
+    assert words(tmp_path, config_files=config)["problem"] == message.format(
         tmp_path / "instance/config.py"
     )
     (tmp_path / "instance").mkdir()
@@ -553,13 +553,13 @@ def test_a_missing_directory_is_reported_before_the_machine_is_checked(monkeypat
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["deploy", "--help"], "Deploy: bin/deploy"),
         (["dev", "x", "-h"], "Development: bin/dev APP_DIR"),
     ],
 )
-def test_help_comes_before_anything_is_installed(tmp_path, words, said):
+def test_help_comes_before_anything_is_installed(tmp_path, words, message):
     shutil.copytree(ROOT / "bin", tmp_path / "bin")
     done = subprocess.run(
         [str(tmp_path / "bin" / words[0]), *words[1:]],
@@ -568,5 +568,5 @@ def test_help_comes_before_anything_is_installed(tmp_path, words, said):
         timeout=20,
         check=True,
     )
-    assert done.stdout.startswith(said)
+    assert done.stdout.startswith(message)
     assert os.listdir(tmp_path) == ["bin"]

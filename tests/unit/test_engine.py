@@ -62,13 +62,13 @@ def test_every_option_of_the_template_is_known():
 
 
 @pytest.mark.parametrize(
-    ("harakiri", "timeout", "said"),
+    ("harakiri", "timeout", "refused"),
     [(0, 60, False), (59, 60, False), (60, 60, True), (90, 60, True), (90, 120, False)],
 )
-def test_harakiri_must_end_before_the_timeout_of_nginx(problems, harakiri, timeout, said):
+def test_harakiri_must_end_before_the_timeout_of_nginx(problems, harakiri, timeout, refused):
     found = problems(uwsgi={"harakiri_seconds": harakiri}, proxy={"read_timeout_seconds": timeout})
-    assert bool(found) == said
-    if said:
+    assert bool(found) == refused
+    if refused:
         assert (
             f"uwsgi.harakiri_seconds is {harakiri}, and Nginx waits {timeout} s for an answer"
             " (proxy.read_timeout_seconds)" in found[0]
@@ -76,16 +76,16 @@ def test_harakiri_must_end_before_the_timeout_of_nginx(problems, harakiri, timeo
 
 
 @pytest.mark.parametrize(
-    ("processes", "cheaper", "said"),
+    ("processes", "cheaper", "refused"),
     [(4, 2, False), (4, 4, True), (2, 3, True), ("auto", 8, False), (1, 0, False)],
 )
-def test_cheaper_must_be_less_than_processes(problems, processes, cheaper, said):
+def test_cheaper_must_be_less_than_processes(problems, processes, cheaper, refused):
     found = problems(uwsgi={"processes": processes, "cheaper": cheaper})
     expected = (
         f"flask_apps: shop: uwsgi.cheaper must be less than uwsgi.processes, which is {processes};"
         f" got {cheaper}."
     )
-    assert found == ([expected] if said else [])
+    assert found == ([expected] if refused else [])
 
 
 def test_options_of_another_engine_are_ignored(problems):

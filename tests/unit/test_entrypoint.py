@@ -241,20 +241,20 @@ static-map = /a=%d/a
     assert (
         tmp_path / "copy.ini"
     ).read_text() == f"[uwsgi]\nenable-threads = true\nharakiri = 20\nstatic-map = /a={place}//a\n"
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for option in (
         "socket = ./uwsgi.sock",
         "vacum = true",
         "uid = nginx",
         "plugins = /usr/lib/uwsgi/python",
     ):
-        assert f"uwsgi.ini: {option} is left out: " in said
+        assert f"uwsgi.ini: {option} is left out: " in output
     assert (
         "die-on-term = true is left out: the role decides it; the key for it is drain_seconds"
-        in said
+        in output
     )
-    assert "UWSGI_SOCKET is left out: the role decides it" in said
-    assert "master" not in said
+    assert "UWSGI_SOCKET is left out: the role decides it" in output
+    assert "master" not in output
     assert {name: value for name, value in env.items() if name.startswith("UWSGI")} == {
         "UWSGI_POST_BUFFERING": "1"
     }
@@ -504,8 +504,8 @@ def test_without_settings_the_container_reports_what_is_missing(entrypoint, star
 def test_settings_that_no_longer_have_an_effect_are_reported(started, app, capsys):
     app()
     started(BIND="0.0.0.0:80", STATIC_INDEX="1", FLASKOPS_MOUNT="/shop")
-    said = capsys.readouterr().out.splitlines()
-    assert said[:2] == [
+    output = capsys.readouterr().out.splitlines()
+    assert output[:2] == [
         (
             "flaskops: BIND has no effect: the server listens on a unix socket; site, path and"
             " nginx_http_port say where users reach it"
@@ -513,7 +513,8 @@ def test_settings_that_no_longer_have_an_effect_are_reported(started, app, capsy
         "flaskops: STATIC_INDEX has no effect: the deploy has read it as static[].index",
     ]
     assert (
-        said[2] == "flaskops: uwsgi runs main:app, mounted at /shop: 2 processes, from a limit of 1"
+        output[2]
+        == "flaskops: uwsgi runs main:app, mounted at /shop: 2 processes, from a limit of 1"
         " processors"
     )
 
@@ -590,13 +591,13 @@ def test_a_failing_prestart_with_windows_line_ends_is_named(prestarted):
 
 
 @pytest.mark.parametrize(
-    ("script", "code", "said"), [("false\n", 1, 1), ("exit 7\n", 7, 7), ("exit 0\n", 1, 0)]
+    ("script", "code", "output"), [("false\n", 1, 1), ("exit 7\n", 7, 7), ("exit 0\n", 1, 0)]
 )
-def test_a_prestart_that_fails_ends_the_container(prestarted, app, script, code, said):
+def test_a_prestart_that_fails_ends_the_container(prestarted, app, script, code, output):
     run = prestarted(script)
     assert run.returncode == code
     assert (
-        f"prestart.sh ended the container with code {said}; it is sourced, and must not exit."
+        f"prestart.sh ended the container with code {output}; it is sourced, and must not exit."
         in run.stderr
     )
 

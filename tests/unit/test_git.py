@@ -234,11 +234,11 @@ def test_files_of_git_lfs_stay_pointers_on_every_controller(origin, tmp_path, mo
 
 
 def test_an_unknown_ssh_host_is_reported_with_what_to_do(tmp_path, monkeypatch):
-    said = "Host key verification failed.\nfatal: Could not read from remote repository."
+    error = "Host key verification failed.\nfatal: Could not read from remote repository."
     monkeypatch.setattr(
         _git.subprocess,
         "run",
-        lambda command, **_: subprocess.CompletedProcess(command, 128, "", said),
+        lambda command, **_: subprocess.CompletedProcess(command, 128, "", error),
     )
     with pytest.raises(_git.GitError, match="connect to it once with ssh, or add its key to "):
         _git.Repository("git@example.org:shop.git", "", tmp_path).checkout("main")

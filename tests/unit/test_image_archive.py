@@ -86,7 +86,7 @@ class Engine:
     """An engine that loads images and keeps its input."""
 
     def __init__(self, tmp_path, code=0):
-        self.got, self.said = tmp_path / "got.tar", []
+        self.got, self.calls = tmp_path / "got.tar", []
         program = tmp_path / "docker"
         program.write_text(
             f'#!/bin/sh\n[ "$*" = load ] || exit 9\ncat > {self.got}\necho the engine spoke\nexit'
@@ -99,7 +99,7 @@ class Engine:
         return {"Id": "sha256:new", "RepoTags": [name], "RepoDigests": []}
 
     def run(self, *words, **_more):
-        self.said.append(words)
+        self.calls.append(words)
         return ""
 
     def loaded(self):

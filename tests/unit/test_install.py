@@ -201,15 +201,15 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
         "echo Building; echo 'error: Multiple top-level packages discovered in a flat-layout'; echo"
         " hint; exit 2"
     )
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        said.startswith(
+        output.startswith(
             "flaskops warning: the project could not be built, so it runs from its source"
         )
-        and said.count("\n") == 1
+        and output.count("\n") == 1
     )
-    assert "error: Multiple top-level packages discovered" in said
-    assert "runs from its source (src/ is on the path) and has no" in said
+    assert "error: Multiple top-level packages discovered" in output
+    assert "runs from its source (src/ is on the path) and has no" in output
     (tmp_path / "app/src").rmdir()
     project("exit 2")
     assert "runs from its source and has no" in capsys.readouterr().out
@@ -217,7 +217,7 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("output", "advice"),
     [
         (
             "ModuleNotFoundError: No module named 'jinja2'",
@@ -240,8 +240,8 @@ def test_a_project_that_cannot_be_built_is_a_warning_in_one_line(project, tmp_pa
         ),
     ],
 )
-def test_a_missing_requirement_of_a_build_is_reported(project, capsys, said, advice):
-    project(f"cat <<'END'\n{said}\nEND\nexit 2")
+def test_a_missing_requirement_of_a_build_is_reported(project, capsys, output, advice):
+    project(f"cat <<'END'\n{output}\nEND\nexit 2")
     assert advice in capsys.readouterr().out
 
 

@@ -39,10 +39,10 @@ def notes(tmp_path):
     ],
 )
 def test_the_call_that_creates_the_tables_is_reported_with_its_line(notes, body, written):
-    said = notes(HEAD + MAIN + body)
+    note = notes(HEAD + MAIN + body)
     name, call = written.split(": ")
     command = f"python3 -c 'from desk import site, {name}; site.app_context().push(); {call}'"
-    assert said.startswith("desk.py, line ") and said.endswith(f"write release_command: {command}.")
+    assert note.startswith("desk.py, line ") and note.endswith(f"write release_command: {command}.")
     assert notes(HEAD + MAIN + body, release_command="true") == ""
 
 

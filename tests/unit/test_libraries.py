@@ -81,11 +81,11 @@ NOISE = (
     ],
 )
 def test_a_build_that_misses_a_library_names_its_package(line, packages):
-    said = libraries.of_build(
+    message = libraries.of_build(
         f"{NOISE}#12 5.678 {line}\n#12 ERROR: process did not complete successfully: exit code: 1\n"
     )
-    assert said.endswith(f"write apt_packages: [{packages}].") and line.strip() in said
-    assert len(said.splitlines()) <= 10
+    assert message.endswith(f"write apt_packages: [{packages}].") and line.strip() in message
+    assert len(message.splitlines()) <= 10
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_other_failures_name_no_package(line):
 
 
 def test_an_unknown_header_is_reported_with_where_to_look():
-    said = libraries.of_build(
+    message = libraries.of_build(
         "#9 2.0 x.c:1:10: fatal error: odd/thing.h: No such file or directory\n"
     )
-    assert "write apt_packages with the Debian package that has odd/thing.h" in said
+    assert "write apt_packages with the Debian package that has odd/thing.h" in message
 
 
 def test_several_packages_are_named_together():
@@ -133,8 +133,8 @@ def test_several_packages_are_named_together():
     ],
 )
 def test_an_application_that_misses_a_library_names_its_package(line, packages):
-    (said,) = libraries.of_start(f"Traceback (most recent call last):\n{line}\n")
-    assert said.endswith(f"write apt_packages: [{packages}].")
+    (message,) = libraries.of_start(f"Traceback (most recent call last):\n{line}\n")
+    assert message.endswith(f"write apt_packages: [{packages}].")
     assert libraries.of_start("listening; libpq is fine\n") == []
 
 

@@ -56,8 +56,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.advice impo
     ],
 )
 def test_the_last_version_with_the_missing_name_is_named_once(line, version):
-    (said,) = advice(f"Traceback\n{line}\n{line}", {})
-    assert version in said and "requirements" in said
+    (message,) = advice(f"Traceback\n{line}\n{line}", {})
+    assert version in message and "requirements" in message
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,10 @@ def test_names_of_other_packages_are_not_reported(line):
     ],
 )
 def test_a_requirement_that_does_not_build_with_this_python_is_named(line):
-    said = outdated.of_build(f"#9 1.1 {line}\n#9 1.2   ERROR: Failed building wheel for greenlet\n")
-    assert "greenlet is older than this Python" in said and 'python: "3.9"' in said
+    message = outdated.of_build(
+        f"#9 1.1 {line}\n#9 1.2   ERROR: Failed building wheel for greenlet\n"
+    )
+    assert "greenlet is older than this Python" in message and 'python: "3.9"' in message
     assert outdated.of_build(f"#9 1.1 {line}\n") == ""
     assert (
         outdated.of_build(

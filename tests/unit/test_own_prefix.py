@@ -25,7 +25,7 @@ TELLS = (
 
 
 @pytest.fixture
-def said(tmp_path):
+def advise(tmp_path):
     """The advice for an application with these modules."""
 
     def run(files, **keys):
@@ -62,8 +62,8 @@ def said(tmp_path):
         ),
     ],
 )
-def test_the_setting_is_named_with_its_line_and_the_key_to_write(said, text, key):
-    words = said({"web/a.py": f"import os\n{text}\n"})
+def test_the_setting_is_named_with_its_line_and_the_key_to_write(advise, text, key):
+    words = advise({"web/a.py": f"import os\n{text}\n"})
     assert (
         words.startswith("It has its own setting for its path (web/a.py, line 2): write ")
         and key in words
@@ -71,32 +71,32 @@ def test_the_setting_is_named_with_its_line_and_the_key_to_write(said, text, key
     assert "path_mode" not in words
 
 
-def test_a_header_is_set_by_nginx(said):
+def test_a_header_is_set_by_nginx(advise):
     files = {"web/a.py": TELLS.format('environ.get("HTTP_X_SCRIPT_NAME", "")')}
     header = "proxy_set_header X-Script-Name /shop"
     assert (
-        said(files)
+        advise(files)
         == f"It takes its path from a header: write proxy: {{directives: [{header}]}}, and"
         " path_mode: script_name."
     )
-    assert said(files, path_mode="script_name").endswith(f"{{directives: [{header}]}}.")
-    assert said(files, path_mode="script_name", proxy={"directives": [header]}) == ""
+    assert advise(files, path_mode="script_name").endswith(f"{{directives: [{header}]}}.")
+    assert advise(files, path_mode="script_name", proxy={"directives": [header]}) == ""
 
 
-def test_a_variable_takes_precedence_over_the_configuration_and_an_option_needs_a_command(said):
+def test_a_variable_takes_precedence_over_the_configuration_and_an_option_needs_a_command(advise):
     files = {
         "web/a.py": (
             'x = app.config["URL_PREFIX"]\nx ='
             ' os.environ["SHOP_URL_PREFIX"]\np.add_argument("--url-prefix", default="")\n'
         )
     }
-    assert "env: {SHOP_URL_PREFIX: /shop}" in said(files)
+    assert "env: {SHOP_URL_PREFIX: /shop}" in advise(files)
     files = {"web/a.py": 'parser.add_argument("-p", "--url-prefix", default="")\n'}
-    assert said(files) == ""
+    assert advise(files) == ""
     keys = {"engine": "command", "port": 80}
-    assert "write --url-prefix /shop in command" in said(files, command="python web/a.py", **keys)
-    assert said(files, command="python web/a.py --url-prefix=/shop", **keys) == ""
-    assert said(files, command="python web/a.py --title it's --url-prefix /shop", **keys) == ""
+    assert "write --url-prefix /shop in command" in advise(files, command="python web/a.py", **keys)
+    assert advise(files, command="python web/a.py --url-prefix=/shop", **keys) == ""
+    assert advise(files, command="python web/a.py --title it's --url-prefix /shop", **keys) == ""
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_a_variable_takes_precedence_over_the_configuration_and_an_option_needs_
     ],
     ids=range(5),
 )
-def test_the_matching_path_mode_is_named(said, middleware, now, advised):
+def test_the_matching_path_mode_is_named(advise, middleware, now, advised):
     files = {"a.py": f'{middleware}\nx = app.config["URL_PREFIX"]\n'}
-    words = said(files, path_mode=now)
+    words = advise(files, path_mode=now)
     assert ("path_mode" in words) == bool(advised) and advised in words
     config = [{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/shop'\n"}]
     wanted = (
@@ -120,28 +120,28 @@ def test_the_matching_path_mode_is_named(said, middleware, now, advised):
         if advised
         else ""
     )
-    assert said(files, path_mode=now, config_files=config) == wanted
+    assert advise(files, path_mode=now, config_files=config) == wanted
 
 
-def test_a_single_configuration_file_is_named_and_a_wrong_value_does_not_count(said):
+def test_a_single_configuration_file_is_named_and_a_wrong_value_does_not_count(advise):
     files = {"a.py": 'x = app.config["URL_PREFIX"]\n'}
-    assert "in /etc/shop.cfg (config_files)" in said(
+    assert "in /etc/shop.cfg (config_files)" in advise(
         files, config_files=[{"path": "/etc/shop.cfg", "content": "URL_PREFIX = '/'\n"}]
     )
-    assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, env={"URL_PREFIX": "/shop/"}) == ""
-    assert "env: {URL_PREFIX: /shop}" in said(
+    assert advise({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, env={"URL_PREFIX": "/shop/"}) == ""
+    assert "env: {URL_PREFIX: /shop}" in advise(
         {"a.py": 'x = os.environ["URL_PREFIX"]\n'}, env={"URL_PREFIX": "/old"}
     )
 
 
-def test_a_source_that_forces_the_path_is_reported(said):
-    words = said({"a.py": TELLS.format('"/"')})
+def test_a_source_that_forces_the_path_is_reported(advise):
+    words = advise({"a.py": TELLS.format('"/"')})
     assert (
         words
         == "Its source sets SCRIPT_NAME itself (a.py, line 3), over the one of its path: have it"
         " take /shop, or leave that out."
     )
-    assert said({"a.py": TELLS.format('environ.get("HTTP_X_FORWARDED_PREFIX", "")')}) == ""
+    assert advise({"a.py": TELLS.format('environ.get("HTTP_X_FORWARDED_PREFIX", "")')}) == ""
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_a_source_that_forces_the_path_is_reported(said):
     ],
     ids=lambda text: text[:40],
 )  # fmt: skip
-def test_other_settings_are_not_named(said, text):
-    assert said({"a.py": f"import os\n{text}\n"}) == ""
+def test_other_settings_are_not_named(advise, text):
+    assert advise({"a.py": f"import os\n{text}\n"}) == ""
 
 
 def test_a_source_with_blueprints_only_is_not_read(tmp_path):
@@ -169,8 +169,8 @@ def test_a_source_with_blueprints_only_is_not_read(tmp_path):
     assert [file for file, *_rest in own_code.modules(str(tmp_path), own_prefix._WORDS)] == ["b.py"]
 
 
-def test_at_the_root_and_without_a_source_no_setting_is_named(said):
-    assert said({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
+def test_at_the_root_and_without_a_source_no_setting_is_named(advise):
+    assert advise({"a.py": 'x = os.environ["URL_PREFIX"]\n'}, path="/") == ""
     assert (
         typed(own_prefix.setting)(
             {"prefix": "/shop", "build": {"kind": "image"}, "path_mode": "domain"}

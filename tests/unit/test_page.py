@@ -95,20 +95,20 @@ def test_protected_and_missing_pages_are_ignored(look, status):
 
 
 def test_missing_files_are_listed(look):
-    (said,) = look({"/shop/": GOOD, "/shop/static/a.css": 500})
-    assert said.startswith("/shop/ asks for missing files: ")
+    (warning,) = look({"/shop/": GOOD, "/shop/static/a.css": 500})
+    assert warning.startswith("/shop/ asks for missing files: ")
     assert (
-        "/shop/static/a.js (404)" in said
-        and "/shop/static/a.css (500)" in said
-        and "static: [{url: /static" in said
+        "/shop/static/a.js (404)" in warning
+        and "/shop/static/a.css (500)" in warning
+        and "static: [{url: /static" in warning
     )
 
 
 def test_at_most_twenty_files_are_requested(look):
     page = "".join(f'<script src="{number}.js"></script>' for number in range(50))
-    (said,) = look({"/shop/": page})
+    (warning,) = look({"/shop/": page})
     assert len(look.asked) == 21
-    assert said.count("(404)") == _page.EXAMPLES and "and 15 more" in said
+    assert warning.count("(404)") == _page.EXAMPLES and "and 15 more" in warning
 
 
 def test_all_files_together_have_one_second(look, monkeypatch):
@@ -142,11 +142,11 @@ def test_links_that_leave_the_path_are_reported_with_the_key(look, keys, key):
         ' href="../z">z</a> '
     )
     page += '<a href="cart">x</a> <a href="/shop/y">y</a>'
-    (said,) = look({"/shop/": page}, **keys)
-    assert said.startswith(
+    (warning,) = look({"/shop/": page}, **keys)
+    assert warning.startswith(
         "3 of 5 links of /shop/ lead out of its path /shop: /inside, /send, /z. "
     )
-    assert key in said and "path: /" in said
+    assert key in warning and "path: /" in warning
 
 
 def test_one_external_link_and_links_to_another_application_are_accepted(look):
@@ -166,8 +166,8 @@ def test_at_the_root_nothing_leaves(look):
 
 
 def test_a_stylesheet_outside_the_path_is_reported(look):
-    (said,) = look({"/shop/": '<link rel="stylesheet" href="/static/a.css"><a href="x">x</a>'})
-    assert said.startswith("1 of 1 files of /shop/ lead out of its path /shop: /static/a.css.")
+    (warning,) = look({"/shop/": '<link rel="stylesheet" href="/static/a.css"><a href="x">x</a>'})
+    assert warning.startswith("1 of 1 files of /shop/ lead out of its path /shop: /static/a.css.")
     assert (
         look(
             {
@@ -180,13 +180,15 @@ def test_a_stylesheet_outside_the_path_is_reported(look):
 
 
 def test_a_base_element_is_respected(look):
-    (said,) = look({"/shop/": '<base href="/other/"><a href="a">a</a>'})
-    assert "/other/a" in said
+    (warning,) = look({"/shop/": '<base href="/other/"><a href="a">a</a>'})
+    assert "/other/a" in warning
 
 
 def test_a_redirect_is_followed_to_its_page(look):
-    (said,) = look({"/shop/": (302, "/shop/login"), "/shop/login": '<script src="x.js"></script>'})
-    assert said.startswith("/shop/login asks for missing files: /shop/x.js (404)")
+    (warning,) = look(
+        {"/shop/": (302, "/shop/login"), "/shop/login": '<script src="x.js"></script>'}
+    )
+    assert warning.startswith("/shop/login asks for missing files: /shop/x.js (404)")
 
 
 @pytest.mark.parametrize(
@@ -213,8 +215,8 @@ def test_a_redirect_is_followed_to_its_page(look):
     ],
 )
 def test_a_redirect_that_leads_nowhere_is_reported(look, table, keys, words):
-    (said,) = look(table, **keys)
-    assert words in said
+    (warning,) = look(table, **keys)
+    assert words in warning
 
 
 @pytest.mark.parametrize(
@@ -244,8 +246,8 @@ def test_a_cookie_from_a_redirect_is_sent(look):
 
 
 def test_text_of_a_page_is_shown_without_control_characters(look):
-    (said,) = look({"/shop/": '<a href="/\x1b[2J\u202e">x</a>'})
-    assert "\x1b" not in said and "\u202e" not in said
+    (warning,) = look({"/shop/": '<a href="/\x1b[2J\u202e">x</a>'})
+    assert "\x1b" not in warning and "\u202e" not in warning
 
 
 @pytest.mark.parametrize(
@@ -279,53 +281,53 @@ OWN = (
     ids=str,
 )
 def test_a_prefix_setting_of_the_application_takes_precedence_over_the_general_advice(look, table):
-    (said,) = look(table, own_prefix=OWN)
-    assert said.endswith(OWN) and "url_for" not in said
+    (warning,) = look(table, own_prefix=OWN)
+    assert warning.endswith(OWN) and "url_for" not in warning
 
 
 def test_a_page_that_knows_its_path_does_not_need_the_prefix_setting(look):
-    (said,) = look(
+    (warning,) = look(
         {"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, own_prefix=OWN
     )
-    assert "need url_for" in said and OWN not in said
+    assert "need url_for" in warning and OWN not in warning
     for mode in ({"path_mode": "domain"}, {"engine": "command"}):
-        (said,) = look(
+        (warning,) = look(
             {"/shop/": '<a href="/">x</a><img src="/shop/a.png">', "/shop/a.png": "x"}, **mode
         )
         assert (
-            "/. Addresses that are written by hand need url_for" in said
-            and "DOMAIN" not in said
-            and "SCRIPT_NAME" not in said
+            "/. Addresses that are written by hand need url_for" in warning
+            and "DOMAIN" not in warning
+            and "SCRIPT_NAME" not in warning
         )
 
 
 def test_if_all_links_leave_the_path_the_application_may_replace_script_name(look):
     page = '<a href="/in">x</a><a href="/out">y</a><link rel=stylesheet href="/static/a.css">'
-    (said,) = look({"/shop/": page})
-    assert "something in it replaces SCRIPT_NAME" in said and "url_for" in said
+    (warning,) = look({"/shop/": page})
+    assert "something in it replaces SCRIPT_NAME" in warning and "url_for" in warning
     assert "replaces" not in look({"/shop/": page + '<a href="cart">z</a>'})[0]
     assert "replaces" not in look({"/shop/": page}, path_mode="domain")[0]
     # A Gunicorn of the image gets SCRIPT_NAME as well; another server does not.
-    (said,) = look({"/shop/": page}, engine="command", script_name="/shop")
-    assert "something in it replaces SCRIPT_NAME" in said and "env: {SCRIPT_NAME" not in said
+    (warning,) = look({"/shop/": page}, engine="command", script_name="/shop")
+    assert "something in it replaces SCRIPT_NAME" in warning and "env: {SCRIPT_NAME" not in warning
     assert "replaces" not in look({"/shop/": page}, engine="command")[0]
 
 
 def test_a_base_element_outside_the_path_is_named(look):
-    (said,) = look({"/shop/": '<base href="/"><a href="cart">x</a><script src="a.js"></script>'})
-    assert said.startswith(
+    (warning,) = look({"/shop/": '<base href="/"><a href="cart">x</a><script src="a.js"></script>'})
+    assert warning.startswith(
         "1 of 1 links of /shop/ lead out of its path /shop: /a.js, /cart. Its <base href> leads"
         " there; "
     )
-    assert said.endswith('below this path it is <base href="/shop/">.')
+    assert warning.endswith('below this path it is <base href="/shop/">.')
     assert look({"/shop/": '<base href="/shop/"><a href="cart">x</a>'}) == []
 
 
 def test_the_option_of_a_frontend_build_is_named(look):
-    (said,) = look(
+    (warning,) = look(
         {"/shop/": '<div id=root></div><script type="module" src="/assets/x.js"></script>'}
     )
-    assert "A build has an option for that, such as base: /shop/ of Vite." in said
+    assert "A build has an option for that, such as base: /shop/ of Vite." in warning
 
 
 @pytest.mark.parametrize(
@@ -338,12 +340,12 @@ def test_the_option_of_a_frontend_build_is_named(look):
     ],
 )
 def test_a_redirect_to_localhost_is_reported(look, target):
-    (said,) = look({"/shop/": (302, target)})
+    (warning,) = look({"/shop/": (302, target)})
     assert (
-        said.startswith(
+        warning.startswith(
             f"/shop/ redirects to {target}, which is another machine for each browser. "
         )
-        and "SERVER_NAME" in said
+        and "SERVER_NAME" in warning
     )
 
 
@@ -359,7 +361,7 @@ def test_a_site_named_localhost_may_redirect_to_itself(look):
 
 
 def test_files_of_a_development_server_are_reported_and_its_links_are_not(look):
-    (said,) = look(
+    (warning,) = look(
         {
             "/shop/": (
                 '<script type=module src="http://localhost:5173/@vite/client"></script><a'
@@ -367,11 +369,11 @@ def test_files_of_a_development_server_are_reported_and_its_links_are_not(look):
             )
         }
     )
-    assert said.startswith(
+    assert warning.startswith(
         "/shop/ asks for http://localhost:5173/@vite/client, which is another machine for each"
         " browser. "
     )
-    assert "build_command" in said
+    assert "build_command" in warning
 
 
 def typed(kind, text):
@@ -387,12 +389,12 @@ def typed(kind, text):
     ],
 )  # fmt: skip
 def test_a_script_call_that_leaves_the_path_is_reported_and_not_made(look, text):
-    (said,) = look({"/shop/": f"<a href=x>x</a><script>{text}</script>"})
-    assert said.startswith("/shop/ has scripts that call out of its path /shop: /api/items. ")
-    (said,) = look(
+    (warning,) = look({"/shop/": f"<a href=x>x</a><script>{text}</script>"})
+    assert warning.startswith("/shop/ has scripts that call out of its path /shop: /api/items. ")
+    (warning,) = look(
         {"/shop/": '<script src="a.js"></script>', "/shop/a.js": typed("text/javascript", text)}
     )
-    assert "/api/items" in said and "/api/items" not in look.asked
+    assert "/api/items" in warning and "/api/items" not in look.asked
 
 
 @pytest.mark.parametrize(
@@ -441,19 +443,19 @@ def test_a_stylesheet_that_requests_files_outside_the_path_is_reported(look):
         "/shop/": '<link rel=stylesheet href="a.css"><a href=x>x</a>',
         "/shop/a.css": typed("text/css", style),
     }
-    (said,) = look(table)
-    assert said.startswith("1 of 2 files of /shop/ lead out of its path /shop: /static/a.png. ")
+    (warning,) = look(table)
+    assert warning.startswith("1 of 2 files of /shop/ lead out of its path /shop: /static/a.png. ")
     assert look({**table, "/static/a.png": typed("image/png", "x")}) == []
-    (said,) = look({"/shop/": f"<style>{style}</style>"})
-    assert "/static/a.png" in said
+    (warning,) = look({"/shop/": f"<style>{style}</style>"})
+    assert "/static/a.png" in warning
 
 
 def test_each_entry_of_a_srcset_is_a_file(look):
     page = '<img srcset="a.png 1x, /b.png 2x" alt=x><picture><source srcset="c.png"></picture>'
-    (said,) = look({"/shop/": page, "/shop/a.png": "x", "/shop/c.png": "x"})
-    assert "/b.png" in said.split(". ")[0]
-    (said,) = look({"/shop/": '<img srcset="a.png 1x, b.png 2x">', "/shop/a.png": "x"})
-    assert said.startswith("/shop/ asks for missing files: /shop/b.png (404)")
+    (warning,) = look({"/shop/": page, "/shop/a.png": "x", "/shop/c.png": "x"})
+    assert "/b.png" in warning.split(". ")[0]
+    (warning,) = look({"/shop/": '<img srcset="a.png 1x, b.png 2x">', "/shop/a.png": "x"})
+    assert warning.startswith("/shop/ asks for missing files: /shop/b.png (404)")
 
 
 def test_a_refresh_counts_as_a_link(look):

@@ -67,7 +67,7 @@ ENDLESS = {
 
 
 @contextmanager
-def served(path, first, again=b"", pause=0.0, family=socket.AF_UNIX, heard=None):
+def served(path, first, again=b"", pause=0.0, family=socket.AF_UNIX, requests=None):
     """A server at a path or a port: what it sends first, and what it repeats."""
     listener = socket.socket(family)
     listener.bind(str(path) if family == socket.AF_UNIX else ("127.0.0.1", 0))
@@ -77,8 +77,8 @@ def served(path, first, again=b"", pause=0.0, family=socket.AF_UNIX, heard=None)
     def answer(line):
         with line, suppress(OSError):
             request = line.recv(65536)
-            if heard is not None:
-                heard.append(request.decode())
+            if requests is not None:
+                requests.append(request.decode())
             line.sendall(first)
             while (again or pause) and not over.is_set():
                 line.sendall(again)
@@ -360,7 +360,7 @@ def test_an_application_that_does_not_answer_through_nginx_does_not_delay_the_ot
 
 @pytest.mark.parametrize("killed", [0, 3])
 def test_the_status_shows_the_advice_from_the_live_log(host, monkeypatch, killed):
-    said = (
+    log = (
         "OSError: [Errno 30] Read-only file system: '/app/uploads'\nflaskops: open streams hold all"
         " 4 threads of a process, and so on."
     )
@@ -368,7 +368,7 @@ def test_the_status_shows_the_advice_from_the_live_log(host, monkeypatch, killed
     monkeypatch.setattr(
         Engine,
         "run",
-        lambda self, *words, **how: said if words[0] == "logs" else run(self, *words, **how),
+        lambda self, *words, **how: log if words[0] == "logs" else run(self, *words, **how),
     )
     monkeypatch.setattr(_status.memory, "killed", lambda _pid: killed)
     (app,) = host(1, GOOD, b"", 0)
@@ -388,11 +388,11 @@ def test_the_status_shows_the_advice_from_the_live_log(host, monkeypatch, killed
     ids=str,
 )
 def test_the_status_requests_the_path_that_the_socket_expects(tmp_path, monkeypatch, more, asked):
-    heard = []
+    requests = []
     (tmp_path / "apps/a/releases/1/run").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(_status, "Docker", Engine)
     status = _status.Status(".", "nginx", SITES)
-    with served("apps/a/releases/1/run/app.sock", GOOD, heard=heard):
+    with served("apps/a/releases/1/run/app.sock", GOOD, requests=requests):
         status._health(Release.from_record({**FACTS, "app": "a", "id": "1", **more}, "."), {})
-    assert heard[0].startswith(f"GET {asked} ")
+    assert requests[0].startswith(f"GET {asked} ")

@@ -128,7 +128,7 @@ class Engine:
     def __init__(self):
         self.now = 0.0
         self.all = {}
-        self.said = []
+        self.calls = []
 
     def add(self, release, name, state="created", ends=None, app="shop"):
         self.all[f"{app}-{release}-{name}"] = {
@@ -189,7 +189,7 @@ class Engine:
             )
         if verb == "logs":
             return "ImportError: no module tasks\n"
-        self.said.append(" ".join(word for word in words if not word.startswith("-")))
+        self.calls.append(" ".join(word for word in words if not word.startswith("-")))
         for name in names:
             if verb == "start" and self.all[name].get("broken"):
                 raise HostError("no such file: sh")
@@ -232,7 +232,7 @@ def test_a_new_process_runs_beside_the_old_one(engine, start):
     engine.add(OLD, "worker", "running")
     engine.add(NEW, "worker")
     assert start(entry()) == {}
-    assert engine.said == [f"start shop-{NEW}-worker"]
+    assert engine.calls == [f"start shop-{NEW}-worker"]
     assert engine.now == pytest.approx(2, abs=0.2)
 
 
@@ -258,7 +258,7 @@ def test_a_process_that_may_not_overlap_is_stopped_before(engine, start, new, ol
     engine.add(NEW, "worker")
     assert start(*new, old=old) == {}
     stopped = [f"stop shop-{OLD}-worker"] if first else []
-    assert engine.said == stopped + [f"start shop-{NEW}-worker" for _ in new]
+    assert engine.calls == stopped + [f"start shop-{NEW}-worker" for _ in new]
 
 
 def test_a_process_that_ends_at_once_fails_its_release_and_the_old_ones_run_again(engine, start):
@@ -297,20 +297,20 @@ def test_only_stopped_processes_of_the_live_release_are_started(engine, start):
     engine.add(NEW, "beat", "running")
     engine.add(NEW, "worker", "exited")
     assert start(entry(), entry(name="beat", overlap=False), live=NEW) == {}
-    assert engine.said == [f"start shop-{NEW}-worker"]
+    assert engine.calls == [f"start shop-{NEW}-worker"]
 
 
 def test_a_failing_process_of_the_live_release_is_not_removed(engine, start):
     engine.add(NEW, "worker", "restarting", ends=0.5)
     assert "within its ready_seconds" in start(entry(), live=NEW)["shop"]
-    assert engine.said[0] == f"restart shop-{NEW}-worker"
+    assert engine.calls[0] == f"restart shop-{NEW}-worker"
     assert f"shop-{NEW}-worker" in engine.all
 
 
 def test_a_stopped_application_starts_no_process(engine, start):
     engine.add(NEW, "worker")
     assert start(entry(), state="stopped") == {}
-    assert engine.said == []
+    assert engine.calls == []
 
 
 def test_a_process_that_restarted_meanwhile_is_not_ready(engine, start, monkeypatch):
@@ -336,4 +336,4 @@ def test_stopped_processes_are_started_again(engine):
     engine.add(OLD, "worker", "running")
     engine.add(NEW, "beat", "exited")
     assert steps.restore(engine, "shop", OLD) == [f"shop-{OLD}-beat"]
-    assert engine.said == [f"update unless-stopped shop-{OLD}-beat", f"start shop-{OLD}-beat"]
+    assert engine.calls == [f"update unless-stopped shop-{OLD}-beat", f"start shop-{OLD}-beat"]

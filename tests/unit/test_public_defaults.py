@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def warned(tmp_path, monkeypatch):
     """The warnings for an application with these modules."""
-    said = []
+    warnings = []
     monkeypatch.setattr(
-        filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)})
+        filters, "Display", lambda: type("", (), {"warning": staticmethod(warnings.append)})
     )
     (tmp_path / "requirements.txt").write_text("flask\n")
     (tmp_path / "app.py").write_text("import os\napp = 1\n")
@@ -35,7 +35,7 @@ def warned(tmp_path, monkeypatch):
         entry = {"name": "shop", "source": str(tmp_path), "path": "/shop", **keys}
         found = filters.normalize_apps([entry], warn=warn)
         assert found["problems"] == []
-        return said
+        return warnings
 
     return run
 
@@ -286,9 +286,9 @@ def test_many_defaults_are_checked_quickly(warned):
 
 
 def test_the_applications_of_this_repository_have_no_public_default(tmp_path, monkeypatch):
-    said = []
+    warnings = []
     monkeypatch.setattr(
-        filters, "Display", lambda: type("", (), {"warning": staticmethod(said.append)})
+        filters, "Display", lambda: type("", (), {"warning": staticmethod(warnings.append)})
     )
     scenario = ROOT / "molecule/apps"
     text = (scenario / "vars/apps.yml").read_text().replace("{{ project }}", str(ROOT))
@@ -299,8 +299,8 @@ def test_the_applications_of_this_repository_have_no_public_default(tmp_path, mo
         kept = {key: entry[key] for key in keys if key in entry}
         found = filters.normalize_apps([kept], warn=True, source_root=str(scenario / "apps"))
         # Other checks report missing keys; this one only reads the source.
-        said += filter(None, [typed(public_defaults.warning)(app) for app in found["apps"]])
-    assert said == []
+        warnings += filter(None, [typed(public_defaults.warning)(app) for app in found["apps"]])
+    assert warnings == []
 
 
 LOOP = """

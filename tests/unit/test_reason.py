@@ -99,9 +99,9 @@ def test_the_last_message_contains_the_reason_and_not_the_log():
         with_log("shop did not pass its health check: no answer.", ["Traceback"])
         + "\nWrite writable: [/app/x]."
     )
-    said = report.failure(WORK, "release | Wait for the health check", result)
+    text = report.failure(WORK, "release | Wait for the health check", result)
     assert (
-        said
+        text
         == f"shop: release {'b' * 12} failed at 'release | Wait for the health check', where its"
         " log is shown; it serves nothing yet.\nshop did not pass its health check: no answer.\nWrite"
         " writable: [/app/x].\nIts log says: Traceback"
@@ -134,7 +134,7 @@ def test_the_most_informative_line_of_a_log_is_selected(log, line):
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("text", "words"),
     [
         (
             HUB.format("dial tcp: lookup registry-1.docker.io on 127.0.0.11:53: no such host"),
@@ -190,13 +190,13 @@ def test_the_most_informative_line_of_a_log_is_selected(log, line):
         ),
     ],
 )
-def test_a_registry_that_refuses_an_image_is_reported_with_the_key(said, words):
-    assert words in advice(said)
-    assert advice(said) in report.failure({}, "build | Build with BuildKit", {"msg": said})
+def test_a_registry_that_refuses_an_image_is_reported_with_the_key(text, words):
+    assert words in advice(text)
+    assert advice(text) in report.failure({}, "build | Build with BuildKit", {"msg": text})
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "",
         "curl: (6) Could not resolve host: example.org",
@@ -205,5 +205,5 @@ def test_a_registry_that_refuses_an_image_is_reported_with_the_key(said, words):
         HUB.format("500 Internal Server Error"),
     ],
 )
-def test_other_errors_give_no_advice_about_a_registry(said):
-    assert advice(said) == ""
+def test_other_errors_give_no_advice_about_a_registry(text):
+    assert advice(text) == ""

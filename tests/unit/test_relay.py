@@ -192,7 +192,7 @@ def test_a_running_request_finishes_behind_a_shell_too(relay, port, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "output"),
     [
         ({"FLASKOPS_COMMAND": "exit 7"}, 7, ""),
         ({"FLASKOPS_COMMAND": "kill -9 $$; true"}, 137, ""),
@@ -205,11 +205,11 @@ def test_a_running_request_finishes_behind_a_shell_too(relay, port, tmp_path):
     ],
     ids=["its code", "a signal", "none", "no file"],
 )
-def test_the_container_exits_with_the_server(relay, tmp_path, port, words, code, said):
+def test_the_container_exits_with_the_server(relay, tmp_path, port, words, code, output):
     arguments = words.pop("arguments", [])
     for more in ({}, {"FLASKOPS_PORT": str(port)}):
         assert relay(*arguments, **words, **more).wait(15) == code
-        assert said in (tmp_path / "log").read_text()
+        assert output in (tmp_path / "log").read_text()
 
 
 def test_a_missing_program_is_reported_with_the_existing_ones(tmp_path):

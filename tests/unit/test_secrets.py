@@ -71,10 +71,10 @@ def secret_names(app):
 def test_the_container_gets_names_of_secrets_and_their_values_are_never_shown(app):
     entry = app(secrets={"SECRET_KEY": "hunter2", "DATABASE_URL": "hunter3"})
     assert secret_names(entry) == ["DATABASE_URL", "SECRET_KEY"]
-    said = json.dumps(
+    shown = json.dumps(
         [typed(describe.environment)(entry), typed(describe.container)(entry, ID, "x", "/r")]
     )
-    assert "hunter" not in said
+    assert "hunter" not in shown
 
 
 def test_an_application_without_secrets_gets_no_names(app):

@@ -87,8 +87,8 @@ def command(monkeypatch, module=subprocess, code=1):
 
     def run(words, **how):
         text = how.get("text") or "errors" in how
-        said = BYTES.decode(errors=how["errors"]) if text else BYTES
-        return subprocess.CompletedProcess(words, code, said, said)
+        result = BYTES.decode(errors=how["errors"]) if text else BYTES
+        return subprocess.CompletedProcess(words, code, result, result)
 
     monkeypatch.setattr(module, "run", run)
 
@@ -280,9 +280,9 @@ BORDERS = [value for name, value in list(globals().items()) if name.startswith("
 
 @pytest.mark.parametrize("border", BORDERS, ids=lambda border: border.__name__)
 def test_input_at_each_border_is_escaped(monkeypatch, tmp_path, border):
-    said = border(monkeypatch, tmp_path)
-    assert not harmful(said), said
-    assert "x1b" in said or "u001b" in said, said  # the text is shown, and readable
+    result = border(monkeypatch, tmp_path)
+    assert not harmful(result), result
+    assert "x1b" in result or "u001b" in result, result  # the text is shown, and readable
 
 
 def test_an_endless_log_is_read_up_to_the_limit(tmp_path, monkeypatch):

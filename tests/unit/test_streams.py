@@ -60,7 +60,7 @@ def opened(app, **more):
     return app({**PLAIN, **more}, lambda *_words: lambda _part: None)
 
 
-def said(capsys, seconds=0.6):
+def logged(capsys, seconds=0.6):
     time.sleep(seconds)
     return capsys.readouterr().out
 
@@ -75,7 +75,7 @@ def gunicorn(wsgi, monkeypatch):
 def test_streams_on_all_threads_are_reported_once_with_the_key(gunicorn, capsys):
     app = gunicorn.wrap(stream, "")
     answers = [opened(app) for _number in range(2)]
-    words = said(capsys)
+    words = logged(capsys)
     assert words.count("\n") == 1
     assert (
         words.startswith("flaskops: open streams hold all 2 threads of a process")
@@ -85,7 +85,7 @@ def test_streams_on_all_threads_are_reported_once_with_the_key(gunicorn, capsys)
     assert advice(words, {}) == [words.strip().removeprefix("flaskops: ")]
     for answer in answers:
         answer.close()
-    assert [opened(app) for _number in range(2)] and said(capsys) == ""
+    assert [opened(app) for _number in range(2)] and logged(capsys) == ""
 
 
 @pytest.mark.parametrize("count", [1, 0])
@@ -93,7 +93,7 @@ def test_nothing_is_reported_while_a_thread_is_free(gunicorn, capsys, count):
     app = gunicorn.wrap(stream, "")
     answers = [opened(app) for _number in range(count)]
     assert [list(opened(gunicorn.wrap(short, ""))) for _number in range(9)] == [[b"ok"]] * 9
-    assert said(capsys) == "" and len(answers) == count
+    assert logged(capsys) == "" and len(answers) == count
 
 
 def test_streams_that_end_are_not_reported(gunicorn, capsys):
@@ -102,16 +102,16 @@ def test_streams_that_end_are_not_reported(gunicorn, capsys):
         answer = opened(app)
         assert len(list(answer)) == 2
         answer.close()
-    assert said(capsys) == ""
+    assert logged(capsys) == ""
 
 
 def test_a_later_shortage_is_reported_if_the_first_one_was_short(gunicorn, capsys, monkeypatch):
     app = gunicorn.wrap(stream, "")
     for answer in [opened(app) for _number in range(2)]:
         answer.close()
-    assert said(capsys) == ""
+    assert logged(capsys) == ""
     answers = [opened(app) for _number in range(2)]
-    assert "open streams" in said(capsys) and answers
+    assert "open streams" in logged(capsys) and answers
 
 
 def test_an_answer_with_a_length_is_unchanged(gunicorn):
@@ -123,10 +123,10 @@ def test_an_answer_with_a_length_is_unchanged(gunicorn):
 
 def test_a_websocket_holds_a_thread_as_well(gunicorn, capsys):
     """While a websocket is open, the application has not returned."""
-    heard = []
+    lines = []
 
     def talk(environ, _start_response):
-        heard.append(said(capsys))
+        lines.append(logged(capsys))
         return []
 
     app = gunicorn.wrap(
@@ -137,7 +137,7 @@ def test_a_websocket_holds_a_thread_as_well(gunicorn, capsys):
     )
     answer = opened(app)
     opened(app, HTTP_UPGRADE="websocket")
-    assert "open streams hold all 2 threads" in heard[0] and answer
+    assert "open streams hold all 2 threads" in lines[0] and answer
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ def test_under_uwsgi_streams_are_reported_while_a_client_waits(wsgi, monkeypatch
     monkeypatch.setattr(wsgi, "uwsgi", uwsgi_of({"threads": [b"4", b"1"]}))
     app = wsgi.wrap(stream, "")
     answer = opened(app)
-    assert said(capsys) == ""
+    assert logged(capsys) == ""
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(listener.getsockname())
-        words = said(capsys)
+        words = logged(capsys)
     assert "hold all 1 threads" in words and "uwsgi.threads" in words
     assert list(answer)[-1] == b"0\r\n\r\n"
     answer.close()
@@ -176,13 +176,13 @@ def test_under_uwsgi_streams_are_reported_while_a_client_waits(wsgi, monkeypatch
 
 def test_under_uwsgi_a_silent_stream_holds_its_thread(wsgi, monkeypatch, capsys, listener):
     monkeypatch.setattr(wsgi, "uwsgi", uwsgi_of({"threads": b"1"}))
-    heard = []
+    lines = []
 
     def silent(_environ, start_response):
         start_response("200 OK", [("Content-Type", "text/event-stream")])
 
         def events():
-            heard.append(said(capsys))
+            lines.append(logged(capsys))
             yield b"data: 1\n\n"
 
         return events()
@@ -190,7 +190,7 @@ def test_under_uwsgi_a_silent_stream_holds_its_thread(wsgi, monkeypatch, capsys,
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(listener.getsockname())
         opened(wsgi.wrap(silent, "")).close()
-    assert "open streams hold all 1 threads" in heard[0]
+    assert "open streams hold all 1 threads" in lines[0]
 
 
 def test_a_stream_that_breaks_holds_no_thread(wsgi, monkeypatch, listener):

@@ -20,7 +20,7 @@ class Engine:
     """
 
     def __init__(self, place):
-        self.place, self.volumes, self.said = place, {}, []
+        self.place, self.volumes, self.calls = place, {}, []
 
     def add(self, name, owner=0, files=(), mode=0o755, **more):
         path = self.place / name
@@ -39,7 +39,7 @@ class Engine:
         }
 
     def run(self, *words, **_how):
-        self.said.append(words)
+        self.calls.append(words)
         if words[:2] == ("volume", "inspect"):
             return json.dumps([self.volumes[name] for name in words[2:] if name in self.volumes])
         if words[:2] == ("volume", "create"):
@@ -76,18 +76,18 @@ def test_a_new_volume_has_the_files_of_the_image_and_belongs_to_the_application(
     assert prepare(engine, "d1:/data") == []
     assert engine.owner("d1") == UID
     assert (engine.place / "d1/seed").stat().st_uid == 0  # only the top directory
-    assert engine.said[-1][0] == "volume"
+    assert engine.calls[-1][0] == "volume"
 
 
 def test_an_application_without_volumes_costs_no_call(engine):
     assert prepare(engine, "/srv/x:/x", "d1:/data:ro") == []
-    assert engine.said == []
+    assert engine.calls == []
 
 
 def test_a_volume_of_the_right_owner_costs_one_call(engine):
     engine.add("d1", UID, ["app.db"])
     assert prepare(engine, "d1:/data") == []
-    assert [words[:2] for words in engine.said] == [("volume", "inspect")]
+    assert [words[:2] for words in engine.calls] == [("volume", "inspect")]
 
 
 def test_a_volume_that_an_earlier_run_left_empty_gets_the_owner(engine):
@@ -152,17 +152,17 @@ def test_a_network_share_is_left_alone(engine, more):
 
 
 def test_the_copying_container_is_removed_even_after_a_failure(engine):
-    said = engine.run
+    original = engine.run
 
     def run(*words, **how):
         if words[0] == "create":
             raise OSError("no room")
-        return said(*words, **how)
+        return original(*words, **how)
 
     engine.run = run
     with pytest.raises(OSError, match="no room"):
         prepare(engine, "d1:/data")
-    assert engine.said[-1] == ("rm", "--force", "--volumes", "shop-1-pin.volumes")
-    engine.run = said
+    assert engine.calls[-1] == ("rm", "--force", "--volumes", "shop-1-pin.volumes")
+    engine.run = original
     assert prepare(engine, "d1:/data") == []  # and the next run continues
     assert engine.owner("d1") == UID

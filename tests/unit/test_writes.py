@@ -103,8 +103,8 @@ def test_all_directories_are_named_together(log, text):
 
 @pytest.mark.parametrize("name", ["'shop.db'", "database='shop.db'"])
 def test_a_database_beside_the_code_and_a_directory_are_named_together(log, name):
-    said = words(log(f"sqlite3.connect({name}).execute('create table a (b)')\nos.mkdir('logs')"))
-    assert "data_files: [shop.db]" in said and "writable: [/app/logs]" in said
+    message = words(log(f"sqlite3.connect({name}).execute('create table a (b)')\nos.mkdir('logs')"))
+    assert "data_files: [shop.db]" in message and "writable: [/app/logs]" in message
 
 
 def test_created_files_can_be_read_again(log):
@@ -164,8 +164,8 @@ def test_the_second_load_has_no_lasting_effect(log, tmp_path, harm):
             f"import shutil, subprocess\nos.mkdir('logs')\nos.mkdir('more')\nos.makedirs('{data}',"
             " exist_ok=True)"
         )
-        said = log(f"{before}\n{text}\nos.mkdir('late')")
+        message = log(f"{before}\n{text}\nos.mkdir('late')")
         with pytest.raises(TimeoutError):
             server.accept()
     assert {each.name: each.read_text() for each in data.iterdir()} == {"shop.db": "precious"}
-    assert "/app/more" in said and "/app/late" not in said
+    assert "/app/more" in message and "/app/late" not in message
