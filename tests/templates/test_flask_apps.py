@@ -489,7 +489,7 @@ def test_every_variable_is_built_into_nginx_or_defined_by_the_nginx_role(nginx):
 )
 @pytest.mark.parametrize("keys", KINDS, ids=str)
 def test_nginx_accepts_the_fragment(nginx, keys, tmp_path):
-    names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache", str(tmp_path))
+    names = re.sub(r"(?s)\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache", str(tmp_path))
     fragment = nginx(**keys).replace("/etc/nginx/conf.d/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(
         f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver"

@@ -180,10 +180,10 @@ class Place:
         return file
 
     def start(self) -> None:
-        names = re.sub(r"\{\{.*?\}\}", "", NAMES.read_text()).replace(
+        names = re.sub(r"(?s)\{\{.*?\}\}", "", NAMES.read_text()).replace(
             "/var/cache/", f"{self.base}/"
         )
-        (self.base / "flaskops.types").write_text(re.sub(r"\{\{.*?\}\}", "", TYPES.read_text()))
+        (self.base / "flaskops.types").write_text(re.sub(r"(?s)\{\{.*?\}\}", "", TYPES.read_text()))
         fragment = self.release["files"][self.serves].replace("/etc/nginx/conf.d/", f"{self.base}/")
         temporary = "\n".join(f"{kind}_temp_path {self.base}/{kind};" for kind in KINDS)
         user = "user root root;" if os.geteuid() == 0 else ""
