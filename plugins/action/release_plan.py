@@ -63,13 +63,13 @@ class ActionModule(ActionBase):
             missing = image_builds(releases.values(), result["missing_images"])
             result.update(work=work, missing_images=missing)
         if result.get("unlisted") and arguments.get("action", "deploy") == "deploy":
-            self._report(result["unlisted"])
+            self._report(str((task_vars or {}).get("inventory_hostname", "")), result["unlisted"])
         return result
 
-    def _report(self, unlisted: list[str]) -> None:
+    def _report(self, host: str, unlisted: list[str]) -> None:
         """Report applications that are no longer listed."""
         self._display.display(
-            "On this host and not in flask_apps, left as they are:"
+            f"{host}: On this host and not in flask_apps, left as they are:"
             f" {shown_line(', '.join(unlisted))}. To remove one: ansible-playbook"
             " flaskops.host.remove (in a clone playbooks/remove.yml)"
             f" -e flask_apps_remove={shown_line(unlisted[0])}"

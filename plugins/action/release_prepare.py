@@ -20,6 +20,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.apps.sources.source import write_context
+from ..module_utils.host.disk import no_room
 from ..module_utils.host.files import file_digest
 from ..module_utils.host.places import CONTEXT, IMAGE_ARCHIVE
 from ..module_utils.images.delta import write_delta
@@ -64,6 +65,8 @@ class ActionModule(ActionBase):
                 result = self._call({**arguments, "archive": sent}, task_vars)
             return result
         except AnsibleConnectionFailure as error:
+            if not no_room(error):
+                raise
             # Without room for its files, Ansible reports the host as unreachable and ends at once:
             # what this run began would not be undone.
             return {"failed": True, "msg": f"{what} of {release.name} could not be sent: {error}"}

@@ -457,7 +457,7 @@ def test_a_failure_of_the_runtime_image_names_no_application():
 def live(*releases, plan=(), failed=(), check=False):
     found = {
         "work": [each.to_dict() for each in plan],
-        "live": {"shop": plan[0].live if plan else OLD},
+        "live": {"shop": plan[0].live if plan else OLD if failed else NEW},
         "failures": {} if plan else dict.fromkeys(failed, "x"),
     }
     became = outcomes(plan, dict.fromkeys(failed, "x"), {"shop"} - set(failed))

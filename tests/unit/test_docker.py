@@ -245,10 +245,12 @@ def test_drift_is_detected(drift, inputs, part, actions):
 
 # --- packages -------------------------------------------------------------------------------------
 
+RASPBIAN = {"distribution": "raspbian", "distribution_version": "13"}
 PACKAGES = [
     ({"distribution_version": "12.11", "distribution_release": "bookworm"}, ["docker.io"]),
     ({}, ["docker-buildx", "docker-cli", "docker-compose", "docker.io"]),
     (UBUNTU | {"source": "distribution"}, ["docker-buildx", "docker-compose-v2", "docker.io"]),
+    (RASPBIAN, ["docker-buildx", "docker-cli", "docker-compose", "docker.io"]),
     (UBUNTU, sorted(DOCKER_PACKAGES)),
     ({"source": "docker", "version": "27.3"}, [
         "containerd.io", "docker-buildx-plugin", "docker-ce-cli=5:27.3.*", "docker-ce=5:27.3.*",

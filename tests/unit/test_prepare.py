@@ -232,7 +232,7 @@ def send(tmp_path, monkeypatch):
         plugin._task = SimpleNamespace(args=given)
         shell = SimpleNamespace(tmpdir=None, join_path=os.path.join)
         plugin._connection = SimpleNamespace(_shell=shell)
-        calls, left = [], list(results)
+        calls, left = [], results if hasattr(results, "pop") else list(results)
 
         def make():
             if not room:
@@ -311,6 +311,18 @@ def test_a_host_without_room_for_ansible_fails_and_is_not_unreachable(send, sour
         "failed": True,
         "msg": f"{what} of shop could not be sent: mkdir: No space left on device",
     }
+
+
+def test_a_host_that_is_lost_during_a_build_is_unreachable(send, source):
+    def lost():
+        raise AnsibleConnectionFailure("Failed to connect to the host via ssh")
+
+    class Lost(list):
+        def pop(self, _index):
+            lost()
+
+    with pytest.raises(AnsibleConnectionFailure, match="via ssh"):
+        send(release("/r", source_path=str(source)), Lost())
 
 
 @pytest.mark.parametrize("arguments", [{"restore": True}, {"build": False}])

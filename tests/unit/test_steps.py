@@ -4,6 +4,7 @@
 reads them, and an engine that keeps its state.
 """
 
+import errno
 import json
 import os
 import subprocess
@@ -840,6 +841,21 @@ def test_an_application_is_removed_whatever_it_left_behind(world, monkeypatch, t
     assert f"directory {place(world, 'intruder')}" in removed
     assert not place(world, "intruder").exists()
     assert place(world, "neighbour", "state.json").exists()
+
+
+def test_a_removal_that_a_full_disk_prevents_is_a_failure(world, monkeypatch):
+    """What is asked for did not happen; it is more than a warning."""
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_remove, "move_links", full)
+    world.live("shop", OLD)
+    world.lock("shop")
+    finish = _finish.Finish(world.root, world.nginx, Lock("t", ("shop",)), [])
+    result = finish.run(remove=["shop"])
+    assert result.removed == ()
+    assert "shop could not be removed: [Errno 28] No space left on device" in result.failures[0]
 
 
 def test_the_removal_reports_the_volumes_that_stay():

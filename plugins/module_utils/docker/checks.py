@@ -14,7 +14,7 @@ from .apt import CONFLICTS, DEFAULT_SOURCE, ENGINE_PACKAGE, RELEASES, version_pa
 from .daemon import SOCKET, USERNS_REASON, option_problems
 from .facts import Facts, Inputs
 
-DISTRIBUTIONS = {name.lower(): name for name in RELEASES}
+DISTRIBUTIONS = {**{name.lower(): name for name in RELEASES}, "raspbian": "Debian"}
 OLDEST_ENGINE = (20, 10)
 BUILDX_SINCE = 23
 SNAP_REASON = (

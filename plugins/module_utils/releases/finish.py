@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from ..host import trees
-from ..host.disk import no_room
+from ..host.disk import no_room, with_advice
 from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.places import AppPlace, Place, ReleaseName
@@ -117,11 +117,14 @@ class Finish:
         )
 
     def _remove(self, names: Sequence[str]) -> list[str]:
-        with self.attempts.of("", f"{', '.join(names)} could not be removed"):
+        try:
             return Remove(self.root, self.nginx_root, self.docker, self.attempts).run(
                 names, self.token
             )
-        return []
+        except Exception as error:  # a failure with a full disk too: it is what was asked for
+            words = f"{', '.join(names)} could not be removed: {error}"
+            self.attempts.failures[""] = with_advice(words)
+            return []
 
     def _settle(self, held: Sequence[str]) -> tuple[Drained, list[str]]:
         """What depends on what serves: undo, drain, prune. Returns how the old releases drained,

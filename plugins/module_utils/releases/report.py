@@ -67,16 +67,14 @@ def live_releases(
         outcomes: the results of those with work; without it, what serves before the run.
     """
     result = []
-    planned = {work["name"] for work in plan["work"]} | set(plan["failures"])
     for release in map(Release.from_dict, releases):
         name = release.name
         outcome = (outcomes or {}).get(name, {})
         became_live = outcome.get("result") == "live"
-        serves = became_live or name not in planned
         result.append(
             {
                 "name": name,
-                "release": release.id if serves else plan["live"].get(name),
+                "release": release.id if became_live else plan["live"].get(name),
                 "wanted": release.id,
                 "site": release.site,
                 "path": release.path,
