@@ -141,14 +141,16 @@ def check_machine(port: int) -> None:
             " Ubuntu."
         )
     said = subprocess.run(
-        ["docker", "info", "--format", "{{.ClientInfo.Context}}"], capture_output=True, text=True
-    )
+        ["docker", "info", "--format", "{{.ClientInfo.Context}} {{.ServerVersion}}"],
+        capture_output=True,
+        text=True,
+    )  # without a field of the server, docker does not ask it
     if said.returncode:
         stop(
             f"Docker does not answer: {said.stderr.strip() or said.stdout.strip()}\nStart it, or"
             " become a member of the group docker."
         )
-    os.environ[CONTEXT] = said.stdout.strip() or "default"
+    os.environ[CONTEXT] = said.stdout.partition(" ")[0].strip() or "default"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -211,6 +213,7 @@ def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str,
         # Only their owner may be able to read its files.
         variables["flask_apps_uid"] = owner.st_uid
     file = place / "variables.json"
+    file.touch(mode=0o600)  # it has the secrets
     file.write_text(json.dumps(variables))
     command = [str(ROOT / ".venv/bin/ansible-playbook"), "playbooks/dev.yml", "-e", f"@{file}"]
     command += ["-i", inventory_of(options)]
@@ -224,6 +227,8 @@ def prepare(options: argparse.Namespace, source: Path, place: Path) -> dict[str,
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **quiet})
     if done.returncode:
         sys.exit(done.returncode)
+    if not (place / "release.json").exists():
+        stop(f"the inventory has no host {options.limit!r}; choose another with --limit.")
     written = json.loads((place / "release.json").read_text())
     shutil.copyfile(ROOT / "roles/flask_apps/files/dev.py", place / "dev.py")
     (place / "dev.py").chmod(0o644)

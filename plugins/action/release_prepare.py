@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.apps.sources.source import write_context
@@ -40,6 +40,10 @@ def packed(release: Release) -> str:
     return base64.b64encode(json.dumps(release.to_dict()).encode()).decode()
 
 
+class NotSent(Exception):
+    """A file could not be sent to the host."""
+
+
 class ActionModule(ActionBase):
     """Calls the module once, and again when the host lacks what was not sent."""
 
@@ -53,7 +57,7 @@ class ActionModule(ActionBase):
         arguments |= {"name": release.name, "id": release.id, "packed": packed(release)}
         sends = arguments.get("build", True) and not arguments.get("restore")
         archive = release.build.archive if sends else ""
-        what = "The archive" if archive else "The source"
+        what = "The archive" if archive else "The source" if sends else "The release"
         try:
             if sends and release.build.kind != "image":
                 return self._call_with_source(release, known, arguments, task_vars)
@@ -64,11 +68,11 @@ class ActionModule(ActionBase):
                 sent = self._send(archive, IMAGE_ARCHIVE)
                 result = self._call({**arguments, "archive": sent}, task_vars)
             return result
-        except AnsibleConnectionFailure as error:
-            if not no_room(error):
+        # What is not sent, and a module without room for its files, fails this application; Ansible
+        # would report the host as unreachable and end: what this run began would not be undone.
+        except (NotSent, AnsibleConnectionFailure) as error:
+            if not isinstance(error, NotSent) and not no_room(error):
                 raise
-            # Without room for its files, Ansible reports the host as unreachable and ends at once:
-            # what this run began would not be undone.
             return {"failed": True, "msg": f"{what} of {release.name} could not be sent: {error}"}
         except OSError as error:  # a file of it changed since it was checked
             return {"failed": True, "msg": f"{what} of {release.name} could not be read: {error}"}
@@ -101,8 +105,11 @@ class ActionModule(ActionBase):
         return {"delta": self._send(str(delta), "context.delta")}
 
     def _send(self, file: str, name: str) -> str:
-        directory = self._connection._shell.tmpdir or self._make_tmp_path()
-        remote = self._connection._shell.join_path(directory, name)
-        remote = str(self._transfer_file(file, remote))
-        self._fixup_perms2((directory, remote))
+        try:
+            directory = self._connection._shell.tmpdir or self._make_tmp_path()
+            remote = self._connection._shell.join_path(directory, name)
+            remote = str(self._transfer_file(file, remote))
+            self._fixup_perms2((directory, remote))
+        except AnsibleError as error:
+            raise NotSent(str(error)) from error
         return remote

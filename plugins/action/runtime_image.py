@@ -19,9 +19,12 @@ MODULE = "flaskops.host.runtime_image"
 
 
 class ActionModule(ActionBase):
-    """The files are sent to Ansible's temporary directories, which are removed after the task."""
+    """The files are sent to Ansible's temporary directories, which are removed after the task.
 
-    TRANSFERS_FILES = True
+    Without TRANSFERS_FILES: with it, ActionBase.run creates the directory, and a host without room
+    counts as unreachable.
+    """
+
     _supports_check_mode = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def test_an_archive_that_did_not_fit_is_removed(run, tmp_path, monkeypatch):
     made = release(tmp_path / "root", ARCHIVE)
     made.place.directory.mkdir(parents=True)
 
-    def move(_source, target):
+    def move(_source, target, **_how):
         target.write_text("ne")
         raise OSError(28, "No space left on device")
 
@@ -235,8 +235,8 @@ def send(tmp_path, monkeypatch):
         calls, left = [], results if hasattr(results, "pop") else list(results)
 
         def make():
-            if not room:
-                raise AnsibleConnectionFailure("mkdir: No space left on device")
+            if room is not True:
+                raise AnsibleConnectionFailure(room or "mkdir: No space left on device")
             return "/remote"
 
         def execute(_module, module_args, task_vars):
@@ -311,6 +311,24 @@ def test_a_host_without_room_for_ansible_fails_and_is_not_unreachable(send, sour
         "failed": True,
         "msg": f"{what} of shop could not be sent: mkdir: No space left on device",
     }
+
+
+def test_what_cannot_be_sent_fails_whatever_the_words_are(send, source):
+    """A quota, or a directory that cannot be created: Ansible has few words for it."""
+    (source / "big").write_bytes(os.urandom(1 << 20))
+    _, result = send(release("/r", source_path=str(source)), room="Failed to create a directory")
+    assert result["msg"] == "The source of shop could not be sent: Failed to create a directory"
+
+
+def test_an_archive_that_changed_while_it_was_sent_is_refused(run, tmp_path):
+    sent = tmp_path / "sent.tar"
+    sent.write_text("other")
+    made = release(tmp_path / "root", ARCHIVE)
+    made.place.directory.mkdir(parents=True)
+    _, begun = run(made, archive=str(sent), archive_digest="0" * 64)
+    with pytest.raises(prepare.Failed, match="it changed while it was sent; run again"):
+        begun.run()
+    assert not made.place.image_archive.exists()
 
 
 def test_a_host_that_is_lost_during_a_build_is_unreachable(send, source):

@@ -131,4 +131,4 @@ def make_directories(place: Place, group: int) -> None:
     for path in (place.directory, place.builds):
         path.mkdir(parents=True, exist_ok=True)
         os.chown(path, -1, group)
-        path.chmod(0o710)
+        path.chmod(0o710 if group >= 0 else 0o700)

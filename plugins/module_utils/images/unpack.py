@@ -72,7 +72,9 @@ def unpack(params: Mapping[str, Any]) -> list[str]:
             f"flask_apps_build_ca_bundle is {bundle!r}, which is not on this host; it names a file"
             " on the managed host."
         )
-    files, variables = trust(Path(bundle).read_text() if bundle else "", params["index_url"])
+    # Comments of a bundle may be in any encoding.
+    authorities = Path(bundle).read_text(errors="replace") if bundle else ""
+    files, variables = trust(authorities, params["index_url"])
     if any(len(content.encode()) > LIMIT for content in files.values()):
         raise HostError(
             f"flask_apps_build_ca_bundle is {bundle!r}, which is larger than the {LIMIT // 1024} kB"

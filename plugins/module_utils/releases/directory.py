@@ -72,7 +72,9 @@ class Directory:
         Raises:
             HostError: its files have changed.
         """
-        files = read_release(self.root, self.release.name, self.release.id)["files"]
+        files = read_release(self.root, self.release.name, self.release.id).get("files")
+        if not isinstance(files, dict):
+            raise HostError(f"{self.place.record} is missing or broken. Deploy it again instead.")
         changed = [
             str(self.place.file(name))
             for name, wanted in files.items()

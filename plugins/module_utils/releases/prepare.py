@@ -240,15 +240,20 @@ class Prepare:
                 assemble(delta, self.place.context, self.app.releases)
 
     def _receive_archive(self, target: Path) -> None:
+        wanted = self.request.archive_digest
         if self.request.archive is None:
-            if file_digest(target) != self.request.archive_digest:
+            if not wanted or file_digest(target) != wanted:
                 raise Lacking("it is not on this host")
             return
         aside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            shutil.move(self.request.archive, aside)
+            # Where the move is a copy, nobody else may read it meanwhile.
+            aside.touch(mode=0o600)
+            shutil.move(self.request.archive, aside, copy_function=shutil.copyfile)
             os.chown(aside, 0, 0)
             aside.chmod(0o600)
+            if wanted and file_digest(aside) != wanted:
+                raise HostError("it changed while it was sent; run again")
             os.replace(aside, target)
         finally:
             aside.unlink(missing_ok=True)

@@ -68,12 +68,17 @@ class Start:
         if not facts:
             place = Place(request.root).app(request.name).release(request.id)
             raise HostError(f"{place.record} is missing or broken; deploy {request.name} again.")
-        self.release = Release.from_record(facts, request.root)
-        directory = str(self.release.place.directory)
-        self.container, *self.processes = [
-            Container.from_dict(run_as(options, request.uid, directory))
-            for options in self.release.containers
-        ]
+        try:
+            self.release = Release.from_record(facts, request.root)
+            directory = str(self.release.place.directory)
+            self.container, *self.processes = [
+                Container.from_dict(run_as(options, request.uid, directory))
+                for options in self.release.containers
+            ]
+        except (KeyError, TypeError) as error:
+            raise HostError(
+                f"release.json of {request.name} is incomplete ({error}); deploy it again."
+            ) from error
         self.actions: list[str] = []
         self.warnings: list[str] = []
         self.said: list[str] = []  # output of its release command
