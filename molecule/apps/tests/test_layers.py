@@ -96,6 +96,7 @@ def test_the_compiler_is_in_no_image_from_our_own_dockerfile(host, images):
         "own-socket",
         "on-first",
         "on-second",
+        "on-it-too",
     )
     ours = [
         image
