@@ -59,8 +59,8 @@ _list:
     - C(container) has the options of its container, as module_utils/host/container.py has them, and
       C(process_containers) those of each of its processes.
     - C(directory), C(socket), C(image_archive) and C(build_directory) are places on the host.
-    - C(app) is the normalised entry, C(facts) what C(release.json) keeps, C(runtime_builds) how the
-      images of this collection that it needs are built.
+    - C(app) is the normalised entry, C(runtime_builds) how the images of this collection that it
+      needs are built.
   type: list
   elements: dict
 """

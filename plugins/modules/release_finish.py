@@ -19,7 +19,7 @@ description:
   - The containers that served before go on until the old workers of Nginx are gone and no client is
     connected to their sockets, or until their time is over; then they are stopped in parallel.
   - Their processes, the containers that do not answer requests, are stopped in the meantime, each
-    within its own C(stop_seconds). Where the release before goes on serving, its processes run
+    within its own C(stop_seconds). Where the previous release still serves, its processes run
     again.
   - Warns of a release that serves while the kernel kills its processes for lack of memory.
   - The newest of the releases that were live are kept, always including the one that serves and the

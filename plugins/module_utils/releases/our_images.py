@@ -13,7 +13,7 @@ from .release import Release
 
 _OUR_RUNTIME = re.compile(r"flaskops/runtime:[0-9a-f]{12}\b")
 # The compatibility image in releases that were made before it had this name.
-_SEED = re.compile(
+_OLD_COMPAT = re.compile(
     r"(flaskops/runtime:[0-9a-f]{12}|\$FLASKOPS_RUNTIME|\$\{FLASKOPS_RUNTIME\})-seed\b"
 )
 
@@ -68,4 +68,4 @@ def image_builds(
 
 def on_runtime(dockerfile: str, runtime: str) -> str:
     """The Dockerfile of an earlier release, on the present runtime image."""
-    return _OUR_RUNTIME.sub(runtime, _SEED.sub(r"\1-compat", dockerfile))
+    return _OUR_RUNTIME.sub(runtime, _OLD_COMPAT.sub(r"\1-compat", dockerfile))

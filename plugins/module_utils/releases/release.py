@@ -144,11 +144,6 @@ class Release:
         return ReleaseName(self.name, self.id).image
 
     @property
-    def container_name(self) -> str:
-        """The name of the container that answers requests."""
-        return ReleaseName(self.name, self.id).container
-
-    @property
     def containers(self) -> tuple[Mapping[str, Any], ...]:
         """The options of all its containers; the first one answers requests."""
         return (self.container, *self.process_containers)

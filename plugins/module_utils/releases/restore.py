@@ -14,20 +14,6 @@ from .app import Login
 from .our_images import image_builds, on_runtime
 from .release import Release
 
-# What the steps of a run need to know of a release.
-SWITCHED = (
-    "site",
-    "path",
-    "path_mode",
-    "engine",
-    "script_name",
-    "health",
-    "state",
-    "processes",
-    "drain_seconds",
-    "keep_releases",
-)
-
 
 def registry_login(apps: Any, name: str, defaults: Any = None) -> Login:
     """The login that the entry of an application has for its registry, read from inputs that may
@@ -72,16 +58,11 @@ def restored_releases(
 
 
 def for_tasks(release: Release, app: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A release for the tasks of the role: with its entry, or what is kept of it, with what
-    release.json keeps, and with how the images of this collection that it needs are built.
+    """A release for the tasks of the role: with its entry, which a kept release does not have, and
+    with how the images of this collection that it needs are built.
     """
-    whole = release.to_dict()
-    if app is None:
-        kept = (*SWITCHED, "build", "static", "module", "callable", "name", "uid")
-        app = {**{key: whole[key] for key in kept}, **release.app_path.words()}
     return {
-        **whole,
-        "app": app,
-        "facts": release.to_record(),
+        **release.to_dict(),
+        "app": dict(app or {}),
         "runtime_builds": image_builds([release]),
     }
