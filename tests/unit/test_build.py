@@ -78,6 +78,7 @@ def test_certificates_reach_a_build_as_secrets_outside_the_context(unpack, tmp_p
     assert (
         (path / "trust/pip.conf").read_text()
         == "[global]\ncert = /run/trust/ca-bundle.crt\nindex-url = https://u:hunter2@x/simple\n"
+        "retries = 8\ntimeout = 60\n"
     )
     assert f"--secret=id=flaskops-pip.conf,src={path}/trust/pip.conf" in secrets
     assert [file.name for file in (path / "context").iterdir()] == ["x"]

@@ -28,6 +28,9 @@ BUNDLE = (
 )
 OWN = (-1, -1)  # the owner of a directory: the user of this process, not root under bin/dev
 LIMIT = 500 * 1024  # of a secret, in BuildKit
+# A proxy or an index of one's own fails for a moment more often than PyPI: with these, pip tries for
+# two minutes.
+PATIENCE = ("retries = 8", "timeout = 60")
 
 
 def trust(ca_bundle: str, index_url: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -38,7 +41,8 @@ def trust(ca_bundle: str, index_url: str) -> tuple[dict[str, str], dict[str, str
     if ca_bundle:
         files = {
             "ca-bundle.crt": ca_bundle,
-            "apt.conf": f'Acquire::https::CAInfo "{PLACE}/ca-bundle.crt";\n',
+            "apt.conf": f'Acquire::https::CAInfo "{PLACE}/ca-bundle.crt";\n'
+            'Acquire::Retries "8";\n',
         }
         variables = {
             **{name: f"{PLACE}/ca-bundle.crt" for name in BUNDLE},
@@ -48,7 +52,7 @@ def trust(ca_bundle: str, index_url: str) -> tuple[dict[str, str], dict[str, str
     if index_url:
         pip.append(f"index-url = {index_url}")
     if pip:
-        files["pip.conf"] = "\n".join(["[global]", *pip, ""])
+        files["pip.conf"] = "\n".join(["[global]", *pip, *PATIENCE, ""])
         variables["PIP_CONFIG_FILE"] = f"{PLACE}/pip.conf"
     return files, variables
 
