@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
-from ansible.plugins.action import ActionBase
+from ansible.errors import AnsibleConnectionFailure
 
 from ..module_utils.apps.sources.source import write_context
 from ..module_utils.host.disk import no_room
@@ -26,6 +25,7 @@ from ..module_utils.host.places import CONTEXT, IMAGE_ARCHIVE
 from ..module_utils.images.delta import write_delta
 from ..module_utils.releases.prepare import ARCHIVE, SOURCE
 from ..module_utils.releases.release import Release
+from ..plugin_utils.sending import NotSent, SendingAction
 
 MODULE = "flaskops.host.release_prepare"
 # Bytes. A small delta is sent within the call of the module; a larger one is a file, which costs
@@ -40,11 +40,7 @@ def packed(release: Release) -> str:
     return base64.b64encode(json.dumps(release.to_dict()).encode()).decode()
 
 
-class NotSent(Exception):
-    """A file could not be sent to the host."""
-
-
-class ActionModule(ActionBase):
+class ActionModule(SendingAction):
     """Calls the module once, and again when the host lacks what was not sent."""
 
     _supports_check_mode = False
@@ -65,7 +61,7 @@ class ActionModule(ActionBase):
                 arguments["archive_digest"] = file_digest(Path(archive))
             result = self._call(arguments, task_vars)
             if result.get("lacks") == ARCHIVE:
-                sent = self._send(archive, IMAGE_ARCHIVE)
+                sent = self.send(archive, IMAGE_ARCHIVE)
                 result = self._call({**arguments, "archive": sent}, task_vars)
             return result
         # What is not sent, and a module without room for its files, fails this application; Ansible
@@ -102,14 +98,4 @@ class ActionModule(ActionBase):
             content = gzip.compress(delta.read_bytes(), 6)
             if len(content) <= INLINE:
                 return {"inline": base64.b64encode(content).decode()}
-        return {"delta": self._send(str(delta), "context.delta")}
-
-    def _send(self, file: str, name: str) -> str:
-        try:
-            directory = self._connection._shell.tmpdir or self._make_tmp_path()
-            remote = self._connection._shell.join_path(directory, name)
-            remote = str(self._transfer_file(file, remote))
-            self._fixup_perms2((directory, remote))
-        except AnsibleError as error:
-            raise NotSent(str(error)) from error
-        return remote
+        return {"delta": self.send(str(delta), "context.delta")}

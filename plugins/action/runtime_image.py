@@ -10,20 +10,16 @@ import tempfile
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
+from ansible.errors import AnsibleActionFail
 
 from ..module_utils.apps.recipe import write_recipe
+from ..plugin_utils.sending import NotSent, SendingAction
 
 MODULE = "flaskops.host.runtime_image"
 
 
-class ActionModule(ActionBase):
-    """The files are sent to Ansible's temporary directories, which are removed after the task.
-
-    Without TRANSFERS_FILES: with it, ActionBase.run creates the directory, and a host without room
-    counts as unreachable.
-    """
+class ActionModule(SendingAction):
+    """Calls the module with what it needs of the recipe or the archive."""
 
     _supports_check_mode = False
 
@@ -31,24 +27,18 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         if archive := arguments.get("image_archive"):
-            arguments["sent"] = self._send("archive", archive)
+            arguments["sent"] = self._sent("archive", archive)
         elif not arguments.get("repository"):
-            arguments["sent"] = self._send("recipe", _recipe(arguments["recipe"]))
+            arguments["sent"] = self._sent("recipe", _recipe(arguments["recipe"]))
         return dict(self._execute_module(MODULE, module_args=arguments, task_vars=task_vars))
 
-    def _send(self, what: str, path: str) -> str:
+    def _sent(self, what: str, path: str) -> str:
         try:
-            directory = self._connection._shell.tmpdir or self._make_tmp_path()
-            target = self._connection._shell.join_path(directory, what)
-            remote = str(self._transfer_file(path, target))
-            self._fixup_perms2((directory, remote))
-        # A host without room for Ansible's own files would count as unreachable, and the run would
-        # end without undoing anything.
-        except AnsibleError as error:
+            return self.send(path, what)
+        except NotSent as error:
             raise AnsibleActionFail(
                 f"The {what} of the runtime image could not be sent: {error}"
             ) from error
-        return remote
 
 
 def _recipe(directory: str) -> str:

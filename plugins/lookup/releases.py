@@ -52,13 +52,12 @@ EXAMPLES = """
 RETURN = """
 _list:
   description:
-    - One dictionary for each application. C(name), C(id), C(image), C(runtime), C(dockerfile),
+    - One dictionary for each application. C(name), C(id), C(runtime), C(dockerfile),
       C(source) (the digest of its source), C(files) (content by name), C(secrets) (the files that
       hold them, by name), C(variables) (the names of those that are also variables),
       C(release_command) (the words of its container), C(login) (for the registry of its image).
     - C(container) has the options of its container, as module_utils/host/container.py has them, and
       C(process_containers) those of each of its processes.
-    - C(directory), C(socket), C(image_archive) and C(build_directory) are places on the host.
     - C(app) is the normalised entry, C(runtime_builds) how the images of this collection that it
       needs are built.
   type: list

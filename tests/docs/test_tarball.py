@@ -47,6 +47,7 @@ SECOND = {
         "filter",
         "lookup",
         "module_utils",
+        "plugin_utils",
         "modules",
     },
     "roles": {"docker", "flask_apps", "nginx"},

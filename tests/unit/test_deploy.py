@@ -191,7 +191,7 @@ def test_the_record_of_a_release_is_enough_for_a_rollback():
     facts = {**release().to_record(), "app": "shop", "id": NEW}
     kept = Release.from_record(json.loads(json.dumps(facts)), "/var/lib/flaskops", "maintenance")
     assert kept == replace(release(), state="maintenance", secrets={})
-    assert (kept.to_dict()["directory"], kept.image) == (
+    assert (str(kept.place.directory), kept.image) == (
         f"{RELEASES}/{NEW}",
         f"flaskops/shop:{NEW}",
     )

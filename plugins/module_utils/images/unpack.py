@@ -28,8 +28,8 @@ BUNDLE = (
 )
 OWN = (-1, -1)  # the owner of a directory: the user of this process, not root under bin/dev
 LIMIT = 500 * 1024  # of a secret, in BuildKit
-# A proxy or an index of one's own fails for a moment more often than PyPI: with these, pip tries for
-# two minutes.
+# A proxy or an index of one's own fails for a moment more often than PyPI: pip tries for two
+# minutes.
 PATIENCE = ("retries = 8", "timeout = 60")
 
 
@@ -41,8 +41,7 @@ def trust(ca_bundle: str, index_url: str) -> tuple[dict[str, str], dict[str, str
     if ca_bundle:
         files = {
             "ca-bundle.crt": ca_bundle,
-            "apt.conf": f'Acquire::https::CAInfo "{PLACE}/ca-bundle.crt";\n'
-            'Acquire::Retries "8";\n',
+            "apt.conf": f'Acquire::https::CAInfo "{PLACE}/ca-bundle.crt";\nAcquire::Retries "8";\n',
         }
         variables = {
             **{name: f"{PLACE}/ca-bundle.crt" for name in BUNDLE},

@@ -121,15 +121,8 @@ class Release:
                           "root": root})  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, and the properties that tasks read."""
-        return {
-            **plain(self),
-            "image": self.image,
-            "directory": str(self.place.directory),
-            "socket": str(self.place.socket),
-            "image_archive": str(self.place.image_archive),
-            "build_directory": str(self.build_directory),
-        }
+        """The fields."""
+        return plain(self)
 
     def to_record(self) -> dict[str, Any]:
         """The content of release.json: enough to check, start and route the release again without
