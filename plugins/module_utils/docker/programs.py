@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from .apt import INTERESTING_PACKAGES
@@ -45,8 +47,7 @@ def clis() -> Iterator[Cli]:
             continue
         seen.add(real)
         kind = _kind(real)
-        versions = [_plugin(path, name) if kind == "docker" else "" for name in PLUGINS]
-        yield Cli(path, kind, *versions)
+        yield Cli(path, kind, *(_plugins(path) if kind == "docker" else [""] * len(PLUGINS)))
 
 
 def _kind(path: str) -> str:
@@ -57,6 +58,12 @@ def _kind(path: str) -> str:
     if head.startswith(b"\x7fELF"):
         return "docker"
     return "podman" if b"podman" in head else "other"
+
+
+def _plugins(cli: str) -> list[str]:
+    """The versions of its plugins; each takes a while to start."""
+    with ThreadPoolExecutor(len(PLUGINS)) as beside:
+        return list(beside.map(partial(_plugin, cli), PLUGINS))
 
 
 def _plugin(cli: str, name: str) -> str:
