@@ -243,7 +243,7 @@ def test_the_id_replaces_the_placeholder_everywhere(make):
     release = make()
     identity = release["id"]
     assert PLACEHOLDER not in str(release)
-    assert release["image"] == f"flaskops/shop:{identity}"
+    assert release["container"]["image"] == f"flaskops/shop:{identity}"
     assert release["container"]["name"] == f"shop-{identity}"
     assert f"FLASKOPS_RELEASE={identity}\n" in release["files"]["container.env"]
     assert f"http-socket = /run/flaskops/{identity}/app.sock" in release["files"]["uwsgi.ini"]

@@ -159,7 +159,7 @@ class Place:
 
     def __init__(self, base: Path, **keys) -> None:
         self.base, self.release = base, release(base, **keys)
-        self.directory = Path(self.release["directory"])
+        self.directory = base / "apps/shop/releases" / self.release["id"]
         (self.directory / "run").mkdir(parents=True)
         self.static = self.directory / "static"
         self.before = base / "apps/shop/releases/before/static"
