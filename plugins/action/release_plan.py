@@ -56,9 +56,7 @@ class ActionModule(ActionBase):
             for entry in result["work"]:
                 release = releases[entry["name"]]
                 prefix = _own_prefix(entries[release.name]["app"])
-                done = Work.from_dict(entry).with_release(
-                    release, release.health_host(sites), prefix
-                )
+                done = Work.from_dict(entry).with_release(release, sites, prefix)
                 work.append(done.to_dict())
             missing = image_builds(releases.values(), result["missing_images"])
             result.update(work=work, missing_images=missing)

@@ -38,7 +38,8 @@ options:
     SITES = r"""
 options:
   sites:
-    description: The server blocks, as in C(nginx_host.sites).
+    description: The server blocks, as in C(nginx_host.sites), with C(name), C(server_names),
+      C(tls), C(http_port) and C(https_port).
     type: list
     elements: dict
     default: []

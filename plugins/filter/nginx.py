@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils.nginx import plan
 from ..module_utils.nginx.facts import Facts, Tree
+from ..module_utils.program import archive
 
 FACTS = "the value 'nginx' that the module flaskops.host.nginx_info returns"
 
@@ -22,7 +23,7 @@ def nginx_plan(inputs: Any, facts: Any = None, main_config: str = "") -> dict[st
     if facts:
         _expect("nginx_plan", facts, FACTS, "installed")
     found = Facts.from_dict(facts) if facts else None
-    return plan.make_plan(found, inputs, main_config).to_dict()
+    return plan.make_plan(found, inputs, main_config, program=archive.name).to_dict()
 
 
 def nginx_split_files(text: Any) -> list[dict[str, Any]]:

@@ -111,8 +111,8 @@ work:
       C(live) is the release that serves now, C(links) where, C(reason) a sentence, C(build) and
       C(recreate) what must be done.
     - Of the release also C(site), C(path), C(path_mode), C(engine), C(script_name), C(health),
-      C(processes), C(drain_seconds) and C(keep_releases); C(health_host) is the host name for its
-      health check, C(own_prefix) what to write where its links leave the path.
+      C(processes), C(drain_seconds) and C(keep_releases); C(health_host) and C(health_scheme) are
+      for its health check, C(own_prefix) what to write where its links leave the path.
   type: list
   elements: dict
   returned: always

@@ -45,6 +45,11 @@ options:
     description: The host name in the requests.
     type: str
     default: localhost
+  scheme:
+    description: What clients speak, which the requests name.
+    type: str
+    choices: [http, https]
+    default: http
   start:
     description: Whether it is started; without it, only its release command runs.
     type: bool
@@ -122,6 +127,7 @@ ARGUMENTS: dict[str, Any] = {
     **shared("root", "name", "id", "token"),
     "uid": {"type": "int", "required": True},
     "host": {"type": "str", "default": "localhost"},
+    "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
     "start": {"type": "bool", "default": True},
     "recreate": {"type": "bool", "default": False},
     "restart": {"type": "str", "choices": ["no", "unless-stopped"], "default": "no"},

@@ -72,8 +72,8 @@ WORDS = {re.compile(rf"\b(?:{phrase})\b"): instead for phrase, instead in PHRASE
 VERBS = re.compile(
     "Install|Configure|Create|Write|Copy|Build|Pull|Start|Stop|Wait|Check|Switch|Reload|Remove|Prune"
     "|Show|Fail|Validate|Plan|Report|Set|Run"
-    "|Add|Bootstrap|Download|Drain|Find|Gather|Load|Prepare|Query|Read|Record|Refresh|Release|Restart"
-    "|Restore|Rotate|Send|Unpack|Update"
+    "|Add|Bootstrap|Download|Drain|Find|Gather|Load|Prepare|Query|Read|Record|Refresh|Release|Request"
+    "|Restart|Restore|Rotate|Send|Unpack|Update"
 )
 TASKS = re.compile(r"roles/[^/]+/(tasks|handlers)/.*\.yml")
 NAME = re.compile(r"^ *- name: [\"']?(?:[\w/]+ \| )?(\w+).*$", re.MULTILINE)

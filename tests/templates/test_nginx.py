@@ -80,8 +80,9 @@ def test_names_for_the_fragments_are_defined():
     )
     assert [variable or name for variable, name in defined] == [
         "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host",
-        "$flaskops_reached", "$flaskops_address", "$flaskops_own_port", "$flaskops_trusted",
-        "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
+        "$flaskops_reached", "$flaskops_address", "$flaskops_own_port", "$flaskops_hsts",
+        "$flaskops_sent_hsts", "$flaskops_trusted", "$flaskops_scheme",
+        "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
         "$flaskops_prefix", "$flaskops_target", "$flaskops_taken", "$flaskops_location",
         "$flaskops_cache_control", "$flaskops_wants_page",
         "flaskops",
@@ -139,8 +140,13 @@ def test_each_setting_changes_its_line(name, value, line):
     assert line not in render()["nginx.conf"].splitlines()
 
 
-def test_body_size_can_be_left_to_conf_d():
-    assert "client_max_body_size" not in render(nginx_client_max_body_size="")["nginx.conf"]
+@pytest.mark.parametrize("empty", ["", None])
+def test_body_size_can_be_left_to_conf_d(empty):
+    assert "client_max_body_size" not in render(nginx_client_max_body_size=empty)["nginx.conf"]
+
+
+def test_the_body_size_0_removes_the_limit():
+    assert "client_max_body_size 0;" in render(nginx_client_max_body_size=0)["nginx.conf"]
 
 
 def test_gzip_off_leaves_its_settings_out():
@@ -219,7 +225,8 @@ def test_without_ipv6_no_ipv6_line_is_written():
 
 def test_the_health_path_can_be_moved_or_left_out():
     assert "location = /up {" in render(nginx_health_path="/up")["flaskops/default.conf"]
-    assert "location =" not in render(nginx_health_path="")["flaskops/default.conf"]
+    for empty in ("", None):
+        assert "location =" not in render(nginx_health_path=empty)["flaskops/default.conf"]
 
 
 def test_an_unmanaged_nginx_gets_only_the_names():

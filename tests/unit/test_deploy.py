@@ -81,7 +81,7 @@ def work(live=None, sites=()):
 def ready(before, **more):
     """What the switch gets from the plan."""
     made = release(**more)
-    return before.with_release(made, made.health_host(SITES))
+    return before.with_release(made, SITES)
 
 
 def steps(**more):

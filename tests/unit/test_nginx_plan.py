@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import test_provided
 import yaml
 from ansible_collections.flaskops.host.plugins.filter import nginx as filters
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import plan as _nginx_plan
@@ -19,6 +20,12 @@ INPUTS = {
     "default_site_enabled": True,
     "required_sites": ["default"],
     "http_port": 80,
+    "https_port": 443,
+    "tls_profile": "intermediate",
+    "hsts_seconds": 86400,
+    "acme_email": "",
+    "acme_directory": "letsencrypt",
+    "acme_ca_bundle": "",
     "ipv6": "auto",
     "health_path": "/healthz",
     "trusted_proxies": [],
@@ -57,6 +64,7 @@ BARE = {
     "main_config": {"state": "absent", "content": ""},
     "master_pid": None,
     "namespace_error": "",
+    "openssl": None,
     "port_holders": [],
     "reload_pending": False,
     "running": False,
@@ -107,6 +115,15 @@ def test_the_site_default_is_alone_on_a_fresh_host():
             "ports": [80],
             "listens": ["80 default_server", "[::]:80 default_server"],
             "header_buffer_size": "",
+            "plain_listens": [],
+            "redirect_from": [],
+            "origin": "",
+            "https_port_shown": "",
+            "tls": [],
+            "hsts_seconds": 0,
+            "challenges": False,
+            "reject_listens": [],
+            "reject": "",
         }
     ]
 
@@ -176,7 +193,8 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
                 ),
                 (
                     "nginx_sites: shop: 'ssl' is not a known key (its value is hidden); allowed are"
-                    " header_buffer_size, http_port, name, server_names."
+                    " acme_email, certificate, certificate_key, header_buffer_size, hsts_seconds,"
+                    " http_port, https_port, name, redirect_from, server_names, tls."
                 ),
             ],
         ),
@@ -254,7 +272,8 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
             [
                 (
                     "nginx_sites: shop: 'ssl' is not a known key (its value is hidden); allowed are"
-                    " header_buffer_size, http_port, name, server_names."
+                    " acme_email, certificate, certificate_key, header_buffer_size, hsts_seconds,"
+                    " http_port, https_port, name, redirect_from, server_names, tls."
                 ),
             ],
         ),
@@ -740,4 +759,518 @@ def test_trusted_proxies_are_validated(given, proxies, message):
         if message
         else result["problems"] == []
     )
-    assert [site["tls"] for site in result["host"]["sites"]] == [bool(proxies)]
+    assert [site["https_in_front"] for site in result["host"]["sites"]] == [bool(proxies)]
+
+
+# --- sites with TLS -------------------------------------------------------------------------------
+
+NOW = 1_800_000_000
+DAY = 86400
+WWW = {"name": "www", "server_names": ["shop.example.org"], "tls": "selfsigned"}
+LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+TLS_1_22 = {**FRESH, "version": "1.22.1", "openssl": "3.0.19", "programs": ["openssl", "certbot"]}
+TLS_1_18 = {**TLS_1_22, "version": "1.18.0", "openssl": "3.0.2"}
+TLS_1_26 = {**TLS_1_22, "version": "1.26.3", "openssl": "3.5.4"}
+
+
+def made(facts, sites, **inputs):
+    """The plan at a fixed time."""
+    given = {**INPUTS, "default_site_enabled": False, **inputs, "sites": sites}
+    found = _nginx_plan.Facts.from_dict(copy.deepcopy(facts))
+    return _nginx_plan.make_plan(found, given, now=NOW).to_dict()
+
+
+def held(kind="acme", names=("shop.example.org",), source=LETSENCRYPT, left=60, lifetime=90):
+    """A certificate on the host, as a fact."""
+    end = NOW + left * DAY
+    return {
+        "directory": "/etc/flaskops/certificates/www/0123456789ab",
+        "kind": kind,
+        "names": list(names),
+        "not_before": end - lifetime * DAY,
+        "not_after": end,
+        "source": source,
+    }
+
+
+def with_certificate(facts=TLS_1_22, site="www", **words):
+    return {**facts, "certificates": {site: held(**words)}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "listens", "reject_listens", "reject", "last"),
+    [
+        (
+            TLS_1_18,
+            ["443 ssl http2", "[::]:443 ssl http2"],
+            ["443 ssl http2 default_server", "[::]:443 ssl http2 default_server"],
+            "certificate",
+            "ssl_session_tickets off",
+        ),
+        (
+            TLS_1_22,
+            ["443 ssl http2", "[::]:443 ssl http2"],
+            ["443 ssl http2 default_server", "[::]:443 ssl http2 default_server"],
+            "reject",
+            "ssl_session_tickets off",
+        ),
+        (
+            {**TLS_1_22, "version": "1.24.0"},
+            ["443 ssl http2", "[::]:443 ssl http2"],
+            ["443 ssl http2 default_server", "[::]:443 ssl http2 default_server"],
+            "reject",
+            "ssl_session_timeout 1d",
+        ),
+        (
+            TLS_1_26,
+            ["443 ssl", "[::]:443 ssl"],
+            ["443 ssl default_server", "[::]:443 ssl default_server"],
+            "reject",
+            "http2 on",
+        ),
+    ],
+)
+def test_a_site_with_tls_by_the_version_of_nginx(facts, listens, reject_listens, reject, last):
+    result = made(facts, [WWW])
+    assert result["problems"] == []
+    default, www = result["sites"]
+    assert (www["listens"], www["plain_listens"]) == (listens, ["80", "[::]:80"])
+    assert (www["tls"][-1], www["hsts_seconds"], www["challenges"]) == (last, 0, False)
+    assert (default["reject"], default["reject_listens"]) == (reject, reject_listens)
+    assert default["tls"] == www["tls"] and default["ports"] == [80, 443] == result["ports"]
+    assert default["listens"] == ["80 default_server", "[::]:80 default_server"]
+    wanted = [("www", "selfsigned", ["shop.example.org"])]
+    if reject == "certificate":
+        wanted.insert(0, ("default", "selfsigned", ["flaskops.invalid"]))
+    assert [(each["site"], each["kind"], each["names"]) for each in result["create"]] == wanted
+
+
+def test_each_port_of_tls_refuses_unknown_names():
+    sites = [
+        {**WWW, "https_port": 8443, "http_port": 8080},
+        {"name": "blog", "server_names": ["blog.example.org"], "tls": "selfsigned"},
+        {"name": "old", "server_names": ["old.example.org"], "http_port": 81},
+    ]
+    default, www, _blog, old = made({**TLS_1_26, "ipv6": False}, sites)["sites"]
+    assert default["ports"] == [80, 81, 8080, 443, 8443]
+    assert default["reject_listens"] == ["443 ssl default_server", "8443 ssl default_server"]
+    assert (www["origin"], www["https_port_shown"]) == ("https://shop.example.org:8443", ":8443")
+    assert (old["tls"], old["plain_listens"], old["listens"]) == ([], [], ["81"])
+
+
+def test_the_modern_profile_is_that_of_all_sites():
+    default, www = made(TLS_1_26, [WWW], tls_profile="modern")["sites"]
+    assert default["tls"][0] == www["tls"][0] == "ssl_protocols TLSv1.3"
+    assert not any(line.startswith("ssl_ciphers") for line in www["tls"])
+
+
+@pytest.mark.parametrize(
+    ("facts", "hybrid"),
+    [
+        (TLS_1_26, True),
+        (TLS_1_22, False),
+        ({**TLS_1_26, "openssl": None}, False),  # another library
+        ({**BARE, "version": None, "openssl": None}, True),  # not known before it is installed
+    ],
+)
+def test_the_hybrid_curve_is_for_an_openssl_that_has_it(facts, hybrid):
+    text = " ".join(made(facts, [WWW])["sites"][1]["tls"])
+    assert ("X25519MLKEM768" in text) is hybrid
+
+
+@pytest.mark.parametrize(
+    ("site", "inputs", "seconds"),
+    [
+        ({"tls": "acme"}, {}, 86400),
+        ({"tls": "acme"}, {"hsts_seconds": 0}, 0),
+        ({"tls": "acme", "hsts_seconds": 63072000}, {}, 63072000),
+        ({"tls": "acme", "hsts_seconds": 0}, {}, 0),
+        ({"tls": "acme", "hsts_seconds": "300"}, {}, 300),
+        ({"tls": "acme"}, {"acme_directory": "letsencrypt-staging"}, 0),
+        ({"tls": "acme", "hsts_seconds": 9}, {"acme_directory": "letsencrypt-staging"}, 0),
+        ({"tls": "acme"}, {"acme_directory": "https://ca.example.org/dir"}, 86400),
+        ({"tls": "selfsigned"}, {}, 0),
+        ({"tls": "none"}, {}, 0),
+        ({"tls": "none", "hsts_seconds": 0}, {}, 0),
+    ],
+)
+def test_only_a_certificate_that_browsers_trust_gets_hsts(site, inputs, seconds):
+    result = made(TLS_1_26, [{**WWW, **site}], **inputs)
+    assert result["problems"] == [] and result["sites"][1]["hsts_seconds"] == seconds
+
+
+def test_the_first_run_of_acme_has_a_placeholder_and_an_order():
+    site = {**WWW, "tls": "acme", "redirect_from": ["www.example.org"]}
+    result = made(TLS_1_26, [site], acme_email="ops@example.org", acme_ca_bundle="/etc/ca.pem")
+    names = ["shop.example.org", "www.example.org"]
+    assert result["create"] == [
+        {
+            "site": "www",
+            "kind": "placeholder",
+            "names": names,
+            "source": "",
+            "chain": "",
+            "key": "",
+        }
+    ]
+    assert result["issue"] == [
+        {
+            "site": "www",
+            "names": names,
+            "directory": LETSENCRYPT,
+            "email": "ops@example.org",
+            "ca_bundle": "/etc/ca.pem",
+            "http_port": 80,
+        }
+    ]
+    assert result["sites"][1]["challenges"] and result["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("there", "ordered", "inputs"),
+    [
+        ({}, False, {}),
+        ({"kind": "placeholder", "source": ""}, True, {}),
+        ({"kind": "selfsigned", "source": ""}, True, {}),
+        ({"kind": "provided", "source": "0123"}, True, {}),
+        ({"names": ["shop.example.org", "b.example.org"]}, True, {}),
+        ({"names": []}, True, {}),
+        ({"source": STAGING}, True, {}),
+        ({"source": STAGING}, False, {"acme_directory": "letsencrypt-staging"}),
+        ({"source": "https://ca.example.org/d"}, False, {"acme_directory": "https://ca.example.org/d"}),
+        ({"left": 31}, False, {}),
+        ({"left": 29}, True, {}),
+        ({"left": -1}, True, {}),
+    ],
+)  # fmt: skip
+def test_an_authority_is_asked_only_if_there_is_a_reason(there, ordered, inputs):
+    result = made(with_certificate(**there), [{**WWW, "tls": "acme"}], **inputs)
+    assert [each["site"] for each in result["issue"]] == (["www"] if ordered else [])
+    assert result["create"] == []  # what serves goes on
+
+
+@pytest.mark.parametrize(
+    ("there", "created"),
+    [
+        ({"kind": "selfsigned", "source": "", "left": 31}, False),
+        ({"kind": "selfsigned", "source": "", "left": 30}, True),
+        ({"kind": "placeholder", "source": ""}, True),
+        ({"kind": "acme"}, True),
+        ({"kind": "selfsigned", "source": "", "names": ["other.example.org"]}, True),
+    ],
+)
+def test_a_self_signed_certificate_is_replaced_in_time(there, created):
+    result = made(with_certificate(**there), [WWW])
+    assert [each["kind"] for each in result["create"]] == (["selfsigned"] if created else [])
+
+
+def test_the_fallback_of_an_old_nginx_is_kept_and_renewed():
+    words = {"kind": "selfsigned", "names": ["flaskops.invalid"], "source": ""}
+
+    def created(left):
+        fallback = held(left=left, **words)
+        certificates = {"default": fallback, "www": held("selfsigned", source="")}
+        return made({**TLS_1_18, "certificates": certificates}, [WWW])
+
+    assert created(300)["create"] == []
+    assert [each["site"] for each in created(3)["create"]] == ["default"]
+    assert "flaskops/default.certificate" not in created(300)["absent"]
+    later = made(with_certificate(TLS_1_26, "default", **words), [WWW])
+    assert "flaskops/default.certificate" in later["absent"]
+
+
+@pytest.mark.parametrize(
+    ("sites", "absent"),
+    [
+        ([], True),
+        ([{**WWW, "tls": "none"}], True),
+        ([{**WWW, "name": "other"}], True),
+        ([WWW], False),
+        ([{**WWW, "tls": "acme"}], False),
+    ],
+)
+def test_the_link_of_a_site_without_tls_is_removed(sites, absent):
+    result = made(with_certificate(), sites, default_site_enabled=not sites)
+    assert ("flaskops/www.certificate" in result["absent"]) is absent
+
+
+@pytest.mark.parametrize(
+    ("facts", "sites", "packages"),
+    [
+        (BARE, [{**WWW, "tls": "acme"}], ["nginx", "logrotate", "openssl", "certbot"]),
+        (BARE, [WWW], ["nginx", "logrotate", "openssl"]),
+        (BARE, [{**WWW, "tls": "none"}], ["nginx", "logrotate"]),
+        ({**TLS_1_22, "programs": ["openssl"]}, [{**WWW, "tls": "acme"}], ["certbot"]),
+        ({**TLS_1_22, "programs": []}, [WWW], ["openssl"]),
+        ({**TLS_1_18, "programs": []}, [WWW], ["openssl"]),
+        (TLS_1_22, [{**WWW, "tls": "acme"}], []),
+        ({**TLS_1_22, "programs": []}, [{**WWW, "tls": "none"}], []),
+    ],
+)
+def test_only_the_packages_that_sites_need_are_installed(facts, sites, packages):
+    assert made(facts, sites)["packages"] == packages
+
+
+EXPIRES = "The certificate of the site www {0} (shop.example.org); {1}"
+
+
+@pytest.mark.parametrize(
+    ("there", "tls", "words"),
+    [
+        ({"left": 40}, "acme", None),
+        ({"left": 20}, "acme", ("expires in 20 days", "its renewal has not worked so far.")),
+        ({"left": 1}, "acme", ("expires in 1 day", "its renewal has not worked so far.")),
+        ({"left": 0}, "acme", ("expires today", "its renewal has not worked so far.")),
+        ({"left": -4}, "acme", ("has expired", "its renewal has not worked so far.")),
+        ({"left": 5, "kind": "placeholder"}, "acme", None),
+        ({"left": 5, "kind": "selfsigned"}, "selfsigned", None),
+        ({"left": 5}, "none", None),
+    ],
+)
+def test_an_expiring_certificate_is_a_warning(there, tls, words):
+    result = made(with_certificate(**there), [{**WWW, "tls": tls}])
+    assert result["warnings"] == ([EXPIRES.format(*words)] if words else [])
+
+
+def test_a_provided_certificate_is_checked_written_and_watched(tmp_path):
+    key, leaf = test_provided.pem(test_provided.KEY), test_provided.LEAF
+    moment = test_provided.NOW.timestamp()
+    (tmp_path / "key.pem").write_text(key)
+    site = {**WWW, "tls": "provided", "certificate": leaf, "certificate_key": "key.pem"}
+
+    def at(facts, when=moment, **more):
+        given = {**INPUTS, "default_site_enabled": False, "directory": str(tmp_path)}
+        found = _nginx_plan.Facts.from_dict(facts)
+        return _nginx_plan.make_plan(found, {**given, "sites": [{**site, **more}]}, now=when)
+
+    result = at(TLS_1_26)
+    (wanted,) = result.create
+    assert result.problems == () and result.sites[1].hsts_seconds == 86400
+    assert (wanted.kind, wanted.chain, wanted.key) == ("provided", "", "")  # the plan is a fact
+    there = held("provided", source=wanted.source)
+    facts = {**TLS_1_26, "certificates": {"www": there}}
+    assert at(facts).create == ()
+    other = {**there, "source": "another"}
+    assert at({**TLS_1_26, "certificates": {"www": other}}).create == (wanted,)
+    times = {"not_before": int(moment) - 85 * DAY, "not_after": int(moment) + 5 * DAY}
+    late = at({**TLS_1_26, "certificates": {"www": {**there, **times}}})
+    assert late.warnings == (EXPIRES.format("expires in 5 days", "provide a new one."),)
+    # The name is in the certificate, whose lifetime is over later.
+    assert at(TLS_1_26, moment + 200 * DAY).problems == (
+        "nginx_sites: www: certificate: 'CN=shop.example.org' expired on 2027-02-15; renew it.",
+    )
+    assert at(TLS_1_26, server_names=["a.example.org"]).message == (
+        "nginx_sites: www: certificate must be for all names of the site; it is not for"
+        " a.example.org (it is for shop.example.org, www.shop.example.org)."
+    )
+    missing = at(TLS_1_26, certificate_key="none.pem").message
+    assert "certificate_key must be a file that can be read on the controller; got 'none.pem'" in (
+        missing
+    )
+
+
+@pytest.mark.parametrize("value", [["hunter2"], {"a": "hunter2"}, b"hunter2", True, 7, 1.5])
+def test_no_message_shows_a_value_of_a_certificate(value):
+    site = {**WWW, "tls": "provided", "certificate": value, "certificate_key": value}
+    result = made(TLS_1_26, [site])
+    assert result["problems"] and "hunter2" not in result["message"]
+
+
+@pytest.mark.parametrize("sites", [7, None, {"name": "www"}, "www", True])
+def test_sites_must_be_a_list_on_any_host(sites):
+    assert made(TLS_1_26, sites)["message"].startswith("nginx_sites must be a list of dictionaries")
+
+
+TLS_REFUSALS = [
+    (
+        {"tls": "provided"},
+        [
+            "certificate is missing; with tls: provided, write certificate: a file on the"
+            " controller, or its text.",
+            "certificate_key is missing; with tls: provided, write certificate_key: a file on the"
+            " controller, or its text.",
+        ],
+    ),
+    (
+        {"tls": "acme", "certificate": "x"},
+        ["certificate is for tls: provided; got tls: acme. Leave one out."],
+    ),
+    (
+        {"tls": "none", "certificate_key": "x"},
+        ["certificate_key is for tls: provided; got tls: none. Leave one out."],
+    ),
+    (
+        {"acme_email": "a@example.org"},
+        ["acme_email is for tls: acme; got tls: selfsigned. Leave one out."],
+    ),
+    (
+        {"hsts_seconds": 5},
+        [
+            "hsts_seconds is for tls: acme or provided; got tls: selfsigned. Browsers would refuse"
+            " the site."
+        ],
+    ),
+    (
+        {"tls": "none", "hsts_seconds": 5},
+        [
+            "hsts_seconds is for tls: acme or provided; got tls: none. Browsers would refuse the"
+            " site."
+        ],
+    ),
+    (
+        {"tls": "acme", "server_names": ["*.example.org"]},
+        [
+            "server_names must be names without * for tls: acme; got '*.example.org'. Write each"
+            " name, or use tls: provided with a certificate for all of them."
+        ],
+    ),
+    (
+        {"tls": "acme", "server_names": ["192.0.2.7"]},
+        [
+            "server_names must be host names for tls: acme; got the address '192.0.2.7'. Use tls:"
+            " provided with a certificate for it."
+        ],
+    ),
+    (
+        {"tls": "letsencrypt"},
+        ["tls must be acme, provided, selfsigned or none; got 'letsencrypt'."],
+    ),
+    (
+        {"tls": "letsencrypt", "certificate": "x"},
+        ["tls must be acme, provided, selfsigned or none; got 'letsencrypt'."],
+    ),
+    (
+        {"redirect_from": ["*.example.org"]},
+        ["redirect_from[0] must be a host name such as www.example.org; got '*.example.org'."],
+    ),
+    (
+        {"redirect_from": ["_"]},
+        [
+            "redirect_from[0] must be a name; to catch every host is the job of the site default;"
+            " got '_'."
+        ],
+    ),
+    (
+        {"redirect_from": ["a b"]},
+        [
+            "redirect_from[0] must be a host name such as shop.example.org or *.example.org; got"
+            " 'a b'."
+        ],
+    ),
+    (
+        {"redirect_from": ["SHOP.example.org"]},
+        ["redirect_from: shop.example.org is there twice; leave one out."],
+    ),
+    (
+        {"redirect_from": ["a.example.org"], "server_names": ["*.example.org", "b.example.org"]},
+        [
+            "redirect_from leads to the first of server_names, which must be a host name such as"
+            " www.example.org; got '*.example.org'."
+        ],
+    ),
+    (
+        {"redirect_from": ["a.example.org"], "server_names": ["localhost"]},
+        [
+            "redirect_from leads to the first of server_names, which must be a host name such as"
+            " www.example.org; got 'localhost'."
+        ],
+    ),
+    (
+        {"redirect_from": ["a.example.org"], "server_names": ["_x.example.org"]},
+        [
+            "redirect_from leads to the first of server_names, which must be a host name such as"
+            " www.example.org; got '_x.example.org'."
+        ],
+    ),
+    ({"https_port": 80}, ["https_port 80 is the http_port of www; a port speaks one of both."]),
+    (
+        {"https_port": 80, "http_port": 81},
+        [
+            "https_port 80 is the http_port of the site default (nginx_http_port); a port speaks"
+            " one of both."
+        ],
+    ),
+    ({"https_port": 80, "http_port": 81, "tls": "none"}, []),
+    ({"redirect_from": ["www.example.org"]}, []),
+    ({"redirect_from": []}, []),
+    ({"tls": "acme", "acme_email": "ops+x@sub.example.org"}, []),
+]
+
+
+@pytest.mark.parametrize(("site", "messages"), TLS_REFUSALS)
+def test_sites_that_contradict_themselves_are_refused(site, messages):
+    problems = made(TLS_1_26, [{**WWW, **site}])["problems"]
+    assert problems == [f"nginx_sites: www: {words}" for words in messages]
+
+
+@pytest.mark.parametrize(
+    ("other", "messages"),
+    [
+        ({"server_names": ["b.example.org"]}, []),
+        (
+            {"server_names": ["shop.example.org"]},
+            [
+                "server_names: shop.example.org belongs to the site www already (port 80); a name"
+                " leads to one site.",
+                "server_names: shop.example.org belongs to the site www already (port 443); a name"
+                " leads to one site.",
+            ],
+        ),
+        (
+            {"server_names": ["b.example.org"], "redirect_from": ["shop.example.org"]},
+            [
+                "redirect_from: shop.example.org belongs to the site www already (port 80); a name"
+                " leads to one site.",
+                "redirect_from: shop.example.org belongs to the site www already (port 443); a name"
+                " leads to one site.",
+            ],
+        ),
+        (
+            {"server_names": ["www.example.org"], "tls": "none"},
+            [
+                "server_names: www.example.org belongs to the site www already (port 80); a name"
+                " leads to one site.",
+            ],
+        ),
+        ({"server_names": ["shop.example.org"], "tls": "none", "http_port": 81}, []),
+        (
+            {"server_names": ["b.example.org"], "http_port": 8080, "https_port": 8080},
+            ["https_port 8080 is the http_port of blog; a port speaks one of both."],
+        ),
+    ],
+)
+def test_two_sites_share_no_name_and_no_port_of_another_kind(other, messages):
+    www = {**WWW, "redirect_from": ["www.example.org"]}
+    problems = made(TLS_1_26, [www, {"name": "blog", "tls": "selfsigned", **other}])["problems"]
+    assert problems == [f"nginx_sites: blog: {words}" for words in messages]
+
+
+def test_a_plain_port_of_a_later_site_is_not_for_tls():
+    sites = [WWW, {"name": "blog", "server_names": ["b.example.org"], "http_port": 443}]
+    assert made(TLS_1_26, sites)["problems"] == [
+        "nginx_sites: www: https_port 443 is the http_port of blog; a port speaks one of both."
+    ]
+
+
+def test_problems_of_a_site_without_a_valid_name_show_its_place():
+    site = {"name": "W W", "server_names": ["a.example", "a.example"], "tls": "provided"}
+    problems = made(TLS_1_26, [site, {**site, "name": None}])["problems"]
+    assert {words.split(":")[0] for words in problems} == {"nginx_sites[0]", "nginx_sites[1]"}
+    assert len(problems) == 8
+
+
+def test_a_nginx_of_the_user_gets_no_certificates():
+    facts = {**TLS_1_26, "included_sites": ["www"]}
+    result = made(facts, [{**WWW, "tls": "acme"}], manage=False, required_sites=["www"])
+    assert result["problems"] == []
+    assert (result["create"], result["issue"], result["packages"]) == ([], [], [])
+    assert result["host"]["sites"][0]["scheme"] == "https"
+
+
+def test_the_output_has_the_scheme_and_port_of_each_site():
+    sites = made(TLS_1_26, [{**WWW, "https_port": 8443}])["host"]["sites"]
+    assert [(each["name"], each["scheme"], each["port"]) for each in sites] == [
+        ("default", "http", 80),
+        ("www", "https", 8443),
+    ]

@@ -64,7 +64,7 @@ def look():
         threading.Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
         release = {"path": "/shop", "path_mode": "script_name", "engine": "uwsgi", **keys}
         run.asked = server.asked
-        site = Site("default", (host,), servers[-1].server_port, tls=tls)
+        site = Site("default", (host,), http_port=servers[-1].server_port, https_in_front=tls)
         return _page.look(site, Work("shop", "1", **release), neighbours)
 
     yield run

@@ -12,7 +12,6 @@ from ansible_collections.flaskops.host.plugins.module_utils.host import disk as 
 from ansible_collections.flaskops.host.plugins.module_utils.host import files
 from ansible_collections.flaskops.host.plugins.module_utils.host.size import bytes_of
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
-    audit,
     container_log,
     lock,
     report,
@@ -89,7 +88,7 @@ def test_a_file_is_unchanged_and_no_temporary_file_remains(root, fill):
 
 def test_a_line_is_appended_completely_or_not_at_all(root, monkeypatch):
     path, real = root / "audit.jsonl", os.write
-    audit.append_line(path, "one")
+    files.append_line(path, "one")
     room = [4]
 
     def write(descriptor, content):
@@ -100,7 +99,7 @@ def test_a_line_is_appended_completely_or_not_at_all(root, monkeypatch):
 
     monkeypatch.setattr(os, "write", write)
     with pytest.raises(OSError, match="No space left"):
-        audit.append_line(path, "another")
+        files.append_line(path, "another")
     assert path.read_text() == "one\n"
 
 

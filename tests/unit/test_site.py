@@ -19,17 +19,29 @@ ROOT = Path(__file__).parents[2]
 WWW = {
     "name": "www",
     "server_names": ["*.example.org", "www.example.org"],
+    "redirect_from": ["example.org"],
+    "tls": "none",
+    "http_port": 8080,
+    "https_port": 443,
+    "trusted": True,
+    "hsts_seconds": 0,
+    "acme_email": "",
+    "https_in_front": True,
+    "header_buffer_size": "",
+    "scheme": "http",
     "port": 8080,
-    "tls": True,
 }
 # Files that contain an address that is not of a site, and why.
 ADDRESSES = {
     "plugins/module_utils/nginx/site.py": "the one place",
+    "plugins/module_utils/nginx/acme.py": "the kind of the question",
+    "plugins/module_utils/nginx/schema.py": "certificate authorities, and the usual ports",
     "plugins/module_utils/nginx/upstream.py": "what Nginx speaks to a release",
     "plugins/module_utils/images/registry.py": "the proxy of a user's network, in a message",
     "plugins/module_utils/docker/checks.py": "what an address of packages may be, in messages",
     "plugins/module_utils/nginx/gather.py": "a block of Nginx's configuration",
     "plugins/module_utils/releases/replaced.py": "options of uWSGI",
+    "plugins/modules/release_start.py": "what clients speak, as an option",
     "plugins/module_utils/apps/dev.py": "loopback of the developer, where no Nginx is",
 }
 
@@ -39,7 +51,7 @@ ADDRESSES = {
     [
         (["www.example.com"], "www.example.com"),
         (["*.example.com", "example.com"], "example.com"),
-        (["*.example.com"], "localhost"),
+        (["*.example.com"], "www.example.com"),
         (["_"], "localhost"),
         (["~^x"], "localhost"),
         ([".example.com"], "localhost"),
@@ -53,18 +65,18 @@ def test_a_request_for_a_site_carries_its_first_plain_name(names, host):
 
 def test_a_site_without_a_description_is_localhost_on_port_80():
     site = site_named("x", [WWW])
-    assert (site.name, site.host, site.port, site.scheme, site.certificate) == (
-        "x",
-        "localhost",
-        80,
-        "http",
-        None,
-    )
+    assert (site.name, site.host, site.port, site.scheme) == ("x", "localhost", 80, "http")
 
 
 def test_a_playbook_sees_all_fields_of_a_site():
     site = site_named("www", [{"name": "default"}, WWW])
-    assert site == Site("www", ("*.example.org", "www.example.org"), 8080, tls=True)
+    assert site == Site(
+        "www",
+        ("*.example.org", "www.example.org"),
+        ("example.org",),
+        http_port=8080,
+        https_in_front=True,
+    )
     assert site.to_dict() == WWW
 
 
@@ -72,10 +84,10 @@ def test_a_playbook_sees_all_fields_of_a_site():
     ("more", "url"),
     [
         ({}, "http://www.example.org:8080/shop/"),
-        ({"port": 80}, "http://www.example.org/shop/"),
+        ({"http_port": 80}, "http://www.example.org/shop/"),
         ({"server_names": ()}, "http://192.0.2.1:8080/shop/"),
-        ({"scheme": "https"}, "https://www.example.org:8080/shop/"),
-        ({"scheme": "https", "port": 443}, "https://www.example.org/shop/"),
+        ({"tls": "acme", "https_port": 8443}, "https://www.example.org:8443/shop/"),
+        ({"tls": "acme"}, "https://www.example.org/shop/"),
     ],
 )
 def test_the_url_of_a_path_on_a_site(more, url):
@@ -83,7 +95,7 @@ def test_the_url_of_a_path_on_a_site(more, url):
 
 
 def test_an_ipv6_address_is_in_brackets():
-    assert Site("default", port=8080).url("/", "2001:db8::7") == "http://[2001:db8::7]:8080/"
+    assert Site("default", http_port=8080).url("/", "2001:db8::7") == "http://[2001:db8::7]:8080/"
 
 
 def test_an_application_does_not_get_the_port():
@@ -92,7 +104,7 @@ def test_an_application_does_not_get_the_port():
         == heard("www.example.org", "/shop/")
         == "http://www.example.org/shop/"
     )
-    assert replace(Site.from_dict(WWW), scheme="https").heard("/") == "https://www.example.org/"
+    assert replace(Site.from_dict(WWW), tls="provided").heard("/") == "https://www.example.org/"
 
 
 def test_the_upstream_of_a_release():

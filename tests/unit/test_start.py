@@ -57,7 +57,9 @@ def run(monkeypatch, tmp_path):
         more = [{**container, "name": f"shop-1-{name}"} for name in processes]
         record.write_text(json.dumps({**FACTS, "container": container, "process_containers": more}))
         given = {"root": str(tmp_path), "name": "shop", "id": "1", "token": "t", "uid": 70000}
-        begun = start.Start(start.Request(**given, host="localhost", **request), docker=object())
+        begun = start.Start(
+            start.Request(**given, host="localhost", scheme="http", **request), docker=object()
+        )
         return noted, begun
 
     return steps
@@ -164,7 +166,7 @@ def test_a_record_without_an_option_has_a_message(run):
 def test_a_missing_release_is_refused(tmp_path):
     given = {"root": str(tmp_path), "name": "shop", "id": "1", "token": "t", "uid": 70000}
     with pytest.raises(HostError, match=r"release\.json is missing or broken; deploy shop again"):
-        start.Start(start.Request(**given, host="localhost"), docker=object())
+        start.Start(start.Request(**given, host="localhost", scheme="http"), docker=object())
 
 
 def test_the_gate_uses_the_health_check_of_the_release_which_runs_as_its_user(run, tmp_path):

@@ -57,6 +57,22 @@ def put_in_place(temporary: Path, path: Path) -> None:
         raise
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file of root's, whole or not at all."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    try:
+        before = os.fstat(descriptor).st_size
+        content = f"{line}\n".encode()
+        try:
+            while content:
+                content = content[os.write(descriptor, content) :]
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def left_aside(directory: Path) -> list[Path]:
     """The replacements of files and links that a killed process has left in a directory."""
     return sorted(

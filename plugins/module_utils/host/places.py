@@ -18,6 +18,7 @@ ROOT = "/var/lib/flaskops"
 DOCKER_RECORD = f"{ROOT}/docker.json"
 NGINX_ROOT = "/etc/nginx"
 NGINX_SITES = "flaskops"  # below it
+CERTIFICATES = Path("/etc/flaskops/certificates")
 # Only root may write here: in /run/lock every user of the host may create a file first.
 NGINX_RUNTIME = Path("/run/flaskops-nginx")
 NGINX_LOCK = NGINX_RUNTIME / "lock"

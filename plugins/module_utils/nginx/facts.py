@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ..host.distribution import Distribution
 from ..host.typed import Typed
+from .certificates import Certificate
 from .site import Site
 
 
@@ -66,14 +67,26 @@ class LogRotation(Typed):
 
 
 @dataclass(frozen=True)
+class InstalledRenewal(Typed):
+    """What renews certificates between two runs: the name of the program, "" without one, and the
+    SHA-256 of its list.
+    """
+
+    program: str = ""
+    orders: str = ""
+
+
+@dataclass(frozen=True)
 class Facts(Typed):
-    """A host. version: None without Nginx. service: enabled, disabled, masked, or "" for none.
-    boot_guard: ours, missing, or none where systemd does not run. reload_pending: a run was
-    interrupted between writing the configuration and loading it.
+    """A host. certificates: those that are in use, by site. version: None without Nginx. openssl:
+    the one that Nginx runs with. programs: which of openssl and certbot are installed. service:
+    enabled, disabled, masked, or "" for none. boot_guard: ours, missing, or none where systemd does
+    not run. reload_pending: a run was interrupted between writing the configuration and loading it.
     """
 
     administrator: bool = True
     boot_guard: str = "none"
+    certificates: dict[str, Certificate] = field(default_factory=dict)
     configuration_error: str = ""
     conf_d_included: bool = False
     default_sites: tuple[DefaultSite, ...] = ()
@@ -90,8 +103,11 @@ class Facts(Typed):
     main_config: MainConfig = MainConfig()
     master_pid: int | None = None
     namespace_error: str = ""
+    openssl: str | None = None
     port_holders: tuple[PortHolder, ...] = ()
+    programs: tuple[str, ...] = ()
     reload_pending: bool = False
+    renewal: InstalledRenewal = InstalledRenewal()
     running: bool = False
     service: str = ""
     user: str = "www-data"
@@ -107,7 +123,11 @@ class Inputs(Typed):
     default_site_enabled: bool
     required_sites: tuple[str, ...]
     http_port: int
+    https_port: int
     ipv6: str
+    tls_profile: str | None
+    acme_directory: str | None
+    acme_ca_bundle: str | None
     health_path: str | None
     trusted_proxies: tuple[str, ...]
     user: str

@@ -15,8 +15,17 @@ from pathlib import Path
 
 from ..host import distribution
 from ..host.places import NGINX_ROOT, NGINX_RUNTIME, NGINX_SITES, NginxPlace
-from . import config, process
-from .facts import DefaultSite, Facts, Foreign, LogRotation, MainConfig, OurFile, PortHolder
+from . import certificates, config, process, renew
+from .facts import (
+    DefaultSite,
+    Facts,
+    Foreign,
+    InstalledRenewal,
+    LogRotation,
+    MainConfig,
+    OurFile,
+    PortHolder,
+)
 from .files import MARKER, PENDING, read_text
 
 # Sites that a package brings, switched on as they come: Debian and Ubuntu, nginx.org.
@@ -214,6 +223,19 @@ def log_rotation(places: Places) -> LogRotation:
     return LogRotation(by, digest, places.at("/usr/sbin/logrotate").exists())
 
 
+def renewal(places: Places) -> InstalledRenewal:
+    """The program that systemd or cron starts, if it exists, and its list."""
+    for unit in ("/etc/systemd/system/flaskops-renew.service", "/etc/cron.d/flaskops-renew"):
+        found = re.search(r"(\S+/)(flaskops-[0-9a-f]+\.pyz) renew", read_text(places.at(unit)))
+        if found and places.at(found[1] + found[2]).exists():
+            try:
+                listed = places.at(str(renew.ORDERS)).read_bytes()
+            except OSError:
+                listed = b""
+            return InstalledRenewal(found[2], hashlib.sha256(listed).hexdigest())
+    return InstalledRenewal()
+
+
 def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
     """The whole look."""
     root = str(places.root)
@@ -221,12 +243,14 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
     installed = nginx.installed()
     sums = conffile_sums(read_text(places.at("/var/lib/dpkg/status")), NGINX_ROOT)
     files: dict[str, str] = {}
-    error, version, user, gzip_static = "", None, None, True
+    error, version, openssl, user, gzip_static = "", None, None, None, True
     if installed:
         code, dump = run([places.nginx, "-T", "-c", f"{root}/nginx.conf"])
         version_words = run([places.nginx, "-V"])[1]
         match = re.search(r"nginx/(\S+)", version_words)
         version = match[1] if match else None
+        linked = re.findall(r"(?:built|running) with OpenSSL (\S+)", version_words)
+        openssl = linked[-1] if linked else None
         gzip_static = "http_gzip_static_module" in version_words
         if code == 0:
             files = config.split_dump(dump)
@@ -240,6 +264,7 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
     return Facts(
         administrator=os.geteuid() == 0,
         boot_guard=boot_guard(places),
+        certificates=certificates.current(places.root),
         configuration_error=error,
         conf_d_included=any(
             context in ("http", "") and config.glob_covers(pattern, f"{root}/conf.d/flaskops.conf")
@@ -265,8 +290,13 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
         main_config=main_config(places, sums),
         master_pid=master,
         namespace_error="" if code == 0 else refused.strip(),
+        openssl=openssl,
         port_holders=tuple(port_holders(ports, master)),
+        programs=tuple(
+            name for name in ("openssl", "certbot") if places.at(f"/usr/bin/{name}").exists()
+        ),
         reload_pending=places.at(str(NGINX_RUNTIME / PENDING)).exists(),
+        renewal=renewal(places),
         running=master is not None,
         service=service_enabled(places),
         user=user[0] if user else "www-data",

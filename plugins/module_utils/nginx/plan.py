@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from ..host.places import NGINX_BACKUPS, NGINX_SITES
 from ..host.places import NGINX_ROOT as ROOT
-from ..host.typed import Typed
-from . import schema
+from ..host.typed import Typed, plain
+from ..inputs.options import convert
+from . import provided, renew, schema
+from .acme import Order
+from .certificates import Certificate, Wanted, days_left, is_due, link_path, same_names
 from .config import DEFAULT_SITES
 from .facts import Facts, Inputs, OurFile, Tree, TreeFile
 from .site import Site
+from .tls import PROFILES, Abilities, version
 
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
 LINES_SHOWN = 40
@@ -29,7 +36,16 @@ LINES_SHOWN = 40
 
 @dataclass(frozen=True)
 class ServerBlock(Typed):
-    """The file of a site. catch_all: it is the default server of its ports."""
+    """The file of a site.
+
+    catch_all: it is the default server of its ports. listens: of the server that has the
+    applications. plain_listens: where a site with TLS redirects plain http. redirect_from, origin:
+    the hosts that are redirected, and where to. https_port_shown: what an address on
+    its port has after the host. tls:
+    the directives of TLS, without the certificate. reject: what a catch-all does with a handshake
+    for an unknown name: "" (it has none), reject, or certificate, where this Nginx needs one to
+    refuse. challenges: whether a certificate authority may ask it.
+    """
 
     name: str
     catch_all: bool
@@ -38,14 +54,23 @@ class ServerBlock(Typed):
     ports: tuple[int, ...]
     listens: tuple[str, ...]
     header_buffer_size: str
+    plain_listens: tuple[str, ...] = ()
+    redirect_from: tuple[str, ...] = ()
+    origin: str = ""
+    https_port_shown: str = ""
+    tls: tuple[str, ...] = ()
+    hsts_seconds: int = 0
+    challenges: bool = False
+    reject_listens: tuple[str, ...] = ()
+    reject: str = ""
 
 
-def server_blocks(inputs: Inputs, ipv6: bool) -> list[ServerBlock]:
+def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[ServerBlock]:
     """The site files, the catch-all first. It answers on every port, or Nginx would choose another
     one for that.
     """
 
-    def listens(ports: Sequence[int], words: str) -> tuple[str, ...]:
+    def listens(ports: Iterable[int], words: str = "") -> tuple[str, ...]:
         return tuple(
             f"{address}{number}{words}"
             for number in ports
@@ -53,8 +78,33 @@ def server_blocks(inputs: Inputs, ipv6: bool) -> list[ServerBlock]:
         )
 
     sites = inputs.sites
-    ports = tuple(sorted({inputs.http_port, *(site.port for site in sites)}))
     own = inputs.header_buffer_size or ""
+    tls = (
+        *abilities.directives(inputs.tls_profile or PROFILES[0]),
+        *(["http2 on"] if abilities.http2_directive else []),
+    )
+    ssl = " ssl" if abilities.http2_directive else " ssl http2"
+    named = [
+        ServerBlock(
+            site.name,
+            catch_all=False,
+            enabled=True,
+            server_names=site.server_names,
+            ports=site.ports,
+            listens=listens([site.port], "" if site.tls == "none" else ssl),
+            header_buffer_size=site.header_buffer_size or own,
+            plain_listens=() if site.tls == "none" else listens([site.http_port]),
+            redirect_from=site.redirect_from,
+            origin=site.origin,
+            https_port_shown=site.port_shown,
+            tls=() if site.tls == "none" else tls,
+            hsts_seconds=site.hsts_seconds if site.trusted and site.tls != "none" else 0,
+            challenges=site.tls == "acme",
+        )
+        for site in sites
+    ]
+    plain = sorted({inputs.http_port, *(site.http_port for site in sites)})
+    encrypted = sorted({site.https_port for site in sites if site.tls != "none"})
     # Nginx reads everything before Host with the settings of the catch-all, for any site.
     largest = max(
         [own, *(site.header_buffer_size for site in sites)],
@@ -65,22 +115,13 @@ def server_blocks(inputs: Inputs, ipv6: bool) -> list[ServerBlock]:
         catch_all=True,
         enabled=bool(inputs.default_site_enabled),
         server_names=("_",),
-        ports=ports,
-        listens=listens(ports, " default_server"),
+        ports=(*plain, *encrypted),
+        listens=listens(plain, " default_server"),
         header_buffer_size=largest,
+        reject_listens=listens(encrypted, f"{ssl} default_server"),
+        tls=tls if encrypted else (),
+        reject=("reject" if abilities.rejects_handshakes else "certificate") if encrypted else "",
     )
-    named = [
-        ServerBlock(
-            site.name,
-            catch_all=False,
-            enabled=True,
-            server_names=site.server_names,
-            ports=(site.port,),
-            listens=listens([site.port], ""),
-            header_buffer_size=site.header_buffer_size or own,
-        )
-        for site in sites
-    ]
     return [default, *named]
 
 
@@ -91,10 +132,144 @@ def addresses(names: Sequence[str], inputs: Inputs) -> tuple[Site, ...]:
     Clients may come by https through a trusted proxy, or to an Nginx of the user's own.
     """
     known = {site.name: site for site in inputs.sites}
-    tls = bool(inputs.trusted_proxies) or not inputs.manage
+    https = bool(inputs.trusted_proxies) or not inputs.manage
     return tuple(
-        replace(known.get(name, Site(name, port=inputs.http_port)), tls=tls) for name in names
+        replace(known.get(name, Site(name, http_port=inputs.http_port)), https_in_front=https)
+        for name in names
     )
+
+
+# --- the certificates -----------------------------------------------------------------------------
+
+NOBODY = "flaskops.invalid"  # the name of the certificate that refuses unknown names
+SELFSIGNED_DAYS = 30  # before its end a self-signed certificate is replaced
+
+
+def provided_pairs(
+    given: Mapping[str, Any], sites: Iterable[Site], now: float
+) -> tuple[dict[str, provided.Pair], list[str]]:
+    """What the user provides, by site, and all problems."""
+    entries = {
+        entry["name"]: entry
+        for entry in (given["sites"] if isinstance(given["sites"], (list, tuple)) else ())
+        if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
+    }
+    pairs, problems = {}, []
+    moment = datetime.fromtimestamp(now, timezone.utc)
+    for site in sites:
+        entry = entries.get(site.name, {})
+        texts = [
+            convert(entry.get(key) or "", schema.SITE[key], "")
+            for key in ("certificate", "certificate_key")
+        ]
+        # The schema reports what is missing or no text.
+        if site.tls != "provided" or not all(text.value and not text.problems for text in texts):
+            continue
+        certificate, key = (text.value for text in texts)
+        try:
+            pair = provided.load(certificate, key, str(given.get("directory", ".")))
+            found = provided.problems(pair, site.names, moment)
+        except provided.Unusable as error:
+            found = [str(error)]
+        else:
+            pairs[site.name] = pair
+        problems += [f"nginx_sites: {site.name}: {words}" for words in found]
+    return pairs, problems
+
+
+def certificates_to_create(
+    facts: Facts,
+    sites: Iterable[Site],
+    pairs: Mapping[str, provided.Pair],
+    fallback: bool,
+    now: float,
+) -> list[Wanted]:
+    """Those that are written before the sites that use them. A site with tls: acme gets a
+    placeholder, unless it has a certificate of any kind.
+
+    Args:
+        facts: of the host.
+        sites: all of them.
+        pairs: what the user provides, by site.
+        fallback: whether this Nginx needs a certificate to refuse unknown names.
+        now: seconds since 1970.
+    """
+    wanted = [Wanted("default", "selfsigned", (NOBODY,))] if fallback else []
+    for site in sites:
+        if site.tls == "provided" and site.name in pairs:
+            source = pairs[site.name].digest
+            wanted.append(Wanted(site.name, "provided", site.names, source))
+        elif site.tls == "selfsigned":
+            wanted.append(Wanted(site.name, "selfsigned", site.names))
+        elif site.tls == "acme":
+            wanted.append(Wanted(site.name, "placeholder", site.names))
+    return [each for each in wanted if not _serves(facts.certificates.get(each.site), each, now)]
+
+
+def _serves(found: Certificate | None, wanted: Wanted, now: float) -> bool:
+    if not found or wanted.kind == "placeholder":
+        return found is not None
+    return (
+        (found.kind, found.source) == (wanted.kind, wanted.source)
+        and same_names(found, wanted.names)
+        and (wanted.kind != "selfsigned" or days_left(found, now) > SELFSIGNED_DAYS)
+    )
+
+
+def orders(inputs: Inputs) -> list[Order]:
+    """The certificates that an authority is asked for, now or when they are due."""
+    name = inputs.acme_directory or ""
+    directory = schema.DIRECTORIES.get(name, name)
+    return [
+        Order(
+            site.name,
+            site.names,
+            directory,
+            site.acme_email,
+            inputs.acme_ca_bundle or "",
+            site.http_port,
+        )
+        for site in inputs.sites
+        if site.tls == "acme"
+    ]
+
+
+@dataclass(frozen=True)
+class Renewal(Typed):
+    """What renews certificates between two runs. program: the name of its file. orders: the content
+    of its list.
+    """
+
+    program: str
+    orders: str
+
+
+def _renewal(facts: Facts, orders: Sequence[Order], program: Callable[[], str]) -> Renewal | None:
+    """The renewal to be installed; None where the host has it, or needs none."""
+    there = facts.renewal
+    if not orders and not there.program:
+        return None
+    text = json.dumps([plain(order) for order in orders], indent=2, sort_keys=True) + "\n"
+    wanted = Renewal(program(), text)
+    same = there.orders == hashlib.sha256(text.encode()).hexdigest()
+    return None if same and there.program == wanted.program else wanted
+
+
+def expiring(facts: Facts, sites: Iterable[Site], now: float) -> list[str]:
+    """The certificates in use whose lifetime is nearly over, as sentences."""
+    known = {site.name: site for site in sites if site.tls in ("acme", "provided")}
+
+    def when(days: int) -> str:
+        if days < 0:
+            return "has expired"
+        return "expires today" if days == 0 else f"expires in {days} day{'s' if days > 1 else ''}"
+
+    return [
+        f"The certificate of the site {name} {when(days_left(there, now))} ({known[name].host}); "
+        + ("its renewal has not worked so far." if there.kind == "acme" else "provide a new one.")
+        for name, there in sorted(facts.certificates.items())
+        if name in known and there.kind in ("acme", "provided") and is_due(there, now)
+    ]
 
 
 # --- the host -------------------------------------------------------------------------------------
@@ -293,10 +468,20 @@ class Plan(Typed):
     boot_guard: bool = False
     start: bool = False
     enable: bool = False
+    create: tuple[Wanted, ...] = ()
+    issue: tuple[Order, ...] = ()
+    renewal: Renewal | None = None
+    warnings: tuple[str, ...] = ()
     message: str = ""
 
 
-def make_plan(facts: Facts | None, given: Mapping[str, Any], rendered: str = "") -> Plan:
+def make_plan(
+    facts: Facts | None,
+    given: Mapping[str, Any],
+    rendered: str = "",
+    now: float | None = None,
+    program: Callable[[], str] = str,
+) -> Plan:
     """The work on a host. Without facts only the inputs are checked, which gives the ports to look
     at.
 
@@ -304,10 +489,23 @@ def make_plan(facts: Facts | None, given: Mapping[str, Any], rendered: str = "")
         facts: of the host.
         given: the variables of the role without their prefix, as the user wrote them.
         rendered: the main configuration, for the difference in an error.
+        now: seconds since 1970.
+        program: returns the name of the program on the host.
     """
+    moment = time.time() if now is None else now
     inputs, problems = schema.read(given)
+    pairs, unusable = (
+        provided_pairs(given, inputs.sites, moment) if inputs.manage and facts else ({}, [])
+    )
+    problems += unusable
     ipv6 = inputs.ipv6 == "enabled" or (inputs.ipv6 == "auto" and bool(facts and facts.ipv6))
-    blocks, names = server_blocks(inputs, ipv6), inputs.required_sites
+    # An Nginx with another library than OpenSSL names no version of it.
+    unknown = "1" if facts and facts.installed else None
+    abilities = Abilities(
+        version(facts.version if facts else None),
+        version((facts.openssl if facts else None) or unknown),
+    )
+    blocks, names = server_blocks(inputs, ipv6, abilities), inputs.required_sites
     if inputs.manage:
         names = tuple(block.name for block in blocks)
         problems.extend(
@@ -337,7 +535,22 @@ def make_plan(facts: Facts | None, given: Mapping[str, Any], rendered: str = "")
     )
     if facts:
         plan = replace(plan, host=_output(facts, inputs, ipv6, addresses(names, inputs)))
-    return _with_work(plan, facts) if facts and inputs.manage else plan
+    if not facts or not inputs.manage:
+        return plan
+    renewed = orders(inputs)
+    fallback = bool(blocks) and blocks[0].reject == "certificate"
+    plan = replace(
+        plan,
+        create=tuple(certificates_to_create(facts, inputs.sites, pairs, fallback, moment)),
+        issue=tuple(
+            order
+            for order in renewed
+            if renew.is_due(facts.certificates.get(order.site), order, moment)
+        ),
+        renewal=_renewal(facts, renewed, program),
+        warnings=tuple(expiring(facts, inputs.sites, moment)),
+    )
+    return _with_work(plan, facts, inputs.sites, fallback)
 
 
 def _output(facts: Facts, inputs: Inputs, ipv6: bool, sites: tuple[Site, ...]) -> HostOutput:
@@ -353,18 +566,26 @@ def _output(facts: Facts, inputs: Inputs, ipv6: bool, sites: tuple[Site, ...]) -
     )
 
 
-def _with_work(plan: Plan, facts: Facts) -> Plan:
+def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool) -> Plan:
     """What is installed, removed and started on a host that the role manages."""
+    encrypted = {site.name: site.tls for site in sites if site.tls != "none"}
+    linked = {*encrypted, *(["default"] if fallback else [])}
+    unlinked = [link_path(name) for name in facts.certificates if name not in linked]
     site_files = {f"{NGINX_SITES}/{name}.conf" for name in plan.site_names}
     stale = [
         name
         for name in facts.files
         if name.startswith(f"{NGINX_SITES}/") and name not in site_files
     ]
-    packages = {"nginx": facts.installed, "logrotate": facts.log_rotation.installed}
+    packages = {
+        "nginx": facts.installed,
+        "logrotate": facts.log_rotation.installed,
+        "openssl": "openssl" in facts.programs or not linked,
+        "certbot": "certbot" in facts.programs or "acme" not in encrypted.values(),
+    }
     return replace(
         plan,
-        absent=(*DEFAULT_SITES, *stale),
+        absent=(*DEFAULT_SITES, *stale, *unlinked),
         packages=tuple(name for name, there in packages.items() if not there),
         # A package that is installed now brings its own file.
         rotate_logs=facts.installed and facts.log_rotation.by != "theirs",
@@ -385,7 +606,11 @@ def split_files(text: str) -> list[TreeFile]:
 
 def is_current(facts: Facts, tree: Tree) -> bool:
     """Whether the host already has everything, so that nothing is sent to it."""
-    there = {*facts.files, *(site.path for site in facts.default_sites)}
+    there = {
+        *facts.files,
+        *(site.path for site in facts.default_sites),
+        *map(link_path, facts.certificates),
+    }
     return (
         not facts.reload_pending
         and all(

@@ -14,16 +14,19 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from ..inputs.options import Option, convert, normalize, read_inputs, refusal, show
 from .facts import Inputs
 from .site import PORTS, SCHEME, Site
+from .tls import PROFILES
 
 NAME = r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?"
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 SERVER_NAME = re.compile(rf"(?:\*\.)?{LABEL}(?:\.{LABEL})*")
 HOST_NAME = "a host name such as shop.example.org or *.example.org"
+PLAIN_NAME = "a host name such as www.example.org"
 ADDRESS = "an address or a network such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
 
 
@@ -38,9 +41,14 @@ def _site_name(text: str) -> str:
 def _server_name(text: str) -> str:
     if text in ("_", "*"):
         return "be a name; to catch every host is the job of the site default"
-    if SERVER_NAME.fullmatch(text.lower()) and len(text) <= 253:
+    # Some other letters are an ASCII one in lower case.
+    if text.isascii() and SERVER_NAME.fullmatch(text.lower()) and len(text) <= 253:
         return ""
     return f"be {HOST_NAME}{'' if text.isascii() else ' (international names in their xn-- form)'}"
+
+
+def _plain_name(text: str) -> str:
+    return f"be {PLAIN_NAME}" if "*" in text else _server_name(text)
 
 
 def _proxy(text: str) -> str:
@@ -69,6 +77,26 @@ _BUFFER = Option(
     allowed="a size such as 16k, at most 999k, or '' for Nginx's own 8k",
 )
 _PORT = _whole(1, 65535, "the number of a port")
+
+TLS = ("acme", "provided", "selfsigned", "none")
+DIRECTORIES = {
+    "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
+    "letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+}
+_HSTS = _whole(0, 2 * 63072000, "a number of seconds")
+_EMAIL = Option(
+    default="",
+    pattern=r"|[A-Za-z0-9.!#%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}",
+    allowed="an address such as ops@example.org, or '' for none",
+)
+
+
+def _directory(text: str) -> str:
+    place = r"https://[A-Za-z0-9.:\[\]-]{1,253}(?:/[A-Za-z0-9._~/?&=%-]*)?"
+    if text in DIRECTORIES or re.fullmatch(place, text):
+        return ""
+    return f"be {', '.join(DIRECTORIES)} or the https address of a directory"
+
 
 INPUTS: dict[str, Option] = {
     "manage": Option(
@@ -100,6 +128,49 @@ INPUTS: dict[str, Option] = {
     "http_port": replace(
         _PORT,
         about="Port for plain HTTP.",
+    ),
+    "https_port": replace(
+        _PORT,
+        about="Port for HTTPS, of sites with C(tls).",
+    ),
+    "tls_profile": Option(
+        choices=PROFILES,
+        about="""
+            The TLS that sites speak: Mozilla's profile V(intermediate) (TLS 1.2 and 1.3, for all
+            browsers in use) or V(modern) (TLS 1.3 alone).
+        """,
+    ),
+    "hsts_seconds": replace(
+        _HSTS,
+        about="""
+            How long browsers remember that a site speaks HTTPS (C(Strict-Transport-Security)); V(0)
+            does not send it.
+
+            Only sites whose certificate browsers trust send it. Raise it when HTTPS has worked for
+            some days; a site can never go back to plain HTTP before this time is over.
+        """,
+    ),
+    "acme_email": replace(
+        _EMAIL,
+        about="The address of the account at the certificate authority; it may write to it.",
+    ),
+    "acme_directory": Option(
+        check=_directory,
+        allowed="letsencrypt, letsencrypt-staging or the address of a directory",
+        about="""
+            The certificate authority of sites with C(tls: acme): V(letsencrypt),
+            V(letsencrypt-staging) for trials (no browser trusts it), or the HTTPS address of
+            another ACME directory.
+        """,
+    ),
+    "acme_ca_bundle": Option(
+        default="",
+        pattern=r"|/[^\x00-\x1f\"';{}$\\]*",
+        allowed="the absolute path of a file on the host, or '' for the authorities of the system",
+        about="""
+            A file on the host with the authorities that the connection to the ACME directory may
+            trust, for an authority of one's own.
+        """,
     ),
     "ipv6": Option(
         choices=("auto", "enabled", "disabled"),
@@ -252,7 +323,17 @@ SITE: dict[str, Option] = {
         allowed="a list of host names, for example [shop.example.org]",
         elements=Option(strict=True, check=_server_name, allowed=HOST_NAME),
     ),
+    "redirect_from": Option(
+        kind="list",
+        elements=Option(strict=True, check=_plain_name, allowed=PLAIN_NAME),
+    ),
+    "tls": Option(choices=TLS, default="none"),
+    "certificate": Option(default="", secret=True),
+    "certificate_key": Option(default="", secret=True),
+    "acme_email": _EMAIL,
+    "hsts_seconds": _HSTS,
     "http_port": _PORT,
+    "https_port": _PORT,
     "header_buffer_size": _BUFFER,
 }
 
@@ -268,10 +349,20 @@ DOCUMENTED: dict[str, Option] = {
             Named server blocks; the built-in site C(default) needs no entry.
 
             Each has C(name), a label used in file names and by applications that
-            belong to the site; C(server_names), its host names, where
-            C(*.example.org) stands for all names below it; C(http_port) if it is not
-            O(main:nginx_http_port); and C(header_buffer_size) if it is not
-            O(main:nginx_header_buffer_size).
+            belong to the site, and C(server_names), its host names, where
+            C(*.example.org) stands for all names below it.
+
+            C(redirect_from) has further host names, such as the one with C(www.) or an old domain;
+            they are redirected to the first of C(server_names).
+
+            C(tls) is where the certificate comes from: V(acme) gets and renews one, V(provided)
+            uses C(certificate) (with its intermediate certificates) and C(certificate_key), each a
+            file on the controller or its text, such as a variable of Ansible Vault; V(selfsigned)
+            creates one that no browser trusts; V(none) serves plain HTTP. With any other than
+            V(none), plain HTTP is redirected.
+
+            C(acme_email), C(hsts_seconds), C(http_port), C(https_port) and C(header_buffer_size)
+            replace the variables of these names for one site.
         """,
     ),
     "gzip_enabled": Option(
@@ -301,7 +392,8 @@ def read(inputs: Mapping[str, Any]) -> tuple[Inputs, list[str]]:
             f" nginx_worker_connections, for a proxied request needs two files; got {files}."
         )
     values["http_port"] = values["http_port"] or PORTS[SCHEME]
-    values["sites"], found = _sites(inputs["sites"], values["http_port"])
+    values["https_port"] = values["https_port"] or PORTS["https"]
+    values["sites"], found = _sites(inputs["sites"], values)
     values["trusted_proxies"], believed = _proxies(values["trusted_proxies"])
     return Inputs.from_dict(values), [*found, *problems, *believed]
 
@@ -322,8 +414,8 @@ def _proxies(given: list[str]) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(written)), problems
 
 
-def _sites(given: Any, port: int) -> tuple[list[Site], list[str]]:
-    """nginx_sites with every default filled in."""
+def _sites(given: Any, values: Mapping[str, Any]) -> tuple[list[Site], list[str]]:
+    """nginx_sites with every default filled in, from the variables for all sites."""
     if not isinstance(given, (list, tuple)):
         return [], [
             refusal("nginx_sites", "be a list of dictionaries with name and server_names", given)
@@ -337,32 +429,97 @@ def _sites(given: Any, port: int) -> tuple[list[Site], list[str]]:
             continue
         name = entry.get("name")
         name = name if isinstance(name, str) and re.fullmatch(NAME, name) else ""
-        site, wrong = normalize(entry, SITE, f"nginx_sites: {name}" if name else where)
+        where = f"nginx_sites: {name}" if name else where
+        site, wrong = normalize(entry, SITE, where)
         problems += wrong
-        names = [
-            text.lower()
-            for text in _list(site["server_names"])
-            if isinstance(text, str) and not _server_name(text)
-        ]
-        twice = [text for text in dict.fromkeys(names) if names.count(text) > 1]
-        problems += [
-            f"nginx_sites: {name}: server_names: {text} is there twice; leave one out."
-            for text in twice
-        ]
-        found.append(
-            Site(
-                name,
-                tuple(dict.fromkeys(names)),
-                _fitting(site, "http_port") or port,
-                header_buffer_size=_fitting(site, "header_buffer_size") or "",
-            )
+        names, aside = (
+            [text.lower() for text in _list(site[key]) if isinstance(text, str) and not unfit(text)]
+            for key, unfit in (("server_names", _server_name), ("redirect_from", _plain_name))
         )
-    return found, problems + _shared(found)
+        both = [*names, *aside]
+        problems += [
+            f"{where}: {'redirect_from' if text in aside else 'server_names'}: {text} is there"
+            " twice; leave one out."
+            for text in dict.fromkeys(both)
+            if both.count(text) > 1
+        ]
+        tls = _fitting(site, "tls")
+        if tls:
+            problems += [f"{where}: {words}" for words in _tls_problems(site, tls, both)]
+        hsts = _fitting(site, "hsts_seconds")
+        read_site = Site(
+            name,
+            tuple(dict.fromkeys(names)),
+            tuple(dict.fromkeys(aside)),
+            tls or "none",
+            _fitting(site, "http_port") or values["http_port"],
+            _fitting(site, "https_port") or values["https_port"],
+            trusted=is_trusted(tls or "none", values["acme_directory"] or ""),
+            hsts_seconds=(values["hsts_seconds"] or 0) if hsts is None else hsts,
+            acme_email=_fitting(site, "acme_email") or values["acme_email"] or "",
+            header_buffer_size=_fitting(site, "header_buffer_size") or "",
+        )
+        if aside and names and (names[0].startswith("*") or not read_site.origin):
+            problems.append(
+                f"{where}: redirect_from leads to the first of server_names, which must be"
+                f" {PLAIN_NAME}; got {show(names[0])}."
+            )
+        found.append(read_site)
+    return found, problems + _shared(found, values["http_port"])
 
 
-def _shared(sites: list[Site]) -> list[str]:
-    """Names that two sites have."""
-    names = [site.name for site in sites if site.name]
+def is_trusted(tls: str, directory: str) -> bool:
+    """Whether browsers trust the certificate of a site; of a certificate authority of one's own
+    only the owner knows.
+    """
+    return tls == "provided" or (tls == "acme" and directory != "letsencrypt-staging")
+
+
+def _tls_problems(site: Mapping[str, Any], tls: str, names: list[str]) -> list[str]:
+    """Keys of a site that do not belong to its tls, and names that it cannot have."""
+    problems = []
+    for key in ("certificate", "certificate_key"):
+        if tls == "provided" and not site[key]:
+            problems.append(
+                f"{key} is missing; with tls: provided, write {key}: a file on the controller, or"
+                " its text."
+            )
+        if tls != "provided" and site[key]:
+            problems.append(f"{key} is for tls: provided; got tls: {tls}. Leave one out.")
+    if tls != "acme" and _fitting(site, "acme_email"):
+        problems.append(f"acme_email is for tls: acme; got tls: {tls}. Leave one out.")
+    if tls in ("none", "selfsigned") and _fitting(site, "hsts_seconds"):
+        problems.append(
+            f"hsts_seconds is for tls: acme or provided; got tls: {tls}. Browsers would refuse"
+            " the site."
+        )
+    patterns = [name for name in names if "*" in name]
+    if tls == "acme" and patterns:
+        problems.append(
+            f"server_names must be names without * for tls: acme; got {show(patterns[0])}. Write"
+            " each name, or use tls: provided with a certificate for all of them."
+        )
+    addresses = [name for name in names if _is_address(name)]
+    if tls == "acme" and addresses:
+        problems.append(
+            f"server_names must be host names for tls: acme; got the address {show(addresses[0])}."
+            " Use tls: provided with a certificate for it."
+        )
+    return problems
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shared(given: list[Site], default_port: int) -> list[str]:
+    """Names and ports that two sites have; the site default has a port too."""
+    sites = [site for site in given if site.name]
+    names = [site.name for site in sites]
     problems = [
         f"nginx_sites: {name}: {names.count(name)} entries have this name; names must differ."
         for name in dict.fromkeys(names)
@@ -370,13 +527,22 @@ def _shared(sites: list[Site]) -> list[str]:
     ]
     seen: dict[tuple[str, int], str] = {}
     for site in sites:
-        for server_name in site.server_names:
-            other = seen.setdefault((server_name, site.port), site.name)
+        for server_name, port in product(site.names, site.ports):
+            other = seen.setdefault((server_name, port), site.name)
             if other != site.name:
+                key = "server_names" if server_name in site.server_names else "redirect_from"
                 problems.append(
-                    f"nginx_sites: {site.name}: server_names: {server_name} belongs to the site"
-                    f" {other} already (port {site.port}); a name leads to one site."
+                    f"nginx_sites: {site.name}: {key}: {server_name} belongs to the site"
+                    f" {other} already (port {port}); a name leads to one site."
                 )
+    plain = {default_port: "the site default (nginx_http_port)"}
+    plain |= {site.http_port: site.name for site in sites}
+    problems += [
+        f"nginx_sites: {site.name}: https_port {site.https_port} is the http_port of"
+        f" {plain[site.https_port]}; a port speaks one of both."
+        for site in sites
+        if site.tls != "none" and site.https_port in plain
+    ]
     return problems
 
 

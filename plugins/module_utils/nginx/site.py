@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..host.typed import Typed, plain, read
+
 # The port that an address of each scheme leaves out.
 PORTS = {"http": 80, "https": 443}
 SCHEME = "http"
@@ -22,60 +24,83 @@ def heard(host: str, path: str, scheme: str = SCHEME) -> str:
 
 
 @dataclass(frozen=True)
-class Site:
+class Site(Typed):
     """One server block.
 
-    name: as an application names it. server_names: its hosts; none where it answers to all. port,
-    scheme: where it listens, and what it speaks there. certificate: none yet; for a
-    scheme that needs one. tls: whether clients may come by https all the same, through a trusted
-    proxy. header_buffer_size: room for a header of a request; "" for that of all sites.
+    name: as an application names it. server_names: its hosts; none where it answers to all.
+    redirect_from: further hosts, which are redirected to the first of server_names. tls: where its
+    certificate comes from (acme, provided or selfsigned), or none for plain http. http_port,
+    https_port: where it listens. trusted: whether browsers trust its certificate.
+    hsts_seconds: how long they remember that it speaks https. acme_email: of its account.
+    https_in_front: whether clients may come by https without it, through a trusted proxy.
+    header_buffer_size: room for a header of a request; "" for that of all sites.
     """
 
     name: str
     server_names: tuple[str, ...] = ()
-    port: int = PORTS[SCHEME]
-    scheme: str = SCHEME
-    certificate: str | None = None
-    tls: bool = False
+    redirect_from: tuple[str, ...] = ()
+    tls: str = "none"
+    http_port: int = PORTS[SCHEME]
+    https_port: int = PORTS["https"]
+    trusted: bool = True
+    hsts_seconds: int = 0
+    acme_email: str = ""
+    https_in_front: bool = False
     header_buffer_size: str = ""
 
     @classmethod
-    def from_dict(cls, facts: Mapping[str, Any]) -> Site:
+    def from_dict(cls, given: Mapping[str, Any]) -> Site:
         """One of C(nginx_host.sites)."""
-        port = int(facts.get("port") or PORTS[SCHEME])
-        return cls(
-            str(facts["name"]),
-            tuple(facts.get("server_names") or ()),
-            port,
-            tls=bool(facts.get("tls")),
-        )
+        return read(cls, {key: value for key, value in given.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for C(nginx_host.sites)."""
-        return {
-            "name": self.name,
-            "server_names": list(self.server_names),
-            "port": self.port,
-            "tls": self.tls,
-        }
+        """The same for C(nginx_host.sites): with the scheme and the port of its applications."""
+        return {**plain(self), "scheme": self.scheme, "port": self.port}
+
+    @property
+    def scheme(self) -> str:
+        """What its applications are reached by."""
+        return SCHEME if self.tls == "none" else "https"
+
+    @property
+    def port(self) -> int:
+        """Where its applications are reached."""
+        return self.http_port if self.tls == "none" else self.https_port
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All on which it listens."""
+        return (self.http_port,) if self.tls == "none" else (self.http_port, self.https_port)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that its certificate is for."""
+        return (*self.server_names, *self.redirect_from)
 
     @property
     def host(self) -> str:
-        """The name that a request for it carries: its first one that is not a pattern, else
-        localhost.
+        """The name that a request for it carries: its first one that is not a pattern, else one
+        that the pattern stands for, else localhost.
         """
-        return next(
-            (name for name in self.server_names if name[:1].isalnum() and "*" not in name),
-            "localhost",
-        )
+        plain = (name for name in self.server_names if name[:1].isalnum() and "*" not in name)
+        below = (f"www{name[1:]}" for name in self.server_names if name.startswith("*."))
+        return next(plain, next(below, "localhost"))
 
     def url(self, path: str, address: str) -> str:
         """Where users find a path; by the address of the machine where the site has no name."""
         named = address if self.host == "localhost" else self.host
         place = f"[{named}]" if ":" in named else named
-        return heard(
-            place if self.port == PORTS[self.scheme] else f"{place}:{self.port}", path, self.scheme
-        )
+        return heard(f"{place}{self.port_shown}", path, self.scheme)
+
+    @property
+    def port_shown(self) -> str:
+        """What an address has after the host; "" for the usual port of its scheme."""
+        return "" if self.port == PORTS[self.scheme] else f":{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """The address of its first name, without a path; "" for a site without one."""
+        return "" if self.host == "localhost" else self.url("", self.host)
 
     def heard(self, path: str) -> str:
         """The address of a path as an application of the site hears it."""

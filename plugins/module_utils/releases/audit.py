@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from ..host.files import now
+from ..host.files import append_line, now
 from ..host.places import Place
 from .lock import Owner
 
@@ -61,19 +59,3 @@ def write(
         "drained": drained,
     }
     append_line(Place(root).app(name).audit, json.dumps(line))
-
-
-def append_line(path: Path, line: str) -> None:
-    """Add a line to a file of root's, whole or not at all."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    try:
-        before = os.fstat(descriptor).st_size
-        content = f"{line}\n".encode()
-        try:
-            while content:
-                content = content[os.write(descriptor, content) :]
-        except OSError:
-            os.ftruncate(descriptor, before)
-            raise
-    finally:
-        os.close(descriptor)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from ..host.engine import Docker, logs
 from ..host.files import HostError
 from ..host.shown import shown_line
-from ..nginx.site import heard
+from ..nginx.site import SCHEME, heard
 from . import advice, memory, page
 from .app import Health
 from .app_path import AppPath
@@ -67,6 +67,7 @@ class HealthCheck:
         host: the host name in the requests.
         path: that of its application.
         health: the page, the good answers and the deadline.
+        scheme: what clients speak.
     """
 
     container: str
@@ -74,6 +75,7 @@ class HealthCheck:
     host: str
     path: AppPath
     health: Health
+    scheme: str = SCHEME
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,9 @@ class Gate:
             self.check.socket, self.started + self.health.deadline_seconds
         )
         try:
-            status, body = ask(connection, self.asked, headers_for(self.check.host))
+            status, body = ask(
+                connection, self.asked, headers_for(self.check.host, self.check.scheme)
+            )
         except PROBLEMS as error:
             self.answers.append(problem(error))
             return None
@@ -191,7 +195,9 @@ class Gate:
         if not 300 <= status < 400 or str(status) in self.health.status:
             return True
         try:
-            found = page.walk(self._get, heard(self.check.host, self.asked), self._followed)
+            found = page.walk(
+                self._get, heard(self.check.host, self.asked, self.check.scheme), self._followed
+            )
         except PROBLEMS as error:
             self.answers.append(f"{self.answers.pop()}, which leads to {problem(error)}")
             return False
@@ -207,12 +213,11 @@ class Gate:
         connection = SocketConnection(
             self.check.socket, self.started + self.health.deadline_seconds
         )
-        scheme = {"X-Forwarded-Proto": url.partition(":")[0]}
         try:
             return fetch(
                 connection,
                 page.path_of(url),
-                {**headers_for(self.check.host), **scheme, **headers},
+                {**headers_for(self.check.host, url.partition(":")[0]), **headers},
                 0,
             )
         finally:

@@ -17,7 +17,7 @@ from html.parser import HTMLParser
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from ..host.shown import shown_line
-from ..nginx.site import PORTS, Site
+from ..nginx.site import PORTS, SCHEME, Site
 from .probe import GUARDED, PROBLEMS, Connection, Fetched, fetch
 from .work import Work
 
@@ -252,7 +252,8 @@ class _Look:
     ) -> Fetched:
         if time.monotonic() > until:
             raise TimeoutError
-        connection = Connection(until, self.site.port)
+        name = self.host if self.site.scheme != SCHEME else ""
+        connection = Connection(until, self.site.port, name)
         try:
             return fetch(
                 connection, path_of(url), {"Host": self.host, **(headers or {})}, size, kinds
@@ -287,7 +288,7 @@ class _Look:
         if urlsplit(found.target).scheme != self.site.scheme and is_own(
             found.target, self.host, self.prefix
         ):
-            if self.site.tls:
+            if self.site.https_in_front:
                 return []
             return [
                 f"{page} redirects to {target}, and this host speaks http alone: let a proxy in"

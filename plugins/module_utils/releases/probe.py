@@ -11,9 +11,10 @@ import http.client
 import os
 import re
 import socket
+import ssl
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -41,11 +42,14 @@ class Connection(http.client.HTTPConnection):
         deadline: until when, in seconds of the monotonic clock; no request takes longer than
         QUESTION_SECONDS.
         port: where the requests go.
+        tls: the server name for TLS; "" for none. The certificate is not checked: it may be a
+        placeholder, and nobody is between.
     """
 
-    def __init__(self, deadline: float, port: int | None = None) -> None:
+    def __init__(self, deadline: float, port: int | None = None, tls: str = "") -> None:
         super().__init__("127.0.0.1", port)
         self.deadline, self.ends, self.room = deadline, 0.0, 0
+        self.tls = tls
 
     def begin(self) -> None:
         """The time and the bytes of the next request. It gets a moment even when the deadline is
@@ -66,6 +70,13 @@ class Connection(http.client.HTTPConnection):
         self.sock = Bounded(self, socket.AF_INET)
         self.sock.settimeout(self.left())
         self.sock.connect((self.host, self.port))
+        if self.tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.sslsocket_class = BoundedTls
+            line: Any = context.wrap_socket(self.sock, server_hostname=self.tls)
+            line.connection = self
+            self.sock = line
 
     def getresponse(self) -> http.client.HTTPResponse:
         """The answer once its header is complete; its body has at most BODY_BYTES."""
@@ -85,12 +96,29 @@ class Bounded(socket.socket):
 
     def recv_into(self, buffer: Any, *words: Any) -> int:
         """The method that http.client reads with."""
-        self.settimeout(self.connection.left())
-        if self.connection.room <= 0:
-            raise http.client.HTTPException("its answer is too large")
-        count = super().recv_into(memoryview(buffer)[: self.connection.room], *words)
-        self.connection.room -= count
-        return count
+        return _bounded(self, super().recv_into, buffer, *words)
+
+
+class BoundedTls(ssl.SSLSocket):
+    """The same with TLS."""
+
+    connection: Connection
+
+    def recv_into(self, buffer: Any, *words: Any) -> int:
+        """The method that http.client reads with."""
+        return _bounded(self, super().recv_into, buffer, *words)
+
+
+def _bounded(
+    line: Bounded | BoundedTls, receive: Callable[..., int], buffer: Any, *words: Any
+) -> int:
+    connection = line.connection
+    line.settimeout(connection.left())
+    if connection.room <= 0:
+        raise http.client.HTTPException("its answer is too large")
+    count = receive(memoryview(buffer)[: connection.room], *words)
+    connection.room -= count
+    return count
 
 
 class SocketConnection(Connection):
@@ -182,13 +210,13 @@ def problem(error: Exception) -> str:
     return shown_line(f"{type(error).__name__}: {error}")[:SHOWN_BYTES]
 
 
-def headers_for(host: str) -> dict[str, str]:
+def headers_for(host: str, scheme: str = SCHEME) -> dict[str, str]:
     """The headers that Nginx would send for a request from the host."""
     return {
         "Host": host,
         "X-Real-IP": "127.0.0.1",
         "X-Forwarded-For": "127.0.0.1",
-        "X-Forwarded-Proto": SCHEME,
+        "X-Forwarded-Proto": scheme,
         "X-Forwarded-Host": host,
     }
 
@@ -253,8 +281,8 @@ class Question:
     """The request to Nginx that shows whether a release serves.
 
     prefix: the path of the application, without its last slash. path: that of the health check.
-    host, port: those of the site. status: the good answers. health_host: another host name for the
-    request. config: the digest that the fragment answers to.
+    host, port, tls: those of the site; tls is whether it speaks TLS. status: the good answers.
+    health_host: another host name for the request. config: the digest that the fragment answers to.
     """
 
     name: str
@@ -266,6 +294,7 @@ class Question:
     status: tuple[str, ...]
     health_host: str = ""
     config: str = ""
+    tls: bool = False
 
     @classmethod
     def of(
@@ -288,6 +317,7 @@ class Question:
             health.status if answers else ("503",),
             health.host,
             config_of(fragment),
+            site.scheme != SCHEME,
         )
 
     @property
@@ -312,7 +342,8 @@ def check(question: Question, deadline: float) -> str:
     hosts = question.hosts
     status, found = 0, 0.0  # since when the new release answers and is not healthy
     while True:
-        connection, host = Connection(deadline, question.port), hosts[len(answers) % len(hosts)]
+        host = hosts[len(answers) % len(hosts)]
+        connection = Connection(deadline, question.port, question.host if question.tls else "")
         try:
             path = f"{question.prefix}/.flaskops/release?config={question.config}"
             status, body = ask(connection, path, {"Host": host})

@@ -156,10 +156,6 @@ class Release:
         """Its path: what strips it, and which path is requested."""
         return AppPath(self.path, self.path_mode, self.engine, self.script_name)
 
-    def health_host(self, sites: Iterable[Mapping[str, Any]]) -> str:
-        """The host name for its health check: its own, or that of its site."""
-        return self.health.host or site_named(self.site, sites).host
-
     def url(self, sites: Iterable[Mapping[str, Any]], address: str) -> str:
         """The URL for users; with the address of the host where its site has no name."""
         return site_named(self.site, sites).url(self.app_path.at_nginx("/"), address)

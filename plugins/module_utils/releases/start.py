@@ -33,6 +33,7 @@ class Request:
     token: str
     uid: int
     host: str
+    scheme: str
     start: bool = True
     recreate: bool = False
     restart: str = "no"
@@ -144,6 +145,7 @@ class Start:
             self.request.host,
             self.release.app_path,
             self.release.health,
+            self.request.scheme,
         )
         with _named(f"{self.name} did not pass its health check:"):
             self._renew("health check")

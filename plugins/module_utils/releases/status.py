@@ -18,6 +18,7 @@ from ..host.files import HostError
 from ..host.places import Place, ReleaseName
 from ..host.trees import Size, size
 from ..host.typed import plain
+from ..nginx.site import site_named
 from . import advice, memory
 from .lock import holder
 from .probe import (
@@ -238,7 +239,9 @@ class Status:
         connection = SocketConnection(socket, time.monotonic() + QUESTION_SECONDS)
         try:
             path = release.app_path.at_socket(release.health.path)
-            status, _body = ask(connection, path, headers_for(release.health_host(self.sites)))
+            site = site_named(release.site, self.sites)
+            headers = headers_for(release.health.host or site.host, site.scheme)
+            status, _body = ask(connection, path, headers)
         except PROBLEMS as error:
             return f"bad ({problem(error)})"
         finally:

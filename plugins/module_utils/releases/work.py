@@ -11,6 +11,7 @@ from typing import Any
 
 from ..host.places import ReleaseName
 from ..host.typed import plain, read
+from ..nginx.site import SCHEME, site_named
 from .app import Health, Process
 from .app_path import AppPath
 from .record import Link
@@ -55,8 +56,9 @@ class Work:
 
     name, id, state: those of the wanted release. live, links: what serves now, and where. reason: a
     sentence. build, recreate: whether its image is built, and its containers are created again. The
-    rest is what later steps need of the release; the controller adds it. health_host: the host name
-    for its health check. own_prefix: what to write where its links leave the path.
+    rest is what later steps need of the release; the controller adds it. health_host,
+    health_scheme: the host name and the scheme of its health check. own_prefix: what to write where
+    its links leave the path.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Work:
     drain_seconds: int = 0
     keep_releases: int = 5
     health_host: str = "localhost"
+    health_scheme: str = SCHEME
     own_prefix: str = ""
 
     @classmethod
@@ -86,10 +89,13 @@ class Work:
     def to_dict(self) -> dict[str, Any]:
         return plain(self)
 
-    def with_release(self, release: Release, health_host: str, own_prefix: str = "") -> Work:
-        """The same, with what later steps need of its release. It contains no secrets; a command
-        could.
+    def with_release(
+        self, release: Release, sites: Iterable[Mapping[str, Any]], own_prefix: str = ""
+    ) -> Work:
+        """The same, with what later steps need of its release and its site. It contains no secrets;
+        a command could.
         """
+        site = site_named(release.site, sites)
         return replace(
             self,
             state=release.state,
@@ -102,7 +108,8 @@ class Work:
             processes=tuple(replace(process, command="") for process in release.processes),
             drain_seconds=release.drain_seconds,
             keep_releases=release.keep_releases,
-            health_host=health_host,
+            health_host=release.health.host or site.host,
+            health_scheme=site.scheme,
             own_prefix=own_prefix,
         )
 

@@ -1,0 +1,344 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates of an ACME authority (RFC 8555), by certbot: the question comes by plain http, and
+Nginx answers it from a directory that only root writes.
+
+Certbot keeps its account and its own copies in /etc/flaskops/acme. Nginx uses ours, see
+certificates.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..host.files import HostError, make_directory, write_file
+from ..host.places import CERTIFICATES
+from ..host.shown import shown
+from ..host.typed import Typed, plain, read
+from . import certificates
+from .certificates import Certificate, Wanted
+
+CERTBOT = "/usr/bin/certbot"
+HOME = CERTIFICATES.parent / "acme"
+WEBROOT = Path("/var/lib/flaskops-acme")
+CHALLENGES = ".well-known/acme-challenge"
+SECONDS = 300  # for one certbot
+# After so many failures in a row the next try waits: an hour, then twice as long, at most a day.
+# Authorities limit failures too, and count them per hour.
+PATIENCE, PAUSE, LONGEST_PAUSE = 3, 3600, 86400
+ASK_SECONDS = 5  # for one token, when the reason of a failure is looked for
+# Certbot names the type of an error of a check, and of any other error only its description.
+_REASON = re.compile(r"urn:ietf:params:acme:error:(\w+)|^ *Type: +(\w+)", re.MULTILINE)
+_LOST_ACCOUNT = re.compile(
+    r"account that does not exist|accountDoesNotExist|Account is not valid|"
+    r"Account .{0,200}not found"
+)
+_CHECKS = {"connection", "dns", "unauthorized", "caa", "incorrectResponse", "dnssec", "tls"}
+
+
+@dataclass(frozen=True)
+class Order(Typed):
+    """What is asked of an authority. directory: its URL. ca_bundle: a file with the authorities
+    that the connection to it trusts; "" for the system's. http_port: where Nginx answers it.
+    """
+
+    site: str
+    names: tuple[str, ...]
+    directory: str
+    email: str = ""
+    ca_bundle: str = ""
+    http_port: int = 80
+
+    @property
+    def authority(self) -> str:
+        """The host of the authority, with its port."""
+        return self.directory.split("/")[2]
+
+
+@dataclass(frozen=True)
+class State(Typed):
+    """The last tries of a site. failures: in a row. last: seconds since 1970. reason: of the last
+    failure.
+    """
+
+    failures: int = 0
+    last: int = 0
+    reason: str = ""
+
+    @property
+    def next_try(self) -> int:
+        """When the next try may be, in seconds since 1970."""
+        if self.failures < PATIENCE:
+            return 0
+        return self.last + min(PAUSE << min(self.failures - PATIENCE, 10), LONGEST_PAUSE)
+
+
+class Refused(HostError):
+    """There is no certificate; the text says why, and what to do."""
+
+
+def state_of(site: str, place: Path = CERTIFICATES) -> State:
+    """What is recorded of a site; an unreadable record is an empty one."""
+    try:
+        found = read(State, json.loads((place / site / "state.json").read_text()))
+        return State(int(found.failures), int(found.last), str(found.reason))
+    except (OSError, ValueError, TypeError, OverflowError):
+        return State()
+
+
+def record(site: str, state: State, place: Path = CERTIFICATES) -> None:
+    """Record the tries of a site."""
+    with contextlib.suppress(FileNotFoundError):
+        write_file(place / site / "state.json", json.dumps(plain(state)).encode(), 0o600)
+
+
+def issue(order: Order, now: float | None = None) -> Certificate:
+    """Get a certificate and store it; nothing uses it yet.
+
+    Args:
+        order: for which site.
+        now: seconds since 1970.
+
+    Raises:
+        Refused: the authority gave no certificate, or is not asked before a pause is over.
+    """
+    moment = time.time() if now is None else now
+    state = state_of(order.site)
+    # A failure in the future is of a clock that was wrong.
+    if state.last <= moment < state.next_try:
+        until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(state.next_try))
+        raise Refused(
+            f"{order.site}: no certificate; the last {state.failures} tries failed, so the next one"
+            f" is not before {until}, because authorities limit failures. To try at once, remove"
+            f" {CERTIFICATES / order.site / 'state.json'}. The last reason: {state.reason}"
+        )
+    try:
+        _prepare()
+        _run(order)
+        live = HOME / "live" / order.site
+        found = certificates.store(
+            Wanted(order.site, "acme", order.names, order.directory),
+            (live / "fullchain.pem").read_text(),
+            (live / "privkey.pem").read_text(),
+        )
+    except (HostError, OSError) as error:
+        reason = str(error)
+        record(order.site, State(state.failures + 1, int(moment), reason[:2000]))
+        raise Refused(f"{order.site}: no certificate; {reason}") from error
+    record(order.site, State())
+    return found
+
+
+def _prepare() -> None:
+    for directory, mode in ((HOME.parent, 0o755), (HOME, 0o700), (WEBROOT, 0o755)):
+        if not directory.is_dir():
+            make_directory(directory, mode)
+
+
+def _run(order: Order) -> None:
+    """Run certbot; a lost account is created again, once."""
+    text = _certbot(order)
+    if _LOST_ACCOUNT.search(text):
+        shutil.rmtree(HOME / "accounts" / order.authority, ignore_errors=True)
+        text = _certbot(order)
+    if text:
+        raise HostError(explain(order, text))
+
+
+def _certbot(order: Order) -> str:
+    """What it says when it fails, else nothing."""
+    account = ["--email", order.email] if order.email else ["--register-unsafely-without-email"]
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
+    if order.ca_bundle:
+        environment["REQUESTS_CA_BUNDLE"] = order.ca_bundle
+    command = [
+        *(CERTBOT, "certonly", "--non-interactive", "--agree-tos", *account),
+        *("--webroot", "--webroot-path", str(WEBROOT), "--preferred-challenges", "http"),
+        *("--config-dir", str(HOME), "--work-dir", str(HOME / "work")),
+        *("--logs-dir", str(HOME / "logs"), "--max-log-backups", "10"),
+        *("--server", order.directory, "--cert-name", order.site, "--key-type", "ecdsa"),
+        *("--force-renewal", "--renew-with-new-domains"),
+        *(word for name in order.names for word in ("--domain", name)),
+    ]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+            env=environment,
+        )
+    except FileNotFoundError:
+        raise HostError("certbot is not installed; install the package certbot") from None
+    except subprocess.TimeoutExpired:
+        raise HostError(f"certbot did not end within {SECONDS} seconds; run again") from None
+    except OSError as error:
+        raise HostError(f"certbot could not be run: {error}") from None
+    return "" if done.returncode == 0 else _with_log(done.stdout.strip())
+
+
+def _with_log(said: str) -> str:
+    """What certbot says, or the error of the authority in its log: certbot 2.1 with Python 3.11
+    (Debian 12) shows "can't set attribute" instead of it.
+    """
+    try:
+        log = (HOME / "logs/letsencrypt.log").read_text(errors="replace")
+    except OSError:
+        log = ""
+    errors = list(dict.fromkeys(re.findall(r"^acme\.messages\.Error: (.+)$", log, re.MULTILINE)))
+    if errors and ("can't set attribute" in said or not said):
+        return "\n".join(errors)
+    return said or "certbot failed"
+
+
+# --- why ------------------------------------------------------------------------------------------
+
+
+def explain(order: Order, text: str) -> str:
+    """What certbot says, with what to do."""
+    said = "\n    ".join(_essence(text))
+    host = order.authority
+    kinds = {urn or kind for urn, kind in _REASON.findall(text)}
+    if "Another instance of Certbot is already running" in text:
+        return f"another certbot runs on this host:\n    {said}\n  Run again when it has ended."
+    if "Could not find a suitable TLS CA certificate bundle" in text:
+        return (
+            f"the file of nginx_acme_ca_bundle, {order.ca_bundle}, must exist on this host:\n   "
+            f" {said}"
+        )
+    if "challenges have failed" in text or kinds & _CHECKS:
+        return _unchecked(order, host, said)
+    if "rateLimited" in kinds or re.search(r"too many|rate.?limit", text, re.IGNORECASE):
+        return (
+            f"the authority {host} limits how much it issues:\n    {said}\n  Wait until the time"
+            " that it names; for trials, set nginx_acme_directory: letsencrypt-staging."
+        )
+    if re.search(r"certificate verify failed|SSLError|self.signed certificate", text):
+        return (
+            f"the certificate of the authority {host} itself is not trusted on this host:\n   "
+            f" {said}\n  For your own authority, set nginx_acme_ca_bundle to a file on the"
+            " host with its root certificate."
+        )
+    if re.search(
+        r"Max retries exceeded|NewConnectionError|ConnectionError|ConnectTimeout|Failed to resolve|"
+        r"Name or service not known|[Tt]imed? ?out|Connection refused|serverInternal|HTTP 50\d|"
+        r"[Tt]he server experienced an internal error|50\d Server Error|Connection aborted",
+        text,
+    ):
+        return (
+            f"the authority {host} does not answer:\n    {said}\n  Is it down, or does a firewall"
+            " keep this host from it? Run again later; what serves stays."
+        )
+    return f"the authority {host} refuses:\n    {said}"
+
+
+def _unchecked(order: Order, host: str, said: str) -> str:
+    where = "\n    ".join(look(order))
+    return (
+        f"the authority {host} could not check the names:\n    {said}\n  Seen from this"
+        f" host:\n    {where}\n  Each name must lead to this host (A and AAAA records), and"
+        f" port {order.http_port} must be open to the internet as port 80. Then run again."
+    )
+
+
+def _essence(text: str) -> list[str]:
+    """The lines of certbot that say something."""
+    noise = re.compile(
+        r"Saving debug log|Ask for help|See the logfile|^- - -|^Hint:|renew-hook|^\s*$|"
+        r"Account registered|Requesting a certificate|Renewing an existing"
+    )
+    lines = [shown(line.strip()) for line in text.splitlines() if not noise.search(line)]
+    return lines[-12:] or [shown(text.strip()[-500:])]
+
+
+def look(order: Order) -> list[str]:
+    """For each name its addresses, and whether a token is found at each: a hint, seen from here."""
+    own = own_addresses()
+    lines = [f"this host has the addresses {', '.join(own) or '(none)'}"]
+    token = f"flaskops-{os.getpid()}-{time.time_ns()}"
+    place = WEBROOT / CHALLENGES / token
+    try:
+        for directory in (WEBROOT, place.parent.parent, place.parent):
+            if not directory.is_dir():
+                make_directory(directory, 0o755)
+        write_file(place, token.encode(), 0o644)
+        for name in order.names:
+            found = addresses(name)
+            if not found:
+                lines.append(f"{name}: has no A or AAAA record")
+            for kind, address in found:
+                answer = ask(address, order.http_port, name, f"/{CHALLENGES}/{token}")
+                seen = "a token is found there" if answer == token else f"no token: {answer}"
+                whose = "this host" if address in own else "another address"
+                lines.append(f"{name}: {kind} {address} ({whose}), {seen}")
+    except OSError as error:
+        lines.append(f"the directory of the tokens cannot be written: {error}")
+    finally:
+        with contextlib.suppress(OSError):
+            place.unlink()
+    return lines
+
+
+def addresses(name: str) -> list[tuple[str, str]]:
+    """The addresses of a name, each with the kind of its record."""
+    kinds = {socket.AF_INET: "A", socket.AF_INET6: "AAAA"}
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    pairs = [(kinds[entry[0]], str(entry[4][0])) for entry in found if entry[0] in kinds]
+    return sorted(dict.fromkeys(pairs))
+
+
+def own_addresses() -> list[str]:
+    """The addresses of this host that others may reach."""
+    try:
+        said = subprocess.run(
+            ["ip", "-json", "address", "show", "scope", "global"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        ).stdout
+        found: Iterable[dict[str, list[dict[str, str]]]] = json.loads(said or "[]")
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return []
+    return [
+        info["local"] for link in found for info in link.get("addr_info", []) if "local" in info
+    ]
+
+
+def ask(address: str, port: int, host: str, path: str) -> str:
+    """The start of the body of one GET, or why it failed."""
+    end = time.monotonic() + ASK_SECONDS
+    try:
+        with socket.create_connection((address, port), ASK_SECONDS) as line:
+            line.settimeout(ASK_SECONDS)
+            line.sendall(
+                f"GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+            )
+            answer = b""
+            while len(answer) < 8192 and time.monotonic() < end and (piece := line.recv(4096)):
+                answer += piece
+    except OSError as error:
+        return str(error) or type(error).__name__
+    top, _, body = answer.partition(b"\r\n\r\n")
+    status = top.split(b" ", 2)[1:2]
+    if status != [b"200"]:
+        return f"the answer is {(status or [b'none'])[0].decode('ascii', 'replace')}"
+    return body.decode("utf-8", "replace").strip()[:200]

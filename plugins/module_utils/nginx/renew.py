@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Get the certificate of a site and let Nginx use it: in a run, and between two runs by the program
+on the host.
+
+    /etc/flaskops/renew.json                   what is renewed, written by the role nginx
+    /var/lib/flaskops/certificates.jsonl       the audit: one line for each try
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..host.files import HostError, append_line, moment
+from ..host.places import CERTIFICATES, NGINX_ROOT, ROOT
+from ..host.typed import read
+from . import acme, certificates
+from .acme import Order, Refused
+from .certificates import Certificate
+from .process import Host
+from .steps import NginxError, parse_wanted
+from .tree import NginxTree, Settings
+
+ORDERS = CERTIFICATES.parent / "renew.json"
+AUDIT = Path(ROOT) / "certificates.jsonl"
+LOCK = Path("/run/flaskops-certificates.lock")
+LOCK_SECONDS = 600.0  # a run waits so long for the timer, and the other way round
+NGINX = "/usr/sbin/nginx"
+RELOAD_SECONDS = 20.0
+
+
+def renew_all() -> list[str]:
+    """Renew what is due; returns why the others could not be renewed.
+
+    Raises:
+        HostError: what is to be renewed cannot be read.
+    """
+    try:
+        orders = [read(Order, each) for each in json.loads(ORDERS.read_text())]
+    except (OSError, ValueError, TypeError) as error:
+        return [f"{ORDERS} cannot be read: {error}. Run the playbook again."]
+    now, there = time.time(), certificates.current(Path(NGINX_ROOT))
+    due = [order for order in orders if is_due(there.get(order.site), order, now)]
+    return [words for words in map(attempt, due) if words]
+
+
+def is_due(found: Certificate | None, order: Order, now: float) -> bool:
+    """Whether a site needs a certificate: none of this authority yet, other names, or less than a
+    third of its lifetime left.
+    """
+    return (
+        found is None
+        or (found.kind, found.source) != ("acme", order.directory)
+        or not certificates.same_names(found, order.names)
+        or certificates.is_due(found, now)
+    )
+
+
+def attempt(order: Order) -> str:
+    """Get a certificate and let Nginx use it. The old one stays in use if that fails.
+
+    Returns:
+        Why that failed; "" when it worked.
+    """
+    begun, before = time.time(), certificates.current(Path(NGINX_ROOT)).get(order.site)
+    found, words = None, ""
+    try:
+        with _alone():
+            found = acme.issue(order)
+            _use(order.site, found)
+    except (HostError, NginxError, OSError) as error:
+        words = str(error)
+    line = {
+        "time": moment(begun),
+        "site": order.site,
+        "names": list(order.names),
+        "action": "failed" if words else "issued",
+        "reason": words or None,
+        "from": Path(before.directory).name if before else None,
+        "to": Path(found.directory).name if found and not words else None,
+        "expires": moment(found.not_after) if found else None,
+        "seconds": round(time.time() - begun, 1),
+    }
+    with suppress(OSError):
+        AUDIT.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        append_line(AUDIT, json.dumps(line))
+    return words
+
+
+def _use(site: str, certificate: Certificate) -> None:
+    """Move the link of a site to a certificate: tested, loaded, and put back if Nginx does not load
+    it.
+
+    Raises:
+        NginxError: Nginx refuses it; the old one is in use.
+    """
+    root = Path(NGINX_ROOT)
+    link = {"path": certificates.link_path(site), "target": certificate.directory}
+    NginxTree(
+        parse_wanted(root, {"links": [link]}),
+        Settings(root=root),
+        Host(NGINX, RELOAD_SECONDS),
+        reload=True,
+        check_mode=False,
+    ).run()
+    certificates.prune(site, certificate.directory)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One order at a time on this host."""
+    handle = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise Refused(
+                        f"another process has been getting certificates for {LOCK_SECONDS:.0f} s"
+                        f" (lock {LOCK}); run again when it has ended."
+                    ) from None
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(handle)

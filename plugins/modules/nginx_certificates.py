@@ -1,0 +1,157 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: nginx_certificates
+short_description: Create or get the certificates of sites
+version_added: 0.1.0
+description:
+  - O(create) writes certificates and changes nothing that Nginx uses; RV(links) go into the same
+    change of the configuration as the sites that use them.
+  - O(issue) gets certificates from an ACME authority with certbot, which needs a running Nginx, and
+    moves the link of each site to its new one, in a tested transaction. A site whose certificate is
+    refused keeps its old one, and the others go on.
+author:
+  - flaskops contributors (@flaskops)
+attributes:
+  check_mode:
+    description: Shows what would be created; asks no authority.
+    support: full
+  diff_mode:
+    description: Shows the actions.
+    support: full
+  idempotent:
+    description: Creates and gets whatever is listed.
+    support: none
+options:
+  create:
+    description: The certificates to create.
+    type: list
+    elements: dict
+    default: []
+    suboptions: &suboptions
+      site: {description: The site., type: str, required: true}
+      names: {description: Its host names., type: list, elements: str, required: true}
+      kind:
+        description: V(provided), V(selfsigned) or V(placeholder).
+        type: str
+        required: true
+      source: {description: What identifies a provided one., type: str, default: ''}
+      chain: {description: The provided certificates in PEM., type: str, default: ''}
+      key: {description: The provided key in PEM., type: str, default: ''}
+  issue:
+    description: The certificates to get.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      site: {description: The site., type: str, required: true}
+      names: {description: Its host names., type: list, elements: str, required: true}
+      directory: {description: The URL of the ACME directory., type: str, required: true}
+      email: {description: The address of the account., type: str, default: ''}
+      ca_bundle:
+        description: A file with the authorities that the connection trusts.
+        type: str
+        default: ''
+      http_port: {description: The port of the question., type: int, default: 80}
+"""
+
+EXAMPLES = r"""
+- name: Get the certificate of a site
+  flaskops.host.nginx_certificates:
+    issue:
+      - site: www
+        names: [shop.example.org]
+        directory: https://acme-v02.api.letsencrypt.org/directory
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done.
+  returned: always
+  type: list
+  elements: str
+links:
+  description: For M(flaskops.host.nginx_tree), the links to what was created.
+  returned: always
+  type: list
+  elements: dict
+failures:
+  description: By site, why there is no certificate.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.host.files import HostError, sentences
+from ..module_utils.host.places import CERTIFICATES
+from ..module_utils.host.typed import read
+from ..module_utils.nginx import acme, certificates
+from ..module_utils.nginx.renew import attempt
+
+SITE = {
+    "site": {"type": "str", "required": True},
+    "names": {"type": "list", "elements": "str", "required": True},
+}
+ARGUMENTS = {
+    "create": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            **SITE,
+            "kind": {"type": "str", "required": True},
+            "source": {"type": "str", "default": ""},
+            "chain": {"type": "str", "default": ""},
+            "key": {"type": "str", "default": "", "no_log": True},
+        },
+    },
+    "issue": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            **SITE,
+            "directory": {"type": "str", "required": True},
+            "email": {"type": "str", "default": ""},
+            "ca_bundle": {"type": "str", "default": ""},
+            "http_port": {"type": "int", "default": 80},
+        },
+    },
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    links, actions, failures = [], [], {}
+    for given in module.params["create"]:
+        wanted = read(certificates.Wanted, given)
+        directory = str(CERTIFICATES / wanted.site / "new")
+        try:
+            if not module.check_mode:
+                directory = certificates.create(wanted).directory
+        except (HostError, OSError) as error:
+            module.fail_json(msg=f"nginx: the certificate of the site {wanted.site}: {error}")
+        links.append({"path": certificates.link_path(wanted.site), "target": directory})
+        actions.append(f"Create the certificate of {wanted.site} ({wanted.kind})")
+    for given in module.params["issue"]:
+        order = read(acme.Order, given)
+        actions.append(f"Get the certificate of {order.site} ({', '.join(order.names)})")
+        if not module.check_mode and (words := attempt(order)):
+            failures[order.site] = words
+    module.exit_json(
+        changed=len(actions) > len(failures),
+        actions=actions,
+        links=links,
+        failures=failures,
+        diff=sentences(actions),
+    )
+
+
+if __name__ == "__main__":
+    main()
