@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
 """Fixtures that deploy from the controller while the host is under load, and count. The scenario
-recovery has a link to this file.
+recovery and sites have a link to this file.
 """
 
 from __future__ import annotations
@@ -119,18 +119,19 @@ def serving(
 
 
 @pytest.fixture
-def load(host: Any, request: pytest.FixtureRequest) -> Callable[[], Any]:
-    """Generate load on /shop/ while the block runs; its counts are available afterwards, and are
-    shown in the table at the end.
+def load(host: Any, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Generate load on an application, /shop/ by default, while the block runs; its counts are
+    available afterwards, and are shown in the table at the end.
     """
 
     @contextmanager
-    def under() -> Iterator[dict[str, Any]]:
+    def under(url: str = "http://localhost/shop/") -> Iterator[dict[str, Any]]:
         found: dict[str, Any] = {}
         host.run("rm -f /root/out.*")
         host.check_output(
-            "setsid python3 /root/load.py http://localhost/shop/ /root/out.json >/root/out.log 2>&1"
-            " </dev/null & echo $!"
+            "setsid python3 /root/load.py %s /root/out.json >/root/out.log 2>&1 </dev/null &"
+            " echo $!",
+            url,
         )
         wait_for(lambda: host.file("/root/out.started").exists, 10, "the load to start")
         time.sleep(1)

@@ -1,0 +1,1 @@
+../../releases/tests/conftest.py

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""Sites with TLS, with certificates of a real ACME authority on the host: it asks by plain HTTP,
+and refuses one in twenty nonces. The site default is under load meanwhile.
+"""
+
+import json
+import time
+
+import pytest
+from conftest import nothing_lost, shop, wait_for
+
+ROOT = "/etc/authority/ca.pem"
+WWW = {
+    "name": "www",
+    "server_names": ["shop.example.org"],
+    "redirect_from": ["www.shop.example.org"],
+    "tls": "acme",
+}
+BLOG = {"name": "blog", "server_names": ["blog.example.org"], "tls": "acme"}
+SHOP = shop(1)
+STORE = {**shop(1), "name": "store", "path": "/store", "site": "www"}
+AUTHORITY = {
+    "nginx_acme_directory": "https://localhost:14000/dir",
+    "nginx_acme_ca_bundle": ROOT,
+    "nginx_acme_email": "ops@example.org",
+}
+
+
+@pytest.fixture(scope="session")
+def site(play):
+    """Run site.yml with these sites, and the application of each that is listed."""
+
+    def run(*sites, apps=(SHOP,), **variables):
+        return play("site", list(apps), nginx_sites=list(sites), **{**AUTHORITY, **variables})
+
+    return run
+
+
+@pytest.fixture
+def curl(host):
+    """The status line and the headers of one request; trusts only the test authority."""
+
+    def ask(url, *words):
+        roots = "/root/roots.pem"
+        host.check_output(f"curl -sS --cacert {ROOT} https://localhost:15000/roots/0 > {roots}")
+        done = host.run(
+            f"curl -sS --max-time 20 --cacert {roots} -o /dev/null -D - {' '.join(words)} '{url}'"
+        )
+        return done.stdout.replace("\r", "") + done.stderr
+
+    return ask
+
+
+@pytest.fixture
+def https(site, curl):
+    """The site www with its certificate, and its application."""
+    if "200" not in curl("https://shop.example.org/store/").split("\n")[0]:
+        site(WWW, apps=[SHOP, STORE]).ok()
+
+
+def used(host, name="www"):
+    return host.check_output("readlink /etc/nginx/flaskops/%s.certificate", name)
+
+
+def about(host, name="www"):
+    return json.loads(host.check_output("cat %s/about.json", used(host, name)))
+
+
+def audit(host):
+    lines = host.check_output("cat /var/lib/flaskops/certificates.jsonl").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def age(host, name="www"):
+    """Let the host believe that a certificate is nearly over."""
+    known, now = about(host, name), int(time.time())
+    known |= {"not_before": now - 80 * 86400, "not_after": now + 10 * 86400}
+    host.check_output("echo %s > %s/about.json", json.dumps(known), used(host, name))
+
+
+def test_one_run_gets_the_certificate_beside_a_site_under_load(site, load, curl, host):
+    site(apps=[SHOP]).ok()
+    with load() as found:
+        run = site(WWW, apps=[SHOP, STORE]).ok()
+    nothing_lost(found)
+    assert "https://shop.example.org/store/" in run.output
+    answer = curl("https://shop.example.org/store/")
+    assert answer.startswith("HTTP/2 200"), answer
+    assert "strict-transport-security: max-age=86400" in answer
+    assert curl("http://shop.example.org/store/?a=1").startswith("HTTP/1.1 308")
+    for scheme in ("http", "https"):
+        answer = curl(f"{scheme}://www.shop.example.org/store/?a=1")
+        assert " 308" in answer.split("\n")[0], answer
+        assert "ocation: https://shop.example.org/store/?a=1" in answer
+    assert about(host)["names"] == ["shop.example.org", "www.shop.example.org"]
+    line = audit(host)[-1]
+    assert (line["site"], line["action"], line["reason"]) == ("www", "issued", None)
+    print("audit:", line)
+    assert site(WWW, apps=[SHOP, STORE]).ok().changed == 0
+
+
+def test_unknown_names_get_no_answer(https, curl):
+    assert "unrecognized name" in curl(
+        "https://other.example.org/", "--resolve other.example.org:443:127.0.0.1"
+    )
+    # The server name is known, the host is not.
+    answer = curl("https://shop.example.org/store/", "-H 'Host: other.example.org'", "--http1.1")
+    assert "HTTP/" not in answer, answer
+
+
+def test_keys_are_readable_by_root_only(https, host):
+    for path in host.check_output("find /etc/flaskops/certificates /etc/flaskops/acme").split():
+        file = host.file(path)
+        assert (file.user, file.group) == ("root", "root"), path
+    assert host.file(f"{used(host)}/key.pem").mode == 0o600
+    assert host.file("/etc/flaskops/certificates").mode == 0o700
+    assert host.run("runuser -u www-data -- cat %s/key.pem", used(host)).rc != 0
+
+
+def test_a_renewal_by_the_timer_under_load_loses_nothing(https, host, load, curl):
+    assert host.check_output("systemctl is-active flaskops-renew.timer") == "active"
+    before = used(host)
+    host.check_output("systemctl start flaskops-renew.service")
+    assert used(host) == before  # it was not due
+    age(host)
+    with load("https://shop.example.org/store/") as found:
+        host.check_output("systemctl start flaskops-renew.service")
+        assert used(host) != before
+        time.sleep(1)
+    nothing_lost(found)
+    line = audit(host)[-1]
+    assert (line["action"], line["from"]) == ("issued", before.rpartition("/")[2])
+    print("audit:", line)
+    assert curl("https://shop.example.org/store/").startswith("HTTP/2 200")
+
+
+def test_an_authority_that_is_down_changes_nothing_for_those_who_are_served(
+    https, site, host, curl
+):
+    before = used(host)
+    host.check_output("systemctl stop authority")
+    try:
+        # A run that needs no certificate does not ask it.
+        assert site(WWW, apps=[SHOP, STORE]).ok().changed == 0
+        age(host)
+        assert host.run("systemctl start flaskops-renew.service").rc != 0
+        assert used(host) == before
+        assert "does not answer" in audit(host)[-1]["reason"]
+        run = site(WWW, BLOG, apps=[shop("down"), STORE]).failed()
+        assert "blog: no certificate; the authority localhost:14000 does not answer" in run.output
+        assert "its renewal has not worked so far" in " ".join(run.output.split())
+        # The release of the application went on.
+        assert "version down" in host.check_output("curl -s http://localhost/shop/")
+    finally:
+        host.check_output("systemctl start authority")
+        wait_for(
+            lambda: host.run(f"curl -s --cacert {ROOT} https://localhost:14000/dir").rc == 0,
+            20,
+            "the authority",
+        )
+    # It has forgotten its accounts. The certificate of www is due and that of blog is missing.
+    site(WWW, BLOG, apps=[SHOP, STORE]).ok()
+    assert used(host) != before
+    assert curl("https://blog.example.org/").startswith("HTTP/2 404")
+
+
+def test_a_name_that_leads_elsewhere_is_explained(https, site, host, curl):
+    hosts = host.check_output("cat /etc/hosts")
+    lost = {"name": "lost", "server_names": ["lost.example.org"], "tls": "acme"}
+    run = site(WWW, lost, apps=[SHOP, STORE]).failed()
+    assert "lost: no certificate; the authority localhost:14000 could not check" in run.output
+    assert "lost.example.org: has no A or AAAA record" in run.output
+    assert curl("https://shop.example.org/store/").startswith("HTTP/2 200")
+    host.check_output("echo 127.0.0.2 lost.example.org >> /etc/hosts")
+    try:
+        site(WWW, lost, apps=[SHOP, STORE]).ok()
+    finally:
+        host.check_output("echo %s > /etc/hosts", hosts)
+    assert audit(host)[-1]["action"] == "issued"
+
+
+def test_a_site_that_leaves_leaves_no_certificate_in_use(https, site, host, http):
+    site(apps=[SHOP, {"name": "store", "state": "absent"}]).ok()
+    assert host.run("ls /etc/nginx/flaskops/*.certificate").rc != 0
+    assert json.loads(host.check_output("cat /etc/flaskops/renew.json")) == []
+    assert http("/shop/").status == 200
