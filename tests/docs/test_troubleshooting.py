@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.schema import SITE
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\|(?P<message>.+?)\|(?P<meaning>.+?)\| ?(?P<write>.+?) ?\|$", re.MULTILINE)
@@ -51,7 +52,7 @@ def keys():
     for file in ROOT.glob("roles/*/meta/argument_specs.yml"):
         for entry in yaml.safe_load(file.read_text())["argument_specs"].values():
             variables |= set(entry["options"])
-    return {*below(OPTIONS), *variables}
+    return {*below(OPTIONS), *below(SITE), *variables}
 
 
 @pytest.mark.parametrize(
