@@ -158,6 +158,7 @@ def test_name_source_and_path_are_enough(check, source):
             "cache_bypass_cookies": ["session"],
             "directives": [],
             "fragment": "",
+            "allow": None,
         },
         "processes": [],
         "state": "present",
@@ -257,10 +258,23 @@ def test_a_custom_fragment_must_exist(check, tmp_path):
             {"proxy": {"websocket_paths": ["/ws", "/ws/"]}},
             "'/shop/ws/' on site 'default' is websocket twice; change one of them.",
         ),
+        (
+            {"proxy": {"allow": ["192.0.2.7"], "directives": ["deny all", "allow 10.0.0.1"]}},
+            "proxy.allow and deny and allow in proxy.directives are written; keep one of them.",
+        ),
     ],
 )
 def test_combinations_that_nginx_does_not_support_are_refused(check, keys, problem):
     assert check(**keys)[1] == [f"flask_apps: shop: {problem}"]
+
+
+def test_a_key_that_a_custom_fragment_would_not_have_is_refused(check, tmp_path):
+    (tmp_path / "shop.conf.j2").write_text("x")
+    fragment = str(tmp_path / "shop.conf.j2")
+    assert check(proxy={"fragment": fragment, "allow": ["192.0.2.7"]})[1] == [
+        "flask_apps: shop: proxy.allow has no effect on the locations of proxy.fragment; write"
+        " allow into that template, and leave proxy.allow out."
+    ]
 
 
 def test_a_websocket_path_has_one_spelling(check):
@@ -612,6 +626,43 @@ def test_bad_paths_are_refused(check, path):
             (
                 "flask_apps: shop: static[0]: path must be a directory of the image, absolute or"
                 " below /app, such as static; got '../etc'."
+            ),
+        ),
+        (
+            {"proxy": {"allow": []}},
+            (
+                "flask_apps: shop: proxy: allow is an empty list; leave it out, or write an address"
+                " or a network such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32."
+            ),
+        ),
+        ({"proxy": {"allow": "all"}}, "flask_apps: shop: proxy: allow must be a list; got 'all'."),
+        *(
+            (
+                {"proxy": {"allow": [given]}},
+                (
+                    "flask_apps: shop: proxy: allow[0] must be an address or a network such as"
+                    f" 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32{beside}; got {shown}."
+                ),
+            )
+            for given, beside, shown in [
+                ("all", "", "'all'"),
+                ("unix:", "", "'unix:'"),
+                (10, "", "10"),
+                ("", "", "''"),
+                ("192.0.2.7 ", "", "'192.0.2.7 '"),
+                ("192.0.2.256", "", "'192.0.2.256'"),
+                ("192.0.2.0/33", "", "'192.0.2.0/33'"),
+                ("192.0.2.0/255.255.255.0", "", "'192.0.2.0/255.255.255.0'"),
+                ("fe80::1%a; return 200", "", "'fe80::1%a; return 200'"),
+                ("shop.example.org", "", "'shop.example.org'"),
+                ("192.0.2.7/24", ", without bits beside the network", "'192.0.2.7/24'"),
+            ]
+        ),
+        (
+            {"proxy": {"allow": ["0.0.0.0/0"]}},
+            (
+                "flask_apps: shop: proxy: allow[0] must be narrower than every client; got"
+                " '0.0.0.0/0'."
             ),
         ),
     ],

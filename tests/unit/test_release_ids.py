@@ -29,9 +29,13 @@ TEMPLATES = (
     "Dockerfile", "nginx.conf", "fragment.conf", "maintenance.conf", "stopped.conf",
     "maintenance.html", "uwsgi.ini", "gunicorn.conf.py",
 )  # fmt: skip
+# Keys of proxy that came later: a template writes nothing of one that is not used.
+LATER = ("allow",)
 TEXT = (
+    f"{{% set later = {list(LATER)} %}}"
     "{{ app.name }} {{ app.prefix }} {{ app.mapped }} {{ app.stripped }} {{ app.script_name }}"
-    " {{ app.proxy.items() | sort }} {{ app.static | map('dictsort') | list }}"
+    " {{ app.proxy.items() | rejectattr('0', 'in', later) | sort }}"
+    " {{ app.static | map('dictsort') | list }}"
     " {{ app.build.requirements.packages }} {{ runtime }} {{ socket }} {{ config }}\n"
 )
 ENTRIES = {

@@ -16,6 +16,7 @@ from ..host.places import Place
 from ..host.size import bytes_of
 from ..images import dockerfile
 from ..images.base import choose, problem_of, python_of
+from ..inputs.addresses import as_nginx_writes
 from ..inputs.options import Option, fitting, merge, normalize, plain_text, refusal, show
 from ..releases.app import App
 from ..releases.command import one_line
@@ -36,6 +37,8 @@ from .sources.source import controller_path, file_problem, is_directory, source_
 RESERVED_NAMES = ("base", "runtime")
 RESERVED_ENV = {"DOMAIN": "path", "FLASKOPS_APP": "name", "FLASKOPS_RELEASE": "the release"}
 RESERVED_ENV_PREFIX = "FLASKOPS_"
+# Keys of proxy, and the directives that say the same.
+_DIRECTIVES = {"allow": ("allow", "deny")}
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 OWN_FILE_BYTES = 2**20  # of a template or a page, which are part of a release
 REPOSITORY = r"([a-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?[a-z0-9][a-z0-9._/-]*|"
@@ -237,6 +240,8 @@ def _finish(draft: Draft) -> None:
     app, proxy = draft.app, draft.app.proxy
     if paths := proxy.websocket_paths:
         proxy = replace(proxy, websocket_paths=tuple(path.rstrip("/") for path in paths))
+    if proxy.allow is not None:
+        proxy = replace(proxy, allow=as_nginx_writes(proxy.allow))
     static = tuple(
         replace(each, url=each.url.rstrip("/")) if each.url.endswith("/") else each
         for each in app.static
@@ -358,6 +363,20 @@ def _check_proxy(draft: Draft) -> None:
             "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them"
             " out."
         )
+    for key, directives in _DIRECTIVES.items():
+        if not getattr(proxy, key):
+            continue
+        if proxy.fragment:
+            draft.refuse(
+                f"proxy.{key} has no effect on the locations of proxy.fragment; write"
+                f" {directives[0]} into that template, and leave proxy.{key} out."
+            )
+        words = [text.split()[0] for text in proxy.directives]
+        if both := [word for word in dict.fromkeys(words) if word in directives]:
+            draft.refuse(
+                f"proxy.{key} and {' and '.join(both)} in proxy.directives are written; keep one of"
+                " them."
+            )
 
 
 def _check_locations(draft: Draft, taken_paths: Collection[str]) -> None:

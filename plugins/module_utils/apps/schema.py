@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..images.base import problem_of
+from ..inputs import addresses
 from ..inputs.options import Option
 from ..releases.command import one_line
 from ..releases.engines.known import ENGINES, options_of
@@ -932,6 +933,25 @@ OPTIONS: dict[str, Option] = {
                 about="""
                     Requests with one of these cookies are personal: they get nothing from the cache
                     and leave nothing in it.
+                """,
+            ),
+            "allow": Option(
+                kind="list",
+                filled=True,
+                allowed="the clients that may reach the application, such as [192.0.2.0/24]",
+                elements=Option(
+                    strict=True,
+                    pattern=addresses.PATTERN,
+                    allowed=addresses.ADDRESS,
+                    check=addresses.problem_of,
+                ),
+                about="""
+                    The addresses and networks of the clients that may reach the application and its
+                    static files; all others get 403. Without this key, every client may.
+
+                    The client is the one that the proxies in C(nginx_trusted_proxies)
+                    report. The host itself is allowed only if V(127.0.0.1) is listed; the check
+                    after a deploy takes its 403 for a login.
                 """,
             ),
             "directives": Option(

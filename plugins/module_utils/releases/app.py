@@ -142,7 +142,10 @@ class Resources:
 
 @dataclass(frozen=True)
 class Proxy:
-    """How Nginx passes requests on."""
+    """How Nginx passes requests on.
+
+    allow: the clients that may reach the application; None for all.
+    """
 
     connect_timeout_seconds: int
     read_timeout_seconds: int
@@ -159,6 +162,7 @@ class Proxy:
     cache_bypass_cookies: tuple[str, ...]
     directives: tuple[str, ...] = field(repr=False)
     fragment: str = ""
+    allow: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
