@@ -78,6 +78,7 @@ from ..module_utils.apps.sources.source import source_digest
 from ..module_utils.host.places import (
     ENVIRONMENT,
     MAINTENANCE_PAGE,
+    PASSWORDS,
     RELEASE_TEXT,
     Place,
     ReleaseName,
@@ -88,6 +89,7 @@ from ..module_utils.host.places import (
 from ..module_utils.nginx.upstream import Upstream
 from ..module_utils.releases import describe
 from ..module_utils.releases.app import App
+from ..module_utils.releases.basic_auth import password_file
 from ..module_utils.releases.covers import DATA_FILES
 from ..module_utils.releases.processes import one_off_command, process_containers
 from ..module_utils.releases.release import Release
@@ -142,6 +144,8 @@ class LookupModule(LookupBase):
             "static_directory": str(served.static),
             "release_text": str(served.file(RELEASE_TEXT)),
             "maintenance_page": str(served.file(MAINTENANCE_PAGE)),
+            # Of this very release: Nginx must not find the passwords of another one, or none.
+            "passwords": str(place.app(name).release(identity).file(PASSWORDS)),
             "config": describe.CONFIG_PLACEHOLDER,
             "container_socket": container_socket(identity),
             "container_statistics": container_statistics(identity),
@@ -179,10 +183,12 @@ class LookupModule(LookupBase):
             "static": entry["static"],
             **({"uid": app.uid} if app.uid else {}),
         }
-        secrets = laid(app)
-        key = describe.release_key(self.get_option("key_file")) if secrets else b""
-        finished = describe.release_id(parts, secrets, key)
+        secrets, users = laid(app), app.proxy.basic_auth.users
+        key = describe.release_key(self.get_option("key_file")) if secrets or users else b""
+        passwords = {PASSWORDS: password_file(name, users, key)} if users else {}
+        finished = describe.release_id(parts, {**secrets, **passwords}, key)
         made = describe.replace_placeholder(parts, finished)
+        made["files"] |= passwords
         release = Release.from_dict(
             {
                 **entry,

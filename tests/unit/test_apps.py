@@ -159,6 +159,7 @@ def test_name_source_and_path_are_enough(check, source):
             "directives": [],
             "fragment": "",
             "allow": None,
+            "basic_auth": {"users": {}, "realm": ""},
         },
         "processes": [],
         "state": "present",
@@ -261,6 +262,10 @@ def test_a_custom_fragment_must_exist(check, tmp_path):
         (
             {"proxy": {"allow": ["192.0.2.7"], "directives": ["deny all", "allow 10.0.0.1"]}},
             "proxy.allow and deny and allow in proxy.directives are written; keep one of them.",
+        ),
+        (
+            {"proxy": {"basic_auth": {"users": {"a": "b"}}, "directives": ["auth_basic off"]}},
+            "proxy.basic_auth and auth_basic in proxy.directives are written; keep one of them.",
         ),
     ],
 )
@@ -636,6 +641,72 @@ def test_bad_paths_are_refused(check, path):
             ),
         ),
         ({"proxy": {"allow": "all"}}, "flask_apps: shop: proxy: allow must be a list; got 'all'."),
+        *(
+            (
+                {"proxy": {"basic_auth": {"users": {"ann": given}}}},
+                (
+                    "flask_apps: shop: proxy: basic_auth: users: ann must be a password in quotes,"
+                    " one line of 1 to 255 characters; its value is hidden."
+                ),
+            )
+            for given in ("", 12345678, True, "a\nb", "x" * 256, "\0", ["x"])
+        ),
+        *(
+            (
+                {"proxy": {"basic_auth": {"users": {given: "x"}}}},
+                (
+                    f"flask_apps: shop: proxy: basic_auth: users has the name {shown}; 1 to 64 of"
+                    " letters, digits and . _ @ + -, for example ann."
+                ),
+            )
+            for given, shown in [
+                ("", "''"),
+                ("a:b", "'a…'"),
+                ("#ann", "'#ann'"),
+                ("ann\n", "'ann…'"),
+                ("änn", "'änn'"),
+                ("x" * 65, f"'{'x' * 65}'"),
+                (7, "7"),
+            ]
+        ),
+        *(
+            (
+                {"proxy": {"basic_auth": {"users": {"ann": "x"}, "realm": given}}},
+                (
+                    "flask_apps: shop: proxy: basic_auth: realm must be 1 to 80 of letters, digits,"
+                    f" spaces and . _ : , ( ) / @ + -, and not off; got {given!r}."
+                ),
+            )
+            for given in ("off", '"', "$host", "a;b", "a\nb", " a", "x\\", "x" * 81, "ä")
+        ),
+        (
+            {"proxy": {"basic_auth": {"users": ["ann"]}}},
+            (
+                "flask_apps: shop: proxy: basic_auth: users must be a dictionary; its value is"
+                " hidden."
+            ),
+        ),
+        (
+            {"proxy": {"basic_auth": "ann:x"}},
+            "flask_apps: shop: proxy: basic_auth must be a dictionary; its value is hidden.",
+        ),
+        (
+            {"proxy": {"basic_auth": {"password": "x"}}},
+            (
+                "flask_apps: shop: proxy: basic_auth: 'password' is not a known key (its value is"
+                " hidden); allowed are realm, users."
+            ),
+        ),
+        *(
+            (
+                {"proxy": {"basic_auth": given}},
+                (
+                    "flask_apps: shop: proxy.basic_auth has no users; write users: {ann: a"
+                    " password}, or leave basic_auth out."
+                ),
+            )
+            for given in ({}, {"users": {}}, {"users": None}, {"realm": "Shop"})
+        ),
         *(
             (
                 {"proxy": {"allow": [given]}},

@@ -38,7 +38,10 @@ RESERVED_NAMES = ("base", "runtime")
 RESERVED_ENV = {"DOMAIN": "path", "FLASKOPS_APP": "name", "FLASKOPS_RELEASE": "the release"}
 RESERVED_ENV_PREFIX = "FLASKOPS_"
 # Keys of proxy, and the directives that say the same.
-_DIRECTIVES = {"allow": ("allow", "deny")}
+_DIRECTIVES = {
+    "allow": ("allow", "deny"),
+    "basic_auth": ("auth_basic", "auth_basic_user_file"),
+}
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 OWN_FILE_BYTES = 2**20  # of a template or a page, which are part of a release
 REPOSITORY = r"([a-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?[a-z0-9][a-z0-9._/-]*|"
@@ -363,8 +366,15 @@ def _check_proxy(draft: Draft) -> None:
             "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them"
             " out."
         )
+    given = draft.given.get("proxy")
+    written = given if isinstance(given, Mapping) else {}
+    if draft.sound and written.get("basic_auth") is not None and not proxy.basic_auth.users:
+        draft.refuse(
+            "proxy.basic_auth has no users; write users: {ann: a password}, or leave basic_auth"
+            " out."
+        )
     for key, directives in _DIRECTIVES.items():
-        if not getattr(proxy, key):
+        if not written.get(key):
             continue
         if proxy.fragment:
             draft.refuse(

@@ -954,6 +954,48 @@ OPTIONS: dict[str, Option] = {
                     after a deploy takes its 403 for a login.
                 """,
             ),
+            "basic_auth": Option(
+                kind="dict",
+                default={},
+                secret=True,
+                options={
+                    "users": Option(
+                        kind="dict",
+                        default={},
+                        secret=True,
+                        pattern=r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}",
+                        allowed="1 to 64 of letters, digits and . _ @ + -, for example ann",
+                        elements=Option(
+                            strict=True,
+                            secret=True,
+                            pattern=r"[^\x00-\x1f\x7f]{1,255}",
+                            allowed="a password in quotes, one line of 1 to 255 characters",
+                        ),
+                        about="""
+                            The password of each user, preferably from Ansible Vault. The host gets
+                            only hashes. A changed password is a new release.
+                        """,
+                    ),
+                    "realm": Option(
+                        default="",
+                        pattern=r"|(?!off$)[A-Za-z0-9][A-Za-z0-9 ._:,()/@+-]{0,79}",
+                        allowed=(
+                            "1 to 80 of letters, digits, spaces and . _ : , ( ) / @ + -, and not"
+                            " off"
+                        ),
+                        about=(
+                            "What browsers show when they ask for the password; the default is"
+                            " V(Login to NAME)."
+                        ),
+                    ),
+                },
+                about="""
+                    A login by name and password for the application and its static files. Use it
+                    only on a site with HTTPS: a browser sends the password with every request.
+
+                    The application does not get the password (C(Authorization)).
+                """,
+            ),
             "directives": Option(
                 kind="list",
                 default=[],

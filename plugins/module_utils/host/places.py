@@ -41,6 +41,7 @@ ACCOUNTS = ("passwd", "group")  # of a release, mounted below /etc
 ENVIRONMENT = "container.env"
 RELEASE_TEXT = "release.txt"
 MAINTENANCE_PAGE = "maintenance.html"
+PASSWORDS = "nginx.passwords"  # hashes, for Nginx alone
 # The build context of a release, and its index.
 CONTEXT, IMAGE_ARCHIVE = "context.tar", "image.tar"
 CONTEXT_INDEX = "context.json"

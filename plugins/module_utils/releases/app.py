@@ -141,6 +141,14 @@ class Resources:
 
 
 @dataclass(frozen=True)
+class BasicAuth:
+    """Who may log in at Nginx; no users for no login."""
+
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    realm: str = ""
+
+
+@dataclass(frozen=True)
 class Proxy:
     """How Nginx passes requests on.
 
@@ -163,6 +171,7 @@ class Proxy:
     directives: tuple[str, ...] = field(repr=False)
     fragment: str = ""
     allow: tuple[str, ...] | None = None
+    basic_auth: BasicAuth = BasicAuth()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ..host.files import HostError, file_digest, make_directory, now, write_file
-from ..host.places import ENVIRONMENT, Place
+from ..host.places import ENVIRONMENT, PASSWORDS, Place
 from ..host.trees import delete, put_away
 from .record import read_release
 from .release import FORMAT, Release
@@ -59,8 +59,9 @@ class Directory:
         digests = {}
         for name, text in self.release.files.items():
             digests[name] = sha256(text.encode()).hexdigest()
-            mode = 0o600 if name == ENVIRONMENT else 0o644
-            self._write(self.place.file(name), text.encode(), mode)
+            mode = {ENVIRONMENT: 0o600, PASSWORDS: 0o640}.get(name, 0o644)
+            group = self.group if name == PASSWORDS else 0
+            self._write(self.place.file(name), text.encode(), mode, 0, group)
         self._write_facts(digests)
 
     def restore(self, secrets_of: str = "") -> None:
