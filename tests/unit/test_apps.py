@@ -160,6 +160,7 @@ def test_name_source_and_path_are_enough(check, source):
             "fragment": "",
             "allow": None,
             "basic_auth": {"users": {}, "realm": ""},
+            "limits": {"requests_per_second": None, "burst": 20, "connections": None},
         },
         "processes": [],
         "state": "present",
@@ -262,6 +263,10 @@ def test_a_custom_fragment_must_exist(check, tmp_path):
         (
             {"proxy": {"allow": ["192.0.2.7"], "directives": ["deny all", "allow 10.0.0.1"]}},
             "proxy.allow and deny and allow in proxy.directives are written; keep one of them.",
+        ),
+        (
+            {"proxy": {"limits": {"connections": 1}, "directives": ["limit_conn mine 1"]}},
+            "proxy.limits and limit_conn in proxy.directives are written; keep one of them.",
         ),
         (
             {"proxy": {"basic_auth": {"users": {"a": "b"}}, "directives": ["auth_basic off"]}},
@@ -706,6 +711,55 @@ def test_bad_paths_are_refused(check, path):
                 ),
             )
             for given in ({}, {"users": {}}, {"users": None}, {"realm": "Shop"})
+        ),
+        *(
+            (
+                {"proxy": {"limits": {"requests_per_second": given}}},
+                (
+                    "flask_apps: shop: proxy: limits: requests_per_second must be 1, 2, 5, 10, 20,"
+                    f" 50, 100, 200, 500 or 1000; got {given!r}."
+                ),
+            )
+            for given in (0, 3, "10r/s", "5;", "")
+        ),
+        *(
+            (
+                {"proxy": {"limits": {"requests_per_second": 5, key: given}}},
+                (
+                    f"flask_apps: shop: proxy: limits: {key} must be a number of requests{rest};"
+                    f" got {given!r}."
+                ),
+            )
+            for key, given, rest in [
+                ("burst", -1, ", at least 0"),
+                ("burst", 10001, ", at most 10000"),
+                ("burst", "2 delay=1", ""),
+                ("connections", 0, ", at least 1"),
+                ("connections", 10001, ", at most 10000"),
+                ("connections", "1;", ""),
+                ("connections", True, ""),
+            ]
+        ),
+        *(
+            (
+                {"proxy": {"limits": given}},
+                (
+                    "flask_apps: shop: proxy.limits limits nothing; write requests_per_second or"
+                    " connections, or leave limits out."
+                ),
+            )
+            for given in ({}, {"burst": 5}, {"connections": None})
+        ),
+        (
+            {"proxy": {"limits": {"connections": 5, "burst": 5}}},
+            (
+                "flask_apps: shop: proxy.limits.burst is beyond requests_per_second, which is not"
+                " written; write it, or leave burst out."
+            ),
+        ),
+        (
+            {"proxy": {"limits": 5}},
+            "flask_apps: shop: proxy: limits must be a dictionary; got 5.",
         ),
         *(
             (

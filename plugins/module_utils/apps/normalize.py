@@ -41,6 +41,7 @@ RESERVED_ENV_PREFIX = "FLASKOPS_"
 _DIRECTIVES = {
     "allow": ("allow", "deny"),
     "basic_auth": ("auth_basic", "auth_basic_user_file"),
+    "limits": ("limit_req", "limit_conn", "limit_req_status", "limit_conn_status"),
 }
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 OWN_FILE_BYTES = 2**20  # of a template or a page, which are part of a release
@@ -373,6 +374,18 @@ def _check_proxy(draft: Draft) -> None:
             "proxy.basic_auth has no users; write users: {ann: a password}, or leave basic_auth"
             " out."
         )
+    limits, counted = proxy.limits, written.get("limits")
+    if draft.sound and counted is not None:
+        if not limits.requests_per_second and not limits.connections:
+            draft.refuse(
+                "proxy.limits limits nothing; write requests_per_second or connections, or leave"
+                " limits out."
+            )
+        elif counted.get("burst") is not None and not limits.requests_per_second:
+            draft.refuse(
+                "proxy.limits.burst is beyond requests_per_second, which is not written; write it,"
+                " or leave burst out."
+            )
     for key, directives in _DIRECTIVES.items():
         if not written.get(key):
             continue

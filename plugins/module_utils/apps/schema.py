@@ -94,6 +94,8 @@ _HEADER = (
     r"(?i:(?!(content-(type|length|encoding|range)|etag|last-modified|date|connection"
     r"|transfer-encoding)$)[a-z][a-z0-9-]*)"
 )
+# Of proxy.limits. Nginx has one zone for each (roles/nginx/templates/flaskops.conf.j2).
+RATES = ("1", "2", "5", "10", "20", "50", "100", "200", "500", "1000")
 _SECONDS: dict[str, Any] = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
 
 OPTIONS: dict[str, Option] = {
@@ -994,6 +996,45 @@ OPTIONS: dict[str, Option] = {
                     only on a site with HTTPS: a browser sends the password with every request.
 
                     The application does not get the password (C(Authorization)).
+                """,
+            ),
+            "limits": Option(
+                kind="dict",
+                default={},
+                options={
+                    "requests_per_second": Option(
+                        choices=RATES,
+                        about="How many requests a client may send each second, on average.",
+                    ),
+                    "burst": Option(
+                        kind="int",
+                        default=20,
+                        minimum=0,
+                        maximum=10_000,
+                        allowed="a number of requests",
+                        about="""
+                            How many requests beyond O(proxy.limits.requests_per_second) a client
+                            may send at once.
+                        """,
+                    ),
+                    "connections": Option(
+                        kind="int",
+                        minimum=1,
+                        maximum=10_000,
+                        allowed="a number of requests",
+                        about="""
+                            How many requests of a client, websockets too, may be in progress at
+                            once.
+                        """,
+                    ),
+                },
+                about="""
+                    What one client may request of the application; beyond it, Nginx answers 429
+                    with C(Retry-After). Static files do not count. Without this key, there is no
+                    limit.
+
+                    A client is one IPv4 address, or a network of 64 bits of IPv6. The host itself
+                    has no limit.
                 """,
             ),
             "directives": Option(

@@ -149,6 +149,15 @@ class BasicAuth:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What one client may request; None for no limit."""
+
+    requests_per_second: str | None = None
+    burst: int = 20
+    connections: int | None = None
+
+
+@dataclass(frozen=True)
 class Proxy:
     """How Nginx passes requests on.
 
@@ -172,6 +181,7 @@ class Proxy:
     fragment: str = ""
     allow: tuple[str, ...] | None = None
     basic_auth: BasicAuth = BasicAuth()
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True)
