@@ -161,6 +161,7 @@ def test_name_source_and_path_are_enough(check, source):
             "allow": None,
             "basic_auth": {"users": {}, "realm": ""},
             "limits": {"requests_per_second": None, "burst": 20, "connections": None},
+            "streamed_uploads": [],
         },
         "processes": [],
         "state": "present",
@@ -263,6 +264,30 @@ def test_a_custom_fragment_must_exist(check, tmp_path):
         (
             {"proxy": {"allow": ["192.0.2.7"], "directives": ["deny all", "allow 10.0.0.1"]}},
             "proxy.allow and deny and allow in proxy.directives are written; keep one of them.",
+        ),
+        (
+            {
+                "proxy": {
+                    "streamed_uploads": ["/up"],
+                    "directives": ["proxy_request_buffering off"],
+                }
+            },
+            (
+                "proxy.streamed_uploads and proxy_request_buffering in proxy.directives are"
+                " written; keep one of them."
+            ),
+        ),
+        (
+            {"proxy": {"streamed_uploads": ["/static"]}},
+            "'/shop/static/' on site 'default' is static and upload; change one of them.",
+        ),
+        (
+            {"proxy": {"streamed_uploads": ["/up", "/up/"]}},
+            "'/shop/up/' on site 'default' is upload twice; change one of them.",
+        ),
+        (
+            {"proxy": {"streamed_uploads": ["/ws"], "websocket_paths": ["/ws"]}},
+            "'/shop/ws/' on site 'default' is websocket and upload; change one of them.",
         ),
         (
             {"proxy": {"limits": {"connections": 1}, "directives": ["limit_conn mine 1"]}},
@@ -760,6 +785,16 @@ def test_bad_paths_are_refused(check, path):
         (
             {"proxy": {"limits": 5}},
             "flask_apps: shop: proxy: limits must be a dictionary; got 5.",
+        ),
+        *(
+            (
+                {"proxy": {"streamed_uploads": [given]}},
+                (
+                    "flask_apps: shop: proxy: streamed_uploads[0] must be a path below the"
+                    f" application's own, such as /upload; got {given!r}."
+                ),
+            )
+            for given in ("upload", "/", "/a;b", "/a b", "/../b", "/.flaskops", "/a\n", "")
         ),
         *(
             (

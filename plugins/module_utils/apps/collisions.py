@@ -62,6 +62,7 @@ def _places(apps: Sequence[App]) -> list[str]:
         # If the paths are equal, everything below is equal too.
         below = [] if known else [("static", static.url) for static in app.static]
         below += [] if known else [("websocket", url) for url in app.proxy.websocket_paths]
+        below += [] if known else [("upload", url) for url in app.proxy.streamed_uploads]
         for use, url in [("path", ""), *below]:
             location = f"{path}{url.rstrip('/')}/"
             places.setdefault((site, location), []).append((app.name, use))

@@ -42,6 +42,7 @@ _DIRECTIVES = {
     "allow": ("allow", "deny"),
     "basic_auth": ("auth_basic", "auth_basic_user_file"),
     "limits": ("limit_req", "limit_conn", "limit_req_status", "limit_conn_status"),
+    "streamed_uploads": ("proxy_request_buffering",),
 }
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 OWN_FILE_BYTES = 2**20  # of a template or a page, which are part of a release
@@ -244,6 +245,8 @@ def _finish(draft: Draft) -> None:
     app, proxy = draft.app, draft.app.proxy
     if paths := proxy.websocket_paths:
         proxy = replace(proxy, websocket_paths=tuple(path.rstrip("/") for path in paths))
+    if paths := proxy.streamed_uploads:
+        proxy = replace(proxy, streamed_uploads=tuple(path.rstrip("/") for path in paths))
     if proxy.allow is not None:
         proxy = replace(proxy, allow=as_nginx_writes(proxy.allow))
     static = tuple(
@@ -407,9 +410,9 @@ def _check_locations(draft: Draft, taken_paths: Collection[str]) -> None:
     app = draft.app
     draft.refuse(
         *(
-            f"proxy.websocket_paths must not have {url!r}, where the site itself answers"
-            " (nginx_health_path)."
-            for url in (path.rstrip("/") for path in app.proxy.websocket_paths)
+            f"proxy.{key} must not have {url!r}, where the site itself answers (nginx_health_path)."
+            for key in ("websocket_paths", "streamed_uploads")
+            for url in (path.rstrip("/") for path in getattr(app.proxy, key))
             if f"{app.app_path.prefix}{url}" in taken_paths
         )
     )

@@ -1037,6 +1037,19 @@ OPTIONS: dict[str, Option] = {
                     has no limit.
                 """,
             ),
+            "streamed_uploads": Option(
+                kind="list",
+                default=[],
+                elements=Option(
+                    pattern=r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?",
+                    allowed="a path below the application's own, such as /upload",
+                ),
+                about="""
+                    Paths below the application's own where Nginx passes uploads on while they
+                    arrive, instead of receiving them first. A slow client then occupies the
+                    application.
+                """,
+            ),
             "directives": Option(
                 kind="list",
                 default=[],

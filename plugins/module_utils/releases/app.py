@@ -182,6 +182,7 @@ class Proxy:
     allow: tuple[str, ...] | None = None
     basic_auth: BasicAuth = BasicAuth()
     limits: Limits = Limits()
+    streamed_uploads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
