@@ -162,6 +162,7 @@ def test_name_source_and_path_are_enough(check, source):
             "basic_auth": {"users": {}, "realm": ""},
             "limits": {"requests_per_second": None, "burst": 20, "connections": None},
             "streamed_uploads": [],
+            "error_pages": False,
         },
         "processes": [],
         "state": "present",
@@ -290,6 +291,20 @@ def test_a_custom_fragment_must_exist(check, tmp_path):
             "'/shop/ws/' on site 'default' is websocket and upload; change one of them.",
         ),
         (
+            {"proxy": {"error_pages": True, "directives": ["error_page 502 /x"]}},
+            "proxy.error_pages and error_page in proxy.directives are written; keep one of them.",
+        ),
+        (
+            {
+                "proxy": {"error_pages": "yes"},
+                "static": [{"url": "/a", "path": "a", "fallback": True}],
+            },
+            (
+                "proxy.error_pages would replace the errors of the application too, because of"
+                " static: fallback; leave one of them out."
+            ),
+        ),
+        (
             {"proxy": {"limits": {"connections": 1}, "directives": ["limit_conn mine 1"]}},
             "proxy.limits and limit_conn in proxy.directives are written; keep one of them.",
         ),
@@ -303,13 +318,30 @@ def test_combinations_that_nginx_does_not_support_are_refused(check, keys, probl
     assert check(**keys)[1] == [f"flask_apps: shop: {problem}"]
 
 
-def test_a_key_that_a_custom_fragment_would_not_have_is_refused(check, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "value", "directive"),
+    [
+        ("allow", ["192.0.2.7"], "allow"),
+        ("basic_auth", {"users": {"ann": "x"}}, "auth_basic"),
+        ("limits", {"connections": 5}, "limit_req"),
+        ("streamed_uploads", ["/up"], "proxy_request_buffering"),
+        ("error_pages", True, "error_page"),
+    ],
+)
+def test_a_key_that_a_custom_fragment_would_not_have_is_refused(
+    check, tmp_path, key, value, directive
+):
     (tmp_path / "shop.conf.j2").write_text("x")
-    fragment = str(tmp_path / "shop.conf.j2")
-    assert check(proxy={"fragment": fragment, "allow": ["192.0.2.7"]})[1] == [
-        "flask_apps: shop: proxy.allow has no effect on the locations of proxy.fragment; write"
-        " allow into that template, and leave proxy.allow out."
+    assert check(proxy={"fragment": str(tmp_path / "shop.conf.j2"), key: value})[1] == [
+        f"flask_apps: shop: proxy.{key} has no effect on the locations of proxy.fragment; write"
+        f" {directive} into that template, and leave proxy.{key} out."
     ]
+
+
+def test_a_key_that_is_not_used_goes_with_its_directives(check):
+    directives = ["allow 192.0.2.7", "deny all", "auth_basic x", "error_page 502 /x"]
+    proxy = {"directives": directives, "allow": None, "basic_auth": None, "error_pages": False}
+    assert check(proxy=proxy)[1] == []
 
 
 def test_a_websocket_path_has_one_spelling(check):
@@ -795,6 +827,10 @@ def test_bad_paths_are_refused(check, path):
                 ),
             )
             for given in ("upload", "/", "/a;b", "/a b", "/../b", "/.flaskops", "/a\n", "")
+        ),
+        (
+            {"proxy": {"error_pages": "/sorry.html"}},
+            "flask_apps: shop: proxy: error_pages must be true or false; got '/sorry.html'.",
         ),
         *(
             (

@@ -29,6 +29,7 @@ from ..releases.secrets import problems as secret_problems
 from . import dotenv, origin
 from .collisions import collisions
 from .draft import Draft
+from .proxy import proxy_problems
 from .schema import ABSENT_OPTIONS, OPTIONS, ROOT, SOCKET_LIMIT
 from .sources.source import controller_path, file_problem, is_directory, source_files
 
@@ -37,13 +38,6 @@ from .sources.source import controller_path, file_problem, is_directory, source_
 RESERVED_NAMES = ("base", "runtime")
 RESERVED_ENV = {"DOMAIN": "path", "FLASKOPS_APP": "name", "FLASKOPS_RELEASE": "the release"}
 RESERVED_ENV_PREFIX = "FLASKOPS_"
-# Keys of proxy, and the directives that say the same.
-_DIRECTIVES = {
-    "allow": ("allow", "deny"),
-    "basic_auth": ("auth_basic", "auth_basic_user_file"),
-    "limits": ("limit_req", "limit_conn", "limit_req_status", "limit_conn_status"),
-    "streamed_uploads": ("proxy_request_buffering",),
-}
 ARCHIVES = (".tar", ".tar.gz", ".tgz")
 OWN_FILE_BYTES = 2**20  # of a template or a page, which are part of a release
 REPOSITORY = r"([a-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?[a-z0-9][a-z0-9._/-]*|"
@@ -370,39 +364,8 @@ def _check_proxy(draft: Draft) -> None:
             "proxy.cache_seconds needs what proxy.buffering: false takes away; leave one of them"
             " out."
         )
-    given = draft.given.get("proxy")
-    written = given if isinstance(given, Mapping) else {}
-    if draft.sound and written.get("basic_auth") is not None and not proxy.basic_auth.users:
-        draft.refuse(
-            "proxy.basic_auth has no users; write users: {ann: a password}, or leave basic_auth"
-            " out."
-        )
-    limits, counted = proxy.limits, written.get("limits")
-    if draft.sound and counted is not None:
-        if not limits.requests_per_second and not limits.connections:
-            draft.refuse(
-                "proxy.limits limits nothing; write requests_per_second or connections, or leave"
-                " limits out."
-            )
-        elif counted.get("burst") is not None and not limits.requests_per_second:
-            draft.refuse(
-                "proxy.limits.burst is beyond requests_per_second, which is not written; write it,"
-                " or leave burst out."
-            )
-    for key, directives in _DIRECTIVES.items():
-        if not written.get(key):
-            continue
-        if proxy.fragment:
-            draft.refuse(
-                f"proxy.{key} has no effect on the locations of proxy.fragment; write"
-                f" {directives[0]} into that template, and leave proxy.{key} out."
-            )
-        words = [text.split()[0] for text in proxy.directives]
-        if both := [word for word in dict.fromkeys(words) if word in directives]:
-            draft.refuse(
-                f"proxy.{key} and {' and '.join(both)} in proxy.directives are written; keep one of"
-                " them."
-            )
+    if not draft.is_refused("proxy"):
+        draft.refuse(*proxy_problems(draft.app, draft.given.get("proxy") or {}))
 
 
 def _check_locations(draft: Draft, taken_paths: Collection[str]) -> None:

@@ -1050,6 +1050,15 @@ OPTIONS: dict[str, Option] = {
                     application.
                 """,
             ),
+            "error_pages": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether a page of the role, with C(Retry-After), replaces Nginx's own for 502,
+                    503 and 504, when the application does not answer. Answers of the application
+                    stay as they are.
+                """,
+            ),
             "directives": Option(
                 kind="list",
                 default=[],

@@ -183,6 +183,7 @@ class Proxy:
     basic_auth: BasicAuth = BasicAuth()
     limits: Limits = Limits()
     streamed_uploads: tuple[str, ...] = ()
+    error_pages: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys of proxy that have no effect as they are written, or that do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..releases.app import App, Proxy
+
+# The directives of each key; of the first one, a message says that it belongs in a fragment.
+_DIRECTIVES = {
+    "allow": ("allow", "deny"),
+    "basic_auth": ("auth_basic", "auth_basic_user_file"),
+    "limits": ("limit_req", "limit_conn", "limit_req_status", "limit_conn_status"),
+    "streamed_uploads": ("proxy_request_buffering",),
+    "error_pages": ("error_page", "proxy_intercept_errors"),
+}
+
+
+def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
+    """The problems of a valid proxy; written is what the user wrote of it."""
+    proxy = app.proxy
+    used = {
+        "allow": proxy.allow,
+        "basic_auth": proxy.basic_auth.users,
+        "limits": written.get("limits"),
+        "streamed_uploads": proxy.streamed_uploads,
+        "error_pages": proxy.error_pages,
+    }
+    found = [*_without_effect(proxy, written)]
+    for key in (key for key, value in used.items() if value):
+        first, *_others = _DIRECTIVES[key]
+        if proxy.fragment:
+            found.append(
+                f"proxy.{key} has no effect on the locations of proxy.fragment; write {first} into"
+                f" that template, and leave proxy.{key} out."
+            )
+        words = dict.fromkeys(text.split()[0] for text in proxy.directives)
+        if both := [word for word in words if word in _DIRECTIVES[key]]:
+            found.append(
+                f"proxy.{key} and {' and '.join(both)} in proxy.directives are written; keep one of"
+                " them."
+            )
+    if proxy.error_pages and any(static.fallback for static in app.static):
+        found.append(
+            "proxy.error_pages would replace the errors of the application too, because of static:"
+            " fallback; leave one of them out."
+        )
+    return found
+
+
+def _without_effect(proxy: Proxy, written: Mapping[str, Any]) -> list[str]:
+    """A key that is written and protects nothing."""
+    found = []
+    if written.get("basic_auth") is not None and not proxy.basic_auth.users:
+        found.append(
+            "proxy.basic_auth has no users; write users: {ann: a password}, or leave basic_auth"
+            " out."
+        )
+    limits, counted = proxy.limits, written.get("limits")
+    if counted is None or limits.requests_per_second:
+        return found
+    if not limits.connections:
+        found.append(
+            "proxy.limits limits nothing; write requests_per_second or connections, or leave limits"
+            " out."
+        )
+    elif counted.get("burst") is not None:
+        found.append(
+            "proxy.limits.burst is beyond requests_per_second, which is not written; write it, or"
+            " leave burst out."
+        )
+    return found
