@@ -10,6 +10,7 @@ import yaml
 from ansible_collections.flaskops.host.plugins.filter import flask_apps as filters
 from ansible_collections.flaskops.host.plugins.module_utils.apps import schema
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
+from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import convert
 from entries import normalize_apps
 from hypothesis import given
 from hypothesis import strategies as st
@@ -336,6 +337,21 @@ def test_a_key_that_a_custom_fragment_would_not_have_is_refused(
         f"flask_apps: shop: proxy.{key} has no effect on the locations of proxy.fragment; write"
         f" {directive} into that template, and leave proxy.{key} out."
     ]
+
+
+@given(st.text(alphabet=st.sampled_from("azAZ09 .:/_-@+;{}'\"\\$#%\n\r\t\0ä,()"), max_size=12))
+def test_no_value_of_a_guard_ends_its_word_in_nginx(text):
+    """A value is refused, or it has no character that Nginx reads as more than itself."""
+    options = schema.OPTIONS["proxy"].options
+    for key, value in [
+        ("allow", [text]),
+        ("basic_auth", {"users": {text: "x"}}),
+        ("basic_auth", {"users": {"ann": "x"}, "realm": text}),
+        ("limits", {"requests_per_second": text}),
+        ("streamed_uploads", [text]),
+    ]:
+        _value, problems = convert(value, options[key], key)
+        assert problems or not set(text) & set(";{}'\"\\$#%\n\r\t\0ä"), (key, text)
 
 
 def test_a_key_that_is_not_used_goes_with_its_directives(check):
