@@ -743,6 +743,7 @@ def test_every_input_reaches_the_plan():
         ),
         ([7], [], "; got 7."),
         (["10.0.0.1; allow all"], [], "; got '10.0.0.1; allow all'."),
+        (["fe80::1%a; return 200"], [], "; got 'fe80::1%a; return 200'."),
         (
             ["0.0.0.0/0"],
             ["0.0.0.0/0"],

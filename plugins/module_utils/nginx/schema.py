@@ -17,6 +17,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from ..inputs import addresses
 from ..inputs.options import Option, convert, normalize, read_inputs, refusal, show
 from .facts import Inputs
 from .site import PORTS, SCHEME, Site
@@ -27,7 +28,7 @@ LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 SERVER_NAME = re.compile(rf"(?:\*\.)?{LABEL}(?:\.{LABEL})*")
 HOST_NAME = "a host name such as shop.example.org or *.example.org"
 PLAIN_NAME = "a host name such as www.example.org"
-ADDRESS = "an address or a network such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
+ADDRESS = addresses.ADDRESS
 
 
 def _site_name(text: str) -> str:
@@ -187,7 +188,7 @@ INPUTS: dict[str, Option] = {
     ),
     "trusted_proxies": Option(
         kind="list",
-        elements=Option(strict=True, check=_proxy, allowed=ADDRESS),
+        elements=Option(strict=True, pattern=addresses.PATTERN, check=_proxy, allowed=ADDRESS),
         about="""
             Addresses and networks of proxies in front, such as one that terminates TLS. Nginx
             trusts their C(X-Forwarded-For) and C(X-Forwarded-Proto), so that applications, C(allow)
