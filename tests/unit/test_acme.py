@@ -232,6 +232,25 @@ def test_a_lost_account_is_created_again_once(certbot, tmp_path, text):
     assert len(calls()) == 2 and not accounts.exists() and other.exists()
 
 
+NONCE = "urn:ietf:params:acme:error:badNonce :: JWS has an invalid anti-replay nonce :: refused"
+
+
+def test_a_refused_nonce_is_not_a_failure(certbot, tmp_path):
+    seen = tmp_path / "seen"
+    calls = certbot(
+        f"if [ ! -f {seen} ]; then touch {seen}\n{fails(NONCE)}\nfi\n{succeeds(tmp_path)}"
+    )
+    assert acme.issue(ORDER, NOW).kind == "acme"
+    assert len(calls()) == 2
+
+
+def test_an_authority_that_refuses_every_nonce_is_a_failure(certbot):
+    calls = certbot(fails(NONCE))
+    with pytest.raises(Refused, match="anti-replay nonce"):
+        acme.issue(ORDER, NOW)
+    assert len(calls()) == acme.NONCES
+
+
 @pytest.mark.parametrize("text", GONE)
 def test_an_account_that_is_refused_again_is_a_failure(certbot, text):
     calls = certbot(fails(text))

@@ -37,6 +37,7 @@ SECONDS = 300  # for one certbot
 # After so many failures in a row the next try waits: an hour, then twice as long, at most a day.
 # Authorities limit failures too, and count them per hour.
 PATIENCE, PAUSE, LONGEST_PAUSE = 3, 3600, 86400
+NONCES = 3  # runs of certbot in which a nonce may be refused
 ASK_SECONDS = 5  # for one token, when the reason of a failure is looked for
 # Certbot names the type of an error of a check, and of any other error only its description.
 _REASON = re.compile(r"urn:ietf:params:acme:error:(\w+)|^ *Type: +(\w+)", re.MULTILINE)
@@ -44,6 +45,7 @@ _LOST_ACCOUNT = re.compile(
     r"account that does not exist|accountDoesNotExist|Account is not valid|"
     r"Account .{0,200}not found"
 )
+_BAD_NONCE = re.compile(r"badNonce|anti-replay nonce")
 _CHECKS = {"connection", "dns", "unauthorized", "caa", "incorrectResponse", "dnssec", "tls"}
 
 
@@ -148,12 +150,23 @@ def _prepare() -> None:
 
 def _run(order: Order) -> None:
     """Run certbot; a lost account is created again, once."""
-    text = _certbot(order)
+    text = _patiently(order)
     if _LOST_ACCOUNT.search(text):
         shutil.rmtree(HOME / "accounts" / order.authority, ignore_errors=True)
-        text = _certbot(order)
+        text = _patiently(order)
     if text:
         raise HostError(explain(order, text))
+
+
+def _patiently(order: Order) -> str:
+    """What certbot says when it fails, else nothing. Authorities refuse a nonce at any time (RFC
+    8555, 6.5); certbot tries again only once.
+    """
+    for _number in range(NONCES):
+        text = _certbot(order)
+        if not _BAD_NONCE.search(text):
+            break
+    return text
 
 
 def _certbot(order: Order) -> str:
