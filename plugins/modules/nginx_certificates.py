@@ -86,10 +86,12 @@ failures:
   type: dict
 """
 
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.files import HostError, sentences
-from ..module_utils.host.places import CERTIFICATES
+from ..module_utils.host.places import CERTIFICATES, NGINX_ROOT
 from ..module_utils.host.typed import read
 from ..module_utils.nginx import acme, certificates
 from ..module_utils.nginx.renew import attempt
@@ -129,11 +131,14 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     links, actions, failures = [], [], {}
+    linked = certificates.current(Path(NGINX_ROOT))
     for given in module.params["create"]:
         wanted = read(certificates.Wanted, given)
         directory = str(CERTIFICATES / wanted.site / "new")
         try:
             if not module.check_mode:
+                if wanted.site in linked:
+                    certificates.prune(wanted.site, linked[wanted.site].directory)
                 directory = certificates.create(wanted).directory
         except (HostError, OSError) as error:
             module.fail_json(msg=f"nginx: the certificate of the site {wanted.site}: {error}")

@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later
+"""The renewal of certificates, and the program on the host that does it between two runs."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import (
+    acme,
+    certificates,
+    gather,
+    renew,
+)
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.acme import Order, Refused
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.certificates import Certificate
+from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import NginxError
+from ansible_collections.flaskops.host.plugins.module_utils.program import archive
+
+DAY = 86400
+URL = "https://ca.example.org/dir"
+ORDER = Order("www", ("shop.example.org", "www.shop.example.org"), URL)
+
+
+def certificate(**more):
+    now = int(time.time())
+    values = {
+        "directory": "/etc/flaskops/certificates/www/0123456789ab",
+        "kind": "acme",
+        "names": ORDER.names,
+        "not_before": now - 10 * DAY,
+        "not_after": now + 80 * DAY,
+        "source": URL,
+    }
+    return Certificate(**{**values, **more})
+
+
+@pytest.mark.parametrize(
+    ("found", "due"),
+    [
+        (certificate(), False),
+        (None, True),
+        (certificate(kind="placeholder"), True),
+        (certificate(kind="selfsigned"), True),
+        (certificate(source="https://staging.example.org/dir"), True),
+        (certificate(names=ORDER.names[::-1]), False),
+        (certificate(names=ORDER.names[:1]), True),
+        (certificate(not_after=int(time.time()) + 6 * DAY), False),
+        (certificate(not_after=int(time.time()) + 4 * DAY), True),
+        (certificate(not_after=int(time.time()) - DAY), True),
+    ],
+)
+def test_what_is_due(found, due):
+    """Less than a third of its lifetime is left: of 16 days 6 are more, of 14 days 4 are less."""
+    assert renew.is_due(found, ORDER, time.time()) is due
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A host on which the authority gives what `issued` has, or raises it."""
+    (tmp_path / "nginx/flaskops").mkdir(parents=True)
+    for name in ("ORDERS", "AUDIT", "LOCK"):
+        monkeypatch.setattr(renew, name, tmp_path / name.lower())
+    monkeypatch.setattr(renew, "NGINX_ROOT", str(tmp_path / "nginx"))
+
+    class Host:
+        root, used, issued, refuses = tmp_path, [], certificate(), None
+
+        def audit(self):
+            return [json.loads(line) for line in renew.AUDIT.read_text().splitlines()]
+
+    made = Host()
+
+    def issue(order):
+        if isinstance(made.issued, Exception):
+            raise made.issued
+        return made.issued
+
+    def use(site, found):
+        if made.refuses:
+            raise made.refuses
+        made.used.append((site, found))
+
+    monkeypatch.setattr(acme, "issue", issue)
+    monkeypatch.setattr(renew, "_use", use)
+    renew.ORDERS.write_text(json.dumps([plain(ORDER)]))
+    return made
+
+
+def test_a_certificate_is_got_and_used(host):
+    assert renew.renew_all() == []
+    assert host.used == [("www", host.issued)]
+    line = host.audit()[0]
+    assert (line["site"], line["action"], line["reason"], line["from"], line["to"]) == (
+        "www", "issued", None, None, "0123456789ab",
+    )  # fmt: skip
+
+
+def test_one_that_is_not_due_is_left_alone(host, tmp_path):
+    there = certificates.Certificate(**{**plain(certificate()), "directory": str(tmp_path / "c")})
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/about.json").write_text(json.dumps(plain(there)))
+    (tmp_path / "nginx/flaskops/www.certificate").symlink_to(tmp_path / "c")
+    assert renew.renew_all() == []
+    assert host.used == [] and not renew.AUDIT.exists()
+
+
+@pytest.mark.parametrize(
+    ("issued", "refuses", "words"),
+    [
+        (Refused("www: no certificate; the authority does not answer"), None, "does not answer"),
+        (OSError(28, "No space left on device"), None, "No space left"),
+        (certificate(), NginxError("Nginx refuses the new configuration"), "Nginx refuses"),
+    ],
+)
+def test_a_failure_is_reported_and_recorded(host, issued, refuses, words):
+    host.issued, host.refuses = issued, refuses
+    (failure,) = renew.renew_all()
+    assert words in failure and host.used == []
+    line = host.audit()[0]
+    assert (line["action"], line["to"]) == ("failed", None) and words in line["reason"]
+
+
+def test_the_others_go_on_when_one_fails(host, monkeypatch):
+    renew.ORDERS.write_text(json.dumps([plain(ORDER), {**plain(ORDER), "site": "blog"}]))
+
+    def issue(order):
+        if order.site == "www":
+            raise Refused("www: no certificate")
+        return certificate()
+
+    monkeypatch.setattr(acme, "issue", issue)
+    assert renew.renew_all() == ["www: no certificate"]
+    assert [site for site, _found in host.used] == ["blog"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"site": "www"}', '[{"site": "www"}]'])
+def test_a_garbled_list_has_a_message(host, text):
+    renew.ORDERS.write_text(text)
+    (failure,) = renew.renew_all()
+    assert "cannot be read" in failure and failure.endswith("Run the playbook again.")
+
+
+def test_a_second_process_waits_for_the_first(host, monkeypatch):
+    monkeypatch.setattr(renew, "LOCK_SECONDS", 0.3)
+    with renew._alone():
+        (failure,) = renew.renew_all()
+    assert "another process has been getting certificates" in failure
+    assert renew.renew_all() == []
+
+
+# --- the program ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def program(tmp_path):
+    path = tmp_path / archive.name()
+    path.write_bytes(archive.archive())
+    path.chmod(0o755)
+    return path
+
+
+def run(path, *words):
+    return subprocess.run(
+        [sys.executable, "-I", path, *words], capture_output=True, text=True, check=False, cwd="/"
+    )
+
+
+def test_the_program_runs_without_ansible(program):
+    with zipfile.ZipFile(program) as zipped:
+        sources = [zipped.read(name).decode() for name in zipped.namelist()]
+    assert not any("ansible_collections" in text or "import ansible" in text for text in sources)
+    shown = run(program, "--help")
+    assert shown.returncode == 0 and "renew" in shown.stdout
+    assert run(program).returncode == 2
+
+
+def test_its_name_is_its_version(program):
+    archive.archive.cache_clear()
+    archive.name.cache_clear()
+    assert archive.name() == program.name
+    assert program.read_bytes() == archive.archive()
+
+
+@pytest.mark.skipif(os.path.exists("/etc/flaskops/renew.json"), reason="this machine renews")
+def test_the_program_without_a_list_fails_and_removes_its_earlier_versions(program):
+    older = program.with_name("flaskops-000000000000.pyz")
+    older.touch()
+    ended = run(program, "renew")
+    assert ended.returncode == 1 and "Run the playbook again" in ended.stderr
+    assert program.exists() and not older.exists()
+
+
+@pytest.mark.parametrize("unit", ["systemd/system/flaskops-renew.service", "cron.d/flaskops-renew"])
+def test_the_host_knows_which_program_renews(tmp_path, unit):
+    places = gather.Places(system=tmp_path)
+    path = tmp_path / "etc" / unit
+    path.parent.mkdir(parents=True)
+    path.write_text("x python3 -I /usr/local/lib/flaskops/flaskops-0a1b2c.pyz renew\n")
+    assert gather.renewal(places).program == ""  # the file does not exist
+    program = tmp_path / "usr/local/lib/flaskops/flaskops-0a1b2c.pyz"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    assert gather.renewal(places).program == "flaskops-0a1b2c.pyz"
