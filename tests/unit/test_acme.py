@@ -96,7 +96,7 @@ def test_a_state_is_read_as_it_was_recorded(place):
     state = State(4, 1234, "a\nreason")
     acme.record("shop", state)
     assert acme.state_of("shop") == state
-    path = place / "shop" / "state.json"
+    path = place / "shop" / "tries.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -111,7 +111,7 @@ def test_a_site_without_a_directory_has_no_record(place):
      '{"failures": [3]}', '{"last": {}}', '{"failures": 1e999}', "\0"],
 )  # fmt: skip
 def test_a_garbled_record_is_an_empty_one(place, text):
-    (place / "shop" / "state.json").write_text(text)
+    (place / "shop" / "tries.json").write_text(text)
     assert acme.state_of("shop") == State()
 
 
@@ -123,7 +123,7 @@ def test_a_pause_asks_nobody(certbot, place):
     assert str(error.value) == (
         "shop: no certificate; the last 3 tries failed, so the next one is not before 2027-01-15"
         " 08:59 UTC, because authorities limit failures. To try at once, remove"
-        f" {place}/shop/state.json. The last reason: the authority is down"
+        f" {place}/shop/tries.json. The last reason: the authority is down"
     )
     assert calls() == [] and acme.state_of("shop").failures == 3
 

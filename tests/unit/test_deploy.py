@@ -27,7 +27,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.work import
 NEW, OLD = "222222222222", "111111111111"
 RELEASES = "/var/lib/flaskops/apps/shop/releases"
 DEFAULT = {"name": "default", "server_names": [], "port": 80}
-WWW = {"name": "www", "server_names": ["*.example.com", "www.example.com"], "port": 8080}
+WWW = {"name": "www", "server_names": ["*.example.com", "www.example.com"], "http_port": 8080}
 SITES = [DEFAULT, WWW]
 
 

@@ -171,10 +171,10 @@ def test_the_certificate_before_is_kept(make, place):
     made = [make() for _ in range(4)]
     for age, each in enumerate(reversed(made)):
         os.utime(each.directory, (1000 - age, 1000 - age))
-    (place / "shop" / "state.json").write_text("{}")
+    (place / "shop" / "tries.json").write_text("{}")
     certificates.prune("shop", made[3].directory, place)
     kept = [each.directory.rpartition("/")[2] for each in made[2:]]
-    assert directories(place) == sorted([*kept, "state.json"])
+    assert directories(place) == sorted([*kept, "tries.json"])
 
 
 def test_the_one_in_use_is_kept_though_it_is_old(make, place):

@@ -224,7 +224,7 @@ def test_an_archive_that_did_not_fit_is_removed(run, tmp_path, monkeypatch):
 def send(tmp_path, monkeypatch):
     """What the action plugin sends: the arguments of each call, and the result of the last."""
     monkeypatch.setattr(action.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
-    monkeypatch.setattr(action.ActionBase, "run", lambda *_: None)
+    monkeypatch.setattr(action.SendingAction, "run", lambda *_: None)
 
     def run(made, results=({},), room=True, **arguments):
         plugin = object.__new__(action.ActionModule)

@@ -19,6 +19,9 @@ DOCKER_RECORD = f"{ROOT}/docker.json"
 NGINX_ROOT = "/etc/nginx"
 NGINX_SITES = "flaskops"  # below it
 CERTIFICATES = Path("/etc/flaskops/certificates")
+CERTIFICATES_LOCK = Path("/run/flaskops-certificates.lock")
+# Where Nginx finds the answers to an ACME authority.
+ACME_WEBROOT = Path("/var/lib/flaskops-acme")
 # Only root may write here: in /run/lock every user of the host may create a file first.
 NGINX_RUNTIME = Path("/run/flaskops-nginx")
 NGINX_LOCK = NGINX_RUNTIME / "lock"

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..host.files import HostError, make_directory, write_file
-from ..host.places import CERTIFICATES
+from ..host.places import ACME_WEBROOT, CERTIFICATES
 from ..host.shown import shown
 from ..host.typed import Typed, plain, read
 from . import certificates
@@ -31,11 +31,12 @@ from .certificates import Certificate, Wanted
 
 CERTBOT = "/usr/bin/certbot"
 HOME = CERTIFICATES.parent / "acme"
-WEBROOT = Path("/var/lib/flaskops-acme")
+WEBROOT = ACME_WEBROOT
 CHALLENGES = ".well-known/acme-challenge"
 SECONDS = 300  # for one certbot
 # After so many failures in a row the next try waits: an hour, then twice as long, at most a day.
 # Authorities limit failures too, and count them per hour.
+TRIES = "tries.json"  # of a site, beside its certificates
 PATIENCE, PAUSE, LONGEST_PAUSE = 3, 3600, 86400
 NONCES = 3  # runs of certbot in which a nonce may be refused
 ASK_SECONDS = 5  # for one token, when the reason of a failure is looked for
@@ -93,7 +94,7 @@ class Refused(HostError):
 def state_of(site: str, place: Path = CERTIFICATES) -> State:
     """What is recorded of a site; an unreadable record is an empty one."""
     try:
-        found = read(State, json.loads((place / site / "state.json").read_text()))
+        found = read(State, json.loads((place / site / TRIES).read_text()))
         return State(int(found.failures), int(found.last), str(found.reason))
     except (OSError, ValueError, TypeError, OverflowError):
         return State()
@@ -102,7 +103,7 @@ def state_of(site: str, place: Path = CERTIFICATES) -> State:
 def record(site: str, state: State, place: Path = CERTIFICATES) -> None:
     """Record the tries of a site."""
     with contextlib.suppress(FileNotFoundError):
-        write_file(place / site / "state.json", json.dumps(plain(state)).encode(), 0o600)
+        write_file(place / site / TRIES, json.dumps(plain(state)).encode(), 0o600)
 
 
 def issue(order: Order, now: float | None = None) -> Certificate:
@@ -123,7 +124,7 @@ def issue(order: Order, now: float | None = None) -> Certificate:
         raise Refused(
             f"{order.site}: no certificate; the last {state.failures} tries failed, so the next one"
             f" is not before {until}, because authorities limit failures. To try at once, remove"
-            f" {CERTIFICATES / order.site / 'state.json'}. The last reason: {state.reason}"
+            f" {CERTIFICATES / order.site / TRIES}. The last reason: {state.reason}"
         )
     try:
         _prepare()
@@ -350,7 +351,7 @@ def ask(address: str, port: int, host: str, path: str) -> str:
                 answer += piece
     except OSError as error:
         return str(error) or type(error).__name__
-    top, _, body = answer.partition(b"\r\n\r\n")
+    top, _end, body = answer.partition(b"\r\n\r\n")
     status = top.split(b" ", 2)[1:2]
     if status != [b"200"]:
         return f"the answer is {(status or [b'none'])[0].decode('ascii', 'replace')}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..host.places import NGINX_BACKUPS, NGINX_SITES
+from ..host.places import ACME_WEBROOT, NGINX_BACKUPS, NGINX_SITES
 from ..host.places import NGINX_ROOT as ROOT
 from ..host.typed import Typed, plain
 from ..inputs.options import convert
@@ -471,6 +471,7 @@ class Plan(Typed):
     create: tuple[Wanted, ...] = ()
     issue: tuple[Order, ...] = ()
     renewal: Renewal | None = None
+    webroot: str = str(ACME_WEBROOT)
     warnings: tuple[str, ...] = ()
     message: str = ""
 

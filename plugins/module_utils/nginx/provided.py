@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+try:
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+except ImportError:  # ansible-core needs it, and ansible-test imports this file without it
+    x509 = None  # type: ignore[assignment]
 
 LARGEST = 1 << 20  # bytes of a file
 TEXT = "{{ lookup('ansible.builtin.file', 'FILE') }}"
@@ -104,6 +107,8 @@ def problems(pair: Pair, names: Iterable[str], now: datetime.datetime) -> list[s
         names: the host names of the site.
         now: the time, with its zone.
     """
+    if x509 is None:
+        return ["certificate: the controller has no Python package cryptography; install it."]
     try:
         chain = x509.load_pem_x509_certificates(pair.chain.encode())
     except ValueError as error:
@@ -177,7 +182,7 @@ def _names(leaf: x509.Certificate, names: Iterable[str]) -> list[str]:
 
 
 def _time(each: x509.Certificate, now: datetime.datetime) -> list[str]:
-    begin, end = each.not_valid_before_utc, each.not_valid_after_utc
+    begin, end = _utc(each, "not_valid_before"), _utc(each, "not_valid_after")
     if now > end:
         return [f"certificate: {_shown(each.subject)} expired on {end:%Y-%m-%d}; renew it."]
     if now < begin:
@@ -186,6 +191,12 @@ def _time(each: x509.Certificate, now: datetime.datetime) -> list[str]:
             " of the controller right?"
         ]
     return []
+
+
+def _utc(each: x509.Certificate, name: str) -> datetime.datetime:
+    """A time of a certificate. Before cryptography 42 it has no zone."""
+    found: datetime.datetime = getattr(each, f"{name}_utc", None) or getattr(each, name)
+    return found.replace(tzinfo=datetime.timezone.utc)
 
 
 def _shown(name: x509.Name) -> str:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..host.files import HostError, append_line, moment
-from ..host.places import CERTIFICATES, NGINX_ROOT, ROOT
+from ..host.places import CERTIFICATES, CERTIFICATES_LOCK, NGINX_ROOT, ROOT
 from ..host.typed import read
 from . import acme, certificates
 from .acme import Order, Refused
@@ -30,7 +30,7 @@ from .tree import NginxTree, Settings
 
 ORDERS = CERTIFICATES.parent / "renew.json"
 AUDIT = Path(ROOT) / "certificates.jsonl"
-LOCK = Path("/run/flaskops-certificates.lock")
+LOCK = CERTIFICATES_LOCK
 LOCK_SECONDS = 600.0  # a run waits so long for the timer, and the other way round
 NGINX = "/usr/sbin/nginx"
 RELOAD_SECONDS = 20.0

@@ -28,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.parse_args(arguments)
     _sweep()
     failures = renew.renew_all()
-    for words in failures:
-        print(words, file=sys.stderr)
+    sys.stderr.writelines(f"{words}\n" for words in failures)
     return 1 if failures else 0
 
 
