@@ -73,7 +73,7 @@ def succeeds(tmp_path):
     chain, key = certificates.self_signed(["shop.example.org"])
     (tmp_path / "chain").write_text(chain)
     (tmp_path / "key").write_text(key)
-    live = acme.HOME / "live" / "shop"
+    live = ORDER.home / "live" / "shop"
     return (
         f"mkdir -p {live}\ncp {tmp_path}/chain {live}/fullchain.pem\n"
         f"cp {tmp_path}/key {live}/privkey.pem"
@@ -184,8 +184,8 @@ def test_how_certbot_is_called(certbot, tmp_path):
     for words in (
         "certonly --non-interactive --agree-tos",
         f"--webroot --webroot-path {acme.WEBROOT}",
-        f"--config-dir {acme.HOME} --work-dir {acme.HOME}/work",
-        f"--logs-dir {acme.HOME}/logs",
+        f"--config-dir {ORDER.home} --work-dir {ORDER.home}/work",
+        f"--logs-dir {ORDER.home}/logs",
         f"--server {DIRECTORY} --cert-name shop",
     ):
         assert words in first
@@ -201,7 +201,7 @@ def test_the_directories_of_certbot_are_for_root_and_tokens_for_nginx(certbot):
             acme.issue(ORDER, NOW)
     finally:
         os.umask(old)
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (acme.HOME, acme.WEBROOT)]
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (ORDER.home, acme.WEBROOT)]
     assert modes == [0o700, 0o755]
 
 
@@ -222,8 +222,8 @@ GONE = [
 
 @pytest.mark.parametrize("text", GONE)
 def test_a_lost_account_is_created_again_once(certbot, tmp_path, text):
-    accounts = acme.HOME / "accounts" / ORDER.authority
-    other = accounts.with_name("another.example.org")
+    accounts = ORDER.home / "accounts"
+    other = acme.HOME / "another.example.org"
     body = f"if [ -d {accounts} ]; then\n{fails(text)}\nfi\n{succeeds(tmp_path)}"
     calls = certbot(body)
     accounts.mkdir(parents=True)

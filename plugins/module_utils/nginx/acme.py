@@ -68,6 +68,11 @@ class Order(Typed):
         """The host of the authority, with its port."""
         return self.directory.split("/")[2]
 
+    @property
+    def home(self) -> Path:
+        """What certbot keeps for this authority: it does not let one for trials replace another."""
+        return HOME / self.authority
+
 
 @dataclass(frozen=True)
 class State(Typed):
@@ -127,9 +132,9 @@ def issue(order: Order, now: float | None = None) -> Certificate:
             f" {CERTIFICATES / order.site / TRIES}. The last reason: {state.reason}"
         )
     try:
-        _prepare()
+        _prepare(order)
         _run(order)
-        live = HOME / "live" / order.site
+        live = order.home / "live" / order.site
         found = certificates.store(
             Wanted(order.site, "acme", order.names, order.directory),
             (live / "fullchain.pem").read_text(),
@@ -143,8 +148,13 @@ def issue(order: Order, now: float | None = None) -> Certificate:
     return found
 
 
-def _prepare() -> None:
-    for directory, mode in ((HOME.parent, 0o755), (HOME, 0o700), (WEBROOT, 0o755)):
+def _prepare(order: Order) -> None:
+    for directory, mode in (
+        (HOME.parent, 0o755),
+        (HOME, 0o700),
+        (order.home, 0o700),
+        (WEBROOT, 0o755),
+    ):
         if not directory.is_dir():
             make_directory(directory, mode)
 
@@ -153,7 +163,7 @@ def _run(order: Order) -> None:
     """Run certbot; a lost account is created again, once."""
     text = _patiently(order)
     if _LOST_ACCOUNT.search(text):
-        shutil.rmtree(HOME / "accounts" / order.authority, ignore_errors=True)
+        shutil.rmtree(order.home / "accounts", ignore_errors=True)
         text = _patiently(order)
     if text:
         raise HostError(explain(order, text))
@@ -179,8 +189,8 @@ def _certbot(order: Order) -> str:
     command = [
         *(CERTBOT, "certonly", "--non-interactive", "--agree-tos", *account),
         *("--webroot", "--webroot-path", str(WEBROOT), "--preferred-challenges", "http"),
-        *("--config-dir", str(HOME), "--work-dir", str(HOME / "work")),
-        *("--logs-dir", str(HOME / "logs"), "--max-log-backups", "10"),
+        *("--config-dir", str(order.home), "--work-dir", str(order.home / "work")),
+        *("--logs-dir", str(order.home / "logs"), "--max-log-backups", "10"),
         *("--server", order.directory, "--cert-name", order.site, "--key-type", "ecdsa"),
         *("--force-renewal", "--renew-with-new-domains"),
         *(word for name in order.names for word in ("--domain", name)),
@@ -203,15 +213,15 @@ def _certbot(order: Order) -> str:
         raise HostError(f"certbot did not end within {SECONDS} seconds; run again") from None
     except OSError as error:
         raise HostError(f"certbot could not be run: {error}") from None
-    return "" if done.returncode == 0 else _with_log(done.stdout.strip())
+    return "" if done.returncode == 0 else _with_log(order, done.stdout.strip())
 
 
-def _with_log(said: str) -> str:
+def _with_log(order: Order, said: str) -> str:
     """What certbot says, or the error of the authority in its log: certbot 2.1 with Python 3.11
     (Debian 12) shows "can't set attribute" instead of it.
     """
     try:
-        log = (HOME / "logs/letsencrypt.log").read_text(errors="replace")
+        log = (order.home / "logs/letsencrypt.log").read_text(errors="replace")
     except OSError:
         log = ""
     errors = list(dict.fromkeys(re.findall(r"^acme\.messages\.Error: (.+)$", log, re.MULTILINE)))
