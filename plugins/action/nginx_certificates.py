@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         sites = {site["name"]: site for site in arguments.pop("sites", ())}
         directory = str((task_vars or {}).get("playbook_dir", "."))
-        create = []
+        create, keys = [], {}
         for wanted in arguments.get("create", ()):
             more = {}
             if wanted["kind"] == "provided":
@@ -34,12 +34,12 @@ class ActionModule(ActionBase):
                     )
                 except provided.Unusable as error:
                     raise AnsibleActionFail(f"nginx_sites: {wanted['site']}: {error}") from error
-                more = {"chain": pair.chain, "key": pair.key}
+                more, keys[wanted["site"]] = {"chain": pair.chain}, pair.key
             create.append({**wanted, **more})
         return dict(
             self._execute_module(
                 module_name="flaskops.host.nginx_certificates",
-                module_args={**arguments, "create": create},
+                module_args={**arguments, "create": create, "keys": keys},
                 task_vars=task_vars,
             )
         )

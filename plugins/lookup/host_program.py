@@ -32,6 +32,7 @@ _raw:
   elements: str
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,5 +47,8 @@ class LookupModule(LookupBase):
 
     def run(self, terms: Any, variables: Any = None, **options: Any) -> list[str]:
         path = Path(constants.DEFAULT_LOCAL_TMP, archive.name())
-        path.write_bytes(archive.archive())
+        # Each host has its own process, and all of them write the same file.
+        aside = path.with_name(f"{path.name}.{os.getpid()}")
+        aside.write_bytes(archive.archive())
+        aside.replace(path)
         return [str(path)]

@@ -33,7 +33,7 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions: &suboptions
+    suboptions:
       site: {description: The site., type: str, required: true}
       names: {description: Its host names., type: list, elements: str, required: true}
       kind:
@@ -42,7 +42,11 @@ options:
         required: true
       source: {description: What identifies a provided one., type: str, default: ''}
       chain: {description: The provided certificates in PEM., type: str, default: ''}
-      key: {description: The provided key in PEM., type: str, default: ''}
+  keys:
+    description: The provided keys in PEM, by site. Apart from O(create), for Ansible logs what is
+      inside of another option.
+    type: dict
+    default: {}
   issue:
     description: The certificates to get.
     type: list
@@ -110,9 +114,9 @@ ARGUMENTS = {
             "kind": {"type": "str", "required": True},
             "source": {"type": "str", "default": ""},
             "chain": {"type": "str", "default": ""},
-            "key": {"type": "str", "default": "", "no_log": True},
         },
     },
+    "keys": {"type": "dict", "default": {}, "no_log": True},
     "issue": {
         "type": "list",
         "elements": "dict",
@@ -133,7 +137,8 @@ def main() -> None:
     links, actions, failures = [], [], {}
     linked = certificates.current(Path(NGINX_ROOT))
     for given in module.params["create"]:
-        wanted = read(certificates.Wanted, given)
+        key = module.params["keys"].get(given["site"], "")
+        wanted = read(certificates.Wanted, {**given, "key": key})
         directory = str(CERTIFICATES / wanted.site / "new")
         try:
             if not module.check_mode:

@@ -47,7 +47,7 @@ PHRASES = {
     r"(?<![Tt]here )(is|are) no (?!(longer|more|less|such|other|better|worse|larger|different)\b)"
     r"\w+": "is not a X",
     r"by (itself|themselves)": "on its own; automatically",
-    r"wants(?!=)": "needs, requires, expects",
+    r"(?<!target\.)wants(?!=)": "needs, requires, expects",
     r"[Ww]hoever|(to|by|for|of) who": "a client that…, users who…",
     r"to (its|their|an) end": "finishes, completes",
     r"comes? of (it|that|this)": "results",

@@ -155,7 +155,7 @@ def test_a_long_reason_is_cut_in_the_record(certbot):
     assert len(acme.state_of("shop").reason) == 2000
 
 
-def test_a_success_stores_the_certificate_and_forgets_the_failures(certbot, tmp_path, place):
+def test_a_success_stores_the_certificate(certbot, tmp_path, place):
     certbot(succeeds(tmp_path))
     acme.record("shop", State(2, 5, "x"))
     found = acme.issue(ORDER, NOW)
@@ -163,7 +163,18 @@ def test_a_success_stores_the_certificate_and_forgets_the_failures(certbot, tmp_
     assert found.directory.startswith(str(place / "shop"))
     with open(f"{found.directory}/key.pem") as file:
         assert file.read() == (tmp_path / "key").read_text()
-    assert acme.state_of("shop") == State()
+    # They are forgotten when Nginx uses it.
+    assert acme.state_of("shop").failures == 2
+
+
+def test_failures_of_another_wish_do_not_count(certbot, tmp_path):
+    """Names that were corrected, or another authority, are tried at once."""
+    certbot(succeeds(tmp_path))
+    acme.record("shop", State(9, NOW, "dns", "https://ca.example.org/dir wrong.example.org"))
+    assert acme.issue(ORDER, NOW).kind == "acme"
+    acme.record("shop", State(9, NOW, "dns", ORDER.wanted))
+    with pytest.raises(Refused, match="the last 9 tries failed"):
+        acme.issue(ORDER, NOW)
 
 
 def test_certbot_says_yes_and_there_is_no_certificate(certbot):
@@ -480,8 +491,9 @@ def test_a_certbot_that_is_not_installed_is_not_the_authority(monkeypatch):
     with pytest.raises(Refused) as error:
         acme.issue(ORDER, NOW)
     assert str(error.value) == (
-        "shop: no certificate; certbot is not installed; install the package certbot"
+        "shop: no certificate; certbot is not installed; install the package certbot."
     )
+    assert acme.state_of("shop") == State()
 
 
 def test_a_certbot_that_hangs_is_ended(certbot, monkeypatch):

@@ -160,13 +160,13 @@ SITES = [
     ),
     (
         {"tls": "acme", "server_names": ["192.0.2.7"]},
-        "server_names must be host names for tls: acme; got the address '192.0.2.7'. Use tls:"
-        " provided with a certificate for it.",
+        "server_names must be host names for TLS; got the address '192.0.2.7', for which"
+        " clients send no name. Write a name, or tls: none.",
     ),
     (
         {"tls": "acme", "redirect_from": ["192.0.2.7"]},
-        "server_names must be host names for tls: acme; got the address '192.0.2.7'. Use tls:"
-        " provided with a certificate for it.",
+        "server_names must be host names for TLS; got the address '192.0.2.7', for which"
+        " clients send no name. Write a name, or tls: none.",
     ),
     (
         {"certificate": "/x.pem"},

@@ -98,6 +98,16 @@ def test_the_usual_keys_are_accepted(key, kind):
     assert found(certificate("x", "Middle", key, MIDDLE, NAMES), pem(key, kind)) == []
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_key_never_comes_to_where_certificates_go(order):
+    """Many tools write one file with both; only keys are secret arguments."""
+    parts = [pem(KEY), LEAF + ISSUER]
+    both = "Bag Attributes\n" + "".join(parts[number] for number in order)
+    pair = provided.load(both, both, ".")
+    assert (pair.chain, pair.key) == (LEAF + ISSUER, pem(KEY))
+    assert provided.problems(pair, NAMES, NOW) == []
+
+
 def test_windows_line_ends_are_accepted():
     assert found((LEAF + ISSUER).replace("\n", "\r\n"), pem(KEY).replace("\n", "\r\n")) == []
 

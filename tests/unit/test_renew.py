@@ -20,7 +20,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.nginx import (
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.acme import Order, Refused
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.certificates import Certificate
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import NginxError
-from ansible_collections.flaskops.host.plugins.module_utils.program import archive
+from ansible_collections.flaskops.host.plugins.module_utils.program import archive, main
 
 DAY = 86400
 URL = "https://ca.example.org/dir"
@@ -69,7 +69,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(renew, "NGINX_ROOT", str(tmp_path / "nginx"))
 
     class Host:
-        root, used, issued, refuses = tmp_path, [], certificate(), None
+        root, used, issued, refuses, unused, recorded = tmp_path, [], certificate(), None, None, []
 
         def audit(self):
             return [json.loads(line) for line in renew.AUDIT.read_text().splitlines()]
@@ -88,6 +88,9 @@ def host(tmp_path, monkeypatch):
 
     monkeypatch.setattr(acme, "issue", issue)
     monkeypatch.setattr(renew, "_use", use)
+    monkeypatch.setattr(renew, "_unused", lambda _order: made.unused)
+    monkeypatch.setattr(acme, "record", lambda _site, state: made.recorded.append(state))
+    monkeypatch.setattr(acme, "failed", lambda *_words: made.recorded.append("failed"))
     renew.ORDERS.write_text(json.dumps([plain(ORDER)]))
     return made
 
@@ -124,6 +127,24 @@ def test_a_failure_is_reported_and_recorded(host, issued, refuses, words):
     assert words in failure and host.used == []
     line = host.audit()[0]
     assert (line["action"], line["to"]) == ("failed", None) and words in line["reason"]
+
+
+def test_what_was_got_and_not_used_is_used_and_not_asked_for_again(host):
+    host.unused = certificate(directory="/etc/flaskops/certificates/www/abcdef012345")
+    host.issued = AssertionError("the authority was asked")
+    assert renew.renew_all() == []
+    assert host.used == [("www", host.unused)]
+
+
+def test_what_nginx_refuses_counts_as_a_failure(host):
+    host.refuses = NginxError("Nginx refuses the new configuration")
+    assert renew.renew_all() and host.recorded == ["failed"]
+
+
+def test_an_error_that_nobody_expects_leaves_the_others_alone(host):
+    host.issued = UnicodeDecodeError("utf-8", b"x", 0, 1, "why")
+    (failure,) = renew.renew_all()
+    assert failure.startswith("www: no certificate; UnicodeDecodeError")
 
 
 def test_the_others_go_on_when_one_fails(host, monkeypatch):
@@ -188,22 +209,44 @@ def test_its_name_is_its_version(program):
 
 
 @pytest.mark.skipif(os.path.exists("/etc/flaskops/renew.json"), reason="this machine renews")
-def test_the_program_without_a_list_fails_and_removes_its_earlier_versions(program):
+def test_the_program_without_a_list_fails(program):
     older = program.with_name("flaskops-000000000000.pyz")
     older.touch()
     ended = run(program, "renew")
     assert ended.returncode == 1 and "Run the playbook again" in ended.stderr
-    assert program.exists() and not older.exists()
+    # Nothing starts this one, so another may be the one that is started.
+    assert program.exists() and older.exists()
+
+
+def test_the_program_that_is_started_removes_its_earlier_versions(tmp_path, monkeypatch):
+    own, older = tmp_path / "flaskops-2.pyz", tmp_path / "flaskops-1.pyz"
+    for path in (own, older):
+        path.touch()
+    unit = tmp_path / "flaskops-renew.service"
+    monkeypatch.setattr(main.sys, "argv", [str(own), "renew"])
+    monkeypatch.setattr(main, "STARTED_BY", (unit,))
+    main._sweep()
+    assert older.exists()
+    unit.write_text(f"ExecStart=python3 -I {own} renew\n")
+    main._sweep()
+    assert own.exists() and not older.exists()
 
 
 @pytest.mark.parametrize("unit", ["systemd/system/flaskops-renew.service", "cron.d/flaskops-renew"])
-def test_the_host_knows_which_program_renews(tmp_path, unit):
+def test_the_host_knows_which_program_renews(tmp_path, unit, monkeypatch):
+    monkeypatch.setattr(gather, "run", lambda _command: (0, "active"))
+    links = tmp_path / "etc/systemd/system/timers.target.wants"
+    links.mkdir(parents=True)
+    (links / "flaskops-renew.timer").symlink_to("/etc/systemd/system/flaskops-renew.timer")
     places = gather.Places(system=tmp_path)
     path = tmp_path / "etc" / unit
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("x python3 -I /usr/local/lib/flaskops/flaskops-0a1b2c.pyz renew\n")
     assert gather.renewal(places).program == ""  # the file does not exist
     program = tmp_path / "usr/local/lib/flaskops/flaskops-0a1b2c.pyz"
     program.parent.mkdir(parents=True)
     program.touch()
     assert gather.renewal(places).program == "flaskops-0a1b2c.pyz"
+    monkeypatch.setattr(gather, "run", lambda _command: (3, "inactive"))
+    stopped = gather.renewal(places).program
+    assert stopped == ("" if unit.startswith("systemd") else "flaskops-0a1b2c.pyz")

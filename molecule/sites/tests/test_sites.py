@@ -180,6 +180,27 @@ def test_a_name_that_leads_elsewhere_is_explained(https, site, host, curl):
     assert audit(host)[-1]["action"] == "issued"
 
 
+def test_a_provided_key_is_in_no_log(https, site, host, curl):
+    """With the key in the same text as the certificate, as many tools write it."""
+    made = (
+        "cd /root && openssl req -x509 -newkey rsa:2048 -noenc -days 30 -subj /CN=own -keyout k.pem"
+        " -out c.pem -addext subjectAltName=DNS:blog.example.org 2>/dev/null && cat k.pem c.pem"
+    )
+    both = host.check_output(made)
+    own = {**BLOG, "tls": "provided", "certificate": both, "certificate_key": both}
+    run = site(WWW, own, apps=[SHOP, STORE]).ok()
+    secret = both.splitlines()[5]
+    assert secret not in run.output
+    assert secret not in host.check_output("journalctl --no-pager")
+    assert secret in host.check_output("cat %s/key.pem", used(host, "blog"))
+    assert "PRIVATE" not in host.check_output("cat %s/chain.pem", used(host, "blog"))
+    assert curl("https://blog.example.org/", "--insecure").startswith("HTTP/2 404")
+    assert site(WWW, own, apps=[SHOP, STORE]).ok().changed == 0
+    other = {**own, "server_names": ["shop.example.net"]}
+    refused = site(WWW, other, apps=[SHOP, STORE]).failed()
+    assert "certificate must be for all names of the site" in " ".join(refused.output.split())
+
+
 def test_a_site_that_leaves_leaves_no_certificate_in_use(https, site, host, http):
     site(apps=[SHOP, {"name": "store", "state": "absent"}]).ok()
     assert host.run("ls /etc/nginx/flaskops/*.certificate").rc != 0

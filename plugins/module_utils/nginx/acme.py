@@ -69,6 +69,11 @@ class Order(Typed):
         return self.directory.split("/")[2]
 
     @property
+    def wanted(self) -> str:
+        """What is asked for, as one text."""
+        return " ".join([self.directory, *sorted(self.names)])
+
+    @property
     def home(self) -> Path:
         """What certbot keeps for this authority: it does not let one for trials replace another."""
         return HOME / self.authority
@@ -77,12 +82,13 @@ class Order(Typed):
 @dataclass(frozen=True)
 class State(Typed):
     """The last tries of a site. failures: in a row. last: seconds since 1970. reason: of the last
-    failure.
+    failure. wanted: of what authority for which names; other ones start at 0.
     """
 
     failures: int = 0
     last: int = 0
     reason: str = ""
+    wanted: str = ""
 
     @property
     def next_try(self) -> int:
@@ -100,7 +106,7 @@ def state_of(site: str, place: Path = CERTIFICATES) -> State:
     """What is recorded of a site; an unreadable record is an empty one."""
     try:
         found = read(State, json.loads((place / site / TRIES).read_text()))
-        return State(int(found.failures), int(found.last), str(found.reason))
+        return State(int(found.failures), int(found.last), str(found.reason), str(found.wanted))
     except (OSError, ValueError, TypeError, OverflowError):
         return State()
 
@@ -122,7 +128,13 @@ def issue(order: Order, now: float | None = None) -> Certificate:
         Refused: the authority gave no certificate, or is not asked before a pause is over.
     """
     moment = time.time() if now is None else now
+    if not Path(CERTBOT).exists():
+        raise Refused(
+            f"{order.site}: no certificate; certbot is not installed; install the package certbot."
+        )
     state = state_of(order.site)
+    if state.wanted not in ("", order.wanted):
+        state = State()
     # A failure in the future is of a clock that was wrong.
     if state.last <= moment < state.next_try:
         until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(state.next_try))
@@ -142,10 +154,16 @@ def issue(order: Order, now: float | None = None) -> Certificate:
         )
     except (HostError, OSError) as error:
         reason = str(error)
-        record(order.site, State(state.failures + 1, int(moment), reason[:2000]))
+        failed(order, reason, moment)
         raise Refused(f"{order.site}: no certificate; {reason}") from error
-    record(order.site, State())
     return found
+
+
+def failed(order: Order, reason: str, now: float) -> None:
+    """Record that there is no certificate, or that Nginx does not use it."""
+    state = state_of(order.site)
+    before = state.failures if state.wanted in ("", order.wanted) else 0
+    record(order.site, State(before + 1, int(now), reason[:2000], order.wanted))
 
 
 def _prepare(order: Order) -> None:

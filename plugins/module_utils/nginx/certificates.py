@@ -85,6 +85,17 @@ def current(root: Path) -> dict[str, Certificate]:
     return found
 
 
+def stored(site: str, place: Path = CERTIFICATES) -> list[Certificate]:
+    """All certificates of a site on the host, used or not."""
+    found = []
+    for path in (place / site).glob(f"[!.]*/{ABOUT}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            known = about(path.parent)
+            if (path.parent / KEY).is_file() and (path.parent / CHAIN).is_file():
+                found.append(known)
+    return found
+
+
 def about(directory: Path) -> Certificate:
     """What is known of a certificate on the host."""
     found = read(Certificate, json.loads((directory / ABOUT).read_text()))

@@ -29,6 +29,11 @@ from .facts import (
 from .files import MARKER, PENDING, read_text
 
 # Sites that a package brings, switched on as they come: Debian and Ubuntu, nginx.org.
+PROGRAMS = {
+    "openssl": "/usr/bin/openssl",
+    "certbot": "/usr/bin/certbot",
+    "cron": "/usr/sbin/cron",
+}
 SHOWN_BYTES = 65536  # of a file of another owner, for the difference in an error
 
 
@@ -223,6 +228,12 @@ def log_rotation(places: Places) -> LogRotation:
     return LogRotation(by, digest, places.at("/usr/sbin/logrotate").exists())
 
 
+def _timer_runs(places: Places) -> bool:
+    """Whether the timer is started, now and at boot."""
+    wanted = places.at("/etc/systemd/system/timers.target.wants/flaskops-renew.timer")
+    return wanted.is_symlink() and run(["systemctl", "is-active", "flaskops-renew.timer"])[0] == 0
+
+
 def renewal(places: Places) -> InstalledRenewal:
     """The program that systemd or cron starts, if it exists, and its list."""
     for unit in ("/etc/systemd/system/flaskops-renew.service", "/etc/cron.d/flaskops-renew"):
@@ -232,7 +243,9 @@ def renewal(places: Places) -> InstalledRenewal:
                 listed = places.at(str(renew.ORDERS)).read_bytes()
             except OSError:
                 listed = b""
-            return InstalledRenewal(found[2], hashlib.sha256(listed).hexdigest())
+            # Without its timer it counts as missing, and is installed again.
+            runs = unit.startswith("/etc/cron.d/") or _timer_runs(places)
+            return InstalledRenewal(found[2] if runs else "", hashlib.sha256(listed).hexdigest())
     return InstalledRenewal()
 
 
@@ -292,9 +305,7 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
         namespace_error="" if code == 0 else refused.strip(),
         openssl=openssl,
         port_holders=tuple(port_holders(ports, master)),
-        programs=tuple(
-            name for name in ("openssl", "certbot") if places.at(f"/usr/bin/{name}").exists()
-        ),
+        programs=tuple(name for name, path in PROGRAMS.items() if places.at(path).exists()),
         reload_pending=places.at(str(NGINX_RUNTIME / PENDING)).exists(),
         renewal=renewal(places),
         running=master is not None,

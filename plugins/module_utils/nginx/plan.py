@@ -24,7 +24,7 @@ from .acme import Order
 from .certificates import Certificate, Wanted, days_left, is_due, link_path, same_names
 from .config import DEFAULT_SITES
 from .facts import Facts, Inputs, OurFile, Tree, TreeFile
-from .site import Site
+from .site import PORTS, Site
 from .tls import PROFILES, Abilities, version
 
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -98,7 +98,10 @@ def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[Serv
             origin=site.origin,
             https_port_shown=site.port_shown,
             tls=() if site.tls == "none" else tls,
-            hsts_seconds=site.hsts_seconds if site.trusted and site.tls != "none" else 0,
+            # Browsers would look for HTTPS on port 443.
+            hsts_seconds=site.hsts_seconds
+            if site.trusted and site.tls != "none" and site.https_port == PORTS["https"]
+            else 0,
             challenges=site.tls == "acme",
         )
         for site in sites
@@ -146,9 +149,9 @@ SELFSIGNED_DAYS = 30  # before its end a self-signed certificate is replaced
 
 
 def provided_pairs(
-    given: Mapping[str, Any], sites: Iterable[Site], now: float
+    facts: Facts, given: Mapping[str, Any], sites: Iterable[Site], now: float
 ) -> tuple[dict[str, provided.Pair], list[str]]:
-    """What the user provides, by site, and all problems."""
+    """What the user provides, by site, and all problems of those that do not serve yet."""
     entries = {
         entry["name"]: entry
         for entry in (given["sites"] if isinstance(given["sites"], (list, tuple)) else ())
@@ -168,7 +171,9 @@ def provided_pairs(
         certificate, key = (text.value for text in texts)
         try:
             pair = provided.load(certificate, key, str(given.get("directory", ".")))
-            found = provided.problems(pair, site.names, moment)
+            there = facts.certificates.get(site.name)
+            serves = there is not None and there.source == pair.digest
+            found = [] if serves else provided.problems(pair, site.names, moment)
         except provided.Unusable as error:
             found = [str(error)]
         else:
@@ -394,6 +399,8 @@ def broken_by_others(facts: Facts) -> list[str]:
         return []
     if match and match[1] in {*facts.files, *DEFAULT_SITES, "nginx.conf"}:
         return []
+    if f"{ROOT}/{NGINX_SITES}/" in error and ".certificate/" in error:  # it is created again
+        return []
     return [refused(error)]
 
 
@@ -496,7 +503,9 @@ def make_plan(
     moment = time.time() if now is None else now
     inputs, problems = schema.read(given)
     pairs, unusable = (
-        provided_pairs(given, inputs.sites, moment) if inputs.manage and facts else ({}, [])
+        provided_pairs(facts, given, inputs.sites, moment)
+        if inputs.manage and facts and given.get("writes", True)
+        else ({}, [])
     )
     problems += unusable
     ipv6 = inputs.ipv6 == "enabled" or (inputs.ipv6 == "auto" and bool(facts and facts.ipv6))
@@ -583,6 +592,9 @@ def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool) 
         "logrotate": facts.log_rotation.installed,
         "openssl": "openssl" in facts.programs or not linked,
         "certbot": "certbot" in facts.programs or "acme" not in encrypted.values(),
+        "cron": "cron" in facts.programs
+        or "acme" not in encrypted.values()
+        or facts.boot_guard != "none",
     }
     return replace(
         plan,

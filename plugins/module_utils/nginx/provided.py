@@ -58,9 +58,21 @@ def load(certificate: str, key: str, directory: str) -> Pair:
     Raises:
         Unusable: a file cannot be read.
     """
-    return Pair(
-        _text("certificate", certificate, directory), _text("certificate_key", key, directory)
+    chain, secret = (
+        _text("certificate", certificate, directory),
+        _text("certificate_key", key, directory),
     )
+    return Pair(_blocks(chain, "CERTIFICATE"), _blocks(secret, "PRIVATE KEY"))
+
+
+def _blocks(text: str, kind: str) -> str:
+    """The blocks of a kind; a file may have the key and the certificates together, and the key must
+    not come to where certificates go.
+    """
+    found = re.findall(
+        rf"^-----BEGIN ([A-Z ]*{kind})-----[ \t\r]*$(.*?)^-----END \1-----", text, re.M | re.S
+    )
+    return "".join(f"-----BEGIN {name}-----{body}-----END {name}-----\n" for name, body in found)
 
 
 def _text(key: str, given: str, directory: str) -> str:

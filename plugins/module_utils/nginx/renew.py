@@ -46,8 +46,8 @@ def renew_all() -> list[str]:
         orders = [read(Order, each) for each in json.loads(ORDERS.read_text())]
     except (OSError, ValueError, TypeError) as error:
         return [f"{ORDERS} cannot be read: {error}. Run the playbook again."]
-    now, there = time.time(), certificates.current(Path(NGINX_ROOT))
-    due = [order for order in orders if is_due(there.get(order.site), order, now)]
+    there = certificates.current(Path(NGINX_ROOT))
+    due = [order for order in orders if is_due(there.get(order.site), order, time.time())]
     return [words for words in map(attempt, due) if words]
 
 
@@ -73,10 +73,19 @@ def attempt(order: Order) -> str:
     found, words = None, ""
     try:
         with _alone():
-            found = acme.issue(order)
+            # Another process may have done it meanwhile.
+            before = certificates.current(Path(NGINX_ROOT)).get(order.site)
+            if not is_due(before, order, time.time()):
+                return ""
+            found = _unused(order) or acme.issue(order)
             _use(order.site, found)
-    except (HostError, NginxError, OSError) as error:
+            acme.record(order.site, acme.State())
+    except Refused as error:
         words = str(error)
+    except Exception as error:  # whatever it is, the other sites go on
+        kind = "" if isinstance(error, (HostError, NginxError, OSError)) else type(error).__name__
+        words = f"{order.site}: no certificate; {f'{kind}: ' if kind else ''}{error}"
+        acme.failed(order, words, begun)
     line = {
         "time": moment(begun),
         "site": order.site,
@@ -92,6 +101,15 @@ def attempt(order: Order) -> str:
         AUDIT.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         append_line(AUDIT, json.dumps(line))
     return words
+
+
+def _unused(order: Order) -> Certificate | None:
+    """A good certificate that an earlier try got and Nginx did not use: authorities limit how many
+    of the same they give.
+    """
+    stored = certificates.stored(order.site)
+    good = [found for found in stored if not is_due(found, order, time.time())]
+    return max(good, key=lambda found: found.not_after, default=None)
 
 
 def _use(site: str, certificate: Certificate) -> None:

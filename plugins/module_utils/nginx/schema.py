@@ -501,10 +501,10 @@ def _tls_problems(site: Mapping[str, Any], tls: str, names: list[str]) -> list[s
             " each name, or use tls: provided with a certificate for all of them."
         )
     addresses = [name for name in names if _is_address(name)]
-    if tls == "acme" and addresses:
+    if tls != "none" and addresses:
         problems.append(
-            f"server_names must be host names for tls: acme; got the address {show(addresses[0])}."
-            " Use tls: provided with a certificate for it."
+            f"server_names must be host names for TLS; got the address {show(addresses[0])}, for"
+            " which clients send no name. Write a name, or tls: none."
         )
     return problems
 

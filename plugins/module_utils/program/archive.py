@@ -24,16 +24,22 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can have
 
 
 @cache
-def archive() -> bytes:
-    """The whole file, executable by Python."""
+def _files() -> dict[str, bytes]:
+    """The content of each file, by its name in the archive."""
     here = Path(__file__).parents[1]
     files = {"__main__.py": MAIN.encode(), f"{PACKAGE}/__init__.py": b""}
     for room in ROOMS:
         for path in (here / room).glob("*.py"):
             files[f"{PACKAGE}/{room}/{path.name}"] = path.read_bytes()
+    return files
+
+
+@cache
+def archive() -> bytes:
+    """The whole file, executable by Python."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name, content in sorted(files.items()):
+        for name, content in sorted(_files().items()):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             zipped.writestr(entry, content)
@@ -42,5 +48,10 @@ def archive() -> bytes:
 
 @cache
 def name() -> str:
-    """The name of the file, with its version: a part of the digest of its content."""
-    return f"{PACKAGE}-{hashlib.sha256(archive()).hexdigest()[:12]}.pyz"
+    """The name of the file, with its version: a part of the digest of its content, which no
+    compression changes.
+    """
+    digest = hashlib.sha256()
+    for path, content in sorted(_files().items()):
+        digest.update(f"{path} {len(content)}\n".encode() + content)
+    return f"{PACKAGE}-{digest.hexdigest()[:12]}.pyz"
