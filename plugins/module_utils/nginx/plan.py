@@ -24,7 +24,7 @@ from .acme import Order
 from .certificates import Certificate, Wanted, days_left, is_due, link_path, same_names
 from .config import DEFAULT_SITES
 from .facts import Facts, Inputs, OurFile, Tree, TreeFile
-from .site import PORTS, Site
+from .site import Site
 from .tls import PROFILES, Abilities, version
 
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -100,7 +100,7 @@ def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[Serv
             tls=() if site.tls == "none" else tls,
             # Browsers would look for HTTPS on port 443.
             hsts_seconds=site.hsts_seconds
-            if site.trusted and site.tls != "none" and site.https_port == PORTS["https"]
+            if site.trusted and site.tls != "none" and not site.port_shown
             else 0,
             challenges=site.tls == "acme",
         )
