@@ -35,7 +35,8 @@ class ActionModule(ActionBase):
                 except provided.Unusable as error:
                     raise AnsibleActionFail(f"nginx_sites: {wanted['site']}: {error}") from error
                 more, keys[wanted["site"]] = {"chain": pair.chain}, pair.key
-            create.append({**wanted, **more})
+            plain = {name: value for name, value in wanted.items() if name != "key"}
+            create.append({**plain, **more})
         return dict(
             self._execute_module(
                 module_name="flaskops.host.nginx_certificates",
