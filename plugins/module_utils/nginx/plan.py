@@ -172,7 +172,9 @@ def provided_pairs(
         try:
             pair = provided.load(certificate, key, str(given.get("directory", ".")))
             there = facts.certificates.get(site.name)
-            serves = there is not None and there.source == pair.digest
+            serves = (
+                there is not None and there.source == pair.digest and same_names(there, site.names)
+            )
             found = [] if serves else provided.problems(pair, site.names, moment)
         except provided.Unusable as error:
             found = [str(error)]
