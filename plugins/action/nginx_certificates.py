@@ -35,8 +35,7 @@ class ActionModule(ActionBase):
                 except provided.Unusable as error:
                     raise AnsibleActionFail(f"nginx_sites: {wanted['site']}: {error}") from error
                 more, keys[wanted["site"]] = {"chain": pair.chain}, pair.key
-            plain = {name: value for name, value in wanted.items() if name != "key"}
-            create.append({**plain, **more})
+            create.append({**wanted, **more})
         return dict(
             self._execute_module(
                 module_name="flaskops.host.nginx_certificates",

@@ -137,14 +137,15 @@ def main() -> None:
     links, actions, failures = [], [], {}
     linked = certificates.current(Path(NGINX_ROOT))
     for given in module.params["create"]:
-        key = module.params["keys"].get(given["site"], "")
-        wanted = read(certificates.Wanted, {**given, "key": key})
+        wanted = read(certificates.Wanted, given)
+        key = module.params["keys"].get(wanted.site, "")
         directory = str(CERTIFICATES / wanted.site / "new")
         try:
             if not module.check_mode:
                 if wanted.site in linked:
                     certificates.prune(wanted.site, linked[wanted.site].directory)
-                directory = certificates.create(wanted).directory
+                made = certificates.create(wanted, chain=given["chain"], key=key)
+                directory = made.directory
         except (HostError, OSError) as error:
             module.fail_json(msg=f"nginx: the certificate of the site {wanted.site}: {error}")
         links.append({"path": certificates.link_path(wanted.site), "target": directory})

@@ -238,6 +238,25 @@ def test_an_unmanaged_nginx_gets_only_the_names():
     ]
 
 
+def takes(tmp_path, files):
+    """Nginx takes the files, below another root."""
+    tree = tmp_path / "nginx"
+    for path, content in files.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(content.replace("/etc/nginx/", f"{tree}/"))
+    (tree / "mime.types").write_text("types { text/html html; }\n")
+    (tree / "sites-enabled").mkdir()
+    main = tree / "nginx.conf"
+    main.write_text(
+        main.read_text()
+        .replace("/run/nginx.pid", f"{tmp_path}/pid")
+        .replace("/var/log/nginx", str(tmp_path))
+    )
+    result = subprocess.run([NGINX, "-t", "-c", main], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "[warn]" not in result.stderr, result.stderr
+
+
 @pytest.mark.skipif(
     "FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx"
 )
@@ -266,18 +285,4 @@ def test_an_unmanaged_nginx_gets_only_the_names():
 )
 def test_nginx_accepts_the_configuration(tmp_path, overrides):
     files = render(facts={"ipv6": False}, **overrides)
-    tree = tmp_path / "nginx"
-    for path, content in files.items():
-        (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        (tree / path).write_text(content.replace("/etc/nginx/", f"{tree}/"))
-    (tree / "mime.types").write_text("types { text/html html; }\n")
-    (tree / "sites-enabled").mkdir()
-    main = tree / "nginx.conf"
-    main.write_text(
-        main.read_text()
-        .replace("/run/nginx.pid", f"{tmp_path}/pid")
-        .replace("/var/log/nginx", str(tmp_path))
-    )
-    result = subprocess.run([NGINX, "-t", "-c", main], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert "[warn]" not in result.stderr
+    takes(tmp_path, files)

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import certificates, config
-from test_nginx import NGINX, render
+from test_nginx import NGINX, render, takes
 
 WWW = {"name": "www", "server_names": ["shop.example.org", "b.example.org"], "tls": "selfsigned"}
 ACME = {**WWW, "tls": "acme", "redirect_from": ["www.example.org", "old.example.net"]}
@@ -193,27 +193,14 @@ def pair():
 
 
 def accepted(tmp_path, files, pair):
-    """Nginx takes the files, below another root."""
-    tree = tmp_path / "nginx"
-    for path, content in files.items():
-        (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        (tree / path).write_text(content.replace("/etc/nginx/", f"{tree}/"))
+    """Nginx takes the files, below another root, with a certificate for each site."""
+    for content in files.values():
         for name in re.findall(r"flaskops/(\S+)\.certificate/chain\.pem", content):
-            place = tree / "flaskops" / f"{name}.certificate"
-            place.mkdir(exist_ok=True)
+            place = tmp_path / "nginx/flaskops" / f"{name}.certificate"
+            place.mkdir(parents=True, exist_ok=True)
             (place / "chain.pem").write_text(pair[0])
             (place / "key.pem").write_text(pair[1])
-    (tree / "mime.types").write_text("types { text/html html; }\n")
-    (tree / "sites-enabled").mkdir()
-    main = tree / "nginx.conf"
-    main.write_text(
-        main.read_text()
-        .replace("/run/nginx.pid", f"{tmp_path}/pid")
-        .replace("/var/log/nginx", str(tmp_path))
-    )
-    done = subprocess.run([NGINX, "-t", "-c", main], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "[warn]" not in done.stderr, done.stderr
+    takes(tmp_path, files)
 
 
 def version_here():

@@ -35,8 +35,8 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def make(place):
     place.parent.mkdir()
-    return lambda site="shop", kind="selfsigned", names=NAMES, **more: certificates.create(
-        Wanted(site, kind, names, **more), place
+    return lambda site="shop", kind="selfsigned", names=NAMES, source="", **pair: (
+        certificates.create(Wanted(site, kind, names, source), place, **pair)
     )
 
 

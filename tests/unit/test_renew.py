@@ -224,7 +224,7 @@ def test_the_program_that_is_started_removes_its_earlier_versions(tmp_path, monk
         path.touch()
     unit = tmp_path / "flaskops-renew.service"
     monkeypatch.setattr(main.sys, "argv", [str(own), "renew"])
-    monkeypatch.setattr(main, "STARTED_BY", (unit,))
+    monkeypatch.setattr(renew, "UNITS", (unit,))
     main._sweep()
     assert older.exists()
     unit.write_text(f"ExecStart=python3 -I {own} renew\n")

@@ -13,14 +13,24 @@ ADDRESS = "an address or a network such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/3
 PATTERN = r"([0-9.]{7,15}|[0-9A-Fa-f:]{2,39})(/[0-9]{1,3})?"
 
 
-def problem_of(text: str) -> str:
+def unreadable(text: str) -> str:
     """What the text must be, in the words after "must"; "" for an address or a network."""
     try:
-        network = ip_network(text)
+        ip_network(text)
     except ValueError as error:
         beside = ", without bits beside the network" if "host bits" in str(error) else ""
         return f"be {ADDRESS}{beside}"
-    return "be narrower than every client" if network.prefixlen == 0 else ""
+    return ""
+
+
+def is_everyone(text: str) -> bool:
+    """Whether a valid network has every client."""
+    return ip_network(text).prefixlen == 0
+
+
+def problem_of(text: str) -> str:
+    """The same, also for a network that has every client."""
+    return unreadable(text) or ("be narrower than every client" if is_everyone(text) else "")
 
 
 def as_nginx_writes(given: Iterable[str]) -> tuple[str, ...]:

@@ -132,9 +132,7 @@ def issue(order: Order, now: float | None = None) -> Certificate:
         raise Refused(
             f"{order.site}: no certificate; certbot is not installed; install the package certbot."
         )
-    state = state_of(order.site)
-    if state.wanted not in ("", order.wanted):
-        state = State()
+    state = _tries(order)
     # A failure in the future is of a clock that was wrong.
     if state.last <= moment < state.next_try:
         until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(state.next_try))
@@ -161,9 +159,14 @@ def issue(order: Order, now: float | None = None) -> Certificate:
 
 def failed(order: Order, reason: str, now: float) -> None:
     """Record that there is no certificate, or that Nginx does not use it."""
+    failures = _tries(order).failures + 1
+    record(order.site, State(failures, int(now), reason[:2000], order.wanted))
+
+
+def _tries(order: Order) -> State:
+    """The tries of an order; those of other names or of another authority do not count."""
     state = state_of(order.site)
-    before = state.failures if state.wanted in ("", order.wanted) else 0
-    record(order.site, State(before + 1, int(now), reason[:2000], order.wanted))
+    return state if state.wanted in ("", order.wanted) else State()
 
 
 def _prepare(order: Order) -> None:
@@ -225,8 +228,6 @@ def _certbot(order: Order) -> str:
             check=False,
             env=environment,
         )
-    except FileNotFoundError:
-        raise HostError("certbot is not installed; install the package certbot") from None
     except subprocess.TimeoutExpired:
         raise HostError(f"certbot did not end within {SECONDS} seconds; run again") from None
     except OSError as error:

@@ -57,14 +57,12 @@ class Certificate(Typed):
 
 @dataclass(frozen=True)
 class Wanted(Typed):
-    """A certificate that a site needs. chain, key: of a provided one, PEM."""
+    """A certificate that a site needs."""
 
     site: str
     kind: str
     names: tuple[str, ...]
     source: str = ""
-    chain: str = ""
-    key: str = ""
 
 
 def link_path(site: str) -> str:
@@ -104,13 +102,19 @@ def about(directory: Path) -> Certificate:
     return found
 
 
-def create(wanted: Wanted, place: Path = CERTIFICATES) -> Certificate:
+def create(
+    wanted: Wanted, place: Path = CERTIFICATES, chain: str = "", key: str = ""
+) -> Certificate:
     """Write a provided or a self-signed certificate, also a placeholder.
+
+    Args:
+        wanted: which.
+        place: where certificates are.
+        chain, key: of a provided one, PEM.
 
     Raises:
         HostError: it cannot be made.
     """
-    chain, key = wanted.chain, wanted.key
     if wanted.kind != "provided":
         chain, key = self_signed(wanted.names)
     return store(wanted, chain, key, place)
@@ -166,7 +170,7 @@ def prune(site: str, used: str, place: Path = CERTIFICATES) -> None:
 
 def self_signed(names: Sequence[str]) -> tuple[str, str]:
     """A certificate that no browser trusts, and its key."""
-    listed = ",".join(f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in names)
+    listed = ",".join(f"{'IP' if is_address(name) else 'DNS'}:{name}" for name in names)
     with tempfile.TemporaryDirectory(prefix="flaskops-") as directory:
         key, chain = Path(directory, KEY), Path(directory, CHAIN)
         openssl(
@@ -177,7 +181,8 @@ def self_signed(names: Sequence[str]) -> tuple[str, str]:
         return chain.read_text(), key.read_text()
 
 
-def _is_address(name: str) -> bool:
+def is_address(name: str) -> bool:
+    """Whether a name of a site is an address."""
     with contextlib.suppress(ValueError):
         return bool(ipaddress.ip_address(name))
     return False

@@ -236,15 +236,16 @@ def _timer_runs(places: Places) -> bool:
 
 def renewal(places: Places) -> InstalledRenewal:
     """The program that systemd or cron starts, if it exists, and its list."""
-    for unit in ("/etc/systemd/system/flaskops-renew.service", "/etc/cron.d/flaskops-renew"):
-        found = re.search(r"(\S+/)(flaskops-[0-9a-f]+\.pyz) renew", read_text(places.at(unit)))
+    for unit in renew.UNITS:
+        text = read_text(places.at(str(unit)))
+        found = re.search(r"(\S+/)(flaskops-[0-9a-f]+\.pyz) renew", text)
         if found and places.at(found[1] + found[2]).exists():
             try:
                 listed = places.at(str(renew.ORDERS)).read_bytes()
             except OSError:
                 listed = b""
             # Without its timer it counts as missing, and is installed again.
-            runs = unit.startswith("/etc/cron.d/") or _timer_runs(places)
+            runs = unit.suffix != ".service" or _timer_runs(places)
             return InstalledRenewal(found[2] if runs else "", hashlib.sha256(listed).hexdigest())
     return InstalledRenewal()
 

@@ -10,7 +10,6 @@ on the host.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -19,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..host.files import HostError, append_line, moment
+from ..host.flock import locked
 from ..host.places import CERTIFICATES, CERTIFICATES_LOCK, NGINX_ROOT, ROOT
 from ..host.typed import read
 from . import acme, certificates
@@ -28,6 +28,11 @@ from .process import Host
 from .steps import NginxError, parse_wanted
 from .tree import NginxTree, Settings
 
+# What starts the program on the host.
+UNITS = (
+    Path("/etc/systemd/system/flaskops-renew.service"),
+    Path("/etc/cron.d/flaskops-renew"),
+)
 ORDERS = CERTIFICATES.parent / "renew.json"
 AUDIT = Path(ROOT) / "certificates.jsonl"
 LOCK = CERTIFICATES_LOCK
@@ -37,11 +42,7 @@ RELOAD_SECONDS = 20.0
 
 
 def renew_all() -> list[str]:
-    """Renew what is due; returns why the others could not be renewed.
-
-    Raises:
-        HostError: what is to be renewed cannot be read.
-    """
+    """Renew what is due; returns why that failed for each site where it did, or for all of them."""
     try:
         orders = [read(Order, each) for each in json.loads(ORDERS.read_text())]
     except (OSError, ValueError, TypeError) as error:
@@ -136,18 +137,11 @@ def _alone() -> Iterator[None]:
     """One order at a time on this host."""
     handle = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise Refused(
-                        f"another process has been getting certificates for {LOCK_SECONDS:.0f} s"
-                        f" (lock {LOCK}); run again when it has ended."
-                    ) from None
-                time.sleep(0.2)
+        if not locked(handle, LOCK_SECONDS):
+            raise Refused(
+                f"another process has been getting certificates for {LOCK_SECONDS:.0f} s"
+                f" (lock {LOCK}); run again when it has ended."
+            )
         yield
     finally:
         os.close(handle)

@@ -10,7 +10,6 @@ themselves.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +18,7 @@ from typing import Any
 
 from ..inputs import addresses
 from ..inputs.options import Option, convert, normalize, read_inputs, refusal, show
+from .certificates import is_address
 from .facts import Inputs
 from .site import PORTS, SCHEME, Site
 from .tls import PROFILES
@@ -28,7 +28,6 @@ LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 SERVER_NAME = re.compile(rf"(?:\*\.)?{LABEL}(?:\.{LABEL})*")
 HOST_NAME = "a host name such as shop.example.org or *.example.org"
 PLAIN_NAME = "a host name such as www.example.org"
-ADDRESS = addresses.ADDRESS
 
 
 def _site_name(text: str) -> str:
@@ -50,15 +49,6 @@ def _server_name(text: str) -> str:
 
 def _plain_name(text: str) -> str:
     return f"be {PLAIN_NAME}" if "*" in text else _server_name(text)
-
-
-def _proxy(text: str) -> str:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        beside = ", without bits beside the network" if "host bits" in str(error) else ""
-        return f"be {ADDRESS}{beside}"
-    return ""
 
 
 def _whole(least: int, most: int, allowed: str = "a whole number", about: str = "") -> Option:
@@ -188,7 +178,12 @@ INPUTS: dict[str, Option] = {
     ),
     "trusted_proxies": Option(
         kind="list",
-        elements=Option(strict=True, pattern=addresses.PATTERN, check=_proxy, allowed=ADDRESS),
+        elements=Option(
+            strict=True,
+            pattern=addresses.PATTERN,
+            check=addresses.unreadable,
+            allowed=addresses.ADDRESS,
+        ),
         about="""
             Addresses and networks of proxies in front, such as one that terminates TLS. Nginx
             trusts their C(X-Forwarded-For) and C(X-Forwarded-Proto), so that applications, C(allow)
@@ -401,18 +396,13 @@ def read(inputs: Mapping[str, Any]) -> tuple[Inputs, list[str]]:
 
 def _proxies(given: list[str]) -> tuple[list[str], list[str]]:
     """Each as Nginx writes it and once."""
-    networks = {text: ipaddress.ip_network(text) for text in given}
     problems = [
         f"nginx_trusted_proxies: {show(text)} is every client, and each could pass for another"
         " address; write those of your proxies alone."
-        for text, network in networks.items()
-        if network.prefixlen == 0
+        for text in dict.fromkeys(given)
+        if addresses.is_everyone(text)
     ]
-    written = (
-        str(network.network_address if network.num_addresses == 1 else network)
-        for network in networks.values()
-    )
-    return list(dict.fromkeys(written)), problems
+    return list(addresses.as_nginx_writes(given)), problems
 
 
 def _sites(given: Any, values: Mapping[str, Any]) -> tuple[list[Site], list[str]]:
@@ -500,21 +490,13 @@ def _tls_problems(site: Mapping[str, Any], tls: str, names: list[str]) -> list[s
             f"server_names must be names without * for tls: acme; got {show(patterns[0])}. Write"
             " each name, or use tls: provided with a certificate for all of them."
         )
-    addresses = [name for name in names if _is_address(name)]
+    addresses = [name for name in names if is_address(name)]
     if tls != "none" and addresses:
         problems.append(
             f"server_names must be host names for TLS; got the address {show(addresses[0])}, for"
             " which clients send no name. Write a name, or tls: none."
         )
     return problems
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _shared(given: list[Site], default_port: int) -> list[str]:

@@ -21,16 +21,15 @@ The order of a change, and why a cut at any point is safe:
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..host.flock import locked
 from ..host.places import NGINX_BACKUPS, NGINX_LOCK, NGINX_ROOT, NGINX_RUNTIME
 from .files import PENDING, Transaction, apply_plain, copy_tree, keep_backup, read_entry, sweep_tree
 from .process import Host, emergencies, nginx_warnings
@@ -89,20 +88,13 @@ def host_lock(path: Path, seconds: float, check_mode: bool) -> Iterator[None]:
             raise NginxError(
                 f"The lock {path} belongs to another user; remove it, and root creates it again."
             )
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    holder = os.pread(handle, 64, 0).decode("ascii", "replace").strip() or "unknown"
-                    raise NginxError(
-                        "Another run has been changing the Nginx configuration for more than"
-                        f" {seconds:g} s (process {holder}, lock {path}). Wait for it to end, or"
-                        " stop it, and run again."
-                    ) from None
-                time.sleep(0.1)
+        if not locked(handle, seconds):
+            holder = os.pread(handle, 64, 0).decode("ascii", "replace").strip() or "unknown"
+            raise NginxError(
+                "Another run has been changing the Nginx configuration for more than"
+                f" {seconds:g} s (process {holder}, lock {path}). Wait for it to end, or stop it,"
+                " and run again."
+            )
         if not check_mode:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)

@@ -13,11 +13,6 @@ from pathlib import Path
 from ..nginx import renew
 from ..nginx.files import read_text
 
-STARTED_BY = (
-    Path("/etc/systemd/system/flaskops-renew.service"),
-    Path("/etc/cron.d/flaskops-renew"),
-)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
@@ -41,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _sweep() -> None:
     """Remove earlier versions of this program, if it is the one that is started."""
     own = Path(sys.argv[0]).resolve()
-    if own.suffix == ".pyz" and any(own.name in read_text(unit) for unit in STARTED_BY):
+    if own.suffix == ".pyz" and any(own.name in read_text(unit) for unit in renew.UNITS):
         for other in own.parent.glob("flaskops-*.pyz"):
             if other != own:
                 other.unlink(missing_ok=True)

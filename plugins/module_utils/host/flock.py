@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks of files that processes wait for, with a limit."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+
+PAUSE = 0.1  # seconds between two tries
+
+
+def locked(handle: int, seconds: float) -> bool:
+    """Lock an open file exclusively, until it is closed.
+
+    Args:
+        handle: of the file.
+        seconds: how long to wait for another process that holds it.
+
+    Returns:
+        Whether it is locked; False when the time was over.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(PAUSE)
+        else:
+            return True
