@@ -83,6 +83,44 @@ def test_limits_and_error_pages_go_together(place):  # noqa: F811
     ]
 
 
+@needs_nginx
+@pytest.mark.parametrize("path", ["/shop", "/"])
+def test_a_page_of_the_application_replaces_that_of_the_role(place, path):  # noqa: F811
+    made = place(path=path, proxy={"error_page": "/static/sorry.html"})
+    prefix = path.rstrip("/")
+    made.file(f"{prefix}/static/sorry.html", "<h1>Sorry</h1>")
+    made.server.server_close()
+    for method in ("GET", "POST", "DELETE"):
+        answer = made.get(f"{prefix}/x", method, If_None_Match="*", Range="bytes=0-1")
+        assert (answer.status, answer.body) == (502, b"<h1>Sorry</h1>")
+        assert answer.headers["Retry-After"] == "5"
+        assert answer.headers.get_all("Cache-Control") == ["no-store"]
+        assert answer.headers.get_all("Content-Type") == ["text/html; charset=utf-8"]
+    assert made.get(f"{prefix}/x", "HEAD").body == b""
+    # It is a static file like the others.
+    assert made.get(f"{prefix}/static/sorry.html").status == 200
+
+
+@needs_nginx
+def test_a_release_without_its_page_sends_that_of_the_role(place):  # noqa: F811
+    made = place(proxy={"error_page": "/static/sorry.html"})
+    made.server.server_close()
+    for method in ("GET", "POST"):
+        answer = made.get("/shop/x", method)
+        assert (answer.status, is_ours(answer), answer.headers["Retry-After"]) == (502, True, "5")
+
+
+@needs_nginx
+def test_a_page_that_is_a_link_is_not_sent(place, tmp_path):  # noqa: F811
+    made = place(proxy={"error_page": "/static/sorry.html"})
+    (tmp_path / "secret").write_text("secret")
+    page = made.file("/shop/static/other.html", "x").with_name("sorry.html")
+    page.symlink_to(tmp_path / "secret")
+    made.server.server_close()
+    answer = made.get("/shop/x")
+    assert b"secret" not in answer.body and answer.status in (403, 502)
+
+
 def test_the_page_fits_between_the_quotes_of_a_directive():
     page = re.sub(r"(?s)\{#.*?#\}", "", (ROLE / "templates/error.html.j2").read_text())
     assert not set(page.replace("{{ '' -}}", "")) & set("'\\$") and len(page.encode()) < 4000

@@ -164,6 +164,7 @@ def test_name_source_and_path_are_enough(check, source):
             "limits": {"requests_per_second": None, "burst": 20, "connections": None},
             "streamed_uploads": [],
             "error_pages": False,
+            "error_page": "",
         },
         "processes": [],
         "state": "present",
@@ -304,6 +305,21 @@ def test_a_custom_fragment_must_exist(check, tmp_path):
                 "proxy.error_pages would replace the errors of the application too, because of"
                 " static: fallback; leave one of them out."
             ),
+        ),
+        (
+            {"proxy": {"error_page": "/sorry.html"}},
+            ("proxy.error_page must be one of the static files, below /static; got '/sorry.html'."),
+        ),
+        (
+            {"proxy": {"error_page": "/a/sorry.html"}, "static": []},
+            (
+                "proxy.error_page must be one of the static files, below a url of static; got"
+                " '/a/sorry.html'."
+            ),
+        ),
+        (
+            {"proxy": {"error_page": "/static/x.html", "directives": ["error_page 502 /x"]}},
+            "proxy.error_pages and error_page in proxy.directives are written; keep one of them.",
         ),
         (
             {"proxy": {"limits": {"connections": 1}, "directives": ["limit_conn mine 1"]}},
@@ -847,6 +863,25 @@ def test_bad_paths_are_refused(check, path):
         (
             {"proxy": {"error_pages": "/sorry.html"}},
             "flask_apps: shop: proxy: error_pages must be true or false; got '/sorry.html'.",
+        ),
+        *(
+            (
+                {"proxy": {"error_page": given}},
+                (
+                    "flask_apps: shop: proxy: error_page must be the path of a static file of the"
+                    f" application, such as /static/sorry.html; got {given!r}."
+                ),
+            )
+            for given in (
+                "static/x.html",
+                "/static/",
+                "/static/x.php",
+                "/static/../x.html",
+                "/static/$uri.html",
+                "/static/x.html;",
+                "/static/x.html\n",
+                "/static/.x.html",
+            )
         ),
         *(
             (

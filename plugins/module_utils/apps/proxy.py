@@ -23,12 +23,13 @@ _DIRECTIVES = {
 def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
     """The problems of a valid proxy; written is what the user wrote of it."""
     proxy = app.proxy
+    error_pages = proxy.error_pages or bool(proxy.error_page)
     used = {
         "allow": proxy.allow,
         "basic_auth": proxy.basic_auth.users,
         "limits": written.get("limits"),
         "streamed_uploads": proxy.streamed_uploads,
-        "error_pages": proxy.error_pages,
+        "error_pages": error_pages,
     }
     found = [*_without_effect(proxy, written)]
     for key in (key for key, value in used.items() if value):
@@ -44,10 +45,17 @@ def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
                 f"proxy.{key} and {' and '.join(both)} in proxy.directives are written; keep one of"
                 " them."
             )
-    if proxy.error_pages and any(static.fallback for static in app.static):
+    if error_pages and any(static.fallback for static in app.static):
         found.append(
             "proxy.error_pages would replace the errors of the application too, because of static:"
             " fallback; leave one of them out."
+        )
+    page = proxy.error_page
+    if page and not any(page.startswith(f"{static.url.rstrip('/')}/") for static in app.static):
+        found.append(
+            f"proxy.error_page must be one of the static files, below"
+            f" {' or '.join(static.url for static in app.static) or 'a url of static'};"
+            f" got {page!r}."
         )
     return found
 

@@ -1059,6 +1059,17 @@ OPTIONS: dict[str, Option] = {
                     stay as they are.
                 """,
             ),
+            "error_page": Option(
+                default="",
+                pattern=r"|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+\.html",
+                allowed="the path of a static file of the application, such as /static/sorry.html",
+                about="""
+                    A page of the application instead of that of the role: one of its static files,
+                    by its path below the application's own. It turns on
+                    O(proxy.error_pages). Where the release lacks the file, the page of the role is
+                    sent.
+                """,
+            ),
             "directives": Option(
                 kind="list",
                 default=[],

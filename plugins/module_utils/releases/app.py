@@ -184,6 +184,7 @@ class Proxy:
     limits: Limits = Limits()
     streamed_uploads: tuple[str, ...] = ()
     error_pages: bool = False
+    error_page: str = ""
 
 
 @dataclass(frozen=True)
