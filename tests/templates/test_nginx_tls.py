@@ -147,17 +147,25 @@ def test_the_question_of_an_authority_is_answered_by_plain_http():
         ({**ACME, "hsts_seconds": 300}, {"nginx_hsts_seconds": 63072000}, "300"),
         (ACME, {"nginx_hsts_seconds": 0}, None),
         (ACME, {"nginx_acme_directory": "letsencrypt-staging"}, None),
-        (WWW, {"nginx_hsts_seconds": 63072000}, None),
+        (
+            {**WWW, "redirect_from": ["www.example.org"]},
+            {"nginx_hsts_seconds": 63072000},
+            None,
+        ),
     ],
 )
 def test_hsts_is_sent_over_https_alone(site, overrides, seconds):
-    *before, last = servers(sites_of("1.26.3", [site], **overrides)["flaskops/www.conf"])
-    assert not any("add_header" in directives or "set" in directives for directives, _ in before)
-    if seconds is None:
-        assert "add_header" not in last[0]
-    else:
-        assert last[0]["set"] == [f"$flaskops_hsts max-age={seconds}"]
-        assert last[0]["add_header"] == ["Strict-Transport-Security $flaskops_sent_hsts always"]
+    redirect, names, last = servers(sites_of("1.26.3", [site], **overrides)["flaskops/www.conf"])
+    assert "add_header" not in redirect[0] and "if" not in redirect[0]
+    for directives, blocks in (names, last):
+        if seconds is None:
+            assert "add_header" not in directives and "if" not in directives
+        else:
+            only = ["set", "$flaskops_hsts", f"max-age={seconds}"]
+            (inner,) = blocks["( $https )" if "( $https )" in blocks else "($https)"].block
+            assert [inner.name, *inner.arguments] == only
+            sent = ["Strict-Transport-Security $flaskops_sent_hsts always"]
+            assert directives["add_header"] == sent
 
 
 def test_the_settings_of_all_sites_reach_each_server():

@@ -164,6 +164,7 @@ def test_name_source_and_path_are_enough(check, source):
             "limits": {"requests_per_second": None, "burst": 20, "connections": None},
             "streamed_uploads": [],
             "error_pages": False,
+            "security_headers": {},
         },
         "processes": [],
         "state": "present",

@@ -184,6 +184,7 @@ class Proxy:
     limits: Limits = Limits()
     streamed_uploads: tuple[str, ...] = ()
     error_pages: bool = False
+    security_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
