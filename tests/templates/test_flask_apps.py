@@ -468,7 +468,9 @@ def test_every_variable_is_built_into_nginx_or_defined_by_the_nginx_role(nginx):
     used = set(re.findall(r"\$(\w+)", nginx()))
     own = set(
         re.findall(
-            r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) \$(\w+) \{", render()["conf.d/flaskops.conf"], re.MULTILINE
+            r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) \$(\w+) \{",
+            render()["conf.d/flaskops.conf"],
+            re.MULTILINE,
         )
     )
     known = {
@@ -496,9 +498,7 @@ def test_nginx_accepts_the_fragment(nginx, keys, tmp_path):
         f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver"
         f" {{\n{fragment}\n}}\n}}\n"
     )
-    (tmp_path / "flaskops.types").write_text(
-        re.sub(r"\{\{.*?\}\}", "", TYPES.read_text())
-    )
+    (tmp_path / "flaskops.types").write_text(re.sub(r"\{\{.*?\}\}", "", TYPES.read_text()))
     run = subprocess.run(
         [NGINX, "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True
     )

@@ -82,8 +82,8 @@ def test_names_for_the_fragments_are_defined():
         "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host",
         "$flaskops_reached", "$flaskops_address", "$flaskops_own_port", "$flaskops_hsts",
         "$flaskops_sent_hsts", "$flaskops_nosniff", "$flaskops_sent_nosniff",
-        "$flaskops_referrer", "$flaskops_sent_referrer", "$flaskops_framing",
-        "$flaskops_sent_framing", "$flaskops_csp", "$flaskops_sent_csp", "$flaskops_features",
+        "$flaskops_referrer", "$flaskops_sent_referrer", "$flaskops_frame",
+        "$flaskops_sent_frame", "$flaskops_csp", "$flaskops_sent_csp", "$flaskops_features",
         "$flaskops_sent_features", "$flaskops_coop", "$flaskops_sent_coop", "$flaskops_corp",
         "$flaskops_sent_corp", "$flaskops_coep", "$flaskops_sent_coep", "$flaskops_trusted",
         "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
@@ -308,8 +308,6 @@ def test_the_names_cause_no_warning_in_an_nginx_of_the_users(tmp_path):
     """Its hash of variables is smaller than ours."""
     names = render()["conf.d/flaskops.conf"].replace("/var/cache", str(tmp_path))
     main = tmp_path / "nginx.conf"
-    main.write_text(
-        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\n}}\n"
-    )
+    main.write_text(f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\n}}\n")
     result = subprocess.run([NGINX, "-t", "-c", main], capture_output=True, text=True, check=False)
     assert result.returncode == 0 and "[warn]" not in result.stderr, result.stderr

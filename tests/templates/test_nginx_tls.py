@@ -4,9 +4,14 @@ with as much as the Nginx here knows.
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
+import socket
+import ssl
 import subprocess
+import time
+from contextlib import closing, suppress
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import certificates, config
@@ -265,3 +270,44 @@ def test_nginx_accepts_the_settings_with_tls(tmp_path, pair, overrides):
     version = max(v for v in VERSIONS if tuple(map(int, v.split("."))) <= version_here())
     files = sites_of(version, [ACME, PLAIN], facts={"ipv6": False}, **overrides)
     accepted(tmp_path, files, pair)
+
+
+@needs_nginx
+def test_each_name_sends_hsts_over_https_alone(tmp_path, pair):
+    """Also the names that only redirect."""
+    version = max(v for v in VERSIONS if tuple(map(int, v.split("."))) <= version_here())
+    files = sites_of(version, [ACME], facts={"ipv6": False})  # other ports send no HSTS
+    for path, content in files.items():
+        files[path] = content.replace("listen 80", "listen 18411").replace(
+            "listen 443", "listen 18412"
+        )
+    accepted(tmp_path, files, pair)
+    main = tmp_path / "nginx/nginx.conf"
+    command = [NGINX, "-e", "stderr", "-c", str(main), "-g", "daemon off;"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        for name in ("shop.example.org", "b.example.org", "www.example.org", "old.example.net"):
+            for port, hsts in ((18411, None), (18412, "max-age=86400")):
+                answer = asked(port, name)
+                assert answer.getheader("Strict-Transport-Security") == hsts, (name, port)
+                assert answer.status == (404 if hsts and name in WWW["server_names"] else 308)
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def asked(port, name):
+    """The answer to a request for a name, when Nginx has started."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    for _time in range(100):
+        with suppress(ConnectionRefusedError), closing(socket.socket()) as plain:
+            plain.connect(("127.0.0.1", port))
+            tls = port == 18412
+            line = trusting.wrap_socket(plain, server_hostname=name) if tls else plain
+            line.sendall(f"GET /x HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(line)
+            answer.begin()
+            return answer
+        time.sleep(0.05)
+    raise AssertionError("Nginx does not answer")

@@ -178,7 +178,7 @@ class Place:
         self.server = Server(str(self.directory / "run/app.sock"), self.app)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.nginx = None
-        self.server_names, self.serves, self.others = "_", "nginx.conf", ""
+        self.server_names, self.serves, self.others, self.log = "_", "nginx.conf", "", "off"
 
     def file(self, path: str, content: str | bytes, tree: Path | None = None) -> Path:
         file = Path(f"{tree or self.static}{path}")
@@ -194,9 +194,10 @@ class Place:
         user = "user root root;" if os.geteuid() == 0 else ""
         (self.base / "nginx.conf").write_text(
             f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp"
-            " {\ntypes { text/html html; text/css css; application/javascript js; }\naccess_log"
-            f" off;\n{temporary}\n{names}\nserver {{\nlisten unix:{self.base}/web;\nserver_name"
-            f" {self.server_names or chr(34) * 2};\n{self.others}\n{fragment}\n}}\n}}\n"
+            " {\ntypes { text/html html; text/css css; application/javascript js; }\n"
+            f"{temporary}\n{names}\naccess_log {self.log};\nserver {{\n"
+            f"listen unix:{self.base}/web;\nserver_name {self.server_names or chr(34) * 2};\n"
+            f"{self.others}\n{fragment}\n}}\n}}\n"
         )
         command = [NGINX, "-e", "stderr", "-c", f"{self.base}/nginx.conf", "-g", "daemon off;"]
         self.nginx = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

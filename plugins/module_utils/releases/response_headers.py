@@ -13,12 +13,12 @@ HSTS = "Strict-Transport-Security"
 # Sent by each application; conf.d/flaskops.conf has their values.
 BY_DEFAULT = ("X-Content-Type-Options", "Referrer-Policy", "X-Frame-Options")
 # Of these, Nginx looks whether the application sends its own, with variables that only
-# conf.d/flaskops.conf can define. The end of their names, which Nginx wants short.
+# conf.d/flaskops.conf can define; this is how their names end. Long ones need a larger hash.
 VARIABLES = {
     HSTS: "hsts",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "referrer",
-    "X-Frame-Options": "framing",
+    "X-Frame-Options": "frame",
     "Content-Security-Policy": "csp",
     "Permissions-Policy": "features",
     "Cross-Origin-Opener-Policy": "coop",
