@@ -93,6 +93,7 @@ from ..module_utils.releases.basic_auth import password_file
 from ..module_utils.releases.covers import DATA_FILES
 from ..module_utils.releases.processes import one_off_command, process_containers
 from ..module_utils.releases.release import Release
+from ..module_utils.releases.response_headers import response_headers
 from ..module_utils.releases.restore import for_tasks
 from ..module_utils.releases.secrets import laid
 
@@ -152,6 +153,7 @@ class LookupModule(LookupBase):
             "before": str(place.app(name).before),
             "backlog": describe.BACKLOG,
             "data_directory": DATA_FILES,
+            "response_headers": response_headers(app.proxy.security_headers, app.proxy.directives),
         }
         image = ReleaseName(name, identity).image
         own = app.proxy.fragment

@@ -17,6 +17,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import PLACEHOLDER
 from entries import normalize_apps
+from test_nginx import render
 
 # bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
@@ -46,7 +47,7 @@ KINDS += [
     {"engine": "gunicorn", "websocket": True, "gunicorn": {"max_requests": 9}},
 ]
 RUNTIME = "flaskops/runtime:0123456789ab"
-NAMES = ROLE.parent / "nginx/templates/flaskops.conf.j2"
+TYPES = ROLE.parent / "nginx/templates/flaskops.types.j2"
 
 
 @pytest.fixture
@@ -431,7 +432,7 @@ def test_each_static_url_has_a_location(nginx):
 
 def test_without_static_files_the_application_answers_all(nginx):
     text = nginx(static=[])
-    assert "root " not in text
+    assert "/static" not in text
     assert set(re.findall(r"@flaskops\w+", text)) == {"@flaskops_shop_bare"}
 
 
@@ -467,7 +468,9 @@ def test_every_variable_is_built_into_nginx_or_defined_by_the_nginx_role(nginx):
     used = set(re.findall(r"\$(\w+)", nginx()))
     own = set(
         re.findall(
-            r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) \$(\w+) \{", NAMES.read_text(), re.MULTILINE
+            r"^(?:map (?:\S+|\".*?\")|geo(?: \S+)?) \$(\w+) \{",
+            render()["conf.d/flaskops.conf"],
+            re.MULTILINE,
         )
     )
     known = {
@@ -489,15 +492,13 @@ def test_every_variable_is_built_into_nginx_or_defined_by_the_nginx_role(nginx):
 )
 @pytest.mark.parametrize("keys", KINDS, ids=str)
 def test_nginx_accepts_the_fragment(nginx, keys, tmp_path):
-    names = re.sub(r"(?s)\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache", str(tmp_path))
+    names = render()["conf.d/flaskops.conf"].replace("/var/cache", str(tmp_path))
     fragment = nginx(**keys).replace("/etc/nginx/conf.d/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(
         f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver"
         f" {{\n{fragment}\n}}\n}}\n"
     )
-    (tmp_path / "flaskops.types").write_text(
-        re.sub(r"\{\{.*?\}\}", "", NAMES.with_name("flaskops.types.j2").read_text())
-    )
+    (tmp_path / "flaskops.types").write_text(re.sub(r"\{\{.*?\}\}", "", TYPES.read_text()))
     run = subprocess.run(
         [NGINX, "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True
     )

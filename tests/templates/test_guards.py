@@ -45,7 +45,7 @@ def test_each_location_of_an_application_is_guarded(place):  # noqa: F811
     made = place(static=SPA, proxy={"allow": allow}, health={"path": "/up"})
     for name in ("nginx.conf", "maintenance.conf"):
         for location in re.split(r"(?m)^ *location ", made.release["files"][name])[1:]:
-            reaches = "proxy_pass " in location or "    root " in location
+            reaches = "proxy_pass " in location or "try_files " in location
             rule = "    allow 192.0.2.7;\n    allow 2001:db8::/32;\n    deny all;\n"
             assert (rule in location.replace(" " * 8, " " * 4)) == reaches, location
 

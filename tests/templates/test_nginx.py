@@ -81,12 +81,19 @@ def test_names_for_the_fragments_are_defined():
     assert [variable or name for variable, name in defined] == [
         "$flaskops_upgrade", "$flaskops_connection", "$flaskops_authority", "$flaskops_host",
         "$flaskops_reached", "$flaskops_address", "$flaskops_own_port", "$flaskops_hsts",
-        "$flaskops_sent_hsts", "$flaskops_trusted", "$flaskops_scheme",
-        "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
+        "$flaskops_sent_hsts", "$flaskops_nosniff", "$flaskops_sent_nosniff",
+        "$flaskops_referrer", "$flaskops_sent_referrer", "$flaskops_frame",
+        "$flaskops_sent_frame", "$flaskops_csp", "$flaskops_sent_csp", "$flaskops_features",
+        "$flaskops_sent_features", "$flaskops_coop", "$flaskops_sent_coop", "$flaskops_corp",
+        "$flaskops_sent_corp", "$flaskops_coep", "$flaskops_sent_coep", "$flaskops_trusted",
+        "$flaskops_scheme", "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
         "$flaskops_prefix", "$flaskops_target", "$flaskops_taken", "$flaskops_location",
-        "$flaskops_cache_control", "$flaskops_wants_page",
-        "$flaskops_app", "$flaskops_client", "$flaskops_counted", "$flaskops_retry_after",
-        "flaskops",
+        "$flaskops_cache_control", "$flaskops_wants_page", "$flaskops_site", "$flaskops_app",
+        "$flaskops_release", "$flaskops_led_to", "$flaskops_client", "$flaskops_counted",
+        "$flaskops_retry_after", "flaskops", "$flaskops_json_status", "$flaskops_json_answered",
+        "$flaskops_json_connect", "$flaskops_json_header", "$flaskops_json_response",
+        "$flaskops_json_request", "$flaskops_json_referer", "$flaskops_json_agent",
+        "$flaskops_json_host", "$flaskops_json_user", "flaskops_json",
     ]  # fmt: skip
     for word in (
         "$request_id",
@@ -128,6 +135,11 @@ def test_the_main_configuration_keeps_the_includes_of_other_packages():
         ("nginx_gzip_min_length_bytes", 1, "    gzip_min_length 1;"),
         ("nginx_gzip_types", ["text/x-mine"], "        text/x-mine;"),
         ("nginx_access_log_enabled", False, "    access_log off;"),
+        (
+            "nginx_access_log_format",
+            "json",
+            "    access_log /var/log/nginx/access.log flaskops_json;",
+        ),
         ("nginx_error_log_level", "info", "error_log /var/log/nginx/error.log info;"),
         ("nginx_user", "web", "user web;"),
     ],
@@ -276,6 +288,7 @@ def takes(tmp_path, files):
             "nginx_gzip_types": [],
         },
         {"nginx_trusted_proxies": ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"]},
+        {"nginx_access_log_format": "json"},
         {
             "nginx_gzip_enabled": False,
             "nginx_access_log_enabled": False,
@@ -286,3 +299,15 @@ def takes(tmp_path, files):
 def test_nginx_accepts_the_configuration(tmp_path, overrides):
     files = render(facts={"ipv6": False}, **overrides)
     takes(tmp_path, files)
+
+
+@pytest.mark.skipif(
+    "FLASKOPS_TEST_NGINX" not in os.environ and not os.access(NGINX, os.X_OK), reason="needs Nginx"
+)
+def test_the_names_cause_no_warning_in_an_nginx_of_the_users(tmp_path):
+    """Its hash of variables is smaller than ours."""
+    names = render()["conf.d/flaskops.conf"].replace("/var/cache", str(tmp_path))
+    main = tmp_path / "nginx.conf"
+    main.write_text(f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\n}}\n")
+    result = subprocess.run([NGINX, "-t", "-c", main], capture_output=True, text=True, check=False)
+    assert result.returncode == 0 and "[warn]" not in result.stderr, result.stderr

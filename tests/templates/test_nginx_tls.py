@@ -4,9 +4,14 @@ with as much as the Nginx here knows.
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
+import socket
+import ssl
 import subprocess
+import time
+from contextlib import closing, suppress
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import certificates, config
@@ -147,17 +152,25 @@ def test_the_question_of_an_authority_is_answered_by_plain_http():
         ({**ACME, "hsts_seconds": 300}, {"nginx_hsts_seconds": 63072000}, "300"),
         (ACME, {"nginx_hsts_seconds": 0}, None),
         (ACME, {"nginx_acme_directory": "letsencrypt-staging"}, None),
-        (WWW, {"nginx_hsts_seconds": 63072000}, None),
+        (
+            {**WWW, "redirect_from": ["www.example.org"]},
+            {"nginx_hsts_seconds": 63072000},
+            None,
+        ),
     ],
 )
 def test_hsts_is_sent_over_https_alone(site, overrides, seconds):
-    *before, last = servers(sites_of("1.26.3", [site], **overrides)["flaskops/www.conf"])
-    assert not any("add_header" in directives or "set" in directives for directives, _ in before)
-    if seconds is None:
-        assert "add_header" not in last[0]
-    else:
-        assert last[0]["set"] == [f"$flaskops_hsts max-age={seconds}"]
-        assert last[0]["add_header"] == ["Strict-Transport-Security $flaskops_sent_hsts always"]
+    redirect, names, last = servers(sites_of("1.26.3", [site], **overrides)["flaskops/www.conf"])
+    assert "add_header" not in redirect[0] and "if" not in redirect[0]
+    for directives, blocks in (names, last):
+        if seconds is None:
+            assert "add_header" not in directives and "if" not in directives
+        else:
+            only = ["set", "$flaskops_hsts", f"max-age={seconds}"]
+            (inner,) = blocks["( $https )" if "( $https )" in blocks else "($https)"].block
+            assert [inner.name, *inner.arguments] == only
+            sent = ["Strict-Transport-Security $flaskops_sent_hsts always"]
+            assert directives["add_header"] == sent
 
 
 def test_the_settings_of_all_sites_reach_each_server():
@@ -257,3 +270,44 @@ def test_nginx_accepts_the_settings_with_tls(tmp_path, pair, overrides):
     version = max(v for v in VERSIONS if tuple(map(int, v.split("."))) <= version_here())
     files = sites_of(version, [ACME, PLAIN], facts={"ipv6": False}, **overrides)
     accepted(tmp_path, files, pair)
+
+
+@needs_nginx
+def test_each_name_sends_hsts_over_https_alone(tmp_path, pair):
+    """Also the names that only redirect."""
+    version = max(v for v in VERSIONS if tuple(map(int, v.split("."))) <= version_here())
+    files = sites_of(version, [ACME], facts={"ipv6": False})  # other ports send no HSTS
+    for path, content in files.items():
+        files[path] = content.replace("listen 80", "listen 18411").replace(
+            "listen 443", "listen 18412"
+        )
+    accepted(tmp_path, files, pair)
+    main = tmp_path / "nginx/nginx.conf"
+    command = [NGINX, "-e", "stderr", "-c", str(main), "-g", "daemon off;"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        for name in ("shop.example.org", "b.example.org", "www.example.org", "old.example.net"):
+            for port, hsts in ((18411, None), (18412, "max-age=86400")):
+                answer = asked(port, name)
+                assert answer.getheader("Strict-Transport-Security") == hsts, (name, port)
+                assert answer.status == (404 if hsts and name in WWW["server_names"] else 308)
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def asked(port, name):
+    """The answer to a request for a name, when Nginx has started."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    for _time in range(100):
+        with suppress(ConnectionRefusedError), closing(socket.socket()) as plain:
+            plain.connect(("127.0.0.1", port))
+            tls = port == 18412
+            line = trusting.wrap_socket(plain, server_hostname=name) if tls else plain
+            line.sendall(f"GET /x HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(line)
+            answer.begin()
+            return answer
+        time.sleep(0.05)
+    raise AssertionError("Nginx does not answer")

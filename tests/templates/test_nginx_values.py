@@ -33,7 +33,12 @@ FACTS = {
     "ipv6": False,
 }
 DEFAULTS = yaml.safe_load((test_nginx.ROLE / "defaults/main.yml").read_text())
-LOST = {"nginx_gzip_enabled", "nginx_access_log_enabled", "nginx_error_log_level"}
+LOST = {
+    "nginx_gzip_enabled",
+    "nginx_access_log_enabled",
+    "nginx_access_log_format",
+    "nginx_error_log_level",
+}
 BOOLEANS = {f"nginx_{key}" for key, option in schema.INPUTS.items() if option.kind == "bool"}
 VARIABLES = sorted(set(DEFAULTS) - LOST - BOOLEANS - {"nginx_sites"})
 SITE = {"name": "www", "server_names": ["shop.example.org"], "tls": "acme"}

@@ -165,6 +165,7 @@ def test_name_source_and_path_are_enough(check, source):
             "streamed_uploads": [],
             "error_pages": False,
             "error_page": "",
+            "security_headers": {},
         },
         "processes": [],
         "state": "present",

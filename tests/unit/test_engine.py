@@ -56,7 +56,7 @@ def test_every_option_of_the_template_is_known():
     assert written - {*UWSGI, *UWSGI_KEYS} <= {
         "disable-logging",
         "log-5xx",
-        "log-x-forwarded-for",
+        "log-format",
         "max-requests-delta",
     }
 

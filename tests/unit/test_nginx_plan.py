@@ -716,7 +716,12 @@ def test_the_tables_and_the_argument_spec_agree():
 def test_every_input_reaches_the_plan():
     names = set(yaml.safe_load((ROLE / "defaults/main.yml").read_text()))
     given = {f"nginx_{name}" for name in INPUTS}
-    only_in_templates = {"nginx_access_log_enabled", "nginx_error_log_level", "nginx_gzip_enabled"}
+    only_in_templates = {
+        "nginx_access_log_enabled",
+        "nginx_access_log_format",
+        "nginx_error_log_level",
+        "nginx_gzip_enabled",
+    }
     assert names - only_in_templates == given
     assert {*schema.INPUTS, "sites"} == set(INPUTS)
 

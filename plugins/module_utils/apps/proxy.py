@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
         "streamed_uploads": proxy.streamed_uploads,
         "error_pages": error_pages,
     }
-    found = [*_without_effect(proxy, written)]
+    found = [*_without_effect(proxy, written), *_written_twice(proxy)]
     for key in (key for key, value in used.items() if value):
         first, *_others = _DIRECTIVES[key]
         if proxy.fragment:
@@ -58,6 +59,17 @@ def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
             f" got {page!r}."
         )
     return found
+
+
+def _written_twice(proxy: Proxy) -> list[str]:
+    """Names of headers that differ only in their case."""
+    times = Counter(map(str.lower, proxy.security_headers))
+    return [
+        f"proxy.security_headers has {name} twice; the case of a name does not count, so leave one"
+        " out."
+        for name, count in times.items()
+        if count > 1
+    ]
 
 
 def _without_effect(proxy: Proxy, written: Mapping[str, Any]) -> list[str]:

@@ -89,11 +89,18 @@ _IMAGE = (
 # One word of a directive of Nginx, which has ; { and } only in quotes.
 _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
 _PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
-# A header of an answer, except those that describe the body.
-_HEADER = (
-    r"(?i:(?!(content-(type|length|encoding|range)|etag|last-modified|date|connection"
-    r"|transfer-encoding)$)[a-z][a-z0-9-]*)"
+_OF_BODY = (
+    "content-(type|length|encoding|range)|etag|last-modified|date|connection|transfer-encoding"
 )
+# Headers that a site, Nginx or the role sets itself.
+_OF_OTHERS = (
+    "accept-ranges|age|allow|cache-control|expires|keep-alive|location|pragma|refresh|retry-after"
+    "|server|set-cookie|strict-transport-security|te|trailer|upgrade|vary|www-authenticate"
+    "|x-accel-.*"
+)
+# A header of an answer, except those that describe the body.
+_HEADER = rf"(?i:(?!({_OF_BODY})$)[a-z][a-z0-9-]*)"
+_SECURITY_HEADER = rf"(?i:(?!({_OF_BODY}|{_OF_OTHERS})$)[a-z][a-z0-9-]{{0,63}})"
 # Of proxy.limits. Nginx has one zone for each (roles/nginx/templates/flaskops.conf.j2).
 RATES = ("1", "2", "5", "10", "20", "50", "100", "200", "500", "1000")
 _SECONDS: dict[str, Any] = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
@@ -870,6 +877,35 @@ OPTIONS: dict[str, Option] = {
                 about="""
                     Headers of static files, such as C(Access-Control-Allow-Origin) for fonts or
                     C(X-Content-Type-Options). C(Cache-Control) replaces the one of the role.
+                """,
+            ),
+            "security_headers": Option(
+                kind="dict",
+                default={},
+                pattern=_SECURITY_HEADER,
+                allowed=(
+                    "a header such as Permissions-Policy, except those that describe the body or"
+                    " that others set, such as Set-Cookie, or Strict-Transport-Security, which is"
+                    " hsts_seconds of the site"
+                ),
+                elements=Option(
+                    pattern=r"([!-#%-~]([ -#%-~]{0,1998}[!-#%-~])?)?",
+                    allowed=(
+                        "one line of at most 2000 ASCII characters without $, such as DENY, or ''"
+                        " for none"
+                    ),
+                ),
+                about="""
+                    Headers of all answers, also of static files and of the pages of the role. These
+                    are merged over V({X-Content-Type-Options: nosniff, Referrer-Policy:
+                    strict-origin-when-cross-origin, X-Frame-Options: SAMEORIGIN}); an empty string
+                    takes one away.
+
+                    If the application sends one of these itself, or C(Content-Security-Policy),
+                    C(Permissions-Policy) or one of C(Cross-Origin-…-Policy), only its own is sent.
+                    A header of any other name replaces the one of the application.
+                    O(proxy.static_headers) and C(add_header) in O(proxy.directives) take
+                    precedence.
                 """,
             ),
             "cookie_path": Option(

@@ -369,6 +369,13 @@ DOCUMENTED: dict[str, Option] = {
         kind="bool",
         about="Whether requests are logged.",
     ),
+    "access_log_format": Option(
+        choices=("combined", "json"),
+        about="""
+            V(combined) is the well-known format with more fields at its end, V(json) one object of
+            JSON in each line. Both have the id of the request, the application and its release.
+        """,
+    ),
     "error_log_level": Option(
         choices=("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"),
         about="Least severity of messages in the error log.",

@@ -185,6 +185,7 @@ class Proxy:
     streamed_uploads: tuple[str, ...] = ()
     error_pages: bool = False
     error_page: str = ""
+    security_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
