@@ -32,6 +32,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.draft import Dr
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App
 from entries import normalize_apps
 from flask import Flask
+from jinja2 import Environment
 
 # bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
@@ -49,16 +50,19 @@ needs_nginx = pytest.mark.skipif(
 )
 
 
-def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
+def release(base: Path, path="/shop", engine="uwsgi", server="", beside=(), **keys):
     """The release of one application; keys are as the user writes them. Its root is short, because
-    the paths of sockets must be.
+    the paths of sockets must be. beside: other entries.
     """
     source = base / "source"
     source.mkdir(exist_ok=True)
     (source / "app.py").write_text("app = 1\n")
     (source / "requirements.txt").write_text("flask\n")
     apps, problems = normalize_apps(
-        [{"name": "shop", "source": str(source), "path": path, **keys}],
+        [
+            {"name": "shop", "source": str(source), "path": path, **keys},
+            *({"source": str(source), **other} for other in beside),
+        ],
         source_root=str(base),
         root=str(base),
     )
@@ -66,7 +70,7 @@ def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
     entry = {**apps[0], "engine": engine, "build": {**apps[0]["build"], "server": server}}
     draft = Draft(App.from_dict(entry), {}, {})
     normalize._finish(draft)
-    apps = [draft.app.to_dict()]
+    apps[0] = draft.app.to_dict()
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
     lookup = lookup_loader.get(
@@ -80,6 +84,13 @@ def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
     return lookup.run(
         [apps], variables=known, runtimes={"": "flaskops/runtime:0123456789ab"}, **options
     )[0]
+
+
+def names_of_nginx() -> str:
+    """conf.d/flaskops.conf, without trusted proxies."""
+    environment = Environment(trim_blocks=True)
+    environment.filters |= {"comment": str, "regex_replace": re.sub}
+    return environment.from_string(NAMES.read_text()).render(__nginx_plan={})
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -180,9 +191,7 @@ class Place:
         return file
 
     def start(self) -> None:
-        names = re.sub(r"(?s)\{\{.*?\}\}", "", NAMES.read_text()).replace(
-            "/var/cache/", f"{self.base}/"
-        )
+        names = names_of_nginx().replace("/var/cache/", f"{self.base}/")
         (self.base / "flaskops.types").write_text(re.sub(r"(?s)\{\{.*?\}\}", "", TYPES.read_text()))
         fragment = self.release["files"][self.serves].replace("/etc/nginx/conf.d/", f"{self.base}/")
         temporary = "\n".join(f"{kind}_temp_path {self.base}/{kind};" for kind in KINDS)

@@ -30,7 +30,7 @@ TEMPLATES = (
     "maintenance.html", "uwsgi.ini", "gunicorn.conf.py",
 )  # fmt: skip
 # Keys of proxy that came later: a template writes nothing of one that is not used.
-LATER = ("allow", "basic_auth", "limits", "streamed_uploads", "error_pages")
+LATER = ("allow", "basic_auth", "limits", "streamed_uploads", "error_pages", "forward_auth")
 TEXT = (
     f"{{% set later = {list(LATER)} %}}"
     "{{ app.name }} {{ app.prefix }} {{ app.mapped }} {{ app.stripped }} {{ app.script_name }}"

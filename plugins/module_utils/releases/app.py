@@ -149,6 +149,19 @@ class BasicAuth:
 
 
 @dataclass(frozen=True)
+class ForwardAuth:
+    """Who decides about each request, by a URL, or by another application and its path; nothing of
+    both for nobody.
+    """
+
+    url: str = ""
+    app: str = ""
+    path: str = ""
+    login: str = ""
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Limits:
     """What one client may request; None for no limit."""
 
@@ -184,6 +197,7 @@ class Proxy:
     limits: Limits = Limits()
     streamed_uploads: tuple[str, ...] = ()
     error_pages: bool = False
+    forward_auth: ForwardAuth = ForwardAuth()
 
 
 @dataclass(frozen=True)
