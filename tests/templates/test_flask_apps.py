@@ -17,7 +17,6 @@ from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import PLACEHOLDER
 from entries import normalize_apps
-from test_proxy import names_of_nginx
 
 # bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
@@ -305,7 +304,8 @@ def test_the_rendered_files_are_readable(make, keys):
         assert "\t" not in text, name
         assert not re.search(r" +$", text, re.MULTILINE), name
         assert not re.search(
-            r"\{\{|\}\}|\{%|%\}|(?<!If-)None|False" + ("" if name.endswith(".py") else "|True"), text
+            r"\{\{|\}\}|\{%|%\}|(?<!If-)None|False" + ("" if name.endswith(".py") else "|True"),
+            text,
         ), name
 
 
@@ -491,7 +491,7 @@ def test_every_variable_is_built_into_nginx_or_defined_by_the_nginx_role(nginx):
 )
 @pytest.mark.parametrize("keys", KINDS, ids=str)
 def test_nginx_accepts_the_fragment(nginx, keys, tmp_path):
-    names = names_of_nginx().replace("/var/cache", str(tmp_path))
+    names = re.sub(r"(?s)\{\{.*?\}\}", "", NAMES.read_text()).replace("/var/cache", str(tmp_path))
     fragment = nginx(**keys).replace("/etc/nginx/conf.d/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(
         f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A verifier decides about each request (proxy.forward_auth); a real Nginx on loopback, and a
-verifier that answers what a test wants.
+verifier whose answers a test chooses.
 """
 
 from __future__ import annotations
@@ -200,11 +200,12 @@ def test_the_application_gets_the_headers_of_the_verifier_alone(guarded):
     [
         "/shop/",
         "/shop/a?b=1",
-        "/shop/a?b=1&rd=https://evil.example/&c=%26%20+#;",
+        "/shop/a?b=1&rd=https://evil.example/&c=%26%20+;",
         "/shop/a&rd=https://evil.example/?x",
         "/shop/%D0%BF%D0%BE%D0%B8%D1%81%D0%BA?q=%D0%BF%D0%BE%D0%B8%D1%81%D0%BA+%D0%BF",
         "/shop//evil.example/%2F..",
-        "/shop/?" + "&".join(f"p{n}=%25" for n in range(8)),
+        "/shop/" + "%41" * 68 + "?" + "&a+b;c" * 20 + "%",
+        "/shop/?" + "&".join(f"p{n}=%25" for n in range(7)),
     ],
 )
 def test_a_page_leads_to_the_login_and_back(guarded, path):
@@ -216,7 +217,16 @@ def test_a_page_leads_to_the_login_and_back(guarded, path):
 
 
 @needs_nginx
-@pytest.mark.parametrize("path", ["/shop/?" + "&" * 200, "/shop/" + "%41" * 400, "/shop/\xe4"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/shop/?" + "&" * 200,
+        "/shop/" + "%41" * 400,
+        "/shop/\xe4",
+        "/shop/a?b#&rd=c",
+        "/shop/?" + "+" * 36,
+    ],
+)
 def test_an_address_that_cannot_be_encoded_leads_to_the_first_page(guarded, path):
     raw = f"GET {path} HTTP/1.0\nHost: shop.example.org\nAccept: text/html\n\n"
     answer = guarded().raw(raw)

@@ -32,7 +32,6 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.draft import Dr
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App
 from entries import normalize_apps
 from flask import Flask
-from jinja2 import Environment
 
 # bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
@@ -84,13 +83,6 @@ def release(base: Path, path="/shop", engine="uwsgi", server="", beside=(), **ke
     return lookup.run(
         [apps], variables=known, runtimes={"": "flaskops/runtime:0123456789ab"}, **options
     )[0]
-
-
-def names_of_nginx() -> str:
-    """conf.d/flaskops.conf, without trusted proxies."""
-    environment = Environment(trim_blocks=True)
-    environment.filters |= {"comment": str, "regex_replace": re.sub}
-    return environment.from_string(NAMES.read_text()).render(__nginx_plan={})
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -191,7 +183,9 @@ class Place:
         return file
 
     def start(self) -> None:
-        names = names_of_nginx().replace("/var/cache/", f"{self.base}/")
+        names = re.sub(r"(?s)\{\{.*?\}\}", "", NAMES.read_text()).replace(
+            "/var/cache/", f"{self.base}/"
+        )
         (self.base / "flaskops.types").write_text(re.sub(r"(?s)\{\{.*?\}\}", "", TYPES.read_text()))
         fragment = self.release["files"][self.serves].replace("/etc/nginx/conf.d/", f"{self.base}/")
         temporary = "\n".join(f"{kind}_temp_path {self.base}/{kind};" for kind in KINDS)
