@@ -42,10 +42,10 @@ def test_an_event_is_one_line_of_json_without_secrets(program, place):
     os.environ["FLASKOPS_TEST_SECRET"] = "x"
     assert notify.send(path, [EVENT]) == []
     [line] = (place / "out").read_text().splitlines()
-    told = json.loads(line)
-    assert told == EVENT
-    assert (told["version"], told["event"], told["app"]) == (1, "release_failed", "shop")
-    assert told["reason"] == "it did not start"
+    got = json.loads(line)
+    assert got == EVENT
+    assert (got["version"], got["event"], got["app"]) == (1, "release_failed", "shop")
+    assert got["reason"] == "it did not start"
     assert (place / "count").read_text() == "0\n"
     names = {line.partition("=")[0] for line in (place / "env").read_text().splitlines()}
     assert names <= {"HOME", "LC_ALL", "PATH", "PWD", "SHLVL", "_", "OLDPWD"}
