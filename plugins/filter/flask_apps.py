@@ -20,8 +20,9 @@ from ..module_utils.apps.recipe import shared_files
 from ..module_utils.apps.sources import public_defaults
 from ..module_utils.apps.sources.git import Checkouts
 from ..module_utils.apps.sources.source import source_digest
-from ..module_utils.inputs.options import printable
+from ..module_utils.inputs.options import convert, printable
 from ..module_utils.nginx import plan
+from ..module_utils.nginx.schema import INPUTS
 from ..module_utils.releases import report, restore
 from ..module_utils.releases.release import FORMAT, Release
 
@@ -35,6 +36,7 @@ def normalize_apps(
     base_source: str = "registry",
     restored: Iterable[Mapping[str, Any]] | None = None,
     dev: Mapping[str, Any] | None = None,
+    notify: Any = "",
     **context: Any,
 ) -> dict[str, Any]:
     """The complete entries of flask_apps with everything derived from them, and all problems as
@@ -51,6 +53,7 @@ def normalize_apps(
         result, problems = normalize.normalize_apps(
             given, checkout=checkout, **_known_sites(nginx), **context
         )
+        problems += convert(notify, INPUTS["notify"], "flask_apps_notify")[1]
         problems += [
             _missing_hook(str(file))
             for file in (() if dev else hooks)

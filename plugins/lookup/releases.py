@@ -88,7 +88,8 @@ from ..module_utils.host.places import (
 )
 from ..module_utils.nginx.upstream import Upstream
 from ..module_utils.releases import describe
-from ..module_utils.releases.app import App
+from ..module_utils.releases.app import App, ForwardAuth
+from ..module_utils.releases.app_path import AppPath
 from ..module_utils.releases.basic_auth import password_file
 from ..module_utils.releases.covers import DATA_FILES
 from ..module_utils.releases.processes import one_off_command, process_containers
@@ -118,11 +119,9 @@ class LookupModule(LookupBase):
             self._managed = self._render(
                 f"{self.get_option('templates')}/managed.j2", {}, variables or {}
             )
-            return [
-                self._release(app, variables or {})
-                for app in (app for term in terms for app in term)
-                if app["state"] != "absent"
-            ]
+            apps = [app for term in terms for app in term if app["state"] != "absent"]
+            self._paths = {app["name"]: AppPath.of(app) for app in apps}
+            return [self._release(app, variables or {}) for app in apps]
         except (OSError, ValueError) as error:  # a file changed after the check
             raise AnsibleLookupError(f"flaskops.host.releases: {error}") from error
 
@@ -145,6 +144,7 @@ class LookupModule(LookupBase):
             "static_directory": str(served.static),
             "release_text": str(served.file(RELEASE_TEXT)),
             "maintenance_page": str(served.file(MAINTENANCE_PAGE)),
+            "verifier": self._verifier(app.proxy.forward_auth, place),
             # Of this very release: Nginx must not find the passwords of another one, or none.
             "passwords": str(place.app(name).release(identity).file(PASSWORDS)),
             "config": describe.CONFIG_PLACEHOLDER,
@@ -206,6 +206,14 @@ class LookupModule(LookupBase):
             }
         )
         return for_tasks(release, entry)
+
+    def _verifier(self, auth: ForwardAuth, place: Place) -> str:
+        """Where Nginx asks whether a request may pass; "" where it does not ask."""
+        if not auth.app:
+            return auth.url
+        path = self._paths[auth.app]
+        served = ReleasePlace(place.app(auth.app).route(path.route))
+        return Upstream(str(served.socket)).words(path.at_socket(auth.path))["path"]
 
     def _fragment(self, file: str, words: dict[str, Any]) -> str:
         return describe.with_own_digest(self._render_ours(file, words))

@@ -62,6 +62,10 @@ options:
         type: str
         default: ''
       http_port: {description: The port of the question., type: int, default: 80}
+      notify:
+        description: A program on the host that gets an event for a failure; empty for none.
+        type: str
+        default: ''
 """
 
 EXAMPLES = r"""
@@ -127,6 +131,7 @@ ARGUMENTS = {
             "email": {"type": "str", "default": ""},
             "ca_bundle": {"type": "str", "default": ""},
             "http_port": {"type": "int", "default": 80},
+            "notify": {"type": "str", "default": ""},
         },
     },
 }
@@ -135,6 +140,7 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     links, actions, failures = [], [], {}
+    warnings: list[str] = []
     linked = certificates.current(Path(NGINX_ROOT))
     for given in module.params["create"]:
         wanted = read(certificates.Wanted, given)
@@ -153,8 +159,10 @@ def main() -> None:
     for given in module.params["issue"]:
         order = read(acme.Order, given)
         actions.append(f"Get the certificate of {order.site} ({', '.join(order.names)})")
-        if not module.check_mode and (words := attempt(order)):
+        if not module.check_mode and (words := attempt(order, warnings)):
             failures[order.site] = words
+    for warning in warnings:
+        module.warn(warning)
     module.exit_json(
         changed=len(actions) > len(failures),
         actions=actions,

@@ -54,6 +54,11 @@ options:
     type: dict
     default: {}
   remove: {description: The applications to remove., type: list, elements: str, default: []}
+  notify:
+    description: A program on the host that gets an event for each release that failed, when
+      everything else is done; empty for none. What it does fails nothing.
+    type: str
+    default: ''
   action:
     description: What the run did, for the audit.
     type: str
@@ -118,6 +123,7 @@ ARGUMENTS: dict[str, Any] = {
     "failed": {"type": "dict", "default": {}},
     "switched": {"type": "dict", "default": {}},
     "remove": {"type": "list", "elements": "str", "default": []},
+    "notify": {"type": "str", "default": ""},
     "action": {"type": "str", "choices": ["deploy", "rollback", "remove"], "default": "deploy"},
 }
 
@@ -129,7 +135,15 @@ def main() -> None:
     failed = {**params["failed"], **switched.failures}
     became = outcomes(map(Work.from_dict, params["releases"]), failed, switched.live)
     try:
-        finish = Finish(params["root"], params["nginx_root"], lock, became, params["action"])
+        finish = Finish(
+            params["root"],
+            params["nginx_root"],
+            lock,
+            became,
+            params["action"],
+            params["notify"],
+            switched.reverted,
+        )
         done = finish.run(
             params["remove"], bool(failed) or not all(each.is_live for each in became)
         )

@@ -93,6 +93,11 @@ options:
       to build a release; V(0) for no check.
     type: str
     default: "0"
+  notify:
+    description: A program on the host that gets an event for each application that cannot be
+      released, and for certificates that expire; empty for none. What it does fails nothing.
+    type: str
+    default: ''
   owner: {description: Set by the action plugin; who runs., type: dict, required: true}
 """
 
@@ -209,6 +214,7 @@ ARGUMENTS: dict[str, Any] = {
     "action": {"type": "str", "choices": ["deploy", "rollback", "remove"], "default": "deploy"},
     "free_space": {"type": "str", "default": "0"},
     "owner": {"type": "dict", "required": True},
+    "notify": {"type": "str", "default": ""},
 }
 
 
@@ -216,8 +222,10 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     releases = [read(Wanted, release) for release in module.params.pop("releases")]
     owner = read(Owner, module.params.pop("owner"))
+    program = module.params.pop("notify")
     try:
-        begun = Begin(**module.params, releases=releases, owner=owner).run(module.check_mode)
+        begin = Begin(**module.params, releases=releases, owner=owner, program=program)
+        begun = begin.run(module.check_mode)
     except Locked as error:
         module.fail_json(msg=str(error), holders=[plain(held) for held in error.holders])
     except (HostError, NginxError, OSError, http.client.HTTPException) as error:

@@ -82,6 +82,11 @@ logs:
   description: The last lines of their logs, if any.
   type: dict
   returned: success
+reverted:
+  description: The applications whose new release served for a moment and was taken back.
+  type: list
+  elements: str
+  returned: success
 """
 
 from typing import Any

@@ -56,16 +56,19 @@ def names_of_nginx() -> str:
     return test_nginx.render()["conf.d/flaskops.conf"]
 
 
-def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
+def release(base: Path, path="/shop", engine="uwsgi", server="", beside=(), **keys):
     """The release of one application; keys are as the user writes them. Its root is short, because
-    the paths of sockets must be.
+    the paths of sockets must be. beside: other entries.
     """
     source = base / "source"
     source.mkdir(exist_ok=True)
     (source / "app.py").write_text("app = 1\n")
     (source / "requirements.txt").write_text("flask\n")
     apps, problems = normalize_apps(
-        [{"name": "shop", "source": str(source), "path": path, **keys}],
+        [
+            {"name": "shop", "source": str(source), "path": path, **keys},
+            *({"source": str(source), **other} for other in beside),
+        ],
         source_root=str(base),
         root=str(base),
     )
@@ -73,7 +76,7 @@ def release(base: Path, path="/shop", engine="uwsgi", server="", **keys):
     entry = {**apps[0], "engine": engine, "build": {**apps[0]["build"], "server": server}}
     draft = Draft(App.from_dict(entry), {}, {})
     normalize._finish(draft)
-    apps = [draft.app.to_dict()]
+    apps[0] = draft.app.to_dict()
     known = {"ansible_managed": "Ansible managed", "ansible_search_path": [str(ROLE)]}
     loader = DataLoader()
     lookup = lookup_loader.get(

@@ -22,6 +22,11 @@ SOURCE_WORDS = (
 GIT = schema.OPTIONS["git"].options["repo"]
 NAME_WORDS = "must be 1 to 40 of a-z, 0-9 and -, not at the ends, for example shop"
 PATH_WORDS = f"must be {schema.PATH_WORDS}"
+VERIFIER = "http://127.0.0.1:4180/oauth2/auth"
+EMPTY = (
+    "proxy.forward_auth has no url; write url: http://127.0.0.1:4180/oauth2/auth, or app and path,"
+    " or leave forward_auth out."
+)
 # Characters with a meaning in Nginx, a shell, YAML, a URL or a file system.
 MEANINGFUL = set(" \t\r\n\0\"'`$\\;{}()[]<>|&*?!#%^=,:@+")
 
@@ -166,6 +171,7 @@ def test_name_source_and_path_are_enough(check, source):
             "error_pages": False,
             "error_page": "",
             "security_headers": {},
+            "forward_auth": {"url": "", "app": "", "path": "", "login": "", "headers": []},
         },
         "processes": [],
         "state": "present",
@@ -330,6 +336,42 @@ def test_a_custom_fragment_must_exist(check, tmp_path):
             {"proxy": {"basic_auth": {"users": {"a": "b"}}, "directives": ["auth_basic off"]}},
             "proxy.basic_auth and auth_basic in proxy.directives are written; keep one of them.",
         ),
+        (
+            {"proxy": {"forward_auth": {"url": VERIFIER}, "directives": ["auth_request off"]}},
+            "proxy.forward_auth and auth_request in proxy.directives are written; keep one of"
+            " them.",
+        ),
+        (
+            {"proxy": {"forward_auth": {"url": VERIFIER}, "cache_seconds": 1}},
+            "proxy.cache_seconds would give an answer for one user to others, because of"
+            " proxy.forward_auth; leave one of them out.",
+        ),
+        (
+            {
+                "proxy": {
+                    "forward_auth": {"url": VERIFIER, "headers": ["Remote-User"]},
+                    "directives": ['proxy_set_header "remote-user" x'],
+                }
+            },
+            "proxy.forward_auth.headers has Remote-User, which proxy_set_header in"
+            " proxy.directives replaces; keep one of them.",
+        ),
+        (
+            {"proxy": {"forward_auth": {"url": VERIFIER, "headers": ["X-A", "x-a"]}}},
+            "proxy.forward_auth.headers has x-a twice; leave one out.",
+        ),
+        *(
+            ({"proxy": {"forward_auth": given}}, problem)
+            for given, problem in [
+                ({}, EMPTY),
+                ({"login": "https://login.example.org/"}, EMPTY),
+                ({"url": None}, EMPTY),
+                (
+                    {"url": VERIFIER, "path": "/verify"},
+                    "proxy.forward_auth.path is written, and app is not; write both, or url alone.",
+                ),
+            ]
+        ),
     ],
 )
 def test_combinations_that_nginx_does_not_support_are_refused(check, keys, problem):
@@ -341,6 +383,7 @@ def test_combinations_that_nginx_does_not_support_are_refused(check, keys, probl
     [
         ("allow", ["192.0.2.7"], "allow"),
         ("basic_auth", {"users": {"ann": "x"}}, "auth_basic"),
+        ("forward_auth", {"url": VERIFIER}, "auth_request"),
         ("limits", {"connections": 5}, "limit_req"),
         ("streamed_uploads", ["/up"], "proxy_request_buffering"),
         ("error_pages", True, "error_page"),
@@ -366,9 +409,65 @@ def test_no_value_of_a_guard_ends_its_word_in_nginx(text):
         ("basic_auth", {"users": {"ann": "x"}, "realm": text}),
         ("limits", {"requests_per_second": text}),
         ("streamed_uploads", [text]),
+        ("forward_auth", {"app": text}),
+        ("forward_auth", {"headers": [text]}),
     ]:
         _value, problems = convert(value, options[key], key)
         assert problems or not set(text) & set(";{}'\"\\$#%\n\r\t\0ä"), (key, text)
+
+
+@given(
+    st.sampled_from(["", "http://127.0.0.1", "http://127.0.0.1/", "https://a.example", "/a"]),
+    st.text(alphabet=st.sampled_from("azAZ09 .:/_-@+;{}'\"\\$#%?&=\n\r\t\0ä,()[]"), max_size=12),
+)
+def test_no_address_of_a_verifier_ends_its_word_in_nginx(begin, text):
+    options = schema.OPTIONS["proxy"].options["forward_auth"].options
+    for key in ("url", "path", "login"):
+        _value, problems = convert(begin + text, options[key], key)
+        assert problems or not set(text) & set(" ;{}'\"\\$#\n\r\t\0ä()"), (key, text)
+
+
+@pytest.mark.parametrize(
+    ("auth", "problem"),
+    [
+        (
+            {"app": "blog", "path": "/v"},
+            "proxy.forward_auth.app is 'blog'; there is sso.",
+        ),
+        (
+            {"app": "shop", "path": "/v"},
+            "proxy.forward_auth.app is the application itself; write another one, or"
+            " forward_auth: null to lift what flask_apps_defaults says.",
+        ),
+        (
+            {"app": "sso", "path": "/v", "url": VERIFIER},
+            "proxy.forward_auth has url and app; keep one of them.",
+        ),
+        (
+            {"app": "sso"},
+            "proxy.forward_auth.app is written, and path is not; write both, or url alone.",
+        ),
+        (
+            {"app": "sso", "path": "/v", "login": "/shop/login?a="},
+            "proxy.forward_auth.login is '/shop/login?a=', a path of the application itself, which"
+            " nobody reaches without a login; write one of another application, or an address.",
+        ),
+        ({"app": "sso", "path": "/v", "login": "/sso/login"}, ""),
+        ({"app": "sso", "path": "/v", "login": "/shopping"}, ""),
+        ({"app": "sso", "path": "/v", "login": "/shop/sso"}, ""),
+    ],
+)
+def test_another_application_that_decides_exists_and_its_login_is_open(source, auth, problem):
+    apps = [
+        {"name": "shop", "source": str(source), "path": "/shop", "proxy": {"forward_auth": auth}},
+        {
+            "name": "sso",
+            "source": str(source),
+            "path": "/shop/sso" if auth.get("login") == "/shop/sso" else "/sso",
+        },
+    ]
+    found = normalize_apps(apps)[1]
+    assert found == ([f"flask_apps: shop: {problem}"] if problem else [])
 
 
 def test_a_key_that_is_not_used_goes_with_its_directives(check):
@@ -846,6 +945,136 @@ def test_bad_paths_are_refused(check, path):
                 "flask_apps: shop: proxy.limits.burst is beyond requests_per_second, which is not"
                 " written; write it, or leave burst out."
             ),
+        ),
+        *(
+            (
+                {"proxy": {"forward_auth": {"url": given}}},
+                (
+                    "flask_apps: shop: proxy: forward_auth: url must be an address of plain HTTP"
+                    " with a path, such as http://127.0.0.1:4180/oauth2/auth; got"
+                    f" {given!r}."
+                ),
+            )
+            for given in (
+                "https://127.0.0.1/",
+                "http://127.0.0.1",
+                "http://localhost/",
+                "http://a.b/",
+                "http://127.0.0.1/;",
+                "http://127.0.0.1/$uri",
+                "http://127.0.0.1/a b",
+                "http://127.0.0.1/\n",
+                "http://127.0.0.1/{",
+                "unix:/a",
+                'http://127.0.0.1/"',
+                "/verify",
+                "http://127.0.0.1:/",
+                "http://[::1/",
+                "http://127.0.0.1/#a",
+                "http://127.0.0.1/ä",
+                "HTTP://127.0.0.1/",
+            )
+        ),
+        *(
+            (
+                {"proxy": {"forward_auth": {"url": given}}},
+                f"flask_apps: shop: proxy: forward_auth: url must {words}; got {given!r}.",
+            )
+            for given, words in [
+                ("http://127.0.0.256/", "have an address such as 127.0.0.1 or [::1] as its host"),
+                ("http://[1:2]/", "have an address such as 127.0.0.1 or [::1] as its host"),
+                ("http://127.0.0.1:0/", "have a port of 1 to 65535"),
+                ("http://[::1]:65536/", "have a port of 1 to 65535"),
+            ]
+        ),
+        *(
+            (
+                {"proxy": {"forward_auth": {"path": given}}},
+                (
+                    "flask_apps: shop: proxy: forward_auth: path must be a path below that"
+                    f" application's own, such as /verify; got {given!r}."
+                ),
+            )
+            for given in ("verify", "/a;", "/a b", "/$uri", "/a\n", "/{")
+        ),
+        (
+            {"proxy": {"forward_auth": {"app": "s/o", "path": "/verify"}}},
+            (
+                "flask_apps: shop: proxy: forward_auth: app must be the name of another application"
+                " of this host; got 's/o'."
+            ),
+        ),
+        *(
+            (
+                {"proxy": {"forward_auth": {"url": VERIFIER, "login": given}}},
+                (
+                    "flask_apps: shop: proxy: forward_auth: login must be an address such as"
+                    " https://login.example.org/start, or a path of the site such as"
+                    f" /oauth2/start; got {given!r}."
+                ),
+            )
+            for given in (
+                "login",
+                "//evil.example/",
+                "https://a.example",
+                "https://a.example//b",
+                "javascript:alert(1)",
+                "https://a.example/;",
+                "https://a.example/$uri",
+                'https://a.example/"',
+                "https://a.example/\r\nX: y",
+                "https://a.example/#a",
+                "https://-a.example/",
+                "ftp://a.example/",
+            )
+        ),
+        *(
+            (
+                {"proxy": {"forward_auth": {"url": VERIFIER, "login": given}}},
+                f"flask_apps: shop: proxy: forward_auth: login must {words}; got {given!r}.",
+            )
+            for given, words in [
+                ("https://a.example/?a?b", "have one ?, and a name before a last ="),
+                ("https://a.example/a=", "have one ?, and a name before a last ="),
+                ("https://a.example/?=", "have one ?, and a name before a last ="),
+                ("https://a.example:70000/", "have a port of 1 to 65535"),
+            ]
+        ),
+        *(
+            (
+                {"proxy": {"forward_auth": {"url": VERIFIER, "headers": [given]}}},
+                (
+                    "flask_apps: shop: proxy: forward_auth: headers[0] must be the name of a header"
+                    " such as X-Auth-Request-User, none that Nginx sets itself or that describes a"
+                    f" request; got {given!r}."
+                ),
+            )
+            for given in (
+                "Host",
+                "connection",
+                "X-Forwarded-For",
+                "X-Real-IP",
+                "Content-Length",
+                "Cookie",
+                "Transfer-Encoding",
+                "X_User",
+                "X-User;",
+                "X User",
+                "",
+                "-a",
+                "ä",
+                "$a",
+                7,
+                "X-Original-URL",
+                "If-Match",
+                "Proxy-Authorization",
+                "x" * 64,
+                "X-A\n",
+            )
+        ),
+        (
+            {"proxy": {"forward_auth": VERIFIER}},
+            f"flask_apps: shop: proxy: forward_auth must be a dictionary; got '{VERIFIER}'.",
         ),
         (
             {"proxy": {"limits": 5}},

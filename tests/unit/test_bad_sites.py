@@ -21,6 +21,7 @@ EMAIL = "an address such as ops@example.org, or '' for none"
 TLS = "acme, provided, selfsigned or none"
 DIRECTORY = "letsencrypt, letsencrypt-staging or the https address of a directory"
 BUNDLE = "the absolute path of a file on the host, or '' for the authorities of the system"
+PROGRAM = "the absolute path of a program on the host, such as /usr/local/bin/notify"
 LEADS = f"redirect_from leads to the first of server_names, which must be {PLAIN}"
 LONG = "a." * 126 + "example"
 
@@ -472,6 +473,21 @@ VARIABLES = [
             ("/a\0b", r"'/a\x00b'"),
             ("/$HOME/a", "'/$HOME/a'"),
             ("https://a/ca.pem", "'https://a/ca.pem'"),
+            (True, "True"),
+            (["/a"], "a list"),
+        )
+    ),
+    *(
+        ("notify", value, f"{PROGRAM}; got {shown}.")
+        for value, shown in (
+            ("notify", "'notify'"),
+            ("~/notify", "'~/notify'"),
+            ("/usr/bin/notify --all", "'/usr/bin/notify --all'"),
+            ("/a;b", "'/a;b'"),
+            ("/a/../b", "'/a/../b'"),
+            ("/a\n", r"'/a\n'"),
+            ("/a/", "'/a/'"),
+            ("https://a/b", "'https://a/b'"),
             (True, "True"),
             (["/a"], "a list"),
         )

@@ -26,6 +26,7 @@ INPUTS = {
     "acme_email": "",
     "acme_directory": "letsencrypt",
     "acme_ca_bundle": "",
+    "notify": "",
     "ipv6": "auto",
     "health_path": "/healthz",
     "trusted_proxies": [],
@@ -926,6 +927,7 @@ def test_the_first_run_of_acme_has_a_placeholder_and_an_order():
             "email": "ops@example.org",
             "ca_bundle": "/etc/ca.pem",
             "http_port": 80,
+            "notify": "",
         }
     ]
     assert result["sites"][1]["challenges"] and result["warnings"] == []

@@ -32,7 +32,7 @@ TEMPLATES = (
 # Keys of proxy that came later: a template writes nothing of one that is not used.
 LATER = (
     "allow", "basic_auth", "limits", "streamed_uploads", "error_pages", "error_page",
-    "security_headers",
+    "security_headers", "forward_auth",
 )  # fmt: skip
 TEXT = (
     f"{{% set later = {list(LATER)} %}}"

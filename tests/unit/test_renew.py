@@ -175,6 +175,95 @@ def test_a_second_process_waits_for_the_first(host, monkeypatch):
     assert renew.renew_all() == []
 
 
+# --- what is sent ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def events(host, tmp_path, monkeypatch):
+    """What a program is sent; the site www has a certificate that is due."""
+    sent = []
+    monkeypatch.setattr(
+        renew.notify, "send", lambda program, events: sent.extend(events if program else ()) or []
+    )
+    monkeypatch.setattr(renew, "CERTIFICATES", tmp_path)
+    (tmp_path / "www").mkdir()
+    there = certificate(directory=str(tmp_path / "c"), not_after=int(time.time()) + 4 * DAY)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/about.json").write_text(json.dumps(plain(there)))
+    (tmp_path / "nginx/flaskops/www.certificate").symlink_to(tmp_path / "c")
+    renew.ORDERS.write_text(json.dumps([{**plain(ORDER), "notify": "/usr/local/bin/notify"}]))
+    return sent
+
+
+def kinds(events):
+    found = [event["event"] for event in events]
+    events.clear()
+    return found
+
+
+def test_a_renewal_that_fails_is_one_event(host, events):
+    host.issued = Refused("www: no certificate; the authority does not answer\n  log: secret")
+    assert renew.renew_all()
+    [event] = events
+    assert (
+        event.items()
+        >= {
+            "event": "certificate_failed",
+            "site": "www",
+            "from": "c",
+            "to": None,
+            "reason": "www: no certificate; the authority does not answer",
+        }.items()
+    )
+    assert "secret" not in json.dumps(event)
+
+
+def test_one_that_works_is_none(host, events):
+    assert renew.renew_all() == []
+    # The test moves no link, so that the old one is still found to expire.
+    assert "certificate_failed" not in kinds(events)
+
+
+def test_a_certificate_that_expires_is_sent_once_a_day(host, events, tmp_path):
+    host.issued = acme.Paused("www: no certificate; the last 3 tries failed")
+    now = time.time()
+    assert renew.renew_all()
+    [event] = events
+    assert (event["event"], event["site"], event["names"]) == (
+        "certificate_expiring", "www", list(ORDER.names),
+    )  # fmt: skip
+    assert "expires in 3 days" in event["reason"] or "expires in 4 days" in event["reason"]
+    events.clear()
+    for later, wanted in [(60, 0), (22 * 3600, 0), (24 * 3600, 1), (25 * 3600, 0), (48 * 3600, 1)]:
+        renew.tell_expiring("/usr/local/bin/notify", now + later)
+        assert len(kinds(events)) == wanted, later
+    renew.tell_expiring("/usr/local/bin/notify", now)  # the clock was wrong
+    assert kinds(events) == ["certificate_expiring"]
+    (tmp_path / "www/event.json").write_text("{")
+    renew.tell_expiring("/usr/local/bin/notify", now)
+    assert kinds(events) == ["certificate_expiring"]
+    renew.tell_expiring("", now + 9 * DAY)
+    assert kinds(events) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "sent"),
+    [
+        ({"kind": "provided"}, True),
+        ({"kind": "selfsigned"}, False),
+        ({"kind": "placeholder"}, False),
+        ({"not_after": int(time.time()) + 80 * DAY}, False),
+        ({"not_after": int(time.time()) - DAY}, True),
+    ],
+)
+def test_which_certificates_are_sent(events, tmp_path, more, sent):
+    there = {**plain(certificate()), "directory": str(tmp_path / "c")}
+    there |= {"not_after": int(time.time()) + 4 * DAY, **more}
+    (tmp_path / "c/about.json").write_text(json.dumps(there))
+    renew.tell_expiring("/usr/local/bin/notify")
+    assert kinds(events) == (["certificate_expiring"] if sent else [])
+
+
 # --- the program ----------------------------------------------------------------------------------
 
 

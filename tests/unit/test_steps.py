@@ -594,6 +594,88 @@ def test_a_step_whose_lock_was_broken_does_not_wait_for_the_breaker(world, step)
         _lock.renew(world.root, ["shop"], "mine", "undo", seconds=60)
 
 
+# --- events ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """What the program got, and which locks were held then."""
+    got = []
+
+    def send(program, events):
+        got.extend(events if program else ())
+        return ["it ended with 1"] if program else []
+
+    monkeypatch.setattr(_finish.notify, "send", send)
+    monkeypatch.setattr(_begin.notify, "problem", lambda _program: "")
+    monkeypatch.setattr(_begin, "tell_expiring", lambda _program: [])
+    return got
+
+
+def ending(world, program, outcomes, reverted=()):
+    lock = Lock("t", tuple(outcome.work.name for outcome in outcomes))
+    world.lock(*lock.names)
+    finish = _finish.Finish(world.root, world.nginx, lock, outcomes, "deploy", program, reverted)
+    return finish.run()
+
+
+def test_each_failed_release_is_one_event_without_its_log(world, events):
+    for app in ("shop", "blog", "wiki"):
+        world.live(app, OLD, path=f"/{app}")
+        world.write(app, NEW, path=f"/{app}")
+    outcomes = [
+        Outcome(
+            Work("shop", NEW, live=OLD),
+            "failed",
+            "shop: it did not start\nIts log says: password=secret",
+        ),
+        Outcome(Work("blog", NEW, live=OLD), "failed", "blog: it did not serve"),
+        Outcome(Work("wiki", NEW, live=OLD), "live"),
+    ]
+    done = ending(world, "/usr/local/bin/notify", outcomes, reverted=["blog"])
+    assert [(event["event"], event["app"], event["reason"]) for event in events] == [
+        ("release_failed", "shop", "shop: it did not start"),
+        ("release_reverted", "blog", "blog: it did not serve"),
+    ]
+    assert {(event["from"], event["to"], event["action"]) for event in events} == {
+        (OLD, NEW, "deploy")
+    }
+    assert "it ended with 1" in done.warnings and done.failures == ()
+
+
+def test_without_a_program_there_is_no_event(world, events):
+    world.live("shop", OLD)
+    world.write("shop", NEW)
+    outcome = Outcome(Work("shop", NEW, live=OLD), "failed", "shop: it did not start")
+    assert ending(world, "", [outcome]).warnings == ()
+    assert events == []
+
+
+def test_what_did_not_serve_is_known_as_reverted(world):
+    world.live("shop", OLD)
+    world.write("shop", NEW)
+    world.lock("shop")
+    world.broken.add(NEW)
+    assert world.switch(("shop", NEW, OLD, "/shop")).reverted == ("shop",)
+    world.broken.clear()
+    assert world.switch(("shop", NEW, OLD, "/shop")).reverted == ()
+
+
+def test_what_an_interrupted_run_left_broken_is_an_event_of_the_next(world, events):
+    world.live("shop", OLD)
+    world.write("shop", NEW)
+    world.mark("shop", NEW, "prepared")
+    world.link("shop", NEW)
+    world.broken.add(NEW)
+    wanted = [Wanted("shop", LATER, "default")]
+    begin = _begin.Begin(world.root, world.nginx, wanted, Owner("t", "me"), program="/notify")
+    assert "it ended with 1" in begin.run().warnings
+    [event] = events
+    assert (event["event"], event["app"], event["action"], event["from"], event["to"]) == (
+        "release_reverted", "shop", "repair", OLD, NEW,
+    )  # fmt: skip
+
+
 # --- records --------------------------------------------------------------------------------------
 
 

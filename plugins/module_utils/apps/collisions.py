@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names, places and uids that more than one entry of flask_apps has."""
+"""Names, places and uids that more than one entry of flask_apps has, and what entries need of each
+other.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,36 @@ def collisions(apps: Sequence[App], absent: Sequence[str], uids: str) -> list[st
         for name in twice(names)
         if name
     ]
-    return found + _places(apps)
+    return found + _places(apps) + _verifiers(apps)
+
+
+def _verifiers(apps: Sequence[App]) -> list[str]:
+    """Applications that decide about others must exist; a login must be open."""
+    names = {app.name for app in apps}
+    found = []
+    for app in apps:
+        auth = app.proxy.forward_auth
+        if auth.app and auth.app not in names:
+            there = ", ".join(sorted(names - {app.name, ""})) or "no other application"
+            found.append(
+                f"flask_apps: {app.name}: proxy.forward_auth.app is {auth.app!r}; there is {there}."
+            )
+        if auth.login.startswith("/"):
+            page = f"{auth.login.split('?')[0]}/"
+            over = [
+                other
+                for other in apps
+                if other.path
+                and other.site == app.site
+                and page.startswith(f"{other.app_path.prefix}/")
+            ]
+            if max(over, key=lambda other: len(other.path), default=None) is app:
+                found.append(
+                    f"flask_apps: {app.name}: proxy.forward_auth.login is {auth.login!r}, a path of"
+                    " the application itself, which nobody reaches without a login; write one of"
+                    " another application, or an address."
+                )
+    return found
 
 
 def _uids(apps: Sequence[App], uids: str) -> list[str]:

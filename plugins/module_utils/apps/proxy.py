@@ -15,6 +15,7 @@ from ..releases.app import App, Proxy
 _DIRECTIVES = {
     "allow": ("allow", "deny"),
     "basic_auth": ("auth_basic", "auth_basic_user_file"),
+    "forward_auth": ("auth_request", "auth_request_set"),
     "limits": ("limit_req", "limit_conn", "limit_req_status", "limit_conn_status"),
     "streamed_uploads": ("proxy_request_buffering",),
     "error_pages": ("error_page", "proxy_intercept_errors"),
@@ -28,11 +29,16 @@ def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
     used = {
         "allow": proxy.allow,
         "basic_auth": proxy.basic_auth.users,
+        "forward_auth": proxy.forward_auth.url or proxy.forward_auth.app,
         "limits": written.get("limits"),
         "streamed_uploads": proxy.streamed_uploads,
         "error_pages": error_pages,
     }
-    found = [*_without_effect(proxy, written), *_written_twice(proxy)]
+    found = [
+        *_without_effect(proxy, written),
+        *_written_twice(proxy),
+        *_forward_auth(app, written),
+    ]
     for key in (key for key, value in used.items() if value):
         first, *_others = _DIRECTIVES[key]
         if proxy.fragment:
@@ -94,3 +100,49 @@ def _without_effect(proxy: Proxy, written: Mapping[str, Any]) -> list[str]:
             " leave burst out."
         )
     return found
+
+
+def _forward_auth(app: App, written: Mapping[str, Any]) -> list[str]:
+    """What of proxy.forward_auth contradicts itself, or another key."""
+    proxy, auth = app.proxy, app.proxy.forward_auth
+    where = "proxy.forward_auth"
+    if not (auth.url or auth.app):
+        words = "has no url; write url: http://127.0.0.1:4180/oauth2/auth, or app and path"
+        asked = written.get("forward_auth") is not None
+        return [f"{where} {words}, or leave forward_auth out."] if asked else []
+    found = []
+    if auth.url and auth.app:
+        found.append(f"{where} has url and app; keep one of them.")
+    elif bool(auth.app) != bool(auth.path):
+        there, missing = ("app", "path") if auth.app else ("path", "app")
+        found.append(f"{where}.{there} is written, and {missing} is not; write both, or url alone.")
+    if auth.app and auth.app == app.name:
+        found.append(
+            f"{where}.app is the application itself; write another one, or forward_auth: null to"
+            " lift what flask_apps_defaults says."
+        )
+    names = [name.lower() for name in auth.headers]
+    found += [
+        f"{where}.headers has {name} twice; leave one out."
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+    ours = {text.split()[1].strip("\"'").lower() for text in proxy.directives if _sets(text)}
+    found += [
+        f"{where}.headers has {name}, which proxy_set_header in proxy.directives replaces; keep one"
+        " of them."
+        for name in auth.headers
+        if name.lower() in ours
+    ]
+    if proxy.cache_seconds:
+        found.append(
+            f"proxy.cache_seconds would give an answer for one user to others, because of {where};"
+            " leave one of them out."
+        )
+    return found
+
+
+def _sets(directive: str) -> bool:
+    """Whether a directive sets a header for the application."""
+    words = directive.split()
+    return words[0] == "proxy_set_header" and len(words) > 1

@@ -7,6 +7,7 @@ spec and its reference from it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +71,27 @@ def _config(text: str) -> str:
     )
 
 
+def _port(text: str) -> str:
+    """What the port of an address must be, if Nginx refuses it."""
+    found = re.match(r"\w+://(?:\[[^\]]*\]|[^/:]*):(\d+)", text)
+    return "have a port of 1 to 65535" if found and not 1 <= int(found[1]) <= 65535 else ""
+
+
+def _verifier(text: str) -> str:
+    host = text.removeprefix("http://").split("/")[0]
+    host = host[1:].split("]")[0] if host.startswith("[") else host.split(":")[0]
+    if text and addresses.unreadable(host):
+        return "have an address such as 127.0.0.1 or [::1] as its host"
+    return _port(text)
+
+
+def _login(text: str) -> str:
+    _path, _mark, after = text.partition("?")
+    if "?" in after or (text.endswith("=") and not re.search(r"[?&][A-Za-z0-9_.-]+=$", text)):
+        return "have one ?, and a name before a last ="
+    return _port(text)
+
+
 def _inside(text: str) -> str:
     return "have no '..' in it" if ".." in text.split("/") else ""
 
@@ -89,6 +111,7 @@ _IMAGE = (
 # One word of a directive of Nginx, which has ; { and } only in quotes.
 _QUOTED = r"""\"(\\.|[^\"\\\r\n])*\"|'(\\.|[^'\\\r\n])*'"""
 _PLAIN = r"""([^\s{};\"'#\\]|\\\S)([^\s{};\\]|\\\S)*"""
+_V4, _V6 = r"[0-9]{1,3}(\.[0-9]{1,3}){3}", r"\[[0-9A-Fa-f:.]+\]"
 _OF_BODY = (
     "content-(type|length|encoding|range)|etag|last-modified|date|connection|transfer-encoding"
 )
@@ -101,6 +124,14 @@ _OF_OTHERS = (
 # A header of an answer, except those that describe the body.
 _HEADER = rf"(?i:(?!({_OF_BODY})$)[a-z][a-z0-9-]*)"
 _SECURITY_HEADER = rf"(?i:(?!({_OF_BODY}|{_OF_OTHERS})$)[a-z][a-z0-9-]{{0,63}})"
+# A path with a query, none of whose characters Nginx reads as more than itself.
+_PAGE = r"/[A-Za-z0-9._~/?&=,:@+%-]*"
+# Headers that Nginx sets itself, or that belong to a connection and not to a user.
+_VERIFIED = (
+    r"(?i:(?!(host|connection|upgrade|proxy|forwarded|cookie|x-real-ip|x-request-id|http2-settings"
+    r"|transfer-encoding|te|trailer|keep-alive|expect|(content|x-forwarded|x-original|if)-.*"
+    r"|proxy-.*)$)[a-z][a-z0-9-]{0,62})"
+)
 # Of proxy.limits. Nginx has one zone for each (roles/nginx/templates/flaskops.conf.j2).
 RATES = ("1", "2", "5", "10", "20", "50", "100", "200", "500", "1000")
 _SECONDS: dict[str, Any] = {"kind": "int", "minimum": 1, "allowed": "a number of seconds"}
@@ -1032,6 +1063,86 @@ OPTIONS: dict[str, Option] = {
                     only on a site with HTTPS: a browser sends the password with every request.
 
                     The application does not get the password (C(Authorization)).
+                """,
+            ),
+            "forward_auth": Option(
+                kind="dict",
+                default={},
+                options={
+                    "url": Option(
+                        default="",
+                        pattern=rf"|http://({_V4}|{_V6})(:[0-9]{{1,5}})?{_PAGE}",
+                        check=_verifier,
+                        allowed=(
+                            "an address of plain HTTP with a path, such as"
+                            " http://127.0.0.1:4180/oauth2/auth"
+                        ),
+                        about="""
+                            Where Nginx asks, such as V(http://127.0.0.1:4180/oauth2/auth). Plain
+                            HTTP and an address: Nginx would look up a name when it starts, and not
+                            start without it.
+                        """,
+                    ),
+                    "app": Option(
+                        default="",
+                        pattern=rf"|{NAME}",
+                        allowed="the name of another application of this host",
+                        about="""
+                            Another application of this host that decides, instead of
+                            O(proxy.forward_auth.url). It is asked through its socket, and need not
+                            be on the same site.
+                        """,
+                    ),
+                    "path": Option(
+                        default="",
+                        pattern=rf"|{_PAGE}",
+                        allowed="a path below that application's own, such as /verify",
+                        about="With O(proxy.forward_auth.app), the path below its own to ask.",
+                    ),
+                    "login": Option(
+                        default="",
+                        pattern=(
+                            rf"|(https?://[A-Za-z0-9]([A-Za-z0-9.-]{{0,251}}[A-Za-z0-9])?"
+                            rf"(:[0-9]{{1,5}})?)?(?!//){_PAGE}"
+                        ),
+                        check=_login,
+                        allowed=(
+                            "an address such as https://login.example.org/start, or a path of the"
+                            " site such as /oauth2/start"
+                        ),
+                        about="""
+                            The login page: an address, or a path of the same site. A browser that
+                            requests a page without a login is redirected there, with the address
+                            of the page in the parameter C(rd), or in another one if the value ends
+                            with C(?NAME=) or C(&NAME=).
+
+                            Without it, the browser is redirected to C(Location) of the verifier's
+                            401, if it sends one, and else gets the 401.
+                        """,
+                    ),
+                    "headers": Option(
+                        kind="list",
+                        default=[],
+                        elements=Option(
+                            strict=True,
+                            pattern=_VERIFIED,
+                            allowed=(
+                                "the name of a header such as X-Auth-Request-User, none that Nginx"
+                                " sets itself or that describes a request"
+                            ),
+                        ),
+                        about="""
+                            Headers of the verifier's answer that the application gets, such as
+                            V(X-Auth-Request-User). A client cannot send them.
+                        """,
+                    ),
+                },
+                about="""
+                    A verifier that decides about each request to the application and its static
+                    files, such as oauth2-proxy, Authelia, Authentik or your own application.
+                    Nginx asks it with the headers of the request, without its body: 2xx lets the
+                    request in, 401 and 403 do not. If the verifier does not answer, nobody gets in,
+                    and the status is 500.
                 """,
             ),
             "limits": Option(

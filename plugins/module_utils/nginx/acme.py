@@ -54,6 +54,7 @@ _CHECKS = {"connection", "dns", "unauthorized", "caa", "incorrectResponse", "dns
 class Order(Typed):
     """What is asked of an authority. directory: its URL. ca_bundle: a file with the authorities
     that the connection to it trusts; "" for the system's. http_port: where Nginx answers it.
+    notify: the program that gets the event of a failure; "" for none.
     """
 
     site: str
@@ -62,6 +63,7 @@ class Order(Typed):
     email: str = ""
     ca_bundle: str = ""
     http_port: int = 80
+    notify: str = ""
 
     @property
     def authority(self) -> str:
@@ -102,6 +104,10 @@ class Refused(HostError):
     """There is no certificate; the text says why, and what to do."""
 
 
+class Paused(Refused):
+    """The authority was not asked: the pause after failures is not over."""
+
+
 def state_of(site: str, place: Path = CERTIFICATES) -> State:
     """What is recorded of a site; an unreadable record is an empty one."""
     try:
@@ -136,7 +142,7 @@ def issue(order: Order, now: float | None = None) -> Certificate:
     # A failure in the future is of a clock that was wrong.
     if state.last <= moment < state.next_try:
         until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(state.next_try))
-        raise Refused(
+        raise Paused(
             f"{order.site}: no certificate; the last {state.failures} tries failed, so the next one"
             f" is not before {until}, because authorities limit failures. To try at once, remove"
             f" {CERTIFICATES / order.site / TRIES}. The last reason: {state.reason}"

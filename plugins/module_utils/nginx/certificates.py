@@ -227,6 +227,16 @@ def days_left(certificate: Certificate, now: float | None = None) -> int:
     return int((certificate.not_after - (time.time() if now is None else now)) // 86400)
 
 
+def expiry(site: str, certificate: Certificate, host: str, now: float) -> str:
+    """A sentence about the certificate of a site whose lifetime is nearly over."""
+    days = days_left(certificate, now)
+    when = f"expires in {days} day{'s' if days > 1 else ''}" if days else "expires today"
+    when = "has expired" if days < 0 else when
+    renewed = certificate.kind == "acme"
+    what = "its renewal has not worked so far." if renewed else "provide a new one."
+    return f"The certificate of the site {site} {when} ({host}); {what}"
+
+
 def is_due(certificate: Certificate, now: float) -> bool:
     """Whether less than a third of its lifetime is left."""
     lifetime = certificate.not_after - certificate.not_before

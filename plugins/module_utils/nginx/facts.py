@@ -134,6 +134,7 @@ class Inputs(Typed):
     header_buffer_size: str | None
     replace_main_config: bool
     replace_default_site: bool
+    notify: str | None = None
 
 
 @dataclass(frozen=True)

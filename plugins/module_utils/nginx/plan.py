@@ -21,7 +21,7 @@ from ..host.typed import Typed, plain
 from ..inputs.options import convert
 from . import provided, renew, schema
 from .acme import Order
-from .certificates import Certificate, Wanted, days_left, is_due, link_path, same_names
+from .certificates import Certificate, Wanted, days_left, expiry, is_due, link_path, same_names
 from .config import DEFAULT_SITES
 from .facts import Facts, Inputs, OurFile, Tree, TreeFile
 from .site import Site
@@ -235,6 +235,7 @@ def orders(inputs: Inputs) -> list[Order]:
             site.acme_email,
             inputs.acme_ca_bundle or "",
             site.http_port,
+            inputs.notify or "",
         )
         for site in inputs.sites
         if site.tls == "acme"
@@ -266,14 +267,8 @@ def expiring(facts: Facts, sites: Iterable[Site], now: float) -> list[str]:
     """The certificates in use whose lifetime is nearly over, as sentences."""
     known = {site.name: site for site in sites if site.tls in ("acme", "provided")}
 
-    def when(days: int) -> str:
-        if days < 0:
-            return "has expired"
-        return "expires today" if days == 0 else f"expires in {days} day{'s' if days > 1 else ''}"
-
     return [
-        f"The certificate of the site {name} {when(days_left(there, now))} ({known[name].host}); "
-        + ("its renewal has not worked so far." if there.kind == "acme" else "provide a new one.")
+        expiry(name, there, known[name].host, now)
         for name, there in sorted(facts.certificates.items())
         if name in known and there.kind in ("acme", "provided") and is_due(there, now)
     ]

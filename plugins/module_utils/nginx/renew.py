@@ -4,8 +4,9 @@
 """Get the certificate of a site and let Nginx use it: in a run, and between two runs by the program
 on the host.
 
-    /etc/flaskops/renew.json                   what is renewed, written by the role nginx
-    /var/lib/flaskops/certificates.jsonl       the audit: one line for each try
+    /etc/flaskops/renew.json                    what is renewed, written by the role nginx
+    /var/lib/flaskops/certificates.jsonl        the audit: one line for each try
+    /etc/flaskops/certificates/SITE/event.json  the last certificate with an event, and when
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..host.files import HostError, append_line, moment
+from ..host import notify
+from ..host.files import HostError, append_line, moment, write_file
 from ..host.flock import locked
 from ..host.places import CERTIFICATES, CERTIFICATES_LOCK, NGINX_ROOT, ROOT
 from ..host.typed import read
 from . import acme, certificates
-from .acme import Order, Refused
+from .acme import Order, Paused, Refused
 from .certificates import Certificate
 from .process import Host
 from .steps import NginxError, parse_wanted
@@ -39,17 +41,27 @@ LOCK = CERTIFICATES_LOCK
 LOCK_SECONDS = 600.0  # a run waits so long for the timer, and the other way round
 NGINX = "/usr/sbin/nginx"
 RELOAD_SECONDS = 20.0
+LAST_EVENT = "event.json"
+DAY, HOUR = 86400, 3600  # the timer is up to an hour late
 
 
-def renew_all() -> list[str]:
-    """Renew what is due; returns why that failed for each site where it did, or for all of them."""
+def renew_all(warnings: list[str] | None = None) -> list[str]:
+    """Renew what is due; returns why that failed for each site where it did, or for all of them.
+
+    Args:
+        warnings: where to add what went wrong beside.
+    """
+    beside = [] if warnings is None else warnings
     try:
         orders = [read(Order, each) for each in json.loads(ORDERS.read_text())]
     except (OSError, ValueError, TypeError) as error:
         return [f"{ORDERS} cannot be read: {error}. Run the playbook again."]
     there = certificates.current(Path(NGINX_ROOT))
     due = [order for order in orders if is_due(there.get(order.site), order, time.time())]
-    return [words for words in map(attempt, due) if words]
+    failed = [words for words in (attempt(order, beside) for order in due) if words]
+    for program in dict.fromkeys(order.notify for order in orders):
+        beside += tell_expiring(program)
+    return failed
 
 
 def is_due(found: Certificate | None, order: Order, now: float) -> bool:
@@ -64,14 +76,18 @@ def is_due(found: Certificate | None, order: Order, now: float) -> bool:
     )
 
 
-def attempt(order: Order) -> str:
+def attempt(order: Order, warnings: list[str] | None = None) -> str:
     """Get a certificate and let Nginx use it. The old one stays in use if that fails.
+
+    Args:
+        order: for which site.
+        warnings: where to add what went wrong beside.
 
     Returns:
         Why that failed; "" when it worked.
     """
     begun, before = time.time(), certificates.current(Path(NGINX_ROOT)).get(order.site)
-    found, words = None, ""
+    found, words, asked = None, "", True
     try:
         with _alone():
             # Another process may have done it meanwhile.
@@ -82,7 +98,7 @@ def attempt(order: Order) -> str:
             _use(order.site, found)
             acme.record(order.site, acme.State())
     except Refused as error:
-        words = str(error)
+        words, asked = str(error), not isinstance(error, Paused)
     except Exception as error:  # whatever it is, the other sites go on
         kind = "" if isinstance(error, (HostError, NginxError, OSError)) else type(error).__name__
         words = f"{order.site}: no certificate; {f'{kind}: ' if kind else ''}{error}"
@@ -101,7 +117,55 @@ def attempt(order: Order) -> str:
     with suppress(OSError):
         AUDIT.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         append_line(AUDIT, json.dumps(line))
+    if words and asked and order.notify:
+        facts = {key: line[key] for key in ("site", "names", "from", "to")}
+        expires = moment(before.not_after) if before else None
+        event = notify.event("certificate_failed", words, **facts, expires=expires)
+        unsent = notify.send(order.notify, [event])
+        if warnings is not None:
+            warnings += unsent
+        if before:
+            _remember(order.site, before, begun)
     return words
+
+
+def tell_expiring(program: str, now: float | None = None) -> list[str]:
+    """Give a program an event for each certificate that should have been replaced, once a day;
+    returns what went wrong.
+    """
+    clock, events = time.time() if now is None else now, []
+    for site, found in sorted(certificates.current(Path(NGINX_ROOT)).items()) if program else ():
+        kept = found.kind in ("acme", "provided") and certificates.is_due(found, clock)
+        if not kept or _had_event(site, found, clock):
+            continue
+        events.append(
+            notify.event(
+                "certificate_expiring",
+                certificates.expiry(site, found, found.names[0], clock),
+                site=site,
+                names=list(found.names),
+                **{"from": Path(found.directory).name, "to": None},
+                expires=moment(found.not_after),
+            )
+        )
+        _remember(site, found, clock)
+    return notify.send(program, events)
+
+
+def _had_event(site: str, found: Certificate, now: float) -> bool:
+    """Whether this certificate had an event within a day; a time in the future does not count."""
+    try:
+        known = json.loads((CERTIFICATES / site / LAST_EVENT).read_text())
+        since = now - int(known["time"])
+        return bool(known["certificate"] == found.directory and 0 <= since < DAY - HOUR)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _remember(site: str, found: Certificate, now: float) -> None:
+    content = json.dumps({"certificate": found.directory, "time": int(now)})
+    with suppress(OSError):
+        write_file(CERTIFICATES / site / LAST_EVENT, f"{content}\n".encode(), 0o600)
 
 
 def _unused(order: Order) -> Certificate | None:

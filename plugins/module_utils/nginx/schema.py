@@ -69,6 +69,8 @@ _BUFFER = Option(
 )
 _PORT = _whole(1, 65535, "the number of a port")
 
+PROGRAM = "the absolute path of a program on the host, such as /usr/local/bin/notify"
+
 TLS = ("acme", "provided", "selfsigned", "none")
 DIRECTORIES = {
     "letsencrypt": "https://acme-v02.api.letsencrypt.org/directory",
@@ -294,6 +296,16 @@ INPUTS: dict[str, Option] = {
         about="""
             Permits replacing an C(nginx.conf) that somebody changed, or that runs
             other sites; a copy is kept.
+        """,
+    ),
+    "notify": Option(
+        default="",
+        pattern=r"|(?!.*/\.\.?(/|$))(/[A-Za-z0-9._@+-]+)+",
+        allowed=PROGRAM,
+        about="""
+            A program on the host that gets an event when a certificate was not issued or renewed,
+            and when one expires. The role C(flask_apps) sets it to C(flask_apps_notify), which
+            describes it.
         """,
     ),
     "replace_default_site": Option(

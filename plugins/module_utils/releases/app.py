@@ -149,6 +149,19 @@ class BasicAuth:
 
 
 @dataclass(frozen=True)
+class ForwardAuth:
+    """Who decides about each request, by a URL, or by another application and its path; nothing of
+    both for nobody.
+    """
+
+    url: str = ""
+    app: str = ""
+    path: str = ""
+    login: str = ""
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Limits:
     """What one client may request; None for no limit."""
 
@@ -186,6 +199,7 @@ class Proxy:
     error_pages: bool = False
     error_page: str = ""
     security_headers: Mapping[str, str] = field(default_factory=dict)
+    forward_auth: ForwardAuth = ForwardAuth()
 
 
 @dataclass(frozen=True)

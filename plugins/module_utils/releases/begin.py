@@ -11,18 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..host import trees
+from ..host import notify, trees
 from ..host.disk import too_little
 from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.places import Place
 from ..host.size import bytes_of
 from ..images.delta import kept_digests
+from ..nginx.renew import tell_expiring
 from . import mount, planted, uid_move
 from .attempts import Attempts
 from .lock import Held, Lock, Owner, acquire, release
 from .plan import Plan, Planned
-from .record import read_release
+from .record import live_links, read_release
 from .settle import Settle
 from .uids import Uids
 from .work import Wanted
@@ -60,6 +61,7 @@ class Begin:
         break_tokens: the tokens of locks that are taken over.
         action: what the run does: deploy, rollback or remove.
         free_space: how much must be free to build a release.
+        program: what gets the events of applications that cannot be released; "" for nothing.
     """
 
     def __init__(
@@ -76,18 +78,41 @@ class Begin:
         break_tokens: Sequence[str] = (),
         action: str = "deploy",
         free_space: str = "0",
+        program: str = "",
     ) -> None:
         self.root, self.nginx_root, self.owner, self.action = root, nginx_root, owner, action
         self.wanted = {wanted.name: wanted for wanted in releases}
         self.images, self.absent, self.sites = images, absent, sites
         self.move_uid, self.break_tokens, self.free_space = move_uid, break_tokens, free_space
+        self.program = program
         self.docker = Docker()
         self.uids = Uids(root, nginx_root, uids)
         self.actions: list[str] = []
+        self.events: list[dict[str, Any]] = []
         self.attempts = Attempts()
 
     def run(self, check_mode: bool = False) -> Begun:
         """The plan, and the locks of those that have work; in check mode the plan alone."""
+        begun = self._begin(check_mode)
+        warnings = (
+            [notify.problem(self.program)] if check_mode else self._tell(begun.planned.failures)
+        )
+        return replace(begun, warnings=(*begun.warnings, *filter(None, warnings)))
+
+    def _tell(self, failures: Mapping[str, str]) -> list[str]:
+        """Send the events of what happened and what expires; returns what went wrong."""
+        if words := notify.problem(self.program):
+            return [words]
+        links = live_links(self.nginx_root)
+        for name, why in failures.items():
+            release = {"from": links[name][0].id if links.get(name) else None}
+            release["to"] = self.wanted[name].id if name in self.wanted else None
+            self.events.append(
+                notify.event("release_failed", why, app=name, action=self.action, **release)
+            )
+        return notify.send(self.program, self.events) + tell_expiring(self.program)
+
+    def _begin(self, check_mode: bool) -> Begun:
         if self.wanted:
             self.actions += planted.protect(check_mode)
             with self.attempts.of("", UNCLOSED, warn=True):
@@ -150,7 +175,13 @@ class Begin:
 
     def _repair(self, names: Iterable[str], broken: Mapping[str, Held]) -> None:
         settle = Settle(
-            self.root, self.nginx_root, self.sites, self.docker, self.attempts, self.actions
+            self.root,
+            self.nginx_root,
+            self.sites,
+            self.docker,
+            self.attempts,
+            self.actions,
+            self.events,
         )
         for name in sorted(names):
             held, wanted = broken.get(name), self.wanted.get(name)

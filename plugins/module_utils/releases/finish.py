@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from ..host import trees
+from ..host import notify, trees
 from ..host.disk import no_room, with_advice
 from ..host.engine import Docker
 from ..host.files import HostError
@@ -51,6 +52,8 @@ class Finish:
         lock: what the run has locked.
         outcomes: the outcome of each application with work.
         action: what the run did, for the audit.
+        program: what gets the events of the failures; "" for nothing.
+        reverted: the applications whose release served, and was taken back.
     """
 
     def __init__(
@@ -60,10 +63,14 @@ class Finish:
         lock: Lock,
         outcomes: Iterable[Outcome],
         action: str = "deploy",
+        program: str = "",
+        reverted: Iterable[str] = (),
     ) -> None:
         self.root, self.nginx_root, self.action = root, nginx_root, action
+        self.program, self.reverted = program, set(reverted)
         self.token, self.names = lock.token, list(lock.names)
         self.outcomes = list(outcomes)
+        self.failed = [outcome for outcome in self.outcomes if not outcome.is_live]
         self.docker = Docker()
         self.links: dict[str, tuple[Link, ...]] = {}
         self.attempts = Attempts()
@@ -107,6 +114,8 @@ class Finish:
                 release(self.root, [name], self.token)
         with self.attempts.of("", "The trash could not be emptied", warn=True):
             self.attempts.warnings += trees.sweep(self.root)
+        # Last, when nothing waits for this run any more.
+        self.attempts.warnings += notify.send(self.program, map(self._event, self.failed))
         kept = [f"Because of that not removed: {', '.join(remove)}"] if remove and failed else []
         return Finished(
             drained,
@@ -267,6 +276,16 @@ class Finish:
                 "", "The restart policy of stopped containers could not be disabled"
             ):
                 self.docker.run("update", "--restart", "no", *containers, check=False)
+
+    def _event(self, outcome: Outcome) -> dict[str, Any]:
+        work = outcome.work
+        return notify.event(
+            "release_reverted" if work.name in self.reverted else "release_failed",
+            outcome.reason,
+            app=work.name,
+            action=self.action,
+            **{"from": work.live, "to": work.id},
+        )
 
     def _audit(self, outcome: Outcome, drained: Mapping[str, Mapping[str, float]]) -> None:
         """Write one line about what was done, by whom, and with which result."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..host import trees
+from ..host import notify, trees
 from ..host.engine import Docker
 from ..host.files import left_aside
 from ..host.places import NginxPlace, Place, ReleaseName
@@ -29,7 +29,7 @@ CHECK_SECONDS = 5
 
 
 class Settle:
-    """The repairs of a run; each is added to the actions."""
+    """The repairs of a run; each is added to the actions, and what users noticed to the events."""
 
     def __init__(
         self,
@@ -39,9 +39,11 @@ class Settle:
         docker: Docker,
         attempts: Attempts,
         actions: list[str],
+        events: list[dict[str, Any]],
     ) -> None:
         self.root, self.nginx_root, self.sites = root, nginx_root, sites
         self.docker, self.attempts, self.actions = docker, attempts, actions
+        self.events = events
 
     def route(self, name: str, interrupted: Held | None) -> None:
         """Repair a route that was moved and not recorded: when it serves, it is recorded; else it
@@ -88,6 +90,7 @@ class Settle:
                 return
             record.mark(link.id, "failed", reason=why)
             record.save()
+            self.events.append(_reverted(name, link.id, before, why))
             self.actions.append(
                 f"{name}: moved the route back to release {before}, because {link.id} does not"
                 f" serve: {why}"
@@ -198,6 +201,13 @@ class Settle:
                 self.actions.append(f"{name}: removed release {identity}, which never served")
         if unfinished:
             record.save()
+
+
+def _reverted(name: str, identity: str, live: str, why: str) -> dict[str, Any]:
+    """The event of a release that an interrupted run has left serving, and that does not."""
+    return notify.event(
+        "release_reverted", why, app=name, action="repair", **{"from": live, "to": identity}
+    )
 
 
 def _outcome(record: Record, held: Held) -> tuple[str | None, str | None, str]:

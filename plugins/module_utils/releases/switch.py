@@ -38,13 +38,14 @@ AT_ONCE = 32  # applications that are asked in parallel
 @dataclass(frozen=True)
 class Switched:
     """The result of a switch: which releases serve, and why the others do not, with the end of
-    their logs. token: the lock of the run.
+    their logs. token: the lock of the run. reverted: those that served, and were taken back.
     """
 
     token: str
     live: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
     logs: Mapping[str, str] = field(default_factory=dict)
+    reverted: tuple[str, ...] = ()
 
     def of(self, token: str) -> Switched:
         """The same for the run with this lock; empty for another run, or without a switch."""
@@ -87,6 +88,7 @@ class Switch:
         self.records: dict[str, Record] = {}
         self.failures: dict[str, str] = {}
         self.warnings: list[str] = []
+        self.reverted: dict[str, None] = {}
 
     def run(self) -> Switched:
         renew(self.root, self.work, self.token, "switch")
@@ -117,6 +119,7 @@ class Switch:
                 for name, (reason, log) in parts.items()
             },
             {name: log for name, (_reason, log) in parts.items() if log},
+            tuple(self.reverted),
         )
 
     def _displaced(self, work: Work, remove: Sequence[str]) -> list[Route]:
@@ -260,6 +263,7 @@ class Switch:
         failed = [name for name in moved if name in self.failures]
         if not failed:
             return
+        self.reverted |= dict.fromkeys(failed)
         try:
             self._backward(failed)
         except NginxError as error:
@@ -272,6 +276,7 @@ class Switch:
                     " place again",
                     error,
                 )
+            self.reverted |= dict.fromkeys(moved)
             self._backward(moved)
 
     def _log(self, work: Work) -> str:
