@@ -127,7 +127,7 @@ def test_other_requests_are_not_logged(log):
 
 
 @pytest.mark.parametrize("log", ["gunicorn", "gevent"], indirect=True)
-def test_the_end_of_a_websocket_is_no_failed_request(log):
+def test_the_end_of_a_websocket_is_not_logged(log):
     upgrade = (
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
