@@ -32,6 +32,14 @@ def warn():
 def busy():
     return "later", 503
 """
+WEBSOCKET = """
+from flask import Flask
+from flask_sock import Sock
+app = Flask(__name__)
+@Sock(app).route("/shop/ws")
+def ws(ws):
+    ws.send("hello")
+"""
 BARE = """
 def app(environ, start_response):
     raise RuntimeError("broken")
@@ -46,9 +54,9 @@ def log(request, base):  # noqa: F811
     keys = {"engine": "gunicorn", "websocket": True} if request.param == "gevent" else {
         "engine": request.param
     }  # fmt: skip
-    socket_file, started = base / "app.sock", []
+    socket_file, started, answers = base / "app.sock", [], []
 
-    def ask(text, path, identity):
+    def ask(text, path, identity, more=""):
         (base / "main.py").write_text(text)
         engine = keys["engine"]
         name = {"uwsgi": "uwsgi.ini", "gunicorn": "gunicorn.conf.py"}[engine]
@@ -73,9 +81,9 @@ def log(request, base):  # noqa: F811
                     env=env, cwd=base, stdout=file, stderr=file,
                 )
             )  # fmt: skip
-        return identity, wait(path, identity)
+        return identity, wait(path, identity, more)
 
-    def wait(path, identity):
+    def wait(path, identity, more):
         deadline = time.monotonic() + 20
         while not socket_file.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -84,13 +92,13 @@ def log(request, base):  # noqa: F811
             client.connect(str(socket_file))
             client.sendall(
                 f"GET {path}?a=1 HTTP/1.1\r\nHost: a\r\nX-Real-IP: 192.0.2.7\r\n"
-                f"X-Request-ID: {identity}\r\nConnection: close\r\n\r\n".encode()
+                f"X-Request-ID: {identity}\r\n{more or 'Connection: close'}\r\n\r\n".encode()
             )
-            while client.recv(65536):
-                pass
+            answers.append(b"".join(iter(lambda: client.recv(65536), b"")))
         time.sleep(0.3)
         return (base / "log").read_text()
 
+    ask.answers = answers
     yield ask
     for process in started:
         process.terminate()
@@ -116,6 +124,17 @@ def test_a_failed_request_has_a_line_with_its_id(log, text, path, status):
 def test_other_requests_are_not_logged(log):
     identity, found = log(APP, "/shop/warn", "0b5d1a6f")
     assert "careful" in found and identity not in found
+
+
+@pytest.mark.parametrize("log", ["gunicorn", "gevent"], indirect=True)
+def test_the_end_of_a_websocket_is_not_logged(log):
+    upgrade = (
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    )
+    identity, found = log(WEBSOCKET, "/shop/ws", "0b5d1a6f", upgrade)
+    assert b" 101 " in log.answers[0] and b"hello" in log.answers[0]
+    assert identity not in found
 
 
 @pytest.mark.parametrize("path", ["/shop/fail", "/shop/warn"])
