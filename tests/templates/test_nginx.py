@@ -85,6 +85,7 @@ def test_names_for_the_fragments_are_defined():
         "$flaskops_from_host", "$flaskops_loopback", "$flaskops_paths",
         "$flaskops_prefix", "$flaskops_target", "$flaskops_taken", "$flaskops_location",
         "$flaskops_cache_control", "$flaskops_wants_page",
+        "$flaskops_verifier", "$flaskops_login", "$flaskops_to_login", "$flaskops_named_login",
         "$flaskops_app", "$flaskops_client", "$flaskops_counted", "$flaskops_retry_after",
         "flaskops",
     ]  # fmt: skip
