@@ -33,6 +33,8 @@ WWW = {
 }
 # Files that contain an address that is not of a site, and why.
 ADDRESSES = {
+    "plugins/module_utils/apps/proxy.py": "the example of a message",
+    "plugins/module_utils/apps/schema.py": "the address of a verifier",
     "plugins/module_utils/nginx/site.py": "the one place",
     "plugins/module_utils/nginx/acme.py": "the kind of the question",
     "plugins/module_utils/nginx/schema.py": "certificate authorities, and the usual ports",

@@ -50,7 +50,7 @@ def event(kind: str, reason: str = "", **facts: Any) -> dict[str, Any]:
         "time": now(),
         "host": os.uname().nodename,
         **facts,
-        "reason": shown(lines[0])[:REASON_LENGTH],
+        "reason": shown(lines[0]).rstrip(":")[:REASON_LENGTH],
     }
 
 
