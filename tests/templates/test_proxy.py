@@ -32,6 +32,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.draft import Dr
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App
 from entries import normalize_apps
 from flask import Flask
+from nginx_findings import findings
 
 # bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
@@ -189,9 +190,10 @@ class Place:
         user = "user root root;" if os.geteuid() == 0 else ""
         (self.base / "nginx.conf").write_text(
             f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp"
-            " {\ntypes { text/html html; text/css css; application/javascript js; }\naccess_log"
-            f" off;\n{temporary}\n{names}\nserver {{\nlisten unix:{self.base}/web;\nserver_name"
-            f" {self.server_names or chr(34) * 2};\n{self.others}\n{fragment}\n}}\n}}\n"
+            " {\nserver_tokens off;\n"
+            "types { text/html html; text/css css; application/javascript js; }\n"
+            f"access_log off;\n{temporary}\n{names}\nserver {{\nlisten unix:{self.base}/web;\n"
+            f"server_name {self.server_names or chr(34) * 2};\n{self.others}\n{fragment}\n}}\n}}\n"
         )
         command = [NGINX, "-e", "stderr", "-c", f"{self.base}/nginx.conf", "-g", "daemon off;"]
         self.nginx = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -199,6 +201,7 @@ class Place:
         while time.monotonic() < deadline and self.nginx.poll() is None:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(f"{self.base}/web")
+                assert findings(self.base / "nginx.conf") == []
                 return
             time.sleep(0.02)
         self.nginx.kill()
