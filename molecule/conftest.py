@@ -249,14 +249,22 @@ def websocket(host: Any) -> Callable[..., WebsocketAnswer]:
 
 @pytest.fixture
 def findings(tmp_path: Path) -> Callable[[Any], list[str]]:
-    """What gixy finds in the whole configuration of a host's Nginx, without what is accepted."""
+    """What gixy finds in the files of a host's Nginx that the roles write, without what is
+    accepted.
+    """
     from nginx_findings import findings
 
     def look(host: Any) -> list[str]:
         configuration = tmp_path / "nginx.conf"
         configuration.write_text(host.check_output("nginx -T"))
-        assert "# configuration file /etc/nginx/flaskops/" in configuration.read_text()
-        return findings(configuration)
+        parts = re.split(r"(?m)^# configuration file (\S+):$", configuration.read_text())[1:]
+        ours = [
+            path
+            for path, text in zip(parts[::2], parts[1::2], strict=True)
+            if path.startswith("/etc/nginx/flaskops/") or "Written by flaskops.host" in text
+        ]
+        assert "/etc/nginx/conf.d/flaskops.conf" in ours
+        return findings(configuration, files=ours)
 
     return look
 

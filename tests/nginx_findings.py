@@ -59,22 +59,29 @@ ACCEPTED = [
 ]
 
 
-def findings(configuration: Path, accepted: list[Accepted] = ACCEPTED) -> list[str]:
-    """All findings that are not accepted, one line each. The configuration may be the output of
-    `nginx -T`.
+def findings(
+    configuration: Path, accepted: list[Accepted] = ACCEPTED, files: list[str] | None = None
+) -> list[str]:
+    """All findings that are not accepted, one line each.
+
+    Args:
+        configuration: a file, or the output of `nginx -T`.
+        accepted: those that are left out.
+        files: only findings with a directive in one of these are reported.
     """
     manager = Manager(Config(load_default_vars=True))
     manager.audit(str(configuration), None)
-    found = []
+    found = set()
     for check in manager.results:
         for issue in check.issues:
-            line = f"{check.name}: {_text(issue.directives)}"
+            text = _text(issue.directives)
+            if files is not None and not any(each.file in files for each in issue.directives):
+                continue
             if not any(
-                each.check == check.name and re.fullmatch(each.finding, _text(issue.directives))
-                for each in accepted
+                each.check == check.name and re.fullmatch(each.finding, text) for each in accepted
             ):
-                found.append(line)
-    return sorted(set(found))
+                found.add(f"{check.name}: {text}")
+    return sorted(found)
 
 
 def _text(directives: list) -> str:

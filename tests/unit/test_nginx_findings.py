@@ -82,5 +82,12 @@ def test_what_is_accepted_is_found_without_the_list(found):
     ]
 
 
+def test_only_findings_in_the_given_files_are_reported(found):
+    fragment = "location /files { alias /srv/files/; }"
+    place = "/etc/nginx/flaskops/default"
+    assert found(fragment, files=[f"{place}/shop.conf"]) == found(fragment) != []
+    assert found(fragment, files=[f"{place}.conf"]) == []
+
+
 def test_each_accepted_finding_has_a_reason():
     assert all(len(each.reason) > 30 for each in ACCEPTED)
