@@ -12,9 +12,17 @@ from typing import NamedTuple
 
 from gixy.core.config import Config
 from gixy.core.manager import Manager
+from gixy.core.sre_parse import sre_parse
 from gixy.directives.directive import Directive
 
 OUTSIDE = (None, "http", "include")
+
+
+# gixy's parser of expressions does not know possessive quantifiers. They only forbid to try again,
+# so an expression matches no more with them than without.
+POSSESSIVE = re.compile(r"(?<!\\)([*+?}])\+")
+_parse = sre_parse.parse
+sre_parse.parse = lambda text, *words: _parse(POSSESSIVE.sub(r"\1", text), *words)
 
 
 class Accepted(NamedTuple):

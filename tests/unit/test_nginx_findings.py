@@ -82,6 +82,13 @@ def test_what_is_accepted_is_found_without_the_list(found):
     ]
 
 
+def test_expressions_with_possessive_quantifiers_are_read(found):
+    fragment = 'location ~ "^/(?<flaskops_a>(?:a|b{2})++)*+c?+$" { return 302 /$flaskops_a; }'
+    assert found(fragment) == []
+    fragment = 'location ~ "^/(?<flaskops_a>[^b]++)$" { return 302 /$flaskops_a; }'
+    assert [line.split(":")[0] for line in found(fragment)] == ["http_splitting"]
+
+
 def test_only_findings_in_the_given_files_are_reported(found):
     fragment = "location /files { alias /srv/files/; }"
     place = "/etc/nginx/flaskops/default"
