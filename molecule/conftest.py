@@ -13,6 +13,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -24,6 +25,7 @@ import pytest
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[1]))
 SCENARIO = Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", Path(__file__).parent))
 INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
+sys.path.append(str(PROJECT / "tests"))  # for nginx_findings
 
 HTTP_CLIENT = """
 import http.client, json, sys
@@ -243,6 +245,28 @@ def websocket(host: Any) -> Callable[..., WebsocketAnswer]:
         return WebsocketAnswer(**json.loads(on_host(host, WEBSOCKET_CLIENT, question)))
 
     return talk
+
+
+@pytest.fixture
+def findings(tmp_path: Path) -> Callable[[Any], list[str]]:
+    """What gixy finds in the files of a host's Nginx that the roles write, without what is
+    accepted.
+    """
+    from nginx_findings import findings
+
+    def look(host: Any) -> list[str]:
+        configuration = tmp_path / "nginx.conf"
+        configuration.write_text(host.check_output("nginx -T"))
+        parts = re.split(r"(?m)^# configuration file (\S+):$", configuration.read_text())[1:]
+        ours = [
+            path
+            for path, text in zip(parts[::2], parts[1::2], strict=True)
+            if path.startswith("/etc/nginx/flaskops/") or "Written by flaskops.host" in text
+        ]
+        assert "/etc/nginx/conf.d/flaskops.conf" in ours
+        return findings(configuration, files=ours)
+
+    return look
 
 
 def on_host(host: Any, program: str, question: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -31,6 +32,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 # forward a published port and record the log.
 OUTSIDE = ("nginx", "docker-proxy", "dockerd", "containerd-shim")
 SLOW_CLIENTS = 100
+# A certificate may be that of nobody.
+ANY: dict[str, Any] = {"timeout": 30, "context": ssl._create_unverified_context()}
 
 
 def in_container(process: Path) -> bool:
@@ -82,7 +85,7 @@ def milliseconds(text: str) -> float:
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60000}[unit]
 
 
-def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
+def wrk(url: str, connections: int, seconds: float, *words: str) -> dict[str, float]:
     command = [
         "wrk",
         "--latency",
@@ -91,6 +94,7 @@ def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
         f"-d{seconds:g}s",
         "--timeout",
         "10s",
+        *words,
         url,
     ]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -110,17 +114,18 @@ def wrk(url: str, connections: int, seconds: float) -> dict[str, float]:
     }
 
 
-def hey(url: str, connections: int, seconds: float, rate: float) -> dict[str, float]:
+def hey(url: str, connections: int, seconds: float, rate: float = 0) -> dict[str, float]:
     """Measure at a given rate, below the limit of the way: how long a visitor waits while the
-    machine is not saturated.
+    machine is not saturated. Without a rate, each request comes from a new visitor.
     """
-    numbers = [f"-c={connections}", f"-z={seconds:g}s", f"-q={rate / connections:.3f}", "-t=10"]
+    numbers = [f"-c={connections}", f"-z={seconds:g}s", "-t=10"]
+    numbers.append(f"-q={rate / connections:.3f}" if rate else "-disable-keepalive")
     began = time.monotonic()
     text = subprocess.run(
         ["hey", *numbers, "-o=csv", url], capture_output=True, text=True, check=True, timeout=60
     ).stdout
     # Each connection waits for its turn before its first request.
-    took = time.monotonic() - began - connections / rate
+    took = time.monotonic() - began - (connections / rate if rate else 0)
     # Unanswered requests are not in the list, and reduce the rate.
     answers = list(csv.DictReader(text.splitlines()))
     waits = sorted(
@@ -189,7 +194,11 @@ def measure(
         warm_up(url, row["connections"], warm)
         before = cgroup_seconds(way["containers"]) + outside_seconds()
         load = (row["connections"], seconds)
-        found = hey(url, *load, row["rate"]) if row.get("rate") else wrk(url, *load)
+        words = ["-H", "Connection: close"] if row.get("close") else []
+        if row.get("rate") or row.get("strangers"):
+            found = hey(url, *load, row.get("rate", 0))
+        else:
+            found = wrk(url, *load, *words)
         used = cgroup_seconds(way["containers"]) + outside_seconds() - before
     finally:
         if slow:
@@ -239,7 +248,7 @@ def slow_clients(download: str, upload: str) -> None:
 def wait_for(way: dict[str, Any]) -> None:
     for _ in range(60):
         try:
-            urllib.request.urlopen(way["url"] + "/", timeout=30).close()
+            urllib.request.urlopen(way["url"] + way.get("first", "/"), **ANY).close()
             return
         except OSError as error:
             last = error
@@ -269,7 +278,7 @@ def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
             # Often enough for a fault that only every other answer has.
             for _ in range(20):
                 try:
-                    with urllib.request.urlopen(way["url"] + row["path"], timeout=30) as answer:
+                    with urllib.request.urlopen(way["url"] + row["path"], **ANY) as answer:
                         # The page contains the path of its way.
                         length = len(answer.read()) - len(urlsplit(way["url"]).path) * row.get(
                             "paths", 0
@@ -288,7 +297,7 @@ def check(ways: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
 
 @contextlib.contextmanager
 def docker(action: str, back: str, ways: list[dict[str, Any]]) -> Iterator[None]:
-    names = [name for way in ways for name in way["containers"]]
+    names = {name for way in ways for name in way["containers"]}
     subprocess.run(["docker", action, *names], check=True, stdout=subprocess.DEVNULL)
     try:
         yield

@@ -17,6 +17,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible_collections.flaskops.host.plugins.module_utils.releases.describe import PLACEHOLDER
 from entries import normalize_apps
+from nginx_findings import findings
 from test_nginx import render
 
 # bin/test sets it; then the tests that need Nginx must run.
@@ -497,14 +498,15 @@ def test_nginx_accepts_the_fragment(nginx, keys, tmp_path):
     names = render()["conf.d/flaskops.conf"].replace("/var/cache", str(tmp_path))
     fragment = nginx(**keys).replace("/etc/nginx/conf.d/", f"{tmp_path}/")
     (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{names}\nserver"
-        f" {{\n{fragment}\n}}\n}}\n"
+        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\nserver_tokens off;\n"
+        f"{names}\nserver {{\n{fragment}\n}}\n}}\n"
     )
     (tmp_path / "flaskops.types").write_text(re.sub(r"\{\{.*?\}\}", "", TYPES.read_text()))
     run = subprocess.run(
         [NGINX, "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
+    assert findings(tmp_path / "nginx.conf") == []
 
 
 # --- uWSGI ----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from nginx_findings import findings
 
 # bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
@@ -268,6 +269,7 @@ def takes(tmp_path, files):
     result = subprocess.run([NGINX, "-t", "-c", main], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "[warn]" not in result.stderr, result.stderr
+    assert findings(main) == []
 
 
 @pytest.mark.skipif(

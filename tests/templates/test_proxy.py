@@ -34,6 +34,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps.draft import Dr
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App
 from entries import normalize_apps
 from flask import Flask
+from nginx_findings import findings
 
 # bin/test sets it; then the tests that need Nginx must run.
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
@@ -197,7 +198,7 @@ class Place:
         user = "user root root;" if os.geteuid() == 0 else ""
         (self.base / "nginx.conf").write_text(
             f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp"
-            " {\ntypes { text/html html; text/css css; application/javascript js; }\n"
+            " {\nserver_tokens off;\ntypes { text/html html; text/css css; application/javascript js; }\n"
             f"{temporary}\n{names}\naccess_log {self.log};\nserver {{\n"
             f"listen unix:{self.base}/web;\nserver_name {self.server_names or chr(34) * 2};\n"
             f"{self.others}\n{fragment}\n}}\n}}\n"
@@ -208,6 +209,7 @@ class Place:
         while time.monotonic() < deadline and self.nginx.poll() is None:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(f"{self.base}/web")
+                assert findings(self.base / "nginx.conf") == []
                 return
             time.sleep(0.02)
         self.nginx.kill()

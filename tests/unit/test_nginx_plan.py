@@ -632,6 +632,27 @@ def test_an_unmanaged_nginx_that_lacks_something_is_refused(facts, message):
     assert plan({**OWN, **facts}, manage=False)["problems"] == [message]
 
 
+@pytest.mark.parametrize(
+    ("keys", "hsts", "port"),
+    [
+        ({}, '    set $flaskops_hsts "max-age=86400";\n', ""),
+        ({"hsts_seconds": 300}, '    set $flaskops_hsts "max-age=300";\n', ""),
+        ({"tls": "selfsigned", "https_port": 8443}, "", ":8443"),
+    ],
+)
+def test_the_message_has_all_lines_that_an_unmanaged_site_with_tls_needs(keys, hsts, port):
+    site = {"name": "www", "server_names": ["shop.example.org"], "tls": "acme", **keys}
+    given = {"manage": False, "sites": [site], "required_sites": ["www"]}
+    assert plan(OWN, **given)["problems"] == [
+        "nginx: no server block includes the applications of the site www; add to the server block"
+        " that has the certificate of shop.example.org (`nginx -T` shows where it is):\n"
+        f"{hsts}    include /etc/nginx/flaskops/www/*.conf;\n"
+        "  and to the one that serves it by plain HTTP:\n"
+        f"    return 308 https://$host{port}$request_uri;"
+    ]
+    assert plan({**OWN, "included_sites": ["www"]}, **given)["problems"] == []
+
+
 def tree():
     return {
         "directories": ["flaskops", "flaskops/default"],

@@ -98,10 +98,7 @@ def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[Serv
             origin=site.origin,
             https_port_shown=site.port_shown,
             tls=() if site.tls == "none" else tls,
-            # Browsers would look for HTTPS on port 443.
-            hsts_seconds=site.hsts_seconds
-            if site.trusted and site.tls != "none" and not site.port_shown
-            else 0,
+            hsts_seconds=site.hsts_sent,
             challenges=site.tls == "acme",
         )
         for site in sites
@@ -401,7 +398,22 @@ def broken_by_others(facts: Facts) -> list[str]:
     return [refused(error)]
 
 
-def own_nginx_problems(facts: Facts, required: Sequence[str]) -> list[str]:
+def _include(site: Site) -> str:
+    """What the user's Nginx needs for the applications of a site."""
+    line = f"    include {ROOT}/{NGINX_SITES}/{site.name}/*.conf;"
+    missing = f"nginx: no server block includes the applications of the site {site.name}; add"
+    where = "(`nginx -T` shows where it is)"
+    if site.tls == "none":
+        return f"{missing} this line to the server block that is to serve them {where}:\n{line}"
+    hsts = f'    set $flaskops_hsts "max-age={site.hsts_sent}";\n' if site.hsts_sent else ""
+    return (
+        f"{missing} to the server block that has the certificate of {site.host} {where}:\n{hsts}"
+        f"{line}\n  and to the one that serves it by plain HTTP:\n"
+        f"    return 308 https://$host{site.port_shown}$request_uri;"
+    )
+
+
+def own_nginx_problems(facts: Facts, required: Iterable[Site]) -> list[str]:
     """What the user's Nginx (nginx_manage: false) lacks."""
     if not facts.installed:
         return [
@@ -425,13 +437,7 @@ def own_nginx_problems(facts: Facts, required: Sequence[str]) -> list[str]:
             f"nginx: nothing includes {ROOT}/conf.d/flaskops.conf; add this line to the http block"
             f" of {ROOT}/nginx.conf:\n    include {ROOT}/conf.d/*.conf;"
         )
-    problems.extend(
-        f"nginx: no server block includes the applications of the site {site}; add this line to the"
-        " server block that is to serve them (`nginx -T` shows where it is):\n    include"
-        f" {ROOT}/{NGINX_SITES}/{site}/*.conf;"
-        for site in required
-        if site not in facts.included_sites
-    )
+    problems += [_include(site) for site in required if site.name not in facts.included_sites]
     return problems
 
 
@@ -528,7 +534,7 @@ def make_plan(
         problems += (
             managed_problems(facts, inputs, ports, rendered)
             if inputs.manage
-            else own_nginx_problems(facts, names)
+            else own_nginx_problems(facts, addresses(names, inputs))
         )
     plan = Plan(
         tuple(problems),

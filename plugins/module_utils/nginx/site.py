@@ -73,6 +73,12 @@ class Site(Typed):
         return (self.http_port,) if self.tls == "none" else (self.http_port, self.https_port)
 
     @property
+    def hsts_sent(self) -> int:
+        """The seconds of HSTS that it sends; browsers would look for HTTPS on port 443."""
+        encrypted = self.tls != "none" and self.trusted and not self.port_shown
+        return self.hsts_seconds if encrypted else 0
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names that its certificate is for."""
         return (*self.server_names, *self.redirect_from)

@@ -19,7 +19,9 @@ _CIPHERS = ":".join(
     for key in ("ECDSA", "RSA")
 )
 _CURVES = "X25519:prime256v1:secp384r1"
-_HYBRID_CURVE = "X25519MLKEM768"  # safe from quantum computers
+# Safe from quantum computers. OpenSSL refuses the whole list if it does not know a curve, as one
+# that was built without it or is restricted, unless "?" is in front.
+_HYBRID_CURVE = "?X25519MLKEM768"
 
 Version = tuple[int, ...]
 
