@@ -190,6 +190,36 @@ def test_prune_of_a_site_without_certificates_does_nothing(place):
     assert not place.exists()
 
 
+def test_fewer_are_kept_before_another_one_is_created(make, place):
+    made = [make() for _ in range(3)]
+    certificates.prune("shop", made[1].directory, place, kept=1)
+    assert directories(place) == [made[1].directory.rpartition("/")[2]]
+
+
+def test_a_replacement_that_a_killed_run_has_left_is_removed(make, place):
+    used = make()
+    (place / "shop" / ".tries.json.4711").write_text("{")
+    (place / "shop" / "tries.json").write_text("{}")
+    certificates.sweep("shop", place)
+    assert directories(place) == sorted([used.directory.rpartition("/")[2], "tries.json"])
+
+
+def test_the_keys_of_a_removed_site_are_removed_after_a_month(make, place, tmp_path):
+    root, now = tmp_path / "nginx", time.time()
+    for site in ("linked", "dangling", "removed", "today"):
+        made = make(site)
+        os.utime(place / site, (now - 31 * DAY, now - 31 * DAY))
+        if site in ("linked", "dangling"):
+            link(root, site, made.directory if site == "linked" else "/nonexistent")
+    certificates.leave("today", place)
+    certificates.leave("nobody", place)
+    assert certificates.forgotten(root, now, place) == ["removed"]
+    assert certificates.forget(root, now, place) == ["removed"]
+    assert sorted(path.name for path in place.iterdir()) == ["dangling", "linked", "today"]
+    assert certificates.forget(root, now + 30 * DAY + 9, place) == ["today"]
+    assert certificates.forget(root, now, tmp_path / "nothing") == []
+
+
 # --- what is in use -------------------------------------------------------------------------------
 
 
@@ -296,6 +326,40 @@ def test_one_of_160_hours_is_due_after_106():
     assert certificates.is_due(short, 107 * 3600)
 
 
+YEAR = 365 * DAY
+
+
+@pytest.mark.parametrize(
+    ("off", "skew"), [(0, 0), (3600, 0), (-3000, 0), (10 * YEAR, 10 * YEAR), (-2 * YEAR, -2 * YEAR)]
+)
+def test_a_clock_that_is_wrong_does_not_make_a_new_certificate_due(place, off, skew):
+    """By a clock in the future it would be due at once, and again after each renewal."""
+    chain, key = certificates.self_signed(["shop.example.org"])
+    real = certificates.validity(chain)[0] + 3600
+    wanted = Wanted("shop", "acme", ("shop.example.org",))
+    chain = _of_90_days(place)
+    found = certificates.store(wanted, chain, key, place, now=real + off)
+    assert abs(found.skew - skew) <= 2 * 3600
+    assert certificates.about(files.Path(found.directory)) == found
+    shown = real + off
+    assert not certificates.is_due(found, shown)
+    assert not certificates.is_due(found, shown + 59 * DAY)
+    assert certificates.days_left(found, shown) in (89, 90)
+    if off >= 0:  # a clock that is behind never comes to the lifetime of the certificate
+        assert certificates.is_due(found, shown + 61 * DAY)
+    # Somebody sets it.
+    assert not certificates.is_due(found, real)
+    assert certificates.is_due(found, real + 61 * DAY)
+
+
+def _of_90_days(place):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return certificates.openssl(
+        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"),
+        *("-days", "90", "-subj", "/CN=x", "-keyout", str(place.parent / "other.key")),
+    )
+
+
 @pytest.mark.parametrize(
     ("names", "same"),
     [
@@ -352,4 +416,5 @@ def test_the_record_is_json_that_people_read(make):
             "not_before": made.not_before,
             "not_after": made.not_after,
             "source": "",
+            "skew": 0,
         }
