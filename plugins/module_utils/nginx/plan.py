@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..host.places import ACME_WEBROOT, NGINX_BACKUPS, NGINX_SITES
+from ..host.places import ACME_WEBROOT, CERTBOT, NGINX_BACKUPS, NGINX_SITES
 from ..host.places import NGINX_ROOT as ROOT
 from ..host.typed import Typed, plain
 from ..inputs.options import convert
 from . import provided, renew, schema
 from .acme import Order
-from .certificates import Certificate, Wanted, days_left, is_due, link_path, same_names
+from .certificates import Certificate, Wanted, at, days_left, is_due, link_path, same_names
 from .config import DEFAULT_SITES
 from .facts import Facts, Inputs, OurFile, Tree, TreeFile
 from .site import Site
@@ -98,10 +98,7 @@ def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[Serv
             origin=site.origin,
             https_port_shown=site.port_shown,
             tls=() if site.tls == "none" else tls,
-            # Browsers would look for HTTPS on port 443.
-            hsts_seconds=site.hsts_seconds
-            if site.trusted and site.tls != "none" and not site.port_shown
-            else 0,
+            hsts_seconds=site.hsts,
             challenges=site.tls == "acme",
         )
         for site in sites
@@ -227,6 +224,7 @@ def orders(inputs: Inputs) -> list[Order]:
     """The certificates that an authority is asked for, now or when they are due."""
     name = inputs.acme_directory or ""
     directory = schema.DIRECTORIES.get(name, name)
+    certbot = str(CERTBOT / "bin/certbot") if inputs.acme_client == "pip" else ""
     return [
         Order(
             site.name,
@@ -235,6 +233,7 @@ def orders(inputs: Inputs) -> list[Order]:
             site.acme_email,
             inputs.acme_ca_bundle or "",
             site.http_port,
+            certbot,
         )
         for site in inputs.sites
         if site.tls == "acme"
@@ -252,9 +251,9 @@ class Renewal(Typed):
 
 
 def _renewal(facts: Facts, orders: Sequence[Order], program: Callable[[], str]) -> Renewal | None:
-    """The renewal to be installed; None where the host has it, or needs none."""
+    """The renewal to be installed; None where the host has it, or has nothing to renew."""
     there = facts.renewal
-    if not orders and not there.program:
+    if not orders:
         return None
     text = json.dumps([plain(order) for order in orders], indent=2, sort_keys=True) + "\n"
     wanted = Renewal(program(), text)
@@ -262,9 +261,18 @@ def _renewal(facts: Facts, orders: Sequence[Order], program: Callable[[], str]) 
     return None if same and there.program == wanted.program else wanted
 
 
-def expiring(facts: Facts, sites: Iterable[Site], now: float) -> list[str]:
+PROVIDED_DAYS = 30  # before its end the owner of a certificate is told
+
+
+def expiring(facts: Facts, sites: Iterable[Site], managed: bool, now: float) -> list[str]:
     """The certificates in use whose lifetime is nearly over, as sentences."""
     known = {site.name: site for site in sites if site.tls in ("acme", "provided")}
+    advice = {
+        "acme": "its renewal has not worked so far."
+        if managed
+        else "with nginx_manage: false nothing renews it.",
+        "provided": "provide a new one.",
+    }
 
     def when(days: int) -> str:
         if days < 0:
@@ -273,9 +281,34 @@ def expiring(facts: Facts, sites: Iterable[Site], now: float) -> list[str]:
 
     return [
         f"The certificate of the site {name} {when(days_left(there, now))} ({known[name].host}); "
-        + ("its renewal has not worked so far." if there.kind == "acme" else "provide a new one.")
+        + advice[there.kind]
         for name, there in sorted(facts.certificates.items())
-        if name in known and there.kind in ("acme", "provided") and is_due(there, now)
+        if name in known
+        and there.kind in advice
+        and is_due(there, now)
+        and (there.kind == "acme" or days_left(there, now) <= PROVIDED_DAYS)
+    ]
+
+
+CLOCK_SECONDS = 3600
+
+
+def clocks(facts: Facts, now: float) -> list[str]:
+    """What is wrong with the clock of the host, as a sentence. An authority has a good one."""
+    if not facts.clock or not facts.certificates:
+        return []
+    off = facts.clock - now
+    whose, other = "that of the controller", at(now)
+    for name, there in sorted(facts.certificates.items()):
+        if there.kind == "acme" and there.true_time(facts.clock) != facts.clock:
+            off, other = float(there.skew), at(there.true_time(facts.clock))
+            whose = f"that of the authority of the site {name}"
+    if abs(off) < CLOCK_SECONDS:
+        return []
+    return [
+        f"The clock of this host says {at(facts.clock)}, and {whose} {other}. By a wrong clock"
+        " certificates are renewed at a wrong time, and seem to be invalid; `timedatectl` shows"
+        " whether it is set by the network."
     ]
 
 
@@ -324,6 +357,20 @@ def common_problems(facts: Facts) -> list[str]:
     return problems
 
 
+def port_keys(port: int, inputs: Inputs) -> str:
+    """What sets a port: a variable, or a key of sites."""
+    keys = ["nginx_http_port"] if port == inputs.http_port else []
+    sites = [site for site in inputs.sites if port in site.ports]
+    if port == inputs.https_port and any(site.tls != "none" for site in sites):
+        keys.append("nginx_https_port")
+    keys += [
+        f"{'http_port' if port == site.http_port else 'https_port'} of the site {site.name}"
+        for site in sites
+        if port not in (inputs.http_port, inputs.https_port)
+    ]
+    return " and ".join(keys)
+
+
 def managed_problems(
     facts: Facts, inputs: Inputs, ports: Sequence[int], rendered: str
 ) -> list[str]:
@@ -346,8 +393,8 @@ def managed_problems(
     for holder in facts.port_holders:
         process = f" (process {holder.pid})" if holder.pid else ""
         problems.append(
-            f"nginx: port {holder.port} is held by {holder.program}{process}; stop it,"
-            " or choose another port with nginx_http_port (and http_port of the sites)."
+            f"nginx: port {holder.port} is held by {holder.program}{process}; stop it, or choose"
+            f" another port with {port_keys(holder.port, inputs)}."
         )
     main = facts.main_config.state
     foreign = [item.path for item in facts.foreign]
@@ -376,7 +423,7 @@ def managed_problems(
         problems.extend(
             f"nginx: {ROOT}/{item.path} is the default server of port {port}, and so is our site"
             " default; Nginx starts with one only. Take default_server away from its listen line,"
-            " or set nginx_http_port."
+            f" or choose another port with {port_keys(port, inputs)}."
             for port in item.default_ports
             if port in ports
         )
@@ -461,6 +508,9 @@ class HostOutput(Typed):
 class Plan(Typed):
     """problems: what prevents it, and message, the same as one text. sites: the server blocks that
     are written. ports: those that Nginx listens on. host: None where only the inputs were checked.
+    unused: sites whose certificate is no longer used. obsolete: the files of a renewal that has
+    nothing to renew. certbot, certbot_absent: the names of the one of the package index that is
+    installed, and of the one that is removed.
     """
 
     problems: tuple[str, ...]
@@ -479,7 +529,11 @@ class Plan(Typed):
     enable: bool = False
     create: tuple[Wanted, ...] = ()
     issue: tuple[Order, ...] = ()
+    unused: tuple[str, ...] = ()
     renewal: Renewal | None = None
+    obsolete: tuple[str, ...] = ()
+    certbot: str = ""
+    certbot_absent: str = ""
     webroot: str = str(ACME_WEBROOT)
     warnings: tuple[str, ...] = ()
     message: str = ""
@@ -547,9 +601,22 @@ def make_plan(
     )
     if facts:
         plan = replace(plan, host=_output(facts, inputs, ipv6, addresses(names, inputs)))
-    if not facts or not inputs.manage:
+    if not facts:
         return plan
-    renewed = orders(inputs)
+    renewed = orders(inputs) if inputs.manage else []
+    wanted = str(given.get("certbot", "")) if renewed and inputs.acme_client == "pip" else ""
+    plan = replace(
+        plan,
+        obsolete=() if renewed else facts.renewal.files,
+        certbot=wanted if wanted != facts.certbot else "",
+        certbot_absent=facts.certbot if wanted != facts.certbot else "",
+        warnings=(
+            *expiring(facts, inputs.sites, bool(inputs.manage), moment),
+            *clocks(facts, moment),
+        ),
+    )
+    if not inputs.manage:
+        return plan
     fallback = bool(blocks) and blocks[0].reject == "certificate"
     plan = replace(
         plan,
@@ -560,9 +627,8 @@ def make_plan(
             if renew.is_due(facts.certificates.get(order.site), order, moment)
         ),
         renewal=_renewal(facts, renewed, program),
-        warnings=tuple(expiring(facts, inputs.sites, moment)),
     )
-    return _with_work(plan, facts, inputs.sites, fallback)
+    return _with_work(plan, facts, inputs.sites, fallback, inputs.acme_client == "pip")
 
 
 def _output(facts: Facts, inputs: Inputs, ipv6: bool, sites: tuple[Site, ...]) -> HostOutput:
@@ -578,11 +644,14 @@ def _output(facts: Facts, inputs: Inputs, ipv6: bool, sites: tuple[Site, ...]) -
     )
 
 
-def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool) -> Plan:
+def _with_work(
+    plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool, pip: bool
+) -> Plan:
     """What is installed, removed and started on a host that the role manages."""
     encrypted = {site.name: site.tls for site in sites if site.tls != "none"}
     linked = {*encrypted, *(["default"] if fallback else [])}
-    unlinked = [link_path(name) for name in facts.certificates if name not in linked]
+    gone = [name for name in facts.certificates if name not in linked]
+    unlinked = [link_path(name) for name in gone]
     site_files = {f"{NGINX_SITES}/{name}.conf" for name in plan.site_names}
     stale = [
         name
@@ -593,7 +662,10 @@ def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool) 
         "nginx": facts.installed,
         "logrotate": facts.log_rotation.installed,
         "openssl": "openssl" in facts.programs or not linked,
-        "certbot": "certbot" in facts.programs or "acme" not in encrypted.values(),
+        "certbot": "certbot" in facts.programs or "acme" not in encrypted.values() or pip,
+        # For a virtual environment, and for the connection to the package index.
+        "python3-venv": not plan.certbot,
+        "ca-certificates": not plan.certbot,
         "cron": "cron" in facts.programs
         or "acme" not in encrypted.values()
         or facts.boot_guard != "none",
@@ -601,6 +673,7 @@ def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool) 
     return replace(
         plan,
         absent=(*DEFAULT_SITES, *stale, *unlinked),
+        unused=(*gone, *(name for name in facts.forgotten if name not in linked)),
         packages=tuple(name for name, there in packages.items() if not there),
         # A package that is installed now brings its own file.
         rotate_logs=facts.installed and facts.log_rotation.by != "theirs",

@@ -145,6 +145,15 @@ INPUTS: dict[str, Option] = {
         _EMAIL,
         about="The address of the account at the certificate authority; it may write to it.",
     ),
+    "acme_client": Option(
+        choices=("distribution", "pip"),
+        about="""
+            The certbot that asks the authority: the V(distribution)'s package, or with V(pip) the
+            current one of the package index, pinned by hashes, in a virtual environment of root.
+
+            With V(pip), the authority may advise an earlier renewal (ARI, RFC 9773).
+        """,
+    ),
     "acme_directory": Option(
         check=_directory,
         allowed="letsencrypt, letsencrypt-staging or the address of a directory",
@@ -390,6 +399,8 @@ def read(inputs: Mapping[str, Any]) -> tuple[Inputs, list[str]]:
     values["http_port"] = values["http_port"] or PORTS[SCHEME]
     values["https_port"] = values["https_port"] or PORTS["https"]
     values["sites"], found = _sites(inputs["sites"], values)
+    if values["manage"]:
+        found += _locked_out(values["sites"])
     values["trusted_proxies"], believed = _proxies(values["trusted_proxies"])
     return Inputs.from_dict(values), [*found, *problems, *believed]
 
@@ -527,6 +538,35 @@ def _shared(given: list[Site], default_port: int) -> list[str]:
         if site.tls != "none" and site.https_port in plain
     ]
     return problems
+
+
+def _locked_out(sites: list[Site]) -> list[str]:
+    """Sites that browsers cannot open, because another site of the same name sends HSTS: it is for
+    all ports of a name.
+    """
+    return [
+        f"nginx_sites: {site.name}: server_names: browsers that have been at {name} of the site"
+        f" {other.name} by https "
+        + (
+            "open it by https alone, and this site has tls: none"
+            if site.tls == "none"
+            else f"refuse a certificate that they do not trust, and this site has tls: {site.tls}"
+        )
+        + f". Write hsts_seconds: 0 for the site {other.name}, or another name."
+        for site in sites
+        for other in sites
+        if other.hsts and other is not site and (site.tls == "none" or not site.trusted)
+        for name in [next((name for name in site.names if _answers(other, name)), "")]
+        if name
+    ]
+
+
+def _answers(site: Site, name: str) -> bool:
+    """Whether a site answers to a name, or to names that a pattern stands for."""
+    return any(
+        name == own or (own.startswith("*.") and name.endswith(own[1:]))
+        for own in site.server_names
+    )
 
 
 def _fitting(site: Mapping[str, Any], key: str) -> Any:

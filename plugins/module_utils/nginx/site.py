@@ -98,6 +98,12 @@ class Site(Typed):
         return "" if self.port == PORTS[self.scheme] else f":{self.port}"
 
     @property
+    def hsts(self) -> int:
+        """How long browsers insist on https; browsers look for it on its usual port."""
+        encrypted = self.trusted and self.tls != "none" and not self.port_shown
+        return self.hsts_seconds if encrypted else 0
+
+    @property
     def origin(self) -> str:
         """The address of its first name, without a path; "" for a site without one."""
         return "" if self.host == "localhost" else self.url("", self.host)
