@@ -118,6 +118,7 @@ def test_the_site_default_is_alone_on_a_fresh_host():
             "header_buffer_size": "",
             "plain_listens": [],
             "redirect_from": [],
+            "redirect_listens": [],
             "origin": "",
             "https_port_shown": "",
             "tls": [],
@@ -175,10 +176,10 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
             [f"nginx_sites[0]: name must be {NAME}; got 'Shop!'."],
         ),
         (
-            [{"name": "default", "server_names": ["a.example"]}],
+            [{"name": "default"}],
             [
-                "nginx_sites: default: name must be another than the built-in site's (leave the"
-                " entry out to use that one); got 'default'."
+                "nginx_sites: default: server_names is missing; write server_names: a list of host"
+                " names, for example [shop.example.org]"
             ],
         ),
         (
@@ -1106,6 +1107,36 @@ def test_the_certificates_of_removed_sites_are_forgotten_later():
     blog = {**WWW, "name": "blog", "server_names": ["blog.example.org"]}
     assert made(facts, [blog])["unused"] == ["www", "old"]
     assert made(facts, [WWW, blog])["unused"] == ["old"]
+
+
+def test_the_site_default_may_have_names_and_a_certificate():
+    """It answers on all ports, to all names that no other site has."""
+    own = {**WWW, "name": "default", "tls": "acme", "redirect_from": ["www.example.org"]}
+    blog = {"name": "blog", "server_names": ["b.example.org"], "tls": "selfsigned",
+            "https_port": 8443, "http_port": 8080, "header_buffer_size": "32k"}  # fmt: skip
+    facts = {**TLS_1_18, "ipv6": False}
+    result = made(facts, [blog, own])
+    assert result["problems"] == [] and result["site_names"] == ["default", "blog"]
+    default, other = result["sites"]
+    assert (default["enabled"], default["server_names"]) == (True, ["shop.example.org"])
+    words = [f"{port} ssl http2 default_server" for port in (443, 8443)]
+    assert (default["listens"], default["reject"], default["reject_listens"]) == (words, "", [])
+    assert default["plain_listens"] == ["80 default_server", "8080 default_server"]
+    assert default["redirect_listens"] == ["80", "8080", "443 ssl http2", "8443 ssl http2"]
+    assert default["ports"] == [80, 8080, 443, 8443] and default["challenges"]
+    assert default["header_buffer_size"] == "32k" and default["hsts_seconds"] == 86400
+    assert other["listens"] == ["8443 ssl http2"]
+    # No certificate for nobody, though this Nginx cannot refuse a handshake.
+    assert [(each["site"], each["kind"]) for each in result["create"]] == [
+        ("blog", "selfsigned"), ("default", "placeholder"),
+    ]  # fmt: skip
+    assert result["host"]["sites"][0]["scheme"] == "https"
+    # By plain http, it still refuses handshakes for the others.
+    default = made(facts, [blog, {**own, "tls": "none"}])["sites"][0]
+    assert (default["reject"], default["reject_listens"], default["listens"]) == (
+        "certificate", ["8443 ssl http2 default_server"], ["80 default_server", "8080 default_server"],
+    )  # fmt: skip
+    assert default["redirect_listens"] == ["80", "8080"]
 
 
 PROGRAM = "/usr/local/lib/flaskops/certbot/bin/certbot"

@@ -24,7 +24,7 @@ from .acme import Order
 from .certificates import Certificate, Wanted, at, days_left, is_due, link_path, same_names
 from .config import DEFAULT_SITES
 from .facts import Facts, Inputs, OurFile, Tree, TreeFile
-from .site import Site
+from .site import DEFAULT, Site
 from .tls import PROFILES, Abilities, version
 
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -38,9 +38,9 @@ LINES_SHOWN = 40
 class ServerBlock(Typed):
     """The file of a site.
 
-    catch_all: it is the default server of its ports. listens: of the server that has the
-    applications. plain_listens: where a site with TLS redirects plain http. redirect_from, origin:
-    the hosts that are redirected, and where to. https_port_shown: what an address on
+    catch_all: it is the default server of its ports, and speaks plain http. listens: of the server that has the
+    applications. plain_listens: where a site with TLS redirects plain http. redirect_from,
+    redirect_listens, origin: the hosts that are redirected, from which ports, and where to. https_port_shown: what an address on
     its port has after the host. tls:
     the directives of TLS, without the certificate. reject: what a catch-all does with a handshake
     for an unknown name: "" (it has none), reject, or certificate, where this Nginx needs one to
@@ -56,6 +56,7 @@ class ServerBlock(Typed):
     header_buffer_size: str
     plain_listens: tuple[str, ...] = ()
     redirect_from: tuple[str, ...] = ()
+    redirect_listens: tuple[str, ...] = ()
     origin: str = ""
     https_port_shown: str = ""
     tls: tuple[str, ...] = ()
@@ -84,25 +85,6 @@ def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[Serv
         *(["http2 on"] if abilities.http2_directive else []),
     )
     ssl = " ssl" if abilities.http2_directive else " ssl http2"
-    named = [
-        ServerBlock(
-            site.name,
-            catch_all=False,
-            enabled=True,
-            server_names=site.server_names,
-            ports=site.ports,
-            listens=listens([site.port], "" if site.tls == "none" else ssl),
-            header_buffer_size=site.header_buffer_size or own,
-            plain_listens=() if site.tls == "none" else listens([site.http_port]),
-            redirect_from=site.redirect_from,
-            origin=site.origin,
-            https_port_shown=site.port_shown,
-            tls=() if site.tls == "none" else tls,
-            hsts_seconds=site.hsts,
-            challenges=site.tls == "acme",
-        )
-        for site in sites
-    ]
     plain = sorted({inputs.http_port, *(site.http_port for site in sites)})
     encrypted = sorted({site.https_port for site in sites if site.tls != "none"})
     # Nginx reads everything before Host with the settings of the catch-all, for any site.
@@ -110,19 +92,49 @@ def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[Serv
         [own, *(site.header_buffer_size for site in sites)],
         key=lambda size: int(size.rstrip("k") or 8),
     )
-    default = ServerBlock(
-        "default",
+
+    def block(site: Site) -> ServerBlock:
+        """A site of the user's. The site default listens on all ports, for all other names too."""
+        catch = site.name == DEFAULT
+        words = " default_server" if catch else ""
+        http, https = (plain, encrypted) if catch else ([site.http_port], [site.https_port])
+        secure = site.tls != "none"
+        return ServerBlock(
+            site.name,
+            catch_all=catch and not secure,
+            enabled=True,
+            server_names=site.server_names,
+            ports=(*plain, *encrypted) if catch else site.ports,
+            listens=listens(https, f"{ssl}{words}") if secure else listens(http, words),
+            header_buffer_size=largest if catch else site.header_buffer_size or own,
+            plain_listens=listens(http, words) if secure else (),
+            redirect_from=site.redirect_from,
+            redirect_listens=(*listens(http), *(listens(https, ssl) if secure else ())),
+            origin=site.origin,
+            https_port_shown=site.port_shown,
+            tls=tls if secure else (),
+            hsts_seconds=site.hsts,
+            challenges=site.tls == "acme",
+        )
+
+    listed = {site.name: block(site) for site in sites}
+    default = listed.pop(DEFAULT, None) or ServerBlock(
+        DEFAULT,
         catch_all=True,
         enabled=bool(inputs.default_site_enabled),
         server_names=("_",),
         ports=(*plain, *encrypted),
         listens=listens(plain, " default_server"),
         header_buffer_size=largest,
-        reject_listens=listens(encrypted, f"{ssl} default_server"),
-        tls=tls if encrypted else (),
-        reject=("reject" if abilities.rejects_handshakes else "certificate") if encrypted else "",
     )
-    return [default, *named]
+    if default.catch_all and encrypted:
+        default = replace(
+            default,
+            tls=tls,
+            reject_listens=listens(encrypted, f"{ssl} default_server"),
+            reject="reject" if abilities.rejects_handshakes else "certificate",
+        )
+    return [default, *listed.values()]
 
 
 def addresses(names: Sequence[str], inputs: Inputs) -> tuple[Site, ...]:

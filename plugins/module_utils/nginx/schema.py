@@ -30,14 +30,6 @@ HOST_NAME = "a host name such as shop.example.org or *.example.org"
 PLAIN_NAME = "a host name such as www.example.org"
 
 
-def _site_name(text: str) -> str:
-    return (
-        "be another than the built-in site's (leave the entry out to use that one)"
-        if text == "default"
-        else ""
-    )
-
-
 def _server_name(text: str) -> str:
     if text in ("_", "*"):
         return "be a name; to catch every host is the job of the site default"
@@ -319,7 +311,6 @@ SITE: dict[str, Option] = {
         strict=True,
         pattern=NAME,
         allowed="1 to 40 of a-z, 0-9 and -, not at the ends, for example shop",
-        check=_site_name,
     ),
     "server_names": Option(
         kind="list",
@@ -351,7 +342,8 @@ DOCUMENTED: dict[str, Option] = {
         kind="list",
         elements=Option(kind="dict"),
         about="""
-            Named server blocks; the built-in site C(default) needs no entry.
+            Named server blocks; the built-in site C(default) needs no entry. With one, the site
+            answers to all names that no other site has, also by HTTPS.
 
             Each has C(name), a label used in file names and by applications that
             belong to the site, and C(server_names), its host names, where
