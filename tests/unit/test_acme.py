@@ -268,6 +268,34 @@ def test_a_try_that_is_killed_leaves_nothing_to_the_next_one(certbot, tmp_path, 
     context.load_cert_chain(f"{found.directory}/chain.pem", f"{found.directory}/key.pem")
 
 
+def test_a_certbot_whose_parent_is_killed_ends(certbot, tmp_path):
+    certbot(f"echo $$ > {tmp_path}/pid\nexec sleep 60")
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            acme.issue(ORDER, NOW)
+        os._exit(0)
+    pid = tmp_path / "pid"
+    waited(lambda: pid.exists() and pid.read_text())
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+
+    def is_gone():
+        status = files.Path("/proc", pid.read_text().strip(), "stat")
+        with contextlib.suppress(OSError):
+            return status.read_text().split()[2] == "Z"  # nobody has waited for it yet
+        return True
+
+    waited(is_gone)
+
+
+def waited(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def disk(place):
     """A small file system below everything that is written."""

@@ -34,6 +34,8 @@ from . import certificates
 from .certificates import Certificate, Wanted, at
 
 CERTBOT = "/usr/bin/certbot"
+# One whose parent is killed would hold its lock, and finish a try that nobody waits for.
+SETPRIV = ("setpriv", "--pdeathsig", "KILL")
 HOME = CERTIFICATES.parent / "acme"
 WEBROOT = ACME_WEBROOT
 CHALLENGES = ".well-known/acme-challenge"
@@ -234,6 +236,7 @@ def _certbot(order: Order, directory: Path) -> str:
     """What it says when it fails, else nothing."""
     account = ["--email", order.email] if order.email else ["--register-unsafely-without-email"]
     command = [
+        *SETPRIV,
         *(order.program, "certonly", "--non-interactive", "--agree-tos", *account),
         *("--webroot", "--webroot-path", str(WEBROOT), "--preferred-challenges", "http"),
         *("--config-dir", str(order.home), "--work-dir", str(order.home / "work")),
