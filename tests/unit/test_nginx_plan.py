@@ -1036,7 +1036,7 @@ def test_an_expiring_certificate_is_a_warning(there, tls, words):
 
 
 @pytest.mark.parametrize(("left", "warns"), [(100, False), (31, False), (30, True), (5, True)])
-def test_the_owner_of_a_provided_certificate_is_told_in_the_last_month(left, warns):
+def test_a_provided_certificate_is_a_warning_in_its_last_month(left, warns):
     """A third of a year would be too early."""
     there = with_certificate(kind="provided", source="x", left=left, lifetime=398)
     result = made(there, [{**WWW, "tls": "provided", "certificate": "x", "certificate_key": "x"}])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What may go wrong with certificates, and what changes with them: processes that are killed, a full
+"""What may go wrong with certificates, and what changes with them: killed processes, a full
 disk, a wrong clock, another account, another certbot. With a real ACME authority on the host.
 """
 
@@ -121,7 +121,7 @@ def test_another_address_is_another_account(www, sites, host):
 
 
 def test_a_full_disk_keeps_the_old_certificate(www, host):
-    """A file system of its own for everything below /etc/flaskops, which really is full."""
+    """Everything below /etc/flaskops is on a small file system, which really is full."""
     age(host)
     before, was = used(host), serial(host)
     host.check_output(

@@ -273,7 +273,7 @@ def _renewal(facts: Facts, orders: Sequence[Order], program: Callable[[], str]) 
     return None if same and there.program == wanted.program else wanted
 
 
-PROVIDED_DAYS = 30  # before its end the owner of a certificate is told
+PROVIDED_DAYS = 30  # before its end, the owner of a certificate is warned
 
 
 def expiring(facts: Facts, sites: Iterable[Site], managed: bool, now: float) -> list[str]:
