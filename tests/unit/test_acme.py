@@ -347,7 +347,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_no_half_file(
     acme.record("shop", State(1, 7, "x"))
     if moment == "request":
         full(disk)
-    with pytest.raises(Refused, match="No space left on device|openssl x509 failed"):
+    with pytest.raises(Refused, match=r"No space left on device|openssl x509 failed"):
         acme.issue(ORDER, NOW)
     assert acme.state_of("shop").failures in (1, 2)
     assert certificates.stored("shop", acme.CERTIFICATES) == [first]

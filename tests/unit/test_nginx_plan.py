@@ -1133,9 +1133,9 @@ def test_the_site_default_may_have_names_and_a_certificate():
     assert result["host"]["sites"][0]["scheme"] == "https"
     # By plain http, it still refuses handshakes for the others.
     default = made(facts, [blog, {**own, "tls": "none"}])["sites"][0]
-    assert (default["reject"], default["reject_listens"], default["listens"]) == (
-        "certificate", ["8443 ssl http2 default_server"], ["80 default_server", "8080 default_server"],
-    )  # fmt: skip
+    assert default["reject"] == "certificate"
+    assert default["reject_listens"] == ["8443 ssl http2 default_server"]
+    assert default["listens"] == ["80 default_server", "8080 default_server"]
     assert default["redirect_listens"] == ["80", "8080"]
 
 

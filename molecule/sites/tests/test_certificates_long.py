@@ -102,7 +102,10 @@ def test_a_renewal_that_is_cut_before_the_reload_is_loaded_by_the_next(www, host
         f"touch /run/flaskops-nginx/reload-pending && ln -sfn {before}"
         " /etc/nginx/flaskops/www.certificate"
     )
-    known = about(host) | {"not_before": int(time.time()), "not_after": int(time.time()) + 90 * 86400}
+    known = about(host) | {
+        "not_before": int(time.time()),
+        "not_after": int(time.time()) + 90 * 86400,
+    }
     host.check_output("echo %s > %s/about.json", json.dumps(known), before)
     assert serial(host) != serial(host, before)
     host.check_output("systemctl start flaskops-renew.service")

@@ -277,8 +277,8 @@ print(int(found.timestamp()) if found else "")
 
 
 def is_advised(order: Order, there: Certificate | None) -> bool:
-    """Whether the authority advises a new certificate now. Without an answer it does not: a third of
-    the lifetime is the limit in any case.
+    """Whether the authority advises a new certificate now. Without an answer it does not: a third
+    of the lifetime is the limit in any case.
     """
     if not order.certbot or there is None:
         return False

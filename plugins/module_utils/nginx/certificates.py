@@ -55,7 +55,8 @@ class Certificate(Typed):
     directory: its path. kind: provided, selfsigned, acme, or placeholder (until the first acme).
     names: its host names. not_before, not_after: seconds since 1970. source: what it was made of:
     the digest of a provided one, the directory of an acme one. skew: by how many seconds the clock
-    of the host was ahead when the authority issued it, or behind (negative); 0 where it may be right.
+    of the host was ahead when the authority issued it, or behind (negative); 0 where it may have
+    been right.
     """
 
     directory: str
@@ -71,8 +72,8 @@ class Certificate(Typed):
         return self.not_after - self.not_before
 
     def true_time(self, now: float) -> float:
-        """The time as the authority has it, where the clock of the host is still as wrong as when it
-        came: by such a clock a new certificate would be due at once, again and again.
+        """The time as the authority has it, where the clock of the host is still as wrong as when
+        it came: by such a clock a new certificate would be due at once, again and again.
         """
         ahead = self.skew > 0 and now >= self.not_before + self.skew - DAY
         behind = self.skew < 0 and now < self.not_before

@@ -238,9 +238,8 @@ def _timer_runs(places: Places) -> bool:
 
 def renewal(places: Places) -> InstalledRenewal:
     """The program that systemd or cron starts, if it exists, and its list."""
-    files = tuple(
-        str(path) for path in (*renew.UNITS, renew.TIMER, renew.ORDERS) if places.at(str(path)).exists()
-    )
+    known = map(str, (*renew.UNITS, renew.TIMER, renew.ORDERS))
+    files = tuple(path for path in known if places.at(path).exists())
     for unit in renew.UNITS:
         text = read_text(places.at(str(unit)))
         found = re.search(r"(\S+/)(flaskops-[0-9a-f]+\.pyz) renew", text)

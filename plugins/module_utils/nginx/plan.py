@@ -38,13 +38,13 @@ LINES_SHOWN = 40
 class ServerBlock(Typed):
     """The file of a site.
 
-    catch_all: it is the default server of its ports, and speaks plain http. listens: of the server that has the
-    applications. plain_listens: where a site with TLS redirects plain http. redirect_from,
-    redirect_listens, origin: the hosts that are redirected, from which ports, and where to. https_port_shown: what an address on
-    its port has after the host. tls:
-    the directives of TLS, without the certificate. reject: what a catch-all does with a handshake
-    for an unknown name: "" (it has none), reject, or certificate, where this Nginx needs one to
-    refuse. challenges: whether a certificate authority may ask it.
+    catch_all: it is the default server of its ports, and speaks plain http. listens: of the server
+    that has the applications. plain_listens: where a site with TLS redirects plain http.
+    redirect_from, redirect_listens, origin: the hosts that are redirected, from which ports, and
+    where to. https_port_shown: what an address on its port has after the host. tls: the directives
+    of TLS, without the certificate. reject: what a catch-all does with a handshake for an unknown
+    name: "" (it has none), reject, or certificate, where this Nginx needs one to refuse.
+    challenges: whether a certificate authority may ask it.
     """
 
     name: str
@@ -656,9 +656,7 @@ def _output(facts: Facts, inputs: Inputs, ipv6: bool, sites: tuple[Site, ...]) -
     )
 
 
-def _with_work(
-    plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool, pip: bool
-) -> Plan:
+def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool, pip: bool) -> Plan:
     """What is installed, removed and started on a host that the role manages."""
     encrypted = {site.name: site.tls for site in sites if site.tls != "none"}
     linked = {*encrypted, *(["default"] if fallback else [])}
