@@ -371,6 +371,16 @@ def test_an_account_belongs_to_its_address(certbot, tmp_path):
     assert len(homes) == 3 and all(acme.HOME in files.Path(home).parents for home in homes)
 
 
+def test_keys_that_certbot_has_kept_are_removed(certbot, tmp_path):
+    certbot(succeeds(tmp_path))
+    old = acme.HOME / ORDER.authority / "archive" / "shop" / "privkey1.pem"
+    old.parent.mkdir(parents=True)
+    old.write_text("x")
+    acme.issue(ORDER, NOW)
+    assert not old.exists()
+    assert not [path for path in acme.HOME.rglob("*.pem") if "PRIVATE" in path.read_text()]
+
+
 @pytest.mark.parametrize(
     ("says", "advised"),
     [("1", True), (str(2**33), False), ("", False), ("Traceback", False)],

@@ -34,6 +34,8 @@ from . import certificates
 from .certificates import Certificate, Wanted, at
 
 CERTBOT = "/usr/bin/certbot"
+# Of the time when certbot had the keys: it kept all of them.
+LINEAGES = ("archive", "live", "renewal")
 # One whose parent is killed would hold its lock, and finish a try that nobody waits for.
 SETPRIV = ("setpriv", "--pdeathsig", "KILL")
 HOME = CERTIFICATES.parent / "acme"
@@ -207,6 +209,8 @@ def _prepared(order: Order) -> Iterator[Path]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
     certificates.sweep(order.site)
     shutil.rmtree(WEBROOT / CHALLENGES, ignore_errors=True)
+    for name in LINEAGES:
+        shutil.rmtree(HOME / order.authority / name, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=certificates.ASIDE, dir=place) as name:
         yield Path(name)
 
