@@ -241,7 +241,7 @@ ALL = [
     [{**WWW, "server_names": [LONG, f"*.{LONG[2:]}"]}],
     [PLAIN, ACME],
     [
-        ACME,
+        {**ACME, "hsts_seconds": 0},
         {"name": "blog", "server_names": ["blog.example.org"], "tls": "selfsigned",
          "https_port": 8443, "http_port": 8080, "header_buffer_size": "32k"},
         {"name": "same", "server_names": ["shop.example.org"], "http_port": 8081},
