@@ -74,7 +74,7 @@ def left(host):
     return host.check_output(f"find /etc/flaskops -name '.*' ; find {PLACE} -size 0")
 
 
-@pytest.mark.parametrize("tenths", [*range(2, 40, 3), 45, 60])
+@pytest.mark.parametrize("tenths", [3, 8, 12, 16, 22, 30, 40, 60])
 def test_a_renewal_that_is_killed_at_any_moment_is_made_by_the_next(www, host, tenths):
     age(host)
     # The whole group: certbot too.
@@ -162,11 +162,13 @@ def test_a_full_disk_keeps_the_old_certificate(www, host):
 @pytest.mark.parametrize("clock", ["+3 years", "-3 years"])
 def test_a_wrong_clock_does_not_renew_again_and_again(www, sites, host, clock):
     host.check_output("dpkg -s faketime >/dev/null 2>&1 || apt-get install --yes faketime")
-    age(host)
+    # As on a first run: there is a placeholder alone.
+    known = about(host) | {"kind": "placeholder", "source": ""}
+    host.check_output("echo %s > %s/about.json", json.dumps(known), used(host))
+    host.check_output(
+        f"find {PLACE} -mindepth 1 -maxdepth 1 ! -path {used(host)} -exec rm -r {{}} +"
+    )
     lines = len(audit(host))
-    if clock.startswith("-"):  # by that clock it is due in three years
-        known = about(host) | {"not_before": 0, "not_after": 1}
-        host.check_output("echo %s > %s/about.json", json.dumps(known), used(host))
     for _run in range(3):
         host.check_output(f"faketime -f '{clock.replace(' years', 'y')}' {RENEW}")
     assert len(audit(host)) == lines + 1
