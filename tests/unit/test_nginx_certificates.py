@@ -12,11 +12,13 @@ from dataclasses import replace
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import files
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.module_utils.nginx import certificates
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import CERTIFICATES
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import certificates, renew
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.certificates import (
     Certificate,
     Wanted,
 )
+from ansible_collections.flaskops.host.plugins.modules import nginx_certificates
 
 NAMES = ("shop.example.org", "*.example.org", "192.0.2.7", "2001:db8::7")
 DAY = 86400
@@ -418,3 +420,85 @@ def test_the_record_is_json_that_people_read(make):
             "source": "",
             "skew": 0,
         }
+
+
+# --- the module -----------------------------------------------------------------------------------
+
+
+class Ended(Exception):
+    """The module has ended, with its results."""
+
+
+@pytest.fixture
+def module(place, tmp_path, monkeypatch):
+    """Runs the module, without Ansible's wrapper, on a host below a temporary directory."""
+    for name in ("create", "forgotten", "forget", "leave", "prune", "place_of", "store", "sweep"):
+        function = getattr(certificates, name)
+        values = [place if each == CERTIFICATES else each for each in function.__defaults__]
+        monkeypatch.setattr(function, "__defaults__", tuple(values))
+    monkeypatch.setattr(nginx_certificates, "NGINX_ROOT", str(tmp_path / "nginx"))
+    monkeypatch.setattr(nginx_certificates, "CERTIFICATES", place)
+    monkeypatch.setattr(renew, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(renew, "LOCK_SECONDS", 0.2)
+
+    class Module:
+        def __init__(self, **_words):
+            pass
+
+        def exit_json(self, **results):
+            raise Ended(results)
+
+        def fail_json(self, msg):
+            raise Ended({"msg": msg})
+
+    def run(check_mode=False, **params):
+        Module.check_mode = check_mode
+        Module.params = {"create": [], "keys": {}, "unused": [], "issue": [], **params}
+        with pytest.raises(Ended) as ended:
+            nginx_certificates.main()
+        return ended.value.args[0]
+
+    monkeypatch.setattr(nginx_certificates, "AnsibleModule", Module)
+    return run
+
+
+SELF_SIGNED = {"site": "shop", "names": ["a.example"], "kind": "selfsigned", "source": "",
+               "chain": ""}  # fmt: skip
+
+
+def test_what_is_older_than_the_one_in_use_is_removed_before_another_is_created(
+    module, place, make, tmp_path
+):
+    """So that after the switch there are the one in use, and the one before."""
+    _oldest, used = make(), make()
+    link(tmp_path / "nginx", "shop", used.directory)
+    result = module(create=[SELF_SIGNED])
+    new = result["links"][0]["target"]
+    assert result["links"][0]["path"] == "flaskops/shop.certificate"
+    assert directories(place) == sorted(path.rpartition("/")[2] for path in (used.directory, new))
+
+
+def test_certificates_are_removed_and_created_under_the_lock_alone(module, place, make, tmp_path):
+    """Else it would remove what a renewal has got, and has not linked yet."""
+    used, got = make(), make()
+    link(tmp_path / "nginx", "shop", used.directory)
+    with renew.alone():
+        result = module(create=[SELF_SIGNED])
+        assert module(create=[SELF_SIGNED], check_mode=True)["changed"]
+    assert "another process has been changing certificates" in result["msg"]
+    assert directories(place) == sorted(
+        path.rpartition("/")[2] for path in (used.directory, got.directory)
+    )
+
+
+def test_the_module_begins_the_time_of_a_removed_site(module, place, make, tmp_path):
+    for site in ("shop", "old"):
+        make(site)
+        os.utime(place / site, (0, 0))
+    link(tmp_path / "nginx", "shop", make("shop").directory)
+    os.utime(place / "shop", (0, 0))
+    result = module(unused=["shop", "old"])
+    assert result["actions"] == ["Remove the certificates of the removed site old"]
+    assert not (place / "old").exists()
+    assert time.time() - (place / "shop").stat().st_mtime < 60
+    assert not module(unused=["shop"])["changed"]
