@@ -7,11 +7,13 @@ set -euo pipefail
 mkdir -p /etc/authority
 cd /etc/authority
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 30 \
+    -addext keyUsage=critical,keyCertSign,cRLSign \
     -subj "/CN=test authority" -keyout ca.key -out ca.pem 2>/dev/null
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -subj "/CN=localhost" \
     -keyout key.pem -out request.pem 2>/dev/null
 openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -days 30 -out chain.pem \
-    -extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") 2>/dev/null
+    -extfile <(printf "%s\n" subjectAltName=DNS:localhost,IP:127.0.0.1 \
+        authorityKeyIdentifier=keyid) 2>/dev/null
 cat > pebble.json <<'JSON'
 {
     "pebble": {

@@ -47,6 +47,13 @@ options:
       inside of another option.
     type: dict
     default: {}
+  unused:
+    description:
+      - Sites that no longer have a certificate. What they had stays for 30 days, in which the site
+        may come back, and is then removed.
+    type: list
+    elements: str
+    default: []
   issue:
     description: The certificates to get.
     type: list
@@ -64,6 +71,10 @@ options:
       http_port: {description: The port of the question., type: int, default: 80}
       notify:
         description: A program on the host that gets an event for a failure; empty for none.
+        type: str
+        default: ''
+      certbot:
+        description: Another program than the distribution's.
         type: str
         default: ''
 """
@@ -94,15 +105,18 @@ failures:
   type: dict
 """
 
+import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.host.disk import with_advice
 from ..module_utils.host.files import HostError, sentences
 from ..module_utils.host.places import CERTIFICATES, NGINX_ROOT
 from ..module_utils.host.typed import read
 from ..module_utils.nginx import acme, certificates
-from ..module_utils.nginx.renew import attempt
+from ..module_utils.nginx.renew import alone, attempt
 
 SITE = {
     "site": {"type": "str", "required": True},
@@ -121,6 +135,7 @@ ARGUMENTS = {
         },
     },
     "keys": {"type": "dict", "default": {}, "no_log": True},
+    "unused": {"type": "list", "elements": "str", "default": []},
     "issue": {
         "type": "list",
         "elements": "dict",
@@ -132,30 +147,53 @@ ARGUMENTS = {
             "ca_bundle": {"type": "str", "default": ""},
             "http_port": {"type": "int", "default": 80},
             "notify": {"type": "str", "default": ""},
+            "certbot": {"type": "str", "default": ""},
         },
     },
 }
+
+
+def create(wanted: certificates.Wanted, chain: str, key: str) -> Path:
+    """Create one, and remove those that are older than the one in use."""
+    linked = certificates.current(Path(NGINX_ROOT))
+    if wanted.site in linked:
+        certificates.prune(wanted.site, linked[wanted.site].directory, kept=1)
+    try:
+        return Path(certificates.create(wanted, chain=chain, key=key).directory)
+    except (HostError, OSError) as error:
+        raise HostError(f"the certificate of the site {wanted.site}: {error}") from error
+
+
+def unused(sites: list[str], check_mode: bool) -> list[str]:
+    """Remove what sites had, or begin the time after which it is removed; returns the actions."""
+    root = Path(NGINX_ROOT)
+    gone = certificates.forgotten(root, time.time())
+    if not check_mode:
+        certificates.forget(root, time.time())
+        for site in sites:
+            certificates.leave(site)
+    return [f"Remove the certificates of the removed site {site}" for site in gone]
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     links, actions, failures = [], [], {}
     warnings: list[str] = []
-    linked = certificates.current(Path(NGINX_ROOT))
-    for given in module.params["create"]:
-        wanted = read(certificates.Wanted, given)
-        key = module.params["keys"].get(wanted.site, "")
-        directory = str(CERTIFICATES / wanted.site / "new")
-        try:
-            if not module.check_mode:
-                if wanted.site in linked:
-                    certificates.prune(wanted.site, linked[wanted.site].directory)
-                made = certificates.create(wanted, chain=given["chain"], key=key)
-                directory = made.directory
-        except (HostError, OSError) as error:
-            module.fail_json(msg=f"nginx: the certificate of the site {wanted.site}: {error}")
-        links.append({"path": certificates.link_path(wanted.site), "target": directory})
-        actions.append(f"Create the certificate of {wanted.site} ({wanted.kind})")
+    try:
+        with nullcontext() if module.check_mode else alone():
+            for given in module.params["create"]:
+                wanted = read(certificates.Wanted, given)
+                directory = CERTIFICATES / wanted.site / "new"
+                if not module.check_mode:
+                    key = module.params["keys"].get(wanted.site, "")
+                    directory = create(wanted, given["chain"], key)
+                links.append(
+                    {"path": certificates.link_path(wanted.site), "target": str(directory)}
+                )
+                actions.append(f"Create the certificate of {wanted.site} ({wanted.kind})")
+            actions += unused(module.params["unused"], module.check_mode)
+    except (HostError, OSError) as error:
+        module.fail_json(msg=f"nginx: {with_advice(error)}")
     for given in module.params["issue"]:
         order = read(acme.Order, given)
         actions.append(f"Get the certificate of {order.site} ({', '.join(order.names)})")

@@ -110,6 +110,28 @@ def test_a_handshake_for_an_unknown_name_is_refused(version, refuses):
         assert unknown["ssl_certificate"] == ["/etc/nginx/flaskops/default.certificate/chain.pem"]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_site_default_with_tls_answers_unknown_names(version):
+    files = sites_of(version, [PLAIN, {**ACME, "name": "default"}])
+    plain, other, last = servers(files["flaskops/default.conf"])
+    assert plain[0]["listen"] == ["80 default_server", "[::]:80 default_server"]
+    assert not any("default_server" in each for each in other[0]["listen"])
+    assert all(each.endswith(" default_server") for each in last[0]["listen"])
+    assert last[0]["ssl_certificate"] == ["/etc/nginx/flaskops/default.certificate/chain.pem"]
+    assert last[0]["include"] == ["/etc/nginx/flaskops/default/*.conf"]
+    assert returned(plain[1]["/"]) == ["308 https://$host$request_uri"]
+    assert "ssl_reject_handshake" not in last[0]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_plain_site_default_refuses_handshakes(version):
+    files = sites_of(version, [WWW, {**PLAIN, "name": "default"}])
+    redirect, named, unknown = servers(files["flaskops/default.conf"])
+    assert "ssl_certificate" not in {**redirect[0], **named[0]}
+    assert named[0]["server_name"] == ["plain.example.org"] and "include" in named[0]
+    assert ("ssl_reject_handshake" in unknown[0]) is (version != "1.18.0")
+
+
 def test_without_tls_nothing_of_it_is_rendered():
     files = sites_of("1.26.3", [PLAIN])
     for name in ("default", "plain"):
@@ -232,11 +254,15 @@ ALL = [
     [{**WWW, "server_names": [LONG, f"*.{LONG[2:]}"]}],
     [PLAIN, ACME],
     [
-        ACME,
+        {**ACME, "hsts_seconds": 0},
         {"name": "blog", "server_names": ["blog.example.org"], "tls": "selfsigned",
          "https_port": 8443, "http_port": 8080, "header_buffer_size": "32k"},
         {"name": "same", "server_names": ["shop.example.org"], "http_port": 8081},
     ],
+    [{**ACME, "name": "default"}],
+    [PLAIN, {**ACME, "name": "default"},
+     {**WWW, "name": "blog", "server_names": ["b.example"], "https_port": 8443, "http_port": 81}],
+    [WWW, {**PLAIN, "name": "default"}],
     [{**WWW, "name": f"s{number}", "server_names": [f"{number}.example.org"]}
      for number in range(40)],
 ]  # fmt: skip

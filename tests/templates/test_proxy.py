@@ -198,7 +198,8 @@ class Place:
         user = "user root root;" if os.geteuid() == 0 else ""
         (self.base / "nginx.conf").write_text(
             f"{user}\npid {self.base}/pid;\nerror_log {self.base}/error.log;\nevents {{}}\nhttp"
-            " {\nserver_tokens off;\ntypes { text/html html; text/css css; application/javascript js; }\n"
+            " {\nserver_tokens off;\n"
+            "types { text/html html; text/css css; application/javascript js; }\n"
             f"{temporary}\n{names}\naccess_log {self.log};\nserver {{\n"
             f"listen unix:{self.base}/web;\nserver_name {self.server_names or chr(34) * 2};\n"
             f"{self.others}\n{fragment}\n}}\n}}\n"

@@ -13,9 +13,12 @@ import json
 import os
 import socket
 import socketserver
+import ssl
 import stat
+import subprocess
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import files
@@ -27,7 +30,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.nginx.acme import (
 )
 
 DIRECTORY = "https://ca.example.org/dir"
-ORDER = Order("shop", ("shop.example.org", "www.example.org"), DIRECTORY)
+NAMES = ("shop.example.org", "www.example.org")
+ORDER = Order("shop", NAMES, DIRECTORY)
 NOW = 1_800_000_000.0
 HOUR, DAY = 3600, 86400
 
@@ -43,7 +47,9 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(acme, "CERTIFICATES", base / "certificates")
     for function in (acme.state_of, acme.record):
         monkeypatch.setattr(function, "__defaults__", (base / "certificates",))
-    monkeypatch.setattr(certificates.store, "__defaults__", (base / "certificates",))
+    for function in (certificates.place_of, certificates.sweep):
+        monkeypatch.setattr(function, "__defaults__", (base / "certificates",))
+    monkeypatch.setattr(certificates.store, "__defaults__", (base / "certificates", None))
     (base / "certificates" / "shop").mkdir(parents=True)
     return base / "certificates"
 
@@ -69,14 +75,21 @@ def fails(text):
     return f"cat <<'END'\n{text}\nEND\nexit 1"
 
 
-def succeeds(tmp_path):
-    chain, key = certificates.self_signed(["shop.example.org"])
-    (tmp_path / "chain").write_text(chain)
-    (tmp_path / "key").write_text(key)
-    live = ORDER.home / "live" / "shop"
+OPENSSL = certificates.OPENSSL
+CURVE = ("-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
+
+
+def succeeds(tmp_path, words="-days 90"):
+    """Signs the request, as an authority does."""
+    ca = [str(tmp_path / name) for name in ("ca.pem", "ca.key")]
+    subprocess.run(
+        [OPENSSL, "req", "-x509", "-newkey", "ec", *CURVE, "-subj", "/CN=ca", "-out", ca[0],
+         "-keyout", ca[1]], check=True, capture_output=True,
+    )  # fmt: skip
     return (
-        f"mkdir -p {live}\ncp {tmp_path}/chain {live}/fullchain.pem\n"
-        f"cp {tmp_path}/key {live}/privkey.pem"
+        'while [ $# -gt 0 ]; do case "$1" in --csr) csr=$2;; --fullchain-path) out=$2;; esac\n'
+        f'shift; done\n{OPENSSL} x509 -req -in "$csr" -CA {ca[0]} -CAkey {ca[1]} {words}'
+        ' -copy_extensions copy -out "$out" 2>/dev/null'
     )
 
 
@@ -161,8 +174,14 @@ def test_a_success_stores_the_certificate(certbot, tmp_path, place):
     found = acme.issue(ORDER, NOW)
     assert (found.kind, found.source, found.names) == ("acme", DIRECTORY, ORDER.names)
     assert found.directory.startswith(str(place / "shop"))
-    with open(f"{found.directory}/key.pem") as file:
-        assert file.read() == (tmp_path / "key").read_text()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(f"{found.directory}/chain.pem", f"{found.directory}/key.pem")
+    said = certificates.openssl(
+        *("x509", "-noout", "-subject", "-ext", "subjectAltName"),
+        given=files.Path(found.directory, "chain.pem").read_text(),
+    )
+    assert said.startswith("subject=\n"), "only the names are in it, no common name"
+    assert "DNS:shop.example.org, DNS:www.example.org" in said
     # They are forgotten when Nginx uses it.
     assert acme.state_of("shop").failures == 2
 
@@ -178,6 +197,7 @@ def test_failures_of_another_wish_do_not_count(certbot, tmp_path):
 
 
 def test_certbot_says_yes_and_there_is_no_certificate(certbot):
+    # Each --…-path names a file that does not exist.
     certbot("exit 0")
     with pytest.raises(Refused, match=r"^shop: no certificate; .*fullchain\.pem"):
         acme.issue(ORDER, NOW)
@@ -191,13 +211,14 @@ def test_how_certbot_is_called(certbot, tmp_path):
     first, second = calls()
     assert "--register-unsafely-without-email" in first and "--email" not in first
     assert "--email ops@example.org" in second and "unsafely" not in second
-    assert first.endswith("--domain shop.example.org --domain www.example.org")
+    attempts = {words.partition("--csr ")[2].rpartition("/")[0] for words in (first, second)}
+    assert len(attempts) == 2
     for words in (
         "certonly --non-interactive --agree-tos",
         f"--webroot --webroot-path {acme.WEBROOT}",
         f"--config-dir {ORDER.home} --work-dir {ORDER.home}/work",
         f"--logs-dir {ORDER.home}/logs",
-        f"--server {DIRECTORY} --cert-name shop",
+        f"--server {DIRECTORY} --csr {acme.CERTIFICATES}/shop/.new-",
     ):
         assert words in first
     environment = (tmp_path / "calls.env").read_text().splitlines()
@@ -214,6 +235,168 @@ def test_the_directories_of_certbot_are_for_root_and_tokens_for_nginx(certbot):
         os.umask(old)
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (ORDER.home, acme.WEBROOT)]
     assert modes == [0o700, 0o755]
+
+
+# --- a try that is killed, and a full disk --------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "in between"])
+def test_a_try_that_is_killed_leaves_nothing_to_the_next_one(certbot, tmp_path, place, moment):
+    """kill -9, by the program itself: nothing cleans up."""
+    signs = succeeds(tmp_path)
+    half = signs.replace('-out "$out" 2>/dev/null', '2>/dev/null | head -c 200 >"$out"')
+    bodies = {
+        "before": "kill -9 $PPID",
+        "after": f"{signs}\nkill -9 $PPID",
+        "in between": f"{half}\nkill -9 $PPID",
+    }
+    certbot(bodies[moment])
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            acme.issue(ORDER, NOW)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 9
+    (left,) = place.glob("shop/.new-*")
+    calls = certbot(signs)
+    found = acme.issue(ORDER, NOW)
+    assert not left.exists() and list(place.glob("shop/.new-*")) == []
+    assert [path.name for path in place.glob("shop/*")] == [found.directory.rpartition("/")[2]]
+    assert str(left) not in calls()[-1]
+    # The key belongs to the certificate, or Nginx would refuse both.
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(f"{found.directory}/chain.pem", f"{found.directory}/key.pem")
+
+
+def test_a_certbot_whose_parent_is_killed_ends(certbot, tmp_path):
+    certbot(f"echo $$ > {tmp_path}/pid\nexec sleep 60")
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            acme.issue(ORDER, NOW)
+        os._exit(0)
+    pid = tmp_path / "pid"
+    waited(lambda: pid.exists() and pid.read_text())
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+
+    def is_gone():
+        status = files.Path("/proc", pid.read_text().strip(), "stat")
+        with contextlib.suppress(OSError):
+            return status.read_text().split()[2] == "Z"  # nobody has waited for it yet
+        return True
+
+    waited(is_gone)
+
+
+def waited(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def disk(place):
+    """A small file system below everything that is written."""
+    base = place.parent
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "small", base], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("needs to mount a file system")
+    (place / "shop").mkdir(parents=True)
+    yield base
+    subprocess.run(["umount", base], check=True)
+
+
+def full(base):
+    with contextlib.suppress(OSError), (base / "large").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
+def test_a_full_disk_is_a_reason_not_to_ask(disk, certbot, tmp_path):
+    calls = certbot(succeeds(tmp_path))
+    acme.record("shop", State(1, 7, "x"))
+    full(disk)
+    with pytest.raises(Refused, match="No space left on device") as error:
+        acme.issue(ORDER, NOW)
+    assert "A disk of this host is full." in str(error.value)
+    assert calls() == [] and acme.state_of("shop") == State(1, 7, "x")
+
+
+@pytest.mark.parametrize("moment", ["request", "log", "certificate", "store"])
+def test_a_disk_that_fills_up_meanwhile_leaves_no_half_file(
+    disk, certbot, tmp_path, monkeypatch, moment
+):
+    """The first try gets a certificate; at the second the disk fills up."""
+    monkeypatch.setattr(acme, "ROOM", 0)
+    signs = succeeds(tmp_path)
+    certbot(signs)
+    first = acme.issue(ORDER, NOW)
+    fill = f"cat /dev/zero > {disk}/large"
+    certbot(
+        {
+            "request": signs,
+            "log": f"{fill} 2>/dev/null\necho No space left on device\nexit 1",
+            "certificate": f"{fill} 2>/dev/null\n{signs}",
+            "store": f"{signs}\n{fill} 2>/dev/null\ntrue",
+        }[moment]
+    )
+    acme.record("shop", State(1, 7, "x"))
+    if moment == "request":
+        full(disk)
+    with pytest.raises(Refused, match=r"No space left on device|openssl x509 failed"):
+        acme.issue(ORDER, NOW)
+    assert acme.state_of("shop").failures in (1, 2)
+    assert certificates.stored("shop", acme.CERTIFICATES) == [first]
+    assert all(path.stat().st_size for path in disk.rglob("*.json"))
+    (disk / "large").unlink()
+    certbot(signs)
+    second = acme.issue(ORDER, NOW)
+    assert second.directory != first.directory
+    assert list(acme.CERTIFICATES.glob("shop/.*")) == []
+
+
+# --- the account, and what an authority advises ---------------------------------------------------
+
+
+def test_an_account_belongs_to_its_address(certbot, tmp_path):
+    """Certbot would use the first account for any address."""
+    calls = certbot(succeeds(tmp_path))
+    for email in ("", "ops@example.org", "dev@example.org"):
+        acme.issue(replace(ORDER, email=email), NOW)
+    homes = {words.partition("--config-dir ")[2].split()[0] for words in calls()}
+    assert len(homes) == 3 and all(acme.HOME in files.Path(home).parents for home in homes)
+
+
+def test_keys_that_certbot_has_kept_are_removed(certbot, tmp_path):
+    certbot(succeeds(tmp_path))
+    old = acme.HOME / ORDER.authority / "archive" / "shop" / "privkey1.pem"
+    old.parent.mkdir(parents=True)
+    old.write_text("x")
+    acme.issue(ORDER, NOW)
+    assert not old.exists()
+    assert not [path for path in acme.HOME.rglob("*.pem") if "PRIVATE" in path.read_text()]
+
+
+@pytest.mark.parametrize(
+    ("says", "advised"),
+    [("1", True), (str(2**33), False), ("", False), ("Traceback", False)],
+)
+def test_a_newer_certbot_asks_the_authority_when(certbot, tmp_path, says, advised):
+    certbot(succeeds(tmp_path))
+    there = acme.issue(ORDER, NOW)
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/asked\necho {says}\n")
+    python.chmod(0o755)
+    order = replace(ORDER, certbot=str(tmp_path / "bin/certbot"))
+    assert acme.is_advised(order, there) is advised
+    assert (tmp_path / "asked").read_text().endswith(f"{DIRECTORY}\n")
+    # The distribution's does not, and without a certificate there is nothing to ask for.
+    assert not acme.is_advised(ORDER, there) and not acme.is_advised(order, None)
 
 
 # --- an account that is gone ----------------------------------------------------------------------
@@ -294,9 +477,10 @@ def challenged(kind, detail):
     )
 
 
-LIMITED, UNTRUSTED, DOWN, CHECK, BUSY, BUNDLE, NO = (
+LIMITED, UNTRUSTED, CLOCK, DOWN, CHECK, BUSY, BUNDLE, NO = (
     "limits how much it issues:",
     "itself is not trusted on this host:",
+    "itself is not valid by the clock of this host, which says 2026-11-27 20:00 UTC:",
     "does not answer:",
     "could not check the names:",
     "another certbot runs on this host:",
@@ -491,7 +675,7 @@ def test_a_certbot_that_is_not_installed_is_not_the_authority(monkeypatch):
     with pytest.raises(Refused) as error:
         acme.issue(ORDER, NOW)
     assert str(error.value) == (
-        "shop: no certificate; certbot is not installed; install the package certbot."
+        "shop: no certificate; /nonexistent/certbot is missing; a run of the playbook installs it."
     )
     assert acme.state_of("shop") == State()
 

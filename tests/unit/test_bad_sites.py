@@ -363,9 +363,9 @@ def test_a_bad_name_of_a_site_is_refused(value, shown):
         ([None], "nginx_sites[0] must be a dictionary with name and server_names; got None."),
         ([WWW, []], "nginx_sites[1] must be a dictionary with name and server_names; got a list."),
         (
-            [{**WWW, "name": "default"}],
-            "nginx_sites: default: name must be another than the built-in site's (leave the entry"
-            " out to use that one); got 'default'.",
+            [{"name": "default"}],
+            "nginx_sites: default: server_names is missing; write server_names: a list of host"
+            " names, for example [shop.example.org]",
         ),
         (
             [{**WWW, "name": None}],

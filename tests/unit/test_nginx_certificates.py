@@ -12,11 +12,13 @@ from dataclasses import replace
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import files
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.module_utils.nginx import certificates
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import CERTIFICATES
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import certificates, renew
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.certificates import (
     Certificate,
     Wanted,
 )
+from ansible_collections.flaskops.host.plugins.modules import nginx_certificates
 
 NAMES = ("shop.example.org", "*.example.org", "192.0.2.7", "2001:db8::7")
 DAY = 86400
@@ -190,6 +192,36 @@ def test_prune_of_a_site_without_certificates_does_nothing(place):
     assert not place.exists()
 
 
+def test_fewer_are_kept_before_another_one_is_created(make, place):
+    made = [make() for _ in range(3)]
+    certificates.prune("shop", made[1].directory, place, kept=1)
+    assert directories(place) == [made[1].directory.rpartition("/")[2]]
+
+
+def test_a_replacement_that_a_killed_run_has_left_is_removed(make, place):
+    used = make()
+    (place / "shop" / ".tries.json.4711").write_text("{")
+    (place / "shop" / "tries.json").write_text("{}")
+    certificates.sweep("shop", place)
+    assert directories(place) == sorted([used.directory.rpartition("/")[2], "tries.json"])
+
+
+def test_the_keys_of_a_removed_site_are_removed_after_a_month(make, place, tmp_path):
+    root, now = tmp_path / "nginx", time.time()
+    for site in ("linked", "dangling", "removed", "today"):
+        made = make(site)
+        os.utime(place / site, (now - 31 * DAY, now - 31 * DAY))
+        if site in ("linked", "dangling"):
+            link(root, site, made.directory if site == "linked" else "/nonexistent")
+    certificates.leave("today", place)
+    certificates.leave("nobody", place)
+    assert certificates.forgotten(root, now, place) == ["removed"]
+    assert certificates.forget(root, now, place) == ["removed"]
+    assert sorted(path.name for path in place.iterdir()) == ["dangling", "linked", "today"]
+    assert certificates.forget(root, now + 30 * DAY + 9, place) == ["today"]
+    assert certificates.forget(root, now, tmp_path / "nothing") == []
+
+
 # --- what is in use -------------------------------------------------------------------------------
 
 
@@ -296,6 +328,40 @@ def test_one_of_160_hours_is_due_after_106():
     assert certificates.is_due(short, 107 * 3600)
 
 
+YEAR = 365 * DAY
+
+
+@pytest.mark.parametrize(
+    ("off", "skew"), [(0, 0), (3600, 0), (-3000, 0), (10 * YEAR, 10 * YEAR), (-2 * YEAR, -2 * YEAR)]
+)
+def test_a_clock_that_is_wrong_does_not_make_a_new_certificate_due(place, off, skew):
+    """By a clock in the future it would be due at once, and again after each renewal."""
+    chain, key = certificates.self_signed(["shop.example.org"])
+    real = certificates.validity(chain)[0] + 3600
+    wanted = Wanted("shop", "acme", ("shop.example.org",))
+    chain = _of_90_days(place)
+    found = certificates.store(wanted, chain, key, place, now=real + off)
+    assert abs(found.skew - skew) <= 2 * 3600
+    assert certificates.about(files.Path(found.directory)) == found
+    shown = real + off
+    assert not certificates.is_due(found, shown)
+    assert not certificates.is_due(found, shown + 59 * DAY)
+    assert certificates.days_left(found, shown) in (89, 90)
+    if off >= 0:  # a clock that is behind never comes to the lifetime of the certificate
+        assert certificates.is_due(found, shown + 61 * DAY)
+    # Somebody sets it.
+    assert not certificates.is_due(found, real)
+    assert certificates.is_due(found, real + 61 * DAY)
+
+
+def _of_90_days(place):
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return certificates.openssl(
+        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"),
+        *("-days", "90", "-subj", "/CN=x", "-keyout", str(place.parent / "other.key")),
+    )
+
+
 @pytest.mark.parametrize(
     ("names", "same"),
     [
@@ -352,4 +418,87 @@ def test_the_record_is_json_that_people_read(make):
             "not_before": made.not_before,
             "not_after": made.not_after,
             "source": "",
+            "skew": 0,
         }
+
+
+# --- the module -----------------------------------------------------------------------------------
+
+
+class Ended(Exception):
+    """The module has ended, with its results."""
+
+
+@pytest.fixture
+def module(place, tmp_path, monkeypatch):
+    """Runs the module, without Ansible's wrapper, on a host below a temporary directory."""
+    for name in ("create", "forgotten", "forget", "leave", "prune", "place_of", "store", "sweep"):
+        function = getattr(certificates, name)
+        values = [place if each == CERTIFICATES else each for each in function.__defaults__]
+        monkeypatch.setattr(function, "__defaults__", tuple(values))
+    monkeypatch.setattr(nginx_certificates, "NGINX_ROOT", str(tmp_path / "nginx"))
+    monkeypatch.setattr(nginx_certificates, "CERTIFICATES", place)
+    monkeypatch.setattr(renew, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(renew, "LOCK_SECONDS", 0.2)
+
+    class Module:
+        def __init__(self, **_words):
+            pass
+
+        def exit_json(self, **results):
+            raise Ended(results)
+
+        def fail_json(self, msg):
+            raise Ended({"msg": msg})
+
+    def run(check_mode=False, **params):
+        Module.check_mode = check_mode
+        Module.params = {"create": [], "keys": {}, "unused": [], "issue": [], **params}
+        with pytest.raises(Ended) as ended:
+            nginx_certificates.main()
+        return ended.value.args[0]
+
+    monkeypatch.setattr(nginx_certificates, "AnsibleModule", Module)
+    return run
+
+
+SELF_SIGNED = {"site": "shop", "names": ["a.example"], "kind": "selfsigned", "source": "",
+               "chain": ""}  # fmt: skip
+
+
+def test_what_is_older_than_the_one_in_use_is_removed_before_another_is_created(
+    module, place, make, tmp_path
+):
+    """So that after the switch there are the one in use, and the one before."""
+    _oldest, used = make(), make()
+    link(tmp_path / "nginx", "shop", used.directory)
+    result = module(create=[SELF_SIGNED])
+    new = result["links"][0]["target"]
+    assert result["links"][0]["path"] == "flaskops/shop.certificate"
+    assert directories(place) == sorted(path.rpartition("/")[2] for path in (used.directory, new))
+
+
+def test_certificates_are_removed_and_created_under_the_lock_alone(module, place, make, tmp_path):
+    """Else it would remove what a renewal has got, and has not linked yet."""
+    used, got = make(), make()
+    link(tmp_path / "nginx", "shop", used.directory)
+    with renew.alone():
+        result = module(create=[SELF_SIGNED])
+        assert module(create=[SELF_SIGNED], check_mode=True)["changed"]
+    assert "another process has been changing certificates" in result["msg"]
+    assert directories(place) == sorted(
+        path.rpartition("/")[2] for path in (used.directory, got.directory)
+    )
+
+
+def test_the_module_begins_the_time_of_a_removed_site(module, place, make, tmp_path):
+    for site in ("shop", "old"):
+        make(site)
+        os.utime(place / site, (0, 0))
+    link(tmp_path / "nginx", "shop", make("shop").directory)
+    os.utime(place / "shop", (0, 0))
+    result = module(unused=["shop", "old"])
+    assert result["actions"] == ["Remove the certificates of the removed site old"]
+    assert not (place / "old").exists()
+    assert time.time() - (place / "shop").stat().st_mtime < 60
+    assert not module(unused=["shop"])["changed"]

@@ -24,6 +24,7 @@ INPUTS = {
     "tls_profile": "intermediate",
     "hsts_seconds": 86400,
     "acme_email": "",
+    "acme_client": "distribution",
     "acme_directory": "letsencrypt",
     "acme_ca_bundle": "",
     "notify": "",
@@ -118,6 +119,7 @@ def test_the_site_default_is_alone_on_a_fresh_host():
             "header_buffer_size": "",
             "plain_listens": [],
             "redirect_from": [],
+            "redirect_listens": [],
             "origin": "",
             "https_port_shown": "",
             "tls": [],
@@ -175,10 +177,10 @@ SHOP = {"name": "shop", "server_names": ["shop.example.org"]}
             [f"nginx_sites[0]: name must be {NAME}; got 'Shop!'."],
         ),
         (
-            [{"name": "default", "server_names": ["a.example"]}],
+            [{"name": "default"}],
             [
-                "nginx_sites: default: name must be another than the built-in site's (leave the"
-                " entry out to use that one); got 'default'."
+                "nginx_sites: default: server_names is missing; write server_names: a list of host"
+                " names, for example [shop.example.org]"
             ],
         ),
         (
@@ -424,8 +426,8 @@ REFUSALS = [
         {"port_holders": [{"port": 80, "program": "apache2", "pid": 123}]},
         {},
         (
-            "nginx: port 80 is held by apache2 (process 123); stop it,"
-            " or choose another port with nginx_http_port (and http_port of the sites)."
+            "nginx: port 80 is held by apache2 (process 123); stop it, or choose another port with"
+            " nginx_http_port."
         ),
     ),
     (
@@ -475,7 +477,7 @@ REFUSALS = [
         (
             "nginx: /etc/nginx/conf.d/x.conf is the default server of port 80, and so is our site"
             " default; Nginx starts with one only. Take default_server away from its listen line,"
-            " or set nginx_http_port."
+            " or choose another port with nginx_http_port."
         ),
     ),
     (
@@ -949,6 +951,7 @@ def test_the_first_run_of_acme_has_a_placeholder_and_an_order():
             "ca_bundle": "/etc/ca.pem",
             "http_port": 80,
             "notify": "",
+            "certbot": "",
         }
     ]
     assert result["sites"][1]["challenges"] and result["warnings"] == []
@@ -1058,6 +1061,205 @@ EXPIRES = "The certificate of the site www {0} (shop.example.org); {1}"
 def test_an_expiring_certificate_is_a_warning(there, tls, words):
     result = made(with_certificate(**there), [{**WWW, "tls": tls}])
     assert result["warnings"] == ([EXPIRES.format(*words)] if words else [])
+
+
+@pytest.mark.parametrize(("left", "warns"), [(100, False), (31, False), (30, True), (5, True)])
+def test_a_provided_certificate_is_a_warning_in_its_last_month(left, warns):
+    """A third of a year would be too early."""
+    there = with_certificate(kind="provided", source="x", left=left, lifetime=398)
+    result = made(there, [{**WWW, "tls": "provided", "certificate": "x", "certificate_key": "x"}])
+    words = EXPIRES.format(f"expires in {left} days", "provide a new one.")
+    assert result["warnings"] == ([words] if warns else [])
+
+
+@pytest.mark.parametrize(
+    ("off", "skew", "words"),
+    [
+        (0, 0, None),
+        (600, 0, None),
+        (86400 * 400, 0, "and that of the controller 2027-01-15 "),
+        (-86400 * 400, 0, "and that of the controller 2027-01-15 "),
+        # Both are wrong: it is the same machine, and the authority's certificate shows it.
+        (0, 86400 * 4000, "and that of the authority of the site www 2016-02-02 "),
+        (0, -86400 * 4000, None),  # somebody has set it
+    ],
+)
+def test_a_clock_that_is_wrong_is_a_warning(off, skew, words):
+    there = held()
+    there |= {"skew": skew, "not_before": there["not_before"] - max(skew, 0)}
+    facts = {**TLS_1_26, "certificates": {"www": there}, "clock": int(NOW + off)}
+    warnings = [
+        text
+        for text in made(facts, [{**WWW, "tls": "acme"}])["warnings"]
+        if text.startswith("The clock of this host says ")
+    ]
+    assert len(warnings) == bool(words) and (not words or words in warnings[0]), warnings
+
+
+RENEWAL = {
+    "program": "flaskops-0a1b2c.pyz",
+    "orders": "0",
+    "files": ["/etc/systemd/system/flaskops-renew.timer", "/etc/flaskops/renew.json"],
+}
+
+
+@pytest.mark.parametrize(
+    ("sites", "inputs", "removed"),
+    [
+        ([{**WWW, "tls": "acme"}], {}, False),
+        ([WWW], {}, True),
+        ([], {"default_site_enabled": True}, True),
+        ([{**WWW, "tls": "acme"}], {"manage": False, "required_sites": []}, True),
+    ],
+)
+def test_a_renewal_without_anything_to_renew_is_removed(sites, inputs, removed):
+    result = made({**TLS_1_26, "renewal": RENEWAL}, sites, **inputs)
+    assert result["problems"] == []
+    assert result["obsolete"] == (RENEWAL["files"] if removed else [])
+    assert (result["renewal"] is None) is removed
+    # Also one that does not run: its program is missing.
+    stopped = {**TLS_1_26, "renewal": {"files": RENEWAL["files"]}}
+    assert bool(made(stopped, sites, **inputs)["obsolete"]) is removed
+    assert made(TLS_1_26, sites, **inputs)["obsolete"] == []
+
+
+def test_an_nginx_of_the_user_that_still_has_our_certificate_is_warned():
+    facts = with_certificate(TLS_1_26, left=9)
+    result = made(facts, [{**WWW, "tls": "acme"}], manage=False, required_sites=[])
+    wanted = EXPIRES.format("expires in 9 days", "with nginx_manage: false nothing renews it.")
+    assert result["warnings"] == [wanted]
+
+
+def test_the_certificates_of_removed_sites_are_forgotten_later():
+    facts = {**with_certificate(TLS_1_26), "forgotten": ["old", "blog"]}
+    blog = {**WWW, "name": "blog", "server_names": ["blog.example.org"]}
+    assert made(facts, [blog])["unused"] == ["www", "old"]
+    assert made(facts, [WWW, blog])["unused"] == ["old"]
+
+
+def test_the_site_default_may_have_names_and_a_certificate():
+    """It answers on all ports, to all names that no other site has."""
+    own = {**WWW, "name": "default", "tls": "acme", "redirect_from": ["www.example.org"]}
+    blog = {"name": "blog", "server_names": ["b.example.org"], "tls": "selfsigned",
+            "https_port": 8443, "http_port": 8080, "header_buffer_size": "32k"}  # fmt: skip
+    facts = {**TLS_1_18, "ipv6": False}
+    result = made(facts, [blog, own])
+    assert result["problems"] == [] and result["site_names"] == ["default", "blog"]
+    default, other = result["sites"]
+    assert (default["enabled"], default["server_names"]) == (True, ["shop.example.org"])
+    words = [f"{port} ssl http2 default_server" for port in (443, 8443)]
+    assert (default["listens"], default["reject"], default["reject_listens"]) == (words, "", [])
+    assert default["plain_listens"] == ["80 default_server", "8080 default_server"]
+    assert default["redirect_listens"] == ["80", "8080", "443 ssl http2", "8443 ssl http2"]
+    assert default["ports"] == [80, 8080, 443, 8443] and default["challenges"]
+    assert default["header_buffer_size"] == "32k" and default["hsts_seconds"] == 86400
+    assert other["listens"] == ["8443 ssl http2"]
+    # No certificate for nobody, though this Nginx cannot refuse a handshake.
+    assert [(each["site"], each["kind"]) for each in result["create"]] == [
+        ("blog", "selfsigned"), ("default", "placeholder"),
+    ]  # fmt: skip
+    assert result["host"]["sites"][0]["scheme"] == "https"
+    # By plain http, it still refuses handshakes for the others.
+    default = made(facts, [blog, {**own, "tls": "none"}])["sites"][0]
+    assert default["reject"] == "certificate"
+    assert default["reject_listens"] == ["8443 ssl http2 default_server"]
+    assert default["listens"] == ["80 default_server", "8080 default_server"]
+    assert default["redirect_listens"] == ["80", "8080"]
+
+
+PROGRAM = "/usr/local/lib/flaskops/certbot/bin/certbot"
+
+
+@pytest.mark.parametrize(
+    ("client", "there", "certbot", "absent", "packages"),
+    [
+        ("distribution", "", "", "", ["certbot"]),
+        ("distribution", "certbot-1", "", "certbot-1", ["certbot"]),
+        ("pip", "", "certbot-2", "", ["python3-venv", "ca-certificates"]),
+        ("pip", "certbot-1", "certbot-2", "certbot-1", ["python3-venv", "ca-certificates"]),
+        ("pip", "certbot-2", "", "", []),
+    ],
+)
+def test_the_certbot_of_the_package_index_replaces_that_of_the_distribution(
+    client, there, certbot, absent, packages
+):
+    facts = {**TLS_1_26, "programs": ["openssl"], "certbot": there}
+    inputs = {"acme_client": client, "certbot": "certbot-2" if client == "pip" else ""}
+    result = made(facts, [{**WWW, "tls": "acme"}], **inputs)
+    assert (result["certbot"], result["certbot_absent"]) == (certbot, absent)
+    assert result["packages"] == packages
+    assert result["issue"][0]["certbot"] == (PROGRAM if client == "pip" else "")
+    # Account and certificate stay: the authority is the same.
+    held_by_other = {**facts, "certificates": {"www": held()}}
+    assert made(held_by_other, [{**WWW, "tls": "acme"}], **inputs)["issue"] == []
+    # Without a site that needs it, it is removed.
+    assert made(facts, [WWW], **inputs)["certbot_absent"] == there
+
+
+@pytest.mark.parametrize(
+    ("port", "sites", "inputs", "keys"),
+    [
+        (80, [WWW], {}, "nginx_http_port"),
+        (443, [WWW], {}, "nginx_https_port"),
+        (8443, [WWW], {"https_port": 8443}, "nginx_https_port"),
+        (8443, [{**WWW, "https_port": 8443}], {}, "https_port of the site www"),
+        (8080, [{**WWW, "http_port": 8080}], {}, "http_port of the site www"),
+        (8080, [{**WWW, "tls": "none", "http_port": 8080}], {}, "http_port of the site www"),
+        (
+            8443,
+            [
+                {**WWW, "https_port": 8443},
+                {**WWW, "name": "b", "server_names": ["b.example.org"], "https_port": 8443},
+            ],
+            {},
+            "https_port of the site www and https_port of the site b",
+        ),
+    ],
+)
+def test_a_port_that_is_held_names_what_sets_it(port, sites, inputs, keys):
+    holder = {"port": port, "program": "apache2", "pid": 0}
+    result = made({**TLS_1_26, "port_holders": [holder]}, sites, **inputs)
+    assert result["problems"] == [
+        f"nginx: port {port} is held by apache2; stop it, or choose another port with {keys}."
+    ]
+
+
+PAIR = {"certificate": "x", "certificate_key": "x"}
+
+
+@pytest.mark.parametrize(
+    ("www", "other", "why"),
+    [
+        ({}, {"http_port": 81}, "open it by https alone, and this site has tls: none"),
+        ({"server_names": ["*.example.org"], "tls": "provided", **PAIR}, {}, "open it by https"),
+        (
+            {},
+            {"tls": "selfsigned", "http_port": 81, "https_port": 444},
+            "refuse a certificate that they do not trust, and this site has tls: selfsigned",
+        ),
+        ({"hsts_seconds": 0}, {"http_port": 81}, ""),
+        ({"https_port": 8443}, {"http_port": 81}, ""),  # browsers look on port 443
+        ({"server_names": ["example.org"]}, {}, ""),  # it is not sent for names below
+        ({}, {"tls": "acme", "http_port": 81, "https_port": 444}, ""),
+    ],
+)
+def test_hsts_of_one_site_must_not_lock_out_another_of_the_same_name(www, other, why):
+    first = {**WWW, "tls": "acme", **www}
+    plain = {**WWW, "name": "plain", "tls": "none", **other}
+    problems = [
+        words
+        for words in made(TLS_1_26, [first, plain])["problems"]
+        if "nginx_sites: plain:" in words
+    ]
+    assert len(problems) == bool(why), problems
+    if why:
+        assert why in problems[0] and problems[0].endswith(
+            "Write hsts_seconds: 0 for the site www, or another name."
+        )
+    # An Nginx of the user's own sends what its server block says.
+    facts = {**TLS_1_26, "included_sites": ["www"]}
+    own = made(facts, [first, plain], manage=False, required_sites=[])["problems"]
+    assert not any("hsts_seconds: 0" in words for words in own)
 
 
 def test_a_provided_certificate_is_checked_written_and_watched(tmp_path):

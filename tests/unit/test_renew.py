@@ -87,8 +87,9 @@ def host(tmp_path, monkeypatch):
         made.used.append((site, found))
 
     monkeypatch.setattr(acme, "issue", issue)
+    monkeypatch.setattr(certificates.forget, "__defaults__", (tmp_path / "certificates",))
     monkeypatch.setattr(renew, "_use", use)
-    monkeypatch.setattr(renew, "_unused", lambda _order: made.unused)
+    monkeypatch.setattr(renew, "_unused", lambda *_words: made.unused)
     monkeypatch.setattr(acme, "record", lambda _site, state: made.recorded.append(state))
     monkeypatch.setattr(acme, "failed", lambda *_words: made.recorded.append("failed"))
     renew.ORDERS.write_text(json.dumps([plain(ORDER)]))
@@ -160,6 +161,77 @@ def test_the_others_go_on_when_one_fails(host, monkeypatch):
     assert [site for site, _found in host.used] == ["blog"]
 
 
+def test_a_site_that_a_run_removes_meanwhile_is_not_renewed(host, monkeypatch):
+    """The list is read again before each site."""
+    renew.ORDERS.write_text(json.dumps([plain(ORDER), {**plain(ORDER), "site": "blog"}]))
+
+    def issue(_order):
+        renew.ORDERS.unlink()
+        return certificate()
+
+    monkeypatch.setattr(acme, "issue", issue)
+    assert renew.renew_all() == []
+    assert [site for site, _found in host.used] == ["www"]
+
+
+@pytest.fixture
+def in_use(host, tmp_path):
+    """The host's certificate, which is not due."""
+    there = certificate(directory=str(tmp_path / "c"))
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c/about.json").write_text(json.dumps(plain(there)))
+    (tmp_path / "nginx/flaskops/www.certificate").symlink_to(tmp_path / "c")
+    return there
+
+
+def test_an_authority_may_advise_a_new_one_before_it_is_due(host, in_use, monkeypatch):
+    asked = []
+    monkeypatch.setattr(acme, "is_advised", lambda *words: asked.append(words) or True)
+    host.unused = None
+    assert renew.renew_all() == []
+    assert asked == [(ORDER, in_use)] and host.used == [("www", host.issued)]
+
+
+def test_what_is_advised_is_newer_than_the_one_in_use(tmp_path, monkeypatch):
+    """An authority that revokes a certificate revokes it for all its time."""
+    now = int(time.time())
+    ages = {"older": 20, "used": 10, "newer": 1}
+    found = {name: certificate(directory=name, not_before=now - days * DAY)
+             for name, days in ages.items()}  # fmt: skip
+    monkeypatch.setattr(certificates, "stored", lambda _site: [*found.values()])
+    assert renew._unused(ORDER, found["used"]) == found["newer"]
+    del found["newer"]
+    assert renew._unused(ORDER, found["used"]) is None
+    assert renew._unused(ORDER) in found.values()
+
+
+def test_what_a_killed_process_has_written_is_loaded(host, in_use, monkeypatch, tmp_path):
+    """It was killed after it had moved the link: nothing is due, and Nginx has not loaded it."""
+    pending = tmp_path / "run" / renew.PENDING
+    settings = renew.Settings
+    monkeypatch.setattr(
+        renew,
+        "Settings",
+        lambda root: settings(root, tmp_path / "run/lock", tmp_path / "run"),
+    )
+    reloads = []
+
+    class Running(renew.Host):
+        def master(self, root):
+            return 1
+
+        def reload(self, root):
+            reloads.append(root)
+
+    monkeypatch.setattr(renew, "Host", Running)
+    monkeypatch.setattr(Running, "installed", lambda _self: True)
+    assert renew.renew_all() == [] and reloads == []
+    pending.parent.mkdir()
+    pending.touch()
+    assert renew.renew_all() == []
+    assert reloads == [tmp_path / "nginx"] and not pending.exists()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"site": "www"}', '[{"site": "www"}]'])
 def test_a_garbled_list_has_a_message(host, text):
     renew.ORDERS.write_text(text)
@@ -169,9 +241,9 @@ def test_a_garbled_list_has_a_message(host, text):
 
 def test_a_second_process_waits_for_the_first(host, monkeypatch):
     monkeypatch.setattr(renew, "LOCK_SECONDS", 0.3)
-    with renew._alone():
+    with renew.alone():
         (failure,) = renew.renew_all()
-    assert "another process has been getting certificates" in failure
+    assert "another process has been changing certificates" in failure
     assert renew.renew_all() == []
 
 
@@ -339,3 +411,29 @@ def test_the_host_knows_which_program_renews(tmp_path, unit, monkeypatch):
     monkeypatch.setattr(gather, "run", lambda _command: (3, "inactive"))
     stopped = gather.renewal(places).program
     assert stopped == ("" if unit.startswith("systemd") else "flaskops-0a1b2c.pyz")
+
+
+def test_the_host_knows_what_a_renewal_has_left(tmp_path):
+    """Also one that does not run, so that it can be removed."""
+    for path in (renew.TIMER, renew.ORDERS):
+        at = tmp_path / str(path).lstrip("/")
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.touch()
+    found = gather.renewal(gather.Places(system=tmp_path))
+    assert (found.program, found.files) == ("", (str(renew.TIMER), str(renew.ORDERS)))
+
+
+def test_the_certbot_of_the_package_index_is_that_for_the_python_of_the_host(tmp_path):
+    places = gather.Places(system=tmp_path)
+    assert gather.certbot(places) == ""
+    programs = tmp_path / "usr/local/lib/flaskops"
+    (programs / "certbot-1/lib/python3.12/site-packages/certbot").mkdir(parents=True)
+    (tmp_path / "usr/bin").mkdir()
+    python = tmp_path / "usr/bin/python3"
+    python.symlink_to("python3.12")
+    assert gather.certbot(places) == ""  # it was not completed
+    (programs / "certbot").symlink_to("certbot-1")
+    assert gather.certbot(places) == "certbot-1"
+    python.unlink()
+    python.symlink_to("python3.13")  # the distribution was upgraded
+    assert gather.certbot(places) == ""

@@ -4,36 +4,47 @@
 """Certificates of an ACME authority (RFC 8555), by certbot: the question comes by plain http, and
 Nginx answers it from a directory that only root writes.
 
-Certbot keeps its account and its own copies in /etc/flaskops/acme. Nginx uses ours, see
-certificates.py.
+Certbot keeps only its account, in /etc/flaskops/acme. The key and the request are ours, and each
+try has its own directory: a try that is killed leaves nothing that a later one takes for its own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..host.disk import no_room, with_advice
 from ..host.files import HostError, make_directory, write_file
 from ..host.places import ACME_WEBROOT, CERTIFICATES
 from ..host.shown import shown
 from ..host.typed import Typed, plain, read
 from . import certificates
-from .certificates import Certificate, Wanted
+from .certificates import Certificate, Wanted, at
 
 CERTBOT = "/usr/bin/certbot"
+# Of the time when certbot had the keys: it kept all of them.
+LINEAGES = ("archive", "live", "renewal")
+# One whose parent is killed would hold its lock, and finish a try that nobody waits for.
+SETPRIV = ("setpriv", "--pdeathsig", "KILL")
 HOME = CERTIFICATES.parent / "acme"
 WEBROOT = ACME_WEBROOT
 CHALLENGES = ".well-known/acme-challenge"
 SECONDS = 300  # for one certbot
+ROOM = 4 << 20  # bytes; certbot writes its log too, and what cannot be kept must not be asked for
+REQUEST, CHAIN = "request.pem", "fullchain.pem"  # of one try
+SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 # After so many failures in a row the next try waits: an hour, then twice as long, at most a day.
 # Authorities limit failures too, and count them per hour.
 TRIES = "tries.json"  # of a site, beside its certificates
@@ -55,6 +66,7 @@ class Order(Typed):
     """What is asked of an authority. directory: its URL. ca_bundle: a file with the authorities
     that the connection to it trusts; "" for the system's. http_port: where Nginx answers it.
     notify: the program that gets the event of a failure; "" for none.
+    certbot: another one than the distribution's.
     """
 
     site: str
@@ -64,6 +76,11 @@ class Order(Typed):
     ca_bundle: str = ""
     http_port: int = 80
     notify: str = ""
+    certbot: str = ""
+
+    @property
+    def program(self) -> str:
+        return self.certbot or CERTBOT
 
     @property
     def authority(self) -> str:
@@ -77,8 +94,8 @@ class Order(Typed):
 
     @property
     def home(self) -> Path:
-        """What certbot keeps for this authority: it does not let one for trials replace another."""
-        return HOME / self.authority
+        """Where certbot keeps the account: each authority knows an account by its address."""
+        return HOME / self.authority / hashlib.sha256(self.email.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -118,8 +135,8 @@ def state_of(site: str, place: Path = CERTIFICATES) -> State:
 
 
 def record(site: str, state: State, place: Path = CERTIFICATES) -> None:
-    """Record the tries of a site."""
-    with contextlib.suppress(FileNotFoundError):
+    """Record the tries of a site, if there is room: the certificate does not depend on it."""
+    with contextlib.suppress(OSError):
         write_file(place / site / TRIES, json.dumps(plain(state)).encode(), 0o600)
 
 
@@ -134,30 +151,33 @@ def issue(order: Order, now: float | None = None) -> Certificate:
         Refused: the authority gave no certificate, or is not asked before a pause is over.
     """
     moment = time.time() if now is None else now
-    if not Path(CERTBOT).exists():
+    if not Path(order.program).exists():
         raise Refused(
-            f"{order.site}: no certificate; certbot is not installed; install the package certbot."
+            f"{order.site}: no certificate; {order.program} is missing; a run of the playbook"
+            " installs it."
         )
     state = _tries(order)
     # A failure in the future is of a clock that was wrong.
     if state.last <= moment < state.next_try:
-        until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(state.next_try))
+        until = at(state.next_try)
         raise Paused(
             f"{order.site}: no certificate; the last {state.failures} tries failed, so the next one"
             f" is not before {until}, because authorities limit failures. To try at once, remove"
             f" {CERTIFICATES / order.site / TRIES}. The last reason: {state.reason}"
         )
     try:
-        _prepare(order)
-        _run(order)
-        live = order.home / "live" / order.site
-        found = certificates.store(
-            Wanted(order.site, "acme", order.names, order.directory),
-            (live / "fullchain.pem").read_text(),
-            (live / "privkey.pem").read_text(),
-        )
+        with _prepared(order) as directory:
+            request, key = certificates.request(order.names)
+            (directory / REQUEST).write_text(request)
+            _run(order, directory)
+            found = certificates.store(
+                Wanted(order.site, "acme", order.names, order.directory),
+                (directory / CHAIN).read_text(),
+                key,
+                now=moment,
+            )
     except (HostError, OSError) as error:
-        reason = str(error)
+        reason = with_advice(error)
         failed(order, reason, moment)
         raise Refused(f"{order.site}: no certificate; {reason}") from error
     return found
@@ -175,52 +195,66 @@ def _tries(order: Order) -> State:
     return state if state.wanted in ("", order.wanted) else State()
 
 
-def _prepare(order: Order) -> None:
+@contextlib.contextmanager
+def _prepared(order: Order) -> Iterator[Path]:
+    """The directories of certbot, and an empty one for this try, which is removed at its end. That
+    of a killed one is removed at the next try.
+    """
+    place = certificates.place_of(order.site)
     for directory, mode in (
-        (HOME.parent, 0o755),
         (HOME, 0o700),
+        (HOME / order.authority, 0o700),
         (order.home, 0o700),
         (WEBROOT, 0o755),
     ):
         if not directory.is_dir():
             make_directory(directory, mode)
+    for directory in (place, HOME, WEBROOT):
+        room = os.statvfs(directory)
+        if room.f_bfree * room.f_frsize < ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+    certificates.sweep(order.site)
+    shutil.rmtree(WEBROOT / CHALLENGES, ignore_errors=True)
+    for name in LINEAGES:
+        shutil.rmtree(HOME / order.authority / name, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=certificates.ASIDE, dir=place) as name:
+        yield Path(name)
 
 
-def _run(order: Order) -> None:
+def _run(order: Order, directory: Path) -> None:
     """Run certbot; a lost account is created again, once."""
-    text = _patiently(order)
+    text = _patiently(order, directory)
     if _LOST_ACCOUNT.search(text):
         shutil.rmtree(order.home / "accounts", ignore_errors=True)
-        text = _patiently(order)
+        text = _patiently(order, directory)
     if text:
         raise HostError(explain(order, text))
 
 
-def _patiently(order: Order) -> str:
+def _patiently(order: Order, directory: Path) -> str:
     """What certbot says when it fails, else nothing. Authorities refuse a nonce at any time (RFC
     8555, 6.5); certbot tries again only once.
     """
     for _number in range(NONCES):
-        text = _certbot(order)
+        text = _certbot(order, directory)
         if not _BAD_NONCE.search(text):
             break
     return text
 
 
-def _certbot(order: Order) -> str:
+def _certbot(order: Order, directory: Path) -> str:
     """What it says when it fails, else nothing."""
     account = ["--email", order.email] if order.email else ["--register-unsafely-without-email"]
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
-    if order.ca_bundle:
-        environment["REQUESTS_CA_BUNDLE"] = order.ca_bundle
     command = [
-        *(CERTBOT, "certonly", "--non-interactive", "--agree-tos", *account),
+        *SETPRIV,
+        *(order.program, "certonly", "--non-interactive", "--agree-tos", *account),
         *("--webroot", "--webroot-path", str(WEBROOT), "--preferred-challenges", "http"),
         *("--config-dir", str(order.home), "--work-dir", str(order.home / "work")),
         *("--logs-dir", str(order.home / "logs"), "--max-log-backups", "10"),
-        *("--server", order.directory, "--cert-name", order.site, "--key-type", "ecdsa"),
-        *("--force-renewal", "--renew-with-new-domains"),
-        *(word for name in order.names for word in ("--domain", name)),
+        *("--server", order.directory, "--csr", str(directory / REQUEST)),
+        *("--cert-path", str(directory / "certificate.pem")),
+        *("--chain-path", str(directory / "chain.pem")),
+        *("--fullchain-path", str(directory / CHAIN)),
     ]
     try:
         done = subprocess.run(
@@ -232,13 +266,56 @@ def _certbot(order: Order) -> str:
             errors="replace",
             timeout=SECONDS,
             check=False,
-            env=environment,
+            env=_environment(order),
         )
     except subprocess.TimeoutExpired:
         raise HostError(f"certbot did not end within {SECONDS} seconds; run again") from None
     except OSError as error:
         raise HostError(f"certbot could not be run: {error}") from None
     return "" if done.returncode == 0 else _with_log(order, done.stdout.strip())
+
+
+# By the library of a newer certbot, which chooses a time in the window of the authority (RFC 9773).
+_ADVICE = """
+import sys
+from acme.client import ClientNetwork, ClientV2
+net = ClientNetwork(user_agent="flaskops.host")
+client = ClientV2(ClientV2.get_directory(sys.argv[1], net), net)
+found = client.renewal_time(sys.stdin.buffer.read())[0]
+print(int(found.timestamp()) if found else "")
+"""
+
+
+def is_advised(order: Order, there: Certificate | None) -> bool:
+    """Whether the authority advises a new certificate now. Without an answer it does not: a third
+    of the lifetime is the limit in any case.
+    """
+    if not order.certbot or there is None:
+        return False
+    try:
+        done = subprocess.run(
+            [Path(order.certbot).with_name("python"), "-I", "-c", _ADVICE, order.directory],
+            input=(Path(there.directory) / certificates.CHAIN).read_text(),
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS * 12,
+            check=False,
+            env=_environment(order),
+        )
+        return int(done.stdout) <= there.true_time(time.time())
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return False
+
+
+def _environment(order: Order) -> dict[str, str]:
+    # The distribution's trusts the authorities of the system, that of the package index its own.
+    bundle = order.ca_bundle or (SYSTEM_BUNDLE if order.certbot else "")
+    return {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "HOME": "/root",
+        **({"REQUESTS_CA_BUNDLE": bundle} if bundle else {}),
+    }
 
 
 def _with_log(order: Order, said: str) -> str:
@@ -265,6 +342,8 @@ def explain(order: Order, text: str) -> str:
     kinds = {urn or kind for urn, kind in _REASON.findall(text)}
     if "Another instance of Certbot is already running" in text:
         return f"another certbot runs on this host:\n    {said}\n  Run again when it has ended."
+    if no_room(text):
+        return f"certbot could not write what it needs:\n    {said}"
     if "Could not find a suitable TLS CA certificate bundle" in text:
         return (
             f"the file of nginx_acme_ca_bundle, {order.ca_bundle}, must exist on this host:\n   "
@@ -276,6 +355,12 @@ def explain(order: Order, text: str) -> str:
         return (
             f"the authority {host} limits how much it issues:\n    {said}\n  Wait until the time"
             " that it names; for trials, set nginx_acme_directory: letsencrypt-staging."
+        )
+    if re.search(r"certificate (?:has expired|is not yet valid)", text):
+        return (
+            f"the certificate of the authority {host} itself is not valid by the clock of this"
+            f" host, which says {at(time.time())}:\n    {said}\n  `timedatectl` shows whether it"
+            " is right. If it is, the authority needs a new certificate."
         )
     if re.search(r"certificate verify failed|SSLError|self.signed certificate", text):
         return (

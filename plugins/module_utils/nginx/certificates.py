@@ -23,19 +23,30 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from ..host.files import HostError, make_directory, put_in_place, sync_directory, write_file
+from ..host.files import (
+    HostError,
+    left_aside,
+    make_directory,
+    put_in_place,
+    sync_directory,
+    write_file,
+)
 from ..host.places import CERTIFICATES, NGINX_SITES, NginxPlace
 from ..host.typed import Typed, plain, read
 
 CHAIN, KEY, ABOUT = "chain.pem", "key.pem", "about.json"
 OPENSSL = "/usr/bin/openssl"
+ASIDE = ".new-"  # begins the name of a directory that is not complete yet
 KEPT = 2  # certificates of a site: the one in use, and the one before
+REMEMBERED_DAYS = 30  # the certificates of a removed site: it may come back
+PROVIDED_DAYS = 30  # before its end, the owner of a certificate is warned
 YEARS = 10  # of a certificate that no browser trusts
 SECONDS = 60  # for one openssl
+DAY = 86400
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,9 @@ class Certificate(Typed):
 
     directory: its path. kind: provided, selfsigned, acme, or placeholder (until the first acme).
     names: its host names. not_before, not_after: seconds since 1970. source: what it was made of:
-    the digest of a provided one, the directory of an acme one.
+    the digest of a provided one, the directory of an acme one. skew: by how many seconds the clock
+    of the host was ahead when the authority issued it, or behind (negative); 0 where it may have
+    been right.
     """
 
     directory: str
@@ -53,6 +66,19 @@ class Certificate(Typed):
     not_before: int
     not_after: int
     source: str = ""
+    skew: int = 0
+
+    @property
+    def lifetime(self) -> int:
+        return self.not_after - self.not_before
+
+    def true_time(self, now: float) -> float:
+        """The time as the authority has it, where the clock of the host is still as wrong as when
+        it came: by such a clock a new certificate would be due at once, again and again.
+        """
+        ahead = self.skew > 0 and now >= self.not_before + self.skew - DAY
+        behind = self.skew < 0 and now < self.not_before
+        return now - self.skew if ahead or behind else now
 
 
 @dataclass(frozen=True)
@@ -120,17 +146,34 @@ def create(
     return store(wanted, chain, key, place)
 
 
-def store(wanted: Wanted, chain: str, key: str, place: Path = CERTIFICATES) -> Certificate:
-    """Write a certificate in its own directory."""
-    parent = place / wanted.site
+def place_of(site: str, place: Path = CERTIFICATES) -> Path:
+    """The directory of a site; it is created."""
+    parent = place / site
     for directory in (place.parent, place, parent):
         if not directory.is_dir():
             make_directory(directory, 0o755 if directory == place.parent else 0o700)
+    return parent
+
+
+def store(
+    wanted: Wanted, chain: str, key: str, place: Path = CERTIFICATES, now: float | None = None
+) -> Certificate:
+    """Write a certificate in its own directory.
+
+    Args:
+        wanted: what it is.
+        chain, key: PEM.
+        place: where certificates are.
+        now: when an authority has just issued it, by the clock of the host.
+    """
+    parent = place_of(wanted.site, place)
     identity = hashlib.sha256(f"{chain}\n{key}".encode()).hexdigest()[:12]
     directory = parent / identity
     begin, end = validity(chain)
     known = Certificate(str(directory), wanted.kind, wanted.names, begin, end, wanted.source)
-    aside = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+    if now is not None and (now < begin or is_due(known, now)):
+        known = replace(known, skew=int(now) - begin)
+    aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=parent))
     try:
         for name, text in (
             (CHAIN, chain),
@@ -149,36 +192,89 @@ def store(wanted: Wanted, chain: str, key: str, place: Path = CERTIFICATES) -> C
     return known
 
 
-def prune(site: str, used: str, place: Path = CERTIFICATES) -> None:
+def prune(site: str, used: str, place: Path = CERTIFICATES, kept: int = KEPT) -> None:
     """Remove old certificates of a site, and what interrupted runs have left.
 
     Args:
         site: whose.
         used: the directory that its link leads to.
+        place: where certificates are.
+        kept: how many stay, with that one.
     """
+    sweep(site, place)
     with contextlib.suppress(OSError):
         found = sorted(
             (path for path in (place / site).iterdir() if path.is_dir() and str(path) != used),
             key=lambda path: path.stat().st_mtime,
             reverse=True,
         )
-        kept = [path for path in found if not path.name.startswith(".")][: KEPT - 1]
-        for path in found:
-            if path not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+        for path in found[kept - 1 :]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def sweep(site: str, place: Path = CERTIFICATES) -> None:
+    """Remove what interrupted runs have left of a site; under the lock nobody else writes there."""
+    for path in (place / site).glob(f"{ASIDE}*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in left_aside(place / site):
+        path.unlink(missing_ok=True)
+
+
+def forgotten(root: Path, now: float, place: Path = CERTIFICATES) -> list[str]:
+    """The sites that have been removed so long ago that their keys are removed too.
+
+    Args:
+        root: the directory of the Nginx configuration.
+        now: seconds since 1970.
+        place: where certificates are.
+    """
+    found = []
+    for path in place.glob("*"):
+        with contextlib.suppress(OSError):
+            linked = os.path.lexists(root / link_path(path.name))
+            old = now - path.stat().st_mtime > REMEMBERED_DAYS * DAY
+            if path.is_dir() and old and not linked:
+                found.append(path.name)
+    return sorted(found)
+
+
+def forget(root: Path, now: float, place: Path = CERTIFICATES) -> list[str]:
+    """Remove the keys and certificates of those sites, and return their names."""
+    found = forgotten(root, now, place)
+    for site in found:
+        shutil.rmtree(place / site, ignore_errors=True)
+    return found
+
+
+def leave(site: str, place: Path = CERTIFICATES) -> None:
+    """Begin the time after which the certificates of a removed site are removed."""
+    with contextlib.suppress(OSError):
+        os.utime(place / site)
+
+
+def request(names: Sequence[str]) -> tuple[str, str]:
+    """A request for a certificate of an authority, and its new key."""
+    key = _new_key()
+    return _of_key(key, names, "-new", "-subj", "/"), key
 
 
 def self_signed(names: Sequence[str]) -> tuple[str, str]:
     """A certificate that no browser trusts, and its key."""
+    key, days = _new_key(), str(YEARS * 365)
+    return _of_key(key, names, "-x509", "-days", days, "-subj", "/CN=flaskops"), key
+
+
+def _new_key() -> str:
+    return openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+
+
+def _of_key(key: str, names: Sequence[str], *words: str) -> str:
+    """Through pipes: openssl does not notice a disk that is full."""
     listed = ",".join(f"{'IP' if is_address(name) else 'DNS'}:{name}" for name in names)
-    with tempfile.TemporaryDirectory(prefix="flaskops-") as directory:
-        key, chain = Path(directory, KEY), Path(directory, CHAIN)
-        openssl(
-            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-noenc", "-days", str(YEARS * 365), "-subj", "/CN=flaskops", "-sha256"),
-            *("-addext", f"subjectAltName={listed}", "-keyout", str(key), "-out", str(chain)),
-        )
-        return chain.read_text(), key.read_text()
+    alternative = f"subjectAltName={listed}"
+    return openssl(
+        "req", *words, "-sha256", "-addext", alternative, "-key", "/dev/stdin", given=key
+    )
 
 
 def is_address(name: str) -> bool:
@@ -224,23 +320,41 @@ def openssl(*words: str, given: str = "") -> str:
 
 def days_left(certificate: Certificate, now: float | None = None) -> int:
     """The days until it expires; negative when it has."""
-    return int((certificate.not_after - (time.time() if now is None else now)) // 86400)
-
-
-def expiry(site: str, certificate: Certificate, host: str, now: float) -> str:
-    """A sentence about the certificate of a site whose lifetime is nearly over."""
-    days = days_left(certificate, now)
-    when = f"expires in {days} day{'s' if days > 1 else ''}" if days else "expires today"
-    when = "has expired" if days < 0 else when
-    renewed = certificate.kind == "acme"
-    what = "its renewal has not worked so far." if renewed else "provide a new one."
-    return f"The certificate of the site {site} {when} ({host}); {what}"
+    moment = time.time() if now is None else now
+    return int((certificate.not_after - certificate.true_time(moment)) // DAY)
 
 
 def is_due(certificate: Certificate, now: float) -> bool:
     """Whether less than a third of its lifetime is left."""
-    lifetime = certificate.not_after - certificate.not_before
-    return certificate.not_after - now < lifetime / 3
+    return certificate.not_after - certificate.true_time(now) < certificate.lifetime / 3
+
+
+def is_ending(certificate: Certificate, now: float) -> bool:
+    """Whether somebody has to know of its end: its renewal has not worked, or its owner has to
+    provide a new one.
+    """
+    if certificate.kind == "provided" and days_left(certificate, now) > PROVIDED_DAYS:
+        return False
+    return certificate.kind in ("acme", "provided") and is_due(certificate, now)
+
+
+def expiry(site: str, certificate: Certificate, host: str, now: float, managed: bool = True) -> str:
+    """A sentence about the certificate of a site whose lifetime is nearly over."""
+    days = days_left(certificate, now)
+    when = f"expires in {days} day{'s' if days > 1 else ''}" if days else "expires today"
+    when = "has expired" if days < 0 else when
+    if certificate.kind != "acme":
+        what = "provide a new one."
+    elif managed:
+        what = "its renewal has not worked so far."
+    else:
+        what = "with nginx_manage: false nothing renews it."
+    return f"The certificate of the site {site} {when} ({host}); {what}"
+
+
+def at(seconds: float) -> str:
+    """A time for people."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
 def same_names(certificate: Certificate, names: Iterable[str]) -> bool:

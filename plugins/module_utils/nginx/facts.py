@@ -69,24 +69,29 @@ class LogRotation(Typed):
 @dataclass(frozen=True)
 class InstalledRenewal(Typed):
     """What renews certificates between two runs: the name of the program, "" without one, and the
-    SHA-256 of its list.
+    SHA-256 of its list. files: what there is of it, also where it does not run.
     """
 
     program: str = ""
     orders: str = ""
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Facts(Typed):
-    """A host. certificates: those that are in use, by site. version: None without Nginx. openssl:
-    the one that Nginx runs with. programs: which of openssl and certbot are installed. service:
-    enabled, disabled, masked, or "" for none. boot_guard: ours, missing, or none where systemd does
-    not run. reload_pending: a run was interrupted between writing the configuration and loading it.
+    """A host. certificates: those that are in use, by site. forgotten: the sites that were removed
+    long ago. certbot: the name of the one of the package index, "" without one. clock: seconds
+    since 1970, 0 where it was not read. version: None without Nginx. openssl: the one that Nginx
+    runs with. programs: which of openssl and certbot are installed. service: enabled, disabled,
+    masked, or "" for none. boot_guard: ours, missing, or none where systemd does not run.
+    reload_pending: a run was interrupted between writing the configuration and loading it.
     """
 
     administrator: bool = True
     boot_guard: str = "none"
+    certbot: str = ""
     certificates: dict[str, Certificate] = field(default_factory=dict)
+    clock: int = 0
     configuration_error: str = ""
     conf_d_included: bool = False
     default_sites: tuple[DefaultSite, ...] = ()
@@ -94,6 +99,7 @@ class Facts(Typed):
     distribution: Distribution = field(default_factory=Distribution)
     files: dict[str, OurFile] = field(default_factory=dict)
     foreign: tuple[Foreign, ...] = ()
+    forgotten: tuple[str, ...] = ()
     group: str = "www-data"
     gzip_static: bool = True
     included_sites: tuple[str, ...] = ()
@@ -126,6 +132,7 @@ class Inputs(Typed):
     https_port: int
     ipv6: str
     tls_profile: str | None
+    acme_client: str | None
     acme_directory: str | None
     acme_ca_bundle: str | None
     health_path: str | None

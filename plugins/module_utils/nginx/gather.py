@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..host import distribution
-from ..host.places import NGINX_ROOT, NGINX_RUNTIME, NGINX_SITES, NginxPlace
+from ..host.places import CERTBOT, CERTIFICATES, NGINX_ROOT, NGINX_RUNTIME, NGINX_SITES, NginxPlace
 from . import certificates, config, process, renew
 from .facts import (
     DefaultSite,
@@ -236,6 +238,8 @@ def _timer_runs(places: Places) -> bool:
 
 def renewal(places: Places) -> InstalledRenewal:
     """The program that systemd or cron starts, if it exists, and its list."""
+    known = map(str, (*renew.UNITS, renew.TIMER, renew.ORDERS))
+    files = tuple(path for path in known if places.at(path).exists())
     for unit in renew.UNITS:
         text = read_text(places.at(str(unit)))
         found = re.search(r"(\S+/)(flaskops-[0-9a-f]+\.pyz) renew", text)
@@ -246,8 +250,21 @@ def renewal(places: Places) -> InstalledRenewal:
                 listed = b""
             # Without its timer it counts as missing, and is installed again.
             runs = unit.suffix != ".service" or _timer_runs(places)
-            return InstalledRenewal(found[2] if runs else "", hashlib.sha256(listed).hexdigest())
-    return InstalledRenewal()
+            digest = hashlib.sha256(listed).hexdigest()
+            return InstalledRenewal(found[2] if runs else "", digest, files)
+    return InstalledRenewal(files=files)
+
+
+def certbot(places: Places) -> str:
+    """The name of the certbot of the package index; "" without one, and where it was installed for
+    another Python than the host has now.
+    """
+    link = places.at(str(CERTBOT))
+    with contextlib.suppress(OSError):
+        python = os.readlink(places.at("/usr/bin/python3"))
+        if (link / "lib" / python / "site-packages/certbot").is_dir():
+            return os.path.basename(os.readlink(link))
+    return ""
 
 
 def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
@@ -278,7 +295,9 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
     return Facts(
         administrator=os.geteuid() == 0,
         boot_guard=boot_guard(places),
+        certbot=certbot(places),
         certificates=certificates.current(places.root),
+        clock=int(time.time()),
         configuration_error=error,
         conf_d_included=any(
             context in ("http", "") and config.glob_covers(pattern, f"{root}/conf.d/flaskops.conf")
@@ -295,6 +314,9 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
         distribution=distribution.Distribution.parse(read_text(places.at(distribution.FILE))),
         files=own_files(places),
         foreign=tuple(foreign_files(places)),
+        forgotten=tuple(
+            certificates.forgotten(places.root, time.time(), places.at(str(CERTIFICATES)))
+        ),
         group=user[1] if user else "www-data",
         gzip_static=gzip_static,
         included_sites=tuple(config.included_sites(files, root, sites)),

@@ -15,16 +15,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..host.places import ACME_WEBROOT, NGINX_BACKUPS, NGINX_SITES
+from ..host.places import ACME_WEBROOT, CERTBOT, NGINX_BACKUPS, NGINX_SITES
 from ..host.places import NGINX_ROOT as ROOT
 from ..host.typed import Typed, plain
 from ..inputs.options import convert
 from . import provided, renew, schema
 from .acme import Order
-from .certificates import Certificate, Wanted, days_left, expiry, is_due, link_path, same_names
+from .certificates import (
+    Certificate,
+    Wanted,
+    at,
+    days_left,
+    expiry,
+    is_ending,
+    link_path,
+    same_names,
+)
 from .config import DEFAULT_SITES
 from .facts import Facts, Inputs, OurFile, Tree, TreeFile
-from .site import Site
+from .site import DEFAULT, Site
 from .tls import PROFILES, Abilities, version
 
 SUPPORTED = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04", "26.04")}
@@ -38,13 +47,13 @@ LINES_SHOWN = 40
 class ServerBlock(Typed):
     """The file of a site.
 
-    catch_all: it is the default server of its ports. listens: of the server that has the
-    applications. plain_listens: where a site with TLS redirects plain http. redirect_from, origin:
-    the hosts that are redirected, and where to. https_port_shown: what an address on
-    its port has after the host. tls:
-    the directives of TLS, without the certificate. reject: what a catch-all does with a handshake
-    for an unknown name: "" (it has none), reject, or certificate, where this Nginx needs one to
-    refuse. challenges: whether a certificate authority may ask it.
+    catch_all: it is the default server of its ports, and speaks plain http. listens: of the server
+    that has the applications. plain_listens: where a site with TLS redirects plain http.
+    redirect_from, redirect_listens, origin: the hosts that are redirected, from which ports, and
+    where to. https_port_shown: what an address on its port has after the host. tls: the directives
+    of TLS, without the certificate. reject: what a catch-all does with a handshake for an unknown
+    name: "" (it has none), reject, or certificate, where this Nginx needs one to refuse.
+    challenges: whether a certificate authority may ask it.
     """
 
     name: str
@@ -56,6 +65,7 @@ class ServerBlock(Typed):
     header_buffer_size: str
     plain_listens: tuple[str, ...] = ()
     redirect_from: tuple[str, ...] = ()
+    redirect_listens: tuple[str, ...] = ()
     origin: str = ""
     https_port_shown: str = ""
     tls: tuple[str, ...] = ()
@@ -84,25 +94,6 @@ def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[Serv
         *(["http2 on"] if abilities.http2_directive else []),
     )
     ssl = " ssl" if abilities.http2_directive else " ssl http2"
-    named = [
-        ServerBlock(
-            site.name,
-            catch_all=False,
-            enabled=True,
-            server_names=site.server_names,
-            ports=site.ports,
-            listens=listens([site.port], "" if site.tls == "none" else ssl),
-            header_buffer_size=site.header_buffer_size or own,
-            plain_listens=() if site.tls == "none" else listens([site.http_port]),
-            redirect_from=site.redirect_from,
-            origin=site.origin,
-            https_port_shown=site.port_shown,
-            tls=() if site.tls == "none" else tls,
-            hsts_seconds=site.hsts_sent,
-            challenges=site.tls == "acme",
-        )
-        for site in sites
-    ]
     plain = sorted({inputs.http_port, *(site.http_port for site in sites)})
     encrypted = sorted({site.https_port for site in sites if site.tls != "none"})
     # Nginx reads everything before Host with the settings of the catch-all, for any site.
@@ -110,19 +101,49 @@ def server_blocks(inputs: Inputs, ipv6: bool, abilities: Abilities) -> list[Serv
         [own, *(site.header_buffer_size for site in sites)],
         key=lambda size: int(size.rstrip("k") or 8),
     )
-    default = ServerBlock(
-        "default",
+
+    def block(site: Site) -> ServerBlock:
+        """A site of the user's. The site default listens on all ports, for all other names too."""
+        catch = site.name == DEFAULT
+        words = " default_server" if catch else ""
+        http, https = (plain, encrypted) if catch else ([site.http_port], [site.https_port])
+        secure = site.tls != "none"
+        return ServerBlock(
+            site.name,
+            catch_all=catch and not secure,
+            enabled=True,
+            server_names=site.server_names,
+            ports=(*plain, *encrypted) if catch else site.ports,
+            listens=listens(https, f"{ssl}{words}") if secure else listens(http, words),
+            header_buffer_size=largest if catch else site.header_buffer_size or own,
+            plain_listens=listens(http, words) if secure else (),
+            redirect_from=site.redirect_from,
+            redirect_listens=(*listens(http), *(listens(https, ssl) if secure else ())),
+            origin=site.origin,
+            https_port_shown=site.port_shown,
+            tls=tls if secure else (),
+            hsts_seconds=site.hsts_sent,
+            challenges=site.tls == "acme",
+        )
+
+    listed = {site.name: block(site) for site in sites}
+    default = listed.pop(DEFAULT, None) or ServerBlock(
+        DEFAULT,
         catch_all=True,
         enabled=bool(inputs.default_site_enabled),
         server_names=("_",),
         ports=(*plain, *encrypted),
         listens=listens(plain, " default_server"),
         header_buffer_size=largest,
-        reject_listens=listens(encrypted, f"{ssl} default_server"),
-        tls=tls if encrypted else (),
-        reject=("reject" if abilities.rejects_handshakes else "certificate") if encrypted else "",
     )
-    return [default, *named]
+    if default.catch_all and encrypted:
+        default = replace(
+            default,
+            tls=tls,
+            reject_listens=listens(encrypted, f"{ssl} default_server"),
+            reject="reject" if abilities.rejects_handshakes else "certificate",
+        )
+    return [default, *listed.values()]
 
 
 def addresses(names: Sequence[str], inputs: Inputs) -> tuple[Site, ...]:
@@ -224,6 +245,7 @@ def orders(inputs: Inputs) -> list[Order]:
     """The certificates that an authority is asked for, now or when they are due."""
     name = inputs.acme_directory or ""
     directory = schema.DIRECTORIES.get(name, name)
+    certbot = str(CERTBOT / "bin/certbot") if inputs.acme_client == "pip" else ""
     return [
         Order(
             site.name,
@@ -233,6 +255,7 @@ def orders(inputs: Inputs) -> list[Order]:
             inputs.acme_ca_bundle or "",
             site.http_port,
             inputs.notify or "",
+            certbot,
         )
         for site in inputs.sites
         if site.tls == "acme"
@@ -250,9 +273,9 @@ class Renewal(Typed):
 
 
 def _renewal(facts: Facts, orders: Sequence[Order], program: Callable[[], str]) -> Renewal | None:
-    """The renewal to be installed; None where the host has it, or needs none."""
+    """The renewal to be installed; None where the host has it, or has nothing to renew."""
     there = facts.renewal
-    if not orders and not there.program:
+    if not orders:
         return None
     text = json.dumps([plain(order) for order in orders], indent=2, sort_keys=True) + "\n"
     wanted = Renewal(program(), text)
@@ -260,14 +283,35 @@ def _renewal(facts: Facts, orders: Sequence[Order], program: Callable[[], str]) 
     return None if same and there.program == wanted.program else wanted
 
 
-def expiring(facts: Facts, sites: Iterable[Site], now: float) -> list[str]:
+def expiring(facts: Facts, sites: Iterable[Site], managed: bool, now: float) -> list[str]:
     """The certificates in use whose lifetime is nearly over, as sentences."""
     known = {site.name: site for site in sites if site.tls in ("acme", "provided")}
-
     return [
-        expiry(name, there, known[name].host, now)
+        expiry(name, there, known[name].host, now, managed)
         for name, there in sorted(facts.certificates.items())
-        if name in known and there.kind in ("acme", "provided") and is_due(there, now)
+        if name in known and is_ending(there, now)
+    ]
+
+
+CLOCK_SECONDS = 3600
+
+
+def clocks(facts: Facts, now: float) -> list[str]:
+    """What is wrong with the clock of the host, as a sentence. An authority has a good one."""
+    if not facts.clock or not facts.certificates:
+        return []
+    off = facts.clock - now
+    whose, other = "that of the controller", at(now)
+    for name, there in sorted(facts.certificates.items()):
+        if there.kind == "acme" and there.true_time(facts.clock) != facts.clock:
+            off, other = float(there.skew), at(there.true_time(facts.clock))
+            whose = f"that of the authority of the site {name}"
+    if abs(off) < CLOCK_SECONDS:
+        return []
+    return [
+        f"The clock of this host says {at(facts.clock)}, and {whose} {other}. By a wrong clock"
+        " certificates are renewed at a wrong time, and seem to be invalid; `timedatectl` shows"
+        " whether it is set by the network."
     ]
 
 
@@ -316,6 +360,20 @@ def common_problems(facts: Facts) -> list[str]:
     return problems
 
 
+def port_keys(port: int, inputs: Inputs) -> str:
+    """What sets a port: a variable, or a key of sites."""
+    keys = ["nginx_http_port"] if port == inputs.http_port else []
+    sites = [site for site in inputs.sites if port in site.ports]
+    if port == inputs.https_port and any(site.tls != "none" for site in sites):
+        keys.append("nginx_https_port")
+    keys += [
+        f"{'http_port' if port == site.http_port else 'https_port'} of the site {site.name}"
+        for site in sites
+        if port not in (inputs.http_port, inputs.https_port)
+    ]
+    return " and ".join(keys)
+
+
 def managed_problems(
     facts: Facts, inputs: Inputs, ports: Sequence[int], rendered: str
 ) -> list[str]:
@@ -338,8 +396,8 @@ def managed_problems(
     for holder in facts.port_holders:
         process = f" (process {holder.pid})" if holder.pid else ""
         problems.append(
-            f"nginx: port {holder.port} is held by {holder.program}{process}; stop it,"
-            " or choose another port with nginx_http_port (and http_port of the sites)."
+            f"nginx: port {holder.port} is held by {holder.program}{process}; stop it, or choose"
+            f" another port with {port_keys(holder.port, inputs)}."
         )
     main = facts.main_config.state
     foreign = [item.path for item in facts.foreign]
@@ -368,7 +426,7 @@ def managed_problems(
         problems.extend(
             f"nginx: {ROOT}/{item.path} is the default server of port {port}, and so is our site"
             " default; Nginx starts with one only. Take default_server away from its listen line,"
-            " or set nginx_http_port."
+            f" or choose another port with {port_keys(port, inputs)}."
             for port in item.default_ports
             if port in ports
         )
@@ -462,6 +520,9 @@ class HostOutput(Typed):
 class Plan(Typed):
     """problems: what prevents it, and message, the same as one text. sites: the server blocks that
     are written. ports: those that Nginx listens on. host: None where only the inputs were checked.
+    unused: sites whose certificate is no longer used. obsolete: the files of a renewal that has
+    nothing to renew. certbot, certbot_absent: the names of the one of the package index that is
+    installed, and of the one that is removed.
     """
 
     problems: tuple[str, ...]
@@ -480,7 +541,11 @@ class Plan(Typed):
     enable: bool = False
     create: tuple[Wanted, ...] = ()
     issue: tuple[Order, ...] = ()
+    unused: tuple[str, ...] = ()
     renewal: Renewal | None = None
+    obsolete: tuple[str, ...] = ()
+    certbot: str = ""
+    certbot_absent: str = ""
     webroot: str = str(ACME_WEBROOT)
     warnings: tuple[str, ...] = ()
     message: str = ""
@@ -548,9 +613,22 @@ def make_plan(
     )
     if facts:
         plan = replace(plan, host=_output(facts, inputs, ipv6, addresses(names, inputs)))
-    if not facts or not inputs.manage:
+    if not facts:
         return plan
-    renewed = orders(inputs)
+    renewed = orders(inputs) if inputs.manage else []
+    wanted = str(given.get("certbot", "")) if renewed and inputs.acme_client == "pip" else ""
+    plan = replace(
+        plan,
+        obsolete=() if renewed else facts.renewal.files,
+        certbot=wanted if wanted != facts.certbot else "",
+        certbot_absent=facts.certbot if wanted != facts.certbot else "",
+        warnings=(
+            *expiring(facts, inputs.sites, bool(inputs.manage), moment),
+            *clocks(facts, moment),
+        ),
+    )
+    if not inputs.manage:
+        return plan
     fallback = bool(blocks) and blocks[0].reject == "certificate"
     plan = replace(
         plan,
@@ -561,9 +639,8 @@ def make_plan(
             if renew.is_due(facts.certificates.get(order.site), order, moment)
         ),
         renewal=_renewal(facts, renewed, program),
-        warnings=tuple(expiring(facts, inputs.sites, moment)),
     )
-    return _with_work(plan, facts, inputs.sites, fallback)
+    return _with_work(plan, facts, inputs.sites, fallback, inputs.acme_client == "pip")
 
 
 def _output(facts: Facts, inputs: Inputs, ipv6: bool, sites: tuple[Site, ...]) -> HostOutput:
@@ -579,11 +656,12 @@ def _output(facts: Facts, inputs: Inputs, ipv6: bool, sites: tuple[Site, ...]) -
     )
 
 
-def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool) -> Plan:
+def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool, pip: bool) -> Plan:
     """What is installed, removed and started on a host that the role manages."""
     encrypted = {site.name: site.tls for site in sites if site.tls != "none"}
     linked = {*encrypted, *(["default"] if fallback else [])}
-    unlinked = [link_path(name) for name in facts.certificates if name not in linked]
+    gone = [name for name in facts.certificates if name not in linked]
+    unlinked = [link_path(name) for name in gone]
     site_files = {f"{NGINX_SITES}/{name}.conf" for name in plan.site_names}
     stale = [
         name
@@ -594,7 +672,10 @@ def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool) 
         "nginx": facts.installed,
         "logrotate": facts.log_rotation.installed,
         "openssl": "openssl" in facts.programs or not linked,
-        "certbot": "certbot" in facts.programs or "acme" not in encrypted.values(),
+        "certbot": "certbot" in facts.programs or "acme" not in encrypted.values() or pip,
+        # For a virtual environment, and for the connection to the package index.
+        "python3-venv": not plan.certbot,
+        "ca-certificates": not plan.certbot,
         "cron": "cron" in facts.programs
         or "acme" not in encrypted.values()
         or facts.boot_guard != "none",
@@ -602,6 +683,7 @@ def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool) 
     return replace(
         plan,
         absent=(*DEFAULT_SITES, *stale, *unlinked),
+        unused=(*gone, *(name for name in facts.forgotten if name not in linked)),
         packages=tuple(name for name, there in packages.items() if not there),
         # A package that is installed now brings its own file.
         rotate_logs=facts.installed and facts.log_rotation.by != "theirs",

@@ -26,6 +26,7 @@ from ..host.typed import read
 from . import acme, certificates
 from .acme import Order, Paused, Refused
 from .certificates import Certificate
+from .files import PENDING
 from .process import Host
 from .steps import NginxError, parse_wanted
 from .tree import NginxTree, Settings
@@ -35,6 +36,7 @@ UNITS = (
     Path("/etc/systemd/system/flaskops-renew.service"),
     Path("/etc/cron.d/flaskops-renew"),
 )
+TIMER = UNITS[0].with_suffix(".timer")
 ORDERS = CERTIFICATES.parent / "renew.json"
 AUDIT = Path(ROOT) / "certificates.jsonl"
 LOCK = CERTIFICATES_LOCK
@@ -52,16 +54,45 @@ def renew_all(warnings: list[str] | None = None) -> list[str]:
         warnings: where to add what went wrong beside.
     """
     beside = [] if warnings is None else warnings
+    failures = []
     try:
-        orders = [read(Order, each) for each in json.loads(ORDERS.read_text())]
+        orders = _listed()
     except (OSError, ValueError, TypeError) as error:
         return [f"{ORDERS} cannot be read: {error}. Run the playbook again."]
-    there = certificates.current(Path(NGINX_ROOT))
-    due = [order for order in orders if is_due(there.get(order.site), order, time.time())]
-    failed = [words for words in (attempt(order, beside) for order in due) if words]
+    try:
+        _load_pending()
+    except (NginxError, OSError) as error:
+        failures.append(f"nginx: {error}")
+    for order in orders:
+        there = certificates.current(Path(NGINX_ROOT)).get(order.site)
+        due = is_due(there, order, time.time())
+        advised = not due and acme.is_advised(order, there)
+        # A run may have changed the list meanwhile.
+        if (due or advised) and _is_listed(order):
+            failures.append(attempt(order, beside, advised))
+    with suppress(Refused), alone():
+        certificates.forget(Path(NGINX_ROOT), time.time())
     for program in dict.fromkeys(order.notify for order in orders):
         beside += tell_expiring(program)
-    return failed
+    return [words for words in failures if words]
+
+
+def _listed() -> list[Order]:
+    return [read(Order, each) for each in json.loads(ORDERS.read_text())]
+
+
+def _is_listed(order: Order) -> bool:
+    with suppress(OSError, ValueError, TypeError):
+        return order in _listed()
+    return False
+
+
+def _load_pending() -> None:
+    """Load a configuration that an interrupted process has written and Nginx has not loaded."""
+    root = Path(NGINX_ROOT)
+    settings = Settings(root=root)
+    if (settings.runtime / PENDING).exists():
+        NginxTree(parse_wanted(root, {}), settings, Host(NGINX, RELOAD_SECONDS)).run()
 
 
 def is_due(found: Certificate | None, order: Order, now: float) -> bool:
@@ -76,12 +107,13 @@ def is_due(found: Certificate | None, order: Order, now: float) -> bool:
     )
 
 
-def attempt(order: Order, warnings: list[str] | None = None) -> str:
+def attempt(order: Order, warnings: list[str] | None = None, advised: bool = False) -> str:
     """Get a certificate and let Nginx use it. The old one stays in use if that fails.
 
     Args:
         order: for which site.
         warnings: where to add what went wrong beside.
+        advised: the authority advises a new one, though this one is not due.
 
     Returns:
         Why that failed; "" when it worked.
@@ -89,12 +121,13 @@ def attempt(order: Order, warnings: list[str] | None = None) -> str:
     begun, before = time.time(), certificates.current(Path(NGINX_ROOT)).get(order.site)
     found, words, asked = None, "", True
     try:
-        with _alone():
+        with alone():
             # Another process may have done it meanwhile.
-            before = certificates.current(Path(NGINX_ROOT)).get(order.site)
-            if not is_due(before, order, time.time()):
+            there = certificates.current(Path(NGINX_ROOT)).get(order.site)
+            if not is_due(there, order, time.time()) and not (advised and there == before):
                 return ""
-            found = _unused(order) or acme.issue(order)
+            before = there
+            found = _unused(order, before if advised else None) or acme.issue(order)
             _use(order.site, found)
             acme.record(order.site, acme.State())
     except Refused as error:
@@ -135,8 +168,7 @@ def tell_expiring(program: str, now: float | None = None) -> list[str]:
     """
     clock, events = time.time() if now is None else now, []
     for site, found in sorted(certificates.current(Path(NGINX_ROOT)).items()) if program else ():
-        kept = found.kind in ("acme", "provided") and certificates.is_due(found, clock)
-        if not kept or _had_event(site, found, clock):
+        if not certificates.is_ending(found, clock) or _had_event(site, found, clock):
             continue
         events.append(
             notify.event(
@@ -168,12 +200,16 @@ def _remember(site: str, found: Certificate, now: float) -> None:
         write_file(CERTIFICATES / site / LAST_EVENT, f"{content}\n".encode(), 0o600)
 
 
-def _unused(order: Order) -> Certificate | None:
+def _unused(order: Order, than: Certificate | None = None) -> Certificate | None:
     """A good certificate that an earlier try got and Nginx did not use: authorities limit how many
-    of the same they give.
+    of the same they give. It must be newer than the given one.
     """
-    stored = certificates.stored(order.site)
-    good = [found for found in stored if not is_due(found, order, time.time())]
+    good = [
+        found
+        for found in certificates.stored(order.site)
+        if not is_due(found, order, time.time())
+        and (than is None or found.not_before > than.not_before)
+    ]
     return max(good, key=lambda found: found.not_after, default=None)
 
 
@@ -197,14 +233,14 @@ def _use(site: str, certificate: Certificate) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One order at a time on this host."""
+def alone() -> Iterator[None]:
+    """One process at a time changes the certificates of this host."""
     handle = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         if not locked(handle, LOCK_SECONDS):
             raise Refused(
-                f"another process has been getting certificates for {LOCK_SECONDS:.0f} s"
-                f" (lock {LOCK}); run again when it has ended."
+                f"another process has been changing certificates for {LOCK_SECONDS:.0f} s (lock"
+                f" {LOCK}); run again when it has ended."
             )
         yield
     finally:

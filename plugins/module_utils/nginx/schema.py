@@ -30,14 +30,6 @@ HOST_NAME = "a host name such as shop.example.org or *.example.org"
 PLAIN_NAME = "a host name such as www.example.org"
 
 
-def _site_name(text: str) -> str:
-    return (
-        "be another than the built-in site's (leave the entry out to use that one)"
-        if text == "default"
-        else ""
-    )
-
-
 def _server_name(text: str) -> str:
     if text in ("_", "*"):
         return "be a name; to catch every host is the job of the site default"
@@ -146,6 +138,15 @@ INPUTS: dict[str, Option] = {
     "acme_email": replace(
         _EMAIL,
         about="The address of the account at the certificate authority; it may write to it.",
+    ),
+    "acme_client": Option(
+        choices=("distribution", "pip"),
+        about="""
+            The certbot that asks the authority: the V(distribution)'s package, or with V(pip) the
+            current one of the package index, pinned by hashes, in a virtual environment of root.
+
+            With V(pip), the authority may advise an earlier renewal (ARI, RFC 9773).
+        """,
     ),
     "acme_directory": Option(
         check=_directory,
@@ -322,7 +323,6 @@ SITE: dict[str, Option] = {
         strict=True,
         pattern=NAME,
         allowed="1 to 40 of a-z, 0-9 and -, not at the ends, for example shop",
-        check=_site_name,
     ),
     "server_names": Option(
         kind="list",
@@ -354,7 +354,8 @@ DOCUMENTED: dict[str, Option] = {
         kind="list",
         elements=Option(kind="dict"),
         about="""
-            Named server blocks; the built-in site C(default) needs no entry.
+            Named server blocks; the built-in site C(default) needs no entry. With one, the site
+            answers to all names that no other site has, also by HTTPS.
 
             Each has C(name), a label used in file names and by applications that
             belong to the site, and C(server_names), its host names, where
@@ -409,6 +410,8 @@ def read(inputs: Mapping[str, Any]) -> tuple[Inputs, list[str]]:
     values["http_port"] = values["http_port"] or PORTS[SCHEME]
     values["https_port"] = values["https_port"] or PORTS["https"]
     values["sites"], found = _sites(inputs["sites"], values)
+    if values["manage"]:
+        found += _locked_out(values["sites"])
     values["trusted_proxies"], believed = _proxies(values["trusted_proxies"])
     return Inputs.from_dict(values), [*found, *problems, *believed]
 
@@ -546,6 +549,35 @@ def _shared(given: list[Site], default_port: int) -> list[str]:
         if site.tls != "none" and site.https_port in plain
     ]
     return problems
+
+
+def _locked_out(sites: list[Site]) -> list[str]:
+    """Sites that browsers cannot open, because another site of the same name sends HSTS: it is for
+    all ports of a name.
+    """
+    return [
+        f"nginx_sites: {site.name}: server_names: browsers that have been at {name} of the site"
+        f" {other.name} by https "
+        + (
+            "open it by https alone, and this site has tls: none"
+            if site.tls == "none"
+            else f"refuse a certificate that they do not trust, and this site has tls: {site.tls}"
+        )
+        + f". Write hsts_seconds: 0 for the site {other.name}, or another name."
+        for site in sites
+        for other in sites
+        if other.hsts_sent and other is not site and (site.tls == "none" or not site.trusted)
+        for name in [next((name for name in site.names if _answers(other, name)), "")]
+        if name
+    ]
+
+
+def _answers(site: Site, name: str) -> bool:
+    """Whether a site answers to a name, or to names that a pattern stands for."""
+    return any(
+        name == own or (own.startswith("*.") and name.endswith(own[1:]))
+        for own in site.server_names
+    )
 
 
 def _fitting(site: Mapping[str, Any], key: str) -> Any:

@@ -16,6 +16,7 @@ from ..host.typed import Typed, plain, read
 # The port that an address of each scheme leaves out.
 PORTS = {"http": 80, "https": 443}
 SCHEME = "http"
+DEFAULT = "default"  # the site that answers where no other does
 
 
 def heard(host: str, path: str, scheme: str = SCHEME) -> str:
