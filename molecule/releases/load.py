@@ -1,5 +1,5 @@
 """Load on the test host: wrk, together with what wrk cannot do: slow answers, slow uploads, and
-websockets that stay open.
+websockets that stay open; for https also HTTP/2, by h2load.
 
     python3 load.py URL OUTPUT      until SIGTERM; then the counts are in OUTPUT, as JSON
 
@@ -14,6 +14,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import signal
 import ssl
 import sys
@@ -171,6 +172,26 @@ async def websocket(url) -> None:
             writer.close()
 
 
+async def http2(url) -> None:
+    """Forty requests on four new connections, again and again."""
+    counts["http2"] = 0
+    while not stopping.is_set():
+        h2load = await asyncio.create_subprocess_exec(
+            *("h2load", "--requests", "40", "--clients", "4", "--max-concurrent-streams", "10"),
+            *("--connection-inactivity-timeout", "30", url.geturl()),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said = (await h2load.communicate())[0].decode()
+        found = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)[,\n]", said)}
+        broken = found.get("errored", 40)  # "failed" counts them too
+        counts["http2"] += found.get("2xx", 0)
+        counts["failed"] += found.get("failed", 40) - broken
+        counts["truncated"] += broken
+        if (found.get("2xx"), found.get("failed")) != (40, 0) and len(problems) < 10:
+            problems.append(f"{time.time():.3f} h2load: {said}")
+        await asyncio.sleep(0.2)
+
+
 async def main() -> None:
     url, output = urlsplit(sys.argv[1]), Path(sys.argv[2])
     script = output.with_suffix(".lua")
@@ -189,6 +210,8 @@ async def main() -> None:
     tasks.append(asyncio.create_task(watch(url)))
     tasks += [asyncio.create_task(upload(url)) for _ in range(UPLOADS)]
     tasks += [asyncio.create_task(websocket(url)) for _ in range(WEBSOCKETS)]
+    if url.scheme == "https":
+        tasks.append(asyncio.create_task(http2(url)))
     output.with_suffix(".started").touch()
     await stopping.wait()
     wrk.send_signal(signal.SIGINT)

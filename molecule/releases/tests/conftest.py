@@ -30,6 +30,7 @@ TABLE: list[tuple[str, dict[str, int], float]] = []
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     columns = (
         "requests",
+        "http2",
         "slow",
         "upload",
         "websockets",
@@ -159,10 +160,13 @@ def audit(host: Any) -> list[dict[str, Any]]:
 
 
 def nothing_lost(found: dict[str, Any]) -> None:
-    """Check: 0 failed, 0 refused, 0 truncated; and there were requests of each kind."""
+    """Check: 0 failed, 0 refused, 0 truncated; and there were requests of each kind. HTTP/2 is a
+    kind of https only.
+    """
     counts = found["counts"]
     assert (counts["failed"], counts["refused"], counts["truncated"]) == (0, 0, 0), found
     assert min(counts["requests"], counts["slow"], counts["upload"], counts["echoes"]) > 0, counts
+    assert counts.get("http2") != 0, counts
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> float:

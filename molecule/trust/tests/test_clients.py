@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from clients import INVALID_HOSTS, NOT_OURS, SETTINGS, TUNNELS
 
 SEND = """
 import json, socket, sys
@@ -54,32 +55,20 @@ def test_a_request_line_with_a_host_takes_precedence_over_another_host(send, hos
     assert host_header not in body
 
 
-@pytest.mark.parametrize(
-    "host_header",
-    [
-        "localhost:80@evil.example",
-        '"><script>',
-        "localhost:evil",
-        "evil.example,localhost",
-        "evil..example",
-    ],
-)
+@pytest.mark.parametrize("host_header", INVALID_HOSTS)
 def test_an_invalid_host_never_reaches_an_application(send, host_header):
     assert send(f"POST /intruder/run HTTP/1.1\nHost: {host_header}")[0] == 400
 
 
-@pytest.mark.parametrize("upgrade", ["h2c", "h2c, websocket", "websocket, h2c", "H2c"])
+@pytest.mark.parametrize("upgrade", TUNNELS)
 def test_no_tunnel_bypasses_nginx(send, upgrade):
-    extra = (
-        f"Upgrade: {upgrade}\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings:"
-        " AAMAAABkAARAAAAAAAIAAAAA"
-    )
+    extra = f"Upgrade: {upgrade}\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: {SETTINGS}"
     status, body = send(f"POST /intruder/run HTTP/1.1\nHost: localhost\n{extra}")
     assert status == 200
     assert "h2c" not in body.lower() and "http2" not in body.lower()
 
 
-@pytest.mark.parametrize("header", ["X_Real_IP", "X_Forwarded_Proto", "X-Forwarded_For"])
+@pytest.mark.parametrize("header", NOT_OURS)
 def test_a_header_with_an_underscore_does_not_replace_our_header(send, header):
     status, body = send(f"POST /intruder/run HTTP/1.1\nHost: localhost\n{header}: 203.0.113.9")
     assert status == 200

@@ -1,0 +1,1 @@
+../trust/tests/clients.py
