@@ -330,9 +330,7 @@ def is_due(certificate: Certificate, now: float) -> bool:
 
 
 def is_ending(certificate: Certificate, now: float) -> bool:
-    """Whether somebody has to know of its end: its renewal has not worked, or its owner has to
-    provide a new one.
-    """
+    """Whether a warning is due: it was not renewed, or its owner should provide a new one."""
     if certificate.kind == "provided" and days_left(certificate, now) > PROVIDED_DAYS:
         return False
     return certificate.kind in ("acme", "provided") and is_due(certificate, now)
