@@ -268,7 +268,7 @@ ALL = [
 ]  # fmt: skip
 
 
-def testable():
+def usable_versions():
     """The versions whose directives the Nginx here knows: its own and older ones."""
     if not os.access(NGINX, os.X_OK):
         return VERSIONS
@@ -277,7 +277,7 @@ def testable():
 
 @needs_nginx
 @pytest.mark.parametrize("sites", ALL)
-@pytest.mark.parametrize("version", testable())
+@pytest.mark.parametrize("version", usable_versions())
 def test_nginx_accepts_sites_with_tls(tmp_path, pair, version, sites):
     accepted(tmp_path, sites_of(version, sites, facts={"ipv6": False}), pair)
 
