@@ -67,6 +67,7 @@ def test_an_applications_own_gunicorn_knows_its_path(deployed, get):
     assert "own-gunicorn serves, but" not in deployed.text
 
 
+@pytest.mark.long
 def test_when_streams_hold_all_threads_the_log_says_so(host, deployed, log):
     """Two streams on the only two threads, and one request that waits."""
     ask = "import sys, time, urllib.request as u; answer = u.urlopen(sys.argv[1]); time.sleep(60)"

@@ -62,6 +62,7 @@ def runtime(host):
         host.check_output(f"docker tag {other} {name} && docker image rm {other}")
 
 
+@pytest.mark.long
 def test_it_is_pulled_from_a_registry_that_asks_for_a_login(host, runtime, deploy, get):
     before = runtime()
     words = [LOGIN["username"], LOGIN["password"], REGISTRY, *before]
@@ -100,11 +101,11 @@ def test_it_is_loaded_from_an_archive(host, runtime, deploy, get, tmp_path):
 def test_one_with_another_recipe_is_refused_and_nothing_is_changed(runtime, deploy, get):
     runtime.remove()
     run = deploy(
-        PLAIN | {"env": {"NEW": "1"}},
+        OWN | {"env": {"NEW": "1"}},
         flask_apps_defaults=DEFAULTS,
         flask_apps_runtime_image=f"{REGISTRY}/nobodys/runtime",
     )
     assert run.code != 0
     assert "docs/sources.md" in run.text
     assert "what served before still serves" in run.text
-    assert get("/taken/").status == 200
+    assert get("/loaded/").status == 200

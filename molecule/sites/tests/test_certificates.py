@@ -9,26 +9,21 @@ import time
 
 import pytest
 from conftest import wait_for
+from test_sites import about, age, audit, used
 
 pytestmark = pytest.mark.long
 
-ROOT = "/etc/authority/ca.pem"
-AUTHORITY = {
-    "nginx_acme_directory": "https://localhost:14000/dir",
-    "nginx_acme_ca_bundle": ROOT,
-    "nginx_acme_email": "ops@example.org",
-}
 WWW = {"name": "www", "server_names": ["shop.example.org"], "tls": "acme"}
 RENEW = "$(sed -n s/^ExecStart=//p /etc/systemd/system/flaskops-renew.service)"
 PLACE = "/etc/flaskops/certificates/www"
 
 
 @pytest.fixture(scope="session")
-def sites(play):
+def sites(site):
     """Run site.yml with these sites and no application."""
 
     def run(*listed, **variables):
-        return play("site", [], nginx_sites=list(listed), **{**AUTHORITY, **variables})
+        return site(*listed, apps=[], **variables)
 
     return run
 
@@ -41,29 +36,9 @@ def www(sites, host):
     return WWW
 
 
-def used(host, name="www"):
-    return host.check_output("readlink /etc/nginx/flaskops/%s.certificate", name)
-
-
-def about(host, name="www"):
-    return json.loads(host.check_output("cat %s/about.json", used(host, name)))
-
-
-def age(host, name="www"):
-    """Let the host believe that a certificate is nearly over."""
-    known, now = about(host, name), int(time.time())
-    known |= {"not_before": now - 80 * 86400, "not_after": now + 10 * 86400}
-    host.check_output("echo %s > %s/about.json", json.dumps(known), used(host, name))
-
-
 def remove_others(host):
     """Remove the certificates that are not used: a good one would be used again."""
     host.check_output(f"find {PLACE} -mindepth 1 -maxdepth 1 ! -path {used(host)} | xargs rm -rf")
-
-
-def audit(host):
-    lines = host.check_output("cat /var/lib/flaskops/certificates.jsonl").splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def serial(host, path=""):

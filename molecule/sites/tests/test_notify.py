@@ -7,9 +7,9 @@ import time
 
 import pytest
 from conftest import shop
-from test_sites import STORE, WWW, age, curl, https, site, used  # noqa: F401
+from test_sites import STORE, WWW, age, used
 
-pytestmark = pytest.mark.usefixtures("https")
+pytestmark = [pytest.mark.usefixtures("https"), pytest.mark.long]
 
 PROGRAM = "/usr/local/bin/notify"
 EVENTS = "/root/events.jsonl"
@@ -49,9 +49,8 @@ def bad(version, **keys):
     return {**shop(version), "secrets": {"TOKEN": SECRET}, "release_command": command, **keys}
 
 
-def test_each_failure_is_one_event(site, host, program, events):  # noqa: F811
-    run = site(WWW, apps=[bad(2), STORE], flask_apps_notify=PROGRAM)
-    assert run.failed
+def test_each_failure_is_one_event(site, host, program, events):
+    site(WWW, apps=[bad(2), STORE], flask_apps_notify=PROGRAM).failed()
     [event] = events()
     print(json.dumps(event))
     assert (event["event"], event["app"], event["action"]) == ("release_failed", "shop", "deploy")
@@ -82,18 +81,16 @@ def test_each_failure_is_one_event(site, host, program, events):  # noqa: F811
     assert events() == []
 
 
-@pytest.mark.long
-def test_a_program_that_hangs_costs_ten_seconds_and_fails_nothing(site, host, program, events):  # noqa: F811
+def test_a_program_that_hangs_costs_ten_seconds_and_fails_nothing(site, host, program, events):
     program(f"cat >> {EVENTS}; sleep 3600 & sleep 3600")
     apps = [bad(4), bad(4, name="blog", path="/blog"), STORE]
-    run = site(WWW, apps=apps, flask_apps_notify=PROGRAM)
-    assert run.failed and "was killed after 10 seconds" in run.output
+    run = site(WWW, apps=apps, flask_apps_notify=PROGRAM).failed()
+    assert "was killed after 10 seconds" in run.output
     assert sorted(event["app"] for event in events()) == ["blog", "shop"]
     assert host.run("pgrep -f '[s]leep 3600'").rc != 0
 
 
-@pytest.mark.long
-def test_a_program_that_others_can_change_is_refused_with_words(site, host, program, events):  # noqa: F811
+def test_a_program_that_others_can_change_is_refused_with_words(site, host, program, events):
     program(mode="0775")
     run = site(WWW, apps=[shop(1), STORE], flask_apps_notify=PROGRAM).ok()
     assert f"{PROGRAM} must be writable by root alone" in run.output
