@@ -55,10 +55,16 @@ options:
     default: {}
   remove: {description: The applications to remove., type: list, elements: str, default: []}
   notify:
-    description: A program on the host that gets an event for each release that failed, when
-      everything else is done; empty for none. What it does fails nothing.
+    description: A program on the host that gets an event for each release that failed, and for
+      certificates that expire, when everything else is done; empty for none. What it does fails
+      nothing.
     type: str
     default: ''
+  events:
+    description: What M(flaskops.host.release_plan) returned as C(events).
+    type: list
+    elements: dict
+    default: []
   action:
     description: What the run did, for the audit.
     type: str
@@ -124,6 +130,7 @@ ARGUMENTS: dict[str, Any] = {
     "switched": {"type": "dict", "default": {}},
     "remove": {"type": "list", "elements": "str", "default": []},
     "notify": {"type": "str", "default": ""},
+    "events": {"type": "list", "elements": "dict", "default": []},
     "action": {"type": "str", "choices": ["deploy", "rollback", "remove"], "default": "deploy"},
 }
 
@@ -142,6 +149,7 @@ def main() -> None:
             became,
             params["action"],
             params["notify"],
+            params["events"],
             switched.reverted,
         )
         done = finish.run(

@@ -95,7 +95,8 @@ options:
     default: "0"
   notify:
     description: A program on the host that gets an event for each application that cannot be
-      released, and for certificates that expire; empty for none. What it does fails nothing.
+      released, and for certificates that expire; empty for none. What it does fails nothing. Where
+      something is locked, M(flaskops.host.release_finish) runs it.
     type: str
     default: ''
   owner: {description: Set by the action plugin; who runs., type: dict, required: true}
@@ -165,6 +166,12 @@ actions:
   type: list
   elements: str
   returned: always
+events:
+  description: What happened so far that M(flaskops.host.release_finish) gives to the program in
+    O(notify).
+  type: list
+  elements: dict
+  returned: success
 holders:
   description: The runs that hold the locks.
   type: list
@@ -235,6 +242,7 @@ def main() -> None:
     module.exit_json(
         changed=begun.changed,
         actions=list(begun.actions),
+        events=list(begun.events),
         lock=begun.lock.to_dict(),
         diff=sentences(begun.actions),
         **begun.planned.to_dict(),

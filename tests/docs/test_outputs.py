@@ -57,7 +57,7 @@ def test_the_documented_keys_of_flask_apps_status_are_complete(root, described):
 
 def test_the_documented_keys_of_flask_apps_plan_are_complete(described):
     keys = described["flask_apps"]["flask_apps_plan"]["keys"]
-    assert list(keys) == [*(field.name for field in fields(Planned)), "lock", "actions"]
+    assert list(keys) == [*(field.name for field in fields(Planned)), "lock", "actions", "events"]
     assert set(re.findall(r"`(\w+)`", keys["work"])) == {field.name for field in fields(Work)}
 
 

@@ -59,7 +59,8 @@ def test_a_reason_has_no_control_characters_and_an_end():
 
 def test_without_a_program_or_an_event_nothing_runs(place):
     assert notify.send("", [EVENT]) == []
-    assert notify.send(str(place / "missing"), []) == []
+    [words] = notify.send(str(place / "missing"), [])
+    assert "gets no events: No such file" in words
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import tree
 from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
+from ansible_collections.flaskops.host.plugins.module_utils.releases import events as _events
 from ansible_collections.flaskops.host.plugins.module_utils.releases import finish as _finish
 from ansible_collections.flaskops.host.plugins.module_utils.releases import lock as _lock
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
@@ -598,24 +599,27 @@ def test_a_step_whose_lock_was_broken_does_not_wait_for_the_breaker(world, step)
 
 
 @pytest.fixture
-def events(monkeypatch):
-    """What the program got, and which locks were held then."""
+def events(world, monkeypatch):
+    """What the program got; nothing is locked then."""
     got = []
 
     def send(program, events):
+        apps = Path(world.root, "apps").iterdir()
+        assert not [app.name for app in apps if _lock.holder(world.root, app.name)]
         got.extend(events if program else ())
         return ["it ended with 1"] if program else []
 
-    monkeypatch.setattr(_finish.notify, "send", send)
-    monkeypatch.setattr(_begin.notify, "problem", lambda _program: "")
-    monkeypatch.setattr(_begin, "tell_expiring", lambda _program: [])
+    monkeypatch.setattr(_events.notify, "send", send)
+    monkeypatch.setattr(_events, "tell_expiring", lambda _program: [])
     return got
 
 
-def ending(world, program, outcomes, reverted=()):
+def ending(world, program, outcomes, reverted=(), events=()):
     lock = Lock("t", tuple(outcome.work.name for outcome in outcomes))
     world.lock(*lock.names)
-    finish = _finish.Finish(world.root, world.nginx, lock, outcomes, "deploy", program, reverted)
+    finish = _finish.Finish(
+        world.root, world.nginx, lock, outcomes, "deploy", program, events, reverted
+    )
     return finish.run()
 
 
@@ -669,7 +673,10 @@ def test_what_an_interrupted_run_left_broken_is_an_event_of_the_next(world, even
     world.broken.add(NEW)
     wanted = [Wanted("shop", LATER, "default")]
     begin = _begin.Begin(world.root, world.nginx, wanted, Owner("t", "me"), program="/notify")
-    assert "it ended with 1" in begin.run().warnings
+    begun = begin.run()
+    assert events == [], "the release is locked"
+    done = ending(world, "/notify", [], events=begun.events)
+    assert "it ended with 1" in done.warnings
     [event] = events
     assert (event["event"], event["app"], event["action"], event["from"], event["to"]) == (
         "release_reverted", "shop", "repair", OLD, NEW,

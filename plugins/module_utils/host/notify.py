@@ -26,6 +26,7 @@ from .shown import shown
 
 VERSION = 1  # of the form of an event
 SECONDS = 10.0  # for one program
+AT_ONCE = 50  # programs
 LINKS = 40  # that a path may lead through, as in Linux
 REASON_LENGTH = 1000
 ENVIRONMENT = {
@@ -66,14 +67,19 @@ def problem(program: str) -> str:
 
 
 def send(program: str, events: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Run the program once for each event, all at once; returns what went wrong."""
+    """Run the program once for each event, many at once; returns what went wrong, also where there
+    is no event.
+    """
     given = list(events)
-    if not program or not given:
-        return []
     if words := problem(program):
         return [words]
-    with ThreadPoolExecutor(len(given)) as beside:
-        found = beside.map(lambda each: _run(program, each), given)
+    if not program or not given:
+        return []
+    try:
+        with ThreadPoolExecutor(min(len(given), AT_ONCE)) as beside:
+            found = list(beside.map(lambda each: _run(program, each), given))
+    except RuntimeError as error:  # the host has no room for a thread
+        return [f"{program} got no events: {error}"]
     return [
         f"{program} got the event {each['event']} and {words}"
         for each, words in zip(given, found, strict=True)

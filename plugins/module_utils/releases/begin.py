@@ -18,9 +18,9 @@ from ..host.files import HostError
 from ..host.places import Place
 from ..host.size import bytes_of
 from ..images.delta import kept_digests
-from ..nginx.renew import tell_expiring
 from . import mount, planted, uid_move
 from .attempts import Attempts
+from .events import tell
 from .lock import Held, Lock, Owner, acquire, release
 from .plan import Plan, Planned
 from .record import live_links, read_release
@@ -43,6 +43,7 @@ class Begun:
     changed: bool
     actions: tuple[str, ...]
     warnings: tuple[str, ...]
+    events: tuple[dict[str, Any], ...] = ()  # those that are sent when nothing is locked any more
 
 
 class Begin:
@@ -94,23 +95,26 @@ class Begin:
     def run(self, check_mode: bool = False) -> Begun:
         """The plan, and the locks of those that have work; in check mode the plan alone."""
         begun = self._begin(check_mode)
-        warnings = (
-            [notify.problem(self.program)] if check_mode else self._tell(begun.planned.failures)
-        )
-        return replace(begun, warnings=(*begun.warnings, *filter(None, warnings)))
+        if check_mode:
+            words = notify.problem(self.program)
+            return replace(begun, warnings=(*begun.warnings, words)) if words else begun
+        self._add_failures(begun.planned.failures)
+        if begun.lock.token:
+            return replace(begun, events=tuple(self.events))
+        return replace(begun, warnings=(*begun.warnings, *tell(self.program, self.events)))
 
-    def _tell(self, failures: Mapping[str, str]) -> list[str]:
-        """Send the events of what happened and what expires; returns what went wrong."""
-        if words := notify.problem(self.program):
-            return [words]
-        links = live_links(self.nginx_root)
+    def _add_failures(self, failures: Mapping[str, str]) -> None:
+        """Add the events of those that cannot be released."""
+        try:
+            links = live_links(self.nginx_root) if failures and self.program else {}
+        except (HostError, OSError):  # the locks stay whatever an event lacks
+            links = {}
         for name, why in failures.items():
             release = {"from": links[name][0].id if links.get(name) else None}
             release["to"] = self.wanted[name].id if name in self.wanted else None
             self.events.append(
                 notify.event("release_failed", why, app=name, action=self.action, **release)
             )
-        return notify.send(self.program, self.events) + tell_expiring(self.program)
 
     def _begin(self, check_mode: bool) -> Begun:
         if self.wanted:

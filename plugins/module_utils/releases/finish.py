@@ -20,6 +20,7 @@ from ..host.files import HostError
 from ..host.places import AppPlace, Place, ReleaseName
 from . import audit, drain, memory, process_steps, prune, routes
 from .attempts import Attempts
+from .events import tell
 from .lock import Lock, holder, release, renew
 from .record import Link, Record, forget, live_links
 from .release import FILES
@@ -52,7 +53,8 @@ class Finish:
         lock: what the run has locked.
         outcomes: the outcome of each application with work.
         action: what the run did, for the audit.
-        program: what gets the events of the failures; "" for nothing.
+        program: what gets the events; "" for nothing.
+        events: those of before this run had work.
         reverted: the applications whose release served, and was taken back.
     """
 
@@ -64,10 +66,11 @@ class Finish:
         outcomes: Iterable[Outcome],
         action: str = "deploy",
         program: str = "",
+        events: Iterable[Mapping[str, Any]] = (),
         reverted: Iterable[str] = (),
     ) -> None:
         self.root, self.nginx_root, self.action = root, nginx_root, action
-        self.program, self.reverted = program, set(reverted)
+        self.program, self.events, self.reverted = program, list(events), set(reverted)
         self.token, self.names = lock.token, list(lock.names)
         self.outcomes = list(outcomes)
         self.failed = [outcome for outcome in self.outcomes if not outcome.is_live]
@@ -115,7 +118,7 @@ class Finish:
         with self.attempts.of("", "The trash could not be emptied", warn=True):
             self.attempts.warnings += trees.sweep(self.root)
         # Last, when nothing waits for this run any more.
-        self.attempts.warnings += notify.send(self.program, map(self._event, self.failed))
+        self.attempts.warnings += tell(self.program, [*self.events, *map(self._event, self.failed)])
         kept = [f"Because of that not removed: {', '.join(remove)}"] if remove and failed else []
         return Finished(
             drained,
