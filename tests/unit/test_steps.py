@@ -614,11 +614,11 @@ def events(world, monkeypatch):
     return got
 
 
-def ending(world, program, outcomes, reverted=(), events=()):
+def ending(world, program, outcomes, reverted=()):
     lock = Lock("t", tuple(outcome.work.name for outcome in outcomes))
     world.lock(*lock.names)
     finish = _finish.Finish(
-        world.root, world.nginx, lock, outcomes, "deploy", program, events, reverted
+        world.root, world.nginx, lock, outcomes, "deploy", program, reverted=reverted
     )
     return finish.run()
 
@@ -675,8 +675,10 @@ def test_what_an_interrupted_run_left_broken_is_an_event_of_the_next(world, even
     begin = _begin.Begin(world.root, world.nginx, wanted, Owner("t", "me"), program="/notify")
     begun = begin.run()
     assert events == [], "the release is locked"
-    done = ending(world, "/notify", [], events=begun.events)
-    assert "it ended with 1" in done.warnings
+    finish = _finish.Finish(
+        world.root, world.nginx, begun.lock, [], program="/notify", events=begun.events
+    )
+    assert "it ended with 1" in finish.run().warnings
     [event] = events
     assert (event["event"], event["app"], event["action"], event["from"], event["to"]) == (
         "release_reverted", "shop", "repair", OLD, NEW,
