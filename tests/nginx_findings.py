@@ -66,7 +66,7 @@ ACCEPTED = [
     ),
     Accepted(
         "try_files_is_evil_too",
-        r".*",
+        r"location [^:]+: try_files (\$uri|/\S+) (=404|@flaskops_\S+)",
         "A cache of open files would serve those of the previous release after a switch, and not"
         " find a new token for a certificate authority.",
     ),

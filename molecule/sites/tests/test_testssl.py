@@ -15,7 +15,7 @@ ACCEPTED = {
     "cert_revocation": "The test authority names no list of revoked certificates.",
     "HSTS_time": "A day by default, so that a fault of the first day locks nobody out for years.",
     "grade_cap_reason_1": "The same.",
-    "security_headers": "Those of the application.",
+    "security_headers": "A Content-Security-Policy is for the application to write.",
     "sessionresumption_ticket": "Off before Nginx 1.23.2, which never rotates their key.",
 }
 HARMLESS = ("OK", "INFO", "DEBUG")

@@ -305,8 +305,8 @@ INPUTS: dict[str, Option] = {
         allowed=PROGRAM,
         about="""
             A program on the host that gets an event when a certificate was not issued or renewed,
-            and when one expires. The role C(flask_apps) sets it to C(flask_apps_notify), which
-            describes it.
+            and when one expires. For the role C(nginx) alone: the role C(flask_apps) replaces it
+            with C(flask_apps_notify), which describes it.
         """,
     ),
     "replace_default_site": Option(
