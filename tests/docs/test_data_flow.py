@@ -121,3 +121,26 @@ def test_no_task_takes_a_name_that_an_input_of_the_user_may_read(root):
         if not name.startswith(inputs)
     ]
     assert found == []
+
+
+def test_a_bool_of_the_user_is_converted_where_it_decides(root):
+    """With -e name=false it is a text, which is true; no_log, alone or not, errs on the safe side."""
+    names = [
+        name
+        for path in root.glob("roles/*/meta/argument_specs.yml")
+        for spec in yaml.safe_load(path.read_text())["argument_specs"].values()
+        for name, option in spec["options"].items()
+        if option.get("type") == "bool"
+    ]
+    decides = re.compile(
+        rf"\b(?:if|not|and|or|when:) \(?({'|'.join(names)})\b(?! *\| *bool)"
+        rf"|\b({'|'.join(names)}) (?:if|and|or|else|is)\b"
+    )
+    found = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for path in sorted(root.glob("roles/*/*/*"))
+        if path.suffix in (".yml", ".j2") and path.parent.name in ("tasks", "vars", "templates")
+        for line in path.read_text().splitlines()
+        if decides.search(line.partition("# ")[0]) and "no_log:" not in line
+    ]
+    assert len(names) > 10 and found == []

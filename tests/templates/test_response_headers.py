@@ -196,6 +196,9 @@ def test_a_page_instead_of_a_404_has_our_headers(place):  # noqa: F811
         ("default-src 'self'", ["SAMEORIGIN"]),
         ("default-src 'self'; frame-ancestors https://partner.example", None),
         ("Frame-Ancestors 'none'", None),
+        ("default-src 'self',frame-ancestors", None),
+        ("report-uri /frame-ancestors", ["SAMEORIGIN"]),
+        ("default-src 'self'; x-frame-ancestors 'none'", ["SAMEORIGIN"]),
     ],
 )
 def test_a_policy_about_frames_replaces_x_frame_options(place, policy, framing):  # noqa: F811

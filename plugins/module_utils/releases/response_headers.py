@@ -61,4 +61,4 @@ def response_headers(written: Mapping[str, str], directives: tuple[str, ...]) ->
 
 def _frames(policy: str) -> bool:
     """Whether a policy says who may frame a page, which X-Frame-Options would contradict."""
-    return "frame-ancestors" in policy.lower()
+    return bool(re.search(r"""(?i)(?:^|[;,"'])\s*frame-ancestors(?:[\s;,"']|$)""", policy))
