@@ -124,7 +124,7 @@ def test_no_task_takes_a_name_that_an_input_of_the_user_may_read(root):
 
 
 def test_a_bool_of_the_user_is_converted_where_it_decides(root):
-    """With -e name=false it is a text, which is true; no_log, alone or not, errs on the safe side."""
+    """With -e name=false it is a text, which is true; no_log then errs on the safe side."""
     names = [
         name
         for path in root.glob("roles/*/meta/argument_specs.yml")
