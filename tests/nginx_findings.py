@@ -43,12 +43,6 @@ ACCEPTED = [
         "A name that no site has gets no answer at all (444), which says less than 421.",
     ),
     Accepted(
-        "http_splitting",
-        r"location @flaskops_\S+_login: return 302 \S+=\$flaskops_scheme://\$flaskops_host\$uri",
-        "The condition before it lets nothing through but printable characters;"
-        " tests/templates/test_forward_auth.py sends others.",
-    ),
-    Accepted(
         "if_is_evil",
         r"if \(\$flaskops_wants_page\): error_page [^;]+(; if [^;]+)?",
         "It only chooses the page of an error, and inherits the rest of a location without"

@@ -73,10 +73,22 @@ def guarded(place, verifier):  # noqa: F811
     return make
 
 
-def wanted(answer):
-    """The address that a login page is asked to return to."""
-    address = urlsplit(answer.headers["Location"])
-    return parse_qs(address.query, strict_parsing=True)["rd"]
+def to_login(made, answer):
+    """Where a browser gets in the end, without the fragment: Nginx encodes the address first."""
+    assert (answer.status, answer.headers["Cache-Control"]) == (302, "no-store")
+    here, ours = "http://shop.example.org", f"{made.release['path'].rstrip('/')}/.flaskops/login+?/"
+    assert answer.headers["Location"].startswith(f"{here}{ours}")
+    path = answer.headers["Location"].removeprefix(here).split("#")[0]
+    answer = made.raw(f"GET {path} HTTP/1.1\nHost: shop.example.org\nConnection: close\n\n")
+    assert (answer.status, answer.headers["Cache-Control"]) == (302, "no-store")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    return answer.headers["Location"]
+
+
+def value(address):
+    """What a login page is asked to return to, and all other parameters."""
+    query = urlsplit(address).query
+    return parse_qs(query, strict_parsing=True, keep_blank_values=True, encoding="latin-1")
 
 
 @needs_nginx
@@ -195,56 +207,84 @@ def test_the_application_gets_the_headers_of_the_verifier_alone(guarded):
 
 
 @needs_nginx
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/shop/",
-        "/shop/a?b=1",
-        "/shop/a?b=1&rd=https://evil.example/&c=%26%20+;",
-        "/shop/a&rd=https://evil.example/?x",
-        "/shop/%D0%BF%D0%BE%D0%B8%D1%81%D0%BA?q=%D0%BF%D0%BE%D0%B8%D1%81%D0%BA+%D0%BF",
-        "/shop//evil.example/%2F..",
-        "/shop/" + "%41" * 68 + "?" + "&a+b;c" * 20 + "%",
-        "/shop/?" + "&".join(f"p{n}=%25" for n in range(7)),
-    ],
-)
+@pytest.mark.parametrize("path", ["/shop", "/"])
 def test_a_page_leads_to_the_login_and_back(guarded, path):
-    answer = guarded().get(path, **PAGE)
-    assert answer.status == 302
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["Location"].startswith(f"{LOGIN}?rd=http://shop.example.org/shop/")
-    assert wanted(answer) == [f"http://shop.example.org{path}"]
+    made = guarded(path=path)
+    begin = path.rstrip("/")
+    for rest in (
+        "/",
+        "/a?b=1",
+        "/a?b=1&rd=https://evil.example/&c=%26%20+;",
+        "/a&rd=https://evil.example/?x",
+        "/%D0%BF%D0%BE%D0%B8?q=%D0%BF%D0%BE%D0%B8+%D0%BF",
+        "//evil.example/%2F..",
+        "/\\evil.example/a\\b",
+        "/@evil.example:80@a?http://evil.example",
+        "/+?" + "&%41+;" * 1200,
+        "/" + "%41" * 800 + "?" + "&" * 200 + "+" * 200 + ";" * 200 + "%",
+        "/%0d%0aLocation:%20https://evil.example/%0A?%0d%0a%00%250a",
+        "/\xe4?\xd0\xbf\xff\x80",
+        "/\"'<>^`{|}?\"'<>^`{|}$uri$1${host}\\1??=",
+        "/a/../b/./c?/../",
+    ):
+        head = f"GET {begin}{rest} HTTP/1.1\nHost: shop.example.org\nAccept: text/html\n\n"
+        address = to_login(made, made.raw(head))
+        assert address.startswith(f"{LOGIN}?rd=http://shop.example.org{begin}/")
+        assert value(address) == {"rd": [f"http://shop.example.org{begin}{rest}"]}
 
 
 @needs_nginx
 @pytest.mark.parametrize(
-    "path",
+    ("line", "status"),
     [
-        "/shop/?" + "&" * 200,
-        "/shop/" + "%41" * 400,
-        "/shop/\xe4",
-        "/shop/a?b#&rd=c",
-        "/shop/?" + "+" * 36,
+        ("/shop/a\rLocation: x", 400),
+        ("/shop/" + "a" * 8150, 302),  # and then too long for the second request
+        ("/shop/" + "a" * 8200, 414),
     ],
 )
-def test_an_address_that_cannot_be_encoded_leads_to_the_first_page(guarded, path):
-    raw = f"GET {path} HTTP/1.0\nHost: shop.example.org\nAccept: text/html\n\n"
-    answer = guarded().raw(raw)
-    assert (answer.status, wanted(answer)) == (302, ["http://shop.example.org/shop/"])
+def test_an_address_that_nginx_does_not_take(guarded, line, status):
+    made = guarded()
+    answer = made.raw(f"GET {line} HTTP/1.1\nHost: shop.example.org\nAccept: text/html\n\n")
+    assert answer.status == status
+    if status == 302:
+        path = answer.headers["Location"].removeprefix("http://shop.example.org")
+        assert made.raw(f"GET {path} HTTP/1.1\nHost: shop.example.org\n\n").status == 414
 
 
 @needs_nginx
-@pytest.mark.parametrize("text", ["//evil.example", "/\\evil.example", "/a?http://evil.example"])
-def test_a_login_never_leads_to_another_host(guarded, text):
-    raw = f"GET {text} HTTP/1.1\nHost: shop.example.org\nAccept: text/html\nConnection: close\n\n"
-    answer = guarded(path="/").raw(raw)
-    if text.startswith("/\\"):
-        assert answer.status in (302, 400)
-    else:
-        assert answer.status == 302
-    if answer.status == 302:
-        [back] = wanted(answer)
-        assert re.match(r"http://shop\.example\.org(/|$)", back)
+def test_a_fragment_stays_in_the_browser(guarded):
+    made = guarded()
+    raw = "GET /shop/a?b#&rd=c HTTP/1.1\nHost: shop.example.org\nAccept: text/html\n\n"
+    assert value(to_login(made, made.raw(raw))) == {"rd": ["http://shop.example.org/shop/a?b"]}
+
+
+@needs_nginx
+@pytest.mark.parametrize("spelling", ["login+", "login%2B", "login%2b", "%6Cogin+", "x/../login+"])
+def test_a_login_never_leads_to_another_host(guarded, verifier, spelling):
+    made = guarded()
+    own = f"{LOGIN}?rd=http://shop.example.org"
+
+    def ask_for(text):
+        line = f"GET /shop/.flaskops/{spelling}{text} HTTP/1.1"
+        return made.raw(f"{line}\nHost: shop.example.org\nConnection: close\n\n")
+
+    for text in (
+        "",
+        "?",
+        "?@evil.example",
+        "?.evil.example/",
+        "?:80@evil.example",
+        "??/",
+        "?%2Fa",
+        "?\\evil.example",
+        "?http://evil.example/",
+    ):
+        assert ask_for(text).status == 404, text
+    for text in ("//evil.example", "/\\evil.example", "/@evil.example", "/?/&rd=//a%0d%0aX:y"):
+        address = ask_for(f"?{text}").headers["Location"]
+        assert address.startswith(f"{own}/")
+        assert value(address) == {"rd": [f"http://shop.example.org{text}"]}
+    assert verifier.asked == [] and made.app.count == 0
 
 
 @needs_nginx
@@ -258,8 +298,9 @@ def test_a_login_never_leads_to_another_host(guarded, text):
     ],
 )
 def test_the_address_of_the_login(guarded, given, begin):
-    answer = guarded(auth={"login": given}).get("/shop/?a", **PAGE)
-    assert answer.headers["Location"] == f"{begin}shop.example.org/shop/?a"
+    made = guarded(auth={"login": given})
+    address = to_login(made, made.get("/shop/?a", **PAGE))
+    assert address == f"{begin}shop.example.org/shop/%3Fa"
 
 
 @needs_nginx
@@ -318,6 +359,62 @@ def test_the_verifier_may_set_authorization(guarded, verifier):
 
 
 @needs_nginx
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+def test_the_verifier_gets_the_token_of_a_client_and_the_application_that_of_the_verifier(
+    guarded, verifier, name
+):
+    made = guarded(auth={"headers": [name, USER]})
+    token = {"Authorization": "Bearer token", USER: "root"}
+    received = made.get("/shop/", **token, **GOOD).received["headers"]
+    assert (received["authorization"], received[USER.lower()]) == ("Bearer ann", "ann")
+    asked = verifier.asked[-1][2]
+    assert (asked["authorization"], USER.lower() in asked) == ("Bearer token", False)
+    verifier.status = 204  # it lets in, and names nobody
+    received = made.get("/shop/", **token).received["headers"]
+    assert not received.keys() & {"authorization", USER.lower()}
+
+
+@needs_nginx
+def test_how_often_the_verifier_is_asked(guarded, verifier):
+    made = guarded(static=SPA)
+    made.file("/shop/static/a.css", "a")
+    made.file("/shop/static/index.html", "a")
+    made.file("/shop/static/old.css", "a", made.before)
+    for path, times in (
+        ("/shop/page", 1),
+        ("/shop/static/a.css", 1),
+        ("/shop/", 1),
+        ("/shop/static/old.css", 2),
+        ("/shop/missing", 2),
+        ("/shop/static/drawn", 3),
+    ):
+        verifier.asked.clear()
+        assert made.get(path, **PAGE, **GOOD).status == 200
+        assert len(verifier.asked) == times, path
+
+
+@needs_nginx
+@pytest.mark.parametrize("name", ["", "_before", "_page"])
+def test_another_application_does_not_lead_past_the_verifier(guarded, name):
+    """Each location has its own guard, as proxy.accel_redirect may lead to any."""
+    made = guarded(static=SPA)
+    made.file("/shop/static/index.html", "secret")
+    made.file("/blog/a", "secret", made.before)
+    made.others = f"location /blog/ {{ proxy_pass http://unix:{made.directory}/run/app.sock; }}"
+
+    def redirect(self):
+        self.send_response(200)
+        self.send_header("X-Accel-Redirect", f"@flaskops_shop{name}")
+        self.end_headers()
+
+    made.app.do_GET = redirect
+    answer = made.get("/blog/a")
+    assert (answer.status, b"secret" in answer.body) == (401, False)
+    if name:
+        assert made.get("/blog/a", **GOOD).body == b"secret"
+
+
+@needs_nginx
 def test_an_address_and_the_verifier_are_both_needed(site, verifier):  # noqa: F811
     auth = {"url": verifier.url}
     made = site([], proxy={"allow": [OTHER], "forward_auth": auth}, static=SPA)
@@ -371,6 +468,8 @@ def test_under_maintenance_the_health_check_is_guarded(guarded):
     made.serves = "maintenance.conf"
     assert made.get("/shop/up").status == 401
     assert made.get("/shop/up", **GOOD).status == 200
+    back = {"rd": ["http://shop.example.org/shop/up"]}
+    assert value(to_login(made, made.get("/shop/up", **PAGE))) == back
 
 
 @needs_nginx
@@ -403,7 +502,8 @@ def test_another_application_may_decide(base, place, keys, asked):  # noqa: F811
     server.asked, server.status, server.location = [], 401, ""
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     assert made.get("/shop/", **GOOD).received["headers"][USER.lower()] == "ann"
-    assert wanted(made.get("/shop/", **PAGE)) == ["http://shop.example.org/shop/"]
+    back = {"rd": ["http://shop.example.org/shop/"]}
+    assert value(to_login(made, made.get("/shop/", **PAGE))) == back
     assert {path for _method, path, _headers in server.asked} == {f"{asked}?a=b"}
     server.shutdown()
     server.server_close()

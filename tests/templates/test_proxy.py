@@ -40,6 +40,7 @@ from nginx_findings import findings
 NGINX = os.environ.get("FLASKOPS_TEST_NGINX", "/usr/sbin/nginx")
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
 TYPES = ROLE.parent / "nginx/templates/flaskops.types.j2"
+DOCUMENT = ROLE.parents[1] / "docs/proxy.md"
 KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SPA = [{"url": "/static", "path": "static", "index": True, "fallback": True}]
@@ -1239,6 +1240,18 @@ def test_a_custom_fragment_may_use_the_macros_of_the_role(place, base):
         "1",
         "http",
     )
+
+
+@needs_nginx
+def test_the_fragment_of_the_documentation_sends_our_headers(place, base):
+    [example] = re.findall(r"(?s)```jinja\n(.*?)```", DOCUMENT.read_text())
+    (base / "shop.conf.j2").write_text(example)
+    here = place(proxy={"fragment": "shop.conf.j2", "static_headers": {"X-Mine": "1"}})
+    here.file("/shop/static/a.css", "a")
+    page, static = here.get("/shop/x"), here.get("/shop/static/a.css")
+    assert (page.received["path"], static.body) == ("/shop/x", b"a")
+    assert page.headers["Referrer-Policy"] == static.headers["Referrer-Policy"] is not None
+    assert (page.headers["X-Mine"], static.headers["X-Mine"]) == (None, "1")
 
 
 def test_another_fragment_is_another_release(base):

@@ -81,6 +81,7 @@ def test_name_source_and_path_are_enough(check, source):
         "cookie_path": "/shop",
         "socket_prefix": "/shop",
         "mapped": False,
+        "sends_error_page": False,
         "stripped": False,
         "site": "default",
         "path_mode": "domain",
@@ -432,7 +433,8 @@ def test_no_address_of_a_verifier_ends_its_word_in_nginx(begin, text):
     [
         (
             {"app": "blog", "path": "/v"},
-            "proxy.forward_auth.app is 'blog'; there is sso.",
+            "proxy.forward_auth.app is 'blog'; there is sso. Write the name of one that is present,"
+            " or the url of a verifier.",
         ),
         (
             {"app": "shop", "path": "/v"},
@@ -474,6 +476,21 @@ def test_a_key_that_is_not_used_goes_with_its_directives(check):
     directives = ["allow 192.0.2.7", "deny all", "auth_basic x", "error_page 502 /x"]
     proxy = {"directives": directives, "allow": None, "basic_auth": None, "error_pages": False}
     assert check(proxy=proxy)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("proxy", "sent"),
+    [
+        ({}, False),
+        ({"error_pages": True}, True),
+        ({"error_page": "/static/x.html"}, True),
+        ({"error_page": "/static/x.html", "error_pages": False}, True),
+    ],
+)
+def test_either_key_sends_an_error_page_and_what_was_written_stays(check, proxy, sent):
+    app, problems = check(proxy=proxy)
+    assert (problems, app["sends_error_page"]) == ([], sent)
+    assert app["proxy"]["error_pages"] == proxy.get("error_pages", False)
 
 
 def test_a_websocket_path_has_one_spelling(check):
@@ -1071,6 +1088,17 @@ def test_bad_paths_are_refused(check, path):
                 "x" * 64,
                 "X-A\n",
             )
+        ),
+        (
+            {
+                "proxy": {
+                    "forward_auth": {"url": VERIFIER, "headers": [f"X-{n}" for n in range(21)]}
+                }
+            },
+            (
+                "flask_apps: shop: proxy: forward_auth: headers must have at most 20 elements; got"
+                " 21."
+            ),
         ),
         (
             {"proxy": {"forward_auth": VERIFIER}},

@@ -96,6 +96,7 @@ def test_values_are_converted(option, given, value):
         (Option(kind="float"), float("nan"), "key must be a number; got nan."),
         (Option(kind="float"), "inf", "key must be a number; got 'inf'."),
         (Option(kind="list"), "a", "key must be a list; got 'a'."),
+        (Option(kind="list", maximum=2), ["a"] * 3, "key must have at most 2 elements; got 3."),
         (
             Option(kind="list", elements=Option(pattern="a", allowed="an a")),
             ["a", "b"],

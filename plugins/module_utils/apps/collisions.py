@@ -46,6 +46,7 @@ def _verifiers(apps: Sequence[App]) -> list[str]:
             there = ", ".join(sorted(names - {app.name, ""})) or "no other application"
             found.append(
                 f"flask_apps: {app.name}: proxy.forward_auth.app is {auth.app!r}; there is {there}."
+                " Write the name of one that is present, or the url of a verifier."
             )
         if auth.login.startswith("/"):
             page = f"{auth.login.split('?')[0]}/"

@@ -241,8 +241,6 @@ def _finish(draft: Draft) -> None:
         proxy = replace(proxy, websocket_paths=tuple(path.rstrip("/") for path in paths))
     if paths := proxy.streamed_uploads:
         proxy = replace(proxy, streamed_uploads=tuple(path.rstrip("/") for path in paths))
-    if proxy.error_page:
-        proxy = replace(proxy, error_pages=True)
     if proxy.allow is not None:
         proxy = replace(proxy, allow=as_nginx_writes(proxy.allow))
     static = tuple(

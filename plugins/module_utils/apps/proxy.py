@@ -25,14 +25,13 @@ _DIRECTIVES = {
 def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
     """The problems of a valid proxy; written is what the user wrote of it."""
     proxy = app.proxy
-    error_pages = proxy.error_pages or bool(proxy.error_page)
     used = {
         "allow": proxy.allow,
         "basic_auth": proxy.basic_auth.users,
         "forward_auth": proxy.forward_auth.url or proxy.forward_auth.app,
         "limits": written.get("limits"),
         "streamed_uploads": proxy.streamed_uploads,
-        "error_pages": error_pages,
+        "error_pages": proxy.sends_error_page,
     }
     found = [
         *_without_effect(proxy, written),
@@ -52,7 +51,7 @@ def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
                 f"proxy.{key} and {' and '.join(both)} in proxy.directives are written; keep one of"
                 " them."
             )
-    if error_pages and any(static.fallback for static in app.static):
+    if proxy.sends_error_page and any(static.fallback for static in app.static):
         found.append(
             "proxy.error_pages would replace the errors of the application too, because of static:"
             " fallback; leave one of them out."

@@ -1123,6 +1123,7 @@ OPTIONS: dict[str, Option] = {
                     "headers": Option(
                         kind="list",
                         default=[],
+                        maximum=20,
                         elements=Option(
                             strict=True,
                             pattern=_VERIFIED,
@@ -1133,7 +1134,7 @@ OPTIONS: dict[str, Option] = {
                         ),
                         about="""
                             Headers of the verifier's answer that the application gets, such as
-                            V(X-Auth-Request-User). A client cannot send them.
+                            V(X-Auth-Request-User), at most 20. A client cannot send them.
                         """,
                     ),
                 },

@@ -57,6 +57,7 @@ class Option:
         options: the keys of the dictionary, or of each dictionary in the list.
         elements: the option of each element of a list.
         check: returns what a string must be, in the words after "must", or "" when it is valid.
+        maximum: of a number, or of the elements of a list.
         strict: a number is not accepted as a string.
         secret: no message shows the value.
         filled: a list must not be empty.
@@ -343,6 +344,9 @@ def _elements(given: Any, option: Option, where: str) -> Checked:
         words = "write" if option.required else "leave it out, or write"
         allowed = (option.elements or option).allowed or "an element"
         return Checked(given, [f"{where} is an empty list; {words} {allowed}."])
+    if len(given) > option.maximum:
+        must = f"have at most {option.maximum:.15g} elements"
+        return Checked(given, [refusal(where, must, len(given))])
     result: list[Any] = []
     problems: list[str] = []
     for position, value in enumerate(given):

@@ -201,6 +201,11 @@ class Proxy:
     security_headers: Mapping[str, str] = field(default_factory=dict)
     forward_auth: ForwardAuth = ForwardAuth()
 
+    @property
+    def sends_error_page(self) -> bool:
+        """Whether Nginx sends a page where the application does not answer."""
+        return self.error_pages or bool(self.error_page)
+
 
 @dataclass(frozen=True)
 class Maintenance:
@@ -309,8 +314,9 @@ class App:
         return read(cls, given)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields, and what templates read of the path."""
-        return {**plain(self), **self.app_path.words()}
+        """The fields, and what templates read of the path and the proxy."""
+        sends = {"sends_error_page": self.proxy.sends_error_page}
+        return {**plain(self), **self.app_path.words(), **sends}
 
     @property
     def app_path(self) -> AppPath:
