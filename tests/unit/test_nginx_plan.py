@@ -1241,8 +1241,13 @@ PAIR = {"certificate": "x", "certificate_key": "x"}
         ({"https_port": 8443}, {"http_port": 81}, ""),  # browsers look on port 443
         ({"server_names": ["example.org"]}, {}, ""),  # it is not sent for names below
         ({}, {"tls": "acme", "http_port": 81, "https_port": 444}, ""),
+        # What redirects sends it too.
+        ({"server_names": ["a.example.org"], "redirect_from": WWW["server_names"]},
+         {"http_port": 81}, "open it by https alone"),
+        ({}, {"server_names": ["a.example.org"], "redirect_from": WWW["server_names"],
+              "http_port": 81}, "open it by https alone"),
     ],
-)
+)  # fmt: skip
 def test_hsts_of_one_site_must_not_lock_out_another_of_the_same_name(www, other, why):
     first = {**WWW, "tls": "acme", **www}
     plain = {**WWW, "name": "plain", "tls": "none", **other}
