@@ -73,8 +73,8 @@ options:
         description: A program on the host that gets an event for a failure; empty for none.
         type: str
         default: ''
-      certbot:
-        description: Another program than the distribution's.
+      certbot_path:
+        description: The path of another certbot than the distribution's.
         type: str
         default: ''
 """
@@ -147,7 +147,7 @@ ARGUMENTS = {
             "ca_bundle": {"type": "str", "default": ""},
             "http_port": {"type": "int", "default": 80},
             "notify": {"type": "str", "default": ""},
-            "certbot": {"type": "str", "default": ""},
+            "certbot_path": {"type": "str", "default": ""},
         },
     },
 }
@@ -164,12 +164,14 @@ def create(wanted: certificates.Wanted, chain: str, key: str) -> Path:
         raise HostError(f"the certificate of the site {wanted.site}: {error}") from error
 
 
-def unused(sites: list[str], check_mode: bool) -> list[str]:
-    """Remove what sites had, or begin the time after which it is removed; returns the actions."""
-    root = Path(NGINX_ROOT)
-    gone = certificates.forgotten(root, time.time())
+def unused(sites: list[str], created: set[str], check_mode: bool) -> list[str]:
+    """Remove what sites had, or begin the time after which it is removed; returns the actions. One
+    that has just been created belongs to a site that came back.
+    """
+    found = certificates.forgotten(Path(NGINX_ROOT), time.time())
+    gone = [site for site in found if site not in created]
     if not check_mode:
-        certificates.forget(root, time.time())
+        certificates.forget(gone)
         for site in sites:
             certificates.leave(site)
     return [f"Remove the certificates of the removed site {site}" for site in gone]
@@ -191,7 +193,8 @@ def main() -> None:
                     {"path": certificates.link_path(wanted.site), "target": str(directory)}
                 )
                 actions.append(f"Create the certificate of {wanted.site} ({wanted.kind})")
-            actions += unused(module.params["unused"], module.check_mode)
+            created = {given["site"] for given in module.params["create"]}
+            actions += unused(module.params["unused"], created, module.check_mode)
     except (HostError, OSError) as error:
         module.fail_json(msg=f"nginx: {with_advice(error)}")
     for given in module.params["issue"]:

@@ -326,6 +326,23 @@ def test_a_full_disk_is_a_reason_not_to_ask(disk, certbot, tmp_path):
     assert calls() == [] and acme.state_of("shop") == State(1, 7, "x")
 
 
+@pytest.mark.parametrize("why", ["full", "request", "not run"])
+def test_what_nobody_was_asked_for_is_not_a_failure(certbot, monkeypatch, place, why):
+    """Four of them in a row lead to no pause."""
+    calls = certbot("exit 0")
+    if why == "full":
+        monkeypatch.setattr(acme, "ROOM", 1 << 60)
+    elif why == "request":
+        monkeypatch.setattr(certificates, "OPENSSL", "/nonexistent/openssl")
+    else:
+        monkeypatch.setattr(acme, "SETPRIV", ("/nonexistent/setpriv",))
+    for _try in range(4):
+        with pytest.raises(Refused) as error:
+            acme.issue(ORDER, NOW)
+        assert not isinstance(error.value, acme.Paused)
+    assert calls() == [] and acme.state_of("shop") == State()
+
+
 @pytest.mark.parametrize("moment", ["request", "log", "certificate", "store"])
 def test_a_disk_that_fills_up_meanwhile_leaves_no_half_file(
     disk, certbot, tmp_path, monkeypatch, moment
@@ -372,12 +389,22 @@ def test_an_account_belongs_to_its_address(certbot, tmp_path):
 
 
 def test_keys_that_certbot_has_kept_are_removed(certbot, tmp_path):
+    """Of all authorities; the account that is in use stays."""
     certbot(succeeds(tmp_path))
-    old = acme.HOME / ORDER.authority / "archive" / "shop" / "privkey1.pem"
-    old.parent.mkdir(parents=True)
-    old.write_text("x")
+    left = ["archive/shop/privkey1.pem", "keys/0000_key-certbot.pem", "csr/0000_csr-certbot.pem",
+            "accounts/ca/private_key.json", "live/shop/privkey.pem", "renewal/shop.conf",
+            "renewal-hooks/pre/x", "logs/letsencrypt.log", "work/backups/x"]  # fmt: skip
+    old = [acme.HOME / authority / name
+           for authority in (ORDER.authority, "staging.example.org") for name in left]  # fmt: skip
+    now = [ORDER.home / "accounts/ca/private_key.json", ORDER.home / "logs/letsencrypt.log"]
+    for path in (*old, *now):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("PRIVATE" if path in old else "x")
     acme.issue(ORDER, NOW)
-    assert not old.exists()
+    assert not any(path.exists() for path in old) and all(path.exists() for path in now)
+    assert [path for path in acme.HOME.rglob("*") if path.is_file()] == [
+        path for path in acme.HOME.rglob("*") if path in now
+    ]
     assert not [path for path in acme.HOME.rglob("*.pem") if "PRIVATE" in path.read_text()]
 
 
@@ -392,7 +419,7 @@ def test_a_newer_certbot_asks_the_authority_when(certbot, tmp_path, says, advise
     python.parent.mkdir()
     python.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/asked\necho {says}\n")
     python.chmod(0o755)
-    order = replace(ORDER, certbot=str(tmp_path / "bin/certbot"))
+    order = replace(ORDER, certbot_path=str(tmp_path / "bin/certbot"))
     assert acme.is_advised(order, there) is advised
     assert (tmp_path / "asked").read_text().endswith(f"{DIRECTORY}\n")
     # The distribution's does not, and without a certificate there is nothing to ask for.

@@ -216,10 +216,10 @@ def test_the_keys_of_a_removed_site_are_removed_after_a_month(make, place, tmp_p
     certificates.leave("today", place)
     certificates.leave("nobody", place)
     assert certificates.forgotten(root, now, place) == ["removed"]
-    assert certificates.forget(root, now, place) == ["removed"]
+    certificates.forget(["removed"], place)
     assert sorted(path.name for path in place.iterdir()) == ["dangling", "linked", "today"]
-    assert certificates.forget(root, now + 30 * DAY + 9, place) == ["today"]
-    assert certificates.forget(root, now, tmp_path / "nothing") == []
+    assert certificates.forgotten(root, now + 30 * DAY + 9, place) == ["today"]
+    assert certificates.forgotten(root, now, tmp_path / "nothing") == []
 
 
 # --- what is in use -------------------------------------------------------------------------------
@@ -502,3 +502,12 @@ def test_the_module_begins_the_time_of_a_removed_site(module, place, make, tmp_p
     assert not (place / "old").exists()
     assert time.time() - (place / "shop").stat().st_mtime < 60
     assert not module(unused=["shop"])["changed"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_site_that_comes_back_after_a_month_is_not_removed(module, place, make, check_mode):
+    made = make()
+    os.utime(place / "shop", (0, 0))
+    result = module(create=[SELF_SIGNED], unused=[], check_mode=check_mode)
+    assert result["actions"] == ["Create the certificate of shop (selfsigned)"]
+    assert os.path.isdir(made.directory)

@@ -951,7 +951,7 @@ def test_the_first_run_of_acme_has_a_placeholder_and_an_order():
             "ca_bundle": "/etc/ca.pem",
             "http_port": 80,
             "notify": "",
-            "certbot": "",
+            "certbot_path": "",
         }
     ]
     assert result["sites"][1]["challenges"] and result["warnings"] == []
@@ -1126,7 +1126,11 @@ def test_a_renewal_without_anything_to_renew_is_removed(sites, inputs, removed):
 def test_an_nginx_of_the_user_that_still_has_our_certificate_is_warned():
     facts = with_certificate(TLS_1_26, left=9)
     result = made(facts, [{**WWW, "tls": "acme"}], manage=False, required_sites=[])
-    wanted = EXPIRES.format("expires in 9 days", "with nginx_manage: false nothing renews it.")
+    wanted = EXPIRES.format(
+        "expires in 9 days",
+        "with nginx_manage: false nothing renews it. If your own Nginx does not use it, remove"
+        " /etc/nginx/flaskops/www.certificate on the host.",
+    )
     assert result["warnings"] == [wanted]
 
 
@@ -1183,17 +1187,17 @@ PROGRAM = "/usr/local/lib/flaskops/certbot/bin/certbot"
 def test_the_certbot_of_the_package_index_replaces_that_of_the_distribution(
     client, there, certbot, absent, packages
 ):
-    facts = {**TLS_1_26, "programs": ["openssl"], "certbot": there}
-    inputs = {"acme_client": client, "certbot": "certbot-2" if client == "pip" else ""}
+    facts = {**TLS_1_26, "programs": ["openssl"], "certbot_there": there}
+    inputs = {"acme_client": client, "certbot_name": "certbot-2" if client == "pip" else ""}
     result = made(facts, [{**WWW, "tls": "acme"}], **inputs)
-    assert (result["certbot"], result["certbot_absent"]) == (certbot, absent)
+    assert (result["certbot_new"], result["certbot_old"]) == (certbot, absent)
     assert result["packages"] == packages
-    assert result["issue"][0]["certbot"] == (PROGRAM if client == "pip" else "")
+    assert result["issue"][0]["certbot_path"] == (PROGRAM if client == "pip" else "")
     # Account and certificate stay: the authority is the same.
     held_by_other = {**facts, "certificates": {"www": held()}}
     assert made(held_by_other, [{**WWW, "tls": "acme"}], **inputs)["issue"] == []
     # Without a site that needs it, it is removed.
-    assert made(facts, [WWW], **inputs)["certbot_absent"] == there
+    assert made(facts, [WWW], **inputs)["certbot_old"] == there
 
 
 @pytest.mark.parametrize(
@@ -1241,8 +1245,13 @@ PAIR = {"certificate": "x", "certificate_key": "x"}
         ({"https_port": 8443}, {"http_port": 81}, ""),  # browsers look on port 443
         ({"server_names": ["example.org"]}, {}, ""),  # it is not sent for names below
         ({}, {"tls": "acme", "http_port": 81, "https_port": 444}, ""),
+        # What redirects sends it too.
+        ({"server_names": ["a.example.org"], "redirect_from": WWW["server_names"]},
+         {"http_port": 81}, "open it by https alone"),
+        ({}, {"server_names": ["a.example.org"], "redirect_from": WWW["server_names"],
+              "http_port": 81}, "open it by https alone"),
     ],
-)
+)  # fmt: skip
 def test_hsts_of_one_site_must_not_lock_out_another_of_the_same_name(www, other, why):
     first = {**WWW, "tls": "acme", **www}
     plain = {**WWW, "name": "plain", "tls": "none", **other}

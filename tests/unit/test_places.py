@@ -76,7 +76,7 @@ NAMES += (
 )
 PATH = re.compile(
     rf"(?:^|/)(?:{NAMES})$|/releases/|/run/flaskops|/run/secrets"
-    rf"|{places.ROOT}|{places.NGINX_BACKUPS}|^route-$"
+    rf"|{places.ROOT}|{places.NGINX_BACKUPS}|{places.HOST_PROGRAMS}|^route-$"
 )
 # Names that count only when they are joined to a path.
 JOINED = re.compile(
@@ -85,7 +85,7 @@ JOINED = re.compile(
 JOINS = {"Path", "PurePosixPath", "joinpath", "glob", "rglob", "with_name"}
 # In YAML and in templates: a directory of the collection followed by more.
 WRITTEN = re.compile(
-    rf"{places.ROOT}|/var/backups/flaskops|/run/flaskops|/run/secrets|app\.sock\b|/releases/"
+    rf"{places.ROOT}|{places.HOST_PROGRAMS}|/var/backups/flaskops|/run/flaskops|/run/secrets|app\.sock\b|/releases/"
     r"|(?:root|(?<!data_)directory|before)\s*(?:\}\}/|~ *'/)"
 )
 KINDS = (".py", ".yml", ".j2", ".sh", ".conf")
@@ -170,6 +170,7 @@ def test_no_other_file_contains_a_path_of_a_host():
         ("a.py", 'Path(nginx_root, "flaskops").glob("*/*.conf")'),
         ("a.yml", 'socket: "{{ release.directory }}/run/app.sock"'),
         ("a.yml", 'path: "{{ flask_apps_root }}/build/runtime"'),
+        ("a.yml", "path: /usr/local/lib/flaskops"),
         ("a.j2", "alias {{ directory }}/release.txt;"),
         ("a.j2", "{{ serve(directory ~ '/static') }}"),
     ],

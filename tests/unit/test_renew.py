@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
@@ -22,6 +23,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.nginx.certificates i
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.steps import NginxError
 from ansible_collections.flaskops.host.plugins.module_utils.program import archive, main
 
+TOP = Path(__file__).resolve().parents[2]
 DAY = 86400
 URL = "https://ca.example.org/dir"
 ORDER = Order("www", ("shop.example.org", "www.shop.example.org"), URL)
@@ -87,7 +89,9 @@ def host(tmp_path, monkeypatch):
         made.used.append((site, found))
 
     monkeypatch.setattr(acme, "issue", issue)
-    monkeypatch.setattr(certificates.forget, "__defaults__", (tmp_path / "certificates",))
+    for function in (certificates.forgotten, certificates.forget):
+        monkeypatch.setattr(function, "__defaults__", (tmp_path / "certificates",))
+    monkeypatch.setattr(acme, "HOME", tmp_path / "acme")
     monkeypatch.setattr(renew, "_use", use)
     monkeypatch.setattr(renew, "_unused", lambda *_words: made.unused)
     monkeypatch.setattr(acme, "record", lambda _site, state: made.recorded.append(state))
@@ -195,14 +199,29 @@ def test_an_authority_may_advise_a_new_one_before_it_is_due(host, in_use, monkey
 def test_what_is_advised_is_newer_than_the_one_in_use(tmp_path, monkeypatch):
     """An authority that revokes a certificate revokes it for all its time."""
     now = int(time.time())
-    ages = {"older": 20, "used": 10, "newer": 1}
-    found = {name: certificate(directory=name, not_before=now - days * DAY)
-             for name, days in ages.items()}  # fmt: skip
+    ages = {"older": 20, "used": 10, "newer": 1}  # hours
+    found = {name: certificate(directory=name, not_before=now - hours * 3600)
+             for name, hours in ages.items()}  # fmt: skip
     monkeypatch.setattr(certificates, "stored", lambda _site: [*found.values()])
     assert renew._unused(ORDER, found["used"]) == found["newer"]
     del found["newer"]
     assert renew._unused(ORDER, found["used"]) is None
     assert renew._unused(ORDER) in found.values()
+
+
+@pytest.mark.parametrize(("hours", "again"), [(0, True), (24, True), (26, False), (240, False)])
+def test_one_that_was_got_more_than_a_day_ago_is_not_used_again(monkeypatch, hours, again):
+    """Nobody asks whether it was revoked meanwhile."""
+    there = certificate(not_before=int(time.time()) - hours * 3600)
+    monkeypatch.setattr(certificates, "stored", lambda _site: [there])
+    assert renew._unused(ORDER) == (there if again else None)
+
+
+def test_what_certbot_has_kept_of_earlier_is_removed_twice_a_day(host, in_use, tmp_path):
+    old = tmp_path / "acme/staging.example.org/keys/0000_key-certbot.pem"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    assert renew.renew_all() == [] and not old.exists()
 
 
 def test_what_a_killed_process_has_written_is_loaded(host, in_use, monkeypatch, tmp_path):
@@ -336,6 +355,33 @@ def test_which_certificates_are_sent(events, tmp_path, more, sent):
     assert kinds(events) == (["certificate_expiring"] if sent else [])
 
 
+@pytest.mark.parametrize("kind", ["acme", "provided"])
+@pytest.mark.parametrize("managed", [True, False])
+def test_an_event_says_who_renews_and_how_it_ends(events, tmp_path, kind, managed):
+    """The links stay with nginx_manage: false, and the list of the renewal does not."""
+    there = {**plain(certificate()), "directory": str(tmp_path / "c"), "kind": kind}
+    there |= {"not_after": int(time.time()) + 4 * DAY}
+    (tmp_path / "c/about.json").write_text(json.dumps(there))
+    (tmp_path / "nginx/nginx.conf").write_text(f"# {renew.MARKER}\n" if managed else "http {}\n")
+    if not managed:
+        renew.ORDERS.unlink()
+    renew.tell_expiring("/usr/local/bin/notify")
+    [event] = events
+    wanted = {
+        ("acme", True): "its renewal has not worked so far.",
+        ("provided", True): "provide a new one.",
+    }.get(
+        (kind, managed),
+        "with nginx_manage: false nothing renews it. If your own Nginx does not use it, remove"
+        " /etc/nginx/flaskops/www.certificate on the host.",
+    )
+    assert event["reason"].endswith(f"; {wanted}")
+    (tmp_path / "nginx/flaskops/www.certificate").unlink()
+    events.clear()
+    renew.tell_expiring("/usr/local/bin/notify", time.time() + 9 * DAY)
+    assert kinds(events) == []
+
+
 # --- the program ----------------------------------------------------------------------------------
 
 
@@ -415,25 +461,69 @@ def test_the_host_knows_which_program_renews(tmp_path, unit, monkeypatch):
 
 def test_the_host_knows_what_a_renewal_has_left(tmp_path):
     """Also one that does not run, so that it can be removed."""
-    for path in (renew.TIMER, renew.ORDERS):
+    names = ("flaskops-0a1b2c.pyz", "certbot-1", "certbot-2")
+    programs = [f"/usr/local/lib/flaskops/{name}" for name in names]
+    for path in (renew.TIMER, renew.ORDERS, *programs):
         at = tmp_path / str(path).lstrip("/")
         at.parent.mkdir(parents=True, exist_ok=True)
         at.touch()
     found = gather.renewal(gather.Places(system=tmp_path))
-    assert (found.program, found.files) == ("", (str(renew.TIMER), str(renew.ORDERS)))
+    assert found.program == ""
+    assert found.files == (str(renew.TIMER), str(renew.ORDERS), *programs)
 
 
 def test_the_certbot_of_the_package_index_is_that_for_the_python_of_the_host(tmp_path):
     places = gather.Places(system=tmp_path)
-    assert gather.certbot(places) == ""
+    assert gather.certbot_there(places) == ""
     programs = tmp_path / "usr/local/lib/flaskops"
-    (programs / "certbot-1/lib/python3.12/site-packages/certbot").mkdir(parents=True)
+    own = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    (programs / "certbot-1/lib" / own / "site-packages/certbot").mkdir(parents=True)
     (tmp_path / "usr/bin").mkdir()
     python = tmp_path / "usr/bin/python3"
-    python.symlink_to("python3.12")
-    assert gather.certbot(places) == ""  # it was not completed
+    python.symlink_to(sys.executable)
+    assert gather.certbot_there(places) == ""  # it was not completed
     (programs / "certbot").symlink_to("certbot-1")
-    assert gather.certbot(places) == "certbot-1"
+    assert gather.certbot_there(places) == "certbot-1"
+    # Another link before, as update-alternatives writes it, and no link at all.
     python.unlink()
-    python.symlink_to("python3.13")  # the distribution was upgraded
-    assert gather.certbot(places) == ""
+    (tmp_path / "alternative").symlink_to(sys.executable)
+    python.symlink_to(tmp_path / "alternative")
+    assert gather.certbot_there(places) == "certbot-1"
+    python.unlink()
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    assert gather.certbot_there(places) == "certbot-1"
+    (programs / "certbot-1/lib" / own).rename(programs / "certbot-1/lib/python3.1")
+    assert gather.certbot_there(places) == ""  # the distribution was upgraded
+
+
+@pytest.mark.parametrize("there", ["", "certbot-0"])
+def test_a_certbot_for_another_python_is_not_used_while_a_new_one_is_installed(tmp_path, there):
+    """The tasks themselves, with a package index that does not answer. One that works stays."""
+    (tmp_path / "certbot-1").mkdir()
+    (tmp_path / "certbot").symlink_to("certbot-1")
+    tasks = TOP / "roles/nginx/tasks/certbot.yml"
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {
+            "ansible_python_interpreter": sys.executable,
+            "__nginx_facts": {"certbot_there": there},
+            "__nginx_plan": {
+                "programs": str(tmp_path), "certbot_new": "certbot-1", "certbot_old": there,
+            },
+        },
+        "tasks": [{"ansible.builtin.import_tasks": str(tasks)}],
+    }  # fmt: skip
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/certbot.txt").write_text("certbot==5\n")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local",
+         tmp_path / "play.yml"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"},
+    )  # fmt: skip
+    assert "could not be installed from the package index" in done.stdout, done.stdout
+    assert "TASK [certbot | Create the virtual environment]" in done.stdout
+    assert (tmp_path / "certbot").is_symlink() is bool(there), done.stdout

@@ -164,6 +164,7 @@ def test_the_timer_goes_with_the_last_site_that_needs_it(www, sites, host):
     assert all(host.file(path).exists for path in paths)
     sites(nginx_default_site_enabled=True).ok()
     assert not any(host.file(path).exists for path in paths)
+    assert host.run("ls /usr/local/lib/flaskops/flaskops-*.pyz").rc != 0
     assert host.run("systemctl is-active flaskops-renew.timer").rc != 0
     assert host.run("systemctl is-enabled flaskops-renew.timer").rc != 0
     assert sites(nginx_default_site_enabled=True).ok().changed == 0

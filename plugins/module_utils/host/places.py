@@ -21,8 +21,8 @@ NGINX_SITES = "flaskops"  # below it
 CERTIFICATES = Path("/etc/flaskops/certificates")
 CERTIFICATES_LOCK = Path("/run/flaskops-certificates.lock")
 # Programs on the host that belong to root, and among them a link to a newer certbot.
-PROGRAMS = Path("/usr/local/lib/flaskops")
-CERTBOT = PROGRAMS / "certbot"
+HOST_PROGRAMS = Path("/usr/local/lib/flaskops")
+CERTBOT = HOST_PROGRAMS / "certbot"
 # Where Nginx finds the answers to an ACME authority.
 ACME_WEBROOT = Path("/var/lib/flaskops-acme")
 # Only root may write here: in /run/lock every user of the host may create a file first.

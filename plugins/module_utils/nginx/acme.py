@@ -34,8 +34,12 @@ from . import certificates
 from .certificates import Certificate, Wanted, at
 
 CERTBOT = "/usr/bin/certbot"
-# Of the time when certbot had the keys: it kept all of them.
-LINEAGES = ("archive", "live", "renewal")
+# Directories of certbot beside those of the accounts, of the time when it had the keys: it kept all
+# of them.
+BEFORE = (
+    *("accounts", "archive", "csr", "keys", "live", "logs"),
+    *("renewal", "renewal-hooks", "work"),
+)
 # One whose parent is killed would hold its lock, and finish a try that nobody waits for.
 SETPRIV = ("setpriv", "--pdeathsig", "KILL")
 HOME = CERTIFICATES.parent / "acme"
@@ -43,14 +47,15 @@ WEBROOT = ACME_WEBROOT
 CHALLENGES = ".well-known/acme-challenge"
 SECONDS = 300  # for one certbot
 ROOM = 4 << 20  # bytes; certbot writes its log too, and what cannot be kept must not be asked for
-REQUEST, CHAIN = "request.pem", "fullchain.pem"  # of one try
+REQUEST, ISSUED = "request.pem", "fullchain.pem"  # of one try
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 # After so many failures in a row the next try waits: an hour, then twice as long, at most a day.
 # Authorities limit failures too, and count them per hour.
 TRIES = "tries.json"  # of a site, beside its certificates
-PATIENCE, PAUSE, LONGEST_PAUSE = 3, 3600, 86400
+PATIENCE, PAUSE, LONGEST_PAUSE = 3, 3600, certificates.DAY
 NONCES = 3  # runs of certbot in which a nonce may be refused
 ASK_SECONDS = 5  # for one token, when the reason of a failure is looked for
+ADVICE_SECONDS = 60
 # Certbot names the type of an error of a check, and of any other error only its description.
 _REASON = re.compile(r"urn:ietf:params:acme:error:(\w+)|^ *Type: +(\w+)", re.MULTILINE)
 _LOST_ACCOUNT = re.compile(
@@ -66,7 +71,7 @@ class Order(Typed):
     """What is asked of an authority. directory: its URL. ca_bundle: a file with the authorities
     that the connection to it trusts; "" for the system's. http_port: where Nginx answers it.
     notify: the program that gets the event of a failure; "" for none.
-    certbot: another one than the distribution's.
+    certbot_path: of another one than the distribution's.
     """
 
     site: str
@@ -76,11 +81,11 @@ class Order(Typed):
     ca_bundle: str = ""
     http_port: int = 80
     notify: str = ""
-    certbot: str = ""
+    certbot_path: str = ""
 
     @property
     def program(self) -> str:
-        return self.certbot or CERTBOT
+        return self.certbot_path or CERTBOT
 
     @property
     def authority(self) -> str:
@@ -121,6 +126,10 @@ class Refused(HostError):
     """There is no certificate; the text says why, and what to do."""
 
 
+class NotRun(HostError):
+    """Certbot could not be started, so nobody was asked."""
+
+
 class Paused(Refused):
     """The authority was not asked: the pause after failures is not over."""
 
@@ -148,7 +157,8 @@ def issue(order: Order, now: float | None = None) -> Certificate:
         now: seconds since 1970.
 
     Raises:
-        Refused: the authority gave no certificate, or is not asked before a pause is over.
+        Refused: the authority gave no certificate, or was not asked. Only what was asked counts as
+            a failure, after which there may be a pause.
     """
     moment = time.time() if now is None else now
     if not Path(order.program).exists():
@@ -165,20 +175,23 @@ def issue(order: Order, now: float | None = None) -> Certificate:
             f" is not before {until}, because authorities limit failures. To try at once, remove"
             f" {CERTIFICATES / order.site / TRIES}. The last reason: {state.reason}"
         )
+    asked = False
     try:
         with _prepared(order) as directory:
             request, key = certificates.request(order.names)
             (directory / REQUEST).write_text(request)
+            asked = True
             _run(order, directory)
             found = certificates.store(
                 Wanted(order.site, "acme", order.names, order.directory),
-                (directory / CHAIN).read_text(),
+                (directory / ISSUED).read_text(),
                 key,
                 now=moment,
             )
     except (HostError, OSError) as error:
         reason = with_advice(error)
-        failed(order, reason, moment)
+        if asked and not isinstance(error, NotRun):
+            failed(order, reason, moment)
         raise Refused(f"{order.site}: no certificate; {reason}") from error
     return found
 
@@ -215,10 +228,16 @@ def _prepared(order: Order) -> Iterator[Path]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
     certificates.sweep(order.site)
     shutil.rmtree(WEBROOT / CHALLENGES, ignore_errors=True)
-    for name in LINEAGES:
-        shutil.rmtree(HOME / order.authority / name, ignore_errors=True)
+    clean()
     with tempfile.TemporaryDirectory(prefix=certificates.ASIDE, dir=place) as name:
         yield Path(name)
+
+
+def clean() -> None:
+    """Remove what certbot has kept of any authority when it had the keys."""
+    for name in BEFORE:
+        for path in HOME.glob(f"*/{name}"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _run(order: Order, directory: Path) -> None:
@@ -254,7 +273,7 @@ def _certbot(order: Order, directory: Path) -> str:
         *("--server", order.directory, "--csr", str(directory / REQUEST)),
         *("--cert-path", str(directory / "certificate.pem")),
         *("--chain-path", str(directory / "chain.pem")),
-        *("--fullchain-path", str(directory / CHAIN)),
+        *("--fullchain-path", str(directory / ISSUED)),
     ]
     try:
         done = subprocess.run(
@@ -271,7 +290,7 @@ def _certbot(order: Order, directory: Path) -> str:
     except subprocess.TimeoutExpired:
         raise HostError(f"certbot did not end within {SECONDS} seconds; run again") from None
     except OSError as error:
-        raise HostError(f"certbot could not be run: {error}") from None
+        raise NotRun(f"certbot could not be run: {error}") from None
     return "" if done.returncode == 0 else _with_log(order, done.stdout.strip())
 
 
@@ -290,15 +309,15 @@ def is_advised(order: Order, there: Certificate | None) -> bool:
     """Whether the authority advises a new certificate now. Without an answer it does not: a third
     of the lifetime is the limit in any case.
     """
-    if not order.certbot or there is None:
+    if not order.certbot_path or there is None:
         return False
     try:
         done = subprocess.run(
-            [Path(order.certbot).with_name("python"), "-I", "-c", _ADVICE, order.directory],
+            [Path(order.certbot_path).with_name("python"), "-I", "-c", _ADVICE, order.directory],
             input=(Path(there.directory) / certificates.CHAIN).read_text(),
             capture_output=True,
             text=True,
-            timeout=ASK_SECONDS * 12,
+            timeout=ADVICE_SECONDS,
             check=False,
             env=_environment(order),
         )
@@ -309,7 +328,7 @@ def is_advised(order: Order, there: Certificate | None) -> bool:
 
 def _environment(order: Order) -> dict[str, str]:
     # The distribution's trusts the authorities of the system, that of the package index its own.
-    bundle = order.ca_bundle or (SYSTEM_BUNDLE if order.certbot else "")
+    bundle = order.ca_bundle or (SYSTEM_BUNDLE if order.certbot_path else "")
     return {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C.UTF-8",

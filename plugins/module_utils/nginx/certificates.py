@@ -35,7 +35,7 @@ from ..host.files import (
     sync_directory,
     write_file,
 )
-from ..host.places import CERTIFICATES, NGINX_SITES, NginxPlace
+from ..host.places import CERTIFICATES, NGINX_ROOT, NGINX_SITES, NginxPlace
 from ..host.typed import Typed, plain, read
 
 CHAIN, KEY, ABOUT = "chain.pem", "key.pem", "about.json"
@@ -57,7 +57,7 @@ class Certificate(Typed):
     names: its host names. not_before, not_after: seconds since 1970. source: what it was made of:
     the digest of a provided one, the directory of an acme one. skew: by how many seconds the clock
     of the host was ahead when the authority issued it, or behind (negative); 0 where it may have
-    been right.
+    been right. Issued on day 100 while the host said day 1100: not_before 100 days, skew 1000 days.
     """
 
     directory: str
@@ -75,6 +75,9 @@ class Certificate(Typed):
     def true_time(self, now: float) -> float:
         """The time as the authority has it, where the clock of the host is still as wrong as when
         it came: by such a clock a new certificate would be due at once, again and again.
+
+        With not_before on day 100 and a skew of 1000 days, a host that says day 1130 means day 130;
+        after somebody has set its clock, it says day 130 and means it.
         """
         ahead = self.skew > 0 and now >= self.not_before + self.skew - DAY
         behind = self.skew < 0 and now < self.not_before
@@ -238,12 +241,10 @@ def forgotten(root: Path, now: float, place: Path = CERTIFICATES) -> list[str]:
     return sorted(found)
 
 
-def forget(root: Path, now: float, place: Path = CERTIFICATES) -> list[str]:
-    """Remove the keys and certificates of those sites, and return their names."""
-    found = forgotten(root, now, place)
-    for site in found:
+def forget(sites: Iterable[str], place: Path = CERTIFICATES) -> None:
+    """Remove the keys and certificates of sites."""
+    for site in sites:
         shutil.rmtree(place / site, ignore_errors=True)
-    return found
 
 
 def leave(site: str, place: Path = CERTIFICATES) -> None:
@@ -341,12 +342,15 @@ def expiry(site: str, certificate: Certificate, host: str, now: float, managed: 
     days = days_left(certificate, now)
     when = f"expires in {days} day{'s' if days > 1 else ''}" if days else "expires today"
     when = "has expired" if days < 0 else when
-    if certificate.kind != "acme":
-        what = "provide a new one."
-    elif managed:
+    if not managed:
+        what = (
+            "with nginx_manage: false nothing renews it. If your own Nginx does not use it, remove"
+            f" {NGINX_ROOT}/{link_path(site)} on the host."
+        )
+    elif certificate.kind == "acme":
         what = "its renewal has not worked so far."
     else:
-        what = "with nginx_manage: false nothing renews it."
+        what = "provide a new one."
     return f"The certificate of the site {site} {when} ({host}); {what}"
 
 

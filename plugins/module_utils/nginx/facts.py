@@ -79,17 +79,18 @@ class InstalledRenewal(Typed):
 
 @dataclass(frozen=True)
 class Facts(Typed):
-    """A host. certificates: those that are in use, by site. forgotten: the sites that were removed
-    long ago. certbot: the name of the one of the package index, "" without one. clock: seconds
-    since 1970, 0 where it was not read. version: None without Nginx. openssl: the one that Nginx
-    runs with. programs: which of openssl and certbot are installed. service: enabled, disabled,
-    masked, or "" for none. boot_guard: ours, missing, or none where systemd does not run.
-    reload_pending: a run was interrupted between writing the configuration and loading it.
+    """A host. certificates: those that are in use, by site. forgotten: the sites that were
+    removed long ago. certbot_there: the name of the one of the package index, "" without one.
+    clock: seconds since 1970, 0 where it was not read. version: None without Nginx. openssl:
+    the one that Nginx runs with. programs: which of openssl and certbot are installed. service:
+    enabled, disabled, masked, or "" for none. boot_guard: ours, missing, or none where systemd
+    does not run. reload_pending: a run was interrupted between writing the configuration and
+    loading it.
     """
 
     administrator: bool = True
     boot_guard: str = "none"
-    certbot: str = ""
+    certbot_there: str = ""
     certificates: dict[str, Certificate] = field(default_factory=dict)
     clock: int = 0
     configuration_error: str = ""

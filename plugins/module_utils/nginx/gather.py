@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -16,7 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..host import distribution
-from ..host.places import CERTBOT, CERTIFICATES, NGINX_ROOT, NGINX_RUNTIME, NGINX_SITES, NginxPlace
+from ..host.places import (
+    CERTBOT,
+    CERTIFICATES,
+    HOST_PROGRAMS,
+    NGINX_ROOT,
+    NGINX_RUNTIME,
+    NGINX_SITES,
+    NginxPlace,
+)
 from . import certificates, config, process, renew
 from .facts import (
     DefaultSite,
@@ -239,7 +246,15 @@ def _timer_runs(places: Places) -> bool:
 def renewal(places: Places) -> InstalledRenewal:
     """The program that systemd or cron starts, if it exists, and its list."""
     known = map(str, (*renew.UNITS, renew.TIMER, renew.ORDERS))
-    files = tuple(path for path in known if places.at(path).exists())
+    programs = places.at(str(HOST_PROGRAMS))
+    files = (
+        *(path for path in known if places.at(path).exists()),
+        *(
+            str(HOST_PROGRAMS / path.name)
+            for pattern in ("flaskops-*.pyz", "certbot*")
+            for path in sorted(programs.glob(pattern))
+        ),
+    )
     for unit in renew.UNITS:
         text = read_text(places.at(str(unit)))
         found = re.search(r"(\S+/)(flaskops-[0-9a-f]+\.pyz) renew", text)
@@ -255,16 +270,17 @@ def renewal(places: Places) -> InstalledRenewal:
     return InstalledRenewal(files=files)
 
 
-def certbot(places: Places) -> str:
+def certbot_there(places: Places) -> str:
     """The name of the certbot of the package index; "" without one, and where it was installed for
     another Python than the host has now.
     """
     link = places.at(str(CERTBOT))
-    with contextlib.suppress(OSError):
-        python = os.readlink(places.at("/usr/bin/python3"))
-        if (link / "lib" / python / "site-packages/certbot").is_dir():
-            return os.path.basename(os.readlink(link))
-    return ""
+    if not link.is_symlink():
+        return ""
+    words = "import sys; print('python{}.{}'.format(*sys.version_info))"
+    python = run([str(places.at("/usr/bin/python3")), "-I", "-S", "-c", words])[1].strip()
+    fits = bool(python) and (link / "lib" / python / "site-packages/certbot").is_dir()
+    return os.path.basename(os.readlink(link)) if fits else ""
 
 
 def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
@@ -295,7 +311,7 @@ def gather(places: Places, ports: list[int], sites: list[str]) -> Facts:
     return Facts(
         administrator=os.geteuid() == 0,
         boot_guard=boot_guard(places),
-        certbot=certbot(places),
+        certbot_there=certbot_there(places),
         certificates=certificates.current(places.root),
         clock=int(time.time()),
         configuration_error=error,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..host.places import ACME_WEBROOT, CERTBOT, NGINX_BACKUPS, NGINX_SITES
+from ..host.places import ACME_WEBROOT, CERTBOT, HOST_PROGRAMS, NGINX_BACKUPS, NGINX_SITES
 from ..host.places import NGINX_ROOT as ROOT
 from ..host.typed import Typed, plain
 from ..inputs.options import convert
@@ -245,7 +245,7 @@ def orders(inputs: Inputs) -> list[Order]:
     """The certificates that an authority is asked for, now or when they are due."""
     name = inputs.acme_directory or ""
     directory = schema.DIRECTORIES.get(name, name)
-    certbot = str(CERTBOT / "bin/certbot") if inputs.acme_client == "pip" else ""
+    path = str(CERTBOT / "bin/certbot") if inputs.acme_client == "pip" else ""
     return [
         Order(
             site.name,
@@ -255,7 +255,7 @@ def orders(inputs: Inputs) -> list[Order]:
             inputs.acme_ca_bundle or "",
             site.http_port,
             inputs.notify or "",
-            certbot,
+            path,
         )
         for site in inputs.sites
         if site.tls == "acme"
@@ -521,8 +521,8 @@ class Plan(Typed):
     """problems: what prevents it, and message, the same as one text. sites: the server blocks that
     are written. ports: those that Nginx listens on. host: None where only the inputs were checked.
     unused: sites whose certificate is no longer used. obsolete: the files of a renewal that has
-    nothing to renew. certbot, certbot_absent: the names of the one of the package index that is
-    installed, and of the one that is removed.
+    nothing to renew. certbot_new, certbot_old: the names of the one of the package index that is
+    installed, and of the one that is removed. programs: the directory of both.
     """
 
     problems: tuple[str, ...]
@@ -544,8 +544,9 @@ class Plan(Typed):
     unused: tuple[str, ...] = ()
     renewal: Renewal | None = None
     obsolete: tuple[str, ...] = ()
-    certbot: str = ""
-    certbot_absent: str = ""
+    certbot_new: str = ""
+    certbot_old: str = ""
+    programs: str = str(HOST_PROGRAMS)
     webroot: str = str(ACME_WEBROOT)
     warnings: tuple[str, ...] = ()
     message: str = ""
@@ -616,12 +617,12 @@ def make_plan(
     if not facts:
         return plan
     renewed = orders(inputs) if inputs.manage else []
-    wanted = str(given.get("certbot", "")) if renewed and inputs.acme_client == "pip" else ""
+    wanted = str(given.get("certbot_name", "")) if renewed and inputs.acme_client == "pip" else ""
     plan = replace(
         plan,
         obsolete=() if renewed else facts.renewal.files,
-        certbot=wanted if wanted != facts.certbot else "",
-        certbot_absent=facts.certbot if wanted != facts.certbot else "",
+        certbot_new=wanted if wanted != facts.certbot_there else "",
+        certbot_old=facts.certbot_there if wanted != facts.certbot_there else "",
         warnings=(
             *expiring(facts, inputs.sites, bool(inputs.manage), moment),
             *clocks(facts, moment),
@@ -674,8 +675,8 @@ def _with_work(plan: Plan, facts: Facts, sites: Iterable[Site], fallback: bool, 
         "openssl": "openssl" in facts.programs or not linked,
         "certbot": "certbot" in facts.programs or "acme" not in encrypted.values() or pip,
         # For a virtual environment, and for the connection to the package index.
-        "python3-venv": not plan.certbot,
-        "ca-certificates": not plan.certbot,
+        "python3-venv": not plan.certbot_new,
+        "ca-certificates": not plan.certbot_new,
         "cron": "cron" in facts.programs
         or "acme" not in encrypted.values()
         or facts.boot_guard != "none",

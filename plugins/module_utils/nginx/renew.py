@@ -25,8 +25,8 @@ from ..host.places import CERTIFICATES, CERTIFICATES_LOCK, NGINX_ROOT, ROOT
 from ..host.typed import read
 from . import acme, certificates
 from .acme import Order, Paused, Refused
-from .certificates import Certificate
-from .files import PENDING
+from .certificates import DAY, Certificate
+from .files import MARKER, PENDING, read_text
 from .process import Host
 from .steps import NginxError, parse_wanted
 from .tree import NginxTree, Settings
@@ -44,7 +44,8 @@ LOCK_SECONDS = 600.0  # a run waits so long for the timer, and the other way rou
 NGINX = "/usr/sbin/nginx"
 RELOAD_SECONDS = 20.0
 LAST_EVENT = "event.json"
-DAY, HOUR = 86400, 3600  # the timer is up to an hour late
+HOUR = 3600  # the timer is up to an hour late
+REUSED_SECONDS = DAY + HOUR  # authorities date a certificate back by an hour
 
 
 def renew_all(warnings: list[str] | None = None) -> list[str]:
@@ -71,7 +72,8 @@ def renew_all(warnings: list[str] | None = None) -> list[str]:
         if (due or advised) and _is_listed(order):
             failures.append(attempt(order, beside, advised))
     with suppress(Refused), alone():
-        certificates.forget(Path(NGINX_ROOT), time.time())
+        certificates.forget(certificates.forgotten(Path(NGINX_ROOT), time.time()))
+        acme.clean()
     for program in dict.fromkeys(order.notify for order in orders):
         beside += tell_expiring(program)
     return [words for words in failures if words]
@@ -167,13 +169,18 @@ def tell_expiring(program: str, now: float | None = None) -> list[str]:
     returns what went wrong.
     """
     clock, events = time.time() if now is None else now, []
+    renewed: set[str] = set()
+    with suppress(OSError, ValueError, TypeError):
+        renewed = {order.site for order in _listed()}
+    ours = MARKER in read_text(Path(NGINX_ROOT) / "nginx.conf")
     for site, found in sorted(certificates.current(Path(NGINX_ROOT)).items()) if program else ():
         if not certificates.is_ending(found, clock) or _had_event(site, found, clock):
             continue
+        managed = site in renewed if found.kind == "acme" else ours
         events.append(
             notify.event(
                 "certificate_expiring",
-                certificates.expiry(site, found, found.names[0], clock),
+                certificates.expiry(site, found, found.names[0], clock, managed),
                 site=site,
                 names=list(found.names),
                 **{"from": Path(found.directory).name, "to": None},
@@ -202,12 +209,15 @@ def _remember(site: str, found: Certificate, now: float) -> None:
 
 def _unused(order: Order, than: Certificate | None = None) -> Certificate | None:
     """A good certificate that an earlier try got and Nginx did not use: authorities limit how many
-    of the same they give. It must be newer than the given one.
+    of the same they give. It must be newer than the given one, and not older than a day, because
+    an older one may have been revoked.
     """
+    now = time.time()
     good = [
         found
         for found in certificates.stored(order.site)
-        if not is_due(found, order, time.time())
+        if not is_due(found, order, now)
+        and found.true_time(now) - found.not_before < REUSED_SECONDS
         and (than is None or found.not_before > than.not_before)
     ]
     return max(good, key=lambda found: found.not_after, default=None)

@@ -535,10 +535,9 @@ def _shared(given: list[Site], default_port: int) -> list[str]:
         for server_name, port in product(site.names, site.ports):
             other = seen.setdefault((server_name, port), site.name)
             if other != site.name:
-                key = "server_names" if server_name in site.server_names else "redirect_from"
                 problems.append(
-                    f"nginx_sites: {site.name}: {key}: {server_name} belongs to the site"
-                    f" {other} already (port {port}); a name leads to one site."
+                    f"nginx_sites: {site.name}: {_key(site, server_name)}: {server_name} belongs to"
+                    f" the site {other} already (port {port}); a name leads to one site."
                 )
     plain = {default_port: "the site default (nginx_http_port)"}
     plain |= {site.http_port: site.name for site in sites}
@@ -556,8 +555,8 @@ def _locked_out(sites: list[Site]) -> list[str]:
     all ports of a name.
     """
     return [
-        f"nginx_sites: {site.name}: server_names: browsers that have been at {name} of the site"
-        f" {other.name} by https "
+        f"nginx_sites: {site.name}: {_key(site, name)}: browsers that have been at {name} of the"
+        f" site {other.name} by https "
         + (
             "open it by https alone, and this site has tls: none"
             if site.tls == "none"
@@ -572,11 +571,15 @@ def _locked_out(sites: list[Site]) -> list[str]:
     ]
 
 
+def _key(site: Site, name: str) -> str:
+    """Where one of its names is written."""
+    return "server_names" if name in site.server_names else "redirect_from"
+
+
 def _answers(site: Site, name: str) -> bool:
-    """Whether a site answers to a name, or to names that a pattern stands for."""
+    """Whether a site answers to a name, or redirects it, also by a pattern."""
     return any(
-        name == own or (own.startswith("*.") and name.endswith(own[1:]))
-        for own in site.server_names
+        name == own or (own.startswith("*.") and name.endswith(own[1:])) for own in site.names
     )
 
 
