@@ -28,7 +28,7 @@ from pathlib import Path
 from ..host.disk import no_room, with_advice
 from ..host.files import HostError, make_directory, write_file
 from ..host.places import ACME_WEBROOT, CERTIFICATES
-from ..host.shown import shown
+from ..host.shown import shown, shown_line
 from ..host.typed import Typed, plain, read
 from . import certificates
 from .certificates import Certificate, Wanted, at
@@ -493,5 +493,6 @@ def ask(address: str, port: int, host: str, path: str) -> str:
     top, _end, body = answer.partition(b"\r\n\r\n")
     status = top.split(b" ", 2)[1:2]
     if status != [b"200"]:
-        return f"the answer is {(status or [b'none'])[0].decode('ascii', 'replace')}"
-    return body.decode("utf-8", "replace").strip()[:200]
+        return f"the answer is {shown_line((status or [b'none'])[0].decode('ascii', 'replace'))}"
+    # Another machine wrote it, if the name leads elsewhere.
+    return shown_line(body.decode("utf-8", "replace").strip()[:200])
