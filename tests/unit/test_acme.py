@@ -846,7 +846,7 @@ def answering(pieces, pause=0.0):
         ([b"HTTP/1.1 200 OK\r\n\r\n", b"tok", b"en"], "token"),
         ([b"HTTP/1.1 404 Not Found\r\n\r\nx"], "the answer is 404"),
         ([b"HTTP/1.1 \xff\xfe x\r\n\r\nx"], "the answer is \ufffd\ufffd"),
-        ([b"HTTP/1.1 200 OK\r\n\r\n\x1b[2Jok\nchanged"], "\\x1b[2Jok\\nchanged"),
+        ([b"HTTP/1.1 200 OK\r\n\r\n\x1b[2Jok\nchanged"], "\\x1b[2Jok\\x0achanged"),
         ([b"HTTP/1.1 \x1b[2J x\r\n\r\nx"], "the answer is \\x1b[2J"),
         ([b"nonsense"], "the answer is none"),
         ([], "the answer is none"),
