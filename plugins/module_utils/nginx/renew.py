@@ -168,12 +168,14 @@ def tell_expiring(program: str, now: float | None = None) -> list[str]:
     """Give a program an event for each certificate that should have been replaced, once a day;
     returns what went wrong.
     """
+    if not program:
+        return []
     clock, events = time.time() if now is None else now, []
     renewed: set[str] = set()
     with suppress(OSError, ValueError, TypeError):
         renewed = {order.site for order in _listed()}
     ours = MARKER in read_text(Path(NGINX_ROOT) / "nginx.conf")
-    for site, found in sorted(certificates.current(Path(NGINX_ROOT)).items()) if program else ():
+    for site, found in sorted(certificates.current(Path(NGINX_ROOT)).items()):
         if not certificates.is_ending(found, clock) or _had_event(site, found, clock):
             continue
         managed = site in renewed if found.kind == "acme" else ours

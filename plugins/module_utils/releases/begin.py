@@ -20,7 +20,7 @@ from ..host.size import bytes_of
 from ..images.delta import kept_digests
 from . import mount, planted, uid_move
 from .attempts import Attempts
-from .events import tell
+from .events import of_release, tell
 from .lock import Held, Lock, Owner, acquire, release
 from .plan import Plan, Planned
 from .record import live_links, read_release
@@ -110,11 +110,9 @@ class Begin:
         except (HostError, OSError):  # the locks stay whatever an event lacks
             links = {}
         for name, why in failures.items():
-            release = {"from": links[name][0].id if links.get(name) else None}
-            release["to"] = self.wanted[name].id if name in self.wanted else None
-            self.events.append(
-                notify.event("release_failed", why, app=name, action=self.action, **release)
-            )
+            before = links[name][0].id if links.get(name) else None
+            to = self.wanted[name].id if name in self.wanted else None
+            self.events.append(of_release("release_failed", why, name, self.action, before, to))
 
     def _begin(self, check_mode: bool) -> Begun:
         if self.wanted:

@@ -12,6 +12,22 @@ from ..host import notify
 from ..nginx.renew import tell_expiring
 
 
+def of_release(
+    kind: str, why: str, app: str, action: str, before: str | None, to: str | None
+) -> dict[str, Any]:
+    """The event of a release that does not serve.
+
+    Args:
+        kind: release_failed or release_reverted.
+        why: the reason, of which the event has the first line.
+        app: its application.
+        action: what the run does.
+        before: the id of the release that serves; None without one.
+        to: the id of the release; None where it is not known.
+    """
+    return notify.event(kind, why, app=app, action=action, **{"from": before, "to": to})
+
+
 def tell(program: str, events: Iterable[Mapping[str, Any]]) -> list[str]:
     """Give a program the events of a run, and those of certificates that expire; returns what went
     wrong.

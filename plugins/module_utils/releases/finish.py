@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..host import notify, trees
+from ..host import trees
 from ..host.disk import no_room, with_advice
 from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.places import AppPlace, Place, ReleaseName
 from . import audit, drain, memory, process_steps, prune, routes
 from .attempts import Attempts
-from .events import tell
+from .events import of_release, tell
 from .lock import Lock, holder, release, renew
 from .record import Link, Record, forget, live_links
 from .release import FILES
@@ -282,13 +282,8 @@ class Finish:
 
     def _event(self, outcome: Outcome) -> dict[str, Any]:
         work = outcome.work
-        return notify.event(
-            "release_reverted" if work.name in self.reverted else "release_failed",
-            outcome.reason,
-            app=work.name,
-            action=self.action,
-            **{"from": work.live, "to": work.id},
-        )
+        kind = "release_reverted" if work.name in self.reverted else "release_failed"
+        return of_release(kind, outcome.reason, work.name, self.action, work.live, work.id)
 
     def _audit(self, outcome: Outcome, drained: Mapping[str, Mapping[str, float]]) -> None:
         """Write one line about what was done, by whom, and with which result."""

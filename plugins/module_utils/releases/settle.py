@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..host import notify, trees
+from ..host import trees
 from ..host.engine import Docker
 from ..host.files import left_aside
 from ..host.places import NginxPlace, Place, ReleaseName
@@ -19,6 +19,7 @@ from ..nginx.steps import NginxError
 from ..nginx.tree import move_links
 from . import audit, drain, process_steps, routes
 from .attempts import Attempts
+from .events import of_release
 from .lock import Held
 from .plan import Plan
 from .probe import Question, check
@@ -90,7 +91,7 @@ class Settle:
                 return
             record.mark(link.id, "failed", reason=why)
             record.save()
-            self.events.append(_reverted(name, link.id, before, why))
+            self.events.append(of_release("release_reverted", why, name, "repair", before, link.id))
             self.actions.append(
                 f"{name}: moved the route back to release {before}, because {link.id} does not"
                 f" serve: {why}"
@@ -201,13 +202,6 @@ class Settle:
                 self.actions.append(f"{name}: removed release {identity}, which never served")
         if unfinished:
             record.save()
-
-
-def _reverted(name: str, identity: str, live: str, why: str) -> dict[str, Any]:
-    """The event of a release that an interrupted run has left serving, and that does not."""
-    return notify.event(
-        "release_reverted", why, app=name, action="repair", **{"from": live, "to": identity}
-    )
 
 
 def _outcome(record: Record, held: Held) -> tuple[str | None, str | None, str]:
