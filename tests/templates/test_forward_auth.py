@@ -19,7 +19,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import prob
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app_path import AppPath
 from test_guards import WHERE, login
 from test_proxy import PAGE, SPA, STRIPPED, Server, base, needs_nginx, place  # noqa: F401
-from test_trusted_proxies import CLIENT, OTHER, PORT, ask, site  # noqa: F401
+from test_trusted_proxies import CLIENT, OTHER, ask, public_check, site  # noqa: F401
 
 LOGIN = "https://login.example.org/start"
 USER = "X-Auth-Request-User"
@@ -440,19 +440,7 @@ def test_an_address_and_the_verifier_may_be_alternatives(site, verifier):  # noq
 @needs_nginx
 def test_the_public_check_takes_it_for_a_login(site, verifier):  # noqa: F811
     made = site([], proxy={"forward_auth": {"url": verifier.url, "login": LOGIN}})
-    for name in ("nginx.conf", "release.txt"):
-        (made.directory / name).write_text(made.release["files"][name])
-    question = probe.Question(
-        "shop",
-        made.release["id"],
-        "/shop",
-        "/shop/up",
-        "shop.example.org",
-        PORT,
-        ("2xx",),
-        config=probe.config_of(made.directory / "nginx.conf"),
-    )
-    assert probe.check(question, time.monotonic() + 5) == ""
+    assert probe.check(public_check(made), time.monotonic() + 5) == ""
 
 
 @needs_nginx

@@ -12,7 +12,7 @@ import time
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.releases import probe
 from test_proxy import SPA, base, needs_nginx, place, release  # noqa: F401
-from test_trusted_proxies import CLIENT, FAR, OTHER, PORT, PROXY, ask, site  # noqa: F401
+from test_trusted_proxies import CLIENT, FAR, OTHER, PROXY, ask, public_check, site  # noqa: F401
 
 WHERE = ["/shop/", "/shop", "/shop/static/a.css", "/shop/static/drawn", "/shop/ws", "/shop/ws/x"]
 
@@ -147,18 +147,7 @@ def test_a_changed_password_is_a_new_release_and_no_file_contains_it(base):  # n
 def test_the_public_check_finds_a_guarded_release(site, proxy, status):  # noqa: F811
     """It asks from the host, several times if it must."""
     made = site([PROXY], proxy=proxy)
-    for name in ("nginx.conf", "release.txt", "nginx.passwords"):
-        (made.directory / name).write_text(made.release["files"].get(name, ""))
-    question = probe.Question(
-        "shop",
-        made.release["id"],
-        "/shop",
-        "/shop/up",
-        "shop.example.org",
-        PORT,
-        ("2xx",),
-        config=probe.config_of(made.directory / "nginx.conf"),
-    )
+    question = public_check(made)
     for _time in range(3):
         assert ask(CLIENT, "/shop/up")[0] == status
         assert probe.check(question, time.monotonic() + 5) == ""

@@ -14,6 +14,7 @@ import time
 from contextlib import closing, suppress
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.releases import probe
 from test_nginx import render
 from test_proxy import NGINX, base, needs_nginx, place  # noqa: F401
 
@@ -84,6 +85,22 @@ def ask(source, path="/shop/", **headers):
         connection.endheaders()
         response = connection.getresponse()
         return response.status, response.read()
+
+
+def public_check(made):
+    """What a deploy asks after the switch; writes the files of the release that it needs."""
+    for name in ("nginx.conf", "release.txt", "nginx.passwords"):
+        (made.directory / name).write_text(made.release["files"].get(name, ""))
+    return probe.Question(
+        "shop",
+        made.release["id"],
+        "/shop",
+        "/shop/up",
+        "shop.example.org",
+        PORT,
+        ("2xx",),
+        config=probe.config_of(made.directory / "nginx.conf"),
+    )
 
 
 def received(source, **headers):

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from ..releases.app import App, Proxy
+from ..releases.processes import twice
+from ..releases.response_headers import names_of
 
 # The directives of each key; of the first one, a message says that it belongs in a fragment.
 _DIRECTIVES = {
@@ -68,12 +69,10 @@ def proxy_problems(app: App, written: Mapping[str, Any]) -> list[str]:
 
 def _written_twice(proxy: Proxy) -> list[str]:
     """Names of headers that differ only in their case."""
-    times = Counter(map(str.lower, proxy.security_headers))
     return [
         f"proxy.security_headers has {name} twice; the case of a name does not count, so leave one"
         " out."
-        for name, count in times.items()
-        if count > 1
+        for name in twice([name.lower() for name in proxy.security_headers])
     ]
 
 
@@ -120,13 +119,11 @@ def _forward_auth(app: App, written: Mapping[str, Any]) -> list[str]:
             f"{where}.app is the application itself; write another one, or forward_auth: null to"
             " lift what flask_apps_defaults says."
         )
-    names = [name.lower() for name in auth.headers]
     found += [
         f"{where}.headers has {name} twice; leave one out."
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
+        for name in twice([name.lower() for name in auth.headers])
     ]
-    ours = {text.split()[1].strip("\"'").lower() for text in proxy.directives if _sets(text)}
+    ours = names_of("proxy_set_header", proxy.directives)
     found += [
         f"{where}.headers has {name}, which proxy_set_header in proxy.directives replaces; keep one"
         " of them."
@@ -139,9 +136,3 @@ def _forward_auth(app: App, written: Mapping[str, Any]) -> list[str]:
             " leave one of them out."
         )
     return found
-
-
-def _sets(directive: str) -> bool:
-    """Whether a directive sets a header for the application."""
-    words = directive.split()
-    return words[0] == "proxy_set_header" and len(words) > 1

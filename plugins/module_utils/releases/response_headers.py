@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 HSTS = "Strict-Transport-Security"
@@ -41,9 +41,8 @@ def response_headers(written: Mapping[str, str], directives: tuple[str, ...]) ->
     given = {name.lower(): value for name, value in written.items()}
     if _frames(given.get("content-security-policy", "")):
         given.setdefault("x-frame-options", "")
-    added = [text for text in directives if re.match(r"add_header\s", text)]
-    replaced = {re.split(r"\s+", text)[1].strip("\"'").lower() for text in added}
-    if any(map(_frames, added)):
+    replaced = names_of("add_header", directives)
+    if any(_frames(text) for text in directives if text.split()[0] == "add_header"):
         replaced.add("x-frame-options")
     known = {name.lower(): name for name in VARIABLES}
     names = {name.lower(): known.get(name.lower(), name) for name in (HSTS, *BY_DEFAULT, *written)}
@@ -57,6 +56,17 @@ def response_headers(written: Mapping[str, str], directives: tuple[str, ...]) ->
         for low, name in names.items()
         if given.get(low, "ours")
     ]
+
+
+def names_of(directive: str, directives: Iterable[str]) -> set[str]:
+    """The headers that one directive of Nginx is about, in lower case.
+
+    Args:
+        directive: such as add_header.
+        directives: whole ones, each without its semicolon.
+    """
+    words = (text.split() for text in directives)
+    return {each[1].strip("\"'").lower() for each in words if each[0] == directive and each[1:]}
 
 
 def _frames(policy: str) -> bool:
