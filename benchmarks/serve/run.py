@@ -29,6 +29,10 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from commands import play
+
 PLACE = "/srv/serve"
 IMAGE = "flaskops-benchmark-rivals"
 BASE = "flaskops-benchmark-base"
@@ -92,28 +96,6 @@ def on_host(*command: str, check: bool = True, **more: Any) -> str:
     if check and done.returncode:
         sys.exit(f"{command}: {done.stdout}")
     return done.stdout
-
-
-def play(playbook: str, inventory: Path, *words: str) -> None:
-    command = [
-        "ansible-playbook",
-        "-i",
-        str(inventory),
-        str(ROOT / f"playbooks/{playbook}.yml"),
-        *words,
-    ]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(done.stdout)
 
 
 def copy_app(directory: Path) -> Path:

@@ -23,6 +23,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from commands import play
+
 MEASURE = ROOT / "benchmarks/serve/measure.py"
 PLACE = "/srv/tls"
 NAMES = {"https": "secure.example.org", "http": "plain.example.org"}
@@ -65,21 +69,6 @@ def on_host(*command: str, **more: Any) -> str:
     if done.returncode:
         sys.exit(f"{command}: {done.stdout}")
     return done.stdout
-
-
-def play(playbook: str, inventory: Path, *words: str) -> None:
-    command = ["ansible-playbook", "-i", str(inventory), f"{ROOT}/playbooks/{playbook}.yml", *words]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": f"{ROOT}/ansible.cfg"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        sys.exit(done.stdout)
 
 
 def deploy(directory: Path) -> list[dict[str, Any]]:
