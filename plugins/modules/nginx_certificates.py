@@ -106,8 +106,10 @@ failures:
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -116,7 +118,7 @@ from ..module_utils.host.files import HostError, sentences
 from ..module_utils.host.places import CERTIFICATES, NGINX_ROOT
 from ..module_utils.host.typed import read
 from ..module_utils.nginx import acme, certificates
-from ..module_utils.nginx.renew import alone, attempt
+from ..module_utils.nginx.renew import Attempt, alone, attempt, tell
 
 SITE = {
     "site": {"type": "str", "required": True},
@@ -179,8 +181,9 @@ def unused(sites: list[str], created: set[str], check_mode: bool) -> list[str]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    links, actions, failures = [], [], {}
-    warnings: list[str] = []
+    links, actions = [], []
+    failures: dict[str, str] = {}
+    events: dict[str, list[Mapping[str, Any]]] = {}
     try:
         with nullcontext() if module.check_mode else alone():
             for given in module.params["create"]:
@@ -200,10 +203,12 @@ def main() -> None:
     for given in module.params["issue"]:
         order = read(acme.Order, given)
         actions.append(f"Get the certificate of {order.site} ({', '.join(order.names)})")
-        if not module.check_mode and (words := attempt(order, warnings)):
-            failures[order.site] = words
-    for warning in warnings:
-        module.warn(warning)
+        tried = Attempt() if module.check_mode else attempt(order)
+        failures |= {order.site: tried.failure} if tried.failure else {}
+        events.setdefault(order.notify, []).extend([tried.event] if tried.event else [])
+    for program, given in events.items():
+        for words in tell(program, given) if given else ():
+            module.warn(words)
     module.exit_json(
         changed=len(actions) > len(failures),
         actions=actions,

@@ -91,6 +91,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(acme, "issue", issue)
     for function in (certificates.forgotten, certificates.forget):
         monkeypatch.setattr(function, "__defaults__", (tmp_path / "certificates",))
+    monkeypatch.setattr(certificates.prune, "__defaults__", (tmp_path / "certificates", 2))
     monkeypatch.setattr(acme, "HOME", tmp_path / "acme")
     monkeypatch.setattr(renew, "_use", use)
     monkeypatch.setattr(renew, "_unused", lambda *_words: made.unused)
@@ -101,7 +102,7 @@ def host(tmp_path, monkeypatch):
 
 
 def test_a_certificate_is_got_and_used(host):
-    assert renew.renew_all() == []
+    assert renew.renew_all() == ([], [])
     assert host.used == [("www", host.issued)]
     line = host.audit()[0]
     assert (line["site"], line["action"], line["reason"], line["from"], line["to"]) == (
@@ -114,7 +115,7 @@ def test_one_that_is_not_due_is_left_alone(host, tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c/about.json").write_text(json.dumps(plain(there)))
     (tmp_path / "nginx/flaskops/www.certificate").symlink_to(tmp_path / "c")
-    assert renew.renew_all() == []
+    assert renew.renew_all() == ([], [])
     assert host.used == [] and not renew.AUDIT.exists()
 
 
@@ -128,7 +129,7 @@ def test_one_that_is_not_due_is_left_alone(host, tmp_path):
 )
 def test_a_failure_is_reported_and_recorded(host, issued, refuses, words):
     host.issued, host.refuses = issued, refuses
-    (failure,) = renew.renew_all()
+    (failure,), _beside = renew.renew_all()
     assert words in failure and host.used == []
     line = host.audit()[0]
     assert (line["action"], line["to"]) == ("failed", None) and words in line["reason"]
@@ -137,18 +138,18 @@ def test_a_failure_is_reported_and_recorded(host, issued, refuses, words):
 def test_what_was_got_and_not_used_is_used_and_not_asked_for_again(host):
     host.unused = certificate(directory="/etc/flaskops/certificates/www/abcdef012345")
     host.issued = AssertionError("the authority was asked")
-    assert renew.renew_all() == []
+    assert renew.renew_all() == ([], [])
     assert host.used == [("www", host.unused)]
 
 
 def test_what_nginx_refuses_counts_as_a_failure(host):
     host.refuses = NginxError("Nginx refuses the new configuration")
-    assert renew.renew_all() and host.recorded == ["failed"]
+    assert renew.renew_all()[0] and host.recorded == ["failed"]
 
 
 def test_an_error_that_nobody_expects_leaves_the_others_alone(host):
     host.issued = UnicodeDecodeError("utf-8", b"x", 0, 1, "why")
-    (failure,) = renew.renew_all()
+    (failure,), _beside = renew.renew_all()
     assert failure.startswith("www: no certificate; UnicodeDecodeError")
 
 
@@ -161,7 +162,7 @@ def test_the_others_go_on_when_one_fails(host, monkeypatch):
         return certificate()
 
     monkeypatch.setattr(acme, "issue", issue)
-    assert renew.renew_all() == ["www: no certificate"]
+    assert renew.renew_all() == (["www: no certificate"], [])
     assert [site for site, _found in host.used] == ["blog"]
 
 
@@ -174,7 +175,7 @@ def test_a_site_that_a_run_removes_meanwhile_is_not_renewed(host, monkeypatch):
         return certificate()
 
     monkeypatch.setattr(acme, "issue", issue)
-    assert renew.renew_all() == []
+    assert renew.renew_all() == ([], [])
     assert [site for site, _found in host.used] == ["www"]
 
 
@@ -192,7 +193,7 @@ def test_an_authority_may_advise_a_new_one_before_it_is_due(host, in_use, monkey
     asked = []
     monkeypatch.setattr(acme, "is_advised", lambda *words: asked.append(words) or True)
     host.unused = None
-    assert renew.renew_all() == []
+    assert renew.renew_all() == ([], [])
     assert asked == [(ORDER, in_use)] and host.used == [("www", host.issued)]
 
 
@@ -217,11 +218,24 @@ def test_one_that_was_got_more_than_a_day_ago_is_not_used_again(monkeypatch, hou
     assert renew._unused(ORDER) == (there if again else None)
 
 
+def test_what_a_renewal_leaves_that_is_killed_after_it_was_loaded_is_removed(host, tmp_path):
+    """The next one is two months later."""
+    place = tmp_path / "certificates/www"
+    for age, name in enumerate(["first", "second", "third"]):
+        (place / name).mkdir(parents=True)
+        os.utime(place / name, (age, age))
+    there = certificate(directory=str(place / "third"), not_after=int(time.time()) + 80 * DAY)
+    (place / "third/about.json").write_text(json.dumps(plain(there)))
+    (tmp_path / "nginx/flaskops/www.certificate").symlink_to(place / "third")
+    assert renew.renew_all() == ([], []) and host.used == []
+    assert sorted(path.name for path in place.iterdir()) == ["second", "third"]
+
+
 def test_what_certbot_has_kept_of_earlier_is_removed_twice_a_day(host, in_use, tmp_path):
     old = tmp_path / "acme/staging.example.org/keys/0000_key-certbot.pem"
     old.parent.mkdir(parents=True)
     old.touch()
-    assert renew.renew_all() == [] and not old.exists()
+    assert renew.renew_all() == ([], []) and not old.exists()
 
 
 def test_what_a_killed_process_has_written_is_loaded(host, in_use, monkeypatch, tmp_path):
@@ -244,26 +258,26 @@ def test_what_a_killed_process_has_written_is_loaded(host, in_use, monkeypatch, 
 
     monkeypatch.setattr(renew, "Host", Running)
     monkeypatch.setattr(Running, "installed", lambda _self: True)
-    assert renew.renew_all() == [] and reloads == []
+    assert renew.renew_all() == ([], []) and reloads == []
     pending.parent.mkdir()
     pending.touch()
-    assert renew.renew_all() == []
+    assert renew.renew_all() == ([], [])
     assert reloads == [tmp_path / "nginx"] and not pending.exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"site": "www"}', '[{"site": "www"}]'])
 def test_a_garbled_list_has_a_message(host, text):
     renew.ORDERS.write_text(text)
-    (failure,) = renew.renew_all()
+    (failure,), _beside = renew.renew_all()
     assert "cannot be read" in failure and failure.endswith("Run the playbook again.")
 
 
 def test_a_second_process_waits_for_the_first(host, monkeypatch):
     monkeypatch.setattr(renew, "LOCK_SECONDS", 0.3)
     with renew.alone():
-        (failure,) = renew.renew_all()
+        (failure,), _beside = renew.renew_all()
     assert "another process has been changing certificates" in failure
-    assert renew.renew_all() == []
+    assert renew.renew_all() == ([], [])
 
 
 # --- what is sent ---------------------------------------------------------------------------------
@@ -294,7 +308,7 @@ def kinds(events):
 
 def test_a_renewal_that_fails_is_one_event(host, events):
     host.issued = Refused("www: no certificate; the authority does not answer\n  log: secret")
-    assert renew.renew_all()
+    assert renew.renew_all()[0]
     [event] = events
     assert (
         event.items()
@@ -309,8 +323,34 @@ def test_a_renewal_that_fails_is_one_event(host, events):
     assert "secret" not in json.dumps(event)
 
 
+def test_a_run_calls_the_program_once_with_all_events(host, events, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(renew.notify, "send", lambda *words: calls.append(words) or [])
+    (tmp_path / "nginx/flaskops/shop.certificate").symlink_to(tmp_path / "c")
+    host.issued = Refused("www: no certificate")
+    assert renew.renew_all() == (["www: no certificate"], [])
+    [(program, given)] = calls
+    assert program == "/usr/local/bin/notify"
+    assert [(event["event"], event["site"]) for event in given] == [
+        ("certificate_failed", "www"), ("certificate_expiring", "shop"),
+    ]  # fmt: skip
+
+
+def test_what_a_program_did_not_get_is_sent_again(host, events, monkeypatch):
+    answers = [["it must be writable by root alone"], []]
+    tried = []
+    monkeypatch.setattr(
+        renew.notify, "send", lambda _program, given: tried.append(kinds(given)) or answers.pop(0)
+    )
+    assert renew.tell("/usr/local/bin/notify") == ["it must be writable by root alone"]
+    assert renew.tell("/usr/local/bin/notify") == []
+    answers.append([])
+    assert renew.tell("/usr/local/bin/notify") == []
+    assert tried == [["certificate_expiring"], ["certificate_expiring"], []]
+
+
 def test_one_that_works_is_none(host, events):
-    assert renew.renew_all() == []
+    assert renew.renew_all() == ([], [])
     # The test moves no link, so that the old one is still found to expire.
     assert "certificate_failed" not in kinds(events)
 
@@ -318,7 +358,7 @@ def test_one_that_works_is_none(host, events):
 def test_a_certificate_that_expires_is_sent_once_a_day(host, events, tmp_path):
     host.issued = acme.Paused("www: no certificate; the last 3 tries failed")
     now = time.time()
-    assert renew.renew_all()
+    assert renew.renew_all()[0]
     [event] = events
     assert (event["event"], event["site"], event["names"]) == (
         "certificate_expiring", "www", list(ORDER.names),
@@ -326,14 +366,14 @@ def test_a_certificate_that_expires_is_sent_once_a_day(host, events, tmp_path):
     assert "expires in 3 days" in event["reason"] or "expires in 4 days" in event["reason"]
     events.clear()
     for later, wanted in [(60, 0), (22 * 3600, 0), (24 * 3600, 1), (25 * 3600, 0), (48 * 3600, 1)]:
-        renew.tell_expiring("/usr/local/bin/notify", now + later)
+        renew.tell("/usr/local/bin/notify", now=now + later)
         assert len(kinds(events)) == wanted, later
-    renew.tell_expiring("/usr/local/bin/notify", now)  # the clock was wrong
+    renew.tell("/usr/local/bin/notify", now=now)  # the clock was wrong
     assert kinds(events) == ["certificate_expiring"]
     (tmp_path / "www/event.json").write_text("{")
-    renew.tell_expiring("/usr/local/bin/notify", now)
+    renew.tell("/usr/local/bin/notify", now=now)
     assert kinds(events) == ["certificate_expiring"]
-    renew.tell_expiring("", now + 9 * DAY)
+    renew.tell("", now=now + 9 * DAY)
     assert kinds(events) == []
 
 
@@ -351,7 +391,7 @@ def test_which_certificates_are_sent(events, tmp_path, more, sent):
     there = {**plain(certificate()), "directory": str(tmp_path / "c")}
     there |= {"not_after": int(time.time()) + 4 * DAY, **more}
     (tmp_path / "c/about.json").write_text(json.dumps(there))
-    renew.tell_expiring("/usr/local/bin/notify")
+    renew.tell("/usr/local/bin/notify")
     assert kinds(events) == (["certificate_expiring"] if sent else [])
 
 
@@ -365,7 +405,7 @@ def test_an_event_says_who_renews_and_how_it_ends(events, tmp_path, kind, manage
     (tmp_path / "nginx/nginx.conf").write_text(f"# {renew.MARKER}\n" if managed else "http {}\n")
     if not managed:
         renew.ORDERS.unlink()
-    renew.tell_expiring("/usr/local/bin/notify")
+    renew.tell("/usr/local/bin/notify")
     [event] = events
     wanted = {
         ("acme", True): "its renewal has not worked so far.",
@@ -378,7 +418,7 @@ def test_an_event_says_who_renews_and_how_it_ends(events, tmp_path, kind, manage
     assert event["reason"].endswith(f"; {wanted}")
     (tmp_path / "nginx/flaskops/www.certificate").unlink()
     events.clear()
-    renew.tell_expiring("/usr/local/bin/notify", time.time() + 9 * DAY)
+    renew.tell("/usr/local/bin/notify", now=time.time() + 9 * DAY)
     assert kinds(events) == []
 
 

@@ -15,9 +15,9 @@ from typing import ClassVar
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import renew as _renew
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import tree
 from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
-from ansible_collections.flaskops.host.plugins.module_utils.releases import events as _events
 from ansible_collections.flaskops.host.plugins.module_utils.releases import finish as _finish
 from ansible_collections.flaskops.host.plugins.module_utils.releases import lock as _lock
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
@@ -609,8 +609,7 @@ def events(world, monkeypatch):
         got.extend(events if program else ())
         return ["it ended with 1"] if program else []
 
-    monkeypatch.setattr(_events.notify, "send", send)
-    monkeypatch.setattr(_events, "tell_expiring", lambda _program: [])
+    monkeypatch.setattr(_renew.notify, "send", send)
     return got
 
 

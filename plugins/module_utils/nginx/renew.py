@@ -14,9 +14,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..host import notify
 from ..host.files import HostError, append_line, moment, write_file
@@ -44,22 +46,31 @@ LOCK_SECONDS = 600.0  # a run waits so long for the timer, and the other way rou
 NGINX = "/usr/sbin/nginx"
 RELOAD_SECONDS = 20.0
 LAST_EVENT = "event.json"
+FAILED = "certificate_failed"
 HOUR = 3600  # the timer is up to an hour late
 REUSED_SECONDS = DAY + HOUR  # authorities date a certificate back by an hour
 
 
-def renew_all(warnings: list[str] | None = None) -> list[str]:
-    """Renew what is due; returns why that failed for each site where it did, or for all of them.
+@dataclass(frozen=True)
+class Attempt:
+    """How one try ended: both are empty when the new certificate is in use."""
 
-    Args:
-        warnings: where to add what went wrong beside.
+    failure: str = ""  # why the old one stays in use
+    event: Mapping[str, Any] | None = None  # for the program of the order
+
+
+def renew_all() -> tuple[list[str], list[str]]:
+    """Renew what is due.
+
+    Returns:
+        Why that failed for each site where it did, or for all of them; and what went wrong beside.
     """
-    beside = [] if warnings is None else warnings
-    failures = []
     try:
         orders = _listed()
     except (OSError, ValueError, TypeError) as error:
-        return [f"{ORDERS} cannot be read: {error}. Run the playbook again."]
+        return [f"{ORDERS} cannot be read: {error}. Run the playbook again."], []
+    failures = []
+    events: dict[str, list[Mapping[str, Any]]] = {order.notify: [] for order in orders}
     try:
         _load_pending()
     except (NginxError, OSError) as error:
@@ -70,13 +81,23 @@ def renew_all(warnings: list[str] | None = None) -> list[str]:
         advised = not due and acme.is_advised(order, there)
         # A run may have changed the list meanwhile.
         if (due or advised) and _is_listed(order):
-            failures.append(attempt(order, beside, advised))
+            tried = attempt(order, advised)
+            failures += [tried.failure] if tried.failure else []
+            events[order.notify] += [tried.event] if tried.event else []
     with suppress(Refused), alone():
-        certificates.forget(certificates.forgotten(Path(NGINX_ROOT), time.time()))
-        acme.clean()
-    for program in dict.fromkeys(order.notify for order in orders):
-        beside += tell_expiring(program)
-    return [words for words in failures if words]
+        _clean(orders)
+    return failures, [words for program in events for words in tell(program, events[program])]
+
+
+def _clean(orders: Iterable[Order]) -> None:
+    """Remove what is no longer used, also that of a process that was killed."""
+    root = Path(NGINX_ROOT)
+    linked = certificates.current(root)
+    for order in orders:
+        if order.site in linked:
+            certificates.prune(order.site, linked[order.site].directory)
+    certificates.forget(certificates.forgotten(root, time.time()))
+    acme.clean()
 
 
 def _listed() -> list[Order]:
@@ -109,16 +130,12 @@ def is_due(found: Certificate | None, order: Order, now: float) -> bool:
     )
 
 
-def attempt(order: Order, warnings: list[str] | None = None, advised: bool = False) -> str:
+def attempt(order: Order, advised: bool = False) -> Attempt:
     """Get a certificate and let Nginx use it. The old one stays in use if that fails.
 
     Args:
         order: for which site.
-        warnings: where to add what went wrong beside.
         advised: the authority advises a new one, though this one is not due.
-
-    Returns:
-        Why that failed; "" when it worked.
     """
     begun, before = time.time(), certificates.current(Path(NGINX_ROOT)).get(order.site)
     found, words, asked = None, "", True
@@ -127,7 +144,7 @@ def attempt(order: Order, warnings: list[str] | None = None, advised: bool = Fal
             # Another process may have done it meanwhile.
             there = certificates.current(Path(NGINX_ROOT)).get(order.site)
             if not is_due(there, order, time.time()) and not (advised and there == before):
-                return ""
+                return Attempt()
             before = there
             found = _unused(order, before if advised else None) or acme.issue(order)
             _use(order.site, found)
@@ -152,45 +169,71 @@ def attempt(order: Order, warnings: list[str] | None = None, advised: bool = Fal
     with suppress(OSError):
         AUDIT.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         append_line(AUDIT, json.dumps(line))
-    if words and asked and order.notify:
-        facts = {key: line[key] for key in ("site", "names", "from", "to")}
-        expires = moment(before.not_after) if before else None
-        event = notify.event("certificate_failed", words, **facts, expires=expires)
-        unsent = notify.send(order.notify, [event])
-        if warnings is not None:
-            warnings += unsent
-        if before:
-            _remember(order.site, before, begun)
-    return words
+    if not (words and asked):
+        return Attempt(words)
+    facts = {key: line[key] for key in ("site", "names", "from", "to")}
+    expires = moment(before.not_after) if before else None
+    return Attempt(words, notify.event(FAILED, words, **facts, expires=expires))
 
 
-def tell_expiring(program: str, now: float | None = None) -> list[str]:
-    """Give a program an event for each certificate that should have been replaced, once a day;
-    returns what went wrong.
+def tell(
+    program: str, events: Iterable[Mapping[str, Any]] = (), now: float | None = None
+) -> list[str]:
+    """Give a program events, and one for each certificate that should have been replaced: once a
+    day, and again in the next run if something goes wrong.
+
+    Nothing may be locked then, because a program may take its time.
+
+    Args:
+        program: its path on this host; "" for none.
+        events: see notify.event.
+        now: seconds since 1970.
+
+    Returns:
+        What went wrong.
     """
     if not program:
         return []
-    clock, events = time.time() if now is None else now, []
+    clock, given = time.time() if now is None else now, list(events)
+    failed = {each["site"] for each in given if each["event"] == FAILED}
+    linked = certificates.current(Path(NGINX_ROOT))
+    ending = {
+        site: found
+        for site, found in linked.items()
+        if certificates.is_ending(found, clock)
+        and site not in failed
+        and not _had_event(site, found, clock)
+    }
+    warnings = notify.send(program, [*given, *_expiring(ending, clock)])
+    if not warnings:
+        for site in failed & linked.keys() | ending.keys():
+            _remember(site, linked[site], clock)
+    return warnings
+
+
+def _expiring(ending: Mapping[str, Certificate], now: float) -> list[Mapping[str, Any]]:
+    """The events of certificates that should have been replaced."""
     renewed: set[str] = set()
     with suppress(OSError, ValueError, TypeError):
         renewed = {order.site for order in _listed()}
-    ours = MARKER in read_text(Path(NGINX_ROOT) / "nginx.conf")
-    for site, found in sorted(certificates.current(Path(NGINX_ROOT)).items()):
-        if not certificates.is_ending(found, clock) or _had_event(site, found, clock):
-            continue
-        managed = site in renewed if found.kind == "acme" else ours
-        events.append(
-            notify.event(
-                "certificate_expiring",
-                certificates.expiry(site, found, found.names[0], clock, managed),
-                site=site,
-                names=list(found.names),
-                **{"from": Path(found.directory).name, "to": None},
-                expires=moment(found.not_after),
-            )
+    ours = MARKER in read_text(Path(NGINX_ROOT) / "nginx.conf") if ending else False
+    return [
+        notify.event(
+            "certificate_expiring",
+            certificates.expiry(
+                site,
+                found,
+                found.names[0],
+                now,
+                site in renewed if found.kind == "acme" else ours,
+            ),
+            site=site,
+            names=list(found.names),
+            **{"from": Path(found.directory).name, "to": None},
+            expires=moment(found.not_after),
         )
-        _remember(site, found, clock)
-    return notify.send(program, events)
+        for site, found in sorted(ending.items())
+    ]
 
 
 def _had_event(site: str, found: Certificate, now: float) -> bool:

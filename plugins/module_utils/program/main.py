@@ -28,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.parse_args(arguments)
     _sweep()
-    warnings: list[str] = []
-    failures = renew.renew_all(warnings)
+    failures, warnings = renew.renew_all()
     sys.stderr.writelines(f"{words}\n" for words in [*failures, *warnings])
     return 1 if failures else 0
 

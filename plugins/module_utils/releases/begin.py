@@ -18,9 +18,10 @@ from ..host.files import HostError
 from ..host.places import Place
 from ..host.size import bytes_of
 from ..images.delta import kept_digests
+from ..nginx.renew import tell
 from . import mount, planted, uid_move
 from .attempts import Attempts
-from .events import of_release, tell
+from .events import of_release
 from .lock import Held, Lock, Owner, acquire, release
 from .plan import Plan, Planned
 from .record import live_links, read_release

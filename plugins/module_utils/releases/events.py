@@ -1,15 +1,13 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The events of a run: sent once, when nothing is locked, because a program may take its time."""
+"""The events of a release."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..host import notify
-from ..nginx.renew import tell_expiring
 
 
 def of_release(
@@ -26,14 +24,3 @@ def of_release(
         to: the id of the release; None where it is not known.
     """
     return notify.event(kind, why, app=app, action=action, **{"from": before, "to": to})
-
-
-def tell(program: str, events: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Give a program the events of a run, and those of certificates that expire; returns what went
-    wrong.
-
-    Args:
-        program: its path on the host; "" for none.
-        events: see notify.event.
-    """
-    return list(dict.fromkeys([*notify.send(program, events), *tell_expiring(program)]))

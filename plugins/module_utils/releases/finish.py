@@ -18,9 +18,10 @@ from ..host.disk import no_room, with_advice
 from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.places import AppPlace, Place, ReleaseName
+from ..nginx.renew import tell
 from . import audit, drain, memory, process_steps, prune, routes
 from .attempts import Attempts
-from .events import of_release, tell
+from .events import of_release
 from .lock import Lock, holder, release, renew
 from .record import Link, Record, forget, live_links
 from .release import FILES
