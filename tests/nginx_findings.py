@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
 from gixy.core.config import Config
 from gixy.core.manager import Manager
-from gixy.core.sre_parse import sre_parse
 from gixy.directives.directive import Directive
 
 OUTSIDE = (None, "http", "include")
@@ -21,8 +21,6 @@ OUTSIDE = (None, "http", "include")
 # gixy's parser of expressions does not know possessive quantifiers. They only forbid to try again,
 # so an expression matches no more with them than without.
 POSSESSIVE = re.compile(r"(?<!\\)([*+?}])\+")
-_parse = sre_parse.parse
-sre_parse.parse = lambda text, *words: _parse(POSSESSIVE.sub(r"\1", text), *words)
 
 
 class Accepted(NamedTuple):
@@ -78,7 +76,11 @@ def findings(
         files: only findings with a directive in one of these are reported.
     """
     manager = Manager(Config(load_default_vars=True))
-    manager.audit(str(configuration), None)
+    # Beside it, because what it includes may be relative.
+    with NamedTemporaryFile("w", dir=configuration.parent) as simple:
+        simple.write(POSSESSIVE.sub(r"\1", configuration.read_text()))
+        simple.flush()
+        manager.audit(simple.name, None)
     found = set()
     for check in manager.results:
         for issue in check.issues:

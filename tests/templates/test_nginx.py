@@ -266,10 +266,12 @@ def takes(tmp_path, files):
         .replace("/run/nginx.pid", f"{tmp_path}/pid")
         .replace("/var/log/nginx", str(tmp_path))
     )
-    result = subprocess.run([NGINX, "-t", "-c", main], capture_output=True, text=True, check=False)
+    result = subprocess.run([NGINX, "-T", "-c", main], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "[warn]" not in result.stderr, result.stderr
-    assert findings(main) == []
+    whole = tmp_path / "whole.conf"
+    whole.write_text(result.stdout)
+    assert findings(whole) == []
 
 
 @pytest.mark.skipif(
