@@ -21,6 +21,8 @@ OUTSIDE = (None, "http", "include")
 # gixy's parser of expressions does not know possessive quantifiers. They only forbid to try again,
 # so an expression matches no more with them than without.
 POSSESSIVE = re.compile(r"(?<!\\)([*+?}])\+")
+# gixy takes "443" and "ssl" anywhere in the path of a socket for a port and for TLS.
+SOCKET = re.compile(r"(listen\s+unix:)[^\s;]+")
 
 
 class Accepted(NamedTuple):
@@ -78,7 +80,8 @@ def findings(
     manager = Manager(Config(load_default_vars=True))
     # Beside it, because what it includes may be relative.
     with NamedTemporaryFile("w", dir=configuration.parent) as simple:
-        simple.write(POSSESSIVE.sub(r"\1", configuration.read_text()))
+        text = POSSESSIVE.sub(r"\1", configuration.read_text())
+        simple.write(SOCKET.sub(r"\1/socket", text))
         simple.flush()
         manager.audit(simple.name, None)
     found = set()

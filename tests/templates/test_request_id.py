@@ -83,13 +83,23 @@ def log(request, base):  # noqa: F811
             )  # fmt: skip
         return identity, wait(path, identity, more)
 
-    def wait(path, identity, more):
+    def listening():
+        """A connection. The socket is there a little before the server listens."""
         deadline = time.monotonic() + 20
-        while not socket_file.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        with socket.socket(socket.AF_UNIX) as client:
+        while True:
+            client = socket.socket(socket.AF_UNIX)
             client.settimeout(20)
-            client.connect(str(socket_file))
+            try:
+                client.connect(str(socket_file))
+                return client
+            except OSError:
+                client.close()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def wait(path, identity, more):
+        with listening() as client:
             client.sendall(
                 f"GET {path}?a=1 HTTP/1.1\r\nHost: a\r\nX-Real-IP: 192.0.2.7\r\n"
                 f"X-Request-ID: {identity}\r\n{more or 'Connection: close'}\r\n\r\n".encode()

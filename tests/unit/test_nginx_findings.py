@@ -98,3 +98,11 @@ def test_only_findings_in_the_given_files_are_reported(found):
 
 def test_each_accepted_finding_has_a_reason():
     assert all(len(each.reason) > 30 for each in ACCEPTED)
+
+
+def test_the_path_of_a_socket_says_nothing_about_tls(tmp_path):
+    (tmp_path / "nginx.conf").write_text(
+        "events {}\nhttp {\nserver_tokens off;\n"
+        "server { listen unix:/tmp/443-ssl/web; server_name _; }\n}\n"
+    )
+    assert findings(tmp_path / "nginx.conf") == []
