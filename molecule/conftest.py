@@ -25,7 +25,8 @@ import pytest
 PROJECT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).parents[1]))
 SCENARIO = Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", Path(__file__).parent))
 INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
-sys.path.append(str(PROJECT / "tests"))  # for nginx_findings
+sys.path.append(str(PROJECT / "tests"))
+from long_cases import pytest_collection_modifyitems  # noqa: F401  # a hook
 
 HTTP_CLIENT = """
 import http.client, json, sys
@@ -93,20 +94,9 @@ class WebsocketAnswer(NamedTuple):
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Write a new report file for each call of pytest; bin/test counts the results in them."""
-    config.addinivalue_line("markers", "long: a case that runs with FLASKOPS_TEST_ALL only")
     if reports := os.environ.get("FLASKOPS_TEST_REPORTS"):
         name = os.environ.get("MOLECULE_SCENARIO_NAME", "scenario")
         config.option.xmlpath = str(Path(reports, f"molecule-{name}-{time.time_ns()}.xml"))
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the long cases without FLASKOPS_TEST_ALL; they count neither as passed nor as
-    skipped.
-    """
-    if not os.environ.get("FLASKOPS_TEST_ALL"):
-        long = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
 
 
 class Run(NamedTuple):

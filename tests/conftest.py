@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 from hypothesis import settings
+from long_cases import pytest_collection_modifyitems  # noqa: F401  # a hook
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -537,7 +537,7 @@ def test_the_certbot_of_the_package_index_is_that_for_the_python_of_the_host(tmp
     assert gather.certbot_there(places) == ""  # the distribution was upgraded
 
 
-@pytest.mark.parametrize("there", ["", "certbot-0"])
+@pytest.mark.parametrize("there", [pytest.param("", marks=pytest.mark.long), "certbot-0"])
 def test_a_certbot_for_another_python_is_not_used_while_a_new_one_is_installed(tmp_path, there):
     """The tasks themselves, with a package index that does not answer. One that works stays."""
     (tmp_path / "certbot-1").mkdir()

@@ -192,22 +192,23 @@ def test_a_missing_directory_is_not_an_error(tmp_path):
 
 
 def test_many_files_are_deleted_within_the_budget_and_the_next_run_continues(tmp_path, tree):
-    for number in range(100_000):
+    for number in range(40_000):
         os.close(os.open(tree / str(number), os.O_CREAT | os.O_WRONLY))
     start = time.monotonic()
     trees.put_away(tree, str(tmp_path))
     assert time.monotonic() - start < 0.1
     start, found = time.monotonic(), 0.0
-    trees.sweep(str(tmp_path), 0.1)
-    assert time.monotonic() - start < 0.5
+    trees.sweep(str(tmp_path), 0.05)
+    assert time.monotonic() - start < 0.45
     remaining = len(os.listdir(tmp_path / "apps/.trash" / left(tmp_path)[0]))
-    assert 0 < remaining < 100_000
+    assert 0 < remaining < 40_000
     while not trees.is_clean(str(tmp_path)):
         trees.sweep(str(tmp_path), 0.5)
         found += 1
         assert found < 100
 
 
+@pytest.mark.long
 def test_many_directories_cost_no_memory(tmp_path, tree, root):
     """A separate process, to measure its peak; with names that take Python twice their length."""
     for number in range(55_000):
