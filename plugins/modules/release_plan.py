@@ -99,6 +99,11 @@ options:
       something is locked, M(flaskops.host.release_finish) runs it.
     type: str
     default: ''
+  log_driver:
+    description: The log driver that C(docker_daemon_options) names, which containers then use;
+      empty for the journal of systemd, if the host has it.
+    type: str
+    default: ''
   owner: {description: Set by the action plugin; who runs., type: dict, required: true}
 """
 
@@ -222,6 +227,7 @@ ARGUMENTS: dict[str, Any] = {
     "free_space": {"type": "str", "default": "0"},
     "owner": {"type": "dict", "required": True},
     "notify": {"type": "str", "default": ""},
+    "log_driver": {"type": "str", "default": ""},
 }
 
 

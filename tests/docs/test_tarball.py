@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 TOP = {
+    "bin",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "FILES.json",
@@ -25,8 +26,10 @@ TOP = {
     "roles",
 }
 SECOND = {
+    "bin": {"flaskops"},
     "docs": {
         "apps.md",
+        "hands.md",
         "how-it-works.md",
         "outputs.yml",
         "pc-builder.jpg",
@@ -41,7 +44,15 @@ SECOND = {
     },
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
-    "playbooks": {"deploy.yml", "dev.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
+    "playbooks": {
+        "attach.yml",
+        "deploy.yml",
+        "dev.yml",
+        "remove.yml",
+        "rollback.yml",
+        "site.yml",
+        "status.yml",
+    },
     "plugins": {
         "action",
         "callback",

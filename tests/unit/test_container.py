@@ -349,6 +349,7 @@ def test_a_container_that_differs_is_replaced(wanted, option):
     assert wanted.differences(found, IMAGE, env_lines(ENVIRONMENT)) == [option.split(" ")[0]]
     assert calls(Engine(found), wanted) == [
         "stop",
+        "logs",
         "rm --force --volumes",
         "create",
         "network",
@@ -364,6 +365,7 @@ def test_every_option_is_compared_except_those_that_are_updated(wanted):
 def test_a_container_is_replaced_on_request(wanted):
     assert calls(Engine(FOUND), wanted, recreate=True) == [
         "stop",
+        "logs",
         "rm --force --volumes",
         "create",
         "network",

@@ -252,6 +252,24 @@ def test_leftovers_of_an_interrupted_run_are_repaired(serve, plan, engine, tmp_p
     }
 
 
+@pytest.mark.parametrize(("state", "left"), [("running", False), ("exited", True)])
+def test_a_command_at_work_may_finish(serve, plan, engine, monkeypatch, state, left):
+    serve()
+    name = f"shop-{OLD}-run-abc123"
+    engine.states[name] = state
+    found = Engine.containers
+
+    def containers(self, label):
+        entries = found(self, label)
+        for entry in entries:
+            if entry["Names"] == name:
+                entry["Labels"]["host.flaskops.one-off"] = "run"
+        return entries
+
+    monkeypatch.setattr(Engine, "containers", containers)
+    assert plan()["repairs"] == ({"shop": [f"container {name}"]} if left else {})
+
+
 def test_a_begun_release_that_is_no_longer_requested_is_a_leftover(serve, plan, tmp_path):
     serve()
     record = Record(str(tmp_path / "flaskops"), "shop")

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "program": {"host", "inputs", "nginx"},
     "releases": {"host", "inputs", "images", "nginx"},
     "apps": {"host", "inputs", "images", "nginx", "releases"},
+    "hands": {"host", "apps", "releases"},
 }
 FILES = sorted(path for path in ROOMS.rglob("*.py") if path.name != "__init__.py")
 PACKAGES = sorted({path.parent / "__init__.py" for path in FILES})

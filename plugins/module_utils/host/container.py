@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from . import kept_logs
 from .engine import Docker, Inspected
 from .files import HostError
 from .size import bytes_of
@@ -214,6 +215,7 @@ def settle(
     different = wanted.differences(found, image, environment) if found else []
     if found and (recreate or set(different) - set(UPDATED)):
         docker.run("stop", wanted.name, check=False, seconds=STOP_SECONDS)
+        kept_logs.keep_one(docker, found)
         docker.run("rm", "--force", "--volumes", wanted.name)
         found = {}
     changed = not found
@@ -246,15 +248,15 @@ def _create(
         given = "".join(f"{line}\n" for line in environment if line not in long)
         wanted = replace(wanted, env_file="/dev/stdin")
     docker.run(
-        "create",
-        "--pull",
-        "never",
-        *options,
-        *_each("--env", long),
-        *wanted.words,
+        *command_to_create(wanted, [*options, *_each("--env", long)]),
         given=given,
         environment=NO_CONFIG,
     )
+
+
+def command_to_create(wanted: Container, options: Sequence[str]) -> list[str]:
+    """The arguments of docker that create a container."""
+    return ["create", "--pull", "never", *options, *wanted.words]
 
 
 def env_lines(text: str) -> list[str]:

@@ -28,6 +28,8 @@ ACME_WEBROOT = Path("/var/lib/flaskops-acme")
 # Only root may write here: in /run/lock every user of the host may create a file first.
 NGINX_RUNTIME = Path("/run/flaskops-nginx")
 NGINX_LOCK = NGINX_RUNTIME / "lock"
+# Logs of containers that are gone, where the host has no journal.
+KEPT_LOGS = Path("/var/log/flaskops")
 NGINX_BACKUPS = Path("/var/backups/flaskops/nginx")
 
 # In a container: the run directory of its release, the settings of its engine, its secrets, and
@@ -38,8 +40,8 @@ CONTAINER_SECRETS = "/run/secrets"
 CONTAINER_SPOOL = "/var/tmp"
 # The labels of this collection's containers.
 LABEL = "host.flaskops"
-APP_LABEL, RELEASE_LABEL, PROCESS_LABEL, PIN_LABEL = LABELS = tuple(
-    f"{LABEL}.{name}" for name in ("app", "release", "process", "pin")
+APP_LABEL, RELEASE_LABEL, PROCESS_LABEL, PIN_LABEL, ONE_OFF_LABEL = LABELS = tuple(
+    f"{LABEL}.{name}" for name in ("app", "release", "process", "pin", "one-off")
 )
 ACCOUNTS = ("passwd", "group")  # of a release, mounted below /etc
 
@@ -85,6 +87,10 @@ class ReleaseName:
     def process(self, process: str) -> str:
         """The container of one of its processes."""
         return f"{self.container}-{process}"
+
+    def one_off(self, kind: str, token: str) -> str:
+        """A container that runs one command of the live release, and is removed at its end."""
+        return f"{self.container}-{kind}-{token}"
 
     def has(self, container: str) -> bool:
         """Whether a container is named after it."""

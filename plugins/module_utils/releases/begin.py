@@ -63,6 +63,7 @@ class Begin:
         break_tokens: the tokens of locks that are taken over.
         action: what the run does: deploy, rollback or remove.
         free_space: how much must be free to build a release.
+        log_driver: what docker_daemon_options names; "" where it names none.
         program: what gets the events of applications that cannot be released; "" for nothing.
     """
 
@@ -81,12 +82,13 @@ class Begin:
         action: str = "deploy",
         free_space: str = "0",
         program: str = "",
+        log_driver: str = "",
     ) -> None:
         self.root, self.nginx_root, self.owner, self.action = root, nginx_root, owner, action
         self.wanted = {wanted.name: wanted for wanted in releases}
         self.images, self.absent, self.sites = images, absent, sites
         self.move_uid, self.break_tokens, self.free_space = move_uid, break_tokens, free_space
-        self.program = program
+        self.program, self.log_driver = program, log_driver
         self.docker = Docker()
         self.uids = Uids(root, nginx_root, uids)
         self.actions: list[str] = []
@@ -163,6 +165,7 @@ class Begin:
             self.absent,
             self.images,
             self.docker,
+            self.log_driver,
         )
 
     def _with_known(self, planned: Planned) -> Planned:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..host import kept_logs
 from ..host.engine import Docker
 from ..host.places import ReleaseName, container_socket
 from ..nginx.process import LEAVING, own_command_line, processes
@@ -112,7 +113,8 @@ def stop(containers: Iterable[str], docker: Docker, seconds: int = STOP_SECONDS)
 
 
 def remove(containers: Iterable[str], docker: Docker) -> None:
-    """Remove containers, with their anonymous volumes."""
+    """Remove containers, with their anonymous volumes; their logs are kept."""
     names = list(containers)
     if names:
+        kept_logs.keep(docker, names)
         docker.run("rm", "--force", "--volumes", *names, check=False)

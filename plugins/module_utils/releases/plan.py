@@ -20,6 +20,7 @@ from ..host.typed import plain, read
 from . import routes
 from .attempts import Attempts
 from .container_log import log_of
+from .live_container import is_active
 from .process_steps import process_of
 from .record import Link, Record, live_links, live_release, processes_of, read_release
 from .release import FILES
@@ -98,6 +99,7 @@ class Plan:
         wanted: the releases that the applications must have.
         absent: the applications that must not be on the host.
         images: those of this collection that the builds of the wanted releases need.
+        log_driver: what docker_daemon_options names; "" where it names none.
     """
 
     def __init__(
@@ -108,7 +110,9 @@ class Plan:
         absent: Collection[str] = (),
         images: Sequence[str] = (),
         docker: Docker | None = None,
+        log_driver: str = "",
     ) -> None:
+        self.log_driver = log_driver
         self.root, self.wanted, self.absent, self.images = root, wanted, absent, images
         self.links = live_links(nginx_root)
         self.docker = docker or Docker()
@@ -117,6 +121,8 @@ class Plan:
         self.containers: dict[str, dict[str, str]] = {}
         # By application: the release of each container of a process.
         self.processes: dict[str, dict[str, str]] = {}
+        # By application: the containers of one-offs that are at work.
+        self.one_offs: dict[str, set[str]] = {}
 
     def run(self) -> Planned:
         if self.docker.command and (self.wanted or self.absent):
@@ -126,6 +132,8 @@ class Plan:
                 if process_of(entry):
                     identity = entry["Labels"][RELEASE_LABEL]
                     self.processes.setdefault(name, {})[entry["Names"]] = identity
+                if is_active(entry):
+                    self.one_offs.setdefault(name, set()).add(entry["Names"])
         work: list[Work] = []
         repairs: dict[str, list[str]] = {}
         for release in self.wanted:
@@ -157,7 +165,10 @@ class Plan:
                 {
                     "command": self.docker.command,
                     **self.docker.plugins,
-                    **log_of(self.docker.info if work and self.docker.command else {}),
+                    **log_of(
+                        self.docker.info if work and self.docker.command else {},
+                        chosen=self.log_driver,
+                    ),
                 },
             ),
         )
@@ -268,7 +279,9 @@ class Plan:
         return routes.wrong(self.root, name, live) if live else ""
 
     def orphans(self, name: str) -> list[str]:
-        """Containers of this collection that belong to no release that serves or is kept."""
+        """Containers of this collection that belong to no release that serves or is kept. A command
+        that is at work may finish.
+        """
         linked = {link.id for link in self._links(name)}
         known = Record(self.root, name).releases
         kept = {ReleaseName(name, identity).container for identity in linked}
@@ -278,6 +291,7 @@ class Plan:
             for container, release in self.processes.get(name, {}).items()
             if release in linked
         }
+        kept |= self.one_offs.get(name, set())
         return sorted(set(self.containers.get(name, {})) - kept)
 
     def unfinished(self, name: str, wanted: str) -> list[str]:

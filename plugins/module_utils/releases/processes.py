@@ -40,32 +40,42 @@ def _container(
     variables: bool,
 ) -> dict[str, Any]:
     words = shell_words(process.command)
-    # Without the application's name: it may have 63 characters.
-    own_name = f"{process.name}-{container['labels'][RELEASE_LABEL]}"
     options = {
-        **container,
-        "name": f"{container['name']}-{process.name}",
-        "hostname": own_name,
+        **beside(container, process.name),
         "command": words,
-        "volumes": [
-            volume
-            for volume in container["volumes"]
-            if not volume.split(":")[1].startswith(f"{CONTAINER_RUN}/")
-        ],
-        "stop_signal": "SIGTERM",
         "stop_timeout": process.stop_seconds,
         "labels": {**container["labels"], PROCESS_LABEL: process.name},
     }
-    if hosts := container.get("etc_hosts"):
-        options["etc_hosts"] = {
-            own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()
-        }
     in_runtime = app.server.in_runtime
     if not in_runtime and variables:
         options["command"] = ["--run", *words]
     elif "entrypoint" in container or not in_runtime:
         # What the entrypoint of a user's image does with a command is unknown; ours runs it.
         options.update(entrypoint=words[:-1], command=words[-1:])
+    return options
+
+
+def beside(container: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The options of a container beside the one that answers requests: with its own name, and
+    without the socket.
+    """
+    # Without the application's name: it may have 63 characters.
+    own_name = f"{name}-{container['labels'][RELEASE_LABEL]}"
+    options = {
+        **container,
+        "name": f"{container['name']}-{name}",
+        "hostname": own_name,
+        "volumes": [
+            volume
+            for volume in container["volumes"]
+            if not volume.split(":")[1].startswith(f"{CONTAINER_RUN}/")
+        ],
+        "stop_signal": "SIGTERM",
+    }
+    if hosts := container.get("etc_hosts"):
+        options["etc_hosts"] = {
+            own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()
+        }
     return options
 
 

@@ -12,6 +12,7 @@ from ..host.engine import Docker
 from ..host.places import APP_LABEL, RELEASE_LABEL, Place, is_pin, repository
 from . import networks
 from .attempts import Attempts
+from .live_container import is_active
 from .record import Link, Record, forget, read_release
 from .work import Outcome
 
@@ -28,6 +29,12 @@ def prune(
         record.before(record.live),
         work.id,
         *(link.id for link in links),
+        # Its image and its files are in use.
+        *(
+            entry["Labels"][RELEASE_LABEL]
+            for entry in docker.containers(f"{APP_LABEL}={name}")
+            if is_active(entry)
+        ),
     }
     there = {release.directory.name for release in Place(root).app(name).all_releases()}
     images = docker.run("image", "ls", "--format", "{{.Tag}}", repository(name)).split()

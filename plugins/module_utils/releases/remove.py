@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ..host import trees
 from ..host.engine import Docker
 from ..host.files import HostError
-from ..host.places import APP_LABEL, NginxPlace, Place, repository
+from ..host.places import APP_LABEL, KEPT_LOGS, NginxPlace, Place, repository
 from ..nginx.tree import move_links
 from . import drain, networks, process_steps
 from .attempts import Attempts
@@ -89,6 +90,9 @@ class Remove:
                 link.unlink()
             for path in Place(self.root).builds_of(name):
                 trees.put_away(path, self.root)
+        with self.attempts.of(name, "the logs of its containers could not be removed", warn=True):
+            if (KEPT_LOGS / name).is_dir():
+                shutil.rmtree(KEPT_LOGS / name)
         with self.attempts.of(name, "its directory could not be removed"):
             directory = Place(self.root).app(name).directory
             if directory.is_dir():

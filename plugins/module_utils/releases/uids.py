@@ -177,6 +177,11 @@ class Uids:
             write_file(self.path, f"{text}\n".encode(), 0o600)
 
 
+def uid_of(root: str, name: str) -> int:
+    """The uid that an application runs as, by the record; 0 for one that never ran."""
+    return _read(Place(root).uids).current.get(name, 0)
+
+
 def app_of(root: str, uid: int, but: str) -> str:
     """The other application of the host that runs as a user, by the record; "" where the record
     names none, or cannot be read.

@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""bin/flaskops on a real host: with a terminal, without one, and when the connection is cut.
+
+FLASKOPS_HANDS_INVENTORY names the inventory, FLASKOPS_HANDS_HOST the container that is the host;
+shop is on it, with the process worker and the secret SECRET_KEY.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+
+TOP = Path(__file__).resolve().parents[3]
+FLASKOPS = str(TOP / "bin/flaskops")
+INVENTORY = os.environ.get("FLASKOPS_HANDS_INVENTORY", "")
+HOST = os.environ.get("FLASKOPS_HANDS_HOST", "")
+# With docker exec nothing reports to the host that its client is gone.
+REPORTS_CUT = os.environ.get("FLASKOPS_HANDS_CONNECTION", "ssh") != "docker"
+HOSTILE = ["a b", "$(touch /tmp/read)", "`id`", "'\"\\", "{{ 7*7 }}", "new\nline", "; ls", "-n", ""]
+ECHO = "import json, sys; print(json.dumps(sys.argv[1:]))"
+
+
+def flaskops(*words, stdin=""):
+    """Without a terminal."""
+    return subprocess.run(
+        [FLASKOPS, *words], input=stdin, capture_output=True, text=True, timeout=120
+    )
+
+
+def on_host(command):
+    done = subprocess.run(
+        ["docker", "exec", HOST, "sh", "-c", command], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def containers():
+    return sorted(on_host("docker ps --all --format '{{.Names}}'").split())
+
+
+def one_offs():
+    return [
+        name for name in containers() if re.fullmatch("shop-[0-9a-f]{12}-run-[0-9a-f]{6}", name)
+    ]
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return condition()
+
+
+@pytest.fixture
+def terminal():
+    """Starts a command with a terminal of 50 lines and 123 columns."""
+    started = []
+
+    def start(*words):
+        child = pexpect.spawn(
+            FLASKOPS, list(words), timeout=60, encoding="utf-8", dimensions=(50, 123)
+        )
+        child.logfile_read = sys.stdout
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+@pytest.mark.parametrize("action", ["exec", "run"])
+def test_arguments_arrive_as_they_were_written(action):
+    done = flaskops(action, "shop", "-i", INVENTORY, "--", "python3", "-c", ECHO, *HOSTILE)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == HOSTILE
+
+
+@pytest.mark.parametrize("action", ["exec", "run"])
+def test_the_exit_code_is_that_of_the_command(action):
+    done = flaskops(action, "shop", "-i", INVENTORY, "--", "sh", "-c", "echo out; exit 37")
+    assert (done.returncode, done.stdout) == (37, "out\n"), done.stderr
+
+
+def test_input_reaches_the_command():
+    done = flaskops("exec", "shop", "-i", INVENTORY, "--", "python3", "-", stdin="print(6 * 7)")
+    assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+
+
+@pytest.mark.parametrize("action", ["exec", "run"])
+def test_a_command_has_user_secrets_and_directory_of_the_application(action):
+    code = "import os; print(os.getuid(), os.getcwd(), bool(os.environ['SECRET_KEY']))"
+    done = flaskops(action, "shop", "-i", INVENTORY, "--", "python3", "-c", code)
+    uid = on_host(
+        "docker inspect -f '{{.Config.User}}' $(docker ps -q --filter name=shop- | head -1)"
+    )
+    assert done.stdout.split() == [uid.partition(":")[0], "/app", "True"], done.stderr
+
+
+def test_a_container_of_a_command_is_like_a_process_of_the_release(terminal):
+    child = terminal("run", "shop", "-i", INVENTORY, "--", "sh")
+    child.expect(r"\$ ")
+    (ours,) = one_offs()
+    worker = ours.rpartition("-run-")[0] + "-worker"
+    found = [json.loads(on_host(f"docker inspect {name}"))[0] for name in (ours, worker)]
+    for key in ("Memory", "PidsLimit", "NetworkMode", "Tmpfs", "CapDrop", "SecurityOpt",
+                "ReadonlyRootfs", "Init", "NanoCpus", "Sysctls"):  # fmt: skip
+        assert found[0]["HostConfig"][key] == found[1]["HostConfig"][key], key
+    binds, users, images = (
+        [sorted(each["HostConfig"]["Binds"]) for each in found],
+        [each["Config"]["User"] for each in found],
+        [each["Image"] for each in found],
+    )
+    assert binds[0] == binds[1] and users[0] == users[1] and images[0] == images[1]
+    child.sendline("exit 5")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 5
+    assert wait_for(lambda: one_offs() == [])
+
+
+@pytest.mark.parametrize("action", ["exec", "run"])
+def test_a_terminal_has_its_size_and_its_changes(terminal, action):
+    child = terminal(action, "shop", "-i", INVENTORY, "--", "sh")
+    child.expect(r"\$ ")
+    child.sendline("tty; stty size")
+    child.expect(r"/dev/(pts/\d+|console)\s+50 123\s")
+    child.setwinsize(33, 77)
+    time.sleep(2)
+    child.sendline("stty size")
+    child.expect(r"33 77\s")
+    child.sendline("exit")
+    child.expect(pexpect.EOF)
+
+
+@pytest.mark.parametrize("action", ["exec", "run"])
+def test_ctrl_c_reaches_the_command_and_not_the_connection(terminal, action):
+    child = terminal(action, "shop", "-i", INVENTORY, "--", "sh")
+    child.expect(r"\$ ")
+    child.sendline("sleep 1000")
+    time.sleep(1)
+    child.sendintr()
+    child.expect(r"\$ ")
+    child.sendline("echo still $((1 + 1))")
+    child.expect("still 2")
+    child.sendline("exit 9")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 9
+
+
+def test_flask_shell_is_a_shell(terminal):
+    child = terminal("exec", "shop", "-i", INVENTORY, "--", "flask", "shell")
+    child.expect(">>> ")
+    child.sendline("app.name")
+    child.expect("'app'")
+    child.sendcontrol("p")  # the line before, and not a key that detaches
+    child.sendline("")
+    child.expect("'app'")
+    child.sendcontrol("d")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.skipif(not REPORTS_CUT, reason="see REPORTS_CUT")
+@pytest.mark.parametrize("signal", ["hangup", "kill"])
+def test_a_container_is_removed_when_the_connection_is_cut(terminal, signal):
+    child = terminal(
+        "run", "shop", "-i", INVENTORY, "--", "sh", "-c", "trap '' HUP TERM; sleep 998"
+    )
+    assert wait_for(one_offs)
+    child.kill(1 if signal == "hangup" else 9)
+    assert wait_for(lambda: one_offs() == [])
+
+
+@pytest.mark.skipif(not REPORTS_CUT, reason="see REPORTS_CUT")
+@pytest.mark.parametrize("action", ["exec", "run"])
+def test_nothing_is_left_of_a_command_without_a_terminal(action):
+    command = [FLASKOPS, action, "shop", "-i", INVENTORY, "--", "sleep", "997"]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert wait_for(
+        lambda: "sleep 997" in on_host("docker ps -q; ps -eo args | grep '^sleep' || :")
+    )
+    child.kill()
+    child.wait()
+    assert wait_for(lambda: "sleep 997" not in on_host("ps -eo args | grep '^sleep' || :"))
+    assert wait_for(lambda: one_offs() == [])
+
+
+@pytest.mark.skipif(not REPORTS_CUT, reason="see REPORTS_CUT")
+def test_no_process_is_left_of_a_command_with_a_terminal(terminal):
+    child = terminal("exec", "shop", "-i", INVENTORY, "--", "sh", "-c", "trap '' HUP; sleep 996")
+    assert wait_for(lambda: "sleep 996" in on_host("ps -eo args | grep '^sleep' || :"))
+    child.kill(9)
+    assert wait_for(lambda: "sleep 996" not in on_host("ps -eo args | grep '^sleep' || :"))
+
+
+def test_logs_are_escaped_and_have_their_process():
+    done = flaskops("logs", "shop", "-i", INVENTORY, "-n", "5", "--process", "worker")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5
+    assert all(re.fullmatch(r"\d{4}-\S+Z [0-9a-f]{12} worker \| tick", line) for line in lines)
+
+
+def test_logs_follow_until_ctrl_c(terminal):
+    child = terminal("logs", "shop", "-i", INVENTORY, "-f", "-n", "1")
+    for _ in range(3):
+        child.expect(r"worker \| tick")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+
+
+def test_logs_of_containers_that_are_gone_are_there():
+    known = set(re.findall("[0-9a-f]{12}", flaskops("releases", "shop", "-i", INVENTORY).stdout))
+    assert len(known) > 1
+    done = flaskops("logs", "shop", "-i", INVENTORY, "-n", "all", "--process", "worker")
+    assert known <= {line.split()[1] for line in done.stdout.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["exec", "shop"], "write the command after --"),
+        (["exec", "a;b", "--", "ls"], "an application's name has"),
+        (["exec", "--process", "../x", "shop", "--", "ls"], "the name of a process has"),
+        (["exec", "nope", "-i", INVENTORY, "--", "ls"], "no host has nope"),
+        (["exec", "shop", "-i", INVENTORY, "--process", "no", "--", "ls"], "has no process 'no'"),
+        (["logs", "shop", "--since", "soon"], "--since must be"),
+        (["logs", "shop", "--lines", "-1"], "--lines must be"),
+        (["rollback", "shop", "../.."], "a release has 12 hex digits"),
+    ],
+)
+def test_bad_input_is_refused(words, message):
+    done = flaskops(*words)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
