@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -60,8 +60,10 @@ def run(file: Path) -> int:
         link = next(iter(live_links(order.nginx_root).get(app, ())), None)
         if link and link.file == FILES["stopped"]:
             return _say(f"{app} is stopped; {name} was not started.", 0)
-        job = _Running(order, link.id if link else "")
-        result = job.run()
+        before = Result.of(order.place)
+        if before and before.code is None:
+            _end(order, replace(before, code=KILLED, reason="it was interrupted, as by a reboot"))
+        result = _Running(order, link.id if link else "").run()
     return _end(order, result)
 
 
@@ -119,15 +121,32 @@ class _Running:
         # Of a program that was killed: nothing supervises it.
         _clean(self.docker, self.order)
         settle(self.docker, self._container(), log=LOG)
-        command = [self.docker.command, "start", "--attach", self.name]
+        follow = ["start", "--attach"]
+        while self._follow(follow, deadline):
+            state = self._state()
+            if state is None:
+                return KILLED, "its container was removed"
+            if state and not state["Running"]:
+                return _code(state)
+            # The engine was restarted, which keeps containers.
+            time.sleep(PAUSE)
+            follow = ["attach", "--no-stdin", "--sig-proxy=false"]
+        return LATE, f"it did not end within {self.order.job.seconds} s (seconds)"
+
+    def _follow(self, words: list[str], deadline: float) -> bool:
+        """Pass on the output of its container until it ends; returns whether that was in time."""
+        left = deadline - self.clock()
+        if left <= 0:
+            return False
+        command = [self.docker.command, *words, self.name]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL) as client:
             try:
-                client.wait(max(deadline - self.clock(), 0))
+                client.wait(left)
             except subprocess.TimeoutExpired:
-                return self._late()
+                return False
             finally:
                 client.kill()
-        return self._ended(deadline)
+        return True
 
     def _container(self) -> Container:
         order, facts = self.order, {}
@@ -139,21 +158,6 @@ class _Running:
         options = job_container(release, order.job.name, order.job.command)
         uid = uid_of(order.root, order.app, self.release)
         return Container.from_dict(run_as(options, uid, str(release.place.directory)))
-
-    def _ended(self, deadline: float) -> tuple[int, str]:
-        """How it ended. The engine may be restarted meanwhile, which keeps containers."""
-        while self.clock() < deadline:
-            state = self._state()
-            if state is None:
-                return KILLED, "its container was removed"
-            if state and not state["Running"]:
-                if error := state.get("Error"):
-                    return NOT_STARTED, f"it could not be run: {error}"
-                starved = state.get("OOMKilled")
-                code = int(state["ExitCode"])
-                return code, "out of memory (see resources.memory)" if starved else ""
-            time.sleep(PAUSE)
-        return self._late()
 
     def _state(self) -> dict[str, Any] | None:
         """The state of its container; {} where the engine does not answer, None where there is no
@@ -167,14 +171,21 @@ class _Running:
             return {}
         return None
 
-    def _late(self) -> tuple[int, str]:
-        return LATE, f"it did not end within {self.order.job.seconds} s (seconds)"
-
     def _stop(self) -> None:
         """Stop its container, if it runs, and remove it."""
         with suppress(HostError):
             self.docker.run("stop", "-t", str(JOB_STOP_SECONDS), self.name, check=False, seconds=60)
             remove([self.name], self.docker)
+
+
+def _code(state: Mapping[str, Any]) -> tuple[int, str]:
+    """The exit code of a container that ended, and the reason where the kernel or the engine has
+    one.
+    """
+    if error := state.get("Error"):
+        return NOT_STARTED, f"it could not be run: {error}"
+    reason = "out of memory (see resources.memory)" if state.get("OOMKilled") else ""
+    return int(state["ExitCode"]), reason
 
 
 def _stop(_signal: int, _frame: Any) -> NoReturn:
