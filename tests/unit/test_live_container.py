@@ -100,7 +100,7 @@ def test_which_one_off_is_at_work(name, state, labels, active):
     known = {"host.flaskops.app": "shop", "host.flaskops.release": ID}
     known |= {f"host.flaskops.{key}": value for key, value in labels.items()}
     entry = {"Names": name, "State": state, "Labels": known}
-    assert live_container.is_active(entry) is active
+    assert live_container.needs_release(entry) is active
 
 
 class Engine:

@@ -23,6 +23,8 @@ CERTIFICATES_LOCK = Path("/run/flaskops-certificates.lock")
 # Programs on the host that belong to root, and among them a link to a newer certbot.
 HOST_PROGRAMS = Path("/usr/local/lib/flaskops")
 CERTBOT = HOST_PROGRAMS / "certbot"
+# Units of systemd that this collection writes.
+UNITS = Path("/etc/systemd/system")
 # Where Nginx finds the answers to an ACME authority.
 ACME_WEBROOT = Path("/var/lib/flaskops-acme")
 # Only root may write here: in /run/lock every user of the host may create a file first.
@@ -55,7 +57,13 @@ CONTEXT, IMAGE_ARCHIVE = "context.tar", "image.tar"
 CONTEXT_INDEX = "context.json"
 
 _APPS, _RELEASES, _RUN = "apps", "releases", "run"
+_JOB_UNIT = "flaskops-job-"
 _SOCKET, _RECORD, _ROUTE = "app.sock", "release.json", "route-"
+
+
+def job_kind(job: str) -> str:
+    """What a container of a job is, for ONE_OFF_LABEL and its name."""
+    return f"job_{job}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,10 @@ class ReleaseName:
     def one_off(self, kind: str, token: str) -> str:
         """A container that runs one command of the live release, and is removed at its end."""
         return f"{self.container}-{kind}-{token}"
+
+    def job(self, job: str) -> str:
+        """The container of one of its jobs. No process has a name with this character."""
+        return f"{self.container}-{job_kind(job)}"
 
     def has(self, container: str) -> bool:
         """Whether a container is named after it."""
@@ -152,6 +164,29 @@ class ReleasePlace:
 
 
 @dataclass(frozen=True)
+class JobPlace:
+    """The files of one job of an application."""
+
+    directory: Path
+    name: str
+
+    @property
+    def order(self) -> Path:
+        """What is run, and how."""
+        return self.directory / f"{self.name}.json"
+
+    @property
+    def result(self) -> Path:
+        """How it ended the last time."""
+        return self.directory / f"{self.name}.last.json"
+
+    @property
+    def lock(self) -> Path:
+        """It is locked while the job runs."""
+        return self.directory / f"{self.name}.lock"
+
+
+@dataclass(frozen=True)
 class AppPlace:
     """One application: its lock, its records and its releases."""
 
@@ -175,8 +210,16 @@ class AppPlace:
         return self.directory / "before"
 
     @property
+    def jobs(self) -> Path:
+        """What its jobs are, and the last result of each; closed to all but root."""
+        return self.directory / "jobs"
+
+    @property
     def releases(self) -> Path:
         return self.directory / _RELEASES
+
+    def job(self, name: str) -> JobPlace:
+        return JobPlace(self.jobs, name)
 
     def release(self, identity: str) -> ReleasePlace:
         return ReleasePlace(self.releases / identity)
@@ -289,3 +332,33 @@ def route_name(digest: str) -> str:
 def is_of_release(source: str, app: str) -> bool:
     """Whether the source of a mount is in a release of an application, whatever the root is."""
     return f"/{_APPS}/{app}/{_RELEASES}/" in source
+
+
+@dataclass(frozen=True)
+class JobUnit:
+    """The units of systemd of one job. Names of applications and jobs have no _."""
+
+    app: str
+    job: str
+
+    @property
+    def name(self) -> str:
+        return f"{_JOB_UNIT}{self.app}_{self.job}"
+
+    @property
+    def service(self) -> Path:
+        return UNITS / f"{self.name}.service"
+
+    @property
+    def timer(self) -> Path:
+        return UNITS / f"{self.name}.timer"
+
+
+def job_units() -> list[JobUnit]:
+    """The jobs that have a unit on this host, of all applications."""
+    names = {
+        path.stem.removeprefix(_JOB_UNIT)
+        for suffix in ("service", "timer")
+        for path in UNITS.glob(f"{_JOB_UNIT}*_*.{suffix}")
+    }
+    return [JobUnit(*name.split("_", 1)) for name in sorted(names)]

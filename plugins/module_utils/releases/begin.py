@@ -65,6 +65,7 @@ class Begin:
         free_space: how much must be free to build a release.
         log_driver: what docker_daemon_options names; "" where it names none.
         program: what gets the events of applications that cannot be released; "" for nothing.
+        host_program: the name of the program that runs jobs.
     """
 
     def __init__(
@@ -83,12 +84,13 @@ class Begin:
         free_space: str = "0",
         program: str = "",
         log_driver: str = "",
+        host_program: str = "",
     ) -> None:
         self.root, self.nginx_root, self.owner, self.action = root, nginx_root, owner, action
         self.wanted = {wanted.name: wanted for wanted in releases}
         self.images, self.absent, self.sites = images, absent, sites
         self.move_uid, self.break_tokens, self.free_space = move_uid, break_tokens, free_space
-        self.program, self.log_driver = program, log_driver
+        self.program, self.log_driver, self.host_program = program, log_driver, host_program
         self.docker = Docker()
         self.uids = Uids(root, nginx_root, uids)
         self.actions: list[str] = []
@@ -127,6 +129,7 @@ class Begin:
         names = {work.name for work in planned.work} | {
             *planned.remove,
             *planned.repairs,
+            *planned.with_jobs,
             *uid_moves,
         }
         self._refuse_without_room(planned, check_mode)
@@ -166,6 +169,7 @@ class Begin:
             self.images,
             self.docker,
             self.log_driver,
+            self.host_program,
         )
 
     def _with_known(self, planned: Planned) -> Planned:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..host.container import Container
 from ..host.files import HostError
-from ..host.places import APP_LABEL, ONE_OFF_LABEL, RELEASE_LABEL, ReleaseName
+from ..host.places import APP_LABEL, ONE_OFF_LABEL, RELEASE_LABEL, ReleaseName, job_kind
 from .processes import beside
 from .record import live_links, live_release, read_release
 from .release import Release
@@ -46,9 +46,7 @@ def one_off(release: Release, kind: str, command: Sequence[str] = ()) -> Contain
         kind: what it is, for its name: C(run) for a command of a user.
         command: the words; the entrypoint makes variables of the secrets first.
     """
-    uid = uid_of(release.root, release.name)
-    if not uid:
-        raise HostError(f"the uid of {release.name} is not recorded; deploy it again.")
+    uid = uid_of(release.root, release.name, release.id)
     options = run_as(beside(release.container, kind), uid, str(release.place.directory))
     container = Container.from_dict(options)
     return replace(
@@ -66,9 +64,27 @@ def relay_words(container: Mapping[str, Any]) -> list[str]:
     return ["--run"] if container.get("entrypoint") else []
 
 
-def is_active(entry: Mapping[str, Any]) -> bool:
-    """Whether a container is a one-off at work, from an entry of Docker.containers."""
+def job_of(entry: Mapping[str, Any]) -> str:
+    """The name of the job that a container runs, from an entry of Docker.containers; "" for other
+    containers.
+    """
+    kind, job = _kind(entry), str(entry["Labels"].get(ONE_OFF_LABEL, "")).removeprefix(job_kind(""))
+    return job if kind == job_kind(job) else ""
+
+
+def needs_release(entry: Mapping[str, Any]) -> bool:
+    """Whether a container is a one-off at work, from an entry of Docker.containers. That of a job
+    counts until its program has removed it.
+    """
+    return bool(job_of(entry) or (_kind(entry) and entry["State"] in ACTIVE))
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    """What a one-off is; "" for another container. Its name must fit its labels, because a
+    container has those of its image as well.
+    """
     labels = (entry["Labels"].get(key, "") for key in (APP_LABEL, RELEASE_LABEL, ONE_OFF_LABEL))
-    name, release, kind = labels
-    ours = ReleaseName(name, release).one_off(kind, "")
-    return bool(kind) and entry["Names"].startswith(ours) and entry["State"] in ACTIVE
+    app, release, kind = labels
+    ours = f"{ReleaseName(app, release).container}-{kind}"
+    fits = entry["Names"] == ours or entry["Names"].startswith(f"{ours}-")
+    return kind if kind and fits else ""

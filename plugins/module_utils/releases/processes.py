@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The further containers of a release, such as a Celery worker: the options of each, derived from
-the container that answers requests.
+"""The further containers of a release, such as a Celery worker or a job: the options of each,
+derived from the container that answers requests.
 """
 
 from __future__ import annotations
@@ -10,12 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..host.places import CONTAINER_RUN, PROCESS_LABEL, RELEASE_LABEL
+from ..host.places import (
+    CONTAINER_RUN,
+    ONE_OFF_LABEL,
+    PROCESS_LABEL,
+    RELEASE_LABEL,
+    ReleaseName,
+    job_kind,
+)
 from .app import App, Process
 from .command import shell_words
+from .engines.known import engine_named
+from .release import Release
 
 # The names NAME-ID-pin and NAME-ID-command would clash with NAME-ID-PROCESS.
 RESERVED = ("pin", "command")
+JOB_STOP_SECONDS = 10  # that a job has after SIGTERM
 
 
 def process_containers(
@@ -39,17 +49,42 @@ def _container(
     process: Process,
     variables: bool,
 ) -> dict[str, Any]:
-    words = shell_words(process.command)
     options = {
         **beside(container, process.name),
-        "command": words,
         "stop_timeout": process.stop_seconds,
         "labels": {**container["labels"], PROCESS_LABEL: process.name},
     }
-    in_runtime = app.server.in_runtime
+    return _running(options, process.command, app.server.in_runtime, variables)
+
+
+def job_container(release: Release, job: str, command: str) -> dict[str, Any]:
+    """The options of the container of one job, as for a process of the release."""
+    options = {
+        **beside(release.container, job),
+        "name": ReleaseName(release.name, release.id).job(job),
+        "stop_timeout": JOB_STOP_SECONDS,
+        "labels": {**release.container["labels"], ONE_OFF_LABEL: job_kind(job)},
+    }
+    in_runtime = engine_named(release.engine).in_runtime
+    return _running(options, command, in_runtime, bool(release.variables))
+
+
+def _running(
+    options: dict[str, Any], command: str, in_runtime: bool, variables: bool
+) -> dict[str, Any]:
+    """The options with a command line.
+
+    Args:
+        options: those without one.
+        command: the command line.
+        in_runtime: whether the application server is in our runtime image.
+        variables: whether there are secrets that become variables.
+    """
+    words = shell_words(command)
+    options["command"] = words
     if not in_runtime and variables:
         options["command"] = ["--run", *words]
-    elif "entrypoint" in container or not in_runtime:
+    elif "entrypoint" in options or not in_runtime:
         # What the entrypoint of a user's image does with a command is unknown; ours runs it.
         options.update(entrypoint=words[:-1], command=words[-1:])
     return options

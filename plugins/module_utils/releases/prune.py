@@ -12,7 +12,7 @@ from ..host.engine import Docker
 from ..host.places import APP_LABEL, RELEASE_LABEL, Place, is_pin, repository
 from . import networks
 from .attempts import Attempts
-from .live_container import is_active
+from .live_container import needs_release
 from .record import Link, Record, forget, read_release
 from .work import Outcome
 
@@ -33,7 +33,7 @@ def prune(
         *(
             entry["Labels"][RELEASE_LABEL]
             for entry in docker.containers(f"{APP_LABEL}={name}")
-            if is_active(entry)
+            if needs_release(entry)
         ),
     }
     there = {release.directory.name for release in Place(root).app(name).all_releases()}

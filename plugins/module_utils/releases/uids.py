@@ -177,11 +177,6 @@ class Uids:
             write_file(self.path, f"{text}\n".encode(), 0o600)
 
 
-def uid_of(root: str, name: str) -> int:
-    """The uid that an application runs as, by the record; 0 for one that never ran."""
-    return _read(Place(root).uids).current.get(name, 0)
-
-
 def app_of(root: str, uid: int, but: str) -> str:
     """The other application of the host that runs as a user, by the record; "" where the record
     names none, or cannot be read.
@@ -191,6 +186,19 @@ def app_of(root: str, uid: int, but: str) -> str:
     except (OSError, HostError):
         return ""
     return next((name for name, theirs in current.items() if theirs == uid and name != but), "")
+
+
+def uid_of(root: str, app: str, release: str) -> int:
+    """The uid that an application runs as now; where the record has none, that of the directory of
+    temporary files of a release.
+
+    Raises:
+        HostError: its data moves from one uid to another, or the record cannot be read.
+    """
+    book = _read(Place(root).uids)
+    if app in book.moving:
+        raise HostError(f"the data of {app} moves to another uid; run the playbook again.")
+    return book.current.get(app) or Place(root).app(app).release(release).spool.lstat().st_uid
 
 
 def _read(path: Path) -> _Book:
