@@ -64,6 +64,11 @@ options:
         type: int
         default: 0
       volumes: {description: Whether it has volumes., type: bool, default: false}
+      services:
+        description: Its services, with the digests of what they are made of.
+        type: list
+        elements: dict
+        default: []
   absent:
     description: Applications that must not be on the host.
     type: list
@@ -151,6 +156,11 @@ missing_images:
   type: list
   elements: dict
   returned: always
+service_images:
+  description: The images of services that must be made of the distribution's packages.
+  type: list
+  elements: str
+  returned: always
 known:
   description: For each release that is built, the digests of the parts of its source that the host
     has.
@@ -209,6 +219,7 @@ RELEASE = {
     "variables": {"type": "list", "elements": "str", "default": []},
     "uid": {"type": "int", "default": 0},
     "volumes": {"type": "bool", "default": False},
+    "services": {"type": "list", "elements": "dict", "default": []},
 }
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "sites"),

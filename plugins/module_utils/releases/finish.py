@@ -99,6 +99,8 @@ class Finish:
             name = outcome.work.name
             with self.attempts.of(name, "its unused network could not be removed", warn=True):
                 prune.remove_network(self.root, self.docker, outcome)
+            with self.attempts.of(name, "its unused services could not be removed", warn=True):
+                self.attempts.warnings += prune.remove_services(self.root, self.docker, outcome)
         for outcome in self.outcomes:
             name = outcome.work.name
             with self.attempts.of(name, f"this run is not in {self._place(name).audit}"):

@@ -18,6 +18,7 @@ from .attempts import Attempts
 from .lock import renew
 from .record import Link, Record, live_links, live_release
 from .release import own_network
+from .services import remove as services
 
 
 class Remove:
@@ -61,6 +62,8 @@ class Remove:
             ).split()
             for name in names
         ]
+        if Place(self.root).services.is_dir():
+            listed += [services.volumes(self.docker, name) for name in names]
         volumes = " ".join(volume for found in listed for volume in found)
         return (
             f"Volumes stay, with their data: {volumes}. To remove them: docker volume rm {volumes}"
@@ -84,6 +87,11 @@ class Remove:
         with self.attempts.of(name, "its network could not be removed"):
             if networks.remove(self.docker, name):
                 removed.append(f"network {own_network(name)}")
+        if Place(self.root).services.is_dir():
+            with self.attempts.of(name, "its services could not be removed"):
+                gone, warnings = services.remove(self.docker, self.root, name)
+                removed += gone
+                self.attempts.warnings += warnings
         with self.attempts.of(name, "what interrupted runs have left could not be removed"):
             for link in NginxPlace(self.nginx_root).refused(name):
                 link.unlink()

@@ -16,6 +16,7 @@ from .app import Health, Process
 from .app_path import AppPath
 from .record import Link
 from .release import FILES, Release
+from .services.record import WantedService, wanted_service
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Wanted:
     variables: tuple[str, ...] = ()
     uid: int = 0
     volumes: bool = False
+    services: tuple[WantedService, ...] = ()
 
     @classmethod
     def of(cls, release: Release) -> Wanted:
@@ -47,6 +49,7 @@ class Wanted:
             release.variables,
             release.uid,
             release.has_volumes,
+            tuple(wanted_service(spec) for spec in release.services),
         )
 
 
