@@ -17,6 +17,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.files import Ho
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 from ansible_collections.flaskops.host.plugins.module_utils.releases import describe
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App
+from ansible_collections.flaskops.host.plugins.module_utils.releases.remove import Remove
 from ansible_collections.flaskops.host.plugins.module_utils.releases.services import (
     image,
     look,
@@ -482,6 +483,8 @@ class Engine:
             self.networks[name] = {"Name": name, "Labels": {"host.flaskops.app": "shop"}}
         elif what == "connect":
             self.containers[name]["NetworkSettings"]["Networks"][words[-2]] = {}
+        elif what == "disconnect":
+            del self.containers[name]["NetworkSettings"]["Networks"][words[0]]
         elif what == "rm":
             del self.networks[name]
         return "[]" if what == "inspect" else ""
@@ -676,6 +679,15 @@ def test_a_shared_service_is_connected_and_needs_its_owner(host, check):
     _removed, warnings = remove.remove(host.docker, host.root, "shop")
     assert "stays, because another application shares it (flaskops-blog.services)" in warnings[0]
     assert "shop-service-db" in host.docker.containers
+    # When the last one that shares it goes, and its owner is gone, it goes too.
+    docker, network = host.docker, "flaskops-blog.services"
+    docker.networks[network]["Containers"] = {"1": {"Name": "shop-service-db"}}
+    docker.containers["shop-service-db"]["Config"] = {
+        "Labels": {"host.flaskops.service": "shop/db"}
+    }
+    assert remove.remove(docker, host.root, "blog") == (["service db of shop"], [])
+    assert docker.containers == {}
+    assert list(docker.networks) == []
 
 
 def test_a_service_that_is_not_wanted_is_removed_and_its_data_stays(host, check):
@@ -686,6 +698,31 @@ def test_a_service_that_is_not_wanted_is_removed_and_its_data_stays(host, check)
     password = (Place(host.root).service("shop", "db").secrets / "password").read_text()
     _services, values = host(shop(check))
     assert password in values["DATABASE_URL"]
+
+
+def test_data_is_removed_only_on_request(host, check, monkeypatch):
+    host(shop(check))
+    docker, where = host.docker, Place(host.root).service("shop", "db")
+    monkeypatch.setattr(
+        docker,
+        "do_volume",
+        lambda what, *words, given: (
+            "shop-service-db shop/db\nother-service-db other/db\n"
+            if what == "ls" and "{{.Name}}" in " ".join(words)
+            else [docker.volumes.pop(each) for each in words] and ""
+            if what == "rm"
+            else ""
+        ),
+    )
+    removal = Remove(host.root, str(host.root), docker)
+    monkeypatch.setattr(removal, "_remove", lambda name: [])
+    monkeypatch.setattr(removal, "_drain", lambda *words: None)
+    monkeypatch.setattr(f"{Remove.__module__}.renew", lambda *words: None)
+    removal.run(["shop"], "t")
+    assert where.secrets.is_dir() and "shop-service-db" in docker.volumes
+    assert "docker volume rm shop-service-db" in removal.attempts.warnings[-1]
+    assert removal.run(["shop"], "t", ["shop", "blog"]) == ["volume shop-service-db"]
+    assert not where.directory.exists() and docker.volumes == {}
 
 
 # --- the plan -------------------------------------------------------------------------------------

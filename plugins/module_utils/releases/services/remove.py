@@ -51,12 +51,19 @@ def remove(
         docker.run("stop", named.container, seconds=STOP_SECONDS)
         docker.run("rm", "--force", "--volumes", named.container)
         removed.append(f"service {name}")
-    _leave(docker, app, kept)
+    for owner in _leave(docker, app, kept):
+        if not Place(root).app(owner).directory.is_dir():  # it was the last that shared them
+            gone, more = remove(docker, root, owner)
+            removed += [f"{each} of {owner}" for each in gone]
+            warnings += more
     return removed, warnings
 
 
-def _leave(docker: Docker, app: str, kept: Collection[str]) -> None:
-    """Leave the services of others that it shared; without any, its network goes."""
+def _leave(docker: Docker, app: str, kept: Collection[str]) -> set[str]:
+    """Leave the services of others that it shared; without any, its network goes. Returns the
+    applications that own what it left.
+    """
+    owners = set()
     network = network_of(app)
     found = docker.inspect(network, "network")
     inside = [each["Name"] for each in (found.get("Containers") or {}).values()]
@@ -66,8 +73,10 @@ def _leave(docker: Docker, app: str, kept: Collection[str]) -> None:
         if owner not in ("", app) and container not in kept:
             docker.run("network", "disconnect", network, container)
             inside = [each for each in inside if each != container]
+            owners.add(owner)
     if found and not kept and not inside:
         networks.remove(docker, app, network)
+    return owners
 
 
 def volumes(docker: Docker, app: str) -> list[str]:
@@ -83,11 +92,7 @@ def volumes(docker: Docker, app: str) -> list[str]:
     ]
 
 
-def remove_data(docker: Docker, root: str, app: str) -> list[str]:
-    """Remove the data of its services, and their passwords; returns the volumes."""
-    gone = volumes(docker, app)
-    if gone:
-        docker.run("volume", "rm", *gone)
+def forget(root: str, app: str) -> None:
+    """Remove the records and passwords of services whose data is removed."""
     for name in Place(root).services_of(app):
         trees.put_away(Place(root).service(app, name).directory, root)
-    return gone

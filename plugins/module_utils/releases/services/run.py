@@ -302,11 +302,9 @@ class Services:
                 raise HostError(f"{ended}:\n{logs(self.docker, container, LOG_LINES)}")
             waited = time.monotonic() - begin
             if health:
-                try:
-                    self.docker.run("exec", container, *health, seconds=ASK_SECONDS)
+                said = _ask(self.docker, container, health)
+                if not said:
                     return
-                except HostError as error:
-                    said = str(error)
             elif waited >= SETTLED_SECONDS:
                 return
             if waited >= seconds:
@@ -331,6 +329,20 @@ def running(docker: Docker) -> dict[str, str]:
     words = ("ps", "--all", "--filter", f"label={SERVICE_LABEL}", "--format", line)
     found: list[dict[str, Any]] = [json.loads(text) for text in docker.run(*words).splitlines()]
     return {entry["name"]: entry["state"] for entry in found}
+
+
+def is_healthy(docker: Docker, container: str, health: Sequence[str]) -> bool:
+    """Whether a running service answers; one without a health check does."""
+    return not health or not _ask(docker, container, health)
+
+
+def _ask(docker: Docker, container: str, health: Sequence[str]) -> str:
+    """Ask it once; returns "" or what is wrong."""
+    try:
+        docker.run("exec", container, *health, seconds=ASK_SECONDS)
+    except HostError as error:
+        return str(error).strip() or "no answer"
+    return ""
 
 
 def _first_line(path: Path) -> str:
