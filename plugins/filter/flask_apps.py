@@ -34,6 +34,8 @@ def normalize_apps(
     nginx: Mapping[str, Any] | None = None,
     recipe: str = "",
     base_source: str = "registry",
+    services_source: str = "registry",
+    distribution: str = "",
     restored: Iterable[Mapping[str, Any]] | None = None,
     dev: Mapping[str, Any] | None = None,
     notify: Any = "",
@@ -51,7 +53,11 @@ def normalize_apps(
             run=str(os.getppid())
         )  # a worker of the step that runs once for all hosts
         result, problems = normalize.normalize_apps(
-            given, checkout=checkout, **_known_sites(nginx), **context
+            given,
+            checkout=checkout,
+            suite=distribution if services_source == "bootstrap" else "",
+            **_known_sites(nginx),
+            **context,
         )
         problems += convert(notify, INPUTS["notify"], "flask_apps_notify")[1]
         problems += [

@@ -86,6 +86,7 @@ from ..module_utils.host.places import (
     container_socket,
     container_statistics,
 )
+from ..module_utils.host.typed import plain
 from ..module_utils.nginx.upstream import Upstream
 from ..module_utils.releases import describe
 from ..module_utils.releases.app import App, ForwardAuth
@@ -97,6 +98,7 @@ from ..module_utils.releases.release import Release
 from ..module_utils.releases.response_headers import response_headers
 from ..module_utils.releases.restore import for_tasks
 from ..module_utils.releases.secrets import laid
+from ..module_utils.releases.services.spec import service_specs
 
 
 class LookupModule(LookupBase):
@@ -202,10 +204,21 @@ class LookupModule(LookupBase):
                 "secrets": secrets,
                 "variables": environment.get("FLASKOPS_SECRETS", "").split(),
                 "release_command": one_off_command(app),
+                "services": self._services(app, root),
                 "login": entry["registry"],
             }
         )
         return for_tasks(release, entry)
+
+    def _services(self, app: App, root: str) -> list[dict[str, Any]]:
+        """Those of its entry, for the host; they do not belong to the release."""
+        files = Path(self.get_option("templates")).parent / "files" / "services"
+        programs = {
+            service.engine: (files / f"{service.engine}.sh").read_text()
+            for service in app.services
+            if service.suite
+        }
+        return [plain(spec) for spec in service_specs(app.name, app.services, root, programs)]
 
     def _verifier(self, auth: ForwardAuth, place: Place) -> str:
         """Where Nginx asks whether a request may pass; "" where it does not ask."""

@@ -54,6 +54,11 @@ options:
     type: dict
     default: {}
   remove: {description: The applications to remove., type: list, elements: str, default: []}
+  remove_data:
+    description: Those of O(remove) whose volumes, and the passwords of whose services, are removed.
+    type: list
+    elements: str
+    default: []
   notify:
     description: A program on the host that gets an event for each release that failed, and for
       certificates that expire, when everything else is done; empty for none. What it does fails
@@ -148,6 +153,7 @@ ARGUMENTS: dict[str, Any] = {
     "failed": {"type": "dict", "default": {}},
     "switched": {"type": "dict", "default": {}},
     "remove": {"type": "list", "elements": "str", "default": []},
+    "remove_data": {"type": "list", "elements": "str", "default": []},
     "notify": {"type": "str", "default": ""},
     "jobs": {"type": "dict", "default": {}},
     "wanted": {"type": "list", "elements": "dict", "default": []},
@@ -182,7 +188,9 @@ def main() -> None:
             Path(params["sent"]["program"]) if params["sent"] else None,
         )
         done = finish.run(
-            params["remove"], bool(failed) or not all(each.is_live for each in became)
+            params["remove"],
+            bool(failed) or not all(each.is_live for each in became),
+            params["remove_data"],
         )
     except (HostError, OSError) as error:
         module.fail_json(msg=with_advice(f"The run could not be finished: {error}"))

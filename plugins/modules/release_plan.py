@@ -70,6 +70,11 @@ options:
           they are.
         type: list
         elements: dict
+      services:
+        description: Its services, with the digests of what they are made of.
+        type: list
+        elements: dict
+        default: []
   absent:
     description: Applications that must not be on the host.
     type: list
@@ -166,6 +171,11 @@ missing_images:
   type: list
   elements: dict
   returned: always
+service_images:
+  description: The images of services that must be made of the distribution's packages.
+  type: list
+  elements: str
+  returned: always
 known:
   description: For each release that is built, the digests of the parts of its source that the host
     has.
@@ -232,6 +242,7 @@ RELEASE = {
     "uid": {"type": "int", "default": 0},
     "volumes": {"type": "bool", "default": False},
     "jobs": {"type": "list", "elements": "dict"},
+    "services": {"type": "list", "elements": "dict", "default": []},
 }
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "sites"),

@@ -38,6 +38,7 @@ SECOND = {
         "reference.md",
         "presets.md",
         "notify.md",
+        "services.md",
         "sites.md",
         "sources.md",
         "troubleshooting.md",

@@ -43,6 +43,7 @@ def options(env_file, **more):
         "sysctls": {"net.core.somaxconn": "1024"},
         "network_mode": "flaskops-shop",
         "networks": [{"name": "flaskops-shop"}, {"name": "db"}],
+        "aliases": ["shop"],
         "etc_hosts": {"host.docker.internal": "host-gateway"},
         "env_file": str(env_file),
         "volumes": [
@@ -94,7 +95,7 @@ FOUND = {
         "PidsLimit": 512,
         "Init": True,
     },
-    "NetworkSettings": {"Networks": {"flaskops-shop": {}, "db": {}}},
+    "NetworkSettings": {"Networks": {"flaskops-shop": {"Aliases": ["shop"]}, "db": {}}},
 }
 
 
@@ -158,6 +159,7 @@ def test_the_command_line_of_a_container(wanted):
         "--network flaskops-shop", "--cap-drop ALL --security-opt no-new-privileges",
         "--sysctl net.core.somaxconn=1024", "--add-host host.docker.internal:host-gateway",
         "--stop-signal SIGTERM --stop-timeout 9", "--tmpfs /app/cache:rw,size=64m",
+        "--network-alias shop",
         "--volume /r/run:/run/flaskops/1", "--volume shop-data:/data:nocopy",
         "--label host.flaskops.app=shop", f"--env-file {wanted.env_file}",
     ):  # fmt: skip
@@ -334,6 +336,7 @@ DRIFT = {
     "cpus": ("HostConfig.NanoCpus", 500000000),
     "sysctls": ("HostConfig.Sysctls", {"net.core.somaxconn": "128"}),
     "network_mode": ("HostConfig.NetworkMode", "bridge"),
+    "aliases": ("NetworkSettings.Networks", {"flaskops-shop": {"Aliases": None}, "db": {}}),
     "etc_hosts": ("HostConfig.ExtraHosts", []),
     "volumes": ("HostConfig.Binds", [*FOUND["HostConfig"]["Binds"], "/:/host"]),
     "volumes (written to)": (
@@ -397,6 +400,7 @@ def test_a_stopped_container_is_started_and_a_process_waits_for_the_switch(wante
 
 
 def test_a_lost_network_is_connected_again(wanted):
-    assert calls(Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {}})), wanted) == [
-        "network"
-    ]
+    assert calls(
+        Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {"Aliases": ["shop"]}})),
+        wanted,
+    ) == ["network"]

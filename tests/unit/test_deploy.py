@@ -277,6 +277,10 @@ def test_the_status_shows_a_column_for_processes_only_if_there_are_some():
         "name": "shop",
         "processes": {"worker": "running", "beat": "exited (3 restarts)"},
     }
+    database = {**app, "name": "data", "services": {"db": "ok 34MiB/512MiB", "cache": "missing"}}
+    head, data = report.status_table({"www": [database]})
+    assert head.split()[-1] == "services"
+    assert data.endswith("  none      db ok 34MiB/512MiB, cache missing")
     head, shop, blog = report.status_table({"www": [working, {**app, "name": "blog"}]})
     assert head.split()[-1] == "processes"
     assert shop.endswith("  none      worker running, beat exited (3 restarts)")
@@ -332,7 +336,7 @@ def test_the_plan_gets_digests_of_secrets_without_their_contents():
         "secrets": secrets,
         "variables": ["KEY"],
     }
-    wanted |= {"uid": 0, "volumes": False}
+    wanted |= {"uid": 0, "volumes": False, "services": []}
     assert plain(Wanted.of(release())) == wanted
 
 

@@ -105,6 +105,7 @@ def test_an_application_that_serves_as_requested_has_no_work(serve, plan):
         "live": {"shop": OLD},
         "unlisted": [],
         "missing_images": [],
+        "service_images": [],
         "docker": {
             "command": "/usr/bin/docker",
             "buildx": True,

@@ -38,7 +38,7 @@ from .sources.source import source_files, write_context
 PORT = 5000  # in the container
 UID = 10001  # that of the runtime image, which has its name and its home
 # Keys that concern a host, or another origin of the source.
-DROPPED = ("git", "image", "image_archive", "registry", "site", "state", "processes")
+DROPPED = ("git", "image", "image_archive", "registry", "site", "state", "processes", "services")
 ENTRYPOINT = ["/opt/runtime/bin/python3", "-I", "/opt/runtime/flaskops/entrypoint.py"]
 
 

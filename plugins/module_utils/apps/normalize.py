@@ -27,6 +27,7 @@ from ..releases.secrets import is_setting
 from ..releases.secrets import notes as secret_notes
 from ..releases.secrets import problems as secret_problems
 from . import dotenv, origin, schedule
+from . import services as entry_services
 from .collisions import collisions
 from .draft import Draft
 from .proxy import proxy_problems
@@ -58,6 +59,7 @@ def normalize_apps(
     bootstrapped: str = "",
     free_space: Any = "0",
     networks_pool: Any = "10.201.0.0/16",
+    suite: str = "",
 ) -> tuple[list[App], list[str]]:
     """Complete the entries of flask_apps and check them, each alone and against each other.
 
@@ -77,6 +79,7 @@ def normalize_apps(
             it; else "".
         free_space: flask_apps_free_space.
         networks_pool: flask_apps_networks_pool.
+        suite: the distribution whose packages services are made of; "" where a registry has them.
 
     Returns:
         The complete entries, those that are absent last, each with notes of what was understood;
@@ -126,7 +129,15 @@ def normalize_apps(
         problems.append(refusal("flask_apps_free_space", must, free_space))
     problems += pool_problem(networks_pool)
     host = _Host(
-        sites, source_root, root, set(taken_paths), checkout, _text(base_image), bootstrapped
+        sites,
+        source_root,
+        root,
+        set(taken_paths),
+        checkout,
+        _text(base_image),
+        bootstrapped,
+        suite,
+        _text(base_refresh),
     )
     result: list[App] = []
     gone: list[App] = []
@@ -151,6 +162,8 @@ def normalize_apps(
         problems += [f"{where}: {problem}" for problem in draft.problems]
         (gone if absent else result).append(replace(draft.app, notes=tuple(draft.notes)))
     names = [app.name for app in gone]
+    result, found = entry_services.shared(result)
+    problems += found
     return result + gone, problems + collisions(result, names, plain_text(uids) or "")
 
 
@@ -165,6 +178,8 @@ class _Host:
     checkout: origin.Checkout
     base_image: str
     bootstrapped: str
+    suite: str
+    refresh: str
 
 
 def _draft(
@@ -186,6 +201,10 @@ def _draft(
 def _complete(draft: Draft, host: _Host) -> None:
     """Everything derived from one entry, and its problems, except those with other entries."""
     _env_file(draft, host.source_root)
+    if draft.app.services and not draft.is_refused("services"):
+        services, found = entry_services.complete(draft.app, host.suite, host.refresh)
+        draft.set(services=services)
+        draft.refuse(*found)
     _check_host(draft, host)
     _own_files(draft, host.source_root)
     before = len(draft.problems)

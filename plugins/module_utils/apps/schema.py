@@ -13,9 +13,11 @@ from typing import Any
 
 from ..images.base import problem_of
 from ..inputs import addresses
-from ..inputs.options import Option
+from ..inputs.options import Option, one_of
 from ..releases.command import one_line
 from ..releases.engines.known import ENGINES, options_of
+from ..releases.services.engines import ENGINES as SERVICE_ENGINES
+from ..releases.services.engines import PASSWORD_PATTERN
 from . import schedule
 from .sources.find import is_constant
 
@@ -1372,6 +1374,176 @@ OPTIONS: dict[str, Option] = {
             runs twice at once, and no deploy or rollback ends it. They are not part of a release.
 
             With O(state=stopped) they are not run. A host without systemd is refused.
+        """,
+    ),
+    "services": Option(
+        kind="list",
+        default=[],
+        options={
+            "name": Option(
+                required=True,
+                pattern=r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?",
+                allowed="1 to 20 of a-z, 0-9 and -, such as db",
+                about="Its name within the application, and its host name in the network.",
+            ),
+            "engine": Option(
+                default="",
+                pattern=rf"({'|'.join(SERVICE_ENGINES)})?",
+                allowed=one_of(list(SERVICE_ENGINES)),
+                about="""
+                    V(postgresql) or V(redis): the role knows the image, its data, its password, its
+                    health check, and settings that fit the memory. Empty for another O(image) or
+                    O(of).
+                """,
+            ),
+            "of": Option(
+                default="",
+                pattern=rf"({NAME})?",
+                allowed="the name of another application of flask_apps",
+                about="""
+                    The application whose service of this name is used too. Both then have the same
+                    database and the same user.
+                """,
+            ),
+            "version": Option(
+                default="",
+                pattern=r"(\d+(\.\d+)*)?",
+                allowed="a version such as '17'",
+                about="""
+                    The version of the engine. By default that of the distribution with
+                    O(flask_apps_base_source#main:flask_apps_base_source=bootstrap), which has no
+                    other one; otherwise PostgreSQL 17 and Redis 8.0.
+                """,
+            ),
+            "image": Option(
+                default="",
+                pattern=_IMAGE,
+                allowed="the reference of an image, such as postgis/postgis:17-3.5",
+                about="""
+                    An image of the engine instead of the official one, such as
+                    V(postgis/postgis:17-3.5); without an engine, the image of a service of any
+                    other kind. A present image is not pulled again.
+                """,
+            ),
+            "password": Option(
+                default="",
+                pattern=PASSWORD_PATTERN,
+                allowed="8 to 128 letters, digits and . _ ~ -",
+                secret=True,
+                about="""
+                    The password of an engine, best taken from Ansible Vault. Empty for one that the
+                    host creates once and keeps with the data. Another password is set in the
+                    running service, and the container of the application is created again.
+                """,
+            ),
+            "variable": Option(
+                default="",
+                pattern=rf"({VARIABLE})?",
+                allowed="a name of letters, digits and _, such as REPORTS_URL",
+                about="""
+                    The variable that the application gets; by default C(DATABASE_URL) for
+                    PostgreSQL and C(REDIS_URL) for Redis. It is given like O(secrets): as a
+                    variable, and as the file that C(<NAME>_FILE) names.
+                """,
+            ),
+            "command": Option(
+                default="",
+                check=one_line,
+                secret=True,
+                about="The command of another image; empty for its own.",
+            ),
+            "env": Option(
+                kind="dict",
+                default={},
+                pattern=VARIABLE,
+                allowed="names are made of letters, digits and _",
+                elements=Option(check=one_line, secret=True),
+                secret=True,
+                about="Environment variables of another image, each value one line.",
+            ),
+            "secrets": Option(
+                kind="dict",
+                default={},
+                pattern=VARIABLE,
+                allowed="names are made of letters, digits and _",
+                elements=Option(secret=True),
+                secret=True,
+                about="Secrets of another image by name, each a file C(/run/secrets/<NAME>).",
+            ),
+            "volumes": Option(
+                kind="list",
+                default=[],
+                elements=Option(
+                    pattern=(
+                        r"(/[A-Za-z0-9._/-]*|[A-Za-z0-9][A-Za-z0-9_.-]+):/[A-Za-z0-9._/-]+(:ro)?"
+                    ),
+                    allowed=(
+                        "a volume or an absolute path, a colon, and where it is mounted, such as"
+                        " shop-queue:/var/lib/rabbitmq"
+                    ),
+                    check=_inside,
+                ),
+                about="""
+                    Volumes of another image, such as V(shop-queue:/var/lib/rabbitmq). An engine has
+                    its own, C(<app>-service-<name>).
+                """,
+            ),
+            "health": Option(
+                kind="dict",
+                default={},
+                options={
+                    "command": Option(
+                        default="",
+                        check=one_line,
+                        about="""
+                            A command that ends with 0 in the container of another image when it
+                            works. Empty if it must only run for two seconds.
+                        """,
+                    ),
+                    "deadline_seconds": Option(
+                        default=60, **_SECONDS, about="How long it may take until then, in seconds."
+                    ),
+                },
+                about="When another image is healthy.",
+            ),
+            "resources": Option(
+                kind="dict",
+                default={},
+                options={
+                    "memory": Option(
+                        default="",
+                        pattern=r"([1-9]\d*[bkmg])?",
+                        allowed="a size such as 512m or 2g",
+                        about="""
+                            Memory, with a unit; by default V(512m) for PostgreSQL and V(256m) for
+                            others. The buffers of PostgreSQL and the limit of Redis follow it.
+                        """,
+                    ),
+                    "pids": Option(
+                        kind="int",
+                        default=512,
+                        minimum=16,
+                        allowed="a number of processes and threads",
+                        about="The maximum number of processes and threads.",
+                    ),
+                    "cpus": Option(
+                        kind="float",
+                        default=0,
+                        minimum=0,
+                        allowed="a number of processors, 0 for all",
+                        about="How many processors may be used; 0 for all of the host.",
+                    ),
+                },
+                about="The limits of its container.",
+            ),
+        },
+        about="""
+            Databases and other servers of the application, such as
+            V([{name: db, engine: postgresql}]). Each is a container that is started before the
+            application, outlives its releases, and is reached only by this application, in a
+            network without a way out. No port is published.
+
+            Its data is on a volume that stays when the service, or the application, is removed.
         """,
     ),
     "state": Option(

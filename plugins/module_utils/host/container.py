@@ -57,6 +57,8 @@ class Container:
     cpus: float | None = None
     networks: Sequence[Mapping[str, str]] = ()
     etc_hosts: Mapping[str, str] | None = None
+    # Further names in its first network.
+    aliases: Sequence[str] = ()
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Container:
@@ -107,6 +109,7 @@ class Container:
         words += ["--hostname", self.hostname] if self.hostname else []
         words += ["--network", self.network_mode, "--env-file", self.env_file]
         words += ["--stop-signal", self.stop_signal, "--stop-timeout", str(self.stop_timeout)]
+        words += _each("--network-alias", self.aliases)
         words += _each("--cap-drop", self.cap_drop)
         words += _each("--security-opt", self.security_opts)
         words += _each("--sysctl", _pairs(self.sysctls, "="))
@@ -175,6 +178,7 @@ class Container:
             "cpus": round((self.cpus or 0) * 10**9) == (host.get("NanoCpus") or 0),
             "sysctls": (self.sysctls or {}).items() <= (host.get("Sysctls") or {}).items(),
             "network_mode": self.network_mode == host.get("NetworkMode"),
+            "aliases": set(self.aliases) <= self._aliases_of(found),
             "etc_hosts": set(_pairs(self.etc_hosts, ":")) <= set(host.get("ExtraHosts") or []),
             "volumes": (
                 {_mount(each) for each in self.volumes}
@@ -182,6 +186,10 @@ class Container:
             ),
         }
         return [option for option, is_same in same.items() if not is_same]
+
+    def _aliases_of(self, found: Inspected) -> set[str]:
+        networks = found.get("NetworkSettings", {}).get("Networks") or {}
+        return set((networks.get(self.network_mode) or {}).get("Aliases") or [])
 
 
 def settle(

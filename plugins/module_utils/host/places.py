@@ -45,6 +45,9 @@ LABEL = "host.flaskops"
 APP_LABEL, RELEASE_LABEL, PROCESS_LABEL, PIN_LABEL, ONE_OFF_LABEL = LABELS = tuple(
     f"{LABEL}.{name}" for name in ("app", "release", "process", "pin", "one-off")
 )
+# The label of a service, APP/SERVICE, and of its network and volumes. It has none of the labels
+# above: it does not belong to a release.
+SERVICE_LABEL = f"{LABEL}.service"
 ACCOUNTS = ("passwd", "group")  # of a release, mounted below /etc
 
 # Files of a release that more than one step uses.
@@ -107,6 +110,53 @@ class ReleaseName:
     def has(self, container: str) -> bool:
         """Whether a container is named after it."""
         return f"{container}-".startswith(f"{self.container}-")
+
+
+@dataclass(frozen=True)
+class ServiceName:
+    """A service of an application in the engine."""
+
+    app: str
+    service: str
+
+    @property
+    def label(self) -> str:
+        return f"{SERVICE_LABEL}={self.app}/{self.service}"
+
+    @property
+    def container(self) -> str:
+        return f"{self.app}-service-{self.service}"
+
+    @property
+    def before(self) -> str:
+        """The container that another one is about to replace."""
+        return f"{self.container}.before"
+
+    @property
+    def volume(self) -> str:
+        """The volume of its data."""
+        return self.container
+
+
+@dataclass(frozen=True)
+class ServicePlace:
+    """The files of one service. They are not below the application, so that its data and the
+    password of the data outlive it.
+    """
+
+    directory: Path
+
+    @property
+    def record(self) -> Path:
+        return self.directory / "service.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.directory / ENVIRONMENT
+
+    @property
+    def secrets(self) -> Path:
+        return self.directory / "secrets"
 
 
 @dataclass(frozen=True)
@@ -266,6 +316,17 @@ class Place:
     def all_apps(self) -> list[AppPlace]:
         """The applications that have a directory; the trash beside them is not one."""
         return [AppPlace(path) for path in self.apps.glob("[!.]*") if path.is_dir()]
+
+    @property
+    def services(self) -> Path:
+        return self.directory / "services"
+
+    def service(self, app: str, name: str) -> ServicePlace:
+        return ServicePlace(self.services / app / name)
+
+    def services_of(self, app: str) -> list[str]:
+        """The names of the services that an application has, or had."""
+        return sorted(path.name for path in self.services.glob(f"{app}/*"))
 
     @property
     def builds(self) -> Path:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..host.engine import Docker, tail
@@ -18,10 +18,8 @@ from .certificates import of_host
 
 ORIGINS = ("Debian", "Ubuntu")
 FIELDS = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)"
-HOOKS = (
-    'ln -sf python3 "$1/usr/bin/python"',
-    'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin',
-)
+PYTHON_HOOKS = ('ln -sf python3 "$1/usr/bin/python"',)
+CLEAN = 'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin'
 LEFT_OUT = ("man", "doc", "locale", "info", "lintian")
 
 
@@ -30,12 +28,19 @@ class Bootstrap:
     """The image to make.
 
     name: its reference. suite: the distribution's release, such as trixie. packages: what is
-    installed besides the essential packages.
+    installed besides the essential packages. essential, hooks: commands of mmdebstrap before these
+    packages are installed, and at the end; the directory of the image is C($1). changes:
+    instructions of a Dockerfile for docker import. programs: the text of programs by their path in
+    the image.
     """
 
     name: str
     suite: str
     packages: tuple[str, ...]
+    essential: tuple[str, ...] = ()
+    hooks: tuple[str, ...] = PYTHON_HOOKS
+    changes: tuple[str, ...] = ('CMD ["python3"]', "ENV LANG=C.UTF-8")
+    programs: Mapping[str, str] = field(default_factory=dict)
 
     def make(self, docker: Docker, builds: Path) -> None:
         """Make the image where the host has none of that name.
@@ -63,19 +68,23 @@ class Bootstrap:
         with tempfile.TemporaryDirectory(prefix="base.", dir=builds) as directory:
             listing, archive = Path(directory, "sources.list"), Path(directory, "base.tar")
             listing.write_text("\n".join(sources) + "\n")
-            self._mmdebstrap(listing, archive)
-            docker.run(
-                "import",
-                *("--change", 'CMD ["python3"]', "--change", "ENV LANG=C.UTF-8"),
-                str(archive),
-                self.name,
-            )
+            uploads = []
+            for number, (path, text) in enumerate(self.programs.items()):
+                program = Path(directory, f"program-{number}")
+                program.write_text(text)
+                program.chmod(0o755)
+                uploads.append(f"copy-in {program} /usr/local")
+                uploads.append(f'mv "$1/usr/local/{program.name}" "$1{path}"')
+            self._mmdebstrap(listing, archive, uploads)
+            changes = [word for change in self.changes for word in ("--change", change)]
+            docker.run("import", *changes, str(archive), self.name)
 
-    def _mmdebstrap(self, listing: Path, archive: Path) -> None:
+    def _mmdebstrap(self, listing: Path, archive: Path, uploads: Iterable[str]) -> None:
         options = ["--quiet", "--variant=minbase", f"--include={','.join(self.packages)}"]
         options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
         options += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
-        options += [f"--customize-hook={hook}" for hook in HOOKS]
+        options += [f"--essential-hook={hook}" for hook in self.essential]
+        options += [f"--customize-hook={hook}" for hook in (*self.hooks, *uploads, CLEAN)]
         done = subprocess.run(
             ["mmdebstrap", *options, self.suite, str(archive), str(listing)],
             capture_output=True,

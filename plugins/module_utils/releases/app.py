@@ -13,6 +13,7 @@ from ..host.typed import plain, read
 from .app_path import AppPath
 from .engines.engine import Engine
 from .engines.known import engine_named
+from .services.service import Service
 
 
 @dataclass(frozen=True)
@@ -316,6 +317,7 @@ class App:
     proxy: Proxy
     processes: tuple[Process, ...]
     jobs: tuple[Job, ...]
+    services: tuple[Service, ...]
     state: str
     maintenance: Maintenance
     script_name: str = ""

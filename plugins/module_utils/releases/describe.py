@@ -32,7 +32,8 @@ from .app import App
 from .covers import DATABASE, not_kept
 from .release import FORMAT, UID_PLACEHOLDER, own_network
 from .secrets import PLACE as SECRETS
-from .secrets import config_mounts, laid, variables
+from .secrets import config_mounts, laid, of_services, variables
+from .services.spec import network_of
 
 # Placeholder in every rendered file for the id, which is computed over them.
 PLACEHOLDER = "@flaskops-release@"
@@ -60,7 +61,8 @@ def environment(app: App) -> dict[str, str]:
     }
     known = {"FLASKOPS_MOUNT": path.mount, **app.server.environment(app)}
     ours.update((name, value) for name, value in known.items() if value)
-    files = {f"{name}_FILE": f"{SECRETS}/{name}" for name in app.secrets}
+    given = [*app.secrets, *of_services(app)]
+    files = {f"{name}_FILE": f"{SECRETS}/{name}" for name in given}
     values = {**ours, **files, **app.env}
     if names := variables(app, values):
         values["FLASKOPS_SECRETS"] = " ".join(names)
@@ -84,7 +86,7 @@ def container(app: App, release: str, image: str, root: str) -> dict[str, Any]:
     targets = [volume.split(":")[1].rstrip("/") for volume in app.volumes]
     if CONTAINER_SPOOL not in (*app.writable, *targets):
         mounts.append(f"{place.spool}:{CONTAINER_SPOOL}")
-    if laid(app):
+    if laid(app) or of_services(app):
         mounts.append(f"{place.secrets}:{SECRETS}:ro")
     mounts += config_mounts(app, str(place.secrets))
     resources = app.resources
@@ -94,7 +96,11 @@ def container(app: App, release: str, image: str, root: str) -> dict[str, Any]:
     kept = [*targets, *app.writable]
     if lost := not_kept(app.build.database, kept, app.data_files):
         labels[DATABASE] = ",".join(lost)
-    networks = [*([own_network(app.name)] if app.internet else []), *app.networks]
+    networks = [
+        *([own_network(app.name)] if app.internet else []),
+        *([network_of(app.name)] if app.services else []),
+        *app.networks,
+    ]
     # Docker gives a container its own name only with an address.
     hosts = {} if networks else {name: "127.0.0.1"}
     if networks and app.host_access:

@@ -52,7 +52,7 @@ class Directory:
         """Write the files of a new release, or those that have changed."""
         self._make_writable()
         delete(self.place.own_secrets)
-        if self.release.secrets or self.place.secrets.exists():
+        if self.release.secrets or self.release.services or self.place.secrets.exists():
             self._write_secrets(
                 {name: text.encode() for name, text in self.release.secrets.items()}
             )
@@ -99,6 +99,11 @@ class Directory:
                 {name: wanted.get(name, value) for name, value in now_there.items()}
             )
 
+    def give(self, values: Mapping[str, str]) -> None:
+        """Write the secrets that its services give."""
+        for name, value in values.items():
+            self._write(self.place.secrets / name, value.encode(), 0o440, 0, self.uid)
+
     def _make_writable(self) -> None:
         """Create the directory where the application creates its socket, and the one for its
         temporary files, such as uploads.
@@ -130,8 +135,9 @@ class Directory:
             # An older version of the collection gave it to the application.
             delete(place)
         make_directory(place, 0o550, 0, group)
+        given = {service.variable for service in self.release.services}
         for file in place.iterdir():
-            if file.name not in values or file.lstat().st_gid != group:
+            if file.name not in {*values, *given} or file.lstat().st_gid != group:
                 file.unlink()
                 self.changed = True
         for name, value in values.items():

@@ -8,7 +8,7 @@ what served before, prune, write the audit, unlock.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,15 +86,18 @@ class Finish:
         self.links: dict[str, tuple[Link, ...]] = {}
         self.attempts = Attempts()
 
-    def run(self, remove: Sequence[str] = (), failed: bool = False) -> Finished:
+    def run(
+        self, remove: Sequence[str] = (), failed: bool = False, data: Collection[str] = ()
+    ) -> Finished:
         """Finish.
 
         Args:
             remove: the applications to remove.
             failed: whether an application failed: then none is removed, because the failed one may
             be the replacement.
+            data: those of the removed whose data is removed too.
         """
-        removed = self._remove(remove) if remove and not failed else []
+        removed = self._remove(remove, data) if remove and not failed else []
         there = [name for name in self.names if self._place(name).directory.is_dir()]
         held = []
         for name in there:
@@ -109,6 +112,8 @@ class Finish:
             name = outcome.work.name
             with self.attempts.of(name, "its unused network could not be removed", warn=True):
                 prune.remove_network(self.root, self.docker, outcome)
+            with self.attempts.of(name, "its unused services could not be removed", warn=True):
+                self.attempts.warnings += prune.remove_services(self.root, self.docker, outcome)
         for outcome in self.outcomes:
             name = outcome.work.name
             with self.attempts.of(name, f"this run is not in {self._place(name).audit}"):
@@ -138,10 +143,10 @@ class Finish:
             tuple(self.attempts.warnings),
         )
 
-    def _remove(self, names: Sequence[str]) -> list[str]:
+    def _remove(self, names: Sequence[str], data: Collection[str]) -> list[str]:
         try:
             return Remove(self.root, self.nginx_root, self.docker, self.attempts).run(
-                names, self.token
+                names, self.token, data
             )
         except Exception as error:  # a failure with a full disk too: it is what was asked for
             words = f"{', '.join(names)} could not be removed: {error}"

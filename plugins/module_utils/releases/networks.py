@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -68,17 +68,35 @@ def asks_for_own(container: Mapping[str, Any], name: str) -> bool:
     return any(network["name"] == own_network(name) for network in container.get("networks") or [])
 
 
-def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
-    """Create the network of an application where it is missing. Returns whether it was created."""
-    network = own_network(name)
+def ensure(
+    docker: Docker,
+    root: str,
+    name: str,
+    pool: str,
+    network: str = "",
+    options: Sequence[str] = (),
+) -> bool:
+    """Create the network of an application where it is missing. Returns whether it was created.
+
+    Args:
+        docker: the engine.
+        root: the directory of the releases.
+        name: the application.
+        pool: what its addresses are taken from.
+        network: that of its services; "" for the one of internet: true.
+        options: of docker network create.
+    """
+    key = "services" if network else "internet"
+    network = network or own_network(name)
     if found := docker.inspect(network, "network"):
         if (found.get("Labels") or {}).get(APP_LABEL) == name:
             return False
         raise HostError(
-            f"internet: there is a Docker network {network} that is not of this collection; rename"
+            f"{key}: there is a Docker network {network} that is not of this collection; rename"
             " or remove it."
         )
-    _refuse_open_firewall()
+    if key == "internet":  # the other one needs no rules: it has no way out
+        _refuse_open_firewall()
     with exclusive(root):
         error = ""
         for subnet, _attempt in zip(_free(docker, pool), range(ATTEMPTS), strict=False):
@@ -89,6 +107,7 @@ def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
                 str(subnet),
                 "--label",
                 f"{APP_LABEL}={name}",
+                *options,
                 network,
             )
             try:
@@ -97,17 +116,17 @@ def ensure(docker: Docker, root: str, name: str, pool: str) -> bool:
             except HostError as refused:  # networks that only the engine knows
                 error = str(refused)
     raise HostError(
-        f"internet: no network of 16 addresses could be made: {error}"
+        f"{key}: no network of 16 addresses could be made: {error}"
         if error
-        else _full(docker, pool)
+        else _full(docker, pool, key)
     )
 
 
-def remove(docker: Docker, name: str) -> bool:
-    """Remove the network of an application; no container may be in it. Returns whether there was
-    one.
+def remove(docker: Docker, name: str, network: str = "") -> bool:
+    """Remove the network of an application, or that of its services; no container may be in it.
+    Returns whether there was one.
     """
-    network = own_network(name)
+    network = network or own_network(name)
     found = docker.inspect(network, "network")
     if (found.get("Labels") or {}).get(APP_LABEL) != name:
         return False
@@ -123,7 +142,7 @@ def _free(docker: Docker, pool: str) -> Iterator[IPv4Network]:
             yield subnet
 
 
-def _full(docker: Docker, pool: str) -> str:
+def _full(docker: Docker, pool: str, key: str) -> str:
     whole = IPv4Network(pool)
     by = list(
         dict.fromkeys(
@@ -131,7 +150,7 @@ def _full(docker: Docker, pool: str) -> str:
         )
     )
     return (
-        f"internet: flask_apps_networks_pool ({pool}) has no 16 free addresses on this host, where"
+        f"{key}: flask_apps_networks_pool ({pool}) has no 16 free addresses on this host, where"
         f" routes and Docker networks have {', '.join(by[:5])}{' and more' if len(by) > 5 else ''}."
         " Set it to a private network that nobody uses."
     )

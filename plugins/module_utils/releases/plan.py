@@ -25,6 +25,7 @@ from .live_container import job_of, needs_release
 from .process_steps import process_of
 from .record import Link, Record, live_links, live_release, processes_of, read_release
 from .release import FILES
+from .services.look import Look
 from .work import Wanted, Work
 
 
@@ -48,9 +49,10 @@ class Planned:
     work: for each application with work. remove: the applications to remove. repairs: what
     interrupted runs have left, by application. failures: why an application has no plan. live: the
     release that serves now, None where none does. unlisted: applications that are not wanted and
-    not absent. missing_images: what must be built or pulled first. known: for each release that is
-    built, the digests of the parts of its source that the host has. jobs: by application, each of
-    its jobs; empty in a run that leaves them as they are.
+    not absent. missing_images: what must be built or pulled first. service_images: what must be
+    made of packages for services. known: for each release that is built, the digests of the parts
+    of its source that the host has. jobs: by application, each of its jobs; empty in a run that
+    leaves them as they are.
     """
 
     work: tuple[Work, ...] = ()
@@ -60,6 +62,7 @@ class Planned:
     live: Mapping[str, str | None] = field(default_factory=dict)
     unlisted: tuple[str, ...] = ()
     missing_images: tuple[str, ...] = ()
+    service_images: tuple[str, ...] = ()
     docker: DockerFacts = field(default_factory=DockerFacts)
     known: Mapping[str, list[str]] = field(default_factory=dict)
     jobs: Mapping[str, dict[str, JobState]] = field(default_factory=dict)
@@ -143,6 +146,8 @@ class Plan:
         self.processes: dict[str, dict[str, str]] = {}
         # By application: the containers of one-offs that are at work.
         self.one_offs: dict[str, set[str]] = {}
+        services = {release.name: release.services for release in wanted}
+        self.services = Look(self.docker, root, services)
 
     def run(self) -> Planned:
         if self.docker.command and (self.wanted or self.absent):
@@ -168,6 +173,8 @@ class Plan:
                     work.append(self._work(release, reason))
                 if left_over:
                     repairs[release.name] = left_over
+        order = self.services.in_order(each.name for each in work)
+        work.sort(key=lambda each: order.index(each.name))
         known = (
             {app.directory.name for app in Place(self.root).all_apps()}
             | set(self.links)
@@ -186,6 +193,7 @@ class Plan:
             tuple(
                 image for image in self.images if there and not self.docker.inspect(image, "image")
             ),
+            self.services.missing_images(order),
             read(
                 DockerFacts,
                 {
@@ -245,6 +253,8 @@ class Plan:
         if Record(self.root, name).live != identity:
             return "the last run did not finish"
         if found := self._drift(wanted):
+            return found
+        if found := self.services.reason(name, self._place(name, identity).secrets):
             return found
         running = self.containers.get(name, {}).get(
             ReleaseName(name, identity).container, "missing"

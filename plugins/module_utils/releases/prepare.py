@@ -35,6 +35,7 @@ from .lock import renew
 from .ready_image import ReadyImage
 from .record import Record, live_links, pin, read_release
 from .release import Release, has_volumes
+from .services.run import Services
 from .static import write_static
 from .uids import Uids
 from .volumes import Volumes, named
@@ -91,7 +92,7 @@ class Prepared:
     Args:
         uid: the user and group of its containers.
         network_made: whether a network was created for it, to which existing containers are not
-        connected.
+        connected, or a service gives it another secret.
         image_id: the digest of the configuration of its image; "" when no image was made.
         static_files: how many files of the image Nginx serves.
     """
@@ -148,7 +149,7 @@ class Prepare:
 
     def _prepare(self) -> Prepared:
         uid = self._uid()
-        self._write_files(uid)
+        directory = self._write_files(uid)
         if self.request.build and not self.request.restore:
             self._receive()
         made = self._create_network()
@@ -158,7 +159,7 @@ class Prepare:
             write_accounts(self.docker, self.pin, self.place.directory, uid)
             if named(mounts) and self.docker.inspect(self.release.image, "image"):
                 self.warnings += volumes.prepare(self.release.image, mounts)
-            return Prepared(uid, made)
+            return Prepared(uid, self._run_services(directory) or made)
         if self.release.build.kind == "image":
             self._fetch_image()
         else:
@@ -176,7 +177,7 @@ class Prepare:
         found = covers.warnings(self.name, image, self.release.container, files.first)
         self.warnings += [f"{self.name}: {words}" for words in found]
         self._record(image_id)
-        return Prepared(uid, made, image_id, count)
+        return Prepared(uid, self._run_services(directory) or made, image_id, count)
 
     def _uid(self) -> int:
         restore, volumes = self.request.restore, self.release.has_volumes
@@ -198,7 +199,7 @@ class Prepare:
             return self.place.spool.lstat().st_uid if live else 0
         return 0
 
-    def _write_files(self, uid: int) -> None:
+    def _write_files(self, uid: int) -> Directory:
         try:
             group = grp.getgrnam(self.request.group).gr_gid
         except KeyError:
@@ -214,6 +215,7 @@ class Prepare:
             directory.write()
         if directory.changed:
             self.actions.append("wrote its files")
+        return directory
 
     def _record_as_prepared(self) -> None:
         """Record the release before its files are written: without a record, they would be taken
@@ -271,6 +273,23 @@ class Prepare:
         if made:
             self.actions.append("created its network")
         return made
+
+    def _run_services(self, directory: Directory) -> bool:
+        """Start and change its services. Returns whether existing containers of the application
+        must be created again for them.
+        """
+        if not self.release.services:
+            return False
+        self._begin("start its services", f"The services of {self.name} could not be started")
+        pool = self.request.networks_pool
+        services = Services(self.docker, self.root, self.name, pool)
+        try:
+            values = services.ensure(self.release.services)
+        finally:
+            self.actions += services.actions
+        directory.changed = False
+        directory.give(values)
+        return directory.changed or services.network_made
 
     def _fetch_image(self) -> None:
         archive = self.place.image_archive if self.release.build.archive else None

@@ -14,6 +14,7 @@ from . import networks
 from .attempts import Attempts
 from .live_container import needs_release
 from .record import Link, Record, forget, read_release
+from .services import remove as services
 from .work import Outcome
 
 
@@ -57,6 +58,17 @@ def empty(root: str, docker: Docker, name: str, attempts: Attempts) -> None:
         for path in place.written if place.directory.name not in used else []:
             with attempts.of(name, f"{path} could not be emptied", warn=True):
                 trees.empty(path, root)
+
+
+def remove_services(root: str, docker: Docker, outcome: Outcome) -> list[str]:
+    """Remove the services that an application does not have with this release; returns warnings."""
+    work = outcome.work
+    facts = read_release(root, work.name, work.id) if outcome.is_live else {}
+    before = read_release(root, work.name, work.live) if work.live else {}
+    if not facts or not (Place(root).services_of(work.name) or before.get("services")):
+        return []
+    wanted = [(each["of"] or work.name, each["name"]) for each in facts.get("services", [])]
+    return services.remove(docker, root, work.name, wanted)[1]
 
 
 def remove_network(root: str, docker: Docker, outcome: Outcome) -> None:

@@ -18,6 +18,7 @@ from ..host.typed import plain, read
 from ..nginx.site import site_named
 from .app import Build, Health, Job, Login, Process, Static
 from .app_path import AppPath
+from .services.service import ServiceSpec
 
 # Raised when a release that an older collection wrote can no longer be used by this one.
 FORMAT = 3
@@ -72,6 +73,8 @@ class Release:
         runtime: the reference of the runtime image.
         jobs: those of the entry, which are not part of the release; empty for an earlier one.
         release_command: the words of the container that runs it; empty for none.
+        services: those of its application, which do not belong to it; of an earlier release only
+        their names, and the variables that it gets.
         root: the directory of the releases on the host.
     """
 
@@ -106,6 +109,7 @@ class Release:
     jobs: tuple[Job, ...] = ()
     release_command: tuple[str, ...] = field(default=(), repr=False)
     release_command_seconds: int = 600
+    services: tuple[ServiceSpec, ...] = ()
     root: str = ROOT
 
     @classmethod
@@ -118,7 +122,7 @@ class Release:
         """The release that a release.json describes, for a rollback. An older version wrote fewer
         keys; the files and the secrets are on the host.
         """
-        known = {key: facts[key] for key in _RECORDED if key in facts}
+        known = {key: facts[key] for key in (*_RECORDED, "services") if key in facts}
         return read(cls, {**known, "name": facts["app"], "id": facts["id"], "state": state,
                           "root": root})  # fmt: skip
 
@@ -131,7 +135,12 @@ class Release:
         its sources. It has only the names of its secrets.
         """
         known = {"image": self.image, **plain(self)}
-        return {**{key: known[key] for key in _RECORDED}, "secrets": sorted(self.secrets)}
+        services = {"services": [service.to_record() for service in self.services]}
+        return {
+            **{key: known[key] for key in _RECORDED},
+            "secrets": sorted(self.secrets),
+            **(services if self.services else {}),
+        }
 
     @property
     def image(self) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ..host import trees
@@ -19,6 +19,7 @@ from .attempts import Attempts
 from .lock import renew
 from .record import Link, Record, live_links, live_release
 from .release import own_network
+from .services import remove as services
 
 
 class Remove:
@@ -32,8 +33,14 @@ class Remove:
         self.root, self.nginx_root, self.docker = root, nginx_root, docker
         self.attempts = attempts or Attempts()
 
-    def run(self, names: Sequence[str], token: str) -> list[str]:
-        """Returns what was removed. The failures are in the attempts."""
+    def run(self, names: Sequence[str], token: str, data: Collection[str] = ()) -> list[str]:
+        """Returns what was removed. The failures are in the attempts.
+
+        Args:
+            names: the applications.
+            token: that of the run.
+            data: those of them whose volumes and passwords are removed too.
+        """
         renew(self.root, names, token, "remove")
         links = live_links(self.nginx_root)
         absent = [
@@ -51,6 +58,10 @@ class Remove:
         removed = [*(f"link {path}" for path in absent), *jobs]
         for name in names:
             removed += self._remove(name)
+        for name in data:
+            if name in names:
+                with self.attempts.of(name, "its data could not be removed"):
+                    removed += self._remove_data(name)
         if stay := self.kept_volumes(names):
             self.attempts.warnings.append(stay)
         return removed
@@ -59,18 +70,27 @@ class Remove:
         """The volumes that stay, with their data, and how to remove them; "" where it has no
         volumes.
         """
-        listed = [
-            self.docker.run(
-                "volume", "ls", "--quiet", "--filter", f"label={APP_LABEL}={name}", check=False
-            ).split()
-            for name in names
-        ]
-        volumes = " ".join(volume for found in listed for volume in found)
+        volumes = " ".join(volume for name in names for volume in self._volumes(name))
         return (
             f"Volumes stay, with their data: {volumes}. To remove them: docker volume rm {volumes}"
             if volumes
             else ""
         )
+
+    def _volumes(self, name: str) -> list[str]:
+        words = ("volume", "ls", "--quiet", "--filter", f"label={APP_LABEL}={name}")
+        has_services = Place(self.root).services.is_dir()
+        return [
+            *self.docker.run(*words, check=False).split(),
+            *(services.volumes(self.docker, name) if has_services else []),
+        ]
+
+    def _remove_data(self, name: str) -> list[str]:
+        volumes = self._volumes(name)
+        if volumes:
+            self.docker.run("volume", "rm", *volumes)
+        services.forget(self.root, name)
+        return [f"volume {volume}" for volume in volumes]
 
     def _remove(self, name: str) -> list[str]:
         removed = []
@@ -88,6 +108,11 @@ class Remove:
         with self.attempts.of(name, "its network could not be removed"):
             if networks.remove(self.docker, name):
                 removed.append(f"network {own_network(name)}")
+        if Place(self.root).services.is_dir():
+            with self.attempts.of(name, "its services could not be removed"):
+                gone, warnings = services.remove(self.docker, self.root, name)
+                removed += gone
+                self.attempts.warnings += warnings
         with self.attempts.of(name, "what interrupted runs have left could not be removed"):
             for link in NginxPlace(self.nginx_root).refused(name):
                 link.unlink()

@@ -106,9 +106,13 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
     head += ("memory", "disk", "restarts", "previous")
     listed = {host: list(apps) for host, apps in hosts.items()}
     more = any(app["processes"] for apps in listed.values() for app in apps)
+    data = any(app.get("services") for apps in listed.values() for app in apps)
     why = any(app["reason"] for apps in listed.values() for app in apps)
     rows: list[tuple[str, ...]] = [
-        head + (("processes",) if more else ()) + (("reason",) if why else ())
+        head
+        + (("processes",) if more else ())
+        + (("services",) if data else ())
+        + (("reason",) if why else ())
     ]
     for host, apps in listed.items():
         for app in apps:
@@ -133,6 +137,11 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
             values += (
                 (", ".join(f"{name} {found}" for name, found in app["processes"].items()) or "-",)
                 if more
+                else ()
+            )
+            values += (
+                (", ".join(f"{name} {found}" for name, found in app["services"].items()) or "-",)
+                if data
                 else ()
             )
             values += (app["reason"] or "-",) if why else ()

@@ -93,11 +93,17 @@ def _values(app: App) -> dict[str, str]:
     return {**app.private_env, **(app.secrets if app.secrets_as == "environment" else {})}
 
 
+def of_services(app: App) -> list[str]:
+    """The names of the secrets that its services give; their values are only on the host."""
+    return [service.variable for service in app.services if service.variable]
+
+
 def variables(app: App, taken: Collection[str]) -> list[str]:
     """The names that become variables, without those that the environment has already."""
+    given = of_services(app) if app.secrets_as == "environment" else []
     return sorted(
         name
-        for name, value in _values(app).items()
+        for name, value in {**_values(app), **dict.fromkeys(given, "")}.items()
         if name not in taken and not steers(name) and fits(value)
     )
 

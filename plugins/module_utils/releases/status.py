@@ -15,7 +15,7 @@ from typing import Any
 
 from ..host.engine import Docker, logs
 from ..host.files import HostError
-from ..host.places import Place, ReleaseName
+from ..host.places import Place, ReleaseName, ServiceName
 from ..host.trees import Size, size
 from ..host.typed import plain
 from ..nginx.site import site_named
@@ -33,6 +33,8 @@ from .probe import (
 )
 from .record import Link, Record, live_links, processes_of, read_release
 from .release import Release
+from .services.record import read_record
+from .services.run import is_healthy
 
 AT_ONCE = 200  # applications that are asked in parallel; more wait
 DISK_SECONDS = 2.0  # for measuring what all applications together have written
@@ -59,6 +61,7 @@ class AppStatus:
     memory: str = "-"
     restarts: int | None = None
     processes: Mapping[str, str] = field(default_factory=dict)
+    services: Mapping[str, str] = field(default_factory=dict)
     previous: tuple[str, ...] = ()
     locked_by: str | None = None
     disk: str = "-"
@@ -112,7 +115,14 @@ class Status:
             for release in releases.values()
             for process in self._processes(release)
         ]
-        found = self._inspect([*(each.container for each in releases.values()), *processes])
+        services = [
+            service.container
+            for release in releases.values()
+            for service in self._services(release).values()
+        ]
+        found = self._inspect(
+            [*(each.container for each in releases.values()), *processes, *dict.fromkeys(services)]
+        )
         used = self._memory([name for name, entry in found.items() if entry["State"]["Running"]])
         # In parallel: an application that does not answer does not delay the others.
         with ThreadPoolExecutor(AT_ONCE) as beside:
@@ -127,6 +137,30 @@ class Status:
 
     def _processes(self, release: ReleaseName) -> list[str]:
         return [each.name for each in processes_of(self.root, release.app, release.id)]
+
+    def _services(self, release: ReleaseName) -> dict[str, ServiceName]:
+        """The services of a release by its names for them, from its release.json."""
+        facts = read_release(self.root, release.app, release.id)
+        return {
+            each["name"]: ServiceName(each["of"] or release.app, each["name"])
+            for each in facts.get("services", [])
+        }
+
+    def _service(
+        self,
+        named: ServiceName,
+        found: Mapping[str, Mapping[str, Any]],
+        used: Mapping[str, str],
+    ) -> str:
+        """Whether a service works, and its memory."""
+        details = found.get(named.container, {})
+        state = _state(details)
+        if details.get("State", {}).get("Running"):
+            health = read_record(self.root, named.app, named.service).health
+            works = is_healthy(self.docker, named.container, health)
+            state = state.replace("running", "ok" if works else "bad", 1)
+        memory = used.get(named.container)
+        return f"{state} {memory}" if memory else state
 
     def _app_or_reason(
         self,
@@ -213,6 +247,10 @@ class Status:
             {
                 process: _state(found.get(named.process(process), {}))
                 for process in self._processes(named)
+            },
+            {
+                service: self._service(each, found, used)
+                for service, each in self._services(named).items()
             },
             tuple(release for release in record.served if release != link.id),
             advice=tuple(self._advice(details)),

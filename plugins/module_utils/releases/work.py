@@ -17,6 +17,7 @@ from .app_path import AppPath
 from .job_units import WantedJob
 from .record import Link
 from .release import FILES, Release
+from .services.record import WantedService, wanted_service
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Wanted:
     uid: int = 0
     volumes: bool = False
     jobs: tuple[WantedJob, ...] | None = None
+    services: tuple[WantedService, ...] = ()
 
     @classmethod
     def of(cls, release: Release, jobs: tuple[WantedJob, ...] | None = None) -> Wanted:
@@ -51,6 +53,7 @@ class Wanted:
             release.uid,
             release.has_volumes,
             jobs,
+            tuple(wanted_service(spec) for spec in release.services),
         )
 
 

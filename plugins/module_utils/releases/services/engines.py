@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PostgreSQL and Redis: their images, and what makes a container of one a service."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from ...host.places import CONTAINER_SECRETS
+from ...host.size import bytes_of
+
+PASSWORD = "password"
+PASSWORD_FILE = f"{CONTAINER_SECRETS}/{PASSWORD}"
+# The user of both, in the official images and in those of the distribution's packages.
+UID = 999
+# The user, and the database, that the application gets.
+OWNER = "app"
+# What each distribution that the collection supports has in its packages.
+PACKAGED = {
+    "jammy": {"postgresql": "14", "redis": "6.0"},
+    "noble": {"postgresql": "16", "redis": "7.0"},
+    "resolute": {"postgresql": "18", "redis": "8.0"},
+    "bookworm": {"postgresql": "15", "redis": "7.0"},
+    "trixie": {"postgresql": "17", "redis": "8.0"},
+}
+# Without a special meaning in a URL, in SQL and in a configuration file.
+PASSWORD_PATTERN = r"[A-Za-z0-9._~-]{8,128}|"
+
+
+class ServiceEngine(ABC):
+    """What the collection knows of one engine."""
+
+    name: str
+    port: int
+    scheme: str
+    variable: str
+    image: str
+    version: str  # of a registry, where an entry names none
+    version_pattern: str
+    memory: str
+    least_memory: str
+    directory: str  # of its data, where the volume is mounted
+    run: str = ""  # a directory that it writes to beside it
+    home: str
+    stop_signal: str = "SIGTERM"
+    stop_seconds: int = 60
+
+    @abstractmethod
+    def packages(self, version: str) -> tuple[str, ...]:
+        """The packages of the distribution that an image is made of."""
+
+    @abstractmethod
+    def image_environment(self, version: str) -> dict[str, str]:
+        """The environment of such an image, which the official one has too."""
+
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """The environment of its container."""
+
+    @abstractmethod
+    def command(self, memory: str) -> tuple[str, ...]:
+        """Its command: the settings follow the memory of the container."""
+
+    @abstractmethod
+    def health(self) -> tuple[str, ...]:
+        """What ends with 0 in its container when it answers."""
+
+    @abstractmethod
+    def files(self, password: str) -> dict[str, str]:
+        """The files that hold its password for it, by name."""
+
+    @abstractmethod
+    def set_password(self, before: str, password: str) -> tuple[tuple[str, ...], str]:
+        """The words and the input of a program in its container that gives it another password."""
+
+    @abstractmethod
+    def user(self) -> str:
+        """The user part of its URL before the colon."""
+
+    @abstractmethod
+    def database(self) -> str:
+        """The path of its URL."""
+
+    def url(self, host: str, password: str) -> str:
+        """What the application connects to."""
+        who = f"{self.user()}:{quote(password, safe='')}"
+        return f"{self.scheme}://{who}@{host}:{self.port}/{self.database()}"
+
+    def problem(self, version: str) -> str:
+        """What a version must be; "" for one that is."""
+        return "" if re.fullmatch(self.version_pattern, version) else f"be such as {self.version}"
+
+
+class PostgreSQL(ServiceEngine):
+    name, port, scheme, variable = "postgresql", 5432, "postgresql", "DATABASE_URL"
+    image, version, version_pattern = "postgres", "17", r"[1-9]\d(\.\d+)?"
+    memory, least_memory = "512m", "96m"
+    # Not the data directory of the image: its images of version 18 have another one than before.
+    directory, run, home = "/var/lib/postgresql/data", "/var/run/postgresql", "/var/lib/postgresql"
+    stop_signal = "SIGINT"  # ends its connections; SIGTERM waits for them
+    data = "/var/lib/postgresql/data/pgdata"
+
+    def packages(self, version: str) -> tuple[str, ...]:
+        return (f"postgresql-{version}",)
+
+    def image_environment(self, version: str) -> dict[str, str]:
+        binaries = f"/usr/lib/postgresql/{version}/bin"
+        paths = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return {"PG_MAJOR": version, "PGDATA": self.directory, "PATH": f"{paths}:{binaries}"}
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PGDATA": self.data,
+            "POSTGRES_DB": OWNER,
+            "POSTGRES_PASSWORD_FILE": PASSWORD_FILE,
+            "POSTGRES_USER": OWNER,
+        }
+
+    def command(self, memory: str) -> tuple[str, ...]:
+        megabytes = bytes_of(memory) >> 20
+        settings = {
+            "shared_buffers": f"{max(megabytes // 4, 16)}MB",
+            "effective_cache_size": f"{max(megabytes * 3 // 5, 32)}MB",
+            "maintenance_work_mem": f"{max(megabytes // 16, 4)}MB",
+            "work_mem": f"{min(max(megabytes // 128, 1), 64)}MB",
+            # Not in /dev/shm, which has 64 MB in a container.
+            "dynamic_shared_memory_type": "sysv",
+        }
+        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return ("postgres", *words)
+
+    def health(self) -> tuple[str, ...]:
+        # Over TCP: while it creates a new database, its server listens on a socket alone.
+        return ("pg_isready", "--quiet", "--host=127.0.0.1", f"--username={OWNER}")
+
+    def files(self, password: str) -> dict[str, str]:
+        return {PASSWORD: password}
+
+    def set_password(self, before: str, password: str) -> tuple[tuple[str, ...], str]:
+        words = ("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
+        return (*words, f"--username={OWNER}", "--dbname=postgres"), (
+            f"ALTER ROLE {OWNER} PASSWORD '{password}';\n"
+        )
+
+    def user(self) -> str:
+        return OWNER
+
+    def database(self) -> str:
+        return OWNER
+
+
+class Redis(ServiceEngine):
+    name, port, scheme, variable = "redis", 6379, "redis", "REDIS_URL"
+    image, version, version_pattern = "redis", "8.0", r"[1-9]\d?\.\d+(\.\d+)?"
+    memory, least_memory = "256m", "16m"
+    directory, home = "/data", "/data"
+    settings = "redis.conf"
+
+    def packages(self, version: str) -> tuple[str, ...]:
+        return ("redis-server", "redis-tools")
+
+    def image_environment(self, version: str) -> dict[str, str]:
+        return {}
+
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    def command(self, memory: str) -> tuple[str, ...]:
+        # The rest is for the copy that it writes to the disk from, and for its clients.
+        kilobytes = (bytes_of(memory) * 3 // 5) >> 10
+        limits = ("--maxmemory", f"{kilobytes}kb", "--maxmemory-policy", "noeviction")
+        return (
+            "redis-server",
+            f"{CONTAINER_SECRETS}/{self.settings}",
+            *("--dir", self.directory, "--appendonly", "yes", "--bind", "0.0.0.0"),
+            *limits,
+        )
+
+    def health(self) -> tuple[str, ...]:
+        ask = f'REDISCLI_AUTH="$(cat {PASSWORD_FILE})" redis-cli -h 127.0.0.1 ping'
+        return ("sh", "-c", f'test "$({ask})" = PONG')
+
+    def files(self, password: str) -> dict[str, str]:
+        return {PASSWORD: password, self.settings: f"requirepass {password}\n"}
+
+    def set_password(self, before: str, password: str) -> tuple[tuple[str, ...], str]:
+        return ("redis-cli", "-h", "127.0.0.1", "-e"), (
+            f"AUTH {before}\nCONFIG SET requirepass {password}\n"
+        )
+
+    def user(self) -> str:
+        return ""
+
+    def database(self) -> str:
+        return "0"
+
+
+ENGINES: Mapping[str, ServiceEngine] = {engine.name: engine for engine in (PostgreSQL(), Redis())}
+
+
+def names() -> Sequence[str]:
+    """The names of the engines."""
+    return tuple(ENGINES)

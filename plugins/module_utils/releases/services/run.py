@@ -1,0 +1,355 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the services of an application on its host, before one of its releases starts: a service
+that is changed replaces the one before only when it is healthy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...host.container import Container, env_lines, settle
+from ...host.engine import Docker, Inspected, logs
+from ...host.files import HostError, file_digest, make_directory, now, write_file
+from ...host.places import SERVICE_LABEL, Place, ServiceName, ServicePlace
+from .. import networks
+from ..container_log import log_of
+from . import image as images
+from .engines import ENGINES, PASSWORD, UID
+from .record import ServiceRecord, digest, read_record, write_record
+from .service import ServiceSpec
+from .spec import network_of
+
+# Without these options a container reaches the bridge, an address of the host.
+CLOSED = ("--internal", "--opt", "com.docker.network.bridge.inhibit_ipv4=true")
+PAUSE_SECONDS, SETTLED_SECONDS, ASK_SECONDS = 0.5, 2, 10
+LOG_LINES = 20
+STOP_SECONDS = 24 * 3600  # at most; each container has its stop timeout
+
+
+class Services:
+    """The services of one application.
+
+    Args:
+        docker: the engine.
+        root: the directory of the releases.
+        app: the name of the application.
+        pool: the pool that its network is taken from.
+    """
+
+    def __init__(self, docker: Docker, root: str, app: str, pool: str) -> None:
+        self.docker, self.root, self.app, self.pool = docker, root, app, pool
+        self.place = Place(root)
+        self.actions: list[str] = []
+        self.network_made = False
+
+    def ensure(self, specs: Iterable[ServiceSpec]) -> dict[str, str]:
+        """Start and change them until all are healthy.
+
+        Returns:
+            The values of the variables that the application gets.
+
+        Raises:
+            HostError: one is not healthy; what ran before runs again.
+        """
+        variables = {}
+        self.network_made = self._create_network()
+        if self.network_made:
+            self.actions.append("created the network of its services")
+        for spec in specs:
+            try:
+                owner = self._borrow(spec) if spec.of else self._own(spec)
+            except (HostError, OSError) as error:
+                raise HostError(f"service {spec.name}: {error}") from error
+            if spec.variable:
+                variables[spec.variable] = self._url(owner, spec)
+        return variables
+
+    def _create_network(self) -> bool:
+        return networks.ensure(
+            self.docker, self.root, self.app, self.pool, network_of(self.app), CLOSED
+        )
+
+    def _url(self, owner: ServiceName, spec: ServiceSpec) -> str:
+        engine = ENGINES[read_record(self.root, owner.app, owner.service).engine]
+        secret = self.place.service(owner.app, owner.service).secrets / PASSWORD
+        return engine.url(spec.name, secret.read_text())
+
+    def _borrow(self, spec: ServiceSpec) -> ServiceName:
+        """Let the application reach the service of another one, by its own name for it."""
+        owner, network = ServiceName(spec.of, spec.name), network_of(self.app)
+        found = self.docker.inspect(owner.container)
+        if not found.get("State", {}).get("Running"):
+            raise HostError(f"{spec.of} has no running service {spec.name} on this host.")
+        if network not in found["NetworkSettings"]["Networks"]:
+            words = ("--alias", spec.name, network, owner.container)
+            self.docker.run("network", "connect", *words)
+            self.actions.append(f"connected it to the service {spec.name} of {spec.of}")
+        return owner
+
+    def _own(self, spec: ServiceSpec) -> ServiceName:
+        named = ServiceName(self.app, spec.name)
+        self._recover(named)
+        record = read_record(self.root, self.app, spec.name)
+        if not spec.fingerprint:  # an earlier release is to serve again
+            self._start(named, record)
+            return named
+        place = self.place.service(self.app, spec.name)
+        image = images.ensure(self.docker, self.root, spec)
+        self._refuse_other_data(spec, named, image)
+        for path in (self.place.services, place.directory.parent, place.directory):
+            make_directory(path, 0o700)
+        values, before = self._values(spec, place), self._read(place)
+        digests = {name: digest(value) for name, value in values.items()}
+        container = Container.from_dict(spec.container)
+        if not spec.engine:
+            container = replace(container, user=(image.get("Config") or {}).get("User") or "")
+        write_file(place.environment, spec.env.encode(), 0o600)
+        self._create_volumes(spec, container)
+        if self._differs(container, image) or (not spec.engine and record.secrets != digests):
+            self._replace(spec, named, container, (values, before))
+        else:
+            self._start(named, replace(record, health=spec.health), spec.deadline_seconds)
+            if before != values:
+                self._set_password(spec, named, before.get(PASSWORD, ""), values[PASSWORD])
+                self._write(spec, place, values)
+                self.actions.append(f"gave its service {spec.name} another password")
+        wanted = ServiceRecord(
+            spec.engine,
+            spec.fingerprint,
+            digests,
+            container.to_dict(),
+            spec.health,
+            str(image["Id"]),
+            record.since,
+        )
+        if wanted != record:
+            write_record(self.root, self.app, spec.name, replace(wanted, since=now()))
+        return named
+
+    def _values(self, spec: ServiceSpec, place: ServicePlace) -> dict[str, str]:
+        """The content of its secret files. A password that is not given is created once."""
+        engine = ENGINES.get(spec.engine)
+        if not engine:
+            return dict(spec.secrets)
+        known = self._read(place).get(PASSWORD, "")
+        return engine.files(spec.password or known or random.token_urlsafe(24))
+
+    def _read(self, place: ServicePlace) -> dict[str, str]:
+        return (
+            {path.name: path.read_text() for path in place.secrets.iterdir()}
+            if place.secrets.is_dir()
+            else {}
+        )
+
+    def _write(self, spec: ServiceSpec, place: ServicePlace, values: Mapping[str, str]) -> None:
+        """Write its secret files. Nobody but root comes past the directories above them."""
+        if not values and not place.secrets.exists():
+            return
+        group = UID if spec.engine else 0
+        make_directory(place.secrets, 0o550 if group else 0o555, 0, group)
+        for file in place.secrets.iterdir():
+            if file.name not in values:
+                file.unlink()
+        for name, value in values.items():
+            if file_digest(place.secrets / name) != digest(value):
+                mode = 0o440 if group else 0o444
+                write_file(place.secrets / name, value.encode(), mode, 0, group)
+
+    def _create_volumes(self, spec: ServiceSpec, container: Container) -> None:
+        """Create its named volumes; the one of an engine belongs to its user."""
+        for volume, target in (
+            (each.split(":")[0], each.split(":")[1]) for each in container.volumes
+        ):
+            if volume.startswith("/") or self._mountpoint(volume):
+                continue
+            label = f"{SERVICE_LABEL}={self.app}/{spec.name}"
+            self.docker.run("volume", "create", "--label", label, volume)
+            if spec.engine:
+                self._give(self._mountpoint(volume), container.image, f"{volume}:{target}")
+
+    def _give(self, place: str, image: str, mount: str) -> None:
+        # The engine gives a new volume the owner and the content that the image has there, once.
+        words = ("create", "--network", "none", "--volume", mount, image)
+        self.docker.run("rm", self.docker.run(*words).strip())
+        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchown(handle, UID, UID)
+            os.fchmod(handle, 0o700)
+        finally:
+            os.close(handle)
+
+    def _mountpoint(self, volume: str) -> str:
+        return str(self.docker.inspect(volume, "volume").get("Mountpoint", ""))
+
+    def _refuse_other_data(self, spec: ServiceSpec, named: ServiceName, image: Inspected) -> None:
+        """PostgreSQL cannot read the data of another major version."""
+        if spec.engine != "postgresql" or not (place := self._mountpoint(named.volume)):
+            return
+        there = _first_line(Path(place, "pgdata", "PG_VERSION"))
+        variables = (image.get("Config") or {}).get("Env") or []
+        major = dict(each.partition("=")[::2] for each in variables).get("PG_MAJOR", "")
+        if there and major and there != major:
+            raise HostError(
+                f"its data is of PostgreSQL {there}, and {spec.container['image']} is {major},"
+                f" which cannot read it. Nothing was changed. Keep version: '{there}'; or save the"
+                f" data (docker exec {named.container} pg_dump -U app app > FILE), remove the"
+                f" service and its volume {named.volume}, deploy it with the new version, and"
+                f" restore it (docker exec -i {named.container} psql -U app app < FILE)."
+            )
+
+    def _differs(self, container: Container, image: Inspected) -> bool:
+        found = self.docker.inspect(container.name)
+        environment = env_lines(Path(container.env_file).read_text())
+        return not found or bool(container.differences(found, image, environment))
+
+    def _start(self, named: ServiceName, record: ServiceRecord, seconds: float = 60) -> None:
+        """Start it where it does not run; it stays as it is."""
+        found = self.docker.inspect(named.container)
+        if not found:
+            raise HostError("it is not on this host; deploy its application again.")
+        if not found["State"]["Running"]:
+            self.docker.run("update", "--restart", "unless-stopped", named.container)
+            self.docker.run("start", named.container)
+            self.actions.append(f"started its service {named.service}")
+        self._wait(named.container, record.health, seconds)
+
+    def _replace(
+        self,
+        spec: ServiceSpec,
+        named: ServiceName,
+        container: Container,
+        secrets: tuple[Mapping[str, str], Mapping[str, str]],
+    ) -> None:
+        """Replace its container, or create the first one. The one before, stopped, is kept until
+        the new one is healthy.
+        """
+        place = self.place.service(self.app, spec.name)
+        found = self.docker.inspect(named.container)
+        if found:
+            self.docker.run("stop", named.container, seconds=STOP_SECONDS)
+            self.docker.run("update", "--restart", "no", named.container)
+            self.docker.run("rename", named.container, named.before)
+        try:
+            self._write(spec, place, secrets[0])
+            settle(self.docker, container, log=self._log, start=True)
+            self._wait(named.container, spec.health, spec.deadline_seconds)
+            if spec.engine == "postgresql":
+                self._set_password(spec, named, "", secrets[0][PASSWORD])
+            self._reconnect(named, found)
+            self.docker.run("update", "--restart", "unless-stopped", named.container)
+        except (HostError, OSError) as error:
+            words = self._undo(spec, named, secrets[1] if found else None)
+            raise HostError(f"{error}{words}") from error
+        if found:
+            self.docker.run("rm", "--force", "--volumes", named.before)
+        done = "replaced" if found else "started"
+        self.actions.append(f"{done} its service {spec.name} ({container.image})")
+
+    def _undo(self, spec: ServiceSpec, named: ServiceName, before: Mapping[str, str] | None) -> str:
+        """Let the container before run again; returns what to add to the reason."""
+        if before is None:
+            self.docker.run("rm", "--force", "--volumes", named.container, check=False)
+            return ""
+        self._write(spec, self.place.service(self.app, spec.name), before)
+        try:
+            self._recover(named)
+        except HostError as error:
+            return f"\nThe one before could not be put back: {error}"
+        return "\nThe one before runs again."
+
+    def _recover(self, named: ServiceName) -> None:
+        """Put back the container that one was about to replace when the run ended."""
+        if self.docker.inspect(named.before):
+            self.docker.run("rm", "--force", "--volumes", named.container, check=False)
+            self.docker.run("rename", named.before, named.container)
+            self.docker.run("update", "--restart", "unless-stopped", named.container)
+            self.docker.run("start", named.container)
+
+    def _reconnect(self, named: ServiceName, before: Inspected) -> None:
+        """Connect it to the networks of the applications that share it."""
+        for network in (before.get("NetworkSettings") or {}).get("Networks") or {}:
+            if network != network_of(self.app):
+                self.docker.run(
+                    "network", "connect", "--alias", named.service, network, named.container
+                )
+
+    def _set_password(
+        self, spec: ServiceSpec, named: ServiceName, before: str, password: str
+    ) -> None:
+        words, given = ENGINES[spec.engine].set_password(before, password)
+        self.docker.run("exec", "--interactive", named.container, *words, given=given)
+
+    def _wait(self, container: str, health: Sequence[str], seconds: float) -> None:
+        """Wait until it is healthy.
+
+        Raises:
+            HostError: it ended, or the time is over; with the end of its log.
+        """
+        begin, said = time.monotonic(), ""
+        while True:
+            state = self.docker.inspect(container).get("State") or {}
+            if not state.get("Running"):
+                ended = f"it ended with the code {state.get('ExitCode')}"
+                raise HostError(f"{ended}:\n{logs(self.docker, container, LOG_LINES)}")
+            waited = time.monotonic() - begin
+            if health:
+                said = _ask(self.docker, container, health)
+                if not said:
+                    return
+            elif waited >= SETTLED_SECONDS:
+                return
+            if waited >= seconds:
+                raise HostError(
+                    f"it is not healthy after {seconds:.0f} s ({said}):\n"
+                    f"{logs(self.docker, container, LOG_LINES)}"
+                )
+            time.sleep(PAUSE_SECONDS)
+
+    @property
+    def _log(self) -> list[str]:
+        found = log_of(self.docker.info)
+        words = ["--log-driver", found["log_driver"]] if found["log_driver"] else []
+        for key, value in found["log_options"].items():
+            words += ["--log-opt", f"{key}={value}"]
+        return words
+
+
+def running(docker: Docker) -> dict[str, str]:
+    """The state of the containers of all services, by their names."""
+    line = '{"name":{{json .Names}},"state":{{json .State}}}'
+    words = ("ps", "--all", "--filter", f"label={SERVICE_LABEL}", "--format", line)
+    found: list[dict[str, Any]] = [json.loads(text) for text in docker.run(*words).splitlines()]
+    return {entry["name"]: entry["state"] for entry in found}
+
+
+def is_healthy(docker: Docker, container: str, health: Sequence[str]) -> bool:
+    """Whether a running service answers; one without a health check does."""
+    return not health or not _ask(docker, container, health)
+
+
+def _ask(docker: Docker, container: str, health: Sequence[str]) -> str:
+    """Ask it once; returns "" or what is wrong."""
+    try:
+        docker.run("exec", container, *health, seconds=ASK_SECONDS)
+    except HostError as error:
+        return str(error).strip() or "no answer"
+    return ""
+
+
+def _first_line(path: Path) -> str:
+    """A short line of a file that a container wrote; a link is not followed."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with os.fdopen(handle, "rb") as file:
+        return file.read(32).decode(errors="replace").strip()
