@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The jobs of a run, on the controller: what release_plan compares is what release_finish writes."""
+"""The jobs of a run, on the controller: release_finish writes what release_plan compares."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ class Given:
     def files(self, release: Release) -> dict[str, dict[str, str]]:
         """By job, the content of each of its files. A stopped application has none."""
         jobs = release.jobs if release.state != "stopped" else ()
-        orders = [
-            Order(release.name, job, self.root, self.nginx_root, self.notify) for job in jobs
-        ]
+        orders = [Order(release.name, job, self.root, self.nginx_root, self.notify) for job in jobs]
         return {order.job.name: files_of(order, archive.name()) for order in orders}
 
     def wanted(self, release: Release) -> tuple[WantedJob, ...]:
