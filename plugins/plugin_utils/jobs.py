@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The jobs of a run, on the controller: what release_plan compares is what release_finish writes."""
+"""The jobs of a run, on the controller: release_finish writes what release_plan compares."""
 
 from __future__ import annotations
 

@@ -37,6 +37,7 @@ SECOND = {
         "public-apps.md",
         "reference.md",
         "presets.md",
+        "jobs.md",
         "notify.md",
         "services.md",
         "sites.md",

@@ -59,9 +59,8 @@ def normalized(*given, **more):
 def test_a_job_needs_a_name_a_schedule_and_a_command():
     (app,), problems = normalized(NIGHTLY)
     assert problems == []
-    assert App.from_dict(app).jobs == (
-        Job("nightly", "*-*-* 03:00", "flask cleanup", 3600, False, ""),
-    )
+    (job,) = App.from_dict(app).jobs
+    assert job == Job("nightly", "*-*-* 03:00", "flask cleanup", 3600, False, "")
     _apps, problems = normalized({})
     assert len(problems) == 3
 
@@ -374,7 +373,7 @@ def test_a_failure_of_systemd_is_one_of_the_application(tmp_path, units, systemc
 
 def test_without_systemd_jobs_are_refused_with_words(tmp_path, units, monkeypatch):
     monkeypatch.setattr(job_units, "SYSTEMD", tmp_path / "nowhere")
-    with pytest.raises(HostError, match="does not run on this host. Leave jobs out"):
+    with pytest.raises(HostError, match=r"does not run on this host\. Leave jobs out"):
         changes(tmp_path, with_jobs({}))
     assert changes(tmp_path, with_jobs()) == {}
 
@@ -581,7 +580,7 @@ def test_a_job_runs_once_at_a_time(host, capfd):
 
 
 def _in_a_process(function, *arguments):
-    """Call it in a child, which gets signals of its own; returns its exit code."""
+    """Its exit code in a child process."""
     child = os.fork()
     if not child:
         os._exit(function(*arguments))
@@ -640,7 +639,7 @@ def test_what_a_killed_program_has_left_does_not_run_beside_the_next_one(host):
     assert containers(host) == [] and events(host) == []
 
 
-def test_a_reboot_during_a_job_is_told_by_its_next_run(host):
+def test_the_next_run_reports_a_reboot_during_a_job(host):
     place = host("true")
     place.result.write_text(Result(OLD, "2026-11-28T03:00:00Z").text)
     assert program.run(place.order) == 0

@@ -270,7 +270,7 @@ def _finish(draft: Draft) -> None:
     draft.note(
         *(
             f"the schedule of its job {job.name}, {job.schedule!r}, is {made.schedule!r}."
-            for job, made in zip(app.jobs, jobs)
+            for job, made in zip(app.jobs, jobs, strict=True)
             if schedule.is_cron(job.schedule)
         )
     )

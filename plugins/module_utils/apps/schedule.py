@@ -19,8 +19,8 @@ ZONE = r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}"
 LAST_YEAR = 2199  # systemd looks no further
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONG = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_WORDS = [
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WORDS = (
     "minutely",
     "hourly",
     "daily",
@@ -30,11 +30,7 @@ _WORDS = [
     "semiannually",
     "yearly",
     "annually",
-    "anually",
-    "bi-annually",
-    "biannually",
-    "semi-annually",
-]
+)
 _NICKNAMES = {
     "@hourly": "*-*-* *:00",
     "@daily": "*-*-* 00:00",
@@ -64,7 +60,7 @@ _CRON = (
     _MINUTE,
     _HOUR,
     _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, tuple(_MONTHS)),
+    _Field("month", 1, 12, _MONTHS),
     _Field("day of the week", 0, 7, tuple(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])),
 )
 
@@ -127,7 +123,7 @@ def _check(words: Sequence[str], today: date) -> None:
         parts = clock.split(":")
         if len(parts) > 3:
             raise NotATime("have a time such as 03:00 or 03:00:30")
-        for field, part in zip((_HOUR, _MINUTE, _SECOND), parts):
+        for field, part in zip((_HOUR, _MINUTE, _SECOND), parts, strict=False):
             _values(part, field)
     if not _fires(weekdays, days, today):
         raise NotATime("be a time that comes; this one never does")
@@ -148,9 +144,7 @@ def _weekdays(word: str) -> set[int]:
         begin = _DAYS.index(first[:3].title()) if first else -1
         end = _DAYS.index(last[:3].title()) if last else begin
         if begin < 0 or end < begin:
-            raise NotATime(
-                f"have weekdays in their order, Mon to Sun, such as Mon..Fri; got {part}"
-            )
+            raise NotATime(f"have weekdays in their order, Mon to Sun, and not {part}")
         found |= set(range(begin, end + 1))
     return found
 
@@ -164,7 +158,7 @@ def _fires(weekdays: set[int], text: str, today: date) -> bool:
     if len(parts) == 2:
         parts = ["*", *parts]
     years, months, days = (
-        _values(part, field) for part, field in zip(parts, (_YEAR, _MONTH, _DAY))
+        _values(part, field) for part, field in zip(parts, (_YEAR, _MONTH, _DAY), strict=True)
     )
     earliest = today - timedelta(days=1)  # somewhere it is still yesterday
     for year in sorted(years):
@@ -217,7 +211,7 @@ def _from_cron(words: Sequence[str]) -> str:
             f" command; it has {len(words)}"
         )
     minutes, hours, days, months, weekdays = (
-        _cron_values(word, field) for word, field in zip(words, _CRON)
+        _cron_values(word, field) for word, field in zip(words, _CRON, strict=True)
     )
     if not words[2].startswith("*") and not words[4].startswith("*"):
         raise NotATime(

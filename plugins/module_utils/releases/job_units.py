@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timers of jobs on a host: which of them differ, and how they become as they should be. systemd
-starts what they run; a run of this collection never does.
+"""The timers of jobs on a host: which of them differ, and how they become as they should be. They
+start what runs; a run of this collection never does.
 """
 
 from __future__ import annotations

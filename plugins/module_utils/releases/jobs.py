@@ -100,7 +100,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended the last time: its exit code, None while it runs and where it was interrupted.
+    """How a job ended the last time: its exit code, None while it runs and if it was interrupted.
 
     reason: why its command was ended, or could not run; else "".
     """
@@ -169,7 +169,7 @@ def next_times(schedules: Iterable[str]) -> dict[str, tuple[str, ...]]:
     parts = re.split(r"\n\s*\n", said.strip())
     if code or len(parts) != len(wanted):
         parts = [_one(schedule) for schedule in wanted]
-    found = zip(wanted, map(_NEXT.findall, parts))
+    found = zip(wanted, map(_NEXT.findall, parts), strict=True)
     return {
         schedule: tuple(time.strip() for time in times if time.strip() != "never")
         for schedule, times in found

@@ -84,9 +84,8 @@ class Planned:
     @property
     def with_jobs(self) -> list[str]:
         """The applications whose jobs are not as they must be."""
-        return [
-            name for name, jobs in self.jobs.items() if any(job.change for job in jobs.values())
-        ]
+        found = self.jobs.items()
+        return [name for name, jobs in found if any(job.change for job in jobs.values())]
 
     @property
     def sentences(self) -> list[str]:
