@@ -22,6 +22,7 @@ PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 ROWS = [row for row in ROW.finditer(PAGE) if row["write"] not in ("what to write", "---")]
 # Keys of a program, a file or an application: the text to write is not always a key of an entry.
 OTHERS = {"chown", "host.docker.internal", "default_server", "dependencies", "url_for"}
+OTHERS |= {"ansible_connection", "ansible_become_method"}
 
 
 def texts(file):

@@ -46,7 +46,18 @@ def test_ssh_gets_what_the_inventory_has():
     assert found == [
         *("ssh", "-C", "-o", "ControlMaster=auto", "-o", "ProxyCommand=ssh -W %h:%p jump", "-v"),
         *("-o", "Port=2222", "-o", "User=ops", "-o", "ConnectTimeout=10"),
-        *("-o", "StrictHostKeyChecking=no", "-i", "/k ey", "-t", "--", "10.0.0.1", "ls -l"),
+        *(
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-i",
+            "/k ey",
+            "-o",
+            "LogLevel=ERROR",
+            "-t",
+            "--",
+            "10.0.0.1",
+            "ls -l",
+        ),
     ]
 
 

@@ -76,7 +76,7 @@ NAMES += (
 )
 PATH = re.compile(
     rf"(?:^|/)(?:{NAMES})$|/releases/|/run/flaskops|/run/secrets"
-    rf"|{places.ROOT}|{places.NGINX_BACKUPS}|{places.HOST_PROGRAMS}|^route-$"
+    rf"|{places.ROOT}|{places.NGINX_BACKUPS}|{places.HOST_PROGRAMS}|{places.KEPT_LOGS}|^route-$"
 )
 # Names that count only when they are joined to a path.
 JOINED = re.compile(

@@ -203,6 +203,7 @@ class Ansible:
         places = [*([clone / ".venv/bin"] if clone else []), Path(sys.executable).parent]
         path = os.pathsep.join([*map(str, places), os.environ.get("PATH", os.defpath)])
         self.environment = {**os.environ, "PATH": path, "ANSIBLE_LOCALHOST_WARNING": "false"}
+        self.environment["ANSIBLE_DISPLAY_FAILED_STDERR"] = "true"
         if clone and "ANSIBLE_CONFIG" not in os.environ and not Path("ansible.cfg").exists():
             self.environment["ANSIBLE_CONFIG"] = str(clone / "ansible.cfg")
         self.words = [word for each in options.inventory for word in ("-i", each)]
@@ -242,7 +243,7 @@ class Ansible:
             done = self._run(self._playbook(Path(place), "attach", variables), capture_output=True)
             found = [json.loads(file.read_text()) for file in answers.iterdir()]
         if not found:
-            print(done.stderr + done.stdout, file=sys.stderr)
+            print((done.stderr or done.stdout).strip(), file=sys.stderr)
             stop("no host answered.", done.returncode or 1)
         silent = set(re.findall(r"(?m)^fatal: \[([^\]]+)\]", done.stdout + done.stderr))
         if silent := silent - {answer["host"] for answer in found}:

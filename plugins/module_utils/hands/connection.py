@@ -113,6 +113,8 @@ class Connection:
         for name, value in options.items():
             command += ["-o", f"{name}={value}"] if value else []
         command += ["-i", self.private_key_file] if self.private_key_file else []
+        # "Connection to … closed" is not of the command.
+        command += ["-o", "LogLevel=ERROR"] if terminal else []
         # The other side joins the words, and its shell reads them once.
         return [*command, "-t" if terminal else "-T", "--", self.host, shlex.join(words)]
 
