@@ -22,6 +22,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.services im
     image,
     look,
     remove,
+    rotation,
     run,
     spec,
 )
@@ -655,6 +656,56 @@ def test_another_password_is_set_in_the_running_database(host, check):
     assert values["DATABASE_URL"] == "postgresql://app:sesame-two@db:5432/app"
     assert services.actions == ["gave its service db another password"]
     assert read_record(host.root, "shop", "db").secrets["password"] == digest("sesame-two")
+
+
+@pytest.fixture
+def live(host, tmp_path):
+    """A release of an application that serves with what its services gave it."""
+
+    def lay(app, values, of=""):
+        place = Place(host.root).app(app).release("0" * 12)
+        place.secrets.mkdir(parents=True)
+        (place.secrets / "DATABASE_URL").write_text(values["DATABASE_URL"])
+        services = [{"name": "db", "of": of, "variable": "DATABASE_URL"}]
+        place.record.write_text(json.dumps({"container": {}, "services": services}))
+        return place.secrets / "DATABASE_URL"
+
+    return lay
+
+
+def test_a_password_that_the_application_does_not_work_with_is_put_back(host, check, live):
+    _services, first = host(shop(check, password="sesame-one"))
+    own, shared = live("shop", first), live("blog", first, of="shop")
+    _services, second = host(shop(check, password="sesame-two"))
+    own.write_text(second["DATABASE_URL"])
+    shared.write_text(second["DATABASE_URL"])
+    del host.docker.calls[:]
+    lives = {"shop": "0" * 12, "blog": "0" * 12, "other": "1" * 12}
+    assert rotation.revert(host.docker, host.root, "shop", lives) == ["db"]
+    assert own.read_text() == shared.read_text() == first["DATABASE_URL"]
+    restarts = [call for call in host.docker.calls if call.startswith("restart")]
+    assert restarts == [f"restart shop-{'0' * 12}", f"restart blog-{'0' * 12}"]
+    assert read_record(host.root, "shop", "db").secrets["password"] == digest("sesame-one")
+    assert rotation.revert(host.docker, host.root, "shop", lives) == []
+
+
+def test_a_password_that_it_works_with_holds(host, check, live):
+    host(shop(check, password="sesame-one"))
+    _services, second = host(shop(check, password="sesame-two"))
+    own = live("shop", second)
+    rotation.confirm(host.root, "shop")
+    assert rotation.revert(host.docker, host.root, "shop", {"shop": "0" * 12}) == []
+    assert own.read_text() == second["DATABASE_URL"]
+
+
+def test_of_two_interrupted_rotations_the_first_password_is_put_back(host, check, live):
+    _services, first = host(shop(check, password="sesame-one"))
+    own = live("shop", first)
+    host(shop(check, password="sesame-two"))
+    host(shop(check, password="sesame-three"))
+    rotation.revert(host.docker, host.root, "shop", {})
+    _services, values = host(shop(check))
+    assert values == first and own.read_text() == first["DATABASE_URL"]
 
 
 def test_an_earlier_release_starts_its_services_as_they_are(host, check):
