@@ -717,6 +717,17 @@ def test_an_earlier_release_starts_its_services_as_they_are(host, check):
     assert services.actions == ["started its service db"]
 
 
+def test_an_earlier_release_gets_a_removed_service_again(host, check):
+    _services, values = host(shop(check))
+    kept = ServiceSpec("db", variable="DATABASE_URL")
+    remove.remove(host.docker, host.root, "shop")
+    services = run.Services(host.docker, host.root, "shop", "10.201.0.0/16")
+    assert services.ensure([kept]) == values
+    assert host.docker.containers["shop-service-db"]["State"]["Running"]
+    with pytest.raises(HostError, match="service cache: it is not on this host; deploy"):
+        services.ensure([ServiceSpec("cache", variable="REDIS_URL")])
+
+
 def test_a_shared_service_is_connected_and_needs_its_owner(host, check):
     borrowed = ServiceSpec("db", of="shop", variable="DATABASE_URL")
     services = run.Services(host.docker, host.root, "blog", "10.201.0.0/16")
@@ -832,6 +843,17 @@ def test_a_new_password_is_work_for_those_that_share_it(planned, host):
 def test_a_host_without_services_is_not_asked(tmp_path):
     docker = Engine(tmp_path)
     assert look.Look(docker, str(tmp_path), {"shop": ()}).reason("shop", tmp_path) == ""
+    assert docker.calls == []
+
+
+def test_a_bare_host_in_check_mode_has_no_engine_to_ask(tmp_path):
+    docker = Engine(tmp_path)
+    found = look.Look(docker, str(tmp_path), {"shop": (WantedService("db", image="made"),)})
+    assert found.missing_images(["shop"]) == ("made",)
+    docker.command, docker.calls = "", []
+    bare = look.Look(docker, str(tmp_path), {"shop": (WantedService("db", image="made"),)})
+    assert bare.missing_images(["shop"]) == ()
+    assert bare.reason("shop", tmp_path) == "its service db is missing"
     assert docker.calls == []
 
 

@@ -58,6 +58,8 @@ class Look:
 
     def missing_images(self, apps: Iterable[str]) -> tuple[str, ...]:
         """The images that must be made of packages for the services of these applications."""
+        if not self.docker.command:  # --check on a bare host
+            return ()
         images = {
             service.image: None
             for app in apps

@@ -211,11 +211,15 @@ class Services:
         return not found or bool(container.differences(found, image, environment))
 
     def _start(self, named: ServiceName, record: ServiceRecord, seconds: float = 60) -> None:
-        """Start it where it does not run; it stays as it is."""
+        """Start it where it does not run, as its record has it; it stays as it is."""
         found = self.docker.inspect(named.container)
-        if not found:
+        if not found and not record.container:
             raise HostError("it is not on this host; deploy its application again.")
-        if not found["State"]["Running"]:
+        if not found:  # removed with a later release
+            container = Container.from_dict({"volumes": [], **record.container})
+            settle(self.docker, container, "unless-stopped", log=self._log, start=True)
+            self.actions.append(f"started its service {named.service}")
+        elif not found["State"]["Running"]:
             self.docker.run("update", "--restart", "unless-stopped", named.container)
             self.docker.run("start", named.container)
             self.actions.append(f"started its service {named.service}")
