@@ -22,6 +22,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.services im
     image,
     look,
     remove,
+    rotation,
     run,
     spec,
 )
@@ -657,6 +658,56 @@ def test_another_password_is_set_in_the_running_database(host, check):
     assert read_record(host.root, "shop", "db").secrets["password"] == digest("sesame-two")
 
 
+@pytest.fixture
+def live(host, tmp_path):
+    """A release of an application that serves with what its services gave it."""
+
+    def lay(app, values, of=""):
+        place = Place(host.root).app(app).release("0" * 12)
+        place.secrets.mkdir(parents=True)
+        (place.secrets / "DATABASE_URL").write_text(values["DATABASE_URL"])
+        services = [{"name": "db", "of": of, "variable": "DATABASE_URL"}]
+        place.record.write_text(json.dumps({"container": {}, "services": services}))
+        return place.secrets / "DATABASE_URL"
+
+    return lay
+
+
+def test_a_password_that_the_application_does_not_work_with_is_put_back(host, check, live):
+    _services, first = host(shop(check, password="sesame-one"))
+    own, shared = live("shop", first), live("blog", first, of="shop")
+    _services, second = host(shop(check, password="sesame-two"))
+    own.write_text(second["DATABASE_URL"])
+    shared.write_text(second["DATABASE_URL"])
+    del host.docker.calls[:]
+    lives = {"shop": "0" * 12, "blog": "0" * 12, "other": "1" * 12}
+    assert rotation.revert(host.docker, host.root, "shop", lives) == ["db"]
+    assert own.read_text() == shared.read_text() == first["DATABASE_URL"]
+    restarts = [call for call in host.docker.calls if call.startswith("restart")]
+    assert restarts == [f"restart shop-{'0' * 12}", f"restart blog-{'0' * 12}"]
+    assert read_record(host.root, "shop", "db").secrets["password"] == digest("sesame-one")
+    assert rotation.revert(host.docker, host.root, "shop", lives) == []
+
+
+def test_a_password_that_it_works_with_holds(host, check, live):
+    host(shop(check, password="sesame-one"))
+    _services, second = host(shop(check, password="sesame-two"))
+    own = live("shop", second)
+    rotation.confirm(host.root, "shop")
+    assert rotation.revert(host.docker, host.root, "shop", {"shop": "0" * 12}) == []
+    assert own.read_text() == second["DATABASE_URL"]
+
+
+def test_of_two_interrupted_rotations_the_first_password_is_put_back(host, check, live):
+    _services, first = host(shop(check, password="sesame-one"))
+    own = live("shop", first)
+    host(shop(check, password="sesame-two"))
+    host(shop(check, password="sesame-three"))
+    rotation.revert(host.docker, host.root, "shop", {})
+    _services, values = host(shop(check))
+    assert values == first and own.read_text() == first["DATABASE_URL"]
+
+
 def test_an_earlier_release_starts_its_services_as_they_are(host, check):
     _services, values = host(shop(check))
     host.docker.run("stop", "shop-service-db")
@@ -664,6 +715,17 @@ def test_an_earlier_release_starts_its_services_as_they_are(host, check):
     kept = ServiceSpec("db", variable="DATABASE_URL")
     assert services.ensure([kept]) == values
     assert services.actions == ["started its service db"]
+
+
+def test_an_earlier_release_gets_a_removed_service_again(host, check):
+    _services, values = host(shop(check))
+    kept = ServiceSpec("db", variable="DATABASE_URL")
+    remove.remove(host.docker, host.root, "shop")
+    services = run.Services(host.docker, host.root, "shop", "10.201.0.0/16")
+    assert services.ensure([kept]) == values
+    assert host.docker.containers["shop-service-db"]["State"]["Running"]
+    with pytest.raises(HostError, match="service cache: it is not on this host; deploy"):
+        services.ensure([ServiceSpec("cache", variable="REDIS_URL")])
 
 
 def test_a_shared_service_is_connected_and_needs_its_owner(host, check):
@@ -781,6 +843,17 @@ def test_a_new_password_is_work_for_those_that_share_it(planned, host):
 def test_a_host_without_services_is_not_asked(tmp_path):
     docker = Engine(tmp_path)
     assert look.Look(docker, str(tmp_path), {"shop": ()}).reason("shop", tmp_path) == ""
+    assert docker.calls == []
+
+
+def test_a_bare_host_in_check_mode_has_no_engine_to_ask(tmp_path):
+    docker = Engine(tmp_path)
+    found = look.Look(docker, str(tmp_path), {"shop": (WantedService("db", image="made"),)})
+    assert found.missing_images(["shop"]) == ("made",)
+    docker.command, docker.calls = "", []
+    bare = look.Look(docker, str(tmp_path), {"shop": (WantedService("db", image="made"),)})
+    assert bare.missing_images(["shop"]) == ()
+    assert bare.reason("shop", tmp_path) == "its service db is missing"
     assert docker.calls == []
 
 

@@ -151,6 +151,11 @@ class ServicePlace:
         return self.directory / "service.json"
 
     @property
+    def before(self) -> Path:
+        """The password that it had, until the application works with another one."""
+        return self.directory / "before.json"
+
+    @property
     def environment(self) -> Path:
         return self.directory / ENVIRONMENT
 

@@ -28,6 +28,7 @@ from .lock import Lock, holder, release, renew
 from .record import Link, Record, forget, live_links
 from .release import FILES
 from .remove import Remove
+from .services import rotation
 from .work import Outcome
 
 Drained = dict[str, dict[str, float]]
@@ -170,6 +171,10 @@ class Finish:
         with self.attempts.of("", "What serves is unknown, so nothing was stopped or removed"):
             self.links = live_links(self.nginx_root)
             self._undo()
+            for outcome in self.outcomes:
+                name = outcome.work.name
+                with self.attempts.of(name, "a password of its services could not be put back"):
+                    self._settle_passwords(outcome)
             with self.attempts.of("", "What served before could not be drained"):
                 drained = self._drain()
             with self.attempts.of(
@@ -187,6 +192,18 @@ class Finish:
                     )
                     pruned += [f"{name} {old}" for old in gone]
         return drained, pruned
+
+    def _settle_passwords(self, outcome: Outcome) -> None:
+        """A new password of a service holds if the application works with it."""
+        name = outcome.work.name
+        if outcome.is_live:
+            rotation.confirm(self.root, name)
+            return
+        live = {app: links[0].id for app, links in self.links.items() if links}
+        if back := rotation.revert(self.docker, self.root, name, live):
+            self.attempts.warnings.append(
+                f"{name}: the password before was put back for {', '.join(back)}"
+            )
 
     def _undo(self) -> None:
         """Remove what does not serve; what serves is not touched."""

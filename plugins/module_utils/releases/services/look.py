@@ -12,7 +12,8 @@ from pathlib import Path
 from ...host.engine import Docker
 from ...host.files import file_digest
 from ...host.places import Place, ServiceName
-from .engines import ENGINES, PASSWORD
+from . import rotation
+from .engines import PASSWORD
 from .record import ServiceRecord, WantedService, digest, read_record
 from .run import running
 
@@ -57,6 +58,8 @@ class Look:
 
     def missing_images(self, apps: Iterable[str]) -> tuple[str, ...]:
         """The images that must be made of packages for the services of these applications."""
+        if not self.docker.command:  # --check on a bare host
+            return ()
         images = {
             service.image: None
             for app in apps
@@ -97,7 +100,7 @@ class Look:
         if service.fingerprint and record.fingerprint != service.fingerprint:
             return f"{which} changed"
         if service.variable and file_digest(secrets / service.variable) != self._url(
-            owner, service.name, record
+            owner, service.name
         ):
             return f"{which} has another {service.variable}"
         return ""
@@ -112,10 +115,9 @@ class Look:
             return record.secrets.get(PASSWORD) != wanted.password
         return bool(wanted.fingerprint and not record.engine and record.secrets != wanted.secrets)
 
-    def _url(self, owner: ServiceName, host: str, record: ServiceRecord) -> str:
+    def _url(self, owner: ServiceName, host: str) -> str:
         """The digest of what the application connects to; "" where nobody knows it."""
         try:
-            password = Place(self.root).service(owner.app, owner.service).secrets / PASSWORD
-            return digest(ENGINES[record.engine].url(host, password.read_text()))
+            return digest(rotation.url(self.root, owner, host))
         except (OSError, KeyError):
             return ""

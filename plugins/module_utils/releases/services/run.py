@@ -23,6 +23,7 @@ from ...host.places import SERVICE_LABEL, Place, ServiceName, ServicePlace
 from .. import networks
 from ..container_log import log_of
 from . import image as images
+from . import rotation
 from .engines import ENGINES, PASSWORD, UID
 from .record import ServiceRecord, digest, read_record, write_record
 from .service import ServiceSpec
@@ -70,18 +71,13 @@ class Services:
             except (HostError, OSError) as error:
                 raise HostError(f"service {spec.name}: {error}") from error
             if spec.variable:
-                variables[spec.variable] = self._url(owner, spec)
+                variables[spec.variable] = rotation.url(self.root, owner, spec.name)
         return variables
 
     def _create_network(self) -> bool:
         return networks.ensure(
             self.docker, self.root, self.app, self.pool, network_of(self.app), CLOSED
         )
-
-    def _url(self, owner: ServiceName, spec: ServiceSpec) -> str:
-        engine = ENGINES[read_record(self.root, owner.app, owner.service).engine]
-        secret = self.place.service(owner.app, owner.service).secrets / PASSWORD
-        return engine.url(spec.name, secret.read_text())
 
     def _borrow(self, spec: ServiceSpec) -> ServiceName:
         """Let the application reach the service of another one, by its own name for it."""
@@ -114,13 +110,16 @@ class Services:
             container = replace(container, user=(image.get("Config") or {}).get("User") or "")
         write_file(place.environment, spec.env.encode(), 0o600)
         self._create_volumes(spec, container)
+        changes_password = bool(spec.engine and before and before != values)
+        if changes_password:
+            rotation.keep(self.root, self.app, spec.name, before.get(PASSWORD, ""))
         if self._differs(container, image) or (not spec.engine and record.secrets != digests):
             self._replace(spec, named, container, (values, before))
         else:
             self._start(named, replace(record, health=spec.health), spec.deadline_seconds)
-            if before != values:
-                self._set_password(spec, named, before.get(PASSWORD, ""), values[PASSWORD])
-                self._write(spec, place, values)
+            if changes_password:
+                rotation.set_password(self.docker, self.root, self.app, spec.name, values[PASSWORD])
+                record = read_record(self.root, self.app, spec.name)
                 self.actions.append(f"gave its service {spec.name} another password")
         wanted = ServiceRecord(
             spec.engine,
@@ -212,11 +211,15 @@ class Services:
         return not found or bool(container.differences(found, image, environment))
 
     def _start(self, named: ServiceName, record: ServiceRecord, seconds: float = 60) -> None:
-        """Start it where it does not run; it stays as it is."""
+        """Start it where it does not run, as its record has it; it stays as it is."""
         found = self.docker.inspect(named.container)
-        if not found:
+        if not found and not record.container:
             raise HostError("it is not on this host; deploy its application again.")
-        if not found["State"]["Running"]:
+        if not found:  # removed with a later release
+            container = Container.from_dict({"volumes": [], **record.container})
+            settle(self.docker, container, "unless-stopped", log=self._log, start=True)
+            self.actions.append(f"started its service {named.service}")
+        elif not found["State"]["Running"]:
             self.docker.run("update", "--restart", "unless-stopped", named.container)
             self.docker.run("start", named.container)
             self.actions.append(f"started its service {named.service}")
@@ -243,12 +246,13 @@ class Services:
             settle(self.docker, container, log=self._log, start=True)
             self._wait(named.container, spec.health, spec.deadline_seconds)
             if spec.engine == "postgresql":
-                self._set_password(spec, named, "", secrets[0][PASSWORD])
+                words, text = ENGINES[spec.engine].set_password("", secrets[0][PASSWORD])
+                self.docker.run("exec", "--interactive", named.container, *words, given=text)
             self._reconnect(named, found)
             self.docker.run("update", "--restart", "unless-stopped", named.container)
         except (HostError, OSError) as error:
-            words = self._undo(spec, named, secrets[1] if found else None)
-            raise HostError(f"{error}{words}") from error
+            back = self._undo(spec, named, secrets[1] if found else None)
+            raise HostError(f"{error}{back}") from error
         if found:
             self.docker.run("rm", "--force", "--volumes", named.before)
         done = "replaced" if found else "started"
@@ -281,12 +285,6 @@ class Services:
                 self.docker.run(
                     "network", "connect", "--alias", named.service, network, named.container
                 )
-
-    def _set_password(
-        self, spec: ServiceSpec, named: ServiceName, before: str, password: str
-    ) -> None:
-        words, given = ENGINES[spec.engine].set_password(before, password)
-        self.docker.run("exec", "--interactive", named.container, *words, given=given)
 
     def _wait(self, container: str, health: Sequence[str], seconds: float) -> None:
         """Wait until it is healthy.
