@@ -26,7 +26,6 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     report,
     uids,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.releases import jobs as _jobs
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App, Job
 from ansible_collections.flaskops.host.plugins.module_utils.releases.attempts import Attempts
 from ansible_collections.flaskops.host.plugins.module_utils.releases.job_units import (

@@ -50,11 +50,11 @@ def _bootstrap(spec: ServiceSpec, reference: str) -> Bootstrap:
     is_postgresql = spec.engine == "postgresql"
     places = f'"$1{home}"' + (' "$1/var/run/postgresql"' if is_postgresql else "")
     changes = [f"ENV {name}={value}" for name, value in recipe.environment.items()]
+    # Docker 20.10 takes no STOPSIGNAL here; the container has it.
     changes += [
         "ENV LANG=C.UTF-8",
         f"ENTRYPOINT {json.dumps([PurePosixPath(ENTRYPOINT).name])}",
         f"CMD {json.dumps(recipe.command)}",
-        f"STOPSIGNAL {recipe.stop_signal}",
         f"WORKDIR {home}",
     ]
     return Bootstrap(
