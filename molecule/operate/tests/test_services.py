@@ -1,0 +1,107 @@
+"""The database and the cache of an application."""
+
+import json
+import time
+
+import pytest
+
+PATH = "/shop"
+
+
+@pytest.fixture
+def entries(http):
+    """The entries that the database has, of one writer or of all."""
+
+    def ask(by=""):
+        return [each for each in http(f"{PATH}/").json if by in ("", each["by"])]
+
+    return ask
+
+
+@pytest.fixture
+def wait_for():
+    def wait(condition, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not (found := condition()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return found
+
+    return wait
+
+
+def inspected(host, *filters):
+    words = " ".join(f"--filter {each}" for each in filters)
+    names = host.check_output(f"docker ps --quiet {words}").split()
+    return json.loads(host.check_output(f"docker inspect {' '.join(names)}")) if names else []
+
+
+@pytest.fixture
+def ours(host):
+    """All containers of the application, its services too."""
+    return inspected(host, "label=host.flaskops.app=shop")
+
+
+def order(http, text):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = http(f"{PATH}/", method="POST", headers=form, body=f"text={text}")
+    assert answer.status == 200, answer.body
+    return answer.json["number"]
+
+
+def test_the_application_finds_the_versions_of_the_distribution(http, host):
+    """Debian 12 has PostgreSQL 15 and Redis 7.0, Debian 13 has 17 and 8.0."""
+    known = {"12": ("15.", "7.0."), "13": ("17.", "8.0.")}[host.system_info.release[:2]]
+    found = http(f"{PATH}/versions").json
+    assert found["postgresql"].startswith(known[0])
+    assert found["redis"].startswith(known[1])
+
+
+def test_a_worker_and_its_beat_meet_over_redis(http, entries, wait_for):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert http(f"{PATH}/tasks", method="POST", headers=form, body="text=loud").status == 202
+    assert wait_for(lambda: [each for each in entries("worker") if each["text"] == "LOUD"])
+    assert wait_for(lambda: entries("beat"))
+
+
+def test_nothing_of_them_is_published(ours, host):
+    assert len(ours) >= 5
+    assert [each["Name"] for each in ours if each["HostConfig"]["PortBindings"]] == []
+    listening = host.check_output("ss -Hltn")
+    assert ":5432 " not in listening and ":6379 " not in listening
+
+
+def test_no_password_is_where_others_read(ours, host):
+    code = "import os; print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
+    (web,) = [each for each in ours if each["Config"]["Labels"].get("host.flaskops.process") == ""
+              and "service" not in each["Name"] and "pin" not in each["Name"]]  # fmt: skip
+    shown = host.check_output(
+        f"docker exec --env FLASKOPS_TEST=1 {web['Name'][1:]} sh -c"
+        " 'cat $DATABASE_URL_FILE; echo; cat $REDIS_URL_FILE'"
+    )
+    passwords = [url.rsplit("@", 1)[0].rsplit(":", 1)[1] for url in shown.split()]
+    assert len(passwords) == 2 and all(len(each) > 15 for each in passwords), code
+    processes = host.check_output("ps -eo args")
+    for password in passwords:
+        assert password not in json.dumps(ours)
+        assert password not in processes
+
+
+def test_they_outlive_a_release(http, entries, host, play):
+    number = order(http, "kept")
+    before = {each["Name"]: each["State"]["StartedAt"] for each in inspected(host, "name=service")}
+    assert len(before) == 2
+    serving = http(f"{PATH}/").headers
+    assert serving
+    play("deploy", [released(host, "again")]).ok()
+    after = {each["Name"]: each["State"]["StartedAt"] for each in inspected(host, "name=service")}
+    assert after == before
+    assert number in [each["number"] for each in entries("visitor")]
+
+
+def released(host, text):
+    """The entry of the application with one more variable, which is another release."""
+    import yaml
+    from conftest import SCENARIO
+
+    entry = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())["flask_apps"][0]
+    return {**entry, "env": {"TEXT": text}}
