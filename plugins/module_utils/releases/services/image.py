@@ -49,12 +49,12 @@ def _bootstrap(spec: ServiceSpec, reference: str) -> Bootstrap:
     )
     is_postgresql = spec.engine == "postgresql"
     places = f'"$1{home}"' + (' "$1/var/run/postgresql"' if is_postgresql else "")
+    # Without STOPSIGNAL, which the engine of Debian 12 refuses here: the container has it.
     changes = [f"ENV {name}={value}" for name, value in recipe.environment.items()]
     changes += [
         "ENV LANG=C.UTF-8",
         f"ENTRYPOINT {json.dumps([PurePosixPath(ENTRYPOINT).name])}",
         f"CMD {json.dumps(recipe.command)}",
-        f"STOPSIGNAL {recipe.stop_signal}",
         f"WORKDIR {home}",
     ]
     return Bootstrap(
