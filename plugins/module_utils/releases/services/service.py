@@ -67,7 +67,6 @@ class Recipe:
     entrypoint: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()
-    stop_signal: str = "SIGTERM"
 
 
 @dataclass(frozen=True)

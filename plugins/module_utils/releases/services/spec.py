@@ -89,7 +89,6 @@ def _recipe(engine: ServiceEngine, service: Service, programs: Mapping[str, str]
         programs[engine.name],
         engine.image_environment(service.version),
         (engine.command(engine.memory)[0],),
-        engine.stop_signal,
     )
 
 

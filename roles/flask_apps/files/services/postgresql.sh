@@ -53,7 +53,10 @@ initialize() {
     fi
     for file in /docker-entrypoint-initdb.d/*; do
         case $file in
-            *.sh) if [ -x "$file" ]; then "$file"; else . "$file"; fi ;;
+            *.sh)
+                # shellcheck disable=SC1090 # only a container has it
+                if [ -x "$file" ]; then "$file"; else . "$file"; fi
+                ;;
             *.sql) psql --no-psqlrc --set=ON_ERROR_STOP=1 --file="$file" ;;
             *.sql.gz) gunzip -c "$file" | psql --no-psqlrc --set=ON_ERROR_STOP=1 ;;
         esac
