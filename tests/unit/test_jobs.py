@@ -15,12 +15,15 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.host.plugins.action import release_plan
 from ansible_collections.flaskops.host.plugins.module_utils.host import engine, host_program, places
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import JobUnit, Place
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import gather
 from ansible_collections.flaskops.host.plugins.module_utils.program import archive, main
 from ansible_collections.flaskops.host.plugins.module_utils.program import job as program
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    finish,
     job_units,
     prune,
     report,
@@ -36,7 +39,8 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.job_units i
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases.jobs import Order, Result
 from ansible_collections.flaskops.host.plugins.module_utils.releases.live_container import job_of
-from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Plan
+from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Lock
+from ansible_collections.flaskops.host.plugins.module_utils.releases.plan import Plan, Planned
 from ansible_collections.flaskops.host.plugins.module_utils.releases.processes import job_container
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Outcome, Work
@@ -406,6 +410,49 @@ def test_a_plan_without_jobs_asks_neither_systemd_nor_the_disk_twice(tmp_path, u
         monkeypatch.setattr(job_units, name, lambda *_words: pytest.fail("was called"))
     assert JobPlan(str(tmp_path), {"shop": ()}).of("shop") == {}
     assert JobPlan(str(tmp_path), {}).of("shop") == {}  # a rollback
+
+
+def test_a_rollback_leaves_jobs_as_they_are(tmp_path, units):
+    wanted = with_jobs({})
+    assert release_plan._wanted(wanted, given(tmp_path, action="rollback")).jobs is None
+    (job,) = release_plan._wanted(wanted, given(tmp_path, action="deploy")).jobs
+    assert (job.name, job.schedule) == ("nightly", "*-*-* 03:00")
+
+
+def test_only_applications_with_a_change_are_locked_for_their_jobs():
+    jobs = {"shop": {"a": JobState(), "b": JobState(change="is new")}, "blog": {"a": JobState()}}
+    planned = Planned(jobs=jobs)
+    assert planned.with_jobs == ["shop"]
+    assert planned.sentences == ["shop: its job b is new"]
+
+
+def test_a_job_is_written_only_for_what_serves(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        finish.job_units, "apply", lambda _root, files, *_more: written.append([*files.apps])
+    )
+    files = JobFiles({name: {} for name in ("shop", "blog", "lost")})
+    outcomes = [Outcome(Work("shop", OLD), "failed"), Outcome(Work("blog", OLD), "live")]
+    end = finish.Finish(str(tmp_path), str(tmp_path), Lock("t"), outcomes, jobs=files)
+    end._write_jobs(["shop", "blog"])
+    assert written == [["blog"]]
+    end._write_jobs(["shop"])
+    assert written == [["blog"]]
+
+
+def test_the_renewal_leaves_the_program_of_jobs(tmp_path):
+    """Where no certificate is renewed any more, its files are removed."""
+    for path, text in {
+        "usr/local/lib/flaskops/flaskops-0a.pyz": "",
+        "usr/local/lib/flaskops/flaskops-0b.pyz": "",
+        "etc/systemd/system/flaskops-renew.service": "x /usr/local/lib/flaskops/flaskops-0a.pyz y",
+        "etc/systemd/system/flaskops-job-shop_a.service": "x flaskops-0b.pyz job",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    found = gather.renewal(gather.Places(system=tmp_path)).files
+    assert "/usr/local/lib/flaskops/flaskops-0a.pyz" in found
+    assert "/usr/local/lib/flaskops/flaskops-0b.pyz" not in found
 
 
 def test_the_container_of_a_job_is_nothing_that_a_run_has_left(tmp_path):

@@ -6,7 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible_collections.flaskops.host.plugins.action import release_prepare, runtime_image
+from ansible_collections.flaskops.host.plugins.action import (
+    release_finish,
+    release_prepare,
+    runtime_image,
+)
 
 
 @pytest.fixture
@@ -45,6 +49,29 @@ def test_without_room_the_runtime_image_fails_and_the_host_is_not_unreachable(ac
         plugin.run(task_vars={})
 
 
-@pytest.mark.parametrize("kind", [runtime_image.ActionModule, release_prepare.ActionModule])
+def test_without_room_for_jobs_the_run_ends_as_it_must_with_a_failure(action, monkeypatch):
+    jobs = {"shop": {"nightly": {"change": "is new"}}, "blog": {"nightly": {"change": ""}}}
+    wanted = [
+        {"name": name, "id": "1", "site": "default", "path": "/", "jobs": []}
+        for name in ("shop", "blog")
+    ]
+    plugin = action(release_finish.ActionModule, root="/r", jobs=jobs, wanted=wanted)
+    given = {}
+
+    def execute(_module, module_args, task_vars):
+        given.update(module_args)
+        return {"failures": ["another one"]}
+
+    monkeypatch.setattr(plugin, "_execute_module", execute)
+    another, unsent = plugin.run(task_vars={})["failures"]
+    assert another == "another one" and "No space left" in unsent
+    assert unsent.startswith("The jobs of shop could not be sent: ")
+    # Nothing of the entries reaches the host in an argument.
+    assert given == {"root": "/r"}
+
+
+@pytest.mark.parametrize(
+    "kind", [runtime_image.ActionModule, release_prepare.ActionModule, release_finish.ActionModule]
+)
 def test_no_action_lets_ansible_make_the_directory_first(kind):
     assert not getattr(kind, "TRANSFERS_FILES", False)

@@ -179,7 +179,10 @@ def next_times(schedules: Iterable[str]) -> dict[str, tuple[str, ...]]:
 def _one(schedule: str) -> str:
     code, said = _analyze([schedule])
     if code:
-        raise HostError(f"systemd of this host cannot read the schedule {schedule!r}: {said}")
+        raise HostError(
+            f"systemd of this host cannot read the schedule {schedule!r}: {said}. A time zone must"
+            " be one of the host (timedatectl list-timezones), which needs the package tzdata."
+        )
     return said
 
 
