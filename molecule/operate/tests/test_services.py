@@ -1,32 +1,10 @@
 """The database and the cache of an application."""
 
 import json
-import time
 
 import pytest
-
-PATH = "/shop"
-
-
-@pytest.fixture
-def entries(http):
-    """The entries that the database has, of one writer or of all."""
-
-    def ask(by=""):
-        return [each for each in http(f"{PATH}/").json if by in ("", each["by"])]
-
-    return ask
-
-
-@pytest.fixture
-def wait_for():
-    def wait(condition, seconds=30):
-        deadline = time.monotonic() + seconds
-        while not (found := condition()) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        return found
-
-    return wait
+import yaml
+from conftest import PATH, SCENARIO
 
 
 def inspected(host, *filters):
@@ -100,8 +78,5 @@ def test_they_outlive_a_release(http, entries, host, play):
 
 def released(host, text):
     """The entry of the application with one more variable, which is another release."""
-    import yaml
-    from conftest import SCENARIO
-
     entry = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())["flask_apps"][0]
     return {**entry, "env": {"TEXT": text}}
