@@ -175,6 +175,7 @@ def test_name_source_and_path_are_enough(check, source):
             "forward_auth": {"url": "", "app": "", "path": "", "login": "", "headers": []},
         },
         "processes": [],
+        "jobs": [],
         "state": "present",
         "maintenance": {"page": "", "retry_after_seconds": 120},
         "preset": "",
