@@ -176,6 +176,7 @@ def test_name_source_and_path_are_enough(check, source):
         },
         "processes": [],
         "services": [],
+        "jobs": [],
         "state": "present",
         "maintenance": {"page": "", "retry_after_seconds": 120},
         "preset": "",

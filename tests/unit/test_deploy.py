@@ -336,7 +336,7 @@ def test_the_plan_gets_digests_of_secrets_without_their_contents():
         "secrets": secrets,
         "variables": ["KEY"],
     }
-    wanted |= {"uid": 0, "volumes": False, "services": []}
+    wanted |= {"uid": 0, "volumes": False, "services": [], "jobs": None}
     assert plain(Wanted.of(release())) == wanted
 
 

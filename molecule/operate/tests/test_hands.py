@@ -1,10 +1,6 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""bin/flaskops on a real host: with a terminal, without one, and when the connection is cut.
-
-FLASKOPS_HANDS_INVENTORY names the inventory, FLASKOPS_HANDS_HOST the container that is the host;
-shop is on it, with the process worker and the secret SECRET_KEY.
-"""
+"""bin/flaskops on a real host: with a terminal, without one, and when the connection is cut."""
 
 import json
 import os
@@ -19,10 +15,8 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[3]
 FLASKOPS = str(TOP / "bin/flaskops")
-INVENTORY = os.environ.get("FLASKOPS_HANDS_INVENTORY", "")
-HOST = os.environ.get("FLASKOPS_HANDS_HOST", "")
-# With docker exec nothing reports to the host that its client is gone.
-REPORTS_CUT = os.environ.get("FLASKOPS_HANDS_CONNECTION", "ssh") != "docker"
+HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
+ON = ("-i", os.environ.get("MOLECULE_INVENTORY_FILE", ""), "--limit", HOST)
 HOSTILE = ["a b", "$(touch /tmp/read)", "`id`", "'\"\\", "{{ 7*7 }}", "new\nline", "; ls", "-n", ""]
 ECHO = "import json, sys; print(json.dumps(sys.argv[1:]))"
 
@@ -78,26 +72,26 @@ def terminal():
 
 @pytest.mark.parametrize("action", ["exec", "run"])
 def test_arguments_arrive_as_they_were_written(action):
-    done = flaskops(action, "shop", "-i", INVENTORY, "--", "python3", "-c", ECHO, *HOSTILE)
+    done = flaskops(action, "shop", *ON, "--", "python3", "-c", ECHO, *HOSTILE)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == HOSTILE
 
 
 @pytest.mark.parametrize("action", ["exec", "run"])
 def test_the_exit_code_is_that_of_the_command(action):
-    done = flaskops(action, "shop", "-i", INVENTORY, "--", "sh", "-c", "echo out; exit 37")
+    done = flaskops(action, "shop", *ON, "--", "sh", "-c", "echo out; exit 37")
     assert (done.returncode, done.stdout) == (37, "out\n"), done.stderr
 
 
 def test_input_reaches_the_command():
-    done = flaskops("exec", "shop", "-i", INVENTORY, "--", "python3", "-", stdin="print(6 * 7)")
+    done = flaskops("exec", "shop", *ON, "--", "python3", "-", stdin="print(6 * 7)")
     assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
 
 
 @pytest.mark.parametrize("action", ["exec", "run"])
 def test_a_command_has_user_secrets_and_directory_of_the_application(action):
     code = "import os; print(os.getuid(), os.getcwd(), bool(os.environ['SECRET_KEY']))"
-    done = flaskops(action, "shop", "-i", INVENTORY, "--", "python3", "-c", code)
+    done = flaskops(action, "shop", *ON, "--", "python3", "-c", code)
     uid = on_host(
         "docker inspect -f '{{.Config.User}}' $(docker ps -q --filter name=shop- | head -1)"
     )
@@ -105,7 +99,7 @@ def test_a_command_has_user_secrets_and_directory_of_the_application(action):
 
 
 def test_a_container_of_a_command_is_like_a_process_of_the_release(terminal):
-    child = terminal("run", "shop", "-i", INVENTORY, "--", "sh")
+    child = terminal("run", "shop", *ON, "--", "sh")
     child.expect(r"\$ ")
     (ours,) = one_offs()
     worker = ours.rpartition("-run-")[0] + "-worker"
@@ -128,7 +122,7 @@ def test_a_container_of_a_command_is_like_a_process_of_the_release(terminal):
 
 @pytest.mark.parametrize("action", ["exec", "run"])
 def test_a_terminal_has_its_size_and_its_changes(terminal, action):
-    child = terminal(action, "shop", "-i", INVENTORY, "--", "sh")
+    child = terminal(action, "shop", *ON, "--", "sh")
     child.expect(r"\$ ")
     child.sendline("tty; stty size")
     child.expect(r"/dev/(pts/\d+|console)\s+50 123\s")
@@ -142,7 +136,7 @@ def test_a_terminal_has_its_size_and_its_changes(terminal, action):
 
 @pytest.mark.parametrize("action", ["exec", "run"])
 def test_ctrl_c_reaches_the_command_and_not_the_connection(terminal, action):
-    child = terminal(action, "shop", "-i", INVENTORY, "--", "sh")
+    child = terminal(action, "shop", *ON, "--", "sh")
     child.expect(r"\$ ")
     child.sendline("sleep 1000")
     time.sleep(1)
@@ -157,7 +151,7 @@ def test_ctrl_c_reaches_the_command_and_not_the_connection(terminal, action):
 
 
 def test_flask_shell_is_a_shell(terminal):
-    child = terminal("exec", "shop", "-i", INVENTORY, "--", "flask", "shell")
+    child = terminal("exec", "shop", *ON, "--", "flask", "shell")
     child.expect(">>> ")
     child.sendline("app.name")
     child.expect("'app'")
@@ -170,41 +164,8 @@ def test_flask_shell_is_a_shell(terminal):
     assert child.exitstatus == 0
 
 
-@pytest.mark.skipif(not REPORTS_CUT, reason="see REPORTS_CUT")
-@pytest.mark.parametrize("signal", ["hangup", "kill"])
-def test_a_container_is_removed_when_the_connection_is_cut(terminal, signal):
-    child = terminal(
-        "run", "shop", "-i", INVENTORY, "--", "sh", "-c", "trap '' HUP TERM; sleep 998"
-    )
-    assert wait_for(one_offs)
-    child.kill(1 if signal == "hangup" else 9)
-    assert wait_for(lambda: one_offs() == [])
-
-
-@pytest.mark.skipif(not REPORTS_CUT, reason="see REPORTS_CUT")
-@pytest.mark.parametrize("action", ["exec", "run"])
-def test_nothing_is_left_of_a_command_without_a_terminal(action):
-    command = [FLASKOPS, action, "shop", "-i", INVENTORY, "--", "sleep", "997"]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    assert wait_for(
-        lambda: "sleep 997" in on_host("docker ps -q; ps -eo args | grep '^sleep' || :")
-    )
-    child.kill()
-    child.wait()
-    assert wait_for(lambda: "sleep 997" not in on_host("ps -eo args | grep '^sleep' || :"))
-    assert wait_for(lambda: one_offs() == [])
-
-
-@pytest.mark.skipif(not REPORTS_CUT, reason="see REPORTS_CUT")
-def test_no_process_is_left_of_a_command_with_a_terminal(terminal):
-    child = terminal("exec", "shop", "-i", INVENTORY, "--", "sh", "-c", "trap '' HUP; sleep 996")
-    assert wait_for(lambda: "sleep 996" in on_host("ps -eo args | grep '^sleep' || :"))
-    child.kill(9)
-    assert wait_for(lambda: "sleep 996" not in on_host("ps -eo args | grep '^sleep' || :"))
-
-
 def test_logs_are_escaped_and_have_their_process():
-    done = flaskops("logs", "shop", "-i", INVENTORY, "-n", "5", "--process", "worker")
+    done = flaskops("logs", "shop", *ON, "-n", "5", "--process", "worker")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 5
@@ -212,7 +173,7 @@ def test_logs_are_escaped_and_have_their_process():
 
 
 def test_logs_follow_until_ctrl_c(terminal):
-    child = terminal("logs", "shop", "-i", INVENTORY, "-f", "-n", "1")
+    child = terminal("logs", "shop", *ON, "-f", "-n", "1")
     for _ in range(3):
         child.expect(r"worker \| tick")
     child.sendintr()
@@ -222,9 +183,9 @@ def test_logs_follow_until_ctrl_c(terminal):
 
 
 def test_logs_of_containers_that_are_gone_are_there():
-    known = set(re.findall("[0-9a-f]{12}", flaskops("releases", "shop", "-i", INVENTORY).stdout))
+    known = set(re.findall("[0-9a-f]{12}", flaskops("releases", "shop", *ON).stdout))
     assert len(known) > 1
-    done = flaskops("logs", "shop", "-i", INVENTORY, "-n", "all", "--process", "worker")
+    done = flaskops("logs", "shop", *ON, "-n", "all", "--process", "worker")
     assert known <= {line.split()[1] for line in done.stdout.splitlines()}
 
 
@@ -234,8 +195,8 @@ def test_logs_of_containers_that_are_gone_are_there():
         (["exec", "shop"], "write the command after --"),
         (["exec", "a;b", "--", "ls"], "an application's name has"),
         (["exec", "--process", "../x", "shop", "--", "ls"], "the name of a process has"),
-        (["exec", "nope", "-i", INVENTORY, "--", "ls"], "no host has nope"),
-        (["exec", "shop", "-i", INVENTORY, "--process", "no", "--", "ls"], "has no process 'no'"),
+        (["exec", "nope", *ON, "--", "ls"], "no host has nope"),
+        (["exec", "shop", *ON, "--process", "no", "--", "ls"], "has no process 'no'"),
         (["logs", "shop", "--since", "soon"], "--since must be"),
         (["logs", "shop", "--lines", "-1"], "--lines must be"),
         (["rollback", "shop", "../.."], "a release has 12 hex digits"),
