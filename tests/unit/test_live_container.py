@@ -163,6 +163,11 @@ def test_exec_goes_through_the_entrypoint_which_gives_the_secrets(serve):
     assert task["mark"] in words
 
 
+def test_exec_goes_through_the_relay_of_another_image(serve):
+    task = attach.Attach(*serve(engine="command"), "shop", docker=Engine()).exec()
+    assert task["words"][-4:] == (f"shop-{ID}", "python3", "/etc/flaskops/relay.py", "--run")
+
+
 def test_exec_in_a_process_and_without_a_terminal(serve):
     task = attach.Attach(*serve(), "shop", "worker", docker=Engine()).exec()
     assert task["words"][-3] == f"shop-{ID}-worker"
@@ -256,9 +261,10 @@ class Logging:
             "State": {"Status": status},
         }
 
+    def inspect(self, _name):
+        return self.entry
+
     def run(self, *words, **_how):
-        if words[0] == "inspect":
-            return json.dumps([{**self.entry, "Name": f"/{name}"} for name in words[3:]])
         return f"2026-01-01T00:00:00Z of {words[-1]}\n"
 
 
@@ -288,9 +294,7 @@ def test_only_the_last_logs_of_an_application_are_kept(tmp_path):
 def test_a_log_is_bounded_and_begins_with_a_whole_line(tmp_path, monkeypatch):
     monkeypatch.setattr(kept_logs, "KEPT_BYTES", 10)
     engine = Logging()
-    engine.run = lambda *words, **_how: (
-        Logging.run(engine, *words) if words[0] == "inspect" else "rest of\nwhole\n"
-    )
+    engine.run = lambda *_words, **_how: "rest of\nwhole\n"
     kept_logs.keep(engine, ["shop-1"], tmp_path)
     assert (tmp_path / "shop/shop-1.log").read_text() == "whole\n"
 

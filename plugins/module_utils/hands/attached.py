@@ -83,14 +83,16 @@ def _remove(task: Task) -> None:
 
 
 def end(mark: str) -> None:
-    """End the processes with a variable: docker exec leaves them when it is cut."""
-    for number, seconds in ((signal.SIGHUP, GRACE), (signal.SIGKILL, 0)):
-        deadline = time.monotonic() + seconds
-        for pid in marked(mark):
+    """End the processes with a variable: docker exec leaves them when it is cut. Those that ignore
+    SIGHUP, or fork meanwhile, are killed.
+    """
+    begin, number = time.monotonic(), int(signal.SIGHUP)
+    while (pids := marked(mark)) and time.monotonic() < begin + 2 * GRACE:
+        for pid in pids if number else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        while marked(mark) and time.monotonic() < deadline:
-            time.sleep(PAUSE)
+        time.sleep(PAUSE / 4)
+        number = signal.SIGKILL if time.monotonic() > begin + GRACE else 0
 
 
 def marked(mark: str) -> list[int]:
@@ -144,7 +146,7 @@ def lines_of(source: Task, children: list[Child]) -> collections.abc.Iterator[Li
     )
     children.append(child)
     for line in child.stdout or ():
-        if source["journal"]:
+        if source["journal"] and line.startswith(b"{"):
             yield in_journal(line)
         else:
             moment, _space, text = line.rstrip(b"\n").partition(b" ")

@@ -337,7 +337,7 @@ def show_log(words: list[str]) -> int:
         try:
             for line in child.stdout or ():
                 text = line.decode(errors="backslashreplace")
-                print(shown_line(text.rstrip("\r\n")), flush=True)
+                print(shown(text.rstrip("\r\n")), flush=True)
         except KeyboardInterrupt:
             child.terminate()
             return 130

@@ -223,7 +223,7 @@ def settle(
     different = wanted.differences(found, image, environment) if found else []
     if found and (recreate or set(different) - set(UPDATED)):
         docker.run("stop", wanted.name, check=False, seconds=STOP_SECONDS)
-        kept_logs.keep_one(docker, found)
+        kept_logs.keep_one(docker, wanted.name, found)
         docker.run("rm", "--force", "--volumes", wanted.name)
         found = {}
     changed = not found

@@ -7,7 +7,6 @@ journal keeps its own.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -23,19 +22,19 @@ KEPT_BYTES, KEPT = 2 << 20, 10
 
 def keep(docker: Docker, containers: Iterable[str], place: Path | None = None) -> None:
     """Write the logs of containers that are about to be removed."""
-    if names := list(containers):
-        said = docker.run("inspect", "--type", "container", *names, check=False)
-        for entry in json.loads(said or "[]"):
-            keep_one(docker, entry, place)
+    for name in containers:
+        keep_one(docker, name, docker.inspect(name), place)
 
 
-def keep_one(docker: Docker, entry: Inspected, place: Path | None = None) -> None:
-    """The same for the output of docker inspect. A failure here does not prevent the removal."""
-    app = (entry["Config"].get("Labels") or {}).get(APP_LABEL, "")
-    in_files = entry["HostConfig"].get("LogConfig", {}).get("Type") in IN_FILES
-    if app and in_files and entry["State"].get("Status") != "created":
+def keep_one(docker: Docker, name: str, found: Inspected, place: Path | None = None) -> None:
+    """The same for one container, with the output of docker inspect. A failure here does not
+    prevent the removal.
+    """
+    app = (found.get("Config", {}).get("Labels") or {}).get(APP_LABEL, "")
+    driver = found.get("HostConfig", {}).get("LogConfig", {}).get("Type")
+    if app and driver in IN_FILES and found.get("State", {}).get("Status") != "created":
         with suppress(HostError, OSError):
-            _keep(docker, entry["Name"].lstrip("/"), (place or KEPT_LOGS) / app)
+            _keep(docker, name, (place or KEPT_LOGS) / app)
 
 
 def _keep(docker: Docker, container: str, place: Path) -> None:

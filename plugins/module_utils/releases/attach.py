@@ -201,7 +201,9 @@ class Attach:
         """
         if options.get("entrypoint") != release.container.get("entrypoint"):
             return []
-        return [*(found["Config"].get("Entrypoint") or []), *relay_words(release.container)]
+        # Of the relay, docker has the first word as the entrypoint, and the rest as arguments.
+        words = options.get("entrypoint") or found["Config"].get("Entrypoint") or []
+        return [*words, *relay_words(release.container)]
 
     @property
     def _terminal(self) -> list[str]:
