@@ -14,12 +14,14 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.apps.sources import own_prefix
 from ..module_utils.host.shown import shown_line
 from ..module_utils.host.typed import plain, read
+from ..module_utils.program import archive
 from ..module_utils.releases.app import App
 from ..module_utils.releases.lock import Held
 from ..module_utils.releases.our_images import image_builds, needed_images
 from ..module_utils.releases.owner import is_dead, this_run
 from ..module_utils.releases.release import Release
 from ..module_utils.releases.work import Wanted, Work
+from ..plugin_utils.jobs import Given
 
 MODULE = "flaskops.host.release_plan"
 
@@ -35,12 +37,15 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         entries = {entry["name"]: entry for entry in self._task.args["releases"]}
         releases = {name: Release.from_dict(entry) for name, entry in entries.items()}
+        given = Given.of(self._task.args)
         arguments = {
             **self._task.args,
-            "releases": [plain(Wanted.of(release)) for release in releases.values()],
+            "releases": [plain(_wanted(release, given)) for release in releases.values()],
             "images": needed_images(releases.values()),
             "owner": plain(this_run()),
         }
+        if any(release.jobs for release in releases.values()):
+            arguments["host_program"] = archive.name()
         result: dict[str, Any] = self._execute_module(
             MODULE, module_args=arguments, task_vars=task_vars
         )
@@ -72,6 +77,11 @@ class ActionModule(ActionBase):
             " flaskops.host.remove (in a clone playbooks/remove.yml)"
             f" -e flask_apps_remove={shown_line(unlisted[0])}"
         )
+
+
+def _wanted(release: Release, given: Given) -> Wanted:
+    """What the host needs to know of a release. A rollback leaves its jobs as they are."""
+    return Wanted.of(release, None if given.action == "rollback" else given.wanted(release))
 
 
 def _own_prefix(entry: dict[str, Any]) -> str:

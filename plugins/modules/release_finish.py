@@ -60,6 +60,21 @@ options:
       nothing.
     type: str
     default: ''
+  jobs:
+    description: What M(flaskops.host.release_plan) returned as C(jobs). Those with a change are
+      written, with their timers; what runs of them goes on.
+    type: dict
+    default: {}
+  wanted:
+    description: The releases with their jobs, as P(flaskops.host.releases#lookup) returns them.
+      They stay on the controller.
+    type: list
+    elements: dict
+    default: []
+  sent:
+    description: Set by the action plugin; the paths of what it sent, C(jobs) and C(program).
+    type: dict
+    default: {}
   events:
     description: What M(flaskops.host.release_plan) returned as C(events).
     type: list
@@ -109,6 +124,9 @@ failures:
   returned: success
 """
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -118,6 +136,7 @@ from ..module_utils.host.disk import with_advice
 from ..module_utils.host.files import HostError
 from ..module_utils.host.typed import plain, read
 from ..module_utils.releases.finish import Finish
+from ..module_utils.releases.job_units import JobFiles
 from ..module_utils.releases.lock import Lock
 from ..module_utils.releases.switch import Switched
 from ..module_utils.releases.work import Work, outcomes
@@ -130,9 +149,17 @@ ARGUMENTS: dict[str, Any] = {
     "switched": {"type": "dict", "default": {}},
     "remove": {"type": "list", "elements": "str", "default": []},
     "notify": {"type": "str", "default": ""},
+    "jobs": {"type": "dict", "default": {}},
+    "wanted": {"type": "list", "elements": "dict", "default": []},
+    "sent": {"type": "dict", "default": {}},
     "events": {"type": "list", "elements": "dict", "default": []},
     "action": {"type": "str", "choices": ["deploy", "rollback", "remove"], "default": "deploy"},
 }
+
+
+def job_files(sent: Mapping[str, str]) -> JobFiles:
+    """The jobs that the controller sent, as a file: a command may contain a password."""
+    return read(JobFiles, json.loads(Path(sent["jobs"]).read_text())) if sent else JobFiles()
 
 
 def main() -> None:
@@ -151,6 +178,8 @@ def main() -> None:
             params["notify"],
             params["events"],
             switched.reverted,
+            job_files(params["sent"]),
+            Path(params["sent"]["program"]) if params["sent"] else None,
         )
         done = finish.run(
             params["remove"], bool(failed) or not all(each.is_live for each in became)

@@ -64,6 +64,12 @@ options:
         type: int
         default: 0
       volumes: {description: Whether it has volumes., type: bool, default: false}
+      jobs:
+        description: The jobs that it must have, each with its C(name), its C(schedule) as its timer
+          has it, and in C(files) the digest of each of its files by path; without it, they stay as
+          they are.
+        type: list
+        elements: dict
   absent:
     description: Applications that must not be on the host.
     type: list
@@ -97,6 +103,10 @@ options:
     description: A program on the host that gets an event for each application that cannot be
       released, and for certificates that expire; empty for none. What it does fails nothing. Where
       something is locked, M(flaskops.host.release_finish) runs it.
+    type: str
+    default: ''
+  host_program:
+    description: Set by the action plugin; the name of the program that runs jobs.
     type: str
     default: ''
   owner: {description: Set by the action plugin; who runs., type: dict, required: true}
@@ -156,6 +166,13 @@ known:
     has.
   type: dict
   returned: always
+jobs:
+  description: By application, each of its jobs by name. C(schedule) is as its timer has it, C(next)
+    its next three times, C(last) the C(release), C(begun), C(seconds), C(code) and C(reason) of its
+    last run, and C(change) what this run does with it. A rollback leaves jobs as they are, and
+    returns none.
+  type: dict
+  returned: always
 lock:
   description: The C(token) that the other modules need, and the C(names) that are locked; empty
     when nothing is to be done.
@@ -209,6 +226,7 @@ RELEASE = {
     "variables": {"type": "list", "elements": "str", "default": []},
     "uid": {"type": "int", "default": 0},
     "volumes": {"type": "bool", "default": False},
+    "jobs": {"type": "list", "elements": "dict"},
 }
 ARGUMENTS: dict[str, Any] = {
     **shared("root", "nginx_root", "sites"),
@@ -222,6 +240,7 @@ ARGUMENTS: dict[str, Any] = {
     "free_space": {"type": "str", "default": "0"},
     "owner": {"type": "dict", "required": True},
     "notify": {"type": "str", "default": ""},
+    "host_program": {"type": "str", "default": ""},
 }
 
 

@@ -34,6 +34,7 @@ SECOND = {
         "public-apps.md",
         "reference.md",
         "presets.md",
+        "jobs.md",
         "notify.md",
         "sites.md",
         "sources.md",

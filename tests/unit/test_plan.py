@@ -113,6 +113,7 @@ def test_an_application_that_serves_as_requested_has_no_work(serve, plan):
             "log_options": {},
         },
         "known": {},
+        "jobs": {},
     }
 
 

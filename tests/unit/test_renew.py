@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.host import host_program
 from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import (
     acme,
@@ -466,17 +467,22 @@ def test_the_program_without_a_list_fails(program):
 
 
 def test_the_program_that_is_started_removes_its_earlier_versions(tmp_path, monkeypatch):
-    own, older = tmp_path / "flaskops-2.pyz", tmp_path / "flaskops-1.pyz"
-    for path in (own, older):
+    own, older, newer, other = (tmp_path / f"flaskops-{number}.pyz" for number in (2, 1, 3, 4))
+    for path in (own, older, newer, other):
         path.touch()
+        os.utime(path, (0, 0))
+    os.utime(newer, (9, 9))
     unit = tmp_path / "flaskops-renew.service"
     monkeypatch.setattr(main.sys, "argv", [str(own), "renew"])
-    monkeypatch.setattr(renew, "UNITS", (unit,))
+    monkeypatch.setattr(host_program, "STARTERS", ((tmp_path, "flaskops-*.service"),))
     main._sweep()
     assert older.exists()
     unit.write_text(f"ExecStart=python3 -I {own} renew\n")
+    (tmp_path / "flaskops-job-shop_nightly.service").write_text(f"ExecStart={other} job x\n")
     main._sweep()
     assert own.exists() and not older.exists()
+    # A run may be about to write the unit that starts it, and a job starts the other one.
+    assert newer.exists() and other.exists()
 
 
 @pytest.mark.parametrize("unit", ["systemd/system/flaskops-renew.service", "cron.d/flaskops-renew"])

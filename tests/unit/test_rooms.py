@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "docker": {"host", "inputs"},
     "images": {"host", "inputs"},
     "nginx": {"host", "inputs"},
-    "program": {"host", "inputs", "nginx"},
+    "program": {"host", "inputs", "nginx", "releases"},
     "releases": {"host", "inputs", "images", "nginx"},
     "apps": {"host", "inputs", "images", "nginx", "releases"},
 }

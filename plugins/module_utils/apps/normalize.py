@@ -22,11 +22,11 @@ from ..releases.app import App
 from ..releases.command import one_line
 from ..releases.covers import cover_problems, with_data_files
 from ..releases.networks import network_problems, pool_problem
-from ..releases.processes import process_problems
+from ..releases.processes import process_problems, twice
 from ..releases.secrets import is_setting
 from ..releases.secrets import notes as secret_notes
 from ..releases.secrets import problems as secret_problems
-from . import dotenv, origin
+from . import dotenv, origin, schedule
 from .collisions import collisions
 from .draft import Draft
 from .proxy import proxy_problems
@@ -247,7 +247,15 @@ def _finish(draft: Draft) -> None:
         replace(each, url=each.url.rstrip("/")) if each.url.endswith("/") else each
         for each in app.static
     )
-    app = replace(app, path=app.path.rstrip("/") or "/", static=static, proxy=proxy)
+    jobs = tuple(replace(job, schedule=schedule.calendar(job.schedule)) for job in app.jobs)
+    draft.note(
+        *(
+            f"the schedule of its job {job.name}, {job.schedule!r}, is {made.schedule!r}."
+            for job, made in zip(app.jobs, jobs, strict=True)
+            if schedule.is_cron(job.schedule)
+        )
+    )
+    app = replace(app, path=app.path.rstrip("/") or "/", static=static, proxy=proxy, jobs=jobs)
     if app.app_path.stripped:
         app = replace(app, script_name=_script_name(app))
     draft.app = with_data_files(app)
@@ -323,6 +331,12 @@ def _check_host(draft: Draft, host: _Host) -> None:
         draft.refuse(
             f"name must not be {app.name!r}, which is reserved for this collection's images."
         )
+    draft.refuse(
+        *(
+            f"jobs has {name!r} more than once; names must differ."
+            for name in twice([job.name for job in app.jobs])
+        )
+    )
     draft.refuse(*process_problems(app.processes), *cover_problems(app), *network_problems(app))
     _check_proxy(draft)
     _check_locations(draft, host.taken_paths)

@@ -16,6 +16,7 @@ from ..inputs import addresses
 from ..inputs.options import Option
 from ..releases.command import one_line
 from ..releases.engines.known import ENGINES, options_of
+from . import schedule
 from .sources.find import is_constant
 
 NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
@@ -1314,6 +1315,63 @@ OPTIONS: dict[str, Option] = {
             Further containers of the same image without a route, such as a Celery worker. They have
             the environment, secrets, volumes, networks and limits of the application, are started
             before it serves, and stop with their release.
+        """,
+    ),
+    "jobs": Option(
+        kind="list",
+        default=[],
+        options={
+            "name": Option(
+                required=True,
+                pattern=r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?",
+                allowed="1 to 20 of a-z, 0-9 and -, such as nightly",
+                about="The name of the job within the application.",
+            ),
+            "schedule": Option(
+                required=True,
+                check=schedule.problem,
+                about="""
+                    When it runs: a calendar event of systemd, such as V(*-*-* 03:00) or V(Mon..Fri
+                    *:0/15), or the five fields of a crontab, such as V(0 3 * * *), which are
+                    converted. One that never comes is refused.
+                """,
+            ),
+            "command": Option(
+                required=True,
+                check=one_line,
+                secret=True,
+                about="Its command line, such as V(flask cleanup), which a shell runs.",
+            ),
+            "seconds": Option(
+                default=3600,
+                **_SECONDS,
+                about="""
+                    How long it may take, in seconds. Then it gets SIGTERM, ten seconds later
+                    SIGKILL, and counts as failed.
+                """,
+            ),
+            "catch_up": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether it runs once, as soon as the host is up, if the host was down when it
+                    should have run.
+                """,
+            ),
+            "timezone": Option(
+                default="",
+                pattern=rf"({schedule.ZONE})?",
+                allowed="a time zone such as Europe/Berlin or UTC",
+                check=schedule.zone_problem,
+                about="The time zone of its schedule; empty for that of the host.",
+            ),
+        },
+        about="""
+            Commands that timers of systemd start, each in its own container of the release that
+            serves: with its image, environment, secrets, volumes, networks and limits. A job never
+            runs twice at once, and no deploy or rollback ends it. They are not part of a release.
+
+            With O(state=stopped) they are not run. A host without systemd is refused.
         """,
     ),
     "state": Option(

@@ -23,6 +23,8 @@ CERTIFICATES_LOCK = Path("/run/flaskops-certificates.lock")
 # Programs on the host that belong to root, and among them a link to a newer certbot.
 HOST_PROGRAMS = Path("/usr/local/lib/flaskops")
 CERTBOT = HOST_PROGRAMS / "certbot"
+# Units of systemd that this collection writes.
+UNITS = Path("/etc/systemd/system")
 # Where Nginx finds the answers to an ACME authority.
 ACME_WEBROOT = Path("/var/lib/flaskops-acme")
 # Only root may write here: in /run/lock every user of the host may create a file first.
@@ -38,8 +40,8 @@ CONTAINER_SECRETS = "/run/secrets"
 CONTAINER_SPOOL = "/var/tmp"
 # The labels of this collection's containers.
 LABEL = "host.flaskops"
-APP_LABEL, RELEASE_LABEL, PROCESS_LABEL, PIN_LABEL = LABELS = tuple(
-    f"{LABEL}.{name}" for name in ("app", "release", "process", "pin")
+APP_LABEL, RELEASE_LABEL, PROCESS_LABEL, PIN_LABEL, JOB_LABEL = LABELS = tuple(
+    f"{LABEL}.{name}" for name in ("app", "release", "process", "pin", "job")
 )
 ACCOUNTS = ("passwd", "group")  # of a release, mounted below /etc
 
@@ -53,6 +55,7 @@ CONTEXT, IMAGE_ARCHIVE = "context.tar", "image.tar"
 CONTEXT_INDEX = "context.json"
 
 _APPS, _RELEASES, _RUN = "apps", "releases", "run"
+_JOB_UNIT = "flaskops-job-"
 _SOCKET, _RECORD, _ROUTE = "app.sock", "release.json", "route-"
 
 
@@ -85,6 +88,10 @@ class ReleaseName:
     def process(self, process: str) -> str:
         """The container of one of its processes."""
         return f"{self.container}-{process}"
+
+    def job(self, job: str) -> str:
+        """The container of one of its jobs. No process has a name with this character."""
+        return f"{self.container}-job_{job}"
 
     def has(self, container: str) -> bool:
         """Whether a container is named after it."""
@@ -146,6 +153,29 @@ class ReleasePlace:
 
 
 @dataclass(frozen=True)
+class JobPlace:
+    """The files of one job of an application."""
+
+    directory: Path
+    name: str
+
+    @property
+    def order(self) -> Path:
+        """What is run, and how."""
+        return self.directory / f"{self.name}.json"
+
+    @property
+    def result(self) -> Path:
+        """How it ended the last time."""
+        return self.directory / f"{self.name}.last.json"
+
+    @property
+    def lock(self) -> Path:
+        """It is locked while the job runs."""
+        return self.directory / f"{self.name}.lock"
+
+
+@dataclass(frozen=True)
 class AppPlace:
     """One application: its lock, its records and its releases."""
 
@@ -169,8 +199,16 @@ class AppPlace:
         return self.directory / "before"
 
     @property
+    def jobs(self) -> Path:
+        """What its jobs are, and the last result of each; closed to all but root."""
+        return self.directory / "jobs"
+
+    @property
     def releases(self) -> Path:
         return self.directory / _RELEASES
+
+    def job(self, name: str) -> JobPlace:
+        return JobPlace(self.jobs, name)
 
     def release(self, identity: str) -> ReleasePlace:
         return ReleasePlace(self.releases / identity)
@@ -283,3 +321,33 @@ def route_name(digest: str) -> str:
 def is_of_release(source: str, app: str) -> bool:
     """Whether the source of a mount is in a release of an application, whatever the root is."""
     return f"/{_APPS}/{app}/{_RELEASES}/" in source
+
+
+@dataclass(frozen=True)
+class JobUnit:
+    """The units of systemd of one job. Names of applications and jobs have no _."""
+
+    app: str
+    job: str
+
+    @property
+    def name(self) -> str:
+        return f"{_JOB_UNIT}{self.app}_{self.job}"
+
+    @property
+    def service(self) -> Path:
+        return UNITS / f"{self.name}.service"
+
+    @property
+    def timer(self) -> Path:
+        return UNITS / f"{self.name}.timer"
+
+
+def job_units() -> list[JobUnit]:
+    """The jobs that have a unit on this host, of all applications."""
+    names = {
+        path.stem.removeprefix(_JOB_UNIT)
+        for suffix in ("service", "timer")
+        for path in UNITS.glob(f"{_JOB_UNIT}*_*.{suffix}")
+    }
+    return [JobUnit(*name.split("_", 1)) for name in sorted(names)]

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..host import distribution
+from ..host import distribution, host_program
 from ..host.places import (
     CERTBOT,
     CERTIFICATES,
@@ -247,12 +247,15 @@ def renewal(places: Places) -> InstalledRenewal:
     """The program that systemd or cron starts, if it exists, and its list."""
     known = map(str, (*renew.UNITS, renew.TIMER, renew.ORDERS))
     programs = places.at(str(HOST_PROGRAMS))
+    # Jobs of applications start the same program.
+    others = host_program.used(places.system, but=[str(unit) for unit in renew.UNITS])
     files = (
         *(path for path in known if places.at(path).exists()),
         *(
             str(HOST_PROGRAMS / path.name)
             for pattern in ("flaskops-*.pyz", "certbot*")
             for path in sorted(programs.glob(pattern))
+            if path.name not in others
         ),
     )
     for unit in renew.UNITS:

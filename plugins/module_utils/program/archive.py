@@ -11,7 +11,7 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-ROOMS = ("host", "nginx", "program")
+ROOMS = ("host", "inputs", "images", "nginx", "program", "releases")
 PACKAGE = "flaskops"
 MAIN = f"""import sys
 
@@ -29,8 +29,8 @@ def _files() -> dict[str, bytes]:
     here = Path(__file__).parents[1]
     files = {"__main__.py": MAIN.encode(), f"{PACKAGE}/__init__.py": b""}
     for room in ROOMS:
-        for path in (here / room).glob("*.py"):
-            files[f"{PACKAGE}/{room}/{path.name}"] = path.read_bytes()
+        for path in (here / room).rglob("*.py"):
+            files[f"{PACKAGE}/{path.relative_to(here)}"] = path.read_bytes()
     return files
 
 

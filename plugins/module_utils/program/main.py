@@ -10,8 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..host import host_program
+from ..host.files import HostError
 from ..nginx import renew
-from ..nginx.files import read_text
+from . import job
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,17 +28,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Renews the certificates of sites with tls: acme whose lifetime is nearly"
         " over. The site keeps its old one if that fails.",
     )
-    parser.parse_args(arguments)
+    for command, words in (
+        ("job", "run a job of an application"),
+        ("end-job", "clean up after a job whose program was killed"),
+    ):
+        own = commands.add_parser(command, help=words, description=f"{words.capitalize()}.")
+        own.add_argument("file", type=Path, help="the file that describes the job")
+    given = parser.parse_args(arguments)
     _sweep()
+    if given.command != "renew":
+        try:
+            return {"job": job.run, "end-job": job.end}[given.command](given.file)
+        except (HostError, OSError) as error:
+            sys.stderr.write(f"{error}\n")
+            return job.NOT_STARTED
     failures, warnings = renew.renew_all()
     sys.stderr.writelines(f"{words}\n" for words in [*failures, *warnings])
     return 1 if failures else 0
 
 
 def _sweep() -> None:
-    """Remove earlier versions of this program, if it is the one that is started."""
+    """Remove earlier versions of this program, if it is one that is started."""
     own = Path(sys.argv[0]).resolve()
-    if own.suffix == ".pyz" and any(own.name in read_text(unit) for unit in renew.UNITS):
-        for other in own.parent.glob("flaskops-*.pyz"):
-            if other != own:
-                other.unlink(missing_ok=True)
+    if own.suffix == ".pyz" and own.name in host_program.used():
+        host_program.sweep(own)

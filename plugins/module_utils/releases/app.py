@@ -50,6 +50,21 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A command that a timer starts, in a container of the release that serves.
+
+    schedule: in systemd's words. timezone: that of the schedule; "" for the host's.
+    """
+
+    name: str
+    schedule: str = ""
+    command: str = field(default="", repr=False)
+    seconds: int = 3600
+    catch_up: bool = False
+    timezone: str = ""
+
+
+@dataclass(frozen=True)
 class Requirements:
     """What is installed, and which files name it.
 
@@ -300,6 +315,7 @@ class App:
     static: tuple[Static, ...]
     proxy: Proxy
     processes: tuple[Process, ...]
+    jobs: tuple[Job, ...]
     state: str
     maintenance: Maintenance
     script_name: str = ""

@@ -64,6 +64,7 @@ class Begin:
         action: what the run does: deploy, rollback or remove.
         free_space: how much must be free to build a release.
         program: what gets the events of applications that cannot be released; "" for nothing.
+        host_program: the name of the program that runs jobs.
     """
 
     def __init__(
@@ -81,12 +82,13 @@ class Begin:
         action: str = "deploy",
         free_space: str = "0",
         program: str = "",
+        host_program: str = "",
     ) -> None:
         self.root, self.nginx_root, self.owner, self.action = root, nginx_root, owner, action
         self.wanted = {wanted.name: wanted for wanted in releases}
         self.images, self.absent, self.sites = images, absent, sites
         self.move_uid, self.break_tokens, self.free_space = move_uid, break_tokens, free_space
-        self.program = program
+        self.program, self.host_program = program, host_program
         self.docker = Docker()
         self.uids = Uids(root, nginx_root, uids)
         self.actions: list[str] = []
@@ -125,6 +127,7 @@ class Begin:
         names = {work.name for work in planned.work} | {
             *planned.remove,
             *planned.repairs,
+            *planned.with_jobs,
             *uid_moves,
         }
         self._refuse_without_room(planned, check_mode)
@@ -163,6 +166,7 @@ class Begin:
             self.absent,
             self.images,
             self.docker,
+            self.host_program,
         )
 
     def _with_known(self, planned: Planned) -> Planned:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..host import trees
@@ -19,9 +20,10 @@ from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.places import AppPlace, Place, ReleaseName
 from ..nginx.renew import tell
-from . import audit, drain, memory, process_steps, prune, routes
+from . import audit, drain, job_units, memory, process_steps, prune, routes
 from .attempts import Attempts
 from .events import of_release
+from .job_units import JobFiles
 from .lock import Lock, holder, release, renew
 from .record import Link, Record, forget, live_links
 from .release import FILES
@@ -57,6 +59,8 @@ class Finish:
         program: what gets the events; "" for nothing.
         events: those of before this run had work.
         reverted: the applications whose release served, and was taken back.
+        jobs: the jobs to write, of applications with other ones.
+        archive: the program that runs them, as it was sent; None where it was not.
     """
 
     def __init__(
@@ -69,9 +73,12 @@ class Finish:
         program: str = "",
         events: Iterable[Mapping[str, Any]] = (),
         reverted: Iterable[str] = (),
+        jobs: JobFiles | None = None,
+        archive: Path | None = None,
     ) -> None:
         self.root, self.nginx_root, self.action = root, nginx_root, action
         self.program, self.events, self.reverted = program, list(events), set(reverted)
+        self.jobs, self.archive = jobs or JobFiles(), archive
         self.token, self.names = lock.token, list(lock.names)
         self.outcomes = list(outcomes)
         self.failed = [outcome for outcome in self.outcomes if not outcome.is_live]
@@ -95,6 +102,8 @@ class Finish:
                 renew(self.root, [name], self.token, "drain")
                 held.append(name)
         self.outcomes = [outcome for outcome in self.outcomes if outcome.work.name in held]
+        # Before the drain, which takes its time: a timer starts what serves now.
+        self._write_jobs(held)
         drained, pruned = self._settle(held)
         for outcome in self.outcomes:
             name = outcome.work.name
@@ -138,6 +147,14 @@ class Finish:
             words = f"{', '.join(names)} could not be removed: {error}"
             self.attempts.failures[""] = with_advice(words)
             return []
+
+    def _write_jobs(self, held: Sequence[str]) -> None:
+        """Write the jobs of what serves; those of a release that failed stay as they were."""
+        failed = {outcome.work.name for outcome in self.failed}
+        apps = {name: jobs for name, jobs in self.jobs.apps.items() if name in {*held} - failed}
+        if apps:
+            wanted = replace(self.jobs, apps=apps)
+            job_units.apply(self.root, wanted, self.archive, self.attempts)
 
     def _settle(self, held: Sequence[str]) -> tuple[Drained, list[str]]:
         """What depends on what serves: undo, drain, prune. Returns how the old releases drained,

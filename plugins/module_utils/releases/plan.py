@@ -20,6 +20,8 @@ from ..host.typed import plain, read
 from . import routes
 from .attempts import Attempts
 from .container_log import log_of
+from .job_units import JobPlan, JobState
+from .jobs import job_of
 from .process_steps import process_of
 from .record import Link, Record, live_links, live_release, processes_of, read_release
 from .release import FILES
@@ -47,7 +49,8 @@ class Planned:
     interrupted runs have left, by application. failures: why an application has no plan. live: the
     release that serves now, None where none does. unlisted: applications that are not wanted and
     not absent. missing_images: what must be built or pulled first. known: for each release that is
-    built, the digests of the parts of its source that the host has.
+    built, the digests of the parts of its source that the host has. jobs: by application, each of
+    its jobs; empty in a run that leaves them as they are.
     """
 
     work: tuple[Work, ...] = ()
@@ -59,6 +62,7 @@ class Planned:
     missing_images: tuple[str, ...] = ()
     docker: DockerFacts = field(default_factory=DockerFacts)
     known: Mapping[str, list[str]] = field(default_factory=dict)
+    jobs: Mapping[str, dict[str, JobState]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return plain(self)
@@ -75,6 +79,12 @@ class Planned:
         )
 
     @property
+    def with_jobs(self) -> list[str]:
+        """The applications whose jobs are not as they must be."""
+        found = self.jobs.items()
+        return [name for name, jobs in found if any(job.change for job in jobs.values())]
+
+    @property
     def sentences(self) -> list[str]:
         """The plan as sentences."""
         words = [
@@ -85,6 +95,12 @@ class Planned:
         words += [
             f"{name}: repaired after an interrupted run: {', '.join(found)}"
             for name, found in self.repairs.items()
+        ]
+        words += [
+            f"{name}: its job {job} {state.words}"
+            for name, jobs in self.jobs.items()
+            for job, state in jobs.items()
+            if state.change
         ]
         return words
 
@@ -98,6 +114,7 @@ class Plan:
         wanted: the releases that the applications must have.
         absent: the applications that must not be on the host.
         images: those of this collection that the builds of the wanted releases need.
+        program: the name of the program that runs jobs.
     """
 
     def __init__(
@@ -108,8 +125,11 @@ class Plan:
         absent: Collection[str] = (),
         images: Sequence[str] = (),
         docker: Docker | None = None,
+        program: str = "",
     ) -> None:
         self.root, self.wanted, self.absent, self.images = root, wanted, absent, images
+        jobs = {each.name: each.jobs for each in wanted if each.jobs is not None}
+        self.jobs = JobPlan(root, jobs, program)
         self.links = live_links(nginx_root)
         self.docker = docker or Docker()
         self.attempts = Attempts()
@@ -122,15 +142,20 @@ class Plan:
         if self.docker.command and (self.wanted or self.absent):
             for entry in self.docker.containers(APP_LABEL):
                 name = entry["Labels"][APP_LABEL]
+                if job_of(entry):  # its program removes it
+                    continue
                 self.containers.setdefault(name, {})[entry["Names"]] = entry["State"]
                 if process_of(entry):
                     identity = entry["Labels"][RELEASE_LABEL]
                     self.processes.setdefault(name, {})[entry["Names"]] = identity
         work: list[Work] = []
         repairs: dict[str, list[str]] = {}
+        jobs: dict[str, dict[str, JobState]] = {}
         for release in self.wanted:
             with self.attempts.of(release.name, "nothing of it was changed"):
                 left_over = self._left_over(release.name, release.id)
+                if found := self.jobs.of(release.name):
+                    jobs[release.name] = found
                 if reason := self._reason(release):
                     work.append(self._work(release, reason))
                 if left_over:
@@ -139,6 +164,7 @@ class Plan:
             {app.directory.name for app in Place(self.root).all_apps()}
             | set(self.links)
             | set(self.containers)
+            | set(self.jobs.there)
         )
         there = self.docker.command and any(each.build for each in work)
         wanted = [release.name for release in self.wanted]
@@ -160,6 +186,7 @@ class Plan:
                     **log_of(self.docker.info if work and self.docker.command else {}),
                 },
             ),
+            jobs=jobs,
         )
 
     def _links(self, name: str) -> tuple[Link, ...]:

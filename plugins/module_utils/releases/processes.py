@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The further containers of a release, such as a Celery worker: the options of each, derived from
-the container that answers requests.
+"""The further containers of a release, such as a Celery worker or a job: the options of each,
+derived from the container that answers requests.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..host.places import CONTAINER_RUN, PROCESS_LABEL, RELEASE_LABEL
+from ..host.places import CONTAINER_RUN, JOB_LABEL, PROCESS_LABEL, RELEASE_LABEL, ReleaseName
 from .app import App, Process
 from .command import shell_words
+from .engines.known import engine_named
+from .release import Release
 
 # The names NAME-ID-pin and NAME-ID-command would clash with NAME-ID-PROCESS.
 RESERVED = ("pin", "command")
+JOB_STOP_SECONDS = 10  # that a job has after SIGTERM
 
 
 def process_containers(
@@ -39,12 +42,42 @@ def _container(
     process: Process,
     variables: bool,
 ) -> dict[str, Any]:
-    words = shell_words(process.command)
+    return {
+        **beside(container, process.name, process.command, app.server.in_runtime, variables),
+        "name": f"{container['name']}-{process.name}",
+        "stop_timeout": process.stop_seconds,
+        "labels": {**container["labels"], PROCESS_LABEL: process.name},
+    }
+
+
+def job_container(release: Release, job: str, command: str) -> dict[str, Any]:
+    """The options of the container of one job, as for a process of the release."""
+    container, in_runtime = release.container, engine_named(release.engine).in_runtime
+    return {
+        **beside(container, job, command, in_runtime, bool(release.variables)),
+        "name": ReleaseName(release.name, release.id).job(job),
+        "stop_timeout": JOB_STOP_SECONDS,
+        "labels": {**container["labels"], JOB_LABEL: job},
+    }
+
+
+def beside(
+    container: Mapping[str, Any], name: str, command: str, in_runtime: bool, variables: bool
+) -> dict[str, Any]:
+    """The options of a container that runs a command beside the one that answers requests.
+
+    Args:
+        container: the options of the container that answers requests.
+        name: of what it runs, within the application.
+        command: its command line.
+        in_runtime: whether the application server is in our runtime image.
+        variables: whether there are secrets that become variables.
+    """
+    words = shell_words(command)
     # Without the application's name: it may have 63 characters.
-    own_name = f"{process.name}-{container['labels'][RELEASE_LABEL]}"
+    own_name = f"{name}-{container['labels'][RELEASE_LABEL]}"
     options = {
         **container,
-        "name": f"{container['name']}-{process.name}",
         "hostname": own_name,
         "command": words,
         "volumes": [
@@ -53,14 +86,11 @@ def _container(
             if not volume.split(":")[1].startswith(f"{CONTAINER_RUN}/")
         ],
         "stop_signal": "SIGTERM",
-        "stop_timeout": process.stop_seconds,
-        "labels": {**container["labels"], PROCESS_LABEL: process.name},
     }
     if hosts := container.get("etc_hosts"):
         options["etc_hosts"] = {
             own_name if address == "127.0.0.1" else host: address for host, address in hosts.items()
         }
-    in_runtime = app.server.in_runtime
     if not in_runtime and variables:
         options["command"] = ["--run", *words]
     elif "entrypoint" in container or not in_runtime:

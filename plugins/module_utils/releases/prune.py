@@ -12,6 +12,7 @@ from ..host.engine import Docker
 from ..host.places import APP_LABEL, RELEASE_LABEL, Place, is_pin, repository
 from . import networks
 from .attempts import Attempts
+from .jobs import job_of
 from .record import Link, Record, forget, read_release
 from .work import Outcome
 
@@ -28,6 +29,7 @@ def prune(
         record.before(record.live),
         work.id,
         *(link.id for link in links),
+        *_of_jobs(docker, name),
     }
     there = {release.directory.name for release in Place(root).app(name).all_releases()}
     images = docker.run("image", "ls", "--format", "{{.Tag}}", repository(name)).split()
@@ -40,6 +42,12 @@ def prune(
         with attempts.of(name, f"{record.path} could not be brought up to date"):
             record.save()
     return gone
+
+
+def _of_jobs(docker: Docker, name: str) -> set[str]:
+    """The releases that a job of an application runs in."""
+    there = docker.containers(f"{APP_LABEL}={name}")
+    return {entry["Labels"][RELEASE_LABEL] for entry in there if job_of(entry)}
 
 
 def empty(root: str, docker: Docker, name: str, attempts: Attempts) -> None:

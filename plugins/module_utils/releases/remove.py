@@ -13,7 +13,7 @@ from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.places import APP_LABEL, NginxPlace, Place, repository
 from ..nginx.tree import move_links
-from . import drain, networks, process_steps
+from . import drain, job_units, networks, process_steps
 from .attempts import Attempts
 from .lock import renew
 from .record import Link, Record, live_links, live_release
@@ -42,9 +42,12 @@ class Remove:
         ]
         if absent:
             move_links(self.nginx_root, [], absent)
+        jobs: list[str] = []
+        with self.attempts.of("", "Its jobs could not be removed"):
+            jobs = job_units.remove(self.root, names)
         with self.attempts.of("", "What served could not be drained"):
             self._drain(names, links)
-        removed = [f"link {path}" for path in absent]
+        removed = [*(f"link {path}" for path in absent), *jobs]
         for name in names:
             removed += self._remove(name)
         if stay := self.kept_volumes(names):

@@ -142,9 +142,25 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
         shown_line(f"{f'{host}: ' if several else ''}{app['name']}: {words}")
         for host, apps in listed.items()
         for app in apps
-        for words in app.get("advice", [])
+        for words in [*_jobs(app.get("jobs", {})), *app.get("advice", [])]
     ]
     return table(rows) + advice if len(rows) > 1 else ["There is no application on these hosts."]
+
+
+def _jobs(jobs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each job: how it ended the last time, and when it runs next."""
+    lines = []
+    for name, job in jobs.items():
+        last, words = job["last"], "did not run yet"
+        if last and last["code"] is None:
+            words = f"runs since {last['begun']}, or was interrupted"
+        elif last:
+            seconds = "" if last["seconds"] is None else f" after {last['seconds']:g} s"
+            reason = f" ({last['reason']})" if last["reason"] else ""
+            words = f"of {last['begun']} ended with {last['code']}{seconds}{reason}"
+        times = ", ".join(job["next"]) or "never"
+        lines.append(f"job {name} {words}; next {times} ({job['schedule']})")
+    return lines
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:

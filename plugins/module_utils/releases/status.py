@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..host.engine import Docker, logs
@@ -20,6 +20,7 @@ from ..host.trees import Size, size
 from ..host.typed import plain
 from ..nginx.site import site_named
 from . import advice, memory
+from .job_units import JobState, job_states
 from .lock import holder
 from .probe import (
     PROBLEMS,
@@ -64,6 +65,7 @@ class AppStatus:
     disk_bytes: int | None = None
     reason: str | None = None
     advice: tuple[str, ...] = ()
+    jobs: Mapping[str, JobState] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return plain(self)
@@ -114,12 +116,14 @@ class Status:
         used = self._memory([name for name, entry in found.items() if entry["State"]["Running"]])
         # In parallel: an application that does not answer does not delay the others.
         with ThreadPoolExecutor(AT_ONCE) as beside:
-            return list(
+            apps = list(
                 beside.map(
                     lambda name: self._app_or_reason(name, live.get(name), found, used),
                     self.names,
                 )
             )
+        jobs = job_states(self.root, self.names)
+        return [replace(app, jobs=jobs[app.name]) if app.name in jobs else app for app in apps]
 
     def _processes(self, release: ReleaseName) -> list[str]:
         return [each.name for each in processes_of(self.root, release.app, release.id)]

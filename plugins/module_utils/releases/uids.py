@@ -188,6 +188,19 @@ def app_of(root: str, uid: int, but: str) -> str:
     return next((name for name, theirs in current.items() if theirs == uid and name != but), "")
 
 
+def uid_of(root: str, app: str, release: str) -> int:
+    """The uid that an application runs as now; where the record has none, that of the directory of
+    temporary files of a release.
+
+    Raises:
+        HostError: its data moves from one uid to another, or the record cannot be read.
+    """
+    book = _read(Place(root).uids)
+    if app in book.moving:
+        raise HostError(f"the data of {app} moves to another uid; run the playbook again.")
+    return book.current.get(app) or Place(root).app(app).release(release).spool.lstat().st_uid
+
+
 def _read(path: Path) -> _Book:
     try:
         found = json.loads(path.read_text())

@@ -14,6 +14,7 @@ from ..host.typed import plain, read
 from ..nginx.site import SCHEME, site_named
 from .app import Health, Process
 from .app_path import AppPath
+from .job_units import WantedJob
 from .record import Link
 from .release import FILES, Release
 
@@ -24,7 +25,8 @@ class Wanted:
     secrets, by name; the host gets only these.
 
     variables: the names of the secrets that are also variables. uid: the uid that its entry names;
-    0 for the application's own. volumes: whether it has volumes.
+    0 for the application's own. volumes: whether it has volumes. jobs: those that it must have;
+    None where the run leaves them as they are.
     """
 
     name: str
@@ -35,9 +37,10 @@ class Wanted:
     variables: tuple[str, ...] = ()
     uid: int = 0
     volumes: bool = False
+    jobs: tuple[WantedJob, ...] | None = None
 
     @classmethod
-    def of(cls, release: Release) -> Wanted:
+    def of(cls, release: Release, jobs: tuple[WantedJob, ...] | None = None) -> Wanted:
         return cls(
             release.name,
             release.id,
@@ -47,6 +50,7 @@ class Wanted:
             release.variables,
             release.uid,
             release.has_volumes,
+            jobs,
         )
 
 

@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job of an application: the files that a host has of it, the result of its last run, and when it
+runs next. Jobs are not part of a release: what a timer starts is a container of whatever serves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..host.engine import Listed
+from ..host.files import HostError
+from ..host.host_program import line
+from ..host.places import (
+    APP_LABEL,
+    JOB_LABEL,
+    RELEASE_LABEL,
+    JobPlace,
+    JobUnit,
+    Place,
+    ReleaseName,
+)
+from ..host.typed import plain, read
+from .app import Job
+
+TIMES = 3  # of the next ones
+ANALYZE = "systemd-analyze"
+# Beyond the limit of the job: to create its container, and to stop it.
+MARGIN_SECONDS = 120
+_NEXT = re.compile(r"^\s*(?:Next elapse|Iter\S* #\d+): (.+)$", re.MULTILINE)
+_SERVICE = """# Written by flaskops.host; a deploy writes it again. Log: journalctl -u {unit}
+[Unit]
+Description=Job {job} of the application {app}
+After=docker.service
+RequiresMountsFor={root}
+
+[Service]
+Type=oneshot
+SyslogIdentifier={app}_{job}
+ExecStart={start}
+# After a kill of the program, which ends what it has started.
+ExecStopPost={end}
+TimeoutStartSec={seconds}
+TimeoutStopSec=60
+KillMode=mixed
+"""
+_TIMER = """# Written by flaskops.host; a deploy writes it again.
+[Unit]
+Description=Start the job {job} of the application {app}
+
+[Timer]
+OnCalendar={calendar}
+AccuracySec=1s
+Persistent={catch_up}
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the program on the host needs to know of one job; only root may read it.
+
+    notify: what gets an event when it fails; "" for nothing.
+    """
+
+    app: str
+    job: Job
+    root: str
+    nginx_root: str
+    notify: str = ""
+
+    @property
+    def place(self) -> JobPlace:
+        return Place(self.root).app(self.app).job(self.job.name)
+
+    @property
+    def text(self) -> str:
+        return json.dumps(plain(self), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def of(cls, file: Path) -> Order:
+        """The order in a file.
+
+        Raises:
+            HostError: it is missing, or nobody can read it.
+        """
+        try:
+            found = json.loads(file.read_text())
+            order = read(cls, found)
+            if order.place.order != file:
+                raise ValueError(f"it is about {order.place.order}")
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise HostError(f"{file} cannot be read ({error}); deploy again.") from error
+        return order
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended the last time: its exit code, None while it runs and if it was interrupted.
+
+    reason: why its command was ended, or could not run; else "".
+    """
+
+    release: str
+    begun: str
+    code: int | None = None
+    seconds: float | None = None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, place: JobPlace) -> Result | None:
+        """The result that was written; None where the job never ran, or nobody can read it."""
+        try:
+            return read(cls, json.loads(place.result.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    @property
+    def text(self) -> str:
+        return json.dumps(plain(self), sort_keys=True) + "\n"
+
+
+def calendar(job: Job) -> str:
+    """The schedule of a job as its timer has it."""
+    return " ".join(filter(None, (job.schedule, job.timezone)))
+
+
+def files_of(order: Order, program: str) -> dict[str, str]:
+    """The content of each file that a host has of one job, by its path.
+
+    Args:
+        order: what is run, and how.
+        program: the name of the program that runs it.
+    """
+    unit, file = JobUnit(order.app, order.job.name), str(order.place.order)
+    words = {
+        "app": order.app,
+        "job": order.job.name,
+        "unit": unit.name,
+        "root": order.root,
+        "start": line(program, "job", file),
+        "end": line(program, "end-job", file),
+        "seconds": order.job.seconds + MARGIN_SECONDS,
+        "calendar": calendar(order.job),
+        "catch_up": "true" if order.job.catch_up else "false",
+    }
+    return {
+        file: order.text,
+        str(unit.service): _SERVICE.format(**words),
+        str(unit.timer): _TIMER.format(**words),
+    }
+
+
+def job_of(entry: Listed | Mapping[str, Any]) -> str:
+    """The name of the job that a container runs, from an entry of Docker.containers; "" for other
+    containers. Its name must fit its labels, because a container has those of its image as well.
+    """
+    labels = (entry["Labels"].get(key, "") for key in (APP_LABEL, RELEASE_LABEL, JOB_LABEL))
+    app, release, job = labels
+    return job if job and entry["Names"] == ReleaseName(app, release).job(job) else ""
+
+
+def next_times(schedules: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The next times of schedules as their timers have them, in the time zone of the host; empty
+    for one that never comes.
+
+    Raises:
+        HostError: systemd cannot read one of them.
+    """
+    wanted = list(dict.fromkeys(schedules))
+    if not wanted:
+        return {}
+    code, said = _analyze(wanted)
+    parts = re.split(r"\n\s*\n", said.strip())
+    if code or len(parts) != len(wanted):
+        parts = [_one(schedule) for schedule in wanted]
+    found = zip(wanted, map(_NEXT.findall, parts), strict=True)
+    return {
+        schedule: tuple(time.strip() for time in times if time.strip() != "never")
+        for schedule, times in found
+    }
+
+
+def _one(schedule: str) -> str:
+    code, said = _analyze([schedule])
+    if code:
+        raise HostError(f"systemd of this host cannot read the schedule {schedule!r}: {said}")
+    return said
+
+
+def _analyze(schedules: Sequence[str]) -> tuple[int, str]:
+    """The exit code of systemd-analyze, and its output, of errors where it failed."""
+    try:
+        done = subprocess.run(
+            [ANALYZE, "calendar", f"--iterations={TIMES}", "--", *schedules],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostError(f"{ANALYZE} could not be run: {error}") from error
+    return done.returncode, (done.stderr if done.returncode else done.stdout).strip()
