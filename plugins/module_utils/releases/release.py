@@ -16,7 +16,7 @@ from typing import Any
 from ..host.places import ROOT, Place, ReleaseName, ReleasePlace
 from ..host.typed import plain, read
 from ..nginx.site import site_named
-from .app import Build, Health, Job, Login, Process, Static
+from .app import Backup, Build, Health, Job, Login, Process, Static
 from .app_path import AppPath
 
 # Raised when a release that an older collection wrote can no longer be used by this one.
@@ -71,6 +71,7 @@ class Release:
         variables: the names of the secrets that are also variables.
         runtime: the reference of the runtime image.
         jobs: those of the entry, which are not part of the release; empty for an earlier one.
+        backup: the same, for its backup.
         release_command: the words of the container that runs it; empty for none.
         root: the directory of the releases on the host.
     """
@@ -104,6 +105,7 @@ class Release:
     runtime: str = ""
     login: Login = field(default_factory=Login)
     jobs: tuple[Job, ...] = ()
+    backup: Backup = field(default_factory=Backup)
     release_command: tuple[str, ...] = field(default=(), repr=False)
     release_command_seconds: int = 600
     root: str = ROOT
