@@ -17,7 +17,7 @@ description:
   - C(restore) restores a backup, into the volumes of the application, which is stopped meanwhile,
     or into a directory.
 extends_documentation_fragment:
-  - flaskops.host.attributes.files_and_services
+  - flaskops.host.attributes.backup
   - flaskops.host.arguments.root
 options:
   action:

@@ -11,8 +11,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from ..images.base import problem_of
 from ..host.places import BACKUP, DRILL
+from ..images.base import problem_of
 from ..inputs import addresses
 from ..inputs.options import Option
 from ..releases.command import one_line

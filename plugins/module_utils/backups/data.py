@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The data of an application on its host: which volumes it writes to, and how each is saved whole."""
+"""The data of an application on its host: which volumes it writes to, and how it is saved whole."""
 
 from __future__ import annotations
 

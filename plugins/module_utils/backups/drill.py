@@ -105,8 +105,7 @@ class Drilled(Restore):
     def _options(self, release: Release, live: Live) -> dict[str, Any]:
         """Those of its container, with the restored data, and without a network."""
         restored = {
-            target: self.work / VOLUMES / name
-            for name, target in self.manifest["volumes"].items()
+            target: self.work / VOLUMES / name for name, target in self.manifest["volumes"].items()
         }
         volumes = []
         for volume in release.container["volumes"]:

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..host.files import HostError
 from ..host.host_program import line
@@ -135,6 +138,21 @@ class BackupResult:
     @property
     def text(self) -> str:
         return json.dumps(plain(self), sort_keys=True) + "\n"
+
+
+def backup_states(root: str, apps: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The backups of applications as the status shows them: where to, and the last results."""
+    found: dict[str, dict[str, Any]] = {}
+    for app in apps:
+        with suppress(HostError):
+            order = BackupOrder.of(root, app)
+            results = {"last": order.place, "drill": order.drill}
+            found[app] = {"to": order.repository} | {
+                key: plain(result) if (result := BackupResult.of(place)) else None
+                for key, place in results.items()
+            }
+            found[app]["restore_interrupted"] = order.place.journal.exists()
+    return found
 
 
 def calendar(schedule: str, timezone: str) -> str:

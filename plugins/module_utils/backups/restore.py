@@ -22,7 +22,7 @@ from typing import Any
 from ..host import trees as host_trees
 from ..host.engine import Docker
 from ..host.files import HostError, write_file
-from ..host.places import DataPlace, Place
+from ..host.places import DataPlace
 from ..host.typed import plain, read
 from ..nginx.site import SCHEME
 from ..releases import audit, drain, gate, lock
@@ -176,12 +176,11 @@ class Restore:
         if journal.moving:
             drain.stop(containers_of(self.docker, self.order.app), self.docker)
             for place in places:
-                # Without the new one it was moved in, and what was there is kept.
-                if not place.new.exists() and place.kept.exists():
+                # One of an earlier restore was deleted before the journal said that it moves.
+                if place.kept.exists():
                     if place.directory.exists():
-                        place.directory.rename(place.new)
-                    place.kept.rename(place.directory)
-                elif not place.directory.exists() and place.kept.exists():
+                        place.new.mkdir(mode=0o700, exist_ok=True)
+                        place.directory.rename(place.new / "undone")
                     place.kept.rename(place.directory)
             self._start(journal.containers)
         for place in places:
@@ -298,9 +297,7 @@ class Restore:
                 seconds=round(time.monotonic() - self.start, 1),
             )
 
-    def _restored(
-        self, size: int, places: list[str], kept: list[str], stopped: float
-    ) -> Restored:
+    def _restored(self, size: int, places: list[str], kept: list[str], stopped: float) -> Restored:
         return Restored(
             self.snapshot.id,
             str(self.manifest["time"]),
@@ -310,8 +307,3 @@ class Restore:
             tuple(places),
             tuple(kept),
         )
-
-
-def pending(root: str, app: str) -> bool:
-    """Whether a restore of an application was interrupted."""
-    return Place(root).app(app).job("backup").journal.exists()

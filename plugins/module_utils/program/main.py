@@ -15,7 +15,6 @@ from ..host.files import HostError
 from ..nginx import renew
 from . import backup, job
 
-
 _BACKUPS = {
     "backup": backup.save,
     "drill": backup.drill,
