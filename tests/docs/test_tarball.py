@@ -27,6 +27,7 @@ TOP = {
 SECOND = {
     "docs": {
         "apps.md",
+        "backups.md",
         "how-it-works.md",
         "outputs.yml",
         "pc-builder.jpg",
@@ -42,7 +43,16 @@ SECOND = {
     },
     "files": {"pc-builder-app"},
     "meta": {"runtime.yml"},
-    "playbooks": {"deploy.yml", "dev.yml", "remove.yml", "rollback.yml", "site.yml", "status.yml"},
+    "playbooks": {
+        "deploy.yml",
+        "dev.yml",
+        "remove.yml",
+        "backup.yml",
+        "restore.yml",
+        "rollback.yml",
+        "site.yml",
+        "status.yml",
+    },
     "plugins": {
         "action",
         "callback",

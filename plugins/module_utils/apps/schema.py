@@ -1422,13 +1422,28 @@ OPTIONS: dict[str, Option] = {
                 default={},
                 options={
                     "daily": Option(
-                        kind="int", default=7, minimum=1, maximum=3650, about="Of so many days."
+                        kind="int",
+                        default=7,
+                        allowed="a number of snapshots, 1 to 3650",
+                        minimum=1,
+                        maximum=3650,
+                        about="Of so many days.",
                     ),
                     "weekly": Option(
-                        kind="int", default=4, minimum=0, maximum=520, about="Of so many weeks."
+                        kind="int",
+                        default=4,
+                        allowed="a number of snapshots, 0 to 520",
+                        minimum=0,
+                        maximum=520,
+                        about="Of so many weeks.",
                     ),
                     "monthly": Option(
-                        kind="int", default=0, minimum=0, maximum=120, about="Of so many months."
+                        kind="int",
+                        default=0,
+                        allowed="a number of snapshots, 0 to 120",
+                        minimum=0,
+                        maximum=120,
+                        about="Of so many months.",
                     ),
                 },
                 about="How many backups stay: the last one of each day, week or month.",

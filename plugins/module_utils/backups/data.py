@@ -140,7 +140,7 @@ def sqlite(docker: Docker, live: Live, file: str, target: Path) -> None:
 
 @contextmanager
 def paused(docker: Docker, containers: list[str]) -> Iterator[None]:
-    """All of them stand still as long as this lasts."""
+    """All of them are paused as long as this lasts."""
     try:
         if containers:
             docker.run("pause", *containers)
@@ -150,6 +150,6 @@ def paused(docker: Docker, containers: list[str]) -> Iterator[None]:
 
 
 def unpause(docker: Docker, containers: list[str]) -> None:
-    """Let them go on; one that was removed or was not paused is no error."""
+    """Let them go on; one that was removed, or was not paused, is left out."""
     for container in containers:
         docker.run("unpause", container, check=False)

@@ -131,7 +131,7 @@ class Drilled(Restore):
 
 
 class Skipped(HostError):
-    """A deploy works on the application; the next drill comes by itself."""
+    """A deploy works on the application; the next drill comes later."""
 
 
 def clean(order: BackupOrder) -> None:

@@ -52,7 +52,7 @@ WantedBy=timers.target
 
 @dataclass(frozen=True)
 class BackupOrder:
-    """What the program on the host needs to know; the password is in a file of its own.
+    """What the program on the host needs to know; the password is in a separate file.
 
     notify: what gets an event when it fails; "" for nothing.
     """
@@ -129,7 +129,7 @@ class BackupResult:
 
     @classmethod
     def of(cls, place: JobPlace) -> BackupResult | None:
-        """The result that was written; None where there is none, or nobody can read it."""
+        """The result that was written; None where it is missing, or nobody can read it."""
         try:
             return read(cls, json.loads(place.result.read_text()))
         except (OSError, ValueError, TypeError):

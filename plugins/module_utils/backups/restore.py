@@ -72,7 +72,7 @@ def chosen(snapshots: list[Snapshot], at: str, host: str) -> Snapshot:
         host: this one, whose snapshots come first.
 
     Raises:
-        HostError: there is none.
+        HostError: no snapshot fits.
     """
     if not snapshots:
         raise HostError("there is no backup yet.")

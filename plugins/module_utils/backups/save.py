@@ -83,7 +83,7 @@ class Save:
             )
 
     def _copy(self, live: Live, volumes: list[Volume]) -> None:
-        """Twice with a pause: the second copy, while the application stands still, has only what
+        """Twice with a pause: the second copy, while the application is paused, has only what
         has changed since.
         """
         top = self.work / VOLUMES

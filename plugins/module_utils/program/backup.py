@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the backup of an application, or its restore drill, records the result, and tells of a
-failure.
+"""Runs the backup of an application, or its restore drill, records the result, and gives
+the event of a failure.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ class Drill:
 class Backup:
     """Where and when the data of an application is saved; to: "" for an application without one.
 
-    before, after: commands in its container around the copy. pause: whether it stands still for
-    it. seconds: how long all of it may take.
+    before, after: commands in its container around the copy. pause: whether it is paused for it.
+    seconds: how long all of it may take.
     """
 
     to: str = ""
