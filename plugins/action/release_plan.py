@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
             "images": needed_images(releases.values()),
             "owner": plain(this_run()),
         }
-        if any(release.jobs for release in releases.values()):
+        if any(release.jobs or release.backup.to for release in releases.values()):
             arguments["host_program"] = archive.name()
         result: dict[str, Any] = self._execute_module(
             MODULE, module_args=arguments, task_vars=task_vars

@@ -14,6 +14,11 @@ attributes:
   check_mode: {support: none, description: It is called only in a real run.}
   diff_mode: {support: none, description: The plan shows what is done.}
 """
+    BACKUP = r"""
+attributes:
+  check_mode: {support: full, description: It only looks, and predicts the change.}
+  diff_mode: {support: none, description: The result says what was done.}
+"""
     INFO = r"""
 attributes:
   check_mode: {support: full, description: It only reads.}

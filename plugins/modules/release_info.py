@@ -66,6 +66,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.backups.order import backup_states
 from ..module_utils.host.arguments import shared
 from ..module_utils.host.files import HostError
 from ..module_utils.releases.restore import for_tasks
@@ -89,7 +90,9 @@ def main() -> None:
             releases = Targets(root, nginx_root, target, only).releases()
             module.exit_json(changed=False, releases=[for_tasks(each) for each in releases])
         apps = Status(root, nginx_root, sites, address, only).apps()
-        module.exit_json(changed=False, apps=[app.to_dict() for app in apps])
+        saved = backup_states(root, [app.name for app in apps])
+        found = [{**app.to_dict(), "backup": saved.get(app.name, {})} for app in apps]
+        module.exit_json(changed=False, apps=found)
     except (HostError, OSError) as error:
         module.fail_json(msg=str(error))
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from ..module_utils.backups import order
 from ..module_utils.host.places import NGINX_ROOT
 from ..module_utils.program import archive
+from ..module_utils.releases.app import Backup
 from ..module_utils.releases.job_units import WantedJob
 from ..module_utils.releases.jobs import Order, calendar, files_of
 from ..module_utils.releases.release import Release
@@ -34,12 +36,19 @@ class Given:
     def files(self, release: Release) -> dict[str, dict[str, str]]:
         """By job, the content of each of its files. A stopped application has none."""
         jobs = release.jobs if release.state != "stopped" else ()
+        own = release.backup if release.state != "stopped" else Backup()
+        saved = {}
+        if own.to:
+            words = (release.name, own, self.root, self.nginx_root, self.notify)
+            saved = order.files_of(order.BackupOrder(*words), archive.name())
         orders = [Order(release.name, job, self.root, self.nginx_root, self.notify) for job in jobs]
-        return {order.job.name: files_of(order, archive.name()) for order in orders}
+        made = {each.job.name: files_of(each, archive.name()) for each in orders}
+        return {**made, **saved}
 
     def wanted(self, release: Release) -> tuple[WantedJob, ...]:
         """The jobs of a release as the host compares them."""
         schedules = {job.name: calendar(job) for job in release.jobs}
+        schedules |= order.schedules_of(release.backup)
         return tuple(
             WantedJob(
                 name,

@@ -30,6 +30,7 @@ SECOND = {
     "docs": {
         "apps.md",
         "hands.md",
+        "backups.md",
         "how-it-works.md",
         "outputs.yml",
         "pc-builder.jpg",
@@ -48,9 +49,11 @@ SECOND = {
     "meta": {"runtime.yml"},
     "playbooks": {
         "attach.yml",
+        "backup.yml",
         "deploy.yml",
         "dev.yml",
         "remove.yml",
+        "restore.yml",
         "rollback.yml",
         "site.yml",
         "status.yml",

@@ -21,7 +21,9 @@ MAY_IMPORT = {
     "docker": {"host", "inputs"},
     "images": {"host", "inputs"},
     "nginx": {"host", "inputs"},
-    "program": {"host", "inputs", "nginx", "releases"},
+    # It reads and writes what releases mount, by their records; no release knows of backups.
+    "backups": {"host", "nginx", "releases"},
+    "program": {"backups", "host", "inputs", "nginx", "releases"},
     "releases": {"host", "inputs", "images", "nginx"},
     "apps": {"host", "inputs", "images", "nginx", "releases"},
     "hands": {"host", "apps", "releases"},

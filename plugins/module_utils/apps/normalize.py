@@ -18,7 +18,7 @@ from ..images import dockerfile
 from ..images.base import choose, problem_of, python_of
 from ..inputs.addresses import as_nginx_writes
 from ..inputs.options import Option, fitting, merge, normalize, plain_text, refusal, show
-from ..releases.app import App
+from ..releases.app import App, Backup
 from ..releases.command import one_line
 from ..releases.covers import cover_problems, with_data_files
 from ..releases.networks import network_problems, pool_problem
@@ -275,9 +275,29 @@ def _finish(draft: Draft) -> None:
         )
     )
     app = replace(app, path=app.path.rstrip("/") or "/", static=static, proxy=proxy, jobs=jobs)
+    app = replace(app, backup=_backup(draft))
     if app.app_path.stripped:
         app = replace(app, script_name=_script_name(app))
     draft.app = with_data_files(app)
+
+
+def _backup(draft: Draft) -> Backup:
+    """The backup of an entry, with its schedules in systemd's words."""
+    backup = draft.app.backup
+    if not backup.to:
+        if draft.app.backup != Backup():
+            draft.refuse("backup is written without to; write where to, or leave it out.")
+        return backup
+    missing = [key for key in ("schedule", "password") if not getattr(backup, key)]
+    draft.refuse(*(f"backup.{key} is missing; a backup needs it." for key in missing))
+    if not draft.app.volumes:
+        draft.refuse("backup is written, and the entry has no volumes, so nothing would be saved.")
+    drill = replace(backup.drill, schedule=_calendar(backup.drill.schedule))
+    return replace(backup, schedule=_calendar(backup.schedule), drill=drill)
+
+
+def _calendar(text: str) -> str:
+    return schedule.calendar(text) if text else ""
 
 
 def _script_name(app: App) -> str:

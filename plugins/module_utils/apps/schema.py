@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from ..host.places import BACKUP, DRILL
 from ..images.base import problem_of
 from ..inputs import addresses
 from ..inputs.options import Option, one_of
@@ -1327,6 +1328,11 @@ OPTIONS: dict[str, Option] = {
                 required=True,
                 pattern=r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?",
                 allowed="1 to 20 of a-z, 0-9 and -, such as nightly",
+                check=lambda name: (
+                    f"not be {name}, which is the timer of the key backup; such as {name}-own"
+                    if name in (BACKUP, DRILL)
+                    else ""
+                ),
                 about="The name of the job within the application.",
             ),
             "schedule": Option(
@@ -1544,6 +1550,125 @@ OPTIONS: dict[str, Option] = {
             network without a way out. No port is published.
 
             Its data is on a volume that stays when the service, or the application, is removed.
+        """,
+    ),
+    "backup": Option(
+        kind="dict",
+        default={},
+        options={
+            "to": Option(
+                default="",
+                pattern=r"|/[\w.-]+(/[\w.-]+)*|sftp:([\w.-]+@)?[\w.-]+:/?[\w.-]+(/[\w.-]+)*",
+                check=lambda text: "not contain .." if ".." in text.split("/") else "",
+                allowed="a directory, such as /srv/backups, or sftp:user@host:/srv/backups",
+                about="""
+                    Where to: a directory of the host, or with V(sftp:) one of another host, which
+                    root of this host must reach by ssh without a password. Each application has
+                    its own restic repository below it. Empty for no backup.
+                """,
+            ),
+            "schedule": Option(
+                default="",
+                check=lambda text: schedule.problem(text) if text else "",
+                about="When, as in O(jobs.schedule). A missed one is caught up.",
+            ),
+            "timezone": Option(
+                default="",
+                pattern=rf"({schedule.ZONE})?",
+                allowed="a time zone such as Europe/Berlin or UTC",
+                check=schedule.zone_problem,
+                about="The time zone of the schedules; empty for that of the host.",
+            ),
+            "password": Option(
+                default="",
+                pattern=r"|[!-~]([ -~]{6,254}[!-~])",
+                allowed="8 to 256 printable characters of ASCII",
+                secret=True,
+                about="""
+                    What encrypts the backups, from your vault. Without it nobody can restore them,
+                    so keep it where the host is not.
+                """,
+            ),
+            "keep": Option(
+                kind="dict",
+                default={},
+                options={
+                    "daily": Option(
+                        kind="int",
+                        default=7,
+                        allowed="a number of snapshots, 1 to 3650",
+                        minimum=1,
+                        maximum=3650,
+                        about="Of so many days.",
+                    ),
+                    "weekly": Option(
+                        kind="int",
+                        default=4,
+                        allowed="a number of snapshots, 0 to 520",
+                        minimum=0,
+                        maximum=520,
+                        about="Of so many weeks.",
+                    ),
+                    "monthly": Option(
+                        kind="int",
+                        default=0,
+                        allowed="a number of snapshots, 0 to 120",
+                        minimum=0,
+                        maximum=120,
+                        about="Of so many months.",
+                    ),
+                },
+                about="How many backups stay: the last one of each day, week or month.",
+            ),
+            "before": Option(
+                default="",
+                check=one_line,
+                secret=True,
+                about="""
+                    A command in the container that serves, before its volumes are copied, such as
+                    one that writes a dump to a volume. If it fails, so does the backup.
+                """,
+            ),
+            "after": Option(
+                default="",
+                check=one_line,
+                secret=True,
+                about="A command in that container after the copy, also if it failed.",
+            ),
+            "pause": Option(
+                kind="bool",
+                default=False,
+                about="""
+                    Whether the application is paused while the files are copied that changed
+                    during a first copy; for data that must be of one moment and is not SQLite.
+                """,
+            ),
+            "seconds": Option(
+                default=21600,
+                **_SECONDS,
+                about="How long a backup or a drill may take, in seconds.",
+            ),
+            "drill": Option(
+                kind="dict",
+                default={},
+                options={
+                    "schedule": Option(
+                        default="",
+                        check=lambda text: schedule.problem(text) if text else "",
+                        about="When; empty for never.",
+                    ),
+                },
+                about="""
+                    A trial on a schedule: the newest backup is restored into a separate directory,
+                    and the release that serves is started against it, without a network, and asked
+                    for its health.
+                """,
+            ),
+        },
+        about="""
+            Saves the volumes of the application on a schedule, encrypted, with restic of the
+            distribution. Databases of SQLite in them are saved whole while they are used. It is
+            not part of a release. C(docs/backups.md) describes the backup and the way back.
         """,
     ),
     "state": Option(

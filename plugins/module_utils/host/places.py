@@ -61,6 +61,8 @@ CONTEXT_INDEX = "context.json"
 
 _APPS, _RELEASES, _RUN = "apps", "releases", "run"
 _JOB_UNIT = "flaskops-job-"
+# Timers of an application beside those of its jobs; no job has one of these names.
+BACKUP, DRILL = "backup", "drill"
 _SOCKET, _RECORD, _ROUTE = "app.sock", "release.json", "route-"
 
 
@@ -239,6 +241,21 @@ class JobPlace:
     def lock(self) -> Path:
         """It is locked while the job runs."""
         return self.directory / f"{self.name}.lock"
+
+    @property
+    def password(self) -> Path:
+        """Of the repository of a backup."""
+        return self.directory / f"{self.name}.password"
+
+    @property
+    def work(self) -> Path:
+        """What is on its way to a backup, or back from one; removed in the end."""
+        return self.directory / f"{self.name}.work"
+
+    @property
+    def journal(self) -> Path:
+        """How far a restore came that was interrupted."""
+        return self.directory / "restore.json"
 
 
 @dataclass(frozen=True)
@@ -428,3 +445,20 @@ def job_units() -> list[JobUnit]:
         for path in UNITS.glob(f"{_JOB_UNIT}*_*.{suffix}")
     }
     return [JobUnit(*name.split("_", 1)) for name in sorted(names)]
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """Where the data of one volume is on the host, and beside it what a restore moves."""
+
+    directory: Path
+
+    @property
+    def new(self) -> Path:
+        """What a restore has read."""
+        return self.directory.with_name(f".flaskops-new-{self.directory.name}")
+
+    @property
+    def kept(self) -> Path:
+        """What was there before a restore."""
+        return self.directory.with_name(f".flaskops-before-{self.directory.name}")

@@ -11,7 +11,7 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-ROOMS = ("host", "inputs", "images", "nginx", "program", "releases")
+ROOMS = ("backups", "host", "inputs", "images", "nginx", "program", "releases")
 PACKAGE = "flaskops"
 MAIN = f"""import sys
 

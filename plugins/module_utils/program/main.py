@@ -13,7 +13,14 @@ from pathlib import Path
 from ..host import host_program
 from ..host.files import HostError
 from ..nginx import renew
-from . import job
+from . import backup, job
+
+_BACKUPS = {
+    "backup": backup.save,
+    "drill": backup.drill,
+    "end-backup": backup.end,
+    "end-drill": backup.end,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,10 +41,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         own = commands.add_parser(command, help=words, description=f"{words.capitalize()}.")
         own.add_argument("file", type=Path, help="the file that describes the job")
+    for command, words in (
+        ("backup", "save the data of an application"),
+        ("drill", "restore the newest backup of an application on trial"),
+        ("end-backup", "clean up after a backup whose program was killed"),
+        ("end-drill", "clean up after a drill whose program was killed"),
+    ):
+        own = commands.add_parser(command, help=words, description=f"{words.capitalize()}.")
+        own.add_argument("root", help="the directory of the releases")
+        own.add_argument("app", help="the name of the application")
     given = parser.parse_args(arguments)
     _sweep()
     if given.command != "renew":
         try:
+            if step := _BACKUPS.get(given.command):
+                return step(given.root, given.app)
             return {"job": job.run, "end-job": job.end}[given.command](given.file)
         except (HostError, OSError) as error:
             sys.stderr.write(f"{error}\n")

@@ -66,6 +66,42 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """How many snapshots of a backup stay."""
+
+    daily: int = 7
+    weekly: int = 4
+    monthly: int = 0
+
+
+@dataclass(frozen=True)
+class Drill:
+    """When the newest backup is restored on trial; schedule: "" for never."""
+
+    schedule: str = ""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """Where and when the data of an application is saved; to: "" for an application without one.
+
+    before, after: commands in its container around the copy. pause: whether it is paused for it.
+    seconds: how long all of it may take.
+    """
+
+    to: str = ""
+    schedule: str = ""
+    password: str = field(default="", repr=False)
+    timezone: str = ""
+    keep: Keep = Keep()
+    before: str = field(default="", repr=False)
+    after: str = field(default="", repr=False)
+    pause: bool = False
+    seconds: int = 6 * 3600
+    drill: Drill = Drill()
+
+
+@dataclass(frozen=True)
 class Requirements:
     """What is installed, and which files name it.
 
@@ -324,6 +360,7 @@ class App:
     preset: str = ""
     notes: tuple[str, ...] = ()
     build: Build = Build()
+    backup: Backup = Backup()
     private_env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..host import host_program
 from ..host.files import HostError, file_digest, make_directory, write_file
-from ..host.places import HOST_PROGRAMS, JobUnit, Place, job_units
+from ..host.places import BACKUP, DRILL, HOST_PROGRAMS, JobUnit, Place, job_units
 from .attempts import Attempts
 from .jobs import Order, Result, calendar, next_times
 from .mount import SYSTEMD
@@ -105,7 +105,7 @@ class JobPlan:
         times = self._times(job.schedule)
         if not times:
             raise HostError(
-                f"its job {job.name} never runs: no time fits {job.schedule!r} any more. Correct"
+                f"{titled(job.name)} never runs: no time fits {job.schedule!r} any more. Correct"
                 " its schedule."
             )
         last = Result.of(Place(self.root).app(app).job(job.name))
@@ -153,6 +153,11 @@ def job_states(root: str, apps: Iterable[str]) -> dict[str, dict[str, JobState]]
         state = JobState(calendar(order.job), times, Result.of(order.place))
         found.setdefault(order.app, {})[order.job.name] = state
     return found
+
+
+def titled(job: str) -> str:
+    """What a timer of an application is for, as in sentences."""
+    return {BACKUP: "its backup", DRILL: "its restore drill"}.get(job, f"its job {job}")
 
 
 def _shown(units: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -203,7 +208,7 @@ def apply(root: str, files: JobFiles, archive: Path | None, attempts: Attempts) 
             done += _remove(root, app, there - {*jobs})
         with attempts.of(app, "its jobs could not be written"):
             timers[app] = [(JobUnit(app, job), _write(root, app, jobs[job])) for job in jobs]
-            done += [f"{app}: wrote its job {job}" for job in jobs]
+            done += [f"{app}: wrote {titled(job)}" for job in jobs]
     if not any(files.apps.values()) and not done:
         return []
     with attempts.of("", "systemd could not read the units of jobs again"):
@@ -243,9 +248,9 @@ def _remove(root: str, app: str, jobs: Collection[str], stop: bool = False) -> l
             if stop:
                 _systemctl("stop", f"{unit.name}.service", check=False)
         place = Place(root).app(app).job(job)
-        for path in (unit.timer, unit.service, place.order, place.result):
+        for path in (unit.timer, unit.service, place.order, place.result, place.password):
             path.unlink(missing_ok=True)
-    return [f"{app}: removed its job {job}" for job in sorted(jobs)]
+    return [f"{app}: removed {titled(job)}" for job in sorted(jobs)]
 
 
 def _write(root: str, app: str, files: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ from ..host.typed import plain, read
 from . import routes
 from .attempts import Attempts
 from .container_log import log_of
-from .job_units import JobPlan, JobState
+from .job_units import JobPlan, JobState, titled
 from .live_container import job_of, needs_release
 from .process_steps import process_of
 from .record import Link, Record, live_links, live_release, processes_of, read_release
@@ -100,7 +100,7 @@ class Planned:
             for name, found in self.repairs.items()
         ]
         words += [
-            f"{name}: its job {job} {state.words}"
+            f"{name}: {titled(job)} {state.words}"
             for name, jobs in self.jobs.items()
             for job, state in jobs.items()
             if state.change

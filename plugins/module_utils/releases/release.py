@@ -16,7 +16,7 @@ from typing import Any
 from ..host.places import ROOT, Place, ReleaseName, ReleasePlace
 from ..host.typed import plain, read
 from ..nginx.site import site_named
-from .app import Build, Health, Job, Login, Process, Static
+from .app import Backup, Build, Health, Job, Login, Process, Static
 from .app_path import AppPath
 from .services.service import ServiceSpec
 
@@ -72,6 +72,7 @@ class Release:
         variables: the names of the secrets that are also variables.
         runtime: the reference of the runtime image.
         jobs: those of the entry, which are not part of the release; empty for an earlier one.
+        backup: the same, for its backup.
         release_command: the words of the container that runs it; empty for none.
         services: those of its application, which do not belong to it; of an earlier release only
         their names, and the variables that it gets.
@@ -107,6 +108,7 @@ class Release:
     runtime: str = ""
     login: Login = field(default_factory=Login)
     jobs: tuple[Job, ...] = ()
+    backup: Backup = field(default_factory=Backup)
     release_command: tuple[str, ...] = field(default=(), repr=False)
     release_command_seconds: int = 600
     services: tuple[ServiceSpec, ...] = ()

@@ -151,7 +151,11 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
         shown_line(f"{f'{host}: ' if several else ''}{app['name']}: {words}")
         for host, apps in listed.items()
         for app in apps
-        for words in [*_jobs(app.get("jobs", {})), *app.get("advice", [])]
+        for words in [
+            *_jobs(app.get("jobs", {})),
+            *_backup(app.get("backup") or {}),
+            *app.get("advice", []),
+        ]
     ]
     return table(rows) + advice if len(rows) > 1 else ["There is no application on these hosts."]
 
@@ -180,3 +184,23 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
+
+
+def _backup(backup: Mapping[str, Any]) -> list[str]:
+    """A line for its backup, and one for its restore drill."""
+    lines = [] if not backup or backup["last"] else ["its backup did not run yet"]
+    for key, title in (("last", "its backup"), ("drill", "its restore drill")):
+        last = backup.get(key)
+        if not last:
+            continue
+        if last["code"] is None:
+            lines.append(f"{title} runs since {last['begun']}, or was interrupted")
+            continue
+        what = last["reason"] or f"snapshot {last['snapshot'][:8]}, {last['bytes']} bytes"
+        age = "" if last["age"] is None else f", {last['age']} s old"
+        ended = "FAILED" if last["code"] else "succeeded"
+        seconds = f"{last['seconds'] or 0:g} s"
+        lines.append(f"{title} of {last['begun']} {ended} after {seconds}: {what}{age}")
+    if backup.get("restore_interrupted"):
+        lines.append("a restore was interrupted; run playbooks/restore.yml again")
+    return lines

@@ -69,6 +69,7 @@ class AppStatus:
     reason: str | None = None
     advice: tuple[str, ...] = ()
     jobs: Mapping[str, JobState] = field(default_factory=dict)
+    backup: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return plain(self)

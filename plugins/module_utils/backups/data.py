@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The data of an application on its host: which volumes it writes to, and how it is saved whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..host.engine import Docker, Inspected
+from ..host.files import HostError
+from ..host.places import APP_LABEL, CONTAINER_SPOOL, Place, ReleaseName, ReleasePlace, is_pin
+from ..releases.command import shell_words
+from ..releases.record import live_links
+
+# In the container, as its user: its own locks, and no file of it is opened by root.
+_SQLITE = """
+import sqlite3, sys
+source = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, timeout=60)
+target = sqlite3.connect(sys.argv[2])
+source.backup(target, pages=4096, sleep=0.01)
+target.execute("pragma journal_mode=delete")
+target.close()
+"""
+_HEAD = "import urllib.parse, sys; sys.argv[1] = urllib.parse.quote(sys.argv[1])\n"
+SQLITE_SECONDS = 3600
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A directory that the application writes to.
+
+    name: in a backup. source: on the host. target: in the container. kind: volume or bind.
+    """
+
+    name: str
+    source: str
+    target: str
+    kind: str = "volume"
+
+
+@dataclass(frozen=True)
+class Live:
+    """The release that serves."""
+
+    app: str
+    release: str
+    place: ReleasePlace
+    container: Inspected
+
+    @classmethod
+    def of(cls, docker: Docker, root: str, nginx_root: str, app: str) -> Live:
+        """
+        Raises:
+            HostError: nothing of the application serves.
+        """
+        link = next(iter(live_links(nginx_root).get(app, ())), None)
+        if not link:
+            raise HostError(f"no release of {app} serves; deploy it.")
+        named = ReleaseName(app, link.id)
+        found = docker.inspect(named.container)
+        if not found:
+            raise HostError(f"there is no container {named.container}; deploy {app} again.")
+        return cls(app, link.id, Place(root).app(app).release(link.id), found)
+
+    @property
+    def name(self) -> str:
+        return ReleaseName(self.app, self.release).container
+
+    @property
+    def runs(self) -> bool:
+        return bool(self.container["State"]["Running"])
+
+    def volumes(self, root: str) -> list[Volume]:
+        """What it may write to, without what belongs to its release."""
+        found = []
+        for mount in self.container.get("Mounts") or []:
+            source = str(mount.get("Source") or "")
+            if not mount.get("RW") or source.startswith(f"{root.rstrip('/')}/"):
+                continue
+            if not os.path.isdir(source):
+                continue  # such as the socket of a service of the host
+            kind = str(mount["Type"])
+            name = mount.get("Name") or source.strip("/").replace("/", "_")
+            found.append(Volume(name, os.path.realpath(source), mount["Destination"], kind))
+        return sorted(found, key=lambda volume: volume.name)
+
+
+def containers_of(docker: Docker, app: str) -> list[str]:
+    """The containers of an application that run, without pins."""
+    return [
+        entry["Names"]
+        for entry in docker.containers(f"{APP_LABEL}={app}")
+        if entry["State"] in ("running", "paused") and not is_pin(entry["Names"])
+    ]
+
+
+def hook(docker: Docker, live: Live, command: str, what: str) -> None:
+    """Run a command in the container that serves."""
+    if not command:
+        return
+    if not live.runs:
+        raise HostError(f"{what} cannot run, because {live.app} does not.")
+    try:
+        docker.run("exec", live.name, *shell_words(command), seconds=3600)
+    except HostError as error:
+        raise HostError(f"{what} failed: {error}") from error
+
+
+def sqlite(docker: Docker, live: Live, file: str, target: Path) -> None:
+    """Save a database that is used, with SQLite in the container.
+
+    Args:
+        file: the database, as the container sees it.
+        target: the new file, in a directory that only root reaches.
+    """
+    name = f".flaskops-{os.urandom(8).hex()}"
+    made = live.place.spool / name
+    words = ("python3", "-c", _HEAD + _SQLITE, file, f"{CONTAINER_SPOOL}/{name}")
+    try:
+        docker.run("exec", live.name, *words, seconds=SQLITE_SECONDS)
+        os.rename(made, target)  # what comes is looked at where nobody can change it
+        found = target.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            target.unlink()
+            raise HostError("what came from its container is not a file")
+        os.chmod(target, stat.S_IMODE(found.st_mode) & 0o777)
+    except (HostError, OSError) as error:
+        made.unlink(missing_ok=True)
+        raise HostError(
+            f"the database {file} could not be saved: {error}. SQLite is used through python3 of"
+            " the image. Without it, write backup.pause: true and backup.before with your own dump."
+        ) from error
+
+
+@contextmanager
+def paused(docker: Docker, containers: list[str]) -> Iterator[None]:
+    """All of them are paused as long as this lasts."""
+    try:
+        if containers:
+            docker.run("pause", *containers)
+        yield
+    finally:
+        unpause(docker, containers)
+
+
+def unpause(docker: Docker, containers: list[str]) -> None:
+    """Let them go on; one that was removed, or was not paused, is left out."""
+    for container in containers:
+        docker.run("unpause", container, check=False)

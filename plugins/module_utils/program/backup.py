@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the backup of an application, or its restore drill, records the result, and gives
+the event of a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from ..backups.alone import alone
+from ..backups.data import containers_of, unpause
+from ..backups.drill import Drilled, Skipped, clean
+from ..backups.order import BackupOrder, BackupResult
+from ..backups.save import Save
+from ..host import notify, trees
+from ..host.engine import Docker
+from ..host.files import HostError, now, write_file
+from ..host.places import BACKUP, DRILL, JobPlace
+from ..releases import audit
+
+FAILED, KILLED, BUSY = 1, 137, 75
+
+
+class _Stopped(BaseException):
+    """The program got SIGTERM."""
+
+
+def save(root: str, app: str) -> int:
+    """Save the data of an application; returns the exit code."""
+    order = BackupOrder.of(root, app)
+
+    def step(result: BackupResult) -> BackupResult:
+        saved = Save(order)
+        try:
+            saved.run()
+        except (HostError, OSError, KeyError, ValueError) as error:
+            result = replace(result, code=FAILED, reason=str(error))
+        return replace(
+            result,
+            code=result.code or 0,
+            release=saved.release,
+            bytes=saved.bytes or None,
+            snapshot=saved.snapshot,
+            paused=saved.paused,
+            skipped=saved.skipped,
+        )
+
+    return _run(order, BACKUP, order.place, step)
+
+
+def drill(root: str, app: str) -> int:
+    """Restore the newest backup on trial; returns the exit code."""
+    order = BackupOrder.of(root, app)
+
+    def step(result: BackupResult) -> BackupResult:
+        tried = Drilled(order)
+        try:
+            tried.run()
+        except Skipped as error:
+            result = replace(result, code=0, reason=str(error))
+        except (HostError, OSError, KeyError, ValueError) as error:
+            result = replace(result, code=FAILED, reason=str(error))
+        return replace(
+            result,
+            code=result.code or 0,
+            release=tried.release,
+            bytes=tried.bytes or None,
+            snapshot=tried.snapshot.id,
+            saved=tried.saved,
+            age=tried.age,
+        )
+
+    return _run(order, DRILL, order.drill, step)
+
+
+def end(root: str, app: str) -> int:
+    """Clean up after a backup or a drill whose program was killed."""
+    order = BackupOrder.of(root, app)
+    with alone(order) as free:
+        if not free:
+            return 0
+        for kind, place in ((BACKUP, order.place), (DRILL, order.drill)):
+            result = BackupResult.of(place)
+            if not result or result.code is not None:
+                continue
+            if kind == BACKUP:
+                docker = Docker()
+                unpause(docker, containers_of(docker, app))
+                trees.delete(order.place.work)
+            else:
+                clean(order)
+            how = os.environ.get("SERVICE_RESULT", "")
+            why = f"its program was killed{f' ({how})' if how else ''}"
+            _finish(order, kind, place, replace(result, code=KILLED, reason=why))
+    return 0
+
+
+def _run(
+    order: BackupOrder,
+    kind: str,
+    place: JobPlace,
+    step: Callable[[BackupResult], BackupResult],
+) -> int:
+    with alone(order) as free:
+        if not free:
+            sys.stderr.write(f"a backup, restore or drill of {order.app} runs already.\n")
+            return BUSY
+        result, start = BackupResult("", now()), time.monotonic()
+        _write(place, result)
+        before = signal.signal(signal.SIGTERM, _stop)
+        try:
+            result = step(result)
+        except _Stopped:
+            result = replace(result, code=KILLED, reason="it was stopped")
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        seconds = round(time.monotonic() - start, 1)
+        return _finish(order, kind, place, replace(result, seconds=seconds))
+
+
+def _finish(order: BackupOrder, kind: str, place: JobPlace, result: BackupResult) -> int:
+    """Record the result, write the audit, and give the event of a failure."""
+    _write(place, result)
+    code, app = int(result.code or 0), order.app
+    what = f"snapshot {result.snapshot[:8]}" if result.snapshot else "no snapshot"
+    words = f"{kind} of {app} ended with {code} after {result.seconds or 0:g} s: " + (
+        result.reason or f"{what}, {result.bytes or 0} bytes"
+    )
+    sys.stderr.write(f"{words}\n")
+    with suppress(OSError):
+        audit.write(
+            order.root,
+            app,
+            None,
+            action=kind,
+            before=result.release or None,
+            to=result.snapshot or None,
+            result="failed" if code else "done",
+            reason=result.reason.splitlines()[0] if result.reason else "",
+            seconds=result.seconds,
+        )
+    if code:
+        facts = {"code": code, "begun": result.begun, "seconds": result.seconds}
+        event = notify.event(
+            f"{kind}_failed", result.reason, app=app, snapshot=result.snapshot or None, **facts
+        )
+        for problem in notify.send(order.notify, [event]):
+            sys.stderr.write(f"{problem}\n")
+    return code
+
+
+def _write(place: JobPlace, result: BackupResult) -> None:
+    """Write the result. On a full disk the rest goes on."""
+    if place.directory.is_dir():
+        with suppress(OSError):
+            write_file(place.result, result.text.encode(), 0o600)
+
+
+def _stop(_signal: int, _frame: Any) -> NoReturn:
+    raise _Stopped

@@ -1,0 +1,251 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Backups: what an entry may say, copies of hostile directories, which snapshot is chosen, and what
+an interrupted restore leaves.
+"""
+
+import json
+import os
+import stat
+import threading
+
+import pytest
+from ansible_collections.flaskops.host.plugins.module_utils.backups import order, restore, trees
+from ansible_collections.flaskops.host.plugins.module_utils.backups.order import (
+    BackupOrder,
+    BackupResult,
+)
+from ansible_collections.flaskops.host.plugins.module_utils.backups.restic import Snapshot
+from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import DataPlace, Place
+from ansible_collections.flaskops.host.plugins.module_utils.releases import report
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App, Backup
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from ansible_collections.flaskops.host.plugins.plugin_utils.jobs import Given
+from entries import normalize_apps
+
+SHOP = {"name": "shop", "image": "registry.example.org/shop:1", "path": "/shop"}
+BACKUP = {"to": "/srv/backups", "schedule": "*-*-* 02:00", "password": "correct-horse"}
+
+
+def normalized(given, **more):
+    return normalize_apps([{**SHOP, "volumes": ["data:/data"], "backup": given, **more}])
+
+
+# --- the entry ------------------------------------------------------------------------------------
+
+
+def test_a_backup_has_sensible_defaults():
+    (app,), problems = normalized({**BACKUP, "schedule": "0 2 * * *", "drill": {"schedule": "Sun"}})
+    assert problems == []
+    backup = App.from_dict(app).backup
+    assert (backup.schedule, backup.drill.schedule) == ("*-*-* 02:00", "Sun")
+    assert (backup.keep.daily, backup.keep.weekly, backup.pause) == (7, 4, False)
+    assert "correct-horse" not in repr(backup)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({**BACKUP, "to": ""}, "backup is written without to"),
+        ({**BACKUP, "to": "srv/backups"}, "must be a directory, such as"),
+        ({**BACKUP, "to": "/srv/../etc"}, "must not contain .."),
+        ({**BACKUP, "to": "s3:bucket"}, "must be a directory, such as"),
+        ({**BACKUP, "schedule": "2020-01-01"}, "must be a time that comes"),
+        ({"to": "/srv/backups", "password": "correct-horse"}, "backup.schedule is missing"),
+        ({"to": "/srv/backups", "schedule": "daily"}, "backup.password is missing"),
+        ({**BACKUP, "password": "short"}, "8 to 256 printable"),
+        ({**BACKUP, "keep": {"daily": 0}}, "daily"),
+        ({**BACKUP, "drill": {"schedule": "2020-01-01"}}, "must be a time that comes"),
+    ],
+)
+def test_bad_backups_are_refused_on_the_controller(given, words):
+    _apps, problems = normalized(given)
+    assert len(problems) == 1 and words in problems[0], problems
+    assert "short" not in problems[0]
+
+
+def test_a_backup_of_nothing_is_refused():
+    _apps, problems = normalized(BACKUP, volumes=[])
+    assert len(problems) == 1 and "has no volumes" in problems[0]
+
+
+def test_no_job_takes_the_timer_of_a_backup():
+    job = {"name": "backup", "schedule": "daily", "command": "true"}
+    _apps, problems = normalize_apps([{**SHOP, "jobs": [job]}])
+    assert len(problems) == 1 and "the timer of the key backup" in problems[0]
+
+
+# --- the files of a host --------------------------------------------------------------------------
+
+
+def given_order(tmp_path, **more):
+    backup = Backup("/srv/backups", "daily", "correct-horse", **more)
+    made = BackupOrder("shop", backup, str(tmp_path), "/etc/nginx")
+    made.place.directory.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def test_the_password_is_in_one_closed_file_alone(tmp_path):
+    made = given_order(tmp_path)
+    files = order.files_of(made, "flaskops-0.pyz")["backup"]
+    holders = [path for path, text in files.items() if "correct-horse" in text]
+    assert holders == [str(made.password_file)]
+    made.place.order.write_text(files[str(made.place.order)])
+    assert BackupOrder.of(str(tmp_path), "shop").repository == "/srv/backups/shop"
+
+
+def test_the_drill_has_a_timer_only_where_it_is_written(tmp_path):
+    assert [*order.files_of(given_order(tmp_path), "p")] == ["backup"]
+    with_drill = Release.from_dict(
+        {"name": "shop", "id": "1", "site": "default", "path": "/"}
+        | {"backup": {**BACKUP, "drill": {"schedule": "Sun"}}}
+    )
+    given = Given(str(tmp_path))
+    assert [each.name for each in given.wanted(with_drill)] == ["backup", "drill"]
+    stopped = Release.from_dict({**with_drill.to_dict(), "state": "stopped"})
+    assert given.wanted(stopped) == ()
+
+
+def test_an_application_without_a_backup_has_no_files(tmp_path):
+    bare = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
+    assert Given(str(tmp_path)).files(bare) == {}
+    with pytest.raises(HostError, match="has no backup on this host"):
+        BackupOrder.of(str(tmp_path), "shop")
+
+
+# --- copies ---------------------------------------------------------------------------------------
+
+
+def test_a_copy_follows_no_link_and_keeps_no_set_uid(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "d").mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    (source / "link").symlink_to(tmp_path / "secret")
+    (source / "d" / "up").symlink_to("..")
+    (source / "d" / "file").write_text("text")
+    (source / "d" / "file").chmod(0o4755)
+    os.mkfifo(source / "pipe")
+    copy = trees.Copy(source, target)
+    done = threading.Thread(target=copy.run)
+    done.start()
+    done.join(10)
+    assert not done.is_alive(), "it waits for a FIFO"
+    assert os.readlink(target / "link") == str(tmp_path / "secret")
+    assert (target / "d" / "up").is_symlink() and not (target / "pipe").exists()
+    assert stat.S_IMODE((target / "d" / "file").stat().st_mode) == 0o755
+    assert copy.skipped == 1
+
+
+def test_a_second_copy_has_only_what_has_changed(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    for name in ("same", "other", "gone", "kind"):
+        (source / name).write_text(name)
+    copy = trees.Copy(source, target)
+    copy.run()
+    first = copy.bytes
+    (source / "other").write_text("changed")
+    (source / "gone").unlink()
+    (source / "kind").unlink()
+    (source / "kind").mkdir()
+    copy.run()
+    assert copy.bytes - first == len("changed")
+    assert sorted(path.name for path in target.iterdir()) == ["kind", "other", "same"]
+    assert (target / "other").read_text() == "changed" and (target / "kind").is_dir()
+
+
+def test_databases_of_sqlite_are_found_by_their_content(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "any").write_bytes(trees.SQLITE + bytes(100))
+    (source / "other.db").write_text("text")
+    copy = trees.Copy(source, tmp_path / "target", without_sqlite=True)
+    copy.run()
+    assert copy.sqlite == ["any"]
+    assert [path.name for path in (tmp_path / "target").iterdir()] == ["other.db"]
+
+
+def test_a_restored_tree_is_given_to_the_user_of_today(tmp_path):
+    if os.getuid():
+        pytest.skip("only root may change owners")
+    (tmp_path / "d").mkdir()
+    for name, owner in (("d/own", 70001), ("d/other", 33)):
+        (tmp_path / name).write_text("")
+        os.chown(tmp_path / name, owner, owner)
+    (tmp_path / "d" / "own").chmod(0o6755)
+    os.mkfifo(tmp_path / "d" / "pipe")
+    trees.give(tmp_path / "d", 70001, 70002)
+    own, other = (tmp_path / "d" / "own").stat(), (tmp_path / "d" / "other").stat()
+    assert (own.st_uid, own.st_gid, stat.S_IMODE(own.st_mode)) == (70002, 70002, 0o755)
+    assert other.st_uid == 33 and not (tmp_path / "d" / "pipe").exists()
+
+
+# --- a restore ------------------------------------------------------------------------------------
+
+ONE = Snapshot("aaaa1111", "2026-03-01T02:00:00.123456789+01:00", "h", "shop")
+TWO = Snapshot("bbbb2222", "2026-03-02T02:00:00Z", "h", "shop")
+THERE = Snapshot("cccc3333", "2026-03-03T02:00:00Z", "other", "shop")
+
+
+@pytest.mark.parametrize(
+    ("at", "wanted"),
+    [
+        ("latest", TWO),
+        ("cccc", THERE),
+        ("aaaa1111", ONE),
+        ("2026-03-01T01:00:01Z", ONE),
+        ("2026-03-01T12:00", ONE),
+        ("2027-01-01", TWO),
+    ],
+)
+def test_a_moment_is_a_snapshot(at, wanted):
+    assert restore.chosen([ONE, TWO, THERE], at, "h") == wanted
+
+
+@pytest.mark.parametrize(
+    ("at", "words"), [("yesterday", "at must be latest"), ("2020-01-01", "nothing was saved until")]
+)
+def test_a_moment_without_a_snapshot_is_refused(at, words):
+    with pytest.raises(HostError, match=words):
+        restore.chosen([ONE, TWO], at, "h")
+    with pytest.raises(HostError, match="there is no backup yet"):
+        restore.chosen([], "latest", "h")
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_an_interrupted_restore_is_undone(tmp_path, monkeypatch, moved):
+    """After each rename: what was there before is there again."""
+    made = given_order(tmp_path)
+    place = DataPlace(tmp_path / "_data")
+    place.directory.mkdir()
+    (place.directory / "file").write_text("before")
+    inner = place.new / "volumes" / "data"
+    inner.mkdir(parents=True)
+    (inner / "file").write_text("restored")
+    if moved > 0:
+        place.directory.rename(place.kept)
+    if moved > 1:
+        inner.rename(place.directory)
+    journal = {"places": [str(place.directory)], "token": "t", "moving": True}
+    made.place.journal.write_text(json.dumps(journal))
+    monkeypatch.setattr(restore, "containers_of", lambda _docker, _app: [])
+    monkeypatch.setattr(restore.drain, "stop", lambda _names, _docker: None)
+    assert restore.Restore(made).undo()
+    assert (place.directory / "file").read_text() == "before"
+    assert not place.new.exists() and not made.place.journal.exists()
+    assert not restore.Restore(made).undo()
+
+
+# --- the status -----------------------------------------------------------------------------------
+
+
+def test_the_status_shows_the_last_results(tmp_path):
+    made = given_order(tmp_path)
+    made.place.order.write_text(made.text)
+    made.place.result.write_text(BackupResult("1", "now", 1, 2.0, "no room").text)
+    found = order.backup_states(str(tmp_path), ["shop", "none"])
+    assert [*found] == ["shop"] and found["shop"]["drill"] is None
+    assert report._backup(found["shop"]) == ["its backup of now FAILED after 2 s: no room"]
+    assert report._backup({}) == []
+    assert Place(str(tmp_path)).app("shop").job("backup").result.exists()
