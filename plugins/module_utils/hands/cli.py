@@ -71,8 +71,17 @@ LINES = 200
 
 
 def stop(text: str, code: int = 2) -> NoReturn:
-    print(f"flaskops: {text}", file=sys.stderr)
-    sys.exit(code)
+    _complain(f"flaskops: {text}")
+    raise SystemExit(code)
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -243,11 +252,11 @@ class Ansible:
             done = self._run(self._playbook(Path(place), "attach", variables), capture_output=True)
             found = [json.loads(file.read_text()) for file in answers.iterdir()]
         if not found:
-            print((done.stderr or done.stdout).strip(), file=sys.stderr)
+            _complain((done.stderr or done.stdout).strip())
             stop("no host answered.", done.returncode or 1)
         silent = set(re.findall(r"(?m)^fatal: \[([^\]]+)\]", done.stdout + done.stderr))
         if silent := silent - {answer["host"] for answer in found}:
-            print(f"flaskops: {', '.join(sorted(silent))} did not answer.", file=sys.stderr)
+            _complain(f"flaskops: {', '.join(sorted(silent))} did not answer.")
         return sorted(found, key=lambda answer: str(answer["host"]))
 
     def _playbook(self, place: Path, name: str, variables: dict[str, Any]) -> list[str]:
@@ -302,7 +311,7 @@ def show_releases(answers: list[dict[str, Any]], app: str) -> int:
             rows.append((answer["host"], *known))
     if len(rows) == 1:
         stop("\n".join([f"no host has {app}.", *map(what_is_there, answers)]))
-    print("\n".join(table(rows)))
+    _show("\n".join(table(rows)))
     return 0
 
 
@@ -337,7 +346,7 @@ def show_log(words: list[str]) -> int:
         try:
             for line in child.stdout or ():
                 text = line.decode(errors="backslashreplace")
-                print(shown(text.rstrip("\r\n")), flush=True)
+                _show(shown(text.rstrip("\r\n")))
         except KeyboardInterrupt:
             child.terminate()
             return 130
