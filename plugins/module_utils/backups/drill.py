@@ -23,13 +23,14 @@ from ..host.places import (
     CONTAINER_RUN,
     CONTAINER_SPOOL,
     DRILL,
-    JOB_LABEL,
+    ONE_OFF_LABEL,
     ReleaseName,
     ReleasePlace,
+    job_kind,
 )
 from ..nginx.site import SCHEME
 from ..releases import drain, gate
-from ..releases.jobs import job_of
+from ..releases.live_container import job_of
 from ..releases.lock import holder
 from ..releases.record import read_release
 from ..releases.release import Release
@@ -126,7 +127,7 @@ class Drilled(Restore):
             "network_mode": "none",
             "volumes": volumes,
             "stop_timeout": 5,
-            "labels": {**release.container["labels"], JOB_LABEL: DRILL},
+            "labels": {**release.container["labels"], ONE_OFF_LABEL: job_kind(DRILL)},
         }
 
 
