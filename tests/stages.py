@@ -28,7 +28,9 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache/test-logs"
 REPORTS = ROOT / ".cache/test-reports"
-SCENARIOS = ("default", "local", "apps", "recovery", "releases", "trust", "sites", "consumer")
+SCENARIOS = (
+    "default", "local", "apps", "recovery", "operate", "releases", "trust", "sites", "consumer",
+)  # fmt: skip
 # The scenario default saves it for the scenarios that do not build it, and continues.
 RUNTIME = ROOT / ".cache/runtime.tar"
 # In the order in which the stages start. "runtime" is not a stage: it stands for the file RUNTIME.
@@ -40,7 +42,9 @@ NEEDS = {
     "unit": ("lint",),
     "sanity": ("lint",),
     "local": ("hosts",),
-    **dict.fromkeys(("apps", "recovery", "releases", "trust", "sites", "consumer"), ("runtime",)),
+    **dict.fromkeys(
+        ("apps", "recovery", "operate", "releases", "trust", "sites", "consumer"), ("runtime",)
+    ),
 }
 AT_ONCE = 5  # fewer already keep two processors busy; with more, tests that measure times fail
 # Headings of Molecule's actions, of nox, and our own; not the output of every task.

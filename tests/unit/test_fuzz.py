@@ -31,7 +31,7 @@ from test_nginx_plan import INPUTS as NGINX_INPUTS
 ROLE = Path(__file__).resolve().parents[2] / "roles/flask_apps"
 # The number of cases of applications, of inputs of the roles and of git; and of rendered ones.
 APPS, ROLES, GIT, RENDERED = (
-    (3500, 2000, 500, 60) if os.environ.get("FLASKOPS_TEST_ALL") else (1000, 600, 200, 30)
+    (3500, 2000, 500, 60) if os.environ.get("FLASKOPS_TEST_ALL") else (1300, 600, 200, 30)
 )
 SECRET = "hunter2"
 LEAVES = [

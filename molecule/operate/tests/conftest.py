@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 PATH = "/shop"
 SCENARIO = Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", Path(__file__).parents[1]))
@@ -35,3 +36,24 @@ def wait_for() -> Callable[..., Any]:
         return found
 
     return wait
+
+
+@pytest.fixture
+def here(host: Any) -> list[str]:
+    """The arguments of ansible-playbook for this host alone."""
+    return ["--limit", host.backend.host]
+
+
+@pytest.fixture
+def redeploy(play: Callable[..., Any], here: list[str]) -> Callable[..., Any]:
+    """Deploy the applications on this host, with other keys of one of them."""
+
+    def run(app: str = "shop", **keys: Any) -> Any:
+        listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+        entries = [
+            {**each, **(keys if each["name"] == app else {})} for each in listed["flask_apps"]
+        ]
+        defaults = listed["flask_apps_defaults"]
+        return play("deploy", entries, arguments=here, flask_apps_defaults=defaults)
+
+    return run

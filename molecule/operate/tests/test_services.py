@@ -4,8 +4,7 @@ import json
 import re
 
 import pytest
-import yaml
-from conftest import PATH, SCENARIO
+from conftest import PATH
 
 
 def inspected(host, *filters):
@@ -63,19 +62,11 @@ def test_no_password_is_where_others_read(ours, host):
         assert password not in processes
 
 
-def test_they_outlive_a_release(http, entries, host, play):
+def test_they_outlive_a_release(http, entries, host, redeploy):
     number = order(http, "kept")
     before = {each["Name"]: each["State"]["StartedAt"] for each in inspected(host, "name=service")}
     assert len(before) == 2
-    serving = http(f"{PATH}/").headers
-    assert serving
-    play("deploy", [released(host, "again")]).ok()
+    redeploy(env={"TEXT": "again"}).ok()
     after = {each["Name"]: each["State"]["StartedAt"] for each in inspected(host, "name=service")}
     assert after == before
     assert number in [each["number"] for each in entries("visitor")]
-
-
-def released(host, text):
-    """The entry of the application with one more variable, which is another release."""
-    entry = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())["flask_apps"][0]
-    return {**entry, "env": {"TEXT": text}}

@@ -78,6 +78,7 @@ def shout(text):
 def tick():
     with app.app_context():
         write("beat", "tick")
+    print("tick", flush=True)
 
 
 @app.cli.command()

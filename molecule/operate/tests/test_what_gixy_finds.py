@@ -1,0 +1,1 @@
+../../shared/test_what_gixy_finds.py
