@@ -710,7 +710,8 @@ def test_a_job_of_what_does_not_serve_fails(host):
 
 
 def test_a_container_that_is_removed_meanwhile_counts_as_killed(host):
-    place = host(f"rm {host.home}/shop-{OLD}-job_nightly.json")
+    # The start of it is recorded by then.
+    place = host(f"sleep 1 && rm {host.home}/shop-{OLD}-job_nightly.json")
     assert program.run(place.order) == program.KILLED
     assert Result.of(place).reason == "its container was removed"
 
