@@ -625,6 +625,14 @@ def test_a_job_runs_once_at_a_time(host, capfd):
     assert Result.of(place).code == 0 and events(host) == []
 
 
+def wait_for_its_start(host):
+    """Until the start of the container is recorded: what is recorded later would bring it back."""
+    while not (there := containers(host)) or not json.loads(
+        (host.home / f"{there[0]}.json").read_text()
+    )["State"].get("Pid"):
+        time.sleep(0.01)
+
+
 def _in_a_process(function, *arguments):
     """Its exit code in a child process."""
     child = os.fork()
@@ -647,10 +655,7 @@ def test_a_job_that_is_stopped_takes_its_container_with_it(host):
     child = os.fork()
     if not child:
         os._exit(program.run(place.order))
-    while not (there := containers(host)) or not json.loads(
-        (host.home / f"{there[0]}.json").read_text()
-    )["State"].get("Pid"):
-        time.sleep(0.01)
+    wait_for_its_start(host)
     os.kill(child, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == program.STOPPED
     assert Result.of(place).reason == "it was stopped" and containers(host) == []
@@ -661,8 +666,7 @@ def test_after_a_kill_of_the_program_its_container_is_removed(host, monkeypatch)
     child = os.fork()
     if not child:
         os._exit(program.run(place.order))
-    while not containers(host):
-        time.sleep(0.01)
+    wait_for_its_start(host)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert Result.of(place).code is None
