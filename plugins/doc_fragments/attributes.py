@@ -16,7 +16,7 @@ attributes:
 """
     BACKUP = r"""
 attributes:
-  check_mode: {support: full, description: It only looks, and predicts the change.}
+  check_mode: {support: full, description: It only looks and predicts the change.}
   diff_mode: {support: none, description: The result says what was done.}
 """
     INFO = r"""
