@@ -72,12 +72,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.backups.alone import alone
 from ..module_utils.backups.order import BackupOrder, BackupResult
 from ..module_utils.backups.restic import Restic
 from ..module_utils.backups.restore import Restore
 from ..module_utils.host.arguments import shared
 from ..module_utils.host.files import HostError
+from ..module_utils.host.flock import alone
 from ..module_utils.host.places import BACKUP, JobUnit
 from ..module_utils.host.typed import plain
 
@@ -127,7 +127,7 @@ def save(params: dict[str, Any]) -> dict[str, Any]:
 def restore(params: dict[str, Any]) -> dict[str, Any]:
     """Restore into place, or beside."""
     order = BackupOrder.of(params["root"], params["app"])
-    with alone(order) as free:
+    with alone(order.place.lock) as free:
         if not free:
             raise HostError(f"a backup, restore or drill of {order.app} runs; wait and run again.")
         one = Restore(order, params["at"])

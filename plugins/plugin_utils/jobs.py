@@ -47,7 +47,7 @@ class Given:
 
     def wanted(self, release: Release) -> tuple[WantedJob, ...]:
         """The jobs of a release as the host compares them."""
-        schedules = {job.name: calendar(job) for job in release.jobs}
+        schedules = {job.name: calendar(job.schedule, job.timezone) for job in release.jobs}
         schedules |= order.schedules_of(release.backup)
         return tuple(
             WantedJob(

@@ -17,37 +17,10 @@ from ..host.host_program import line
 from ..host.places import BACKUP, DRILL, JobPlace, JobUnit, Place
 from ..host.typed import plain, read
 from ..releases.app import Backup
+from ..releases.jobs import Result, calendar, unit_files
 
-_SERVICE = """# Written by flaskops.host; a deploy writes it again. Log: journalctl -u {unit}
-[Unit]
-Description={title} of the application {app}
-After=docker.service
-RequiresMountsFor={root}
-
-[Service]
-Type=oneshot
-SyslogIdentifier={app}_{job}
-ExecStart={start}
-# After a kill of the program: what it has paused or started does not stay.
-ExecStopPost={end}
-TimeoutStartSec={seconds}
-TimeoutStopSec=60
-KillMode=mixed
-Nice=10
-IOSchedulingClass=idle
-"""
-_TIMER = """# Written by flaskops.host; a deploy writes it again.
-[Unit]
-Description=Start the {job} of the application {app}
-
-[Timer]
-OnCalendar={calendar}
-AccuracySec=1s
-Persistent=true
-
-[Install]
-WantedBy=timers.target
-"""
+# Beside an application that serves it gets what is left.
+_IDLE = "Nice=10\nIOSchedulingClass=idle\n"
 
 
 @dataclass(frozen=True)
@@ -106,38 +79,20 @@ class BackupOrder:
 
 
 @dataclass(frozen=True)
-class BackupResult:
+class BackupResult(Result):
     """How a backup, or a drill, ended the last time.
 
-    code: 0, or another where it failed; None while it runs, and if it was interrupted. bytes: of
-    the data. paused: for how many seconds the application stood still. skipped: the FIFOs, sockets
-    and devices that were left out. saved: when what the drill has restored was saved. age: how old
-    that was then, in seconds.
+    bytes: of the data. paused: for how many seconds the application stood still. skipped: the
+    FIFOs, sockets and devices that were left out. saved: when what the drill has restored was
+    saved. age: how old that was then, in seconds.
     """
 
-    release: str
-    begun: str
-    code: int | None = None
-    seconds: float | None = None
-    reason: str = ""
     bytes: int | None = None
     snapshot: str = ""
     paused: float | None = None
     skipped: int = 0
     saved: str = ""
     age: int | None = None
-
-    @classmethod
-    def of(cls, place: JobPlace) -> BackupResult | None:
-        """The result that was written; None where it is missing, or nobody can read it."""
-        try:
-            return read(cls, json.loads(place.result.read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    @property
-    def text(self) -> str:
-        return json.dumps(plain(self), sort_keys=True) + "\n"
 
 
 def backup_states(root: str, apps: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -153,11 +108,6 @@ def backup_states(root: str, apps: Iterable[str]) -> dict[str, dict[str, Any]]:
             }
             found[app]["restore_interrupted"] = order.place.journal.exists()
     return found
-
-
-def calendar(schedule: str, timezone: str) -> str:
-    """A schedule as its timer has it."""
-    return " ".join(filter(None, (schedule, timezone)))
 
 
 def files_of(order: BackupOrder, program: str) -> dict[str, dict[str, str]]:
@@ -184,16 +134,16 @@ def schedules_of(backup: Backup) -> dict[str, str]:
 
 
 def _units(order: BackupOrder, program: str, job: str, schedule: str) -> dict[str, str]:
-    unit, arguments = JobUnit(order.app, job), (order.root, order.app)
-    words = {
-        "app": order.app,
-        "job": job,
-        "title": "Backup" if job == BACKUP else "Restore drill",
-        "unit": unit.name,
-        "root": order.root,
-        "start": line(program, job, *arguments),
-        "end": line(program, f"end-{job}", *arguments),
-        "seconds": order.backup.seconds,
-        "calendar": calendar(schedule, order.backup.timezone),
-    }
-    return {str(unit.service): _SERVICE.format(**words), str(unit.timer): _TIMER.format(**words)}
+    arguments = (order.root, order.app)
+    return unit_files(
+        JobUnit(order.app, job),
+        root=order.root,
+        title="Backup" if job == BACKUP else "Restore drill",
+        what=job,
+        start=line(program, job, *arguments),
+        end=line(program, f"end-{job}", *arguments),
+        seconds=order.backup.seconds,
+        calendar=calendar(schedule, order.backup.timezone),
+        catch_up=True,
+        more=_IDLE,
+    )

@@ -1,12 +1,16 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks of files that processes wait for, with a limit."""
+"""Locks of files: processes wait for them with a limit, or not at all."""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 PAUSE = 0.1  # seconds between two tries
 
@@ -31,3 +35,20 @@ def locked(handle: int, seconds: float) -> bool:
             time.sleep(PAUSE)
         else:
             return True
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether this process has the lock of a file, as long as this lasts; False at once where
+    another one has it. The file is created.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)

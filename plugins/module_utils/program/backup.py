@@ -14,24 +14,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NoReturn
 
-from ..backups.alone import alone
 from ..backups.data import containers_of, unpause
 from ..backups.drill import Drilled, Skipped, clean
 from ..backups.order import BackupOrder, BackupResult
 from ..backups.save import Save
 from ..host import notify, trees
 from ..host.engine import Docker
-from ..host.files import HostError, now, write_file
+from ..host.files import HostError, now
+from ..host.flock import alone
 from ..host.places import BACKUP, DRILL, JobPlace
 from ..releases import audit
+from .supervised import BUSY, KILLED, Stopped, stop, write
 
-FAILED, KILLED, BUSY = 1, 137, 75
-
-
-class _Stopped(BaseException):
-    """The program got SIGTERM."""
+FAILED = 1
 
 
 def save(root: str, app: str) -> int:
@@ -85,7 +81,7 @@ def drill(root: str, app: str) -> int:
 def end(root: str, app: str) -> int:
     """Clean up after a backup or a drill whose program was killed."""
     order = BackupOrder.of(root, app)
-    with alone(order) as free:
+    with alone(order.place.lock) as free:
         if not free:
             return 0
         for kind, place in ((BACKUP, order.place), (DRILL, order.drill)):
@@ -110,16 +106,16 @@ def _run(
     place: JobPlace,
     step: Callable[[BackupResult], BackupResult],
 ) -> int:
-    with alone(order) as free:
+    with alone(order.place.lock) as free:
         if not free:
             sys.stderr.write(f"a backup, restore or drill of {order.app} runs already.\n")
             return BUSY
         result, start = BackupResult("", now()), time.monotonic()
-        _write(place, result)
-        before = signal.signal(signal.SIGTERM, _stop)
+        write(place, result)
+        before = signal.signal(signal.SIGTERM, stop)
         try:
             result = step(result)
-        except _Stopped:
+        except Stopped:
             result = replace(result, code=KILLED, reason="it was stopped")
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -129,7 +125,7 @@ def _run(
 
 def _finish(order: BackupOrder, kind: str, place: JobPlace, result: BackupResult) -> int:
     """Record the result, write the audit, and give the event of a failure."""
-    _write(place, result)
+    write(place, result)
     code, app = int(result.code or 0), order.app
     what = f"snapshot {result.snapshot[:8]}" if result.snapshot else "no snapshot"
     words = f"{kind} of {app} ended with {code} after {result.seconds or 0:g} s: " + (
@@ -156,14 +152,3 @@ def _finish(order: BackupOrder, kind: str, place: JobPlace, result: BackupResult
         for problem in notify.send(order.notify, [event]):
             sys.stderr.write(f"{problem}\n")
     return code
-
-
-def _write(place: JobPlace, result: BackupResult) -> None:
-    """Write the result. On a full disk the rest goes on."""
-    if place.directory.is_dir():
-        with suppress(OSError):
-            write_file(place.result, result.text.encode(), 0o600)
-
-
-def _stop(_signal: int, _frame: Any) -> NoReturn:
-    raise _Stopped

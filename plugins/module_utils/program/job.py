@@ -7,23 +7,23 @@ none ends it: its release and its image stay as long as its container runs.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ..host import notify
 from ..host.container import Container, settle
 from ..host.engine import Docker
-from ..host.files import HostError, now, write_file
-from ..host.places import APP_LABEL, Place, ReleaseName
+from ..host.files import HostError, now
+from ..host.flock import alone
+from ..host.places import APP_LABEL, ReleaseName
 from ..releases.drain import remove
 from ..releases.jobs import Order, Result
 from ..releases.live_container import job_of
@@ -31,17 +31,13 @@ from ..releases.processes import JOB_STOP_SECONDS, job_container
 from ..releases.record import live_links, read_release
 from ..releases.release import FILES, Release
 from ..releases.uids import run_as, uid_of
+from .supervised import BUSY, KILLED, Stopped, stop, write
 
 # Exit codes beside those of commands: as timeout(1), docker run and a shell have them.
-LATE, NOT_STARTED, KILLED, STOPPED = 124, 125, 137, 143
-BUSY = 75  # EX_TEMPFAIL of sysexits.h
+LATE, NOT_STARTED, STOPPED = 124, 125, 143
 PAUSE = 1.0  # seconds between two looks at a container whose output is lost
 # Its output goes to the journal of its unit.
 LOG = ["--log-driver", "none"]
-
-
-class _Stopped(BaseException):
-    """The program got SIGTERM."""
 
 
 def run(file: Path) -> int:
@@ -55,7 +51,7 @@ def run(file: Path) -> int:
     """
     order = Order.of(file)
     name, app = order.job.name, order.app
-    with _alone(order) as free:
+    with alone(order.place.lock) as free:
         if not free:
             return _say(f"{name} of {app} runs already; it was not started again.", BUSY)
         link = next(iter(live_links(order.nginx_root).get(app, ())), None)
@@ -71,7 +67,7 @@ def run(file: Path) -> int:
 def end(file: Path) -> int:
     """Record and clean up after a program that was killed; nothing where it wrote a result."""
     order = Order.of(file)
-    with _alone(order) as free:
+    with alone(order.place.lock) as free:
         result = Result.of(order.place)
         if not free or not result or result.code is not None:
             return 0
@@ -79,7 +75,7 @@ def end(file: Path) -> int:
         how = os.environ.get("SERVICE_RESULT", "")
         why = f"what supervises it was killed{f' ({how})' if how else ''}"
         result = replace(result, code=KILLED, reason=why)
-        _write(order, result)
+        write(order.place, result)
     _end(order, result)
     return 0
 
@@ -101,11 +97,11 @@ class _Running:
 
     def run(self) -> Result:
         result, start = Result(self.release, now()), self.clock()
-        _write(self.order, result)
-        before = signal.signal(signal.SIGTERM, _stop)
+        write(self.order.place, result)
+        before = signal.signal(signal.SIGTERM, stop)
         try:
             code, why = self._run(start + self.order.job.seconds)
-        except _Stopped:
+        except Stopped:
             code, why = STOPPED, "it was stopped"
         except (HostError, OSError, KeyError, TypeError) as error:
             code, why = NOT_STARTED, f"it could not be run: {error}"
@@ -113,7 +109,7 @@ class _Running:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self._stop()
         result = replace(result, code=code, seconds=round(self.clock() - start, 1), reason=why)
-        _write(self.order, result)
+        write(self.order.place, result)
         signal.signal(signal.SIGTERM, before)
         return result
 
@@ -189,36 +185,10 @@ def _code(state: Mapping[str, Any]) -> tuple[int, str]:
     return int(state["ExitCode"]), reason
 
 
-def _stop(_signal: int, _frame: Any) -> NoReturn:
-    raise _Stopped
-
-
-@contextmanager
-def _alone(order: Order) -> Iterator[bool]:
-    """Whether nothing else runs this job, as long as this lasts."""
-    handle = os.open(order.place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
-
-
 def _clean(docker: Docker, order: Order) -> None:
     """Remove the containers of this job, of all releases."""
     there = docker.containers(f"{APP_LABEL}={order.app}")
     remove([entry["Names"] for entry in there if job_of(entry) == order.job.name], docker)
-
-
-def _write(order: Order, result: Result) -> None:
-    """Write the result. On a full disk the job runs all the same."""
-    if Place(order.root).app(order.app).jobs.is_dir():
-        with suppress(OSError):
-            write_file(order.place.result, result.text.encode(), 0o600)
 
 
 def _end(order: Order, result: Result) -> int:

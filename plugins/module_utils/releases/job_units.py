@@ -148,9 +148,10 @@ def job_states(root: str, apps: Iterable[str]) -> dict[str, dict[str, JobState]]
     found: dict[str, dict[str, JobState]] = {}
     for order in orders:
         times: tuple[str, ...] = ()
+        when = calendar(order.job.schedule, order.job.timezone)
         with suppress(HostError):
-            times = next_times([calendar(order.job)])[calendar(order.job)]
-        state = JobState(calendar(order.job), times, Result.of(order.place))
+            times = next_times([when])[when]
+        state = JobState(when, times, Result.of(order.place))
         found.setdefault(order.app, {})[order.job.name] = state
     return found
 
@@ -209,7 +210,7 @@ def apply(root: str, files: JobFiles, archive: Path | None, attempts: Attempts) 
         with attempts.of(app, "its jobs could not be written"):
             timers[app] = [(JobUnit(app, job), _write(root, app, jobs[job])) for job in jobs]
             done += [f"{app}: wrote {titled(job)}" for job in jobs]
-    if not any(files.apps.values()) and not done:
+    if not wanted and not done:
         return []
     with attempts.of("", "systemd could not read the units of jobs again"):
         _systemctl("daemon-reload")

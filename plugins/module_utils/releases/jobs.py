@@ -14,14 +14,11 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ..host.files import HostError
 from ..host.host_program import line
-from ..host.places import (
-    JobPlace,
-    JobUnit,
-    Place,
-)
+from ..host.places import JobPlace, JobUnit, Place
 from ..host.typed import plain, read
 from .app import Job
 
@@ -32,7 +29,7 @@ MARGIN_SECONDS = 120
 _NEXT = re.compile(r"^\s*(?:Next elapse|Iter\S* #\d+): (.+)$", re.MULTILINE)
 _SERVICE = """# Written by flaskops.host; a deploy writes it again. Log: journalctl -u {unit}
 [Unit]
-Description=Job {job} of the application {app}
+Description={title} of the application {app}
 After=docker.service
 RequiresMountsFor={root}
 
@@ -40,15 +37,15 @@ RequiresMountsFor={root}
 Type=oneshot
 SyslogIdentifier={app}_{job}
 ExecStart={start}
-# After a kill of the program, which ends what it has started.
+# After a kill of the program: what it has paused or started does not stay.
 ExecStopPost={end}
 TimeoutStartSec={seconds}
 TimeoutStopSec=60
 KillMode=mixed
-"""
+{more}"""
 _TIMER = """# Written by flaskops.host; a deploy writes it again.
 [Unit]
-Description=Start the job {job} of the application {app}
+Description=Start the {what} of the application {app}
 
 [Timer]
 OnCalendar={calendar}
@@ -58,6 +55,7 @@ Persistent={catch_up}
 [Install]
 WantedBy=timers.target
 """
+R = TypeVar("R", bound="Result")
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended the last time: its exit code, None while it runs and if it was interrupted.
+    """How what a timer starts ended the last time: its exit code, None while it runs and if it was
+    interrupted.
 
-    reason: why its command was ended, or could not run; else "".
+    reason: why it was ended, or could not run; else "".
     """
 
     release: str
@@ -112,8 +111,8 @@ class Result:
     reason: str = ""
 
     @classmethod
-    def of(cls, place: JobPlace) -> Result | None:
-        """The result that was written; None where the job never ran, or nobody can read it."""
+    def of(cls: type[R], place: JobPlace) -> R | None:
+        """The result that was written; None where it never ran, or nobody can read it."""
         try:
             return read(cls, json.loads(place.result.read_text()))
         except (OSError, ValueError, TypeError):
@@ -124,9 +123,9 @@ class Result:
         return json.dumps(plain(self), sort_keys=True) + "\n"
 
 
-def calendar(job: Job) -> str:
-    """The schedule of a job as its timer has it."""
-    return " ".join(filter(None, (job.schedule, job.timezone)))
+def calendar(schedule: str, timezone: str) -> str:
+    """A schedule as its timer has it."""
+    return " ".join(filter(None, (schedule, timezone)))
 
 
 def files_of(order: Order, program: str) -> dict[str, str]:
@@ -136,23 +135,46 @@ def files_of(order: Order, program: str) -> dict[str, str]:
         order: what is run, and how.
         program: the name of the program that runs it.
     """
-    unit, file = JobUnit(order.app, order.job.name), str(order.place.order)
-    words = {
-        "app": order.app,
-        "job": order.job.name,
-        "unit": unit.name,
-        "root": order.root,
-        "start": line(program, "job", file),
-        "end": line(program, "end-job", file),
-        "seconds": order.job.seconds + MARGIN_SECONDS,
-        "calendar": calendar(order.job),
-        "catch_up": "true" if order.job.catch_up else "false",
-    }
+    job, file = order.job, str(order.place.order)
     return {
         file: order.text,
-        str(unit.service): _SERVICE.format(**words),
-        str(unit.timer): _TIMER.format(**words),
+        **unit_files(
+            JobUnit(order.app, job.name),
+            root=order.root,
+            title=f"Job {job.name}",
+            what=f"job {job.name}",
+            start=line(program, "job", file),
+            end=line(program, "end-job", file),
+            seconds=job.seconds + MARGIN_SECONDS,
+            calendar=calendar(job.schedule, job.timezone),
+            catch_up=job.catch_up,
+        ),
     }
+
+
+def unit_files(
+    unit: JobUnit, *, seconds: int, catch_up: bool, more: str = "", **words: str
+) -> dict[str, str]:
+    """The content of the units of a timer, by their paths.
+
+    Args:
+        unit: their names.
+        seconds: how long what it starts may take.
+        catch_up: whether it is started once if its time was missed.
+        more: further lines of the service.
+        words: C(root), the directory of the releases; C(title) and C(what), for the descriptions;
+            C(start) and C(end), the command lines; C(calendar), when.
+    """
+    given = {
+        **words,
+        "app": unit.app,
+        "job": unit.job,
+        "unit": unit.name,
+        "seconds": seconds,
+        "catch_up": "true" if catch_up else "false",
+        "more": more,
+    }
+    return {str(unit.service): _SERVICE.format(**given), str(unit.timer): _TIMER.format(**given)}
 
 
 def next_times(schedules: Iterable[str]) -> dict[str, tuple[str, ...]]:
