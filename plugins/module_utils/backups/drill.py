@@ -28,11 +28,9 @@ from ..host.places import (
     ReleasePlace,
     job_kind,
 )
-from ..nginx.site import SCHEME
-from ..releases import drain, gate
+from ..releases import drain
 from ..releases.live_container import job_of
 from ..releases.lock import holder
-from ..releases.record import read_release
 from ..releases.release import Release
 from ..releases.uids import run_as, uid_of
 from . import trees
@@ -81,8 +79,7 @@ class Drilled(Restore):
             clean(order)
 
     def _try(self, live: Live, uid: int) -> None:
-        facts = read_release(self.order.root, live.app, live.release)
-        release = Release.from_record(facts, self.order.root)
+        release = self._release(live)
         place = ReleasePlace(self.work)
         for path, mode, owner in ((place.run, 0o1777, 0), (place.spool, 0o700, uid)):
             path.mkdir()
@@ -92,12 +89,8 @@ class Drilled(Restore):
         container = Container.from_dict(run_as(options, uid, str(release.place.directory)))
         settle(self.docker, container, recreate=True, log=LIMITS)
         self.docker.run("start", container.name)
-        host = release.health.host or "localhost"
-        check = gate.HealthCheck(
-            container.name, str(place.socket), host, release.app_path, release.health, SCHEME
-        )
         try:
-            gate.Gate(check, self.docker).run()
+            self._ask(release, container.name, place)
         except HostError as error:
             raise HostError(
                 f"{live.app} is not healthy with the backup {self.snapshot.short}: {error}"

@@ -22,7 +22,7 @@ from typing import Any
 from ..host import trees as host_trees
 from ..host.engine import Docker
 from ..host.files import HostError, write_file
-from ..host.places import DataPlace
+from ..host.places import DataPlace, ReleasePlace
 from ..host.typed import plain, read
 from ..nginx.site import SCHEME
 from ..releases import audit, drain, gate, lock
@@ -266,19 +266,28 @@ class Restore:
             self.docker.run("start", *containers)
 
     def _healthy(self, live: Live) -> None:
-        facts = read_release(self.order.root, live.app, live.release)
-        release = Release.from_record(facts, self.order.root)
-        host = release.health.host or "localhost"
-        socket = str(live.place.socket)
-        path = release.app_path
-        check = gate.HealthCheck(live.name, socket, host, path, release.health, SCHEME)
         try:
-            gate.Gate(check, self.docker).run()
+            self._ask(self._release(live), live.name, live.place)
         except HostError as error:
             raise HostError(
                 f"{live.app} is not healthy with the data of {self.snapshot.short}, so it has the"
                 f" data of before again: {error}"
             ) from error
+
+    def _release(self, live: Live) -> Release:
+        """The release that serves, from its record."""
+        facts = read_release(self.order.root, live.app, live.release)
+        return Release.from_record(facts, self.order.root)
+
+    def _ask(self, release: Release, container: str, place: ReleasePlace) -> None:
+        """Wait for the health check of a container with the restored data.
+
+        Raises:
+            HostError: it is not healthy.
+        """
+        host, socket = release.health.host or "localhost", str(place.socket)
+        check = gate.HealthCheck(container, socket, host, release.app_path, release.health, SCHEME)
+        gate.Gate(check, self.docker).run()
 
     def _write(self, journal: Journal) -> None:
         write_file(self.order.place.journal, json.dumps(plain(journal)).encode(), 0o600)

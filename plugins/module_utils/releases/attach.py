@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from ..host import kept_logs
@@ -227,20 +228,23 @@ class Attach:
     def _kept_name(self, container: str) -> str:
         """The release and process of a container that is gone; "" where it is not meant."""
         release, _dash, process = container.removeprefix(f"{self.name}-").partition("-")
-        web = self.process == WEB and not self._has_process(WEB)
-        meant = not self.process or process == ("" if web else self.process)
+        meant = not self.process or process == ("" if self._is_web else self.process)
         return f"{release} {process}".strip() if meant else ""
 
     def _is_meant(self, entry: Listed) -> bool:
         process = process_of(entry)
-        if self.process and self.process == WEB and not self._has_process(WEB):
+        if self._is_web:
             return entry["Names"] == _release(entry).container
         return not self.process or process == self.process
 
-    def _has_process(self, process: str) -> bool:
+    @cached_property
+    def _is_web(self) -> bool:
+        """Whether the container that answers requests is meant: no process has this name."""
+        if self.process != WEB:
+            return False
         serves = live_links(self.nginx_root).get(self.name, ())
         known = [processes_of(self.root, self.name, link.id) for link in serves[:1]]
-        return any(each.name == process for processes in known for each in processes)
+        return not any(each.name == WEB for processes in known for each in processes)
 
     def _journal(self, since: str, lines: int, follow: bool) -> Source:
         """Its messages in the journal. Only the engine, which is root's, writes them: other users
@@ -251,7 +255,7 @@ class Attach:
         words += ["--since", f"@{since}"] if since else []
         words += ["--follow"] if follow else []
         words += ["_UID=0", "_COMM=dockerd", f"{container_log.field(APP_LABEL)}={self.name}"]
-        if self.process and self.process == WEB and not self._has_process(WEB):
+        if self._is_web:
             releases = Record(self.root, self.name).releases
             words += [
                 f"CONTAINER_NAME={ReleaseName(self.name, identity).container}"

@@ -67,6 +67,14 @@ def log_of(
     }
 
 
+def log_words(driver: str, options: Mapping[str, str]) -> list[str]:
+    """The arguments of docker create for the log of a container; none where the daemon decides."""
+    words = ["--log-driver", driver] if driver else []
+    for key, value in options.items():
+        words += ["--log-opt", f"{key}={value}"]
+    return words
+
+
 def _can_use_journal(info: Mapping[str, Any], journal: bool | None) -> bool:
     drivers = (info.get("Plugins") or {}).get("Log") or []
     return JOURNAL in drivers and (has_journal() if journal is None else journal)

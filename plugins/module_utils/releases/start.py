@@ -17,6 +17,7 @@ from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.places import Place, ReleaseName
 from . import gate, one_off
+from .container_log import log_words
 from .lock import renew
 from .record import read_release
 from .release import Release
@@ -49,10 +50,7 @@ class Request:
     @property
     def log(self) -> list[str]:
         """The arguments of docker create for the log of a container."""
-        words = ["--log-driver", self.log_driver] if self.log_driver else []
-        for key, value in self.log_options.items():
-            words += ["--log-opt", f"{key}={value}"]
-        return words
+        return log_words(self.log_driver, self.log_options)
 
 
 class Start:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from ...host.places import CONTAINER_SECRETS
@@ -200,8 +200,3 @@ class Redis(ServiceEngine):
 
 
 ENGINES: Mapping[str, ServiceEngine] = {engine.name: engine for engine in (PostgreSQL(), Redis())}
-
-
-def names() -> Sequence[str]:
-    """The names of the engines."""
-    return tuple(ENGINES)

@@ -49,9 +49,8 @@ def _bootstrap(spec: ServiceSpec, reference: str) -> Bootstrap:
     )
     is_postgresql = spec.engine == "postgresql"
     places = f'"$1{home}"' + (' "$1/var/run/postgresql"' if is_postgresql else "")
-    # Without STOPSIGNAL, which the engine of Debian 12 refuses here: the container has it.
-    changes = [f"ENV {name}={value}" for name, value in recipe.environment.items()]
     # Docker 20.10 takes no STOPSIGNAL here; the container has it.
+    changes = [f"ENV {name}={value}" for name, value in recipe.environment.items()]
     changes += [
         "ENV LANG=C.UTF-8",
         f"ENTRYPOINT {json.dumps([PurePosixPath(ENTRYPOINT).name])}",

@@ -21,7 +21,7 @@ from ...host.engine import Docker, Inspected, logs
 from ...host.files import HostError, file_digest, make_directory, now, write_file
 from ...host.places import SERVICE_LABEL, Place, ServiceName, ServicePlace
 from .. import networks
-from ..container_log import log_of
+from ..container_log import log_of, log_words
 from . import image as images
 from . import rotation
 from .engines import ENGINES, PASSWORD, UID
@@ -315,10 +315,7 @@ class Services:
     @property
     def _log(self) -> list[str]:
         found = log_of(self.docker.info)
-        words = ["--log-driver", found["log_driver"]] if found["log_driver"] else []
-        for key, value in found["log_options"].items():
-            words += ["--log-opt", f"{key}={value}"]
-        return words
+        return log_words(found["log_driver"], found["log_options"])
 
 
 def running(docker: Docker) -> dict[str, str]:
