@@ -96,6 +96,10 @@ def _login(text: str) -> str:
     return _port(text)
 
 
+def _schedule(text: str) -> str:
+    return schedule.problem(text) if text else ""
+
+
 def _inside(text: str) -> str:
     return "have no '..' in it" if ".." in text.split("/") else ""
 
@@ -106,6 +110,16 @@ _ABSOLUTE: dict[str, Any] = {
     "pattern": r"(/[A-Za-z0-9._-]+)+",
     "allowed": "an absolute path such as /app/cache",
     "check": _inside,
+}
+# A name within an application.
+_SHORT_NAME = r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?"
+# A volume or a directory of the host, and where it is mounted.
+_VOLUME = r"(/[A-Za-z0-9._/-]*|[A-Za-z0-9][A-Za-z0-9_.-]+):/[A-Za-z0-9._/-]+(:ro)?"
+_TIMEZONE: dict[str, Any] = {
+    "default": "",
+    "pattern": rf"({schedule.ZONE})?",
+    "allowed": "a time zone such as Europe/Berlin or UTC",
+    "check": schedule.zone_problem,
 }
 # The reference of an image, or an empty string.
 _IMAGE = (
@@ -703,7 +717,7 @@ OPTIONS: dict[str, Option] = {
         kind="list",
         default=[],
         elements=Option(
-            pattern=r"(/[A-Za-z0-9._/-]*|[A-Za-z0-9][A-Za-z0-9_.-]+):/[A-Za-z0-9._/-]+(:ro)?",
+            pattern=_VOLUME,
             allowed=(
                 "a volume or an absolute path, a colon, and where it is mounted, such as"
                 " shop-data:/data or /srv/media:/media:ro"
@@ -1273,7 +1287,7 @@ OPTIONS: dict[str, Option] = {
         options={
             "name": Option(
                 required=True,
-                pattern=r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?",
+                pattern=_SHORT_NAME,
                 allowed="1 to 20 of a-z, 0-9 and -, such as worker",
                 about="The name of the process within the application.",
             ),
@@ -1326,7 +1340,7 @@ OPTIONS: dict[str, Option] = {
         options={
             "name": Option(
                 required=True,
-                pattern=r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?",
+                pattern=_SHORT_NAME,
                 allowed="1 to 20 of a-z, 0-9 and -, such as nightly",
                 check=lambda name: (
                     f"not be {name}, which is the timer of the key backup; such as {name}-own"
@@ -1367,10 +1381,7 @@ OPTIONS: dict[str, Option] = {
                 """,
             ),
             "timezone": Option(
-                default="",
-                pattern=rf"({schedule.ZONE})?",
-                allowed="a time zone such as Europe/Berlin or UTC",
-                check=schedule.zone_problem,
+                **_TIMEZONE,
                 about="The time zone of its schedule; empty for that of the host.",
             ),
         },
@@ -1388,7 +1399,7 @@ OPTIONS: dict[str, Option] = {
         options={
             "name": Option(
                 required=True,
-                pattern=r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?",
+                pattern=_SHORT_NAME,
                 allowed="1 to 20 of a-z, 0-9 and -, such as db",
                 about="Its name within the application, and its host name in the network.",
             ),
@@ -1480,9 +1491,7 @@ OPTIONS: dict[str, Option] = {
                 kind="list",
                 default=[],
                 elements=Option(
-                    pattern=(
-                        r"(/[A-Za-z0-9._/-]*|[A-Za-z0-9][A-Za-z0-9_.-]+):/[A-Za-z0-9._/-]+(:ro)?"
-                    ),
+                    pattern=_VOLUME,
                     allowed=(
                         "a volume or an absolute path, a colon, and where it is mounted, such as"
                         " shop-queue:/var/lib/rabbitmq"
@@ -1569,14 +1578,11 @@ OPTIONS: dict[str, Option] = {
             ),
             "schedule": Option(
                 default="",
-                check=lambda text: schedule.problem(text) if text else "",
+                check=_schedule,
                 about="When, as in O(jobs.schedule). A missed one is caught up.",
             ),
             "timezone": Option(
-                default="",
-                pattern=rf"({schedule.ZONE})?",
-                allowed="a time zone such as Europe/Berlin or UTC",
-                check=schedule.zone_problem,
+                **_TIMEZONE,
                 about="The time zone of the schedules; empty for that of the host.",
             ),
             "password": Option(
@@ -1654,7 +1660,7 @@ OPTIONS: dict[str, Option] = {
                 options={
                     "schedule": Option(
                         default="",
-                        check=lambda text: schedule.problem(text) if text else "",
+                        check=_schedule,
                         about="When; empty for never.",
                     ),
                 },
