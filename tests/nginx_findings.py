@@ -21,8 +21,10 @@ OUTSIDE = (None, "http", "include")
 # gixy's parser of expressions does not know possessive quantifiers. They only forbid to try again,
 # so an expression matches no more with them than without.
 POSSESSIVE = re.compile(r"(?<!\\)([*+?}])\+")
-# gixy takes "443" and "ssl" anywhere in the path of a socket for a port and for TLS.
+# gixy takes "443" and "ssl" anywhere in the path of a socket for a port and for TLS, and also the
+# "443" within another port, such as 34430.
 SOCKET = re.compile(r"(listen\s+unix:)[^\s;]+")
+OTHER_PORT = re.compile(r"(listen\s+(?:\S+:)?)(?!443\b)\d*443\d*\b")
 
 
 class Accepted(NamedTuple):
@@ -81,7 +83,8 @@ def findings(
     # Beside it, because what it includes may be relative.
     with NamedTemporaryFile("w", dir=configuration.parent) as simple:
         text = POSSESSIVE.sub(r"\1", configuration.read_text())
-        simple.write(SOCKET.sub(r"\1/socket", text))
+        text = SOCKET.sub(r"\1/socket", text)
+        simple.write(OTHER_PORT.sub(r"\g<1>80", text))
         simple.flush()
         manager.audit(simple.name, None)
     found = set()

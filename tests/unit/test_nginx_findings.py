@@ -100,9 +100,21 @@ def test_each_accepted_finding_has_a_reason():
     assert all(len(each.reason) > 30 for each in ACCEPTED)
 
 
-def test_the_path_of_a_socket_says_nothing_about_tls(tmp_path):
+@pytest.mark.parametrize(
+    ("listen", "tls"),
+    [
+        ("unix:/tmp/443-ssl/web", False),
+        ("34430", False),
+        ("127.0.0.1:44300", False),
+        ("[::1]:44443 default_server", False),
+        ("443", True),
+        ("[::1]:443", True),
+        ("34430 ssl", True),
+    ],
+)
+def test_only_the_port_443_and_the_word_ssl_say_tls(tmp_path, listen, tls):
     (tmp_path / "nginx.conf").write_text(
-        "events {}\nhttp {\nserver_tokens off;\n"
-        "server { listen unix:/tmp/443-ssl/web; server_name _; }\n}\n"
+        f"events {{}}\nhttp {{\nserver_tokens off;\n"
+        f"server {{ listen {listen}; server_name _; }}\n}}\n"
     )
-    assert findings(tmp_path / "nginx.conf") == []
+    assert any("ssl" in each or "tls" in each for each in findings(tmp_path / "nginx.conf")) == tls
