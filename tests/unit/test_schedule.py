@@ -105,9 +105,16 @@ def test_a_day_that_has_passed_is_refused_from_the_day_after_on():
 
 def test_a_time_zone_must_exist(monkeypatch):
     assert schedule.zone_problem("") == schedule.zone_problem("Europe/Berlin") == ""
-    assert "timedatectl" in schedule.zone_problem("Europe/Berlim")
+    for name in ("Europe/Berlim", "Europe", "zone.tab"):
+        assert "timedatectl" in schedule.zone_problem(name)
     monkeypatch.setattr(schedule, "available_timezones", set)
     assert schedule.zone_problem("Europe/Berlim") == ""  # this controller knows none
+
+
+def test_the_list_of_all_time_zones_is_not_read_for_one_that_exists(monkeypatch):
+    """It takes a third of a second, and every run checks each entry."""
+    monkeypatch.setattr(schedule, "available_timezones", lambda: pytest.fail("read"))
+    assert schedule.zone_problem("UTC") == ""
 
 
 # --- systemd has the last word --------------------------------------------------------------------

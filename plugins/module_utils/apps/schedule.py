@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 EXAMPLE = "*-*-* 03:00 (systemd.time(7)) or 0 3 * * * (crontab(5))"
 ZONE = r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}"
@@ -99,8 +100,12 @@ def problem(text: str) -> str:
 
 def zone_problem(name: str) -> str:
     """The same for a time zone; a controller may have no list of them."""
-    known = available_timezones()
-    if not name or not known or name in known:
+    if not name:
+        return ""
+    with suppress(ValueError, OSError, LookupError):  # LookupError: ZoneInfoNotFoundError
+        ZoneInfo(name)  # reads one file; the list would read them all
+        return ""
+    if not available_timezones():
         return ""
     return "be a time zone such as Europe/Berlin or UTC (timedatectl list-timezones)"
 
