@@ -86,7 +86,7 @@ def test_no_endless_answer_delays_the_status(hostile, play):
     seconds = time.monotonic() - started
     print(f"the status took {usual:.0f} s, and {seconds:.0f} s with three endless answers")
     assert run.output.count("bad (TimeoutError: timed out)") >= 3, run.output
-    assert seconds < usual + 15
+    assert seconds < 2 * usual + 15  # other scenarios run beside this one
 
 
 def test_no_output_of_an_application_reaches_the_terminal_as_a_command(hostile):
