@@ -10,7 +10,12 @@ import stat
 import threading
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.backups import order, restore, trees
+from ansible_collections.flaskops.host.plugins.module_utils.backups import (
+    order,
+    restore,
+    trees,
+    upgrade,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.backups.data import Live
 from ansible_collections.flaskops.host.plugins.module_utils.backups.order import (
     BackupOrder,
@@ -34,10 +39,24 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.services.en
 from ansible_collections.flaskops.host.plugins.module_utils.releases.services.record import (
     ServiceRecord,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.releases.services.service import (
+    ServiceSpec,
+)
 from ansible_collections.flaskops.host.plugins.plugin_utils.jobs import Given
 from entries import normalize_apps
 
 SHOP = {"name": "shop", "image": "registry.example.org/shop:1", "path": "/shop"}
+CONTAINER = {
+    "name": "shop-service-db",
+    "env_file": "/e",
+    "user": "999:999",
+    "network_mode": "none",
+    "memory": "1g",
+    "memory_swap": "1g",
+    "pids_limit": 9,
+    "stop_timeout": 9,
+    "labels": {},
+}
 BACKUP = {"to": "/srv/backups", "schedule": "*-*-* 02:00", "password": "correct-horse"}
 
 
@@ -385,6 +404,42 @@ def test_redis_reads_a_dump_only_without_its_log_of_writes():
     words = redis.to_load(redis.command("256m"))
     assert words[words.index("--appendonly") + 1] == "no"
     assert len(words) == len(redis.command("256m"))
+
+
+# --- another major version ---
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_an_interrupted_upgrade_is_undone(tmp_path, monkeypatch, moved):
+    """After each rename: the old data is there again, with the old container."""
+    where = Place(str(tmp_path)).service("shop", "db")
+    where.directory.mkdir(parents=True)
+    Place(str(tmp_path)).apps.mkdir()
+    place = DataPlace(tmp_path / "_data")
+    place.directory.mkdir()
+    (place.directory / "version").write_text("15")
+    place.filled.mkdir(parents=True)
+    (place.filled / "version").write_text("17")
+    if moved > 0:
+        place.directory.rename(place.kept)
+    if moved > 1:
+        place.filled.rename(place.directory)
+    record = {"engine": "postgresql", "image": "old", "container": {**CONTAINER, "image": "pg:15"}}
+    journal = {"record": record, "apps": ["shop"], "containers": ["shop-1"], "token": "t"}
+    where.journal.write_text(json.dumps({**journal, "place": str(place.directory), "moving": True}))
+    docker, created = Called(), []
+    monkeypatch.setattr(upgrade, "containers_of", lambda _docker, _app: ["shop-1"])
+    monkeypatch.setattr(upgrade, "service_log", lambda _docker: [])
+    monkeypatch.setattr(
+        upgrade, "settle", lambda _docker, made, *_, **__: created.append(made.image)
+    )
+    spec = ServiceSpec("db", "postgresql")
+    one = upgrade.Upgrade(str(tmp_path), "/etc/nginx", "shop", spec, "10.0.0.0/16", docker)
+    assert one.undo() and not one.undo()
+    assert (place.directory / "version").read_text() == "15"
+    assert not place.new.exists() and not place.kept.exists()
+    assert created == (["pg:15"] if moved else [])
+    assert docker.calls[-2:] == ["start shop-service-db", "start shop-1"]
 
 
 # --- the status -----------------------------------------------------------------------------------

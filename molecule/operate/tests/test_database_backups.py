@@ -1,9 +1,12 @@
 """The database and the cache of an application in its backups: lost, restored, and tried."""
 
 import os
+import subprocess
 import time
 
 import pytest
+import yaml
+from conftest import SCENARIO
 
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
@@ -186,3 +189,50 @@ def test_the_backup_of_another_application_is_refused(do, host, texts):
         assert "belongs to notes, not to shop. Nothing of it is used." in said, said
     host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.own {REPOSITORY}")
     assert texts() == before
+
+
+@pytest.fixture
+def old(play, here, host):
+    """An application whose PostgreSQL is that of Debian 12; gives a way to deploy it."""
+    outside = f"docker exec {HOST}-bookworm"
+    images = f"{outside} docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}'"
+    known = subprocess.check_output(images, shell=True, text=True).split()
+    tag = next(each for each in known if ":postgresql-15" in each)
+    subprocess.check_call(
+        f"{outside} docker save {tag} | docker exec -i {HOST} docker load", shell=True
+    )
+    host.check_output(f"docker tag {tag} postgresql:fifteen")
+    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+    shop = {**listed["flask_apps"][0], "name": "old", "path": "/old", "jobs": [], "processes": []}
+    del shop["backup"]
+
+    def run(playbook="deploy", state="present", more=None, **database):
+        services = [{"name": "db", "engine": "postgresql", **database}, shop["services"][1]]
+        entry = {**shop, "state": state, "services": services}
+        variables = {"flask_apps_defaults": listed["flask_apps_defaults"], **(more or {})}
+        return play(playbook, [*listed["flask_apps"], entry], arguments=here, **variables)
+
+    yield run
+    run(state="absent", more={"flask_apps_remove_data": "old"}).ok()
+
+
+@pytest.mark.long
+def test_another_major_version_gets_the_data(old, http, host):
+    upgrade = {"playbook": "upgrade_service", "more": {"app": "old", "service": "db"}}
+    old(image="postgresql:fifteen").ok()
+    http("/old/", method="POST", headers=FORM, body="text=of fifteen")
+    words = "playbooks/upgrade_service.yml -e app=old -e service=db"
+    assert words in " ".join(old().failed().output.split())
+    assert http("/old/versions").json["postgresql"].startswith("15.")
+    print(old(**upgrade).ok().output)
+    assert http("/old/versions").json["postgresql"].startswith("17.")
+    assert [each["text"] for each in http("/old/").json] == ["of fifteen"]
+    again = old().ok()  # the deploy has nothing left to do for it
+    assert "replaced its service" not in again.output
+    # The way back is not one: what fails is undone.
+    http("/old/", method="POST", headers=FORM, body="text=of seventeen")
+    said = old(image="postgresql:fifteen", **upgrade).failed().output
+    assert "unsupported version" in said, said
+    assert [each["text"] for each in http("/old/").json] == ["of fifteen", "of seventeen"]
+    assert http("/old/versions").json["postgresql"].startswith("17.")
+    assert "old-service-db.new" not in ours(host)

@@ -43,7 +43,7 @@ from ..releases.uids import run_as, uid_of
 from . import services, trees
 from .data import Live
 from .order import BackupOrder
-from .restore import Restore
+from .restore import Restore, wait_for_health
 from .save import VOLUMES
 from .services import SERVICES, Saved, Throwaway, live_services
 
@@ -129,7 +129,7 @@ class Drilled(Restore):
         settle(self.docker, container, recreate=True, log=LIMITS)
         self.docker.run("start", container.name)
         try:
-            self._ask(release, container.name, place)
+            wait_for_health(self.docker, release, container.name, place)
         except HostError as error:
             raise HostError(
                 f"{live.app} is not healthy with the backup {self.snapshot.short}: {error}"

@@ -323,22 +323,12 @@ class Restore:
 
     def _healthy(self, live: Live) -> None:
         try:
-            self._ask(live.release, live.name, live.release.place)
+            wait_for_health(self.docker, live.release, live.name, live.release.place)
         except HostError as error:
             raise HostError(
                 f"{live.app} is not healthy with the data of {self.snapshot.short}, so it has the"
                 f" data of before again: {error}"
             ) from error
-
-    def _ask(self, release: Release, container: str, place: ReleasePlace) -> None:
-        """Wait for the health check of a container with the restored data.
-
-        Raises:
-            HostError: it is not healthy.
-        """
-        host, socket = release.health.host or "localhost", str(place.socket)
-        check = gate.HealthCheck(container, socket, host, release.app_path, release.health, SCHEME)
-        gate.Gate(check, self.docker).run()
 
     def _write(self, journal: Journal) -> None:
         write_file(self.order.place.journal, json.dumps(plain(journal)).encode(), 0o600)
@@ -367,3 +357,14 @@ class Restore:
             tuple(places),
             tuple(kept),
         )
+
+
+def wait_for_health(docker: Docker, release: Release, container: str, place: ReleasePlace) -> None:
+    """Wait for the health check of a container with other data.
+
+    Raises:
+        HostError: it is not healthy.
+    """
+    host, socket = release.health.host or "localhost", str(place.socket)
+    check = gate.HealthCheck(container, socket, host, release.app_path, release.health, SCHEME)
+    gate.Gate(check, docker).run()

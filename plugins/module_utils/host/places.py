@@ -168,6 +168,11 @@ class ServicePlace:
         return self.directory / "before.json"
 
     @property
+    def journal(self) -> Path:
+        """How far an upgrade came that was interrupted."""
+        return self.directory / "upgrade.json"
+
+    @property
     def environment(self) -> Path:
         return self.directory / ENVIRONMENT
 

@@ -199,10 +199,9 @@ class Services:
         if there and major and there != major:
             raise HostError(
                 f"its data is of PostgreSQL {there}, and {spec.container['image']} is {major},"
-                f" which cannot read it. Nothing was changed. Keep version: '{there}'; or save the"
-                f" data (docker exec {named.container} pg_dump -U app app > FILE), remove the"
-                f" service and its volume {named.volume}, deploy it with the new version, and"
-                f" restore it (docker exec -i {named.container} psql -U app app < FILE)."
+                f" which cannot read it. Nothing was changed. Keep version: '{there}', or save the"
+                " data with the old version and load it into the new one: ansible-playbook"
+                f" playbooks/upgrade_service.yml -e app={named.app} -e service={named.service}"
             )
 
     def _differs(self, container: Container, image: Inspected) -> bool:
@@ -217,7 +216,9 @@ class Services:
             raise HostError("it is not on this host; deploy its application again.")
         if not found:  # removed with a later release
             container = Container.from_dict({"volumes": [], **record.container})
-            settle(self.docker, container, "unless-stopped", log=self._log, start=True)
+            settle(
+                self.docker, container, "unless-stopped", log=service_log(self.docker), start=True
+            )
             self.actions.append(f"started its service {named.service}")
         elif not found["State"]["Running"]:
             self.docker.run("update", "--restart", "unless-stopped", named.container)
@@ -243,7 +244,7 @@ class Services:
             self.docker.run("rename", named.container, named.before)
         try:
             self._write(spec, place, secrets[0])
-            settle(self.docker, container, log=self._log, start=True)
+            settle(self.docker, container, log=service_log(self.docker), start=True)
             wait(self.docker, named.container, spec.health, spec.deadline_seconds)
             if spec.engine and ENGINES[spec.engine].keeps_password:
                 words, text = ENGINES[spec.engine].set_password("", secrets[0][PASSWORD])
@@ -286,10 +287,11 @@ class Services:
                     "network", "connect", "--alias", named.service, network, named.container
                 )
 
-    @property
-    def _log(self) -> list[str]:
-        found = log_of(self.docker.info)
-        return log_words(found["log_driver"], found["log_options"])
+
+def service_log(docker: Docker) -> list[str]:
+    """The arguments of docker create for the log of a service."""
+    found = log_of(docker.info)
+    return log_words(found["log_driver"], found["log_options"])
 
 
 def running(docker: Docker) -> dict[str, str]:
