@@ -57,6 +57,7 @@ SECOND = {
         "rollback.yml",
         "site.yml",
         "status.yml",
+        "upgrade_service.yml",
     },
     "plugins": {
         "action",

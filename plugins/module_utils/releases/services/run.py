@@ -199,10 +199,9 @@ class Services:
         if there and major and there != major:
             raise HostError(
                 f"its data is of PostgreSQL {there}, and {spec.container['image']} is {major},"
-                f" which cannot read it. Nothing was changed. Keep version: '{there}'; or save the"
-                f" data (docker exec {named.container} pg_dump -U app app > FILE), remove the"
-                f" service and its volume {named.volume}, deploy it with the new version, and"
-                f" restore it (docker exec -i {named.container} psql -U app app < FILE)."
+                f" which cannot read it. Nothing was changed. Keep version: '{there}', or save the"
+                " data with the old version and load it into the new one: ansible-playbook"
+                f" playbooks/upgrade_service.yml -e app={named.app} -e service={named.service}"
             )
 
     def _differs(self, container: Container, image: Inspected) -> bool:
@@ -217,13 +216,15 @@ class Services:
             raise HostError("it is not on this host; deploy its application again.")
         if not found:  # removed with a later release
             container = Container.from_dict({"volumes": [], **record.container})
-            settle(self.docker, container, "unless-stopped", log=self._log, start=True)
+            settle(
+                self.docker, container, "unless-stopped", log=service_log(self.docker), start=True
+            )
             self.actions.append(f"started its service {named.service}")
         elif not found["State"]["Running"]:
             self.docker.run("update", "--restart", "unless-stopped", named.container)
             self.docker.run("start", named.container)
             self.actions.append(f"started its service {named.service}")
-        self._wait(named.container, record.health, seconds)
+        wait(self.docker, named.container, record.health, seconds)
 
     def _replace(
         self,
@@ -243,9 +244,9 @@ class Services:
             self.docker.run("rename", named.container, named.before)
         try:
             self._write(spec, place, secrets[0])
-            settle(self.docker, container, log=self._log, start=True)
-            self._wait(named.container, spec.health, spec.deadline_seconds)
-            if spec.engine == "postgresql":
+            settle(self.docker, container, log=service_log(self.docker), start=True)
+            wait(self.docker, named.container, spec.health, spec.deadline_seconds)
+            if spec.engine and ENGINES[spec.engine].keeps_password:
                 words, text = ENGINES[spec.engine].set_password("", secrets[0][PASSWORD])
                 self.docker.run("exec", "--interactive", named.container, *words, given=text)
             self._reconnect(named, found)
@@ -286,36 +287,11 @@ class Services:
                     "network", "connect", "--alias", named.service, network, named.container
                 )
 
-    def _wait(self, container: str, health: Sequence[str], seconds: float) -> None:
-        """Wait until it is healthy.
 
-        Raises:
-            HostError: it ended, or the time is over; with the end of its log.
-        """
-        begin, said = time.monotonic(), ""
-        while True:
-            state = self.docker.inspect(container).get("State") or {}
-            if not state.get("Running"):
-                ended = f"it ended with the code {state.get('ExitCode')}"
-                raise HostError(f"{ended}:\n{logs(self.docker, container, LOG_LINES)}")
-            waited = time.monotonic() - begin
-            if health:
-                said = _ask(self.docker, container, health)
-                if not said:
-                    return
-            elif waited >= SETTLED_SECONDS:
-                return
-            if waited >= seconds:
-                raise HostError(
-                    f"it is not healthy after {seconds:.0f} s ({said}):\n"
-                    f"{logs(self.docker, container, LOG_LINES)}"
-                )
-            time.sleep(PAUSE_SECONDS)
-
-    @property
-    def _log(self) -> list[str]:
-        found = log_of(self.docker.info)
-        return log_words(found["log_driver"], found["log_options"])
+def service_log(docker: Docker) -> list[str]:
+    """The arguments of docker create for the log of a service."""
+    found = log_of(docker.info)
+    return log_words(found["log_driver"], found["log_options"])
 
 
 def running(docker: Docker) -> dict[str, str]:
@@ -324,6 +300,33 @@ def running(docker: Docker) -> dict[str, str]:
     words = ("ps", "--all", "--filter", f"label={SERVICE_LABEL}", "--format", line)
     found: list[dict[str, Any]] = [json.loads(text) for text in docker.run(*words).splitlines()]
     return {entry["name"]: entry["state"] for entry in found}
+
+
+def wait(docker: Docker, container: str, health: Sequence[str], seconds: float) -> None:
+    """Wait until a service is healthy.
+
+    Raises:
+        HostError: it ended, or the time is over; with the end of its log.
+    """
+    begin, said = time.monotonic(), ""
+    while True:
+        state = docker.inspect(container).get("State") or {}
+        if not state.get("Running"):
+            ended = f"it ended with the code {state.get('ExitCode')}"
+            raise HostError(f"{ended}:\n{logs(docker, container, LOG_LINES)}")
+        waited = time.monotonic() - begin
+        if health:
+            said = _ask(docker, container, health)
+            if not said:
+                return
+        elif waited >= SETTLED_SECONDS:
+            return
+        if waited >= seconds:
+            raise HostError(
+                f"it is not healthy after {seconds:.0f} s ({said}):\n"
+                f"{logs(docker, container, LOG_LINES)}"
+            )
+        time.sleep(PAUSE_SECONDS)
 
 
 def is_healthy(docker: Docker, container: str, health: Sequence[str]) -> bool:

@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, flaskops contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives the data of a service to another major version, which cannot read it: a dump with the old
+container, a new data directory that the new image fills from it, and two renames.
+
+The applications stop before the dump, so that none of their writes is lost. Until all of them are
+healthy again, a journal has what an interrupted run must put back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..host import trees as host_trees
+from ..host.container import Container, settle
+from ..host.disk import refuse_without
+from ..host.engine import Docker
+from ..host.files import HostError, write_file
+from ..host.places import DataPlace, Place, ServiceName
+from ..host.typed import plain, read
+from ..releases import audit, drain, lock
+from ..releases.services import image as images
+from ..releases.services.engines import PASSWORD
+from ..releases.services.record import ServiceRecord, digest, write_record
+from ..releases.services.run import Services, service_log
+from ..releases.services.service import ServiceSpec
+from ..releases.services.spec import network_of
+from . import services
+from .data import Live, containers_of
+from .restore import wait_for_health
+from .services import LiveService, Throwaway, live_services
+
+WHO = "an upgrade of a service"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What an interrupted run must put back.
+
+    record: of the service before. networks: those of the applications that share it. apps,
+    containers: what was stopped. token: of the lock. place: the data directory. moving: whether it
+    may have been moved.
+    """
+
+    record: ServiceRecord = field(default_factory=ServiceRecord)
+    networks: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    token: str = ""
+    place: str = ""
+    moving: bool = False
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """Which image replaced which, for how long the application was stopped, and where the data of
+    before is.
+    """
+
+    before: str
+    image: str
+    bytes: int = 0
+    stopped: float = 0.0
+    kept: str = ""
+
+
+@dataclass
+class Upgrade:
+    """One service of an application.
+
+    Args:
+        root: the directory of the releases.
+        nginx_root: that of the Nginx configuration.
+        app: the application.
+        spec: the service as its entry has it now.
+        pool: what networks are taken from.
+    """
+
+    root: str
+    nginx_root: str
+    app: str
+    spec: ServiceSpec
+    pool: str
+    docker: Docker = field(default_factory=Docker)
+
+    def run(self) -> Upgraded:
+        """
+        Raises:
+            HostError: it has its version, and its data, of before.
+        """
+        self.undo()
+        live = Live.of(self.docker, self.root, self.nginx_root, self.app)
+        service = self._service(live)
+        before, wanted = (str(each.container["image"]) for each in (service.record, self.spec))
+        done = Upgraded(before, wanted)
+        if before == wanted:
+            return done
+        image = images.ensure(self.docker, self.root, self.spec)
+        place = DataPlace(service.data)
+        size = host_trees.size([place.directory], 60).bytes
+        refuse_without(2 * size, [place.directory.parent], "Nothing was changed.")
+        networks = tuple(
+            name
+            for name in service.container["NetworkSettings"]["Networks"]
+            if name != network_of(self.app)
+        )
+        sharing = [path.directory.name for path in Place(self.root).all_apps()]
+        apps = (self.app, *(each for each in sharing if network_of(each) in networks))
+        owner = lock.Owner(os.urandom(8).hex(), WHO, os.uname().nodename, pid=os.getpid())
+        lock.acquire(self.root, apps, owner, seconds=10, action="upgrade")
+        journal = Journal(service.record, networks, apps, (), owner.token, str(place.directory))
+        start = time.monotonic()
+        try:
+            running = [name for app in apps for name in containers_of(self.docker, app)]
+            journal = replace(journal, containers=tuple(running))
+            self._write(journal)
+            drain.stop(running, self.docker)
+            self._fill(service, str(image["Id"]), place)
+            host_trees.delete(place.kept)
+            self._write(replace(journal, moving=True))
+            self._swap(place)
+            self._start(running)
+            if live.name in running:
+                wait_for_health(self.docker, live.release, live.name, live.release.place)
+        except BaseException as error:
+            self.undo()
+            self._audit(live, owner, done, str(error))
+            raise
+        self._journal.unlink()
+        self._audit(live, owner, done)
+        lock.release(self.root, apps, owner.token)
+        stopped = round(time.monotonic() - start, 1)
+        return replace(done, bytes=size, stopped=stopped, kept=str(place.kept))
+
+    def undo(self) -> bool:
+        """Put back what an interrupted run has changed; returns whether there was one."""
+        try:
+            journal = read(Journal, json.loads(self._journal.read_text()))
+        except FileNotFoundError:
+            return False
+        except (ValueError, TypeError) as error:
+            raise HostError(f"{self._journal} cannot be read ({error}).") from error
+        named, place = self._named, DataPlace(Path(journal.place))
+        services.remove(self.docker, [named.filling])
+        for app in journal.apps:
+            drain.stop(containers_of(self.docker, app), self.docker)
+        if journal.moving and place.kept.exists():
+            services.stop(self.docker, self.app, [named.service])
+            services.remove(self.docker, [named.container, named.before])
+            if place.directory.exists():
+                place.new.mkdir(mode=0o700, exist_ok=True)
+                place.directory.rename(place.new / "undone")
+            place.kept.rename(place.directory)
+            write_record(self.root, self.app, named.service, journal.record)
+            container = Container.from_dict({"volumes": [], **journal.record.container})
+            log = service_log(self.docker)
+            settle(self.docker, container, "unless-stopped", log=log, start=True)
+            for network in journal.networks:
+                words = ("--alias", named.service, network, named.container)
+                self.docker.run("network", "connect", *words)
+        services.go_on_anyway(self.docker, self.root, self.app, [named.service])
+        self._start(journal.containers)
+        host_trees.delete(place.new)
+        self._journal.unlink()
+        lock.release(self.root, journal.apps, journal.token)
+        return True
+
+    def _service(self, live: Live) -> LiveService:
+        """The service as it runs."""
+        name = self.spec.name
+        found = {each.name: each for each in live_services(self.docker, live.release)}
+        if (
+            name not in found
+            or not found[name].engine
+            or self.spec.engine != (found[name].record.engine)
+        ):
+            raise HostError(f"it runs no service {name} with the engine {self.spec.engine!r}.")
+        services.refuse_stopped([found[name]])
+        record = found[name].record
+        if self.spec.password and record.secrets.get(PASSWORD) != digest(self.spec.password):
+            raise HostError(
+                f"its service {name} gets another password too. Keep version and image, and deploy"
+                " the password first."
+            )
+        return found[name]
+
+    def _fill(self, service: LiveService, image: str, place: DataPlace) -> None:
+        """Fill a new data directory, beside the present one, with the new image."""
+        host_trees.delete(place.new)
+        place.new.mkdir(mode=0o700)
+        dumped = place.new / "dump"
+        services.dump(self.docker, service, dumped)
+        spec = self.spec
+        record = replace(service.record, image=image, container=spec.container, health=spec.health)
+        own = Throwaway(service.named.filling)
+        services.fill(self.docker, replace(service, record=record), own, dumped, place.filled)
+        services.stop_filled(self.docker, own)
+
+    def _swap(self, place: DataPlace) -> None:
+        """Move the directories, and replace the container."""
+        services.stop(self.docker, self.app, [self.spec.name])
+        place.directory.rename(place.kept)
+        place.filled.rename(place.directory)
+        host_trees.delete(place.new)
+        Services(self.docker, self.root, self.app, self.pool).ensure([self.spec])
+
+    def _start(self, containers: Sequence[str]) -> None:
+        if containers:
+            self.docker.run("start", *containers)
+
+    @property
+    def _named(self) -> ServiceName:
+        return ServiceName(self.app, self.spec.name)
+
+    @property
+    def _journal(self) -> Path:
+        return Place(self.root).service(self.app, self.spec.name).journal
+
+    def _write(self, journal: Journal) -> None:
+        write_file(self._journal, json.dumps(plain(journal)).encode(), 0o600)
+
+    def _audit(self, live: Live, owner: lock.Owner, done: Upgraded, reason: str = "") -> None:
+        with suppress(OSError):
+            audit.write(
+                self.root,
+                self.app,
+                owner,
+                action="upgrade",
+                before=live.release.id,
+                to=live.release.id,
+                result="failed" if reason else "done",
+                reason=reason.splitlines()[0] if reason else f"{done.before} to {done.image}",
+            )
