@@ -21,7 +21,6 @@ from ...host.engine import Docker, Inspected, logs
 from ...host.files import HostError, file_digest, make_directory, now, write_file
 from ...host.places import SERVICE_LABEL, Place, ServiceName, ServicePlace
 from .. import networks
-from ..container_log import log_of, log_words
 from . import image as images
 from . import rotation
 from .engines import ENGINES, PASSWORD, UID
@@ -44,10 +43,14 @@ class Services:
         root: the directory of the releases.
         app: the name of the application.
         pool: the pool that its network is taken from.
+        log: the options of docker create for the log of a container.
     """
 
-    def __init__(self, docker: Docker, root: str, app: str, pool: str) -> None:
+    def __init__(
+        self, docker: Docker, root: str, app: str, pool: str, log: Sequence[str] = ()
+    ) -> None:
         self.docker, self.root, self.app, self.pool = docker, root, app, pool
+        self.log = log
         self.place = Place(root)
         self.actions: list[str] = []
         self.network_made = False
@@ -217,7 +220,7 @@ class Services:
             raise HostError("it is not on this host; deploy its application again.")
         if not found:  # removed with a later release
             container = Container.from_dict({"volumes": [], **record.container})
-            settle(self.docker, container, "unless-stopped", log=self._log, start=True)
+            settle(self.docker, container, "unless-stopped", log=self.log, start=True)
             self.actions.append(f"started its service {named.service}")
         elif not found["State"]["Running"]:
             self.docker.run("update", "--restart", "unless-stopped", named.container)
@@ -243,7 +246,7 @@ class Services:
             self.docker.run("rename", named.container, named.before)
         try:
             self._write(spec, place, secrets[0])
-            settle(self.docker, container, log=self._log, start=True)
+            settle(self.docker, container, log=self.log, start=True)
             self._wait(named.container, spec.health, spec.deadline_seconds)
             if spec.engine == "postgresql":
                 words, text = ENGINES[spec.engine].set_password("", secrets[0][PASSWORD])
@@ -311,11 +314,6 @@ class Services:
                     f"{logs(self.docker, container, LOG_LINES)}"
                 )
             time.sleep(PAUSE_SECONDS)
-
-    @property
-    def _log(self) -> list[str]:
-        found = log_of(self.docker.info)
-        return log_words(found["log_driver"], found["log_options"])
 
 
 def running(docker: Docker) -> dict[str, str]:
