@@ -50,7 +50,8 @@ def advice(reason: str) -> str:
     if _LIMITED.search(reason):
         return f"{name} gives this address no more images for a while. {_mirror(name)}"
     if _UNREACHED.search(reason):
-        return f"This host does not reach {name}. {_mirror(name)} {_SERVICE_WAYS if of_service else _WAYS}"
+        ways = _SERVICE_WAYS if of_service else _WAYS
+        return f"This host does not reach {name}. {_mirror(name)} {ways}"
     if _MISSING.search(reason):
         keys = "base_image, python, flask_apps_base_image, or the FROM of the Dockerfile"
         if of_service:
