@@ -88,6 +88,8 @@ def test_a_schedule_of_cron_is_converted_with_a_note():
         ({"timezone": "a b"}, "must be a time zone"),
         ({"seconds": 0}, "must be a number of seconds"),
         ({"name": "a_b"}, "must be 1 to 20 of a-z"),
+        # Its order would be the file in which a restore notes how far it came.
+        ({"name": "restore"}, "must not be restore, which belongs to the key backup"),
         ({"command": "a\nb"}, "must be one line"),
         ({"when": "now"}, "when"),
     ],
