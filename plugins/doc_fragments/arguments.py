@@ -53,6 +53,14 @@ options:
     default: ''
   index_url: {description: The package index that pip uses; empty for PyPI., type: str, default: ''}
 """
+    LOG = r"""
+options:
+  log_driver:
+    description: The log driver of new containers; empty for that of the engine.
+    type: str
+    default: ''
+  log_options: {description: Its options., type: dict, default: {}}
+"""
     LOGIN = r"""
 options:
   username:

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - flaskops.host.arguments.nginx_root
   - flaskops.host.arguments.token
   - flaskops.host.arguments.trust
+  - flaskops.host.arguments.log
 attributes:
   idempotent: {support: full, description: The same release is prepared in the same way again.}
 options:
@@ -139,6 +140,7 @@ from ..module_utils.releases.release import Release
 
 ARGUMENTS: dict[str, Any] = {
     **shared("nginx_root", "token", "ca_bundle", "index_url", "name", "id"),
+    **shared("log_driver", "log_options"),
     "release": {"type": "dict"},
     "build": {"type": "bool", "default": True},
     "known": {"type": "list", "elements": "str", "default": []},

@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - flaskops.host.arguments.name
   - flaskops.host.arguments.id
   - flaskops.host.arguments.token
+  - flaskops.host.arguments.log
 attributes:
   idempotent:
     support: partial
@@ -63,14 +64,6 @@ options:
     type: str
     choices: ['no', unless-stopped]
     default: 'no'
-  log_driver:
-    description: The log driver of new containers; empty for that of the engine.
-    type: str
-    default: ''
-  log_options:
-    description: Its options.
-    type: dict
-    default: {}
   release_command:
     description: The words of the release command; empty for no command.
     type: list
@@ -124,15 +117,13 @@ from ..module_utils.host.reason import failed
 from ..module_utils.releases.start import Request, Start
 
 ARGUMENTS: dict[str, Any] = {
-    **shared("root", "name", "id", "token"),
+    **shared("root", "name", "id", "token", "log_driver", "log_options"),
     "uid": {"type": "int", "required": True},
     "host": {"type": "str", "default": "localhost"},
     "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
     "start": {"type": "bool", "default": True},
     "recreate": {"type": "bool", "default": False},
     "restart": {"type": "str", "choices": ["no", "unless-stopped"], "default": "no"},
-    "log_driver": {"type": "str", "default": ""},
-    "log_options": {"type": "dict", "default": {}},
     "release_command": {"type": "list", "elements": "str", "default": []},
     "release_command_seconds": {"type": "float", "default": 600},
 }

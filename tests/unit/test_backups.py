@@ -105,7 +105,7 @@ def test_a_backup_of_nothing_is_refused():
 def test_no_job_takes_the_timer_of_a_backup():
     job = {"name": "backup", "schedule": "daily", "command": "true"}
     _apps, problems = normalize_apps([{**SHOP, "jobs": [job]}])
-    assert len(problems) == 1 and "the timer of the key backup" in problems[0]
+    assert len(problems) == 1 and "which belongs to the key backup" in problems[0]
 
 
 @pytest.mark.parametrize("service", [{"name": "db", "engine": "postgresql"},

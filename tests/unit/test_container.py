@@ -337,6 +337,7 @@ DRIFT = {
     "sysctls": ("HostConfig.Sysctls", {"net.core.somaxconn": "128"}),
     "network_mode": ("HostConfig.NetworkMode", "bridge"),
     "aliases": ("NetworkSettings.Networks", {"flaskops-shop": {"Aliases": None}, "db": {}}),
+    "dns": ("HostConfig.Dns", ["10.0.0.53"]),
     "etc_hosts": ("HostConfig.ExtraHosts", []),
     "volumes": ("HostConfig.Binds", [*FOUND["HostConfig"]["Binds"], "/:/host"]),
     "volumes (written to)": (

@@ -67,7 +67,7 @@ def test_ssh_without_options_and_without_a_terminal():
 
 def test_the_docker_connection():
     assert command(kind="community.docker.docker", remote_addr="web1") == [
-        *("docker", "exec", "--interactive", "web1", "ls", "-l")
+        *("docker", "exec", "--interactive", "--", "web1", "ls", "-l")
     ]
     found = command(
         kind="community.docker.docker",
@@ -76,7 +76,7 @@ def test_the_docker_connection():
         docker_extra_args="--context far",
         terminal=True,
     )
-    words = "docker --context far exec --interactive --tty --user ops web1 ls -l"
+    words = "docker --context far exec --interactive --tty --user ops -- web1 ls -l"
     assert found == words.split()
 
 
@@ -221,6 +221,25 @@ def test_a_cut_connection_removes_the_container_and_ends_the_process(docker, how
     assert "rm --force --volumes shop-1-run-2" in calls(docker)
 
 
+def test_docker_exec_which_says_nothing_is_watched_from_beside(docker):
+    """The process that has the terminal is killed; the one beside it ends what runs on the host."""
+    mark = f"FLASKOPS_ATTACHED={os.urandom(8).hex()}"
+    task = {**attach([str(docker), "x"], (), "shop-1-run-2", mark), "watch": True}
+    beside = [sys.executable, "-c", PROGRAM, json.dumps(task)]
+    become = f"from {cli.__name__} import watch; import os, sys; watch({beside!r});"
+    become += "os.execvp('sleep', ['sleep', '60'])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[6])}
+    with (
+        subprocess.Popen(["env", mark, "sleep", "60"]) as left,
+        subprocess.Popen([sys.executable, "-c", become], env=environment) as client,
+    ):
+        time.sleep(1)
+        assert left.poll() is None and client.poll() is None
+        client.kill()
+        assert left.wait(20) == -signal.SIGHUP
+    assert calls(docker) == ["rm --force --volumes shop-1-run-2"]
+
+
 def test_ctrl_c_is_the_commands_own(docker):
     code = (
         "import signal, sys, time\nsignal.signal(2, lambda *_: sys.exit(9))\nprint(1, flush=True)"
@@ -278,13 +297,15 @@ def test_followed_logs_are_shown_as_they_come():
     assert sorted(shown(OLD, NEW, follow=True)) == LINES
 
 
-def test_a_log_that_is_followed_ends_with_its_reader(tmp_path):
+@pytest.mark.parametrize("what", ["reader", "pulse"])
+def test_a_log_that_is_followed_ends_with_its_reader(tmp_path, what):
     source = {**OLD, "words": ["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 60"]}
-    child = on_host({"sources": [source], "lines": 0, "since": "", "follow": True})
+    task = {"sources": [source], "lines": 0, "since": "", "follow": True}
+    child = on_host(task, stdin=subprocess.PIPE)
     deadline = time.monotonic() + 20
     while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    child.stdout.close()
+    (child.stdout if what == "reader" else child.stdin).close()
     assert child.wait(20) == attached.CUT
     pid = int((tmp_path / "pid").read_text())
     state = Path(f"/proc/{pid}/stat")

@@ -15,10 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.flaskops.host.plugins.action import release_plan
 from ansible_collections.flaskops.host.plugins.module_utils.host import engine, host_program, places
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import JobUnit, Place
+from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import gather
 from ansible_collections.flaskops.host.plugins.module_utils.program import archive, main
 from ansible_collections.flaskops.host.plugins.module_utils.program import job as program
@@ -47,6 +50,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.work import
 from ansible_collections.flaskops.host.plugins.plugin_utils.jobs import Given
 from entries import normalize_apps
 
+TOP = Path(__file__).resolve().parents[2]
 OLD = "111111111111"
 SHOP = {"name": "shop", "image": "registry.example.org/shop:1", "path": "/shop"}
 NIGHTLY = {"name": "nightly", "schedule": "*-*-* 03:00", "command": "flask cleanup"}
@@ -84,6 +88,8 @@ def test_a_schedule_of_cron_is_converted_with_a_note():
         ({"timezone": "a b"}, "must be a time zone"),
         ({"seconds": 0}, "must be a number of seconds"),
         ({"name": "a_b"}, "must be 1 to 20 of a-z"),
+        # Its order would be the file in which a restore notes how far it came.
+        ({"name": "restore"}, "must not be restore, which belongs to the key backup"),
         ({"command": "a\nb"}, "must be one line"),
         ({"when": "now"}, "when"),
     ],
@@ -374,11 +380,29 @@ def test_a_failure_of_systemd_is_one_of_the_application(tmp_path, units, systemc
 # --- the plan -------------------------------------------------------------------------------------
 
 
-def test_without_systemd_jobs_are_refused_with_words(tmp_path, units, monkeypatch):
-    monkeypatch.setattr(job_units, "SYSTEMD", tmp_path / "nowhere")
-    with pytest.raises(HostError, match=r"does not run on this host\. Leave jobs out"):
-        changes(tmp_path, with_jobs({}))
-    assert changes(tmp_path, with_jobs()) == {}
+@pytest.mark.parametrize(
+    ("pid1", "more", "refused"),
+    [
+        ("systemd", {}, False),
+        ("sleep", {}, True),
+        ("sleep", {"jobs": []}, False),
+        ("sleep", {"jobs": [], "backup": {"to": "/srv", "schedule": "03:00"}}, True),
+        ("sleep", {"state": "stopped"}, False),
+    ],
+)
+def test_without_systemd_they_are_refused_before_anything_is_touched(pid1, more, refused):
+    loader = DataLoader()
+    file = TOP / "roles/flask_apps/tasks/preflight.yml"
+    tasks = loader.load_from_file(str(file), trusted_as_template=True)
+    task = next(each for each in tasks if "Fail where nothing starts jobs" in each["name"])
+    wanted = release(**{"jobs": [NIGHTLY], **more})
+    found = {"__flask_apps_created": [plain(wanted), plain(release(name="blog"))]}
+    found["__flask_apps_host"] = {"docker": {"pid1": pid1}}
+    templar = Templar(loader, variables={**found, **task["vars"]})
+    assert templar.template(trust_as_template(f"{{{{ {task['when']} }}}}")) is refused
+    message = templar.template(task["ansible.builtin.fail"]["msg"])
+    if refused:
+        assert message.startswith("flask_apps: shop: jobs and backup are started by systemd, which")
 
 
 def test_a_schedule_that_never_comes_on_the_host_is_refused(

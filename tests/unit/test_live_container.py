@@ -16,6 +16,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     attach,
     container_log,
     describe,
+    drain,
     live_container,
     prune,
 )
@@ -128,7 +129,8 @@ class Engine:
 
     def run(self, *words, **_how):
         self.calls.append(words)
-        return ""
+        entries = [{"Name": f"/{name}", **self.inspect(name)} for name in words[3:]]
+        return json.dumps(entries) if words[0] == "inspect" else ""
 
     def inspect(self, name, kind="container"):
         return {
@@ -214,6 +216,11 @@ def test_logs_of_a_process(serve, tmp_path, monkeypatch):
         (f"shop-{ID}", ID),
     ]
     assert sources("worker", follow=True)[1:] == [(f"shop-{ID}-worker", f"{ID} worker")]
+    del engine.calls[:]
+    assert len(sources("")) == 5
+    assert engine.calls == [
+        ("inspect", "--type", "container", f"shop-{ID}", f"shop-{ID}-worker")
+    ]  # one call for all
 
 
 # --- where logs go --------------------------------------------------------------------------------
@@ -255,16 +262,17 @@ class Logging:
     """A fake Docker whose containers have logs."""
 
     def __init__(self, driver="json-file", status="running", app="shop"):
+        self.calls = []
         self.entry = {
             "Config": {"Labels": {"host.flaskops.app": app} if app else None},
             "HostConfig": {"LogConfig": {"Type": driver}},
             "State": {"Status": status},
         }
 
-    def inspect(self, _name):
-        return self.entry
-
     def run(self, *words, **_how):
+        self.calls.append(words)
+        if words[0] == "inspect":
+            return json.dumps([{"Name": f"/{name}", **self.entry} for name in words[3:]])
         return f"2026-01-01T00:00:00Z of {words[-1]}\n"
 
 
@@ -285,6 +293,16 @@ def test_the_log_of_a_container_that_is_removed_is_kept(tmp_path, engine, kept):
     assert files == ({"shop-1.log": "2026-01-01T00:00:00Z of shop-1\n"} if kept else {})
 
 
+def test_the_engine_is_asked_once_for_all_containers_that_are_removed():
+    engine = Logging("journald")
+    drain.remove(["shop-1", "shop-1-worker", "shop-2-pin"], engine)
+    assert [words[0] for words in engine.calls] == ["inspect", "rm"]
+    assert engine.calls[0][3:] == ("shop-1", "shop-1-worker")  # a pin has no log
+    del engine.calls[:]
+    drain.remove(["shop-1-job_nightly"], engine, with_logs=False)
+    assert [words[0] for words in engine.calls] == ["rm"]
+
+
 def test_only_the_last_logs_of_an_application_are_kept(tmp_path):
     for number in range(kept_logs.KEPT + 3):
         kept_logs.keep(Logging(), [f"shop-{number}"], tmp_path)
@@ -294,7 +312,9 @@ def test_only_the_last_logs_of_an_application_are_kept(tmp_path):
 def test_a_log_is_bounded_and_begins_with_a_whole_line(tmp_path, monkeypatch):
     monkeypatch.setattr(kept_logs, "KEPT_BYTES", 10)
     engine = Logging()
-    engine.run = lambda *_words, **_how: "rest of\nwhole\n"
+    ask = engine.run
+    said = "rest of\nwhole\n"
+    engine.run = lambda *words, **_how: said if words[0] == "logs" else ask(*words)
     kept_logs.keep(engine, ["shop-1"], tmp_path)
     assert (tmp_path / "shop/shop-1.log").read_text() == "whole\n"
 

@@ -117,6 +117,27 @@ def test_a_pool_that_is_in_use_is_reported_with_its_user(ensure):
         ensure(Engine(), routes="10.0.0.0/8 via 10.1.1.1 dev tun0\n")
 
 
+@pytest.mark.parametrize(
+    ("called", "key"), [("", "internet"), ("flaskops-shop.services", "services")]
+)
+def test_a_failure_names_the_key_that_asks_for_the_network(monkeypatch, tmp_path, called, key):
+    def unreadable():
+        raise HostError("the routes of this host cannot be read: no such program")
+
+    def ensure(engine):
+        monkeypatch.setattr(_networks, "_refuse_open_firewall", lambda: None)
+        with pytest.raises(HostError, match=f"^{key}: ") as failed:
+            _networks.ensure(engine, str(tmp_path), "shop", "10.201.0.0/28", called)
+        return str(failed.value)
+
+    assert ensure(Engine(network(called or "flaskops-shop", "10.9.0.0/16"))).count(": ") == 1
+    monkeypatch.setattr(_networks, "_routes", unreadable)
+    assert "routes" in ensure(Engine())
+    monkeypatch.setattr(_networks, "_routes", lambda: [])
+    assert "Pool overlaps" in ensure(Engine(refuses=["10.201.0.0/28"]))
+    assert "no 16 free addresses" in ensure(Engine(network("other", "10.201.0.0/16")))
+
+
 def test_a_network_is_refused_without_the_firewall_of_docker(tmp_path):
     file = tmp_path / "daemon.json"
     _networks._refuse_open_firewall(str(file))

@@ -340,6 +340,27 @@ def test_the_status_of_an_application_that_answers(host):
     assert [app["health"] for app in host(1, GOOD, b"", 0)] == ["ok (200)"]
 
 
+def test_the_status_reads_what_a_release_is_made_of_once(host, monkeypatch):
+    files, read_text = [], Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda self, **how: files.append(self.name) or read_text(self, **how)
+    )
+    host(2, GOOD, b"", 0)
+    assert files.count("release.json") == 2
+
+
+def test_a_release_that_nobody_can_read_does_not_hide_the_others(host, monkeypatch):
+    processes = {"a0": [7], "a1": [{"name": "worker", "command": "w"}]}
+
+    def read_release(_root, name, _id):
+        return {**FACTS, "app": name, "id": "1", "container": {}, "processes": processes[name]}
+
+    monkeypatch.setattr(_status, "read_release", read_release)
+    first, second = host(2, GOOD, b"", 0)
+    assert (first["state"], second["processes"]) == ("unreadable", {"worker": "running"})
+    assert first["reason"] and not second["reason"]
+
+
 def test_an_application_that_does_not_answer_through_nginx_does_not_delay_the_others(
     tmp_path, monkeypatch
 ):

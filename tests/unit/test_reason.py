@@ -188,6 +188,21 @@ def test_the_most_informative_line_of_a_log_is_selected(log, line):
             ),
             "Docker Hub answers, and has no such image: see base_image, python",
         ),
+        (
+            (
+                "The services of shop could not be started: service db: image postgres:17 could not"
+                ' be pulled: Error response from daemon: Get "https://registry-1.docker.io/v2/":'
+                " dial tcp: lookup registry-1.docker.io: no such host"
+            ),
+            "flask_apps_services_source: bootstrap makes PostgreSQL and Redis",
+        ),
+        (
+            (
+                "service db: image postgres:99 could not be pulled: failed to resolve reference"
+                ' "docker.io/library/postgres:99": docker.io/library/postgres:99: not found'
+            ),
+            "has no such image: see version or image of the service.",
+        ),
     ],
 )
 def test_a_registry_that_refuses_an_image_is_reported_with_the_key(text, words):

@@ -9,14 +9,17 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils.apps.services import MOST
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
-from ansible_collections.flaskops.host.plugins.module_utils.releases import describe
+from ansible_collections.flaskops.host.plugins.module_utils.releases import describe, prepare
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App
+from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 from ansible_collections.flaskops.host.plugins.module_utils.releases.remove import Remove
 from ansible_collections.flaskops.host.plugins.module_utils.releases.services import (
     image,
@@ -216,6 +219,8 @@ def test_the_application_gets_names_of_secrets_and_the_network(check):
     assert "DATABASE_URL" not in environment
     container = describe.container(app, "0" * 12, "i", "/r")
     assert container["network_mode"] == "flaskops-shop.services"
+    # Else an older engine asks the name server of the host on behalf of a closed network.
+    assert container["dns"] == ["192.0.2.1"]
     assert any(each.endswith(":/run/secrets:ro") for each in container["volumes"])
 
 
@@ -234,6 +239,7 @@ def test_with_internet_the_services_stay_in_a_separate_network(check):
     ]
     (made,) = specs(app)
     assert made.container["network_mode"] == "flaskops-shop.services"
+    assert "dns" not in container and made.container["dns"] == ["192.0.2.1"]
 
 
 def test_a_change_of_a_service_does_not_change_the_release(check):
@@ -461,7 +467,7 @@ class Engine:
     """
 
     def __init__(self, tmp_path):
-        self.command, self.info = "docker", {"LoggingDriver": "journald"}
+        self.command = "docker"
         self.tmp, self.bad, self.calls = tmp_path, set(), []
         self.containers, self.networks, self.volumes = {}, {}, {}
         self.images = {
@@ -585,6 +591,31 @@ def test_a_service_is_started_once(host, check):
     assert host.docker.calls[-1] == "update --restart unless-stopped shop-service-db"
     again, same = host(shop(check))
     assert (again.actions, again.network_made, same) == ([], False, values)
+
+
+def test_a_service_logs_where_the_applications_do(host, check):
+    """As the plan has it, which knows what docker_daemon_options chooses."""
+    request = prepare.Request(
+        nginx_root="", token="", group="", uids="", networks_pool="10.201.0.0/16",
+        log_driver="json-file", log_options={"max-size": "1m"},
+    )  # fmt: skip
+    specs = spec.service_specs("shop", shop(check).services, host.root, PROGRAMS)
+    release = Release(
+        name="shop", id="0" * 12, site="default", path="/", files={}, container={},
+        root=host.root, services=specs,
+    )  # fmt: skip
+    begun = prepare.Prepare(request, release, host.docker)
+    begun._begin = lambda *_words: None
+    begun._run_services(SimpleNamespace(changed=False, give=lambda _values: None))
+    words = " ".join(host.docker.containers["shop-service-db"]["words"])
+    assert "--log-driver json-file --log-opt max-size=1m" in words
+
+
+def test_what_prepares_and_what_starts_a_release_get_the_same_log():
+    tasks = yaml.safe_load((TOP / "roles/flask_apps/tasks/release.yml").read_text())
+    steps = [value for task in tasks[0]["block"] for key, value in task.items() if "host." in key]
+    asked = [{key: step[key] for key in ("log_driver", "log_options")} for step in steps]
+    assert len(asked) == 2 and asked[0] == asked[1]
 
 
 def test_a_service_that_is_not_healthy_at_first_leaves_no_container(host, check):

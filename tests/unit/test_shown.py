@@ -109,7 +109,7 @@ class Says:
         return {"State": {"Running": False, "ExitCode": 1}, "Config": {}}
 
     def run(self, *words, **_how):
-        return "1" if words[0] == "wait" else TEXT
+        return {"wait": "1", "inspect": "[]"}.get(words[0], TEXT)
 
 
 def of_the_engine(monkeypatch, _tmp_path):

@@ -340,7 +340,7 @@ def test_a_move_changes_the_owner_of_old_data_and_follows_no_link(host, tmp_path
         (0, 70000),
         (0, 0),
     ]
-    assert engine.done == ["stop", "rm"]
+    assert engine.done == ["stop", "inspect", "rm"]
     assert json.loads(host.file.read_text())["current"] == {"a": 70000}
 
 

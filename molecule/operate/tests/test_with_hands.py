@@ -150,6 +150,20 @@ def test_ctrl_c_reaches_the_command_and_not_the_connection(terminal, action):
     assert child.exitstatus == 9
 
 
+@pytest.mark.parametrize("action", ["exec", "run"])
+def test_a_killed_client_leaves_nothing_on_the_host(action):
+    """This host is reached by docker exec, which tells the other side nothing."""
+    there = containers()
+    stubborn = "trap '' HUP; sleep 98765; :"
+    client = subprocess.Popen([FLASKOPS, action, "shop", *ON, "--", "sh", "-c", stubborn])
+    count = "pgrep --full --exact --count 'sleep 98765' || true"
+    assert wait_for(lambda: on_host(count).strip() == "1", 60)
+    client.kill()
+    client.wait()
+    assert wait_for(lambda: on_host(count).strip() == "0")
+    assert containers() == there
+
+
 def test_flask_shell_is_a_shell(terminal):
     child = terminal("exec", "shop", *ON, "--", "flask", "shell")
     child.expect(">>> ")

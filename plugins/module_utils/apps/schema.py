@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from ..host.places import BACKUP, DRILL
+from ..host.places import BACKUP, DRILL, RESTORE
 from ..images.base import problem_of
 from ..inputs import addresses
 from ..inputs.options import Option, one_of
@@ -1343,8 +1343,8 @@ OPTIONS: dict[str, Option] = {
                 pattern=_SHORT_NAME,
                 allowed="1 to 20 of a-z, 0-9 and -, such as nightly",
                 check=lambda name: (
-                    f"not be {name}, which is the timer of the key backup; such as {name}-own"
-                    if name in (BACKUP, DRILL)
+                    f"not be {name}, which belongs to the key backup; such as {name}-own"
+                    if name in (BACKUP, DRILL, RESTORE)
                     else ""
                 ),
                 about="The name of the job within the application.",

@@ -26,10 +26,11 @@ from ..host.files import HostError, write_file
 from ..host.places import DataPlace, Place, ServiceName
 from ..host.typed import plain, read
 from ..releases import audit, drain, lock
+from ..releases.container_log import log_words
 from ..releases.services import image as images
 from ..releases.services.engines import PASSWORD
 from ..releases.services.record import ServiceRecord, digest, write_record
-from ..releases.services.run import Services, service_log
+from ..releases.services.run import Services
 from ..releases.services.service import ServiceSpec
 from ..releases.services.spec import network_of
 from . import services
@@ -45,8 +46,8 @@ class Journal:
     """What an interrupted run must put back.
 
     record: of the service before. networks: those of the applications that share it. apps,
-    containers: what was stopped. token: of the lock. place: the data directory. moving: whether it
-    may have been moved.
+    containers: what was stopped. token: of the lock. place: the data directory. log: the arguments of
+    docker create for the log of the service. moving: whether the data may have been moved.
     """
 
     record: ServiceRecord = field(default_factory=ServiceRecord)
@@ -55,6 +56,7 @@ class Journal:
     containers: tuple[str, ...] = ()
     token: str = ""
     place: str = ""
+    log: tuple[str, ...] = ()
     moving: bool = False
 
 
@@ -115,7 +117,15 @@ class Upgrade:
         apps = (self.app, *(each for each in sharing if network_of(each) in networks))
         owner = lock.Owner(os.urandom(8).hex(), WHO, os.uname().nodename, pid=os.getpid())
         lock.acquire(self.root, apps, owner, seconds=10, action="upgrade")
-        journal = Journal(service.record, networks, apps, (), owner.token, str(place.directory))
+        given = service.container["HostConfig"]["LogConfig"]
+        journal = Journal(
+            service.record,
+            networks,
+            apps,
+            token=owner.token,
+            place=str(place.directory),
+            log=tuple(log_words(given["Type"], given["Config"])),
+        )
         start = time.monotonic()
         try:
             running = [name for app in apps for name in containers_of(self.docker, app)]
@@ -125,7 +135,7 @@ class Upgrade:
             self._fill(service, str(image["Id"]), place)
             host_trees.delete(place.kept)
             self._write(replace(journal, moving=True))
-            self._swap(place)
+            self._swap(place, journal.log)
             self._start(running)
             if live.name in running:
                 wait_for_health(self.docker, live.release, live.name, live.release.place)
@@ -160,8 +170,7 @@ class Upgrade:
             place.kept.rename(place.directory)
             write_record(self.root, self.app, named.service, journal.record)
             container = Container.from_dict({"volumes": [], **journal.record.container})
-            log = service_log(self.docker)
-            settle(self.docker, container, "unless-stopped", log=log, start=True)
+            settle(self.docker, container, "unless-stopped", log=journal.log, start=True)
             for network in journal.networks:
                 words = ("--alias", named.service, network, named.container)
                 self.docker.run("network", "connect", *words)
@@ -203,13 +212,13 @@ class Upgrade:
         services.fill(self.docker, replace(service, record=record), own, dumped, place.filled)
         services.stop_filled(self.docker, own)
 
-    def _swap(self, place: DataPlace) -> None:
+    def _swap(self, place: DataPlace, log: Sequence[str]) -> None:
         """Move the directories, and replace the container."""
         services.stop(self.docker, self.app, [self.spec.name])
         place.directory.rename(place.kept)
         place.filled.rename(place.directory)
         host_trees.delete(place.new)
-        Services(self.docker, self.root, self.app, self.pool).ensure([self.spec])
+        Services(self.docker, self.root, self.app, self.pool, log).ensure([self.spec])
 
     def _start(self, containers: Sequence[str]) -> None:
         if containers:

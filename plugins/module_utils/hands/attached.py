@@ -33,12 +33,17 @@ GRACE = 2.0  # seconds between SIGHUP and SIGKILL
 
 
 class Connection:
-    """Whether the one who asked is still there: a terminal hangs up, a pipe loses its reader."""
+    """Whether the one who asked is still there: a terminal hangs up, a pipe loses its reader.
 
-    def __init__(self) -> None:
+    has_pulse: whether the end of the standard input says the same.
+    """
+
+    def __init__(self, has_pulse: bool = False) -> None:
         self.is_cut = False
         self.poll = select.poll()
         self.poll.register(sys.stdout.fileno(), 0)
+        if has_pulse:
+            self.poll.register(sys.stdin.fileno(), 0)
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             # The child gets Ctrl-C from the terminal too, and decides.
             signal.signal(number, self._signalled)
@@ -75,6 +80,14 @@ def attach(task: Task, connection: Connection) -> int:
             return code
     finally:
         _remove(task)
+
+
+def watch(task: Task) -> int:
+    """Wait until the connection is cut, or the command has ended, and remove what is left of it."""
+    sys.stdin.buffer.read()
+    _remove(task)
+    end(task["mark"])
+    return 0
 
 
 def _remove(task: Task) -> None:
@@ -169,7 +182,9 @@ def in_journal(line: bytes) -> Line:
 
 
 def main(task: Task) -> int:
-    connection = Connection()
+    if task.get("watch"):
+        return watch(task)
+    connection = Connection(has_pulse="sources" in task)
     try:
         return show(task, connection) if "sources" in task else attach(task, connection)
     except BrokenPipeError:

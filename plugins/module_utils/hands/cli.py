@@ -325,24 +325,36 @@ def start(answer: dict[str, Any], command: list[str], terminal: bool) -> int:
             task["before"][0] += command
         else:
             task["words"] += command
-    program = Path(attached.__file__).read_text()
-    words = [answer["python"], "-c", program, json.dumps(task)]
+    connection = Connection.from_dict(answer["connection"])
+    program = [answer["python"], "-c", Path(attached.__file__).read_text()]
     try:
-        words = Connection.from_dict(answer["connection"]).command(words, terminal)
+        words = connection.command([*program, json.dumps(task)], terminal)
+        watching = connection.command([*program, json.dumps({**task, "watch": True})], False)
     except Refused as refused:
         stop(f"{answer['host']}: {refused}")
     sys.stdout.flush()
     if "own" in task:
         try:
+            if connection.is_silent:
+                watch(watching)
             os.execvp(words[0], words)
         except OSError as error:
             stop(f"{words[0]} cannot be started: {error.strerror}.", 127)
     return show_log(words)
 
 
+def watch(words: list[str]) -> None:
+    """Start a command whose standard input ends with this process, and with what it becomes."""
+    reads, writes = os.pipe()
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(words, stdin=reads, stdout=nothing, stderr=nothing, start_new_session=True)
+    os.close(reads)
+    os.set_inheritable(writes, True)
+
+
 def show_log(words: list[str]) -> int:
     """Pass the lines on, escaped: an application must not steer the terminal."""
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         try:
             for line in child.stdout or ():
                 text = line.decode(errors="backslashreplace")

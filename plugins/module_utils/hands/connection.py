@@ -62,6 +62,13 @@ class Connection:
         known = {field.name for field in fields(cls)}
         return cls(**{key: value for key, value in found.items() if key in known})
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing tells a command on the host that the connection is cut: docker exec goes
+        on there. Only its standard input ends.
+        """
+        return self.kind == DOCKER
+
     def command(self, words: Sequence[str], terminal: bool) -> list[str]:
         """The words of the command on this machine.
 
@@ -122,4 +129,4 @@ class Connection:
         command = ["docker", *shlex.split(self.docker_extra_args or ""), "exec", "--interactive"]
         command += ["--tty"] if terminal else []
         command += ["--user", self.remote_user] if self.remote_user else []
-        return [*command, self.remote_addr, *words]
+        return [*command, "--", self.remote_addr, *words]

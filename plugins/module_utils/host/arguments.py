@@ -21,6 +21,8 @@ _SHARED: Mapping[str, Spec] = {
     "sites": {"type": "list", "elements": "dict", "default": []},
     "ca_bundle": {"type": "str", "default": ""},
     "index_url": {"type": "str", "default": "", "no_log": True},
+    "log_driver": {"type": "str", "default": ""},
+    "log_options": {"type": "dict", "default": {}},
     "username": {"type": "str", "default": ""},
     "password": {"type": "str", "default": "", "no_log": True},
 }

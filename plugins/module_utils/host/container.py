@@ -59,6 +59,8 @@ class Container:
     etc_hosts: Mapping[str, str] | None = None
     # Further names in its first network.
     aliases: Sequence[str] = ()
+    # The servers that are asked for names beside those of its networks; those of the host if empty.
+    dns: Sequence[str] = ()
 
     @classmethod
     def from_dict(cls, options: Mapping[str, Any]) -> Container:
@@ -110,6 +112,7 @@ class Container:
         words += ["--network", self.network_mode, "--env-file", self.env_file]
         words += ["--stop-signal", self.stop_signal, "--stop-timeout", str(self.stop_timeout)]
         words += _each("--network-alias", self.aliases)
+        words += _each("--dns", self.dns)
         words += _each("--cap-drop", self.cap_drop)
         words += _each("--security-opt", self.security_opts)
         words += _each("--sysctl", _pairs(self.sysctls, "="))
@@ -178,6 +181,7 @@ class Container:
             "cpus": round((self.cpus or 0) * 10**9) == (host.get("NanoCpus") or 0),
             "sysctls": (self.sysctls or {}).items() <= (host.get("Sysctls") or {}).items(),
             "network_mode": self.network_mode == host.get("NetworkMode"),
+            "dns": [*self.dns] == (host.get("Dns") or []),
             "aliases": set(self.aliases) <= self._aliases_of(found),
             "etc_hosts": set(_pairs(self.etc_hosts, ":")) <= set(host.get("ExtraHosts") or []),
             "volumes": (

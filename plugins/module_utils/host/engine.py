@@ -221,6 +221,13 @@ class Docker:
         return next(iter(json.loads(found or "[]")), {})
 
 
+def inspected(docker: Docker, names: Iterable[str]) -> dict[str, Inspected]:
+    """The output of docker inspect for containers, by name; one call for all of them."""
+    words = ["inspect", "--type", "container", *names]
+    found = docker.run(*words, check=False) if len(words) > 3 else ""
+    return {entry["Name"].lstrip("/"): entry for entry in json.loads(found or "[]")}
+
+
 def logs(docker: Docker, container: str, lines: int) -> str:
     """The last lines of a container's log, escaped and bounded."""
     said = docker.run(

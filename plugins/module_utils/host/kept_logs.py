@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from .engine import LOG_SECONDS, Docker, Inspected
+from .engine import LOG_SECONDS, Docker, Inspected, inspected
 from .files import HostError, write_file
-from .places import APP_LABEL, KEPT_LOGS
+from .places import APP_LABEL, KEPT_LOGS, is_pin
 
 IN_FILES = ("json-file", "local")  # drivers; the others, such as journald, have their own limits
 # Of one application: bytes of the end of each log, and the number of logs.
@@ -22,8 +22,9 @@ KEPT_BYTES, KEPT = 2 << 20, 10
 
 def keep(docker: Docker, containers: Iterable[str], place: Path | None = None) -> None:
     """Write the logs of containers that are about to be removed."""
-    for name in containers:
-        keep_one(docker, name, docker.inspect(name), place)
+    # A pin has never started.
+    for name, found in inspected(docker, [each for each in containers if not is_pin(each)]).items():
+        keep_one(docker, name, found, place)
 
 
 def keep_one(docker: Docker, name: str, found: Inspected, place: Path | None = None) -> None:

@@ -63,6 +63,8 @@ _APPS, _RELEASES, _RUN = "apps", "releases", "run"
 _JOB_UNIT = "flaskops-job-"
 # Timers of an application beside those of its jobs; no job has one of these names.
 BACKUP, DRILL = "backup", "drill"
+# Nor this one, the name of the file beside theirs that an interrupted restore leaves.
+RESTORE = "restore"
 _SOCKET, _RECORD, _ROUTE = "app.sock", "release.json", "route-"
 
 
@@ -270,7 +272,7 @@ class JobPlace:
     @property
     def journal(self) -> Path:
         """How far a restore came that was interrupted."""
-        return self.directory / "restore.json"
+        return self.directory / f"{RESTORE}.json"
 
 
 @dataclass(frozen=True)

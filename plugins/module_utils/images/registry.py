@@ -22,6 +22,13 @@ _UNREACHED = re.compile(
 _UNTRUSTED = re.compile(r"x509: |certificate signed by unknown authority|certificate verify failed")
 _LIMITED = re.compile(r"toomanyrequests|too many requests|rate limit", re.IGNORECASE)
 _MISSING = re.compile(r"([\w./:@-]+): not found|manifest (?:for \S+ |)(?:unknown|not found)")
+# An image of a service, as module_utils/releases/services names it.
+_SERVICE = re.compile(r"\bservice [\w-]+: image \S+ could not be pulled")
+_SERVICE_WAYS = (
+    "Where it is not to be reached at all: flask_apps_services_source: bootstrap makes PostgreSQL"
+    " and Redis from the distribution's packages; load another image on the host (docker load)"
+    " before the run."
+)
 _WAYS = (
     "Where it is not to be reached at all: flask_apps_base_source: bootstrap makes the base of our"
     " runtime from the host's APT sources, flask_apps_runtime_image takes a built runtime,"
@@ -36,18 +43,20 @@ def advice(reason: str) -> str:
         return ""
     place = asked[1] or asked[2]
     name = HUB if place.endswith("docker.io") else f"the registry {place}"
+    of_service = _SERVICE.search(reason)
     if _UNTRUSTED.search(reason):
         words = "install its authority on the host (update-ca-certificates) and restart Docker."
         return f"This host does not trust the certificate of {name}: {words}"
     if _LIMITED.search(reason):
         return f"{name} gives this address no more images for a while. {_mirror(name)}"
     if _UNREACHED.search(reason):
-        return f"This host does not reach {name}. {_mirror(name)} {_WAYS}"
+        ways = _SERVICE_WAYS if of_service else _WAYS
+        return f"This host does not reach {name}. {_mirror(name)} {ways}"
     if _MISSING.search(reason):
-        return (
-            f"{name} answers, and has no such image: see base_image, python, flask_apps_base_image,"
-            " or the FROM of the Dockerfile."
-        )
+        keys = "base_image, python, flask_apps_base_image, or the FROM of the Dockerfile"
+        if of_service:
+            keys = "version or image of the service"
+        return f"{name} answers, and has no such image: see {keys}."
     return ""
 
 

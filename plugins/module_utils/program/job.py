@@ -170,7 +170,7 @@ class _Running:
         """Stop its container, if it runs, and remove it."""
         with suppress(HostError):
             self.docker.run("stop", "-t", str(JOB_STOP_SECONDS), self.name, check=False, seconds=60)
-            remove([self.name], self.docker)
+            remove([self.name], self.docker, with_logs=False)
 
 
 def _code(state: Mapping[str, Any]) -> tuple[int, str]:
@@ -186,7 +186,8 @@ def _code(state: Mapping[str, Any]) -> tuple[int, str]:
 def _clean(docker: Docker, order: Order) -> None:
     """Remove the containers of this job, of all releases."""
     there = docker.containers(f"{APP_LABEL}={order.app}")
-    remove([entry["Names"] for entry in there if job_of(entry) == order.job.name], docker)
+    ours = [entry["Names"] for entry in there if job_of(entry) == order.job.name]
+    remove(ours, docker, with_logs=False)
 
 
 def _end(order: Order, result: Result) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..host import kept_logs
 from ..host.container import command_to_create
-from ..host.engine import Docker, Listed
+from ..host.engine import Docker, Listed, inspected
 from ..host.files import HostError, moment
 from ..host.places import (
     APP_LABEL,
@@ -215,15 +215,18 @@ class Attach:
 
     def _with_log(self) -> list[Listed]:
         """The containers that are there and do not log to the journal, the oldest first."""
-        entries = {}
-        for entry in self.docker.containers(f"{APP_LABEL}={self.name}"):
-            if is_pin(entry["Names"]) or not self._is_meant(entry):
-                continue
-            found = self.docker.inspect(entry["Names"])
-            log = found.get("HostConfig", {}).get("LogConfig", {}).get("Type")
-            if log not in (None, "none", container_log.JOURNAL):
-                entries[found["Created"]] = entry
-        return [entry for _created, entry in sorted(entries.items())]
+        entries = {
+            entry["Names"]: entry
+            for entry in self.docker.containers(f"{APP_LABEL}={self.name}")
+            if not is_pin(entry["Names"]) and self._is_meant(entry)
+        }
+        elsewhere = ("none", container_log.JOURNAL)
+        created = {
+            name: found["Created"]
+            for name, found in inspected(self.docker, entries).items()
+            if found["HostConfig"]["LogConfig"]["Type"] not in elsewhere
+        }
+        return [entries[name] for name in sorted(created, key=lambda name: created[name])]
 
     def _kept_name(self, container: str) -> str:
         """The release and process of a container that is gone; "" where it is not meant."""

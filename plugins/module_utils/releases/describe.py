@@ -33,7 +33,7 @@ from .covers import DATABASE, not_kept
 from .release import FORMAT, UID_PLACEHOLDER, own_network
 from .secrets import PLACE as SECRETS
 from .secrets import config_mounts, laid, of_services, variables
-from .services.spec import network_of
+from .services.spec import NO_NAME_SERVER, network_of
 
 # Placeholder in every rendered file for the id, which is computed over them.
 PLACEHOLDER = "@flaskops-release@"
@@ -129,6 +129,7 @@ def container(app: App, release: str, image: str, root: str) -> dict[str, Any]:
         entrypoint=None if engine.in_runtime else ["python3", f"{CONTAINER_SETTINGS}/{settings}"],
         network_mode=networks[0] if networks else "none",
         networks=[{"name": network} for network in networks],
+        dns=NO_NAME_SERVER if networks == [network_of(app.name)] else (),
         etc_hosts=hosts or None,
     ).to_dict()
 

@@ -112,9 +112,14 @@ def stop(containers: Iterable[str], docker: Docker, seconds: int = STOP_SECONDS)
         docker.run("stop", "-t", str(seconds), *names, check=False)
 
 
-def remove(containers: Iterable[str], docker: Docker) -> None:
-    """Remove containers, with their anonymous volumes; their logs are kept."""
+def remove(containers: Iterable[str], docker: Docker, with_logs: bool = True) -> None:
+    """Remove containers, with their anonymous volumes.
+
+    Args:
+        with_logs: keep their logs, which the engine is asked for. Those of jobs have none.
+    """
     names = list(containers)
     if names:
-        kept_logs.keep(docker, names)
+        if with_logs:
+            kept_logs.keep(docker, names)
         docker.run("rm", "--force", "--volumes", *names, check=False)

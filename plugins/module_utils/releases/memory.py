@@ -11,12 +11,11 @@ nor its health check shows it. The counters are those of the control group: memo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..host.engine import Docker
+from ..host.engine import Docker, inspected
 from .engines.known import engine_in
 
 # One may be an accident, such as a request that was too large; from this number on it is the rule.
@@ -79,17 +78,12 @@ def advice(container: Mapping[str, Any], count: int) -> str:
 
 def starved(docker: Docker, containers: Iterable[str]) -> dict[str, str]:
     """The containers that run out of memory, with what to write; one call for all of them."""
-    names = list(containers)
-    found = (
-        json.loads(docker.run("inspect", "--type", "container", *names, check=False) or "[]")
-        if names
-        else []
-    )
-    counted = [(entry, killed(int(entry["State"].get("Pid") or 0))) for entry in found]
+    counted = {
+        name: (entry, killed(int(entry["State"].get("Pid") or 0)))
+        for name, entry in inspected(docker, containers).items()
+    }
     return {
-        entry["Name"].lstrip("/"): advice(entry, count)
-        for entry, count in counted
-        if count >= TOO_MANY
+        name: advice(entry, count) for name, (entry, count) in counted.items() if count >= TOO_MANY
     }
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Docker network of an application with internet: true: a separate bridge, which Docker
+"""The Docker networks of an application: with internet: true a separate bridge, which Docker
 isolates from all others.
 
 Docker's default networks are large and few; a host with many applications would run out of them. So
@@ -85,17 +85,29 @@ def ensure(
         pool: what its addresses are taken from.
         network: that of its services; "" for the one of internet: true.
         options: of docker network create.
+
+    Raises:
+        HostError: with the key of the entry that asks for it.
     """
-    key = "services" if network else "internet"
+    try:
+        return _ensure(docker, root, name, pool, network, options)
+    except HostError as error:
+        raise HostError(f"{'services' if network else 'internet'}: {error}") from error
+
+
+def _ensure(
+    docker: Docker, root: str, name: str, pool: str, network: str, options: Sequence[str]
+) -> bool:
+    has_way_out = not network
     network = network or own_network(name)
     if found := docker.inspect(network, "network"):
         if (found.get("Labels") or {}).get(APP_LABEL) == name:
             return False
         raise HostError(
-            f"{key}: there is a Docker network {network} that is not of this collection; rename"
-            " or remove it."
+            f"there is a Docker network {network} that is not of this collection; rename or remove"
+            " it."
         )
-    if key == "internet":  # the other one needs no rules: it has no way out
+    if has_way_out:  # the other one needs no rules
         _refuse_open_firewall()
     with exclusive(root):
         error = ""
@@ -116,9 +128,7 @@ def ensure(
             except HostError as refused:  # networks that only the engine knows
                 error = str(refused)
     raise HostError(
-        f"{key}: no network of 16 addresses could be made: {error}"
-        if error
-        else _full(docker, pool, key)
+        f"no network of 16 addresses could be made: {error}" if error else _full(docker, pool)
     )
 
 
@@ -142,7 +152,7 @@ def _free(docker: Docker, pool: str) -> Iterator[IPv4Network]:
             yield subnet
 
 
-def _full(docker: Docker, pool: str, key: str) -> str:
+def _full(docker: Docker, pool: str) -> str:
     whole = IPv4Network(pool)
     by = list(
         dict.fromkeys(
@@ -150,7 +160,7 @@ def _full(docker: Docker, pool: str, key: str) -> str:
         )
     )
     return (
-        f"{key}: flask_apps_networks_pool ({pool}) has no 16 free addresses on this host, where"
+        f"flask_apps_networks_pool ({pool}) has no 16 free addresses on this host, where"
         f" routes and Docker networks have {', '.join(by[:5])}{' and more' if len(by) > 5 else ''}."
         " Set it to a private network that nobody uses."
     )
@@ -162,9 +172,9 @@ def _routes() -> list[IPv4Network]:
         command = ["ip", "-4", "-oneline", "route", "show", "table", "all"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise HostError(f"internet: the routes of this host cannot be read: {error}") from error
+        raise HostError(f"the routes of this host cannot be read: {error}") from error
     if done.returncode:
-        raise HostError(f"internet: the routes of this host cannot be read: {done.stderr.strip()}")
+        raise HostError(f"the routes of this host cannot be read: {done.stderr.strip()}")
     return routes_of(done.stdout)
 
 
@@ -208,7 +218,7 @@ def _refuse_open_firewall(file: str = DAEMON_FILE) -> None:
         return
     if isinstance(settings, dict) and settings.get("iptables") is False:
         raise HostError(
-            f"internet: {file} has iptables: false, so that Docker keeps no networks apart. Leave"
+            f"{file} has iptables: false, so that Docker keeps no networks apart. Leave"
             " that out (docker_daemon_options), or write networks: [NAME] with a network that your"
             " own firewall guards."
         )

@@ -17,7 +17,7 @@ import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +29,7 @@ from ..images.delta import Damaged, assemble
 from ..images.unpack import unpack
 from . import covers, networks
 from .accounts import write_accounts
+from .container_log import log_words
 from .directory import Directory
 from .image_files import ImageFiles
 from .lock import renew
@@ -79,10 +80,12 @@ class Request:
     delta: str | None = None
     archive: str | None = None
     archive_digest: str = ""
+    log_driver: str = ""
+    log_options: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, params: Mapping[str, Any]) -> Request:
-        return cls(**{field.name: params[field.name] for field in fields(cls)})
+        return cls(**{each.name: params[each.name] for each in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -281,8 +284,9 @@ class Prepare:
         if not self.release.services:
             return False
         self._begin("start its services", f"The services of {self.name} could not be started")
+        log = log_words(self.request.log_driver, self.request.log_options)
         pool = self.request.networks_pool
-        services = Services(self.docker, self.root, self.name, pool)
+        services = Services(self.docker, self.root, self.name, pool, log)
         try:
             values = services.ensure(self.release.services)
         finally:

@@ -7,12 +7,11 @@ release before when they do not.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..host.engine import Docker, logs
+from ..host.engine import Docker, inspected, logs
 from ..host.files import HostError
 from ..host.places import APP_LABEL, PROCESS_LABEL, RELEASE_LABEL, ReleaseName
 from . import advice, app, drain, memory
@@ -181,10 +180,8 @@ class StartProcesses:
                 self.sleep(PAUSE)
 
     def _states(self, containers: list[str]) -> dict[str, Mapping[str, Any]]:
-        entries = json.loads(
-            self.docker.run("inspect", "--type", "container", *containers, check=False) or "[]"
-        )
-        return {entry["Name"].lstrip("/"): entry["State"] for entry in entries}
+        found = inspected(self.docker, containers)
+        return {name: entry["State"] for name, entry in found.items()}
 
     def _failed(self, work: Work, process: app.Process, what: str) -> None:
         container = work.named.process(process.name)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..host.engine import Docker, logs
+from ..host.engine import Docker, inspected, logs
 from ..host.files import HostError
 from ..host.places import Place, ReleaseName, ServiceName
 from ..host.trees import Size, size
@@ -31,7 +31,7 @@ from .probe import (
     headers_for,
     problem,
 )
-from .record import Link, Record, live_links, processes_of, read_release
+from .record import Link, Record, live_links, read_release
 from .release import Release
 from .services.record import read_record
 from .services.run import is_healthy
@@ -84,6 +84,34 @@ class Ending:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class Live:
+    """What serves of an application, and its release.json, which is read once.
+
+    release: None where release.json is missing or broken. processes: their names. services: by the
+    application's own names for them. problem: why nobody can read it.
+    """
+
+    link: Link
+    release: Release | None = None
+    processes: tuple[str, ...] = ()
+    services: Mapping[str, ServiceName] = field(default_factory=dict)
+    problem: str = ""
+
+    @classmethod
+    def of(cls, root: str, name: str, link: Link) -> Live:
+        try:
+            if not (facts := read_release(root, name, link.id)):
+                return cls(link)
+            release = Release.from_record(facts, root)
+            services = {
+                each.name: ServiceName(each.of or name, each.name) for each in release.services
+            }
+            return cls(link, release, tuple(each.name for each in release.processes), services)
+        except Exception as error:
+            return cls(link, problem=_reason(error))
+
+
 class Status:
     """Reads links, records and containers of all applications.
 
@@ -109,21 +137,17 @@ class Status:
         self.names = applications(root, self.links, only)
 
     def apps(self) -> list[AppStatus]:
-        live = {name: links[0] for name, links in self.links.items() if name in self.names}
-        releases = {name: ReleaseName(name, link.id) for name, link in live.items()}
-        processes = [
-            release.process(process)
-            for release in releases.values()
-            for process in self._processes(release)
-        ]
-        services = [
-            service.container
-            for release in releases.values()
-            for service in self._services(release).values()
-        ]
-        found = self._inspect(
-            [*(each.container for each in releases.values()), *processes, *dict.fromkeys(services)]
-        )
+        live = {
+            name: Live.of(self.root, name, links[0])
+            for name, links in self.links.items()
+            if name in self.names
+        }
+        containers: dict[str, None] = {}
+        for name, each in live.items():
+            named = ReleaseName(name, each.link.id)
+            containers |= dict.fromkeys([named.container, *map(named.process, each.processes)])
+            containers |= dict.fromkeys(service.container for service in each.services.values())
+        found = inspected(self.docker, containers)
         used = self._memory([name for name, entry in found.items() if entry["State"]["Running"]])
         # In parallel: an application that does not answer does not delay the others.
         with ThreadPoolExecutor(AT_ONCE) as beside:
@@ -135,17 +159,6 @@ class Status:
             )
         jobs = job_states(self.root, self.names)
         return [replace(app, jobs=jobs[app.name]) if app.name in jobs else app for app in apps]
-
-    def _processes(self, release: ReleaseName) -> list[str]:
-        return [each.name for each in processes_of(self.root, release.app, release.id)]
-
-    def _services(self, release: ReleaseName) -> dict[str, ServiceName]:
-        """The services of a release by its names for them, from its release.json."""
-        facts = read_release(self.root, release.app, release.id)
-        return {
-            each["name"]: ServiceName(each["of"] or release.app, each["name"])
-            for each in facts.get("services", [])
-        }
 
     def _service(
         self,
@@ -166,22 +179,19 @@ class Status:
     def _app_or_reason(
         self,
         name: str,
-        link: Link | None,
+        live: Live | None,
         found: Mapping[str, Mapping[str, Any]],
         used: Mapping[str, str],
     ) -> AppStatus:
         """The status of one application; one that cannot be read is shown as such, beside the
         others.
         """
+        if live and live.problem:
+            return AppStatus(name, live.link.id, reason=live.problem)
         try:
-            return self._app(name, link, found, used)
+            return self._app(name, live, found, used)
         except Exception as error:
-            reason = (
-                str(error)
-                if isinstance(error, (HostError, OSError))
-                else f"{type(error).__name__}: {error}"
-            )
-            return AppStatus(name, link.id if link else None, reason=reason)
+            return AppStatus(name, live.link.id if live else None, reason=_reason(error))
 
     def _disk(self, name: str) -> Size:
         """The bytes that its containers have written, in all kept releases."""
@@ -208,13 +218,13 @@ class Status:
     def _app(
         self,
         name: str,
-        link: Link | None,
+        live: Live | None,
         found: Mapping[str, Mapping[str, Any]],
         used: Mapping[str, str],
     ) -> AppStatus:
         record, held, disk = Record(self.root, name), holder(self.root, name), self._disk(name)
         locked_by = held.who if held else None
-        if not link:
+        if not live:
             ending = self._ending(name)
             return AppStatus(
                 name,
@@ -227,9 +237,9 @@ class Status:
                 disk=str(disk),
                 disk_bytes=disk.bytes,
             )
+        link, release = live.link, live.release
         named, known = ReleaseName(name, link.id), record.of(link.id)
         details = found.get(named.container, {})
-        release = self._release(name, link.id)
         state = details.get("State", {})
         return AppStatus(
             name,
@@ -245,25 +255,14 @@ class Status:
             release.url(self.sites, self.address) if release else None,
             used.get(named.container, "-"),
             details.get("RestartCount"),
-            {
-                process: _state(found.get(named.process(process), {}))
-                for process in self._processes(named)
-            },
-            {
-                service: self._service(each, found, used)
-                for service, each in self._services(named).items()
-            },
+            {process: _state(found.get(named.process(process), {})) for process in live.processes},
+            {service: self._service(each, found, used) for service, each in live.services.items()},
             tuple(release for release in record.served if release != link.id),
             advice=tuple(self._advice(details)),
             locked_by=locked_by,
             disk=str(disk),
             disk_bytes=disk.bytes,
         )
-
-    def _release(self, name: str, identity: str) -> Release | None:
-        """The content of release.json; None where it is missing or broken."""
-        facts = read_release(self.root, name, identity)
-        return Release.from_record(facts, self.root) if facts else None
 
     def _advice(self, details: Mapping[str, Any]) -> list[str]:
         """The faults in its log and in the kernel's counters that a key fixes."""
@@ -292,16 +291,6 @@ class Status:
         good = accepts(status, release.health.status)
         return f"{'ok' if good else 'bad'} ({status}){memory.in_status(details)}"
 
-    def _inspect(self, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        found = (
-            json.loads(
-                self.docker.run("inspect", "--type", "container", *names, check=False) or "[]"
-            )
-            if names
-            else []
-        )
-        return {entry["Name"].lstrip("/"): entry for entry in found}
-
     def _memory(self, names: Sequence[str]) -> dict[str, str]:
         if not names:
             return {}
@@ -326,6 +315,12 @@ def applications(root: str, links: Iterable[str], only: Sequence[str]) -> list[s
             f" {', '.join(sorted(known)) or 'no application'}."
         )
     return sorted(name for name in known if not only or name in only)
+
+
+def _reason(error: Exception) -> str:
+    """A failure in words; of one that nobody expects, its kind too."""
+    known = isinstance(error, (HostError, OSError))
+    return str(error) if known else f"{type(error).__name__}: {error}"
 
 
 def _state(details: Mapping[str, Any]) -> str:

@@ -21,7 +21,6 @@ from ...host.engine import Docker, Inspected, logs
 from ...host.files import HostError, file_digest, make_directory, now, write_file
 from ...host.places import SERVICE_LABEL, Place, ServiceName, ServicePlace
 from .. import networks
-from ..container_log import log_of, log_words
 from . import image as images
 from . import rotation
 from .engines import ENGINES, PASSWORD, UID
@@ -44,10 +43,14 @@ class Services:
         root: the directory of the releases.
         app: the name of the application.
         pool: the pool that its network is taken from.
+        log: the options of docker create for the log of a container.
     """
 
-    def __init__(self, docker: Docker, root: str, app: str, pool: str) -> None:
+    def __init__(
+        self, docker: Docker, root: str, app: str, pool: str, log: Sequence[str] = ()
+    ) -> None:
         self.docker, self.root, self.app, self.pool = docker, root, app, pool
+        self.log = log
         self.place = Place(root)
         self.actions: list[str] = []
         self.network_made = False
@@ -216,9 +219,7 @@ class Services:
             raise HostError("it is not on this host; deploy its application again.")
         if not found:  # removed with a later release
             container = Container.from_dict({"volumes": [], **record.container})
-            settle(
-                self.docker, container, "unless-stopped", log=service_log(self.docker), start=True
-            )
+            settle(self.docker, container, "unless-stopped", log=self.log, start=True)
             self.actions.append(f"started its service {named.service}")
         elif not found["State"]["Running"]:
             self.docker.run("update", "--restart", "unless-stopped", named.container)
@@ -244,7 +245,7 @@ class Services:
             self.docker.run("rename", named.container, named.before)
         try:
             self._write(spec, place, secrets[0])
-            settle(self.docker, container, log=service_log(self.docker), start=True)
+            settle(self.docker, container, log=self.log, start=True)
             wait(self.docker, named.container, spec.health, spec.deadline_seconds)
             if spec.engine and ENGINES[spec.engine].keeps_password:
                 words, text = ENGINES[spec.engine].set_password("", secrets[0][PASSWORD])
@@ -288,10 +289,6 @@ class Services:
                 )
 
 
-def service_log(docker: Docker) -> list[str]:
-    """The arguments of docker create for the log of a service."""
-    found = log_of(docker.info)
-    return log_words(found["log_driver"], found["log_options"])
 
 
 def running(docker: Docker) -> dict[str, str]:

@@ -22,6 +22,10 @@ from .service import Recipe, Service, ServiceSpec
 # another user.
 DROPPED = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "SETPCAP", "SYS_CHROOT")
 TMP = "64m"
+# The name server of a container that must not reach the outside: an address that nobody has (RFC
+# 5737). Older engines ask the name server of the host for it, even from a closed network, where
+# that listens on the host's loopback (CVE-2024-29018): each name would carry a message out.
+NO_NAME_SERVER = ("192.0.2.1",)
 # The repository of images from the distribution's packages; no application has this name.
 REPOSITORY = "flaskops/base"
 
@@ -120,6 +124,7 @@ def _container(
         "network_mode": network,
         "networks": [{"name": network}],
         "aliases": [service.name],
+        "dns": NO_NAME_SERVER,
         "hostname": service.name,
         "memory": service.resources.memory,
         "memory_swap": service.resources.memory,
