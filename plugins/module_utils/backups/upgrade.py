@@ -46,7 +46,7 @@ class Journal:
     """What an interrupted run must put back.
 
     record: of the service before. networks: those of the applications that share it. apps,
-    containers: what was stopped. token: of the lock. place: the data directory. log: the arguments of
+    containers: what was stopped. token: of the lock. place: the data directory. log: the options of
     docker create for the log of the service. moving: whether the data may have been moved.
     """
 

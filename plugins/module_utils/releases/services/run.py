@@ -289,8 +289,6 @@ class Services:
                 )
 
 
-
-
 def running(docker: Docker) -> dict[str, str]:
     """The state of the containers of all services, by their names."""
     line = '{"name":{{json .Names}},"state":{{json .State}}}'
