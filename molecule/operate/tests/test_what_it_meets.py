@@ -3,6 +3,7 @@ reboots, a full disk, and its end.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -246,52 +247,47 @@ def test_everything_is_back_after(
 
 @pytest.fixture
 def small_disk(host):
-    """The data of the database on a file system that has 24 MB left, and really becomes full."""
+    """The data of the database on a file system that really becomes full: its directory."""
     data = host.check_output(f"docker volume inspect -f '{{{{.Mountpoint}}}}' {DATABASE}")
     small = "/run/small"
     host.check_output(f"docker stop {DATABASE}")
-    kilobytes = int(host.check_output(f"du -sk {data}").split()[0]) + (24 << 10)
+    kilobytes = int(host.check_output(f"du -sk {data}").split()[0]) + (64 << 10)
     host.check_output(
         f"mkdir -p {small} && mount -t tmpfs -o size={kilobytes}k small {small}"
         f" && cp -a {data}/. {small}/ && chown --reference={data} {small}"
         f" && chmod --reference={data} {small} && mount --bind {small} {data}"
         f" && docker start {DATABASE}"
     )
-    yield lambda more: host.check_output(
-        f"mount -o remount,size={kilobytes + (more << 10)}k {small}"
-    )
+    yield data
     host.check_output(
-        f"docker stop {DATABASE} && umount {data} && find {data} -mindepth 1 -delete"
-        f" && cp -a {small}/. {data}/ && umount {small} && docker start {DATABASE}"
+        f"docker stop {DATABASE} && rm -f {data}/filler && umount {data}"
+        f" && find {data} -mindepth 1 -delete && cp -a {small}/. {data}/ && umount {small}"
+        f" && docker start {DATABASE}"
     )
 
 
 def test_a_full_disk_in_the_database(
     small_disk, host, works, http, order, entries, play, here, measured
 ):
+    def writes():
+        if not works():
+            return False
+        return http(f"{PATH}/", method="POST", headers=FORM, body="text=room").status == 200
+
     seconds_until(works, BACK, "the application on the small disk")
     number = order("before the disk is full")
-    filling = psql(
-        host,
-        "INSERT INTO entry (by, text) SELECT 'filler', md5(random()::text)"
-        " FROM generate_series(1, 2000000)",
-        check=False,
-    )
-    assert filling.rc != 0
+    host.run(f"dd if=/dev/zero of={small_disk}/filler bs=64k")
+    much = "INSERT INTO entry (by, text) SELECT 'filler', repeat('x', 1000)"
+    failed = psql(host, f"{much} FROM generate_series(1, 100000)", check=False)
+    assert failed.rc != 0
     # Other applications go on.
     assert [http("/notes/").status for _ in range(20)] == [200] * 20
     status = play("status", arguments=here).output
-    measured(f"psql: {filling.stderr.strip()[:100]!r}")
-    measured(f"status: {[line for line in status.splitlines() if 'shop' in line]}")
-    small_disk(200)
-    took = seconds_until(
-        lambda: (
-            works()
-            and http(f"{PATH}/", method="POST", headers=FORM, body="text=room").status == 200
-        ),
-        BOOTED,
-        "the database with room",
-    )
+    (line,) = (line for line in status.splitlines() if " shop-" in line)
+    assert re.search(r"db [^,]*\(its disk is full\)", line), line
+    measured(f"{failed.stderr.splitlines()[0]}; {re.search('db [^,]*', line)[0]}")
+    host.check_output(f"rm {small_disk}/filler")
+    took = seconds_until(writes, BOOTED, "the database with room")
     measured(f"writes again {took:.1f} s after there is room")
     assert number in [entry["number"] for entry in entries("visitor")]
     assert entries("filler") == []
