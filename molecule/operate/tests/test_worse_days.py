@@ -1,5 +1,5 @@
-"""What an application meets while it lives: migrations, restarts, other passwords, a refused image,
-reboots, a full disk, and its end.
+"""Worse days of an application: migrations, restarts, other passwords, a refused image, reboots, a
+full disk, and its end. After all others: a reboot may empty the journal.
 """
 
 import json
@@ -208,7 +208,9 @@ def test_an_image_that_is_not_healthy_is_refused(redeploy, load, host, order, en
 def boot_again(host):
     command = ["docker", "restart", "--time", "20", host.backend.host]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    host.run("systemctl is-system-running --wait")
+    seconds_until(
+        lambda: host.run("systemctl is-system-running --wait").rc in (0, 1), BOOTED, "systemd"
+    )
 
 
 def in_bad_order(host):
