@@ -11,16 +11,29 @@ import threading
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.backups import order, restore, trees
+from ansible_collections.flaskops.host.plugins.module_utils.backups.data import Live
 from ansible_collections.flaskops.host.plugins.module_utils.backups.order import (
     BackupOrder,
     BackupResult,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.backups.restic import Snapshot
+from ansible_collections.flaskops.host.plugins.module_utils.backups.services import (
+    LiveService,
+    refuse_stopped,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
-from ansible_collections.flaskops.host.plugins.module_utils.host.places import DataPlace, Place
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
+    DataPlace,
+    Place,
+    ServiceName,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases import report
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App, Backup
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
+from ansible_collections.flaskops.host.plugins.module_utils.releases.services.engines import ENGINES
+from ansible_collections.flaskops.host.plugins.module_utils.releases.services.record import (
+    ServiceRecord,
+)
 from ansible_collections.flaskops.host.plugins.plugin_utils.jobs import Given
 from entries import normalize_apps
 
@@ -74,6 +87,20 @@ def test_no_job_takes_the_timer_of_a_backup():
     job = {"name": "backup", "schedule": "daily", "command": "true"}
     _apps, problems = normalize_apps([{**SHOP, "jobs": [job]}])
     assert len(problems) == 1 and "the timer of the key backup" in problems[0]
+
+
+@pytest.mark.parametrize("service", [{"name": "db", "engine": "postgresql"},
+                                     {"name": "db", "image": "queue:1"}])  # fmt: skip
+def test_services_are_enough_for_a_backup(service):
+    _apps, problems = normalized(BACKUP, volumes=[], services=[service])
+    assert problems == []
+
+
+def test_a_service_of_another_application_is_not_enough():
+    owner = {**SHOP, "name": "owner", "path": "/o", "services": [{"name": "db", "engine": "redis"}]}
+    sharing = {**SHOP, "backup": BACKUP, "services": [{"name": "db", "of": "owner"}]}
+    _apps, problems = normalize_apps([owner, sharing])
+    assert len(problems) == 1 and "no own services" in problems[0]
 
 
 # --- the files of a host --------------------------------------------------------------------------
@@ -235,6 +262,129 @@ def test_an_interrupted_restore_is_undone(tmp_path, monkeypatch, moved):
     assert (place.directory / "file").read_text() == "before"
     assert not place.new.exists() and not made.place.journal.exists()
     assert not restore.Restore(made).undo()
+
+
+class Called:
+    """An engine that keeps the words of its calls."""
+
+    def __init__(self):
+        self.calls = []
+
+    def run(self, *words, **_how):
+        self.calls.append(" ".join(words))
+        return ""
+
+    def inspect(self, _name, _kind="container"):
+        return {"State": {"Running": True, "ExitCode": 0}}
+
+
+@pytest.fixture
+def database(tmp_path):
+    """A service db of the application, as it is on its host."""
+
+    volumes = tmp_path.with_name(f"{tmp_path.name}-volumes")  # not below the releases
+
+    def make(name="db", engine="postgresql", **container):
+        mounts = [{"Source": str(volumes / name), "RW": True, "Destination": "/data"}]
+        if engine:
+            mounts[0]["Destination"] = ENGINES[engine].directory
+        state = {"Running": True, "Status": "running"}
+        record = ServiceRecord(engine, container={"volumes": [f"{name}-data:/data"]})
+        found = {"State": state, "Mounts": mounts, **container}
+        (volumes / name).mkdir(parents=True, exist_ok=True)
+        return LiveService(str(tmp_path), ServiceName("shop", name), record, found)
+
+    make.volumes = volumes
+    return make
+
+
+def test_an_interrupted_restore_starts_the_services_before_the_application(tmp_path, monkeypatch):
+    made, docker = given_order(tmp_path), Called()
+    journal = {"containers": ["shop-1"], "services": ["db"], "token": "t", "moving": True}
+    made.place.journal.write_text(json.dumps(journal))
+    monkeypatch.setattr(restore, "containers_of", lambda _docker, _app: ["shop-1"])
+    one = restore.Restore(made)
+    one.docker = docker
+    assert one.undo()
+    assert docker.calls == [
+        "rm --force --volumes shop-service-db.new",
+        "stop -t 5 shop-1",
+        "stop shop-service-db",
+        "start shop-service-db",
+        "start shop-1",
+    ]
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch, database):
+    """What a restore of a manifest would move, where the application has a database."""
+
+    def find(manifest, *present):
+        monkeypatch.setattr(restore, "live_services", lambda _docker, _release: [*present])
+        one = restore.Restore(given_order(tmp_path))
+        one.manifest = {"volumes": {}, **manifest}
+        release = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
+        return one._parts(Live(release, {"Mounts": []}))
+
+    return find
+
+
+def test_a_backup_from_before_there_were_services_leaves_them_alone(parts, database):
+    assert parts({}, database()) == []
+
+
+def test_a_database_is_restored_where_its_data_is(parts, database):
+    saved = {"services": {"db": {"engine": "postgresql", "version": "17.5", "bytes": 5}}}
+    (part,) = parts(saved, database())
+    assert (part.path, part.place.directory) == ("services/db", database.volumes / "db")
+    assert part.service.name == "db"
+
+
+def test_the_volumes_of_a_service_of_another_image_are_restored(parts, database):
+    saved = {"services": {"queue": {"image": "queue:1", "volumes": {"queue-data": "/data"}}}}
+    own = database("queue", "")
+    own.container["Mounts"][0]["Name"] = "queue-data"
+    # One of the image alone, which lasts as long as its container, is not in a backup.
+    own.container["Mounts"].append({**own.container["Mounts"][0], "Destination": "/other"})
+    (part,) = parts(saved, own)
+    assert (part.path, part.place.directory) == (
+        "volumes/queue-data",
+        database.volumes / "queue",
+    )
+
+
+@pytest.mark.parametrize(
+    ("services", "words"),
+    [
+        ({"other": {"engine": "redis"}}, "the service other \\(redis\\)"),
+        ({"db": {"engine": "redis"}}, "the service db \\(redis\\)"),
+        ({"queue": {"volumes": {"queue-data": "/data"}}}, "the volume queue-data"),
+    ],
+)
+def test_a_service_that_is_not_there_is_not_restored(parts, database, services, words):
+    with pytest.raises(HostError, match=f"the snapshot has {words}, which the application"):
+        parts({"services": services}, database())
+
+
+def test_a_database_that_does_not_run_is_named_before_anything_is_saved(database):
+    stopped = database(State={"Running": False, "Status": "exited"})
+    refuse_stopped([database("queue", "", State={"Running": False})])
+    with pytest.raises(HostError, match="its service db is exited, so it cannot be saved"):
+        refuse_stopped([database("cache", "redis"), stopped])
+
+
+def test_no_word_of_a_dump_has_a_password():
+    for engine in ENGINES.values():
+        said = json.dumps([engine.dump(), engine.load(), engine.not_saved()])
+        assert "sesame" not in said and "PASSWORD '" not in said
+        assert set(engine.placed()) <= set(engine.dump())
+
+
+def test_redis_reads_a_dump_only_without_its_log_of_writes():
+    redis = ENGINES["redis"]
+    words = redis.to_load(redis.command("256m"))
+    assert words[words.index("--appendonly") + 1] == "no"
+    assert len(words) == len(redis.command("256m"))
 
 
 # --- the status -----------------------------------------------------------------------------------

@@ -404,3 +404,15 @@ def test_a_lost_network_is_connected_again(wanted):
         Engine(changed("NetworkSettings.Networks", {"flaskops-shop": {"Aliases": ["shop"]}})),
         wanted,
     ) == ["network"]
+
+
+def test_a_file_is_the_input_or_the_output_of_a_command(tmp_path):
+    """With a real process in place of docker."""
+    docker, source, target = Docker(), tmp_path / "source", tmp_path / "target"
+    docker.command = "sh"
+    source.write_bytes(b"\0\xff dump")
+    docker.pipe("-c", "tr a-z A-Z", source=source, target=target)
+    assert target.read_bytes() == b"\0\xff DUMP"
+    assert target.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(HostError, match=r"^docker -c .*: it is full$"):
+        docker.pipe("-c", "echo it is full >&2; exit 1")

@@ -237,6 +237,14 @@ def test_too_little_free_space_is_reported(tmp_path, monkeypatch, disk, wanted, 
     ) is bool(words)
 
 
+def test_what_is_written_leaves_a_reserve(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "statvfs", lambda _path: Disk(300 << 20))
+    _room.refuse_without(40 << 20, [tmp_path], "Nothing was saved.")
+    said = f"301 MiB are needed on the disk of {tmp_path}, and 300 MiB are free. Nothing was saved."
+    with pytest.raises(files.HostError, match=f"^{said}$"):
+        _room.refuse_without(45 << 20, [tmp_path], "Nothing was saved.")
+
+
 OURS = {"max-size": "10m", "max-file": "3"}
 
 

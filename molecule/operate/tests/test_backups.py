@@ -40,6 +40,23 @@ def test_a_drill_is_green_and_changes_nothing(host, http):
     assert "drill" not in host.check_output("docker ps --all --format '{{.Names}}'")
 
 
+@pytest.mark.long
+def test_a_volume_of_links_fifos_and_set_uid_files(do, http, host):
+    """The application may write anything there; a backup follows nothing and keeps no set-uid."""
+    host.check_output(
+        f"cd {DATA} && mkdir odd && cd odd && ln -s /etc/shadow link && ln -s . loop && mkfifo pipe"
+        " && cp /bin/sh shell && chmod 4755 shell && chown --reference=.. ."
+        " && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"socket\")'"
+    )
+    do("backup").ok()
+    host.check_output(f"rm -r {DATA}/odd")
+    do("restore").ok()
+    assert host.check_output(f"cd {DATA}/odd && ls") == "link\nloop\nshell"
+    assert host.check_output(f"readlink {DATA}/odd/link") == "/etc/shadow"
+    assert host.check_output(f"stat -c %a {DATA}/odd/shell") == "755"
+    assert http("/notes/").status == 200
+
+
 def test_a_drill_of_a_damaged_backup_is_red(host, play, here):
     packs = host.check_output("find /srv/backups/notes/data -type f").split()
     for pack in packs:

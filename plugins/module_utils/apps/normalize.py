@@ -290,8 +290,11 @@ def _backup(draft: Draft) -> Backup:
         return backup
     missing = [key for key in ("schedule", "password") if not getattr(backup, key)]
     draft.refuse(*(f"backup.{key} is missing; a backup needs it." for key in missing))
-    if not draft.app.volumes:
-        draft.refuse("backup is written, and the entry has no volumes, so nothing would be saved.")
+    if not draft.app.volumes and all(each.of for each in draft.app.services):
+        draft.refuse(
+            "backup is written, and the entry has no volumes and no own services, so nothing"
+            " would be saved."
+        )
     drill = replace(backup.drill, schedule=_calendar(backup.drill.schedule))
     return replace(backup, schedule=_calendar(backup.schedule), drill=drill)
 

@@ -1645,8 +1645,9 @@ OPTIONS: dict[str, Option] = {
                 kind="bool",
                 default=False,
                 about="""
-                    Whether the application is paused while the files are copied that changed
-                    during a first copy; for data that must be of one moment and is not SQLite.
+                    Whether the application, and services without O(services.engine), are paused
+                    while the files are copied that changed during a first copy; for data that must
+                    be of one moment and is not SQLite.
                 """,
             ),
             "seconds": Option(
@@ -1666,15 +1667,16 @@ OPTIONS: dict[str, Option] = {
                 },
                 about="""
                     A trial on a schedule: the newest backup is restored into a separate directory,
-                    and the release that serves is started against it, without a network, and asked
-                    for its health.
+                    and the release that serves is started against it, without a network but that of
+                    throwaway services, and asked for its health.
                 """,
             ),
         },
         about="""
-            Saves the volumes of the application on a schedule, encrypted, with restic of the
-            distribution. Databases of SQLite in them are saved whole while they are used. It is
-            not part of a release. C(docs/backups.md) describes the backup and the way back.
+            Saves the volumes and the services of the application on a schedule, encrypted, with
+            restic of the distribution. Databases of SQLite in volumes are saved whole while they
+            are used. It is not part of a release. C(docs/backups.md) describes the backup and the
+            way back.
         """,
     ),
     "state": Option(

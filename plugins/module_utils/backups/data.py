@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..host.engine import Docker, Inspected
 from ..host.files import HostError
-from ..host.places import APP_LABEL, CONTAINER_SPOOL, Place, ReleaseName, ReleasePlace, is_pin
+from ..host.places import APP_LABEL, CONTAINER_SPOOL, ReleaseName, is_pin
+from ..releases import live_container
 from ..releases.command import shell_words
-from ..releases.record import live_links
+from ..releases.release import Release
 
 # In the container, as its user: its own locks, and no file of it is opened by root.
 _SQLITE = """
@@ -35,22 +36,19 @@ SQLITE_SECONDS = 3600
 class Volume:
     """A directory that the application writes to.
 
-    name: in a backup. source: on the host. target: in the container. kind: volume or bind.
+    name: in a backup. source: on the host. target: in the container.
     """
 
     name: str
     source: str
     target: str
-    kind: str = "volume"
 
 
 @dataclass(frozen=True)
 class Live:
-    """The release that serves."""
+    """The release that serves, and its container."""
 
-    app: str
-    release: str
-    place: ReleasePlace
+    release: Release
     container: Inspected
 
     @classmethod
@@ -59,18 +57,21 @@ class Live:
         Raises:
             HostError: nothing of the application serves.
         """
-        link = next(iter(live_links(nginx_root).get(app, ())), None)
-        if not link:
-            raise HostError(f"no release of {app} serves; deploy it.")
-        named = ReleaseName(app, link.id)
-        found = docker.inspect(named.container)
+        release = live_container.live(root, nginx_root, app)
+        found = docker.inspect(ReleaseName(app, release.id).container)
         if not found:
-            raise HostError(f"there is no container {named.container}; deploy {app} again.")
-        return cls(app, link.id, Place(root).app(app).release(link.id), found)
+            raise HostError(
+                f"there is no container of the release {release.id}; deploy {app} again."
+            )
+        return cls(release, found)
+
+    @property
+    def app(self) -> str:
+        return self.release.name
 
     @property
     def name(self) -> str:
-        return ReleaseName(self.app, self.release).container
+        return ReleaseName(self.app, self.release.id).container
 
     @property
     def runs(self) -> bool:
@@ -78,17 +79,31 @@ class Live:
 
     def volumes(self, root: str) -> list[Volume]:
         """What it may write to, without what belongs to its release."""
-        found = []
-        for mount in self.container.get("Mounts") or []:
-            source = str(mount.get("Source") or "")
-            if not mount.get("RW") or source.startswith(f"{root.rstrip('/')}/"):
-                continue
-            if not os.path.isdir(source):
-                continue  # such as the socket of a service of the host
-            kind = str(mount["Type"])
-            name = mount.get("Name") or source.strip("/").replace("/", "_")
-            found.append(Volume(name, os.path.realpath(source), mount["Destination"], kind))
-        return sorted(found, key=lambda volume: volume.name)
+        return written(self.container, root)
+
+
+def written(
+    container: Inspected, root: str, targets: Collection[str] | None = None
+) -> list[Volume]:
+    """What a container may write to on the host, without what is below a directory.
+
+    Args:
+        container: the output of docker inspect.
+        root: the directory of the releases.
+        targets: only what is mounted there; None for all.
+    """
+    found = []
+    for mount in container.get("Mounts") or []:
+        source = str(mount.get("Source") or "")
+        if not mount.get("RW") or source.startswith(f"{root.rstrip('/')}/"):
+            continue
+        if targets is not None and mount["Destination"] not in targets:
+            continue
+        if not os.path.isdir(source):
+            continue  # such as the socket of a service of the host
+        name = mount.get("Name") or source.strip("/").replace("/", "_")
+        found.append(Volume(name, os.path.realpath(source), mount["Destination"]))
+    return sorted(found, key=lambda volume: volume.name)
 
 
 def containers_of(docker: Docker, app: str) -> list[str]:
@@ -120,7 +135,7 @@ def sqlite(docker: Docker, live: Live, file: str, target: Path) -> None:
         target: the new file, in a directory that only root reaches.
     """
     name = f".flaskops-{os.urandom(8).hex()}"
-    made = live.place.spool / name
+    made = live.release.place.spool / name
     words = ("python3", "-c", _HEAD + _SQLITE, file, f"{CONTAINER_SPOOL}/{name}")
     try:
         docker.run("exec", live.name, *words, seconds=SQLITE_SECONDS)

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The restore drill: the newest backup is restored into a throwaway directory, and the release that
-serves is started against it in a throwaway container, without a network, and asked for its health.
+serves is started against it in a throwaway container and asked for its health. It has no network,
+or one with throwaway containers of its services alone, whose data is filled from their dumps.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import calendar
 import os
 import time
 from contextlib import suppress
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from ..host import trees as host_trees
 from ..host.container import Container, settle
+from ..host.disk import refuse_without
 from ..host.engine import Docker
 from ..host.files import HostError
 from ..host.places import (
@@ -24,21 +27,27 @@ from ..host.places import (
     CONTAINER_SPOOL,
     DRILL,
     ONE_OFF_LABEL,
+    Place,
     ReleaseName,
     ReleasePlace,
+    ServiceName,
     job_kind,
 )
-from ..releases import drain
+from ..releases import drain, networks
 from ..releases.live_container import job_of
 from ..releases.lock import holder
 from ..releases.release import Release
+from ..releases.services.run import CLOSED
+from ..releases.services.spec import network_of, network_of_drill
 from ..releases.uids import run_as, uid_of
-from . import trees
+from . import services, trees
 from .data import Live
 from .order import BackupOrder
 from .restore import Restore
 from .save import VOLUMES
+from .services import SERVICES, Saved, Throwaway, live_services
 
+DATA = "data"  # of its services, below the directory of the drill
 # Beside an application that serves it gets what is left.
 LIMITS = ("--log-driver", "json-file", "--log-opt", "max-size=1m", "--cpu-shares", "2")
 
@@ -66,26 +75,56 @@ class Drilled(Restore):
         self.saved = str(self.manifest["time"])
         self.age = int(time.time() - _seconds(self.saved))
         live = Live.of(self.docker, order.root, order.nginx_root, order.app)
-        self.release = live.release
-        self._room({self.work.parent: self.bytes})
+        self.release = live.release.id
+        refuse_without(self._needed(self.bytes), [self.work.parent], "Nothing was restored.")
         self.work.mkdir(mode=0o700)
         try:
             self.restic.restore(self.snapshot, self.work)
-            uid = uid_of(order.root, order.app, live.release)
+            uid = uid_of(order.root, order.app, live.release.id)
             for name in self.manifest["volumes"]:
                 trees.give(self.work / VOLUMES / name, int(self.manifest["uid"]), uid)
-            self._try(live, uid)
+            self._try(live, uid, self._services(live))
         finally:
             clean(order)
 
-    def _try(self, live: Live, uid: int) -> None:
-        release = self._release(live)
+    def _services(self, live: Live) -> str:
+        """Start its services with the data of the backup; returns their network, "" for none."""
+        present = live_services(self.docker, live.release)
+        if not present:
+            return ""
+        network, root = network_of_drill(live.app), self.order.root
+        # The host has no address in it and no route to it, so that it may be any that is free.
+        given = self.docker.inspect(network_of(live.app), "network")["IPAM"]["Config"][0]["Subnet"]
+        pool = str(IPv4Network(given).supernet(new_prefix=16))
+        networks.ensure(self.docker, root, live.app, pool, network, CLOSED)
+        for each in present:
+            own = Throwaway(each.named.drill, network, LIMITS)
+            saved = self._saved.get(each.name, Saved())
+            if saved.engine != each.record.engine:
+                raise HostError(
+                    f"the backup {self.snapshot.short} has no data of the service {each.name}; the"
+                    " next one will."
+                )
+            if each.engine:
+                place = self.work / DATA / each.name
+                place.parent.mkdir(mode=0o700, exist_ok=True)
+                services.fill(self.docker, each, own, self.work / SERVICES / each.name, place)
+                continue
+            volumes = {
+                target: f"{self.work / VOLUMES / name}:{target}"
+                for name, target in (saved.volumes or {}).items()
+            }
+            services.start(self.docker, each, own, volumes)
+        return network
+
+    def _try(self, live: Live, uid: int, network: str) -> None:
+        release = live.release
         place = ReleasePlace(self.work)
         for path, mode, owner in ((place.run, 0o1777, 0), (place.spool, 0o700, uid)):
             path.mkdir()
             os.chown(path, owner, owner)
             path.chmod(mode)
-        options = self._options(release, live)
+        options = self._options(release, network)
         container = Container.from_dict(run_as(options, uid, str(release.place.directory)))
         settle(self.docker, container, recreate=True, log=LIMITS)
         self.docker.run("start", container.name)
@@ -96,8 +135,8 @@ class Drilled(Restore):
                 f"{live.app} is not healthy with the backup {self.snapshot.short}: {error}"
             ) from error
 
-    def _options(self, release: Release, live: Live) -> dict[str, Any]:
-        """Those of its container, with the restored data, and without a network."""
+    def _options(self, release: Release, network: str) -> dict[str, Any]:
+        """Those of its container, with the restored data, and without its networks."""
         restored = {
             target: self.work / VOLUMES / name for name, target in self.manifest["volumes"].items()
         }
@@ -116,8 +155,8 @@ class Drilled(Restore):
         kept = {key: value for key, value in release.container.items() if key != "networks"}
         return {
             **kept,
-            "name": ReleaseName(live.app, live.release).job(DRILL),
-            "network_mode": "none",
+            "name": ReleaseName(release.name, release.id).job(DRILL),
+            "network_mode": network or "none",
             "volumes": volumes,
             "stop_timeout": 5,
             "labels": {**release.container["labels"], ONE_OFF_LABEL: job_kind(DRILL)},
@@ -129,11 +168,15 @@ class Skipped(HostError):
 
 
 def clean(order: BackupOrder) -> None:
-    """Remove the container and the directory of a drill."""
+    """Remove the containers, the network and the directory of a drill."""
     docker = Docker()
     there = docker.containers(f"{APP_LABEL}={order.app}")
     with suppress(HostError):
         drain.remove([each["Names"] for each in there if job_of(each) == DRILL], docker)
+    if own := Place(order.root).services_of(order.app):
+        services.remove(docker, [ServiceName(order.app, each).drill for each in own])
+        with suppress(HostError):
+            networks.remove(docker, order.app, network_of_drill(order.app))
     host_trees.delete(Path(order.drill.work))
 
 

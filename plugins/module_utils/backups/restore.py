@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restores the data of an application to a moment: into place, or into a directory beside it.
 
-Into place, everything is read from the backup first, next to where it belongs, and then moved by
-two renames for each volume, while the application is stopped. What was there stays beside it. A
-journal has what was moved, so that an interrupted restore is undone by the next one.
+Into place, everything is read from the backup first, next to where it belongs; of a database, a
+throwaway container fills a new data directory from its dump. Then all of it is moved by two renames
+for each directory, while the application and its services are stopped. What was there stays beside
+it. A journal has what was moved, so that an interrupted restore is undone by the next one.
 """
 
 from __future__ import annotations
@@ -14,38 +15,45 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ..host import trees as host_trees
+from ..host.disk import refuse_without
 from ..host.engine import Docker
 from ..host.files import HostError, write_file
-from ..host.places import DataPlace, ReleasePlace
+from ..host.places import DataPlace, ReleasePlace, ServiceName
 from ..host.typed import plain, read
 from ..nginx.site import SCHEME
 from ..releases import audit, drain, gate, lock
-from ..releases.record import read_release
 from ..releases.release import Release
 from ..releases.uids import uid_of
-from . import trees
-from .data import Live, Volume, containers_of
+from . import services, trees
+from .data import Live, containers_of
 from .order import BackupOrder
 from .restic import Restic, Snapshot
-from .save import MANIFEST, RESERVE, VOLUMES
+from .save import MANIFEST, VOLUMES
+from .services import SERVICES, LiveService, Saved, live_services
 
 WHO = "a restore"
+RESULT = "Nothing was restored."
 
 
 @dataclass(frozen=True)
 class Journal:
-    """How far a restore came. moving: whether volumes may have been moved. token: of its lock."""
+    """How far a restore came.
+
+    places: the directories that it moves. containers, services: what was stopped for it; the
+    services start first. token: of its lock. moving: whether directories may have been moved.
+    """
 
     places: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     token: str = ""
     moving: bool = False
+    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,18 @@ class Restored:
     stopped: float = 0.0
     places: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A directory that is restored: a volume, or the data of a service.
+
+    path: in the backup. service: whose it is; None for a volume of the application.
+    """
+
+    place: DataPlace
+    path: str
+    service: LiveService | None = None
 
 
 def chosen(snapshots: list[Snapshot], at: str, host: str) -> Snapshot:
@@ -124,10 +144,10 @@ class Restore:
         if directory.exists():
             raise HostError(f"{directory} exists; name a directory that does not.")
         size = self._choose()
-        self._room({directory.parent: size})
+        refuse_without(size, [directory.parent], RESULT)
         directory.mkdir(mode=0o700)
         self.restic.restore(self.snapshot, directory)
-        for volume in sorted((directory / VOLUMES).iterdir()):
+        for volume in sorted((directory / VOLUMES).glob("*")):
             trees.give(volume, -1, -1)
         return self._restored(size, [str(directory)], [], 0.0)
 
@@ -141,15 +161,21 @@ class Restore:
         self.undo()
         size = self._choose()
         live = Live.of(self.docker, order.root, order.nginx_root, order.app)
-        volumes = self._volumes(live)
-        places = [DataPlace(Path(each.source)) for each in volumes]
-        self._room({place.directory.parent: size for place in places})
+        parts = self._parts(live)
+        places = [part.place for part in parts]
+        refuse_without(self._needed(size), [each.directory.parent for each in places], RESULT)
         owner = lock.Owner(os.urandom(8).hex(), WHO, os.uname().nodename, pid=os.getpid())
         lock.acquire(order.root, [order.app], owner, seconds=10, action="restore")
-        journal = Journal(tuple(str(place.directory) for place in places), token=owner.token)
+        named = {part.service.name: None for part in parts if part.service}
+        journal = Journal(
+            tuple(str(place.directory) for place in places),
+            token=owner.token,
+            services=tuple(named),
+        )
         try:
             self._write(journal)
-            self._fetch(volumes, places, uid_of(order.root, order.app, live.release))
+            for part in parts:
+                self._fetch(part, uid_of(order.root, order.app, live.release.id))
             stopped = self._move(live, journal, places)
         except BaseException as error:
             self.undo()
@@ -172,9 +198,11 @@ class Restore:
             return False
         except (ValueError, TypeError) as error:
             raise HostError(f"{file} cannot be read ({error}); see docs/backups.md.") from error
-        places = [DataPlace(Path(each)) for each in journal.places]
+        places, app = [DataPlace(Path(each)) for each in journal.places], self.order.app
+        services.remove(self.docker, [ServiceName(app, each).filling for each in journal.services])
         if journal.moving:
-            drain.stop(containers_of(self.docker, self.order.app), self.docker)
+            drain.stop(containers_of(self.docker, app), self.docker)
+            services.stop(self.docker, app, journal.services)
             for place in places:
                 # One of an earlier restore was deleted before the journal said that it moves.
                 if place.kept.exists():
@@ -182,11 +210,12 @@ class Restore:
                         place.new.mkdir(mode=0o700, exist_ok=True)
                         place.directory.rename(place.new / "undone")
                     place.kept.rename(place.directory)
+            services.go_on_anyway(self.docker, self.order.root, app, journal.services)
             self._start(journal.containers)
         for place in places:
             host_trees.delete(place.new)
         file.unlink()
-        lock.release(self.order.root, [self.order.app], journal.token)
+        lock.release(self.order.root, [app], journal.token)
         return True
 
     def _choose(self) -> int:
@@ -201,44 +230,70 @@ class Restore:
             )
         return self.restic.size(self.snapshot)
 
-    def _volumes(self, live: Live) -> list[Volume]:
-        """The volumes that are restored; each must be in the backup."""
-        volumes = live.volumes(self.order.root)
-        saved = set(self.manifest["volumes"])
-        if lost := sorted(saved - {each.name for each in volumes}):
+    def _parts(self, live: Live) -> list[Part]:
+        """What is restored; the application must have all that is in the backup."""
+        present = live_services(self.docker, live.release)
+        by_name = {service.name: service for service in present}
+        there = {each.name: Part(DataPlace(Path(each.source)), f"{VOLUMES}/{each.name}", service)
+                 for service in present for each in service.volumes(self.order.root)}  # fmt: skip
+        there |= {
+            each.name: Part(DataPlace(Path(each.source)), f"{VOLUMES}/{each.name}")
+            for each in live.volumes(self.order.root)
+        }
+        wanted = [*self.manifest["volumes"]]
+        wanted += [name for each in self._saved.values() for name in each.volumes or ()]
+        engines = {name: each.engine for name, each in self._saved.items() if each.engine}
+        lost = [f"the volume {name}" for name in wanted if name not in there]
+        lost += [
+            f"the service {name} ({engine})"
+            for name, engine in engines.items()
+            if name not in by_name or by_name[name].record.engine != engine
+        ]
+        if lost:
             raise HostError(
-                f"the snapshot has the volumes {', '.join(lost)}, which the application does not"
-                " have now. Restore it beside (-e to=/srv/restored) and copy what you need."
+                f"the snapshot has {', '.join(sorted(lost))}, which the application does not have"
+                " now. Restore it beside (-e to=/srv/restored) and copy what you need."
             )
-        found = [each for each in volumes if each.name in saved]
+        found = [there[name] for name in sorted(set(wanted))]
+        for name in engines:
+            by_name[name].data.mkdir(mode=0o700, exist_ok=True)  # it may be what was lost
+            place = DataPlace(by_name[name].data)
+            found.append(Part(place, f"{SERVICES}/{name}", by_name[name]))
         for each in found:
-            if os.path.ismount(each.source):
+            if os.path.ismount(each.place.directory):
                 raise HostError(
-                    f"{each.source} is a mount, which cannot be moved. Restore it beside (-e"
-                    " to=/srv/restored) and copy what you need."
+                    f"{each.place.directory} is a mount, which cannot be moved. Restore it beside"
+                    " (-e to=/srv/restored) and copy what you need."
                 )
         return found
 
-    def _room(self, needed: dict[Path, int]) -> None:
-        for place, size in needed.items():
-            room = os.statvfs(place)
-            free = room.f_bavail * room.f_frsize
-            if free < size + RESERVE:
-                raise HostError(
-                    f"{(size + RESERVE) >> 20} MiB are needed on the disk of {place}, and"
-                    f" {free >> 20} MiB are free. Nothing was restored."
-                )
+    @property
+    def _saved(self) -> dict[str, Saved]:
+        """The services in the backup; one of an earlier version has none."""
+        found = self.manifest.get("services") or {}
+        return {name: read(Saved, each) for name, each in found.items()}
 
-    def _fetch(self, volumes: list[Volume], places: list[DataPlace], uid: int) -> None:
-        """Read the backup, beside each volume, where only root reaches it."""
-        for volume, place in zip(volumes, places, strict=True):
-            host_trees.delete(place.new)
-            inner = place.new / VOLUMES / volume.name
-            place.new.mkdir(mode=0o700)
-            self.restic.restore(self.snapshot, place.new, f"/{VOLUMES}/{volume.name}")
-            if not inner.is_dir():
-                raise HostError(f"the snapshot has no data of the volume {volume.name}.")
-            trees.give(inner, int(self.manifest["uid"]), uid)
+    def _needed(self, size: int) -> int:
+        """The bytes that a restore writes: the backup, and databases that are filled from it."""
+        return size + sum(each.bytes for each in self._saved.values())
+
+    def _fetch(self, part: Part, uid: int) -> None:
+        """Read a part of the backup beside its place, where only root reaches it."""
+        place = part.place
+        host_trees.delete(place.new)
+        place.new.mkdir(mode=0o700)
+        self.restic.restore(self.snapshot, place.new, f"/{part.path}")
+        found = place.new / part.path
+        if not found.is_dir():
+            raise HostError(f"the snapshot has no {part.path}.")
+        if part.service and part.service.engine:
+            own = services.Throwaway(part.service.named.filling)
+            services.fill(self.docker, part.service, own, found, place.filled)
+            services.stop_filled(self.docker, own)
+        else:
+            before = -1 if part.service else int(self.manifest["uid"])
+            trees.give(found, before, uid)
+            found.rename(place.filled)
 
     def _move(self, live: Live, journal: Journal, places: list[DataPlace]) -> float:
         """Stop it, move the volumes, and start it again; returns for how many seconds it did not
@@ -248,14 +303,15 @@ class Restore:
         running = containers_of(self.docker, live.app)
         for place in places:
             host_trees.delete(place.kept)
-        journal = Journal(journal.places, tuple(running), journal.token, True)
+        journal = replace(journal, containers=tuple(running), moving=True)
         self._write(journal)
         drain.stop(running, self.docker)
+        services.stop(self.docker, live.app, journal.services)
         for place in places:
-            inner = next((place.new / VOLUMES).iterdir())
             place.directory.rename(place.kept)
-            inner.rename(place.directory)
+            place.filled.rename(place.directory)
             host_trees.delete(place.new)
+        services.go_on(self.docker, self.order.root, live.app, journal.services)
         self._start(journal.containers)
         if live.name in running:
             self._healthy(live)
@@ -267,17 +323,12 @@ class Restore:
 
     def _healthy(self, live: Live) -> None:
         try:
-            self._ask(self._release(live), live.name, live.place)
+            self._ask(live.release, live.name, live.release.place)
         except HostError as error:
             raise HostError(
                 f"{live.app} is not healthy with the data of {self.snapshot.short}, so it has the"
                 f" data of before again: {error}"
             ) from error
-
-    def _release(self, live: Live) -> Release:
-        """The release that serves, from its record."""
-        facts = read_release(self.order.root, live.app, live.release)
-        return Release.from_record(facts, self.order.root)
 
     def _ask(self, release: Release, container: str, place: ReleasePlace) -> None:
         """Wait for the health check of a container with the restored data.
@@ -299,7 +350,7 @@ class Restore:
                 live.app,
                 owner,
                 action="restore",
-                before=live.release,
+                before=live.release.id,
                 to=self.snapshot.id,
                 result="failed" if reason else "done",
                 reason=reason.splitlines()[0] if reason else "",

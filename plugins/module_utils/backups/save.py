@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Saves the data of an application: a copy of its volumes, of which restic makes a snapshot."""
+"""Saves the data of an application: a copy of its volumes and the dumps of its databases, of which
+restic makes a snapshot.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..host import trees as host_trees
+from ..host.disk import refuse_without
 from ..host.engine import Docker
 from ..host.files import HostError, now
+from ..host.typed import plain
 from ..releases.uids import uid_of
+from . import services
 from .data import Live, Volume, containers_of, hook, paused, sqlite
 from .order import BackupOrder
 from .restic import Restic
+from .services import SERVICES, LiveService, Saved, live_services
 from .trees import BESIDE, Copy
 
 MANIFEST, VOLUMES = "manifest.json", "volumes"
-RESERVE = 256 << 20  # bytes that stay free beside the copy
 
 
 class Save:
@@ -38,6 +43,7 @@ class Save:
         self.paused: float | None = None
         self.skipped = self.bytes = 0
         self.snapshot = ""
+        self.services: list[LiveService] = []
 
     def run(self) -> None:
         """Save; the attributes have the result, also where a step failed.
@@ -50,10 +56,12 @@ class Save:
         restic.ensure()
         restic.unlock()
         live = Live.of(self.docker, order.root, order.nginx_root, order.app)
-        self.release = live.release
+        self.release = live.release.id
+        self.services = live_services(self.docker, live.release)
+        services.refuse_stopped(self.services)
         volumes = live.volumes(order.root)
-        if not volumes:
-            raise HostError("its container has no volumes, so there is nothing to save.")
+        if not (volumes or self.services):
+            raise HostError("it has no volumes and no services, so there is nothing to save.")
         host_trees.delete(self.work)
         self._room(volumes)
         self.work.mkdir(mode=0o700)
@@ -61,9 +69,10 @@ class Save:
             try:
                 hook(self.docker, live, backup.before, "backup.before")
                 self._copy(live, volumes)
+                saved = self._dump()
             finally:
                 self._after(live)
-            self._manifest(live, volumes)
+            self._manifest(live, volumes, saved)
             self.snapshot, self.bytes = restic.save(self.work, backup.keep)
         finally:
             host_trees.delete(self.work)
@@ -72,15 +81,28 @@ class Save:
         hook(self.docker, live, self.order.backup.after, "backup.after")
 
     def _room(self, volumes: list[Volume]) -> None:
-        """Fail where the copy has no room."""
-        needed = host_trees.size([Path(each.source) for each in volumes], 60).bytes + RESERVE
-        room = os.statvfs(self.work.parent)
-        free = room.f_bavail * room.f_frsize
-        if free < needed:
-            raise HostError(
-                f"a copy of its volumes needs {needed >> 20} MiB on the disk of"
-                f" {self.work.parent}, and {free >> 20} MiB are free. Nothing was saved."
-            )
+        """Fail where the copy has no room. A dump is smaller than the data."""
+        own = [each for service in self.services for each in service.volumes(self.order.root)]
+        places = [Path(each.source) for each in (*volumes, *own)]
+        places += [service.data for service in self.services if service.engine]
+        needed = host_trees.size(places, 60).bytes
+        refuse_without(needed, [self.work.parent], "Nothing was saved.")
+
+    def _dump(self) -> dict[str, Saved]:
+        """Save the databases of its services; returns what the manifest says of all of them."""
+        found = {}
+        if self.services:
+            (self.work / SERVICES).mkdir(mode=0o700)
+        for service in self.services:
+            image = str(service.container["Config"]["Image"])
+            if not service.engine:
+                volumes = {each.name: each.target for each in service.volumes(self.order.root)}
+                found[service.name] = Saved(image=image, volumes=volumes)
+                continue
+            size = host_trees.size([service.data], 60).bytes
+            version = services.dump(self.docker, service, self.work / SERVICES / service.name)
+            found[service.name] = Saved(service.record.engine, version, image, size)
+        return found
 
     def _copy(self, live: Live, volumes: list[Volume]) -> None:
         """Twice with a pause: the second copy, while the application is paused, has only what
@@ -91,7 +113,15 @@ class Save:
         copies = [
             Copy(Path(each.source), top / each.name, without_sqlite=live.runs) for each in volumes
         ]
-        for copy in copies:
+        # Of a service, no interpreter is known that could save a database of SQLite.
+        known = {each.name for each in volumes}
+        more = {
+            each.name: Copy(Path(each.source), top / each.name)
+            for service in self.services
+            for each in service.volumes(self.order.root)
+            if each.name not in known
+        }
+        for copy in (*copies, *more.values()):
             copy.run()
         if live.runs:
             for copy, volume in zip(copies, volumes, strict=True):
@@ -99,8 +129,11 @@ class Save:
                     sqlite(self.docker, live, f"{volume.target}/{file}", copy.target / file)
         if self.order.backup.pause and live.runs:
             start = time.monotonic()
-            with paused(self.docker, containers_of(self.docker, live.app)):
-                for copy in copies:
+            beside = [
+                each.named.container for each in self.services if not each.engine and each.runs
+            ]
+            with paused(self.docker, [*containers_of(self.docker, live.app), *beside]):
+                for copy in (*copies, *more.values()):
                     copy.run()
             self.paused = round(time.monotonic() - start, 2)
         if live.runs:
@@ -108,19 +141,22 @@ class Save:
                 for file in copy.sqlite:
                     for end in BESIDE:
                         (copy.target / f"{file}{end}").unlink(missing_ok=True)
-        self.skipped = sum(copy.skipped for copy in copies)
+        self.skipped = sum(copy.skipped for copy in (*copies, *more.values()))
 
-    def _manifest(self, live: Live, volumes: list[Volume]) -> None:
+    def _manifest(self, live: Live, volumes: list[Volume], saved: dict[str, Saved]) -> None:
         with suppress(FileNotFoundError):
             (self.work / MANIFEST).unlink()
         facts = {
             "format": 1,
             "app": self.order.app,
             "host": os.uname().nodename,
-            "release": live.release,
+            "release": live.release.id,
             "time": now(),
-            "uid": uid_of(self.order.root, self.order.app, live.release),
+            "uid": uid_of(self.order.root, self.order.app, live.release.id),
             "volumes": {each.name: each.target for each in volumes},
+            "services": {name: plain(each) for name, each in saved.items()},
+            # They are in the backups of the applications that have them.
+            "shared": {each.name: each.of for each in live.release.services if each.of},
             "skipped": self.skipped,
         }
         text = json.dumps(facts, indent=2, sort_keys=True)

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from .files import HostError
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 WORDS = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 ADVICE = (
@@ -31,6 +33,7 @@ def with_advice(reason: str | BaseException) -> str:
     return f"{text}\n{ADVICE}" if no_room(reason) and ADVICE not in text else text
 
 
+RESERVE = 256 << 20  # bytes that stay free beside what is written
 INODES = 10_000  # a release has thousands of files
 LEAST = 1 << 20  # bytes that are free on a disk that is not full
 
@@ -49,7 +52,7 @@ def too_little(places: Iterable[str], wanted: int) -> str:
     short = []
     for found in systems.values() if wanted else ():
         room, names = os.statvfs(found[0]), " and ".join(dict.fromkeys(map(str, found)))
-        if (free := room.f_bavail * room.f_frsize) < wanted:
+        if (free := _free(room)) < wanted:
             short.append(
                 f"{_mebibytes(free)} are free on the disk of {names}, and a deploy needs"
                 f" {_mebibytes(wanted)}"
@@ -75,7 +78,31 @@ def is_full(place: str) -> bool:
         room = os.statvfs(place)
     except OSError:
         return False
-    return room.f_bavail * room.f_frsize < LEAST or bool(room.f_files and not room.f_favail)
+    return _free(room) < LEAST or bool(room.f_files and not room.f_favail)
+
+
+def refuse_without(needed: int, places: Iterable[Path], result: str) -> None:
+    """Fail where one of these directories has less room, with a reserve for all else on the host.
+
+    Args:
+        needed: bytes.
+        places: directories that exist.
+        result: what did not happen, as a sentence.
+
+    Raises:
+        HostError: the disk of one is too full.
+    """
+    for place in places:
+        if (free := _free(os.statvfs(place))) < needed + RESERVE:
+            raise HostError(
+                f"{_mebibytes(needed + RESERVE)} are needed on the disk of {place}, and"
+                f" {_mebibytes(free)} are free. {result}"
+            )
+
+
+def _free(room: os.statvfs_result) -> int:
+    """The bytes that are free for others than root."""
+    return room.f_bavail * room.f_frsize
 
 
 def _mebibytes(size: int) -> str:

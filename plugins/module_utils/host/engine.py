@@ -9,8 +9,10 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
@@ -29,6 +31,8 @@ CONTEXT = "FLASKOPS_DOCKER_CONTEXT"
 # Of a log: how many bytes of its end are read, how long a line may be, and how long the engine may
 # take to find it.
 LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
+# Of a command that reads or writes a file: its limit, and how much of its errors is shown.
+PIPE_SECONDS, ERROR_BYTES = 24 * 3600, 2000
 PLUGINS = (
     "/usr/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
@@ -122,6 +126,47 @@ class Docker:
                 shown(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}")
             )
         return done.stdout
+
+    def pipe(
+        self,
+        *arguments: str,
+        source: Path | None = None,
+        target: Path | None = None,
+        seconds: float = PIPE_SECONDS,
+    ) -> None:
+        """Run it with a file as its standard input, or as its standard output. Neither is ever in
+        memory.
+
+        Args:
+            source: what it reads; None for nothing.
+            target: a new file that only root may read; None to discard the output.
+
+        Raises:
+            HostError: it failed, or a disk is full.
+        """
+        with ExitStack() as files:
+            given = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
+            said: Any = subprocess.DEVNULL
+            if target:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                said = files.enter_context(os.fdopen(os.open(target, flags, 0o600), "wb"))
+            errors = files.enter_context(tempfile.TemporaryFile())
+            try:
+                done = subprocess.run(
+                    [self.command, *arguments],
+                    stdin=given,
+                    stdout=said,
+                    stderr=errors,
+                    timeout=seconds,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                words = " ".join(arguments[:2])
+                raise NoAnswer(f"docker {words}: it did not end within {seconds:.0f} s") from None
+            if done.returncode:
+                errors.seek(-min(errors.tell(), ERROR_BYTES), os.SEEK_END)
+                text = errors.read().decode(errors="backslashreplace").strip()
+                raise HostError(shown(f"docker {' '.join(arguments[:2])}: {text}"))
 
     @cached_property
     def info(self) -> Inspected:

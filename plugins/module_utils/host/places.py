@@ -135,6 +135,16 @@ class ServiceName:
         return f"{self.container}.before"
 
     @property
+    def filling(self) -> str:
+        """A throwaway container that fills a new data directory from a dump."""
+        return f"{self.container}.new"
+
+    @property
+    def drill(self) -> str:
+        """The one that a restore drill fills, and uses."""
+        return f"{self.container}.drill"
+
+    @property
     def volume(self) -> str:
         """The volume of its data."""
         return self.container
@@ -457,6 +467,11 @@ class DataPlace:
     def new(self) -> Path:
         """What a restore has read."""
         return self.directory.with_name(f".flaskops-new-{self.directory.name}")
+
+    @property
+    def filled(self) -> Path:
+        """Of that, the directory that replaces the present one."""
+        return self.new / "data"
 
     @property
     def kept(self) -> Path:

@@ -23,7 +23,7 @@ from ..host import notify, trees
 from ..host.engine import Docker
 from ..host.files import HostError, now
 from ..host.flock import alone
-from ..host.places import BACKUP, DRILL, JobPlace
+from ..host.places import BACKUP, DRILL, JobPlace, Place, ServiceName
 from ..releases import audit
 from .supervised import BUSY, KILLED, Stopped, stop, write
 
@@ -90,7 +90,8 @@ def end(root: str, app: str) -> int:
                 continue
             if kind == BACKUP:
                 docker = Docker()
-                unpause(docker, containers_of(docker, app))
+                own = [ServiceName(app, each).container for each in Place(root).services_of(app)]
+                unpause(docker, [*containers_of(docker, app), *own])
                 trees.delete(order.place.work)
             else:
                 clean(order)

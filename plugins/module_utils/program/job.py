@@ -28,8 +28,8 @@ from ..releases.drain import remove
 from ..releases.jobs import Order, Result
 from ..releases.live_container import job_of
 from ..releases.processes import JOB_STOP_SECONDS, job_container
-from ..releases.record import live_links, read_release
-from ..releases.release import FILES, Release
+from ..releases.record import live_links, release_of
+from ..releases.release import FILES
 from ..releases.uids import run_as, uid_of
 from .supervised import BUSY, KILLED, Stopped, stop, write
 
@@ -146,12 +146,10 @@ class _Running:
         return True
 
     def _container(self) -> Container:
-        order, facts = self.order, {}
-        if self.release:
-            facts = read_release(order.root, order.app, self.release)
-        if not facts:
+        order = self.order
+        if not self.release:
             raise HostError(f"no release of {order.app} serves; deploy it.")
-        release = Release.from_record(facts, order.root)
+        release = release_of(order.root, order.app, self.release)
         options = job_container(release, order.job.name, order.job.command)
         uid = uid_of(order.root, order.app, self.release)
         return Container.from_dict(run_as(options, uid, str(release.place.directory)))

@@ -16,7 +16,7 @@ from ..host.container import Container
 from ..host.files import HostError
 from ..host.places import APP_LABEL, ONE_OFF_LABEL, RELEASE_LABEL, ReleaseName, job_kind
 from .processes import beside
-from .record import live_links, live_release, read_release
+from .record import live_links, live_release, release_of
 from .release import Release
 from .uids import run_as, uid_of
 
@@ -32,10 +32,7 @@ def live(root: str, nginx_root: str, name: str) -> Release:
     found = live_release(live_links(nginx_root).get(name, ()))
     if not found:
         raise HostError(f"no release of {name} is live on this host; deploy it first.")
-    facts = read_release(root, name, found)
-    if not facts:
-        raise HostError(f"release.json of {name} is missing or broken; deploy it again.")
-    return Release.from_record(facts, root)
+    return release_of(root, name, found)
 
 
 def one_off(release: Release, kind: str, command: Sequence[str] = ()) -> Container:

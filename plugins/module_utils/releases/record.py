@@ -20,7 +20,7 @@ from ..host.places import APP_LABEL, PIN_LABEL, NginxPlace, Place, ReleaseName
 from ..host.trees import put_away
 from ..host.typed import plain, read
 from .app import Process
-from .release import FILES
+from .release import FILES, Release
 
 
 def pin(docker: Docker, name: str, release: str) -> str:
@@ -254,6 +254,20 @@ def read_release(root: str, name: str, release: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("container"), dict) else {}
+
+
+def release_of(root: str, name: str, release: str) -> Release:
+    """A release from its release.json.
+
+    Raises:
+        HostError: that is missing or broken.
+    """
+    facts = read_release(root, name, release)
+    try:
+        return Release.from_record(facts, root)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        path = Place(root).app(name).release(release).record
+        raise HostError(f"{path} is missing or broken; deploy {name} again.") from error
 
 
 def processes_of(root: str, name: str, release: str) -> tuple[Process, ...]:

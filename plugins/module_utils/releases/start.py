@@ -15,12 +15,11 @@ from typing import Any
 from ..host.container import Container, settle
 from ..host.engine import Docker
 from ..host.files import HostError
-from ..host.places import Place, ReleaseName
+from ..host.places import ReleaseName
 from . import gate, one_off
 from .container_log import log_words
 from .lock import renew
-from .record import read_release
-from .release import Release
+from .record import release_of
 from .uids import run_as
 
 
@@ -63,12 +62,8 @@ class Start:
     def __init__(self, request: Request, docker: Docker | None = None) -> None:
         self.request, self.name = request, request.name
         self.docker = docker or Docker()
-        facts = read_release(request.root, request.name, request.id)
-        if not facts:
-            place = Place(request.root).app(request.name).release(request.id)
-            raise HostError(f"{place.record} is missing or broken; deploy {request.name} again.")
+        self.release = release_of(request.root, request.name, request.id)
         try:
-            self.release = Release.from_record(facts, request.root)
             directory = str(self.release.place.directory)
             self.container, *self.processes = [
                 Container.from_dict(run_as(options, request.uid, directory))

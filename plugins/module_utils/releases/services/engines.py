@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from ...host.places import CONTAINER_SECRETS
@@ -48,6 +48,8 @@ class ServiceEngine(ABC):
     home: str
     stop_signal: str = "SIGTERM"
     stop_seconds: int = 60
+    # Whether its data has the password, which its files have in any case.
+    keeps_password: bool = False
 
     @abstractmethod
     def packages(self, version: str) -> tuple[str, ...]:
@@ -85,6 +87,32 @@ class ServiceEngine(ABC):
     def database(self) -> str:
         """The path of its URL."""
 
+    @abstractmethod
+    def dump(self) -> dict[str, tuple[str, ...]]:
+        """By file of a backup, the words in its container whose output it is."""
+
+    @abstractmethod
+    def load(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The words that a container with empty data gets one after the other, each with the file
+        that is its input; "" for none.
+        """
+
+    @abstractmethod
+    def asks_version(self) -> tuple[str, ...]:
+        """The words whose output has the version of its server."""
+
+    def placed(self) -> tuple[str, ...]:
+        """The files of a backup that are in the data directory when such a container starts."""
+        return ()
+
+    def to_load(self, command: Sequence[str]) -> tuple[str, ...]:
+        """The command of such a container, from that of the service."""
+        return tuple(command)
+
+    def not_saved(self) -> tuple[str, ...]:
+        """The words whose output names what is in it and not in a backup; () for nothing."""
+        return ()
+
     def url(self, host: str, password: str) -> str:
         """What the application connects to."""
         who = f"{self.user()}:{quote(password, safe='')}"
@@ -103,6 +131,8 @@ class PostgreSQL(ServiceEngine):
     directory, run, home = "/var/lib/postgresql/data", "/var/run/postgresql", "/var/lib/postgresql"
     stop_signal = "SIGINT"  # ends its connections; SIGTERM waits for them
     data = "/var/lib/postgresql/data/pgdata"
+    keeps_password = True
+    roles, content = "roles.sql", "database.dump"
 
     def packages(self, version: str) -> tuple[str, ...]:
         return (f"postgresql-{version}",)
@@ -146,11 +176,69 @@ class PostgreSQL(ServiceEngine):
             f"ALTER ROLE {OWNER} PASSWORD '{password}';\n"
         )
 
+    def asks_version(self) -> tuple[str, ...]:
+        return ("postgres", "--version")
+
+    # Over the socket in its container, which asks for no password.
+    def dump(self) -> dict[str, tuple[str, ...]]:
+        return {
+            self.roles: ("pg_dumpall", "--roles-only", f"--username={OWNER}"),
+            self.content: ("pg_dump", "--format=custom", f"--username={OWNER}", OWNER),
+        }
+
+    def load(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        who = f"--username={OWNER}"
+        return (
+            # The role that a new database has is in it too, which is not an error.
+            (self.roles, ("psql", "--no-psqlrc", "--quiet", who, "--dbname=postgres")),
+            (self.content, ("pg_restore", "--exit-on-error", who, f"--dbname={OWNER}")),
+        )
+
+    def not_saved(self) -> tuple[str, ...]:
+        others = (
+            "SELECT datname FROM pg_database WHERE NOT datistemplate"
+            f" AND datname NOT IN ('postgres', '{OWNER}')"
+        )
+        words = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", f"--username={OWNER}")
+        return (*words, "--dbname=postgres", f"--command={others}")
+
     def user(self) -> str:
         return OWNER
 
     def database(self) -> str:
         return OWNER
+
+
+# Redis writes its file as it also does between two backups, and replaces it as a whole. Another
+# child process, such as one that shortens its log, delays that.
+_REDIS = f"""
+export REDISCLI_AUTH="$(cat {PASSWORD_FILE})"
+ask() {{ redis-cli -h 127.0.0.1 "$@"; }}
+has() {{ ask INFO persistence | grep -q "^$1"; }}
+"""
+_REDIS_DUMP = (
+    _REDIS
+    + """
+while said=$(ask BGSAVE); do
+    case $said in
+        'Background saving started') break ;;
+        *'in progress'* | *'child process'*) sleep 0.5 ;;
+        *) echo "BGSAVE: $said" >&2; exit 1 ;;
+    esac
+done
+while has rdb_bgsave_in_progress:1; do sleep 0.1; done
+has rdb_last_bgsave_status:ok || { echo 'it cannot write its data; see its log' >&2; exit 1; }
+exec cat dump.rdb
+"""
+)
+_REDIS_APPEND = (
+    _REDIS
+    + """
+test "$(ask CONFIG SET appendonly yes)" = OK
+while has aof_rewrite_in_progress:1 || has aof_rewrite_scheduled:1; do sleep 0.1; done
+has aof_last_bgrewrite_status:ok && has aof_enabled:1
+"""
+)
 
 
 class Redis(ServiceEngine):
@@ -159,6 +247,7 @@ class Redis(ServiceEngine):
     memory, least_memory = "256m", "16m"
     directory, home = "/data", "/data"
     settings = "redis.conf"
+    saved = "dump.rdb"
 
     def packages(self, version: str) -> tuple[str, ...]:
         return ("redis-server", "redis-tools")
@@ -191,6 +280,24 @@ class Redis(ServiceEngine):
         return ("redis-cli", "-h", "127.0.0.1", "-e"), (
             f"AUTH {before}\nCONFIG SET requirepass {password}\n"
         )
+
+    def asks_version(self) -> tuple[str, ...]:
+        return ("redis-server", "--version")
+
+    def dump(self) -> dict[str, tuple[str, ...]]:
+        return {self.saved: ("sh", "-c", f"cd {self.directory}{_REDIS_DUMP}")}
+
+    def load(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return (("", ("sh", "-euc", _REDIS_APPEND)),)
+
+    def placed(self) -> tuple[str, ...]:
+        return (self.saved,)
+
+    def to_load(self, command: Sequence[str]) -> tuple[str, ...]:
+        # With its log of writes, which is empty, it would not read the file.
+        words = list(command)
+        words[words.index("--appendonly") + 1] = "no"
+        return tuple(words)
 
     def user(self) -> str:
         return ""

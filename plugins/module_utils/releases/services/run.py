@@ -223,7 +223,7 @@ class Services:
             self.docker.run("update", "--restart", "unless-stopped", named.container)
             self.docker.run("start", named.container)
             self.actions.append(f"started its service {named.service}")
-        self._wait(named.container, record.health, seconds)
+        wait(self.docker, named.container, record.health, seconds)
 
     def _replace(
         self,
@@ -244,8 +244,8 @@ class Services:
         try:
             self._write(spec, place, secrets[0])
             settle(self.docker, container, log=self._log, start=True)
-            self._wait(named.container, spec.health, spec.deadline_seconds)
-            if spec.engine == "postgresql":
+            wait(self.docker, named.container, spec.health, spec.deadline_seconds)
+            if spec.engine and ENGINES[spec.engine].keeps_password:
                 words, text = ENGINES[spec.engine].set_password("", secrets[0][PASSWORD])
                 self.docker.run("exec", "--interactive", named.container, *words, given=text)
             self._reconnect(named, found)
@@ -286,32 +286,6 @@ class Services:
                     "network", "connect", "--alias", named.service, network, named.container
                 )
 
-    def _wait(self, container: str, health: Sequence[str], seconds: float) -> None:
-        """Wait until it is healthy.
-
-        Raises:
-            HostError: it ended, or the time is over; with the end of its log.
-        """
-        begin, said = time.monotonic(), ""
-        while True:
-            state = self.docker.inspect(container).get("State") or {}
-            if not state.get("Running"):
-                ended = f"it ended with the code {state.get('ExitCode')}"
-                raise HostError(f"{ended}:\n{logs(self.docker, container, LOG_LINES)}")
-            waited = time.monotonic() - begin
-            if health:
-                said = _ask(self.docker, container, health)
-                if not said:
-                    return
-            elif waited >= SETTLED_SECONDS:
-                return
-            if waited >= seconds:
-                raise HostError(
-                    f"it is not healthy after {seconds:.0f} s ({said}):\n"
-                    f"{logs(self.docker, container, LOG_LINES)}"
-                )
-            time.sleep(PAUSE_SECONDS)
-
     @property
     def _log(self) -> list[str]:
         found = log_of(self.docker.info)
@@ -324,6 +298,33 @@ def running(docker: Docker) -> dict[str, str]:
     words = ("ps", "--all", "--filter", f"label={SERVICE_LABEL}", "--format", line)
     found: list[dict[str, Any]] = [json.loads(text) for text in docker.run(*words).splitlines()]
     return {entry["name"]: entry["state"] for entry in found}
+
+
+def wait(docker: Docker, container: str, health: Sequence[str], seconds: float) -> None:
+    """Wait until a service is healthy.
+
+    Raises:
+        HostError: it ended, or the time is over; with the end of its log.
+    """
+    begin, said = time.monotonic(), ""
+    while True:
+        state = docker.inspect(container).get("State") or {}
+        if not state.get("Running"):
+            ended = f"it ended with the code {state.get('ExitCode')}"
+            raise HostError(f"{ended}:\n{logs(docker, container, LOG_LINES)}")
+        waited = time.monotonic() - begin
+        if health:
+            said = _ask(docker, container, health)
+            if not said:
+                return
+        elif waited >= SETTLED_SECONDS:
+            return
+        if waited >= seconds:
+            raise HostError(
+                f"it is not healthy after {seconds:.0f} s ({said}):\n"
+                f"{logs(docker, container, LOG_LINES)}"
+            )
+        time.sleep(PAUSE_SECONDS)
 
 
 def is_healthy(docker: Docker, container: str, health: Sequence[str]) -> bool:

@@ -31,6 +31,11 @@ def network_of(app: str) -> str:
     return f"flaskops-{app}.services"
 
 
+def network_of_drill(app: str) -> str:
+    """The one of a restore drill."""
+    return f"flaskops-{app}.drill"
+
+
 def service_specs(
     app: str, services: tuple[Service, ...], root: str, programs: Mapping[str, str]
 ) -> tuple[ServiceSpec, ...]:

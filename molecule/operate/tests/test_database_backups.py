@@ -1,0 +1,188 @@
+"""The database and the cache of an application in its backups: lost, restored, and tried."""
+
+import os
+import time
+
+import pytest
+
+HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
+testinfra_hosts = [f"ansible://{HOST}"]
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+DATA = "/var/lib/docker/volumes/shop-service-db/_data"
+REPOSITORY = "/srv/backups/shop"
+DRILL = "systemctl start flaskops-job-shop_drill.service"
+
+
+@pytest.fixture
+def do(play, here):
+    def run(playbook, app="shop", **variables):
+        return play(playbook, arguments=here, app=app, **variables)
+
+    return run
+
+
+@pytest.fixture
+def order(http):
+    def place(text):
+        return http("/shop/", method="POST", headers=FORM, body=f"text={text}").json["number"]
+
+    return place
+
+
+@pytest.fixture
+def redis(host):
+    """Ask the cache of the application."""
+
+    def ask(words):
+        secret = 'REDISCLI_AUTH="$(cat /run/secrets/password)"'
+        return host.check_output(
+            f"docker exec shop-service-cache sh -c '{secret} redis-cli {words}'"
+        )
+
+    return ask
+
+
+@pytest.fixture
+def texts(entries):
+    return lambda: [each["text"] for each in entries("visitor")]
+
+
+def ours(host):
+    """The containers and networks of the host, without those of jobs, whose timers go on."""
+    names = host.check_output(
+        "docker ps --all --format '{{.Names}}' && docker network ls --format '{{.Name}}'"
+    )
+    return sorted(name for name in names.split() if "job_often" not in name)
+
+
+def test_a_destroyed_database_comes_back(do, order, redis, texts, host):
+    order("saved")
+    redis("SET basket full")
+    before = ours(host)
+    saved = time.time()
+    do("backup").ok()
+    order("later")
+    redis("DEL basket")
+    host.check_output(f"rm -r {DATA}/pgdata")
+    lost = time.time()
+    do("restore").ok()
+    print(f"recovery: {time.time() - lost:.1f} s, back to {lost - saved:.1f} s before")
+    assert time.time() - lost < 120
+    assert "saved" in texts() and "later" not in texts()
+    assert redis("GET basket") == "full"
+    assert redis("CONFIG GET appendonly").split() == ["appendonly", "yes"]
+    assert ours(host) == before
+    redis("SHUTDOWN")  # what was restored outlives the server
+    host.check_output("docker restart shop-service-db")
+    host.check_output("docker start shop-service-cache")
+    assert redis("GET basket") == "full"
+
+
+def test_a_drill_with_a_database_is_green_and_leaves_nothing(host, order, texts):
+    order("beside")
+    before = ours(host)
+    host.check_output(DRILL)
+    assert ours(host) == before
+    assert "beside" in texts()
+
+
+def test_a_drill_of_a_damaged_dump_is_red(host):
+    packs = host.check_output(f"find {REPOSITORY}/data -type f")
+    for pack in packs.split():
+        host.check_output(f"cp -p {pack} {pack}.kept && chmod u+w {pack} && echo damaged > {pack}")
+    before = ours(host)
+    assert host.run(DRILL).rc != 0
+    assert ours(host) == before
+    for pack in packs.split():
+        host.check_output(f"mv {pack}.kept {pack}")
+    host.check_output(DRILL)
+
+
+@pytest.mark.long
+def test_a_database_that_does_not_run_is_not_saved(do, host):
+    host.check_output("docker stop shop-service-cache")
+    said = do("backup").failed().output
+    host.check_output("docker start shop-service-cache")
+    assert "its service cache is exited, so it cannot be saved. Nothing was saved." in said
+    do("backup").ok()
+
+
+@pytest.mark.long
+def test_another_database_in_it_is_not_left_out_in_silence(do, host):
+    sql = "docker exec shop-service-db psql -U app -c"
+    host.check_output(f"{sql} 'CREATE DATABASE other'")
+    said = do("backup").failed().output
+    host.check_output(f"{sql} 'DROP DATABASE other'")
+    assert "it has more databases than the one of the application" in said and "other" in said
+
+
+@pytest.mark.long
+def test_roles_are_restored_and_the_password_stays(do, order, texts, host):
+    sql = "docker exec shop-service-db psql -U app -tAc"
+    host.check_output(f"{sql} 'CREATE ROLE reader; GRANT SELECT ON entry TO reader'")
+    order("granted")
+    do("backup").ok()
+    host.check_output(f"{sql} 'DROP OWNED BY reader; DROP ROLE reader'")
+    do("restore").ok()
+    assert "granted" in texts()
+    granted = "SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = $$reader$$"
+    assert host.check_output(f'{sql} "{granted}"'.replace("$", "\\$")) == "1"
+    host.check_output(f"{sql} 'DROP OWNED BY reader; DROP ROLE reader'")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("moment", ["filled", "stopped"])
+def test_a_killed_restore_of_a_database_is_undone(moment, do, start, here, order, texts, host,
+                                                  wait_for):  # fmt: skip
+    do("backup").ok()
+    order(f"kept {moment}")
+    process = start("restore", arguments=here, app="shop")
+    is_there = {
+        "filled": "docker ps --format '{{.Names}}' | grep -qx shop-service-db.new",
+        "stopped": "! docker ps --format '{{.Names}}' | grep -qx shop-service-db",
+    }[moment]
+    assert wait_for(lambda: host.run(is_there).rc == 0, 60)
+    host.check_output("pkill -KILL -f AnsiballZ_app_[b]ackup")
+    process.communicate(timeout=60)
+    said = do("restore", at="2020-01-01").failed().output
+    assert "nothing was saved until" in said
+    assert wait_for(lambda: f"kept {moment}" in texts(), 20)
+    assert ".new" not in " ".join(ours(host))
+    assert host.run("ls -a /var/lib/docker/volumes/shop-service-*/ | grep flaskops-new").rc != 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("place", "size", "words"),
+    [
+        ("/var/lib/flaskops/apps/shop/jobs", "50m", "Nothing was saved."),
+        (f"{REPOSITORY}/data", "4k", "A disk of this host is full"),
+    ],
+)
+def test_a_full_disk_fails_the_backup_alone(place, size, words, do, host, order, texts):
+    before = ours(host)
+    host.check_output(
+        f"cp -a {place} /root/kept && mount -t tmpfs -o size={size} full {place}"
+        f" && cp -a /root/kept/*.* {place}/ 2>/dev/null; true"
+    )
+    try:
+        said = do("backup").failed().output
+        left = host.run(f"ls {place}/backup.work")
+    finally:
+        host.check_output(f"umount -l {place} && rm -r /root/kept")
+    assert words in said, said
+    assert left.rc != 0 and ours(host) == before
+    order("goes on")
+    assert "goes on" in texts()
+    do("backup").ok()
+
+
+@pytest.mark.long
+def test_the_backup_of_another_application_is_refused(do, host, texts):
+    before = texts()
+    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.own && cp -a /srv/backups/notes {REPOSITORY}")
+    for playbook in ("restore", "backup"):
+        said = do(playbook).failed().output
+        assert "belongs to notes, not to shop. Nothing of it is used." in said, said
+    host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.own {REPOSITORY}")
+    assert texts() == before
