@@ -28,6 +28,7 @@ TOP = {
 SECOND = {
     "bin": {"flaskops"},
     "docs": {
+        "a-real-application.md",
         "apps.md",
         "hands.md",
         "backups.md",

@@ -5,6 +5,7 @@
 import errno
 import json
 import os
+import subprocess
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.apps.normalize import normalize_apps
@@ -62,6 +63,21 @@ def fill(monkeypatch):
 def test_a_full_disk_is_recognised_by_errno_and_by_message(reason, full):
     assert _room.no_room(reason) is full
     assert (_room.ADVICE in _room.with_advice(reason)) is full
+
+
+@pytest.mark.parametrize(
+    ("used", "full"), [(0, False), (15 << 20, False), ((16 << 20) - 4096, True), (16 << 20, True)]
+)
+def test_a_disk_with_less_than_a_megabyte_is_full(tmp_path, used, full):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "small", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount")
+    try:
+        (tmp_path / "data").write_bytes(bytes(used))
+        assert _room.is_full(str(tmp_path)) is full
+        assert not _room.is_full(str(tmp_path / "missing"))
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_the_advice_is_given_once():

@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later
-"""What the tests of the scenario share: the entries that the application has, and patience."""
+"""What the tests of the scenario share: the entries of the application, load, and patience."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,25 @@ import yaml
 
 PATH = "/shop"
 SCENARIO = Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", Path(__file__).parents[1]))
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+MEASURED: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if MEASURED:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(MEASURED))
+
+
+@pytest.fixture
+def measured(host: Any, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Shows figures of a case at the end of the log."""
+    case = request.node.name.removeprefix("test_").partition("[")[0].replace("_", " ")
+
+    def show(words: str) -> None:
+        MEASURED.append(f"Debian {host.system_info.release.split('.')[0]}: {case}: {words}")
+
+    return show
 
 
 @pytest.fixture
@@ -36,6 +57,80 @@ def wait_for() -> Callable[..., Any]:
         return found
 
     return wait
+
+
+def seconds_until(condition: Callable[[], Any], most: float, what: str) -> float:
+    """Wait for a condition; return the seconds that it took."""
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begin < most, f"waited {most} s for {what}"
+        time.sleep(0.2)
+    return time.monotonic() - begin
+
+
+@pytest.fixture
+def order(http: Callable[..., Any]) -> Callable[[str], int]:
+    """Write an order into the database; return its number."""
+
+    def send(text: str) -> int:
+        answer = http(f"{PATH}/", method="POST", headers=FORM, body=f"text={text}")
+        assert answer.status == 200, answer.body
+        return int(answer.json["number"])
+
+    return send
+
+
+class Load(dict[str, Any]):
+    """What load.py counted."""
+
+    @property
+    def outage(self) -> float:
+        """The seconds from the first failed request to the end of the last one."""
+        failures = self["failures"]
+        return max(end for _, end, _ in failures) - failures[0][0] if failures else 0.0
+
+    def __str__(self) -> str:
+        failures = self["failures"]
+        kinds = {what: [each[2] for each in failures].count(what) for _, _, what in failures}
+        words = ", ".join(f"{count} x {what}" for what, count in kinds.items())
+        failed = (
+            f"{len(failures)} failed within {self.outage:.1f} s ({words})" if words else "0 failed"
+        )
+        return f"{self['answered']} answered, {failed}, longest {self['longest']:.2f} s"
+
+
+@pytest.fixture
+def load(
+    host: Any, entries: Callable[..., list[dict[str, Any]]], measured: Callable[[str], None]
+) -> Callable[..., Any]:
+    """Generate load on the application while the block runs; its counts are available afterwards.
+    Each order that was answered must be in the database.
+    """
+
+    @contextmanager
+    def under() -> Iterator[Load]:
+        found, output = Load(), "/root/out.json"
+        pid = host.check_output(
+            "rm -f %s; setsid python3 -c %s http://localhost%s %s >/root/out.log 2>&1 </dev/null &"
+            " echo $!",
+            output,
+            (SCENARIO / "load.py").read_text(),
+            PATH,
+            output,
+        )
+        time.sleep(1)
+        try:
+            yield found
+            time.sleep(1)
+        finally:
+            host.run(f"kill {pid}")
+            seconds_until(lambda: host.file(output).exists, 90, "the counts of the load")
+        found.update(json.loads(host.check_output(f"cat {output}")))
+        measured(str(found))
+        assert found["numbers"]
+        assert {*found["numbers"]} <= {entry["number"] for entry in entries("visitor")}
+
+    return under
 
 
 @pytest.fixture

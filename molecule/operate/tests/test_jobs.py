@@ -1,6 +1,7 @@
 """Jobs of an application: what their timers run, and what does not end them."""
 
 import re
+import time
 
 import pytest
 
@@ -62,3 +63,40 @@ def test_no_deploy_ends_it_and_it_runs_once(slow, redeploy, host, entries, wait_
     assert wait_for(lambda: of_job(entries, "slow ends"), 60)
     assert len(of_job(entries, "slow begins")) == 1
     assert of_job(entries, "slow ends")[-1]["release"] == before
+
+
+@pytest.mark.long
+def test_no_rollback_ends_it_and_its_limit_does(
+    redeploy, play, here, host, entries, wait_for, measured
+):
+    hangs = "trap '' TERM; echo hangs; while :; do sleep 1; done"
+    jobs = [
+        {
+            "name": "long",
+            "schedule": "yearly",
+            "command": "flask --app shop note long --seconds 20",
+        },
+        {"name": "hangs", "schedule": "yearly", "command": hangs, "seconds": 2},
+    ]
+    redeploy(jobs=jobs, env={"TEXT": "rolled back"}).ok()
+    known = len(of_job(entries, "long begins"))
+    host.check_output("systemctl start --no-block flaskops-job-shop_long.service")
+    assert wait_for(lambda: len(of_job(entries, "long begins")) > known)
+    # A second one, as somebody would start it by hand.
+    unit = "/etc/systemd/system/flaskops-job-shop_long.service"
+    second = host.run(f"$(sed -n 's/^ExecStart=//p' {unit})")
+    assert (second.rc, "long of shop runs already" in second.stderr) == (75, True), second
+    play("rollback", arguments=here, flask_apps_only="shop").ok()
+    begun = time.monotonic()
+    assert host.run("systemctl start flaskops-job-shop_hangs.service").rc != 0
+    took = time.monotonic() - begun
+    assert 2 < took < 30
+    assert wait_for(lambda: len(of_job(entries, "long ends")) > known, 60)
+    first, last = of_job(entries, "long begins")[-1], of_job(entries, "long ends")[-1]
+    assert len(of_job(entries, "long begins")) == known + 1
+    assert first["release"] == last["release"] != entries("beat")[-1]["release"]
+    shown = play("status", [], arguments=here).ok().output
+    assert re.search(r"job hangs of 2\S+Z\s+ended\s+with\s+124\s", shown), shown
+    assert wait_for(lambda: "-job_" not in host.check_output("docker ps --all"))
+    measured(f"a job with a limit of 2 s that ignores SIGTERM ended after {took:.1f} s")
+    redeploy().ok()

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from conftest import PATH
+from conftest import FORM, PATH
 
 
 def inspected(host, *filters):
@@ -19,13 +19,6 @@ def ours(host):
     return inspected(host, "name=^shop-")
 
 
-def order(http, text):
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = http(f"{PATH}/", method="POST", headers=form, body=f"text={text}")
-    assert answer.status == 200, answer.body
-    return answer.json["number"]
-
-
 def test_the_application_finds_the_versions_of_the_distribution(http, host):
     """Debian 12 has PostgreSQL 15 and Redis 7.0, Debian 13 has 17 and 8.0."""
     known = {"12": ("15.", "7.0."), "13": ("17.", "8.0.")}[host.system_info.release[:2]]
@@ -35,8 +28,7 @@ def test_the_application_finds_the_versions_of_the_distribution(http, host):
 
 
 def test_a_worker_and_its_beat_meet_over_redis(http, entries, wait_for):
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert http(f"{PATH}/tasks", method="POST", headers=form, body="text=loud").status == 202
+    assert http(f"{PATH}/tasks", method="POST", headers=FORM, body="text=loud").status == 202
     assert wait_for(lambda: [each for each in entries("worker") if each["text"] == "LOUD"])
     assert wait_for(lambda: entries("beat"))
 
@@ -62,8 +54,8 @@ def test_no_password_is_where_others_read(ours, host):
         assert password not in processes
 
 
-def test_they_outlive_a_release(http, entries, host, redeploy):
-    number = order(http, "kept")
+def test_they_outlive_a_release(order, entries, host, redeploy):
+    number = order("kept")
     before = {each["Name"]: each["State"]["StartedAt"] for each in inspected(host, "name=service")}
     assert len(before) == 2
     redeploy(env={"TEXT": "again"}).ok()

@@ -35,6 +35,7 @@ def with_advice(reason: str | BaseException) -> str:
 
 RESERVE = 256 << 20  # bytes that stay free beside what is written
 INODES = 10_000  # a release has thousands of files
+LEAST = 1 << 20  # bytes that are free on a disk that is not full
 
 
 def too_little(places: Iterable[str], wanted: int) -> str:
@@ -69,6 +70,15 @@ def too_little(places: Iterable[str], wanted: int) -> str:
         " and playbooks/status.yml (column disk) what applications have written. The limit is"
         " flask_apps_free_space; 0 turns it off."
     )
+
+
+def is_full(place: str) -> bool:
+    """Whether the disk of a directory is full for a program that writes there."""
+    try:
+        room = os.statvfs(place)
+    except OSError:
+        return False
+    return _free(room) < LEAST or bool(room.f_files and not room.f_favail)
 
 
 def refuse_without(needed: int, places: Iterable[Path], result: str) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..host.disk import is_full
 from ..host.engine import Docker, inspected, logs
 from ..host.files import HostError
 from ..host.places import Place, ReleaseName, ServiceName
@@ -166,13 +167,16 @@ class Status:
         found: Mapping[str, Mapping[str, Any]],
         used: Mapping[str, str],
     ) -> str:
-        """Whether a service works, and its memory."""
+        """Whether a service works, its memory, and a full disk."""
         details = found.get(named.container, {})
         state = _state(details)
         if details.get("State", {}).get("Running"):
             health = read_record(self.root, named.app, named.service).health
             works = is_healthy(self.docker, named.container, health)
             state = state.replace("running", "ok" if works else "bad", 1)
+        # Reading still works then, and its health check may pass.
+        if any(is_full(mount["Source"]) for mount in details.get("Mounts", []) if mount["RW"]):
+            state += " (its disk is full)"
         memory = used.get(named.container)
         return f"{state} {memory}" if memory else state
 

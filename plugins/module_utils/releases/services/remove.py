@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 from ...host import trees
 from ...host.engine import Docker
@@ -95,4 +96,7 @@ def volumes(docker: Docker, app: str) -> list[str]:
 def forget(root: str, app: str) -> None:
     """Remove the records and passwords of services whose data is removed."""
     for name in Place(root).services_of(app):
-        trees.put_away(Place(root).service(app, name).directory, root)
+        directory = Place(root).service(app, name).directory
+        trees.put_away(directory, root)
+        with suppress(OSError):  # of the last one
+            directory.parent.rmdir()
