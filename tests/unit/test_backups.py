@@ -11,6 +11,7 @@ import threading
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.backups import (
+    data,
     order,
     restore,
     trees,
@@ -332,6 +333,27 @@ def test_an_interrupted_restore_starts_the_services_before_the_application(tmp_p
         "start shop-service-db",
         "start shop-1",
     ]
+
+
+def test_a_stopped_job_is_not_started_again():
+    """Its program removes its container, and a start of a missing one would fail."""
+    labels = {
+        "host.flaskops.app": "shop",
+        "host.flaskops.release": "1",
+        "host.flaskops.one-off": "",
+    }
+    job = {**labels, "host.flaskops.one-off": "job_often"}
+
+    class There:
+        def containers(self, _label):
+            return [
+                {"Names": "shop-1", "State": "running", "Labels": labels},
+                {"Names": "shop-1-pin", "State": "created", "Labels": labels},
+                {"Names": "shop-1-job_often", "State": "running", "Labels": job},
+            ]
+
+    assert data.containers_of(There(), "shop") == ["shop-1", "shop-1-job_often"]
+    assert data.containers_of(There(), "shop", one_offs=False) == ["shop-1"]
 
 
 @pytest.fixture

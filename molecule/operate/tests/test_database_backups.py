@@ -1,5 +1,6 @@
 """The database and the cache of an application in its backups: lost, restored, and tried."""
 
+import json
 import os
 import subprocess
 import time
@@ -145,7 +146,8 @@ def test_a_killed_restore_of_a_database_is_undone(moment, do, start, here, order
         "stopped": "! docker ps --format '{{.Names}}' | grep -qx shop-service-db",
     }[moment]
     assert wait_for(lambda: host.run(is_there).rc == 0, 60)
-    host.check_output("pkill -KILL -f AnsiballZ_app_[b]ackup")
+    lock = json.loads(host.file("/var/lib/flaskops/apps/shop/lock").content_string)
+    host.check_output(f"kill -KILL {lock['pid']}")
     process.communicate(timeout=60)
     said = do("restore", at="2020-01-01").failed().output
     assert "nothing was saved until" in said

@@ -106,12 +106,21 @@ def written(
     return sorted(found, key=lambda volume: volume.name)
 
 
-def containers_of(docker: Docker, app: str) -> list[str]:
-    """The containers of an application that run, without pins."""
+def containers_of(docker: Docker, app: str, one_offs: bool = True) -> list[str]:
+    """The containers of an application that run, without pins.
+
+    Args:
+        docker: the engine.
+        app: the application.
+        one_offs: with those of jobs and commands. Once stopped they are removed, and nobody can
+            start them again.
+    """
     return [
         entry["Names"]
         for entry in docker.containers(f"{APP_LABEL}={app}")
-        if entry["State"] in ("running", "paused") and not is_pin(entry["Names"])
+        if entry["State"] in ("running", "paused")
+        and not is_pin(entry["Names"])
+        and (one_offs or not live_container.needs_release(entry))
     ]
 
 

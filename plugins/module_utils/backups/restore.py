@@ -300,12 +300,12 @@ class Restore:
         answer.
         """
         start = time.monotonic()
-        running = containers_of(self.docker, live.app)
+        running = containers_of(self.docker, live.app, one_offs=False)
         for place in places:
             host_trees.delete(place.kept)
         journal = replace(journal, containers=tuple(running), moving=True)
         self._write(journal)
-        drain.stop(running, self.docker)
+        drain.stop(containers_of(self.docker, live.app), self.docker)
         services.stop(self.docker, live.app, journal.services)
         for place in places:
             place.directory.rename(place.kept)
@@ -318,8 +318,9 @@ class Restore:
         return time.monotonic() - start
 
     def _start(self, containers: tuple[str, ...]) -> None:
-        if containers:
-            self.docker.run("start", *containers)
+        # One that was removed meanwhile must not keep the others from starting.
+        if there := [each for each in containers if self.docker.inspect(each)]:
+            self.docker.run("start", *there)
 
     def _healthy(self, live: Live) -> None:
         try:

@@ -128,10 +128,13 @@ class Upgrade:
         )
         start = time.monotonic()
         try:
-            running = [name for app in apps for name in containers_of(self.docker, app)]
+            running = [
+                name for app in apps for name in containers_of(self.docker, app, one_offs=False)
+            ]
             journal = replace(journal, containers=tuple(running))
             self._write(journal)
-            drain.stop(running, self.docker)
+            for app in apps:
+                drain.stop(containers_of(self.docker, app), self.docker)
             self._fill(service, str(image["Id"]), place)
             host_trees.delete(place.kept)
             self._write(replace(journal, moving=True))
