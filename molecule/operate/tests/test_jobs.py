@@ -53,6 +53,7 @@ def slow(redeploy, host, entries, wait_for):
     redeploy().ok()
 
 
+@pytest.mark.long
 def test_no_deploy_ends_it_and_it_runs_once(slow, redeploy, host, entries, wait_for):
     again = host.run("systemctl start flaskops-job-shop_slow.service & sleep 1; true")
     assert again.rc == 0
