@@ -451,7 +451,6 @@ def test_an_interrupted_upgrade_is_undone(tmp_path, monkeypatch, moved):
     where.journal.write_text(json.dumps({**journal, "place": str(place.directory), "moving": True}))
     docker, created = Called(), []
     monkeypatch.setattr(upgrade, "containers_of", lambda _docker, _app: ["shop-1"])
-    monkeypatch.setattr(upgrade, "service_log", lambda _docker: [])
     monkeypatch.setattr(
         upgrade, "settle", lambda _docker, made, *_, **__: created.append(made.image)
     )

@@ -111,6 +111,12 @@ def live_services(docker: Docker, release: Release) -> list[LiveService]:
     return found
 
 
+def _engine(service: LiveService) -> ServiceEngine:
+    if not service.engine:
+        raise HostError(f"its service {service.name} is no database that can be dumped.")
+    return service.engine
+
+
 def refuse_stopped(services: Iterable[LiveService]) -> None:
     """A database can be dumped only while it runs.
 
@@ -133,8 +139,7 @@ def dump(docker: Docker, service: LiveService, directory: Path) -> str:
     Raises:
         HostError: it cannot be saved as a whole.
     """
-    engine, container = service.engine, service.named.container
-    assert engine
+    engine, container = _engine(service), service.named.container
     try:
         if (words := engine.not_saved()) and (
             others := docker.run("exec", container, *words).split()
@@ -181,8 +186,7 @@ def fill(
     Raises:
         HostError: the dump cannot be loaded.
     """
-    engine, named = service.engine, service.named
-    assert engine
+    engine, named = _engine(service), service.named
     try:
         directory.mkdir(mode=0o700)
         os.chown(directory, UID, UID)
@@ -190,8 +194,8 @@ def fill(
             (dumped / file).rename(directory / file)
             os.chown(directory / file, UID, UID)
         volume = f"{directory}:{engine.directory}"
-        command = engine.to_load(service.record.container["command"])
-        start(docker, service, own, {engine.directory: volume}, command)
+        words = service.record.container["command"]
+        start(docker, service, own, {engine.directory: volume}, engine.to_load(words))
         for file, words in engine.load():
             given = dumped / file if file else None
             docker.pipe("exec", "--interactive", own.name, *words, source=given)
