@@ -113,7 +113,7 @@ def live_services(docker: Docker, release: Release) -> list[LiveService]:
 
 def _engine(service: LiveService) -> ServiceEngine:
     if not service.engine:
-        raise HostError(f"its service {service.name} is no database that can be dumped.")
+        raise HostError(f"its service {service.name} has no dump: nothing is known of its engine.")
     return service.engine
 
 
