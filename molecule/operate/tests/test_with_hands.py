@@ -35,14 +35,10 @@ def on_host(command):
     return done.stdout
 
 
-def containers():
-    return sorted(on_host("docker ps --all --format '{{.Names}}'").split())
-
-
 def one_offs():
-    return [
-        name for name in containers() if re.fullmatch("shop-[0-9a-f]{12}-run-[0-9a-f]{6}", name)
-    ]
+    """Those of `run`; jobs come and go."""
+    names = sorted(on_host("docker ps --all --format '{{.Names}}'").split())
+    return [name for name in names if re.fullmatch("shop-[0-9a-f]{12}-run-[0-9a-f]{6}", name)]
 
 
 def wait_for(condition, seconds=30):
@@ -153,7 +149,7 @@ def test_ctrl_c_reaches_the_command_and_not_the_connection(terminal, action):
 @pytest.mark.parametrize("action", ["exec", "run"])
 def test_a_killed_client_leaves_nothing_on_the_host(action):
     """This host is reached by docker exec, which tells the other side nothing."""
-    there = containers()
+    there = one_offs()
     stubborn = "trap '' HUP; sleep 98765; :"
     client = subprocess.Popen([FLASKOPS, action, "shop", *ON, "--", "sh", "-c", stubborn])
     count = "pgrep --full --exact --count 'sleep 98765' || true"
@@ -161,7 +157,7 @@ def test_a_killed_client_leaves_nothing_on_the_host(action):
     client.kill()
     client.wait()
     assert wait_for(lambda: on_host(count).strip() == "0")
-    assert containers() == there
+    assert wait_for(lambda: one_offs() == there)
 
 
 def test_flask_shell_is_a_shell(terminal):
