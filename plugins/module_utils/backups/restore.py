@@ -204,12 +204,7 @@ class Restore:
             drain.stop(containers_of(self.docker, app), self.docker)
             services.stop(self.docker, app, journal.services)
             for place in places:
-                # One of an earlier restore was deleted before the journal said that it moves.
-                if place.kept.exists():
-                    if place.directory.exists():
-                        place.new.mkdir(mode=0o700, exist_ok=True)
-                        place.directory.rename(place.new / "undone")
-                    place.kept.rename(place.directory)
+                put_back(place)
             services.go_on_anyway(self.docker, self.order.root, app, journal.services)
             self._start(journal.containers)
         for place in places:
@@ -308,9 +303,7 @@ class Restore:
         drain.stop(containers_of(self.docker, live.app), self.docker)
         services.stop(self.docker, live.app, journal.services)
         for place in places:
-            place.directory.rename(place.kept)
-            place.filled.rename(place.directory)
-            host_trees.delete(place.new)
+            swap(place)
         services.go_on(self.docker, self.order.root, live.app, journal.services)
         self._start(journal.containers)
         if live.name in running:
@@ -358,6 +351,24 @@ class Restore:
             tuple(places),
             tuple(kept),
         )
+
+
+def swap(place: DataPlace) -> None:
+    """Move a filled directory to its place; what was there stays beside it."""
+    place.directory.rename(place.kept)
+    place.filled.rename(place.directory)
+    host_trees.delete(place.new)
+
+
+def put_back(place: DataPlace) -> None:
+    """Undo `swap`, also after its first rename."""
+    # One of an earlier restore was deleted before the journal said that it moves.
+    if not place.kept.exists():
+        return
+    if place.directory.exists():
+        place.new.mkdir(mode=0o700, exist_ok=True)
+        place.directory.rename(place.new / "undone")
+    place.kept.rename(place.directory)
 
 
 def wait_for_health(docker: Docker, release: Release, container: str, place: ReleasePlace) -> None:

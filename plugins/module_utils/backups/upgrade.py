@@ -35,7 +35,7 @@ from ..releases.services.service import ServiceSpec
 from ..releases.services.spec import network_of
 from . import services
 from .data import Live, containers_of
-from .restore import wait_for_health
+from .restore import put_back, swap, wait_for_health
 from .services import LiveService, Throwaway, live_services
 
 WHO = "an upgrade of a service"
@@ -167,10 +167,7 @@ class Upgrade:
         if journal.moving and place.kept.exists():
             services.stop(self.docker, self.app, [named.service])
             services.remove(self.docker, [named.container, named.before])
-            if place.directory.exists():
-                place.new.mkdir(mode=0o700, exist_ok=True)
-                place.directory.rename(place.new / "undone")
-            place.kept.rename(place.directory)
+            put_back(place)
             write_record(self.root, self.app, named.service, journal.record)
             container = Container.from_dict({"volumes": [], **journal.record.container})
             settle(self.docker, container, "unless-stopped", log=journal.log, start=True)
@@ -218,9 +215,7 @@ class Upgrade:
     def _swap(self, place: DataPlace, log: Sequence[str]) -> None:
         """Move the directories, and replace the container."""
         services.stop(self.docker, self.app, [self.spec.name])
-        place.directory.rename(place.kept)
-        place.filled.rename(place.directory)
-        host_trees.delete(place.new)
+        swap(place)
         Services(self.docker, self.root, self.app, self.pool, log).ensure([self.spec])
 
     def _start(self, containers: Sequence[str]) -> None:
