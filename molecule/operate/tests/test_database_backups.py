@@ -7,11 +7,10 @@ import time
 
 import pytest
 import yaml
-from conftest import SCENARIO
+from conftest import FORM, SCENARIO
 
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 DATA = "/var/lib/docker/volumes/shop-service-db/_data"
 REPOSITORY = "/srv/backups/shop"
 DRILL = "systemctl start flaskops-job-shop_drill.service"
@@ -23,14 +22,6 @@ def do(play, here):
         return play(playbook, arguments=here, app=app, **variables)
 
     return run
-
-
-@pytest.fixture
-def order(http):
-    def place(text):
-        return http("/shop/", method="POST", headers=FORM, body=f"text={text}").json["number"]
-
-    return place
 
 
 @pytest.fixture
@@ -47,6 +38,15 @@ def redis(host):
 
 
 @pytest.fixture
+def healthy(host):
+    """Whether a container passes its health check."""
+    return lambda name: (
+        host.check_output("docker inspect --format '{{.State.Health.Status}}' %s", name)
+        == "healthy"
+    )
+
+
+@pytest.fixture
 def texts(entries):
     return lambda: [each["text"] for each in entries("visitor")]
 
@@ -59,7 +59,7 @@ def ours(host):
     return sorted(name for name in names.split() if "job_often" not in name)
 
 
-def test_a_destroyed_database_comes_back(do, order, redis, texts, host):
+def test_a_destroyed_database_comes_back(do, order, redis, texts, host, healthy, wait_for):
     order("saved")
     redis("SET basket full")
     before = ours(host)
@@ -76,10 +76,11 @@ def test_a_destroyed_database_comes_back(do, order, redis, texts, host):
     assert redis("GET basket") == "full"
     assert redis("CONFIG GET appendonly").split() == ["appendonly", "yes"]
     assert ours(host) == before
-    redis("SHUTDOWN")  # what was restored outlives the server
-    host.check_output("docker restart shop-service-db")
-    host.check_output("docker start shop-service-cache")
+    # What was restored outlives the servers.
+    host.check_output("docker restart shop-service-db shop-service-cache")
+    assert wait_for(lambda: healthy("shop-service-db") and healthy("shop-service-cache"))
     assert redis("GET basket") == "full"
+    assert "saved" in texts()
 
 
 def test_a_drill_with_a_database_is_green_and_leaves_nothing(host, order, texts):
