@@ -28,7 +28,7 @@ options:
     type: str
     required: true
   networks_pool:
-    description: The private network that networks of 16 addresses are taken from.
+    description: The private network that the networks of applications are taken from.
     type: str
     default: 10.201.0.0/16
 """

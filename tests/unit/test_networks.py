@@ -61,10 +61,10 @@ def network(name, subnet, **labels):
 
 @pytest.fixture
 def ensure(monkeypatch, tmp_path):
-    def run(engine, pool="10.201.0.0/16", routes=ROUTES):
+    def run(engine, pool="10.201.0.0/16", routes=ROUTES, called=""):
         monkeypatch.setattr(_networks, "_routes", lambda: _networks.routes_of(routes))
         monkeypatch.setattr(_networks, "_refuse_open_firewall", lambda: None)
-        return _networks.ensure(engine, str(tmp_path), "shop", pool)
+        return _networks.ensure(engine, str(tmp_path), "shop", pool, called)
 
     return run
 
@@ -78,6 +78,20 @@ def test_the_first_free_block_of_sixteen_addresses_is_used(ensure):
     engine = Engine(network("other", "10.201.0.64/27"))
     assert ensure(engine) is True
     assert engine.made == ["10.201.0.96/28"]
+
+
+@pytest.mark.parametrize(
+    ("pool", "block"),
+    [
+        ("10.201.0.0/16", "10.201.0.128/26"),  # 0 has routes, and 64 is of another network
+        ("10.201.0.0/25", "10.201.0.96/28"),  # no 64 are free
+        ("10.202.0.0/28", "10.202.0.0/28"),
+    ],
+)
+def test_the_network_of_services_has_64_addresses_where_the_pool_has(ensure, pool, block):
+    engine = Engine(network("other", "10.201.0.64/27"))
+    assert ensure(engine, pool, called="flaskops-shop.services") is True
+    assert engine.made == [block]
 
 
 def test_a_block_that_the_engine_refuses_is_skipped(ensure):

@@ -148,8 +148,12 @@ def test_of_an_unknown_distribution_an_image_is_asked_for(problem):
         ),
         (
             [DB],
-            {"processes": [{"name": f"p{n}", "command": "x"} for n in range(4)]},
-            "services has 1, beside 4 processes; the network of an application has room for 3",
+            {
+                "processes": [{"name": f"p{n}", "command": "x"} for n in range(25)],
+                "jobs": [{"name": f"j{n}", "command": "x", "schedule": "daily"} for n in range(4)],
+            },
+            "services has 1, beside 25 processes and 4 jobs: 57 containers while a release starts;"
+            " the network of an application has room for 56.",
         ),
         (
             [DB],

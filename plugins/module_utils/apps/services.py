@@ -17,9 +17,9 @@ from ..releases.secrets import steers
 from ..releases.services.engines import ENGINES, PACKAGED
 from ..releases.services.service import Service
 
-# Of 16 addresses 13 are left for containers. Two releases side by side, a release command, and two
-# for what is started by hand.
-MOST = 13 - 3
+# Of 64 addresses 61 are left for containers: two releases side by side, services, jobs, a release
+# command, and some for what is started by hand.
+MOST = 61 - 5
 # The default memory of a service that is another image.
 MEMORY = "256m"
 # The keys of a service of another application, of an engine, and of another image.
@@ -114,12 +114,12 @@ def _collisions(app: App) -> list[str]:
         for process in app.processes
         if process.name in names
     ]
-    needed = 2 * (1 + len(app.processes)) + len(names)
+    needed = 2 * (1 + len(app.processes)) + len(names) + len(app.jobs)
     if names and needed > MOST:
         problems.append(
-            f"services has {len(names)}, beside {len(app.processes)} processes; the network of an"
-            f" application has room for {(MOST - len(names)) // 2 - 1} processes with them. Put"
-            " some of them into another application."
+            f"services has {len(names)}, beside {len(app.processes)} processes and"
+            f" {len(app.jobs)} jobs: {needed} containers while a release starts; the network of an"
+            f" application has room for {MOST}. Put some of them into another application."
         )
     return problems
 

@@ -5,7 +5,7 @@
 isolates from all others.
 
 Docker's default networks are large and few; a host with many applications would run out of them. So
-each network gets 16 addresses of a pool.
+each network gets a few addresses of a pool.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from .lock import exclusive
 from .release import own_network
 
 PREFIX = 28
+# The network of services has the jobs too, each in a container: 64 addresses, or 16 where the pool
+# has no more.
+PREFIXES_OF_SERVICES = (26, PREFIX)
 # Of 16 addresses 13 are left for containers: two releases side by side, and a release command.
 MOST_PROCESSES = 5
 ATTEMPTS = 20
@@ -111,7 +114,8 @@ def _ensure(
         _refuse_open_firewall()
     with exclusive(root):
         error = ""
-        for subnet, _attempt in zip(_free(docker, pool), range(ATTEMPTS), strict=False):
+        prefixes = (PREFIX,) if has_way_out else PREFIXES_OF_SERVICES
+        for subnet, _attempt in zip(_free(docker, pool, prefixes), range(ATTEMPTS), strict=False):
             words = (
                 "--driver",
                 "bridge",
@@ -128,7 +132,9 @@ def _ensure(
             except HostError as refused:  # networks that only the engine knows
                 error = str(refused)
     raise HostError(
-        f"no network of 16 addresses could be made: {error}" if error else _full(docker, pool)
+        f"no network could be made in flask_apps_networks_pool: {error}"
+        if error
+        else _full(docker, pool)
     )
 
 
@@ -144,12 +150,13 @@ def remove(docker: Docker, name: str, network: str = "") -> bool:
     return True
 
 
-def _free(docker: Docker, pool: str) -> Iterator[IPv4Network]:
+def _free(docker: Docker, pool: str, prefixes: Sequence[int]) -> Iterator[IPv4Network]:
     """The parts of the pool that neither a route of the host nor a network of Docker has."""
-    taken = [*_routes(), *_of_docker(docker)]
-    for subnet in IPv4Network(pool).subnets(new_prefix=PREFIX):
-        if not any(subnet.overlaps(other) for other in taken):
-            yield subnet
+    taken, whole = [*_routes(), *_of_docker(docker)], IPv4Network(pool)
+    for prefix in prefixes:
+        for subnet in whole.subnets(new_prefix=prefix) if prefix >= whole.prefixlen else ():
+            if not any(subnet.overlaps(other) for other in taken):
+                yield subnet
 
 
 def _full(docker: Docker, pool: str) -> str:
