@@ -403,3 +403,22 @@ def test_the_only_host_with_the_application_is_meant():
 def test_lines_of_an_application_cannot_steer_the_terminal(capsys):
     cli.show_log(["printf", "%b", "a\\033[31mb\\rc\\377\\n"])
     assert capsys.readouterr().out == "a\\x1b[31mb\\x0dc\\xff\n"
+
+
+def test_what_a_host_says_instead_of_an_answer_cannot_either(tmp_path, monkeypatch, capsys):
+    program = tmp_path / "ansible-playbook"
+    program.write_text(
+        '#!/bin/sh\nprintf "fatal: [web1]: \\033[31mgone $ANSIBLE_FORCE_COLOR\\n" >&2\nexit 4\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("ANSIBLE_FORCE_COLOR", "true")
+    options = cli.parser().parse_args(["releases", "shop", "-i", "prod"])
+    ansible = cli.Ansible(options, None, tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)  # where it finds programs
+    ansible.environment["PATH"] = os.environ["PATH"]
+    with pytest.raises(SystemExit) as stopped:
+        ansible.ask({})
+    assert stopped.value.code == 4
+    assert capsys.readouterr().err == (
+        "fatal: [web1]: \\x1b[31mgone false\nflaskops: no host answered.\n"
+    )

@@ -232,7 +232,7 @@ class Ansible:
     def _has_inventory(self) -> bool:
         """Whether the configuration names one."""
         command = ["ansible-config", "dump", "--only-changed", "--format", "json"]
-        said = self._run(command, capture_output=True).stdout
+        said = self._run(command, read=True).stdout
         try:
             return any(each.get("name") == "DEFAULT_HOST_LIST" for each in json.loads(said))
         except ValueError:
@@ -249,10 +249,10 @@ class Ansible:
             answers = Path(place, "answers")
             answers.mkdir()
             variables = {"flask_apps_attach": {**asked, "answers": str(answers)}}
-            done = self._run(self._playbook(Path(place), "attach", variables), capture_output=True)
+            done = self._run(self._playbook(Path(place), "attach", variables), read=True)
             found = [json.loads(file.read_text()) for file in answers.iterdir()]
         if not found:
-            _complain((done.stderr or done.stdout).strip())
+            _complain(shown((done.stderr or done.stdout).strip()))
             stop("no host answered.", done.returncode or 1)
         silent = set(re.findall(r"(?m)^fatal: \[([^\]]+)\]", done.stdout + done.stderr))
         if silent := silent - {answer["host"] for answer in found}:
@@ -271,9 +271,14 @@ class Ansible:
         given.write_text(json.dumps(variables))
         return ["ansible-playbook", str(playbook), *self.words, "-e", f"@{given}"]
 
-    def _run(self, words: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+    def _run(self, words: list[str], read: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a program of Ansible. Where its output is read, it has no colors."""
+        plain = {"ANSIBLE_FORCE_COLOR": "false"} if read else {}
+        environment = {**self.environment, **plain}
         try:
-            return subprocess.run(words, env=self.environment, text=True, check=False, **how)
+            return subprocess.run(
+                words, env=environment, text=True, check=False, capture_output=read
+            )
         except FileNotFoundError:
             stop(
                 f"there is no {words[0]} here. Activate the environment that has Ansible; in a"
