@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 import yaml
 
+FLASKOPS = str(Path(__file__).resolve().parents[3] / "bin/flaskops")
 PATH = "/shop"
 SCENARIO = Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", Path(__file__).parents[1]))
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -152,3 +156,33 @@ def redeploy(play: Callable[..., Any], here: list[str]) -> Callable[..., Any]:
         return play("deploy", entries, arguments=here, flask_apps_defaults=defaults)
 
     return run
+
+
+@pytest.fixture
+def one_offs(host: Any) -> Callable[[], list[str]]:
+    """The containers of `bin/flaskops run`; those of jobs come and go."""
+
+    def look() -> list[str]:
+        names = host.check_output("docker ps --all --format '{{.Names}}'").split()
+        ours = "shop-[0-9a-f]{12}-run-[0-9a-f]{6}"
+        return sorted(name for name in names if re.fullmatch(ours, name))
+
+    return look
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., pexpect.spawn[str]]]:
+    """Starts bin/flaskops with a terminal of 50 lines and 123 columns."""
+    started = []
+
+    def start(*words: str) -> pexpect.spawn[str]:
+        child = pexpect.spawn(
+            FLASKOPS, list(words), timeout=60, encoding="utf-8", dimensions=(50, 123)
+        )
+        child.logfile_read = sys.stdout
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        child.close(force=True)

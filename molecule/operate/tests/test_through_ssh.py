@@ -1,18 +1,15 @@
 """bin/flaskops through ssh, as a user who becomes root by sudo; and connections that are cut."""
 
 import json
-import re
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pexpect
 import pytest
+from conftest import FLASKOPS
 
 pytestmark = pytest.mark.long
 
-FLASKOPS = str(Path(__file__).resolve().parents[3] / "bin/flaskops")
 INSTALL = (
     "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq"
     " --no-install-recommends openssh-server"
@@ -53,44 +50,19 @@ def on(host, tmp_path_factory):
 
 
 @pytest.fixture
-def one_offs(host):
-    """The containers of `run`."""
-
-    def look():
-        names = host.check_output("docker ps --all --format '{{.Names}}'").split()
-        return [name for name in names if re.fullmatch("shop-[0-9a-f]{12}-run-[0-9a-f]{6}", name)]
-
-    return look
-
-
-@pytest.fixture
 def runs(host):
     """Whether the host has a process, in a container or not."""
     return lambda words: host.run(f"ps -eo args | grep '^{words}'").rc == 0
 
 
 @pytest.fixture
-def terminal(on):
-    """Starts a command with a terminal of 50 lines and 123 columns."""
-    started = []
-
-    def start(action, *words):
-        arguments = [action, "shop", *on, "--", *words]
-        child = pexpect.spawn(
-            FLASKOPS, arguments, timeout=60, encoding="utf-8", dimensions=(50, 123)
-        )
-        child.logfile_read = sys.stdout
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        child.close(force=True)
+def session(terminal, on):
+    return lambda action, *words: terminal(action, "shop", *on, "--", *words)
 
 
 @pytest.mark.parametrize("action", ["exec", "run"])
-def test_a_shell_has_a_terminal(terminal, action, one_offs, wait_for):
-    child = terminal(action, "sh")
+def test_a_shell_has_a_terminal(session, action, one_offs, wait_for):
+    child = session(action, "sh")
     child.expect(r"\$ ")
     child.sendline("tty; stty size")
     child.expect(r"/dev/(pts/\d+|console)\s+50 123\s")
@@ -109,8 +81,8 @@ def test_a_shell_has_a_terminal(terminal, action, one_offs, wait_for):
     assert wait_for(lambda: one_offs() == [])
 
 
-def test_flask_shell_is_a_shell(terminal):
-    child = terminal("exec", "flask", "shell")
+def test_flask_shell_is_a_shell(session):
+    child = session("exec", "flask", "shell")
     child.expect(">>> ")
     child.sendline("app.name")
     child.expect("'shop'")
@@ -122,9 +94,9 @@ def test_flask_shell_is_a_shell(terminal):
 
 @pytest.mark.parametrize("signal", [1, 9], ids=["hangup", "kill"])
 def test_a_container_is_removed_when_the_connection_is_cut(
-    terminal, signal, one_offs, wait_for, measured
+    session, signal, one_offs, wait_for, measured
 ):
-    child = terminal("run", "sh", "-c", "trap '' HUP TERM; sleep 998")
+    child = session("run", "sh", "-c", "trap '' HUP TERM; sleep 998")
     assert wait_for(one_offs)
     begun = time.monotonic()
     child.kill(signal)
@@ -132,8 +104,8 @@ def test_a_container_is_removed_when_the_connection_is_cut(
     measured(f"its container was removed after {time.monotonic() - begun:.1f} s")
 
 
-def test_no_process_is_left_of_a_command_with_a_terminal(terminal, runs, wait_for, measured):
-    child = terminal("exec", "sh", "-c", "trap '' HUP; sleep 996")
+def test_no_process_is_left_of_a_command_with_a_terminal(session, runs, wait_for, measured):
+    child = session("exec", "sh", "-c", "trap '' HUP; sleep 996")
     assert wait_for(lambda: runs("sleep 996"))
     begun = time.monotonic()
     child.kill(9)

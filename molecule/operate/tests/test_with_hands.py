@@ -6,16 +6,14 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pexpect
 import pytest
+from conftest import FLASKOPS
 
-TOP = Path(__file__).resolve().parents[3]
-FLASKOPS = str(TOP / "bin/flaskops")
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
+testinfra_hosts = [f"ansible://{HOST}"]
 ON = ("-i", os.environ.get("MOLECULE_INVENTORY_FILE", ""), "--limit", HOST)
 HOSTILE = ["a b", "$(touch /tmp/read)", "`id`", "'\"\\", "{{ 7*7 }}", "new\nline", "; ls", "-n", ""]
 ECHO = "import json, sys; print(json.dumps(sys.argv[1:]))"
@@ -26,44 +24,6 @@ def flaskops(*words, stdin=""):
     return subprocess.run(
         [FLASKOPS, *words], input=stdin, capture_output=True, text=True, timeout=120
     )
-
-
-def on_host(command):
-    done = subprocess.run(
-        ["docker", "exec", HOST, "sh", "-c", command], capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
-def one_offs():
-    """Those of `run`; jobs come and go."""
-    names = sorted(on_host("docker ps --all --format '{{.Names}}'").split())
-    return [name for name in names if re.fullmatch("shop-[0-9a-f]{12}-run-[0-9a-f]{6}", name)]
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.3)
-    return condition()
-
-
-@pytest.fixture
-def terminal():
-    """Starts a command with a terminal of 50 lines and 123 columns."""
-    started = []
-
-    def start(*words):
-        child = pexpect.spawn(
-            FLASKOPS, list(words), timeout=60, encoding="utf-8", dimensions=(50, 123)
-        )
-        child.logfile_read = sys.stdout
-        started.append(child)
-        return child
-
-    yield start
-    for child in started:
-        child.close(force=True)
 
 
 @pytest.mark.parametrize("action", ["exec", "run"])
@@ -85,21 +45,23 @@ def test_input_reaches_the_command():
 
 
 @pytest.mark.parametrize("action", ["exec", "run"])
-def test_a_command_has_user_secrets_and_directory_of_the_application(action):
+def test_a_command_has_user_secrets_and_directory_of_the_application(host, action):
     code = "import os; print(os.getuid(), os.getcwd(), bool(os.environ['SECRET_KEY']))"
     done = flaskops(action, "shop", *ON, "--", "python3", "-c", code)
-    uid = on_host(
+    uid = host.check_output(
         "docker inspect -f '{{.Config.User}}' $(docker ps -q --filter name=shop- | head -1)"
     )
     assert done.stdout.split() == [uid.partition(":")[0], "/app", "True"], done.stderr
 
 
-def test_a_container_of_a_command_is_like_a_process_of_the_release(terminal):
+def test_a_container_of_a_command_is_like_a_process_of_the_release(
+    host, terminal, one_offs, wait_for
+):
     child = terminal("run", "shop", *ON, "--", "sh")
     child.expect(r"\$ ")
     (ours,) = one_offs()
     worker = ours.rpartition("-run-")[0] + "-worker"
-    found = [json.loads(on_host(f"docker inspect {name}"))[0] for name in (ours, worker)]
+    found = [json.loads(host.check_output(f"docker inspect {name}"))[0] for name in (ours, worker)]
     for key in ("Memory", "PidsLimit", "NetworkMode", "Tmpfs", "CapDrop", "SecurityOpt",
                 "ReadonlyRootfs", "Init", "NanoCpus", "Sysctls"):  # fmt: skip
         assert found[0]["HostConfig"][key] == found[1]["HostConfig"][key], key
@@ -147,16 +109,16 @@ def test_ctrl_c_reaches_the_command_and_not_the_connection(terminal, action):
 
 
 @pytest.mark.parametrize("action", ["exec", "run"])
-def test_a_killed_client_leaves_nothing_on_the_host(action):
+def test_a_killed_client_leaves_nothing_on_the_host(host, action, one_offs, wait_for):
     """This host is reached by docker exec, which tells the other side nothing."""
     there = one_offs()
     stubborn = "trap '' HUP; sleep 98765; :"
     client = subprocess.Popen([FLASKOPS, action, "shop", *ON, "--", "sh", "-c", stubborn])
     count = "pgrep --full --exact --count 'sleep 98765' || true"
-    assert wait_for(lambda: on_host(count).strip() == "1", 60)
+    assert wait_for(lambda: host.check_output(count).strip() == "1", 60)
     client.kill()
     client.wait()
-    assert wait_for(lambda: on_host(count).strip() == "0")
+    assert wait_for(lambda: host.check_output(count).strip() == "0")
     assert wait_for(lambda: one_offs() == there)
 
 
