@@ -233,7 +233,11 @@ def test_docker_exec_which_says_nothing_is_watched_from_beside(docker):
         subprocess.Popen(["env", mark, "sleep", "60"]) as left,
         subprocess.Popen([sys.executable, "-c", become], env=environment) as client,
     ):
-        time.sleep(1)
+        command = Path(f"/proc/{client.pid}/comm")
+        while command.read_text() != "sleep\n":  # the last thing that it does
+            assert client.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.5)
         assert left.poll() is None and client.poll() is None
         client.kill()
         assert left.wait(20) == -signal.SIGHUP
