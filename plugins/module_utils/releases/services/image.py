@@ -13,7 +13,7 @@ from ...host.places import Place
 from ...images import pull
 from ...images.bootstrap import Bootstrap
 from ...images.build import refuse_labels
-from .engines import UID
+from .engines import ENGINES, UID
 from .service import ServiceSpec
 
 ENTRYPOINT = "/usr/local/bin/docker-entrypoint.sh"
@@ -40,15 +40,16 @@ def ensure(docker: Docker, root: str, spec: ServiceSpec) -> Inspected:
 
 
 def _bootstrap(spec: ServiceSpec, reference: str) -> Bootstrap:
-    recipe = spec.recipe
+    recipe, engine = spec.recipe, ENGINES[spec.engine]
     user, home = recipe.user, recipe.home
     # Before the packages are installed, which would take any free number.
     account = (
         f'echo "{user}:x:{UID}:" >> "$1/etc/group"',
         f'echo "{user}:x:{UID}:{UID}::{home}:/bin/sh" >> "$1/etc/passwd"',
     )
-    is_postgresql = spec.engine == "postgresql"
-    places = f'"$1{home}"' + (' "$1/var/run/postgresql"' if is_postgresql else "")
+    # A new volume gets owner and mode of the directory that it covers.
+    owned = dict.fromkeys([home, engine.directory, *([engine.run] if engine.run else [])])
+    places = " ".join(f'"$1{place}"' for place in owned)
     # Docker 20.10 takes no STOPSIGNAL here; the container has it.
     changes = [f"ENV {name}={value}" for name, value in recipe.environment.items()]
     changes += [
@@ -61,7 +62,7 @@ def _bootstrap(spec: ServiceSpec, reference: str) -> Bootstrap:
         reference,
         recipe.suite,
         recipe.packages,
-        (*account, *(NO_CLUSTER if is_postgresql else ())),
+        (*account, *(NO_CLUSTER if engine.name == "postgresql" else ())),
         (f'mkdir -p {places} "$1/{INIT}"', f"chown {UID}:{UID} {places}"),
         tuple(changes),
         {ENTRYPOINT: recipe.entrypoint},
