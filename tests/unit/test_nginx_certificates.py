@@ -8,11 +8,13 @@ import ssl
 import stat
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import files
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import CERTIFICATES
+from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import certificates, renew
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.certificates import (
     Certificate,
@@ -76,6 +78,38 @@ def test_a_self_signed_certificate_is_complete(make, place, tmp_path):
     )
     assert "DNS:shop.example.org, DNS:*.example.org, IP Address:192.0.2.7, IP Address:2001:" in said
     assert list((tmp_path).glob("**/.new-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("has", "kind", "days", "used"),
+    [
+        (NAMES[:2], "acme", 60, True),
+        (NAMES[:1], "provided", 60, True),
+        (NAMES[1:], "acme", 60, False),  # not all names
+        (NAMES[:1], "selfsigned", 60, False),
+        (NAMES[:1], "placeholder", 60, False),
+        (NAMES[:1], "acme", -1, False),
+    ],
+)
+def test_a_placeholder_is_what_another_site_has_for_the_names(make, place, has, kind, days, used):
+    """A site that is renamed, or gets a name of another one."""
+    chain, key = certificates.self_signed(has)
+    made = certificates.store(Wanted("www", kind, has), chain, key, place)
+    about = replace(made, not_after=int(time.time()) + days * DAY)
+    (place / "www" / Path(made.directory).name / "about.json").write_text(json.dumps(plain(about)))
+    new = make("web", "placeholder", NAMES[:1])
+    assert (new.kind, new.names) == ("placeholder", NAMES[:1])
+    assert ((Path(new.directory) / "chain.pem").read_text() == chain) is used
+    assert ((Path(new.directory) / "key.pem").read_text() == key) is used
+
+
+def test_of_several_the_one_that_is_valid_for_longest_is_used(make, place):
+    for number, days in enumerate((10, 30, 20)):
+        chain, key = certificates.self_signed(NAMES[:1])
+        made = certificates.store(Wanted(f"s{number}", "acme", NAMES[:1]), chain, key, place)
+        about = replace(made, not_after=int(time.time()) + days * DAY)
+        (Path(made.directory) / "about.json").write_text(json.dumps(plain(about)))
+    assert certificates.covering(NAMES[:1], place).directory.startswith(str(place / "s1"))
 
 
 def test_only_root_reads_what_is_written(make, place):

@@ -64,6 +64,25 @@ def test_a_name_is_added_and_removed(https, site, host, curl, load):
         assert site(wanted, apps=[SHOP, STORE]).ok().changed == 0
 
 
+def test_a_site_with_another_name_has_a_certificate_that_browsers_trust(
+    https, site, host, curl, authority
+):
+    main, there = {**WWW, "name": "main"}, [SHOP, {**STORE, "site": "main"}]
+    before = host.check_output("cat %s/chain.pem", used(host))
+    authority("stop")
+    try:
+        run = site(main, apps=there).failed()
+        assert "main: no certificate" in on_one_line(run)
+        assert host.check_output("cat %s/chain.pem", used(host, "main")) == before
+        assert curl("https://shop.example.org/store/").startswith("HTTP/2 200")
+    finally:
+        authority("start")
+    site(main, apps=there).ok()
+    assert about(host, "main")["kind"] == "acme"
+    assert host.check_output("cat %s/chain.pem", used(host, "main")) != before
+    site(WWW, apps=[SHOP, STORE]).ok()
+
+
 def test_an_account_that_the_authority_has_lost(https, host, curl, authority, note):
     before = used(host)
     authority("restart")

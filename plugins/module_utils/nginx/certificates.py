@@ -123,6 +123,24 @@ def stored(site: str, place: Path = CERTIFICATES) -> list[Certificate]:
     return found
 
 
+def covering(
+    names: Iterable[str], place: Path = CERTIFICATES, now: float | None = None
+) -> Certificate | None:
+    """The certificate of an authority, of any site on the host, that has all these names and is
+    valid; that which is valid for longest.
+    """
+    moment = time.time() if now is None else now
+    found = [
+        each
+        for path in place.glob("*")
+        for each in stored(path.name, place)
+        if each.kind in ("acme", "provided")
+        and {*names} <= {*each.names}
+        and each.not_before <= each.true_time(moment) < each.not_after
+    ]
+    return max(found, key=lambda each: each.not_after, default=None)
+
+
 def about(directory: Path) -> Certificate:
     """What is known of a certificate on the host."""
     found = read(Certificate, json.loads((directory / ABOUT).read_text()))
@@ -134,7 +152,8 @@ def about(directory: Path) -> Certificate:
 def create(
     wanted: Wanted, place: Path = CERTIFICATES, chain: str = "", key: str = ""
 ) -> Certificate:
-    """Write a provided or a self-signed certificate, also a placeholder.
+    """Write a provided or a self-signed certificate, or a placeholder: what another site on the
+    host has, or had, for its names, else a self-signed one.
 
     Args:
         wanted: which.
@@ -144,7 +163,10 @@ def create(
     Raises:
         HostError: it cannot be made.
     """
-    if wanted.kind != "provided":
+    known = covering(wanted.names, place) if wanted.kind == "placeholder" else None
+    if known:
+        chain, key = ((Path(known.directory) / name).read_text() for name in (CHAIN, KEY))
+    elif wanted.kind != "provided":
         chain, key = self_signed(wanted.names)
     return store(wanted, chain, key, place)
 
