@@ -779,7 +779,8 @@ OPTIONS: dict[str, Option] = {
             reached through it.
 
             It can also reach servers that listen on the addresses of the host. The network is
-            removed with the application.
+            removed with the application. Rules of Docker separate such networks: restart Docker
+            when something has removed these, such as C(nft flush ruleset).
         """,
     ),
     "host_access": Option(
