@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +122,12 @@ def containers_of(docker: Docker, app: str, one_offs: bool = True) -> list[str]:
         and not is_pin(entry["Names"])
         and (one_offs or not live_container.needs_release(entry))
     ]
+
+
+def start_again(docker: Docker, containers: Iterable[str]) -> None:
+    """Start what was stopped. One that was removed meanwhile does not keep the others from it."""
+    if there := [each for each in containers if docker.inspect(each)]:
+        docker.run("start", *there)
 
 
 def hook(docker: Docker, live: Live, command: str, what: str) -> None:

@@ -31,7 +31,7 @@ from ..releases import audit, drain, gate, lock
 from ..releases.release import Release
 from ..releases.uids import uid_of
 from . import services, trees
-from .data import Live, containers_of
+from .data import Live, containers_of, start_again
 from .order import BackupOrder
 from .restic import Restic, Snapshot
 from .save import MANIFEST, VOLUMES
@@ -179,7 +179,7 @@ class Restore:
             stopped = self._move(live, journal, places)
         except BaseException as error:
             self.undo()
-            self._audit(live, owner, str(error))
+            self._audit(live, owner, str(error) or type(error).__name__)
             raise
         order.place.journal.unlink()
         self._audit(live, owner)
@@ -206,7 +206,7 @@ class Restore:
             for place in places:
                 put_back(place)
             services.go_on_anyway(self.docker, self.order.root, app, journal.services)
-            self._start(journal.containers)
+            start_again(self.docker, journal.containers)
         for place in places:
             host_trees.delete(place.new)
         file.unlink()
@@ -305,15 +305,10 @@ class Restore:
         for place in places:
             swap(place)
         services.go_on(self.docker, self.order.root, live.app, journal.services)
-        self._start(journal.containers)
+        start_again(self.docker, journal.containers)
         if live.name in running:
             self._healthy(live)
         return time.monotonic() - start
-
-    def _start(self, containers: tuple[str, ...]) -> None:
-        # One that was removed meanwhile must not keep the others from starting.
-        if there := [each for each in containers if self.docker.inspect(each)]:
-            self.docker.run("start", *there)
 
     def _healthy(self, live: Live) -> None:
         try:

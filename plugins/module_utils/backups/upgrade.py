@@ -34,7 +34,7 @@ from ..releases.services.run import Services
 from ..releases.services.service import ServiceSpec
 from ..releases.services.spec import network_of
 from . import services
-from .data import Live, containers_of
+from .data import Live, containers_of, start_again
 from .restore import put_back, swap, wait_for_health
 from .services import LiveService, Throwaway, live_services
 
@@ -139,12 +139,12 @@ class Upgrade:
             host_trees.delete(place.kept)
             self._write(replace(journal, moving=True))
             self._swap(place, journal.log)
-            self._start(running)
+            start_again(self.docker, running)
             if live.name in running:
                 wait_for_health(self.docker, live.release, live.name, live.release.place)
         except BaseException as error:
             self.undo()
-            self._audit(live, owner, done, str(error))
+            self._audit(live, owner, done, str(error) or type(error).__name__)
             raise
         self._journal.unlink()
         self._audit(live, owner, done)
@@ -175,7 +175,7 @@ class Upgrade:
                 words = ("--alias", named.service, network, named.container)
                 self.docker.run("network", "connect", *words)
         services.go_on_anyway(self.docker, self.root, self.app, [named.service])
-        self._start(journal.containers)
+        start_again(self.docker, journal.containers)
         host_trees.delete(place.new)
         self._journal.unlink()
         lock.release(self.root, journal.apps, journal.token)
@@ -217,10 +217,6 @@ class Upgrade:
         services.stop(self.docker, self.app, [self.spec.name])
         swap(place)
         Services(self.docker, self.root, self.app, self.pool, log).ensure([self.spec])
-
-    def _start(self, containers: Sequence[str]) -> None:
-        if containers:
-            self.docker.run("start", *containers)
 
     @property
     def _named(self) -> ServiceName:
