@@ -198,33 +198,106 @@ def old(play, here, host):
     shop = {**listed["flask_apps"][0], "name": "old", "path": "/old", "jobs": [], "processes": []}
     del shop["backup"]
 
-    def run(playbook="deploy", state="present", more=None, **database):
+    def run(playbook="deploy", state="present", more=None, by=play, **database):
         services = [{"name": "db", "engine": "postgresql", **database}, shop["services"][1]]
         entry = {**shop, "state": state, "services": services}
         variables = {"flask_apps_defaults": listed["flask_apps_defaults"], **(more or {})}
-        return play(playbook, [*listed["flask_apps"], entry], arguments=here, **variables)
+        return by(playbook, [*listed["flask_apps"], entry], arguments=here, **variables)
 
     yield run
     run(state="absent", more={"flask_apps_remove_data": "old"}).ok()
 
 
+UPGRADE = {"playbook": "upgrade_service", "more": {"app": "old", "service": "db"}}
+
+
 @pytest.mark.long
 def test_another_major_version_gets_the_data(old, http, host):
-    upgrade = {"playbook": "upgrade_service", "more": {"app": "old", "service": "db"}}
     old(image="postgresql:fifteen").ok()
     http("/old/", method="POST", headers=FORM, body="text=of fifteen")
     words = "playbooks/upgrade_service.yml -e app=old -e service=db"
     assert words in " ".join(old().failed().output.split())
     assert http("/old/versions").json["postgresql"].startswith("15.")
-    print(old(**upgrade).ok().output)
+    print(old(**UPGRADE).ok().output)
     assert http("/old/versions").json["postgresql"].startswith("17.")
     assert [each["text"] for each in http("/old/").json] == ["of fifteen"]
     again = old().ok()  # the deploy has nothing left to do for it
     assert "replaced its service" not in again.output
     # The way back is not one: what fails is undone.
     http("/old/", method="POST", headers=FORM, body="text=of seventeen")
-    said = old(image="postgresql:fifteen", **upgrade).failed().output
+    said = old(image="postgresql:fifteen", **UPGRADE).failed().output
     assert "unsupported version" in said, said
     assert [each["text"] for each in http("/old/").json] == ["of fifteen", "of seventeen"]
     assert http("/old/versions").json["postgresql"].startswith("17.")
     assert "old-service-db.new" not in ours(host)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("moment", ["filled", "moved"])
+def test_a_killed_upgrade_is_undone_by_the_next_run(moment, old, start, http, host, wait_for):
+    old(image="postgresql:fifteen").ok()
+    http("/old/", method="POST", headers=FORM, body="text=kept")
+    process = old(by=start, **UPGRADE)
+    is_there = {
+        "filled": "docker ps --format '{{.Names}}' | grep -qx old-service-db.new",
+        "moved": "docker inspect -f '{{.Config.Image}}' old-service-db | grep -qv fifteen",
+    }[moment]
+    assert wait_for(lambda: host.run(is_there).rc == 0, 90)
+    lock = json.loads(host.file("/var/lib/flaskops/apps/old/lock").content_string)
+    host.check_output(f"kill -KILL {lock['pid']}")
+    process.communicate(timeout=60)
+    old(image="postgresql:fifteen", **UPGRADE).ok()  # which is the version of before
+    assert http("/old/versions").json["postgresql"].startswith("15.")
+    assert [each["text"] for each in http("/old/").json] == ["kept"]
+    assert "old-service-db.new" not in ours(host)
+    old(**UPGRADE).ok()
+    assert http("/old/versions").json["postgresql"].startswith("17.")
+    assert [each["text"] for each in http("/old/").json] == ["kept"]
+
+
+@pytest.mark.long
+def test_what_is_left_of_a_killed_drill_goes_with_the_next(host, wait_for):
+    before = ours(host)
+    host.check_output(DRILL.replace("start", "start --no-block"))
+    assert wait_for(lambda: len(ours(host)) > len(before) + 1)  # its network and a container
+    host.check_output(DRILL.replace("start", "kill --signal=KILL"))
+    wait_for(lambda: host.run(DRILL.replace("start", "is-active")).stdout == "failed\n")
+    assert ours(host) != before
+    host.check_output(DRILL)
+    assert ours(host) == before
+
+
+@pytest.mark.long
+def test_another_image_is_saved_and_a_shared_service_is_not(play, here, host, do):
+    """Its volume is in the backup of its application, and the database in that of its owner."""
+    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+    shop, notes = listed["flask_apps"]
+    image = host.check_output("docker inspect -f '{{.Config.Image}}' shop-service-cache")
+    files = {"name": "files", "image": image, "command": "sleep infinity"}
+    services = [{**files, "volumes": ["mixed-files:/files"]}, {"name": "db", "of": "shop"}]
+    mixed = {
+        **notes,
+        "name": "mixed",
+        "path": "/mixed",
+        "volumes": ["mixed-data:/data"],
+        "services": services,
+    }
+
+    def deploy(**keys):
+        entries = [shop, notes, {**mixed, **keys}]
+        defaults = listed["flask_apps_defaults"]
+        play("deploy", entries, arguments=here, flask_apps_defaults=defaults,
+             flask_apps_remove_data="mixed").ok()  # fmt: skip
+
+    deploy()
+    inside = "docker exec mixed-service-files sh -c"
+    host.check_output(f"{inside} 'echo kept > /files/word'")
+    do("backup", app="mixed").ok()
+    host.check_output(f"{inside} 'rm /files/word'")
+    do("restore", app="mixed").ok()
+    assert host.check_output(f"{inside} 'cat /files/word'") == "kept"
+    found = host.check_output("find /var/lib/docker/volumes/shop-service-db/ -name '.flaskops-*'")
+    deploy(state="absent")
+    assert found == host.check_output(
+        "find /var/lib/docker/volumes/shop-service-db/ -name '.flaskops-*'"
+    )
