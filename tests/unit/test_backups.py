@@ -335,6 +335,14 @@ def test_an_interrupted_restore_starts_the_services_before_the_application(tmp_p
     ]
 
 
+def test_a_container_that_was_removed_meanwhile_keeps_no_other_from_starting(monkeypatch):
+    docker = Called()
+    monkeypatch.setattr(docker, "inspect", lambda name: {} if name == "gone" else {"State": {}})
+    for names in (["gone", "shop-1"], ["gone"], []):
+        data.start_again(docker, names)
+    assert docker.calls == ["start shop-1"]
+
+
 def test_a_stopped_job_is_not_started_again():
     """Its program removes its container, and a start of a missing one would fail."""
     labels = {
