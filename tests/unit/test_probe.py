@@ -400,6 +400,24 @@ def test_the_status_shows_the_advice_from_the_live_log(host, monkeypatch, killed
 
 
 @pytest.mark.parametrize(
+    ("restarts", "since"), [(0, ("--since", "2026-11-28T10:00:00Z")), (2, ()), (None, ())]
+)
+def test_what_a_container_said_before_it_was_started_again_is_over(monkeypatch, restarts, since):
+    """Such as before a restore; an engine that starts it again and again counts that."""
+    asked = []
+    monkeypatch.setattr(_status, "Docker", Engine)
+    monkeypatch.setattr(Engine, "run", lambda _self, *words, **_how: asked.append(words) or "")
+    state = {"Running": True, "Pid": 0, "StartedAt": "2026-11-28T10:00:00Z"}
+    details = {"Name": "/shop-1", "State": state, "Config": {}}
+    if restarts is None:
+        del state["StartedAt"]
+    else:
+        details["RestartCount"] = restarts
+    assert _status.Status(".", "nginx", SITES)._advice(details) == []
+    assert asked == [("logs", "--tail", asked[0][2], *since, "shop-1")]
+
+
+@pytest.mark.parametrize(
     ("more", "asked"),
     [
         ({}, "/shop/"),

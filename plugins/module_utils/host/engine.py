@@ -228,12 +228,20 @@ def inspected(docker: Docker, names: Iterable[str]) -> dict[str, Inspected]:
     return {entry["Name"].lstrip("/"): entry for entry in json.loads(found or "[]")}
 
 
-def logs(docker: Docker, container: str, lines: int) -> str:
-    """The last lines of a container's log, escaped and bounded."""
+def logs(docker: Docker, container: str, lines: int, since: str = "") -> str:
+    """The last lines of a container's log, escaped and bounded.
+
+    Args:
+        docker: the engine.
+        container: its name.
+        lines: how many.
+        since: a time of the engine, for the lines after it; "" for all.
+    """
     said = docker.run(
         "logs",
         "--tail",
         str(lines),
+        *(["--since", since] if since else []),
         container,
         merge=True,
         check=False,
