@@ -6,6 +6,7 @@ an interrupted restore leaves.
 
 import json
 import os
+import re
 import stat
 import threading
 
@@ -13,6 +14,7 @@ import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.backups import (
     data,
     order,
+    restic,
     restore,
     trees,
     upgrade,
@@ -258,6 +260,31 @@ def test_a_moment_without_a_snapshot_is_refused(at, words):
         restore.chosen([ONE, TWO], at, "h")
     with pytest.raises(HostError, match="there is no backup yet"):
         restore.chosen([], "latest", "h")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "subprocess ssh: Host key verification failed.\nFatal: unable to open repository at"
+            " sftp:keeper@store:b: unable to start the sftp session, error: EOF",
+            "sftp:keeper@store:b/shop cannot be reached by ssh: Host key verification failed. As"
+            " root on this host, ssh keeper@store must connect without a question",
+        ),
+        (
+            "Fatal: unable to start the sftp session, error: EOF",
+            "cannot be reached by ssh: Fatal: unable to start the sftp session, error: EOF As root",
+        ),
+        ("Fatal: wrong password or no key found", "does not open with this password"),
+        ("Fatal: unable to open config file: stat: file does not exist", "nothing was saved there"),
+        ("Fatal: unable to open config file: permission denied", "cannot be read: Fatal"),
+        ("Fatal: the repository is locked", "restic cat sftp:keeper@store:b/shop: Fatal: the rep"),
+    ],
+)
+def test_a_place_that_does_not_open_is_explained(tmp_path, said, words):
+    place = restic.Restic("sftp:keeper@store:b/shop", tmp_path / "password", "shop")
+    with pytest.raises(HostError, match=re.escape(words)):
+        place._fail(["cat", "config"], said)
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2])

@@ -1,8 +1,11 @@
 """A backup, the way back, and the drill that shows whether there is one."""
 
 import os
+import subprocess
 
 import pytest
+import yaml
+from conftest import SCENARIO
 
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
@@ -55,6 +58,49 @@ def test_a_volume_of_links_fifos_and_set_uid_files(do, http, host):
     assert host.check_output(f"readlink {DATA}/odd/link") == "/etc/shadow"
     assert host.check_output(f"stat -c %a {DATA}/odd/shell") == "755"
     assert http("/notes/").status == 200
+
+
+def on_the_other(host, command):
+    """Run a command as root on the other host of the scenario."""
+    words = ["docker", "exec", f"{host.backend.host}-bookworm", "sh", "-c", command]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.long
+def test_a_backup_on_another_host(do, http, host, redeploy):
+    """By SFTP, as a user there who can do nothing else."""
+    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+    (backup,) = [each["backup"] for each in listed["flask_apps"] if each["name"] == "notes"]
+    address = on_the_other(host, "hostname -I").split()[0]
+    there = {**backup, "to": f"sftp:keeper@{address}:backups"}
+    on_the_other(
+        host,
+        "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq"
+        " --no-install-recommends openssh-server >/dev/null && useradd --create-home keeper"
+        " && printf 'Match User keeper\\n ForceCommand internal-sftp\\n' >> /etc/ssh/sshd_config"
+        " && install -d -o keeper -m 0700 ~keeper/.ssh ~keeper/backups && systemctl restart ssh",
+    )
+    said = redeploy("notes", backup=there).failed().output
+    assert f"{there['to']}/notes cannot be reached by ssh: Host key verification" in said, said
+    assert http("/notes/").status == 200
+    host.check_output(
+        "test -e ~/.ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519"
+    )
+    host.check_output("ssh-keyscan %s >> ~/.ssh/known_hosts", address)
+    key = host.check_output("cat ~/.ssh/id_ed25519.pub")
+    on_the_other(
+        host, f"echo '{key}' > ~keeper/.ssh/authorized_keys && chown -R keeper: ~keeper/.ssh"
+    )
+    redeploy("notes", backup=there).ok()
+    write(http, "on another host")
+    known = http("/notes/").json
+    do("backup").ok()
+    host.check_output(f"rm -r {DATA} && mkdir {DATA}")
+    do("restore").ok()
+    assert http("/notes/").json == known
+    host.check_output("systemctl start flaskops-job-notes_drill.service")
+    assert on_the_other(host, "ls ~keeper/backups/notes/snapshots")
+    redeploy("notes").ok()
 
 
 def test_a_drill_of_a_damaged_backup_is_red(host, play, here):

@@ -24,6 +24,8 @@ SECONDS = 24 * 3600
 # What restic says where there is no repository yet; its exit code says so only since 0.17.
 _MISSING = re.compile(r"unable to open config file|Is there a repository", re.IGNORECASE)
 _WRONG = re.compile(r"wrong password", re.IGNORECASE)
+# What restic says of an ssh that did not connect, and the words of ssh itself.
+_NOT_CONNECTED, _SSH = "unable to start the sftp session", re.compile("(?m)^subprocess ssh: (.*)$")
 
 
 class NoRepository(HostError):
@@ -174,6 +176,14 @@ class Restic:
             raise HostError(
                 f"{self.repository} does not open with this password. Write the one that it was"
                 " made with into backup.password, or choose another place."
+            )
+        if _NOT_CONNECTED in said:
+            whom = self.repository.split(":")[1]
+            why = _SSH.findall(said)
+            raise HostError(
+                f"{self.repository} cannot be reached by ssh: {why[-1] if why else said[-500:]} As"
+                f" root on this host, ssh {whom} must connect without a question: with a key that"
+                " the other host accepts, and with that host in ~/.ssh/known_hosts."
             )
         if words[0] in ("cat", "snapshots") and _MISSING.search(said):
             if re.search(r"permission denied|not a directory", said, re.IGNORECASE):
