@@ -61,7 +61,7 @@ class Place:
 
     def start(self) -> None:
         subprocess.run([NGINX, "-c", self.root / "nginx.conf"], check=True)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while (master := self.host.master(self.root)) is None and time.monotonic() < deadline:
             time.sleep(0.02)
         self.masters.append(master)

@@ -90,7 +90,7 @@ def runs(pid):
 
 def left(pids):
     """Which of them run; one that was killed takes a moment."""
-    there, end = list(pids), time.monotonic() + 5
+    there, end = list(pids), time.monotonic() + 20
     while there and time.monotonic() < end:
         there = [pid for pid in there if runs(pid)]
         time.sleep(0.02)

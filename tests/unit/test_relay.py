@@ -163,7 +163,7 @@ def test_the_command_of_the_image_is_started_unchanged(relay, port, tmp_path):
 def test_a_socket_that_the_server_creates_is_opened_to_nginx(relay, tmp_path):
     relay(FLASKOPS_COMMAND=f"umask 077; {sys.executable} server.py 0 $FLASKOPS_SOCKET")
     assert ask(tmp_path / "app.sock", get("/unix")).endswith(b"/unix")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while (
         stat.S_IMODE((tmp_path / "app.sock").stat().st_mode) != 0o666
         and time.monotonic() < deadline
