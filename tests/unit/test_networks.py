@@ -74,30 +74,41 @@ def test_routes_of_all_tables_count_except_default_routes():
     assert _networks.routes_of(ROUTES) == [IPv4Network(each) for each in found]
 
 
-def test_the_first_free_block_of_sixteen_addresses_is_used(ensure):
-    engine = Engine(network("other", "10.201.0.64/27"))
-    assert ensure(engine) is True
-    assert engine.made == ["10.201.0.96/28"]
-
-
+@pytest.mark.parametrize("called", ["", "flaskops-shop.services"])
 @pytest.mark.parametrize(
     ("pool", "block"),
     [
         ("10.201.0.0/16", "10.201.0.128/26"),  # 0 has routes, and 64 is of another network
-        ("10.201.0.0/25", "10.201.0.96/28"),  # no 64 are free
+        ("10.201.0.0/20", "10.201.0.128/26"),
+        ("10.201.0.0/21", "10.201.0.96/28"),
         ("10.202.0.0/28", "10.202.0.0/28"),
     ],
 )
-def test_the_network_of_services_has_64_addresses_where_the_pool_has(ensure, pool, block):
+def test_the_first_free_block_is_used(ensure, pool, block, called):
     engine = Engine(network("other", "10.201.0.64/27"))
-    assert ensure(engine, pool, called="flaskops-shop.services") is True
+    assert ensure(engine, pool, called=called) is True
     assert engine.made == [block]
 
 
+@pytest.mark.parametrize(
+    ("subnet", "containers", "refused"),
+    [("10.201.0.0/28", 13, False), ("10.201.0.0/28", 14, True), ("10.201.0.0/26", 61, False)],
+)
+def test_a_network_of_an_earlier_deploy_must_have_room(tmp_path, subnet, containers, refused):
+    engine = Engine(network("flaskops-shop", subnet, **{"host.flaskops.app": "shop"}))
+    how = {"pool": "10.201.0.0/16", "containers": containers}
+    if not refused:
+        assert _networks.ensure(engine, str(tmp_path), "shop", **how) is False
+        return
+    words = "has room for 13 containers, and 14 may run while a release starts. Remove the applic"
+    with pytest.raises(HostError, match=words):
+        _networks.ensure(engine, str(tmp_path), "shop", **how)
+
+
 def test_a_block_that_the_engine_refuses_is_skipped(ensure):
-    engine = Engine(refuses=["10.201.0.64/28"])
+    engine = Engine(refuses=["10.201.0.64/26"])
     assert ensure(engine) is True
-    assert engine.made == ["10.201.0.64/28", "10.201.0.80/28"]
+    assert engine.made == ["10.201.0.64/26", "10.201.0.128/26"]
 
 
 def test_the_network_of_an_application_is_reused(ensure):
@@ -124,8 +135,8 @@ def test_a_pool_that_is_in_use_is_reported_with_its_user(ensure):
     with pytest.raises(
         HostError,
         match=(
-            r"flask_apps_networks_pool \(10.201.0.0/16\) has no 16 free addresses .* 10.0.0.0/8\."
-            r" Set it"
+            r"flask_apps_networks_pool \(10.201.0.0/16\) has no 64 free addresses in a block .*"
+            r" 10.0.0.0/8\. Set it"
         ),
     ):
         ensure(Engine(), routes="10.0.0.0/8 via 10.1.1.1 dev tun0\n")
@@ -149,7 +160,7 @@ def test_a_failure_names_the_key_that_asks_for_the_network(monkeypatch, tmp_path
     assert "routes" in ensure(Engine())
     monkeypatch.setattr(_networks, "_routes", lambda: [])
     assert "Pool overlaps" in ensure(Engine(refuses=["10.201.0.0/28"]))
-    assert "no 16 free addresses" in ensure(Engine(network("other", "10.201.0.0/16")))
+    assert "no 16 free addresses in a block" in ensure(Engine(network("other", "10.201.0.0/16")))
 
 
 def test_a_network_is_refused_without_the_firewall_of_docker(tmp_path):
@@ -243,8 +254,23 @@ def test_keys_that_conflict_are_reported(entry):
         "host_access needs a network; write internet: true, or networks."
     ]
     assert entry(host_access=True, networks=["backend"])[1] == []
-    processes = [{"name": f"w{number}", "command": "work"} for number in range(6)]
-    assert entry(internet=True, processes=processes)[1][0].startswith(
-        "internet: true has room for 5 processes; got 6."
+
+
+@pytest.mark.parametrize(
+    ("pool", "processes", "jobs", "said"),
+    [
+        ("10.201.0.0/16", 20, 18, ""),
+        ("10.201.0.0/16", 20, 19, "room for 61 containers; with 20 processes, 0 services and 19"),
+        ("10.201.0.0/24", 5, 0, ""),
+        ("10.201.0.0/24", 5, 1, "Or give flask_apps_networks_pool 4096 addresses."),
+    ],
+)
+def test_what_does_not_fit_into_a_network_is_refused(entry, pool, processes, jobs, said):
+    app, _problems = entry(
+        internet=True,
+        processes=[{"name": f"p{n}", "command": "x"} for n in range(processes)],
+        jobs=[{"name": f"j{n}", "command": "x", "schedule": "daily"} for n in range(jobs)],
     )
-    assert entry(internet=True, processes=processes[:5])[1] == []
+    found = typed(_networks.room_problems)(app, pool)
+    assert (said in found[0]) if said else found == []
+    assert typed(_networks.room_problems)({**app, "internet": False}, pool) == []

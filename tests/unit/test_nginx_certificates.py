@@ -103,6 +103,20 @@ def test_a_placeholder_is_what_another_site_has_for_the_names(make, place, has, 
     assert ((Path(new.directory) / "key.pem").read_text() == key) is used
 
 
+def test_a_placeholder_of_a_site_that_comes_back_leaves_the_record_of_its_certificate(make, place):
+    """Which an authority may have issued within the last day: it is used again."""
+    chain, key = certificates.self_signed(NAMES[:1])
+    before = certificates.store(
+        Wanted("shop", "acme", NAMES[:1], "the directory"), chain, key, place
+    )
+    placeholder = make("shop", "placeholder", NAMES[:1])
+    assert (
+        before in certificates.stored("shop", place) and placeholder.directory != before.directory
+    )
+    certificates.prune("shop", before.directory, place)
+    assert certificates.stored("shop", place) == [before]
+
+
 def test_of_several_the_one_that_is_valid_for_longest_is_used(make, place):
     for number, days in enumerate((10, 30, 20)):
         chain, key = certificates.self_signed(NAMES[:1])

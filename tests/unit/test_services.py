@@ -14,7 +14,6 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
-from ansible_collections.flaskops.host.plugins.module_utils.apps.services import MOST
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 from ansible_collections.flaskops.host.plugins.module_utils.releases import describe, prepare
@@ -149,11 +148,11 @@ def test_of_an_unknown_distribution_an_image_is_asked_for(problem):
         (
             [DB],
             {
-                "processes": [{"name": f"p{n}", "command": "x"} for n in range(25)],
-                "jobs": [{"name": f"j{n}", "command": "x", "schedule": "daily"} for n in range(4)],
+                "processes": [{"name": f"p{n}", "command": "x"} for n in range(27)],
+                "jobs": [{"name": f"j{n}", "command": "x", "schedule": "daily"} for n in range(5)],
             },
-            "services has 1, beside 25 processes and 4 jobs: 57 containers while a release starts;"
-            " the network of an application has room for 56.",
+            "services gives a network with room for 61 containers; with 27 processes, 1 services"
+            " and 5 jobs, 63 may run while a release starts.",
         ),
         (
             [DB],
@@ -173,7 +172,7 @@ def test_no_message_shows_a_password(check):
 
 
 def test_as_many_as_the_network_has_room_for(check):
-    names = [{"name": f"s{n}", "image": "x"} for n in range(MOST - 2)]
+    names = [{"name": f"s{n}", "image": "x"} for n in range(61 - 3)]
     assert check(("shop", {"services": names}))[1] == []
     assert check(("shop", {"services": [*names, {"name": "one", "image": "x"}]}))[1] != []
 

@@ -21,7 +21,7 @@ from ..inputs.options import Option, fitting, merge, normalize, plain_text, refu
 from ..releases.app import App, Backup
 from ..releases.command import one_line
 from ..releases.covers import cover_problems, with_data_files
-from ..releases.networks import network_problems, pool_problem
+from ..releases.networks import network_problems, pool_problem, room_problems
 from ..releases.processes import process_problems, twice
 from ..releases.secrets import is_setting
 from ..releases.secrets import notes as secret_notes
@@ -164,6 +164,12 @@ def normalize_apps(
     names = [app.name for app in gone]
     result, found = entry_services.shared(result)
     problems += found
+    if not pool_problem(networks_pool):
+        problems += [
+            f"flask_apps: {app.name}: {words}"
+            for app in result
+            for words in room_problems(app, networks_pool)
+        ]
     return result + gone, problems + collisions(result, names, plain_text(uids) or "")
 
 

@@ -774,7 +774,7 @@ OPTIONS: dict[str, Option] = {
         default=False,
         about="""
             Whether the application can connect to other servers. It gets a separate Docker network,
-            called C(flaskops-<name>), with 16 addresses of
+            called C(flaskops-<name>), with addresses of
             O(flask_apps_networks_pool#main:flask_apps_networks_pool): no other application can be
             reached through it.
 

@@ -17,9 +17,6 @@ from ..releases.secrets import steers
 from ..releases.services.engines import ENGINES, PACKAGED
 from ..releases.services.service import Service
 
-# Of 64 addresses 61 are left for containers: two releases side by side, services, jobs, a release
-# command, and some for what is started by hand.
-MOST = 61 - 5
 # The default memory of a service that is another image.
 MEMORY = "256m"
 # The keys of a service of another application, of an engine, and of another image.
@@ -114,13 +111,6 @@ def _collisions(app: App) -> list[str]:
         for process in app.processes
         if process.name in names
     ]
-    needed = 2 * (1 + len(app.processes)) + len(names) + len(app.jobs)
-    if names and needed > MOST:
-        problems.append(
-            f"services has {len(names)}, beside {len(app.processes)} processes and"
-            f" {len(app.jobs)} jobs: {needed} containers while a release starts; the network of an"
-            f" application has room for {MOST}. Put some of them into another application."
-        )
     return problems
 
 

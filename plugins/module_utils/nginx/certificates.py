@@ -152,8 +152,8 @@ def about(directory: Path) -> Certificate:
 def create(
     wanted: Wanted, place: Path = CERTIFICATES, chain: str = "", key: str = ""
 ) -> Certificate:
-    """Write a provided or a self-signed certificate, or a placeholder: what another site on the
-    host has, or had, for its names, else a self-signed one.
+    """Write a provided or a self-signed certificate, or a placeholder: what the host has, of any
+    site, for these names, else a self-signed one.
 
     Args:
         wanted: which.
@@ -192,7 +192,9 @@ def store(
         now: when an authority has just issued it, by the clock of the host.
     """
     parent = place_of(wanted.site, place)
-    identity = hashlib.sha256(f"{chain}\n{key}".encode()).hexdigest()[:12]
+    # A placeholder may be a copy, whose record must not replace that of the certificate itself.
+    kind = "placeholder\n" if wanted.kind == "placeholder" else ""
+    identity = hashlib.sha256(f"{kind}{chain}\n{key}".encode()).hexdigest()[:12]
     directory = parent / identity
     begin, end = validity(chain)
     known = Certificate(str(directory), wanted.kind, wanted.names, begin, end, wanted.source)
@@ -218,7 +220,7 @@ def store(
 
 
 def prune(site: str, used: str, place: Path = CERTIFICATES, kept: int = KEPT) -> None:
-    """Remove old certificates of a site, and what interrupted runs have left.
+    """Remove old certificates and placeholders of a site, and what interrupted runs have left.
 
     Args:
         site: whose.
@@ -233,7 +235,9 @@ def prune(site: str, used: str, place: Path = CERTIFICATES, kept: int = KEPT) ->
             key=lambda path: path.stat().st_mtime,
             reverse=True,
         )
-        for path in found[kept - 1 :]:
+        over = {each.directory for each in stored(site, place) if each.kind == "placeholder"}
+        real = [path for path in found if str(path) not in over]
+        for path in {*found} - {*real[: kept - 1]}:
             shutil.rmtree(path, ignore_errors=True)
 
 

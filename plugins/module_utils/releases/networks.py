@@ -25,12 +25,8 @@ from .app import App
 from .lock import exclusive
 from .release import own_network
 
-PREFIX = 28
-# The network of services has the jobs too, each in a container: 64 addresses, or 16 where the pool
-# has no more.
-PREFIXES_OF_SERVICES = (26, PREFIX)
-# Of 16 addresses 13 are left for containers: two releases side by side, and a release command.
-MOST_PROCESSES = 5
+# A network has 64 addresses of a pool of 4096 or more, else 16.
+POOL_PREFIX, PREFIX, SMALL_PREFIX = 20, 26, 28
 ATTEMPTS = 20
 # Routes as wide as this lead everywhere; a narrower one takes precedence.
 EVERYWHERE = 1
@@ -48,22 +44,49 @@ def pool_problem(pool: Any) -> list[str]:
         and network.is_private
         and not (network.is_loopback or network.is_link_local)
     )
-    if network and private and 8 <= network.prefixlen <= PREFIX:
+    if network and private and 8 <= network.prefixlen <= SMALL_PREFIX:
         return []
     return [refusal("flask_apps_networks_pool", f"be {POOL}", pool)]
 
 
 def network_problems(app: App) -> list[str]:
-    """What does not fit together in internet, host_access and networks."""
-    problems = []
+    """What does not fit together in host_access and the keys that give a network."""
     if app.host_access and not (app.internet or app.networks):
-        problems.append("host_access needs a network; write internet: true, or networks.")
-    if app.internet and len(app.processes) > MOST_PROCESSES:
-        problems.append(
-            f"internet: true has room for {MOST_PROCESSES} processes; got {len(app.processes)}."
-            " Write networks: [NAME] with a Docker network that you create instead."
-        )
-    return problems
+        return ["host_access needs a network; write internet: true, or networks."]
+    return []
+
+
+def room_problems(app: App, pool: str) -> list[str]:
+    """Whether the containers of an application fit into a network of the pool, with all its jobs at
+    once.
+    """
+    key = "services" if app.services else "internet: true" if app.internet else ""
+    needed = containers_of(len(app.processes), len(app.services)) + len(app.jobs)
+    room = _room(_prefix(pool))
+    if not key or needed <= room:
+        return []
+    larger = " Or give flask_apps_networks_pool 4096 addresses." if room < _room(PREFIX) else ""
+    return [
+        f"{key} gives a network with room for {room} containers; with {len(app.processes)}"
+        f" processes, {len(app.services)} services and {len(app.jobs)} jobs, {needed} may run while"
+        f" a release starts. Put some of them into another application.{larger}"
+    ]
+
+
+def containers_of(processes: int, services: int) -> int:
+    """How many containers of an application run at most while a release starts, without jobs: two
+    releases side by side, a release command, and its services.
+    """
+    return 2 * (1 + processes) + 1 + services
+
+
+def _room(prefix: int) -> int:
+    """The addresses of a network for containers: without the first, the last, and the gateway."""
+    return int(2 ** (32 - prefix)) - 3
+
+
+def _prefix(pool: str) -> int:
+    return PREFIX if IPv4Network(pool).prefixlen <= POOL_PREFIX else SMALL_PREFIX
 
 
 def asks_for_own(container: Mapping[str, Any], name: str) -> bool:
@@ -78,6 +101,7 @@ def ensure(
     pool: str,
     network: str = "",
     options: Sequence[str] = (),
+    containers: int = 1,
 ) -> bool:
     """Create the network of an application where it is missing. Returns whether it was created.
 
@@ -88,23 +112,31 @@ def ensure(
         pool: what its addresses are taken from.
         network: that of its services; "" for the one of internet: true.
         options: of docker network create.
+        containers: how many must fit in.
 
     Raises:
         HostError: with the key of the entry that asks for it.
     """
     try:
-        return _ensure(docker, root, name, pool, network, options)
+        return _ensure(docker, root, name, pool, network, options, containers)
     except HostError as error:
         raise HostError(f"{'services' if network else 'internet'}: {error}") from error
 
 
 def _ensure(
-    docker: Docker, root: str, name: str, pool: str, network: str, options: Sequence[str]
+    docker: Docker,
+    root: str,
+    name: str,
+    pool: str,
+    network: str,
+    options: Sequence[str],
+    containers: int,
 ) -> bool:
     has_way_out = not network
     network = network or own_network(name)
     if found := docker.inspect(network, "network"):
         if (found.get("Labels") or {}).get(APP_LABEL) == name:
+            _refuse_small(found, network, containers)
             return False
         raise HostError(
             f"there is a Docker network {network} that is not of this collection; rename or remove"
@@ -114,8 +146,7 @@ def _ensure(
         _refuse_open_firewall()
     with exclusive(root):
         error = ""
-        prefixes = (PREFIX,) if has_way_out else PREFIXES_OF_SERVICES
-        for subnet, _attempt in zip(_free(docker, pool, prefixes), range(ATTEMPTS), strict=False):
+        for subnet, _attempt in zip(_free(docker, pool), range(ATTEMPTS), strict=False):
             words = (
                 "--driver",
                 "bridge",
@@ -150,13 +181,23 @@ def remove(docker: Docker, name: str, network: str = "") -> bool:
     return True
 
 
-def _free(docker: Docker, pool: str, prefixes: Sequence[int]) -> Iterator[IPv4Network]:
+def _refuse_small(found: Mapping[str, Any], network: str, containers: int) -> None:
+    """Fail where a network, which may be of an earlier pool, has fewer addresses than needed."""
+    room = max((_room(each.prefixlen) for each in _subnets(found)), default=containers)
+    if room < containers:
+        raise HostError(
+            f"the Docker network {network} of an earlier deploy has room for {room} containers, and"
+            f" {containers} may run while a release starts. Remove the application and deploy it"
+            " again; its data stays. Or leave out processes."
+        )
+
+
+def _free(docker: Docker, pool: str) -> Iterator[IPv4Network]:
     """The parts of the pool that neither a route of the host nor a network of Docker has."""
-    taken, whole = [*_routes(), *_of_docker(docker)], IPv4Network(pool)
-    for prefix in prefixes:
-        for subnet in whole.subnets(new_prefix=prefix) if prefix >= whole.prefixlen else ():
-            if not any(subnet.overlaps(other) for other in taken):
-                yield subnet
+    taken = [*_routes(), *_of_docker(docker)]
+    for subnet in IPv4Network(pool).subnets(new_prefix=_prefix(pool)):
+        if not any(subnet.overlaps(other) for other in taken):
+            yield subnet
 
 
 def _full(docker: Docker, pool: str) -> str:
@@ -167,7 +208,8 @@ def _full(docker: Docker, pool: str) -> str:
         )
     )
     return (
-        f"flask_apps_networks_pool ({pool}) has no 16 free addresses on this host, where"
+        f"flask_apps_networks_pool ({pool}) has no {2 ** (32 - _prefix(pool))} free addresses in a"
+        " block on this host, where"
         f" routes and Docker networks have {', '.join(by[:5])}{' and more' if len(by) > 5 else ''}."
         " Set it to a private network that nobody uses."
     )
@@ -205,16 +247,13 @@ def _of_docker(docker: Docker) -> list[IPv4Network]:
     networks = (
         json.loads(docker.run("network", "inspect", *names, check=False) or "[]") if names else []
     )
-    subnets = [
-        each.get("Subnet")
-        for network in networks
-        for each in (network.get("IPAM") or {}).get("Config") or []
-    ]
-    return [
-        network
-        for network in (ip_network(subnet, strict=False) for subnet in subnets if subnet)
-        if isinstance(network, IPv4Network)
-    ]
+    return [subnet for network in networks for subnet in _subnets(network)]
+
+
+def _subnets(network: Mapping[str, Any]) -> list[IPv4Network]:
+    given = (network.get("IPAM") or {}).get("Config") or []
+    found = [ip_network(each["Subnet"], strict=False) for each in given if each.get("Subnet")]
+    return [subnet for subnet in found if isinstance(subnet, IPv4Network)]
 
 
 def _refuse_open_firewall(file: str = DAEMON_FILE) -> None:

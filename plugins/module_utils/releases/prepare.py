@@ -272,7 +272,13 @@ class Prepare:
         if not networks.asks_for_own(self.release.container, self.name):
             return False
         self._begin("create its network")
-        made = networks.ensure(self.docker, self.root, self.name, self.request.networks_pool)
+        made = networks.ensure(
+            self.docker,
+            self.root,
+            self.name,
+            self.request.networks_pool,
+            containers=networks.containers_of(len(self.release.process_containers), 0),
+        )
         if made:
             self.actions.append("created its network")
         return made
@@ -288,7 +294,7 @@ class Prepare:
         pool = self.request.networks_pool
         services = Services(self.docker, self.root, self.name, pool, log)
         try:
-            values = services.ensure(self.release.services)
+            values = services.ensure(self.release.services, len(self.release.process_containers))
         finally:
             self.actions += services.actions
         directory.changed = False

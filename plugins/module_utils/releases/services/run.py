@@ -11,7 +11,7 @@ import json
 import os
 import secrets as random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,12 @@ class Services:
         self.actions: list[str] = []
         self.network_made = False
 
-    def ensure(self, specs: Iterable[ServiceSpec]) -> dict[str, str]:
+    def ensure(self, specs: Sequence[ServiceSpec], processes: int = 0) -> dict[str, str]:
         """Start and change them until all are healthy.
+
+        Args:
+            specs: the services.
+            processes: how many the application has, which must fit into their network.
 
         Returns:
             The values of the variables that the application gets.
@@ -65,7 +69,7 @@ class Services:
             HostError: one is not healthy; what ran before runs again.
         """
         variables = {}
-        self.network_made = self._create_network()
+        self.network_made = self._create_network(networks.containers_of(processes, len(specs)))
         if self.network_made:
             self.actions.append("created the network of its services")
         for spec in specs:
@@ -77,9 +81,10 @@ class Services:
                 variables[spec.variable] = rotation.url(self.root, owner, spec.name)
         return variables
 
-    def _create_network(self) -> bool:
+    def _create_network(self, containers: int) -> bool:
+        name = network_of(self.app)
         return networks.ensure(
-            self.docker, self.root, self.app, self.pool, network_of(self.app), CLOSED
+            self.docker, self.root, self.app, self.pool, name, CLOSED, containers
         )
 
     def _borrow(self, spec: ServiceSpec) -> ServiceName:
