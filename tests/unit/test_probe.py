@@ -399,20 +399,29 @@ def test_the_status_shows_the_advice_from_the_live_log(host, monkeypatch, killed
     assert bool(app["advice"][2:]) is bool(killed)
 
 
+START = "2026-11-28T10:00:00.5Z"
+
+
 @pytest.mark.parametrize(
-    ("restarts", "since"), [(0, ("--since", "2026-11-28T10:00:00Z")), (2, ()), (None, ())]
+    ("finished", "restarts", "since"),
+    [
+        ("2026-11-28T09:59:58.123Z", 0, ("--since", START)),  # such as by a restore
+        ("0001-01-01T00:00:00Z", 0, ()),  # its first start
+        ("2026-11-28T10:00:01Z", 0, ()),  # it has ended
+        ("2026-11-28T09:59:58.123Z", 2, ()),  # the engine starts it again and again
+        (None, None, ()),
+    ],
 )
-def test_what_a_container_said_before_it_was_started_again_is_over(monkeypatch, restarts, since):
-    """Such as before a restore; an engine that starts it again and again counts that."""
+def test_what_a_container_said_before_it_was_started_again_is_over(
+    monkeypatch, finished, restarts, since
+):
     asked = []
     monkeypatch.setattr(_status, "Docker", Engine)
     monkeypatch.setattr(Engine, "run", lambda _self, *words, **_how: asked.append(words) or "")
-    state = {"Running": True, "Pid": 0, "StartedAt": "2026-11-28T10:00:00Z"}
-    details = {"Name": "/shop-1", "State": state, "Config": {}}
-    if restarts is None:
-        del state["StartedAt"]
-    else:
-        details["RestartCount"] = restarts
+    state = {"Running": True, "Pid": 0, "StartedAt": START, "FinishedAt": finished}
+    details = {"Name": "/shop-1", "State": state, "Config": {}, "RestartCount": restarts}
+    if finished is None:
+        del state["StartedAt"], state["FinishedAt"], details["RestartCount"]
     assert _status.Status(".", "nginx", SITES)._advice(details) == []
     assert asked == [("logs", "--tail", asked[0][2], *since, "shop-1")]
 

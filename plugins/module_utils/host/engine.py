@@ -228,15 +228,19 @@ def inspected(docker: Docker, names: Iterable[str]) -> dict[str, Inspected]:
     return {entry["Name"].lstrip("/"): entry for entry in json.loads(found or "[]")}
 
 
-def logs(docker: Docker, container: str, lines: int, since: str = "") -> str:
+def logs(
+    docker: Docker, container: str, lines: int, details: Mapping[str, Any] | None = None
+) -> str:
     """The last lines of a container's log, escaped and bounded.
 
     Args:
         docker: the engine.
         container: its name.
         lines: how many.
-        since: a time of the engine, for the lines after it; "" for all.
+        details: the output of C(docker inspect), for only what it said since it was started again,
+            such as after a restore.
     """
+    since = _started_again(details or {})
     said = docker.run(
         "logs",
         "--tail",
@@ -249,6 +253,16 @@ def logs(docker: Docker, container: str, lines: int, since: str = "") -> str:
         last=LOG_BYTES,
     )
     return "\n".join(shortened(line) for line in tail(shown(said), lines))
+
+
+def _started_again(details: Mapping[str, Any]) -> str:
+    """When somebody started it again; "" for its first start, for one that has ended, and for one
+    that the engine starts again and again. Times of the engine sort as text.
+    """
+    state = details.get("State") or {}
+    started, finished = str(state.get("StartedAt", "")), str(state.get("FinishedAt", ""))
+    again = not finished.startswith("0001-") and "" < finished < started
+    return started if again and not details.get("RestartCount") else ""
 
 
 def shortened(line: str) -> str:

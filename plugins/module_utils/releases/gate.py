@@ -280,7 +280,8 @@ class Gate:
         )
 
     def _logs(self) -> str:
-        return logs(self.docker, self.check.container, READ_LINES)
+        name = self.check.container
+        return logs(self.docker, name, READ_LINES, self.docker.inspect(name))
 
     def _advice(self, logs: str) -> list[str]:
         return advice.advice(logs, self.docker.inspect(self.check.container))

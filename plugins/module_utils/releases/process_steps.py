@@ -186,11 +186,12 @@ class StartProcesses:
     def _failed(self, work: Work, process: app.Process, what: str) -> None:
         container = work.named.process(process.name)
         serves = still_serves(work.live, work.id)
-        log = logs(self.docker, container, READ_LINES)
+        details = self.docker.inspect(container)
+        log = logs(self.docker, container, READ_LINES, details)
         lines = [f"{work.name}: its process {process.name} of release {work.id} {what}; {serves}."]
         lines += [f"Its command: {self._command(work, process)}", "The last lines of its log:"]
         lines += [f"  {line}" for line in advice.spoken(log)[-LOG_LINES:]] or ["  (nothing)"]
-        lines += advice.advice(log, self.docker.inspect(container))
+        lines += advice.advice(log, details)
         self.failures[work.name] = "\n".join(lines)
 
     def _command(self, work: Work, process: app.Process) -> str:

@@ -274,10 +274,7 @@ class Status:
             return []
         count = memory.killed(int(details["State"].get("Pid") or 0))
         starved = [memory.advice(details, count)] if count >= memory.TOO_MANY else []
-        # What it said before somebody started it again, such as a restore, is over. An engine that
-        # starts it again and again counts that.
-        started = "" if details.get("RestartCount") else details["State"].get("StartedAt", "")
-        log = logs(self.docker, details["Name"].lstrip("/"), LOG_LINES, since=started)
+        log = logs(self.docker, details["Name"].lstrip("/"), LOG_LINES, details)
         return advice.advice(log, details) + starved
 
     def _health(self, release: Release | None, details: Mapping[str, Any]) -> str:

@@ -310,10 +310,11 @@ def wait(docker: Docker, container: str, health: Sequence[str], seconds: float) 
     """
     begin, said = time.monotonic(), ""
     while True:
-        state = docker.inspect(container).get("State") or {}
+        details = docker.inspect(container)
+        state = details.get("State") or {}
         if not state.get("Running"):
             ended = f"it ended with the code {state.get('ExitCode')}"
-            raise HostError(f"{ended}:\n{logs(docker, container, LOG_LINES)}")
+            raise HostError(f"{ended}:\n{logs(docker, container, LOG_LINES, details)}")
         waited = time.monotonic() - begin
         if health:
             said = _ask(docker, container, health)
@@ -324,7 +325,7 @@ def wait(docker: Docker, container: str, health: Sequence[str], seconds: float) 
         if waited >= seconds:
             raise HostError(
                 f"it is not healthy after {seconds:.0f} s ({said}):\n"
-                f"{logs(docker, container, LOG_LINES)}"
+                f"{logs(docker, container, LOG_LINES, details)}"
             )
         time.sleep(PAUSE_SECONDS)
 
