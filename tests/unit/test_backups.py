@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import threading
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.backups import (
@@ -499,6 +500,20 @@ def test_an_interrupted_upgrade_is_undone(tmp_path, monkeypatch, moved):
 
 
 # --- the status -----------------------------------------------------------------------------------
+
+
+def test_an_upgrade_waits_for_all_applications_that_ran(monkeypatch):
+    """Those that share the service too; one may be stopped, and of another nothing serves."""
+
+    def live(_docker, _root, _nginx_root, app):
+        if app == "gone":
+            raise HostError("nothing of it serves")
+        return SimpleNamespace(name=f"{app}-1")
+
+    monkeypatch.setattr(upgrade.Live, "of", live)
+    one = upgrade.Upgrade("", "", "shop", ServiceSpec("db"), "")
+    found = one._served(["shop", "gone", "stopped", "blog"], ["shop-1", "blog-1", "blog-1-worker"])
+    assert [each.name for each in found] == ["shop-1", "blog-1"]
 
 
 def test_the_status_shows_the_last_results(tmp_path):

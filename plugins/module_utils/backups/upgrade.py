@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -131,6 +131,7 @@ class Upgrade:
             running = [
                 name for app in apps for name in containers_of(self.docker, app, one_offs=False)
             ]
+            served = self._served(apps, running)
             journal = replace(journal, containers=tuple(running))
             self._write(journal)
             for app in apps:
@@ -140,8 +141,8 @@ class Upgrade:
             self._write(replace(journal, moving=True))
             self._swap(place, journal.log)
             start_again(self.docker, running)
-            if live.name in running:
-                wait_for_health(self.docker, live.release, live.name, live.release.place)
+            for each in served:
+                wait_for_health(self.docker, each.release, each.name, each.release.place)
         except BaseException as error:
             self.undo()
             self._audit(live, owner, done, str(error) or type(error).__name__)
@@ -180,6 +181,14 @@ class Upgrade:
         self._journal.unlink()
         lock.release(self.root, journal.apps, journal.token)
         return True
+
+    def _served(self, apps: Iterable[str], running: Collection[str]) -> list[Live]:
+        """The applications that have to be healthy again: those that ran."""
+        found = []
+        for app in apps:
+            with suppress(HostError):  # nothing of it serves
+                found.append(Live.of(self.docker, self.root, self.nginx_root, app))
+        return [live for live in found if live.name in running]
 
     def _service(self, live: Live) -> LiveService:
         """The service as it runs."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...host.container import Container
 from ...host.places import CONTAINER_SECRETS, SERVICE_LABEL, Place, ServiceName
+from ...host.typed import plain
 from ..command import shell_words
 from .engines import ENGINES, UID, ServiceEngine
 from .service import Recipe, Service, ServiceSpec
@@ -104,8 +105,9 @@ def _recipe(engine: ServiceEngine, service: Service, programs: Mapping[str, str]
 def image_of(service: Service, recipe: Recipe) -> str:
     """The reference of its image; that of a made one names what it is made of."""
     if recipe.packages:
-        text = json.dumps([recipe.suite, recipe.packages, recipe.entrypoint, service.refresh])
-        digest = sha256(text.encode()).hexdigest()[:12]
+        engine = ENGINES[service.engine]
+        made_of = [plain(recipe), service.refresh, engine.directory, engine.run, UID]
+        digest = sha256(json.dumps(made_of).encode()).hexdigest()[:12]
         return f"{REPOSITORY}:{service.engine}-{service.version}-{digest}"
     return service.image or f"{ENGINES[service.engine].image}:{service.version}"
 
