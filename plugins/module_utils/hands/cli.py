@@ -256,7 +256,7 @@ class Ansible:
             stop("no host answered.", done.returncode or 1)
         silent = set(re.findall(r"(?m)^fatal: \[([^\]]+)\]", done.stdout + done.stderr))
         if silent := silent - {answer["host"] for answer in found}:
-            _complain(f"flaskops: {', '.join(sorted(silent))} did not answer.")
+            _complain(f"flaskops: {', '.join(map(shown_line, sorted(silent)))} did not answer.")
         return sorted(found, key=lambda answer: str(answer["host"]))
 
     def _playbook(self, place: Path, name: str, variables: dict[str, Any]) -> list[str]:
