@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -183,9 +184,15 @@ def start(key_file: str, warm: dict[str, str]) -> Callable[..., subprocess.Popen
 def play(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Run]:
     """Run a playbook of the collection and return when it has ended."""
 
-    def run(*words: Any, **variables: Any) -> Run:
+    def run(*words: Any, seconds: float = 900, **variables: Any) -> Run:
         process = start(*words, **variables)
-        output, _ = process.communicate(timeout=600)
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            # It has its own session, and would go on and change the host of the next tests.
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            pytest.fail(f"{words[0]} had not ended after {seconds} s:\n{output}")
         return Run(process.returncode, output)
 
     return run

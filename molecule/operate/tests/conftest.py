@@ -54,7 +54,7 @@ def entries(http: Callable[..., Any]) -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.fixture
 def wait_for() -> Callable[..., Any]:
-    def wait(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    def wait(condition: Callable[[], Any], seconds: float = 120) -> Any:
         deadline = time.monotonic() + seconds
         while not (found := condition()) and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -158,6 +158,45 @@ def redeploy(play: Callable[..., Any], here: list[str]) -> Callable[..., Any]:
     return run
 
 
+def patience() -> float:
+    """By how much a machine with other work is slower: a factor for a limit in seconds."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+@pytest.fixture
+def containers(host: Any) -> Callable[..., list[dict[str, Any]]]:
+    """What docker inspect says of running containers, without those of jobs and of
+    `bin/flaskops run`, which come and go.
+    """
+
+    def look(prefix: str = "shop-") -> list[dict[str, Any]]:
+        running = host.check_output("docker ps --format '{{.Names}}'").split()
+        names = [
+            name
+            for name in running
+            if name.startswith(prefix) and "-job_" not in name and "-run-" not in name
+        ]
+        found = host.run(f"docker inspect {' '.join(names)}").stdout if names else ""
+        return list(json.loads(found or "[]"))
+
+    return look
+
+
+@pytest.fixture
+def kill_when(host: Any) -> Callable[[str, str], None]:
+    """Kill what holds the lock of an application, as soon as a command on the host succeeds."""
+
+    def kill(condition: str, app: str) -> None:
+        pid = f"json.load(open('/var/lib/flaskops/apps/{app}/lock'))['pid']"
+        host.check_output(
+            "timeout 180 sh -c %s && kill -KILL $(python3 -c %s)",
+            f"until {condition}; do sleep 0.05; done",
+            f"import json; print({pid})",
+        )
+
+    return kill
+
+
 @pytest.fixture
 def one_offs(host: Any) -> Callable[[], list[str]]:
     """The containers of `bin/flaskops run`; those of jobs come and go."""
@@ -177,7 +216,7 @@ def terminal() -> Iterator[Callable[..., pexpect.spawn[str]]]:
 
     def start(*words: str) -> pexpect.spawn[str]:
         child = pexpect.spawn(
-            FLASKOPS, list(words), timeout=60, encoding="utf-8", dimensions=(50, 123)
+            FLASKOPS, list(words), timeout=180, encoding="utf-8", dimensions=(50, 123)
         )
         child.logfile_read = sys.stdout
         started.append(child)

@@ -76,7 +76,8 @@ def test_a_backup_on_another_host(do, http, host, redeploy):
     on_the_other(
         host,
         "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq"
-        " --no-install-recommends openssh-server >/dev/null && useradd --create-home keeper"
+        " --no-install-recommends openssh-server >/dev/null"
+        " && { id keeper 2>/dev/null || useradd --create-home keeper; }"
         " && printf 'Match User keeper\\n ForceCommand internal-sftp\\n' >> /etc/ssh/sshd_config"
         " && install -d -o keeper -m 0700 ~keeper/.ssh ~keeper/backups && systemctl restart ssh",
     )
@@ -86,21 +87,23 @@ def test_a_backup_on_another_host(do, http, host, redeploy):
     host.check_output(
         "test -e ~/.ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519"
     )
-    host.check_output("ssh-keyscan %s >> ~/.ssh/known_hosts", address)
+    host.check_output("ssh-keyscan -T 60 %s > ~/.ssh/known_hosts", address)
     key = host.check_output("cat ~/.ssh/id_ed25519.pub")
     on_the_other(
         host, f"echo '{key}' > ~keeper/.ssh/authorized_keys && chown -R keeper: ~keeper/.ssh"
     )
-    redeploy("notes", backup=there).ok()
-    write(http, "on another host")
-    known = http("/notes/").json
-    do("backup").ok()
-    host.check_output(f"rm -r {DATA} && mkdir {DATA}")
-    do("restore").ok()
-    assert http("/notes/").json == known
-    host.check_output("systemctl start flaskops-job-notes_drill.service")
-    assert on_the_other(host, "ls ~keeper/backups/notes/snapshots")
-    redeploy("notes").ok()
+    try:
+        redeploy("notes", backup=there).ok()
+        write(http, "on another host")
+        known = http("/notes/").json
+        do("backup").ok()
+        host.check_output(f"rm -r {DATA} && mkdir {DATA}")
+        do("restore").ok()
+        assert http("/notes/").json == known
+        host.check_output("systemctl start flaskops-job-notes_drill.service")
+        assert on_the_other(host, "ls ~keeper/backups/notes/snapshots")
+    finally:
+        redeploy("notes").ok()
 
 
 def test_a_drill_of_a_damaged_backup_is_red(host, play, here):

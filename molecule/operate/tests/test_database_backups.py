@@ -1,13 +1,12 @@
 """The database and the cache of an application in its backups: lost, restored, and tried."""
 
-import json
 import os
 import subprocess
 import time
 
 import pytest
 import yaml
-from conftest import FORM, SCENARIO
+from conftest import FORM, SCENARIO, patience
 
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
@@ -48,7 +47,7 @@ def ours(host):
     return sorted(name for name in names.split() if "job_often" not in name)
 
 
-def test_a_destroyed_database_comes_back(do, order, redis, texts, host, wait_for):
+def test_a_destroyed_database_comes_back(do, order, redis, texts, host, wait_for, measured):
     order("saved")
     redis("SET basket full")
     before = ours(host)
@@ -59,8 +58,9 @@ def test_a_destroyed_database_comes_back(do, order, redis, texts, host, wait_for
     host.check_output(f"rm -r {DATA}/pgdata")
     lost = time.time()
     do("restore").ok()
-    print(f"recovery: {time.time() - lost:.1f} s, back to {lost - saved:.1f} s before")
-    assert time.time() - lost < 120
+    took = time.time() - lost
+    measured(f"restored after {took:.1f} s, to {lost - saved:.1f} s before")
+    assert took < 120 * patience()
     assert "saved" in texts() and "later" not in texts()
     assert redis("GET basket") == "full"
     assert redis("CONFIG GET appendonly").split() == ["appendonly", "yes"]
@@ -85,10 +85,12 @@ def test_a_drill_of_a_damaged_dump_is_red(host):
     for pack in packs.split():
         host.check_output(f"cp -p {pack} {pack}.kept && chmod u+w {pack} && echo damaged > {pack}")
     before = ours(host)
-    assert host.run(DRILL).rc != 0
-    assert ours(host) == before
-    for pack in packs.split():
-        host.check_output(f"mv {pack}.kept {pack}")
+    try:
+        assert host.run(DRILL).rc != 0
+        assert ours(host) == before
+    finally:
+        for pack in packs.split():
+            host.check_output(f"mv {pack}.kept {pack}")
     host.check_output(DRILL)
 
 
@@ -127,7 +129,7 @@ def test_roles_are_restored_and_the_password_stays(do, order, texts, host):
 @pytest.mark.long
 @pytest.mark.parametrize("moment", ["filled", "stopped"])
 def test_a_killed_restore_of_a_database_is_undone(moment, do, start, here, order, texts, host,
-                                                  wait_for):  # fmt: skip
+                                                  kill_when, wait_for):  # fmt: skip
     do("backup").ok()
     order(f"kept {moment}")
     process = start("restore", arguments=here, app="shop")
@@ -135,13 +137,11 @@ def test_a_killed_restore_of_a_database_is_undone(moment, do, start, here, order
         "filled": "docker ps --format '{{.Names}}' | grep -qx shop-service-db.new",
         "stopped": "! docker ps --format '{{.Names}}' | grep -qx shop-service-db",
     }[moment]
-    assert wait_for(lambda: host.run(is_there).rc == 0, 60)
-    lock = json.loads(host.file("/var/lib/flaskops/apps/shop/lock").content_string)
-    host.check_output(f"kill -KILL {lock['pid']}")
-    process.communicate(timeout=60)
+    kill_when(is_there, "shop")
+    process.communicate(timeout=300)
     said = do("restore", at="2020-01-01").failed().output
     assert "nothing was saved until" in said
-    assert wait_for(lambda: f"kept {moment}" in texts(), 20)
+    assert wait_for(lambda: f"kept {moment}" in texts())
     assert ".new" not in " ".join(ours(host))
     assert host.run("ls -a /var/lib/docker/volumes/shop-service-*/ | grep flaskops-new").rc != 0
 
@@ -176,10 +176,12 @@ def test_a_full_disk_fails_the_backup_alone(place, size, words, do, host, order,
 def test_the_backup_of_another_application_is_refused(do, host, texts):
     before = texts()
     host.check_output(f"mv {REPOSITORY} {REPOSITORY}.own && cp -a /srv/backups/notes {REPOSITORY}")
-    for playbook in ("restore", "backup"):
-        said = do(playbook).failed().output
-        assert "belongs to notes, not to shop. Nothing of it is used." in said, said
-    host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.own {REPOSITORY}")
+    try:
+        for playbook in ("restore", "backup"):
+            said = do(playbook).failed().output
+            assert "belongs to notes, not to shop. Nothing of it is used." in said, said
+    finally:
+        host.check_output(f"rm -r {REPOSITORY} && mv {REPOSITORY}.own {REPOSITORY}")
     assert texts() == before
 
 
@@ -234,7 +236,7 @@ def test_another_major_version_gets_the_data(old, http, host):
 
 @pytest.mark.long
 @pytest.mark.parametrize("moment", ["filled", "moved"])
-def test_a_killed_upgrade_is_undone_by_the_next_run(moment, old, start, http, host, wait_for):
+def test_a_killed_upgrade_is_undone_by_the_next_run(moment, old, start, http, host, kill_when):
     old(image="postgresql:fifteen").ok()
     http("/old/", method="POST", headers=FORM, body="text=kept")
     process = old(by=start, **UPGRADE)
@@ -242,10 +244,8 @@ def test_a_killed_upgrade_is_undone_by_the_next_run(moment, old, start, http, ho
         "filled": "docker ps --format '{{.Names}}' | grep -qx old-service-db.new",
         "moved": "docker inspect -f '{{.Config.Image}}' old-service-db | grep -qv fifteen",
     }[moment]
-    assert wait_for(lambda: host.run(is_there).rc == 0, 90)
-    lock = json.loads(host.file("/var/lib/flaskops/apps/old/lock").content_string)
-    host.check_output(f"kill -KILL {lock['pid']}")
-    process.communicate(timeout=60)
+    kill_when(is_there, "old")
+    process.communicate(timeout=300)
     old(image="postgresql:fifteen", **UPGRADE).ok()  # which is the version of before
     assert http("/old/versions").json["postgresql"].startswith("15.")
     assert [each["text"] for each in http("/old/").json] == ["kept"]
@@ -261,14 +261,14 @@ def test_what_is_left_of_a_killed_drill_goes_with_the_next(host, wait_for):
     host.check_output(DRILL.replace("start", "start --no-block"))
     assert wait_for(lambda: len(ours(host)) > len(before) + 1)  # its network and a container
     host.check_output(DRILL.replace("start", "kill --signal=KILL"))
-    wait_for(lambda: host.run(DRILL.replace("start", "is-active")).stdout == "failed\n")
+    assert wait_for(lambda: host.run(DRILL.replace("start", "is-active")).stdout == "failed\n")
     assert ours(host) != before
     host.check_output(DRILL)
     assert ours(host) == before
 
 
 @pytest.mark.long
-def test_another_image_is_saved_and_a_shared_service_is_not(play, here, host, do):
+def test_another_image_is_saved_and_a_shared_service_is_not(play, here, host, do, order, entries):
     """Its volume is in the backup of its application, and the database in that of its owner."""
     listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
     shop, notes = listed["flask_apps"]
@@ -289,15 +289,17 @@ def test_another_image_is_saved_and_a_shared_service_is_not(play, here, host, do
         play("deploy", entries, arguments=here, flask_apps_defaults=defaults,
              flask_apps_remove_data="mixed").ok()  # fmt: skip
 
-    deploy()
+    data = "/var/lib/docker/volumes/shop-service-db/_data"
     inside = "docker exec mixed-service-files sh -c"
-    host.check_output(f"{inside} 'echo kept > /files/word'")
-    do("backup", app="mixed").ok()
-    host.check_output(f"{inside} 'rm /files/word'")
-    do("restore", app="mixed").ok()
-    assert host.check_output(f"{inside} 'cat /files/word'") == "kept"
-    found = host.check_output("find /var/lib/docker/volumes/shop-service-db/ -name '.flaskops-*'")
-    deploy(state="absent")
-    assert found == host.check_output(
-        "find /var/lib/docker/volumes/shop-service-db/ -name '.flaskops-*'"
-    )
+    deploy()
+    try:
+        host.check_output(f"{inside} 'echo kept > /files/word'")
+        do("backup", app="mixed").ok()
+        host.check_output(f"{inside} 'rm /files/word'")
+        number, before = order("of the owner"), host.check_output(f"stat -c %i {data}")
+        do("restore", app="mixed").ok()
+        assert host.check_output(f"{inside} 'cat /files/word'") == "kept"
+        assert host.check_output(f"stat -c %i {data}") == before  # nothing was moved there
+        assert number in [each["number"] for each in entries("visitor")]
+    finally:
+        deploy(state="absent")

@@ -25,7 +25,10 @@ REDIS = "redis-cli -h 127.0.0.1"
 
 def images_of(engine):
     others = os.environ.get("FLASKOPS_TEST_SERVICE_IMAGES", "").split()
-    return [OF_THE_HOST, *(each for each in others if engine in each.rpartition("/")[2])]
+    kinds = {each: each.rpartition("/")[2].partition(":")[0] for each in others}
+    if unknown := [each for each, kind in kinds.items() if kind not in ("postgres", "redis")]:
+        raise ValueError(f"FLASKOPS_TEST_SERVICE_IMAGES: not of postgres or redis: {unknown}")
+    return [OF_THE_HOST, *(each for each, kind in kinds.items() if kind == engine)]
 
 
 postgresql = pytest.mark.parametrize("image", images_of("postgres"))
@@ -173,7 +176,7 @@ def test_postgresql_reads_the_variables_of_the_official_image(image, start):
 def test_postgresql_refuses(host, image, environment, named, start):
     options = [f"--env={name}={value}" for name, value in environment.items()]
     start(image, "db", options, [], "")
-    assert host.check_output(f"docker wait {NAME}") == "1"
+    assert host.check_output(f"timeout 120 docker wait {NAME}") == "1"
     assert named in host.check_output(f"docker logs {NAME} 2>&1")
 
 

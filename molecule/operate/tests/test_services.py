@@ -7,16 +7,10 @@ import pytest
 from conftest import FORM, PATH
 
 
-def inspected(host, *filters):
-    words = " ".join(f"--filter {each}" for each in filters)
-    names = host.check_output(f"docker ps --quiet {words}").split()
-    return json.loads(host.check_output(f"docker inspect {' '.join(names)}")) if names else []
-
-
 @pytest.fixture
-def ours(host):
+def ours(containers):
     """All containers of the application, its services too."""
-    return inspected(host, "name=^shop-")
+    return containers()
 
 
 def test_the_application_finds_the_versions_of_the_distribution(http, host):
@@ -54,11 +48,13 @@ def test_no_password_is_where_others_read(ours, host):
         assert password not in processes
 
 
-def test_they_outlive_a_release(order, entries, host, redeploy):
-    number = order("kept")
-    before = {each["Name"]: each["State"]["StartedAt"] for each in inspected(host, "name=service")}
+def test_they_outlive_a_release(order, entries, containers, redeploy):
+    def started():
+        found = containers("shop-service-")
+        return {each["Name"]: each["State"]["StartedAt"] for each in found}
+
+    number, before = order("kept"), started()
     assert len(before) == 2
     redeploy(env={"TEXT": "again"}).ok()
-    after = {each["Name"]: each["State"]["StartedAt"] for each in inspected(host, "name=service")}
-    assert after == before
+    assert started() == before
     assert number in [each["number"] for each in entries("visitor")]

@@ -76,17 +76,11 @@ def worker_works(http, entries, wait_for):
 
 
 @pytest.fixture
-def started(host):
+def started(containers):
     """When each running container of the application was started, without those of jobs."""
-
-    def look(names="^shop-"):
-        line = "{{.Name}} {{.State.StartedAt}}"
-        found = host.check_output(
-            f"docker inspect -f '{line}' $(docker ps --quiet --filter name={names})"
-        )
-        return dict(each.split() for each in found.splitlines() if "-job_" not in each)
-
-    return look
+    return lambda prefix="shop-": {
+        each["Name"]: each["State"]["StartedAt"] for each in containers(prefix)
+    }
 
 
 # --- migrations -----------------------------------------------------------------------------------
