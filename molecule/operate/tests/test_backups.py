@@ -71,7 +71,7 @@ def test_a_backup_on_another_host(do, http, host, redeploy):
     """By SFTP, as a user there who can do nothing else."""
     listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
     (backup,) = [each["backup"] for each in listed["flask_apps"] if each["name"] == "notes"]
-    address = on_the_other(host, "hostname -I").split()[0]
+    address = on_the_other(host, "hostname -i").split()[0]
     there = {**backup, "to": f"sftp:keeper@{address}:backups"}
     on_the_other(
         host,
