@@ -209,6 +209,16 @@ def one_offs(host: Any) -> Callable[[], list[str]]:
     return look
 
 
+def shows_size(child: pexpect.spawn[str], size: str) -> None:
+    """Ask a shell for the size of its terminal until it has this one."""
+    for _ in range(30):
+        child.sendline("stty size")
+        if child.expect([rf"{size}\s", r"\d+ \d+\s"]) == 0:
+            return
+        time.sleep(1)
+    pytest.fail(f"the terminal did not get the size {size}")
+
+
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., pexpect.spawn[str]]]:
     """Starts bin/flaskops with a terminal of 50 lines and 123 columns."""

@@ -6,7 +6,7 @@ import time
 
 import pexpect
 import pytest
-from conftest import FLASKOPS
+from conftest import FLASKOPS, shows_size
 
 pytestmark = pytest.mark.long
 
@@ -67,9 +67,7 @@ def test_a_shell_has_a_terminal(session, action, one_offs, wait_for):
     child.sendline("tty; stty size")
     child.expect(r"/dev/(pts/\d+|console)\s+50 123\s")
     child.setwinsize(33, 77)
-    time.sleep(2)
-    child.sendline("stty size")
-    child.expect(r"33 77\s")
+    shows_size(child, "33 77")
     child.sendline("sleep 1000")
     time.sleep(1)
     child.sendintr()

@@ -10,7 +10,7 @@ import time
 
 import pexpect
 import pytest
-from conftest import FLASKOPS
+from conftest import FLASKOPS, shows_size
 
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
@@ -85,9 +85,7 @@ def test_a_terminal_has_its_size_and_its_changes(terminal, action):
     child.sendline("tty; stty size")
     child.expect(r"/dev/(pts/\d+|console)\s+50 123\s")
     child.setwinsize(33, 77)
-    time.sleep(2)
-    child.sendline("stty size")
-    child.expect(r"33 77\s")
+    shows_size(child, "33 77")
     child.sendline("exit")
     child.expect(pexpect.EOF)
 
