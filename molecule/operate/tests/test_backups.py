@@ -1,6 +1,7 @@
 """A backup, the way back, and the drill that shows whether there is one."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -107,9 +108,14 @@ def test_a_backup_on_another_host(do, http, host, redeploy):
 
 
 def test_a_drill_of_a_damaged_backup_is_red(host, play, here):
-    packs = host.check_output("find /srv/backups/notes/data -type f").split()
-    for pack in packs:
-        host.check_output(f"chmod u+w {pack} && echo damaged > {pack}")
-    assert host.run("systemctl start flaskops-job-notes_drill.service").rc != 0
-    shown = play("status", [], arguments=here).ok().output
-    assert "notes" in shown and "drill" in shown, shown
+    host.check_output("cp -a /srv/backups/notes /srv/backups/notes.kept")
+    packs = "find /srv/backups/notes/data -type f"
+    host.check_output(f"{packs} -exec chmod u+w {{}} + && {packs} -exec truncate --size 9 {{}} +")
+    try:
+        assert host.run("systemctl start flaskops-job-notes_drill.service").rc != 0
+        shown = play("status", [], arguments=here).ok().output
+    finally:
+        host.check_output(
+            "rm -r /srv/backups/notes && mv /srv/backups/notes.kept /srv/backups/notes"
+        )
+    assert re.search(r"notes: its restore drill of \S+ failed", shown), shown
