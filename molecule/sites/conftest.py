@@ -77,7 +77,9 @@ def curl(host: Any) -> Callable[..., str]:
 
     def ask(url: str, *words: str, machine: Any = host) -> str:
         roots = "/root/roots.pem"
-        machine.run(f"curl -sS --cacert {ROOT} https://localhost:15000/roots/0 >> {roots}")
+        machine.run(
+            f"curl -sS --max-time 20 --cacert {ROOT} https://localhost:15000/roots/0 >> {roots}"
+        )
         done = machine.run(
             f"curl -sS --max-time 20 --cacert {roots} -o /dev/null -D - {' '.join(words)} '{url}'"
         )

@@ -67,8 +67,10 @@ def test_one_run_gets_the_certificate_beside_a_site_under_load(
         note(f"audit: {line}")
     # A run that needs no certificate does not wait for the authority.
     host.check_output("systemctl kill --signal=STOP authority")
-    assert site(WWW, apps=[SHOP, STORE], arguments=EVERYWHERE).ok().changed == 0
-    host.check_output("systemctl kill --signal=CONT authority")
+    try:
+        assert site(WWW, apps=[SHOP, STORE], arguments=EVERYWHERE).ok().changed == 0
+    finally:
+        host.check_output("systemctl kill --signal=CONT authority")
 
 
 def test_unknown_names_get_no_answer(https, curl):
