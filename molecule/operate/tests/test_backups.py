@@ -118,4 +118,4 @@ def test_a_drill_of_a_damaged_backup_is_red(host, play, here):
         host.check_output(
             "rm -r /srv/backups/notes && mv /srv/backups/notes.kept /srv/backups/notes"
         )
-    assert re.search(r"notes: its restore drill of \S+ failed", shown), shown
+    assert re.search(r"notes: its restore drill of \S+ FAILED", shown), shown
