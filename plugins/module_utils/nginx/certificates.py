@@ -127,18 +127,18 @@ def covering(
     names: Iterable[str], place: Path = CERTIFICATES, now: float | None = None
 ) -> Certificate | None:
     """The certificate of an authority, of any site on the host, that has all these names and is
-    valid; that which is valid for longest.
+    valid: one with no others, then that which is valid for longest.
     """
-    moment = time.time() if now is None else now
+    moment, wanted = time.time() if now is None else now, {*names}
     found = [
         each
         for path in place.glob("*")
         for each in stored(path.name, place)
         if each.kind in ("acme", "provided")
-        and {*names} <= {*each.names}
+        and wanted <= {*each.names}
         and each.not_before <= each.true_time(moment) < each.not_after
     ]
-    return max(found, key=lambda each: each.not_after, default=None)
+    return max(found, key=lambda each: (wanted == {*each.names}, each.not_after), default=None)
 
 
 def about(directory: Path) -> Certificate:
