@@ -76,6 +76,7 @@ def listed(source, first):
 def small(tmp_path_factory):
     source = tmp_path_factory.mktemp("small")
     (source / "small.py").write_text(SMALL)
+    (source / "requirements.txt").write_text("flask\n")
     return source
 
 
