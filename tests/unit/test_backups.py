@@ -4,6 +4,7 @@
 an interrupted restore leaves.
 """
 
+import errno
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.backups import (
     trees,
     upgrade,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.backups.data import Live
+from ansible_collections.flaskops.host.plugins.module_utils.backups.data import Live, Volume
 from ansible_collections.flaskops.host.plugins.module_utils.backups.order import (
     BackupOrder,
     BackupResult,
@@ -203,6 +204,74 @@ def test_a_second_copy_has_only_what_has_changed(tmp_path):
     assert copy.bytes - first == len("changed")
     assert sorted(path.name for path in target.iterdir()) == ["kind", "other", "same"]
     assert (target / "other").read_text() == "changed" and (target / "kind").is_dir()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_holes_of_a_file_stay_holes(tmp_path, monkeypatch, whole):
+    """An application can make a file of any size without using the disk."""
+    if not whole:  # between two file systems
+        monkeypatch.setattr(os, "copy_file_range", lambda *_: (_ for _ in ()).throw(
+            OSError(errno.EXDEV, "")))  # fmt: skip
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    content = {"end": 1 << 30, "middle": 3 << 20, "none": 0}
+    for name, size in content.items():
+        with (source / name).open("wb") as file:
+            file.write(b"begin" if size else b"")
+            if name == "middle":
+                file.seek(size - 3)
+                file.write(b"end")
+            file.truncate(size)
+    trees.Copy(source, target).run()
+    for name, size in content.items():
+        found = (target / name).stat()
+        assert (found.st_size, found.st_blocks * 512 < 1 << 17) == (size, True)
+    middle = (target / "middle").read_bytes()
+    assert middle == b"begin" + bytes((3 << 20) - 8) + b"end"
+
+
+def test_a_file_that_becomes_a_link_meanwhile_is_counted(tmp_path, monkeypatch):
+    source, lstat = tmp_path / "source", os.lstat
+    source.mkdir()
+    (source / "file").write_text("text")
+    (source / "other").write_text("text")
+
+    def late(name, **how):
+        found = lstat(name, **how)
+        if name == "file" and stat.S_ISREG(found.st_mode):
+            (source / "file").unlink()
+            (source / "file").symlink_to("/etc/shadow")
+        return found
+
+    monkeypatch.setattr(trees.os, "lstat", late)
+    copy = trees.Copy(source, tmp_path / "target")
+    copy.run()
+    assert copy.skipped == 1 and (tmp_path / "target/other").read_text() == "text"
+
+
+def test_two_directories_never_have_one_name_in_a_backup(tmp_path):
+    places = [tmp_path / "a_b", tmp_path / "a/b", tmp_path / "a%2Fb"]
+    for place in places:
+        place.mkdir(parents=True)
+    mounts = [{"Source": str(each), "RW": True, "Destination": f"/{n}"}
+              for n, each in enumerate(places)]  # fmt: skip
+    found = data.written({"Mounts": mounts}, "/var/lib/flaskops")
+    assert len({each.name for each in found}) == 3 and not any("/" in each.name for each in found)
+    data.refuse_same_names(found)
+    data.refuse_same_names([Volume("shared", "/srv/a", "/a"), Volume("shared", "/srv/a", "/b")])
+    with pytest.raises(HostError, match="/srv/a and /srv/b have one name in a backup, x, so noth"):
+        data.refuse_same_names([Volume("x", "/srv/a", "/a"), Volume("x", "/srv/b", "/b")])
+
+
+def test_a_reason_of_any_bytes_and_length_can_be_read_by_ansible(tmp_path):
+    """A file name of an application may be in it. One that an earlier version kept is read too."""
+    name = os.fsdecode(b"a\x1b[31m\n<0>wall\xff.db")
+    made = BackupResult("1", "2026-01-01T00:00:00Z", 1, reason=name * 1000)
+    assert made.reason.startswith("a\\x1b[31m\n<0>wall\\udcff.db") and len(made.reason) < 5000
+    place = given_order(tmp_path).place
+    place.directory.mkdir(parents=True, exist_ok=True)
+    place.result.write_text(json.dumps({"release": "1", "begun": "", "code": 1, "reason": name}))
+    assert BackupResult.of(place).reason.encode() == b"a\\x1b[31m\n<0>wall\\udcff.db"
 
 
 def test_databases_of_sqlite_are_found_by_their_content(tmp_path):

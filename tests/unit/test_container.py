@@ -7,6 +7,7 @@ engine.
 import copy
 import json
 import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -254,6 +255,42 @@ def test_every_call_uses_the_same_engine(tmp_path, monkeypatch, own, context):
         subprocess.run([docker.command, "load"], capture_output=True, text=True).stdout,
     ]
     assert calls == [f"{word} {context}\n" for word in ("create", "inspect", "logs", "load")]
+
+
+@pytest.mark.parametrize(
+    ("program", "out", "error"),
+    [
+        ("echo out; echo error >&2", "out\n", ""),
+        ("cat", "given", ""),
+        ("head -c 5000000 /dev/zero | tr '\\0' x", "x" * engine.OUTPUT_BYTES, ""),
+        ("head -c 5000000 /dev/zero | tr '\\0' x >&2; echo last >&2; exit 3", "", "xxxx\nlast"),
+    ],
+    ids=["both", "input", "much output", "many errors"],
+)
+def test_what_a_program_in_a_container_writes_is_bounded(
+    tmp_path, monkeypatch, program, out, error
+):
+    script = tmp_path / "docker"
+    script.write_text(f"#!/bin/sh\n{program}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(engine, "DOCKER", (str(script),))
+    if not error:
+        assert Docker().run("exec", "shop-1", "cat", given="given") == out
+        return
+    with pytest.raises(HostError) as failed:
+        Docker().run("exec", "shop-1", "cat")
+    assert len(str(failed.value)) < 3000 and str(failed.value).endswith("xlast")
+
+
+def test_a_program_in_a_container_that_does_not_end_is_stopped(tmp_path, monkeypatch):
+    script = tmp_path / "docker"
+    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(engine, "DOCKER", (str(script),))
+    begin = time.monotonic()
+    with pytest.raises(engine.NoAnswer):
+        Docker().run("exec", "shop-1", "sleep", seconds=0.5)
+    assert time.monotonic() - begin < 30
 
 
 def test_the_container_of_a_process_is_created_and_not_started(wanted):

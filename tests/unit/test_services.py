@@ -156,6 +156,16 @@ def test_of_an_unknown_distribution_an_image_is_asked_for(problem):
         ),
         (
             [DB],
+            {"volumes": ["/srv/n:/n", "/srv/n/a/b:/b"]},
+            "volumes has the volume /srv/n/a/b, which is below /srv/n, a volume of shop; use the",
+        ),
+        (
+            [{"name": "q", "image": "x", "volumes": ["/srv/n/q:/q:ro"]}],
+            {"volumes": ["/srv/n:/n"]},
+            "services has the volume /srv/n/q, which is below /srv/n, a volume of shop",
+        ),
+        (
+            [DB],
             {"volumes": ["shop-service-db:/data"]},
             "the volume shop-service-db, which is the data of the service db of shop",
         ),
@@ -164,6 +174,21 @@ def test_of_an_unknown_distribution_an_image_is_asked_for(problem):
 def test_bad_input_is_refused_with_words(check, services, keys, words):
     _apps, problems = check(("shop", {"services": services, **keys}))
     assert [each for each in problems if words in each], problems
+
+
+@pytest.mark.parametrize(
+    "volumes",
+    [["/srv/n:/n:ro", "/srv/n/a:/a"], ["/srv/n:/n", "/srv/na:/a"], ["/srv/n:/n", "/srv/n:/m"]],
+)
+def test_directories_that_nobody_can_put_a_link_into_are_volumes(check, volumes):
+    assert check(("shop", {"services": [DB], "volumes": volumes}))[1] == []
+
+
+def test_no_place_of_an_image_is_behind_a_link_to_the_host():
+    """While an image is made, /var/run of the new tree leads to the /run of the host."""
+    for known in ENGINES.values():
+        for place in (known.home, known.directory, known.run):
+            assert not place.startswith(("/var/run", "/var/lock"))
 
 
 def test_no_message_shows_a_password(check):

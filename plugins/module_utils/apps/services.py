@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from ..host.places import ServiceName
 from ..host.size import bytes_of
@@ -211,21 +212,37 @@ def _circles(known: dict[str, App]) -> list[str]:
 
 
 def _volumes(apps: Sequence[App]) -> list[str]:
-    """Volumes of entries that are the data of a service."""
+    """Volumes that are the data of a service, or below a volume that an application writes to."""
     data = {
         ServiceName(app.name, service.name).volume: f"{service.name} of {app.name}"
         for app in apps
         for service in app.services
         if service.engine
     }
-    return [
-        f"flask_apps: {app.name}: {key} has the volume {name}, which is the data of the service"
-        f" {data[name]}; choose another name."
+    given = [
+        (app.name, key, *volume.split(":", 1))
         for app in apps
         for key, volumes in (
             ("volumes", app.volumes),
             *(("services", service.volumes) for service in app.services),
         )
-        for name in [volume.split(":")[0] for volume in volumes]
+        for volume in volumes
+    ]
+    problems = [
+        f"flask_apps: {app}: {key} has the volume {name}, which is the data of the service"
+        f" {data[name]}; choose another name."
+        for app, key, name, *_where in given
         if name in data
+    ]
+    # Who writes to the upper one can replace the lower one with a link to any directory.
+    writable = {
+        PurePosixPath(name): app
+        for app, _key, name, *where in given
+        if name.startswith("/") and "ro" not in where[-1].rpartition(":")[2].split(",")
+    }
+    return problems + [
+        f"flask_apps: {app}: {key} has the volume {name}, which is below {above}, a volume of"
+        f" {writable[above]}; use the upper one alone, or two directories beside each other."
+        for app, key, name, *_where in given
+        for above in sorted({*PurePosixPath(name).parents} & {*writable})
     ]

@@ -11,10 +11,12 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from ..host.engine import Docker, Inspected
 from ..host.files import HostError
 from ..host.places import APP_LABEL, CONTAINER_SPOOL, ReleaseName, is_pin
+from ..host.shown import shown
 from ..releases import live_container
 from ..releases.command import shell_words
 from ..releases.release import Release
@@ -101,9 +103,29 @@ def written(
             continue
         if not os.path.isdir(source):
             continue  # such as the socket of a service of the host
-        name = mount.get("Name") or source.strip("/").replace("/", "_")
+        name = mount.get("Name") or _name(source)
         found.append(Volume(name, os.path.realpath(source), mount["Destination"]))
     return sorted(found, key=lambda volume: volume.name)
+
+
+def _name(source: str) -> str:
+    """The name in a backup of a directory of the host: /srv/a is srv_a, /srv/a_b is srv%2Fa_b."""
+    inner = source.strip("/")
+    return quote(inner, safe="") if "_" in inner else inner.replace("/", "_")
+
+
+def refuse_same_names(volumes: Iterable[Volume]) -> None:
+    """
+    Raises:
+        HostError: two of them would be one directory of a backup.
+    """
+    known: dict[str, str] = {}
+    for each in volumes:
+        if known.setdefault(each.name, each.source) != each.source:
+            raise HostError(
+                f"the volumes {known[each.name]} and {each.source} have one name in a backup,"
+                f" {each.name}, so nothing was saved. Rename one of them."
+            )
 
 
 def containers_of(docker: Docker, app: str, one_offs: bool = True) -> list[str]:
@@ -151,7 +173,7 @@ def sqlite(docker: Docker, live: Live, file: str, target: Path) -> None:
     """
     name = f".flaskops-{os.urandom(8).hex()}"
     made = live.release.place.spool / name
-    words = ("python3", "-c", _HEAD + _SQLITE, file, f"{CONTAINER_SPOOL}/{name}")
+    words = ("python3", "-I", "-c", _HEAD + _SQLITE, file, f"{CONTAINER_SPOOL}/{name}")
     try:
         docker.run("exec", live.name, *words, seconds=SQLITE_SECONDS)
         os.rename(made, target)  # what comes is looked at where nobody can change it
@@ -163,8 +185,9 @@ def sqlite(docker: Docker, live: Live, file: str, target: Path) -> None:
     except (HostError, OSError) as error:
         made.unlink(missing_ok=True)
         raise HostError(
-            f"the database {file} could not be saved: {error}. SQLite is used through python3 of"
-            " the image. Without it, write backup.pause: true and backup.before with your own dump."
+            f"the database {shown(file)} could not be saved: {error}. SQLite is used through"
+            " python3 of the image. Without it, write backup.pause: true, and backup.before with"
+            " your own dump."
         ) from error
 
 

@@ -20,7 +20,7 @@ from ..host.files import HostError, now
 from ..host.typed import plain
 from ..releases.uids import uid_of
 from . import services
-from .data import Live, Volume, containers_of, hook, paused, sqlite
+from .data import Live, Volume, containers_of, hook, paused, refuse_same_names, sqlite
 from .order import BackupOrder
 from .restic import Restic
 from .services import SERVICES, LiveService, Saved, live_services
@@ -114,11 +114,12 @@ class Save:
             Copy(Path(each.source), top / each.name, without_sqlite=live.runs) for each in volumes
         ]
         # Of a service, no interpreter is known that could save a database of SQLite.
+        theirs = [each for service in self.services for each in service.volumes(self.order.root)]
+        refuse_same_names([*volumes, *theirs])
         known = {each.name for each in volumes}
         more = {
             each.name: Copy(Path(each.source), top / each.name)
-            for service in self.services
-            for each in service.volumes(self.order.root)
+            for each in theirs
             if each.name not in known
         }
         for copy in (*copies, *more.values()):

@@ -20,6 +20,7 @@ from ..host.disk import with_advice
 from ..host.engine import Docker, Inspected
 from ..host.files import HostError
 from ..host.places import Place, ServiceName
+from ..host.shown import brief
 from ..releases.release import Release
 from ..releases.services.engines import ENGINES, PASSWORD, UID, ServiceEngine
 from ..releases.services.record import ServiceRecord, read_record
@@ -146,7 +147,7 @@ def dump(docker: Docker, service: LiveService, directory: Path) -> str:
         ):
             raise HostError(
                 f"it has more databases than the one of the application, which are not saved:"
-                f" {', '.join(others)}. Give each a separate service, or remove it."
+                f" {brief(', '.join(others))}. Give each a separate service, or remove it."
             )
         directory.mkdir(mode=0o700)
         for file, words in engine.dump().items():

@@ -59,8 +59,12 @@ class Copy:
         for name in set(os.listdir(target)) - names:
             _delete(target, name)
         for name in sorted(names):
-            with suppress(FileNotFoundError):  # it was removed meanwhile
+            try:
                 self._one(source, target, name, f"{path}{name}", depth)
+            except OSError as error:  # it was removed meanwhile, or became something else
+                if error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+                    raise
+                self.skipped += error.errno != errno.ENOENT
         _look_like(target, os.fstat(source))
 
     def _one(self, source: int, target: int, name: str, path: str, depth: int) -> None:
@@ -153,13 +157,37 @@ def _content(source: int, target: int) -> None:
     with suppress(OSError):  # a file system that cannot share blocks
         fcntl.ioctl(target, FICLONE, source)
         return
+    size = os.fstat(source).st_size
+    for begin, end in _written(source, size):  # holes stay holes
+        os.lseek(source, begin, os.SEEK_SET)
+        os.lseek(target, begin, os.SEEK_SET)
+        _part(source, target, end - begin)
+    os.ftruncate(target, max(size, os.lseek(target, 0, os.SEEK_END)))
+
+
+def _written(handle: int, size: int) -> Iterator[tuple[int, int]]:
+    """The parts of a file that are not holes."""
+    end = 0
+    while end < size:
+        try:
+            begin = os.lseek(handle, end, os.SEEK_DATA)
+            end = os.lseek(handle, begin, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole until the end
+                return
+            begin, end = end, size  # a file system that does not know of holes
+        yield begin, end
+
+
+def _part(source: int, target: int, size: int) -> None:
     try:
-        while os.copy_file_range(source, target, 1 << 30):
-            pass
+        while size > 0 and (done := os.copy_file_range(source, target, min(size, 1 << 30))):
+            size -= done
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
-        while block := os.read(source, BLOCK):
+        while size > 0 and (block := os.read(source, min(size, BLOCK))):
+            size -= len(block)
             view = memoryview(block)
             while view:
                 view = view[os.write(target, view) :]

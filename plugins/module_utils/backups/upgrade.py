@@ -183,7 +183,7 @@ class Upgrade:
         return True
 
     def _served(self, apps: Iterable[str], running: Collection[str]) -> list[Live]:
-        """The applications that have to be healthy again: those that ran."""
+        """The applications that must be healthy again: those that ran."""
         found = []
         for app in apps:
             with suppress(HostError):  # nothing of it serves

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import IO, Any, TypedDict
 
 from .files import HostError
 from .places import APP_LABEL, LABELS
@@ -32,7 +34,7 @@ CONTEXT = "FLASKOPS_DOCKER_CONTEXT"
 # take to find it.
 LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
 # Of a command that reads or writes a file: its limit, and how much of its errors is shown.
-PIPE_SECONDS, ERROR_BYTES = 24 * 3600, 2000
+PIPE_SECONDS, OUTPUT_BYTES, ERROR_BYTES = 24 * 3600, 1 << 20, 2000
 PLUGINS = (
     "/usr/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
@@ -104,18 +106,22 @@ class Docker:
         if last:
             return self._end(arguments, last, seconds)
         errors = subprocess.STDOUT if merge else subprocess.PIPE
+        known = {**os.environ, **(environment or {})}
         try:
-            done = subprocess.run(
-                [self.command, *arguments],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                errors="replace",
-                timeout=seconds,
-                env={**os.environ, **(environment or {})},
-                check=False,
-                input=given,
-            )
+            if arguments[0] == "exec":  # a program of an application, which may write without end
+                done = self._bounded(arguments, errors, seconds, known, given)
+            else:
+                done = subprocess.run(
+                    [self.command, *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    errors="replace",
+                    timeout=seconds,
+                    env=known,
+                    check=False,
+                    input=given,
+                )
         except subprocess.TimeoutExpired:
             raise NoAnswer(
                 f"docker {' '.join(arguments[:2])}: no answer within {seconds:.0f} s; is the engine"
@@ -126,6 +132,38 @@ class Docker:
                 shown(f"docker {' '.join(arguments[:2])}: {(done.stderr or done.stdout).strip()}")
             )
         return done.stdout
+
+    def _bounded(
+        self,
+        arguments: Sequence[str],
+        errors: int,
+        seconds: float,
+        environment: Mapping[str, str],
+        given: str | None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it, and keep the first bytes of its output and the last ones of its errors."""
+        command, kept = [self.command, *arguments], [b"", b""]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+        ) as process:
+            try:
+                if process.stdin:
+                    with suppress(BrokenPipeError), process.stdin as stdin:
+                        stdin.write((given or "").encode())
+                deadline = time.monotonic() + seconds
+                for number, part in _parts((process.stdout, process.stderr), deadline):
+                    both = kept[number] + part
+                    kept[number] = both[-ERROR_BYTES:] if number else both[:OUTPUT_BYTES]
+                code = process.wait(max(0.1, deadline - time.monotonic()))
+            except BaseException:
+                process.kill()
+                raise
+        said, error = (text.decode(errors="replace") for text in kept)
+        return subprocess.CompletedProcess(command, code, said, error)
 
     def pipe(
         self,
@@ -219,6 +257,26 @@ class Docker:
         """The output of docker inspect for a container, image or network; {} for an unknown one."""
         found = self.run(kind, "inspect", name, check=False)
         return next(iter(json.loads(found or "[]")), {})
+
+
+def _parts(streams: Sequence[IO[bytes] | None], deadline: float) -> Iterator[tuple[int, bytes]]:
+    """What comes from streams until all have ended, each part with the number of its stream.
+
+    Raises:
+        TimeoutExpired: that was not until the deadline.
+    """
+    with selectors.DefaultSelector() as readable:
+        for number, stream in enumerate(streams):
+            if stream:
+                readable.register(stream, selectors.EVENT_READ, number)
+        while readable.get_map():
+            if not (ready := readable.select(max(0.0, deadline - time.monotonic()))):
+                raise subprocess.TimeoutExpired("docker", 0)
+            for key, _events in ready:
+                if part := os.read(key.fd, 1 << 16):
+                    yield key.data, part
+                else:
+                    readable.unregister(key.fileobj)
 
 
 def inspected(docker: Docker, names: Iterable[str]) -> dict[str, Inspected]:

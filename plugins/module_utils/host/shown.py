@@ -27,6 +27,14 @@ def shown_line(text: object) -> str:
     return str(text).translate(_ESCAPED)
 
 
+def brief(text: object, most: int = 4000) -> str:
+    """What is kept of the reason of a failure: escaped, and its end left out where it is long. It
+    may have a name, or the output, of an application.
+    """
+    whole = shown(text)
+    return whole if len(whole) <= most else f"{whole[:most]}… ({len(whole) - most} more)"
+
+
 def decoded(content: bytes) -> str:
     """Bytes of an application, escaped; bytes that are not UTF-8 too."""
     return shown(content.decode(errors="backslashreplace"))

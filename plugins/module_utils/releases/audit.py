@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ..host.files import append_line, now
 from ..host.places import Place
+from ..host.shown import brief
 from .lock import Owner
 
 
@@ -54,7 +55,7 @@ def write(
         "to": to,
         "state": state,
         "result": result,
-        "reason": reason,
+        "reason": brief(reason),
         "seconds": seconds,
         "drained": drained,
     }

@@ -19,6 +19,7 @@ from typing import TypeVar
 from ..host.files import HostError
 from ..host.host_program import line
 from ..host.places import JobPlace, JobUnit, Place
+from ..host.shown import brief
 from ..host.typed import plain, read
 from .app import Job
 
@@ -36,6 +37,8 @@ RequiresMountsFor={root}
 [Service]
 Type=oneshot
 SyslogIdentifier={app}_{job}
+# A line that begins with <0> would be an emergency of the host.
+SyslogLevelPrefix=false
 ExecStart={start}
 # After a kill of the program: what it has paused or started does not stay.
 ExecStopPost={end}
@@ -109,6 +112,9 @@ class Result:
     code: int | None = None
     seconds: float | None = None
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", brief(self.reason))
 
     @classmethod
     def of(cls: type[R], place: JobPlace) -> R | None:

@@ -127,8 +127,9 @@ class PostgreSQL(ServiceEngine):
     name, port, scheme, variable = "postgresql", 5432, "postgresql", "DATABASE_URL"
     image, version, version_pattern = "postgres", "17", r"[1-9]\d(\.\d+)?"
     memory, least_memory = "512m", "96m"
+    # Not /var/run: while an image is made, that is a link to the /run of the host.
     # Not the data directory of the image: its images of version 18 have another one than before.
-    directory, run, home = "/var/lib/postgresql/data", "/var/run/postgresql", "/var/lib/postgresql"
+    directory, run, home = "/var/lib/postgresql/data", "/run/postgresql", "/var/lib/postgresql"
     stop_signal = "SIGINT"  # ends its connections; SIGTERM waits for them
     data = "/var/lib/postgresql/data/pgdata"
     keeps_password = True
