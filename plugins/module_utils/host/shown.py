@@ -27,12 +27,16 @@ def shown_line(text: object) -> str:
     return str(text).translate(_ESCAPED)
 
 
-def brief(text: object, most: int = 4000) -> str:
-    """What is kept of the reason of a failure: escaped, and its end left out where it is long. It
-    may have a name, or the output, of an application.
+def brief(text: object) -> str:
+    """What is kept of the reason of a failure, which may have a name, or the output, of an
+    application: escaped and bounded.
     """
-    whole = shown(text)
-    return whole if len(whole) <= most else f"{whole[:most]}… ({len(whole) - most} more)"
+    return cut(shown(text))
+
+
+def cut(text: str, most: int = 4000) -> str:
+    """The beginning of a text, and how much was left out."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} more)"
 
 
 def decoded(content: bytes) -> str:

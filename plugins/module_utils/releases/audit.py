@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ..host.files import append_line, now
 from ..host.places import Place
-from ..host.shown import brief
+from ..host.shown import cut
 from .lock import Owner
 
 
@@ -55,7 +55,7 @@ def write(
         "to": to,
         "state": state,
         "result": result,
-        "reason": brief(reason),
+        "reason": cut(reason),
         "seconds": seconds,
         "drained": drained,
     }
