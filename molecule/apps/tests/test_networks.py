@@ -91,7 +91,7 @@ def test_each_has_sixteen_addresses_of_the_pool(networks):
     subnets = [
         ip_network(networks[f"flaskops-{name}"]["IPAM"]["Config"][0]["Subnet"]) for name in ASKS
     ]
-    assert [subnet.prefixlen for subnet in subnets] == [28, 28]
+    assert [subnet.prefixlen for subnet in subnets] == [26, 26]
     assert all(subnet.subnet_of(ip_network("10.201.0.0/16")) for subnet in subnets)
     assert not subnets[0].overlaps(subnets[1])
 
