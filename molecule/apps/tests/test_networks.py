@@ -87,7 +87,7 @@ def test_only_an_application_that_asks_for_it_has_a_network(networks, containers
     assert names["subpath-blog"]["HostConfig"]["NetworkMode"] == "none"
 
 
-def test_each_has_sixteen_addresses_of_the_pool(networks):
+def test_each_has_sixty_four_addresses_of_the_pool(networks):
     subnets = [
         ip_network(networks[f"flaskops-{name}"]["IPAM"]["Config"][0]["Subnet"]) for name in ASKS
     ]
