@@ -129,7 +129,7 @@ class Gate:
             self._memory(container, self.started + self._seconds() + MEMORY_SECONDS if good else 0)
             if good:
                 seconds = round(self._seconds(), 2)
-                return Answer(status, seconds, tuple(self._advice(self._logs())))
+                return Answer(status, seconds, tuple(self._said()[1]))
             self.found = self.found if status == 404 else self._seconds()
             self.failing = self.failing if status == 500 else self._seconds()
             if self._seconds() - self.found > NOT_FOUND_SECONDS or self._fails_for_good(container):
@@ -150,7 +150,7 @@ class Gate:
         if self._seconds() - self.failing <= FAILING_SECONDS:
             return False
         self.failing = self._seconds()
-        log = self._logs()
+        log = logs(self.docker, self.check.container, READ_LINES, container)
         last = log.rfind(TRACEBACK)
         return last >= 0 and advice.lasts(log[last:], container)
 
@@ -241,7 +241,7 @@ class Gate:
 
     def _report(self, what: str) -> str:
         """The reason, then the answers and the log of the application."""
-        said = self._logs()
+        said, advised = self._said()
         asked = (
             f"The requests were GET {self.asked} through {self.check.socket}, with Host:"
             f" {self.check.host}."
@@ -260,7 +260,7 @@ class Gate:
             lines.append(self._not_found())
         if self.answers:
             lines += host_advice(self.answers[-1], self.check.host)
-        return "\n".join([*lines, *self._advice(said)])
+        return "\n".join([*lines, *advised])
 
     def _not_found(self) -> str:
         """What to write for an application that answers 404: its path is the most likely cause."""
@@ -279,9 +279,9 @@ class Gate:
             f" {OTHER_MODULE}"
         )
 
-    def _logs(self) -> str:
+    def _said(self) -> tuple[str, list[str]]:
+        """Its log, and the advice on it."""
         name = self.check.container
-        return logs(self.docker, name, READ_LINES, self.docker.inspect(name))
-
-    def _advice(self, logs: str) -> list[str]:
-        return advice.advice(logs, self.docker.inspect(self.check.container))
+        details = self.docker.inspect(name)
+        log = logs(self.docker, name, READ_LINES, details)
+        return log, advice.advice(log, details)
