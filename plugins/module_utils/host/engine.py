@@ -11,7 +11,6 @@ import selectors
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -21,7 +20,7 @@ from typing import IO, Any, TypedDict
 
 from .files import HostError
 from .places import APP_LABEL, LABELS
-from .shown import shown
+from .shown import cut, shown
 
 # The settings of the engine, and how much of its log a container keeps by default.
 DAEMON_FILE = "/etc/docker/daemon.json"
@@ -33,8 +32,10 @@ CONTEXT = "FLASKOPS_DOCKER_CONTEXT"
 # Of a log: how many bytes of its end are read, how long a line may be, and how long the engine may
 # take to find it.
 LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
-# Of a command that reads or writes a file: its limit, and how much of its errors is shown.
-PIPE_SECONDS, OUTPUT_BYTES, ERROR_BYTES = 24 * 3600, 1 << 20, 2000
+# Of a command that reads or writes a file: its limit.
+PIPE_SECONDS = 24 * 3600
+# What is kept of a program in a container: the beginning of its output, and the end of its errors.
+OUTPUT_BYTES, ERROR_BYTES = 1 << 20, 2000
 PLUGINS = (
     "/usr/libexec/docker/cli-plugins",
     "/usr/lib/docker/cli-plugins",
@@ -229,11 +230,11 @@ class Docker:
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
-            overdue = threading.Timer(seconds, process.kill)
-            overdue.start()
-            while process.stdout and (part := process.stdout.read(1 << 16)):
-                kept = (kept + part)[-size:]
-            overdue.cancel()
+            try:
+                for _number, part in _parts((process.stdout,), time.monotonic() + seconds):
+                    kept = (kept + part)[-size:]
+            except subprocess.TimeoutExpired:
+                process.kill()
         return kept.decode(errors="backslashreplace")
 
     def containers(self, label: str) -> list[Listed]:
@@ -325,11 +326,7 @@ def _started_again(details: Mapping[str, Any]) -> str:
 
 def shortened(line: str) -> str:
     """A line of a log, of at most LINE_LENGTH characters."""
-    return (
-        line
-        if len(line) <= LINE_LENGTH
-        else f"{line[:LINE_LENGTH]}… ({len(line) - LINE_LENGTH} more)"
-    )
+    return cut(line, LINE_LENGTH)
 
 
 def tail(text: str, lines: int) -> list[str]:

@@ -123,20 +123,18 @@ def stored(site: str, place: Path = CERTIFICATES) -> list[Certificate]:
     return found
 
 
-def covering(
-    names: Iterable[str], place: Path = CERTIFICATES, now: float | None = None
-) -> Certificate | None:
+def covering(names: Iterable[str], place: Path = CERTIFICATES) -> Certificate | None:
     """The certificate of an authority, of any site on the host, that has all these names and is
     valid: one with no others, then that which is valid for longest.
     """
-    moment, wanted = time.time() if now is None else now, {*names}
+    now, wanted = time.time(), {*names}
     found = [
         each
         for path in place.glob("*")
         for each in stored(path.name, place)
         if each.kind in ("acme", "provided")
         and wanted <= {*each.names}
-        and each.not_before <= each.true_time(moment) < each.not_after
+        and each.not_before <= each.true_time(now) < each.not_after
     ]
     return max(found, key=lambda each: (wanted == {*each.names}, each.not_after), default=None)
 
