@@ -11,12 +11,11 @@ import pytest
 
 ASKS = ("keeps", "keeps-too")
 PORT = 7777
-# Prints the result of a connection: what it received, or the error. A first packet that is lost is
-# sent again after one second.
+# Prints the result of a connection: what it received, or the error.
 KNOCK = """
 import socket, sys
 try:
-    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3) as line:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1) as line:
         print(line.recv(9).decode() if sys.argv[2] == "7777" else "open")
 except OSError as error:
     print(type(error).__name__ if error.errno is None else error.errno)
