@@ -6,12 +6,11 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import SCENARIO
+from conftest import FORM, SCENARIO
 
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
 DATA = "/var/lib/docker/volumes/notes-data/_data"
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
