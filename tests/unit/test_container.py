@@ -6,12 +6,13 @@ engine.
 
 import copy
 import json
+import os
 import subprocess
 import time
 from dataclasses import replace
 
 import pytest
-from ansible_collections.flaskops.host.plugins.module_utils.host import engine
+from ansible_collections.flaskops.host.plugins.module_utils.host import disk, engine
 from ansible_collections.flaskops.host.plugins.module_utils.host.container import (
     ENV_LINE,
     Container,
@@ -454,3 +455,14 @@ def test_a_file_is_the_input_or_the_output_of_a_command(tmp_path):
     assert target.stat().st_mode & 0o777 == 0o600
     with pytest.raises(HostError, match=r"^docker -c .*: it is full$"):
         docker.pipe("-c", "echo it is full >&2; exit 1")
+
+
+def test_a_command_that_fills_the_disk_is_stopped(tmp_path, monkeypatch):
+    docker, target = Docker(), tmp_path / "target"
+    docker.command = "sh"
+    room = os.statvfs(tmp_path)
+    monkeypatch.setattr(disk, "RESERVE", room.f_bavail * room.f_frsize - (64 << 20))
+    begun = time.monotonic()
+    with pytest.raises(HostError, match=r"MiB are free\. docker -c .* was stopped\.$"):
+        docker.pipe("-c", "exec yes", target=target)
+    assert time.monotonic() - begun < 60

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypedDict
 
+from .disk import refuse_without
 from .files import HostError
 from .places import APP_LABEL, LABELS
 from .shown import cut, shown
@@ -32,8 +33,8 @@ CONTEXT = "FLASKOPS_DOCKER_CONTEXT"
 # Of a log: how many bytes of its end are read, how long a line may be, and how long the engine may
 # take to find it.
 LOG_BYTES, LINE_LENGTH, LOG_SECONDS = 1 << 20, 2000, 20
-# Of a command that reads or writes a file: its limit.
-PIPE_SECONDS = 24 * 3600
+# Of a command that reads or writes a file: its limit, and how often its disk is checked.
+PIPE_SECONDS, ROOM_SECONDS = 24 * 3600, 0.2
 # What is kept of a program in a container: the beginning of its output, and the end of its errors.
 OUTPUT_BYTES, ERROR_BYTES = 1 << 20, 2000
 PLUGINS = (
@@ -178,10 +179,11 @@ class Docker:
 
         Args:
             source: what it reads; None for nothing.
-            target: a new file that only root may read; None to discard the output.
+            target: a new file that only root may read; None to discard the output. Before its disk
+                is full, the command is stopped.
 
         Raises:
-            HostError: it failed, or a disk is full.
+            HostError: it failed, or the disk has no room.
         """
         with ExitStack() as files:
             given = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
@@ -190,22 +192,23 @@ class Docker:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                 said = files.enter_context(os.fdopen(os.open(target, flags, 0o600), "wb"))
             errors = files.enter_context(tempfile.TemporaryFile())
-            try:
-                done = subprocess.run(
-                    [self.command, *arguments],
-                    stdin=given,
-                    stdout=said,
-                    stderr=errors,
-                    timeout=seconds,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                words = " ".join(arguments[:2])
-                raise NoAnswer(f"docker {words}: it did not end within {seconds:.0f} s") from None
-            if done.returncode:
+            words, deadline = " ".join(arguments[:2]), time.monotonic() + seconds
+            with subprocess.Popen(
+                [self.command, *arguments], stdin=given, stdout=said, stderr=errors
+            ) as process:
+                try:
+                    while not _ended(process, ROOM_SECONDS):
+                        if target:
+                            refuse_without(0, [target.parent], f"docker {words} was stopped.")
+                        if time.monotonic() > deadline:
+                            raise NoAnswer(f"docker {words}: it did not end within {seconds:.0f} s")
+                except BaseException:
+                    process.kill()
+                    raise
+            if process.returncode:
                 errors.seek(-min(errors.tell(), ERROR_BYTES), os.SEEK_END)
                 text = errors.read().decode(errors="backslashreplace").strip()
-                raise HostError(shown(f"docker {' '.join(arguments[:2])}: {text}"))
+                raise HostError(shown(f"docker {words}: {text}"))
 
     @cached_property
     def info(self) -> Inspected:
@@ -278,6 +281,13 @@ def _parts(streams: Sequence[IO[bytes] | None], deadline: float) -> Iterator[tup
                     yield key.data, part
                 else:
                     readable.unregister(key.fileobj)
+
+
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether a process ends in time."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None
 
 
 def inspected(docker: Docker, names: Iterable[str]) -> dict[str, Inspected]:
