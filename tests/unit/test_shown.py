@@ -49,6 +49,7 @@ BYTES = (
 TEXT = BYTES.decode(errors="replace")
 # What shown text may contain: letters of all languages, and line ends.
 HARMFUL = {"Cc", "Cs", "Zl", "Zp"}
+UNSEEN = "\u00ad\u200b\u2060\ufeff"
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
@@ -57,7 +58,9 @@ def harmful(text):
     return [
         char
         for char in found
-        if unicodedata.category(char) in HARMFUL or unicodedata.bidirectional(char) in BIDI
+        if char in UNSEEN
+        or unicodedata.category(char) in HARMFUL
+        or unicodedata.bidirectional(char) in BIDI
     ]
 
 
@@ -72,7 +75,7 @@ def test_every_terminal_control_character_is_escaped():
 
 
 def test_all_other_text_is_unchanged():
-    kept = "Grüße, 日本語, שלום, مرحبا, 🐍\tan indent\nand a line"
+    kept = "Grüße, 日本語, שלום, مرحبا, 👩\u200d💻\tan indent\nand a line"
     assert shown(kept) == kept
     assert shown("a\r\nb\n") == "a\nb\n"
 

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-# C0 except newline and tab, DEL and C1; characters that change the direction of a line or break it;
-# surrogates, which bytes that are not UTF-8 become as well.
+# C0 except newline and tab, DEL and C1; characters that change the direction of a line or break it,
+# or that nobody sees, so that two names look alike; surrogates, which bytes that are not UTF-8
+# become as well.
 _CONTROL = [*range(0x20), *range(0x7F, 0xA0)]
 _DIRECTION = [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _BREAKS = [0x2028, 0x2029]
+_UNSEEN = [0xAD, 0x34F, 0x180E, 0x200B, *range(0x2060, 0x2065), 0xFEFF, *range(0xFFF9, 0xFFFC)]
 _ESCAPED: dict[int, str] = {code: f"\\x{code:02x}" for code in _CONTROL}
 _ESCAPED.update(
-    {code: f"\\u{code:04x}" for code in [*_DIRECTION, *_BREAKS, *range(0xD800, 0xE000)]}
+    {code: f"\\u{code:04x}" for code in [*_DIRECTION, *_BREAKS, *_UNSEEN, *range(0xD800, 0xE000)]}
 )
 _IN_LINES = {code: text for code, text in _ESCAPED.items() if chr(code) not in "\n\t"}
 
