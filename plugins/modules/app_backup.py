@@ -12,7 +12,8 @@ author: flaskops contributors (@flaskops)
 description:
   - C(test) opens the repository of an application with its password, and creates it where it is
     missing. Nothing on the host changes. A place that was tried before is not tried again, unless
-    its last backup failed.
+    its last backup failed; then a failure is a warning, because the application must be deployable
+    while the place is out of reach.
   - C(save) starts the backup of the application and waits for it.
   - C(restore) restores a backup, into the volumes of the application, which is stopped meanwhile,
     or into a directory.
@@ -46,6 +47,12 @@ options:
     description: With O(action=restore), a directory to restore into; empty for the volumes.
     type: path
     default: ''
+  break_tokens:
+    description: With O(action=restore), tokens of locks that are taken over, whichever run holds
+      them.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -67,11 +74,13 @@ result:
 
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.backups import moves
 from ..module_utils.backups.order import BackupOrder, BackupResult
 from ..module_utils.backups.restic import Restic
 from ..module_utils.backups.restore import Restore
@@ -89,24 +98,32 @@ ARGUMENTS: dict[str, Any] = {
     "password": {"type": "str", "default": "", "no_log": True},
     "at": {"type": "str", "default": "latest"},
     "to": {"type": "path", "default": ""},
+    "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
 }
 
 
 def test(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Open the repository, with a password that is not on the host yet."""
     root, app, repository = params["root"], params["app"], params["repository"]
-    try:
-        known = BackupOrder.of(root, app)
-        last = BackupResult.of(known.place)
-        same = known.password_file.read_text() == f"{params['password']}\n"
-        if known.repository == repository and same and not (last and last.code):
-            return {"changed": False, "result": {}}
-    except (HostError, OSError):
-        pass
+    known = failed = False
+    with suppress(HostError, OSError):
+        order = BackupOrder.of(root, app)
+        same = order.password_file.read_text() == f"{params['password']}\n"
+        known = same and order.repository == repository
+        last = BackupResult.of(order.place)
+        failed = bool(last and last.code)
+    if known and not failed:
+        return {"changed": False, "result": {}}
     with tempfile.NamedTemporaryFile("w") as file:  # only its owner may read it
         file.write(params["password"])
         file.flush()
-        made = Restic(repository, Path(file.name), app).ensure(create=not check_mode)
+        try:
+            made = Restic(repository, Path(file.name), app).ensure(create=not check_mode)
+        except HostError as error:
+            if not known:
+                raise
+            words = f"{app}: its last backup failed, and so will the next one: {error}"
+            return {"changed": False, "result": {}, "warnings": [words]}
     return {"changed": made, "result": {}}
 
 
@@ -130,8 +147,9 @@ def restore(params: dict[str, Any]) -> dict[str, Any]:
     with alone(order.place.lock) as free:
         if not free:
             raise HostError(f"a backup, restore or drill of {order.app} runs; wait and run again.")
-        one = Restore(order, params["at"])
-        done = one.beside(Path(params["to"])) if params["to"] else one.into_place()
+        one = Restore(order, params["at"], params["break_tokens"])
+        with moves.naming(one.undone):
+            done = one.beside(Path(params["to"])) if params["to"] else one.into_place()
     return {"changed": True, "result": plain(done)}
 
 

@@ -31,6 +31,11 @@ options:
     description: The private network that the networks of applications are taken from.
     type: str
     default: 10.201.0.0/16
+  break_tokens:
+    description: Tokens of locks that are taken over, whichever run holds them.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -55,6 +60,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.backups import moves
 from ..module_utils.backups.upgrade import Upgrade
 from ..module_utils.host.arguments import shared
 from ..module_utils.host.files import HostError
@@ -66,6 +72,7 @@ ARGUMENTS: dict[str, Any] = {
     "app": {"type": "str", "required": True},
     "packed": {"type": "str", "required": True, "no_log": True},
     "networks_pool": {"type": "str", "default": "10.201.0.0/16"},
+    "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
 }
 
 
@@ -77,7 +84,9 @@ def main() -> None:
     spec = read(ServiceSpec, json.loads(b64decode(params["packed"])))
     words = (params["root"], params["nginx_root"], params["app"], spec, params["networks_pool"])
     try:
-        done = Upgrade(*words).run()
+        one = Upgrade(*words, break_tokens=params["break_tokens"])
+        with moves.naming(one.undone):
+            done = one.run()
     except (HostError, OSError, ValueError, KeyError) as error:
         module.fail_json(msg=f"{params['app']}: {error}")
     module.exit_json(changed=done.before != done.image, result=plain(done))

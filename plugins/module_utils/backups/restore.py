@@ -14,26 +14,24 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ..host import trees as host_trees
 from ..host.disk import refuse_without
-from ..host.engine import Docker
+from ..host.engine import Docker, running_containers
 from ..host.files import HostError, write_file
-from ..host.places import DataPlace, ReleasePlace, ServiceName
+from ..host.places import DataPlace, ServiceName
 from ..host.typed import plain, read
-from ..nginx.site import SCHEME
-from ..releases import audit, drain, gate, lock
-from ..releases.release import Release
+from ..releases import audit, drain, lock
 from ..releases.uids import uid_of
-from . import services, trees
+from . import moves, services, trees
 from .data import Live, containers_of, start_again
 from .order import BackupOrder
-from .restic import Restic, Snapshot
+from .restic import Restic, Snapshot, moment_of
 from .save import MANIFEST, VOLUMES
 from .services import SERVICES, LiveService, Saved, live_services
 
@@ -59,7 +57,7 @@ class Journal:
 @dataclass(frozen=True)
 class Restored:
     """What was restored: from which snapshot, into which directories, and where is what was there
-    before.
+    before, and what was written after an interrupted restore.
     """
 
     snapshot: str
@@ -69,6 +67,7 @@ class Restored:
     stopped: float = 0.0
     places: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,24 +103,16 @@ def chosen(snapshots: list[Snapshot], at: str, host: str) -> Snapshot:
         return named[0]
     listed = ", ".join(f"{each.short} ({each.time[:19]})" for each in own[-5:])
     try:
-        moment = _moment(at)
+        moment = moment_of(at)
     except ValueError:
         raise HostError(
             f"at must be latest, the id of a snapshot, or a time such as 2026-03-01T02:00Z; got"
             f" {at!r}. The last ones: {listed}"
         ) from None
-    before = [each for each in own if _moment(each.time) <= moment]
+    before = [each for each in own if moment_of(each.time) <= moment]
     if not before:
         raise HostError(f"nothing was saved until {at}. The oldest is of {own[0].time[:19]}.")
     return before[-1]
-
-
-def _moment(text: str) -> datetime:
-    """A time; one without a zone is UTC. Before Python 3.11 fractions must have six digits."""
-    whole, dot, rest = text.strip().replace("Z", "+00:00").partition(".")
-    zone = rest.lstrip("0123456789") if dot else ""
-    found = datetime.fromisoformat(f"{whole}{zone}")
-    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 class Restore:
@@ -130,10 +121,15 @@ class Restore:
     Args:
         order: of the application.
         at: the moment.
+        break_tokens: locks with one of these tokens are taken over.
     """
 
-    def __init__(self, order: BackupOrder, at: str = "latest") -> None:
+    def __init__(
+        self, order: BackupOrder, at: str = "latest", break_tokens: Iterable[str] = ()
+    ) -> None:
         self.order, self.at, self.docker = order, at, Docker()
+        self.break_tokens = break_tokens
+        self.undone: list[str] = []
         self.restic = Restic(order.repository, order.password_file, order.app)
         self.start = time.monotonic()
         self.snapshot = Snapshot("", "", "", "")
@@ -164,21 +160,21 @@ class Restore:
         parts = self._parts(live)
         places = [part.place for part in parts]
         refuse_without(self._needed(size), [each.directory.parent for each in places], RESULT)
-        owner = lock.Owner(os.urandom(8).hex(), WHO, os.uname().nodename, pid=os.getpid())
-        lock.acquire(order.root, [order.app], owner, seconds=10, action="restore")
-        named = {part.service.name: None for part in parts if part.service}
         journal = Journal(
             tuple(str(place.directory) for place in places),
-            token=owner.token,
-            services=tuple(named),
+            services=self._using(live, places),
         )
+        owner = lock.Owner(os.urandom(8).hex(), WHO, os.uname().nodename, pid=os.getpid())
+        lock.acquire(order.root, [order.app], owner, self.break_tokens, 10, "restore")
+        journal = replace(journal, token=owner.token)
         try:
             self._write(journal)
             for part in parts:
                 self._fetch(part, uid_of(order.root, order.app, live.release.id))
             stopped = self._move(live, journal, places)
         except BaseException as error:
-            self.undo()
+            if not self.undo():
+                lock.release(order.root, [order.app], owner.token)
             self._audit(live, owner, str(error) or type(error).__name__)
             raise
         order.place.journal.unlink()
@@ -204,7 +200,7 @@ class Restore:
             drain.stop(containers_of(self.docker, app), self.docker)
             services.stop(self.docker, app, journal.services)
             for place in places:
-                put_back(place)
+                self.undone += moves.put_back(place)
             services.go_on_anyway(self.docker, self.order.root, app, journal.services)
             start_again(self.docker, journal.containers)
         for place in places:
@@ -216,6 +212,7 @@ class Restore:
     def _choose(self) -> int:
         """Choose the snapshot, and check whose it is; returns its size."""
         self.restic.ensure(create=False)
+        self.restic.unlock()
         self.snapshot = chosen(self.restic.snapshots(), self.at, self.restic.host)
         self.manifest = json.loads(self.restic.read(self.snapshot, f"/{MANIFEST}"))
         if self.manifest.get("app") != self.order.app:
@@ -262,6 +259,31 @@ class Restore:
                 )
         return found
 
+    def _using(self, live: Live, places: list[DataPlace]) -> tuple[str, ...]:
+        """The services of the application that have one of these directories mounted, and must stop
+        while it is moved: a container keeps the directory that it was started with.
+
+        Raises:
+            HostError: a container of another application has one.
+        """
+        own = {each.named.container: each.name for each in live_services(self.docker, live.release)}
+        ours = {*containers_of(self.docker, live.app), live.name, *own}
+        there = [found for name in own if (found := self.docker.inspect(name))]
+        found = {
+            str(each["Name"]).lstrip("/"): place.directory
+            for each in (*there, *running_containers(self.docker))
+            for place in places
+            if any(_below(mount, place.directory) for mount in each.get("Mounts") or [])
+        }
+        if others := {name: place for name, place in found.items() if name not in ours}:
+            listed = ", ".join(f"{name} ({place})" for name, place in sorted(others.items()))
+            raise HostError(
+                "other containers use what it would move, and would go on with the data of before:"
+                f" {listed}. Stop them (state: stopped for an application), restore, and start them"
+                " again; or restore beside (-e to=/srv/restored)."
+            )
+        return tuple(name for container, name in own.items() if container in found)
+
     @property
     def _saved(self) -> dict[str, Saved]:
         """The services in the backup; one of an earlier version has none."""
@@ -303,7 +325,7 @@ class Restore:
         drain.stop(containers_of(self.docker, live.app), self.docker)
         services.stop(self.docker, live.app, journal.services)
         for place in places:
-            swap(place)
+            moves.swap(place)
         services.go_on(self.docker, self.order.root, live.app, journal.services)
         start_again(self.docker, journal.containers)
         if live.name in running:
@@ -312,7 +334,7 @@ class Restore:
 
     def _healthy(self, live: Live) -> None:
         try:
-            wait_for_health(self.docker, live.release, live.name, live.release.place)
+            moves.wait_for_health(self.docker, live.release, live.name, live.release.place)
         except HostError as error:
             raise HostError(
                 f"{live.app} is not healthy with the data of {self.snapshot.short}, so it has the"
@@ -345,33 +367,11 @@ class Restore:
             round(stopped, 1),
             tuple(places),
             tuple(kept),
+            tuple(self.undone),
         )
 
 
-def swap(place: DataPlace) -> None:
-    """Move a filled directory to its place; what was there stays beside it."""
-    place.directory.rename(place.kept)
-    place.filled.rename(place.directory)
-    host_trees.delete(place.new)
-
-
-def put_back(place: DataPlace) -> None:
-    """Undo `swap`, also after its first rename."""
-    # One of an earlier restore was deleted before the journal said that it moves.
-    if not place.kept.exists():
-        return
-    if place.directory.exists():
-        place.new.mkdir(mode=0o700, exist_ok=True)
-        place.directory.rename(place.new / "undone")
-    place.kept.rename(place.directory)
-
-
-def wait_for_health(docker: Docker, release: Release, container: str, place: ReleasePlace) -> None:
-    """Wait for the health check of a container with other data.
-
-    Raises:
-        HostError: it is not healthy.
-    """
-    host, socket = release.health.host or "localhost", str(place.socket)
-    check = gate.HealthCheck(container, socket, host, release.app_path, release.health, SCHEME)
-    gate.Gate(check, docker).run()
+def _below(mount: Mapping[str, Any], directory: Path) -> bool:
+    """Whether a container has this directory mounted, or something below it."""
+    top, source = os.path.realpath(directory), os.path.realpath(str(mount.get("Source") or "/"))
+    return source == top or source.startswith(f"{top}/")

@@ -33,9 +33,8 @@ from ..releases.services.record import ServiceRecord, digest, write_record
 from ..releases.services.run import Services
 from ..releases.services.service import ServiceSpec
 from ..releases.services.spec import network_of
-from . import services
+from . import moves, services
 from .data import Live, containers_of, start_again
-from .restore import put_back, swap, wait_for_health
 from .services import LiveService, Throwaway, live_services
 
 WHO = "an upgrade of a service"
@@ -63,7 +62,7 @@ class Journal:
 @dataclass(frozen=True)
 class Upgraded:
     """Which image replaced which, for how long the application was stopped, and where the data of
-    before is.
+    before is, and what was written after an interrupted upgrade.
     """
 
     before: str
@@ -71,6 +70,7 @@ class Upgraded:
     bytes: int = 0
     stopped: float = 0.0
     kept: str = ""
+    undone: tuple[str, ...] = ()
 
 
 @dataclass
@@ -83,6 +83,7 @@ class Upgrade:
         app: the application.
         spec: the service as its entry has it now.
         pool: what networks are taken from.
+        break_tokens: locks with one of these tokens are taken over.
     """
 
     root: str
@@ -91,6 +92,8 @@ class Upgrade:
     spec: ServiceSpec
     pool: str
     docker: Docker = field(default_factory=Docker)
+    break_tokens: Collection[str] = ()
+    undone: list[str] = field(default_factory=list)
 
     def run(self) -> Upgraded:
         """
@@ -101,7 +104,7 @@ class Upgrade:
         live = Live.of(self.docker, self.root, self.nginx_root, self.app)
         service = self._service(live)
         before, wanted = (str(each.container["image"]) for each in (service.record, self.spec))
-        done = Upgraded(before, wanted)
+        done = Upgraded(before, wanted, undone=tuple(self.undone))
         if before == wanted:
             return done
         image = images.ensure(self.docker, self.root, self.spec)
@@ -116,7 +119,7 @@ class Upgrade:
         sharing = [path.directory.name for path in Place(self.root).all_apps()]
         apps = (self.app, *(each for each in sharing if network_of(each) in networks))
         owner = lock.Owner(os.urandom(8).hex(), WHO, os.uname().nodename, pid=os.getpid())
-        lock.acquire(self.root, apps, owner, seconds=10, action="upgrade")
+        lock.acquire(self.root, apps, owner, self.break_tokens, 10, "upgrade")
         given = service.container["HostConfig"]["LogConfig"]
         journal = Journal(
             service.record,
@@ -142,9 +145,10 @@ class Upgrade:
             self._swap(place, journal.log)
             start_again(self.docker, running)
             for each in served:
-                wait_for_health(self.docker, each.release, each.name, each.release.place)
+                moves.wait_for_health(self.docker, each.release, each.name, each.release.place)
         except BaseException as error:
-            self.undo()
+            if not self.undo():
+                lock.release(self.root, apps, owner.token)
             self._audit(live, owner, done, str(error) or type(error).__name__)
             raise
         self._journal.unlink()
@@ -168,7 +172,7 @@ class Upgrade:
         if journal.moving and place.kept.exists():
             services.stop(self.docker, self.app, [named.service])
             services.remove(self.docker, [named.container, named.before])
-            put_back(place)
+            self.undone += moves.put_back(place)
             write_record(self.root, self.app, named.service, journal.record)
             container = Container.from_dict({"volumes": [], **journal.record.container})
             settle(self.docker, container, "unless-stopped", log=journal.log, start=True)
@@ -224,7 +228,7 @@ class Upgrade:
     def _swap(self, place: DataPlace, log: Sequence[str]) -> None:
         """Move the directories, and replace the container."""
         services.stop(self.docker, self.app, [self.spec.name])
-        swap(place)
+        moves.swap(place)
         Services(self.docker, self.root, self.app, self.pool, log).ensure([self.spec])
 
     @property

@@ -297,6 +297,12 @@ def inspected(docker: Docker, names: Iterable[str]) -> dict[str, Inspected]:
     return {entry["Name"].lstrip("/"): entry for entry in json.loads(found or "[]")}
 
 
+def running_containers(docker: Docker) -> list[Inspected]:
+    """The output of docker inspect for all running containers of the host."""
+    names = docker.run("ps", "--no-trunc", "--format", "{{.Names}}").splitlines()
+    return [*inspected(docker, [name.split(",")[0] for name in names]).values()]
+
+
 def logs(
     docker: Docker, container: str, lines: int, details: Mapping[str, Any] | None = None
 ) -> str:

@@ -175,6 +175,11 @@ class ServicePlace:
         return self.directory / "upgrade.json"
 
     @property
+    def half(self) -> Path:
+        """The volumes that were created for a first start which has not succeeded yet."""
+        return self.directory / "half"
+
+    @property
     def environment(self) -> Path:
         return self.directory / ENVIRONMENT
 
@@ -367,6 +372,10 @@ class Place:
         """The names of the services that an application has, or had."""
         return sorted(path.name for path in self.services.glob(f"{app}/*"))
 
+    def service_places(self) -> list[ServicePlace]:
+        """Those of all applications."""
+        return [ServicePlace(path) for path in sorted(self.services.glob("*/*"))]
+
     @property
     def builds(self) -> Path:
         return self.directory / "build"
@@ -484,3 +493,7 @@ class DataPlace:
     def kept(self) -> Path:
         """What was there before a restore."""
         return self.directory.with_name(f".flaskops-before-{self.directory.name}")
+
+    def undone(self, moment: str) -> Path:
+        """What was there until a restore was undone, which nobody but the operator removes."""
+        return self.directory.with_name(f".flaskops-undone-{self.directory.name}-{moment}")

@@ -22,6 +22,7 @@ from ..nginx.renew import tell
 from . import mount, planted, uid_move
 from .attempts import Attempts
 from .events import of_release
+from .interrupted import refuse_interrupted
 from .lock import Held, Lock, Owner, acquire, release
 from .plan import Plan, Planned
 from .record import live_links, read_release
@@ -145,7 +146,10 @@ class Begin:
         token = self.owner.token
         broken = acquire(self.root, names, self.owner, self.break_tokens, action=self.action)
         try:
-            self._repair(names - set(planned.remove), broken)
+            for name in sorted(names):
+                with self.attempts.of(name, "its data is between two states"):
+                    refuse_interrupted(self.root, name)
+            self._repair(names - set(planned.remove) - {*self.attempts.failures}, broken)
             for name in uid_moves:
                 with self.attempts.of(name, "its uid could not be moved"):
                     uid = self.wanted[name].uid

@@ -31,6 +31,8 @@ from ..host.places import Place
 from ..host.typed import plain, read
 
 WAIT_SECONDS, PAUSE = 120.0, 0.1
+# What undoes the half of a restore or an upgrade that was interrupted, by the action of its lock.
+AGAIN = {"restore": "playbooks/restore.yml", "upgrade": "playbooks/upgrade_service.yml"}
 # The directories that this process works on, with their descriptors; the kernel unlocks them when
 # the process ends.
 HELD: dict[str, int] = {}
@@ -258,9 +260,11 @@ def _write(root: str, held: Held) -> None:
 def _message(taken: Sequence[Held]) -> str:
     lines = [held.sentence for held in taken]
     tokens = ",".join(dict.fromkeys(held.token for held in taken))
+    again = sorted({AGAIN[held.action] for held in taken if held.action in AGAIN})
     lines.append(
-        "Nothing was changed. Wait until that run has ended and run again."
-        f" When it is certainly dead, break its lock: -e flask_apps_break_lock={tokens}"
+        "Nothing was changed. Wait until that run has ended and run again. When it is certainly"
+        f" dead, {'run ' + ' and '.join(again) + ' again, or ' if again else ''}break its lock:"
+        f" -e flask_apps_break_lock={tokens}"
     )
     return "\n".join(lines)
 
