@@ -10,10 +10,12 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..host.disk import with_advice
 from ..host.files import HostError
@@ -21,6 +23,9 @@ from ..releases.app import Keep
 
 TAG = "flaskops-app="
 SECONDS = 24 * 3600
+# How long another host may keep a repository locked, such as while it removes old backups.
+LOCK_SECONDS, PAUSE = 900.0, 5.0
+_LOCKED = re.compile(r"already locked", re.IGNORECASE)
 # What restic says where there is no repository yet; its exit code says so only since 0.17.
 _MISSING = re.compile(r"unable to open config file|Is there a repository", re.IGNORECASE)
 _WRONG = re.compile(r"wrong password", re.IGNORECASE)
@@ -52,6 +57,14 @@ class Snapshot:
         return self.id[:8]
 
 
+def moment_of(text: str) -> datetime:
+    """A time; one without a zone is UTC. Before Python 3.11 fractions must have six digits."""
+    whole, dot, rest = text.strip().replace("Z", "+00:00").partition(".")
+    zone = rest.lstrip("0123456789") if dot else ""
+    found = datetime.fromisoformat(f"{whole}{zone}")
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
 class Restic:
     """One repository.
 
@@ -66,14 +79,15 @@ class Restic:
         self.host = os.uname().nodename
 
     def ensure(self, create: bool = True) -> bool:
-        """Open it, and create it where it is missing; returns whether it was missing.
+        """Open it, and create it where it is missing; returns whether it was missing. A lock, such
+        as of a restic that was killed, does not matter.
 
         Raises:
             HostError: neither is possible, or it holds data of another application.
         """
         missing = False
         try:
-            self._run("cat", "config")
+            self._run("cat", "config", "--no-lock")
         except NoRepository:
             missing = True
         if missing and create:
@@ -98,7 +112,10 @@ class Restic:
         Raises:
             HostError: a part of it belongs to another application.
         """
-        found = [Snapshot.of(each) for each in json.loads(self._run("snapshots", "--json")) or []]
+        found = [
+            Snapshot.of(each)
+            for each in json.loads(self._run("snapshots", "--no-lock", "--json")) or []
+        ]
         for each in found:
             if each.app != self.app:
                 whose = f"belongs to {each.app}" if each.app else "was not made by a backup of this"
@@ -106,7 +123,8 @@ class Restic:
                     f"{self.repository}: the snapshot {each.short} {whose}, not to {self.app}."
                     " Nothing of it is used. Give each application its own place."
                 )
-        return sorted(found, key=lambda each: each.time)
+        # As text, times of different zones do not sort.
+        return sorted(found, key=lambda each: moment_of(each.time))
 
     def save(self, directory: Path, keep: Keep) -> tuple[str, int]:
         """Save a directory; returns the id of the snapshot, and how many bytes of data it has."""
@@ -138,15 +156,27 @@ class Restic:
         self._run("restore", snapshot.id, "--target", str(target), *only_this)
 
     def unlock(self) -> None:
-        """Remove what a killed restic of this host has left."""
+        """Remove the locks that a killed restic of this host has left, and those of others that
+        have not renewed theirs for half an hour.
+        """
         self._run("unlock")
 
     def _run(self, *words: str, cwd: Path | None = None) -> str:
+        """Run it, and return its output; while another process has locked the repository, wait."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while (done := self._once(words, cwd)).returncode:
+            said = done.stderr.strip() or done.stdout.strip()[-500:]
+            if not _LOCKED.search(said) or time.monotonic() > deadline:
+                self._fail(words, said)
+            time.sleep(PAUSE)
+        return done.stdout
+
+    def _once(self, words: Sequence[str], cwd: Path | None) -> subprocess.CompletedProcess[str]:
         command = shutil.which("restic")
         if not command:
             raise HostError("restic is not installed on this host; deploy again.")
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 [command, "--no-cache", "--quiet", *words]
                 if words[0] != "backup"
                 else [command, "--no-cache", *words],
@@ -167,11 +197,8 @@ class Restic:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise HostError(f"restic {words[0]}: {error}") from error
-        if done.returncode:
-            self._fail(words, done.stderr.strip() or done.stdout.strip()[-500:])
-        return done.stdout
 
-    def _fail(self, words: Sequence[str], said: str) -> None:
+    def _fail(self, words: Sequence[str], said: str) -> NoReturn:
         if _WRONG.search(said):
             raise HostError(
                 f"{self.repository} does not open with this password. Write the one that it was"

@@ -38,17 +38,12 @@ def locked(handle: int, seconds: float) -> bool:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[bool]:
-    """Whether this process has the lock of a file, as long as this lasts; False at once where
-    another one has it. The file is created.
+def alone(path: Path, seconds: float = 0.0) -> Iterator[bool]:
+    """Whether this process has the lock of a file, as long as this lasts; False where another one
+    still has it after these seconds. The file is created.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield locked(handle, seconds)
     finally:
         os.close(handle)

@@ -107,11 +107,13 @@ def _run(
     place: JobPlace,
     step: Callable[[BackupResult], BackupResult],
 ) -> int:
-    with alone(order.place.lock) as free:
+    result = BackupResult("", now())
+    # The other half of its time is left for the work.
+    with alone(order.place.lock, order.backup.seconds / 2) as free:
         if not free:
-            sys.stderr.write(f"a backup, restore or drill of {order.app} runs already.\n")
-            return BUSY
-        result, start = BackupResult("", now()), time.monotonic()
+            why = f"another backup, drill or restore of {order.app} did not end in time"
+            return _finish(order, kind, place, replace(result, code=BUSY, reason=why))
+        start = time.monotonic()
         write(place, result)
         before = signal.signal(signal.SIGTERM, stop)
         try:
