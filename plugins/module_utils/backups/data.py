@@ -108,6 +108,23 @@ def written(
     return sorted(found, key=lambda volume: volume.name)
 
 
+def refuse_files(container: Inspected) -> None:
+    """
+    Raises:
+        HostError: it may write to a single file of the host, which no copy of a directory has.
+    """
+    files = [
+        str(mount["Source"])
+        for mount in container.get("Mounts") or []
+        if mount.get("RW") and os.path.isfile(str(mount.get("Source")))
+    ]
+    if files:
+        raise HostError(
+            f"the volume {', '.join(sorted(files))} is a file, and only directories are saved, so"
+            " nothing was saved. Mount its directory, or add :ro to it."
+        )
+
+
 def _name(source: str) -> str:
     """The name in a backup of a directory of the host: /srv/a is srv_a, /srv/a_b is srv%2Fa_b."""
     inner = source.strip("/")
@@ -158,8 +175,9 @@ def hook(docker: Docker, live: Live, command: str, what: str) -> None:
         return
     if not live.runs:
         raise HostError(f"{what} cannot run, because {live.app} does not.")
+    words = (*live_container.with_secrets(live.release, live.container), *shell_words(command))
     try:
-        docker.run("exec", live.name, *shell_words(command), seconds=3600)
+        docker.run("exec", live.name, *words, seconds=3600)
     except HostError as error:
         raise HostError(f"{what} failed: {error}") from error
 

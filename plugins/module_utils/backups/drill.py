@@ -40,10 +40,10 @@ from ..releases.release import Release
 from ..releases.services.run import CLOSED
 from ..releases.services.spec import network_of, network_of_drill
 from ..releases.uids import run_as, uid_of
-from . import services, trees
+from . import moves, services, trees
 from .data import Live
 from .order import BackupOrder
-from .restore import Restore, wait_for_health
+from .restore import Restore
 from .save import VOLUMES
 from .services import SERVICES, Saved, Throwaway, live_services
 
@@ -119,6 +119,14 @@ class Drilled(Restore):
 
     def _try(self, live: Live, uid: int, network: str) -> None:
         release = live.release
+        saved = self.manifest["volumes"].values()
+        if lost := [
+            each.name for each in live.volumes(self.order.root) if each.target not in saved
+        ]:
+            raise HostError(
+                f"the backup {self.snapshot.short} has no data of the volume"
+                f" {', '.join(sorted(lost))}; the next one will."
+            )
         place = ReleasePlace(self.work)
         for path, mode, owner in ((place.run, 0o1777, 0), (place.spool, 0o700, uid)):
             path.mkdir()
@@ -129,7 +137,7 @@ class Drilled(Restore):
         settle(self.docker, container, recreate=True, log=LIMITS)
         self.docker.run("start", container.name)
         try:
-            wait_for_health(self.docker, release, container.name, place)
+            moves.wait_for_health(self.docker, release, container.name, place)
         except HostError as error:
             raise HostError(
                 f"{live.app} is not healthy with the backup {self.snapshot.short}: {error}"

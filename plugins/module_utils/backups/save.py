@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..host import trees as host_trees
@@ -20,13 +22,33 @@ from ..host.files import HostError, now
 from ..host.typed import plain
 from ..releases.uids import uid_of
 from . import services
-from .data import Live, Volume, containers_of, hook, paused, refuse_same_names, sqlite
+from .data import (
+    Live,
+    Volume,
+    containers_of,
+    hook,
+    paused,
+    refuse_files,
+    refuse_same_names,
+    sqlite,
+)
 from .order import BackupOrder
 from .restic import Restic
 from .services import SERVICES, LiveService, Saved, live_services
 from .trees import BESIDE, Copy
 
 MANIFEST, VOLUMES = "manifest.json", "volumes"
+
+
+@dataclass
+class OwnCopy(Copy):
+    """The copy of a volume of the application.
+
+    mounted: where the container has it. saved: its databases of SQLite that are saved.
+    """
+
+    mounted: str = ""
+    saved: set[str] = field(default_factory=set)
 
 
 class Save:
@@ -59,6 +81,8 @@ class Save:
         self.release = live.release.id
         self.services = live_services(self.docker, live.release)
         services.refuse_stopped(self.services)
+        for container in (live.container, *(each.container for each in self.services)):
+            refuse_files(container)
         volumes = live.volumes(order.root)
         if not (volumes or self.services):
             raise HostError("it has no volumes and no services, so there is nothing to save.")
@@ -70,8 +94,11 @@ class Save:
                 hook(self.docker, live, backup.before, "backup.before")
                 self._copy(live, volumes)
                 saved = self._dump()
-            finally:
-                self._after(live)
+            except BaseException:
+                with suppress(HostError):  # the first reason counts
+                    self._after(live)
+                raise
+            self._after(live)
             self._manifest(live, volumes, saved)
             self.snapshot, self.bytes = restic.save(self.work, backup.keep)
         finally:
@@ -110,39 +137,39 @@ class Save:
         """
         top = self.work / VOLUMES
         top.mkdir(mode=0o700)
-        copies = [
-            Copy(Path(each.source), top / each.name, without_sqlite=live.runs) for each in volumes
-        ]
         # Of a service, no interpreter is known that could save a database of SQLite.
         theirs = [each for service in self.services for each in service.volumes(self.order.root)]
         refuse_same_names([*volumes, *theirs])
-        known = {each.name for each in volumes}
-        more = {
-            each.name: Copy(Path(each.source), top / each.name)
-            for each in theirs
-            if each.name not in known
+        own = {
+            each.name: OwnCopy(Path(each.source), top / each.name, live.runs, mounted=each.target)
+            for each in volumes
         }
-        for copy in (*copies, *more.values()):
+        more = {each.name: Copy(Path(each.source), top / each.name) for each in theirs}
+        copies: list[Copy] = list({**more, **own}.values())
+        for copy in copies:
             copy.run()
-        if live.runs:
-            for copy, volume in zip(copies, volumes, strict=True):
-                for file in copy.sqlite:
-                    sqlite(self.docker, live, f"{volume.target}/{file}", copy.target / file)
+        self._databases(live, own.values())
         if self.order.backup.pause and live.runs:
             start = time.monotonic()
             beside = [
                 each.named.container for each in self.services if not each.engine and each.runs
             ]
             with paused(self.docker, [*containers_of(self.docker, live.app), *beside]):
-                for copy in (*copies, *more.values()):
+                for copy in copies:
                     copy.run()
             self.paused = round(time.monotonic() - start, 2)
-        if live.runs:
-            for copy in copies:
-                for file in copy.sqlite:
-                    for end in BESIDE:
-                        (copy.target / f"{file}{end}").unlink(missing_ok=True)
-        self.skipped = sum(copy.skipped for copy in (*copies, *more.values()))
+            self._databases(live, own.values())
+        self.skipped = sum(copy.skipped for copy in copies)
+
+    def _databases(self, live: Live, copies: Iterable[OwnCopy]) -> None:
+        """Save the databases of SQLite that are not saved yet: those that a copy has left out."""
+        for copy in copies if live.runs else ():
+            for file in copy.sqlite:
+                if file not in copy.saved:
+                    sqlite(self.docker, live, f"{copy.mounted}/{file}", copy.target / file)
+                    copy.saved.add(file)
+                for end in BESIDE:
+                    (copy.target / f"{file}{end}").unlink(missing_ok=True)
 
     def _manifest(self, live: Live, volumes: list[Volume], saved: dict[str, Saved]) -> None:
         with suppress(FileNotFoundError):

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..host.disk import refuse_without
 from ..host.files import HostError
 from ..host.trees import DIRECTORY
 
@@ -103,6 +104,8 @@ class Copy:
             state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
             if self.known.get(path) == state:
                 return
+            # A file with several names is counted once, and copied for each of them.
+            refuse_without(found.st_blocks * 512, [self.target], "Nothing was saved.")
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             to = os.open(name, flags, 0o600, dir_fd=target)
             try:

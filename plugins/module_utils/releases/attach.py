@@ -29,7 +29,7 @@ from ..host.places import (
     is_pin,
 )
 from . import container_log
-from .live_container import live, one_off, relay_words
+from .live_container import live, one_off, with_secrets
 from .process_steps import process_of
 from .record import Link, Record, live_links, processes_of
 from .release import Release
@@ -111,7 +111,7 @@ class Attach:
                 f" {self.name} -- COMMAND starts another one."
             )
         mark = secrets.token_hex(8)
-        entrypoint = self._entrypoint(options, release, state)
+        entrypoint = with_secrets(release, state, options)
         words = ["exec", *KEYS, *self._terminal, "--env", f"{MARK}={mark}", container, *entrypoint]
         return asdict(Task(self._docker(words), mark=f"{MARK}={mark}"))
 
@@ -193,18 +193,6 @@ class Attach:
             if process.name == self.process:
                 return options
         return release.container
-
-    def _entrypoint(
-        self, options: Mapping[str, Any], release: Release, found: Mapping[str, Any]
-    ) -> list[str]:
-        """What makes variables of its secrets before a command, as at the start of its processes;
-        empty for a process of another image that has neither our entrypoint nor the relay.
-        """
-        if options.get("entrypoint") != release.container.get("entrypoint"):
-            return []
-        # Of the relay, docker has the first word as the entrypoint, and the rest as arguments.
-        words = options.get("entrypoint") or found["Config"].get("Entrypoint") or []
-        return [*words, *relay_words(release.container)]
 
     @property
     def _terminal(self) -> list[str]:

@@ -54,6 +54,28 @@ def one_off(release: Release, kind: str, command: Sequence[str] = ()) -> Contain
     )
 
 
+def with_secrets(
+    release: Release, found: Mapping[str, Any], options: Mapping[str, Any] | None = None
+) -> list[str]:
+    """What makes variables of the secrets before a command in a running container, as at the start
+    of its processes.
+
+    Args:
+        release: its release.
+        found: the output of docker inspect for it.
+        options: of the container, where it is not the one that answers requests.
+
+    Returns:
+        Nothing for a process of another image that has neither our entrypoint nor the relay.
+    """
+    options = release.container if options is None else options
+    if options.get("entrypoint") != release.container.get("entrypoint"):
+        return []
+    # Of the relay, docker has the first word as the entrypoint, and the rest as arguments.
+    words = options.get("entrypoint") or found["Config"].get("Entrypoint") or []
+    return [*words, *relay_words(release.container)]
+
+
 def relay_words(container: Mapping[str, Any]) -> list[str]:
     """What the first process expects before a command: the relay of an image that is not ours, as
     opposed to our entrypoint, also starts servers.
