@@ -7,6 +7,7 @@ started, replaced, put back and removed.
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -530,6 +531,8 @@ class Engine:
             place = self.tmp / words[-1]
             place.mkdir()
             self.volumes[words[-1]] = {"Mountpoint": str(place)}
+        elif what == "rm":
+            shutil.rmtree(self.volumes.pop(words[-1])["Mountpoint"])
 
     def do_create(self, *words, given):
         if "--name" not in words:
@@ -646,12 +649,57 @@ def test_what_prepares_and_what_starts_a_release_get_the_same_log():
     assert len(asked) == 2 and asked[0] == asked[1]
 
 
-def test_a_service_that_is_not_healthy_at_first_leaves_no_container(host, check):
+def test_a_service_that_is_not_healthy_at_first_leaves_nothing(host, check, monkeypatch):
+    monkeypatch.setattr(run, "FIRST_SECONDS", 0)
     host.docker.bad.add("postgres:17")
     with pytest.raises(HostError, match=r"service db: it is not healthy after 0 s \(no answer\)"):
         host(shop(check))
     assert host.docker.containers == {}
+    assert "volume rm --force shop-service-db" in host.docker.calls
     assert read_record(host.root, "shop", "db").fingerprint == ""
+    host.docker.bad.clear()
+    host(shop(check))
+    assert not Place(host.root).service("shop", "db").half.exists()
+
+
+def test_a_first_start_that_was_killed_begins_again_with_an_empty_volume(host, check, monkeypatch):
+    """What it has left may be half of a database, which a server would take for a whole one."""
+
+    def killed(*_words):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "wait", killed)
+        with pytest.raises(KeyboardInterrupt):
+            host(shop(check))
+    assert [*host.docker.containers] == ["shop-service-db"]
+    host.docker.calls.clear()
+    host(shop(check))
+    removed = host.docker.calls.index("volume rm --force shop-service-db")
+    assert any(call.startswith("volume create") for call in host.docker.calls[removed:])
+
+
+def test_a_volume_that_was_there_survives_a_first_start_that_fails(host, check, monkeypatch):
+    """Such as that of a service that was removed and comes again."""
+    monkeypatch.setattr(run, "FIRST_SECONDS", 0)
+    host(shop(check))
+    host.docker.containers.clear()
+    host.docker.bad.add("postgres:17")
+    with pytest.raises(HostError, match="it is not healthy"):
+        host(shop(check))
+    assert not [call for call in host.docker.calls if call.startswith("volume rm")]
+
+
+def test_a_new_volume_of_a_running_service_does_not_make_it_a_first_start(host, check):
+    app = shop(check, image="queue:1", engine="", name="queue", volumes=["one:/a"])
+    host(app)
+    host.docker.bad.add("queue:2")
+    more = {"volumes": ["one:/a", "two:/b"], "health": {"command": "true"}}
+    with pytest.raises(HostError, match="The one before runs again"):
+        host(shop(check, image="queue:2", engine="", name="queue", **more))
+    host.docker.calls.clear()
+    host(app)
+    assert not [call for call in host.docker.calls if call.split()[0] in ("rm", "volume")]
 
 
 def test_a_change_that_is_not_healthy_is_taken_back(host, check):

@@ -199,6 +199,8 @@ def fill(
         start(docker, service, own, {engine.directory: volume}, engine.to_load(words))
         for file, words in engine.load():
             given = dumped / file if file else None
+            if given and file in engine.added() and not given.exists():
+                continue
             docker.pipe("exec", "--interactive", own.name, *words, source=given)
         if engine.keeps_password:
             secret = Place(service.root).service(named.app, named.service).secrets / PASSWORD

@@ -105,6 +105,10 @@ class ServiceEngine(ABC):
         """The files of a backup that are in the data directory when such a container starts."""
         return ()
 
+    def added(self) -> tuple[str, ...]:
+        """The files of a backup that one of an earlier version of this collection lacks."""
+        return ()
+
     def to_load(self, command: Sequence[str]) -> tuple[str, ...]:
         """The command of such a container, from that of the service."""
         return tuple(command)
@@ -133,7 +137,7 @@ class PostgreSQL(ServiceEngine):
     stop_signal = "SIGINT"  # ends its connections; SIGTERM waits for them
     data = "/var/lib/postgresql/data/pgdata"
     keeps_password = True
-    roles, content = "roles.sql", "database.dump"
+    roles, content, settings = "roles.sql", "database.dump", "settings.sql"
 
     def packages(self, version: str) -> tuple[str, ...]:
         return (f"postgresql-{version}",)
@@ -185,20 +189,34 @@ class PostgreSQL(ServiceEngine):
         return {
             self.roles: ("pg_dumpall", "--roles-only", f"--username={OWNER}"),
             self.content: ("pg_dump", "--format=custom", f"--username={OWNER}", OWNER),
+            # What the database itself has: settings, and who may connect.
+            self.settings: (
+                *("pg_dump", "--create", "--schema-only", "--exclude-schema=*"),
+                *(f"--username={OWNER}", OWNER),
+            ),
         }
 
     def load(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         who = f"--username={OWNER}"
+        # What a new database has too, such as the role and the database, is not an error.
+        script = ("psql", "--no-psqlrc", "--quiet", who, "--dbname=postgres")
         return (
-            # The role that a new database has is in it too, which is not an error.
-            (self.roles, ("psql", "--no-psqlrc", "--quiet", who, "--dbname=postgres")),
+            (self.roles, script),
             (self.content, ("pg_restore", "--exit-on-error", who, f"--dbname={OWNER}")),
+            (self.settings, script),
         )
+
+    def added(self) -> tuple[str, ...]:
+        return (self.settings,)
 
     def not_saved(self) -> tuple[str, ...]:
         others = (
             "SELECT datname FROM pg_database WHERE NOT datistemplate"
             f" AND datname NOT IN ('postgres', '{OWNER}')"
+            # That one is for connections, and usually empty.
+            " UNION SELECT 'postgres' WHERE EXISTS (SELECT FROM pg_class JOIN pg_namespace n"
+            " ON n.oid = relnamespace WHERE relkind IN ('r', 'p', 'm')"
+            " AND nspname !~ '^pg_' AND nspname <> 'information_schema')"
         )
         words = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", f"--username={OWNER}")
         return (*words, "--dbname=postgres", f"--command={others}")

@@ -31,6 +31,7 @@ from .spec import network_of
 # Without these options a container reaches the bridge, an address of the host.
 CLOSED = ("--internal", "--opt", "com.docker.network.bridge.inhibit_ipv4=true")
 PAUSE_SECONDS, SETTLED_SECONDS, ASK_SECONDS = 0.5, 2, 10
+FIRST_SECONDS = 300  # a new database is created on a slow disk, too
 LOG_LINES = 20
 STOP_SECONDS = 24 * 3600  # at most; each container has its stop timeout
 
@@ -102,6 +103,7 @@ class Services:
     def _own(self, spec: ServiceSpec) -> ServiceName:
         named = ServiceName(self.app, spec.name)
         self._recover(named)
+        self._forget_half(named)
         record = read_record(self.root, self.app, spec.name)
         if not spec.fingerprint:  # an earlier release is to serve again
             self._start(named, record)
@@ -140,6 +142,7 @@ class Services:
         )
         if wanted != record:
             write_record(self.root, self.app, spec.name, replace(wanted, since=now()))
+        place.half.unlink(missing_ok=True)
         return named
 
     def _values(self, spec: ServiceSpec, place: ServicePlace) -> dict[str, str]:
@@ -173,15 +176,28 @@ class Services:
 
     def _create_volumes(self, spec: ServiceSpec, container: Container) -> None:
         """Create its named volumes; the one of an engine belongs to its user."""
-        for volume, target in (
-            (each.split(":")[0], each.split(":")[1]) for each in container.volumes
-        ):
-            if volume.startswith("/") or self._mountpoint(volume):
-                continue
+        mounts = dict(each.split(":")[:2] for each in container.volumes)
+        new = [name for name in mounts if name[0] != "/" and not self._mountpoint(name)]
+        if new and not self.docker.inspect(container.name):
+            half = self.place.service(self.app, spec.name).half
+            write_file(half, "\n".join(new).encode(), 0o600)
+        for volume in new:
+            target = mounts[volume]
             label = f"{SERVICE_LABEL}={self.app}/{spec.name}"
             self.docker.run("volume", "create", "--label", label, volume)
             if spec.engine:
                 self._give(self._mountpoint(volume), container.image, f"{volume}:{target}")
+
+    def _forget_half(self, named: ServiceName) -> None:
+        """Remove what a first start has left that did not succeed, such as half of a database: it
+        never served, and a server would take it for a whole one.
+        """
+        half = self.place.service(self.app, named.service).half
+        if half.exists():
+            self.docker.run("rm", "--force", "--volumes", named.container, check=False)
+            for volume in half.read_text().split():
+                self.docker.run("volume", "rm", "--force", volume)
+            half.unlink()
 
     def _give(self, place: str, image: str, mount: str) -> None:
         # The engine gives a new volume the owner and the content that the image has there, once.
@@ -251,7 +267,8 @@ class Services:
         try:
             self._write(spec, place, secrets[0])
             settle(self.docker, container, log=self.log, start=True)
-            wait(self.docker, named.container, spec.health, spec.deadline_seconds)
+            first = FIRST_SECONDS if spec.engine and not found else 0
+            wait(self.docker, named.container, spec.health, max(spec.deadline_seconds, first))
             if spec.engine and ENGINES[spec.engine].keeps_password:
                 words, text = ENGINES[spec.engine].set_password("", secrets[0][PASSWORD])
                 self.docker.run("exec", "--interactive", named.container, *words, given=text)
@@ -269,6 +286,7 @@ class Services:
         """Let the container before run again; returns what to add to the reason."""
         if before is None:
             self.docker.run("rm", "--force", "--volumes", named.container, check=False)
+            self._forget_half(named)
             return ""
         self._write(spec, self.place.service(self.app, spec.name), before)
         try:
