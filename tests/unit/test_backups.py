@@ -10,14 +10,20 @@ import os
 import re
 import stat
 import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.backups import (
     data,
+    drill,
+    moves,
     order,
     restic,
     restore,
+    save,
     trees,
     upgrade,
 )
@@ -31,14 +37,20 @@ from ansible_collections.flaskops.host.plugins.module_utils.backups.services imp
     LiveService,
     refuse_stopped,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.host import disk
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.flock import alone
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
     DataPlace,
     Place,
     ServiceName,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.program import backup as program
 from ansible_collections.flaskops.host.plugins.module_utils.releases import report
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App, Backup
+from ansible_collections.flaskops.host.plugins.module_utils.releases.interrupted import (
+    refuse_interrupted,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 from ansible_collections.flaskops.host.plugins.module_utils.releases.services.engines import ENGINES
 from ansible_collections.flaskops.host.plugins.module_utils.releases.services.record import (
@@ -47,6 +59,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.services.re
 from ansible_collections.flaskops.host.plugins.module_utils.releases.services.service import (
     ServiceSpec,
 )
+from ansible_collections.flaskops.host.plugins.modules import app_backup
 from ansible_collections.flaskops.host.plugins.plugin_utils.jobs import Given
 from entries import normalize_apps
 
@@ -165,6 +178,63 @@ def test_an_application_without_a_backup_has_no_files(tmp_path):
         BackupOrder.of(str(tmp_path), "shop")
 
 
+def test_a_drill_waits_for_a_backup(tmp_path, monkeypatch):
+    """A timer that starts it again comes a week later, and nobody would miss it."""
+    made = given_order(tmp_path, seconds=20)
+    done = order.BackupResult("1", "now", 0)
+    monkeypatch.setattr(program, "_finish", lambda _order, _kind, _place, result: result.code)
+    locked = threading.Event()
+
+    def backup():
+        with alone(made.place.lock):
+            locked.set()
+            time.sleep(0.5)
+            ended.append(True)
+
+    ended = []
+    other = threading.Thread(target=backup)
+    other.start()
+    locked.wait(10)
+
+    def drilled(_result):
+        assert ended
+        return done
+
+    assert program._run(made, "drill", made.drill, drilled) == 0
+    other.join()
+
+
+def test_a_backup_that_could_not_begin_is_a_failure(tmp_path, monkeypatch):
+    made, events = given_order(tmp_path, seconds=0), []
+    monkeypatch.setattr(program.notify, "send", lambda _to, given: events.extend(given) or [])
+    with alone(made.place.lock):
+        assert program._run(made, "backup", made.place, None) == program.BUSY
+    kept = BackupResult.of(made.place)
+    assert kept.code == program.BUSY and "another backup, drill or restore of shop" in kept.reason
+    assert [each["event"] for each in events] == ["backup_failed"]
+
+
+@pytest.mark.parametrize(
+    ("password", "code", "refused"),
+    [("correct-horse", 1, False), ("another-one", 1, True), ("another-one", 0, True)],
+)
+def test_a_place_out_of_reach_does_not_stop_deploys(tmp_path, monkeypatch, password, code, refused):
+    """Only a new place, or a new password, must open before anything is changed."""
+    made = given_order(tmp_path)
+    made.place.order.write_text(made.text)
+    made.password_file.write_text("correct-horse\n")
+    made.place.result.write_text(BackupResult("1", "now", code).text)
+    fake_restic(tmp_path, monkeypatch, "echo 'Fatal: the disk is gone' >&2; exit 1")
+    given = {"root": str(tmp_path), "app": "shop", "repository": made.repository}
+    if refused:
+        with pytest.raises(HostError, match="Fatal"):
+            app_backup.test({**given, "password": password}, False)
+    else:
+        found = app_backup.test({**given, "password": password}, False)
+        assert not found["changed"]
+        assert re.match("shop: its last backup failed, and so will", found["warnings"][0])
+
+
 # --- copies ---------------------------------------------------------------------------------------
 
 
@@ -274,6 +344,77 @@ def test_a_reason_of_any_bytes_and_length_can_be_read_by_ansible(tmp_path):
     assert BackupResult.of(place).reason.encode() == b"a\\x1b[31m\n<0>wall\\udcff.db"
 
 
+def test_a_copy_stops_before_the_disk_is_full(tmp_path, monkeypatch):
+    """A file with ten names is counted once, and copied ten times."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "0").write_bytes(os.urandom(1 << 20))
+    for number in range(1, 10):
+        os.link(source / "0", source / str(number))
+    room = iter(range(5 << 20, -1, -(1 << 20)))
+    monkeypatch.setattr(disk, "RESERVE", 0)
+    monkeypatch.setattr(disk, "_free", lambda _room: next(room))
+    with pytest.raises(HostError, match=r"1 MiB are needed .* Nothing was saved"):
+        trees.Copy(source, tmp_path / "target").run()
+
+
+def test_a_file_that_is_mounted_alone_is_not_left_out_in_silence(tmp_path):
+    (tmp_path / "app.db").write_text("")
+    mount = {"Source": str(tmp_path / "app.db"), "Destination": "/data/app.db", "RW": True}
+    with pytest.raises(HostError, match=r"app\.db is a file, and only directories are saved"):
+        data.refuse_files({"Mounts": [mount]})
+    data.refuse_files({"Mounts": [{**mount, "RW": False}, {"Source": "/dev/null", "RW": True},
+                                  {"Source": str(tmp_path), "RW": True}]})  # fmt: skip
+
+
+def test_a_database_of_sqlite_that_begins_between_two_copies_is_saved(tmp_path, monkeypatch):
+    source = tmp_path / "volume"
+    source.mkdir()
+    (source / "old.db").write_bytes(trees.SQLITE)
+    (source / "empty.db").write_bytes(b"")
+    saved = []
+
+    def sqlite(_docker, _live, file, target):
+        saved.append(file)
+        target.write_text("saved")
+
+    @contextmanager
+    def paused(_docker, _containers):
+        for name in ("empty.db", "new.db"):
+            (source / name).write_bytes(trees.SQLITE)
+        yield
+
+    for name, fake in (("sqlite", sqlite), ("paused", paused), ("containers_of", lambda *_: [])):
+        monkeypatch.setattr(save, name, fake)
+    one = save.Save(given_order(tmp_path, pause=True), Called())
+    one.work = tmp_path / "work"
+    one.work.mkdir()
+    release = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
+    live = Live(release, {"State": {"Running": True}})
+    one._copy(live, [Volume("data", str(source), "/data")])
+    assert saved == ["/data/old.db", "/data/empty.db", "/data/new.db"]
+    copied = one.work / "volumes/data"
+    assert {path.name: path.read_text() for path in copied.iterdir()} == dict.fromkeys(
+        ("old.db", "empty.db", "new.db"), "saved"
+    )
+
+
+def test_a_command_around_a_backup_has_the_secrets(tmp_path):
+    """As bin/flaskops exec gives them, and as the application has them."""
+    given = {"name": "shop", "id": "1", "site": "default", "path": "/"}
+    release = Release.from_dict({**given, "container": {"entrypoint": ["/relay"]}})
+    docker = Called()
+    running = {"State": {"Running": True}, "Config": {}}
+    data.hook(docker, Live(release, running), "flask dump", "backup.before")
+    release = Release.from_dict({**given, "container": {}})
+    running["Config"]["Entrypoint"] = ["/entrypoint"]
+    data.hook(docker, Live(release, running), "flask dump", "backup.before")
+    assert docker.calls == [
+        "exec shop-1 /relay --run sh -c exec flask dump",
+        "exec shop-1 /entrypoint sh -c exec flask dump",
+    ]
+
+
 def test_databases_of_sqlite_are_found_by_their_content(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
@@ -357,6 +498,34 @@ def test_a_place_that_does_not_open_is_explained(tmp_path, said, words):
         place._fail(["cat", "config"], said)
 
 
+def fake_restic(tmp_path, monkeypatch, script):
+    program = tmp_path / "restic"
+    program.write_text(f"#!/bin/sh\n{script}")
+    program.chmod(0o755)
+    monkeypatch.setattr(restic.shutil, "which", lambda _name: str(program))
+    monkeypatch.setattr(restic, "PAUSE", 0.01)
+    return restic.Restic("/srv/b/shop", tmp_path / "password", "shop")
+
+
+def test_the_newest_snapshot_is_the_newest_in_any_time_zone(tmp_path, monkeypatch):
+    """As in the night when the clocks are set back, or on a host that was set to UTC."""
+    times = {"c": "2026-10-25T02:30:00+01:00", "a": "2026-10-25T02:45:00+02:00",
+             "b": "2026-10-25T01:00:00.5Z"}  # fmt: skip
+    tags = ["flaskops-app=shop"]
+    listed = [{"id": name * 8, "time": time, "tags": tags} for name, time in times.items()]
+    one = fake_restic(tmp_path, monkeypatch, f"echo '{json.dumps(listed)}'")
+    assert [each.id[0] for each in one.snapshots()] == ["a", "b", "c"]
+
+
+def test_a_locked_repository_is_waited_for(tmp_path, monkeypatch):
+    said = "unable to create lock in backend: repository is already locked exclusively by PID 7"
+    script = f'[ -e "$0.free" ] && echo "[]" && exit; : > "$0.free"; echo "{said}" >&2; exit 11'
+    assert fake_restic(tmp_path, monkeypatch, script).snapshots() == []
+    monkeypatch.setattr(restic, "LOCK_SECONDS", 0.1)
+    with pytest.raises(HostError, match="already locked exclusively by PID 7"):
+        fake_restic(tmp_path, monkeypatch, f'echo "{said}" >&2; exit 11').snapshots()
+
+
 @pytest.mark.parametrize("moved", [0, 1, 2])
 def test_an_interrupted_restore_is_undone(tmp_path, monkeypatch, moved):
     """After each rename: what was there before is there again."""
@@ -375,10 +544,20 @@ def test_an_interrupted_restore_is_undone(tmp_path, monkeypatch, moved):
     made.place.journal.write_text(json.dumps(journal))
     monkeypatch.setattr(restore, "containers_of", lambda _docker, _app: [])
     monkeypatch.setattr(restore.drain, "stop", lambda _names, _docker: None)
-    assert restore.Restore(made).undo()
+    with pytest.raises(HostError, match=r"playbooks/restore\.yml -e app=shop$"):
+        refuse_interrupted(str(tmp_path), "shop")
+    one = restore.Restore(made)
+    assert one.undo()
     assert (place.directory / "file").read_text() == "before"
     assert not place.new.exists() and not made.place.journal.exists()
+    # The application may have written to it until then.
+    assert len(one.undone) == (moved > 1)
+    assert [Path(each, "file").read_text() for each in one.undone] == ["restored"] * (moved > 1)
+    with pytest.raises(HostError, match=r"^why") as found, moves.naming(one.undone):
+        raise HostError("why")
+    assert ("undone" in str(found.value)) == (moved > 1)
     assert not restore.Restore(made).undo()
+    refuse_interrupted(str(tmp_path), "shop")
 
 
 class Called:
@@ -475,6 +654,56 @@ def parts(tmp_path, monkeypatch, database):
     return find
 
 
+@pytest.fixture
+def using(tmp_path, monkeypatch, database):
+    """The services that stop for a restore of directories, with these containers on the host."""
+
+    def find(places, services, *others):
+        docker = SimpleNamespace(
+            inspect=lambda name: next(
+                {**each.container, "Name": f"/{name}"}
+                for each in services if each.named.container == name
+            )
+        )  # fmt: skip
+        monkeypatch.setattr(restore, "live_services", lambda _docker, _release: services)
+        monkeypatch.setattr(restore, "containers_of", lambda _docker, _app: ["shop-1", "shop-1-w"])
+        monkeypatch.setattr(restore, "running_containers", lambda _docker: [*others])
+        one = restore.Restore(given_order(tmp_path))
+        one.docker = docker
+        release = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
+        return one._using(Live(release, {"Mounts": []}), [DataPlace(place) for place in places])
+
+    return find
+
+
+def container(name, *sources):
+    return {"Name": f"/{name}", "Mounts": [{"Source": str(each)} for each in sources]}
+
+
+def test_what_has_a_restored_directory_mounted_stops(using, database):
+    """Otherwise it goes on with the data of before, which the next restore deletes."""
+    queue, db = database("queue", ""), database("db")
+    data = database.volumes / "queue"
+    mine = container("shop-1", data), container("shop-1-w", data / "below")
+    assert using([data], [queue, db], *mine, container("other-1", "/srv/data", "/")) == ("queue",)
+    for other in (data, data / "below"):
+        with pytest.raises(HostError, match=r"of before: blog-2 \(.*/queue\)\. Stop them"):
+            using([data], [queue, db], *mine, container("blog-2", "/x", other))
+
+
+def test_a_drill_without_the_data_of_a_volume_fails(tmp_path, monkeypatch):
+    """It would start without any data, and be healthy."""
+    monkeypatch.setattr(drill, "uid_of", lambda *_: 70000)
+    one = drill.Drilled(given_order(tmp_path))
+    one.snapshot, one.manifest = ONE, {"volumes": {"data": "/data"}}
+    volume = tmp_path.with_name(f"{tmp_path.name}-volume")
+    volume.mkdir()
+    mount = {"Source": str(volume), "Name": "data", "RW": True, "Destination": "/srv/data"}
+    release = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
+    with pytest.raises(HostError, match="aaaa1111 has no data of the volume data; the next one"):
+        one._try(Live(release, {"Mounts": [mount]}), 70000, "")
+
+
 def test_a_backup_from_before_there_were_services_leaves_them_alone(parts, database):
     assert parts({}, database()) == []
 
@@ -552,7 +781,8 @@ def test_an_interrupted_upgrade_is_undone(tmp_path, monkeypatch, moved):
     if moved > 1:
         place.filled.rename(place.directory)
     record = {"engine": "postgresql", "image": "old", "container": {**CONTAINER, "image": "pg:15"}}
-    journal = {"record": record, "apps": ["shop"], "containers": ["shop-1"], "token": "t"}
+    journal = {"record": record, "containers": ["shop-1"], "token": "t"}
+    journal["apps"] = ["shop", "reports"]
     where.journal.write_text(json.dumps({**journal, "place": str(place.directory), "moving": True}))
     docker, created = Called(), []
     monkeypatch.setattr(upgrade, "containers_of", lambda _docker, _app: ["shop-1"])
@@ -561,7 +791,13 @@ def test_an_interrupted_upgrade_is_undone(tmp_path, monkeypatch, moved):
     )
     spec = ServiceSpec("db", "postgresql")
     one = upgrade.Upgrade(str(tmp_path), "/etc/nginx", "shop", spec, "10.0.0.0/16", docker)
+    for app in ("shop", "reports"):  # one that shares the service
+        with pytest.raises(HostError, match=r"upgrade_service\.yml -e app=shop -e service=db$"):
+            refuse_interrupted(str(tmp_path), app)
+    refuse_interrupted(str(tmp_path), "blog")
     assert one.undo() and not one.undo()
+    assert [Path(each, "version").read_text() for each in one.undone] == ["17"] * (moved > 1)
+    refuse_interrupted(str(tmp_path), "shop")
     assert (place.directory / "version").read_text() == "15"
     assert not place.new.exists() and not place.kept.exists()
     assert created == (["pg:15"] if moved else [])

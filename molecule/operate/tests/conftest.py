@@ -147,13 +147,14 @@ def here(host: Any) -> list[str]:
 def redeploy(play: Callable[..., Any], here: list[str]) -> Callable[..., Any]:
     """Deploy the applications on this host, with other keys of one of them."""
 
-    def run(app: str = "shop", **keys: Any) -> Any:
+    def run(app: str = "shop", flask_apps_break_lock: str = "", **keys: Any) -> Any:
         listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
         entries = [
             {**each, **(keys if each["name"] == app else {})} for each in listed["flask_apps"]
         ]
         defaults = listed["flask_apps_defaults"]
-        return play("deploy", entries, arguments=here, flask_apps_defaults=defaults)
+        more = {"flask_apps_defaults": defaults, "flask_apps_break_lock": flask_apps_break_lock}
+        return play("deploy", entries, arguments=here, **more)
 
     return run
 

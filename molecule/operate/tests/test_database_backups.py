@@ -1,5 +1,6 @@
 """The database and the cache of an application in its backups: lost, restored, and tried."""
 
+import json
 import os
 import subprocess
 import time
@@ -113,13 +114,22 @@ def test_another_database_in_it_is_not_left_out_in_silence(do, host):
 
 
 @pytest.mark.long
-def test_roles_are_restored_and_the_password_stays(do, order, texts, host):
+def test_roles_and_settings_are_restored_and_the_password_stays(do, order, texts, host):
     sql = "docker exec shop-service-db psql -U app -tAc"
     host.check_output(f"{sql} 'CREATE ROLE reader; GRANT SELECT ON entry TO reader'")
+    host.check_output(f"{sql} 'ALTER DATABASE app SET work_mem TO 12345'")
+    host.check_output(f"{sql} 'REVOKE CONNECT ON DATABASE app FROM PUBLIC'")
     order("granted")
     do("backup").ok()
     host.check_output(f"{sql} 'DROP OWNED BY reader; DROP ROLE reader'")
+    host.check_output(f"{sql} 'ALTER DATABASE app RESET work_mem'")
+    host.check_output(f"{sql} 'GRANT CONNECT ON DATABASE app TO PUBLIC'")
     do("restore").ok()
+    assert host.check_output(f"{sql} 'SHOW work_mem'") == "12345kB"
+    may = "SELECT has_database_privilege($$reader$$, $$app$$, $$connect$$)"
+    assert host.check_output(f'{sql} "{may}"'.replace("$", "\\$")) == "f"
+    host.check_output(f"{sql} 'ALTER DATABASE app RESET work_mem'")
+    host.check_output(f"{sql} 'GRANT CONNECT ON DATABASE app TO PUBLIC'")
     assert "granted" in texts()
     granted = "SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = $$reader$$"
     assert host.check_output(f'{sql} "{granted}"'.replace("$", "\\$")) == "1"
@@ -127,23 +137,34 @@ def test_roles_are_restored_and_the_password_stays(do, order, texts, host):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("moment", ["filled", "stopped"])
+@pytest.mark.parametrize("moment", ["filled", "stopped", "started"])
 def test_a_killed_restore_of_a_database_is_undone(moment, do, start, here, order, texts, host,
-                                                  kill_when, wait_for):  # fmt: skip
+                                                  kill_when, redeploy, wait_for):  # fmt: skip
     do("backup").ok()
     order(f"kept {moment}")
     process = start("restore", arguments=here, app="shop")
+    volume = "/var/lib/docker/volumes/shop-service-db"
     is_there = {
         "filled": "docker ps --format '{{.Names}}' | grep -qx shop-service-db.new",
         "stopped": "! docker ps --format '{{.Names}}' | grep -qx shop-service-db",
+        "started": f"test -d {volume}/.flaskops-before-_data && test -d {volume}/_data"
+        " && docker ps --format '{{.Names}}' | grep -qE '^shop-[0-9a-f]{12}$'",
     }[moment]
     kill_when(is_there, "shop")
     process.communicate(timeout=300)
+    # What a deploy would start now is lost once the restore is undone.
+    lock = json.loads(host.file("/var/lib/flaskops/apps/shop/lock").content_string)
+    for broken in ("", lock["token"]):
+        said = redeploy(env={"MOMENT": moment}, flask_apps_break_lock=broken).failed().output
+        assert "playbooks/restore.yml" in said, said
     said = do("restore", at="2020-01-01").failed().output
     assert "nothing was saved until" in said
     assert wait_for(lambda: f"kept {moment}" in texts())
     assert ".new" not in " ".join(ours(host))
     assert host.run("ls -a /var/lib/docker/volumes/shop-service-*/ | grep flaskops-new").rc != 0
+    undone = host.run(f"ls -d {volume}/.flaskops-undone-_data-*").stdout.split()
+    assert len(undone) == (moment == "started") and all(each in said for each in undone)
+    host.check_output(f"rm -rf {' '.join(undone)} /nonexistent")
 
 
 @pytest.mark.long
@@ -253,6 +274,33 @@ def test_a_killed_upgrade_is_undone_by_the_next_run(moment, old, start, http, ho
     old(**UPGRADE).ok()
     assert http("/old/versions").json["postgresql"].startswith("17.")
     assert [each["text"] for each in http("/old/").json] == ["kept"]
+
+
+@pytest.fixture
+def lock_left(host):
+    """Leaves the lock of a restic that was killed while it had the repository for itself."""
+
+    def kill():
+        password = "/var/lib/flaskops/apps/shop/jobs/backup.password"
+        words = f"restic --no-cache --repo {REPOSITORY} --password-file {password}"
+        there = f"ls {REPOSITORY}/locks | grep -q ."
+        host.check_output(
+            f"({words} check --read-data >/dev/null 2>&1 & pid=$!; until {there}; do :; done;"
+            f" kill -KILL $pid) && {there}"
+        )
+
+    return kill
+
+
+@pytest.mark.long
+def test_a_killed_restic_keeps_nothing_from_the_repository(lock_left, do, host, redeploy):
+    lock_left()
+    host.check_output(DRILL)
+    lock_left()
+    do("backup").ok()
+    lock_left()
+    assert redeploy().ok().changed == 0
+    do("restore").ok()
 
 
 @pytest.mark.long
