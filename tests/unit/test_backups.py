@@ -45,6 +45,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
     Place,
     ServiceName,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
 from ansible_collections.flaskops.host.plugins.module_utils.program import backup as program
 from ansible_collections.flaskops.host.plugins.module_utils.releases import report
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App, Backup
@@ -361,8 +362,9 @@ def test_a_copy_stops_before_the_disk_is_full(tmp_path, monkeypatch):
 def test_a_file_that_is_mounted_alone_is_not_left_out_in_silence(tmp_path):
     (tmp_path / "app.db").write_text("")
     mount = {"Source": str(tmp_path / "app.db"), "Destination": "/data/app.db", "RW": True}
-    with pytest.raises(HostError, match=r"app\.db is a file, and only directories are saved"):
-        data.refuse_files({"Mounts": [mount]})
+    words = r"shop-1 has the volume .*app\.db, which is a file\. Only directories are saved"
+    with pytest.raises(HostError, match=words):
+        data.refuse_files({"Name": "/shop-1", "Mounts": [mount]})
     data.refuse_files({"Mounts": [{**mount, "RW": False}, {"Source": "/dev/null", "RW": True},
                                   {"Source": str(tmp_path), "RW": True}]})  # fmt: skip
 
@@ -384,7 +386,11 @@ def test_a_database_of_sqlite_that_begins_between_two_copies_is_saved(tmp_path, 
             (source / name).write_bytes(trees.SQLITE)
         yield
 
-    for name, fake in (("sqlite", sqlite), ("paused", paused), ("containers_of", lambda *_: [])):
+    for name, fake in (
+        ("sqlite", sqlite),
+        ("paused", paused),
+        ("containers_of", lambda *_, **__: []),
+    ):
         monkeypatch.setattr(save, name, fake)
     one = save.Save(given_order(tmp_path, pause=True), Called())
     one.work = tmp_path / "work"
@@ -633,11 +639,13 @@ def test_a_stopped_job_is_not_started_again():
             return [
                 {"Names": "shop-1", "State": "running", "Labels": labels},
                 {"Names": "shop-1-pin", "State": "created", "Labels": labels},
+                {"Names": "shop-1-w", "State": "restarting", "Labels": labels},
                 {"Names": "shop-1-job_often", "State": "running", "Labels": job},
             ]
 
-    assert data.containers_of(There(), "shop") == ["shop-1", "shop-1-job_often"]
-    assert data.containers_of(There(), "shop", one_offs=False) == ["shop-1"]
+    assert data.containers_of(There(), "shop") == ["shop-1", "shop-1-w", "shop-1-job_often"]
+    assert data.containers_of(There(), "shop", one_offs=False) == ["shop-1", "shop-1-w"]
+    assert data.containers_of(There(), "shop", False, ["running"]) == ["shop-1"]
 
 
 @pytest.fixture
@@ -695,13 +703,20 @@ def test_a_drill_without_the_data_of_a_volume_fails(tmp_path, monkeypatch):
     """It would start without any data, and be healthy."""
     monkeypatch.setattr(drill, "uid_of", lambda *_: 70000)
     one = drill.Drilled(given_order(tmp_path))
-    one.snapshot, one.manifest = ONE, {"volumes": {"data": "/data"}}
+    one.snapshot, one.manifest = ONE, {"volumes": {"other": "/srv/data"}}
     volume = tmp_path.with_name(f"{tmp_path.name}-volume")
     volume.mkdir()
     mount = {"Source": str(volume), "Name": "data", "RW": True, "Destination": "/srv/data"}
     release = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
     with pytest.raises(HostError, match="aaaa1111 has no data of the volume data; the next one"):
         one._try(Live(release, {"Mounts": [mount]}), 70000, "")
+    # It may be mounted elsewhere since, or twice.
+    volumes = ["data:/srv/data", "data:/more", "/etc/x:/etc/x:ro", "/run/some.sock:/sock"]
+    release = Release.from_dict({**plain(release), "container": {"volumes": volumes, "labels": {}}})
+    restored = {"/srv/data": Path("/drill/data"), "/more": Path("/drill/data")}
+    assert one._options(release, restored, "")["volumes"] == [
+        "/drill/data:/srv/data", "/drill/data:/more", "/etc/x:/etc/x:ro",
+    ]  # fmt: skip
 
 
 def test_a_backup_from_before_there_were_services_leaves_them_alone(parts, database):

@@ -530,7 +530,8 @@ class Engine:
         if what == "create":
             place = self.tmp / words[-1]
             place.mkdir()
-            self.volumes[words[-1]] = {"Mountpoint": str(place)}
+            label = dict(each.split("=", 1) for each in words if "=" in each)
+            self.volumes[words[-1]] = {"Mountpoint": str(place), "Labels": label}
         elif what == "rm":
             shutil.rmtree(self.volumes.pop(words[-1])["Mountpoint"])
 
@@ -655,11 +656,11 @@ def test_a_service_that_is_not_healthy_at_first_leaves_nothing(host, check, monk
     with pytest.raises(HostError, match=r"service db: it is not healthy after 0 s \(no answer\)"):
         host(shop(check))
     assert host.docker.containers == {}
-    assert "volume rm --force shop-service-db" in host.docker.calls
+    assert "volume rm shop-service-db" in host.docker.calls
     assert read_record(host.root, "shop", "db").fingerprint == ""
     host.docker.bad.clear()
     host(shop(check))
-    assert not Place(host.root).service("shop", "db").half.exists()
+    assert not Place(host.root).service("shop", "db").unfinished.exists()
 
 
 def test_a_first_start_that_was_killed_begins_again_with_an_empty_volume(host, check, monkeypatch):
@@ -675,8 +676,27 @@ def test_a_first_start_that_was_killed_begins_again_with_an_empty_volume(host, c
     assert [*host.docker.containers] == ["shop-service-db"]
     host.docker.calls.clear()
     host(shop(check))
-    removed = host.docker.calls.index("volume rm --force shop-service-db")
+    removed = host.docker.calls.index("volume rm shop-service-db")
     assert any(call.startswith("volume create") for call in host.docker.calls[removed:])
+
+
+def test_nothing_is_removed_that_has_data(host, check, monkeypatch):
+    """Once it was healthy, and a volume that belongs to something else."""
+    given = shop(check, image="queue:1", engine="", name="queue", volumes=["one:/a"])
+    with monkeypatch.context() as patch, pytest.raises(HostError):
+        patch.setattr(run, "write_record", lambda *_words: os.stat("/nonexistent"))
+        host(given)
+    host.docker.calls.clear()
+    host(given)
+    assert not [call for call in host.docker.calls if call.split()[0] in ("rm", "volume")]
+    place = Place(host.root).service("shop", "queue")
+    place.unfinished.write_text("one\nother")
+    host.docker.volumes["other"] = {"Mountpoint": str(host.docker.tmp), "Labels": None}
+    services = run.Services(host.docker, host.root, "blog", "10.201.0.0/16")
+    with pytest.raises(HostError, match="shop has no running service queue"):
+        services._borrow(SimpleNamespace(of="shop", name="queue"))
+    host(given)
+    assert "volume rm other" not in host.docker.calls and "other" in host.docker.volumes
 
 
 def test_a_volume_that_was_there_survives_a_first_start_that_fails(host, check, monkeypatch):

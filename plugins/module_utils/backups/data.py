@@ -109,9 +109,10 @@ def written(
 
 
 def refuse_files(container: Inspected) -> None:
-    """
+    """Fail where a container may write to a single file of the host.
+
     Raises:
-        HostError: it may write to a single file of the host, which no copy of a directory has.
+        HostError: no copy of a directory has it.
     """
     files = [
         str(mount["Source"])
@@ -120,8 +121,9 @@ def refuse_files(container: Inspected) -> None:
     ]
     if files:
         raise HostError(
-            f"the volume {', '.join(sorted(files))} is a file, and only directories are saved, so"
-            " nothing was saved. Mount its directory, or add :ro to it."
+            f"{str(container['Name']).lstrip('/')} has the volume {', '.join(sorted(files))}, which"
+            " is a file. Only directories are saved, so nothing was saved. Mount its directory, or"
+            " add :ro to it."
         )
 
 
@@ -145,7 +147,12 @@ def refuse_same_names(volumes: Iterable[Volume]) -> None:
             )
 
 
-def containers_of(docker: Docker, app: str, one_offs: bool = True) -> list[str]:
+def containers_of(
+    docker: Docker,
+    app: str,
+    one_offs: bool = True,
+    states: Collection[str] = live_container.ACTIVE,
+) -> list[str]:
     """The containers of an application that run, without pins.
 
     Args:
@@ -153,11 +160,12 @@ def containers_of(docker: Docker, app: str, one_offs: bool = True) -> list[str]:
         app: the application.
         one_offs: with those of jobs and commands. Once stopped they are removed, and nobody can
             start them again.
+        states: in which one counts as running.
     """
     return [
         entry["Names"]
         for entry in docker.containers(f"{APP_LABEL}={app}")
-        if entry["State"] in ("running", "paused")
+        if entry["State"] in states
         and not is_pin(entry["Names"])
         and (one_offs or not live_container.needs_release(entry))
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import calendar
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -119,10 +120,8 @@ class Drilled(Restore):
 
     def _try(self, live: Live, uid: int, network: str) -> None:
         release = live.release
-        saved = self.manifest["volumes"].values()
-        if lost := [
-            each.name for each in live.volumes(self.order.root) if each.target not in saved
-        ]:
+        volumes = live.volumes(self.order.root)
+        if lost := {each.name for each in volumes if each.name not in self.manifest["volumes"]}:
             raise HostError(
                 f"the backup {self.snapshot.short} has no data of the volume"
                 f" {', '.join(sorted(lost))}; the next one will."
@@ -132,7 +131,8 @@ class Drilled(Restore):
             path.mkdir()
             os.chown(path, owner, owner)
             path.chmod(mode)
-        options = self._options(release, network)
+        restored = {each.target: self.work / VOLUMES / each.name for each in volumes}
+        options = self._options(release, restored, network)
         container = Container.from_dict(run_as(options, uid, str(release.place.directory)))
         settle(self.docker, container, recreate=True, log=LIMITS)
         self.docker.run("start", container.name)
@@ -143,11 +143,10 @@ class Drilled(Restore):
                 f"{live.app} is not healthy with the backup {self.snapshot.short}: {error}"
             ) from error
 
-    def _options(self, release: Release, network: str) -> dict[str, Any]:
+    def _options(
+        self, release: Release, restored: Mapping[str, Path], network: str
+    ) -> dict[str, Any]:
         """Those of its container, with the restored data, and without its networks."""
-        restored = {
-            target: self.work / VOLUMES / name for name, target in self.manifest["volumes"].items()
-        }
         volumes = []
         for volume in release.container["volumes"]:
             source, target, *mode = volume.split(":")

@@ -27,31 +27,24 @@ def swap(place: DataPlace) -> None:
     host_trees.delete(place.new)
 
 
-def put_back(place: DataPlace) -> list[str]:
-    """Undo `swap`, also after its first rename.
-
-    Returns:
-        Where the other data is now: something may have been written to it meanwhile, so that nobody
-        but the operator removes it.
+def put_back(place: DataPlace) -> None:
+    """Undo `swap`, also after its first rename. Something may have been written to the other data
+    meanwhile, so that nobody but the operator removes it.
     """
     # One of an earlier restore was deleted before the journal said that it moves.
     if not place.kept.exists():
-        return []
-    undone = []
+        return
     if place.directory.exists():
-        aside = place.undone(time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-        place.directory.rename(aside)
-        undone.append(str(aside))
+        place.directory.rename(place.aside(time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())))
     place.kept.rename(place.directory)
-    return undone
 
 
 @contextmanager
 def naming(undone: Sequence[str]) -> Iterator[None]:
-    """Add to the reason of a failure where the data is that was put aside until then."""
+    """Add to the reason of a failure where data was put aside, which the list has by then."""
     try:
         yield
-    except (HostError, OSError) as error:
+    except (HostError, OSError, ValueError, KeyError) as error:
         if not undone:
             raise
         raise HostError(

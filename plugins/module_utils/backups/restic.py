@@ -169,6 +169,7 @@ class Restic:
             if not _LOCKED.search(said) or time.monotonic() > deadline:
                 self._fail(words, said)
             time.sleep(PAUSE)
+            self._once(("unlock",), None)
         return done.stdout
 
     def _once(self, words: Sequence[str], cwd: Path | None) -> subprocess.CompletedProcess[str]:

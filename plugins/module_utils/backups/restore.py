@@ -200,11 +200,12 @@ class Restore:
             drain.stop(containers_of(self.docker, app), self.docker)
             services.stop(self.docker, app, journal.services)
             for place in places:
-                self.undone += moves.put_back(place)
+                moves.put_back(place)
             services.go_on_anyway(self.docker, self.order.root, app, journal.services)
             start_again(self.docker, journal.containers)
         for place in places:
             host_trees.delete(place.new)
+            self.undone += place.undone
         file.unlink()
         lock.release(self.order.root, [app], journal.token)
         return True
@@ -212,8 +213,8 @@ class Restore:
     def _choose(self) -> int:
         """Choose the snapshot, and check whose it is; returns its size."""
         self.restic.ensure(create=False)
-        self.restic.unlock()
         self.snapshot = chosen(self.restic.snapshots(), self.at, self.restic.host)
+        self.restic.unlock()
         self.manifest = json.loads(self.restic.read(self.snapshot, f"/{MANIFEST}"))
         if self.manifest.get("app") != self.order.app:
             raise HostError(
@@ -267,7 +268,7 @@ class Restore:
             HostError: a container of another application has one.
         """
         own = {each.named.container: each.name for each in live_services(self.docker, live.release)}
-        ours = {*containers_of(self.docker, live.app), live.name, *own}
+        ours = {*containers_of(self.docker, live.app), *own}
         there = [found for name in own if (found := self.docker.inspect(name))]
         found = {
             str(each["Name"]).lstrip("/"): place.directory

@@ -141,7 +141,12 @@ class Save:
         theirs = [each for service in self.services for each in service.volumes(self.order.root)]
         refuse_same_names([*volumes, *theirs])
         own = {
-            each.name: OwnCopy(Path(each.source), top / each.name, live.runs, mounted=each.target)
+            each.name: OwnCopy(
+                Path(each.source),
+                top / each.name,
+                without_sqlite=live.runs,
+                mounted=each.target,
+            )
             for each in volumes
         }
         more = {each.name: Copy(Path(each.source), top / each.name) for each in theirs}
@@ -151,10 +156,11 @@ class Save:
         self._databases(live, own.values())
         if self.order.backup.pause and live.runs:
             start = time.monotonic()
+            running = containers_of(self.docker, live.app, states=("running", "paused"))
             beside = [
                 each.named.container for each in self.services if not each.engine and each.runs
             ]
-            with paused(self.docker, [*containers_of(self.docker, live.app), *beside]):
+            with paused(self.docker, [*running, *beside]):
                 for copy in copies:
                     copy.run()
             self.paused = round(time.monotonic() - start, 2)

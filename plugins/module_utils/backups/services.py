@@ -146,8 +146,8 @@ def dump(docker: Docker, service: LiveService, directory: Path) -> str:
             others := docker.run("exec", container, *words).split()
         ):
             raise HostError(
-                f"it has more databases than the one of the application, which are not saved:"
-                f" {brief(', '.join(others))}. Give each a separate service, or remove it."
+                "it has data in other databases than the one of the application, which is not"
+                f" saved: {brief(', '.join(others))}. Move it there, or give it a separate service."
             )
         directory.mkdir(mode=0o700)
         for file, words in engine.dump().items():
@@ -199,7 +199,7 @@ def fill(
         start(docker, service, own, {engine.directory: volume}, engine.to_load(words))
         for file, words in engine.load():
             given = dumped / file if file else None
-            if given and file in engine.added() and not given.exists():
+            if given and file in engine.optional() and not given.exists():
                 continue
             docker.pipe("exec", "--interactive", own.name, *words, source=given)
         if engine.keeps_password:

@@ -104,11 +104,11 @@ class Copy:
             state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
             if self.known.get(path) == state:
                 return
-            # A file with several names is counted once, and copied for each of them.
-            refuse_without(found.st_blocks * 512, [self.target], "Nothing was saved.")
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             to = os.open(name, flags, 0o600, dir_fd=target)
             try:
+                # Of a file with several names, each is a whole copy.
+                refuse_without(found.st_blocks * 512, [self.target], "Nothing was saved.")
                 _content(handle, to)
                 _look_like(to, found)
             finally:

@@ -172,7 +172,7 @@ class Upgrade:
         if journal.moving and place.kept.exists():
             services.stop(self.docker, self.app, [named.service])
             services.remove(self.docker, [named.container, named.before])
-            self.undone += moves.put_back(place)
+            moves.put_back(place)
             write_record(self.root, self.app, named.service, journal.record)
             container = Container.from_dict({"volumes": [], **journal.record.container})
             settle(self.docker, container, "unless-stopped", log=journal.log, start=True)
@@ -182,6 +182,7 @@ class Upgrade:
         services.go_on_anyway(self.docker, self.root, self.app, [named.service])
         start_again(self.docker, journal.containers)
         host_trees.delete(place.new)
+        self.undone += place.undone
         self._journal.unlink()
         lock.release(self.root, journal.apps, journal.token)
         return True

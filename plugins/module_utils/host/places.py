@@ -175,9 +175,9 @@ class ServicePlace:
         return self.directory / "upgrade.json"
 
     @property
-    def half(self) -> Path:
-        """The volumes that were created for a first start which has not succeeded yet."""
-        return self.directory / "half"
+    def unfinished(self) -> Path:
+        """The names of the volumes that a first start has created, until it is healthy."""
+        return self.directory / "unfinished"
 
     @property
     def environment(self) -> Path:
@@ -494,6 +494,12 @@ class DataPlace:
         """What was there before a restore."""
         return self.directory.with_name(f".flaskops-before-{self.directory.name}")
 
-    def undone(self, moment: str) -> Path:
+    def aside(self, moment: str) -> Path:
         """What was there until a restore was undone, which nobody but the operator removes."""
         return self.directory.with_name(f".flaskops-undone-{self.directory.name}-{moment}")
+
+    @property
+    def undone(self) -> list[str]:
+        """All of these directories."""
+        parent, name = self.directory.parent, self.aside("*").name
+        return sorted(str(path) for path in parent.glob(name))

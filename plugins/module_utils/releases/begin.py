@@ -150,7 +150,7 @@ class Begin:
                 with self.attempts.of(name, "its data is between two states"):
                     refuse_interrupted(self.root, name)
             self._repair(names - set(planned.remove) - {*self.attempts.failures}, broken)
-            for name in uid_moves:
+            for name in set(uid_moves) - {*self.attempts.failures}:
                 with self.attempts.of(name, "its uid could not be moved"):
                     uid = self.wanted[name].uid
                     self.attempts.warnings.append(uid_move.move(self.docker, self.uids, name, uid))

@@ -28,7 +28,7 @@ def refuse_interrupted(root: str, name: str) -> None:
     if Place(root).app(name).job(BACKUP).journal.exists():
         again.append(f"{AGAIN['restore']} -e app={name}")
     for service in Place(root).service_places():
-        with suppress(OSError, ValueError, KeyError):
+        with suppress(OSError, ValueError, TypeError, KeyError):
             if name in json.loads(service.journal.read_text())["apps"]:
                 of = f"-e app={service.directory.parent.name} -e service={service.directory.name}"
                 again.append(f"{AGAIN['upgrade']} {of}")

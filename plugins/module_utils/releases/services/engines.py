@@ -105,8 +105,8 @@ class ServiceEngine(ABC):
         """The files of a backup that are in the data directory when such a container starts."""
         return ()
 
-    def added(self) -> tuple[str, ...]:
-        """The files of a backup that one of an earlier version of this collection lacks."""
+    def optional(self) -> tuple[str, ...]:
+        """The files that a backup of an earlier version of this collection lacks."""
         return ()
 
     def to_load(self, command: Sequence[str]) -> tuple[str, ...]:
@@ -206,17 +206,19 @@ class PostgreSQL(ServiceEngine):
             (self.settings, script),
         )
 
-    def added(self) -> tuple[str, ...]:
+    def optional(self) -> tuple[str, ...]:
         return (self.settings,)
 
     def not_saved(self) -> tuple[str, ...]:
         others = (
             "SELECT datname FROM pg_database WHERE NOT datistemplate"
             f" AND datname NOT IN ('postgres', '{OWNER}')"
-            # That one is for connections, and usually empty.
-            " UNION SELECT 'postgres' WHERE EXISTS (SELECT FROM pg_class JOIN pg_namespace n"
+            # That one is for connections, and has only what an extension of the image brings.
+            " UNION SELECT 'postgres' WHERE EXISTS (SELECT FROM pg_class c JOIN pg_namespace n"
             " ON n.oid = relnamespace WHERE relkind IN ('r', 'p', 'm')"
-            " AND nspname !~ '^pg_' AND nspname <> 'information_schema')"
+            " AND nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT EXISTS"
+            " (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid"
+            " AND deptype = 'e'))"
         )
         words = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", f"--username={OWNER}")
         return (*words, "--dbname=postgres", f"--command={others}")

@@ -51,6 +51,7 @@ def remove(
             continue
         docker.run("stop", named.container, seconds=STOP_SECONDS)
         docker.run("rm", "--force", "--volumes", named.container)
+        Place(root).service(app, name).unfinished.unlink(missing_ok=True)  # its volumes stay
         removed.append(f"service {name}")
     for owner in _leave(docker, app, kept):
         if not Place(root).app(owner).directory.is_dir():  # it was the last that shared them

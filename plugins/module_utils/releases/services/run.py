@@ -12,6 +12,7 @@ import os
 import secrets as random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,8 @@ class Services:
         """Let the application reach the service of another one, by its own name for it."""
         owner, network = ServiceName(spec.of, spec.name), network_of(self.app)
         found = self.docker.inspect(owner.container)
-        if not found.get("State", {}).get("Running"):
+        unfinished = self.place.service(spec.of, spec.name).unfinished.exists()
+        if unfinished or not found.get("State", {}).get("Running"):
             raise HostError(f"{spec.of} has no running service {spec.name} on this host.")
         if network not in found["NetworkSettings"]["Networks"]:
             words = ("--alias", spec.name, network, owner.container)
@@ -103,7 +105,7 @@ class Services:
     def _own(self, spec: ServiceSpec) -> ServiceName:
         named = ServiceName(self.app, spec.name)
         self._recover(named)
-        self._forget_half(named)
+        self._begin_again(named)
         record = read_record(self.root, self.app, spec.name)
         if not spec.fingerprint:  # an earlier release is to serve again
             self._start(named, record)
@@ -142,7 +144,6 @@ class Services:
         )
         if wanted != record:
             write_record(self.root, self.app, spec.name, replace(wanted, since=now()))
-        place.half.unlink(missing_ok=True)
         return named
 
     def _values(self, spec: ServiceSpec, place: ServicePlace) -> dict[str, str]:
@@ -179,8 +180,8 @@ class Services:
         mounts = dict(each.split(":")[:2] for each in container.volumes)
         new = [name for name in mounts if name[0] != "/" and not self._mountpoint(name)]
         if new and not self.docker.inspect(container.name):
-            half = self.place.service(self.app, spec.name).half
-            write_file(half, "\n".join(new).encode(), 0o600)
+            unfinished = self.place.service(self.app, spec.name).unfinished
+            write_file(unfinished, "\n".join(new).encode(), 0o600)
         for volume in new:
             target = mounts[volume]
             label = f"{SERVICE_LABEL}={self.app}/{spec.name}"
@@ -188,16 +189,20 @@ class Services:
             if spec.engine:
                 self._give(self._mountpoint(volume), container.image, f"{volume}:{target}")
 
-    def _forget_half(self, named: ServiceName) -> None:
-        """Remove what a first start has left that did not succeed, such as half of a database: it
-        never served, and a server would take it for a whole one.
+    def _begin_again(self, named: ServiceName) -> None:
+        """Remove what a first start has left that was not healthy, such as half of a database: it
+        never served, and a server would take it for a whole one. A volume that anything else uses
+        stays.
         """
-        half = self.place.service(self.app, named.service).half
-        if half.exists():
+        unfinished = self.place.service(self.app, named.service).unfinished
+        if unfinished.exists():
             self.docker.run("rm", "--force", "--volumes", named.container, check=False)
-            for volume in half.read_text().split():
-                self.docker.run("volume", "rm", "--force", volume)
-            half.unlink()
+            for volume in unfinished.read_text().split():
+                labels = self.docker.inspect(volume, "volume").get("Labels") or {}
+                if labels.get(SERVICE_LABEL) == f"{named.app}/{named.service}":
+                    self.docker.run("volume", "rm", volume, check=False)
+            unfinished.unlink()
+            self.actions.append(f"removed what a first start of {named.service} has left")
 
     def _give(self, place: str, image: str, mount: str) -> None:
         # The engine gives a new volume the owner and the content that the image has there, once.
@@ -267,8 +272,11 @@ class Services:
         try:
             self._write(spec, place, secrets[0])
             settle(self.docker, container, log=self.log, start=True)
-            first = FIRST_SECONDS if spec.engine and not found else 0
-            wait(self.docker, named.container, spec.health, max(spec.deadline_seconds, first))
+            seconds = spec.deadline_seconds
+            if spec.engine and not found:
+                seconds = max(seconds, FIRST_SECONDS)
+            wait(self.docker, named.container, spec.health, seconds)
+            place.unfinished.unlink(missing_ok=True)  # from now on it may have data
             if spec.engine and ENGINES[spec.engine].keeps_password:
                 words, text = ENGINES[spec.engine].set_password("", secrets[0][PASSWORD])
                 self.docker.run("exec", "--interactive", named.container, *words, given=text)
@@ -286,7 +294,8 @@ class Services:
         """Let the container before run again; returns what to add to the reason."""
         if before is None:
             self.docker.run("rm", "--force", "--volumes", named.container, check=False)
-            self._forget_half(named)
+            with suppress(HostError, OSError):  # the next run tries again
+                self._begin_again(named)
             return ""
         self._write(spec, self.place.service(self.app, spec.name), before)
         try:
