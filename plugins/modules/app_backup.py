@@ -10,11 +10,12 @@ short_description: Try, save and restore the backup of an application
 version_added: 0.1.0
 author: flaskops contributors (@flaskops)
 description:
-  - C(test) opens the repository of an application with its password, and creates it where it is
-    missing. Nothing on the host changes. A place that was tried before is not tried again, unless
-    its last backup failed; then a failure is a warning, because the application must be deployable
-    while the place is out of reach.
-  - C(save) starts the backup of the application and waits for it.
+  - C(known) finds the places that must be tried before a run changes anything. One that was tried
+    before is not tried again, unless its last backup failed.
+  - C(test) opens each place with its password, and creates it where it is missing. Nothing else on
+    the host changes. Where a place that was in use cannot be opened now, there is a warning,
+    because the application must be deployable while the place is out of reach.
+  - C(save) starts the backup of an application and waits for it.
   - C(restore) restores a backup, into the volumes of the application, which is stopped meanwhile,
     or into a directory.
 extends_documentation_fragment:
@@ -24,20 +25,17 @@ options:
   action:
     description: What to do.
     type: str
-    choices: [test, save, restore]
+    choices: [known, test, save, restore]
     required: true
   app:
-    description: The name of the application.
+    description: With O(action=save) and O(action=restore), the name of the application.
     type: str
-    required: true
-  repository:
-    description: With O(action=test), the place of its backups.
-    type: str
-    default: ''
-  password:
-    description: With O(action=test), the password of its backups.
-    type: str
-    default: ''
+  places:
+    description: With O(action=known) and O(action=test), for each application its name C(app), and
+      its C(backup) as it is in a release.
+    type: list
+    elements: dict
+    default: []
   at:
     description: With O(action=restore), C(latest), the id of a snapshot, or a time, which is the
       last snapshot until then.
@@ -70,61 +68,91 @@ result:
     C(stopped), the C(places), and in C(kept) where the data of before is.
   type: dict
   returned: success
+untried:
+  description: With O(action=known), the names of the applications whose place must be tried.
+  type: list
+  elements: str
+  returned: O(action=known)
 """
 
+import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.backups import moves
-from ..module_utils.backups.order import BackupOrder, BackupResult
+from ..module_utils.backups.order import BackupOrder, BackupResult, repository_of
 from ..module_utils.backups.restic import Restic
 from ..module_utils.backups.restore import Restore
 from ..module_utils.host.arguments import shared
 from ..module_utils.host.files import HostError
 from ..module_utils.host.flock import alone
-from ..module_utils.host.places import BACKUP, JobUnit
-from ..module_utils.host.typed import plain
+from ..module_utils.host.places import BACKUP, JobUnit, Place
+from ..module_utils.host.typed import plain, read
+from ..module_utils.releases.app import Backup
 
 ARGUMENTS: dict[str, Any] = {
     **shared("root"),
-    "action": {"type": "str", "choices": ["test", "save", "restore"], "required": True},
-    "app": {"type": "str", "required": True},
-    "repository": {"type": "str", "default": ""},
-    "password": {"type": "str", "default": "", "no_log": True},
+    "action": {"type": "str", "choices": ["known", "test", "save", "restore"], "required": True},
+    "app": {"type": "str"},
+    "places": {"type": "list", "elements": "dict", "default": [], "no_log": True},
     "at": {"type": "str", "default": "latest"},
     "to": {"type": "path", "default": ""},
     "break_tokens": {"type": "list", "elements": "str", "default": [], "no_log": False},
 }
 
 
-def test(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Open the repository, with a password that is not on the host yet."""
-    root, app, repository = params["root"], params["app"], params["repository"]
-    known = failed = False
-    with suppress(HostError, OSError):
-        order = BackupOrder.of(root, app)
-        same = order.password_file.read_text() == f"{params['password']}\n"
-        known = same and order.repository == repository
-        last = BackupResult.of(order.place)
-        failed = bool(last and last.code)
-    if known and not failed:
-        return {"changed": False, "result": {}}
-    with tempfile.NamedTemporaryFile("w") as file:  # only its owner may read it
-        file.write(params["password"])
-        file.flush()
+@dataclass(frozen=True)
+class Target:
+    """The backups of an application, as its entry has them now."""
+
+    app: str
+    backup: Backup
+
+    def was_tried(self, root: str) -> bool:
+        """Whether the host uses it with this password."""
         try:
-            made = Restic(repository, Path(file.name), app).ensure(create=not check_mode)
+            order = BackupOrder.of(root, self.app)
+            return (
+                order.backup.to == self.backup.to
+                and order.password_file.read_text() == f"{self.backup.password}\n"
+            )
+        except (HostError, OSError):
+            return False
+
+    def is_known(self, root: str) -> bool:
+        """Whether nothing needs to be tried."""
+        last = BackupResult.of(Place(root).app(self.app).job(BACKUP))
+        return self.was_tried(root) and not (last and last.code) and bool(shutil.which("restic"))
+
+    def open(self, create: bool) -> bool:
+        """Open it, or create it; returns whether it was missing."""
+        with tempfile.NamedTemporaryFile("w") as file:  # only its owner may read it
+            file.write(self.backup.password)
+            file.flush()
+            repository = repository_of(self.backup.to, self.app)
+            return Restic(repository, Path(file.name), self.app).ensure(create=create)
+
+
+def test(root: str, targets: list[Target], check_mode: bool) -> dict[str, Any]:
+    """Try all of them, with passwords that are not on the host yet."""
+    changed, problems, warnings = False, [], []
+    for each in targets:
+        try:
+            changed |= each.open(create=not check_mode)
         except HostError as error:
-            if not known:
-                raise
-            words = f"{app}: its last backup failed, and so will the next one: {error}"
-            return {"changed": False, "result": {}, "warnings": [words]}
-    return {"changed": made, "result": {}}
+            if each.was_tried(root):
+                words = "its last backup failed, and so will the next one"
+                warnings.append(f"{each.app}: {words}: {error}")
+            else:
+                problems.append(f"{each.app}: {error}")
+    if problems:
+        raise HostError("\n".join(problems))
+    return {"changed": changed, "result": {}, "warnings": warnings}
 
 
 def save(params: dict[str, Any]) -> dict[str, Any]:
@@ -154,17 +182,26 @@ def restore(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[("action", "save", ["app"]), ("action", "restore", ["app"])],
+    )
     params, action = module.params, module.params["action"]
+    about = f"{params['app']}: " if params["app"] else ""
     try:
+        targets = [read(Target, each) for each in params["places"]]
+        if action == "known":
+            untried = [each.app for each in targets if not each.is_known(params["root"])]
+            module.exit_json(changed=False, untried=untried)
         if action == "test":
-            module.exit_json(**test(params, module.check_mode))
+            module.exit_json(**test(params["root"], targets, module.check_mode))
         if module.check_mode:
             BackupOrder.of(params["root"], params["app"])
             module.exit_json(changed=True, result={})
         module.exit_json(**(save if action == "save" else restore)(params))
     except (HostError, OSError, ValueError, KeyError) as error:
-        module.fail_json(msg=f"{params['app']}: {error}")
+        module.fail_json(msg=f"{about}{error}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import stat
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -226,14 +227,18 @@ def test_a_place_out_of_reach_does_not_stop_deploys(tmp_path, monkeypatch, passw
     made.password_file.write_text("correct-horse\n")
     made.place.result.write_text(BackupResult("1", "now", code).text)
     fake_restic(tmp_path, monkeypatch, "echo 'Fatal: the disk is gone' >&2; exit 1")
-    given = {"root": str(tmp_path), "app": "shop", "repository": made.repository}
+    backup = replace(made.backup, password=password)
+    target, root = app_backup.Target("shop", backup), str(tmp_path)
+    assert not target.is_known(root)
     if refused:
-        with pytest.raises(HostError, match="Fatal"):
-            app_backup.test({**given, "password": password}, False)
+        with pytest.raises(HostError, match=r"shop: restic cat .*: Fatal"):
+            app_backup.test(root, [target], False)
     else:
-        found = app_backup.test({**given, "password": password}, False)
+        found = app_backup.test(root, [target], False)
         assert not found["changed"]
         assert re.match("shop: its last backup failed, and so will", found["warnings"][0])
+    made.place.result.write_text(BackupResult("1", "now", 0).text)
+    assert target.is_known(root) == (password == "correct-horse")
 
 
 # --- copies ---------------------------------------------------------------------------------------

@@ -23,6 +23,11 @@ from ..releases.jobs import Result, calendar, unit_files
 _IDLE = "Nice=10\nIOSchedulingClass=idle\n"
 
 
+def repository_of(to: str, app: str) -> str:
+    """Each application has its own, so that none can read or restore another's."""
+    return f"{to}/{app}"
+
+
 @dataclass(frozen=True)
 class BackupOrder:
     """What the program on the host needs to know; the password is in a separate file.
@@ -50,8 +55,7 @@ class BackupOrder:
 
     @property
     def repository(self) -> str:
-        """Each application has its own, so that none can read or restore another's."""
-        return f"{self.backup.to.rstrip('/')}/{self.app}"
+        return repository_of(self.backup.to, self.app)
 
     @property
     def text(self) -> str:
