@@ -295,6 +295,7 @@ def lock_left(host):
 
 @pytest.mark.long
 def test_a_killed_restic_keeps_nothing_from_the_repository(lock_left, do, host, redeploy):
+    redeploy().ok()  # with the key for ids that the tests have
     lock_left()
     host.check_output(DRILL)
     lock_left()
