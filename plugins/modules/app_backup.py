@@ -140,8 +140,10 @@ class Target:
             return Restic(repository, Path(file.name), self.app).ensure(create=create)
 
 
-def test(root: str, targets: list[Target], check_mode: bool) -> dict[str, Any]:
-    """Try all of them, with passwords that are not on the host yet."""
+def test(root: str, targets: list[Target], check_mode: bool) -> tuple[bool, list[str]]:
+    """Try all of them, with passwords that are not on the host yet; returns whether one was
+    created, and warnings.
+    """
     changed, problems, warnings = False, [], []
     for each in targets:
         try:
@@ -154,7 +156,7 @@ def test(root: str, targets: list[Target], check_mode: bool) -> dict[str, Any]:
                 problems.append(f"{each.app}: {error}")
     if problems:
         raise HostError("\n".join(problems))
-    return {"changed": changed, "result": {}, "warnings": warnings}
+    return changed, warnings
 
 
 def save(params: dict[str, Any]) -> dict[str, Any]:
@@ -197,7 +199,10 @@ def main() -> None:
             untried = [each.app for each in targets if not each.is_known(params["root"])]
             module.exit_json(changed=False, untried=untried)
         if action == "test":
-            module.exit_json(**test(params["root"], targets, module.check_mode))
+            changed, warnings = test(params["root"], targets, module.check_mode)
+            for words in warnings:
+                module.warn(words)
+            module.exit_json(changed=changed, result={})
         if module.check_mode:
             BackupOrder.of(params["root"], params["app"])
             module.exit_json(changed=True, result={})

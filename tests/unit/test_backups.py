@@ -11,12 +11,14 @@ import re
 import stat
 import threading
 import time
+from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.flaskops.host.plugins.module_utils.backups import (
     data,
     drill,
@@ -234,11 +236,23 @@ def test_a_place_out_of_reach_does_not_stop_deploys(tmp_path, monkeypatch, passw
         with pytest.raises(HostError, match=r"shop: restic cat .*: Fatal"):
             app_backup.test(root, [target], False)
     else:
-        found = app_backup.test(root, [target], False)
-        assert not found["changed"]
-        assert re.match("shop: its last backup failed, and so will", found["warnings"][0])
+        created, (warning,) = app_backup.test(root, [target], False)
+        assert not created
+        assert re.match("shop: its last backup failed, and so will", warning)
     made.place.result.write_text(BackupResult("1", "now", 0).text)
     assert target.is_known(root) == (password == "correct-horse")
+
+
+def test_the_names_of_untried_places_are_not_censored(tmp_path, capsys):
+    """As all values of an option are that is not logged, on a real exit of a module."""
+    backup = {**BACKUP, "to": "/srv/shop"}
+    packed = b64encode(json.dumps([{"app": "shop", "backup": backup}]).encode()).decode()
+    given = {"action": "known", "root": str(tmp_path), "packed": packed}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        app_backup.main()
+    said = capsys.readouterr().out
+    assert json.loads(said)["untried"] == ["shop"]
+    assert "correct-horse" not in said and packed not in said
 
 
 # --- copies ---------------------------------------------------------------------------------------
