@@ -65,7 +65,8 @@ RETURN = r"""
 result:
   description: Of a backup its C(snapshot), C(bytes), C(seconds) and C(paused); of a restore its
     C(snapshot), when it was C(saved), C(bytes), C(seconds), for how many the application was
-    C(stopped), the C(places), and in C(kept) where the data of before is.
+    C(stopped), the C(places), in C(kept) where the data of before is, and in C(undone) what was
+    written after a restore that was interrupted.
   type: dict
   returned: success
 untried:

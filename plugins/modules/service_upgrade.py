@@ -49,7 +49,8 @@ EXAMPLES = r"""
 RETURN = r"""
 result:
   description: The image C(before) and the C(image) of today, the C(bytes) of the data, for how many
-    seconds the application was C(stopped), and in C(kept) where the data of before is.
+    seconds the application was C(stopped), in C(kept) where the data of before is, and in C(undone)
+    what was written after an upgrade that was interrupted.
   type: dict
   returned: success
 """

@@ -686,17 +686,10 @@ def using(tmp_path, monkeypatch, database):
     """The services that stop for a restore of directories, with these containers on the host."""
 
     def find(places, services, *others):
-        docker = SimpleNamespace(
-            inspect=lambda name: next(
-                {**each.container, "Name": f"/{name}"}
-                for each in services if each.named.container == name
-            )
-        )  # fmt: skip
         monkeypatch.setattr(restore, "live_services", lambda _docker, _release: services)
         monkeypatch.setattr(restore, "containers_of", lambda _docker, _app: ["shop-1", "shop-1-w"])
         monkeypatch.setattr(restore, "running_containers", lambda _docker: [*others])
         one = restore.Restore(given_order(tmp_path))
-        one.docker = docker
         release = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
         return one._using(Live(release, {"Mounts": []}), [DataPlace(place) for place in places])
 

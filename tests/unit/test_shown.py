@@ -41,9 +41,9 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import
 from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Work
 
 # The title of the window, a cleared screen, a hidden line, C1 in UTF-8, bidi overrides, a carriage
-# return, a backspace, invalid UTF-8.
+# return, a backspace, a space without width, invalid UTF-8.
 BYTES = (
-    b"\x1b]0;x\x07\x1b[2J\x1b[8m\xc2\x9b2J\xe2\x80\xae\xe2\x81\xa6"
+    b"\x1b]0;x\x07\x1b[2J\x1b[8m\xc2\x9b2J\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8b"
     b"\rgone\x08\x7f\x00\xff\xfe\xed\xa0\x80 end"
 )
 TEXT = BYTES.decode(errors="replace")

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a restore and an upgrade of a service share: two renames that give an application other
-data, and how they are undone.
+"""What a restore, its drill and an upgrade of a service share: two renames that give an application
+other data, how they are undone, and whether the application is healthy with it.
 """
 
 from __future__ import annotations

@@ -267,12 +267,13 @@ class Restore:
         Raises:
             HostError: a container of another application has one.
         """
-        own = {each.named.container: each.name for each in live_services(self.docker, live.release)}
+        own = {each.named.container: each for each in live_services(self.docker, live.release)}
         ours = {*containers_of(self.docker, live.app), *own}
-        there = [found for name in own if (found := self.docker.inspect(name))]
+        running = {str(each["Name"]).lstrip("/"): each for each in running_containers(self.docker)}
+        there = {**running, **{name: each.container for name, each in own.items()}}
         found = {
-            str(each["Name"]).lstrip("/"): place.directory
-            for each in (*there, *running_containers(self.docker))
+            name: place.directory
+            for name, each in there.items()
             for place in places
             if any(_below(mount, place.directory) for mount in each.get("Mounts") or [])
         }
@@ -283,7 +284,7 @@ class Restore:
                 f" {listed}. Stop them (state: stopped for an application), restore, and start them"
                 " again; or restore beside (-e to=/srv/restored)."
             )
-        return tuple(name for container, name in own.items() if container in found)
+        return tuple(each.name for container, each in own.items() if container in found)
 
     @property
     def _saved(self) -> dict[str, Saved]:

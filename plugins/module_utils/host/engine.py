@@ -299,8 +299,7 @@ def inspected(docker: Docker, names: Iterable[str]) -> dict[str, Inspected]:
 
 def running_containers(docker: Docker) -> list[Inspected]:
     """The output of docker inspect for all running containers of the host."""
-    names = docker.run("ps", "--no-trunc", "--format", "{{.Names}}").splitlines()
-    return [*inspected(docker, [name.split(",")[0] for name in names]).values()]
+    return [*inspected(docker, docker.run("ps", "--quiet", "--no-trunc").split()).values()]
 
 
 def logs(

@@ -261,10 +261,10 @@ def _message(taken: Sequence[Held]) -> str:
     lines = [held.sentence for held in taken]
     tokens = ",".join(dict.fromkeys(held.token for held in taken))
     again = sorted({AGAIN[held.action] for held in taken if held.action in AGAIN})
+    undo = f"run {' and '.join(again)} again, or " if again else ""
     lines.append(
         "Nothing was changed. Wait until that run has ended and run again. When it is certainly"
-        f" dead, {'run ' + ' and '.join(again) + ' again, or ' if again else ''}break its lock:"
-        f" -e flask_apps_break_lock={tokens}"
+        f" dead, {undo}break its lock: -e flask_apps_break_lock={tokens}"
     )
     return "\n".join(lines)
 
