@@ -34,7 +34,7 @@ STEPS = [BUILD, START, SWITCH, LAST, "releases | Set flask_apps_live"]
         (BAD_FRAGMENT, "was refused by Nginx"),
         pytest.param(BAD_MIGRATION, "cannot migrate", marks=pytest.mark.long),
         pytest.param(
-            {"env": {"UNWELL": "1"}, "health": {"deadline_seconds": 4}},
+            {"env": {"UNWELL": "1"}, "health": {"deadline_seconds": 12}},
             "500 unwell",
             marks=pytest.mark.long,
         ),

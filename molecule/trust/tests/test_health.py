@@ -61,7 +61,7 @@ def test_the_status_shows_one_whose_workers_are_killed_later(release, play):
 
 
 def test_an_application_that_only_answers_to_its_own_host_name(release, http, play):
-    run = release("named", health={"deadline_seconds": 3}).failed()
+    run = release("named", health={"deadline_seconds": 12}).failed()
     assert (
         "Host: localhost was sent." in run.output
         and "write one of them as health.host" in run.output
