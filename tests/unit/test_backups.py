@@ -53,6 +53,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.program import backu
 from ansible_collections.flaskops.host.plugins.module_utils.releases import report
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App, Backup
 from ansible_collections.flaskops.host.plugins.module_utils.releases.interrupted import (
+    interrupted,
     refuse_interrupted,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
@@ -818,7 +819,10 @@ def test_an_interrupted_upgrade_is_undone(tmp_path, monkeypatch, moved):
     )
     spec = ServiceSpec("db", "postgresql")
     one = upgrade.Upgrade(str(tmp_path), "/etc/nginx", "shop", spec, "10.0.0.0/16", docker)
-    for app in ("shop", "reports"):  # one that shares the service
+    apps = ("shop", "reports")  # one that shares the service
+    again = ["playbooks/upgrade_service.yml -e app=shop -e service=db"]
+    assert interrupted(str(tmp_path), [*apps, "blog"]) == dict.fromkeys(apps, again)
+    for app in apps:
         with pytest.raises(HostError, match=r"upgrade_service\.yml -e app=shop -e service=db$"):
             refuse_interrupted(str(tmp_path), app)
     refuse_interrupted(str(tmp_path), "blog")

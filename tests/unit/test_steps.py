@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import BACKUP, Place
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import renew as _renew
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import tree
 from ansible_collections.flaskops.host.plugins.module_utils.releases import begin as _begin
@@ -28,6 +29,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     targets,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.releases import remove as _remove
+from ansible_collections.flaskops.host.plugins.module_utils.releases import report as _report
 from ansible_collections.flaskops.host.plugins.module_utils.releases import status as _status
 from ansible_collections.flaskops.host.plugins.module_utils.releases import switch as _switch
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import Health
@@ -962,6 +964,23 @@ def test_the_removal_reports_the_volumes_that_stay():
     remove = _remove.Remove("/x", "/x", Volumes())
     assert remove.kept_volumes(["shop", "blog"]) == words
     assert remove.kept_volumes(["blog"]) == ""
+
+
+def test_the_status_says_what_puts_back_an_interrupted_restore(world):
+    world.live("shop", OLD)
+    world.live("blog", OLD)
+    journal = Place(world.root).app("shop").job(BACKUP).journal
+    journal.parent.mkdir(parents=True)
+    journal.write_text("{}")
+    found = status(world)
+    assert [found[app]["interrupted"] for app in ("shop", "blog")] == [
+        ["playbooks/restore.yml -e app=shop"],
+        [],
+    ]
+    (line,) = [line for line in _report.status_table({"host": found.values()}) if "restore" in line]
+    assert line.startswith("shop: ") and line.endswith(
+        ": ansible-playbook " + found["shop"]["interrupted"][0]
+    )
 
 
 @pytest.mark.parametrize("trouble", [no_record, a_record_of_another_kind])

@@ -110,7 +110,6 @@ def backup_states(root: str, apps: Iterable[str]) -> dict[str, dict[str, Any]]:
                 key: plain(result) if (result := BackupResult.of(place)) else None
                 for key, place in results.items()
             }
-            found[app]["restore_interrupted"] = order.place.journal.exists()
     return found
 
 

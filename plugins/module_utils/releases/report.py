@@ -154,6 +154,7 @@ def status_table(hosts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
         for words in [
             *_jobs(app.get("jobs", {})),
             *_backup(app.get("backup") or {}),
+            *_interrupted(app.get("interrupted", [])),
             *app.get("advice", []),
         ]
     ]
@@ -201,6 +202,13 @@ def _backup(backup: Mapping[str, Any]) -> list[str]:
         ended = "FAILED" if last["code"] else "succeeded"
         seconds = f"{last['seconds'] or 0:g} s"
         lines.append(f"{title} of {last['begun']} {ended} after {seconds}: {what}{age}")
-    if backup.get("restore_interrupted"):
-        lines.append("a restore was interrupted; run playbooks/restore.yml again")
     return lines
+
+
+def _interrupted(playbooks: Iterable[str]) -> list[str]:
+    """A line for each restore or upgrade that has not reached its end."""
+    return [
+        "a restore or an upgrade of its data runs, or was interrupted; then run it again, which"
+        f" puts back the data of before first: ansible-playbook {words}"
+        for words in playbooks
+    ]

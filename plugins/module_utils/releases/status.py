@@ -21,6 +21,7 @@ from ..host.trees import Size, size
 from ..host.typed import plain
 from ..nginx.site import site_named
 from . import advice, memory
+from .interrupted import interrupted
 from .job_units import JobState, job_states
 from .lock import holder
 from .probe import (
@@ -71,6 +72,7 @@ class AppStatus:
     advice: tuple[str, ...] = ()
     jobs: Mapping[str, JobState] = field(default_factory=dict)
     backup: Mapping[str, Any] = field(default_factory=dict)
+    interrupted: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return plain(self)
@@ -159,7 +161,11 @@ class Status:
                 )
             )
         jobs = job_states(self.root, self.names)
-        return [replace(app, jobs=jobs[app.name]) if app.name in jobs else app for app in apps]
+        again = interrupted(self.root, self.names)
+        return [
+            replace(app, jobs=jobs.get(app.name, {}), interrupted=tuple(again.get(app.name, ())))
+            for app in apps
+        ]
 
     def _service(
         self,
