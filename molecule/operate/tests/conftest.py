@@ -55,9 +55,10 @@ def entries(http: Callable[..., Any]) -> Callable[..., list[dict[str, Any]]]:
 @pytest.fixture
 def wait_for() -> Callable[..., Any]:
     def wait(condition: Callable[[], Any], seconds: float = 120) -> Any:
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, 0.2
         while not (found := condition()) and time.monotonic() < deadline:
-            time.sleep(0.2)
+            time.sleep(pause)
+            pause = min(1.5 * pause, 2)  # a question is work for the host
         return found
 
     return wait

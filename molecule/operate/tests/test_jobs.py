@@ -14,9 +14,11 @@ def of_job(entries, text):
 
 
 def test_a_timer_runs_it_in_the_release_that_serves(entries, wait_for, host):
-    begun = len(of_job(entries, "often ends"))
-    assert wait_for(lambda: len(of_job(entries, "often ends")) > begun, 90)
-    assert of_job(entries, "often ends")[-1]["release"] == entries("beat")[-1]["release"]
+    def of_live():
+        live = entries("beat")[-1]["release"]
+        return [each for each in of_job(entries, "often ends") if each["release"] == live]
+
+    assert wait_for(of_live, 150)
 
 
 def test_its_output_is_in_the_journal_and_its_container_is_gone(host, wait_for):
