@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host.distribution import Distribution
-from ansible_collections.flaskops.host.plugins.module_utils.nginx import config
+from ansible_collections.flaskops.host.plugins.module_utils.nginx import config, process
 from ansible_collections.flaskops.host.plugins.module_utils.nginx import gather as facts
 from ansible_collections.flaskops.host.plugins.module_utils.nginx.files import MARKER
 
@@ -244,3 +244,13 @@ def test_an_interrupted_run_is_detected(host):
     assert not look(host)["reload_pending"]
     pending.touch()
     assert look(host)["reload_pending"]
+
+
+def test_a_worker_that_ends_while_it_is_looked_at_is_of_no_reload(monkeypatch):
+    """The start of a process that has ended is 0, which is before all others."""
+    began = {11: 5000, 12: 5001, 21: 9000, 22: 0}
+    monkeypatch.setattr(process, "processes", lambda: list(began))
+    monkeypatch.setattr(process, "parent", lambda _pid: 1)
+    monkeypatch.setattr(process, "own_command_line", lambda _pid: process.LEAVING)
+    monkeypatch.setattr(process, "started", began.get)
+    assert process.generations(1) == [[11, 12], [21]]

@@ -102,6 +102,8 @@ def generations(master: int) -> list[list[int]]:
     result: list[list[int]] = []
     last = 0
     for began, pid in sorted((started(pid), pid) for pid in leaving):
+        if not began:
+            continue  # it has ended meanwhile
         # The workers of one configuration begin together.
         if not result or began - last > TICKS:
             result.append([])
