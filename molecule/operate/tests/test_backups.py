@@ -36,6 +36,7 @@ def test_destroyed_data_comes_back(do, http, host):
     assert http("/notes/").json == ["kept"]
 
 
+@pytest.mark.long
 def test_a_drill_is_green_and_changes_nothing(host, http):
     before = http("/notes/").json
     host.check_output("systemctl start flaskops-job-notes_drill.service")
@@ -106,6 +107,7 @@ def test_a_backup_on_another_host(do, http, host, redeploy):
         redeploy("notes").ok()
 
 
+@pytest.mark.long
 def test_a_drill_of_a_damaged_backup_is_red(host, play, here):
     host.check_output("cp -a /srv/backups/notes /srv/backups/notes.kept")
     packs = "find /srv/backups/notes/data -type f"

@@ -46,15 +46,3 @@ def test_no_password_is_where_others_read(ours, host):
     for password in passwords:
         assert password not in json.dumps(ours)
         assert password not in processes
-
-
-def test_they_outlive_a_release(order, entries, containers, redeploy):
-    def started():
-        found = containers("shop-service-")
-        return {each["Name"]: each["State"]["StartedAt"] for each in found}
-
-    number, before = order("kept"), started()
-    assert len(before) == 2
-    redeploy(env={"TEXT": "again"}).ok()
-    assert started() == before
-    assert number in [each["number"] for each in entries("visitor")]

@@ -15,6 +15,11 @@ from conftest import FLASKOPS, shows_size
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
 ON = ("-i", os.environ.get("MOLECULE_INVENTORY_FILE", ""), "--limit", HOST)
+# The same with the other action is a long case.
+EXEC, RUN = (
+    pytest.mark.parametrize("action", [plain, pytest.param(other, marks=pytest.mark.long)])
+    for plain, other in (("exec", "run"), ("run", "exec"))
+)
 HOSTILE = ["a b", "$(touch /tmp/read)", "`id`", "'\"\\", "{{ 7*7 }}", "new\nline", "; ls", "-n", ""]
 ECHO = "import json, sys; print(json.dumps(sys.argv[1:]))"
 
@@ -26,14 +31,14 @@ def flaskops(*words, stdin=""):
     )
 
 
-@pytest.mark.parametrize("action", ["exec", "run"])
+@EXEC
 def test_arguments_arrive_as_they_were_written(action):
     done = flaskops(action, "shop", *ON, "--", "python3", "-c", ECHO, *HOSTILE)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == HOSTILE
 
 
-@pytest.mark.parametrize("action", ["exec", "run"])
+@RUN
 def test_the_exit_code_is_that_of_the_command(action):
     done = flaskops(action, "shop", *ON, "--", "sh", "-c", "echo out; exit 37")
     assert (done.returncode, done.stdout) == (37, "out\n"), done.stderr
@@ -44,7 +49,7 @@ def test_input_reaches_the_command():
     assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
 
 
-@pytest.mark.parametrize("action", ["exec", "run"])
+@RUN
 def test_a_command_has_user_secrets_and_directory_of_the_application(containers, action):
     code = "import os; print(os.getuid(), os.getcwd(), bool(os.environ['SECRET_KEY']))"
     done = flaskops(action, "shop", *ON, "--", "python3", "-c", code)
@@ -78,7 +83,7 @@ def test_a_container_of_a_command_is_like_a_process_of_the_release(
     assert wait_for(lambda: one_offs() == [])
 
 
-@pytest.mark.parametrize("action", ["exec", "run"])
+@EXEC
 def test_a_terminal_has_its_size_and_its_changes(terminal, action):
     child = terminal(action, "shop", *ON, "--", "sh")
     child.expect(r"\$ ")
@@ -90,7 +95,7 @@ def test_a_terminal_has_its_size_and_its_changes(terminal, action):
     child.expect(pexpect.EOF)
 
 
-@pytest.mark.parametrize("action", ["exec", "run"])
+@RUN
 def test_ctrl_c_reaches_the_command_and_not_the_connection(terminal, action):
     child = terminal(action, "shop", *ON, "--", "sh")
     child.expect(r"\$ ")
@@ -120,6 +125,7 @@ def test_a_killed_client_leaves_nothing_on_the_host(host, action, one_offs, wait
     assert wait_for(lambda: one_offs() == [])
 
 
+@pytest.mark.long
 def test_flask_shell_is_a_shell(terminal):
     child = terminal("exec", "shop", *ON, "--", "flask", "shell")
     child.expect(">>> ")
