@@ -22,7 +22,7 @@ DRAIN = 4  # seconds; a slow answer takes three
 # For a shell on the host: the user of the container of the shop.
 OWNER = (
     "$(docker inspect -f '{{.Config.User}}' $(docker ps --quiet --filter"
-    " label=host.flaskops.app=shop))"
+    " label=host.flaskops.app=shop) | head -n 1)"
 )
 TABLE: list[tuple[str, dict[str, int], float]] = []
 
@@ -81,14 +81,15 @@ def version(http: Callable[..., Any]) -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def listed() -> list[dict[str, Any]]:
-    """The entries of the last run, if it was a successful deploy."""
+    """The applications of the last run, if it was a successful deploy; a status changes nothing."""
     return []
 
 
 @pytest.fixture(scope="session")
 def start(start: Callable[..., Any], listed: list[dict[str, Any]]) -> Callable[..., Any]:
     def run(*words: Any, **variables: Any) -> Any:
-        listed.clear()
+        if words[0] != "status":
+            listed.clear()
         return start(*words, **variables)
 
     return run
@@ -99,24 +100,35 @@ def deploy(deploy: Callable[..., Any], listed: list[dict[str, Any]]) -> Callable
     def run(*entries: dict[str, Any], **variables: Any) -> Any:
         result = deploy(*entries, **variables)
         if result.code == 0:
-            listed[:] = entries
+            listed[:] = [entry for entry in entries if entry.get("state") != "absent"]
         return result
 
     return run
 
 
 @pytest.fixture
-def serving(
+def restored(
     deploy: Callable[..., Any], version: Callable[[], str], listed: list[dict[str, Any]]
-) -> str:
-    """The version that serves. The fixture restores its plain entry and removes all other
-    applications, whatever the previous test left. Each test gives its versions unique names.
+) -> Callable[..., str]:
+    """Restore the plain entry of the version that serves, beside other applications, whatever the
+    previous test left; return the version.
     """
-    serves = version() or "1"
-    if listed != [shop(serves)]:
-        deploy(shop(serves)).ok()
-        assert version() == serves
-    return serves
+
+    def restore(*others: dict[str, Any]) -> str:
+        serves = version() or "1"
+        wanted = [shop(serves), *others]
+        if listed != wanted:
+            deploy(*wanted).ok()
+            assert version() == serves
+        return serves
+
+    return restore
+
+
+@pytest.fixture
+def serving(restored: Callable[..., str]) -> str:
+    """The version that serves, with its plain entry. Each test gives its versions unique names."""
+    return restored()
 
 
 @pytest.fixture

@@ -19,10 +19,9 @@ OTHER = {**shop(1), "name": "other", "path": "/other", "keep_releases": 2}
 
 
 @pytest.fixture
-def beside(serving, deploy):
+def beside(restored):
     """The version that serves, with another application beside it."""
-    deploy(shop(serving), OTHER).ok()
-    return serving
+    return restored(OTHER)
 
 
 @pytest.fixture
