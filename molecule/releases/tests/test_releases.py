@@ -117,12 +117,6 @@ def test_absent_removes_everything_of_that_application_and_nothing_else(
     assert deploy(shop(beside), {"name": "other", "state": "absent"}).ok().changed == 0
 
 
-def test_a_release_that_only_changes_code_does_not_reload_nginx(serving, deploy, host):
-    workers = host.check_output("pgrep -f '^nginx: worker process$' | sort")
-    deploy(shop("code")).ok()
-    assert host.check_output("pgrep -f '^nginx: worker process$' | sort") == workers
-
-
 KEEP_OPEN = """
 import pathlib, socket, sys, time
 line = socket.create_connection(("127.0.0.1", 80))
@@ -172,12 +166,28 @@ def test_after_more_than_ten_reloads_the_oldest_workers_are_ended_and_named(serv
 # --- successful deploys and rollbacks -------------------------------------------------------------
 
 
-def test_deploy_of_a_new_version_and_of_the_same_again(serving, deploy, version, load):
+def test_deploy_of_a_new_version_and_of_the_same_again(serving, deploy, version, host, load):
+    """Only the code changes, so Nginx is not reloaded. A websocket survives until the end of the
+    drain.
+    """
+    workers = host.check_output("pgrep -f '^nginx: worker process$' | sort")
     with load() as found:
         deploy(shop("new")).ok()
+        end = float(host.check_output("python3 -c 'import time; print(time.monotonic())'"))
+        drained = audit(host)[-1]["drained"]["seconds"]
         assert version() == "new" != serving
         assert deploy(shop("new")).ok().changed == 0
     nothing_lost(found)
+    assert host.check_output("pgrep -f '^nginx: worker process$' | sort") == workers
+    assert len(found["closed"]) == 4, found
+    # The switch was after this time. Only the end of its container closes a websocket: with SIGTERM
+    # when the drain is over, and, if the server waits for its websockets, with SIGKILL five seconds
+    # later; the deploy waits for it.
+    before = found["changed"][0][0]
+    for closed in found["closed"]:
+        assert closed - before >= DRAIN - 0.1, found
+        assert closed <= end + 1, found
+    assert DRAIN <= drained <= DRAIN + 2
 
 
 def test_a_rollback_after_an_image_prune_and_forward_again(
@@ -205,21 +215,6 @@ def test_a_rollback_to_a_named_release(serving, deploy, play, version, host):
         "no application has been served by release 000000000000. Releases of shop: "
         in refused.output
     )
-
-
-def test_a_websocket_survives_a_deploy_until_the_end_of_the_drain(serving, deploy, host, load):
-    with load() as found:
-        deploy(shop("ws")).ok()
-        end = float(host.check_output("python3 -c 'import time; print(time.monotonic())'"))
-    assert len(found["closed"]) == 4, found
-    # The switch was after this time. Only the end of its container closes a websocket: with SIGTERM
-    # when the drain is over, and, if the server waits for its websockets, with SIGKILL five seconds
-    # later; the deploy waits for it.
-    before = found["changed"][0][0]
-    for closed in found["closed"]:
-        assert closed - before >= DRAIN - 0.1, found
-        assert closed <= end + 1, found
-    assert DRAIN <= audit(host)[-1]["drained"]["seconds"] <= DRAIN + 2
 
 
 def test_a_page_of_the_previous_release_still_finds_its_files(serving, deploy, http, tmp_path):
