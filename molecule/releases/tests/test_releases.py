@@ -230,7 +230,9 @@ def test_a_page_of_the_previous_release_still_finds_its_files(serving, deploy, h
     assert http("/shop/static/app.new.js").status == 404
 
 
-def test_the_release_command_runs_before_the_new_code_serves(serving, deploy, play, host):
+def test_the_release_command_and_the_hooks_before_and_after_a_deploy_run(
+    serving, deploy, play, tmp_path, host, version
+):
     migrate = {
         "release_command": "echo migrated $VERSION >> /data/log",
         "volumes": ["shop-data:/data"],
@@ -239,14 +241,6 @@ def test_the_release_command_runs_before_the_new_code_serves(serving, deploy, pl
         f"docker volume create shop-data && chown {OWNER} $(docker volume inspect -f"
         " '{{.Mountpoint}}' shop-data)"
     )
-    deploy(shop("migrates", **migrate)).ok()
-    deploy(shop("migrates", **migrate)).ok()
-    play("rollback").ok()
-    log = host.check_output("cat $(docker volume inspect -f '{{.Mountpoint}}' shop-data)/log")
-    assert log == "migrated migrates"  # once: neither without a change nor in a rollback
-
-
-def test_pre_deploy_and_post_deploy_hooks_run(serving, deploy, tmp_path, host, version):
     before, after = tmp_path / "before.yml", tmp_path / "after.yml"
     before.write_text(
         "- ansible.builtin.shell: 'echo {{ flask_apps_plan.work[0].name }} > /root/before'\n "
@@ -257,15 +251,22 @@ def test_pre_deploy_and_post_deploy_hooks_run(serving, deploy, tmp_path, host, v
         " changed_when: true\n"
     )
     deploy(
-        shop("hooks"), flask_apps_before_tasks=str(before), flask_apps_after_tasks=str(after)
+        shop("migrates", **migrate),
+        flask_apps_before_tasks=str(before),
+        flask_apps_after_tasks=str(after),
     ).ok()
+    assert version() == "migrates"
     assert host.file("/root/before").content_string == "shop\n"
     assert host.file("/root/after").content_string.strip() == audit(host)[-1]["to"]
+    deploy(shop("migrates", **migrate)).ok()
+    play("rollback").ok()
+    log = host.check_output("cat $(docker volume inspect -f '{{.Mountpoint}}' shop-data)/log")
+    assert log == "migrated migrates"  # once: neither without a change nor in a rollback
     before.write_text("- ansible.builtin.fail: {msg: not today}\n")
     assert (
         "not today" in deploy(shop("hooked"), flask_apps_before_tasks=str(before)).failed().output
     )
-    assert version() == "hooks"
+    assert version() == serving
     assert not host.file("/var/lib/flaskops/apps/shop/lock").exists
 
 
@@ -289,13 +290,19 @@ def test_maintenance_stopped_and_back(serving, deploy, http, version, host):
     assert (answer.status, answer.headers["retry-after"]) == (503, "120")
     assert "Back soon" in answer.body
     assert http("/shop/health").status == 200  # the health check is not affected
-    assert deploy(shop(serving, state="maintenance")).ok().changed == 0
     deploy(shop(serving, state="stopped")).ok()
     assert http("/shop/").status == 503
     assert host.check_output("docker ps --quiet") == ""
-    assert deploy(shop(serving, state="stopped")).ok().changed == 0
     deploy(shop(serving)).ok()
     assert version() == serving
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("state", ["maintenance", "stopped"])
+def test_a_second_run_in_a_state_changes_nothing(serving, deploy, state):
+    deploy(shop(serving, state=state)).ok()
+    assert deploy(shop(serving, state=state)).ok().changed == 0
+    deploy(shop(serving)).ok()
 
 
 def test_an_application_under_a_new_name(serving, deploy, host, version, load):
