@@ -119,6 +119,7 @@ def is_clean(host):
 def test_the_files_of_the_intruder_are_deleted_and_the_neighbour_has_its_audit_and_its_prune(
     inside, both, host
 ):
+    """The next test releases again, which prunes the release with the files."""
     inside(DEEP)
     inside(ODD)
     both()
@@ -127,7 +128,6 @@ def test_the_files_of_the_intruder_are_deleted_and_the_neighbour_has_its_audit_a
         f"find {APPS}/intruder/releases -mindepth 3 -path '*/spool/*' | wc -l"
     )
     assert written.strip() == "0"
-    both()  # again, which prunes the release with the files
 
 
 @pytest.mark.long
@@ -192,23 +192,3 @@ def test_the_log_of_each_container_has_a_limit(host):
         assert log["Type"] not in ("json-file", "local") or "max-size" in log["Config"], found[
             "Name"
         ]
-
-
-def test_one_whose_first_release_was_refused_is_shown_as_refused_and_can_be_removed(
-    deploy, play, host
-):
-    health = {"path": "/no-such-page", "deadline_seconds": 3, "interval_seconds": 0.2}
-    refused = {
-        "name": "late",
-        "source": "neighbour",
-        "path": "/late",
-        "path_mode": "script_name",
-        "health": health,
-    }
-    deploy({**refused, "secrets": {"TOKEN": "x"}}, flask_apps_source_root=str(SOURCES)).failed()
-    (line,) = [line for line in play("status").ok().output.splitlines() if " late " in line]
-    assert " refused " in line
-    assert "late: release" in line
-    play("remove", flask_apps_remove="late").ok()
-    assert not host.file(f"{APPS}/late").exists
-    assert " late " not in play("status").ok().output
