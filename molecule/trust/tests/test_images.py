@@ -13,108 +13,109 @@ import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from conftest import APPS, ENTRIES
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Callable[..., str]:
+def archive(place: Path, *names: str, **config: Any) -> str:
     """Write an archive like that of docker save, with an empty image that has these names."""
-
-    def make(*names: str, **config: Any) -> str:
-        layer = io.BytesIO()
-        tarfile.open(fileobj=layer, mode="w").close()
-        diff = f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"
-        image = {
-            "architecture": "amd64",
-            "os": "linux",
-            "config": config,
-            "rootfs": {"type": "layers", "diff_ids": [diff]},
-        }
-        manifest = [{"Config": "config.json", "RepoTags": list(names), "Layers": ["layer.tar"]}]
-        repositories = {name.split(":")[0]: {name.split(":")[1]: "layer"} for name in names}
-        content = io.BytesIO()
-        with tarfile.open(fileobj=content, mode="w") as file:
-            for name, data in (
-                ("layer.tar", layer.getvalue()),
-                ("config.json", json.dumps(image).encode()),
-                ("repositories", json.dumps(repositories).encode()),
-                ("manifest.json", json.dumps(manifest).encode()),
-            ):
-                member = tarfile.TarInfo(name)
-                member.size = len(data)
-                file.addfile(member, io.BytesIO(data))
-        path = tmp_path / "image.tar"
-        path.write_bytes(gzip.compress(content.getvalue()))
-        return str(path)
-
-    return make
+    layer = io.BytesIO()
+    tarfile.open(fileobj=layer, mode="w").close()
+    diff = f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"
+    image = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [diff]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": list(names), "Layers": ["layer.tar"]}]
+    repositories = {name.split(":")[0]: {name.split(":")[1]: "layer"} for name in names}
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as file:
+        for name, data in (
+            ("layer.tar", layer.getvalue()),
+            ("config.json", json.dumps(image).encode()),
+            ("repositories", json.dumps(repositories).encode()),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            file.addfile(member, io.BytesIO(data))
+    path = place / "image.tar"
+    path.write_bytes(gzip.compress(content.getvalue()))
+    return str(path)
 
 
-@pytest.fixture
-def images(host: Any) -> Callable[[], dict[str, str]]:
+def images(host: Any) -> dict[str, str]:
     """All names of images on the host, each with the ID of its image."""
-
-    def look() -> dict[str, str]:
-        lines = host.check_output(
-            "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'"
-        ).splitlines()
-        return dict(line.split() for line in lines)
-
-    return look
+    lines = host.check_output(
+        "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'"
+    ).splitlines()
+    return dict(line.split() for line in lines)
 
 
-@pytest.fixture
-def taken(deploy: Callable[..., Any]) -> Any:
-    """Deploy an application from an archive; it is removed at the end."""
+class Taken(NamedTuple):
+    """The names of images before and after a run, and its output on one line."""
 
-    def run(path: str, **keys: Any) -> Any:
-        return deploy(
-            {
-                "name": "taken",
-                "image": "taken:1",
-                "image_archive": path,
-                "path": "/taken",
-                "port": 80,
-                "static": [],
-                **keys,
-            }
-        )
-
-    yield run
-    deploy({"name": "taken", "state": "absent"}).ok()
+    before: dict[str, str]
+    after: dict[str, str]
+    output: str
 
 
-def test_an_archive_replaces_no_image_of_others(archive, images, taken):
-    before = images()
+@pytest.fixture(scope="module")
+def taken(host: Any, deploy: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Taken:
+    """One run with an application for each archive: one with the names of other images too, one
+    without the wanted image, and one whose image has our labels.
+    """
+    before = images(host)
     runtime = next(
         name
         for name in before
         if name.startswith("flaskops/runtime:") and not name.endswith(("-build", "-compat"))
     )
-    (neighbour,) = [name for name in before if name.startswith("flaskops/neighbour:")][:1]
-    run = taken(archive(runtime, neighbour, "taken:1", "postgres:16"))
-    assert "postgres:16" not in images(), run.output
+    neighbour = next(name for name in before if name.startswith("flaskops/neighbour:"))
+    labels = {"host.flaskops.app": "neighbour", "host.flaskops.process": "x"}
+    archives: dict[str, tuple[list[str], dict[str, Any]]] = {
+        "taken": ([runtime, neighbour, "taken:1", "postgres:16"], {}),
+        "lacking": (["other:1", "postgres:16"], {}),
+        "labelled": (["labelled:1"], {"Labels": labels}),
+    }
+    entries = [
+        {
+            "name": name,
+            "image": f"{name}:1",
+            "image_archive": archive(tmp_path_factory.mktemp(name), *names, **config),
+            "path": f"/{name}",
+            "port": 80,
+            "static": [],
+        }
+        for name, (names, config) in archives.items()
+    ]
+    output = deploy(*entries).failed().output
+    return Taken(before, images(host), " ".join(output.split()))
+
+
+def test_an_archive_replaces_no_image_of_others(taken):
+    """What it does leave is the image of its application, by the name of its release."""
+    assert "postgres:16" not in taken.after, taken.output
+    own = ("flaskops/taken:", "flaskops/labelled:")
     assert {
-        name: image for name, image in images().items() if not name.startswith("flaskops/taken:")
-    } == before
+        name: image for name, image in taken.after.items() if not name.startswith(own)
+    } == taken.before
 
 
-def test_an_archive_without_the_wanted_image_is_refused_before_it_is_loaded(archive, images, taken):
-    before = images()
-    run = taken(archive("other:1", "postgres:16")).failed()
-    assert "its image_archive holds other:1, postgres:16; write one of these as image" in run.output
-    assert images() == before
+def test_an_archive_without_the_wanted_image_is_refused_before_it_is_loaded(taken):
+    assert (
+        "its image_archive holds other:1, postgres:16; write one of these as image" in taken.output
+    )
+    assert not [name for name in taken.after if name.startswith(("flaskops/lacking:", "other:"))]
 
 
-def test_an_image_with_our_labels_is_refused_before_it_runs(archive, host, taken):
-    run = taken(
-        archive("taken:1", Labels={"host.flaskops.app": "neighbour", "host.flaskops.process": "x"})
-    ).failed()
-    assert "has the label host.flaskops.app, host.flaskops.process" in run.output
-    assert "taken-" not in host.check_output("docker ps --all --format '{{.Names}}'")
+def test_an_image_with_our_labels_is_refused_before_it_runs(taken, host):
+    assert "has the label host.flaskops.app, host.flaskops.process" in taken.output
+    assert "labelled-" not in host.check_output("docker ps --all --format '{{.Names}}'")
 
 
 def test_a_container_with_forged_labels_is_not_treated_as_a_process(host, deploy, http):
