@@ -87,6 +87,15 @@ def test_status_sends_no_request_to_another_service(host, play, planted, service
     assert "ok (200)" not in line
 
 
+def test_another_user_cannot_create_the_lock_of_nginx_first(host, mallory):
+    """The deploy of the next test holds it."""
+    mallory(
+        "touch /run/lock/flaskops-nginx.lock; mkdir -p /run/flaskops-nginx; touch"
+        " /run/flaskops-nginx/lock"
+    )
+    assert host.file("/run/flaskops-nginx").mode == 0o700
+
+
 def test_a_deploy_sees_that_the_socket_is_replaced_and_restores_it(
     host, http, inside, deploy, planted, service
 ):
@@ -108,12 +117,3 @@ def test_the_directory_of_the_socket_is_roots(host, inside):
         " print(found.st_uid, oct(found.st_mode))"
     )
     assert inside(look) == "0 0o41777\n"
-
-
-def test_another_user_cannot_create_the_lock_of_nginx_first(host, mallory, redeploy):
-    mallory(
-        "touch /run/lock/flaskops-nginx.lock; mkdir -p /run/flaskops-nginx; touch"
-        " /run/flaskops-nginx/lock"
-    )
-    assert host.file("/run/flaskops-nginx").mode == 0o700
-    redeploy("intruder").ok()
