@@ -298,6 +298,22 @@ def deploy(warm: dict[str, str]) -> Callable[..., Run]:
     return run
 
 
+@pytest.fixture(scope="module")
+def end(host: Any) -> Callable[..., None]:
+    """End applications of a module, without a run that removes what else there is of them: the host
+    is destroyed. That an application can be removed is shown in the scenario releases.
+    """
+
+    def run(*names: str) -> None:
+        for name in names:
+            containers = host.check_output(
+                "docker ps --all --quiet --filter label=host.flaskops.app=%s", name
+            ).split()
+            host.check_output(f"docker rm --force {' '.join(containers)}")
+
+    return run
+
+
 def megabytes(size: int) -> str:
     return f"{size / 1e6:.0f} MB"
 

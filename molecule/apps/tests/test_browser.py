@@ -249,7 +249,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(
     scope="module",
-    params=[(screen, scheme) for screen in SCREENS for scheme in ("light", "dark")],
+    params=[
+        ("desktop", "light"),
+        pytest.param(("desktop", "dark"), marks=pytest.mark.long),
+        pytest.param(("phone", "light"), marks=pytest.mark.long),
+        ("phone", "dark"),
+    ],
     ids="-".join,
 )
 def walked(

@@ -154,9 +154,9 @@ BEGUN = {
 
 
 @pytest.fixture(scope="module")
-def begun(deploy):
+def begun(deploy, end):
     """What a deploy reports about applications that start something while they are loaded, by their
-    names. They are removed afterwards.
+    names. They are ended afterwards.
     """
     entries = [
         {"name": name, "source": "begins", "path": f"/{name}", "path_mode": "script_name", **more}
@@ -168,7 +168,7 @@ def begun(deploy):
         r"\[WARNING\]: (\S+) is healthy, but (.*?)(?=\[WARNING\]|TASK \[| ok: \[)"
     ).findall(run.text)
     yield {name: [words for other, words in warnings if other == name] for name in BEGUN}
-    assert deploy(*({**entry, "state": "absent"} for entry in entries)).code == 0
+    end(*BEGUN)
 
 
 def test_threads_and_connections_that_a_fork_leaves_behind_are_warnings(begun):

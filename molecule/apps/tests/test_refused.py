@@ -86,6 +86,7 @@ def test_an_application_outside_the_run_keeps_serving(mixed, get):
     assert get("/uwsgi-simple/").status == 200
 
 
+@pytest.mark.long
 def test_a_source_without_an_application_is_refused_with_the_places_that_were_searched(deploy, get):
     run = deploy(BROKEN)
     assert run.code != 0
