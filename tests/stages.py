@@ -46,7 +46,7 @@ NEEDS = {
         ("apps", "recovery", "operate", "releases", "trust", "sites", "consumer"), ("runtime",)
     ),
 }
-AT_ONCE = 5  # fewer already keep two processors busy; with more, tests that measure times fail
+AT_ONCE = 4  # they keep two processors busy; with more, tests that measure times fail
 # Headings of Molecule's actions, of nox, and our own; not the output of every task.
 HEADING = re.compile(
     r"^INFO +\[(\w+ > \w+)\] Executing$|^nox > (?!Running|Session|Command)(.*)|^-- (.*)"
