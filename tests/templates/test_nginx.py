@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -37,12 +38,29 @@ FACTS = {
 }
 
 
+_rendered: dict[str, dict[str, str]] = {}
+
+
 def render(**overrides) -> dict[str, str]:
-    """The files below /etc/nginx, by path."""
-    loader = DataLoader()
-    variables: dict = {"ansible_search_path": [str(ROLE)], "ansible_managed": "Ansible managed"}
+    """The files below /etc/nginx, by path. The same settings are rendered once."""
+    settings = repr(overrides)
+    if settings not in _rendered:
+        _rendered[settings] = _render(**overrides)
+    return dict(_rendered[settings])
+
+
+@functools.cache
+def _variables_of_the_role() -> dict:
+    loader, variables = DataLoader(), {}
     for name in ("defaults", "vars"):
         variables |= loader.load_from_file(str(ROLE / name / "main.yml"), trusted_as_template=True)
+    return variables
+
+
+def _render(**overrides) -> dict[str, str]:
+    loader = DataLoader()
+    variables: dict = {"ansible_search_path": [str(ROLE)], "ansible_managed": "Ansible managed"}
+    variables |= _variables_of_the_role()
     facts = {**FACTS, **overrides.pop("facts", {})}
     variables |= overrides | {"__nginx_facts": facts}
     templar = Templar(loader, variables=variables)
