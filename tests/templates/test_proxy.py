@@ -166,6 +166,12 @@ class Answer:
         return json.loads(self.body)
 
 
+@functools.cache
+def found_in(base: Path, _configuration: str) -> list[str]:
+    """What gixy finds in the configuration in base; each text is read once."""
+    return findings(base / "nginx.conf")
+
+
 class Place:
     """Nginx, the application behind it, and its static files."""
 
@@ -212,7 +218,7 @@ class Place:
         while time.monotonic() < deadline and self.nginx.poll() is None:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(f"{self.base}/web")
-                found = findings(self.base / "nginx.conf")
+                found = found_in(self.base, (self.base / "nginx.conf").read_text())
                 assert {each.split(":")[0] for each in found} == self.accepted, found
                 return
             time.sleep(0.02)
@@ -254,9 +260,16 @@ class Place:
         self.server.server_close()
 
 
+@functools.cache
+def path_of_base() -> Path:
+    return Path(tempfile.mkdtemp(prefix="fo-"))
+
+
 @pytest.fixture
 def base():
-    directory = Path(tempfile.mkdtemp(prefix="fo-"))
+    """An empty directory, at the same path in all tests: so the texts with it repeat themselves."""
+    directory = path_of_base()
+    directory.mkdir(0o700, exist_ok=True)
     yield directory
     shutil.rmtree(directory)
 
