@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """ansible-doc shows every plugin, as from a clone."""
 
+import functools
 import importlib
 import inspect
 import json
@@ -17,8 +18,10 @@ PREFIX = "flaskops.host."
 
 
 def stems(kind):
-    return sorted(
-        file.stem for file in (ROOT / "plugins" / kind).glob("*.py") if file.stem != "__init__"
+    return tuple(
+        sorted(
+            file.stem for file in (ROOT / "plugins" / kind).glob("*.py") if file.stem != "__init__"
+        )
     )
 
 
@@ -31,6 +34,7 @@ def filters():
     return found
 
 
+@functools.cache
 def ansible_doc(kind, names):
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     command = [
@@ -49,7 +53,7 @@ def ansible_doc(kind, names):
     ("kind", "names"),
     [
         ("module", stems("modules")),
-        ("filter", sorted(filters())),
+        ("filter", tuple(sorted(filters()))),
         ("lookup", stems("lookup")),
         ("callback", stems("callback")),
     ],
@@ -67,7 +71,7 @@ def test_every_plugin_has_a_page(kind, names):
 
 def test_the_page_of_a_filter_names_its_parameters():
     functions = filters()
-    for name, page in ansible_doc("filter", sorted(functions)).items():
+    for name, page in ansible_doc("filter", tuple(sorted(functions))).items():
         parameters = list(inspect.signature(functions[name]).parameters.values())
         documented = set(page["doc"]["options"]) - {"_input"}
         if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
