@@ -815,7 +815,7 @@ def ended_well(world, app):
 def a_deep_directory(world, monkeypatch):
     spool = place(world, "intruder", "releases", OLDEST, "spool")
     spool.mkdir()
-    dig(spool, 3000)
+    dig(spool, 2200)
 
 
 def no_record(world, monkeypatch):
@@ -1131,7 +1131,7 @@ def test_the_status_shows_how_much_containers_have_written(world):
     neighbours(world)
     spool = place(world, "intruder", "releases", LATER, "spool")
     spool.mkdir()
-    dig(spool, 3000)
+    dig(spool, 2200)
     (spool / "upload").write_bytes(bytes(2_000_000))
     found = status(world)
     assert found["intruder"]["disk_bytes"] >= 2_000_000

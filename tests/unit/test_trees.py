@@ -36,7 +36,7 @@ def dig(top: Path, depth: int, name: str = "d") -> None:
 
 
 def deep(top: Path) -> None:
-    dig(top, 3000)
+    dig(top, 2200)
 
 
 def deep_with_long_names(top: Path) -> None:
@@ -79,7 +79,11 @@ def no_files(top: Path) -> None:
 
 
 def wide(top: Path) -> None:
-    for number in range(300):
+    branches(top, 300)
+
+
+def branches(top: Path, count: int = 30) -> None:
+    for number in range(count):
         (top / f"{number}/a/b").mkdir(parents=True)
         (top / f"{number}/a/file").touch()
 
@@ -192,7 +196,7 @@ def test_a_missing_directory_is_not_an_error(tmp_path):
 
 
 def test_many_files_are_deleted_within_the_budget_and_the_next_run_continues(tmp_path, tree):
-    for number in range(40_000):
+    for number in range(20_000):
         os.close(os.open(tree / str(number), os.O_CREAT | os.O_WRONLY))
     start = time.monotonic()
     trees.put_away(tree, str(tmp_path))
@@ -201,7 +205,7 @@ def test_many_files_are_deleted_within_the_budget_and_the_next_run_continues(tmp
     trees.sweep(str(tmp_path), 0.05)
     assert time.monotonic() - start < 0.45
     remaining = len(os.listdir(tmp_path / "apps/.trash" / left(tmp_path)[0]))
-    assert 0 < remaining < 40_000
+    assert 0 < remaining < 20_000
     while not trees.is_clean(str(tmp_path)):
         trees.sweep(str(tmp_path), 0.5)
         found += 1
@@ -311,7 +315,7 @@ def test_a_walk_up_into_a_moved_directory_ends(tmp_path, tree, monkeypatch):
 
 
 def test_only_one_run_at_a_time_deletes_the_trash(tmp_path, tree):
-    wide(tree)
+    branches(tree)
     trees.put_away(tree, str(tmp_path))
     handle = os.open(tmp_path / "apps/.trash", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
@@ -325,7 +329,7 @@ def test_only_one_run_at_a_time_deletes_the_trash(tmp_path, tree):
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EROFS, errno.EBUSY, errno.EIO])
 def test_files_that_cannot_be_deleted_are_reported(tmp_path, tree, monkeypatch, number):
     """For example an immutable file: the attribute needs a capability that no container has."""
-    wide(tree)
+    branches(tree)
     (tree / "7/a/kept").touch()
     real = os.unlink
 
@@ -351,7 +355,7 @@ def test_files_that_cannot_be_deleted_are_reported(tmp_path, tree, monkeypatch, 
 @pytest.mark.parametrize("number", trees.IN_PLACE)
 def test_a_tree_that_cannot_be_moved_is_deleted_in_place(tmp_path, tree, monkeypatch, number):
     """A separate mount, or a disk without space for another directory."""
-    wide(tree)
+    branches(tree)
     real = os.rename
 
     def rename(path, target, **more):
@@ -362,7 +366,7 @@ def test_a_tree_that_cannot_be_moved_is_deleted_in_place(tmp_path, tree, monkeyp
     monkeypatch.setattr(os, "rename", rename)
     assert trees.empty(tree, str(tmp_path))
     assert os.listdir(tree) == []
-    wide(tree)
+    branches(tree)
     trees.put_away(tree, str(tmp_path))
     assert not tree.exists()
 
@@ -385,7 +389,7 @@ def mounted(tmp_path):
 
 @AS_ROOT
 def test_mounts_inside_a_tree_are_left_alone(tmp_path, tree, precious, mounted):
-    wide(tree)
+    branches(tree)
     mounted(precious, tree / "7/a/b")
     assert trees.size([tree], 5).whole
     with pytest.raises(OSError, match=r"'b' \(Device or resource busy\)"):
@@ -394,7 +398,7 @@ def test_mounts_inside_a_tree_are_left_alone(tmp_path, tree, precious, mounted):
 
 @AS_ROOT
 def test_a_mount_point_itself_is_emptied_and_stays(tmp_path, tree, mounted):
-    wide(tmp_path / "apps/spool")
+    branches(tmp_path / "apps/spool")
     (tmp_path / "mounted").mkdir()
     mounted(tree, tmp_path / "mounted")
     assert trees.empty(tmp_path / "mounted", str(tmp_path))
