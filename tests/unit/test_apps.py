@@ -2,6 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The keys of an entry, and the messages for invalid values."""
 
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.apps import schema
 from ansible_collections.flaskops.host.plugins.module_utils.apps.sources import find
 from ansible_collections.flaskops.host.plugins.module_utils.inputs.options import convert
 from entries import normalize_apps
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SOURCE_WORDS = (
@@ -1606,6 +1607,7 @@ def test_a_valid_path_is_safe_in_nginx_and_in_a_shell(path):
         assert not any(part.startswith(".") for part in path.split("/"))
 
 
+@settings(max_examples=100 if os.environ.get("FLASKOPS_TEST_ALL") else 35)
 @given(
     st.one_of(
         st.none(),
