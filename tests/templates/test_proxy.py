@@ -7,6 +7,7 @@ and an application that answers with the request. Skipped without Nginx.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import gzip
 import http.client
@@ -58,14 +59,30 @@ def names_of_nginx() -> str:
     return test_nginx.render()["conf.d/flaskops.conf"]
 
 
+_releases: dict[str, dict] = {}
+
+
 def release(base: Path, path="/shop", engine="uwsgi", server="", beside=(), **keys):
     """The release of one application; keys are as the user writes them. Its root is short, because
     the paths of sockets must be. beside: other entries.
+
+    The same words are rendered once, if no other file in base can have a part in it.
     """
     source = base / "source"
     source.mkdir(exist_ok=True)
     (source / "app.py").write_text("app = 1\n")
     (source / "requirements.txt").write_text("flask\n")
+    usual = {source, source / "app.py", source / "requirements.txt"}
+    words = repr((base, path, engine, server, beside, keys))
+    if words in _releases and set(base.rglob("*")) == usual:
+        return copy.deepcopy(_releases[words])
+    made = _release(base, source, path, engine, server, beside, keys)
+    if set(base.rglob("*")) == usual:
+        _releases[words] = copy.deepcopy(made)
+    return made
+
+
+def _release(base: Path, source: Path, path, engine, server, beside, keys):
     apps, problems = normalize_apps(
         [
             {"name": "shop", "source": str(source), "path": path, **keys},
