@@ -230,7 +230,8 @@ def test_docker_exec_which_says_nothing_is_watched_from_beside(docker):
     become += "os.execvp('sleep', ['sleep', '60'])"
     environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[6])}
     with (
-        subprocess.Popen(["env", mark, "sleep", "60"]) as left,
+        # Not as under nohup, which tests may run under.
+        subprocess.Popen(["env", "--default-signal=HUP", mark, "sleep", "60"]) as left,
         subprocess.Popen([sys.executable, "-c", become], env=environment) as client,
     ):
         command = Path(f"/proc/{client.pid}/comm")
