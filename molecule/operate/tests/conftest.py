@@ -22,6 +22,8 @@ FLASKOPS = str(Path(__file__).resolve().parents[3] / "bin/flaskops")
 PATH = "/shop"
 SCENARIO = Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", Path(__file__).parents[1]))
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# A timer runs the frequent job every two minutes.
+JOB_SECONDS = 150
 MEASURED: list[str] = []
 
 

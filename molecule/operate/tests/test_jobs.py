@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from conftest import patience
+from conftest import JOB_SECONDS, patience
 
 UNIT = "flaskops-job-shop_often"
 
@@ -18,7 +18,7 @@ def test_a_timer_runs_it_in_the_release_that_serves(entries, wait_for, host):
         live = entries("beat")[-1]["release"]
         return [each for each in of_job(entries, "often ends") if each["release"] == live]
 
-    assert wait_for(of_live, 150)
+    assert wait_for(of_live, JOB_SECONDS)
 
 
 def test_its_output_is_in_the_journal_and_its_container_is_gone(host, wait_for):

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import FORM, PATH, SCENARIO, seconds_until
+from conftest import FORM, JOB_SECONDS, PATH, SCENARIO, seconds_until
 
 pytestmark = pytest.mark.long
 
@@ -237,7 +237,7 @@ def test_everything_is_back_after(
     assert {*after} == {*before} and not {*after.values()} & {*before.values()}
     assert sorted(line.split()[0] for line in host.check_output(timers).splitlines()) == active
     ran = len(entries("job"))
-    assert wait_for(lambda: len(entries("job")) > ran, BACK)
+    assert wait_for(lambda: len(entries("job")) > ran, JOB_SECONDS)
     measured(f"{ends.__name__.replace('_', ' ')}: answers after {took:.1f} s")
     assert redeploy().ok().changed == 0
 
