@@ -826,6 +826,23 @@ def test_a_password_that_it_works_with_holds(host, check, live):
     assert own.read_text() == second["DATABASE_URL"]
 
 
+@pytest.mark.parametrize(("said", "holds"), [("OK OK", True), ("OK", False), ("ERR OK", False)])
+def test_redis_must_say_that_it_has_the_password(tmp_path, monkeypatch, said, holds):
+    """redis-cli ends with 0 whatever the server answers; the oldest has no option for this."""
+    command = tmp_path / "redis-cli"
+    command.write_text(
+        f"#!/bin/sh\n[ $# = 2 ] && cat > '{tmp_path}/got' && printf '%s\\n' {said}\n"
+    )
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    words, given = ENGINES["redis"].set_password("before", "after")
+    done = subprocess.run(words, input=given, capture_output=True, text=True)
+    assert (tmp_path / "got").read_text() == "AUTH before\nCONFIG SET requirepass after\n"
+    assert (done.returncode == 0) == holds
+    assert holds or done.stderr.split() == said.split()
+    assert "after" not in " ".join(words)
+
+
 def test_of_two_interrupted_rotations_the_first_password_is_put_back(host, check, live):
     _services, first = host(shop(check, password="sesame-one"))
     own = live("shop", first)

@@ -261,6 +261,12 @@ has aof_last_bgrewrite_status:ok && has aof_enabled:1
 """
 )
 
+# Redis 6.0 of Ubuntu 22.04 has no option for this: it must answer OK to both of its commands.
+_REDIS_OBEYS = """
+said=$(redis-cli -h 127.0.0.1)
+test "$said" = "$(printf 'OK\\nOK')" || { echo "$said" >&2; exit 1; }
+"""
+
 
 class Redis(ServiceEngine):
     name, port, scheme, variable = "redis", 6379, "redis", "REDIS_URL"
@@ -298,9 +304,7 @@ class Redis(ServiceEngine):
         return {PASSWORD: password, self.settings: f"requirepass {password}\n"}
 
     def set_password(self, before: str, password: str) -> tuple[tuple[str, ...], str]:
-        return ("redis-cli", "-h", "127.0.0.1", "-e"), (
-            f"AUTH {before}\nCONFIG SET requirepass {password}\n"
-        )
+        return ("sh", "-euc", _REDIS_OBEYS), (f"AUTH {before}\nCONFIG SET requirepass {password}\n")
 
     def asks_version(self) -> tuple[str, ...]:
         return ("redis-server", "--version")
