@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import socket
 import stat
 import threading
 import time
@@ -40,7 +41,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.backups.services imp
     LiveService,
     refuse_stopped,
 )
-from ansible_collections.flaskops.host.plugins.module_utils.host import disk
+from ansible_collections.flaskops.host.plugins.module_utils.host import disk, files
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.flock import alone
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
@@ -217,6 +218,29 @@ def test_a_backup_that_could_not_begin_is_a_failure(tmp_path, monkeypatch):
     kept = BackupResult.of(made.place)
     assert kept.code == program.BUSY and "another backup, drill or restore of shop" in kept.reason
     assert [each["event"] for each in events] == ["backup_failed"]
+
+
+@pytest.mark.parametrize("last", [None, BackupResult("1", "before", 1, reason="it is damaged")])
+def test_a_drill_that_is_skipped_leaves_the_last_result(tmp_path, monkeypatch, last):
+    """It says nothing about the backup, and must not turn a red one green."""
+    made, events = given_order(tmp_path), []
+    made.place.order.write_text(made.text)
+    made.drill.directory.mkdir(exist_ok=True)
+    if last:
+        made.drill.result.write_text(last.text)
+    monkeypatch.setattr(program.notify, "send", lambda _to, given: events.extend(given) or [])
+    locked = Place(str(tmp_path)).app("shop").lock
+    locked.write_text(json.dumps({"token": "t0k", "who": "ann", "renewed": files.now()}))
+    assert program.drill(str(tmp_path), "shop") == 0
+    assert BackupResult.of(made.drill) == last and events == []
+    audit = json.loads(Place(str(tmp_path)).app("shop").audit.read_text())
+    assert audit["result"] == "skipped" and "locked by ann" in audit["reason"]
+    # A run that died has left its lock: no drill would ever come.
+    for active in ("2020-01-01T00:00:00Z", ""):
+        locked.write_text(json.dumps({"token": "t0k", "who": "ann", "since": active}))
+        assert program.drill(str(tmp_path), "shop") == program.FAILED
+        assert "-e flask_apps_break_lock=t0k" in BackupResult.of(made.drill).reason
+    assert [each["event"] for each in events] == ["drill_failed"] * 2
 
 
 @pytest.mark.parametrize(
@@ -730,6 +754,21 @@ def test_a_drill_without_the_data_of_a_volume_fails(tmp_path, monkeypatch):
     assert one._options(release, restored, "")["volumes"] == [
         "/drill/data:/srv/data", "/drill/data:/more", "/etc/x:/etc/x:ro",
     ]  # fmt: skip
+
+
+def test_nothing_leads_out_of_a_drill(tmp_path):
+    """Not the name server of the host, and not what listens on a socket below a mount."""
+    listening = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(listening))
+    volumes = ["/run/postgresql:/run/db:ro", f"{listening}:/s:ro", "/run:/r:ro", "/etc/x:/x:ro"]
+    container = {"volumes": volumes, "labels": {}, "networks": ["a", "b"], "network_mode": "a"}
+    known = {"name": "shop", "id": "1", "site": "default", "path": "/", "container": container}
+    one = drill.Drilled(given_order(tmp_path))
+    options = one._options(Release.from_dict(known), {}, "flaskops-shop.drill")
+    assert options["volumes"] == ["/etc/x:/x:ro"]
+    assert options["network_mode"] == "flaskops-shop.drill" and "networks" not in options
+    assert list(options["dns"]) == ["192.0.2.1"]
 
 
 def test_a_backup_from_before_there_were_services_leaves_them_alone(parts, database):

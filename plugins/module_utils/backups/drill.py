@@ -39,7 +39,7 @@ from ..releases.live_container import job_of
 from ..releases.lock import holder
 from ..releases.release import Release
 from ..releases.services.run import CLOSED
-from ..releases.services.spec import network_of, network_of_drill
+from ..releases.services.spec import NO_NAME_SERVER, network_of, network_of_drill
 from ..releases.uids import run_as, uid_of
 from . import moves, services, trees
 from .data import Live
@@ -48,6 +48,8 @@ from .restore import Restore
 from .save import VOLUMES
 from .services import SERVICES, Saved, Throwaway, live_services
 
+# A deploy that was active within this time still works.
+LOCK_SECONDS = 6 * 3600
 DATA = "data"  # of its services, below the directory of the drill
 # Beside an application that serves it gets what is left.
 LIMITS = ("--log-driver", "json-file", "--log-opt", "max-size=1m", "--cpu-shares", "2")
@@ -70,7 +72,11 @@ class Drilled(Restore):
         """
         order = self.order
         if held := holder(order.root, order.app):
-            raise Skipped(f"skipped: {held.sentence}")
+            active = held.renewed or held.since
+            if not active or time.time() - _seconds(active) > LOCK_SECONDS:
+                again = f"deploy with -e flask_apps_break_lock={held.token}"
+                raise HostError(f"{held.sentence} If that run is dead: {again}.")
+            raise Skipped(held.sentence)
         clean(order)
         self.bytes = self._choose()
         self.saved = str(self.manifest["time"])
@@ -156,7 +162,7 @@ class Drilled(Restore):
                 source = str(ReleasePlace(self.work).spool)
             elif target.startswith(f"{CONTAINER_RUN}/"):
                 source = str(ReleasePlace(self.work).run)
-            elif "ro" not in mode:
+            elif "ro" not in mode or _is_way_out(Path(source)):
                 continue  # not in the backup, and not to be written to
             volumes.append(":".join([source, target, *mode]))
         kept = {key: value for key, value in release.container.items() if key != "networks"}
@@ -164,6 +170,7 @@ class Drilled(Restore):
             **kept,
             "name": ReleaseName(release.name, release.id).job(DRILL),
             "network_mode": network or "none",
+            "dns": NO_NAME_SERVER if network else (),
             "volumes": volumes,
             "stop_timeout": 5,
             "labels": {**release.container["labels"], ONE_OFF_LABEL: job_kind(DRILL)},
@@ -172,6 +179,11 @@ class Drilled(Restore):
 
 class Skipped(HostError):
     """A deploy works on the application; the next drill comes later."""
+
+
+def _is_way_out(source: Path) -> bool:
+    """Whether a program of the host may listen there; a read-only mount does not prevent that."""
+    return source.is_socket() or source.is_relative_to("/run") or source.is_relative_to("/var/run")
 
 
 def clean(order: BackupOrder) -> None:

@@ -61,8 +61,8 @@ def drill(root: str, app: str) -> int:
         tried = Drilled(order)
         try:
             tried.run()
-        except Skipped as error:
-            result = replace(result, code=0, reason=str(error))
+        except Skipped:
+            raise
         except (HostError, OSError, KeyError, ValueError) as error:
             result = replace(result, code=FAILED, reason=str(error))
         return replace(
@@ -113,17 +113,42 @@ def _run(
         if not free:
             why = f"another backup, drill or restore of {order.app} did not end in time"
             return _finish(order, kind, place, replace(result, code=BUSY, reason=why))
-        start = time.monotonic()
+        start, last = time.monotonic(), BackupResult.of(place)
         write(place, result)
         before = signal.signal(signal.SIGTERM, stop)
         try:
             result = step(result)
+        except Skipped as error:
+            return _skip(order, kind, place, last, str(error))
         except Stopped:
             result = replace(result, code=KILLED, reason="it was stopped")
         finally:
             signal.signal(signal.SIGTERM, before)
         seconds = round(time.monotonic() - start, 1)
         return _finish(order, kind, place, replace(result, seconds=seconds))
+
+
+def _skip(
+    order: BackupOrder, kind: str, place: JobPlace, last: BackupResult | None, reason: str
+) -> int:
+    """Leave the result of the last one, which a skipped one says nothing about."""
+    if last:
+        write(place, last)
+    else:
+        place.result.unlink(missing_ok=True)
+    sys.stderr.write(f"{kind} of {order.app} was skipped: {reason}\n")
+    with suppress(OSError):
+        audit.write(
+            order.root,
+            order.app,
+            None,
+            action=kind,
+            before=None,
+            to=None,
+            result="skipped",
+            reason=reason,
+        )
+    return 0
 
 
 def _finish(order: BackupOrder, kind: str, place: JobPlace, result: BackupResult) -> int:
