@@ -762,8 +762,8 @@ OPTIONS: dict[str, Option] = {
             allowed="the name of a Docker network such as backend, not host or none",
         ),
         about="""
-            Docker networks that the container joins, such as V(backend). Without a network and
-            without O(internet), the container has no network access.
+            Docker networks that the container joins, such as V(backend). Without a network,
+            O(internet) and O(services), the container has no network access.
 
             No port is published in any case. The network must exist; V(host) and V(none) are
             refused. In one network, applications reach each other's ports directly, without Nginx.
