@@ -188,7 +188,7 @@ def test_name_source_and_path_are_enough(check, source):
             "after": "",
             "pause": False,
             "seconds": 21600,
-            "drill": {"schedule": ""},
+            "drill": {"schedule": "", "secrets": []},
         },
         "state": "present",
         "maintenance": {"page": "", "retry_after_seconds": 120},

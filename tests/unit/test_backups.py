@@ -47,12 +47,13 @@ from ansible_collections.flaskops.host.plugins.module_utils.host.flock import al
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import (
     DataPlace,
     Place,
+    ReleasePlace,
     ServiceName,
 )
 from ansible_collections.flaskops.host.plugins.module_utils.host.typed import plain
 from ansible_collections.flaskops.host.plugins.module_utils.program import backup as program
 from ansible_collections.flaskops.host.plugins.module_utils.releases import report
-from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App, Backup
+from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App, Backup, Drill
 from ansible_collections.flaskops.host.plugins.module_utils.releases.interrupted import (
     interrupted,
     refuse_interrupted,
@@ -113,6 +114,7 @@ def test_a_backup_has_sensible_defaults():
         ({**BACKUP, "password": "short"}, "8 to 256 printable"),
         ({**BACKUP, "keep": {"daily": 0}}, "daily"),
         ({**BACKUP, "drill": {"schedule": "2020-01-01"}}, "must be a time that comes"),
+        ({**BACKUP, "drill": {"secrets": ["KEY"]}}, "got KEY. The entry has no secrets"),
     ],
 )
 def test_bad_backups_are_refused_on_the_controller(given, words):
@@ -769,6 +771,36 @@ def test_nothing_leads_out_of_a_drill(tmp_path):
     assert options["volumes"] == ["/etc/x:/x:ro"]
     assert options["network_mode"] == "flaskops-shop.drill" and "networks" not in options
     assert list(options["dns"]) == ["192.0.2.1"]
+
+
+def test_a_drill_has_no_secrets_but_those_it_needs(tmp_path):
+    """The others are random, so that it cannot act with them outside."""
+    one = drill.Drilled(given_order(tmp_path, drill=Drill("Sun", ("KEY",))))
+    names = ("KEY", "OUTSIDE", "DATABASE_URL")
+    environment = [f"{name}_FILE=/run/secrets/{name}" for name in names] + ["ENV=PROD"]
+    given = Place(str(tmp_path)).app("shop").release("1")
+    given.secrets.mkdir(parents=True, mode=0o750)
+    given.file("container.env").write_text("\n".join(environment))
+    for name in (*names, "OF_DOTENV", "config-0123456789ab"):
+        (given.secrets / name).write_text(f"the {name}")
+        (given.secrets / name).chmod(0o440)
+    (given.secrets / "link").symlink_to("/etc/shadow")
+    services = [{"name": "db", "engine": "postgresql", "variable": "DATABASE_URL"}]
+    known = {"name": "shop", "id": "1", "site": "default", "path": "/", "services": services}
+    known["container"] = {"volumes": [f"{given.secrets}:/run/secrets:ro"], "labels": {}}
+    release = replace(Release.from_dict(known), root=str(tmp_path))
+    place = ReleasePlace(one.work)
+    one.work.mkdir(parents=True)
+    assert one._lay_secrets(release, place) == ["OUTSIDE"]
+    found = {file.name: file.read_text() for file in place.secrets.iterdir()}
+    outside = found.pop("OUTSIDE")
+    assert re.fullmatch("[0-9a-f]{64}", outside)
+    assert found == {
+        name: f"the {name}" for name in (*names[::2], "OF_DOTENV", "config-0123456789ab")
+    }
+    assert {stat.S_IMODE(file.stat().st_mode) for file in place.secrets.iterdir()} == {0o440}
+    assert stat.S_IMODE(place.secrets.stat().st_mode) == 0o750
+    assert one._options(release, {}, "")["volumes"] == [f"{place.secrets}:/run/secrets:ro"]
 
 
 def test_a_backup_from_before_there_were_services_leaves_them_alone(parts, database):

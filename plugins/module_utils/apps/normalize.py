@@ -301,6 +301,11 @@ def _backup(draft: Draft) -> Backup:
             "backup is written, and the entry has no volumes and no own services, so nothing"
             " would be saved."
         )
+    if unknown := sorted({*backup.drill.secrets} - {*draft.app.secrets}):
+        draft.refuse(
+            f"backup.drill.secrets must be names of secrets; got {', '.join(unknown)}. The entry"
+            f" has {', '.join(sorted(draft.app.secrets)) or 'no secrets'}."
+        )
     drill = replace(backup.drill, schedule=_calendar(backup.drill.schedule))
     return replace(backup, schedule=_calendar(backup.schedule), drill=drill)
 

@@ -1665,6 +1665,15 @@ OPTIONS: dict[str, Option] = {
                         check=_schedule,
                         about="When; empty for never.",
                     ),
+                    "secrets": Option(
+                        kind="list",
+                        default=[],
+                        elements=Option(pattern=VARIABLE, allowed="the name of one of secrets"),
+                        about="""
+                            The names of O(secrets) that the application needs for its health. In
+                            the trial all others are random text, so that it cannot act with them.
+                        """,
+                    ),
                 },
                 about="""
                     A trial on a schedule: the newest backup is restored into a separate directory,

@@ -10,23 +10,27 @@ from __future__ import annotations
 
 import calendar
 import os
+import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from ..host import trees as host_trees
 from ..host.container import Container, settle
 from ..host.disk import refuse_without
 from ..host.engine import Docker
-from ..host.files import HostError
+from ..host.files import HostError, write_file
 from ..host.places import (
     APP_LABEL,
     CONTAINER_RUN,
+    CONTAINER_SECRETS,
     CONTAINER_SPOOL,
     DRILL,
+    ENVIRONMENT,
     ONE_OFF_LABEL,
     Place,
     ReleaseName,
@@ -138,6 +142,7 @@ class Drilled(Restore):
             os.chown(path, owner, owner)
             path.chmod(mode)
         restored = {each.target: self.work / VOLUMES / each.name for each in volumes}
+        random = self._lay_secrets(release, place)
         options = self._options(release, restored, network)
         container = Container.from_dict(run_as(options, uid, str(release.place.directory)))
         settle(self.docker, container, recreate=True, log=LIMITS)
@@ -145,9 +150,41 @@ class Drilled(Restore):
         try:
             moves.wait_for_health(self.docker, release, container.name, place)
         except HostError as error:
+            given = (
+                f" Its secrets {', '.join(random)} are random text in a drill; name those that it"
+                " needs in backup.drill.secrets."
+                if random
+                else ""
+            )
             raise HostError(
-                f"{live.app} is not healthy with the backup {self.snapshot.short}: {error}"
+                f"{live.app} is not healthy with the backup {self.snapshot.short}: {error}{given}"
             ) from error
+
+    def _lay_secrets(self, release: Release, place: ReleasePlace) -> list[str]:
+        """Write its secrets for the drill: the values of those that are named in backup.drill, and
+        that its services give; others become random text, and their names are returned.
+        """
+        given = release.place.secrets
+        if not given.is_dir():
+            return []
+        environment = release.place.file(ENVIRONMENT).read_text().splitlines()
+        kept = {*self.order.backup.drill.secrets, *(each.variable for each in release.services)}
+        place.secrets.mkdir(mode=0o700)
+        random = []
+        for file in sorted(given.iterdir()):
+            found, copy = file.lstat(), place.secrets / file.name
+            if not stat.S_ISREG(found.st_mode):
+                continue
+            # Others are values of .env and files of config_files.
+            is_secret = f"{file.name}_FILE={CONTAINER_SECRETS}/{file.name}" in environment
+            value = file.read_bytes()
+            if is_secret and file.name not in kept:
+                random.append(file.name)
+                value = token_hex(32).encode()
+            write_file(copy, value, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+        os.chown(place.secrets, given.stat().st_uid, given.stat().st_gid)
+        place.secrets.chmod(stat.S_IMODE(given.stat().st_mode))
+        return random
 
     def _options(
         self, release: Release, restored: Mapping[str, Path], network: str
@@ -160,6 +197,8 @@ class Drilled(Restore):
                 source = str(restored[target])
             elif target == CONTAINER_SPOOL:
                 source = str(ReleasePlace(self.work).spool)
+            elif target == CONTAINER_SECRETS:
+                source = str(ReleasePlace(self.work).secrets)
             elif target.startswith(f"{CONTAINER_RUN}/"):
                 source = str(ReleasePlace(self.work).run)
             elif "ro" not in mode or _is_way_out(Path(source)):

@@ -76,9 +76,13 @@ class Keep:
 
 @dataclass(frozen=True)
 class Drill:
-    """When the newest backup is restored on trial; schedule: "" for never."""
+    """When the newest backup is restored on trial; schedule: "" for never.
+
+    secrets: the names of those of the application that it gets; others are random text there.
+    """
 
     schedule: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
