@@ -37,6 +37,18 @@ def test_destroyed_data_comes_back(do, http, host):
 
 
 @pytest.mark.long
+def test_a_restore_beside_changes_nothing_of_the_application(do, http, host):
+    known = http("/notes/").json
+    do("restore", to="/srv/restored").ok()
+    assert http("/notes/").json == known
+    assert host.check_output("stat -c '%U %a' /srv/restored") == "root 700"
+    assert host.check_output("ls -A /srv/restored/volumes/notes-data")
+    again = do("restore", to="/srv/restored").failed().output
+    assert "/srv/restored exists; name a directory that does not" in " ".join(again.split())
+    host.check_output("rm -r /srv/restored")
+
+
+@pytest.mark.long
 def test_a_drill_is_green_and_changes_nothing(host, http):
     before = http("/notes/").json
     host.check_output("systemctl start flaskops-job-notes_drill.service")

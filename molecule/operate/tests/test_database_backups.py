@@ -89,6 +89,13 @@ def test_a_drill_of_a_damaged_dump_is_red(host):
     try:
         assert host.run(DRILL).rc != 0
         assert ours(host) == before
+        # One that is skipped, while somebody holds the lock, does not turn it green.
+        lock = {"token": "t", "who": "a deploy", "renewed": time.strftime("%FT%TZ", time.gmtime())}
+        host.check_output("echo %s > /var/lib/flaskops/apps/shop/lock", json.dumps(lock))
+        host.check_output(DRILL)
+        host.check_output("rm /var/lib/flaskops/apps/shop/lock")
+        result = host.check_output("cat /var/lib/flaskops/apps/shop/jobs/drill.last.json")
+        assert json.loads(result)["code"] == 1
     finally:
         for pack in packs.split():
             host.check_output(f"mv {pack}.kept {pack}")

@@ -158,11 +158,13 @@ def connects(host):
     return ask
 
 
-def test_another_password_under_load(redeploy, load, connects):
+def test_another_password_under_load(redeploy, load, connects, worker_works):
     before = connects()
+    cache = {**CACHE_ENTRY, "password": "a-word-for-the-cache"}
     with load() as found:
-        redeploy(services=database(password="a-word-of-the-vault")).ok()
+        redeploy(services=[*database(password="a-word-of-the-vault")[:1], cache]).ok()
     assert found.outage < OUTAGE
+    assert worker_works("after another password")
     after = connects()
     assert before[1] and after[1] and before[0] != after[0] and "a-word-of-the-vault" in after[0]
 
