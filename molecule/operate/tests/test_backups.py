@@ -1,5 +1,6 @@
 """A backup, the way back, and the drill that shows whether there is one."""
 
+import json
 import os
 import re
 import subprocess
@@ -71,6 +72,24 @@ def test_a_volume_of_links_fifos_and_set_uid_files(do, http, host):
     assert host.check_output(f"readlink {DATA}/odd/link") == "/etc/shadow"
     assert host.check_output(f"stat -c %a {DATA}/odd/shell") == "755"
     assert http("/notes/").status == 200
+
+
+@pytest.mark.long
+def test_hooks_and_a_pause(do, http, host, redeploy):
+    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+    (backup,) = [each["backup"] for each in listed["flask_apps"] if each["name"] == "notes"]
+    hooks = {name: f"echo {name} >> /data/hooks" for name in ("before", "after")}
+    try:
+        redeploy("notes", backup={**backup, **hooks, "pause": True}).ok()
+        do("backup").ok()
+        assert host.check_output(f"cat {DATA}/hooks").split() == ["before", "after"]
+        result = json.loads(
+            host.check_output("cat /var/lib/flaskops/apps/notes/jobs/backup.last.json")
+        )
+        assert 0 < result["paused"] < 1
+        assert http("/notes/").status == 200
+    finally:
+        redeploy("notes").ok()
 
 
 def on_the_other(host, command):

@@ -349,6 +349,13 @@ def test_another_image_is_saved_and_a_shared_service_is_not(play, here, host, do
     inside = "docker exec mixed-service-files sh -c"
     deploy()
     try:
+        # What it got of the shared one reaches it, and is right.
+        web = host.check_output("docker ps --format '{{.Names}}' | grep -E '^mixed-[0-9a-f]{12}$'")
+        connect = 'import socket; socket.create_connection(("db", 5432), 5)'
+        host.check_output(f"docker exec {web} python3 -c '{connect}'")
+        url = host.check_output(f"docker exec {web} cat /run/secrets/DATABASE_URL")
+        asked = host.check_output(f"docker exec shop-service-db psql '{url}' -Atc 'SELECT 6 * 7'")
+        assert asked == "42"
         host.check_output(f"{inside} 'echo kept > /files/word'")
         do("backup", app="mixed").ok()
         host.check_output(f"{inside} 'rm /files/word'")
