@@ -179,6 +179,35 @@ def test_the_drill_has_a_timer_only_where_it_is_written(tmp_path):
     assert given.wanted(stopped) == ()
 
 
+def test_a_backup_and_a_drill_leave_the_disk_and_the_processors_to_others(tmp_path):
+    units = order.files_of(given_order(tmp_path, drill=Drill("Sun")), "p")
+    assert [*units] == ["backup", "drill"]
+    for files_ in units.values():
+        (service,) = [text for path, text in files_.items() if path.endswith(".service")]
+        assert {"Nice=10", "IOSchedulingClass=idle"} <= {*service.splitlines()}
+    assert drill.LIMITS[-2:] == ("--cpu-shares", "2")
+
+
+def test_a_drill_without_room_restores_nothing(tmp_path, monkeypatch):
+    one = drill.Drilled(given_order(tmp_path))
+    monkeypatch.setattr(one, "_choose", lambda: 1 << 60)
+    one.manifest = {"time": "2026-11-28T00:00:00Z", "volumes": {}}
+    release = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
+    monkeypatch.setattr(drill.Live, "of", lambda *_: Live(release, {"Mounts": []}))
+    monkeypatch.setattr(drill, "clean", lambda _order: None)
+    with pytest.raises(HostError, match=r"are needed on the disk of .* Nothing was restored\."):
+        one.run()
+    assert not one.work.exists()
+
+
+def test_a_directory_that_cannot_be_created_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    one = fake_restic(tmp_path, monkeypatch, "exit 1")
+    one.repository = str(tmp_path / "file" / "below" / "shop")
+    with pytest.raises(HostError, match="/file/below cannot be written: Not a directory"):
+        one._make()
+
+
 def test_an_application_without_a_backup_has_no_files(tmp_path):
     bare = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
     assert Given(str(tmp_path)).files(bare) == {}
