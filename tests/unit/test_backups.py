@@ -808,28 +808,29 @@ def test_a_drill_has_no_secrets_but_those_it_needs(tmp_path):
     names = ("KEY", "OUTSIDE", "DATABASE_URL")
     environment = [f"{name}_FILE=/run/secrets/{name}" for name in names] + ["ENV=PROD"]
     given = Place(str(tmp_path)).app("shop").release("1")
-    given.secrets.mkdir(parents=True, mode=0o750)
+    given.secrets.mkdir(parents=True, mode=0o550)
     given.file("container.env").write_text("\n".join(environment))
     for name in (*names, "OF_DOTENV", "config-0123456789ab"):
         (given.secrets / name).write_text(f"the {name}")
         (given.secrets / name).chmod(0o440)
-    (given.secrets / "link").symlink_to("/etc/shadow")
     services = [{"name": "db", "engine": "postgresql", "variable": "DATABASE_URL"}]
     known = {"name": "shop", "id": "1", "site": "default", "path": "/", "services": services}
     known["container"] = {"volumes": [f"{given.secrets}:/run/secrets:ro"], "labels": {}}
     release = replace(Release.from_dict(known), root=str(tmp_path))
     place = ReleasePlace(one.work)
     one.work.mkdir(parents=True)
-    assert one._lay_secrets(release, place) == ["OUTSIDE"]
+    assert one._lay_secrets(release, place, os.getgid()) == ["OUTSIDE"]
     found = {file.name: file.read_text() for file in place.secrets.iterdir()}
     outside = found.pop("OUTSIDE")
     assert re.fullmatch("[0-9a-f]{64}", outside)
-    assert found == {
-        name: f"the {name}" for name in (*names[::2], "OF_DOTENV", "config-0123456789ab")
-    }
+    same = ("KEY", "DATABASE_URL", "OF_DOTENV", "config-0123456789ab")
+    assert found == {name: f"the {name}" for name in same}
     assert {stat.S_IMODE(file.stat().st_mode) for file in place.secrets.iterdir()} == {0o440}
-    assert stat.S_IMODE(place.secrets.stat().st_mode) == 0o750
+    assert stat.S_IMODE(place.secrets.stat().st_mode) == 0o550
     assert one._options(release, {}, "")["volumes"] == [f"{place.secrets}:/run/secrets:ro"]
+    (given.secrets / "link").symlink_to("/etc/shadow")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        one._lay_secrets(release, place, os.getgid())
 
 
 def test_a_backup_from_before_there_were_services_leaves_them_alone(parts, database):

@@ -24,6 +24,11 @@ def do(play, here):
     return run
 
 
+def backup_of_notes():
+    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+    return next(each["backup"] for each in listed["flask_apps"] if each["name"] == "notes")
+
+
 def write(http, text):
     assert http("/notes/", method="POST", headers=FORM, body=f"text={text}").status == 200
 
@@ -76,11 +81,9 @@ def test_a_volume_of_links_fifos_and_set_uid_files(do, http, host):
 
 @pytest.mark.long
 def test_hooks_and_a_pause(do, http, host, redeploy):
-    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
-    (backup,) = [each["backup"] for each in listed["flask_apps"] if each["name"] == "notes"]
     hooks = {name: f"echo {name} >> /data/hooks" for name in ("before", "after")}
     try:
-        redeploy("notes", backup={**backup, **hooks, "pause": True}).ok()
+        redeploy("notes", backup={**backup_of_notes(), **hooks, "pause": True}).ok()
         do("backup").ok()
         assert host.check_output(f"cat {DATA}/hooks").split() == ["before", "after"]
         result = json.loads(
@@ -101,10 +104,8 @@ def on_the_other(host, command):
 @pytest.mark.long
 def test_a_backup_on_another_host(do, http, host, redeploy):
     """By SFTP, as a user there who can do nothing else."""
-    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
-    (backup,) = [each["backup"] for each in listed["flask_apps"] if each["name"] == "notes"]
     address = on_the_other(host, "hostname -i").split()[0]
-    there = {**backup, "to": f"sftp:keeper@{address}:backups"}
+    there = {**backup_of_notes(), "to": f"sftp:keeper@{address}:backups"}
     on_the_other(
         host,
         "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import calendar
 import os
-import stat
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,7 +22,7 @@ from ..host import trees as host_trees
 from ..host.container import Container, settle
 from ..host.disk import refuse_without
 from ..host.engine import Docker
-from ..host.files import HostError, write_file
+from ..host.files import HostError, make_directory, write_file
 from ..host.places import (
     APP_LABEL,
     CONTAINER_RUN,
@@ -39,6 +38,7 @@ from ..host.places import (
     job_kind,
 )
 from ..releases import drain, networks
+from ..releases.directory import read_secrets
 from ..releases.live_container import job_of
 from ..releases.lock import holder
 from ..releases.release import Release
@@ -142,7 +142,7 @@ class Drilled(Restore):
             os.chown(path, owner, owner)
             path.chmod(mode)
         restored = {each.target: self.work / VOLUMES / each.name for each in volumes}
-        random = self._lay_secrets(release, place)
+        random = self._lay_secrets(release, place, uid)
         options = self._options(release, restored, network)
         container = Container.from_dict(run_as(options, uid, str(release.place.directory)))
         settle(self.docker, container, recreate=True, log=LIMITS)
@@ -160,7 +160,7 @@ class Drilled(Restore):
                 f"{live.app} is not healthy with the backup {self.snapshot.short}: {error}{given}"
             ) from error
 
-    def _lay_secrets(self, release: Release, place: ReleasePlace) -> list[str]:
+    def _lay_secrets(self, release: Release, place: ReleasePlace, uid: int) -> list[str]:
         """Write its secrets for the drill: the values of those that are named in backup.drill, and
         that its services give; others become random text, and their names are returned.
         """
@@ -169,21 +169,16 @@ class Drilled(Restore):
             return []
         environment = release.place.file(ENVIRONMENT).read_text().splitlines()
         kept = {*self.order.backup.drill.secrets, *(each.variable for each in release.services)}
-        place.secrets.mkdir(mode=0o700)
-        random = []
-        for file in sorted(given.iterdir()):
-            found, copy = file.lstat(), place.secrets / file.name
-            if not stat.S_ISREG(found.st_mode):
-                continue
-            # Others are values of .env and files of config_files.
-            is_secret = f"{file.name}_FILE={CONTAINER_SECRETS}/{file.name}" in environment
-            value = file.read_bytes()
-            if is_secret and file.name not in kept:
-                random.append(file.name)
-                value = token_hex(32).encode()
-            write_file(copy, value, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
-        os.chown(place.secrets, given.stat().st_uid, given.stat().st_gid)
-        place.secrets.chmod(stat.S_IMODE(given.stat().st_mode))
+        found = read_secrets(given)
+        # Without such a variable it is a value of .env or one of config_files.
+        random = sorted(
+            name
+            for name in {*found} - kept
+            if f"{name}_FILE={CONTAINER_SECRETS}/{name}" in environment
+        )
+        make_directory(place.secrets, 0o550, 0, uid)
+        for name, value in {**found, **{name: token_hex(32).encode() for name in random}}.items():
+            write_file(place.secrets / name, value, 0o440, 0, uid)
         return random
 
     def _options(
@@ -216,7 +211,7 @@ class Drilled(Restore):
         }
 
 
-class Skipped(HostError):
+class Skipped(Exception):
     """A deploy works on the application; the next drill comes later."""
 
 

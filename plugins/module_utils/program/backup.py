@@ -61,8 +61,6 @@ def drill(root: str, app: str) -> int:
         tried = Drilled(order)
         try:
             tried.run()
-        except Skipped:
-            raise
         except (HostError, OSError, KeyError, ValueError) as error:
             result = replace(result, code=FAILED, reason=str(error))
         return replace(
@@ -119,7 +117,7 @@ def _run(
         try:
             result = step(result)
         except Skipped as error:
-            return _skip(order, kind, place, last, str(error))
+            return _skip(order, kind, place, last, replace(result, reason=str(error)))
         except Stopped:
             result = replace(result, code=KILLED, reason="it was stopped")
         finally:
@@ -129,25 +127,19 @@ def _run(
 
 
 def _skip(
-    order: BackupOrder, kind: str, place: JobPlace, last: BackupResult | None, reason: str
+    order: BackupOrder,
+    kind: str,
+    place: JobPlace,
+    last: BackupResult | None,
+    skipped: BackupResult,
 ) -> int:
     """Leave the result of the last one, which a skipped one says nothing about."""
     if last:
         write(place, last)
     else:
         place.result.unlink(missing_ok=True)
-    sys.stderr.write(f"{kind} of {order.app} was skipped: {reason}\n")
-    with suppress(OSError):
-        audit.write(
-            order.root,
-            order.app,
-            None,
-            action=kind,
-            before=None,
-            to=None,
-            result="skipped",
-            reason=reason,
-        )
+    sys.stderr.write(f"{kind} of {order.app} was skipped: {skipped.reason}\n")
+    _audit(order, kind, skipped, "skipped")
     return 0
 
 
@@ -160,18 +152,7 @@ def _finish(order: BackupOrder, kind: str, place: JobPlace, result: BackupResult
         result.reason or f"{what}, {result.bytes or 0} bytes"
     )
     sys.stderr.write(f"{words}\n")
-    with suppress(OSError):
-        audit.write(
-            order.root,
-            app,
-            None,
-            action=kind,
-            before=result.release or None,
-            to=result.snapshot or None,
-            result="failed" if code else "done",
-            reason=result.reason.splitlines()[0] if result.reason else "",
-            seconds=result.seconds,
-        )
+    _audit(order, kind, result, "failed" if code else "done")
     if code:
         facts = {"code": code, "begun": result.begun, "seconds": result.seconds}
         event = notify.event(
@@ -180,3 +161,18 @@ def _finish(order: BackupOrder, kind: str, place: JobPlace, result: BackupResult
         for problem in notify.send(order.notify, [event]):
             sys.stderr.write(f"{problem}\n")
     return code
+
+
+def _audit(order: BackupOrder, kind: str, result: BackupResult, how: str) -> None:
+    with suppress(OSError):
+        audit.write(
+            order.root,
+            order.app,
+            None,
+            action=kind,
+            before=result.release or None,
+            to=result.snapshot or None,
+            result=how,
+            reason=result.reason.splitlines()[0] if result.reason else "",
+            seconds=result.seconds,
+        )
