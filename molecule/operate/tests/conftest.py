@@ -27,6 +27,11 @@ JOB_SECONDS = 150
 MEASURED: list[str] = []
 
 
+def deployed() -> dict[str, Any]:
+    """The variables that the scenario deploys its applications with."""
+    return dict(yaml.safe_load((SCENARIO / "vars/apps.yml").read_text()))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if MEASURED:
         terminalreporter.section("measured")
@@ -151,7 +156,7 @@ def redeploy(play: Callable[..., Any], here: list[str]) -> Callable[..., Any]:
     """Deploy the applications on this host, with other keys of one of them."""
 
     def run(app: str = "shop", flask_apps_break_lock: str = "", **keys: Any) -> Any:
-        listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+        listed = deployed()
         entries = [
             {**each, **(keys if each["name"] == app else {})} for each in listed["flask_apps"]
         ]
@@ -184,6 +189,14 @@ def containers(host: Any) -> Callable[..., list[dict[str, Any]]]:
         return list(json.loads(found or "[]"))
 
     return look
+
+
+@pytest.fixture
+def started(containers: Callable[..., list[dict[str, Any]]]) -> Callable[..., dict[str, str]]:
+    """When each running container of the application was started, without those of jobs."""
+    return lambda prefix="shop-": {
+        each["Name"]: each["State"]["StartedAt"] for each in containers(prefix)
+    }
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import subprocess
 import time
 
 import pytest
-import yaml
-from conftest import FORM, SCENARIO, patience
+from conftest import FORM, deployed, patience
 
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
@@ -225,7 +224,7 @@ def old(play, here, host):
         f"{outside} docker save {tag} | docker exec -i {HOST} docker load", shell=True
     )
     host.check_output(f"docker tag {tag} postgresql:fifteen")
-    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+    listed = deployed()
     shop = {**listed["flask_apps"][0], "name": "old", "path": "/old", "jobs": [], "processes": []}
     del shop["backup"]
 
@@ -326,7 +325,7 @@ def test_nothing_is_left_of_a_killed_drill(host, wait_for):
 @pytest.mark.long
 def test_another_image_is_saved_and_a_shared_service_is_not(play, here, host, do, order, entries):
     """Its volume is in the backup of its application, and the database in that of its owner."""
-    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+    listed = deployed()
     shop, notes = listed["flask_apps"]
     image = host.check_output("docker inspect -f '{{.Config.Image}}' shop-service-cache")
     files = {"name": "files", "image": image, "command": "sleep infinity"}

@@ -1,5 +1,6 @@
 """Jobs of an application: what their timers run, and what does not end them."""
 
+import json
 import re
 import time
 
@@ -68,6 +69,26 @@ def test_no_deploy_ends_it_and_it_runs_once(slow, redeploy, host, entries, wait_
     assert wait_for(lambda: of_job(entries, "slow ends"))
     assert len(of_job(entries, "slow begins")) == 1
     assert of_job(entries, "slow ends")[-1]["release"] == before
+
+
+@pytest.mark.long
+def test_no_restart_of_docker_ends_it(slow, host, entries, wait_for):
+    (before,) = of_job(entries, "slow begins")[-1:]
+    known = len(of_job(entries, "slow ends"))
+    host.check_output("systemctl restart docker && docker image prune --force")
+    assert len(of_job(entries, "slow ends")) == known, "it ended too early to show anything"
+    assert wait_for(lambda: len(of_job(entries, "slow ends")) > known)
+    assert of_job(entries, "slow begins")[-1] == before  # it did not begin again
+
+    def result():
+        unit = "flaskops-job-shop_slow.service"
+        shown = host.check_output(f"systemctl show --property ActiveState,Result {unit}")
+        return sorted(shown.split())
+
+    assert wait_for(lambda: result() == ["ActiveState=inactive", "Result=success"]), result()
+    last = host.check_output("cat /var/lib/flaskops/apps/shop/jobs/slow.last.json")
+    assert json.loads(last)["code"] == 0
+    assert wait_for(lambda: "job_slow" not in host.check_output("docker ps --all"))
 
 
 @pytest.mark.long

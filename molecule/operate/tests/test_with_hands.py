@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from datetime import datetime
 
 import pexpect
 import pytest
@@ -146,6 +147,41 @@ def test_logs_are_escaped_and_have_their_process():
     lines = done.stdout.splitlines()
     assert len(lines) == 5
     assert all(re.fullmatch(r"\d{4}-\S+Z [0-9a-f]{12} worker \| .*", line) for line in lines)
+
+
+def test_logs_of_the_last_seconds():
+    done = flaskops("logs", "shop", *ON, "--since", "20s", "--process", "worker")
+    assert done.returncode == 0, done.stderr
+    times = [datetime.fromisoformat(line.split()[0][:19]) for line in done.stdout.splitlines()]
+    assert 0 <= (times[-1] - times[0]).total_seconds() < 60  # the worker writes each second
+
+
+def test_the_status_is_that_of_its_playbook():
+    done = flaskops("status", "shop", *ON)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"shop-[0-9a-f]{12}", done.stdout), done.stdout
+    assert "notes" not in done.stdout
+
+
+def live_and_back():
+    """The releases that serves, and that a rollback goes to."""
+    lines = flaskops("releases", "shop", *ON).stdout.splitlines()
+    (live,) = (line.split()[1] for line in lines if " live " in line)
+    return live, next(line.split()[1] for line in lines if "rollback goes here" in line)
+
+
+@pytest.mark.long
+def test_a_rollback_goes_to_the_release_before_and_to_a_named_one(entries, wait_for):
+    live, back = live_and_back()
+    done = flaskops("rollback", "shop", *ON)
+    assert done.returncode == 0, done.stdout
+    assert live_and_back()[0] == back
+    assert wait_for(lambda: entries("beat")[-1]["release"] == back)
+    done = flaskops("rollback", "shop", live, *ON)
+    assert done.returncode == 0, done.stdout
+    assert live_and_back()[0] == live
+    refused = flaskops("rollback", "shop", "0123456789ab", *ON)
+    assert refused.returncode != 0 and live_and_back()[0] == live, refused.stdout
 
 
 def test_logs_follow_until_ctrl_c(terminal, host, wait_for):

@@ -75,14 +75,6 @@ def worker_works(http, entries, wait_for):
     return ask
 
 
-@pytest.fixture
-def started(containers):
-    """When each running container of the application was started, without those of jobs."""
-    return lambda prefix="shop-": {
-        each["Name"]: each["State"]["StartedAt"] for each in containers(prefix)
-    }
-
-
 # --- migrations -----------------------------------------------------------------------------------
 
 
