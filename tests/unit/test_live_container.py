@@ -12,6 +12,7 @@ from ansible_collections.flaskops.host.plugins.module_utils.host import kept_log
 from ansible_collections.flaskops.host.plugins.module_utils.host.container import Container
 from ansible_collections.flaskops.host.plugins.module_utils.host.engine import LOG_BOUND
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
+from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
 from ansible_collections.flaskops.host.plugins.module_utils.releases import (
     attach,
     container_log,
@@ -179,6 +180,16 @@ def test_exec_in_a_process_and_without_a_terminal(serve):
 def test_a_process_that_does_not_exist_is_refused(serve):
     with pytest.raises(HostError, match="no process 'beat'; it must be one of web, worker"):
         attach.Attach(*serve(), "shop", "beat", docker=Engine()).exec()
+
+
+def test_logs_of_an_unknown_process_are_refused(serve):
+    """They would be empty, and with -f wait for nothing."""
+    places = serve()
+    with pytest.raises(HostError, match="no process 'wroker'; it must be one of web, worker"):
+        attach.Attach(*places, "shop", "wroker", docker=Engine()).logs(0, 9, True)
+    Place(places[0]).service("shop", "db").directory.mkdir(parents=True)
+    with pytest.raises(HostError, match="db is a service of shop, whose log docker logs shop-serv"):
+        attach.Attach(*places, "shop", "db", docker=Engine()).logs(0, 9, False)
 
 
 def test_run_creates_a_container_without_a_log_and_starts_it(serve):

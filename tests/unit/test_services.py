@@ -17,8 +17,15 @@ import yaml
 from ansible_collections.flaskops.host.plugins.module_utils.apps.schema import OPTIONS
 from ansible_collections.flaskops.host.plugins.module_utils.host.files import HostError
 from ansible_collections.flaskops.host.plugins.module_utils.host.places import Place
-from ansible_collections.flaskops.host.plugins.module_utils.releases import describe, prepare
+from ansible_collections.flaskops.host.plugins.module_utils.releases import (
+    describe,
+    finish,
+    prepare,
+    prune,
+)
 from ansible_collections.flaskops.host.plugins.module_utils.releases.app import App
+from ansible_collections.flaskops.host.plugins.module_utils.releases.lock import Lock
+from ansible_collections.flaskops.host.plugins.module_utils.releases.record import Link
 from ansible_collections.flaskops.host.plugins.module_utils.releases.release import Release
 from ansible_collections.flaskops.host.plugins.module_utils.releases.remove import Remove
 from ansible_collections.flaskops.host.plugins.module_utils.releases.services import (
@@ -43,12 +50,15 @@ from ansible_collections.flaskops.host.plugins.module_utils.releases.services.se
     Recipe,
     ServiceSpec,
 )
+from ansible_collections.flaskops.host.plugins.module_utils.releases.work import Outcome, Work
 from entries import normalize_apps
 
 TOP = Path(__file__).resolve().parents[2]
 PROGRAMS = {
     name: (TOP / f"roles/flask_apps/files/services/{name}.sh").read_text() for name in ENGINES
 }
+# The fixture host replaces it.
+Differs = run.Services._differs
 DB, CACHE = {"name": "db", "engine": "postgresql"}, {"name": "cache", "engine": "redis"}
 
 
@@ -130,6 +140,10 @@ def test_of_an_unknown_distribution_an_image_is_asked_for(problem):
         ([DB], {"env": {"DATABASE_URL": "x"}}, "env sets DATABASE_URL, which the service db gives"),
         ([DB], {"secrets": {"DATABASE_URL": "x"}}, "secrets sets DATABASE_URL, which the service"),
         ([{**DB, "variable": "PATH"}], {}, "variable must not be PATH, which controls processes"),
+        ([{**DB, "variable": "DOMAIN"}], {}, "variable must not be DOMAIN, which we set from path"),
+        ([DB], {"env": {"DATABASE_URL_FILE": "x"}}, "env sets DATABASE_URL_FILE, which the serv"),
+        ([{**DB, "name": "localhost"}], {}, "localhost: an application finds something else"),
+        ([{**DB, "name": "1"}], {}, "services: 1: an application finds something else by this"),
         ([{**DB, "version": "9"}], {}, "version must be such as 17; got '9'"),
         ([{**DB, "version": "17", "image": "x"}], {}, "version and image are written; keep one"),
         ([{**DB, "command": "x"}], {}, "command cannot be written, because its engine is postgre"),
@@ -545,7 +559,7 @@ class Engine:
             "Image": self.images[picture]["Id"],
             "picture": picture,
             "words": words,
-            "Config": {},
+            "Config": {"Labels": dict(word.split("=", 1) for word in words if "=" in word)},
             "HostConfig": {"RestartPolicy": {"Name": "no"}},
             "State": {"Running": False, "ExitCode": 0},
             "NetworkSettings": {"Networks": {network: {}}},
@@ -748,7 +762,8 @@ def test_a_run_that_ended_within_a_replacement_is_repaired(host, check):
     docker = host.docker
     docker.run("stop", "shop-service-db")
     docker.run("rename", "shop-service-db", "shop-service-db.before")
-    docker.run("create", "--name", "shop-service-db", "--network", "x", "postgres:18")
+    label = ("--label", "host.flaskops.service=shop/db")
+    docker.run("create", "--name", "shop-service-db", "--network", "x", *label, "postgres:18")
     host(shop(check))
     assert list(docker.containers) == ["shop-service-db"]
     assert docker.containers["shop-service-db"]["picture"] == "postgres:17"
@@ -807,6 +822,8 @@ def test_a_password_that_the_application_does_not_work_with_is_put_back(host, ch
     _services, second = host(shop(check, password="sesame-two"))
     own.write_text(second["DATABASE_URL"])
     shared.write_text(second["DATABASE_URL"])
+    for name in ("shop", "blog"):
+        host.docker.containers[f"{name}-{'0' * 12}"] = {"State": {"Running": True}}
     del host.docker.calls[:]
     lives = {"shop": "0" * 12, "blog": "0" * 12, "other": "1" * 12}
     assert rotation.revert(host.docker, host.root, "shop", lives) == ["db"]
@@ -821,9 +838,55 @@ def test_a_password_that_it_works_with_holds(host, check, live):
     host(shop(check, password="sesame-one"))
     _services, second = host(shop(check, password="sesame-two"))
     own = live("shop", second)
-    rotation.confirm(host.root, "shop")
+    shared, asleep = live("blog", second, of="shop"), live("asleep", second, of="shop")
+    for file in (shared, asleep):  # of a run before
+        file.write_text("postgresql://app:sesame-one@db:5432/app")
+    host.docker.containers[f"blog-{'0' * 12}"] = {"State": {"Running": True}}
+    host.docker.containers[f"asleep-{'0' * 12}"] = {"State": {"Running": False}}
+    lives = dict.fromkeys(("shop", "blog", "asleep"), "0" * 12)
+    assert rotation.sharing(host.root, "shop", ["db"], lives) == {"blog", "asleep"}
+    assert rotation.confirm(host.docker, host.root, "shop", lives) == ["blog"]
+    assert shared.read_text() == asleep.read_text() == second["DATABASE_URL"]
+    assert [call for call in host.docker.calls if call.startswith("restart")] == [
+        f"restart blog-{'0' * 12}"
+    ]
     assert rotation.revert(host.docker, host.root, "shop", {"shop": "0" * 12}) == []
     assert own.read_text() == second["DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("results", "password", "words"),
+    [
+        ({"shop": "live", "blog": "live"}, "sesame-two", []),
+        ({"shop": "live", "blog": "failed"}, "sesame-one", ["db, because blog failed"]),
+        ({"shop": "failed", "blog": "live"}, "sesame-one", ["put back for db"]),
+        ({"shop": "live", "fresh": "failed"}, "sesame-two", ["blog: it was restarted, because"]),
+    ],
+)
+def test_a_password_holds_if_all_that_have_it_work_with_it(
+    host, check, live, results, password, words
+):
+    """One that fails goes on with its release of before, which knows the one before."""
+    _services, first = host(shop(check, password="sesame-one"))
+    files = {"shop": live("shop", first), "blog": live("blog", first, of="shop")}
+    _services, second = host(shop(check, password="sesame-two"))
+    for name, file in files.items():
+        if name in results:
+            file.write_text(second["DATABASE_URL"])
+        host.docker.containers[f"{name}-{'0' * 12}"] = {"State": {"Running": True}}
+    outcomes = [
+        Outcome(Work(name, "0" * 12, live="0" * 12), result) for name, result in results.items()
+    ]
+    end = finish.Finish(host.root, host.root, Lock("t"), outcomes)
+    end.docker = host.docker
+    end.links = {name: (Link("default", "0" * 12, "locations.conf"),) for name in files}
+    end._settle_passwords("shop")
+    assert {file.read_text() for file in files.values()} == {
+        f"postgresql://app:{password}@db:5432/app"
+    }
+    assert len(end.attempts.warnings) == len(words), end.attempts.warnings
+    assert all(word in " ".join(end.attempts.warnings) for word in words)
+    assert rotation.pending(host.root, "shop") == []
 
 
 @pytest.mark.parametrize(("said", "holds"), [("OK OK", True), ("OK", False), ("ERR OK", False)])
@@ -971,9 +1034,12 @@ def test_what_differs_is_the_reason(planned, host):
 
 
 def test_a_service_that_runs_and_is_not_wanted_is_work(planned, host):
-    assert looked(host, ()) == "its service db is not wanted any more"
+    def dropped():
+        return look.Look(host.docker, host.root, {"shop": ()}).dropped("shop")
+
+    assert dropped() == ["db"]
     host.docker.run("rm", "shop-service-db")
-    assert looked(host, ()) == ""
+    assert dropped() == []
 
 
 def test_a_new_password_is_work_for_those_that_share_it(planned, host):
@@ -1006,3 +1072,88 @@ def test_owners_come_before_those_that_share(tmp_path):
     shared = {"a": (WantedService("db", of="c"),), "b": (), "c": (WantedService("db"),)}
     found = look.Look(Engine(tmp_path), str(tmp_path), shared)
     assert found.in_order(["a", "b", "c"]) == ["c", "a", "b"]
+
+
+def test_another_password_waits_for_the_builds_of_the_others(planned, host):
+    """It is set before the switch, and what serves until then does not know it."""
+    new = WantedService("db", password=digest("sesame-two"))
+    shared = WantedService("db", of="shop")
+    wanted = {"blog": (shared,), "shop": (new,), "fan": (WantedService("q", of="blog"),), "z": ()}
+
+    def order():
+        return look.Look(host.docker, host.root, wanted).in_order(["blog", "fan", "shop", "z"])
+
+    assert order() == ["z", "shop", "blog", "fan"]
+    wanted["shop"] = (WantedService("db", password=digest("sesame-one")),)
+    assert order() == ["shop", "blog", "fan", "z"]
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({}, False),
+        ({"env": {"A": "1"}}, True),  # B is not given any more
+        ({"env": {"A": "1", "B": "2", "C": "3"}}, True),
+        ({"env": {"A": "1", "B": "2", "PG_MAJOR": "9"}}, True),
+    ],
+)
+def test_a_variable_that_is_taken_out_is_taken_out_of_the_container(
+    tmp_path, check, monkeypatch, change, differs
+):
+    docker = Engine(tmp_path)
+    monkeypatch.setattr(run.Container, "differences", lambda *_: [])  # tested elsewhere
+    queue = {"name": "q", "image": "queue:1", "env": {"A": "1", "B": "2"}}
+    (app,), _problems = check(("shop", {"services": [{**queue, **change}]}))
+    (made,) = spec.service_specs("shop", app.services, str(tmp_path), PROGRAMS)
+    container = run.Container.from_dict({**made.container, "env_file": str(tmp_path / "env")})
+    (tmp_path / "env").write_text(made.env)
+    docker.containers["shop-service-q"] = {"Config": {"Env": ["PG_MAJOR=17", "A=1", "B=2"]}}
+    image = {"Config": {"Env": ["PG_MAJOR=17"]}}
+    services = run.Services(docker, str(tmp_path), "shop", "10.201.0.0/16")
+    found = Differs(services, container, image)
+    assert found is differs
+
+
+def test_what_belongs_to_another_service_is_left_alone(host, check):
+    """Applications a and a-service may have services whose containers have one name."""
+    host(shop(check))
+    docker = host.docker
+    container, volume = docker.containers["shop-service-db"], docker.volumes["shop-service-db"]
+    container["Config"]["Labels"]["host.flaskops.service"] = "other/b"
+    with pytest.raises(HostError, match=r"a container shop-service-db of other/b. Nothing was"):
+        host(shop(check))
+    assert remove.remove(docker, host.root, "shop") == ([], [])
+    del container["Config"]["Labels"]["host.flaskops.service"]
+    with pytest.raises(HostError, match="a container shop-service-db that is not of this"):
+        host(shop(check))
+    del docker.containers["shop-service-db"]
+    volume["Labels"]["host.flaskops.service"] = "other/b"
+    with pytest.raises(HostError, match=r"shop-service-db has the data of other/b. Nothing was"):
+        host(shop(check))
+    assert docker.containers == {}
+
+
+def test_services_of_two_applications_are_never_one_container(check):
+    one = {"services": [{"name": "service-b", "engine": "postgresql"}]}
+    other = {"services": [{"name": "b", "engine": "redis"}]}
+    _apps, problems = check(("a", one), ("a-service", other))
+    assert problems == [
+        "flask_apps: a-service: services: b: its container would be a-service-service-b, and so"
+        " would that of the service service-b of a; choose another name."
+    ]
+
+
+def test_a_service_that_a_release_does_not_have_is_removed_with_a_warning(host, check, live):
+    _services, values = host(shop(check))
+    live("shop", values)
+    place = Place(host.root).app("shop").release("1" * 12)
+    place.directory.mkdir(parents=True)
+    place.record.write_text(json.dumps({"container": {}, "services": []}))
+    host.docker.do_volume = lambda *_words, given: "shop-service-db shop/db\nx other/db\n"
+    outcome = Outcome(Work("shop", "1" * 12, live="0" * 12), "live")
+    assert prune.remove_services(host.root, host.docker, outcome) == [
+        "shop: its service db was removed, because release 111111111111 does not have it. Its data"
+        " stays, and is not in backups any more. Write the service again to use it, or remove it:"
+        " docker volume rm shop-service-db"
+    ]
+    assert host.docker.containers == {}

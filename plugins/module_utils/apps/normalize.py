@@ -408,6 +408,12 @@ def _check_host(draft: Draft, host: _Host) -> None:
             f"env sets {name}, which we set from secrets; leave it out."
             for name in sorted({f"{secret}_FILE" for secret in app.secrets} & {*app.env})
         ),
+        *(
+            f"services: {service.name}: variable must not be {service.variable}, which we set from"
+            f" {RESERVED_ENV[service.variable]}."
+            for service in app.services
+            if service.variable in RESERVED_ENV
+        ),
     )
     socket = str(Place(host.root).app(app.name).release("0" * 12).socket)
     if app.name and len(socket.encode()) > SOCKET_LIMIT:

@@ -108,6 +108,11 @@ def _collisions(app: App) -> list[str]:
         for name in twice(names)
     ]
     problems += [
+        f"services: {name}: an application finds something else by this name; choose another."
+        for name in names
+        if name == "localhost" or name.isdigit()
+    ]
+    problems += [
         f"services: {process.name}: a process has this name; choose another."
         for process in app.processes
         if process.name in names
@@ -132,7 +137,7 @@ def shared(apps: Sequence[App]) -> tuple[list[App], list[str]]:
         problems += [f"flask_apps: {app.name}: {words}" for words in _variables(app)]
         done.append(app)
     problems += _circles(known)
-    return done, problems + _volumes(done)
+    return done, problems + _twins(done) + _volumes(done) + _repositories(done)
 
 
 def _of_other(app: App, service: Service, known: dict[str, App]) -> tuple[Service, str]:
@@ -178,6 +183,12 @@ def _variables(app: App) -> list[str]:
             for name in sorted({*given} & {*names})
         ]
     problems += [
+        f"env sets {name}_FILE, which the service {_who(app, name)[0]} gives; leave it out, or"
+        " write another variable: NAME there."
+        for name in sorted({*given})
+        if f"{name}_FILE" in app.env
+    ]
+    problems += [
         f"services: {_who(app, name)[0]}: variable must not be {name}, which controls processes."
         for name in given
         if steers(name)
@@ -209,6 +220,48 @@ def _circles(known: dict[str, App]) -> list[str]:
         if len(first) > 2
         else []
     )
+
+
+def _twins(apps: Sequence[App]) -> list[str]:
+    """Services of two applications that would be one container with one volume."""
+    known: dict[str, tuple[str, str]] = {}
+    problems = []
+    for app in apps:
+        for service in app.services:
+            container = ServiceName(app.name, service.name).container
+            owner, name = known.setdefault(container, (app.name, service.name))
+            if owner != app.name and not service.of:
+                problems.append(
+                    f"flask_apps: {app.name}: services: {service.name}: its container would be"
+                    f" {container}, and so would that of the service {name} of {owner}; choose"
+                    " another name."
+                )
+    return problems
+
+
+def _repositories(apps: Sequence[App]) -> list[str]:
+    """Backups inside of what they save, or that an application writes to: a restore would put the
+    backups of before there too.
+    """
+    volumes = {
+        name: (app.name, PurePosixPath(name))
+        for app in apps
+        for volume in (*app.volumes, *(each for one in app.services for each in one.volumes))
+        for name in [volume.split(":", 1)[0]]
+        if name.startswith("/") and "ro" not in volume.rpartition(":")[2].split(",")
+    }
+    places = {
+        app.name: PurePosixPath(app.backup.to) / app.name
+        for app in apps
+        if app.backup.to.startswith("/")
+    }
+    return [
+        f"flask_apps: {app}: backup.to is {place.parent}, and {owner} writes to its volume {name};"
+        " choose a directory that no application has."
+        for app, place in places.items()
+        for name, (owner, volume) in sorted(volumes.items())
+        if place == volume or volume in place.parents or place in volume.parents
+    ]
 
 
 def _volumes(apps: Sequence[App]) -> list[str]:

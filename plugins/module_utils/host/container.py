@@ -271,6 +271,12 @@ def command_to_create(wanted: Container, options: Sequence[str]) -> list[str]:
     return ["create", "--pull", "never", *options, *wanted.words]
 
 
+def variables_of(found: Inspected) -> dict[str, str]:
+    """The environment of a container, or of an image."""
+    config = found.get("Config") or {}
+    return dict(each.partition("=")[::2] for each in config.get("Env") or [])
+
+
 def env_lines(text: str) -> list[str]:
     """The variables of an env file, NAME=VALUE each: one per line, and no character is special."""
     return [line for line in text.split("\n") if line]

@@ -26,6 +26,7 @@ from ..host.places import (
     RELEASE_LABEL,
     Place,
     ReleaseName,
+    ServiceName,
     is_pin,
 )
 from . import container_log
@@ -138,6 +139,7 @@ class Attach:
             lines: how many of the end of each; 0 for all.
             follow: whether new lines are shown as they come.
         """
+        self._refuse_unknown()
         since = f"{time.time() - seconds:.0f}" if seconds else ""
         journal = self._journal(since, lines, follow) if container_log.has_journal() else None
         sources = [journal] if journal else []
@@ -176,6 +178,29 @@ class Attach:
             }
             for identity in known
         ]
+
+    def _refuse_unknown(self) -> None:
+        """Fail where no release has this process; a log would be empty without a word."""
+        if not self.process or self.process == WEB:
+            return
+        releases = Record(self.root, self.name).releases
+        known = {
+            each.name
+            for release in releases
+            for each in processes_of(self.root, self.name, release)
+        }
+        if self.process in known:
+            return
+        if self.process in Place(self.root).services_of(self.name):
+            container = ServiceName(self.name, self.process).container
+            raise HostError(
+                f"{self.process} is a service of {self.name}, whose log docker logs {container}"
+                " shows on its host."
+            )
+        raise HostError(
+            f"{self.name} has no process {self.process!r}; it must be one of"
+            f" {', '.join([WEB, *sorted(known - {WEB})])}."
+        )
 
     def _live(self) -> Release:
         release = live(self.root, self.nginx_root, self.name)

@@ -174,7 +174,7 @@ class Finish:
             for outcome in self.outcomes:
                 name = outcome.work.name
                 with self.attempts.of(name, "a password of its services could not be put back"):
-                    self._settle_passwords(outcome)
+                    self._settle_passwords(name)
             with self.attempts.of("", "What served before could not be drained"):
                 drained = self._drain()
             with self.attempts.of(
@@ -193,16 +193,21 @@ class Finish:
                     pruned += [f"{name} {old}" for old in gone]
         return drained, pruned
 
-    def _settle_passwords(self, outcome: Outcome) -> None:
-        """A new password of a service holds if the application works with it."""
-        name = outcome.work.name
-        if outcome.is_live:
-            rotation.confirm(self.root, name)
-            return
+    def _settle_passwords(self, name: str) -> None:
+        """A new password of a service holds if all applications that have it work with it."""
         live = {app: links[0].id for app, links in self.links.items() if links}
-        if back := rotation.revert(self.docker, self.root, name, live):
+        changed = rotation.pending(self.root, name)
+        users = {name, *rotation.sharing(self.root, name, changed, live)}
+        failed = sorted({each.work.name for each in self.outcomes if not each.is_live} & users)
+        if not failed:
+            for app in rotation.confirm(self.docker, self.root, name, live):
+                self.attempts.warnings.append(
+                    f"{app}: it was restarted, because a service of {name} has another password"
+                )
+        elif back := rotation.revert(self.docker, self.root, name, live):
+            why = f", because {', '.join(failed)} failed" if failed != [name] else ""
             self.attempts.warnings.append(
-                f"{name}: the password before was put back for {', '.join(back)}"
+                f"{name}: the password before was put back for {', '.join(back)}{why}"
             )
 
     def _undo(self) -> None:

@@ -168,7 +168,14 @@ class Plan:
                 left_over = self._left_over(release.name, release.id)
                 if found := self.jobs.of(release.name):
                     jobs[release.name] = found
-                if reason := self._reason(release):
+                reasons = [
+                    self._reason(release),
+                    *(
+                        f"its service {service} is removed, and its data stays"
+                        for service in self.services.dropped(release.name)
+                    ),
+                ]
+                if reason := "; ".join(filter(None, reasons)):
                     work.append(self._work(release, reason))
                 if left_over:
                     repairs[release.name] = left_over

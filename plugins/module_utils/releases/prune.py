@@ -68,7 +68,16 @@ def remove_services(root: str, docker: Docker, outcome: Outcome) -> list[str]:
     if not facts or not (Place(root).services_of(work.name) or before.get("services")):
         return []
     wanted = [(each["of"] or work.name, each["name"]) for each in facts.get("services", [])]
-    return services.remove(docker, root, work.name, wanted)[1]
+    removed, warnings = services.remove(docker, root, work.name, wanted)
+    for name in Place(root).services_of(work.name):
+        if f"service {name}" in removed:
+            stay = " ".join(services.volumes(docker, work.name, name))
+            warnings.append(
+                f"{work.name}: its service {name} was removed, because release {work.id} does not"
+                " have it. Its data stays, and is not in backups any more. Write the service again"
+                + (f" to use it, or remove it: docker volume rm {stay}" if stay else " to use it.")
+            )
+    return warnings
 
 
 def remove_network(root: str, docker: Docker, outcome: Outcome) -> None:

@@ -46,15 +46,17 @@ class Look:
             app: its name.
             secrets: where the release that serves has its secrets.
         """
-        wanted = self.wanted.get(app, ())
-        reasons = [self._reason(app, service, secrets) for service in wanted]
-        own = {service.name for service in wanted if not service.of}
-        reasons += [
-            f"its service {name} is not wanted any more"
+        reasons = [self._reason(app, service, secrets) for service in self.wanted.get(app, ())]
+        return next(filter(None, reasons), "")
+
+    def dropped(self, app: str) -> list[str]:
+        """The services that it has on the host, and is not to have any more."""
+        own = {service.name for service in self.wanted.get(app, ()) if not service.of}
+        return [
+            name
             for name in Place(self.root).services_of(app)
             if name not in own and ServiceName(app, name).container in self.states
         ]
-        return next(filter(None, reasons), "")
 
     def missing_images(self, apps: Iterable[str]) -> tuple[str, ...]:
         """The images that must be made of packages for the services of these applications."""
@@ -69,7 +71,9 @@ class Look:
         return tuple(image for image in images if not self.docker.inspect(image, "image"))
 
     def in_order(self, apps: Iterable[str]) -> list[str]:
-        """The applications, each after those whose services it shares."""
+        """The applications, each after those whose services it shares. Those whose services get
+        another password come last: what serves does not know it until the switch.
+        """
         result: list[str] = []
 
         def add(app: str) -> None:
@@ -82,7 +86,24 @@ class Look:
         listed = list(apps)
         for app in listed:
             add(app)
-        return result
+        late: list[str] = []
+        for app in result:
+            if self._gets_password(app) or {*self._owners(app)} & {*late}:
+                late.append(app)
+        return [*(app for app in result if app not in late), *late]
+
+    def _gets_password(self, app: str) -> bool:
+        """Whether one of its services, own or shared, has a password and gets another one."""
+        owners = [
+            ServiceName(service.of or app, service.name) for service in self.wanted.get(app, ())
+        ]
+        return any(
+            theirs.password and record.secrets and record.secrets.get(PASSWORD) != theirs.password
+            for owner in owners
+            for theirs in [self._of_owner(owner)]
+            for record in [read_record(self.root, owner.app, owner.service)]
+            if theirs
+        )
 
     def _owners(self, app: str) -> list[str]:
         return [service.of for service in self.wanted.get(app, ()) if service.of]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from ...host.engine import Inspected
 from ...host.files import write_file
-from ...host.places import Place
+from ...host.places import SERVICE_LABEL, Place, ServiceName
 from ...host.typed import plain, read
 from .service import ServiceSpec
 
@@ -41,6 +42,17 @@ def read_record(root: str, app: str, name: str) -> ServiceRecord:
         return read(ServiceRecord, found) if isinstance(found, dict) else ServiceRecord()
     except (OSError, ValueError, TypeError):
         return ServiceRecord()
+
+
+def owner_of(found: Inspected) -> str:
+    """Which service a container, or a volume, is of: APPLICATION/SERVICE; "" for none."""
+    labels = (found.get("Config") or found).get("Labels") or {}
+    return str(labels.get(SERVICE_LABEL, ""))
+
+
+def is_own(found: Inspected, named: ServiceName) -> bool:
+    """Whether a container is that of this service, and not of another one with such a name."""
+    return owner_of(found) == f"{named.app}/{named.service}"
 
 
 def write_record(root: str, app: str, name: str, record: ServiceRecord) -> None:

@@ -12,6 +12,7 @@ from ...host import trees
 from ...host.engine import Docker
 from ...host.places import SERVICE_LABEL, Place, ServiceName
 from .. import networks
+from .record import is_own
 from .spec import network_of
 
 STOP_SECONDS = 24 * 3600
@@ -36,7 +37,7 @@ def remove(
     for name in Place(root).services_of(app):
         named = ServiceName(app, name)
         found = docker.inspect(named.container)
-        if named.container in kept or not found:
+        if named.container in kept or not is_own(found, named):
             continue
         sharing = [
             network
@@ -81,8 +82,8 @@ def _leave(docker: Docker, app: str, kept: Collection[str]) -> set[str]:
     return owners
 
 
-def volumes(docker: Docker, app: str) -> list[str]:
-    """The volumes of the services that an application has, or had."""
+def volumes(docker: Docker, app: str, service: str = "") -> list[str]:
+    """The volumes of the services that an application has, or had; of one of them, or of all."""
     words = ("volume", "ls", "--filter", f"label={SERVICE_LABEL}")
     lines = docker.run(
         *words, "--format", f'{{{{.Name}}}} {{{{.Label "{SERVICE_LABEL}"}}}}', check=False
@@ -90,7 +91,7 @@ def volumes(docker: Docker, app: str) -> list[str]:
     return [
         volume
         for volume, _space, label in (line.partition(" ") for line in lines)
-        if label.partition("/")[0] == app
+        if label == f"{app}/{service}" or (not service and label.partition("/")[0] == app)
     ]
 
 

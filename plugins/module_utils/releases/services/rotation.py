@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, flaskops contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Another password of a service holds only when the application works with it. Until then the host
-keeps the one before, and puts it back.
+"""Another password of a service holds only when the applications that have it work with it. Until
+then the host keeps the one before, and puts it back.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ...host.engine import Docker
@@ -26,10 +26,40 @@ def keep(root: str, app: str, name: str, password: str) -> None:
         write_file(path, json.dumps({PASSWORD: password}).encode(), 0o600)
 
 
-def confirm(root: str, app: str) -> None:
-    """The application works with the present passwords."""
-    for name in Place(root).services_of(app):
-        Place(root).service(app, name).before.unlink(missing_ok=True)
+def pending(root: str, app: str) -> list[str]:
+    """The services of an application whose password changed, and does not hold yet."""
+    return [
+        name
+        for name in Place(root).services_of(app)
+        if Place(root).service(app, name).before.exists()
+    ]
+
+
+def sharing(root: str, app: str, names: Iterable[str], live: Mapping[str, str]) -> set[str]:
+    """The applications that share one of these services of another one.
+
+    Args:
+        live: the release that serves, by application.
+    """
+    return {
+        other
+        for other, release in live.items()
+        for each in read_release(root, other, release).get("services", [])
+        if each["of"] == app and each["name"] in names
+    }
+
+
+def confirm(docker: Docker, root: str, app: str, live: Mapping[str, str]) -> list[str]:
+    """The applications work with the present passwords. Those that share a service and were not in
+    this run get them now.
+
+    Returns:
+        The applications that were restarted for it.
+    """
+    names = pending(root, app)
+    for name in names:
+        Place(root).service(app, name).before.unlink()
+    return _spread(docker, root, app, names, live)
 
 
 def revert(docker: Docker, root: str, app: str, live: Mapping[str, str]) -> list[str]:
@@ -38,26 +68,39 @@ def revert(docker: Docker, root: str, app: str, live: Mapping[str, str]) -> list
     Args:
         docker: the engine.
         root: the directory of the releases.
-        app: the application that does not work.
+        app: the application that has the services.
         live: the release that serves, by application; others may share its services.
 
     Returns:
         The names of the services.
     """
-    kept = {
-        name: json.loads(path.read_text())[PASSWORD]
-        for name in Place(root).services_of(app)
-        if (path := Place(root).service(app, name).before).exists()
-    }
-    for name, password in kept.items():
-        set_password(docker, root, app, name, password)
-        Place(root).service(app, name).before.unlink()
-    for name, release in live.items() if kept else ():
-        if _give(root, name, release):
-            named = ReleaseName(name, release)
-            processes = [named.process(each.name) for each in processes_of(root, name, release)]
-            docker.run("restart", named.container, *processes)
-    return list(kept)
+    names = pending(root, app)
+    for name in names:
+        path = Place(root).service(app, name).before
+        set_password(docker, root, app, name, json.loads(path.read_text())[PASSWORD])
+        path.unlink()
+    _spread(docker, root, app, names, live)
+    return names
+
+
+def _spread(
+    docker: Docker, root: str, app: str, names: Collection[str], live: Mapping[str, str]
+) -> list[str]:
+    """Give the present passwords of services to what serves, and restart what had another one."""
+    restarted = []
+    for other, release in live.items() if names else ():
+        if _give(root, other, release, {ServiceName(app, name) for name in names}):
+            named = ReleaseName(other, release)
+            known = [named.process(each.name) for each in processes_of(root, other, release)]
+            running = [
+                name
+                for name in (named.container, *known)
+                if docker.inspect(name).get("State", {}).get("Running")
+            ]
+            if running:
+                docker.run("restart", *running)
+                restarted.append(other)
+    return restarted
 
 
 def set_password(docker: Docker, root: str, app: str, name: str, password: str) -> None:
@@ -91,19 +134,18 @@ def url(root: str, owner: ServiceName, host: str) -> str:
     return engine.url(host, secret.read_text())
 
 
-def _give(root: str, app: str, live: str) -> bool:
-    """Write what its services give into the release that serves; whether anything changed."""
+def _give(root: str, app: str, live: str, changed: Collection[ServiceName]) -> bool:
+    """Write what changed services give into the release that serves; whether anything differed."""
     secrets = Place(root).app(app).release(live).secrets
-    changed = False
+    differed = False
     services: Iterable[Mapping[str, str]] = read_release(root, app, live).get("services", [])
     for each in services:
+        owner = ServiceName(each["of"] or app, each["name"])
         path = secrets / (each["variable"] or ".")
-        value = (
-            url(root, ServiceName(each["of"] or app, each["name"]), each["name"])
-            if (each["variable"] and path.is_file())
-            else ""
-        )
-        if value and path.read_text() != value:
+        if owner not in changed or not path.is_file():
+            continue
+        value = url(root, owner, each["name"])
+        if path.read_text() != value:
             write_file(path, value.encode(), 0o440, 0, path.stat().st_gid)
-            changed = True
-    return changed
+            differed = True
+    return differed

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...host.container import Container, env_lines, settle
+from ...host.container import Container, env_lines, settle, variables_of
 from ...host.engine import Docker, Inspected, logs
 from ...host.files import HostError, file_digest, make_directory, now, write_file
 from ...host.places import SERVICE_LABEL, Place, ServiceName, ServicePlace
@@ -25,7 +25,7 @@ from .. import networks
 from . import image as images
 from . import rotation
 from .engines import ENGINES, PASSWORD, UID
-from .record import ServiceRecord, digest, read_record, write_record
+from .record import ServiceRecord, digest, is_own, owner_of, read_record, write_record
 from .service import ServiceSpec
 from .spec import network_of
 
@@ -104,6 +104,7 @@ class Services:
 
     def _own(self, spec: ServiceSpec) -> ServiceName:
         named = ServiceName(self.app, spec.name)
+        self._refuse_others(named)
         self._recover(named)
         self._begin_again(named)
         record = read_record(self.root, self.app, spec.name)
@@ -198,8 +199,7 @@ class Services:
         if unfinished.exists():
             self.docker.run("rm", "--force", "--volumes", named.container, check=False)
             for volume in unfinished.read_text().split():
-                labels = self.docker.inspect(volume, "volume").get("Labels") or {}
-                if labels.get(SERVICE_LABEL) == f"{named.app}/{named.service}":
+                if is_own(self.docker.inspect(volume, "volume"), named):
                     self.docker.run("volume", "rm", volume, check=False)
             unfinished.unlink()
             self.actions.append(f"removed what a first start of {named.service} has left")
@@ -218,13 +218,30 @@ class Services:
     def _mountpoint(self, volume: str) -> str:
         return str(self.docker.inspect(volume, "volume").get("Mountpoint", ""))
 
+    def _refuse_others(self, named: ServiceName) -> None:
+        """Fail where its container, or its volume, is of another service, or of nobody here."""
+        found = self.docker.inspect(named.container)
+        if found and not is_own(found, named):
+            whose = (
+                f"of {owner}" if (owner := owner_of(found)) else "that is not of this collection"
+            )
+            raise HostError(
+                f"there is a container {named.container} {whose}. Nothing was changed. Choose"
+                " another name for the service, or remove that container."
+            )
+        volume = self.docker.inspect(named.volume, "volume")
+        if (whose := owner_of(volume)) and not is_own(volume, named):
+            raise HostError(
+                f"the volume {named.volume} has the data of {whose}. Nothing was changed. Choose"
+                " another name for the service."
+            )
+
     def _refuse_other_data(self, spec: ServiceSpec, named: ServiceName, image: Inspected) -> None:
         """PostgreSQL cannot read the data of another major version."""
         if spec.engine != "postgresql" or not (place := self._mountpoint(named.volume)):
             return
         there = _first_line(Path(place, "pgdata", "PG_VERSION"))
-        variables = (image.get("Config") or {}).get("Env") or []
-        major = dict(each.partition("=")[::2] for each in variables).get("PG_MAJOR", "")
+        major = variables_of(image).get("PG_MAJOR", "")
         if there and major and there != major:
             raise HostError(
                 f"its data is of PostgreSQL {there}, and {spec.container['image']} is {major},"
@@ -236,7 +253,11 @@ class Services:
     def _differs(self, container: Container, image: Inspected) -> bool:
         found = self.docker.inspect(container.name)
         environment = env_lines(Path(container.env_file).read_text())
-        return not found or bool(container.differences(found, image, environment))
+        if not found or container.differences(found, image, environment):
+            return True
+        # It outlives releases, so that a variable that is taken out must go, too.
+        wanted = {**variables_of(image), **dict(line.partition("=")[::2] for line in environment)}
+        return variables_of(found) != wanted
 
     def _start(self, named: ServiceName, record: ServiceRecord, seconds: float = 60) -> None:
         """Start it where it does not run, as its record has it; it stays as it is."""
