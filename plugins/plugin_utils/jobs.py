@@ -13,7 +13,6 @@ from typing import Any
 from ..module_utils.backups import order
 from ..module_utils.host.places import NGINX_ROOT
 from ..module_utils.program import archive
-from ..module_utils.releases.app import Backup
 from ..module_utils.releases.job_units import WantedJob
 from ..module_utils.releases.jobs import Order, calendar, files_of
 from ..module_utils.releases.release import Release
@@ -34,12 +33,13 @@ class Given:
         return cls(**known)
 
     def files(self, release: Release) -> dict[str, dict[str, str]]:
-        """By job, the content of each of its files. A stopped application has none."""
+        """By job, the content of each of its files. A stopped application has no jobs; its services
+        go on, and it is saved as before.
+        """
         jobs = release.jobs if release.state != "stopped" else ()
-        own = release.backup if release.state != "stopped" else Backup()
         saved = {}
-        if own.to:
-            words = (release.name, own, self.root, self.nginx_root, self.notify)
+        if release.backup.to:
+            words = (release.name, release.backup, self.root, self.nginx_root, self.notify)
             saved = order.files_of(order.BackupOrder(*words), archive.name())
         orders = [Order(release.name, job, self.root, self.nginx_root, self.notify) for job in jobs]
         made = {each.job.name: files_of(each, archive.name()) for each in orders}

@@ -128,6 +128,42 @@ def test_a_backup_of_nothing_is_refused():
     assert len(problems) == 1 and "has no volumes" in problems[0]
 
 
+@pytest.mark.parametrize(
+    "volume", ["/srv/backups:/b", "/srv:/b", "/srv/backups/shop:/b", "/srv/backups/shop/data:/b"]
+)
+@pytest.mark.parametrize("whose", ["shop", "blog"])
+def test_no_application_writes_to_a_repository(volume, whose):
+    """A restore would move the backups away, too; and whose volume it is could remove them."""
+    shop = {**SHOP, "backup": BACKUP, "volumes": ["shop-data:/data"]}
+    blog = {**SHOP, "name": "blog", "path": "/blog"}
+    listed = [shop, blog]
+    for each in listed:
+        if each["name"] == whose:
+            each["volumes"] = [volume]
+    _apps, problems = normalize_apps(listed)
+    (name, _colon, _target) = volume.partition(":")
+    assert len(problems) == 1
+    assert (
+        f"shop: backup.to is /srv/backups, and {whose} writes to its volume {name};" in problems[0]
+    )
+    for other in (f"{volume}:ro", "/srv/backups-old:/b", "/srv/backups/blog:/b"):
+        for each in listed:
+            if each["name"] == whose:
+                each["volumes"] = [other, "more:/more"]
+        assert normalize_apps(listed)[1] == []
+
+
+def test_a_repository_behind_a_link_or_in_a_named_volume_is_found_on_the_host(tmp_path):
+    inside = tmp_path / "volume/backups"
+    inside.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(inside)
+    for repository in (inside / "shop", tmp_path / "link/shop", tmp_path / "volume"):
+        with pytest.raises(HostError, match=r"inside of .*/volume, which is saved there"):
+            data.refuse_inside(str(repository), [tmp_path / "other", tmp_path / "volume"])
+    data.refuse_inside(str(tmp_path / "volumes/shop"), [tmp_path / "volume"])
+    data.refuse_inside("sftp:keeper@host:/volume", ["/volume"])
+
+
 def test_no_job_takes_the_timer_of_a_backup():
     job = {"name": "backup", "schedule": "daily", "command": "true"}
     _apps, problems = normalize_apps([{**SHOP, "jobs": [job]}])
@@ -176,7 +212,8 @@ def test_the_drill_has_a_timer_only_where_it_is_written(tmp_path):
     given = Given(str(tmp_path))
     assert [each.name for each in given.wanted(with_drill)] == ["backup", "drill"]
     stopped = Release.from_dict({**with_drill.to_dict(), "state": "stopped"})
-    assert given.wanted(stopped) == ()
+    # Its services go on, and others may share them.
+    assert [each.name for each in given.wanted(stopped)] == ["backup", "drill"]
 
 
 def test_a_backup_and_a_drill_leave_the_disk_and_the_processors_to_others(tmp_path):
@@ -494,6 +531,10 @@ def test_a_command_around_a_backup_has_the_secrets(tmp_path):
         "exec shop-1 /relay --run sh -c exec flask dump",
         "exec shop-1 /entrypoint sh -c exec flask dump",
     ]
+    ended = {"State": {"Running": False}}
+    data.hook(docker, Live(release, ended, is_stopped=True), "flask dump", "backup.before")
+    with pytest.raises(HostError, match=r"backup.before cannot run, because shop does not"):
+        data.hook(docker, Live(release, ended), "flask dump", "backup.before")
 
 
 def test_databases_of_sqlite_are_found_by_their_content(tmp_path):

@@ -91,6 +91,7 @@ def test_a_schedule_of_cron_is_converted_with_a_note():
         # Its order would be the file in which a restore notes how far it came.
         ({"name": "restore"}, "must not be restore, which belongs to the key backup"),
         ({"command": "a\nb"}, "must be one line"),
+        ({"command": " "}, "must have a command"),
         ({"when": "now"}, "when"),
     ],
 )
@@ -388,6 +389,7 @@ def test_a_failure_of_systemd_is_one_of_the_application(tmp_path, units, systemc
         ("sleep", {"jobs": []}, False),
         ("sleep", {"jobs": [], "backup": {"to": "/srv", "schedule": "03:00"}}, True),
         ("sleep", {"state": "stopped"}, False),
+        ("sleep", {"state": "stopped", "backup": {"to": "/srv", "schedule": "03:00"}}, True),
     ],
 )
 def test_without_systemd_they_are_refused_before_anything_is_touched(pid1, more, refused):

@@ -6,8 +6,7 @@ import re
 import subprocess
 
 import pytest
-import yaml
-from conftest import FORM, SCENARIO
+from conftest import FORM, deployed
 
 HOST = f"{os.environ.get('FLASKOPS_TEST_PREFIX', 'flaskops')}-operate"
 testinfra_hosts = [f"ansible://{HOST}"]
@@ -25,7 +24,7 @@ def do(play, here):
 
 
 def backup_of_notes():
-    listed = yaml.safe_load((SCENARIO / "vars/apps.yml").read_text())
+    listed = deployed()
     return next(each["backup"] for each in listed["flask_apps"] if each["name"] == "notes")
 
 
@@ -93,6 +92,53 @@ def test_hooks_and_a_pause(do, http, host, redeploy):
         assert http("/notes/").status == 200
     finally:
         redeploy("notes").ok()
+
+
+@pytest.mark.long
+def test_keep_removes_older_ones_of_this_host_alone(do, host, redeploy):
+    password = "/var/lib/flaskops/apps/notes/jobs/backup.password"
+    restic = f"restic --quiet --repo /srv/backups/notes --password-file {password}"
+    days = [host.check_output(f"date -d '{day} days ago' +%F") for day in range(6)]
+    own = host.check_output("uname -n")
+
+    def known():
+        return json.loads(host.check_output(f"{restic} snapshots --json"))
+
+    def made():
+        return sorted((each["hostname"], each["time"][:10]) for each in known())
+
+    older = [("elsewhere", days[5]), (own, days[4]), (own, days[3]), (own, days[2])]
+    for name, day in older:
+        words = f"--tag flaskops-app=notes --host {name} --time '{day} 12:00:00'"
+        host.check_output(f"{restic} backup {words} /etc/hostname")
+    try:
+        assert {*older} <= {*made()}
+        redeploy("notes", backup={**backup_of_notes(), "keep": {"daily": 2, "weekly": 0}}).ok()
+        do("backup").ok()
+        do("backup").ok()
+        assert made() == sorted([older[0], older[3], (own, days[0])])
+        assert host.run(f"{restic} check --read-data").rc == 0
+    finally:
+        others = " ".join(each["id"] for each in known() if each["hostname"] == "elsewhere")
+        host.check_output(f"{restic} forget {others}")
+        redeploy("notes").ok()
+
+
+@pytest.mark.long
+def test_a_stopped_application_is_saved_and_restored(do, http, host, redeploy):
+    write(http, "of a stopped one")
+    known = http("/notes/").json
+    hooks = {"before": "true"}
+    try:
+        redeploy("notes", state="stopped", backup={**backup_of_notes(), **hooks}).ok()
+        do("backup").ok()
+        host.check_output(f"rm -r {DATA} && mkdir {DATA}")
+        do("restore").ok()
+        host.check_output("systemctl start flaskops-job-notes_drill.service")
+        assert not host.check_output("docker ps --quiet --filter name=^notes-")
+    finally:
+        redeploy("notes").ok()
+    assert http("/notes/").json == known
 
 
 def on_the_other(host, command):

@@ -1361,7 +1361,7 @@ OPTIONS: dict[str, Option] = {
             ),
             "command": Option(
                 required=True,
-                check=one_line,
+                check=lambda text: one_line(text) if text.strip() else "have a command",
                 secret=True,
                 about="Its command line, such as V(flask cleanup), which a shell runs.",
             ),

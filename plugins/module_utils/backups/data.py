@@ -19,7 +19,8 @@ from ..host.places import APP_LABEL, CONTAINER_SPOOL, ReleaseName, is_pin
 from ..host.shown import shown
 from ..releases import live_container
 from ..releases.command import shell_words
-from ..releases.release import Release
+from ..releases.record import live_links
+from ..releases.release import FILES, Release
 
 # In the container, as its user: its own locks, and no file of it is opened by root.
 _SQLITE = """
@@ -48,10 +49,13 @@ class Volume:
 
 @dataclass(frozen=True)
 class Live:
-    """The release that serves, and its container."""
+    """The release that serves, and its container. is_stopped: whether it is stopped by its entry,
+    and so nothing of it runs.
+    """
 
     release: Release
     container: Inspected
+    is_stopped: bool = False
 
     @classmethod
     def of(cls, docker: Docker, root: str, nginx_root: str, app: str) -> Live:
@@ -65,7 +69,8 @@ class Live:
             raise HostError(
                 f"there is no container of the release {release.id}; deploy {app} again."
             )
-        return cls(release, found)
+        (link, *_others) = live_links(nginx_root)[app]
+        return cls(release, found, link.file == FILES["stopped"])
 
     @property
     def app(self) -> str:
@@ -127,6 +132,22 @@ def refuse_files(container: Inspected) -> None:
         )
 
 
+def refuse_inside(repository: str, places: Iterable[str | Path]) -> None:
+    """
+    Raises:
+        HostError: a repository of this host is inside of what it saves: a restore would move it
+        away together with the data.
+    """
+    real = Path(os.path.realpath(repository))
+    for place in places if repository.startswith("/") else ():
+        top = Path(os.path.realpath(place))
+        if real == top or top in real.parents:
+            raise HostError(
+                f"its backups are in {repository}, inside of {place}, which is saved there. Nothing"
+                " was done. Move the directory elsewhere, and write that place into backup.to."
+            )
+
+
 def _name(source: str) -> str:
     """The name in a backup of a directory of the host: /srv/a is srv_a, /srv/a_b is srv%2Fa_b."""
     inner = source.strip("/")
@@ -178,8 +199,10 @@ def start_again(docker: Docker, containers: Iterable[str]) -> None:
 
 
 def hook(docker: Docker, live: Live, command: str, what: str) -> None:
-    """Run a command in the container that serves."""
-    if not command:
+    """Run a command in the container that serves. A stopped application changes nothing, and so
+    needs none.
+    """
+    if not command or live.is_stopped:
         return
     if not live.runs:
         raise HostError(f"{what} cannot run, because {live.app} does not.")

@@ -29,7 +29,7 @@ from ..host.typed import plain, read
 from ..releases import audit, drain, lock
 from ..releases.uids import uid_of
 from . import moves, services, trees
-from .data import Live, containers_of, start_again
+from .data import Live, containers_of, refuse_inside, start_again
 from .order import BackupOrder
 from .restic import Restic, Snapshot, moment_of
 from .save import MANIFEST, VOLUMES
@@ -252,6 +252,7 @@ class Restore:
             by_name[name].data.mkdir(mode=0o700, exist_ok=True)  # it may be what was lost
             place = DataPlace(by_name[name].data)
             found.append(Part(place, f"{SERVICES}/{name}", by_name[name]))
+        refuse_inside(self.order.repository, [each.place.directory for each in found])
         for each in found:
             if os.path.ismount(each.place.directory):
                 raise HostError(

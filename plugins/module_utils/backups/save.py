@@ -29,6 +29,7 @@ from .data import (
     hook,
     paused,
     refuse_files,
+    refuse_inside,
     refuse_same_names,
     sqlite,
 )
@@ -86,8 +87,14 @@ class Save:
         volumes = live.volumes(order.root)
         if not (volumes or self.services):
             raise HostError("it has no volumes and no services, so there is nothing to save.")
+        own = [each for service in self.services for each in service.volumes(order.root)]
+        places = [Path(each.source) for each in (*volumes, *own)]
+        places += [service.data for service in self.services if service.engine]
+        refuse_inside(order.repository, places)
         host_trees.delete(self.work)
-        self._room(volumes)
+        # A dump is smaller than the data.
+        needed = host_trees.size(places, 60).bytes
+        refuse_without(needed, [self.work.parent], "Nothing was saved.")
         self.work.mkdir(mode=0o700)
         try:
             try:
@@ -106,14 +113,6 @@ class Save:
 
     def _after(self, live: Live) -> None:
         hook(self.docker, live, self.order.backup.after, "backup.after")
-
-    def _room(self, volumes: list[Volume]) -> None:
-        """Fail where the copy has no room. A dump is smaller than the data."""
-        own = [each for service in self.services for each in service.volumes(self.order.root)]
-        places = [Path(each.source) for each in (*volumes, *own)]
-        places += [service.data for service in self.services if service.engine]
-        needed = host_trees.size(places, 60).bytes
-        refuse_without(needed, [self.work.parent], "Nothing was saved.")
 
     def _dump(self) -> dict[str, Saved]:
         """Save the databases of its services; returns what the manifest says of all of them."""
