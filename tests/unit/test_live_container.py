@@ -182,14 +182,19 @@ def test_a_process_that_does_not_exist_is_refused(serve):
         attach.Attach(*serve(), "shop", "beat", docker=Engine()).exec()
 
 
-def test_logs_of_an_unknown_process_are_refused(serve):
-    """They would be empty, and with -f wait for nothing."""
+def test_logs_of_an_unknown_process_come_with_a_note(serve):
+    """They may be empty, and with -f wait for nothing."""
     places = serve()
-    with pytest.raises(HostError, match="no process 'wroker'; it must be one of web, worker"):
-        attach.Attach(*places, "shop", "wroker", docker=Engine()).logs(0, 9, True)
     Place(places[0]).service("shop", "db").directory.mkdir(parents=True)
-    with pytest.raises(HostError, match="db is a service of shop, whose log docker logs shop-serv"):
-        attach.Attach(*places, "shop", "db", docker=Engine()).logs(0, 9, False)
+
+    def note(process):
+        return attach.Attach(*places, "shop", process, docker=Engine()).logs(0, 9, True)["note"]
+
+    assert note("wroker") == (
+        "no release of shop on this host has a process 'wroker'; there is web, worker."
+    )
+    assert note("db") == "db is a service; on its host, docker logs shop-service-db shows its log."
+    assert [note(process) for process in ("", "web", "worker")] == ["", "", ""]
 
 
 def test_run_creates_a_container_without_a_log_and_starts_it(serve):

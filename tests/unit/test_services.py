@@ -584,7 +584,13 @@ class Engine:
 
     def do_ps(self, *words, given):
         return "\n".join(
-            json.dumps({"name": name, "state": "running" if each["State"]["Running"] else "exited"})
+            json.dumps(
+                {
+                    "name": name,
+                    "state": "running" if each["State"]["Running"] else "exited",
+                    "of": each["Config"]["Labels"]["host.flaskops.service"],
+                }
+            )
             for name, each in self.containers.items()
         )
 
@@ -889,6 +895,24 @@ def test_a_password_holds_if_all_that_have_it_work_with_it(
     assert rotation.pending(host.root, "shop") == []
 
 
+def test_what_cannot_be_restarted_is_found_by_the_next_run(host, check, live):
+    _services, first = host(shop(check, password="sesame-one"))
+    files = {name: live(name, first, of="shop") for name in ("blog", "fan")}
+    _services, second = host(shop(check, password="sesame-two"))
+    for name in files:
+        host.docker.containers[f"{name}-{'0' * 12}"] = {"State": {"Running": True}}
+
+    def restart(name, given):
+        if name.startswith("blog"):
+            raise HostError("no answer")
+
+    host.docker.do_restart = restart
+    with pytest.raises(HostError, match="blog: no answer"):
+        rotation.confirm(host.docker, host.root, "shop", dict.fromkeys(files, "0" * 12))
+    assert files["blog"].read_text() == first["DATABASE_URL"]
+    assert files["fan"].read_text() == second["DATABASE_URL"]
+
+
 @pytest.mark.parametrize(("said", "holds"), [("OK OK", True), ("OK", False), ("ERR OK", False)])
 def test_redis_must_say_that_it_has_the_password(tmp_path, monkeypatch, said, holds):
     """redis-cli ends with 0 whatever the server answers; the oldest has no option for this."""
@@ -1123,6 +1147,7 @@ def test_what_belongs_to_another_service_is_left_alone(host, check):
     with pytest.raises(HostError, match=r"a container shop-service-db of other/b. Nothing was"):
         host(shop(check))
     assert remove.remove(docker, host.root, "shop") == ([], [])
+    assert look.Look(docker, host.root, {"shop": ()}).dropped("shop") == []
     del container["Config"]["Labels"]["host.flaskops.service"]
     with pytest.raises(HostError, match="a container shop-service-db that is not of this"):
         host(shop(check))
@@ -1153,7 +1178,7 @@ def test_a_service_that_a_release_does_not_have_is_removed_with_a_warning(host, 
     outcome = Outcome(Work("shop", "1" * 12, live="0" * 12), "live")
     assert prune.remove_services(host.root, host.docker, outcome) == [
         "shop: its service db was removed, because release 111111111111 does not have it. Its data"
-        " stays, and is not in backups any more. Write the service again to use it, or remove it:"
-        " docker volume rm shop-service-db"
+        " stays: a release with this service uses it again. To remove it: docker volume rm"
+        " shop-service-db"
     ]
     assert host.docker.containers == {}

@@ -19,7 +19,7 @@ def test_they_outlive_a_release(order, entries, started, redeploy):
 
 @pytest.fixture
 def fan(play, here, host):
-    """An application that shares the database of another one, and has a service of its own."""
+    """An application that shares the database of another one, with another service."""
     listed = deployed()
     shop, notes = listed["flask_apps"]
     image = host.check_output("docker inspect -f '{{.Config.Image}}' shop-service-cache")
@@ -73,6 +73,6 @@ def test_what_is_taken_out_of_a_service_goes_and_a_service_not_without_a_word(fa
     there = host.check_output(variables).split()
     assert "A=1" in there and "B=2" not in there
     output = " ".join(fan().ok().output.split())
-    assert "its service files is removed, and its data stays" in output
+    assert "its service files is not wanted any more; its data stays" in output
     assert "its service files was removed" in output and "docker volume rm fan-files" in output
     assert host.check_output("docker volume ls --quiet --filter name=^fan-files$")

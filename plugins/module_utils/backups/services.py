@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..host.container import Container, settle
+from ..host.container import STOP_SECONDS, Container, settle
 from ..host.disk import with_advice
 from ..host.engine import Docker, Inspected
 from ..host.files import HostError
@@ -24,7 +24,7 @@ from ..host.shown import brief
 from ..releases.release import Release
 from ..releases.services.engines import ENGINES, PASSWORD, UID, ServiceEngine
 from ..releases.services.record import ServiceRecord, read_record
-from ..releases.services.run import STOP_SECONDS, wait
+from ..releases.services.run import wait
 from .data import Volume, written
 
 SERVICES = "services"  # in a backup, with a directory for each database

@@ -325,6 +325,8 @@ def start(answer: dict[str, Any], command: list[str], terminal: bool) -> int:
     its own.
     """
     task = answer["task"]
+    if note := task.get("note"):
+        _complain(f"flaskops: {shown_line(note)}")
     if "own" in task:
         if task["own"] == "create":
             task["before"][0] += command

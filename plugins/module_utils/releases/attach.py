@@ -139,7 +139,6 @@ class Attach:
             lines: how many of the end of each; 0 for all.
             follow: whether new lines are shown as they come.
         """
-        self._refuse_unknown()
         since = f"{time.time() - seconds:.0f}" if seconds else ""
         journal = self._journal(since, lines, follow) if container_log.has_journal() else None
         sources = [journal] if journal else []
@@ -156,6 +155,7 @@ class Attach:
             words = [*words, entry["Names"]]
             sources.append(Source(self._docker(words), name=_named(entry)))
         return {
+            "note": self._note(),
             "sources": [asdict(source) for source in sources],
             "since": moment(float(since)) if since else "",
             "lines": lines,
@@ -179,26 +179,27 @@ class Attach:
             for identity in known
         ]
 
-    def _refuse_unknown(self) -> None:
-        """Fail where no release has this process; a log would be empty without a word."""
+    def _note(self) -> str:
+        """Where nothing on the host has this process, that; a log may be empty without it."""
         if not self.process or self.process == WEB:
-            return
-        releases = Record(self.root, self.name).releases
+            return ""
         known = {
-            each.name
-            for release in releases
-            for each in processes_of(self.root, self.name, release)
-        }
+            *(process_of(entry) for entry in self.docker.containers(f"{APP_LABEL}={self.name}")),
+            *(
+                each.name
+                for release in Record(self.root, self.name).releases
+                for each in processes_of(self.root, self.name, release)
+            ),
+        } - {""}
         if self.process in known:
-            return
+            return ""
         if self.process in Place(self.root).services_of(self.name):
             container = ServiceName(self.name, self.process).container
-            raise HostError(
-                f"{self.process} is a service of {self.name}, whose log docker logs {container}"
-                " shows on its host."
+            return (
+                f"{self.process} is a service; on its host, docker logs {container} shows its log."
             )
-        raise HostError(
-            f"{self.name} has no process {self.process!r}; it must be one of"
+        return (
+            f"no release of {self.name} on this host has a process {self.process!r}; there is"
             f" {', '.join([WEB, *sorted(known - {WEB})])}."
         )
 

@@ -109,7 +109,9 @@ class Finish:
         # Before the drain, which takes its time: a timer starts what serves now.
         self._write_jobs(held)
         drained, pruned = self._settle(held)
-        for outcome in self.outcomes:
+        # A service that two have shared goes when both have left it.
+        last = sorted(self.outcomes, key=lambda each: self._has_services(each.work.name))
+        for outcome in last:
             name = outcome.work.name
             with self.attempts.of(name, "its unused network could not be removed", warn=True):
                 prune.remove_network(self.root, self.docker, outcome)
@@ -173,7 +175,9 @@ class Finish:
             self._undo()
             for outcome in self.outcomes:
                 name = outcome.work.name
-                with self.attempts.of(name, "a password of its services could not be put back"):
+                with self.attempts.of(
+                    name, "another password of its services could not be settled"
+                ):
                     self._settle_passwords(name)
             with self.attempts.of("", "What served before could not be drained"):
                 drained = self._drain()
@@ -195,7 +199,12 @@ class Finish:
 
     def _settle_passwords(self, name: str) -> None:
         """A new password of a service holds if all applications that have it work with it."""
-        live = {app: links[0].id for app, links in self.links.items() if links}
+        # What another run works on finds it itself.
+        live = {
+            app: links[0].id
+            for app, links in self.links.items()
+            if links and (app in self.names or not holder(self.root, app))
+        }
         changed = rotation.pending(self.root, name)
         users = {name, *rotation.sharing(self.root, name, changed, live)}
         failed = sorted({each.work.name for each in self.outcomes if not each.is_live} & users)
@@ -255,6 +264,9 @@ class Finish:
 
     def _place(self, name: str) -> AppPlace:
         return Place(self.root).app(name)
+
+    def _has_services(self, name: str) -> bool:
+        return bool(Place(self.root).services_of(name))
 
     def _serves(self, outcome: Outcome) -> bool:
         return any(link.id == outcome.work.id for link in self._links_of(outcome.work.name))

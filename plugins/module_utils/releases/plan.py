@@ -171,7 +171,7 @@ class Plan:
                 reasons = [
                     self._reason(release),
                     *(
-                        f"its service {service} is removed, and its data stays"
+                        f"its service {service} is not wanted any more; its data stays"
                         for service in self.services.dropped(release.name)
                     ),
                 ]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from ..host import trees
 from ..host.engine import Docker
-from ..host.places import APP_LABEL, RELEASE_LABEL, Place, is_pin, repository
+from ..host.places import APP_LABEL, BACKUP, RELEASE_LABEL, Place, is_pin, repository
 from . import networks
 from .attempts import Attempts
 from .live_container import needs_release
@@ -72,10 +72,12 @@ def remove_services(root: str, docker: Docker, outcome: Outcome) -> list[str]:
     for name in Place(root).services_of(work.name):
         if f"service {name}" in removed:
             stay = " ".join(services.volumes(docker, work.name, name))
+            saved = Place(root).app(work.name).job(BACKUP).order.exists()
             warnings.append(
                 f"{work.name}: its service {name} was removed, because release {work.id} does not"
-                " have it. Its data stays, and is not in backups any more. Write the service again"
-                + (f" to use it, or remove it: docker volume rm {stay}" if stay else " to use it.")
+                f" have it. Its data stays{', and no backup has it' if saved else ''}: a release"
+                " with this service uses it again."
+                + (f" To remove it: docker volume rm {stay}" if stay else "")
             )
     return warnings
 

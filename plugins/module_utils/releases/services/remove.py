@@ -9,13 +9,12 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from ...host import trees
+from ...host.container import STOP_SECONDS
 from ...host.engine import Docker
 from ...host.places import SERVICE_LABEL, Place, ServiceName
 from .. import networks
 from .record import is_own
 from .spec import network_of
-
-STOP_SECONDS = 24 * 3600
 
 
 def remove(

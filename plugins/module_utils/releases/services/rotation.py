@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
+from ...host.container import STOP_SECONDS
 from ...host.engine import Docker
-from ...host.files import write_file
+from ...host.files import HostError, write_file
 from ...host.places import Place, ReleaseName, ServiceName
 from ..record import processes_of, read_release
 from .engines import ENGINES, PASSWORD, UID
@@ -86,20 +88,29 @@ def revert(docker: Docker, root: str, app: str, live: Mapping[str, str]) -> list
 def _spread(
     docker: Docker, root: str, app: str, names: Collection[str], live: Mapping[str, str]
 ) -> list[str]:
-    """Give the present passwords of services to what serves, and restart what had another one."""
-    restarted = []
+    """Give the present passwords of services to what serves, and restart what had another one. A
+    release that cannot be restarted keeps its files, by which the next run finds it.
+    """
+    restarted, failures = [], []
     for other, release in live.items() if names else ():
-        if _give(root, other, release, {ServiceName(app, name) for name in names}):
-            named = ReleaseName(other, release)
-            known = [named.process(each.name) for each in processes_of(root, other, release)]
-            running = [
-                name
-                for name in (named.container, *known)
-                if docker.inspect(name).get("State", {}).get("Running")
-            ]
+        before = _give(root, other, release, {ServiceName(app, name) for name in names})
+        named = ReleaseName(other, release)
+        known = [named.process(each.name) for each in processes_of(root, other, release)]
+        running = [
+            name
+            for name in (named.container, *known)
+            if before and docker.inspect(name).get("State", {}).get("Running")
+        ]
+        try:
             if running:
-                docker.run("restart", *running)
+                docker.run("restart", *running, seconds=STOP_SECONDS)
                 restarted.append(other)
+        except HostError as error:
+            failures.append(f"{other}: {error}")
+            for path, text in before.items():
+                _write(path, text)
+    if failures:
+        raise HostError("; ".join(failures))
     return restarted
 
 
@@ -134,10 +145,12 @@ def url(root: str, owner: ServiceName, host: str) -> str:
     return engine.url(host, secret.read_text())
 
 
-def _give(root: str, app: str, live: str, changed: Collection[ServiceName]) -> bool:
-    """Write what changed services give into the release that serves; whether anything differed."""
+def _give(root: str, app: str, live: str, changed: Collection[ServiceName]) -> dict[Path, str]:
+    """Write what changed services give into the release that serves; returns what was there, where
+    it differed.
+    """
     secrets = Place(root).app(app).release(live).secrets
-    differed = False
+    before = {}
     services: Iterable[Mapping[str, str]] = read_release(root, app, live).get("services", [])
     for each in services:
         owner = ServiceName(each["of"] or app, each["name"])
@@ -145,7 +158,11 @@ def _give(root: str, app: str, live: str, changed: Collection[ServiceName]) -> b
         if owner not in changed or not path.is_file():
             continue
         value = url(root, owner, each["name"])
-        if path.read_text() != value:
-            write_file(path, value.encode(), 0o440, 0, path.stat().st_gid)
-            differed = True
-    return differed
+        if (text := path.read_text()) != value:
+            before[path] = text
+            _write(path, value)
+    return before
+
+
+def _write(path: Path, value: str) -> None:
+    write_file(path, value.encode(), 0o440, 0, path.stat().st_gid)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...host.container import Container, env_lines, settle, variables_of
+from ...host.container import STOP_SECONDS, Container, env_lines, settle, variables_of
 from ...host.engine import Docker, Inspected, logs
 from ...host.files import HostError, file_digest, make_directory, now, write_file
 from ...host.places import SERVICE_LABEL, Place, ServiceName, ServicePlace
@@ -34,7 +34,6 @@ CLOSED = ("--internal", "--opt", "com.docker.network.bridge.inhibit_ipv4=true")
 PAUSE_SECONDS, SETTLED_SECONDS, ASK_SECONDS = 0.5, 2, 10
 FIRST_SECONDS = 300  # a new database is created on a slow disk, too
 LOG_LINES = 20
-STOP_SECONDS = 24 * 3600  # at most; each container has its stop timeout
 
 
 class Services:
@@ -343,11 +342,16 @@ class Services:
 
 
 def running(docker: Docker) -> dict[str, str]:
-    """The state of the containers of all services, by their names."""
-    line = '{"name":{{json .Names}},"state":{{json .State}}}'
+    """The state of the container of each service, by its name."""
+    label = f'"of":{{{{json (.Label "{SERVICE_LABEL}")}}}}'
+    line = f'{{"name":{{{{json .Names}}}},"state":{{{{json .State}}}},{label}}}'
     words = ("ps", "--all", "--filter", f"label={SERVICE_LABEL}", "--format", line)
     found: list[dict[str, Any]] = [json.loads(text) for text in docker.run(*words).splitlines()]
-    return {entry["name"]: entry["state"] for entry in found}
+    return {
+        each["name"]: each["state"]
+        for each in found
+        if each["name"] == ServiceName(*each["of"].split("/", 1)).container
+    }
 
 
 def wait(docker: Docker, container: str, health: Sequence[str], seconds: float) -> None:
