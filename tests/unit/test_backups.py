@@ -532,9 +532,43 @@ def test_a_command_around_a_backup_has_the_secrets(tmp_path):
         "exec shop-1 /entrypoint sh -c exec flask dump",
     ]
     ended = {"State": {"Running": False}}
-    data.hook(docker, Live(release, ended, is_stopped=True), "flask dump", "backup.before")
     with pytest.raises(HostError, match=r"backup.before cannot run, because shop does not"):
         data.hook(docker, Live(release, ended), "flask dump", "backup.before")
+
+
+@pytest.mark.parametrize(
+    ("stopped", "going_on", "runs"),
+    [(False, False, True), (True, False, False), (True, True, True)],
+)
+def test_around_a_stopped_application_nothing_is_run_unless_a_service_writes(
+    tmp_path, database, monkeypatch, stopped, going_on, runs
+):
+    """Without it, a database of another image would be copied while it writes, and look saved."""
+    one = save.Save(given_order(tmp_path, before="dump"), Called())
+    one.services = [database("queue", "", State={"Running": going_on}), database("db", "redis")]
+    ran = []
+    monkeypatch.setattr(save, "hook", lambda _docker, _live, command, what: ran.append(command))
+    release = Release.from_dict({"name": "shop", "id": "1", "site": "default", "path": "/"})
+    one._hook(Live(release, {}, is_stopped=stopped), "dump", "backup.before")
+    assert ran == (["dump"] if runs else [])
+
+
+def test_a_stopped_application_that_never_ran_has_its_volumes(tmp_path, monkeypatch):
+    volumes = [f"{tmp_path}:/a", "shop-data:/data", "not-yet:/b", "/etc:/c:ro"]
+    given = {"name": "shop", "id": "1", "site": "default", "path": "/"}
+    release = Release.from_dict({**given, "container": {"volumes": volumes}})
+    monkeypatch.setattr(data.live_container, "live", lambda *_: release)
+    link = SimpleNamespace(file="stopped.conf")
+    monkeypatch.setattr(data, "live_links", lambda _root: {"shop": (link,)})
+    known = {"shop-data": {"Mountpoint": str(tmp_path)}}
+    docker = SimpleNamespace(inspect=lambda name, _kind="": known.get(name, {}))
+    live = Live.of(docker, "/r", "/n", "shop")
+    assert (live.is_stopped, live.runs) == (True, False)
+    found = {each.target: each.name for each in live.volumes("/r")}
+    assert {*found} == {"/a", "/data"} and found["/data"] == "shop-data"
+    link.file = "locations.conf"
+    with pytest.raises(HostError, match="no container of the release 1; deploy shop again"):
+        Live.of(docker, "/r", "/n", "shop")
 
 
 def test_databases_of_sqlite_are_found_by_their_content(tmp_path):

@@ -132,6 +132,9 @@ def test_a_stopped_application_is_saved_and_restored(do, http, host, redeploy):
     try:
         redeploy("notes", state="stopped", backup={**backup_of_notes(), **hooks}).ok()
         do("backup").ok()
+        # A release that never ran has no container.
+        redeploy("notes", state="stopped", env={"TEXT": "stopped"}).ok()
+        do("backup").ok()
         host.check_output(f"rm -r {DATA} && mkdir {DATA}")
         do("restore").ok()
         host.check_output("systemctl start flaskops-job-notes_drill.service")

@@ -64,13 +64,16 @@ class Live:
             HostError: nothing of the application serves.
         """
         release = live_container.live(root, nginx_root, app)
-        found = docker.inspect(ReleaseName(app, release.id).container)
+        links = live_links(nginx_root).get(app, ())
+        is_stopped = any(link.file == FILES["stopped"] for link in links[:1])
+        found: Inspected = docker.inspect(ReleaseName(app, release.id).container)
+        if not found and is_stopped:  # it never ran, so that it has no container
+            found = _unmade(docker, release)
         if not found:
             raise HostError(
                 f"there is no container of the release {release.id}; deploy {app} again."
             )
-        (link, *_others) = live_links(nginx_root)[app]
-        return cls(release, found, link.file == FILES["stopped"])
+        return cls(release, found, is_stopped)
 
     @property
     def app(self) -> str:
@@ -87,6 +90,22 @@ class Live:
     def volumes(self, root: str) -> list[Volume]:
         """What it may write to, without what belongs to its release."""
         return written(self.container, root)
+
+
+def _unmade(docker: Docker, release: Release) -> Inspected:
+    """A container that nobody has created yet, as docker inspect would show it. A volume that is
+    not there yet is left out.
+    """
+    mounts = []
+    for volume in release.container.get("volumes") or ():
+        source, target, *mode = volume.split(":")
+        name = "" if source.startswith("/") else source
+        place = docker.inspect(name, "volume").get("Mountpoint", "") if name else source
+        writable = "ro" not in ",".join(mode).split(",")
+        if place:
+            mounts.append({"Name": name, "Source": place, "Destination": target, "RW": writable})
+    container = ReleaseName(release.name, release.id).container
+    return {"Name": f"/{container}", "State": {"Running": False}, "Mounts": mounts}
 
 
 def written(
@@ -199,10 +218,8 @@ def start_again(docker: Docker, containers: Iterable[str]) -> None:
 
 
 def hook(docker: Docker, live: Live, command: str, what: str) -> None:
-    """Run a command in the container that serves. A stopped application changes nothing, and so
-    needs none.
-    """
-    if not command or live.is_stopped:
+    """Run a command in the container that serves."""
+    if not command:
         return
     if not live.runs:
         raise HostError(f"{what} cannot run, because {live.app} does not.")

@@ -98,21 +98,30 @@ class Save:
         self.work.mkdir(mode=0o700)
         try:
             try:
-                hook(self.docker, live, backup.before, "backup.before")
+                self._hook(live, backup.before, "backup.before")
                 self._copy(live, volumes)
                 saved = self._dump()
             except BaseException:
                 with suppress(HostError):  # the first reason counts
-                    self._after(live)
+                    self._hook(live, backup.after, "backup.after")
                 raise
-            self._after(live)
+            self._hook(live, backup.after, "backup.after")
             self._manifest(live, volumes, saved)
             self.snapshot, self.bytes = restic.save(self.work, backup.keep)
         finally:
             host_trees.delete(self.work)
 
-    def _after(self, live: Live) -> None:
-        hook(self.docker, live, self.order.backup.after, "backup.after")
+    def _hook(self, live: Live, command: str, what: str) -> None:
+        """Run a command around the copy. A stopped application changes nothing, and needs none; a
+        service of another image goes on, and what it writes may need the command.
+        """
+        if not (live.is_stopped and not self._going_on):
+            hook(self.docker, live, command, what)
+
+    @property
+    def _going_on(self) -> list[str]:
+        """The containers of its services that are copied while they run."""
+        return [each.named.container for each in self.services if not each.engine and each.runs]
 
     def _dump(self) -> dict[str, Saved]:
         """Save the databases of its services; returns what the manifest says of all of them."""
@@ -153,13 +162,10 @@ class Save:
         for copy in copies:
             copy.run()
         self._databases(live, own.values())
-        if self.order.backup.pause and live.runs:
+        if self.order.backup.pause and (live.runs or self._going_on):
             start = time.monotonic()
             running = containers_of(self.docker, live.app, states=("running", "paused"))
-            beside = [
-                each.named.container for each in self.services if not each.engine and each.runs
-            ]
-            with paused(self.docker, [*running, *beside]):
+            with paused(self.docker, [*running, *self._going_on]):
                 for copy in copies:
                     copy.run()
             self.paused = round(time.monotonic() - start, 2)
