@@ -535,7 +535,7 @@ class Engine:
         elif what == "connect":
             self.containers[name]["NetworkSettings"]["Networks"][words[-2]] = {}
         elif what == "disconnect":
-            del self.containers[name]["NetworkSettings"]["Networks"][words[0]]
+            del self.containers[name]["NetworkSettings"]["Networks"][words[-2]]
         elif what == "rm":
             del self.networks[name]
         return "[]" if what == "inspect" else ""
@@ -583,6 +583,11 @@ class Engine:
             raise HostError("no answer")
 
     def do_ps(self, *words, given):
+        if network := next((each[8:] for each in words if each.startswith("network=")), ""):
+            there = self.containers.items()
+            return "\n".join(
+                name for name, each in there if network in each["NetworkSettings"]["Networks"]
+            )
         return "\n".join(
             json.dumps(
                 {
@@ -967,6 +972,18 @@ def test_a_shared_service_is_connected_and_needs_its_owner(host, check):
         services.ensure([borrowed])
     host.docker.networks["flaskops-blog.services"]["Labels"] = {"host.flaskops.app": "blog"}
     _services, values = host(shop(check))
+    network, failures = host.docker.do_network, ["file exists", "file exists", "no such container"]
+
+    def fails(what, *words, given):
+        if what == "connect" and failures:
+            raise HostError(failures.pop(0))
+        network(what, *words, given=given)
+
+    # As an engine that was restarted: the first interfaces are taken.
+    host.docker.do_network = fails
+    with pytest.raises(HostError, match="no such container"):
+        services.ensure([borrowed])
+    failures += ["file exists"] * 3
     assert services.ensure([borrowed]) == values
     there = host.docker.containers["shop-service-db"]["NetworkSettings"]["Networks"]
     assert list(there) == ["flaskops-shop.services", "flaskops-blog.services"]
@@ -974,14 +991,23 @@ def test_a_shared_service_is_connected_and_needs_its_owner(host, check):
     assert "stays, because another application shares it (flaskops-blog.services)" in warnings[0]
     assert "shop-service-db" in host.docker.containers
     # When the last one that shares it goes, and its owner is gone, it goes too.
-    docker, network = host.docker, "flaskops-blog.services"
-    docker.networks[network]["Containers"] = {"1": {"Name": "shop-service-db"}}
-    docker.containers["shop-service-db"]["Config"] = {
-        "Labels": {"host.flaskops.service": "shop/db"}
-    }
+    docker = host.docker
     assert remove.remove(docker, host.root, "blog") == (["service db of shop"], [])
     assert docker.containers == {}
     assert list(docker.networks) == []
+
+
+def test_a_service_starts_though_a_network_of_another_application_was_removed(host, check):
+    """An engine does not start a container with a network that is gone."""
+    host(shop(check))
+    there = host.docker.containers["shop-service-db"]["NetworkSettings"]["Networks"]
+    there["flaskops-blog.services"] = {"NetworkID": "1"}
+    there["flaskops-fan.services"] = {"NetworkID": "2"}
+    host.docker.networks["flaskops-fan.services"] = {"Id": "2"}
+    host.docker.run("stop", "shop-service-db")
+    host(shop(check))
+    assert list(there) == ["flaskops-shop.services", "flaskops-fan.services"]
+    assert host.docker.containers["shop-service-db"]["State"]["Running"]
 
 
 def test_a_service_that_is_not_wanted_is_removed_and_its_data_stays(host, check):

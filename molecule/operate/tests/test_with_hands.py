@@ -163,25 +163,25 @@ def test_the_status_is_that_of_its_playbook():
     assert "notes" not in done.stdout
 
 
-def live_and_back():
-    """The releases that serves, and that a rollback goes to."""
+def release_with(words):
+    """The release of which the table says this."""
     lines = flaskops("releases", "shop", *ON).stdout.splitlines()
-    (live,) = (line.split()[1] for line in lines if " live " in line)
-    return live, next(line.split()[1] for line in lines if "rollback goes here" in line)
+    (found,) = (line.split()[1] for line in lines if words in line)
+    return found
 
 
 @pytest.mark.long
 def test_a_rollback_goes_to_the_release_before_and_to_a_named_one(entries, wait_for):
-    live, back = live_and_back()
+    live, back = release_with(" live "), release_with("rollback goes here")
     done = flaskops("rollback", "shop", *ON)
     assert done.returncode == 0, done.stdout
-    assert live_and_back()[0] == back
+    assert release_with(" live ") == back
     assert wait_for(lambda: entries("beat")[-1]["release"] == back)
     done = flaskops("rollback", "shop", live, *ON)
     assert done.returncode == 0, done.stdout
-    assert live_and_back()[0] == live
+    assert release_with(" live ") == live
     refused = flaskops("rollback", "shop", "0123456789ab", *ON)
-    assert refused.returncode != 0 and live_and_back()[0] == live, refused.stdout
+    assert refused.returncode != 0 and release_with(" live ") == live, refused.stdout
 
 
 def test_logs_follow_until_ctrl_c(terminal, host, wait_for):

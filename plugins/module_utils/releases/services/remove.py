@@ -68,17 +68,24 @@ def _leave(docker: Docker, app: str, kept: Collection[str]) -> set[str]:
     owners = set()
     network = network_of(app)
     found = docker.inspect(network, "network")
-    inside = [each["Name"] for each in (found.get("Containers") or {}).values()]
+    # With those that are stopped, which the network itself does not name.
+    words = ("ps", "--all", "--filter", f"network={network}", "--format", "{{.Names}}")
+    inside = docker.run(*words).split() if found else []
     for container in inside:
         labels = (docker.inspect(container).get("Config") or {}).get("Labels") or {}
         owner = labels.get(SERVICE_LABEL, "").partition("/")[0]
         if owner not in ("", app) and container not in kept:
-            docker.run("network", "disconnect", network, container)
+            disconnect(docker, network, container)
             inside = [each for each in inside if each != container]
             owners.add(owner)
     if found and not kept and not inside:
         networks.remove(docker, app, network)
     return owners
+
+
+def disconnect(docker: Docker, network: str, container: str) -> None:
+    """Take a container out of a network, which may be gone: it cannot start with one that is."""
+    docker.run("network", "disconnect", "--force", network, container, check=False)
 
 
 def volumes(docker: Docker, app: str, service: str = "") -> list[str]:

@@ -26,6 +26,7 @@ from . import image as images
 from . import rotation
 from .engines import ENGINES, PASSWORD, UID
 from .record import ServiceRecord, digest, is_own, owner_of, read_record, write_record
+from .remove import disconnect
 from .service import ServiceSpec
 from .spec import network_of
 
@@ -34,6 +35,7 @@ CLOSED = ("--internal", "--opt", "com.docker.network.bridge.inhibit_ipv4=true")
 PAUSE_SECONDS, SETTLED_SECONDS, ASK_SECONDS = 0.5, 2, 10
 FIRST_SECONDS = 300  # a new database is created on a slow disk, too
 LOG_LINES = 20
+INTERFACES = 40  # of a container that this many applications share
 
 
 class Services:
@@ -96,10 +98,22 @@ class Services:
         if unfinished or not found.get("State", {}).get("Running"):
             raise HostError(f"{spec.of} has no running service {spec.name} on this host.")
         if network not in found["NetworkSettings"]["Networks"]:
-            words = ("--alias", spec.name, network, owner.container)
-            self.docker.run("network", "connect", *words)
+            self._connect(network, owner.container, spec.name)
             self.actions.append(f"connected it to the service {spec.name} of {spec.of}")
         return owner
+
+    def _connect(self, network: str, container: str, alias: str) -> None:
+        """Connect a running container to a network. An engine that was restarted counts the
+        interfaces of what has gone on from 0 again, and counts on with each attempt.
+        """
+        words = ("network", "connect", "--alias", alias, network, container)
+        for attempt in range(INTERFACES):
+            try:
+                self.docker.run(*words)
+                return
+            except HostError as error:
+                if attempt + 1 == INTERFACES or "file exists" not in str(error):
+                    raise
 
     def _own(self, spec: ServiceSpec) -> ServiceName:
         named = ServiceName(self.app, spec.name)
@@ -268,10 +282,18 @@ class Services:
             settle(self.docker, container, "unless-stopped", log=self.log, start=True)
             self.actions.append(f"started its service {named.service}")
         elif not found["State"]["Running"]:
+            self._forget_networks(found)
             self.docker.run("update", "--restart", "unless-stopped", named.container)
             self.docker.run("start", named.container)
             self.actions.append(f"started its service {named.service}")
         wait(self.docker, named.container, record.health, seconds)
+
+    def _forget_networks(self, found: Inspected) -> None:
+        """Disconnect a stopped container from networks that were removed: it could not start."""
+        for network, given in [*(found["NetworkSettings"]["Networks"] or {}).items()]:
+            known = self.docker.inspect(network, "network").get("Id")
+            if network != network_of(self.app) and known != given.get("NetworkID"):
+                disconnect(self.docker, network, str(found["Name"]).lstrip("/"))
 
     def _replace(
         self,
