@@ -64,6 +64,7 @@ def test_a_destroyed_database_comes_back(do, order, redis, texts, host, wait_for
     assert "saved" in texts() and "later" not in texts()
     assert redis("GET basket") == "full"
     assert redis("CONFIG GET appendonly").split() == ["appendonly", "yes"]
+    assert redis("CONFIG GET save").split() == ["save"]
     assert ours(host) == before
     # What was restored outlives the servers.
     host.check_output("docker restart shop-service-db shop-service-cache")
@@ -320,6 +321,33 @@ def test_nothing_is_left_of_a_killed_drill(host, wait_for):
     assert wait_for(lambda: host.run(DRILL.replace("start", "is-active")).stdout == "failed\n")
     assert wait_for(lambda: ours(host) == before)
     host.check_output(DRILL)
+
+
+@pytest.mark.long
+def test_an_image_that_fills_a_new_database_comes_back(do, order, texts, host, redeploy):
+    """That of PostGIS creates schemas and tables in each new one; the dump has them too."""
+    image = host.check_output("docker inspect -f '{{.Config.Image}}' shop-service-db")
+    sql = "CREATE SCHEMA tiger; CREATE TABLE tiger.county (id int);"
+    psql = "docker exec shop-service-db psql -U app -qAtc"
+    host.check_output(
+        f"mkdir -p /root/tiger && cd /root/tiger && printf '%s\n' '{sql}' > tiger.sql"
+        f" && printf 'FROM {image}\nCOPY tiger.sql /docker-entrypoint-initdb.d/\n' > Dockerfile"
+        " && docker build --quiet --tag test/tiger:1 ."
+    )
+    database, cache = deployed()["flask_apps"][0]["services"]
+    try:
+        redeploy(services=[{**database, "image": "test/tiger:1"}, cache]).ok()
+        # As in a database that this image has created.
+        host.check_output(f"{psql} '{sql} INSERT INTO tiger.county VALUES (7)'")
+        order("with its schema")
+        do("backup").ok()
+        host.check_output(DRILL)
+        do("restore").ok()
+        assert host.check_output(f"{psql} 'SELECT id FROM tiger.county'") == "7"
+        assert "with its schema" in texts()
+        host.check_output(f"{psql} 'DROP SCHEMA tiger CASCADE'")
+    finally:
+        redeploy().ok()
 
 
 @pytest.mark.long

@@ -200,8 +200,12 @@ class PostgreSQL(ServiceEngine):
         who = f"--username={OWNER}"
         # What a new database has too, such as the role and the database, is not an error.
         script = ("psql", "--no-psqlrc", "--quiet", who, "--dbname=postgres")
+        # An image may fill a new database, as that of PostGIS does; the dump has all of it.
+        again = f"dropdb {who} --maintenance-db=postgres {OWNER}"
+        again += f" && createdb {who} --maintenance-db=postgres --template=template0 {OWNER}"
         return (
             (self.roles, script),
+            ("", ("sh", "-euc", again)),
             (self.content, ("pg_restore", "--exit-on-error", who, f"--dbname={OWNER}")),
             (self.settings, script),
         )
@@ -293,6 +297,9 @@ class Redis(ServiceEngine):
             "redis-server",
             f"{CONTAINER_SECRETS}/{self.settings}",
             *("--dir", self.directory, "--appendonly", "yes", "--bind", "0.0.0.0"),
+            # Its log of writes has all data. With times to save as well, one failed save of a full
+            # disk would refuse all writes until the next is due.
+            *("--save", ""),
             *limits,
         )
 
