@@ -205,7 +205,9 @@ def main() -> None:
                 module.warn(words)
             module.exit_json(changed=changed, result={})
         if module.check_mode:
-            BackupOrder.of(params["root"], params["app"])
+            order = BackupOrder.of(params["root"], params["app"])
+            if params["to"]:
+                Restore(order).check_beside(Path(params["to"]))
             module.exit_json(changed=True, result={})
         module.exit_json(**(save if action == "save" else restore)(params))
     except (HostError, OSError, ValueError, KeyError) as error:

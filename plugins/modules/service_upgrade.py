@@ -57,6 +57,8 @@ result:
 
 import json
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -65,6 +67,8 @@ from ..module_utils.backups import moves
 from ..module_utils.backups.upgrade import Upgrade
 from ..module_utils.host.arguments import shared
 from ..module_utils.host.files import HostError
+from ..module_utils.host.flock import alone
+from ..module_utils.host.places import BACKUP, Place
 from ..module_utils.host.typed import plain, read
 from ..module_utils.releases.services.service import ServiceSpec
 
@@ -77,6 +81,19 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+@contextmanager
+def _without_backup(root: str, app: str) -> Iterator[None]:
+    """No backup, drill or restore of the application runs as long as this lasts."""
+    place = Place(root).app(app).job(BACKUP)
+    if not place.directory.is_dir():
+        yield
+        return
+    with alone(place.lock) as free:
+        if not free:
+            raise HostError("its backup, restore or drill runs; wait and run again.")
+        yield
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
@@ -86,7 +103,7 @@ def main() -> None:
     words = (params["root"], params["nginx_root"], params["app"], spec, params["networks_pool"])
     try:
         one = Upgrade(*words, break_tokens=params["break_tokens"])
-        with moves.naming(one.undone):
+        with moves.naming(one.undone), _without_backup(params["root"], params["app"]):
             done = one.run()
     except (HostError, OSError, ValueError, KeyError) as error:
         module.fail_json(msg=f"{params['app']}: {error}")

@@ -252,15 +252,19 @@ def test_an_application_without_a_backup_has_no_files(tmp_path):
         BackupOrder.of(str(tmp_path), "shop")
 
 
-def test_a_drill_waits_for_a_backup(tmp_path, monkeypatch):
-    """A timer that starts it again comes a week later, and nobody would miss it."""
+@pytest.mark.parametrize("of_the_host", [False, True])
+def test_a_drill_waits_for_a_backup_and_for_another_drill(tmp_path, monkeypatch, of_the_host):
+    """A timer that starts it again comes a week later, and nobody would miss it. Each drill needs
+    the memory of a whole application.
+    """
     made = given_order(tmp_path, seconds=20)
     done = order.BackupResult("1", "now", 0)
     monkeypatch.setattr(program, "_finish", lambda _order, _kind, _place, result: result.code)
     locked = threading.Event()
+    waits_for = Place(str(tmp_path)).drills if of_the_host else made.place.lock
 
     def backup():
-        with alone(made.place.lock):
+        with alone(waits_for):
             locked.set()
             time.sleep(0.5)
             ended.append(True)
@@ -619,6 +623,26 @@ def test_a_moment_is_a_snapshot(at, wanted):
     assert restore.chosen([ONE, TWO, THERE], at, "h") == wanted
 
 
+def test_a_moment_that_a_message_shows_is_the_moment_of_that_snapshot():
+    """In UTC, as it is read, and to the second: the snapshot itself is not later."""
+    with pytest.raises(HostError, match="The last ones: ") as found:
+        restore.chosen([ONE, TWO], "x", "h")
+    shown = str(found.value).partition("The last ones: ")[2]
+    assert shown == "aaaa1111 (2026-03-01T01:00:00Z), bbbb2222 (2026-03-02T02:00:00Z)"
+    assert restore.chosen([ONE, TWO], "2026-03-01T01:00:00Z", "h") == ONE
+
+
+@pytest.mark.parametrize("to", ["restored", "./x", "missing/x"])
+def test_beside_is_a_new_directory_in_one_that_exists(tmp_path, to):
+    one = restore.Restore(given_order(tmp_path))
+    place = tmp_path / to if to == "missing/x" else Path(to)
+    with pytest.raises(HostError, match=r"to must be an absolute path to a new directory.*; got"):
+        one.beside(place)
+    with pytest.raises(HostError, match="exists; name a directory that does not"):
+        one.beside(tmp_path)
+    one.check_beside(tmp_path / "new")
+
+
 @pytest.mark.parametrize(
     ("at", "words"), [("yesterday", "at must be latest"), ("2020-01-01", "nothing was saved until")]
 )
@@ -957,6 +981,21 @@ def test_no_word_of_a_dump_has_a_password():
         said = json.dumps([engine.dump(), engine.load(), engine.not_saved()])
         assert "sesame" not in said and "PASSWORD '" not in said
         assert set(engine.placed()) <= set(engine.dump())
+
+
+def test_a_dump_is_loaded_into_a_database_that_no_image_has_filled():
+    """That of PostGIS creates schemas in a new one, which the dump has too."""
+    files = [file for file, _words in ENGINES["postgresql"].load()]
+    assert files == ["roles.sql", "", "database.dump", "settings.sql"]
+    (_file, words) = ENGINES["postgresql"].load()[1]
+    assert "dropdb" in words[-1] and "--template=template0 app" in words[-1]
+
+
+def test_a_failed_save_of_redis_refuses_no_writes():
+    """It does until the next one is due, where it has times to save."""
+    words = ENGINES["redis"].command("256m")
+    assert words[words.index("--save") + 1] == ""
+    assert words[words.index("--appendonly") + 1] == "yes"
 
 
 def test_redis_reads_a_dump_only_without_its_log_of_writes():

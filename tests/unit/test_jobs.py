@@ -618,6 +618,18 @@ def containers(host):
     return [path.stem for path in host.home.glob("*.json")]
 
 
+@pytest.mark.parametrize("who", ["a restore", "an upgrade of a service"])
+def test_no_job_writes_to_data_that_is_replaced(host, who):
+    """What it writes would be lost with the data of before; a deploy takes nothing from it."""
+    place = host("true")
+    lock = place.directory.parent / "lock"
+    lock.write_text(json.dumps({"token": "t", "who": who}))
+    assert main.main(["job", str(place.order)]) == 125
+    assert "its data is being replaced: shop is locked by" in Result.of(place).reason
+    lock.write_text(json.dumps({"token": "t", "who": "root@here"}))
+    assert main.main(["job", str(place.order)]) == 0
+
+
 def test_a_job_passes_on_its_output_and_its_exit_code(host, capfd):
     place = host("echo hello; exit 3")
     assert main.main(["job", str(place.order)]) == 3

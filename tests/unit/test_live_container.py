@@ -6,6 +6,7 @@ are gone.
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from ansible_collections.flaskops.host.plugins.module_utils.host import kept_logs
@@ -205,6 +206,13 @@ def test_run_creates_a_container_without_a_log_and_starts_it(serve):
     assert "--rm" in create and create[create.index("--log-driver") + 1] == "none"
     assert connect == ("/usr/bin/docker", "network", "connect", "b", task["container"])
     assert task["words"][-1] == task["container"]
+
+
+def test_no_command_starts_while_the_data_is_replaced(serve):
+    root, nginx = serve()
+    Path(root, "apps/shop/lock").write_text(json.dumps({"token": "t", "who": "a restore"}))
+    with pytest.raises(HostError, match="its data is being replaced: shop is locked by a restore"):
+        attach.Attach(root, nginx, "shop", docker=Engine()).run()
 
 
 def test_logs_of_a_process(serve, tmp_path, monkeypatch):

@@ -1625,7 +1625,10 @@ OPTIONS: dict[str, Option] = {
                         about="Of so many months.",
                     ),
                 },
-                about="How many backups stay: the last one of each day, week or month.",
+                about="""
+                    How many backups stay: the last one of each day, week or month, and all of the
+                    last 48 hours.
+                """,
             ),
             "before": Option(
                 default="",

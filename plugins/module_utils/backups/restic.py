@@ -25,6 +25,7 @@ TAG = "flaskops-app="
 SECONDS = 24 * 3600
 # How long another host may keep a repository locked, such as while it removes old backups.
 LOCK_SECONDS, PAUSE = 900.0, 5.0
+ALL_HOURS = 48  # of which all backups stay, so that the last one does not replace a better one
 _LOCKED = re.compile(r"already locked", re.IGNORECASE)
 # What restic says where there is no repository yet; its exit code says so only since 0.17.
 _MISSING = re.compile(r"unable to open config file|Is there a repository", re.IGNORECASE)
@@ -55,6 +56,15 @@ class Snapshot:
     @property
     def short(self) -> str:
         return self.id[:8]
+
+    @property
+    def second(self) -> datetime:
+        """When it was saved, in UTC, as C(at) of a restore may name it."""
+        return moment_of(self.time).astimezone(timezone.utc).replace(microsecond=0)
+
+    @property
+    def moment(self) -> str:
+        return f"{self.second:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def moment_of(text: str) -> datetime:
@@ -138,6 +148,7 @@ class Restic:
         )
         kept = {"daily": keep.daily, "weekly": keep.weekly, "monthly": keep.monthly}
         policy = [f"--keep-{name}={number}" for name, number in kept.items() if number]
+        policy.append(f"--keep-within={ALL_HOURS}h")
         self._run("forget", "--host", self.host, "--group-by", "host", "--prune", *policy)
         return str(summary["snapshot_id"]), int(summary["total_bytes_processed"])
 

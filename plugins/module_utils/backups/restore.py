@@ -35,7 +35,6 @@ from .restic import Restic, Snapshot, moment_of
 from .save import MANIFEST, VOLUMES
 from .services import SERVICES, LiveService, Saved, live_services
 
-WHO = "a restore"
 RESULT = "Nothing was restored."
 
 
@@ -101,7 +100,7 @@ def chosen(snapshots: list[Snapshot], at: str, host: str) -> Snapshot:
     named = [each for each in snapshots if len(at) >= 4 and each.id.startswith(at)]
     if len(named) == 1:
         return named[0]
-    listed = ", ".join(f"{each.short} ({each.time[:19]})" for each in own[-5:])
+    listed = ", ".join(f"{each.short} ({each.moment})" for each in own[-5:])
     try:
         moment = moment_of(at)
     except ValueError:
@@ -109,9 +108,9 @@ def chosen(snapshots: list[Snapshot], at: str, host: str) -> Snapshot:
             f"at must be latest, the id of a snapshot, or a time such as 2026-03-01T02:00Z; got"
             f" {at!r}. The last ones: {listed}"
         ) from None
-    before = [each for each in own if moment_of(each.time) <= moment]
+    before = [each for each in own if each.second <= moment]
     if not before:
-        raise HostError(f"nothing was saved until {at}. The oldest is of {own[0].time[:19]}.")
+        raise HostError(f"nothing was saved until {at}. The oldest is of {own[0].moment}.")
     return before[-1]
 
 
@@ -137,8 +136,7 @@ class Restore:
 
     def beside(self, directory: Path) -> Restored:
         """Restore into a new directory that only root may enter; nothing else changes."""
-        if directory.exists():
-            raise HostError(f"{directory} exists; name a directory that does not.")
+        self.check_beside(directory)
         size = self._choose()
         refuse_without(size, [directory.parent], RESULT)
         directory.mkdir(mode=0o700)
@@ -146,6 +144,19 @@ class Restore:
         for volume in sorted((directory / VOLUMES).glob("*")):
             trees.give(volume, -1, -1)
         return self._restored(size, [str(directory)], [], 0.0)
+
+    def check_beside(self, directory: Path) -> None:
+        """
+        Raises:
+            HostError: nothing can be restored there.
+        """
+        if not directory.is_absolute() or not directory.parent.is_dir():
+            raise HostError(
+                f"to must be an absolute path to a new directory, in one that exists; got"
+                f" {str(directory)!r}."
+            )
+        if directory.exists():
+            raise HostError(f"{directory} exists; name a directory that does not.")
 
     def into_place(self) -> Restored:
         """Restore into the volumes of the application, which is stopped meanwhile.
@@ -164,7 +175,7 @@ class Restore:
             tuple(str(place.directory) for place in places),
             services=self._using(live, places),
         )
-        owner = lock.Owner(os.urandom(8).hex(), WHO, os.uname().nodename, pid=os.getpid())
+        owner = lock.Owner(os.urandom(8).hex(), lock.RESTORE, os.uname().nodename, pid=os.getpid())
         lock.acquire(order.root, [order.app], owner, self.break_tokens, 10, "restore")
         journal = replace(journal, token=owner.token)
         try:

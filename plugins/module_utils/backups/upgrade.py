@@ -37,8 +37,6 @@ from . import moves, services
 from .data import Live, containers_of, start_again
 from .services import LiveService, Throwaway, live_services
 
-WHO = "an upgrade of a service"
-
 
 @dataclass(frozen=True)
 class Journal:
@@ -118,7 +116,7 @@ class Upgrade:
         )
         sharing = [path.directory.name for path in Place(self.root).all_apps()]
         apps = (self.app, *(each for each in sharing if network_of(each) in networks))
-        owner = lock.Owner(os.urandom(8).hex(), WHO, os.uname().nodename, pid=os.getpid())
+        owner = lock.Owner(os.urandom(8).hex(), lock.UPGRADE, os.uname().nodename, pid=os.getpid())
         lock.acquire(self.root, apps, owner, self.break_tokens, 10, "upgrade")
         given = service.container["HostConfig"]["LogConfig"]
         journal = Journal(

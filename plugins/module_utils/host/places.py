@@ -362,6 +362,11 @@ class Place:
         return [AppPlace(path) for path in self.apps.glob("[!.]*") if path.is_dir()]
 
     @property
+    def drills(self) -> Path:
+        """It is locked while a restore drill of any application runs."""
+        return self.directory / "drills.lock"
+
+    @property
     def services(self) -> Path:
         return self.directory / "services"
 

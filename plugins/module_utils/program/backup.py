@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from ..backups.data import containers_of, unpause
@@ -106,10 +106,14 @@ def _run(
     step: Callable[[BackupResult], BackupResult],
 ) -> int:
     result = BackupResult("", now())
-    # The other half of its time is left for the work.
-    with alone(order.place.lock, order.backup.seconds / 2) as free:
-        if not free:
-            why = f"another backup, drill or restore of {order.app} did not end in time"
+    # A drill needs the memory of an application and its services: one at a time on a host.
+    locks = [*([Place(order.root).drills] if kind == DRILL else []), order.place.lock]
+    with ExitStack() as held:
+        # The other half of its time is left for the work.
+        wait = order.backup.seconds / 2 / len(locks)
+        if not all(held.enter_context(alone(lock, wait)) for lock in locks):
+            others = " or another drill of this host" if kind == DRILL else ""
+            why = f"another backup, drill or restore of {order.app}{others} did not end in time"
             return _finish(order, kind, place, replace(result, code=BUSY, reason=why))
         start, last = time.monotonic(), BackupResult.of(place)
         write(place, result)

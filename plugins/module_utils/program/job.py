@@ -27,6 +27,7 @@ from ..host.places import APP_LABEL, ReleaseName
 from ..releases.drain import remove
 from ..releases.jobs import Order, Result
 from ..releases.live_container import job_of
+from ..releases.lock import refuse_moving
 from ..releases.processes import JOB_STOP_SECONDS, job_container
 from ..releases.record import live_links, release_of
 from ..releases.release import FILES
@@ -149,6 +150,7 @@ class _Running:
         order = self.order
         if not self.release:
             raise HostError(f"no release of {order.app} serves; deploy it.")
+        refuse_moving(order.root, order.app)
         release = release_of(order.root, order.app, self.release)
         options = job_container(release, order.job.name, order.job.command)
         uid = uid_of(order.root, order.app, self.release)

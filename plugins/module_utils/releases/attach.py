@@ -31,6 +31,7 @@ from ..host.places import (
 )
 from . import container_log
 from .live_container import live, one_off, with_secrets
+from .lock import refuse_moving
 from .process_steps import process_of
 from .record import Link, Record, live_links, processes_of
 from .release import Release
@@ -119,6 +120,7 @@ class Attach:
     def run(self) -> dict[str, Any]:
         """A command in a new container of the live release."""
         release = self._live()
+        refuse_moving(self.root, self.name)
         container = one_off(release, "run")
         # What is shown or typed in it is nobody else's: it has no log.
         given = ["--rm", "--log-driver", "none", *self._terminal]

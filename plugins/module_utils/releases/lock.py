@@ -33,6 +33,8 @@ from ..host.typed import plain, read
 WAIT_SECONDS, PAUSE = 120.0, 0.1
 # What undoes the half of a restore or an upgrade that was interrupted, by the action of its lock.
 AGAIN = {"restore": "playbooks/restore.yml", "upgrade": "playbooks/upgrade_service.yml"}
+# Who replaces the data of an application; what writes to it meanwhile would be lost.
+RESTORE, UPGRADE = "a restore", "an upgrade of a service"
 # The directories that this process works on, with their descriptors; the kernel unlocks them when
 # the process ends.
 HELD: dict[str, int] = {}
@@ -94,6 +96,15 @@ class Locked(HostError):
 def lock_path(root: str, name: str) -> Path:
     """The path of the lock of an application."""
     return Place(root).app(name).lock
+
+
+def refuse_moving(root: str, app: str) -> None:
+    """
+    Raises:
+        HostError: the data of the application is replaced now, or an interrupted run has left that.
+    """
+    if (held := holder(root, app)) and held.who in (RESTORE, UPGRADE):
+        raise HostError(f"its data is being replaced: {held.sentence} Nothing was started.")
 
 
 def holder(root: str, name: str) -> Held | None:
