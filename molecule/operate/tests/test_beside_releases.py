@@ -55,16 +55,16 @@ def test_a_shared_password_holds_if_both_work_with_it(fan, host, http):
 
     # A container that has outlived it does not get another network at the first attempt.
     host.check_output("systemctl restart docker")
-    fan("a-word-of-both").ok()
-    assert url("fan") == url("shop") and "a-word-of-both" in url("fan")
+    fan("a-longer-word-of-both").ok()
+    assert url("fan") == url("shop") and "a-longer-word-of-both" in url("fan")
     assert connects("fan") and connects("shop")
     broken = {"path": "/missing", "deadline_seconds": 3}
-    output = fan("a-word-of-one", health=broken).failed().output
+    output = fan("a-longer-word-of-one", health=broken).failed().output
     assert "the password before was put back for db, because fan failed" in " ".join(output.split())
-    assert url("fan") == url("shop") and "a-word-of-both" in url("fan")
+    assert url("fan") == url("shop") and "a-longer-word-of-both" in url("fan")
     assert connects("fan") and connects("shop") and http(f"{PATH}/health").status == 200
-    fan("a-word-of-one").ok()
-    assert connects("fan") and "a-word-of-one" in url("shop")
+    fan("a-longer-word-of-one").ok()
+    assert connects("fan") and "a-longer-word-of-one" in url("shop")
 
 
 @pytest.mark.long
