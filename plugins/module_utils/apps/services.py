@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ..host.places import ServiceName
@@ -137,7 +137,13 @@ def shared(apps: Sequence[App]) -> tuple[list[App], list[str]]:
         problems += [f"flask_apps: {app.name}: {words}" for words in _variables(app)]
         done.append(app)
     problems += _circles(known)
-    return done, problems + _twins(done) + _volumes(done) + _repositories(done)
+    given = _volumes_of(done)
+    return done, [
+        *problems,
+        *_twins(done),
+        *_volumes(done, given),
+        *_repositories(done, _writable(given)),
+    ]
 
 
 def _of_other(app: App, service: Service, known: dict[str, App]) -> tuple[Service, str]:
@@ -239,41 +245,24 @@ def _twins(apps: Sequence[App]) -> list[str]:
     return problems
 
 
-def _repositories(apps: Sequence[App]) -> list[str]:
-    """Backups inside of what they save, or that an application writes to: a restore would put the
-    backups of before there too.
-    """
-    volumes = {
-        name: (app.name, PurePosixPath(name))
-        for app in apps
-        for volume in (*app.volumes, *(each for one in app.services for each in one.volumes))
-        for name in [volume.split(":", 1)[0]]
-        if name.startswith("/") and "ro" not in volume.rpartition(":")[2].split(",")
-    }
-    places = {
-        app.name: PurePosixPath(app.backup.to) / app.name
-        for app in apps
-        if app.backup.to.startswith("/")
-    }
+@dataclass(frozen=True)
+class _Given:
+    """A volume of an entry: whose, under which key, and its parts."""
+
+    app: str
+    key: str
+    name: str
+    where: str
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it is a directory of the host that the application writes to."""
+        return self.name.startswith("/") and "ro" not in self.where.rpartition(":")[2].split(",")
+
+
+def _volumes_of(apps: Sequence[App]) -> list[_Given]:
     return [
-        f"flask_apps: {app}: backup.to is {place.parent}, and {owner} writes to its volume {name};"
-        " choose a directory that no application has."
-        for app, place in places.items()
-        for name, (owner, volume) in sorted(volumes.items())
-        if place == volume or volume in place.parents or place in volume.parents
-    ]
-
-
-def _volumes(apps: Sequence[App]) -> list[str]:
-    """Volumes that are the data of a service, or below a volume that an application writes to."""
-    data = {
-        ServiceName(app.name, service.name).volume: f"{service.name} of {app.name}"
-        for app in apps
-        for service in app.services
-        if service.engine
-    }
-    given = [
-        (app.name, key, *volume.split(":", 1))
+        _Given(app.name, key, *volume.split(":", 1))
         for app in apps
         for key, volumes in (
             ("volumes", app.volumes),
@@ -281,21 +270,51 @@ def _volumes(apps: Sequence[App]) -> list[str]:
         )
         for volume in volumes
     ]
+
+
+def _writable(given: Sequence[_Given]) -> dict[PurePosixPath, str]:
+    """The directories of the host that applications write to, and one of them for each."""
+    return {PurePosixPath(each.name): each.app for each in given if each.is_written}
+
+
+def _repositories(apps: Sequence[App], writable: Mapping[PurePosixPath, str]) -> list[str]:
+    """Backups inside of what they save, or that an application writes to: a restore would put the
+    backups of before there too.
+    """
+    places = {
+        app.name: PurePosixPath(app.backup.to) / app.name
+        for app in apps
+        if app.backup.to.startswith("/")
+    }
+    return [
+        f"flask_apps: {app}: backup.to is {place.parent}, and {owner} writes to its volume"
+        f" {volume}; choose a directory that no application has."
+        for app, place in places.items()
+        for volume, owner in sorted(writable.items())
+        if place == volume or volume in place.parents or place in volume.parents
+    ]
+
+
+def _volumes(apps: Sequence[App], given: Sequence[_Given]) -> list[str]:
+    """Volumes that are the data of a service, or below a volume that an application writes to."""
+    data = {
+        ServiceName(app.name, service.name).volume: f"{service.name} of {app.name}"
+        for app in apps
+        for service in app.services
+        if service.engine
+    }
     problems = [
-        f"flask_apps: {app}: {key} has the volume {name}, which is the data of the service"
-        f" {data[name]}; choose another name."
-        for app, key, name, *_where in given
-        if name in data
+        f"flask_apps: {each.app}: {each.key} has the volume {each.name}, which is the data of the"
+        f" service {data[each.name]}; choose another name."
+        for each in given
+        if each.name in data
     ]
     # Who writes to the upper one can replace the lower one with a link to any directory.
-    writable = {
-        PurePosixPath(name): app
-        for app, _key, name, *where in given
-        if name.startswith("/") and "ro" not in where[-1].rpartition(":")[2].split(",")
-    }
+    writable = _writable(given)
     return problems + [
-        f"flask_apps: {app}: {key} has the volume {name}, which is below {above}, a volume of"
-        f" {writable[above]}; use the upper one alone, or two directories beside each other."
-        for app, key, name, *_where in given
-        for above in sorted({*PurePosixPath(name).parents} & {*writable})
+        f"flask_apps: {each.app}: {each.key} has the volume {each.name}, which is below {above}, a"
+        f" volume of {writable[above]}; use the upper one alone, or two directories beside each"
+        " other."
+        for each in given
+        for above in sorted({*PurePosixPath(each.name).parents} & {*writable})
     ]

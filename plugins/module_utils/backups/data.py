@@ -151,16 +151,19 @@ def refuse_files(container: Inspected) -> None:
         )
 
 
+def is_inside(path: str | Path, top: str | Path) -> bool:
+    """Whether a path is this directory, or below it, wherever links lead."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top))
+
+
 def refuse_inside(repository: str, places: Iterable[str | Path]) -> None:
     """
     Raises:
         HostError: a repository of this host is inside of what it saves: a restore would move it
         away together with the data.
     """
-    real = Path(os.path.realpath(repository))
     for place in places if repository.startswith("/") else ():
-        top = Path(os.path.realpath(place))
-        if real == top or top in real.parents:
+        if is_inside(repository, place):
             raise HostError(
                 f"its backups are in {repository}, inside of {place}, which is saved there. Nothing"
                 " was done. Move the directory elsewhere, and write that place into backup.to."

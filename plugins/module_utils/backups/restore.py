@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from ..host.typed import plain, read
 from ..releases import audit, drain, lock
 from ..releases.uids import uid_of
 from . import moves, services, trees
-from .data import Live, containers_of, refuse_inside, start_again
+from .data import Live, containers_of, is_inside, refuse_inside, start_again
 from .order import BackupOrder
 from .restic import Restic, Snapshot, moment_of
 from .save import MANIFEST, VOLUMES
@@ -287,7 +287,10 @@ class Restore:
             name: place.directory
             for name, each in there.items()
             for place in places
-            if any(_below(mount, place.directory) for mount in each.get("Mounts") or [])
+            if any(
+                is_inside(mount.get("Source") or "/", place.directory)
+                for mount in each.get("Mounts") or []
+            )
         }
         if others := {name: place for name, place in found.items() if name not in ours}:
             listed = ", ".join(f"{name} ({place})" for name, place in sorted(others.items()))
@@ -383,9 +386,3 @@ class Restore:
             tuple(kept),
             tuple(self.undone),
         )
-
-
-def _below(mount: Mapping[str, Any], directory: Path) -> bool:
-    """Whether a container has this directory mounted, or something below it."""
-    top, source = os.path.realpath(directory), os.path.realpath(str(mount.get("Source") or "/"))
-    return source == top or source.startswith(f"{top}/")

@@ -199,13 +199,14 @@ class Finish:
 
     def _settle_passwords(self, name: str) -> None:
         """A new password of a service holds if all applications that have it work with it."""
+        if not (changed := rotation.pending(self.root, name)):
+            return
         # What another run works on finds it itself.
         live = {
             app: links[0].id
             for app, links in self.links.items()
             if links and (app in self.names or not holder(self.root, app))
         }
-        changed = rotation.pending(self.root, name)
         users = {name, *rotation.sharing(self.root, name, changed, live)}
         failed = sorted({each.work.name for each in self.outcomes if not each.is_live} & users)
         if not failed:

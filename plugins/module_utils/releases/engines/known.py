@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...host.container import variables_of
 from ...inputs.options import Option
 from . import command, gunicorn, uwsgi
 from .engine import Engine
@@ -26,10 +27,7 @@ def engine_named(name: Any) -> Engine:
 
 def engine_in(container: Mapping[str, Any]) -> Engine | None:
     """The engine of a container, by the output of C(docker inspect)."""
-    variables = dict(
-        each.partition("=")[::2] for each in container.get("Config", {}).get("Env") or []
-    )
-    return ENGINES.get(variables.get("FLASKOPS_ENGINE", ""))
+    return ENGINES.get(variables_of(container).get("FLASKOPS_ENGINE", ""))
 
 
 def options_of(in_runtime: bool) -> dict[str, Option]:

@@ -98,7 +98,7 @@ class Look:
             ServiceName(service.of or app, service.name) for service in self.wanted.get(app, ())
         ]
         return any(
-            theirs.password and record.secrets and record.secrets.get(PASSWORD) != theirs.password
+            theirs.password and record.secrets and self._has_other_secrets(theirs, record)
             for owner in owners
             for theirs in [self._of_owner(owner)]
             for record in [read_record(self.root, owner.app, owner.service)]

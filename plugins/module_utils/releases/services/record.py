@@ -52,7 +52,7 @@ def owner_of(found: Inspected) -> str:
 
 def is_own(found: Inspected, named: ServiceName) -> bool:
     """Whether a container is that of this service, and not of another one with such a name."""
-    return owner_of(found) == f"{named.app}/{named.service}"
+    return f"{SERVICE_LABEL}={owner_of(found)}" == named.label
 
 
 def write_record(root: str, app: str, name: str, record: ServiceRecord) -> None:

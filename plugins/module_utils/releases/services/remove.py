@@ -13,7 +13,7 @@ from ...host.container import STOP_SECONDS
 from ...host.engine import Docker
 from ...host.places import SERVICE_LABEL, Place, ServiceName
 from .. import networks
-from .record import is_own
+from .record import is_own, owner_of
 from .spec import network_of
 
 
@@ -72,8 +72,7 @@ def _leave(docker: Docker, app: str, kept: Collection[str]) -> set[str]:
     words = ("ps", "--all", "--filter", f"network={network}", "--format", "{{.Names}}")
     inside = docker.run(*words).split() if found else []
     for container in inside:
-        labels = (docker.inspect(container).get("Config") or {}).get("Labels") or {}
-        owner = labels.get(SERVICE_LABEL, "").partition("/")[0]
+        owner = owner_of(docker.inspect(container)).partition("/")[0]
         if owner not in ("", app) and container not in kept:
             disconnect(docker, network, container)
             inside = [each for each in inside if each != container]

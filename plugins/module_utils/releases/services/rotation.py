@@ -94,12 +94,14 @@ def _spread(
     restarted, failures = [], []
     for other, release in live.items() if names else ():
         before = _give(root, other, release, {ServiceName(app, name) for name in names})
+        if not before:
+            continue
         named = ReleaseName(other, release)
         known = [named.process(each.name) for each in processes_of(root, other, release)]
         running = [
             name
             for name in (named.container, *known)
-            if before and docker.inspect(name).get("State", {}).get("Running")
+            if docker.inspect(name).get("State", {}).get("Running")
         ]
         try:
             if running:

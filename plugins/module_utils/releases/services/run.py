@@ -198,7 +198,7 @@ class Services:
             write_file(unfinished, "\n".join(new).encode(), 0o600)
         for volume in new:
             target = mounts[volume]
-            label = f"{SERVICE_LABEL}={self.app}/{spec.name}"
+            label = ServiceName(self.app, spec.name).label
             self.docker.run("volume", "create", "--label", label, volume)
             if spec.engine:
                 self._give(self._mountpoint(volume), container.image, f"{volume}:{target}")
